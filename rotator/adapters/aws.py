@@ -1,0 +1,114 @@
+"""What the AWS adapters share: one session, bounded clients, and errors without their text.
+
+AWS quotes rejected values in its messages, and the value here may be the token. So only the
+error's code is repeated, and the SDK's exception is left behind instead of chained.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    TokenRetrievalError,
+)
+
+from rotator.errors import SettingsError
+
+CONFIG = Config(
+    connect_timeout=3,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    user_agent_extra="rotator",
+)
+"""Seconds, and the only retry layer around AWS calls."""
+
+DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
+THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException"})
+UNKNOWN_CALLER = frozenset(
+    {
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "ExpiredTokenException",
+        "ExpiredToken",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+        "IncompleteSignature",
+        "MissingAuthenticationToken",
+    }
+)
+
+_lock = threading.Lock()
+
+
+def client(service: str) -> Any:
+    """Make a client of the default session.
+
+    Raises SettingsError if the environment names no Region or a profile that does not exist.
+    """
+    # At DEBUG botocore logs whole requests and answers: the secret on its way in, the token on its
+    # way out. No log level of ours may open that.
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    try:
+        with _lock:  # sessions are not thread-safe; clients are
+            return boto3.client(service, config=CONFIG)  # type: ignore[call-overload]
+    except NoRegionError:
+        problem, advice = "AWS_REGION is not set", "set it to the Region of the parameters"
+    except ProfileNotFound:
+        problem, advice = "AWS_PROFILE names a profile that does not exist", "set another, or none"
+    except (ValueError, BotoCoreError) as error:
+        problem = f"the AWS settings are not usable ({type(error).__name__})"
+        advice = "check AWS_ENDPOINT_URL and the other AWS_ variables, and the AWS config file"
+    raise SettingsError(problem, advice=advice)
+
+
+class AwsError(Exception):
+    """An AWS call failed: ``code`` is AWS's error code, or the name of the SDK's error."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+    @property
+    def advice(self) -> str | None:
+        """What helps against causes that any call may have; None if the caller knows better."""
+        if self.code in UNKNOWN_CALLER:
+            return "AWS does not accept these credentials: renew them, or check the clock"
+        if self.code == "NoCredentials":
+            return "set AWS credentials or AWS_PROFILE"
+        if self.code in THROTTLED:
+            return "the account's request rate is used up; the next run tries again"
+        if self.code == "Unreachable":
+            return "check the network path to AWS and AWS_ENDPOINT_URL; the next run tries again"
+        return None
+
+
+def call(operation: Callable[..., Any], **parameters: Any) -> Any:
+    """Call an operation of a client; raise AwsError, which quotes nothing, if it fails."""
+    try:
+        return operation(**parameters)
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", "Unknown"))
+    except (
+        NoCredentialsError,
+        PartialCredentialsError,
+        CredentialRetrievalError,
+        TokenRetrievalError,
+    ):
+        code = "NoCredentials"
+    except BotoCoreError as error:
+        connection = "Connect" in type(error).__name__ or "Timeout" in type(error).__name__
+        code = "Unreachable" if connection else type(error).__name__
+    # Outside the handlers, so that the SDK's exception is not even the context of this one.
+    raise AwsError(code)

@@ -1,0 +1,111 @@
+"""SSM Parameter Store behind the port: GetParameters, GetParametersByPath, PutParameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rotator.adapters import aws
+from rotator.adapters.aws import AwsError
+from rotator.errors import ConcurrentUpdate, ParameterStoreError
+from rotator.model import Parameter, Rotation, Secret
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+_CONCURRENT = frozenset({"ParameterAlreadyExists", "TooManyUpdates"})
+
+# https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+_WRITE_ADVICE = {
+    "InvalidKeyId": "check that kms_key_id names an enabled key that the role may use",
+    "KMSInvalidStateException": "enable the key that kms_key_id names",
+    "DisabledException": "enable the key that kms_key_id names",
+    "ParameterLimitExceeded": "delete parameters that are not used any more, or raise the quota",
+    "ParameterMaxVersionLimitExceeded": "remove the label from the oldest of its 100 versions",
+    "ParameterPatternMismatchException": "remove the parameter's AllowedPattern",
+    "HierarchyTypeMismatchException": "delete the parameter, it has another type",
+    "HierarchyLevelLimitExceededException": "use a name of at most 15 levels",
+    "UnsupportedParameterType": "delete the parameter, it has another type",
+    "PoliciesLimitExceededException": "remove policies from the parameter",
+    "ValidationException": "check parameter_name, tier and the parameter's type",
+}
+
+
+class SsmParameterStore:
+    """The port ParameterStore on Amazon's."""
+
+    def __init__(self, client: SSMClient) -> None:
+        self._client = client
+
+    def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
+        """Read up to ten parameters in one call, encrypted values as they are stored."""
+        try:
+            answer = aws.call(
+                self._client.get_parameters, Names=list(names), WithDecryption=False
+            )
+        except AwsError as error:
+            raise _failed(error, "reading", names[0], "ssm:GetParameters") from error
+        return {found["Name"]: _parameter(found) for found in answer["Parameters"]}
+
+    def read_path(self, path: str) -> Mapping[str, Parameter]:
+        """Read everything below a path, page by page."""
+        found: dict[str, Parameter] = {}
+        page: dict[str, Any] = {}
+        while True:
+            try:
+                answer = aws.call(
+                    self._client.get_parameters_by_path,
+                    Path=path,
+                    Recursive=True,
+                    WithDecryption=False,
+                    **page,
+                )
+            except AwsError as error:
+                raise _failed(error, "reading", path, "ssm:GetParametersByPath") from error
+            found |= {each["Name"]: _parameter(each) for each in answer["Parameters"]}
+            if not answer.get("NextToken"):
+                return found
+            page = {"NextToken": answer["NextToken"]}
+
+    def write_token(self, rotation: Rotation, token: Secret) -> int:
+        """Write the token as the newest version."""
+        key = {"KeyId": rotation.kms_key_id} if rotation.kms_key_id else {}
+        return self._put(
+            rotation.parameter_name,
+            Value=token.value,
+            Type="SecureString",
+            Tier=rotation.tier,
+            Overwrite=True,
+            **key,
+        )
+
+    def create_status(self, rotation: Rotation, text: str) -> int:
+        """Write the first status; never over another."""
+        return self._put(rotation.status_name, Value=text, Type="String", Overwrite=False)
+
+    def write_status(self, rotation: Rotation, text: str) -> int:
+        """Write the status as the newest version."""
+        return self._put(rotation.status_name, Value=text, Type="String", Overwrite=True)
+
+    def _put(self, name: str, **parameters: Any) -> int:
+        try:
+            return int(aws.call(self._client.put_parameter, Name=name, **parameters)["Version"])
+        except AwsError as error:
+            raise _failed(error, "writing", name, "ssm:PutParameter") from error
+
+
+def _parameter(found: Mapping[str, Any]) -> Parameter:
+    return Parameter(
+        value=found.get("Value", ""), version=int(found["Version"]), type=found["Type"]
+    )
+
+
+def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterStoreError:
+    problem = f"{doing} the parameter {name} failed: {error.code}"
+    if error.code in _CONCURRENT:
+        return ConcurrentUpdate(problem, advice="another run is writing it; the next run goes on")
+    if error.code in aws.DENIED:
+        advice = f"allow the role {action} on it, and kms:Encrypt with its key if it has its own"
+    else:
+        advice = error.advice or _WRITE_ADVICE.get(error.code, "see the code in AWS's documentation")
+    return ParameterStoreError(problem, advice=advice)

@@ -1,0 +1,101 @@
+"""AWS Secrets Manager behind the port: GetSecretValue, and what its JSON must hold."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+from rotator.adapters import aws
+from rotator.adapters.aws import AwsError
+from rotator.errors import CredentialsError
+from rotator.model import BasicEncoding, ClientAuthentication, ClientCredentials, Rotation, Secret
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+FORM = 'store it as {"client_id": "...", "client_secret": "..."}'
+
+# https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+_ADVICE = {
+    "ResourceNotFoundException": "create it in this account and Region, or set secret_id to one",
+    "DecryptionFailure": "allow the role kms:Decrypt with the secret's key",
+    "InvalidRequestException": "restore the secret if it is marked for deletion",
+    "InvalidParameterException": "check secret_id",
+    "ValidationException": "check secret_id",
+}
+
+
+class SecretsManager:
+    """The port SecretStore on Amazon's."""
+
+    def __init__(self, client: SecretsManagerClient) -> None:
+        self._client = client
+
+    def read(self, rotation: Rotation) -> ClientCredentials:
+        """Read the version that is labelled AWSCURRENT."""
+        try:
+            answer = aws.call(self._client.get_secret_value, SecretId=rotation.secret_id)
+        except AwsError as error:
+            advice = error.advice or _ADVICE.get(error.code)
+            if error.code in aws.DENIED:
+                advice = "allow the role secretsmanager:GetSecretValue on it, and its key"
+            raise CredentialsError(
+                f"the secret {rotation.secret_id} could not be read: {error.code}",
+                advice=advice or "see the code in AWS's documentation",
+            ) from error
+        return parse_credentials(rotation, answer.get("SecretString"), answer["VersionId"])
+
+
+def parse_credentials(rotation: Rotation, text: str | None, version_id: str) -> ClientCredentials:
+    """Read client credentials from a secret's text; other members are ignored.
+
+    Raises CredentialsError, which says what is wrong with it without quoting any of it.
+    """
+    if text is None:
+        raise _malformed(rotation, "is binary", FORM)
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        fields = None
+        is_json = False
+    else:
+        is_json = True
+    if not is_json:
+        raise _malformed(rotation, "is not JSON", FORM)
+    if not isinstance(fields, dict):
+        raise _malformed(rotation, "is not a JSON object", FORM)
+    client_id = _member(rotation, fields, "client_id")
+    client_secret = _member(rotation, fields, "client_secret")
+    raw_basic = (
+        rotation.client_authentication is ClientAuthentication.BASIC
+        and rotation.basic_encoding is BasicEncoding.RAW
+    )
+    if raw_basic and ":" in client_id:  # RFC 7617, 2: it would be cut off there
+        raise _malformed(
+            rotation, "has a client_id with a colon", "set basic_encoding to form or mend the id"
+        )
+    return ClientCredentials(
+        client_id=client_id, client_secret=Secret(client_secret), version_id=version_id
+    )
+
+
+def _member(rotation: Rotation, fields: dict[str, Any], key: str) -> str:
+    value = fields.get(key)
+    if value is None:
+        raise _malformed(rotation, f"has no {key}", FORM)
+    if not isinstance(value, str):
+        raise _malformed(rotation, f"has a {key} that is not text", FORM)
+    if not value.strip():
+        raise _malformed(rotation, f"has an empty {key}", FORM)
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        raise _malformed(
+            rotation,
+            f"has a {key} with a control character, such as a newline at its end",
+            "store it again without",
+        )
+    return value
+
+
+def _malformed(rotation: Rotation, what: str, advice: str) -> CredentialsError:
+    return CredentialsError(f"the secret {rotation.secret_id} {what}", advice=advice)

@@ -1,0 +1,177 @@
+"""Settings in, a rotator that is ready to run out: the one place where parts are put together."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from threading import RLock
+
+from rotator import policy, settings
+from rotator.adapters import aws
+from rotator.errors import SettingsError
+from rotator.fleet import Contract, Fleet, run_fleet
+from rotator.model import Rotation, Summary
+from rotator.policy import RUN_BUDGET
+from rotator.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
+from rotator.settings import Settings
+
+
+def utc_now() -> datetime:
+    """The clock of the machine."""
+    return datetime.now(UTC)
+
+
+class Adapters:
+    """The ports on the real world, each made when it is first used.
+
+    Most ticks find every token fresh: they pay for Parameter Store, and for nothing else.
+    """
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+
+    @cached_property
+    def parameters(self) -> ParameterStore:
+        """SSM Parameter Store."""
+        from rotator.adapters.parameter_store import SsmParameterStore
+
+        return SsmParameterStore(aws.client("ssm"))
+
+    @property
+    def secrets(self) -> SecretStore:
+        """AWS Secrets Manager."""
+        with self._lock:
+            return self._secrets
+
+    @property
+    def token_endpoint(self) -> TokenEndpoint:
+        """HTTP."""
+        with self._lock:
+            return self._token_endpoint
+
+    @cached_property
+    def _secrets(self) -> SecretStore:
+        from rotator.adapters.secrets_manager import SecretsManager
+
+        return SecretsManager(aws.client("secretsmanager"))
+
+    @cached_property
+    def _token_endpoint(self) -> TokenEndpoint:
+        from rotator.adapters.token_endpoint import HttpTokenEndpoint
+
+        return HttpTokenEndpoint(now=utc_now)
+
+
+@dataclass(frozen=True)
+class Rotator:
+    """What the entry points run."""
+
+    settings: Settings
+    ports: Ports
+
+    def fleet(self, names: Sequence[str] = ()) -> Fleet:
+        """Return the rotations of these names, or all of them.
+
+        Raises SettingsError for an unknown name or a path without documents,
+        ParameterStoreError if the documents cannot be read.
+        """
+        if self.settings.rotation:
+            return Fleet(rotations=(self.settings.rotation,)).only(names)
+        return self._documented_fleet().only(names)
+
+    def run(
+        self, run: Run, names: Sequence[str] = (), *, force: bool = False, dry_run: bool = False
+    ) -> Summary:
+        """Serve the rotations of these names, or all of them; see ``fleet`` for what it raises."""
+        fleet = self.fleet(names)
+        return run_fleet(fleet, self.ports, run, self.contract, force=force, dry_run=dry_run)
+
+    @property
+    def contract(self) -> Contract:
+        """What consumers were promised."""
+        return Contract(
+            schedule_interval=self.settings.schedule_interval,
+            consumer_cache=self.settings.consumer_cache,
+        )
+
+    def check_overlap(self, fleet: Fleet) -> None:
+        """Raise SettingsError if the settings alone show that the overlap contract cannot hold."""
+        for rotation in fleet.rotations:
+            lifetime = policy.asked_lifetime(rotation)
+            problem = lifetime and policy.overlap_problem(
+                rotation,
+                lifetime,
+                schedule_interval=self.settings.schedule_interval,
+                consumer_cache=self.settings.consumer_cache,
+            )
+            if problem:
+                what, _, advice = problem.rpartition("; ")
+                raise SettingsError(f"rotation {rotation.name}: {what}", advice=advice)
+
+    def _documented_fleet(self) -> Fleet:
+        path = self.settings.rotations_path or ""
+        documents = self.ports.parameters.read_path(path)
+        if not documents:
+            raise SettingsError(
+                f"there is no rotation under {path}",
+                advice="write a document there for each rotation, or correct ROTATOR_ROTATIONS_PATH",
+            )
+        return _read_fleet(path, documents, self.settings.allowed_hosts)
+
+
+def _read_fleet(path: str, documents: Mapping[str, settings.Parameter], hosts: frozenset[str]) -> Fleet:
+    rotations: dict[str, Rotation] = {}
+    broken: list[tuple[str, SettingsError]] = []
+    claimed: dict[str, str] = {}
+    for document, parameter in sorted(documents.items()):
+        try:
+            rotation = settings.read_document(path, document, parameter, hosts)
+            _refuse_shared(rotation, rotations, claimed)
+        except SettingsError as error:
+            broken.append((settings.document_name(path, document), error))
+            continue
+        rotations[rotation.name] = rotation
+        claimed |= {n: rotation.name for n in (rotation.parameter_name, rotation.status_name)}
+    return Fleet(rotations=tuple(rotations.values()), broken=tuple(broken))
+
+
+def _refuse_shared(
+    rotation: Rotation, rotations: Mapping[str, Rotation], claimed: Mapping[str, str]
+) -> None:
+    """Two rotations must not share a name or write the same parameter."""
+    if rotation.name in rotations:
+        raise SettingsError(
+            f"two documents are named {rotation.name}", advice="name one of them otherwise"
+        )
+    for name in (rotation.parameter_name, rotation.status_name):
+        if name in claimed:
+            raise SettingsError(
+                f"the parameter {name} belongs to the rotation {claimed[name]} already",
+                advice="set parameter_name to another name",
+            )
+
+
+def build(environ: Mapping[str, str]) -> Rotator:
+    """Read the settings and make a rotator on the real world; raises SettingsError."""
+    return Rotator(settings=settings.read_environment(environ), ports=Adapters())
+
+
+def begin_run(name: str, time_left: Callable[[], float] | None = None) -> Run:
+    """Begin a run. Without a ``time_left`` it has the default budget from now on.
+
+    Each run gets a name of its own, even if the one given is used again: AWS delivers an event
+    more than once under the same request id, and both runs must not take each other for one.
+    """
+    if time_left is None:
+        end = time.monotonic() + RUN_BUDGET
+
+        def time_left() -> float:
+            return end - time.monotonic()
+
+    return Run(
+        id=f"{name}/{secrets.token_hex(4)}", now=utc_now, time_left=time_left, budget=time_left()
+    )

@@ -1,0 +1,110 @@
+"""The command line: ``rotator rotate`` and ``rotator status``.
+
+Exit codes: 0 all well, 1 a rotation failed, 2 settings or usage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+
+from rotator import __version__, bootstrap, report, telemetry
+from rotator.errors import RotatorError, SettingsError
+from rotator.fleet import read_stored
+from rotator.model import Stored
+from rotator.report import StatusLine
+
+FAILED = 1
+USAGE = 2
+
+
+class _Commands(click.Group):
+    """Turns every error of ours into its message and exit code; nobody sees a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            _quit(error, USAGE)
+        except RotatorError as error:
+            _quit(error, FAILED)
+
+
+def _quit(error: RotatorError, code: int) -> NoReturn:
+    click.echo(f"rotator: {error}", err=True)
+    sys.exit(code)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="rotator")
+def main() -> None:
+    """Keep an OAuth 2.0 access token in SSM Parameter Store good.
+
+    Settings come from ROTATOR_* variables, AWS access from the SDK's own.
+    """
+
+
+_names = click.argument("names", nargs=-1, metavar="[NAME]...")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+@main.command()
+@_names
+@click.option("--force", is_flag=True, help="Renew fresh tokens too.")
+@click.option("--dry-run", is_flag=True, help="Tell what would be done; change nothing.")
+@_json
+def rotate(names: tuple[str, ...], *, force: bool, dry_run: bool, as_json: bool) -> None:
+    """Renew the tokens that are due, of all rotations or of those named."""
+    rotator = _rotator()
+    rotator.check_overlap(rotator.fleet(names))
+    summary = rotator.run(bootstrap.begin_run("cli"), names, force=force, dry_run=dry_run)
+    if as_json:
+        click.echo(json.dumps(summary.to_dict(), indent=2))
+    else:
+        report.print_summary(Console(), summary)
+    if summary.failed:
+        sys.exit(FAILED)
+
+
+@main.command()
+@_names
+@_json
+def status(names: tuple[str, ...], *, as_json: bool) -> None:
+    """Show every stored token's state and the life that consumers can count on."""
+    rotator = _rotator()
+    fleet = rotator.fleet(names)
+    stored = read_stored(fleet.rotations, rotator.ports.parameters)
+    now = bootstrap.utc_now()
+    lines = [
+        report.status_line(rotation, stored[rotation.name], now, rotator.contract)
+        for rotation in fleet.rotations
+    ]
+    lines += [
+        StatusLine(rotation=None, name=name, state="unreadable", stored=Stored(), now=now, error=str(error))
+        for name, error in fleet.broken
+    ]
+    lines.sort(key=lambda line: line.name)
+    if as_json:
+        click.echo(json.dumps({"rotations": [line.to_dict() for line in lines]}, indent=2))
+    else:
+        report.print_status(Console(), lines)
+    if not all(line.good for line in lines):
+        sys.exit(FAILED)
+
+
+def _rotator() -> bootstrap.Rotator:
+    """Read the settings; where there are none at all, point to the demo."""
+    try:
+        rotator = bootstrap.build(os.environ)
+    except SettingsError as error:
+        if not any(name.startswith("ROTATOR_") and value for name, value in os.environ.items()):
+            advice = f"{error.advice}, or run `make demo` to see it work without AWS"
+            raise SettingsError(error.problem, advice=advice) from error
+        raise
+    telemetry.configure(rotator.settings.log_level)
+    return rotator

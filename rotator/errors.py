@@ -1,0 +1,103 @@
+"""Everything that can go wrong, as one tree.
+
+::
+
+    RotatorError
+    +- SettingsError                 names the setting, what it got, what it takes
+    +- CredentialsError              the secret is missing, denied or malformed
+    +- TokenRequestError             the token endpoint could not be used (e.g. its certificate)
+    |  +- TokenEndpointUnavailable   worth a retry; carries ``retry_after``
+    |  +- TokenRequestRejected       carries the RFC 6749 error code and the HTTP status
+    |  +- InvalidTokenResponse       2xx, but not a token we would publish
+    +- TokenVerificationError        ``verify_url`` did not accept the token
+    +- ParameterStoreError           denied, throttled, too large, wrong type, key unusable
+    |  +- ConcurrentUpdate           someone else wrote first
+    +- RotationFailed                the run's: holds the summary
+
+A message says what happened and what to do next, and never holds a token, a secret or a
+response body. For the same reason the adapters do not chain the SDK's or the HTTP library's
+exceptions: those carry the request, and with it the secret, wherever the exception travels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rotator.model import Summary
+
+
+class RotatorError(Exception):
+    """The base of every error of this package.
+
+    ``problem`` is what happened; ``advice`` is what to do next. ``str()`` gives both.
+    """
+
+    def __init__(self, problem: str, *, advice: str) -> None:
+        super().__init__(f"{problem}; {advice}")
+        self.problem = problem
+        self.advice = advice
+
+
+class SettingsError(RotatorError):
+    """A setting, an event or a command line is not usable as given."""
+
+
+class CredentialsError(RotatorError):
+    """The client credentials could not be read from the secret."""
+
+
+class TokenRequestError(RotatorError):
+    """No token was obtained from the token endpoint."""
+
+
+class TokenEndpointUnavailable(TokenRequestError):
+    """The endpoint did not answer, or asked to be tried again later.
+
+    ``retry_after`` is the wait in seconds it asked for (RFC 9110, 10.2.3), if it did.
+    """
+
+    def __init__(self, problem: str, *, advice: str, retry_after: float | None = None) -> None:
+        super().__init__(problem, advice=advice)
+        self.retry_after = retry_after
+
+
+class TokenRequestRejected(TokenRequestError):
+    """The endpoint refused the request; repeating it would not help.
+
+    ``code`` is the error code of RFC 6749, 5.2, if the answer held a known one.
+    """
+
+    def __init__(self, problem: str, *, advice: str, status: int, code: str | None) -> None:
+        super().__init__(problem, advice=advice)
+        self.status = status
+        self.code = code
+
+
+class InvalidTokenResponse(TokenRequestError):
+    """The endpoint said yes, but what it sent is not a token fit to publish."""
+
+
+class TokenVerificationError(RotatorError):
+    """The probe of ``verify_url`` with the new token did not answer 2xx."""
+
+
+class ParameterStoreError(RotatorError):
+    """A parameter could not be read or written."""
+
+
+class ConcurrentUpdate(ParameterStoreError):
+    """Another writer was faster: ``ParameterAlreadyExists`` or ``TooManyUpdates``."""
+
+
+class RotationFailed(RotatorError):
+    """At least one rotation of the run failed; ``summary`` holds every outcome."""
+
+    def __init__(self, summary: Summary) -> None:
+        failed = [result for result in summary.results if result.error]
+        super().__init__(
+            f"{len(failed)} of {len(summary.results)} rotations failed: "
+            + " | ".join(f"{result.name}: {result.error}" for result in failed),
+            advice="the stored tokens were left as they were and the next run tries again",
+        )
+        self.summary = summary

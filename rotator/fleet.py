@@ -1,0 +1,159 @@
+"""One run: every rotation is tried, each on its own, and every outcome is told."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from rotator import status
+from rotator.errors import ParameterStoreError, RotatorError, SettingsError
+from rotator.model import Outcome, Result, Rotation, Stored, Summary
+from rotator.policy import overlap_problem
+from rotator.ports import ParameterStore, Ports, Run
+from rotator.rotation import rotate
+
+logger = logging.getLogger(__name__)
+
+WORKERS = 8
+"""Rotations served at a time."""
+
+ROTATIONS_PER_READ = 5
+"""GetParameters takes ten names, and a rotation has two."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """The rotations to serve, and by name what is wrong with those that cannot be."""
+
+    rotations: tuple[Rotation, ...]
+    broken: tuple[tuple[str, SettingsError], ...] = ()
+
+    def only(self, names: Sequence[str]) -> Fleet:
+        """Return the rotations of these names, or all of them if no name is given.
+
+        Raises SettingsError for a name that no rotation has.
+        """
+        if not names:
+            return self
+        known = {r.name for r in self.rotations} | {name for name, _ in self.broken}
+        for name in names:
+            if name not in known:
+                raise SettingsError(
+                    f"there is no rotation named {name[:64]!r}",
+                    advice="name one of: " + ", ".join(sorted(known)[:10]),
+                )
+        return Fleet(
+            rotations=tuple(r for r in self.rotations if r.name in names),
+            broken=tuple(b for b in self.broken if b[0] in names),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What the promise to consumers is made of, in seconds."""
+
+    schedule_interval: float
+    consumer_cache: float
+
+
+def run_fleet(
+    fleet: Fleet,
+    ports: Ports,
+    run: Run,
+    contract: Contract,
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+) -> Summary:
+    """Try every rotation and return the summary; it raises nothing for a failed one."""
+    stored = read_stored(fleet.rotations, ports.parameters)
+
+    def serve(rotation: Rotation) -> Result:
+        def job() -> Result:
+            found = stored[rotation.name]
+            if isinstance(found, RotatorError):
+                raise found
+            return rotate(rotation, found, ports, run, force=force, dry_run=dry_run)
+
+        return _isolated(rotation.name, job)
+
+    results = [_failed(name, error) for name, error in fleet.broken]
+    results += _each(fleet.rotations, serve)
+    return Summary(
+        results=tuple(sorted(results, key=lambda result: result.name)),
+        warnings=tuple(_overlap_warnings(fleet, results, run, contract)),
+        dry_run=dry_run,
+    )
+
+
+def read_stored(
+    rotations: Sequence[Rotation], parameters: ParameterStore
+) -> dict[str, Stored | RotatorError]:
+    """Read token and status of every rotation by name, five rotations a call.
+
+    One denied name makes AWS refuse the whole call, so a failed batch is read one by one.
+    """
+    stored: dict[str, Stored | RotatorError] = {}
+    for start in range(0, len(rotations), ROTATIONS_PER_READ):
+        batch = rotations[start : start + ROTATIONS_PER_READ]
+        try:
+            found = parameters.read([n for r in batch for n in (r.parameter_name, r.status_name)])
+        except ParameterStoreError as error:
+            if len(batch) > 1:
+                for rotation in batch:
+                    stored |= read_stored([rotation], parameters)
+            else:
+                stored[batch[0].name] = error
+            continue
+        for rotation in batch:
+            try:
+                stored[rotation.name] = status.read(rotation, found)
+            except ParameterStoreError as error:
+                stored[rotation.name] = error
+    return stored
+
+
+def _each(rotations: Sequence[Rotation], serve: Callable[[Rotation], Result]) -> list[Result]:
+    if len(rotations) < 2:
+        return [serve(rotation) for rotation in rotations]
+    with ThreadPoolExecutor(max_workers=min(WORKERS, len(rotations))) as pool:
+        return list(pool.map(serve, rotations))
+
+
+def _isolated(name: str, job: Callable[[], Result]) -> Result:
+    """Turn whatever a rotation raises into its result, so that the others are served."""
+    try:
+        return job()
+    except RotatorError as error:
+        return _failed(name, error)
+    except Exception as error:  # noqa: BLE001 - a defect in one rotation must not stop the others
+        # Frames without the exception's text: of an unforeseen error nobody knows what it quotes.
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        logger.error("unforeseen %s in rotation %s\n%s", type(error).__name__, name, frames)
+        problem = f"unforeseen {type(error).__name__}"
+        return _failed(name, RotatorError(problem, advice="report it with the log's traceback"))
+
+
+def _failed(name: str, error: RotatorError) -> Result:
+    return Result(name=name, outcome=Outcome.FAILED, error=str(error))
+
+
+def _overlap_warnings(
+    fleet: Fleet, results: Sequence[Result], run: Run, contract: Contract
+) -> Iterator[str]:
+    """Say which consumers may present a dead token: worth a warning, never a reason to stop."""
+    lifetimes = {result.name: result.lifetime for result in results}
+    for rotation in fleet.rotations:
+        lifetime = lifetimes.get(rotation.name)
+        problem = lifetime and overlap_problem(
+            rotation,
+            lifetime,
+            schedule_interval=contract.schedule_interval,
+            consumer_cache=contract.consumer_cache,
+            run_budget=run.budget,
+        )
+        if problem:
+            yield f"rotation {rotation.name}: {problem}"

@@ -1,0 +1,73 @@
+"""The Lambda function: an event in, the run's summary out."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Any, Protocol
+
+from rotator import bootstrap, telemetry
+from rotator.errors import RotationFailed, SettingsError
+
+_SCHEDULERS = frozenset({"aws.events", "aws.scheduler"})
+_KEYS = frozenset({"rotations", "force", "dry_run"})
+
+
+class LambdaContext(Protocol):
+    """The part of Lambda's context object that is used."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the function is stopped."""
+
+
+def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
+    """Serve the rotations the event names, or all of them.
+
+    A schedule's event is a plain tick. Others are objects with ``rotations`` (a list of names),
+    ``force`` and ``dry_run``, all optional.
+
+    Raises RotationFailed after the last rotation if any failed, with the summary logged, and
+    SettingsError if the event or the settings cannot be used.
+    """
+    rotator = _rotator()
+    names, force, dry_run = _read_event(event)
+    run = bootstrap.begin_run(
+        context.aws_request_id, lambda: context.get_remaining_time_in_millis() / 1000
+    )
+    summary = rotator.run(run, names, force=force, dry_run=dry_run)
+    telemetry.log_summary(summary)
+    if summary.failed:
+        raise RotationFailed(summary)
+    return summary.to_dict()
+
+
+@cache
+def _rotator() -> bootstrap.Rotator:
+    """Made once for an environment: later invocations find its connections open."""
+    rotator = bootstrap.build(os.environ)
+    telemetry.configure(rotator.settings.log_level)
+    return rotator
+
+
+def _read_event(event: object) -> tuple[list[str], bool, bool]:
+    if not isinstance(event, dict):
+        raise _refused(f"the event is a {type(event).__name__}", "send a JSON object")
+    if event.get("source") in _SCHEDULERS and "detail-type" in event:
+        return [], False, False
+    for key in sorted(map(str, event.keys() - _KEYS)):
+        raise _refused(f"the event has the unknown key {key[:64]!r}", "known are rotations, force, dry_run")
+    names = event.get("rotations", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _refused("rotations in the event is not a list of names", 'send {"rotations": ["default"]}')
+    if "rotations" in event and not names:
+        raise _refused("rotations in the event is empty", "name some, or leave it out for all")
+    for key in ("force", "dry_run"):
+        if not isinstance(event.get(key, False), bool):
+            raise _refused(f"{key} in the event is not true or false", "send true or false")
+    return names, event.get("force", False), event.get("dry_run", False)
+
+
+def _refused(problem: str, advice: str) -> SettingsError:
+    return SettingsError(problem, advice=advice)

@@ -1,0 +1,219 @@
+"""The Authorization API, embedded: Authlib's server taught to speak the documented page.
+
+``POST /oauth2/token`` issues JWTs for client credentials; ``GET /topics`` stands for the Content
+API and opens to them. Like the page's three samples, clients may send Basic without a space after
+it, quoted form values and a JSON body; id and secret come raw in Basic, not form-encoded.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote_plus
+
+from authlib.integrations.flask_oauth2 import AuthorizationServer, ResourceProtector
+from authlib.oauth2.rfc6749 import ClientMixin, InvalidRequestError, OAuth2Request
+from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+from authlib.oauth2.rfc6750.errors import InvalidTokenError
+from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator, JWTBearerTokenValidator
+from flask import Flask, Request, Response, g, jsonify, request
+from joserfc.jwk import OctKey
+
+from rotator.local.misbehaviour import Misbehaviour
+
+ISSUER = "https://auth.healthwise.net/"
+AUDIENCE = "https://content.healthwise.net/"
+MAX_EXPIRATION = 86400
+SCOPES = ("*", "content.api", "search.api", "taxonomy.api", "triage.api")
+
+SAMPLE_CLIENTS: Mapping[str, str] = {
+    "s6BhdRkqt3": "gX1fBat3bV",
+    "your client id": "your client secret",
+}
+"""The clients of the page's samples, which are also RFC 6749's: open to everyone, and to nothing."""
+
+TOPICS = [
+    {"id": "hw2271", "title": "Ear Infections"},
+    {"id": "hw5157", "title": "Asthma in Children"},
+    {"id": "hw28656", "title": "High Blood Pressure"},
+]
+
+
+@dataclass(frozen=True)
+class Client(ClientMixin):  # type: ignore[misc]
+    """A registered client, allowed everything the page shows."""
+
+    client_id: str
+    client_secret: str
+
+    def get_client_id(self) -> str:
+        """The id."""
+        return self.client_id
+
+    def get_allowed_scope(self, scope: str | None) -> str:
+        """What was asked for, or everything."""
+        return scope or "*"
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        """Whether it is the secret."""
+        return hmac.compare_digest(self.client_secret.encode(), client_secret.encode())
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        """Basic and form parameters are both fine."""
+        return endpoint == "token" and method in ClientGrant.TOKEN_ENDPOINT_AUTH_METHODS
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        """Client credentials only."""
+        return grant_type == ClientGrant.GRANT_TYPE
+
+
+class ClientGrant(ClientCredentialsGrant):  # type: ignore[misc]
+    """Client credentials with the API's own parameter ``expiration``, in seconds."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic", "client_secret_post")
+
+    def validate_token_request(self) -> None:
+        """Besides the grant's own checks: expiration is a number up to a day."""
+        super().validate_token_request()
+        text = self.request.payload.data.get("expiration", str(MAX_EXPIRATION))
+        if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_EXPIRATION:
+            raise InvalidRequestError(f"expiration is not from 1 to {MAX_EXPIRATION} seconds")
+        g.expiration = int(text)
+
+
+class AuthorizationApi:
+    """The API as a WSGI application, ``app``.
+
+    ``basic_encoding`` is ``raw`` as documented, or ``form`` for a server that follows RFC 6749
+    strictly. ``misbehaviour`` makes it do worse; see there.
+    """
+
+    def __init__(self, clients: Mapping[str, str], *, basic_encoding: str = "raw") -> None:
+        self._clients = {i: Client(i, s) for i, s in {**SAMPLE_CLIENTS, **clients}.items()}
+        self._form_encoded = basic_encoding == "form"
+        self._key = OctKey.generate_key(256)
+        self._newest: dict[str, str] = {}
+        self._ended: set[str] = set()
+        self.misbehaviour = Misbehaviour()
+        self.app = self._build_app()
+
+    def _build_app(self) -> Flask:
+        app = Flask(__name__)
+        server = _Server(query_client=self._clients.get, save_token=lambda _token, _request: None)
+        server.init_app(app)
+        server.scopes_supported = SCOPES
+        server.register_token_generator("default", _TokenGenerator(self))
+        server.register_client_auth_method("client_secret_basic", self._authenticate_basic)
+        server.register_grant(ClientGrant)
+        protector = ResourceProtector()
+        protector.register_token_validator(_TokenValidator(self))
+        self.misbehaviour.install(app)
+
+        @app.post("/oauth2/token")
+        def token() -> Response:
+            response: Response = server.create_token_response()
+            return response
+
+        @app.get("/topics")
+        @protector()  # type: ignore[untyped-decorator]
+        def topics() -> Response:
+            return jsonify({"items": TOPICS})
+
+        return app
+
+    def _authenticate_basic(self, query_client: Any, oauth_request: OAuth2Request) -> Client | None:
+        """Read Basic as documented, where even the space after it may be missing."""
+        header = oauth_request.headers.get("Authorization", "")
+        if header[:5].lower() != "basic":
+            return None
+        try:
+            pair = base64.b64decode(header[5:].strip(), validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        client_id, _, client_secret = pair.partition(":")
+        if self._form_encoded:
+            client_id, client_secret = unquote_plus(client_id), unquote_plus(client_secret)
+        client: Client | None = query_client(client_id)
+        return client if client and client.check_client_secret(client_secret) else None
+
+    @property
+    def key(self) -> OctKey:
+        """What tokens are signed with; made anew at every start."""
+        return self._key
+
+    def register_token(self, client_id: str, token_id: str) -> None:
+        """Remember the client's newest token, and end the one before if told to."""
+        older = self._newest.get(client_id)
+        if older and self.misbehaviour.ends_older_tokens:
+            self._ended.add(older)
+        self._newest[client_id] = token_id
+
+    def has_ended(self, token_id: str) -> bool:
+        """Whether a token was ended before its time."""
+        return token_id in self._ended
+
+
+class _Server(AuthorizationServer):  # type: ignore[misc]
+    """Authlib's server, reading requests the way the page writes them."""
+
+    def create_oauth2_request(self, _request: object) -> OAuth2Request:
+        return _DocumentedRequest(request)
+
+
+class _DocumentedRequest(OAuth2Request):  # type: ignore[misc]
+    def __init__(self, flask_request: Request) -> None:
+        # Authlib refuses addresses without https; on loopback the API stands for this one.
+        super().__init__(flask_request.method, ISSUER + "oauth2/token", headers=flask_request.headers)
+        self._parameters = read_parameters(flask_request.get_data(as_text=True))
+        self.payload = BasicOAuth2Payload(self._parameters)
+
+    @property
+    def form(self) -> dict[str, str]:
+        return self._parameters
+
+
+def read_parameters(body: str) -> dict[str, str]:
+    """Read a body as the page's samples send it: a form, values perhaps quoted, or JSON."""
+    if body.lstrip().startswith("{"):
+        try:
+            return {str(name): str(value) for name, value in json.loads(body).items()}
+        except ValueError:
+            return {}
+    return {name: value.strip('"') for name, value in parse_qsl(body.strip(), keep_blank_values=True)}
+
+
+class _TokenGenerator(JWTBearerTokenGenerator):  # type: ignore[misc]
+    def __init__(self, api: AuthorizationApi) -> None:
+        super().__init__(ISSUER, alg="HS256", expires_generator=lambda _client, _grant: g.expiration)
+        self._api = api
+
+    def get_jwks(self) -> OctKey:
+        return self._api.key
+
+    def get_audiences(self, _client: Client, _user: None, _scope: str) -> str:
+        return AUDIENCE
+
+    def get_jti(self, client: Client, grant_type: str, user: None, scope: str) -> str:
+        token_id = str(super().get_jti(client, grant_type, user, scope))
+        self._api.register_token(client.client_id, token_id)
+        return token_id
+
+
+class _TokenValidator(JWTBearerTokenValidator):  # type: ignore[misc]
+    def __init__(self, api: AuthorizationApi) -> None:
+        super().__init__(ISSUER, AUDIENCE)
+        self._api = api
+
+    def get_jwks(self) -> OctKey:
+        return self._api.key
+
+    def validate_token(self, token: Any, scopes: Any, request: Any, **kwargs: Any) -> None:
+        super().validate_token(token, scopes, request, **kwargs)
+        if self._api.has_ended(token["jti"]):
+            raise InvalidTokenError

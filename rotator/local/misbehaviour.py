@@ -1,0 +1,86 @@
+"""How the embedded Authorization API is told to misbehave, for tests.
+
+``PUT /_misbehaviour`` takes JSON, all of it optional::
+
+    {"answers": [{"status": 503, "headers": {"Retry-After": "1"}}, {}, {"body": "<html>"}],
+     "ends_older_tokens": true}
+
+Each request for a token uses up one answer; ``{}`` behaves, and so does everything after the
+last. An answer may have ``status``, ``headers``, ``body`` (text), ``delay`` (seconds before it) and
+``stall`` (seconds in the middle of the body). ``GET /_misbehaviour`` tells how many requests for a
+token there were.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Flask, Response, jsonify, request
+
+_KEYS = frozenset({"status", "headers", "body", "delay", "stall"})
+
+
+class Misbehaviour:
+    """What the API will do next, shared by its threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answers: deque[dict[str, Any]] = deque()
+        self.ends_older_tokens = False
+        self.token_requests = 0
+
+    def plan(self, *answers: dict[str, Any], ends_older_tokens: bool | None = None) -> None:
+        """Replace the planned answers; raises ValueError for one with an unknown key."""
+        for answer in answers:
+            if unknown := answer.keys() - _KEYS:
+                raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
+        with self._lock:
+            self._answers = deque(answers)
+            if ends_older_tokens is not None:
+                self.ends_older_tokens = ends_older_tokens
+
+    def install(self, app: Flask) -> None:
+        """Put this between the API and its clients, and the control beside it."""
+        app.before_request(self._before_request)
+
+        @app.route("/_misbehaviour", methods=["GET", "PUT"])
+        def misbehaviour() -> Response | tuple[Response, int]:
+            if request.method == "PUT":
+                try:
+                    plan = request.get_json(force=True)
+                    self.plan(*plan.get("answers", []), ends_older_tokens=plan.get("ends_older_tokens"))
+                except (ValueError, AttributeError, TypeError) as error:
+                    return jsonify({"error": str(error)}), 400
+            return jsonify({"token_requests": self.token_requests, "planned": len(self._answers)})
+
+    def _before_request(self) -> Response | None:
+        if request.path != "/oauth2/token" or request.method != "POST":
+            return None
+        with self._lock:
+            self.token_requests += 1
+            answer = self._answers.popleft() if self._answers else {}
+        time.sleep(answer.get("delay", 0))
+        if not answer.keys() - {"delay"}:
+            return None
+        return _response(answer)
+
+
+def _response(answer: dict[str, Any]) -> Response:
+    body = str(answer.get("body", "")).encode()
+    headers = {"Content-Type": "application/json", **answer.get("headers", {})}
+    stall = answer.get("stall", 0)
+    if not stall:
+        return Response(body, status=answer.get("status", 200), headers=headers)
+    headers.setdefault("Content-Length", str(len(body)))
+    return Response(_stalled(body, stall), status=answer.get("status", 200), headers=headers)
+
+
+def _stalled(body: bytes, seconds: float) -> Iterator[bytes]:
+    middle = len(body) // 2
+    yield body[:middle]
+    time.sleep(seconds)
+    yield body[middle:]

@@ -1,0 +1,220 @@
+"""The values the job works with: frozen, typed, without I/O.
+
+Times are aware datetimes in UTC; durations are seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+HEALTHWISE_TOKEN_ENDPOINT = "https://auth.healthwise.net/oauth2/token"  # noqa: S105 - an address
+
+TIER_LIMITS: Mapping[str, int] = MappingProxyType(
+    {"Standard": 4096, "Advanced": 8192, "Intelligent-Tiering": 8192}
+)
+"""The largest value of each parameter tier, in bytes.
+
+https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
+"""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """A text that must never be shown. Only ``value`` reveals it."""
+
+    value: str
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    @property
+    def fingerprint(self) -> str:
+        """The first 16 hex digits of its SHA-256: enough to tell two apart, useless to forge."""
+        return hashlib.sha256(self.value.encode()).hexdigest()[:16]
+
+
+class ClientAuthentication(StrEnum):
+    """How the client proves itself to the token endpoint (RFC 7591, 2)."""
+
+    BASIC = "client_secret_basic"
+    POST = "client_secret_post"
+
+
+class BasicEncoding(StrEnum):
+    """The dialect of Basic: as the Healthwise samples send it, or as RFC 6749, 2.3.1 says."""
+
+    RAW = "raw"
+    FORM = "form"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rotation:
+    """One line of work: a secret and a token endpoint in, a token parameter out."""
+
+    name: str
+    secret_id: str
+    parameter_name: str
+    token_endpoint: str = HEALTHWISE_TOKEN_ENDPOINT
+    scope: str = "*"
+    token_request_params: Mapping[str, str] = field(default_factory=dict, repr=False)
+    client_authentication: ClientAuthentication = ClientAuthentication.BASIC
+    basic_encoding: BasicEncoding = BasicEncoding.RAW
+    renew_at: float = 0.667
+    fallback_lifetime: int | None = None
+    kms_key_id: str | None = None
+    tier: str = "Intelligent-Tiering"
+    verify_url: str | None = None
+
+    @property
+    def status_name(self) -> str:
+        """The name of the status parameter."""
+        return f"{self.parameter_name}/status"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientCredentials:
+    """What the secret holds (RFC 6749, 2.3.1), and which version of the secret it was."""
+
+    client_id: str
+    client_secret: Secret
+    version_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessToken:
+    """A token that passed every check. Its life counts from before the request was sent."""
+
+    value: Secret
+    issued_at: datetime
+    expires_at: datetime
+    scope: str
+
+    @property
+    def lifetime(self) -> float:
+        """The whole life in seconds."""
+        return (self.expires_at - self.issued_at).total_seconds()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What the status parameter tells about the token beside it."""
+
+    parameter_version: int
+    issued_at: datetime
+    expires_at: datetime
+    renew_at: datetime
+    scope: str
+    token_sha256: str
+    secret_version_id: str
+    rotator_version: str
+    token_type: str = "Bearer"  # noqa: S105 - RFC 6750's name, no secret
+
+    @property
+    def lifetime(self) -> float:
+        """The token's whole life in seconds."""
+        return (self.expires_at - self.issued_at).total_seconds()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A run's mark on a rotation: nobody else renews it until then."""
+
+    by: str
+    until: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A parameter as Parameter Store returns it; a SecureString's value stays encrypted."""
+
+    value: str = field(repr=False)
+    version: int
+    type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What was found in Parameter Store for one rotation. Version 0 means: not there."""
+
+    token_version: int = 0
+    token_type: str = "SecureString"  # noqa: S105 - a type of parameter
+    status_version: int = 0
+    status: Status | None = None
+    claim: Claim | None = None
+    status_problem: str | None = None
+
+    @property
+    def trusted(self) -> Status | None:
+        """The status, if it speaks of exactly the token that is stored."""
+        if self.status and self.token_version == self.status.parameter_version:
+            return self.status
+        return None
+
+
+class Outcome(StrEnum):
+    """How one rotation of a run ended."""
+
+    ROTATED = "rotated"
+    FRESH = "fresh"
+    KEPT = "kept"
+    BUSY = "busy"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One rotation's outcome, and the token its consumers have now."""
+
+    name: str
+    outcome: Outcome
+    expires_at: datetime | None = None
+    parameter_version: int | None = None
+    error: str | None = None
+    lifetime: float | None = None
+    note: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as it stands in the summary."""
+        return {
+            "name": self.name,
+            "outcome": self.outcome.value,
+            "expires_at": format_time(self.expires_at) if self.expires_at else None,
+            "parameter_version": self.parameter_version,
+            "error": self.error,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """Every outcome of one run, and what its operator should know besides."""
+
+    results: tuple[Result, ...]
+    warnings: tuple[str, ...] = ()
+    dry_run: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether any rotation failed."""
+        return any(result.outcome is Outcome.FAILED for result in self.results)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary as the handler returns it: outcomes counted, then one by one."""
+        outcomes = [result.outcome for result in self.results]
+        summary: dict[str, Any] = {o.value: outcomes.count(o) for o in Outcome}
+        summary["rotations"] = [result.to_dict() for result in self.results]
+        if self.warnings:
+            summary["warnings"] = list(self.warnings)
+        if self.dry_run:
+            summary["dry_run"] = True
+        return summary
+
+
+def format_time(time: datetime) -> str:
+    """RFC 3339 with ``Z``, whole seconds, rounded down: a life is never overstated."""
+    return time.replace(microsecond=0, tzinfo=None).isoformat() + "Z"

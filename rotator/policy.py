@@ -1,0 +1,140 @@
+"""When to renew, and for how long consumers may cache: pure arithmetic on times.
+
+A token is renewed in the last part of its life, its renewal window, so that an outage of the
+endpoint has to outlast the whole window before a consumer notices. Two thirds of life is where
+certbot and cert-manager renew, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from rotator.model import Claim, Rotation, Stored
+
+JITTER = 0.02
+"""The part of a life by which renewals are spread, so that a fleet does not renew as one."""
+
+RUN_BUDGET = 60.0
+"""Seconds a run may take where nothing says otherwise; the function's default timeout."""
+
+LONGEST_RUN = timedelta(minutes=16)
+"""Longer than any run: a Lambda function ends after 15 minutes, and clocks differ a little."""
+
+
+class TokenState(StrEnum):
+    """What a stored token is to its consumers and to the next tick."""
+
+    FRESH = "fresh"
+    DUE = "due"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+    MISSING = "missing"
+
+
+def token_state(rotation: Rotation, stored: Stored, now: datetime) -> TokenState:
+    """Judge the stored token. Everything but FRESH is renewed by the next tick.
+
+    UNKNOWN is a token whose status is missing, unreadable or speaks of another version:
+    it may be good, but nothing here can promise it.
+    """
+    if not stored.token_version:
+        return TokenState.MISSING
+    status = stored.trusted
+    if status is None:
+        return TokenState.UNKNOWN
+    if now >= status.expires_at:
+        return TokenState.EXPIRED
+    if now >= renewal_time(rotation, status.issued_at, status.expires_at):
+        return TokenState.DUE
+    return TokenState.FRESH
+
+
+def is_live(claim: Claim, now: datetime) -> bool:
+    """Whether a claim still keeps others away.
+
+    It ends by itself. One that reaches further than any run can last was not made by a run.
+    """
+    return now < claim.until <= now + LONGEST_RUN
+
+
+def renewal_time(rotation: Rotation, issued_at: datetime, expires_at: datetime) -> datetime:
+    """The moment from which a token is due: ``renew_at`` of its life, less a stable jitter.
+
+    The jitter only ever makes it earlier, so the promised remaining life holds for everyone.
+    """
+    lifetime = expires_at - issued_at
+    return issued_at + lifetime * (rotation.renew_at - JITTER * _spread(rotation))
+
+
+def _spread(rotation: Rotation) -> float:
+    """A number from 0 to 1 that is always the same for one token parameter."""
+    digest = hashlib.sha256(rotation.parameter_name.encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def asked_lifetime(rotation: Rotation) -> float | None:
+    """The life in seconds that the settings ask the endpoint for, if they do: ``expiration``."""
+    expiration = rotation.token_request_params.get("expiration", "")
+    return float(expiration) if expiration.isascii() and expiration.isdigit() else None
+
+
+def minimum_remaining_life(
+    lifetime: float, renew_at: float, *, schedule_interval: float, run_budget: float = RUN_BUDGET
+) -> float:
+    """The least life in seconds a consumer ever finds, while the endpoint has no outage.
+
+    Renewal window - schedule interval - run budget; what is left of it is also the longest
+    outage that goes unnoticed. May be negative: then tokens expire before they are renewed.
+    """
+    return lifetime * (1 - renew_at) - schedule_interval - run_budget
+
+
+def overlap_problem(
+    rotation: Rotation,
+    lifetime: float,
+    *,
+    schedule_interval: float,
+    consumer_cache: float,
+    run_budget: float = RUN_BUDGET,
+) -> str | None:
+    """Say why consumers that cache for ``consumer_cache`` seconds may present a dead token.
+
+    None when they may not: the contract holds.
+    """
+    least = minimum_remaining_life(
+        lifetime, rotation.renew_at, schedule_interval=schedule_interval, run_budget=run_budget
+    )
+    if least >= consumer_cache:
+        return None
+    return (
+        f"a token of {describe_seconds(lifetime)} renewed at {rotation.renew_at:g} of its life, "
+        f"every {describe_seconds(schedule_interval)}, leaves consumers {least:.0f} s at the least, "
+        f"but they cache for {consumer_cache:.0f} s; " + _advice(lifetime, schedule_interval, consumer_cache, run_budget)
+    )
+
+
+def _advice(lifetime: float, schedule_interval: float, consumer_cache: float, run_budget: float) -> str:
+    """The nearest setting that works: renew earlier, or else a faster schedule."""
+    latest = 1 - (consumer_cache + schedule_interval + run_budget) / lifetime
+    if latest >= 0.1:
+        return f"set ROTATOR_RENEW_AT to {int(latest * 100) / 100:g} or less"
+    return "ask for longer tokens, run the schedule more often, or let consumers cache for less"
+
+
+def describe_seconds(seconds: float) -> str:
+    """A duration for people: the two largest units, as in ``7 h 55 min``."""
+    if abs(seconds) < 60:
+        return f"{seconds:.0f} s"
+    sign, minutes = ("-" if seconds < 0 else ""), int(abs(seconds) // 60)
+    days, rest = divmod(minutes, 24 * 60)
+    hours, minutes = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
+    shown = [f"{count} {unit}" for count, unit in parts if count][:2]
+    return sign + " ".join(shown)
+
+
+def seconds_until(time: datetime, now: datetime) -> float:
+    """Seconds from now until then; negative when it has passed."""
+    return (time - now) / timedelta(seconds=1)

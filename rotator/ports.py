@@ -1,0 +1,102 @@
+"""What the job needs from the outside world, as Protocols. The adapters implement them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from rotator.model import ClientCredentials, Parameter, Rotation, Secret
+from rotator.oauth import TokenRequest, TokenResponse
+
+
+class ParameterStore(Protocol):
+    """SSM Parameter Store: versioned values. Nothing here ever decrypts one.
+
+    Every method raises ParameterStoreError when it is denied, throttled or refused.
+    """
+
+    def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
+        """Return the parameters that exist, by name; ten at the most in one call."""
+
+    def read_path(self, path: str) -> Mapping[str, Parameter]:
+        """Return all parameters below a path, by full name."""
+
+    def write_token(self, rotation: Rotation, token: Secret) -> int:
+        """Store the token as a SecureString under the rotation's key; return its version."""
+
+    def create_status(self, rotation: Rotation, text: str) -> int:
+        """Store the first status and return its version, 1.
+
+        Raises ConcurrentUpdate if there is one already.
+        """
+
+    def write_status(self, rotation: Rotation, text: str) -> int:
+        """Replace the status and return its version.
+
+        Raises ConcurrentUpdate if Parameter Store was writing it for someone else just then.
+        """
+
+
+class SecretStore(Protocol):
+    """AWS Secrets Manager, from which only client credentials are read."""
+
+    def read(self, rotation: Rotation) -> ClientCredentials:
+        """Return the credentials in the current version of the rotation's secret.
+
+        Raises CredentialsError when it is missing, denied or malformed.
+        """
+
+
+class TokenEndpoint(Protocol):
+    """The authorization server's token endpoint, and the API that the token opens.
+
+    ``time_left`` returns the seconds that remain for sending, waiting and reading together.
+    """
+
+    def request(self, request: TokenRequest, *, time_left: Callable[[], float]) -> TokenResponse:
+        """Return the endpoint's 2xx answer, retried while that can help and time is left.
+
+        Raises TokenEndpointUnavailable, TokenRequestRejected or TokenRequestError.
+        """
+
+    def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
+        """Return if a GET with the token answers 2xx; raise TokenVerificationError if not."""
+
+
+class Ports(Protocol):
+    """The three together. An adapter may be made when it is first asked for."""
+
+    @property
+    def parameters(self) -> ParameterStore:
+        """Where tokens and their status are kept."""
+
+    @property
+    def secrets(self) -> SecretStore:
+        """Where client credentials come from."""
+
+    @property
+    def token_endpoint(self) -> TokenEndpoint:
+        """Where tokens come from."""
+
+
+WRITE_RESERVE = 10.0
+"""Seconds at a run's end that token requests leave to the two writes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of the rotator: who it is, what time it is, and how long it may go on.
+
+    ``time_left`` returns the seconds until the run is cut off; ``budget`` is what it began with.
+    """
+
+    id: str
+    now: Callable[[], datetime]
+    time_left: Callable[[], float]
+    budget: float
+
+    def time_for_requests(self) -> float:
+        """Seconds left for talking to the token endpoint: the writes come out of the rest."""
+        return self.time_left() - min(WRITE_RESERVE, self.budget / 4)

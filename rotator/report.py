@@ -1,0 +1,168 @@
+"""Tables for people: what a run did, and what is stored now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rotator import policy
+from rotator.errors import RotatorError
+from rotator.fleet import Contract
+from rotator.model import Outcome, Rotation, Stored, Summary, format_time
+from rotator.policy import TokenState, describe_seconds, seconds_until
+
+_COLOURS = {
+    "rotated": "green",
+    "fresh": "green",
+    "kept": "yellow",
+    "busy": "yellow",
+    "failed": "red",
+    "due": "yellow",
+    "expired": "red",
+    "unknown": "red",
+    "missing": "red",
+    "unreadable": "red",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusLine:
+    """One rotation as ``rotator status`` shows it. Times are UTC, durations seconds."""
+
+    rotation: Rotation | None
+    name: str
+    state: str
+    stored: Stored
+    now: datetime
+    least_life: float | None = None
+    overlap: str | None = None
+    error: str | None = None
+
+    @property
+    def good(self) -> bool:
+        """Whether consumers have a token that is known to be alive."""
+        return self.state in (TokenState.FRESH, TokenState.DUE)
+
+    @property
+    def renewal(self) -> datetime | None:
+        """When the token becomes due."""
+        status = self.stored.trusted
+        if self.rotation is None or status is None:
+            return None
+        return policy.renewal_time(self.rotation, status.issued_at, status.expires_at)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The line as ``--json`` gives it."""
+        status, claim = self.stored.trusted, self.stored.claim
+        live = claim if claim and policy.is_live(claim, self.now) else None
+        return {
+            "name": self.name,
+            "state": self.state,
+            "parameter_name": self.rotation.parameter_name if self.rotation else None,
+            "parameter_version": self.stored.token_version or None,
+            "issued_at": format_time(status.issued_at) if status else None,
+            "expires_at": format_time(status.expires_at) if status else None,
+            "renew_at": format_time(self.renewal) if self.renewal else None,
+            "seconds_remaining": int(seconds_until(status.expires_at, self.now)) if status else None,
+            "minimum_remaining_life": self.least_life,
+            "claimed_until": format_time(live.until) if live else None,
+            "warning": self.overlap,
+            "error": self.error,
+        }
+
+
+
+def print_summary(console: Console, summary: Summary) -> None:
+    """Print a run's outcomes as a table, then its warnings."""
+    table = _table("rotation", "outcome", "expires at (UTC)", "version", "")
+    for result in summary.results:
+        outcome = Text(result.outcome.value, style=_COLOURS[result.outcome])
+        if summary.dry_run and result.outcome is Outcome.ROTATED:
+            outcome = Text("would be rotated", style="yellow")
+        table.add_row(
+            result.name,
+            outcome,
+            format_time(result.expires_at) if result.expires_at else "-",
+            str(result.parameter_version or "-"),
+            Text(result.error or result.note or ""),
+        )
+    console.print(table)
+    _print_warnings(console, summary.warnings)
+
+
+def print_status(console: Console, lines: Sequence[StatusLine]) -> None:
+    """Print what is stored for every rotation, then the warnings."""
+    table = _table("rotation", "state", "expires in", "renewed in", "version", "least life", "")
+    for line in lines:
+        table.add_row(*_status_row(line))
+    console.print(table)
+    _print_warnings(console, [line.overlap for line in lines if line.overlap])
+
+
+def _status_row(line: StatusLine) -> list[str | Text]:
+    shown = line.to_dict()
+    status = line.stored.trusted
+    note = line.error or line.stored.status_problem or ""
+    if shown["claimed_until"]:
+        note = f"claimed until {shown['claimed_until']}"
+    return [
+        line.name,
+        Text(line.state, style=_COLOURS[line.state]),
+        describe_seconds(seconds_until(status.expires_at, line.now)) if status else "-",
+        describe_seconds(max(0.0, seconds_until(line.renewal, line.now))) if line.renewal else "-",
+        str(line.stored.token_version or "-"),
+        describe_seconds(line.least_life) if line.least_life is not None else "-",
+        Text(note),
+    ]
+
+
+def status_line(
+    rotation: Rotation,
+    found: Stored | RotatorError,
+    now: datetime,
+    contract: Contract,
+) -> StatusLine:
+    """Judge what was found for a rotation."""
+    if isinstance(found, RotatorError):
+        return StatusLine(
+            rotation=rotation, name=rotation.name, state="unreadable", stored=Stored(), now=now, error=str(found)
+        )
+    lifetime = found.trusted.lifetime if found.trusted else policy.asked_lifetime(rotation)
+    least = overlap = None
+    if lifetime is not None:
+        least = policy.minimum_remaining_life(
+            lifetime, rotation.renew_at, schedule_interval=contract.schedule_interval
+        )
+        overlap = policy.overlap_problem(
+            rotation,
+            lifetime,
+            schedule_interval=contract.schedule_interval,
+            consumer_cache=contract.consumer_cache,
+        )
+    return StatusLine(
+        rotation=rotation,
+        name=rotation.name,
+        state=policy.token_state(rotation, found, now),
+        stored=found,
+        now=now,
+        least_life=least,
+        overlap=overlap,
+    )
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _print_warnings(console: Console, warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        console.print(Text("warning: ", style="yellow") + Text(warning), soft_wrap=True)

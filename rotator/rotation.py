@@ -1,0 +1,190 @@
+"""The job: renew one access token before it expires, and never make anything worse.
+
+Check, policy, claim, credentials, token request, checks, publish, status. The order is the
+promise: nothing is written that was not checked, and the status follows the token it names, so
+that a run which dies anywhere leaves a good token and something the next run puts right.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from rotator import __version__, oauth, policy
+from rotator import status as status_text
+from rotator.errors import ConcurrentUpdate, ParameterStoreError, RotatorError
+from rotator.model import (
+    AccessToken,
+    Claim,
+    ClientCredentials,
+    Outcome,
+    Result,
+    Rotation,
+    Status,
+    Stored,
+    format_time,
+)
+from rotator.policy import TokenState
+from rotator.ports import Ports, Run
+
+logger = logging.getLogger(__name__)
+
+
+def rotate(
+    rotation: Rotation,
+    stored: Stored,
+    ports: Ports,
+    run: Run,
+    *,
+    force: bool = False,
+    dry_run: bool = False,
+) -> Result:
+    """Renew the rotation's token if it is due, given what is stored now.
+
+    ``force`` renews a fresh one too, and publishes what expires sooner. ``dry_run`` stops
+    before the first change, the claim, and tells the outcome that a run would aim at.
+    Raises a RotatorError if it fails; the stored token is then what it was.
+    """
+    _check_types(rotation, stored)
+    if not force and policy.token_state(rotation, stored, run.now()) is TokenState.FRESH:
+        return _result(rotation, stored, Outcome.FRESH)
+    if stored.claim and policy.is_live(stored.claim, run.now()):
+        return _busy(rotation, stored)
+    if dry_run:
+        ports.secrets.read(rotation)
+        return _result(rotation, stored, Outcome.ROTATED, note="dry run: nothing was changed")
+    if not _claim(rotation, stored, ports, run):
+        return _busy(rotation, stored)
+    with _claim_released_on_failure(rotation, stored, ports):
+        credentials = ports.secrets.read(rotation)
+        token = _obtain(rotation, credentials, ports, run)
+        if not force and _outlived(stored, token):
+            return _keep(rotation, stored, ports)
+        version = ports.parameters.write_token(rotation, token.value)
+    return _publish_status(rotation, token, version, credentials, ports)
+
+
+def _check_types(rotation: Rotation, stored: Stored) -> None:
+    """A parameter's type cannot be changed by a write: better to know before a token is asked for."""
+    if stored.token_type != "SecureString":  # noqa: S105 - a type of parameter
+        raise ParameterStoreError(
+            f"the parameter {rotation.parameter_name} is a {stored.token_type}, not a SecureString",
+            advice="delete it, or set parameter_name to another name",
+        )
+    if stored.status_problem:
+        logger.warning(
+            "the status of rotation %s cannot be read, %s; it is written anew",
+            rotation.name,
+            stored.status_problem,
+        )
+
+
+def _claim(rotation: Rotation, stored: Stored, ports: Ports, run: Run) -> bool:
+    """Mark the rotation as ours until this run must end; False if someone else was faster.
+
+    Parameter Store cannot write on a condition, but it numbers the versions: of all runs that
+    read version n, only the one that is answered n + 1 holds the claim.
+    """
+    until = run.now() + timedelta(seconds=math.ceil(run.time_left()) + 1)  # written in whole seconds
+    claim = Claim(by=run.id, until=until)
+    text = status_text.dump(stored.status, claim)
+    write = ports.parameters.write_status if stored.status_version else ports.parameters.create_status
+    try:
+        return write(rotation, text) == stored.status_version + 1
+    except ConcurrentUpdate:
+        return False
+
+
+@contextmanager
+def _claim_released_on_failure(rotation: Rotation, stored: Stored, ports: Ports) -> Iterator[None]:
+    """Give the claim back when the body fails, so that who mends the cause need not wait for it."""
+    try:
+        yield
+    except RotatorError:
+        _release(rotation, stored, ports)
+        raise
+
+
+def _release(rotation: Rotation, stored: Stored, ports: Ports) -> None:
+    try:
+        ports.parameters.write_status(rotation, status_text.dump(stored.status))
+    except ParameterStoreError:
+        logger.warning("the claim on rotation %s was not given back; it ends by itself", rotation.name)
+
+
+def _obtain(
+    rotation: Rotation, credentials: ClientCredentials, ports: Ports, run: Run
+) -> AccessToken:
+    """Request a token and return it once it has passed every check."""
+    request = oauth.token_request(rotation, credentials)
+    response = ports.token_endpoint.request(request, time_left=run.time_for_requests)
+    token = oauth.read_token(rotation, request, response, run.now())
+    if rotation.verify_url:
+        ports.token_endpoint.probe(
+            rotation.verify_url, token.value, time_left=run.time_for_requests
+        )
+    return token
+
+
+def _outlived(stored: Stored, token: AccessToken) -> bool:
+    """Whether the stored token lives at least as long: some providers repeat one from a cache."""
+    return stored.trusted is not None and token.expires_at <= stored.trusted.expires_at
+
+
+def _keep(rotation: Rotation, stored: Stored, ports: Ports) -> Result:
+    _release(rotation, stored, ports)
+    return _result(
+        rotation, stored, Outcome.KEPT, note="the endpoint's token expires no later than the stored one"
+    )
+
+
+def _publish_status(
+    rotation: Rotation,
+    token: AccessToken,
+    version: int,
+    credentials: ClientCredentials,
+    ports: Ports,
+) -> Result:
+    """Write the status that names the published token's version and carries no claim."""
+    status = Status(
+        parameter_version=version,
+        issued_at=token.issued_at,
+        expires_at=token.expires_at,
+        renew_at=policy.renewal_time(rotation, token.issued_at, token.expires_at),
+        scope=token.scope,
+        token_sha256=token.value.fingerprint,
+        secret_version_id=credentials.version_id,
+        rotator_version=__version__,
+    )
+    ports.parameters.write_status(rotation, status_text.dump(status))
+    return Result(
+        name=rotation.name,
+        outcome=Outcome.ROTATED,
+        expires_at=token.expires_at,
+        parameter_version=version,
+        lifetime=token.lifetime,
+    )
+
+
+def _busy(rotation: Rotation, stored: Stored) -> Result:
+    note = "another run renews it just now"
+    if stored.claim:
+        note = f"another run may renew it until {format_time(stored.claim.until)}"
+    return _result(rotation, stored, Outcome.BUSY, note=note)
+
+
+def _result(
+    rotation: Rotation, stored: Stored, outcome: Outcome, *, note: str | None = None
+) -> Result:
+    status = stored.trusted
+    return Result(
+        name=rotation.name,
+        outcome=outcome,
+        expires_at=status.expires_at if status else None,
+        parameter_version=stored.token_version or None,
+        lifetime=status.lifetime if status else None,
+        note=note,
+    )
