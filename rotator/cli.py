@@ -108,3 +108,17 @@ def _rotator() -> bootstrap.Rotator:
         raise
     telemetry.configure(rotator.settings.log_level)
     return rotator
+
+
+@main.command()
+@click.option("--keep", is_flag=True, help="Leave it running and print how to use it.")
+def demo(*, keep: bool) -> None:
+    """See everything work on embedded parts: no AWS account, nothing left behind."""
+    try:
+        from rotator.local.demo import run
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"the demo needs the package {error.name}",
+            advice="run `make demo`, or install rotator[local] from a checkout",
+        ) from error
+    sys.exit(run(keep=keep))

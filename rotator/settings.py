@@ -28,6 +28,7 @@ from rotator.oauth import MAX_LIFETIME, is_scope
 PREFIX = "ROTATOR_"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_UNITS = MappingProxyType({"m": 60, "h": 3600})  # CloudFormation knows minutes and cannot multiply
 _RESERVED_PARAMS = frozenset({"grant_type", "scope", "client_id", "client_secret"})
 
 
@@ -210,11 +211,16 @@ def _number(low: float, high: float, takes: str) -> Callable[[Any], float]:
 
 
 def _seconds(low: int, high: int) -> Callable[[Any], int]:
-    takes = f"a whole number of seconds from {low} to {high}"
+    takes = f"a whole number of seconds from {low} to {high}, or minutes or hours such as 5m or 24h"
     number = _number(low, high, takes)
 
     def parse(value: Any) -> int:
-        seconds = number(value)
+        unit = _UNITS.get(value[-1:], 1) if isinstance(value, str) else 1
+        amount = value[:-1] if unit > 1 else value
+        try:
+            seconds = number(float(amount) * unit if unit > 1 else amount)
+        except ValueError:
+            raise _Refused(takes) from None
         if seconds != int(seconds):
             raise _Refused(takes)
         return int(seconds)

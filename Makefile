@@ -1,0 +1,54 @@
+# Everything runs in .venv, which the targets make themselves. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?= -n 2 --dist loadgroup
+
+.DEFAULT_GOAL := help
+.PHONY: help demo rotate test lint format build lock clean
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.local ## See all of it work on embedded parts; KEEP=1 leaves it running.
+	@$(BIN)/rotator demo $(if $(KEEP),--keep)
+
+rotate: $(VENV)/.base ## Rotate now, with whatever is configured (ROTATOR_* and AWS_* variables).
+	@$(BIN)/rotator rotate --force
+
+test: $(VENV)/.test ## Run every test.
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.lint ## Check style, types and the template.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/cfn-lint infra/template.yaml
+
+format: $(VENV)/.lint ## Put the sources into their usual form.
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format --quiet .
+
+build: $(VENV)/.base ## Build the function's zip, .build/rotator.zip.
+	$(BIN)/python infra/build.py
+
+lock: $(VENV)/.lint ## Pin the function's requirements anew, with hashes.
+	$(BIN)/pip install --quiet uv
+	(echo '# Made by `make lock` from requirements.in; every file is pinned by its hash.'; \
+	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-annotate --no-header --no-emit-index-url \
+		--python-version 3.13 --python-platform linux infra/requirements.in) > infra/requirements.txt
+
+clean: ## Remove everything that the targets made.
+	rm -rf $(VENV) .build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: EXTRA :=
+$(VENV)/.local: EXTRA := [local]
+$(VENV)/.test: EXTRA := [test]
+$(VENV)/.lint: EXTRA := [lint]
+$(VENV)/.base $(VENV)/.local $(VENV)/.test $(VENV)/.lint: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(EXTRA)'
+	@touch $@

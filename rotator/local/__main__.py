@@ -1,0 +1,39 @@
+"""``python -m rotator.local``: the embedded Authorization API alone, to try requests against."""
+
+from __future__ import annotations
+
+import click
+
+from rotator.local.authorization_api import SAMPLE_CLIENTS, AuthorizationApi
+from rotator.local.server import address, make
+
+
+@click.command()
+@click.option("--port", default=0, help="The port to listen on; a free one if not given.")
+@click.option("--client-id", default="demo", show_default=True, help="The id of a client.")
+@click.option("--client-secret", default="demo+secret/==", show_default=True, help="Its secret.")
+@click.option(
+    "--basic-encoding",
+    type=click.Choice(["raw", "form"]),
+    default="raw",
+    show_default=True,
+    help="How id and secret come in Basic: as documented, or as RFC 6749 says.",
+)
+def main(port: int, client_id: str, client_secret: str, basic_encoding: str) -> None:
+    """Run the embedded Authorization API on 127.0.0.1 until interrupted.
+
+    The clients of the documentation's samples are registered besides the one given.
+    """
+    api = AuthorizationApi({client_id: client_secret}, basic_encoding=basic_encoding)
+    server = make(api.app, port)
+    click.echo(f"{address(server)}/oauth2/token (clients: {client_id}, {', '.join(SAMPLE_CLIENTS)})")
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        server.server_close()
+
+
+if __name__ == "__main__":
+    main()

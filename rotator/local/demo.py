@@ -1,0 +1,227 @@
+"""``make demo``: everything, on embedded parts, from nothing to a consumer's call.
+
+Each step does what it says or raises; the demo ends with 0 only if all of them happened.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+import requests
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.table import Table
+
+from rotator.local import deployment
+from rotator.local.aws import client_environment
+from rotator.local.deployment import Account
+from rotator.local.world import World, running_world
+from rotator.policy import describe_seconds
+
+CLIENT_ID = "demo-client"
+SECRET_NAME = "healthwise/client"  # noqa: S105 - a name
+PARAMETER_NAME = "/healthwise/token"
+SCHEDULE_MINUTES = 1
+LONGEST_WAIT = 100
+"""Seconds for the schedule's first tick: a minute, and what the embedded scheduler adds."""
+
+
+class Demo:
+    """The demo's steps and what they learn on the way."""
+
+    def __init__(self, console: Console, world: World, client_secret: str) -> None:
+        self.console = console
+        self.world = world
+        self.client_secret = client_secret
+        self.administrator = Account.administrator(world.aws)
+        self.secret_arn = ""
+        self.outputs: dict[str, str] = {}
+        self.rows: list[tuple[str, str]] = []
+
+    def run(self) -> None:
+        """Take every step in order; raises at the first that does not happen."""
+        with self.step("create the secret with the client credentials"):
+            self.secret_arn = self.administrator.create_secret(SECRET_NAME, CLIENT_ID, self.client_secret)
+        with tempfile.TemporaryDirectory(prefix="rotator-demo-") as folder:
+            zip_file = Path(folder) / "rotator.zip"
+            with self.step("build the function's zip"):
+                deployment.build_zip(zip_file)
+            with self.step("deploy infra/template.yaml"):
+                self.outputs = self.administrator.deploy(zip_file, self.stack_parameters())
+        with self.step("the schedule invokes the function, which writes the token"):
+            first = self.await_status()
+        with self.step("a consumer reads the token under its own role"):
+            consumer = self.administrator.become_consumer(PARAMETER_NAME)
+            token = self.read_token(consumer, first)
+        with self.step("the consumer calls GET /topics with it"):
+            topics = self.get_topics(token)
+        self.rows += [("token by schedule", _describe(first)), ("GET /topics", f"200, {topics} topics")]
+        with self.step("force a rotation"):
+            second = self.force(first)
+        with self.step("the consumer reads the new version and calls GET /topics"):
+            topics = self.get_topics(self.read_token(consumer, second))
+        self.rows += [("token by force", _describe(second)), ("GET /topics", f"200, {topics} topics")]
+
+    def stack_parameters(self) -> dict[str, str]:
+        """What the template is told; the rest are its defaults."""
+        return {
+            "SecretArn": self.secret_arn,
+            "ParameterName": PARAMETER_NAME,
+            "TokenEndpoint": self.world.token_endpoint,
+            "VerifyUrl": self.world.topics_url,
+            "AllowedHosts": "127.0.0.1",
+            "TokenRequestParams": '{"expiration": "86400"}',
+            "ScheduleMinutes": str(SCHEDULE_MINUTES),
+        }
+
+    @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """Say in one line what was done, and how long it took."""
+        begin = time.monotonic()
+        try:
+            with self.console.status(what):
+                yield
+        except BaseException:
+            self.console.print(f"[red]✗[/] {what}", highlight=False)
+            raise
+        self.console.print(f"[green]✓[/] {what} ({time.monotonic() - begin:.1f} s)", highlight=False)
+
+    def await_status(self) -> dict[str, Any]:
+        """Wait for the first status without a claim: the schedule is the only one who can cause it."""
+        begin = time.monotonic()
+        told = 0.0
+        while (waited := time.monotonic() - begin) < LONGEST_WAIT:
+            if waited - told >= 15:
+                told = waited
+                self.console.print(f"  waiting for the schedule's first tick: {waited:.0f} s", highlight=False)
+            status = self.read_status()
+            if status and "claimed_by" not in status and "parameter_version" in status:
+                return status
+            time.sleep(1)
+        raise RuntimeError(f"no token after {LONGEST_WAIT} s")
+
+    def read_status(self) -> dict[str, Any] | None:
+        """The status parameter, if it is there."""
+        ssm = self.administrator.client("ssm")
+        found = ssm.get_parameters(Names=[f"{PARAMETER_NAME}/status"])["Parameters"]
+        status: dict[str, Any] | None = json.loads(found[0]["Value"]) if found else None
+        return status
+
+    def read_token(self, consumer: Account, status: dict[str, Any]) -> str:
+        """The token as a consumer reads it; raises if it is not the version the status names."""
+        answer = consumer.client("ssm").get_parameter(Name=PARAMETER_NAME, WithDecryption=True)
+        found = answer["Parameter"]
+        if found["Version"] != status["parameter_version"]:
+            raise RuntimeError(f"version {found['Version']} is not the one that the status names")
+        return str(found["Value"])
+
+    def get_topics(self, token: str) -> int:
+        """Call the Content API; returns how many topics it gave."""
+        answer = requests.get(
+            self.world.topics_url, headers={"Authorization": f"Bearer {token}"}, timeout=10
+        )
+        answer.raise_for_status()
+        return len(answer.json()["items"])
+
+    def force(self, first: dict[str, Any]) -> dict[str, Any]:
+        """Invoke the function as an operator would; returns the new status."""
+        summary = self.administrator.invoke(self.outputs["FunctionName"], {"force": True})
+        status = self.read_status() or {}
+        if summary["rotated"] != 1 or status["parameter_version"] != first["parameter_version"] + 1:
+            raise RuntimeError(f"the rotation was not forced: {json.dumps(summary)}")
+        return status
+
+    def print_table(self) -> None:
+        """The closing table."""
+        table = Table(box=None, show_header=False, pad_edge=False)
+        rows = [("stack", deployment.STACK), ("parameter", PARAMETER_NAME), *self.rows]
+        for name, value in rows:
+            table.add_row(name, value)
+        self.console.print()
+        self.console.print(table)
+
+    def print_log(self) -> None:
+        """The function's own last words, which never hold a secret."""
+        if "LogGroupName" in self.outputs:
+            lines = self.administrator.log_lines(self.outputs["LogGroupName"])
+            self.console.print("\nthe function's log:\n" + "\n".join(lines[-20:]), markup=False)
+
+    def print_exports(self, process_id: int) -> None:
+        """What another terminal needs to use the world that was kept."""
+        variables = {
+            **client_environment(self.world.aws),
+            "ROTATOR_SECRET_ID": self.secret_arn,
+            "ROTATOR_PARAMETER_NAME": PARAMETER_NAME,
+            "ROTATOR_TOKEN_ENDPOINT": self.world.token_endpoint,
+            "ROTATOR_VERIFY_URL": self.world.topics_url,
+            "ROTATOR_SCHEDULE_INTERVAL": f"{SCHEDULE_MINUTES}m",
+            "PATH": f"{Path(sys.executable).parent}:$PATH",
+        }
+        print("\nIt was kept. In another terminal:\n")  # noqa: T201 - to be copied as it is
+        for name, value in variables.items():
+            shown = f'"{value}"' if name == "PATH" else shlex.quote(value)
+            print(f"export {name}={shown}")  # noqa: T201
+        print("\nmake rotate")  # noqa: T201
+        print("rotator status")  # noqa: T201
+        print(f"aws ssm get-parameter --name {PARAMETER_NAME}/status")  # noqa: T201
+        print(f"kill {process_id}   # ends it")  # noqa: T201
+
+
+def _describe(status: dict[str, Any]) -> str:
+    return (
+        f"version {status['parameter_version']}, expires {status['expires_at']}, "
+        f"SHA-256 begins with {status['token_sha256']}"
+    )
+
+
+def run(*, keep: bool) -> int:
+    """Run the demo; returns its exit code."""
+    signal.signal(signal.SIGTERM, _end)
+    console = Console(soft_wrap=True)
+    begin = time.monotonic()
+    client_secret = secrets.token_urlsafe(24) + "+/=:%é"
+    try:
+        with running_world({CLIENT_ID: client_secret}) as world:
+            console.print(f"[green]✓[/] AWS on {world.aws}, the Authorization API on {world.authorization_api}")
+            demo = Demo(console, world, client_secret)
+            _run_or_explain(demo)
+            demo.print_table()
+            if keep:
+                demo.print_exports(world.keep())
+    except _Stopped:
+        return 1
+    except RuntimeError as error:
+        console.print(f"the demo failed: {error}", markup=False)
+        return 1
+    ended = "it is still running" if keep else "nothing is left running"
+    console.print(f"\nAll of it happened, in {describe_seconds(time.monotonic() - begin)}; {ended}.")
+    return 0
+
+
+class _Stopped(Exception):  # noqa: N818 - no error of its own: what happened was told
+    """A step failed and was explained."""
+
+
+def _run_or_explain(demo: Demo) -> None:
+    try:
+        demo.run()
+    except (RuntimeError, requests.RequestException, ClientError, BotoCoreError) as error:
+        reason = str(error) if isinstance(error, RuntimeError) else type(error).__name__
+        demo.console.print(f"the demo failed: {reason}", markup=False)
+        demo.print_log()
+        raise _Stopped from None
+
+
+def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(143)

@@ -1,0 +1,126 @@
+"""What a person would do once in a real account, done to the embedded one: secret, bucket, stack."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from rotator.local.aws import ACCOUNT, ADMINISTRATOR, REGION
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+TEMPLATE = CHECKOUT / "infra" / "template.yaml"
+BUCKET = "rotator-code"
+CODE_KEY = "rotator.zip"
+STACK = "rotator"
+
+
+def build_zip(output: Path) -> None:
+    """Build the function's zip; raises RuntimeError with what the builder said."""
+    build = subprocess.run(
+        [sys.executable, str(CHECKOUT / "infra" / "build.py"), "--output", str(output)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if build.returncode:
+        raise RuntimeError(build.stderr.strip())
+
+
+@dataclass(frozen=True)
+class Account:
+    """The embedded account, seen by its administrator or by a role."""
+
+    endpoint: str
+    credentials: Mapping[str, str]
+
+    @classmethod
+    def administrator(cls, endpoint: str) -> Account:
+        """The account as its root user sees it."""
+        return cls(endpoint, ADMINISTRATOR)
+
+    def client(self, service: str) -> Any:
+        """Make a client that can reach nothing but the embedded account."""
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id=self.credentials["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.credentials["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=self.credentials.get("AWS_SESSION_TOKEN"),
+        )
+
+    def create_secret(self, name: str, client_id: str, client_secret: str) -> str:
+        """Create the secret with the client credentials; returns its ARN."""
+        text = json.dumps({"client_id": client_id, "client_secret": client_secret})
+        return str(self.client("secretsmanager").create_secret(Name=name, SecretString=text)["ARN"])
+
+    def deploy(self, zip_file: Path, parameters: Mapping[str, str], *, stack: str = STACK) -> dict[str, str]:
+        """Deploy the template with the zip; returns the stack's outputs.
+
+        Raises RuntimeError with CloudFormation's reason if the stack is not created.
+        """
+        s3 = self.client("s3")
+        s3.create_bucket(Bucket=BUCKET)
+        s3.upload_file(str(zip_file), BUCKET, CODE_KEY)
+        given = {"CodeBucket": BUCKET, "CodeKey": CODE_KEY, **parameters}
+        cloudformation = self.client("cloudformation")
+        cloudformation.create_stack(
+            StackName=stack,
+            TemplateBody=TEMPLATE.read_text(),
+            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        waiter = cloudformation.get_waiter("stack_create_complete")
+        try:
+            waiter.wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        except Exception as error:
+            raise RuntimeError(f"the stack was not created: {self._failures(stack)}") from error
+        outputs = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["Outputs"]
+        return {output["OutputKey"]: output["OutputValue"] for output in outputs}
+
+    def _failures(self, stack: str) -> str:
+        events = self.client("cloudformation").describe_stack_events(StackName=stack)["StackEvents"]
+        reasons = [e.get("ResourceStatusReason", "") for e in events if "FAILED" in e["ResourceStatus"]]
+        return "; ".join(filter(None, reasons)) or "no reason was given"
+
+    def become_consumer(self, parameter_name: str) -> Account:
+        """Make the role a consumer would have, which reads token and status, and assume it."""
+        iam = self.client("iam")
+        arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{parameter_name}"
+        trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
+        allow = {"Effect": "Allow", "Action": ["ssm:GetParameter", "ssm:GetParameters"], "Resource": [arn, f"{arn}/status"]}
+        role = iam.create_role(RoleName="consumer", AssumeRolePolicyDocument=_policy(trust))["Role"]
+        iam.put_role_policy(RoleName="consumer", PolicyName="read-token", PolicyDocument=_policy(allow))
+        session = self.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="demo")["Credentials"]
+        return Account(
+            self.endpoint,
+            {
+                "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
+                "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
+                "AWS_SESSION_TOKEN": session["SessionToken"],
+            },
+        )
+
+    def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
+        """Invoke the function and return what it returns; raises RuntimeError if it fails."""
+        answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
+        payload = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise RuntimeError(str(payload.get("errorMessage", "the function failed")))
+        return payload
+
+    def log_lines(self, log_group: str) -> list[str]:
+        """What the function logged, oldest first."""
+        events = self.client("logs").filter_log_events(logGroupName=log_group)["events"]
+        return [event["message"].rstrip() for event in events]
+
+
+def _policy(statement: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
