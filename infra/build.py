@@ -42,9 +42,7 @@ def build(output: Path) -> str:
         stage = Path(folder)
         _install_requirements(stage)
         _drop_unused(stage)
-        shutil.copytree(
-            PACKAGE, stage / "rotator", ignore=lambda _folder, _names: set(NOT_IN_THE_FUNCTION)
-        )
+        shutil.copytree(PACKAGE, stage / "rotator", ignore=lambda _folder, _names: set(NOT_IN_THE_FUNCTION))
         output.parent.mkdir(parents=True, exist_ok=True)
         unfinished = output.with_suffix(f".{os.getpid()}.part")
         _write_zip(stage, unfinished)

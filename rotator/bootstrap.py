@@ -14,7 +14,7 @@ from rotator import policy, settings
 from rotator.adapters import aws
 from rotator.errors import SettingsError
 from rotator.fleet import Contract, Fleet, run_fleet
-from rotator.model import Rotation, Summary
+from rotator.model import Parameter, Rotation, Summary
 from rotator.policy import RUN_BUDGET
 from rotator.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 from rotator.settings import Settings
@@ -123,7 +123,7 @@ class Rotator:
         return _read_fleet(path, documents, self.settings.allowed_hosts)
 
 
-def _read_fleet(path: str, documents: Mapping[str, settings.Parameter], hosts: frozenset[str]) -> Fleet:
+def _read_fleet(path: str, documents: Mapping[str, Parameter], hosts: frozenset[str]) -> Fleet:
     rotations: dict[str, Rotation] = {}
     broken: list[tuple[str, SettingsError]] = []
     claimed: dict[str, str] = {}
@@ -135,18 +135,14 @@ def _read_fleet(path: str, documents: Mapping[str, settings.Parameter], hosts: f
             broken.append((settings.document_name(path, document), error))
             continue
         rotations[rotation.name] = rotation
-        claimed |= {n: rotation.name for n in (rotation.parameter_name, rotation.status_name)}
+        claimed |= dict.fromkeys((rotation.parameter_name, rotation.status_name), rotation.name)
     return Fleet(rotations=tuple(rotations.values()), broken=tuple(broken))
 
 
-def _refuse_shared(
-    rotation: Rotation, rotations: Mapping[str, Rotation], claimed: Mapping[str, str]
-) -> None:
+def _refuse_shared(rotation: Rotation, rotations: Mapping[str, Rotation], claimed: Mapping[str, str]) -> None:
     """Two rotations must not share a name or write the same parameter."""
     if rotation.name in rotations:
-        raise SettingsError(
-            f"two documents are named {rotation.name}", advice="name one of them otherwise"
-        )
+        raise SettingsError(f"two documents are named {rotation.name}", advice="name one of them otherwise")
     for name in (rotation.parameter_name, rotation.status_name):
         if name in claimed:
             raise SettingsError(
@@ -172,6 +168,4 @@ def begin_run(name: str, time_left: Callable[[], float] | None = None) -> Run:
         def time_left() -> float:
             return end - time.monotonic()
 
-    return Run(
-        id=f"{name}/{secrets.token_hex(4)}", now=utc_now, time_left=time_left, budget=time_left()
-    )
+    return Run(id=f"{name}/{secrets.token_hex(4)}", now=utc_now, time_left=time_left, budget=time_left())

@@ -132,7 +132,9 @@ def _isolated(name: str, job: Callable[[], Result]) -> Result:
     except Exception as error:  # noqa: BLE001 - a defect in one rotation must not stop the others
         # Frames without the exception's text: of an unforeseen error nobody knows what it quotes.
         frames = "".join(traceback.format_tb(error.__traceback__))
-        logger.error("unforeseen %s in rotation %s\n%s", type(error).__name__, name, frames)
+        logger.error(  # noqa: TRY400 - see above
+            "unforeseen %s in rotation %s\n%s", type(error).__name__, name, frames
+        )
         problem = f"unforeseen {type(error).__name__}"
         return _failed(name, RotatorError(problem, advice="report it with the log's traceback"))
 
@@ -141,9 +143,7 @@ def _failed(name: str, error: RotatorError) -> Result:
     return Result(name=name, outcome=Outcome.FAILED, error=str(error))
 
 
-def _overlap_warnings(
-    fleet: Fleet, results: Sequence[Result], run: Run, contract: Contract
-) -> Iterator[str]:
+def _overlap_warnings(fleet: Fleet, results: Sequence[Result], run: Run, contract: Contract) -> Iterator[str]:
     """Say which consumers may present a dead token: worth a warning, never a reason to stop."""
     lifetimes = {result.name: result.lifetime for result in results}
     for rotation in fleet.rotations:

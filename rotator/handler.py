@@ -33,9 +33,7 @@ def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
     """
     rotator = _rotator()
     names, force, dry_run = _read_event(event)
-    run = bootstrap.begin_run(
-        context.aws_request_id, lambda: context.get_remaining_time_in_millis() / 1000
-    )
+    run = bootstrap.begin_run(context.aws_request_id, lambda: context.get_remaining_time_in_millis() / 1000)
     summary = rotator.run(run, names, force=force, dry_run=dry_run)
     telemetry.log_summary(summary)
     if summary.failed:

@@ -31,6 +31,7 @@ class Secret:
     value: str
 
     def __repr__(self) -> str:
+        """Show nothing of it."""
         return "Secret(***)"
 
     @property

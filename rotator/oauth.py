@@ -37,11 +37,21 @@ RETRYABLE_STATUS = frozenset({408, 425, 429})
 """Answers besides 5xx that ask for another try (RFC 9110, RFC 8470, RFC 6585)."""
 
 # Only these codes are ever repeated in a message: the member is the server's text, and a server
-# may echo anything. 5.2, and what RFC 6749, 8628, 8707 and 9700 add that servers answer with.
+# may echo anything. 5.2, and what RFC 6749, 8628 and 8707 add that servers answer with.
 _KNOWN_CODES = frozenset(
-    "invalid_request invalid_client invalid_grant unauthorized_client unsupported_grant_type "
-    "invalid_scope access_denied server_error temporarily_unavailable slow_down "
-    "invalid_target".split()
+    {
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+        "invalid_target",
+        "access_denied",
+        "server_error",
+        "temporarily_unavailable",
+        "slow_down",
+    }
 )
 _ADVICE = {
     "invalid_client": "check the secret's client_id and client_secret, and client_authentication",
@@ -224,9 +234,7 @@ def _check_size(token: str, rotation: Rotation) -> None:
         )
 
 
-def _expiry(
-    rotation: Rotation, answer: dict[str, Any], token: str, requested_at: datetime
-) -> datetime:
+def _expiry(rotation: Rotation, answer: dict[str, Any], token: str, requested_at: datetime) -> datetime:
     """The earlier of ``expires_in`` and the JWT's ``exp``; failing both, the fallback."""
     lifetime = _expires_in(answer.get("expires_in"))
     exp = _jwt_expiry(token)

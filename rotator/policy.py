@@ -111,7 +111,8 @@ def overlap_problem(
     return (
         f"a token of {describe_seconds(lifetime)} renewed at {rotation.renew_at:g} of its life, "
         f"every {describe_seconds(schedule_interval)}, leaves consumers {least:.0f} s at the least, "
-        f"but they cache for {consumer_cache:.0f} s; " + _advice(lifetime, schedule_interval, consumer_cache, run_budget)
+        f"but they cache for {consumer_cache:.0f} s; "
+        + _advice(lifetime, schedule_interval, consumer_cache, run_budget)
     )
 
 
@@ -124,15 +125,14 @@ def _advice(lifetime: float, schedule_interval: float, consumer_cache: float, ru
 
 
 def describe_seconds(seconds: float) -> str:
-    """A duration for people: the two largest units, as in ``7 h 55 min``."""
-    if abs(seconds) < 60:
-        return f"{seconds:.0f} s"
-    sign, minutes = ("-" if seconds < 0 else ""), int(abs(seconds) // 60)
-    days, rest = divmod(minutes, 24 * 60)
-    hours, minutes = divmod(rest, 60)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min")]
-    shown = [f"{count} {unit}" for count, unit in parts if count][:2]
-    return sign + " ".join(shown)
+    """A duration for people: its two largest units, as in ``7 h 55 min``."""
+    sign, rest = ("-" if seconds < 0 else ""), int(abs(seconds))
+    shown = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count:
+            shown.append(f"{count} {unit}")
+    return sign + " ".join(shown[:2]) if shown else "0 s"
 
 
 def seconds_until(time: datetime, now: datetime) -> float:

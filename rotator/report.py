@@ -77,7 +77,6 @@ class StatusLine:
         }
 
 
-
 def print_summary(console: Console, summary: Summary) -> None:
     """Print a run's outcomes as a table, then its warnings."""
     table = _table("rotation", "outcome", "expires at (UTC)", "version", "")
@@ -131,7 +130,12 @@ def status_line(
     """Judge what was found for a rotation."""
     if isinstance(found, RotatorError):
         return StatusLine(
-            rotation=rotation, name=rotation.name, state="unreadable", stored=Stored(), now=now, error=str(found)
+            rotation=rotation,
+            name=rotation.name,
+            state="unreadable",
+            stored=Stored(),
+            now=now,
+            error=str(found),
         )
     lifetime = found.trusted.lifetime if found.trusted else policy.asked_lifetime(rotation)
     least = overlap = None

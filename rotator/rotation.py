@@ -115,17 +115,13 @@ def _release(rotation: Rotation, stored: Stored, ports: Ports) -> None:
         logger.warning("the claim on rotation %s was not given back; it ends by itself", rotation.name)
 
 
-def _obtain(
-    rotation: Rotation, credentials: ClientCredentials, ports: Ports, run: Run
-) -> AccessToken:
+def _obtain(rotation: Rotation, credentials: ClientCredentials, ports: Ports, run: Run) -> AccessToken:
     """Request a token and return it once it has passed every check."""
     request = oauth.token_request(rotation, credentials)
     response = ports.token_endpoint.request(request, time_left=run.time_for_requests)
     token = oauth.read_token(rotation, request, response, run.now())
     if rotation.verify_url:
-        ports.token_endpoint.probe(
-            rotation.verify_url, token.value, time_left=run.time_for_requests
-        )
+        ports.token_endpoint.probe(rotation.verify_url, token.value, time_left=run.time_for_requests)
     return token
 
 
@@ -176,9 +172,7 @@ def _busy(rotation: Rotation, stored: Stored) -> Result:
     return _result(rotation, stored, Outcome.BUSY, note=note)
 
 
-def _result(
-    rotation: Rotation, stored: Stored, outcome: Outcome, *, note: str | None = None
-) -> Result:
+def _result(rotation: Rotation, stored: Stored, outcome: Outcome, *, note: str | None = None) -> Result:
     status = stored.trusted
     return Result(
         name=rotation.name,

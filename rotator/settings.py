@@ -124,9 +124,7 @@ def _refuse_misspelt(given: Mapping[str, str]) -> None:
             )
 
 
-def _did_you_mean(
-    key: str, known: Any, shown: Callable[[str], str] = lambda name: name
-) -> str:
+def _did_you_mean(key: str, known: Any, shown: Callable[[str], str] = lambda name: name) -> str:
     close = difflib.get_close_matches(key, known, n=1)
     if close:
         return f"did you mean {shown(close[0])}?"
@@ -139,9 +137,7 @@ def _rotation(
     values = {"name": "default"}
     for key in ("secret_id", "parameter_name"):
         if key not in given:
-            raise SettingsError(
-                f"{label(key)} is not set", advice=f"set it to {_TAKES_REQUIRED[key]}"
-            )
+            raise SettingsError(f"{label(key)} is not set", advice=f"set it to {_TAKES_REQUIRED[key]}")
     for key, parse in _ROTATION.items():
         if key in given:
             values[key] = _read(label(key), given[key], parse)
@@ -275,9 +271,8 @@ def _scope(value: Any) -> str:
 
 
 def _token_request_params(value: Any) -> Mapping[str, str]:
-    takes = (
-        'a JSON object of texts or numbers such as {"expiration": "86400"}, without '
-        + ", ".join(sorted(_RESERVED_PARAMS))
+    takes = 'a JSON object of texts or numbers such as {"expiration": "86400"}, without ' + ", ".join(
+        sorted(_RESERVED_PARAMS)
     )
     try:
         params = json.loads(value) if isinstance(value, str) else value
@@ -305,9 +300,7 @@ _TAKES_REQUIRED = {
 _ROTATION: Mapping[str, Callable[[Any], Any]] = {
     "name": _matching(r"[A-Za-z0-9_.-]{1,64}", "1 to 64 letters, digits and ._-"),
     # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
-    "secret_id": _matching(
-        r"[A-Za-z0-9/_+=.@:-]{1,2048}", "a secret's name or ARN", shape_only=True
-    ),
+    "secret_id": _matching(r"[A-Za-z0-9/_+=.@:-]{1,2048}", "a secret's name or ARN", shape_only=True),
     "parameter_name": _parameter_name,
     "token_endpoint": _url,
     "scope": _scope,
@@ -332,4 +325,3 @@ _RUN: Mapping[str, Callable[[Any], Any]] = {
     "consumer_cache": _seconds(0, 24 * 3600),
     "log_level": lambda value: _one_of(*LOG_LEVELS)(str(value).upper()),
 }
-

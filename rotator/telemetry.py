@@ -19,9 +19,7 @@ def configure(level: str) -> None:
     """Set the level of our own loggers; the SDK's stay quiet at any level."""
     logging.getLogger("rotator").setLevel(level)
     if not logging.getLogger().handlers:
-        logging.basicConfig(
-            stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s"
-        )
+        logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
 
 
 def log_summary(summary: Summary) -> None:

@@ -40,9 +40,7 @@ class SsmParameterStore:
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         """Read up to ten parameters in one call, encrypted values as they are stored."""
         try:
-            answer = aws.call(
-                self._client.get_parameters, Names=list(names), WithDecryption=False
-            )
+            answer = aws.call(self._client.get_parameters, Names=list(names), WithDecryption=False)
         except AwsError as error:
             raise _failed(error, "reading", names[0], "ssm:GetParameters") from error
         return {found["Name"]: _parameter(found) for found in answer["Parameters"]}
@@ -95,9 +93,7 @@ class SsmParameterStore:
 
 
 def _parameter(found: Mapping[str, Any]) -> Parameter:
-    return Parameter(
-        value=found.get("Value", ""), version=int(found["Version"]), type=found["Type"]
-    )
+    return Parameter(value=found.get("Value", ""), version=int(found["Version"]), type=found["Type"])
 
 
 def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterStoreError:

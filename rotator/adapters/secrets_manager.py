@@ -75,9 +75,7 @@ def parse_credentials(rotation: Rotation, text: str | None, version_id: str) -> 
         raise _malformed(
             rotation, "has a client_id with a colon", "set basic_encoding to form or mend the id"
         )
-    return ClientCredentials(
-        client_id=client_id, client_secret=Secret(client_secret), version_id=version_id
-    )
+    return ClientCredentials(client_id=client_id, client_secret=Secret(client_secret), version_id=version_id)
 
 
 def _member(rotation: Rotation, fields: dict[str, Any], key: str) -> str:

@@ -47,9 +47,7 @@ _backoff = tenacity.wait_random_exponential(multiplier=0.5, max=10)
 class HttpTokenEndpoint:
     """The port TokenEndpoint over HTTP."""
 
-    def __init__(
-        self, *, now: Callable[[], datetime], sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, *, now: Callable[[], datetime], sleep: Callable[[float], None] = time.sleep) -> None:
         self._now = now
         self._sleep = sleep
         self._session = requests.Session()

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +31,8 @@ ISSUER = "https://auth.healthwise.net/"
 AUDIENCE = "https://content.healthwise.net/"
 MAX_EXPIRATION = 86400
 SCOPES = ("*", "content.api", "search.api", "taxonomy.api", "triage.api")
+
+_AUTH_METHODS = ("client_secret_basic", "client_secret_post")
 
 SAMPLE_CLIENTS: Mapping[str, str] = {
     "s6BhdRkqt3": "gX1fBat3bV",
@@ -62,21 +64,21 @@ class Client(ClientMixin):  # type: ignore[misc]
 
     def check_client_secret(self, client_secret: str) -> bool:
         """Whether it is the secret."""
-        return hmac.compare_digest(self.client_secret.encode(), client_secret.encode())
+        return secrets.compare_digest(self.client_secret.encode(), client_secret.encode())
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Basic and form parameters are both fine."""
-        return endpoint == "token" and method in ClientGrant.TOKEN_ENDPOINT_AUTH_METHODS
+        return endpoint == "token" and method in _AUTH_METHODS
 
     def check_grant_type(self, grant_type: str) -> bool:
         """Client credentials only."""
-        return grant_type == ClientGrant.GRANT_TYPE
+        return grant_type == "client_credentials"
 
 
 class ClientGrant(ClientCredentialsGrant):  # type: ignore[misc]
     """Client credentials with the API's own parameter ``expiration``, in seconds."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = ("client_secret_basic", "client_secret_post")
+    TOKEN_ENDPOINT_AUTH_METHODS = _AUTH_METHODS
 
     def validate_token_request(self) -> None:
         """Besides the grant's own checks: expiration is a number up to a day."""

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rotator.local.server import LOOPBACK, free_port
@@ -98,15 +98,8 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], endpoint: str, log: Pa
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """End MiniStack and every function it started, kindly first."""
-    for kind in (signal.SIGTERM, signal.SIGKILL):
-        try:
+    for kind in (signal.SIGTERM, signal.SIGKILL):  # the second for whatever outlived the first
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, kind)
-        except ProcessLookupError:
-            break
-        try:
+        with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
-        if kind is signal.SIGTERM:
-            continue  # once more, for what it may have left behind
-    process.wait()

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+import click
 import requests
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
@@ -104,7 +105,9 @@ class Demo:
         while (waited := time.monotonic() - begin) < LONGEST_WAIT:
             if waited - told >= 15:
                 told = waited
-                self.console.print(f"  waiting for the schedule's first tick: {waited:.0f} s", highlight=False)
+                self.console.print(
+                    f"  waiting for the schedule's first tick: {waited:.0f} s", highlight=False
+                )
             status = self.read_status()
             if status and "claimed_by" not in status and "parameter_version" in status:
                 return status
@@ -128,9 +131,7 @@ class Demo:
 
     def get_topics(self, token: str) -> int:
         """Call the Content API; returns how many topics it gave."""
-        answer = requests.get(
-            self.world.topics_url, headers={"Authorization": f"Bearer {token}"}, timeout=10
-        )
+        answer = requests.get(self.world.topics_url, headers={"Authorization": f"Bearer {token}"}, timeout=10)
         answer.raise_for_status()
         return len(answer.json()["items"])
 
@@ -168,14 +169,15 @@ class Demo:
             "ROTATOR_SCHEDULE_INTERVAL": f"{SCHEDULE_MINUTES}m",
             "PATH": f"{Path(sys.executable).parent}:$PATH",
         }
-        print("\nIt was kept. In another terminal:\n")  # noqa: T201 - to be copied as it is
+        click.echo("\nIt was kept. In another terminal:\n")
+        click.echo("unset AWS_PROFILE AWS_SESSION_TOKEN")
         for name, value in variables.items():
             shown = f'"{value}"' if name == "PATH" else shlex.quote(value)
-            print(f"export {name}={shown}")  # noqa: T201
-        print("\nmake rotate")  # noqa: T201
-        print("rotator status")  # noqa: T201
-        print(f"aws ssm get-parameter --name {PARAMETER_NAME}/status")  # noqa: T201
-        print(f"kill {process_id}   # ends it")  # noqa: T201
+            click.echo(f"export {name}={shown}")
+        click.echo("\nmake rotate")
+        click.echo("rotator status")
+        click.echo(f"aws ssm get-parameter --name {PARAMETER_NAME}/status")
+        click.echo(f"kill {process_id}   # ends it")
 
 
 def _describe(status: dict[str, Any]) -> str:
@@ -193,7 +195,9 @@ def run(*, keep: bool) -> int:
     client_secret = secrets.token_urlsafe(24) + "+/=:%é"
     try:
         with running_world({CLIENT_ID: client_secret}) as world:
-            console.print(f"[green]✓[/] AWS on {world.aws}, the Authorization API on {world.authorization_api}")
+            console.print(
+                f"[green]✓[/] AWS on {world.aws}, the Authorization API on {world.authorization_api}"
+            )
             demo = Demo(console, world, client_secret)
             _run_or_explain(demo)
             demo.print_table()
@@ -209,7 +213,7 @@ def run(*, keep: bool) -> int:
     return 0
 
 
-class _Stopped(Exception):  # noqa: N818 - no error of its own: what happened was told
+class _Stopped(Exception):
     """A step failed and was explained."""
 
 

@@ -95,7 +95,11 @@ class Account:
         iam = self.client("iam")
         arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{parameter_name}"
         trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
-        allow = {"Effect": "Allow", "Action": ["ssm:GetParameter", "ssm:GetParameters"], "Resource": [arn, f"{arn}/status"]}
+        allow = {
+            "Effect": "Allow",
+            "Action": ["ssm:GetParameter", "ssm:GetParameters"],
+            "Resource": [arn, f"{arn}/status"],
+        }
         role = iam.create_role(RoleName="consumer", AssumeRolePolicyDocument=_policy(trust))["Role"]
         iam.put_role_policy(RoleName="consumer", PolicyName="read-token", PolicyDocument=_policy(allow))
         session = self.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="demo")["Credentials"]

@@ -26,13 +26,14 @@ from rotator.local.server import serving
 STOP_SECONDS = 20
 
 
-@dataclass(frozen=True)
+@dataclass
 class World:
     """A running world as its starter sees it."""
 
     process: subprocess.Popen[str]
     aws: str
     authorization_api: str
+    kept: bool = False
 
     @property
     def token_endpoint(self) -> str:
@@ -49,6 +50,7 @@ class World:
         assert self.process.stdin  # noqa: S101 - it was started with a pipe
         self.process.stdin.write("keep\n")
         self.process.stdin.flush()
+        self.kept = True
         return self.process.pid
 
 
@@ -58,33 +60,43 @@ def running_world(clients: Mapping[str, str]) -> Iterator[World]:
 
     It ends with the body unless that has kept it. Raises RuntimeError if it does not start.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", "rotator.local.world"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    with tempfile.TemporaryFile("w+") as complaints:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rotator.local.world"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            start_new_session=True,  # an interrupt at the terminal is its starter's business
+        )
+        world = None
+        try:
+            world = _first_words(process, clients)
+            if world is None:
+                complaints.seek(0)
+                raise RuntimeError(f"the embedded world did not start: {complaints.read()[-2000:]}")
+            yield world
+        finally:
+            if not (world and world.kept):
+                _stop(process)
+
+
+def _first_words(process: subprocess.Popen[str], clients: Mapping[str, str]) -> World | None:
     assert process.stdin  # noqa: S101 - for the type checker; both are pipes
     assert process.stdout  # noqa: S101
-    try:
-        process.stdin.write(json.dumps({"clients": dict(clients)}) + "\n")
-        process.stdin.flush()
-        ready = process.stdout.readline()
-        if not ready:
-            raise RuntimeError("the embedded world did not start: " + process.communicate()[1][-2000:])
-        yield World(process, **json.loads(ready))
-    finally:
-        process.stdin.close()
-        _wait(process)
+    process.stdin.write(json.dumps({"clients": dict(clients)}) + "\n")
+    process.stdin.flush()
+    ready = process.stdout.readline()
+    return World(process, **json.loads(ready)) if ready else None
 
 
-def _wait(process: subprocess.Popen[str]) -> None:
+def _stop(process: subprocess.Popen[str]) -> None:
+    assert process.stdin  # noqa: S101 - it was started with a pipe
+    process.stdin.close()
     try:
         process.wait(timeout=STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        process.terminate()
+        process.kill()
 
 
 def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
@@ -101,7 +113,8 @@ def main() -> None:
         serving(api.app) as authorization_api,
         running_aws(Path(folder)) as aws,
     ):
-        print(json.dumps({"aws": aws, "authorization_api": authorization_api}), flush=True)
+        sys.stdout.write(json.dumps({"aws": aws, "authorization_api": authorization_api}) + "\n")
+        sys.stdout.flush()
         if sys.stdin.readline().strip() == "keep":
             while True:
                 signal.pause()
