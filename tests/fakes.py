@@ -55,10 +55,10 @@ class Clock:
         self.time += timedelta(seconds=seconds)
 
 
-def run(clock: Clock, *, id: str = "run-1", budget: float = 60) -> Run:
+def run(clock: Clock, *, name: str = "run-1", budget: float = 60) -> Run:
     """A run that began just now on this clock."""
     end = clock.time + timedelta(seconds=budget)
-    return Run(id=id, now=clock.now, time_left=lambda: (end - clock.time).total_seconds(), budget=budget)
+    return Run(id=name, now=clock.now, time_left=lambda: (end - clock.time).total_seconds(), budget=budget)
 
 
 class FakeParameterStore:

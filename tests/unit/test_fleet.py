@@ -1,0 +1,157 @@
+"""Many rotations in one run: each on its own, all of them told."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+import fakes
+from fakes import CANARY_SECRET, Clock, FakeParameterStore, rotation
+from rotator.errors import ParameterStoreError, RotationFailed, SettingsError
+from rotator.fleet import Contract, Fleet, read_stored, run_fleet
+from rotator.model import ClientCredentials, Outcome, Parameter, Rotation, Stored, Summary
+
+CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
+
+
+def member(name: str) -> Rotation:
+    return rotation(name=name, parameter_name=f"/fleet/{name}")
+
+
+def serve(fleet: Fleet, ports: fakes.FakePorts, clock: Clock, **options: bool) -> Summary:
+    return run_fleet(fleet, ports, fakes.run(clock), CONTRACT, **options)
+
+
+def test_every_rotation_is_served_and_counted() -> None:
+    clock = Clock()
+    summary = serve(Fleet(rotations=tuple(map(member, "abc"))), fakes.ports(clock), clock)
+    assert summary.to_dict()["rotated"] == 3
+    assert fakes.names(summary.results) == ["a", "b", "c"]
+    assert not summary.failed
+
+
+def test_one_that_fails_does_not_keep_the_others_from_being_served() -> None:
+    clock = Clock()
+    broken = rotation(name="b", parameter_name="/fleet/b", secret_id="missing")
+    summary = serve(Fleet(rotations=(member("a"), broken, member("c"))), fakes.ports(clock), clock)
+    assert [r.outcome for r in summary.results] == [Outcome.ROTATED, Outcome.FAILED, Outcome.ROTATED]
+    assert summary.failed
+
+
+def test_a_rotation_that_cannot_be_served_at_all_is_told_with_its_reason() -> None:
+    clock = Clock()
+    fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="mend b")),))
+    summary = serve(fleet, fakes.ports(clock), clock)
+    assert summary.to_dict()["failed"] == 1
+    assert summary.results[1].error == "b is wrong; mend b"
+
+
+def test_an_unforeseen_error_is_told_by_its_type_and_never_by_its_text(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock()
+    ports = fakes.ports(clock)
+
+    def explode(_name: str) -> None:
+        raise ZeroDivisionError(CANARY_SECRET)
+
+    ports.parameters.before_write = explode
+    with caplog.at_level(logging.DEBUG):
+        summary = serve(Fleet(rotations=(member("a"),)), ports, clock)
+    assert summary.results[0].outcome is Outcome.FAILED
+    assert "ZeroDivisionError" in str(summary.results[0].error)
+    assert "in explode" in caplog.text
+    assert CANARY_SECRET not in caplog.text + repr(summary)
+
+
+def test_ten_names_are_read_at_a_time() -> None:
+    store = FakeParameterStore()
+    stored = read_stored([member(str(n)) for n in range(11)], store)
+    assert (len(stored), store.reads) == (11, 3)
+
+
+class OneDenied(FakeParameterStore):
+    """AWS refuses a call as a whole if one of its names is denied."""
+
+    def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
+        if "/fleet/3" in names:
+            raise ParameterStoreError("denied", advice="allow it")
+        return super().read(names)
+
+
+def test_one_denied_parameter_fails_its_own_rotation_only() -> None:
+    stored = read_stored([member(str(n)) for n in range(8)], OneDenied())
+    assert isinstance(stored["3"], ParameterStoreError)
+    assert all(isinstance(stored[str(n)], Stored) for n in range(8) if n != 3)
+
+
+def test_a_newer_status_fails_its_own_rotation_only() -> None:
+    clock = Clock()
+    ports = fakes.ports(clock)
+    ports.parameters.parameters["/fleet/a/status"] = Parameter(
+        value='{"schema": 2}', version=1, type="String"
+    )
+    summary = serve(Fleet(rotations=(member("a"), member("b"))), ports, clock)
+    assert [r.outcome for r in summary.results] == [Outcome.FAILED, Outcome.ROTATED]
+    assert "newer" in str(summary.results[0].error)
+
+
+def test_names_select_rotations() -> None:
+    fleet = Fleet(rotations=tuple(map(member, "abc")))
+    assert fakes.names(fleet.only(["c", "a"]).rotations) == ["a", "c"]
+    assert fleet.only([]) == fleet
+
+
+def test_an_unknown_name_is_an_error_that_names_the_known() -> None:
+    with pytest.raises(SettingsError, match=r"no rotation named 'd'.*a, b, c"):
+        Fleet(rotations=tuple(map(member, "abc"))).only(["d"])
+
+
+def test_a_short_overlap_is_a_warning_in_the_summary_and_no_failure() -> None:
+    clock = Clock()
+    ports = fakes.ports(clock, (200, {"access_token": "t", "token_type": "Bearer", "expires_in": 600}))
+    summary = serve(Fleet(rotations=(member("a"),)), ports, clock)
+    assert not summary.failed
+    assert "rotation a: a token of 10 min" in summary.to_dict()["warnings"][0]
+
+
+def test_the_summary_has_exactly_the_promised_members() -> None:
+    clock = Clock()
+    summary = serve(Fleet(rotations=(member("a"),)), fakes.ports(clock), clock)
+    assert summary.to_dict() == {
+        "rotated": 1,
+        "fresh": 0,
+        "kept": 0,
+        "busy": 0,
+        "failed": 0,
+        "rotations": [
+            {
+                "name": "a",
+                "outcome": "rotated",
+                "expires_at": "2026-11-25T06:00:00Z",
+                "parameter_version": 1,
+                "error": None,
+            }
+        ],
+    }
+
+
+def test_a_failed_run_names_every_failed_rotation_and_its_reason() -> None:
+    clock = Clock()
+    missing = rotation(name="b", parameter_name="/fleet/b", secret_id="missing")
+    error = RotationFailed(serve(Fleet(rotations=(member("a"), missing)), fakes.ports(clock), clock))
+    assert str(error).startswith("1 of 2 rotations failed: b: the secret missing could not be read")
+
+
+def test_rotations_of_one_run_use_their_own_secrets() -> None:
+    clock = Clock()
+    ports = fakes.ports(clock)
+    ports.secrets.credentials["other"] = ClientCredentials(
+        client_id="other", client_secret=fakes.Secret("x"), version_id="other-v9"
+    )
+    other = rotation(name="b", parameter_name="/fleet/b", secret_id="other")
+    serve(Fleet(rotations=(member("a"), other)), ports, clock)
+    assert ports.parameters.status("/fleet/a/status")["secret_version_id"] == "secret-v1"
+    assert ports.parameters.status("/fleet/b/status")["secret_version_id"] == "other-v9"

@@ -1,0 +1,350 @@
+"""OAuth 2.0 without a network: requests built, answers judged."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, unquote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import CANARY_SECRET, CANARY_TOKEN, DAY, START, jwt, rotation
+from rotator import oauth
+from rotator.errors import (
+    InvalidTokenResponse,
+    TokenEndpointUnavailable,
+    TokenRequestError,
+    TokenRequestRejected,
+)
+from rotator.model import AccessToken, BasicEncoding, ClientAuthentication, ClientCredentials, Secret
+from rotator.oauth import TokenResponse
+
+NOW = START + timedelta(seconds=2)
+
+
+def credentials(client_id: str = "client", client_secret: str = CANARY_SECRET) -> ClientCredentials:
+    return ClientCredentials(client_id=client_id, client_secret=Secret(client_secret), version_id="v1")
+
+
+def answer(body: object, status: int = 200, retry_after: str | None = None) -> TokenResponse:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return TokenResponse(status=status, body=raw, requested_at=START, retry_after=retry_after)
+
+
+def good(**changes: Any) -> dict[str, Any]:
+    fields = {"access_token": CANARY_TOKEN, "token_type": "Bearer", "expires_in": DAY, **changes}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def read(body: object, **settings: Any) -> AccessToken:
+    of = rotation(**settings)
+    return oauth.read_token(of, oauth.token_request(of, credentials()), answer(body), NOW)
+
+
+def basic_pair(encoding: BasicEncoding, client_id: str, client_secret: str) -> str:
+    request = oauth.token_request(rotation(basic_encoding=encoding), credentials(client_id, client_secret))
+    assert request.authorization
+    kind, _, encoded = request.authorization.value.partition(" ")
+    assert kind == "Basic"
+    return base64.b64decode(encoded, validate=True).decode()
+
+
+# The request
+
+
+def test_the_body_is_the_documented_one() -> None:
+    request = oauth.token_request(rotation(token_request_params={"expiration": "86400"}), credentials())
+    assert request.body.value == "grant_type=client_credentials&scope=*&expiration=86400"
+
+
+def test_an_empty_scope_is_left_out() -> None:
+    body = oauth.token_request(rotation(scope=""), credentials()).body.value
+    assert body == "grant_type=client_credentials"
+
+
+def test_raw_basic_sends_id_and_secret_as_they_are() -> None:
+    assert basic_pair(BasicEncoding.RAW, "id", "a+/=:%é") == "id:a+/=:%é"
+
+
+def test_form_basic_encodes_id_and_secret_first() -> None:
+    assert basic_pair(BasicEncoding.FORM, "i:d", "a+/=:%é b") == "i%3Ad:a%2B%2F%3D%3A%25%C3%A9+b"
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_a_strict_server_decodes_what_form_basic_encoded(client_id: str, client_secret: str) -> None:
+    encodable = (client_id + client_secret).encode(errors="replace").decode()
+    if encodable != client_id + client_secret:
+        return  # lone surrogates are no text
+    got_id, _, got_secret = basic_pair(BasicEncoding.FORM, client_id, client_secret).partition(":")
+    assert (unquote_plus(got_id), unquote_plus(got_secret)) == (client_id, client_secret)
+
+
+def test_client_secret_post_sends_the_secret_in_the_body_and_no_header() -> None:
+    by_post = rotation(client_authentication=ClientAuthentication.POST)
+    request = oauth.token_request(by_post, credentials())
+    assert request.authorization is None
+    assert parse_qs(request.body.value)["client_secret"] == [CANARY_SECRET]
+    assert parse_qs(request.body.value)["client_id"] == ["client"]
+
+
+def test_neither_request_nor_answer_shows_a_secret() -> None:
+    request = oauth.token_request(rotation(), credentials())
+    shown = repr(request) + repr(answer(good())) + repr(credentials())
+    encoded = base64.b64encode(f"client:{CANARY_SECRET}".encode()).decode()
+    assert CANARY_SECRET not in shown
+    assert encoded not in shown
+    assert CANARY_TOKEN not in shown
+
+
+# The answer's status
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
+def test_an_answer_that_asks_for_another_try_is_unavailable(status: int) -> None:
+    with pytest.raises(TokenEndpointUnavailable, match=f"HTTP {status}"):
+        oauth.check_status(oauth.token_request(rotation(), credentials()), answer({}, status), NOW)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 401, 403, 404, 405, 422, 451])
+def test_every_other_refusal_is_final(status: int) -> None:
+    with pytest.raises(TokenRequestRejected) as caught:
+        oauth.check_status(oauth.token_request(rotation(), credentials()), answer({}, status), NOW)
+    assert (caught.value.status, caught.value.code) == (status, None)
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_a_2xx_passes(status: int) -> None:
+    oauth.check_status(oauth.token_request(rotation(), credentials()), answer({}, status), NOW)
+
+
+def rejected(
+    body: object, status: int = 401, secret: str = CANARY_SECRET, **settings: Any
+) -> TokenRequestRejected:
+    request = oauth.token_request(rotation(**settings), credentials(client_secret=secret))
+    with pytest.raises(TokenRequestRejected) as caught:
+        oauth.check_status(request, answer(body, status), NOW)
+    return caught.value
+
+
+def test_a_refusal_tells_the_error_code_and_what_to_do() -> None:
+    error = rejected({"error": "invalid_scope"}, 400)
+    assert error.code == "invalid_scope"
+    assert "set scope" in str(error)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": CANARY_SECRET},
+        {"error": "canary_code", "error_description": CANARY_SECRET},
+        {"error": [CANARY_SECRET]},
+        CANARY_SECRET.encode(),
+        b"<html>" + CANARY_SECRET.encode(),
+    ],
+    ids=["as the code", "as description", "in a list", "as the body", "in HTML"],
+)
+def test_whatever_a_server_echoes_is_not_repeated(body: object) -> None:
+    assert "canary" not in str(rejected(body))
+
+
+def test_invalid_client_names_the_dialect_if_the_two_differ() -> None:
+    assert "basic_encoding" in str(rejected({"error": "invalid_client"}, secret="a+b"))
+
+
+def test_invalid_client_does_not_blame_the_dialect_if_they_are_the_same() -> None:
+    assert "basic_encoding" not in str(rejected({"error": "invalid_client"}, secret="plain"))
+
+
+def test_invalid_client_does_not_blame_the_dialect_without_basic() -> None:
+    by_post = {"client_authentication": ClientAuthentication.POST}
+    assert "basic_encoding" not in str(rejected({"error": "invalid_client"}, secret="a+b", **by_post))
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        pytest.param(None, None, id="none"),
+        pytest.param("7", 7.0, id="seconds"),
+        pytest.param(" 7 ", 7.0, id="seconds with space"),
+        pytest.param("0", 0.0, id="zero"),
+        pytest.param("99999999999", 99999999999.0, id="absurd"),
+        pytest.param("Tue, 24 Nov 2026 06:00:32 GMT", 30.0, id="a date"),
+        pytest.param("Tue, 24 Nov 2026 06:00:32 -0000", 30.0, id="a date without zone"),
+        pytest.param("Tue, 24 Nov 2026 05:00:00 GMT", 0.0, id="a date that has passed"),
+        pytest.param("-5", None, id="negative"),
+        pytest.param("soon", None, id="a word"),
+        pytest.param("", None, id="empty"),
+        pytest.param("1.5", None, id="a fraction"),
+        pytest.param("²", None, id="a digit that is no number"),
+        pytest.param("Tue, 99 Nov 2026 06:00:32 GMT", None, id="no date"),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_date_and_else_ignored(
+    header: str | None, seconds: float | None
+) -> None:
+    assert oauth.retry_after(header, NOW) == seconds
+
+
+# The token
+
+
+def test_a_good_answer_gives_the_token_with_its_life_from_before_the_request() -> None:
+    token = read(good(scope="triage.api"))
+    assert token.value == Secret(CANARY_TOKEN)
+    assert (token.issued_at, token.expires_at) == (START, START + timedelta(days=1))
+    assert (token.scope, token.lifetime) == ("triage.api", DAY)
+
+
+@pytest.mark.parametrize("token_type", ["Bearer", "bearer", "BEARER"])
+def test_the_token_type_is_compared_without_regard_to_case(token_type: str) -> None:
+    assert read(good(token_type=token_type)).value == Secret(CANARY_TOKEN)
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [None, 5, "two  spaces", 'quote"d', "x" * 1025],
+    ids=["none", "number", "spaces", "quote", "long"],
+)
+def test_a_scope_that_is_not_one_is_replaced_by_the_requested(scope: object) -> None:
+    assert read(good(scope=scope), scope="content.api").scope == "content.api"
+
+
+@pytest.mark.parametrize("expires_in", [3600, "3600", 3600.0, "3600.0", 3600.9])
+def test_expires_in_is_a_number_or_one_as_text(expires_in: object) -> None:
+    assert read(good(expires_in=expires_in)).lifetime == 3600
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        pytest.param(b"", "answered nothing", id="empty"),
+        pytest.param(b"<html>oops</html>", "JSON object", id="HTML"),
+        pytest.param(b'{"access_token": "abc', "JSON object", id="truncated"),
+        pytest.param(b"[]", "JSON object", id="a list"),
+        pytest.param(b"\xff\xfe\xff", "JSON object", id="odd bytes"),
+        pytest.param(b"[" * 100_000, "JSON object", id="nested without end"),
+        pytest.param(b'{"expires_in": ' + b"9" * 5000 + b"}", "JSON object", id="endless number"),
+        pytest.param(good(access_token=None), "no access_token", id="without access_token"),
+        pytest.param(good(access_token=""), "no access_token", id="empty access_token"),
+        pytest.param(good(access_token=5), "no access_token", id="number as access_token"),
+        pytest.param(good(access_token={"x": 1}), "no access_token", id="object as access_token"),
+        pytest.param(good(access_token="a b"), "spaces, control or non-ASCII", id="space in the token"),
+        pytest.param(good(access_token="ab\n"), "spaces, control or non-ASCII", id="newline in the token"),
+        pytest.param(good(access_token="é"), "spaces, control or non-ASCII", id="non-ASCII token"),
+        pytest.param(good(access_token="x" * 8193), "8193 bytes", id="too large"),
+        pytest.param(good(token_type="mac"), "not Bearer", id="token_type mac"),
+        pytest.param(good(token_type=None), "not Bearer", id="without token_type"),
+        pytest.param(good(token_type=["Bearer"]), "not Bearer", id="list as token_type"),
+        pytest.param(good(expires_in=0), "between 1 and", id="expires_in 0"),
+        pytest.param(good(expires_in=-1), "between 1 and", id="expires_in negative"),
+        pytest.param(good(expires_in=86_400_000), "between 1 and", id="expires_in in milliseconds"),
+        pytest.param(good(expires_in=1e300), "between 1 and", id="expires_in huge"),
+        pytest.param(good(expires_in="forever"), "not a number", id="expires_in text"),
+        pytest.param(good(expires_in="nan"), "not a number", id="expires_in nan"),
+        pytest.param(good(expires_in=True), "not a number", id="expires_in true"),
+        pytest.param(good(expires_in=[1]), "not a number", id="expires_in list"),
+        pytest.param(good(expires_in=1), "expired already", id="shorter than its request took"),
+        pytest.param(good(expires_in=None), "how long the token lives", id="expires_in missing"),
+    ],
+)
+def test_an_answer_that_is_no_good_token_is_refused_by_name(body: object, problem: str) -> None:
+    with pytest.raises(InvalidTokenResponse, match=problem):
+        read(body)
+
+
+def test_a_200_with_an_error_is_a_refusal() -> None:
+    with pytest.raises(TokenRequestRejected) as caught:
+        read(good(error="invalid_client"))
+    assert (caught.value.status, caught.value.code) == (200, "invalid_client")
+
+
+@pytest.mark.parametrize(
+    ("tier", "size", "fits"),
+    [
+        ("Standard", 4096, True),
+        ("Standard", 4097, False),
+        ("Advanced", 8192, True),
+        ("Intelligent-Tiering", 8193, False),
+    ],
+)
+def test_a_token_must_fit_the_tier(tier: str, size: int, fits: bool) -> None:
+    body = good(access_token="x" * size)
+    if fits:
+        assert read(body, tier=tier).value == Secret("x" * size)
+    else:
+        with pytest.raises(InvalidTokenResponse, match=f"the tier {tier}"):
+            read(body, tier=tier)
+
+
+# The life of a token that is a JWT, or does not tell
+
+
+def epoch(seconds: float) -> float:
+    return START.timestamp() + seconds
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "exp", "lifetime"),
+    [
+        pytest.param(DAY, epoch(3600), 3600, id="exp is earlier"),
+        pytest.param(3600, epoch(DAY), 3600, id="expires_in is earlier"),
+        pytest.param(None, epoch(DAY), DAY, id="only exp"),
+        pytest.param(None, epoch(DAY) + 0.5, DAY + 0.5, id="exp with a fraction"),
+        pytest.param(3600, "soon", 3600, id="exp is text"),
+        pytest.param(3600, True, 3600, id="exp is true"),
+        pytest.param(3600, 1e40, 3600, id="exp out of range"),
+    ],
+)
+def test_the_earlier_of_expires_in_and_exp_counts(expires_in: object, exp: object, lifetime: float) -> None:
+    body = good(access_token=jwt({"exp": exp}), expires_in=expires_in)
+    assert read(body).lifetime == lifetime
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["a.b.c", "..", "a.e30.c", "a.W10.c", "opaque"],
+    ids=["no Base64", "empty", "no exp", "a list", "opaque"],
+)
+def test_a_token_that_tells_nothing_lives_for_the_fallback(token: str) -> None:
+    assert read(good(access_token=token, expires_in=None), fallback_lifetime=600).lifetime == 600
+
+
+def test_the_fallback_does_not_replace_what_the_token_tells() -> None:
+    body = good(access_token=jwt({"exp": epoch(3600)}), expires_in=None)
+    assert read(body, fallback_lifetime=DAY).lifetime == 3600
+
+
+def test_a_jwt_that_is_expired_already_is_refused() -> None:
+    with pytest.raises(InvalidTokenResponse, match="expired already"):
+        read(good(access_token=jwt({"exp": epoch(-1)})))
+
+
+def test_a_jwt_that_would_live_for_centuries_is_refused() -> None:
+    with pytest.raises(InvalidTokenResponse, match="ends more than"):
+        read(good(access_token=jwt({"exp": epoch(DAY * 40_000)}), expires_in=None))
+
+
+@given(st.binary(max_size=300))
+def test_no_body_whatsoever_gets_past_as_anything_but_our_errors(body: bytes) -> None:
+    with pytest.raises(TokenRequestError):
+        read(body)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+    )
+)
+def test_no_member_whatsoever_breaks_the_reading(value: object) -> None:
+    for member in ("access_token", "token_type", "expires_in", "scope", "error"):
+        body = {"access_token": "t", "token_type": "Bearer", "expires_in": 60, member: value}
+        try:
+            token = read(body)
+        except TokenRequestError:
+            continue
+        assert token.expires_at > NOW

@@ -1,0 +1,159 @@
+"""When a token is renewed, and what consumers are promised."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakes import DAY, START, rotation
+from rotator import policy
+from rotator.model import Claim, Status, Stored
+from rotator.policy import TokenState
+
+HOUR = timedelta(hours=1)
+EVERY_FIVE_MINUTES = {"schedule_interval": 300.0}
+
+
+def status(**changes: object) -> Status:
+    fields: dict[str, object] = {
+        "parameter_version": 7,
+        "issued_at": START,
+        "expires_at": START + 24 * HOUR,
+        "renew_at": START + 16 * HOUR,
+        "scope": "*",
+        "token_sha256": "0" * 16,
+        "secret_version_id": "v",
+        "rotator_version": "0",
+    }
+    return Status(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+STORED = Stored(token_version=7, status_version=3, status=status())
+
+
+@pytest.mark.parametrize(
+    ("stored", "hours", "state"),
+    [
+        pytest.param(Stored(), 0, TokenState.MISSING, id="nothing stored"),
+        pytest.param(Stored(status=status(), status_version=1), 0, TokenState.MISSING, id="token deleted"),
+        pytest.param(Stored(token_version=7), 0, TokenState.UNKNOWN, id="no status"),
+        pytest.param(Stored(token_version=8, status=status()), 0, TokenState.UNKNOWN, id="other version"),
+        pytest.param(STORED, 0, TokenState.FRESH, id="just issued"),
+        pytest.param(STORED, 15, TokenState.FRESH, id="before the window"),
+        pytest.param(STORED, 16.1, TokenState.DUE, id="in the window"),
+        pytest.param(STORED, 24, TokenState.EXPIRED, id="at its end"),
+        pytest.param(STORED, -1, TokenState.FRESH, id="issued in the future"),
+    ],
+)
+def test_a_stored_token_is_judged_by_its_life(stored: Stored, hours: float, state: TokenState) -> None:
+    assert policy.token_state(rotation(), stored, START + hours * HOUR) is state
+
+
+@given(st.text(alphabet="abcdef0123456789/", min_size=1, max_size=30), st.floats(0.1, 0.95))
+def test_jitter_only_makes_a_renewal_earlier_and_by_two_percent_at_most(name: str, renew_at: float) -> None:
+    due = policy.renewal_time(
+        rotation(parameter_name="/" + name, renew_at=renew_at), START, START + 24 * HOUR
+    )
+    latest = START + 24 * HOUR * renew_at
+    assert latest - 24 * HOUR * policy.JITTER <= due <= latest
+
+
+def test_jitter_is_the_same_at_every_tick() -> None:
+    times = {policy.renewal_time(rotation(), START, START + 24 * HOUR) for _ in range(3)}
+    assert len(times) == 1
+
+
+def test_a_fleet_created_in_one_minute_does_not_renew_in_one() -> None:
+    due = [
+        policy.renewal_time(rotation(parameter_name=f"/fleet/{n}"), START, START + 24 * HOUR)
+        for n in range(100)
+    ]
+    assert max(due) - min(due) > timedelta(minutes=20)
+
+
+def test_the_least_remaining_life_is_the_window_less_the_schedule_and_the_run() -> None:
+    least = policy.minimum_remaining_life(DAY, 0.5, schedule_interval=300, run_budget=60)
+    assert least == DAY / 2 - 300 - 60
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "renew_at", "interval", "cache", "holds"),
+    [
+        pytest.param(DAY, 0.667, 300, 300, True, id="the defaults"),
+        pytest.param(3600, 0.667, 300, 300, True, id="tokens of an hour"),
+        pytest.param(1800, 0.667, 300, 300, False, id="tokens of half an hour"),
+        pytest.param(3600, 0.95, 300, 300, False, id="renewed too late"),
+        pytest.param(660 * 2, 0.5, 300, 300, True, id="exactly enough"),
+        pytest.param(660 * 2 - 2, 0.5, 300, 300, False, id="a second too little"),
+    ],
+)
+def test_the_overlap_contract_holds_or_is_explained(
+    lifetime: float, renew_at: float, interval: float, cache: float, holds: bool
+) -> None:
+    problem = policy.overlap_problem(
+        rotation(renew_at=renew_at), lifetime, schedule_interval=interval, consumer_cache=cache
+    )
+    assert (problem is None) is holds
+
+
+def test_a_broken_overlap_comes_with_the_setting_that_mends_it() -> None:
+    late = rotation(renew_at=0.95)
+    problem = policy.overlap_problem(late, 3600, schedule_interval=300, consumer_cache=300)
+    assert problem is not None
+    advised = float(problem.rpartition("ROTATOR_RENEW_AT to ")[2].split()[0])
+    assert (
+        policy.overlap_problem(rotation(renew_at=advised), 3600, schedule_interval=300, consumer_cache=300)
+        is None
+    )
+
+
+def test_where_no_fraction_helps_the_advice_is_another() -> None:
+    problem = policy.overlap_problem(rotation(), 300, schedule_interval=300, consumer_cache=300)
+    assert problem is not None
+    assert "ask for longer tokens" in problem
+
+
+@pytest.mark.parametrize(
+    ("minutes", "live"),
+    [
+        pytest.param(1, True, id="not yet over"),
+        pytest.param(0, False, id="just over"),
+        pytest.param(-5, False, id="over"),
+        pytest.param(60, False, id="longer than any run"),
+    ],
+)
+def test_a_claim_is_live_until_its_end_unless_no_run_could_have_made_it(minutes: int, live: bool) -> None:
+    claim = Claim(by="someone", until=START + timedelta(minutes=minutes))
+    assert policy.is_live(claim, START) is live
+
+
+@pytest.mark.parametrize(
+    ("params", "lifetime"),
+    [
+        ({}, None),
+        ({"expiration": "86400"}, DAY),
+        ({"expiration": "a day"}, None),
+        ({"expiration": "²"}, None),
+    ],
+    ids=["not asked", "asked", "not a number", "a digit that is no number"],
+)
+def test_the_asked_lifetime_is_read_from_expiration(params: dict[str, str], lifetime: float | None) -> None:
+    assert policy.asked_lifetime(rotation(token_request_params=params)) == lifetime
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (59, "59 s"),
+        (72, "1 min 12 s"),
+        (28500, "7 h 55 min"),
+        (2 * DAY, "2 d"),
+        (-90, "-1 min 30 s"),
+    ],
+)
+def test_durations_are_told_in_their_two_largest_units(seconds: float, text: str) -> None:
+    assert policy.describe_seconds(seconds) == text

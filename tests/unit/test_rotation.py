@@ -1,0 +1,376 @@
+"""The job on fakes: what is stored after it, whatever happened on the way."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import fakes
+from fakes import CANARY_SECRET, CANARY_TOKEN, DAY, START, Clock, FakePorts, rotation
+from rotator import status
+from rotator.errors import (
+    ConcurrentUpdate,
+    CredentialsError,
+    InvalidTokenResponse,
+    ParameterStoreError,
+    RotatorError,
+    TokenEndpointUnavailable,
+    TokenRequestRejected,
+    TokenVerificationError,
+)
+from rotator.model import Outcome, Parameter, Result, Rotation, Stored
+from rotator.rotation import rotate
+
+TOKEN = "/healthwise/token"
+STATUS = "/healthwise/token/status"
+HOUR = 3600
+
+
+class World:
+    """A clock, the ports on it, and ticks."""
+
+    def __init__(self, *answers: Any, **settings: Any) -> None:
+        self.clock = Clock()
+        self.rotation = rotation(**settings)
+        self.ports: FakePorts = fakes.ports(self.clock, *answers)
+
+    def stored(self) -> Stored:
+        return status.read(self.rotation, self.ports.parameters.read([TOKEN, STATUS]))
+
+    def tick(self, *, name: str = "run-1", stored: Stored | None = None, **options: bool) -> Result:
+        run = fakes.run(self.clock, name=name)
+        return rotate(self.rotation, stored or self.stored(), self.ports, run, **options)
+
+    def later(self, seconds: float) -> World:
+        self.clock.sleep(seconds)
+        return self
+
+    @property
+    def token(self) -> str | None:
+        found = self.ports.parameters.parameters.get(TOKEN)
+        return found.value if found else None
+
+    @property
+    def status(self) -> dict[str, Any]:
+        return self.ports.parameters.status()
+
+
+def rotated(*answers: Any, **settings: Any) -> World:
+    """A world in which the first tick has stored a token, and the answers come after that."""
+    world = World(**settings)
+    assert world.tick().outcome is Outcome.ROTATED
+    world.ports.token_endpoint.answers.extend(answers)
+    world.ports.parameters.writes.clear()
+    return world
+
+
+# Success
+
+
+def test_the_first_tick_stores_a_token_and_a_status_that_names_its_version() -> None:
+    world = World()
+    result = world.tick()
+    assert (result.outcome, result.parameter_version) == (Outcome.ROTATED, 1)
+    assert world.token == f"{CANARY_TOKEN}-1"
+    assert world.status["parameter_version"] == 1
+    assert world.status["secret_version_id"] == "secret-v1"
+    assert "claimed_by" not in world.status
+
+
+def test_a_fresh_token_costs_one_read_and_nothing_else() -> None:
+    world = rotated().later(HOUR)
+    reads = world.ports.parameters.reads
+    assert world.tick().outcome is Outcome.FRESH
+    assert world.ports.parameters.reads == reads + 1
+    assert (world.ports.parameters.writes, world.ports.secrets.reads) == ([], 1)
+    assert len(world.ports.token_endpoint.requests) == 1
+
+
+def test_a_due_token_is_renewed_by_claim_then_token_then_status() -> None:
+    world = rotated().later(17 * HOUR)
+    assert world.tick().outcome is Outcome.ROTATED
+    assert world.ports.parameters.writes == [STATUS, TOKEN, STATUS]
+    assert (world.token, world.status["parameter_version"]) == (f"{CANARY_TOKEN}-2", 2)
+
+
+def test_the_expiry_counts_from_before_the_request_was_sent() -> None:
+    world = World()
+    world.ports.token_endpoint.latency = 5
+    result = world.tick()
+    assert result.expires_at == START + timedelta(days=1)
+    assert world.status["issued_at"] == "2026-11-24T06:00:00Z"
+
+
+def test_the_expiry_counts_from_the_attempt_that_was_answered() -> None:
+    world = World((503, {"retry_after": "10"}))
+    assert world.tick().expires_at == START + timedelta(seconds=10, days=1)
+
+
+def test_force_renews_a_fresh_token() -> None:
+    world = rotated()
+    assert world.tick(force=True).outcome is Outcome.ROTATED
+    assert world.token == f"{CANARY_TOKEN}-2"
+
+
+def test_a_dry_run_changes_nothing_and_requests_nothing() -> None:
+    world = World()
+    result = world.tick(dry_run=True)
+    assert result.outcome is Outcome.ROTATED
+    assert world.ports.parameters.parameters == {}
+    assert world.ports.token_endpoint.requests == []
+
+
+def test_a_dry_run_fails_where_the_credentials_would() -> None:
+    world = World(secret_id="missing")
+    with pytest.raises(CredentialsError):
+        world.tick(dry_run=True)
+
+
+def test_a_probe_comes_before_the_token_is_published() -> None:
+    world = World(verify_url="https://content.example.test/topics")
+    assert world.tick().outcome is Outcome.ROTATED
+    assert world.ports.token_endpoint.probes == ["https://content.example.test/topics"]
+
+
+# Healing
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda p: p.pop(TOKEN), id="token deleted"),
+        pytest.param(lambda p: p.pop(STATUS), id="status deleted"),
+        pytest.param(
+            lambda p: p.update({STATUS: Parameter(value="?", version=9, type="String")}), id="status garbled"
+        ),
+        pytest.param(
+            lambda p: p.update({TOKEN: Parameter(value="by hand", version=9, type="SecureString")}),
+            id="token replaced by hand",
+        ),
+    ],
+)
+def test_whatever_was_spoilt_one_tick_heals(spoil: Any) -> None:
+    world = rotated()
+    spoil(world.ports.parameters.parameters)
+    assert world.tick().outcome is Outcome.ROTATED
+    assert world.token == f"{CANARY_TOKEN}-2"
+    assert world.tick().outcome is Outcome.FRESH
+
+
+# Kept
+
+
+def test_a_token_that_expires_no_later_is_not_published_and_the_claim_is_given_back() -> None:
+    world = rotated((200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR)
+    result = world.tick()
+    assert (result.outcome, result.parameter_version) == (Outcome.KEPT, 1)
+    assert result.expires_at == START + timedelta(days=1)
+    assert world.token == f"{CANARY_TOKEN}-1"
+    assert "claimed_by" not in world.status
+
+
+def fakes_answer(**changes: Any) -> dict[str, Any]:
+    return {"access_token": "other", "token_type": "Bearer", "expires_in": DAY, **changes}
+
+
+def test_force_publishes_even_a_token_that_expires_sooner() -> None:
+    world = rotated((200, fakes_answer(expires_in=60)))
+    assert world.tick(force=True).outcome is Outcome.ROTATED
+    assert world.token == "other"
+
+
+def test_a_shorter_token_is_published_where_nothing_is_known_of_the_stored_one() -> None:
+    world = rotated((200, fakes_answer(expires_in=60)))
+    del world.ports.parameters.parameters[STATUS]
+    assert world.tick().outcome is Outcome.ROTATED
+    assert world.token == "other"
+
+
+# Busy
+
+
+def test_a_live_claim_of_another_run_means_busy_even_with_force() -> None:
+    world = rotated().later(17 * HOUR)
+    claimed = world.stored()
+    world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
+    with pytest.raises(Crashed):
+        world.tick(stored=claimed)
+    assert world.tick(name="run-2").outcome is Outcome.BUSY
+    assert world.tick(name="run-3", force=True).outcome is Outcome.BUSY
+
+
+def test_a_claim_of_a_dead_run_ends_by_itself_after_the_run_budget() -> None:
+    world = rotated().later(17 * HOUR)
+    world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
+    with pytest.raises(Crashed):
+        world.tick()
+    world.ports.parameters.before_write = lambda name: None
+    assert world.tick(name="run-2").outcome is Outcome.BUSY
+    assert world.later(62).tick(name="run-3").outcome is Outcome.ROTATED
+
+
+def test_of_two_runs_that_read_the_same_status_one_is_busy() -> None:
+    world = rotated().later(17 * HOUR)
+    seen = world.stored()
+    assert world.tick(stored=seen).outcome is Outcome.ROTATED
+    assert world.tick(stored=seen, name="run-2").outcome is Outcome.BUSY
+    assert len(world.ports.token_endpoint.requests) == 2
+
+
+def test_of_two_first_runs_one_is_busy() -> None:
+    world = World()
+    seen = world.stored()
+    assert world.tick(stored=seen).outcome is Outcome.ROTATED
+    assert world.tick(stored=seen, name="run-2").outcome is Outcome.BUSY
+
+
+def test_too_many_updates_of_the_status_mean_busy() -> None:
+    world = rotated().later(17 * HOUR)
+    world.ports.parameters.fails["status"] = ConcurrentUpdate("TooManyUpdates", advice="wait")
+    assert world.tick().outcome is Outcome.BUSY
+    assert len(world.ports.token_endpoint.requests) == 1
+
+
+def test_the_claim_keeps_the_other_fields_of_the_status_true() -> None:
+    world = rotated().later(17 * HOUR)
+    before = world.status
+    world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
+    with pytest.raises(Crashed):
+        world.tick()
+    claimed = world.status
+    assert claimed.pop("claimed_by") == "run-1"
+    assert claimed.pop("claimed_until") == "2026-11-24T23:01:01Z"
+    assert claimed == before
+
+
+# Failure
+
+
+class Crashed(BaseException):
+    """The process ends here and now: nothing of ours may catch it."""
+
+
+def stop(here: bool) -> None:
+    if here:
+        raise Crashed
+
+
+REFUSED = TokenRequestRejected("refused", advice="mend", status=401, code="invalid_client")
+UNAVAILABLE = TokenEndpointUnavailable("down", advice="wait")
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        pytest.param(REFUSED, TokenRequestRejected, id="refused"),
+        pytest.param(UNAVAILABLE, TokenEndpointUnavailable, id="unavailable"),
+        pytest.param((401, {"error": "invalid_client"}), TokenRequestRejected, id="401"),
+        pytest.param((200, b"<html>"), InvalidTokenResponse, id="HTML"),
+        pytest.param((200, fakes_answer(token_type="mac")), InvalidTokenResponse, id="no Bearer"),
+        pytest.param((200, fakes_answer(expires_in=0)), InvalidTokenResponse, id="no life"),
+        pytest.param((200, fakes_answer(access_token="a b")), InvalidTokenResponse, id="no token"),
+    ],
+)
+def test_a_failed_request_leaves_token_and_status_as_they_were(
+    answer: Any, error: type[RotatorError]
+) -> None:
+    world = rotated(answer).later(17 * HOUR)
+    before = world.token, world.status
+    with pytest.raises(error):
+        world.tick()
+    assert (world.token, world.status) == before
+
+
+def test_a_failed_probe_publishes_nothing() -> None:
+    world = rotated(verify_url="https://content.example.test/topics").later(17 * HOUR)
+    world.ports.token_endpoint.probe_status = 401
+    with pytest.raises(TokenVerificationError):
+        world.tick()
+    assert world.token == f"{CANARY_TOKEN}-1"
+
+
+def test_a_failure_gives_the_claim_back_so_that_the_next_try_need_not_wait() -> None:
+    world = rotated(REFUSED).later(17 * HOUR)
+    with pytest.raises(TokenRequestRejected):
+        world.tick()
+    assert world.tick(name="run-2").outcome is Outcome.ROTATED
+
+
+def test_a_claim_that_cannot_be_given_back_does_not_hide_the_failure() -> None:
+    world = World(REFUSED)
+    world.ports.parameters.fails["status"] = ParameterStoreError("denied", advice="allow")
+    with pytest.raises(TokenRequestRejected):
+        world.tick()
+
+
+def test_missing_credentials_are_told_before_a_token_is_requested() -> None:
+    world = World(secret_id="missing")
+    with pytest.raises(CredentialsError, match="missing"):
+        world.tick()
+    assert world.ports.token_endpoint.requests == []
+    assert world.token is None
+
+
+def test_a_token_that_cannot_be_written_leaves_the_old_one_and_gives_the_claim_back() -> None:
+    world = rotated().later(17 * HOUR)
+    before = world.token, world.status
+    world.ports.parameters.fails["token"] = ParameterStoreError("key disabled", advice="enable")
+    with pytest.raises(ParameterStoreError):
+        world.tick()
+    assert (world.token, world.status) == before
+
+
+@pytest.mark.parametrize("type_name", ["String", "StringList"])
+def test_a_parameter_of_another_type_is_refused_before_anything_is_requested(type_name: str) -> None:
+    world = World()
+    world.ports.parameters.parameters[TOKEN] = Parameter(value="x", version=1, type=type_name)
+    with pytest.raises(ParameterStoreError, match=f"is a {type_name}"):
+        world.tick()
+    assert world.ports.parameters.writes == []
+    assert world.ports.token_endpoint.requests == []
+
+
+# Crashes
+
+BOUNDARIES = ["claim", "token", "status"]
+
+
+@pytest.mark.parametrize("nth", range(3), ids=[f"before the {name} is written" for name in BOUNDARIES])
+@pytest.mark.parametrize("first", [True, False], ids=["first token", "renewal"])
+def test_a_crash_before_any_write_leaves_a_good_token_and_the_next_tick_heals(nth: int, first: bool) -> None:
+    world = World() if first else rotated().later(17 * HOUR)
+    writes = world.ports.parameters.writes
+    world.ports.parameters.before_write = lambda name: stop(len(writes) == nth)
+    before = world.token
+    with pytest.raises(Crashed):
+        world.tick()
+    assert world.token in (before, f"{CANARY_TOKEN}-{len(world.ports.token_endpoint.requests)}")
+    world.ports.parameters.before_write = lambda name: None
+    assert world.later(62).tick(name="run-2").outcome is Outcome.ROTATED
+    assert world.tick(name="run-3").outcome is Outcome.FRESH
+    assert world.status["parameter_version"] == world.ports.parameters.parameters[TOKEN].version
+
+
+# Secrets
+
+
+def test_no_error_and_no_result_shows_a_secret() -> None:
+    shown = [repr(World().tick()), repr(World().tick().to_dict())]
+    for answer in (REFUSED, (401, {"error": CANARY_SECRET}), (200, CANARY_TOKEN.encode())):
+        with pytest.raises(RotatorError) as caught:
+            World(answer).tick()
+        shown += [str(caught.value), repr(caught.value)]
+    assert "canary" not in "".join(shown)
+
+
+def test_the_status_holds_no_token() -> None:
+    world = rotated()
+    assert CANARY_TOKEN not in world.ports.parameters.parameters[STATUS].value
+
+
+def test_a_rotation_does_not_show_its_extra_parameters() -> None:
+    secretive = rotation(token_request_params={"assertion": CANARY_SECRET})
+    assert isinstance(secretive, Rotation)
+    assert CANARY_SECRET not in repr(secretive)

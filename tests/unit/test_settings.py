@@ -1,0 +1,299 @@
+"""Settings: read, checked, and refused with an error that helps."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from rotator import settings
+from rotator.errors import SettingsError
+from rotator.model import BasicEncoding, ClientAuthentication, Parameter, Rotation
+
+REQUIRED = {"ROTATOR_SECRET_ID": "healthwise/client", "ROTATOR_PARAMETER_NAME": "/healthwise/token"}
+NO_HOSTS: frozenset[str] = frozenset()
+
+
+def read(**changes: str) -> settings.Settings:
+    return settings.read_environment({**REQUIRED, **{f"ROTATOR_{k.upper()}": v for k, v in changes.items()}})
+
+
+def refused(**changes: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read(**changes)
+    return str(caught.value)
+
+
+def document(fields: object, *, type: str = "String", hosts: frozenset[str] = NO_HOSTS) -> Rotation:
+    text = fields if isinstance(fields, str) else json.dumps(fields)
+    parameter = Parameter(value=text, version=1, type=type)
+    return settings.read_document("/rotations", "/rotations/tenant-a", parameter, hosts)
+
+
+DOCUMENT = {"secret_id": "s", "parameter_name": "/tenant-a/token"}
+
+
+def test_every_key_of_a_rotation_has_a_reader() -> None:
+    assert settings._ROTATION.keys() == Rotation.__dataclass_fields__.keys()
+
+
+def test_the_defaults_are_the_designs() -> None:
+    found = read()
+    assert found.rotation == Rotation(
+        name="default",
+        secret_id="healthwise/client",
+        parameter_name="/healthwise/token",
+        token_endpoint="https://auth.healthwise.net/oauth2/token",
+        scope="*",
+        token_request_params={},
+        client_authentication=ClientAuthentication.BASIC,
+        basic_encoding=BasicEncoding.RAW,
+        renew_at=0.667,
+        fallback_lifetime=None,
+        kms_key_id=None,
+        tier="Intelligent-Tiering",
+        verify_url=None,
+    )
+    assert (found.schedule_interval, found.consumer_cache, found.log_level) == (300, 300, "INFO")
+
+
+def test_an_empty_variable_counts_as_not_set() -> None:
+    assert read(verify_url="", renew_at="", tier="") == read()
+
+
+def test_an_empty_scope_means_none() -> None:
+    found = read(scope="")
+    assert found.rotation
+    assert found.rotation.scope == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("renew_at", "0.1", 0.1),
+        ("renew_at", "0.95", 0.95),
+        ("fallback_lifetime", "3600", 3600),
+        ("fallback_lifetime", "24h", 86400),
+        ("tier", "Standard", "Standard"),
+        ("basic_encoding", "form", BasicEncoding.FORM),
+        ("client_authentication", "client_secret_post", ClientAuthentication.POST),
+        ("token_request_params", '{"expiration": "86400"}', {"expiration": "86400"}),
+        ("token_request_params", '{"expiration": 86400}', {"expiration": "86400"}),
+        ("kms_key_id", "alias/tokens", "alias/tokens"),
+        (
+            "kms_key_id",
+            "arn:aws:kms:eu-west-1:123456789012:key/1-2",
+            "arn:aws:kms:eu-west-1:123456789012:key/1-2",
+        ),
+        ("verify_url", "https://content.example.test/topics", "https://content.example.test/topics"),
+        ("token_endpoint", "http://127.0.0.1:8080/token", "http://127.0.0.1:8080/token"),
+        ("token_endpoint", "http://[::1]:8080/token", "http://[::1]:8080/token"),
+        ("token_endpoint", "http://localhost/token", "http://localhost/token"),
+        (
+            "secret_id",
+            "arn:aws:secretsmanager:us-east-1:1:secret:a/b-AbCdEf",
+            "arn:aws:secretsmanager:us-east-1:1:secret:a/b-AbCdEf",
+        ),
+        ("scope", "a.b c", "a.b c"),
+        ("name", "tenant-a", "tenant-a"),
+    ],
+)
+def test_a_legal_value_is_read(key: str, text: str, value: object) -> None:
+    assert getattr(read(**{key: text}).rotation, key) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "seconds"),
+    [
+        ("schedule_interval", "5m", 300),
+        ("schedule_interval", "60", 60),
+        ("consumer_cache", "0", 0),
+        ("consumer_cache", "1h", 3600),
+    ],
+)
+def test_a_duration_is_seconds_or_has_a_unit(key: str, text: str, seconds: int) -> None:
+    assert getattr(read(**{key: text}), key) == seconds
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "takes"),
+    [
+        ("renew_at", "0.05", "from 0.1 to 0.95"),
+        ("renew_at", "1", "from 0.1 to 0.95"),
+        ("renew_at", "nan", "from 0.1 to 0.95"),
+        ("renew_at", "two thirds", "from 0.1 to 0.95"),
+        ("fallback_lifetime", "0", "whole number of seconds"),
+        ("fallback_lifetime", "1.5", "whole number of seconds"),
+        ("fallback_lifetime", "m", "whole number of seconds"),
+        ("fallback_lifetime", "infh", "whole number of seconds"),
+        ("schedule_interval", "59", "from 60"),
+        ("schedule_interval", "5 minutes", "whole number of seconds"),
+        ("consumer_cache", "-1", "from 0"),
+        ("tier", "standard", "one of Standard, Advanced"),
+        ("basic_encoding", "utf-8", "one of raw, form"),
+        ("client_authentication", "private_key_jwt", "one of client_secret_basic"),
+        ("log_level", "LOUD", "one of DEBUG"),
+        ("token_endpoint", "http://auth.example.test/token", "https"),
+        ("token_endpoint", "http://127.0.0.1.example.test/token", "https"),
+        ("token_endpoint", "ftp://auth.example.test/token", "https"),
+        ("token_endpoint", "auth.example.test", "https"),
+        ("token_endpoint", "https://", "https"),
+        ("token_endpoint", "https://auth.example.test:99999/", "https"),
+        ("token_endpoint", "https://auth.example.test/#x", "https"),
+        ("token_endpoint", "https://auth.example.test/a b", "https"),
+        ("token_endpoint", "https://[::1", "https"),
+        ("verify_url", "http://content.example.test/", "https"),
+        ("scope", " two  spaces", "RFC 6749"),
+        ("scope", 'quo"ted', "RFC 6749"),
+        ("token_request_params", "expiration=86400", "JSON object"),
+        ("token_request_params", "[]", "JSON object"),
+        ("token_request_params", '{"expiration": null}', "JSON object"),
+        ("token_request_params", '{"expiration": true}', "JSON object"),
+        ("token_request_params", '{"grant_type": "password"}', "without client_id"),
+        ("parameter_name", "token", 'begins with "/"'),
+        ("parameter_name", "/token/", 'begins with "/"'),
+        ("parameter_name", "//token", 'begins with "/"'),
+        ("parameter_name", "/to ken", 'begins with "/"'),
+        ("parameter_name", "/aws/token", "/aws"),
+        ("parameter_name", "/SSM-token", "/ssm"),
+        ("parameter_name", "/a" * 15, "14 levels"),
+        ("parameter_name", "/" + "a" * 1000, "1000 characters"),
+        ("parameter_name", "arn:aws:ssm:us-east-1:1:parameter/x", 'begins with "/"'),
+        ("kms_key_id", "my key", "alias/NAME"),
+        ("name", "a/b", "letters, digits"),
+        ("name", "x" * 65, "1 to 64"),
+        ("allowed_hosts", "https://auth.example.test", "host names"),
+        ("allowed_hosts", ",", "host names"),
+    ],
+)
+def test_an_illegal_value_is_refused_with_its_name_what_it_got_and_what_it_takes(
+    key: str, text: str, takes: str
+) -> None:
+    message = refused(**{key: text})
+    assert message.startswith(f"ROTATOR_{key.upper()} is ")
+    assert takes in message
+
+
+@pytest.mark.parametrize("text", ["0.05", "two thirds"])
+def test_the_error_quotes_what_it_got(text: str) -> None:
+    assert f'"{text}"' in refused(renew_at=text)
+
+
+def test_a_long_value_is_not_quoted_in_full() -> None:
+    assert len(refused(renew_at="9" * 10_000)) < 250
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("secret_id", '{"client_id": "a", "client_secret": "canary"}'),
+        ("token_request_params", '{"client_secret": "canary"}'),
+        ("token_request_params", "canary"),
+        ("token_endpoint", "https://user:canary@auth.example.test/token"),
+        ("verify_url", "https://user:canary@auth.example.test/token"),
+    ],
+)
+def test_where_a_secret_may_stand_by_mistake_only_its_shape_is_told(key: str, text: str) -> None:
+    message = refused(**{key: text})
+    assert "canary" not in message
+    assert "characters" in message
+
+
+@pytest.mark.parametrize("key", ["secret_id", "parameter_name"])
+def test_a_missing_required_setting_is_named(key: str) -> None:
+    message = refused(**{key: ""})
+    assert message.startswith(f"ROTATOR_{key.upper()} is not set; set it to")
+
+
+def test_with_nothing_set_the_first_missing_setting_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"^ROTATOR_SECRET_ID is not set"):
+        settings.read_environment({})
+
+
+def test_a_misspelt_variable_is_refused_with_the_right_spelling() -> None:
+    assert refused(renew_a="0.5") == "ROTATOR_RENEW_A is not a setting; did you mean ROTATOR_RENEW_AT?"
+
+
+def test_a_variable_that_is_like_none_of_ours_is_left_alone() -> None:
+    assert read(of_cuffs="gold") == read()
+
+
+@pytest.mark.parametrize("key", ["token_endpoint", "verify_url"])
+def test_a_host_that_is_not_allowed_is_refused(key: str) -> None:
+    hosts = {"allowed_hosts": "auth.healthwise.net, Content.example.test"}
+    message = refused(**hosts, **{key: "https://evil.example.test/x"})
+    assert message.startswith(f"ROTATOR_{key.upper()} names the host evil.example.test")
+    assert read(**hosts, **{key: "https://content.example.test:8443/x"}).rotation
+
+
+def test_a_path_and_a_rotation_of_its_own_exclude_each_other() -> None:
+    assert "both set" in refused(rotations_path="/rotations")
+
+
+def test_with_a_path_no_rotation_is_read_from_the_environment() -> None:
+    found = settings.read_environment({"ROTATOR_ROTATIONS_PATH": "/rotations/"})
+    assert (found.rotation, found.rotations_path) == (None, "/rotations")
+
+
+# Documents
+
+
+def test_a_document_has_the_same_keys_and_is_named_after_its_parameter() -> None:
+    found = document(
+        {**DOCUMENT, "renew_at": 0.5, "fallback_lifetime": 600, "token_request_params": {"a": "b"}}
+    )
+    assert (found.name, found.renew_at, found.fallback_lifetime) == ("tenant-a", 0.5, 600)
+    assert found.token_request_params == {"a": "b"}
+
+
+def test_a_document_may_name_itself() -> None:
+    assert document({**DOCUMENT, "name": "other"}).name == "other"
+
+
+def test_a_null_in_a_document_counts_as_not_set() -> None:
+    assert document({**DOCUMENT, "verify_url": None}) == document(DOCUMENT)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        pytest.param("", "not a JSON object", id="empty"),
+        pytest.param("[]", "not a JSON object", id="a list"),
+        pytest.param("{", "not JSON", id="truncated"),
+        pytest.param("[" * 100_000, "not a JSON object", id="nested without end"),
+        pytest.param({"parameter_name": "/x"}, "secret_id in the document", id="without secret_id"),
+        pytest.param({"secret_id": "x"}, "parameter_name in the document", id="without parameter_name"),
+        pytest.param(
+            {**DOCUMENT, "secretid": "x"}, "unknown key 'secretid'; did you mean secret_id", id="misspelt"
+        ),
+        pytest.param({**DOCUMENT, "rotations_path": "/x"}, "unknown key 'rotations_path'", id="a run's key"),
+        pytest.param({**DOCUMENT, "renew_at": 2}, "renew_at in the document", id="out of range"),
+        pytest.param({**DOCUMENT, "renew_at": True}, "renew_at in the document", id="true as a number"),
+        pytest.param({**DOCUMENT, "renew_at": [1]}, "renew_at in the document", id="list as a number"),
+        pytest.param({**DOCUMENT, "secret_id": 5}, "secret_id in the document", id="number as a name"),
+        pytest.param({**DOCUMENT, "tier": {"a": 1}}, "tier in the document", id="object as a tier"),
+        pytest.param({**DOCUMENT, "scope": 5}, "scope in the document", id="number as a scope"),
+        pytest.param(
+            {**DOCUMENT, "token_endpoint": None, "verify_url": 5}, "verify_url", id="number as a URL"
+        ),
+    ],
+)
+def test_a_bad_document_is_refused_with_its_name(fields: Any, problem: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        document(fields)
+    assert "/rotations/tenant-a" in str(caught.value)
+    assert problem.replace("not JSON", "not a JSON object") in str(caught.value)
+
+
+def test_a_document_that_names_a_host_which_is_not_allowed_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"evil\.example\.test, which is not in ROTATOR_ALLOWED_HOSTS"):
+        document(
+            {**DOCUMENT, "token_endpoint": "https://evil.example.test/"},
+            hosts=frozenset({"auth.healthwise.net"}),
+        )
+
+
+def test_an_encrypted_document_is_refused() -> None:
+    with pytest.raises(SettingsError, match="is a SecureString"):
+        document(DOCUMENT, type="SecureString")

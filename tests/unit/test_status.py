@@ -1,0 +1,112 @@
+"""The status parameter's text."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from fakes import START, rotation
+from rotator import status
+from rotator.errors import ParameterStoreError
+from rotator.model import Claim, Parameter, Status
+
+STATUS = Status(
+    parameter_version=17,
+    issued_at=START,
+    expires_at=START + timedelta(days=1),
+    renew_at=START + timedelta(hours=16),
+    scope="*",
+    token_sha256="0123456789abcdef",
+    secret_version_id="secret-v1",
+    rotator_version="1.2.3",
+)
+CLAIM = Claim(by="run-1", until=START + timedelta(minutes=1))
+
+
+def stored(text: str, *, token_version: int = 17) -> dict[str, Parameter]:
+    return {
+        "/healthwise/token": Parameter(value="x", version=token_version, type="SecureString"),
+        "/healthwise/token/status": Parameter(value=text, version=5, type="String"),
+    }
+
+
+def test_the_text_has_exactly_the_fields_that_consumers_were_promised() -> None:
+    assert json.loads(status.dump(STATUS)) == {
+        "schema": 1,
+        "parameter_version": 17,
+        "issued_at": "2026-11-24T06:00:00Z",
+        "expires_at": "2026-11-25T06:00:00Z",
+        "renew_at": "2026-11-24T22:00:00Z",
+        "scope": "*",
+        "token_type": "Bearer",
+        "token_sha256": "0123456789abcdef",
+        "secret_version_id": "secret-v1",
+        "rotator_version": "1.2.3",
+    }
+
+
+def test_a_claim_stands_beside_the_fields_which_stay_true() -> None:
+    claimed = json.loads(status.dump(STATUS, CLAIM))
+    assert claimed == {
+        **json.loads(status.dump(STATUS)),
+        "claimed_by": "run-1",
+        "claimed_until": "2026-11-24T06:01:00Z",
+    }
+
+
+def test_what_was_written_is_read_back() -> None:
+    found = status.read(rotation(), stored(status.dump(STATUS, CLAIM)))
+    assert (found.status, found.claim, found.status_problem) == (STATUS, CLAIM, None)
+    assert (found.token_version, found.status_version) == (17, 5)
+
+
+def test_before_the_first_token_there_is_only_the_claim() -> None:
+    found = status.read(rotation(), stored(status.dump(None, CLAIM)))
+    assert (found.status, found.claim) == (None, CLAIM)
+
+
+def test_nothing_stored_is_read_as_nothing() -> None:
+    found = status.read(rotation(), {})
+    assert (found.token_version, found.status_version, found.status) == (0, 0, None)
+
+
+def test_a_status_that_names_another_version_is_not_trusted() -> None:
+    assert status.read(rotation(), stored(status.dump(STATUS), token_version=18)).trusted is None
+
+
+def altered(**changes: object) -> str:
+    return json.dumps({**json.loads(status.dump(STATUS)), **changes})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("<html>", id="not JSON"),
+        pytest.param("[]", id="a list"),
+        pytest.param("17", id="a number"),
+        pytest.param("{}", id="without schema"),
+        pytest.param(altered(schema=0), id="schema 0"),
+        pytest.param(altered(schema=True), id="schema true"),
+        pytest.param(altered(schema="1"), id="schema as text"),
+        pytest.param(altered(parameter_version="many"), id="version not a number"),
+        pytest.param(altered(expires_at="tomorrow"), id="end not a time"),
+        pytest.param(altered(expires_at="2026-11-25T06:00:00"), id="end without zone"),
+        pytest.param(altered(expires_at=None), id="end missing"),
+        pytest.param(altered(claimed_by="x", claimed_until="soon"), id="claim without end"),
+        pytest.param("[" * 100_000, id="nested without end"),
+        pytest.param('{"schema": 1, "parameter_version": 17}', id="fields missing"),
+    ],
+)
+def test_an_unreadable_status_is_no_status_and_says_so(text: str) -> None:
+    found = status.read(rotation(), stored(text))
+    assert found.status is None
+    assert found.claim is None
+    assert found.status_problem
+
+
+def test_a_status_from_a_newer_schema_is_an_error_that_names_it() -> None:
+    with pytest.raises(ParameterStoreError, match=r"/healthwise/token/status has schema 2.*newer"):
+        status.read(rotation(), stored(altered(schema=2)))
