@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 
-from rotator import __version__, bootstrap, report, telemetry
+from rotator import __version__, bootstrap, report, settings, telemetry
 from rotator.errors import RotatorError, SettingsError
 from rotator.fleet import read_stored
 from rotator.model import Stored
@@ -102,7 +102,7 @@ def _rotator() -> bootstrap.Rotator:
     try:
         rotator = bootstrap.build(os.environ)
     except SettingsError as error:
-        if not any(name.startswith("ROTATOR_") and value for name, value in os.environ.items()):
+        if settings.nothing_is_set(os.environ):
             advice = f"{error.advice}, or run `make demo` to see it work without AWS"
             raise SettingsError(error.problem, advice=advice) from error
         raise

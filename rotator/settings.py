@@ -76,6 +76,11 @@ def read_environment(environ: Mapping[str, str]) -> Settings:
     return Settings(rotation=rotation, **read)
 
 
+def nothing_is_set(environ: Mapping[str, str]) -> bool:
+    """Whether the environment holds no setting of ours at all."""
+    return not any(name.startswith(PREFIX) and value for name, value in environ.items())
+
+
 def read_document(
     path: str, parameter_name: str, parameter: Parameter, allowed_hosts: frozenset[str]
 ) -> Rotation:

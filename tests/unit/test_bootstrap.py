@@ -1,0 +1,88 @@
+"""Rotations from documents, and the settings' own check of the overlap contract."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+import fakes
+from fakes import rotation
+from rotator.bootstrap import Rotator
+from rotator.errors import SettingsError
+from rotator.model import Outcome, Parameter
+from rotator.settings import Settings
+
+CLOCK = fakes.Clock()
+
+
+def documented(**documents: Any) -> Rotator:
+    ports = fakes.ports(CLOCK)
+    for name, fields in documents.items():
+        text = fields if isinstance(fields, str) else json.dumps(fields)
+        ports.parameters.parameters[f"/rotations/{name}"] = Parameter(value=text, version=1, type="String")
+    return Rotator(settings=Settings(rotation=None, rotations_path="/rotations"), ports=ports)
+
+
+def tenant(of: str, **changes: Any) -> dict[str, Any]:
+    return {"secret_id": "healthwise/client", "parameter_name": f"/{of}/token", **changes}
+
+
+def test_every_document_is_a_rotation() -> None:
+    summary = documented(a=tenant("a"), b=tenant("b")).run(fakes.run(CLOCK))
+    assert [(r.name, r.outcome) for r in summary.results] == [("a", Outcome.ROTATED), ("b", Outcome.ROTATED)]
+
+
+def test_a_bad_document_fails_under_its_name_and_the_others_are_served() -> None:
+    rotator = documented(a=tenant("a"), b="{", c=tenant("c", renew_at=7), d=tenant("d"))
+    summary = rotator.run(fakes.run(CLOCK))
+    assert [r.outcome.value for r in summary.results] == ["rotated", "failed", "failed", "rotated"]
+    assert "not a JSON object" in str(summary.results[1].error)
+    assert "renew_at in the document /rotations/c" in str(summary.results[2].error)
+
+
+def test_a_path_without_documents_is_an_error() -> None:
+    with pytest.raises(SettingsError, match="no rotation under /rotations"):
+        documented().run(fakes.run(CLOCK))
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        pytest.param(tenant("a"), id="the same token parameter"),
+        pytest.param(tenant("a", parameter_name="/a/token/status"), id="the other's status"),
+        pytest.param(tenant("b", name="a"), id="the same name"),
+    ],
+)
+def test_of_two_that_get_in_each_others_way_the_second_is_refused(second: dict[str, Any]) -> None:
+    summary = documented(a=tenant("a"), b=second).run(fakes.run(CLOCK))
+    assert sorted(r.outcome.value for r in summary.results) == ["failed", "rotated"]
+
+
+def test_names_select_among_documents() -> None:
+    summary = documented(a=tenant("a"), b=tenant("b")).run(fakes.run(CLOCK), ["b"])
+    assert fakes.names(summary.results) == ["b"]
+
+
+def overlapping(expiration: str, **changes: Any) -> Rotator:
+    of = rotation(token_request_params={"expiration": expiration})
+    return Rotator(settings=replace(Settings(rotation=of), **changes), ports=fakes.ports(CLOCK))
+
+
+@pytest.mark.parametrize("expiration", ["86400", "3600", "not a number"])
+def test_settings_that_keep_the_contract_pass(expiration: str) -> None:
+    rotator = overlapping(expiration)
+    rotator.check_overlap(rotator.fleet())
+
+
+@pytest.mark.parametrize(
+    ("expiration", "changes"),
+    [("1200", {}), ("3600", {"schedule_interval": 3600}), ("3600", {"consumer_cache": 3600})],
+    ids=["short tokens", "slow schedule", "long cache"],
+)
+def test_settings_that_cannot_keep_the_contract_are_refused(expiration: str, changes: dict[str, Any]) -> None:
+    rotator = overlapping(expiration, **changes)
+    with pytest.raises(SettingsError, match="rotation default: a token of"):
+        rotator.check_overlap(rotator.fleet())

@@ -1,0 +1,131 @@
+"""The Lambda entry on fakes: events read, summaries returned, failures raised."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+import fakes
+from fakes import CANARY_SECRET, CANARY_TOKEN, FakePorts, rotation
+from rotator import bootstrap, handler
+from rotator.errors import RotationFailed, SettingsError
+from rotator.settings import Settings
+
+
+class Context:
+    """Lambda's context, with a minute left."""
+
+    aws_request_id = "request-1"
+    remaining = 60_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.remaining
+
+
+@pytest.fixture
+def ports(monkeypatch: pytest.MonkeyPatch) -> FakePorts:
+    """The handler on fakes whose endpoint tells the machine's time."""
+    found = fakes.ports(fakes.Clock(bootstrap.utc_now()))
+    rotator = bootstrap.Rotator(settings=Settings(rotation=rotation()), ports=found)
+    monkeypatch.setattr(handler, "_rotator", lambda: rotator)
+    return found
+
+
+TICKS = {
+    "an empty event": {},
+    "Scheduler's own event": {
+        "version": "0",
+        "source": "aws.scheduler",
+        "detail-type": "Scheduled Event",
+        "detail": "{}",
+    },
+    "EventBridge's event": {
+        "version": "0",
+        "source": "aws.events",
+        "detail-type": "Scheduled Event",
+        "region": "x",
+    },
+}
+
+
+@pytest.mark.parametrize("event", TICKS.values(), ids=TICKS.keys())
+def test_a_schedules_event_is_a_plain_tick(event: dict[str, Any], ports: FakePorts) -> None:
+    assert handler.lambda_handler(event, Context())["rotated"] == 1
+    assert handler.lambda_handler(event, Context())["fresh"] == 1
+
+
+def test_an_event_may_force_a_rotation_by_name(ports: FakePorts) -> None:
+    handler.lambda_handler({}, Context())
+    summary = handler.lambda_handler({"rotations": ["default"], "force": True}, Context())
+    assert summary["rotations"][0]["parameter_version"] == 2
+
+
+def test_an_event_may_ask_for_a_dry_run(ports: FakePorts) -> None:
+    assert handler.lambda_handler({"dry_run": True}, Context())["dry_run"] is True
+    assert ports.parameters.parameters == {}
+
+
+@pytest.mark.parametrize(
+    ("event", "problem"),
+    [
+        pytest.param(None, "is a NoneType", id="nothing"),
+        pytest.param([], "is a list", id="a list"),
+        pytest.param("tick", "is a str", id="text"),
+        pytest.param({"forced": True}, "unknown key 'forced'", id="unknown key"),
+        pytest.param({"source": "aws.s3", "detail-type": "x"}, "unknown key", id="another service's event"),
+        pytest.param({"parameter_name": "/evil"}, "unknown key 'parameter_name'", id="a place for the token"),
+        pytest.param(
+            {"token_endpoint": "https://evil"}, "unknown key 'token_endpoint'", id="a place for the secret"
+        ),
+        pytest.param({"rotations": "default"}, "not a list of names", id="text as names"),
+        pytest.param({"rotations": [1]}, "not a list of names", id="a number as a name"),
+        pytest.param({"rotations": []}, "is empty", id="no names"),
+        pytest.param({"rotations": ["other"]}, "no rotation named 'other'", id="unknown name"),
+        pytest.param({"force": "true"}, "force in the event is not true or false", id="text as force"),
+        pytest.param({"dry_run": 1}, "dry_run in the event is not true or false", id="number as dry_run"),
+    ],
+)
+def test_an_event_that_cannot_be_understood_changes_nothing(
+    event: Any, problem: str, ports: FakePorts
+) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        handler.lambda_handler(event, Context())
+    assert ports.parameters.parameters == {}
+
+
+def test_a_failed_run_raises_at_its_end_with_the_summary_logged(
+    ports: FakePorts, caplog: pytest.LogCaptureFixture
+) -> None:
+    ports.secrets.credentials.clear()
+    with caplog.at_level(logging.INFO, logger="rotator"), pytest.raises(RotationFailed) as caught:
+        handler.lambda_handler({}, Context())
+    assert caught.value.summary.failed
+    assert '"failed": 1' in caplog.text
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+
+
+def test_every_run_has_a_name_of_its_own_even_under_the_same_request_id() -> None:
+    first, second = bootstrap.begin_run("request-1"), bootstrap.begin_run("request-1")
+    assert first.id != second.id
+    assert first.id.startswith("request-1/")
+
+
+def test_the_writes_have_their_reserve_of_what_lambda_leaves() -> None:
+    run = bootstrap.begin_run("x", lambda: 60.0)
+    assert (run.time_for_requests(), run.budget) == (50.0, 60.0)
+    short = bootstrap.begin_run("x", lambda: 8.0)
+    assert short.time_for_requests() == 6.0
+
+
+def test_neither_log_nor_summary_holds_a_secret(ports: FakePorts, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        summary = handler.lambda_handler({"force": True}, Context())
+    assert CANARY_SECRET not in caplog.text + repr(summary)
+    assert CANARY_TOKEN not in caplog.text + repr(summary)
+
+
+def test_without_settings_the_function_says_what_is_missing() -> None:
+    with pytest.raises(SettingsError, match="ROTATOR_SECRET_ID is not set"):
+        handler.lambda_handler({}, Context())

@@ -1,0 +1,85 @@
+"""The direction of imports: entry points -> bootstrap -> adapters -> core, never back."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import rotator
+
+PACKAGE = Path(rotator.__file__).parent
+CORE = {"errors", "model", "status", "policy", "oauth", "ports", "rotation", "fleet", "settings"}
+ENTRY = {"handler", "cli", "report", "telemetry", "bootstrap", "__main__"}
+ADAPTERS = {f"adapters.{path.stem}" for path in (PACKAGE / "adapters").glob("[!_]*.py")}
+SDKS = {"boto3", "botocore", "requests", "tenacity", "urllib3"}
+
+
+def imports(module: str) -> set[str]:
+    """Everything a module imports, inside functions and for types too; ours without ``rotator.``."""
+    source = (PACKAGE / (module.replace(".", "/") + ".py")).read_text()
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            found |= {
+                f"{base}.{alias.name}" if base in ("rotator", "rotator.adapters") else base
+                for alias in node.names
+            }
+    return {name.removeprefix("rotator.") for name in found}
+
+
+def ours(module: str) -> set[str]:
+    return imports(module) & (CORE | ENTRY | ADAPTERS)
+
+
+def foreign(module: str) -> set[str]:
+    return {name.partition(".")[0] for name in imports(module)} - set(sys.stdlib_module_names)
+
+
+def test_every_module_has_its_place() -> None:
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    assert modules == CORE | ENTRY
+
+
+@pytest.mark.parametrize("module", sorted(CORE))
+def test_the_core_imports_the_standard_library_and_itself_only(module: str) -> None:
+    assert ours(module) <= CORE
+    assert foreign(module) <= CORE | {"__version__"}
+
+
+@pytest.mark.parametrize("module", sorted(ADAPTERS))
+def test_an_adapter_imports_the_core_and_its_sdk_only(module: str) -> None:
+    assert ours(module) <= CORE | ADAPTERS
+    assert foreign(module) <= SDKS | CORE | {
+        "adapters",
+        "mypy_boto3_ssm",
+        "mypy_boto3_secretsmanager",
+        "__version__",
+    }
+
+
+@pytest.mark.parametrize("module", sorted(CORE | ENTRY))
+def test_only_adapters_import_an_sdk(module: str) -> None:
+    assert foreign(module) & SDKS == set()
+
+
+@pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | {"bootstrap"}))
+def test_nothing_imports_an_entry_point(module: str) -> None:
+    assert ours(module) & (ENTRY - {"bootstrap", "telemetry"}) == set()
+
+
+@pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | ENTRY - {"cli"}))
+def test_only_the_command_line_knows_the_embedded_world(module: str) -> None:
+    assert not any(name.startswith("local") for name in imports(module))
+
+
+@pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | {"bootstrap", "telemetry", "report"}))
+def test_the_environment_is_handed_over_by_the_entry_points(module: str) -> None:
+    source = (PACKAGE / (module.replace(".", "/") + ".py")).read_text()
+    assert "os.environ" not in source
+    assert "getenv" not in source
