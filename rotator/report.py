@@ -14,7 +14,7 @@ from rich.text import Text
 from rotator import policy
 from rotator.errors import RotatorError
 from rotator.fleet import Contract
-from rotator.model import Outcome, Rotation, Stored, Summary, format_time
+from rotator.model import Claim, Outcome, Rotation, Stored, Summary, format_time
 from rotator.policy import TokenState, describe_seconds, seconds_until
 
 _COLOURS = {
@@ -50,6 +50,21 @@ class StatusLine:
         return self.state in (TokenState.FRESH, TokenState.DUE)
 
     @property
+    def live_claim(self) -> Claim | None:
+        """The claim of a run that renews it just now."""
+        claim = self.stored.claim
+        return claim if claim and policy.is_live(claim, self.now) else None
+
+    @property
+    def note(self) -> str | None:
+        """What there is to say besides."""
+        if self.live_claim:
+            return f"a run may renew it until {format_time(self.live_claim.until)}"
+        if self.stored.status_problem:
+            return f"its status cannot be read: {self.stored.status_problem}; the next run heals it"
+        return self.error
+
+    @property
     def renewal(self) -> datetime | None:
         """When the token becomes due."""
         status = self.stored.trusted
@@ -59,8 +74,7 @@ class StatusLine:
 
     def to_dict(self) -> dict[str, Any]:
         """The line as ``--json`` gives it."""
-        status, claim = self.stored.trusted, self.stored.claim
-        live = claim if claim and policy.is_live(claim, self.now) else None
+        status, claim = self.stored.trusted, self.live_claim
         return {
             "name": self.name,
             "state": self.state,
@@ -71,7 +85,7 @@ class StatusLine:
             "renew_at": format_time(self.renewal) if self.renewal else None,
             "seconds_remaining": int(seconds_until(status.expires_at, self.now)) if status else None,
             "minimum_remaining_life": self.least_life,
-            "claimed_until": format_time(live.until) if live else None,
+            "claimed_until": format_time(claim.until) if claim else None,
             "warning": self.overlap,
             "error": self.error,
         }
@@ -79,7 +93,7 @@ class StatusLine:
 
 def print_summary(console: Console, summary: Summary) -> None:
     """Print a run's outcomes as a table, then its warnings."""
-    table = _table("rotation", "outcome", "expires at (UTC)", "version", "")
+    table = _table("rotation", "outcome", "expires at (UTC)", "version")
     for result in summary.results:
         outcome = Text(result.outcome.value, style=_COLOURS[result.outcome])
         if summary.dry_run and result.outcome is Outcome.ROTATED:
@@ -89,27 +103,24 @@ def print_summary(console: Console, summary: Summary) -> None:
             outcome,
             format_time(result.expires_at) if result.expires_at else "-",
             str(result.parameter_version or "-"),
-            Text(result.error or result.note or ""),
         )
     console.print(table)
+    _print_notes(console, [(result.name, result.error or result.note) for result in summary.results])
     _print_warnings(console, summary.warnings)
 
 
 def print_status(console: Console, lines: Sequence[StatusLine]) -> None:
     """Print what is stored for every rotation, then the warnings."""
-    table = _table("rotation", "state", "expires in", "renewed in", "version", "least life", "")
+    table = _table("rotation", "state", "expires in", "renewed in", "version", "least life")
     for line in lines:
         table.add_row(*_status_row(line))
     console.print(table)
+    _print_notes(console, [(line.name, line.note) for line in lines])
     _print_warnings(console, [line.overlap for line in lines if line.overlap])
 
 
 def _status_row(line: StatusLine) -> list[str | Text]:
-    shown = line.to_dict()
     status = line.stored.trusted
-    note = line.error or line.stored.status_problem or ""
-    if shown["claimed_until"]:
-        note = f"claimed until {shown['claimed_until']}"
     return [
         line.name,
         Text(line.state, style=_COLOURS[line.state]),
@@ -117,7 +128,6 @@ def _status_row(line: StatusLine) -> list[str | Text]:
         describe_seconds(max(0.0, seconds_until(line.renewal, line.now))) if line.renewal else "-",
         str(line.stored.token_version or "-"),
         describe_seconds(line.least_life) if line.least_life is not None else "-",
-        Text(note),
     ]
 
 
@@ -165,6 +175,12 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def _print_notes(console: Console, notes: Sequence[tuple[str, str | None]]) -> None:
+    for name, note in notes:
+        if note:
+            console.print(Text(f"{name}: {note}"), soft_wrap=True)
 
 
 def _print_warnings(console: Console, warnings: Sequence[str]) -> None:

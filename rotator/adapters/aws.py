@@ -52,14 +52,20 @@ UNKNOWN_CALLER = frozenset(
 _lock = threading.Lock()
 
 
+def keep_sdk_quiet() -> None:
+    """Keep botocore from logging below WARNING, whatever the level of ours.
+
+    At DEBUG it logs whole requests and answers: the secret on its way in, the token on its way out.
+    """
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+
+
 def client(service: str) -> Any:
     """Make a client of the default session.
 
     Raises SettingsError if the environment names no Region or a profile that does not exist.
     """
-    # At DEBUG botocore logs whole requests and answers: the secret on its way in, the token on its
-    # way out. No log level of ours may open that.
-    logging.getLogger("botocore").setLevel(logging.WARNING)
+    keep_sdk_quiet()
     try:
         with _lock:  # sessions are not thread-safe; clients are
             return boto3.client(service, config=CONFIG)  # type: ignore[call-overload]

@@ -101,7 +101,9 @@ def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterSto
     if error.code in _CONCURRENT:
         return ConcurrentUpdate(problem, advice="another run is writing it; the next run goes on")
     if error.code in aws.DENIED:
-        advice = f"allow the role {action} on it, and kms:Encrypt with its key if it has its own"
+        advice = f"allow the role {action} on it"
+        if doing == "writing":
+            advice += ", and kms:Encrypt and kms:GenerateDataKey with its key if kms_key_id names one"
     else:
         advice = error.advice or _WRITE_ADVICE.get(error.code, "see the code in AWS's documentation")
     return ParameterStoreError(problem, advice=advice)

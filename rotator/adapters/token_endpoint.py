@@ -133,7 +133,7 @@ class HttpTokenEndpoint:
                 auth=_as_it_is,
                 allow_redirects=False,
                 stream=True,
-                timeout=(min(CONNECT_TIMEOUT, left), min(READ_TIMEOUT, left)),
+                timeout=(min(CONNECT_TIMEOUT, left / 2), min(READ_TIMEOUT, left / 2)),
             ) as answer:
                 return TokenResponse(
                     status=answer.status_code,

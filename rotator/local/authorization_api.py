@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,6 +108,7 @@ class AuthorizationApi:
 
     def _build_app(self) -> Flask:
         app = Flask(__name__)
+        logging.getLogger("authlib").setLevel(logging.WARNING)  # at DEBUG it logs every token
         server = _Server(query_client=self._clients.get, save_token=lambda _token, _request: None)
         server.init_app(app)
         server.scopes_supported = SCOPES

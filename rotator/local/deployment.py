@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 
+from rotator.adapters.aws import keep_sdk_quiet
 from rotator.local.aws import ACCOUNT, ADMINISTRATOR, REGION
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -47,6 +48,7 @@ class Account:
 
     def client(self, service: str) -> Any:
         """Make a client that can reach nothing but the embedded account."""
+        keep_sdk_quiet()
         return boto3.client(  # type: ignore[call-overload]
             service,
             endpoint_url=self.endpoint,
@@ -90,7 +92,7 @@ class Account:
         reasons = [e.get("ResourceStatusReason", "") for e in events if "FAILED" in e["ResourceStatus"]]
         return "; ".join(filter(None, reasons)) or "no reason was given"
 
-    def become_consumer(self, parameter_name: str) -> Account:
+    def become_consumer(self, parameter_name: str, *, role: str = "consumer") -> Account:
         """Make the role a consumer would have, which reads token and status, and assume it."""
         iam = self.client("iam")
         arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{parameter_name}"
@@ -100,9 +102,9 @@ class Account:
             "Action": ["ssm:GetParameter", "ssm:GetParameters"],
             "Resource": [arn, f"{arn}/status"],
         }
-        role = iam.create_role(RoleName="consumer", AssumeRolePolicyDocument=_policy(trust))["Role"]
-        iam.put_role_policy(RoleName="consumer", PolicyName="read-token", PolicyDocument=_policy(allow))
-        session = self.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="demo")["Credentials"]
+        role_arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
+        iam.put_role_policy(RoleName=role, PolicyName="read-token", PolicyDocument=_policy(allow))
+        session = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="demo")["Credentials"]
         return Account(
             self.endpoint,
             {

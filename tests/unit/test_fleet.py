@@ -11,7 +11,7 @@ import fakes
 from fakes import CANARY_SECRET, Clock, FakeParameterStore, rotation
 from rotator.errors import ParameterStoreError, RotationFailed, SettingsError
 from rotator.fleet import Contract, Fleet, read_stored, run_fleet
-from rotator.model import ClientCredentials, Outcome, Parameter, Rotation, Stored, Summary
+from rotator.model import ClientCredentials, Outcome, Parameter, Rotation, Secret, Stored, Summary
 
 CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
 
@@ -149,7 +149,7 @@ def test_rotations_of_one_run_use_their_own_secrets() -> None:
     clock = Clock()
     ports = fakes.ports(clock)
     ports.secrets.credentials["other"] = ClientCredentials(
-        client_id="other", client_secret=fakes.Secret("x"), version_id="other-v9"
+        client_id="other", client_secret=Secret("x"), version_id="other-v9"
     )
     other = rotation(name="b", parameter_name="/fleet/b", secret_id="other")
     serve(Fleet(rotations=(member("a"), other)), ports, clock)

@@ -160,8 +160,10 @@ def test_invalid_client_does_not_blame_the_dialect_if_they_are_the_same() -> Non
 
 
 def test_invalid_client_does_not_blame_the_dialect_without_basic() -> None:
-    by_post = {"client_authentication": ClientAuthentication.POST}
-    assert "basic_encoding" not in str(rejected({"error": "invalid_client"}, secret="a+b", **by_post))
+    error = rejected(
+        {"error": "invalid_client"}, secret="a+b", client_authentication=ClientAuthentication.POST
+    )
+    assert "basic_encoding" not in str(error)
 
 
 @pytest.mark.parametrize(

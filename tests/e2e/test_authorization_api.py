@@ -1,0 +1,110 @@
+"""The embedded Authorization API itself: its refusals, its tokens and its misbehaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from rotator.local.authorization_api import AuthorizationApi
+from rotator.local.server import serving
+
+API = AuthorizationApi({"client": "secret"})
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with serving(API.app) as address:
+        yield address
+
+
+@pytest.fixture(autouse=True)
+def well_behaved() -> None:
+    API.misbehaviour.plan(ends_older_tokens=False)
+
+
+def post(
+    address: str, *, auth: tuple[str, str] | None = ("client", "secret"), **form: str
+) -> requests.Response:
+    fields = {"grant_type": "client_credentials", "scope": "*", **form}
+    return requests.post(f"{address}/oauth2/token", data=fields, auth=auth, timeout=10)
+
+
+def topics(address: str, token: str) -> int:
+    headers = {"Authorization": f"Bearer {token}"}
+    return requests.get(f"{address}/topics", headers=headers, timeout=10).status_code
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "error"),
+    [
+        pytest.param({"auth": ("client", "wrong")}, 401, "invalid_client", id="wrong secret"),
+        pytest.param({"auth": ("nobody", "secret")}, 401, "invalid_client", id="unknown client"),
+        pytest.param({"auth": None}, 401, "invalid_client", id="no credentials"),
+        pytest.param({"scope": "everything"}, 400, "invalid_scope", id="unknown scope"),
+        pytest.param({"grant_type": "password"}, 400, "unsupported_grant_type", id="another grant"),
+        pytest.param({"grant_type": ""}, 400, "unsupported_grant_type", id="no grant"),
+        pytest.param({"expiration": "86401"}, 400, "invalid_request", id="too long a life"),
+        pytest.param({"expiration": "0"}, 400, "invalid_request", id="no life"),
+        pytest.param({"expiration": "a day"}, 400, "invalid_request", id="a life in words"),
+    ],
+)
+def test_a_bad_request_is_refused_as_rfc_6749_says(
+    changes: dict[str, Any], status: int, error: str, address: str
+) -> None:
+    answer = post(address, **changes)
+    assert (answer.status_code, answer.json()["error"]) == (status, error)
+    assert ("WWW-Authenticate" in answer.headers) is (status == 401)
+
+
+def test_expiration_is_the_tokens_life_and_a_day_by_default(address: str) -> None:
+    assert post(address).json()["expires_in"] == 86400
+    assert post(address, expiration="60").json()["expires_in"] == 60
+
+
+def test_credentials_may_come_in_the_form(address: str) -> None:
+    assert post(address, auth=None, client_id="client", client_secret="secret").status_code == 200
+
+
+def test_topics_open_to_a_token_and_to_nothing_else(address: str) -> None:
+    token = post(address).json()["access_token"]
+    assert topics(address, token) == 200
+    assert topics(address, token[:-2] + "AA") == 401
+    assert topics(address, "") == 401
+    assert requests.get(f"{address}/topics", timeout=10).status_code == 401
+
+
+def test_it_can_be_told_to_end_older_tokens(address: str) -> None:
+    requests.put(f"{address}/_misbehaviour", json={"ends_older_tokens": True}, timeout=10)
+    first = post(address).json()["access_token"]
+    second = post(address).json()["access_token"]
+    assert (topics(address, first), topics(address, second)) == (401, 200)
+
+
+def test_it_can_be_told_to_misbehave_in_sequence(address: str) -> None:
+    answers = [{"status": 503, "headers": {"Retry-After": "9"}}, {"body": "<html>"}, {}]
+    requests.put(f"{address}/_misbehaviour", json={"answers": answers}, timeout=10)
+    first, second, third = post(address), post(address), post(address)
+    assert (first.status_code, first.headers["Retry-After"]) == (503, "9")
+    assert (second.status_code, second.text) == (200, "<html>")
+    assert "access_token" in third.json()
+
+
+def test_it_counts_the_requests_for_a_token(address: str) -> None:
+    before = requests.get(f"{address}/_misbehaviour", timeout=10).json()["token_requests"]
+    post(address)
+    assert requests.get(f"{address}/_misbehaviour", timeout=10).json()["token_requests"] == before + 1
+
+
+@pytest.mark.parametrize(
+    "plan", [{"answers": [{"statuss": 503}]}, [], {"answers": 5}], ids=["misspelt", "a list", "a number"]
+)
+def test_a_plan_it_does_not_understand_is_refused(plan: Any, address: str) -> None:
+    assert requests.put(f"{address}/_misbehaviour", json=plan, timeout=10).status_code == 400
+
+
+def test_a_stalled_body_arrives_in_two_pieces(address: str) -> None:
+    API.misbehaviour.plan({"body": "0123456789", "stall": 0.2})
+    assert post(address).text == "0123456789"

@@ -1,0 +1,179 @@
+"""``make demo KEEP=1`` as a person would use it: the template deployed, the schedule firing."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import pytest
+import requests
+from botocore.exceptions import ClientError
+
+from conftest import CHECKOUT
+from rotator.local.aws import ADMINISTRATOR
+from rotator.local.demo import PARAMETER_NAME, SECRET_NAME
+from rotator.local.deployment import STACK, Account
+
+# One worker runs all of these: they share one demo, which takes more than a minute.
+pytestmark = pytest.mark.xdist_group("demo")
+
+
+@dataclass
+class Demo:
+    """What a kept demo printed, and the world it left."""
+
+    code: int
+    printed: str
+    exports: dict[str, str] = field(default_factory=dict)
+    process_id: int = 0
+
+    @property
+    def account(self) -> Account:
+        return Account(self.exports["AWS_ENDPOINT_URL"], ADMINISTRATOR)
+
+    def token(self) -> str:
+        answer = self.account.client("ssm").get_parameter(Name=PARAMETER_NAME, WithDecryption=True)
+        return str(answer["Parameter"]["Value"])
+
+    def client_secret(self) -> str:
+        answer = self.account.client("secretsmanager").get_secret_value(SecretId=SECRET_NAME)
+        return str(json.loads(answer["SecretString"])["client_secret"])
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as in another terminal, after the exports."""
+        return subprocess.run(
+            command, env=self.exports, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False
+        )
+
+
+@pytest.fixture(scope="module")
+def demo(clean_environment: Mapping[str, str]) -> Iterator[Demo]:
+    done = subprocess.run(
+        [sys.executable, "-m", "rotator", "demo", "--keep"],
+        env=clean_environment,
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    kept = Demo(done.returncode, done.stdout)
+    if pid := re.search(r"^kill (\d+)", kept.printed, re.MULTILINE):
+        kept.process_id = int(pid[1])
+    exported = dict(re.findall(r"^export (\w+)=(.*)$", kept.printed, re.MULTILINE))
+    path = exported.pop("PATH", "")
+    kept.exports = {name: shlex.split(value)[0] for name, value in exported.items()}
+    kept.exports |= {**clean_environment, "PATH": path.strip('"').replace("$PATH", clean_environment["PATH"])}
+    try:
+        yield kept
+    finally:
+        if kept.process_id:
+            with suppress(ProcessLookupError):
+                os.kill(kept.process_id, signal.SIGTERM)
+
+
+def test_every_step_happened_and_is_told_in_one_line(demo: Demo) -> None:
+    assert demo.code == 0, demo.printed
+    assert [line[2:].split(" (")[0] for line in demo.printed.splitlines() if line.startswith("✓")][1:] == [
+        "create the secret with the client credentials",
+        "build the function's zip",
+        "deploy infra/template.yaml",
+        "the schedule invokes the function, which writes the token",
+        "a consumer reads the token under its own role",
+        "the consumer calls GET /topics with it",
+        "force a rotation",
+        "the consumer reads the new version and calls GET /topics",
+    ]
+    assert "waiting for the schedule's first tick" in demo.printed
+
+
+def test_the_token_that_it_left_opens_the_api(demo: Demo) -> None:
+    headers = {"Authorization": f"Bearer {demo.token()}"}
+    assert requests.get(demo.exports["ROTATOR_VERIFY_URL"], headers=headers, timeout=10).status_code == 200
+
+
+def test_the_function_was_invoked_by_the_schedule_under_its_role(demo: Demo) -> None:
+    outputs = demo.account.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]["Outputs"]
+    named = {output["OutputKey"]: output["OutputValue"] for output in outputs}
+    schedule = demo.account.client("scheduler").get_schedule(Name=named["ScheduleName"])
+    assert schedule["ScheduleExpression"] == "rate(1 minute)"
+    log = "\n".join(demo.account.log_lines(named["LogGroupName"]))
+    assert "rotation default: rotated" in log
+    assert demo.token() not in log
+    assert demo.client_secret() not in log
+
+
+def test_a_consumers_role_can_read_token_and_status_and_nothing_else(demo: Demo) -> None:
+    consumer = demo.account.become_consumer(PARAMETER_NAME, role="another-consumer")
+    names = [PARAMETER_NAME, f"{PARAMETER_NAME}/status"]
+    found = consumer.client("ssm").get_parameters(Names=names, WithDecryption=True)["Parameters"]
+    assert len(found) == 2
+    with pytest.raises(ClientError, match="AccessDenied"):
+        consumer.client("secretsmanager").get_secret_value(SecretId=SECRET_NAME)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        consumer.client("ssm").put_parameter(Name=PARAMETER_NAME, Value="x", Overwrite=True)
+
+
+def test_make_rotate_works_in_another_terminal(demo: Demo) -> None:
+    version = demo.account.client("ssm").get_parameter(Name=PARAMETER_NAME)["Parameter"]["Version"]
+    done = demo.run("make", "rotate")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (
+        demo.account.client("ssm").get_parameter(Name=PARAMETER_NAME)["Parameter"]["Version"] == version + 1
+    )
+
+
+def test_rotator_status_works_in_another_terminal(demo: Demo) -> None:
+    done = demo.run("rotator", "status")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "fresh" in done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("aws"), reason="the AWS CLI is not installed")
+def test_the_aws_cli_works_in_another_terminal(demo: Demo) -> None:
+    done = demo.run("aws", "ssm", "get-parameter", "--name", f"{PARAMETER_NAME}/status", "--output", "json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(json.loads(done.stdout)["Parameter"]["Value"])["schema"] == 1
+
+
+def test_neither_the_secret_nor_a_token_was_printed(demo: Demo) -> None:
+    assert demo.client_secret() not in demo.printed
+    history = demo.account.client("ssm").get_parameter_history(Name=PARAMETER_NAME, WithDecryption=True)
+    tokens = [version["Value"] for version in history["Parameters"]]
+    assert len(tokens) >= 2
+    assert not any(part in demo.printed for token in tokens for part in token.split("."))
+
+
+def test_ending_it_leaves_nothing_running(demo: Demo) -> None:
+    group = processes_of(demo.process_id)
+    assert len(group) >= 2
+    os.kill(demo.process_id, signal.SIGTERM)
+    deadline = time.monotonic() + 30
+    while processes_of(demo.process_id, among=group) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert processes_of(demo.process_id, among=group) == set()
+    with pytest.raises(requests.ConnectionError):
+        requests.get(demo.exports["AWS_ENDPOINT_URL"], timeout=5)
+
+
+def processes_of(root: int, *, among: set[int] | None = None) -> set[int]:
+    """The process and its descendants that are alive; or those of a known set that are."""
+    listing = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = {int(pid): int(parent) for pid, parent in map(str.split, listing.splitlines())}
+    if among is not None:
+        return among & parents.keys()
+    found = {root} & parents.keys()
+    while children := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= children
+    return found

@@ -1,0 +1,80 @@
+"""The README tells the truth: settings, defaults, commands and what the demo prints."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from conftest import CHECKOUT
+from rotator import cli, policy, settings
+from rotator.model import Outcome, Rotation
+
+README = (CHECKOUT / "README.md").read_text()
+MAKEFILE = (CHECKOUT / "Makefile").read_text()
+SOURCES = {name: (CHECKOUT / name).read_text() for name in ("README.md", ".github/CONTRIBUTING.md")}
+ROWS = dict(re.findall(r"^\| `(ROTATOR_[A-Z_]+)` \| (.+?) \|", README, re.MULTILINE))
+
+
+def test_the_settings_table_has_every_setting_and_no_other() -> None:
+    known = settings._ROTATION.keys() | settings._RUN.keys()
+    assert {name.removeprefix("ROTATOR_").lower() for name in ROWS} == known
+
+
+DEFAULTS = {
+    **Rotation(name="default", secret_id="required", parameter_name="required").__dict__,
+    "token_request_params": "{}",
+    "kms_key_id": "alias/aws/ssm",
+}
+
+
+@pytest.mark.parametrize("key", sorted(DEFAULTS))
+def test_a_settings_default_is_the_one_in_the_table(key: str) -> None:
+    shown = ROWS[f"ROTATOR_{key.upper()}"].strip("`")
+    assert shown == str(DEFAULTS[key] or "none")
+
+
+def test_the_outcomes_table_has_every_outcome() -> None:
+    assert all(f"| `{outcome.value}` |" in README for outcome in Outcome)
+
+
+def test_the_promised_life_is_what_the_defaults_give() -> None:
+    least = policy.minimum_remaining_life(86400, 0.667, schedule_interval=300)
+    assert policy.describe_seconds(least) in README
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_make_target_that_is_named_exists(source: str) -> None:
+    named = set(re.findall(r"\bmake ([a-z]+)\b(?! it)", SOURCES[source]))
+    assert named
+    assert named <= set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+
+
+def test_every_parameter_of_the_deployment_is_the_templates() -> None:
+    template = (CHECKOUT / "infra" / "template.yaml").read_text()
+    overrides = re.search(r"--parameter-overrides (.+)", README)
+    assert overrides
+    for name in re.findall(r"(\w+)=", overrides[1]):
+        assert f"\n  {name}:\n" in template
+
+
+@pytest.mark.parametrize(
+    "command", sorted(set(re.findall(r"^rotator ([a-z]+(?: --[a-z-]+)*)", README, re.MULTILINE)))
+)
+def test_every_command_and_option_that_is_named_exists(command: str) -> None:
+    name, *options = command.split()
+    help_text = CliRunner().invoke(cli.main, [name, "--help"]).output
+    assert all(option in help_text for option in options)
+
+
+def test_the_demos_steps_are_the_ones_it_prints() -> None:
+    demo = (CHECKOUT / "rotator" / "local" / "demo.py").read_text()
+    steps = re.findall(r"^✓ (.+) \(\d", README, re.MULTILINE)
+    assert steps == re.findall(r'self\.step\("(.+?)"\)', demo)
+
+
+def test_every_link_inside_the_repository_leads_somewhere() -> None:
+    for source, text in SOURCES.items():
+        for link in re.findall(r"\]\(([^):#]+)\)", text):
+            assert (CHECKOUT / source).parent.joinpath(link).exists(), link
