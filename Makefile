@@ -13,8 +13,8 @@ help: ## List the targets.
 demo: $(VENV)/.local ## See all of it work on embedded parts; KEEP=1 leaves it running.
 	@$(BIN)/rotator demo $(if $(KEEP),--keep)
 
-rotate: $(VENV)/.base ## Rotate now, with whatever is configured (ROTATOR_* and AWS_* variables).
-	@$(BIN)/rotator rotate --force
+rotate: $(VENV)/.base ## Rotate now, with whatever is configured; FUNCTION=name lets the deployed function do it.
+	@$(BIN)/rotator rotate --force $(if $(FUNCTION),--function $(FUNCTION))
 
 test: $(VENV)/.test ## Run every test.
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -24,7 +24,7 @@ DEFAULT_OUTPUT = INFRA.parent / ".build" / "rotator.zip"
 PYTHON_VERSION = "3.13"
 """The function's runtime in template.yaml."""
 
-NOT_IN_THE_FUNCTION = ("local", "cli.py", "report.py", "__main__.py", "__pycache__")
+NOT_IN_THE_FUNCTION = ("local", "function.py", "cli.py", "report.py", "__main__.py", "__pycache__")
 SDK_SERVICES = frozenset({"secretsmanager", "ssm", "sts"})
 """Called by the function, or by the SDK itself to get credentials."""
 

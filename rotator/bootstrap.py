@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from threading import RLock
+from typing import Any
 
 from rotator import policy, settings
 from rotator.adapters import aws
@@ -154,6 +155,13 @@ def _refuse_shared(rotation: Rotation, rotations: Mapping[str, Rotation], claime
 def build(environ: Mapping[str, str]) -> Rotator:
     """Read the settings and make a rotator on the real world; raises SettingsError."""
     return Rotator(settings=settings.read_environment(environ), ports=Adapters())
+
+
+def invoke_function(name: str, event: Mapping[str, Any]) -> Summary:
+    """Run the deployed function and return its summary; see adapters.function for what it raises."""
+    from rotator.adapters import function
+
+    return Summary.from_dict(function.invoke(name, event))
 
 
 def begin_run(name: str, time_left: Callable[[], float] | None = None) -> Run:

@@ -57,12 +57,19 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON for pro
 @_names
 @click.option("--force", is_flag=True, help="Renew fresh tokens too.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be done; change nothing.")
+@click.option("--function", metavar="NAME", help="Let the deployed function do it.")
 @_json
-def rotate(names: tuple[str, ...], *, force: bool, dry_run: bool, as_json: bool) -> None:
+def rotate(
+    names: tuple[str, ...], *, force: bool, dry_run: bool, function: str | None, as_json: bool
+) -> None:
     """Renew the tokens that are due, of all rotations or of those named."""
-    rotator = _rotator()
-    rotator.check_overlap(rotator.fleet(names))
-    summary = rotator.run(bootstrap.begin_run("cli"), names, force=force, dry_run=dry_run)
+    if function:
+        event = {"force": force, "dry_run": dry_run, **({"rotations": list(names)} if names else {})}
+        summary = bootstrap.invoke_function(function, event)
+    else:
+        rotator = _rotator()
+        rotator.check_overlap(rotator.fleet(names))
+        summary = rotator.run(bootstrap.begin_run("cli"), names, force=force, dry_run=dry_run)
     if as_json:
         click.echo(json.dumps(summary.to_dict(), indent=2))
     else:

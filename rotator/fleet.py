@@ -72,13 +72,13 @@ def run_fleet(
     stored = read_stored(fleet.rotations, ports.parameters)
 
     def serve(rotation: Rotation) -> Result:
-        def job() -> Result:
-            found = stored[rotation.name]
-            if isinstance(found, RotatorError):
-                raise found
+        found = stored[rotation.name]
+        if isinstance(found, RotatorError):
+            return _failed(rotation.name, found)
+        try:
             return rotate(rotation, found, ports, run, force=force, dry_run=dry_run)
-
-        return _isolated(rotation.name, job)
+        except Exception as error:  # noqa: BLE001 - not even a defect in one may stop the others
+            return _failed(rotation.name, _foreseen(error, rotation.name), found)
 
     results = [_failed(name, error) for name, error in fleet.broken]
     results += _each(fleet.rotations, serve)
@@ -123,24 +123,27 @@ def _each(rotations: Sequence[Rotation], serve: Callable[[Rotation], Result]) ->
         return list(pool.map(serve, rotations))
 
 
-def _isolated(name: str, job: Callable[[], Result]) -> Result:
-    """Turn whatever a rotation raises into its result, so that the others are served."""
-    try:
-        return job()
-    except RotatorError as error:
-        return _failed(name, error)
-    except Exception as error:  # noqa: BLE001 - a defect in one rotation must not stop the others
-        # Frames without the exception's text: of an unforeseen error nobody knows what it quotes.
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        logger.error(  # noqa: TRY400 - see above
-            "unforeseen %s in rotation %s\n%s", type(error).__name__, name, frames
-        )
-        problem = f"unforeseen {type(error).__name__}"
-        return _failed(name, RotatorError(problem, advice="report it with the log's traceback"))
+def _foreseen(error: Exception, name: str) -> RotatorError:
+    """An error of ours as it is; of any other only its type, because nobody knows what it quotes."""
+    if isinstance(error, RotatorError):
+        return error
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("unforeseen %s in rotation %s\n%s", type(error).__name__, name, frames)
+    problem = f"unforeseen {type(error).__name__}"
+    return RotatorError(problem, advice="report it with the log's traceback")
 
 
-def _failed(name: str, error: RotatorError) -> Result:
-    return Result(name=name, outcome=Outcome.FAILED, error=str(error))
+def _failed(name: str, error: RotatorError, stored: Stored | None = None) -> Result:
+    """A failure, and what consumers still have as far as that is known."""
+    status = stored.trusted if stored else None
+    return Result(
+        name=name,
+        outcome=Outcome.FAILED,
+        expires_at=status.expires_at if status else None,
+        parameter_version=stored.token_version or None if stored else None,
+        lifetime=status.lifetime if status else None,
+        error=str(error),
+    )
 
 
 def _overlap_warnings(fleet: Fleet, results: Sequence[Result], run: Run, contract: Contract) -> Iterator[str]:

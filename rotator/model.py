@@ -190,6 +190,18 @@ class Result:
             "error": self.error,
         }
 
+    @classmethod
+    def from_dict(cls, result: Mapping[str, Any]) -> Result:
+        """Read a result as it stands in a summary."""
+        expires_at = result["expires_at"]
+        return cls(
+            name=result["name"],
+            outcome=Outcome(result["outcome"]),
+            expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
+            parameter_version=result["parameter_version"],
+            error=result["error"],
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
@@ -198,6 +210,15 @@ class Summary:
     results: tuple[Result, ...]
     warnings: tuple[str, ...] = ()
     dry_run: bool = False
+
+    @classmethod
+    def from_dict(cls, summary: Mapping[str, Any]) -> Summary:
+        """Read a summary as another run, such as the deployed function's, returned it."""
+        return cls(
+            results=tuple(map(Result.from_dict, summary["rotations"])),
+            warnings=tuple(summary.get("warnings", ())),
+            dry_run=summary.get("dry_run", False),
+        )
 
     @property
     def failed(self) -> bool:

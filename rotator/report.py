@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,7 +85,7 @@ class StatusLine:
             "expires_at": format_time(status.expires_at) if status else None,
             "renew_at": format_time(self.renewal) if self.renewal else None,
             "seconds_remaining": int(seconds_until(status.expires_at, self.now)) if status else None,
-            "minimum_remaining_life": self.least_life,
+            "minimum_remaining_life": math.floor(self.least_life) if self.least_life is not None else None,
             "claimed_until": format_time(claim.until) if claim else None,
             "warning": self.overlap,
             "error": self.error,

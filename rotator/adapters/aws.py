@@ -60,7 +60,7 @@ def keep_sdk_quiet() -> None:
     logging.getLogger("botocore").setLevel(logging.WARNING)
 
 
-def client(service: str) -> Any:
+def client(service: str, config: Config = CONFIG) -> Any:
     """Make a client of the default session.
 
     Raises SettingsError if the environment names no Region or a profile that does not exist.
@@ -68,7 +68,7 @@ def client(service: str) -> Any:
     keep_sdk_quiet()
     try:
         with _lock:  # sessions are not thread-safe; clients are
-            return boto3.client(service, config=CONFIG)  # type: ignore[call-overload]
+            return boto3.client(service, config=config)  # type: ignore[call-overload]
     except NoRegionError:
         problem, advice = "AWS_REGION is not set", "set it to the Region of the parameters"
     except ProfileNotFound:

@@ -181,10 +181,7 @@ class Demo:
 
 
 def _describe(status: dict[str, Any]) -> str:
-    return (
-        f"version {status['parameter_version']}, expires {status['expires_at']}, "
-        f"SHA-256 begins with {status['token_sha256']}"
-    )
+    return f"v{status['parameter_version']}, expires {status['expires_at']}, sha256 {status['token_sha256']}"
 
 
 def run(*, keep: bool) -> int:

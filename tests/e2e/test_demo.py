@@ -134,6 +134,19 @@ def test_make_rotate_works_in_another_terminal(demo: Demo) -> None:
     )
 
 
+def test_the_deployed_function_can_be_told_to_rotate(demo: Demo) -> None:
+    outputs = demo.account.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]["Outputs"]
+    function = next(o["OutputValue"] for o in outputs if o["OutputKey"] == "FunctionName")
+    done = demo.run("make", "rotate", f"FUNCTION={function}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "rotated" in done.stdout
+    missing = demo.run("rotator", "rotate", "--function", "nobody")
+    assert missing.returncode == 2
+    assert "the function nobody could not be invoked: ResourceNotFound" in missing.stderr
+    unknown = demo.run("rotator", "rotate", "other", "--function", function)
+    assert "no rotation named 'other'" in unknown.stderr
+
+
 def test_rotator_status_works_in_another_terminal(demo: Demo) -> None:
     done = demo.run("rotator", "status")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 import pytest
 
@@ -46,6 +48,17 @@ def test_a_rotation_that_cannot_be_served_at_all_is_told_with_its_reason() -> No
     summary = serve(fleet, fakes.ports(clock), clock)
     assert summary.to_dict()["failed"] == 1
     assert summary.results[1].error == "b is wrong; mend b"
+
+
+def test_a_failure_tells_what_consumers_still_have() -> None:
+    clock = Clock()
+    ports = fakes.ports(clock)
+    fleet = Fleet(rotations=(member("a"),))
+    serve(fleet, ports, clock)
+    ports.secrets.credentials.clear()
+    failed = serve(fleet, ports, clock, force=True).results[0]
+    assert (failed.outcome, failed.parameter_version) == (Outcome.FAILED, 1)
+    assert failed.expires_at == fakes.START + timedelta(days=1)
 
 
 def test_an_unforeseen_error_is_told_by_its_type_and_never_by_its_text(
@@ -136,6 +149,13 @@ def test_the_summary_has_exactly_the_promised_members() -> None:
             }
         ],
     }
+
+
+def test_a_summary_survives_the_way_through_json() -> None:
+    clock = Clock()
+    missing = rotation(name="b", parameter_name="/fleet/b", secret_id="missing")
+    told = serve(Fleet(rotations=(member("a"), missing)), fakes.ports(clock), clock).to_dict()
+    assert Summary.from_dict(json.loads(json.dumps(told))).to_dict() == told
 
 
 def test_a_failed_run_names_every_failed_rotation_and_its_reason() -> None:

@@ -1,0 +1,40 @@
+"""The deployed function, invoked: an operator then needs no access to any secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.config import Config
+
+from rotator.adapters import aws
+from rotator.adapters.aws import AwsError
+from rotator.errors import RotatorError, SettingsError
+
+ONCE = Config(connect_timeout=5, read_timeout=900, retries={"total_max_attempts": 1})
+"""Lambda's longest run in seconds, and no second invocation behind the operator's back."""
+
+
+def invoke(name: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    """Invoke the function with an event and return the summary it returns.
+
+    Raises SettingsError if there is no such function or it refuses the event or its settings,
+    RotatorError if it may not be invoked or fails.
+    """
+    client = aws.client("lambda", ONCE)
+    try:
+        answer = aws.call(client.invoke, FunctionName=name, Payload=json.dumps(event).encode())
+    except AwsError as error:
+        problem = f"the function {name} could not be invoked: {error.code}"
+        if error.code in ("ResourceNotFoundException", "ParamValidationError", "ValidationException"):
+            raise SettingsError(problem, advice="check its name, the account and the Region") from error
+        advice = error.advice or f"allow lambda:InvokeFunction on {name}"
+        raise RotatorError(problem, advice=advice) from error
+    returned = json.loads(answer["Payload"].read())
+    if "FunctionError" not in answer:
+        return dict(returned)
+    # The function's own messages hold no secret; those of the runtime tell of timeouts and memory.
+    kind = SettingsError if returned.get("errorType") == "SettingsError" else RotatorError
+    problem = f"the function {name} failed: {returned.get('errorMessage', 'without a word')}"
+    raise kind(problem, advice="its log tells more")
