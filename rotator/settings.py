@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
+from rotator import readers
 from rotator.errors import SettingsError
 from rotator.model import (
     TIER_LIMITS,
@@ -23,13 +22,11 @@ from rotator.model import (
     Parameter,
     Rotation,
 )
-from rotator.oauth import MAX_LIFETIME, is_scope
+from rotator.oauth import MAX_LIFETIME
+from rotator.readers import Refused
 
 PREFIX = "ROTATOR_"
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-_UNITS = MappingProxyType({"m": 60, "h": 3600})  # CloudFormation knows minutes and cannot multiply
-_RESERVED_PARAMS = frozenset({"grant_type", "scope", "client_id", "client_secret"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +39,6 @@ class Settings:
     schedule_interval: float = 300
     consumer_cache: float = 300
     log_level: str = "INFO"
-
-
-class _Refused(ValueError):
-    """A value is not what its setting takes; the text says what it takes."""
-
-    def __init__(self, takes: str, *, shape_only: bool = False) -> None:
-        super().__init__(takes)
-        self.shape_only = shape_only
 
 
 def read_environment(environ: Mapping[str, str]) -> Settings:
@@ -160,7 +149,7 @@ def _rotation(
 def _read(label: str, value: Any, parse: Callable[[Any], Any]) -> Any:
     try:
         return parse(value)
-    except _Refused as refused:
+    except Refused as refused:
         got = _shape(value) if refused.shape_only else _shown(value)
         raise SettingsError(f"{label} is {got}", advice=f"it takes {refused}") from refused
 
@@ -172,129 +161,8 @@ def _shape(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value)
     return text if len(text) <= 80 else text[:77] + '..."'
-
-
-def _one_of(*choices: str) -> Callable[[Any], str]:
-    def parse(value: Any) -> str:
-        if value not in choices:
-            raise _Refused("one of " + ", ".join(choices))
-        return str(value)
-
-    return parse
-
-
-def _matching(pattern: str, takes: str, *, shape_only: bool = False) -> Callable[[Any], str]:
-    compiled = re.compile(pattern)
-
-    def parse(value: Any) -> str:
-        if not isinstance(value, str) or not compiled.fullmatch(value):
-            raise _Refused(takes, shape_only=shape_only)
-        return value
-
-    return parse
-
-
-def _number(low: float, high: float, takes: str) -> Callable[[Any], float]:
-    def parse(value: Any) -> float:
-        try:
-            if isinstance(value, bool) or not isinstance(value, str | int | float):
-                raise ValueError
-            number = float(value)
-        except (ValueError, OverflowError):
-            raise _Refused(takes) from None
-        if not low <= number <= high:
-            raise _Refused(takes)
-        return number
-
-    return parse
-
-
-def _seconds(low: int, high: int) -> Callable[[Any], int]:
-    takes = f"a whole number of seconds from {low} to {high}, or minutes or hours such as 5m or 24h"
-    number = _number(low, high, takes)
-
-    def parse(value: Any) -> int:
-        unit = _UNITS.get(value[-1:], 1) if isinstance(value, str) else 1
-        amount = value[:-1] if unit > 1 else value
-        try:
-            seconds = number(float(amount) * unit if unit > 1 else amount)
-        except ValueError:
-            raise _Refused(takes) from None
-        if seconds != int(seconds):
-            raise _Refused(takes)
-        return int(seconds)
-
-    return parse
-
-
-def _parameter_name(value: Any) -> str:
-    """A name under which a status can stand, too: a path, one level below AWS's 15 at most.
-
-    https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
-    """
-    takes = (
-        'a path that begins with "/", of letters, digits and ._-, not beginning with /aws or /ssm, '
-        "with at most 14 levels and 1000 characters"
-    )
-    name = _matching(r"(/[A-Za-z0-9_.-]+){1,14}", takes)(value)
-    if len(name) > 1000 or name.lower().startswith(("/aws", "/ssm")):
-        raise _Refused(takes)
-    return name
-
-
-def _path(value: Any) -> str:
-    takes = 'a path such as "/rotator/rotations"'
-    return _matching(r"(/[A-Za-z0-9_.-]+){1,14}/?", takes)(value).rstrip("/")
-
-
-def _url(value: Any) -> str:
-    takes = "an https address without user name and fragment (http for 127.0.0.1, ::1, localhost only)"
-    try:
-        if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]+", value):
-            raise ValueError
-        parts = urlsplit(value)
-        port_is_legal = parts.port != 0  # the property raises ValueError itself out of its range
-    except ValueError:
-        raise _Refused(takes, shape_only=True) from None
-    if "@" in parts.netloc or parts.fragment or not parts.hostname or not port_is_legal:
-        raise _Refused(takes, shape_only=True)
-    if not _is_secure(parts):
-        raise _Refused(takes)
-    return value
-
-
-def _is_secure(parts: SplitResult) -> bool:
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-
-
-def _scope(value: Any) -> str:
-    if not isinstance(value, str) or (value and not is_scope(value)):
-        raise _Refused("words of printable ASCII with one space between (RFC 6749, 3.3), or nothing")
-    return value
-
-
-def _token_request_params(value: Any) -> Mapping[str, str]:
-    takes = 'a JSON object of texts or numbers such as {"expiration": "86400"}, without ' + ", ".join(
-        sorted(_RESERVED_PARAMS)
-    )
-    try:
-        params = json.loads(value) if isinstance(value, str) else value
-    except (ValueError, RecursionError):
-        raise _Refused(takes, shape_only=True) from None
-    if not isinstance(params, dict) or _RESERVED_PARAMS & params.keys():
-        raise _Refused(takes, shape_only=True)
-    if any(isinstance(v, bool) or not isinstance(v, str | int) for v in params.values()):
-        raise _Refused(takes, shape_only=True)
-    return MappingProxyType({key: str(v) for key, v in params.items()})
-
-
-def _hosts(value: Any) -> frozenset[str]:
-    hosts = frozenset(host.strip().lower() for host in str(value).split(",") if host.strip())
-    if not hosts or not all(re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:]+", host) for host in hosts):
-        raise _Refused("host names with commas between, such as auth.healthwise.net")
-    return hosts
 
 
 _TAKES_REQUIRED = {
@@ -303,30 +171,30 @@ _TAKES_REQUIRED = {
 }
 
 _ROTATION: Mapping[str, Callable[[Any], Any]] = {
-    "name": _matching(r"[A-Za-z0-9_.-]{1,64}", "1 to 64 letters, digits and ._-"),
+    "name": readers.matching(r"[A-Za-z0-9_.-]{1,64}", "1 to 64 letters, digits and ._-"),
     # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
-    "secret_id": _matching(r"[A-Za-z0-9/_+=.@:-]{1,2048}", "a secret's name or ARN", shape_only=True),
-    "parameter_name": _parameter_name,
-    "token_endpoint": _url,
-    "scope": _scope,
-    "token_request_params": _token_request_params,
-    "client_authentication": lambda v: ClientAuthentication(_one_of(*ClientAuthentication)(v)),
-    "basic_encoding": lambda v: BasicEncoding(_one_of(*BasicEncoding)(v)),
-    "renew_at": _number(0.1, 0.95, "a fraction from 0.1 to 0.95"),
-    "fallback_lifetime": _seconds(60, MAX_LIFETIME),
-    "kms_key_id": _matching(
+    "secret_id": readers.matching(r"[A-Za-z0-9/_+=.@:-]{1,2048}", "a secret's name or ARN", shape_only=True),
+    "parameter_name": readers.parameter_name,
+    "token_endpoint": readers.url,
+    "scope": readers.scope,
+    "token_request_params": readers.token_request_params,
+    "client_authentication": lambda v: ClientAuthentication(readers.one_of(*ClientAuthentication)(v)),
+    "basic_encoding": lambda v: BasicEncoding(readers.one_of(*BasicEncoding)(v)),
+    "renew_at": readers.number(0.1, 0.95, "a fraction from 0.1 to 0.95"),
+    "fallback_lifetime": readers.seconds(60, MAX_LIFETIME),
+    "kms_key_id": readers.matching(
         r"alias/[A-Za-z0-9/_-]{1,250}|[A-Za-z0-9-]{1,64}|arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:(key|alias)/\S+",
         "a key's id, its ARN, or alias/NAME",
     ),
-    "tier": _one_of(*TIER_LIMITS),
-    "verify_url": _url,
+    "tier": readers.one_of(*TIER_LIMITS),
+    "verify_url": readers.url,
 }
 """Each key of a rotation, and what reads it. The defaults stand in model.Rotation."""
 
 _RUN: Mapping[str, Callable[[Any], Any]] = {
-    "rotations_path": _path,
-    "allowed_hosts": _hosts,
-    "schedule_interval": _seconds(60, 24 * 3600),
-    "consumer_cache": _seconds(0, 24 * 3600),
-    "log_level": lambda value: _one_of(*LOG_LEVELS)(str(value).upper()),
+    "rotations_path": readers.path,
+    "allowed_hosts": readers.hosts,
+    "schedule_interval": readers.seconds(60, 24 * 3600),
+    "consumer_cache": readers.seconds(0, 24 * 3600),
+    "log_level": lambda value: readers.one_of(*LOG_LEVELS)(str(value).upper()),
 }

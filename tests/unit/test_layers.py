@@ -11,7 +11,7 @@ import pytest
 import rotator
 
 PACKAGE = Path(rotator.__file__).parent
-CORE = {"errors", "model", "status", "policy", "oauth", "ports", "rotation", "fleet", "settings"}
+CORE = {"errors", "model", "status", "policy", "oauth", "ports", "rotation", "fleet", "settings", "readers"}
 ENTRY = {"handler", "cli", "report", "telemetry", "bootstrap", "__main__"}
 ADAPTERS = {f"adapters.{path.stem}" for path in (PACKAGE / "adapters").glob("[!_]*.py")}
 SDKS = {"boto3", "botocore", "requests", "tenacity", "urllib3"}

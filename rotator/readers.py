@@ -1,0 +1,168 @@
+"""Readers of single values: each takes what stood in a setting and returns what it means.
+
+A reader raises Refused, which says what the setting takes, for everything else. JSON documents bring
+numbers and objects where the environment brings text, so readers take both.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from rotator.oauth import is_scope
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+UNITS = MappingProxyType({"m": 60, "h": 3600})  # CloudFormation knows minutes and cannot multiply
+RESERVED_PARAMS = frozenset({"grant_type", "scope", "client_id", "client_secret"})
+
+
+class Refused(ValueError):
+    """A value is not what its setting takes; the text says what it takes."""
+
+    def __init__(self, takes: str, *, shape_only: bool = False) -> None:
+        super().__init__(takes)
+        self.shape_only = shape_only
+
+
+def one_of(*choices: str) -> Callable[[Any], str]:
+    """Make a reader of one of these words."""
+
+    def parse(value: Any) -> str:
+        if value not in choices:
+            raise Refused("one of " + ", ".join(choices))
+        return str(value)
+
+    return parse
+
+
+def matching(pattern: str, takes: str, *, shape_only: bool = False) -> Callable[[Any], str]:
+    """Make a reader of texts that match a pattern as a whole."""
+    compiled = re.compile(pattern)
+
+    def parse(value: Any) -> str:
+        if not isinstance(value, str) or not compiled.fullmatch(value):
+            raise Refused(takes, shape_only=shape_only)
+        return value
+
+    return parse
+
+
+def number(low: float, high: float, takes: str) -> Callable[[Any], float]:
+    """Make a reader of numbers from low to high, both included."""
+
+    def parse(value: Any) -> float:
+        try:
+            if isinstance(value, bool) or not isinstance(value, str | int | float):
+                raise ValueError
+            number = float(value)
+        except (ValueError, OverflowError):
+            raise Refused(takes) from None
+        if not low <= number <= high:
+            raise Refused(takes)
+        return number
+
+    return parse
+
+
+def seconds(low: int, high: int) -> Callable[[Any], int]:
+    """Make a reader of durations: seconds, or a number with the unit m or h."""
+    takes = f"a whole number of seconds from {low} to {high}, or minutes or hours such as 5m or 24h"
+    in_range = number(low, high, takes)
+
+    def parse(value: Any) -> int:
+        unit = UNITS.get(value[-1:], 1) if isinstance(value, str) else 1
+        amount = value[:-1] if unit > 1 else value
+        try:
+            total = in_range(float(amount) * unit if unit > 1 else amount)
+        except ValueError:
+            raise Refused(takes) from None
+        if total != int(total):
+            raise Refused(takes)
+        return int(total)
+
+    return parse
+
+
+def parameter_name(value: Any) -> str:
+    """A name under which a status can stand, too: a path, one level below AWS's 15 at most.
+
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
+    """
+    takes = (
+        'a path that begins with "/", of letters, digits and ._-, not beginning with /aws or /ssm, '
+        "with at most 14 levels and 1000 characters"
+    )
+    name = matching(r"(/[A-Za-z0-9_.-]+){1,14}", takes)(value)
+    if len(name) > 1000 or name.lower().startswith(("/aws", "/ssm")):
+        raise Refused(takes)
+    return name
+
+
+def path(value: Any) -> str:
+    """Read a path below which parameters are, without a slash at its end."""
+    takes = 'a path such as "/rotator/rotations"'
+    return matching(r"(/[A-Za-z0-9_.-]+){1,14}/?", takes)(value).rstrip("/")
+
+
+def url(value: Any) -> str:
+    """Read an address that credentials may be sent to: https, or on loopback."""
+    takes = "an https address without user name and fragment (http for 127.0.0.1, ::1, localhost only)"
+    try:
+        if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]+", value):
+            raise ValueError
+        parts = urlsplit(value)
+        port_is_legal = parts.port != 0  # the property raises ValueError itself out of its range
+    except ValueError:
+        raise Refused(takes, shape_only=True) from None
+    if "@" in parts.netloc or parts.fragment or not parts.hostname or not port_is_legal:
+        raise Refused(takes, shape_only=True)
+    if not _is_secure(parts):
+        raise Refused(takes)
+    return value
+
+
+def _is_secure(parts: SplitResult) -> bool:
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+
+
+def scope(value: Any) -> str:
+    """Read a scope (RFC 6749, 3.3); an empty one asks for none."""
+    if not isinstance(value, str) or (value and not is_scope(value)):
+        raise Refused("words of printable ASCII with one space between (RFC 6749, 3.3), or nothing")
+    return value
+
+
+def token_request_params(value: Any) -> Mapping[str, str]:
+    """Read more parameters of the token request; numbers become text."""
+    params = _json(value) if isinstance(value, str) else value
+    legal = (
+        isinstance(params, dict)
+        and not RESERVED_PARAMS & params.keys()
+        and all(isinstance(v, str | int) and not isinstance(v, bool) for v in params.values())
+    )
+    if not legal:
+        raise Refused(
+            'a JSON object of texts or numbers such as {"expiration": "86400"}, without '
+            + ", ".join(sorted(RESERVED_PARAMS)),
+            shape_only=True,
+        )
+    return MappingProxyType({key: str(v) for key, v in params.items()})
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def hosts(value: Any) -> frozenset[str]:
+    """Read host names with commas between."""
+    names = frozenset(host.strip().lower() for host in str(value).split(",") if host.strip())
+    if not names or not all(re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:]+", name) for name in names):
+        raise Refused("host names with commas between, such as auth.healthwise.net")
+    return names
