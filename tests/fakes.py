@@ -77,11 +77,16 @@ class FakeParameterStore:
         if len(names) > 10:
             raise ParameterStoreError("too many names", advice="send ten")
         self._fail("read")
-        return {name: self.parameters[name] for name in names if name in self.parameters}
+        return {name: self._as_stored(name) for name in names if name in self.parameters}
 
     def read_path(self, path: str) -> Mapping[str, Parameter]:
         self._fail("read")
-        return {n: p for n, p in self.parameters.items() if n.startswith(path.rstrip("/") + "/")}
+        below = path.rstrip("/") + "/"
+        return {name: self._as_stored(name) for name in self.parameters if name.startswith(below)}
+
+    def _as_stored(self, name: str) -> Parameter:
+        found = self.parameters[name]
+        return replace(found, value="encrypted") if found.type == "SecureString" else found
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
         self._fail("token")

@@ -8,14 +8,17 @@ Exceptions of requests hold the request and with it the secret, so they are not 
 from __future__ import annotations
 
 import logging
+import ssl
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from datetime import datetime
 from typing import Any
 
 import requests
 import tenacity
-from urllib3.exceptions import DecodeError, HTTPError, NameResolutionError
+from urllib3.exceptions import DecodeError, HTTPError, NameResolutionError, ReadTimeoutError
 
 from rotator import __version__, oauth
 from rotator.errors import (
@@ -31,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 15.0
+LONGEST_ATTEMPT = CONNECT_TIMEOUT + READ_TIMEOUT
 SHORTEST_ATTEMPT = 1.0
 """Seconds. With less than the last one left, another attempt is not begun."""
 
@@ -38,6 +42,9 @@ MAX_BODY = 64 * 1024
 """Bytes of an answer that are read; a token that fits Parameter Store needs an eighth of it."""
 
 HEADERS = {"Accept": "application/json", "User-Agent": f"rotator/{__version__}"}
+
+_LATER = "the next run tries again; check the network path, proxies and the host's name"
+_READ_ITS_MANUAL = "check token_endpoint and the endpoint's documentation"
 
 TimeLeft = Callable[[], float]
 
@@ -51,6 +58,8 @@ class HttpTokenEndpoint:
         self._now = now
         self._sleep = sleep
         self._session = requests.Session()
+        # At WARNING urllib3 quotes header lines that it cannot parse, whatever stands in them.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
 
     def request(self, request: TokenRequest, *, time_left: TimeLeft) -> TokenResponse:
         """POST the request until it is answered, refused, or no time is left."""
@@ -116,35 +125,57 @@ class HttpTokenEndpoint:
         *,
         body: bytes | None = None,
     ) -> TokenResponse:
-        left = time_left()
+        left = min(time_left(), LONGEST_ATTEMPT)
         if left < SHORTEST_ATTEMPT:
             raise TokenEndpointUnavailable(
                 "no time is left in this run for a request",
                 advice="the next run tries again; if it lasts, raise the function's timeout",
             )
-        requested_at = self._now()
-        failure: TokenRequestError
+
+        def exchange() -> TokenResponse | TokenRequestError:
+            requested_at = self._now()
+            try:
+                with self._session.request(
+                    method,
+                    url,
+                    data=body,
+                    headers=headers,
+                    auth=_as_it_is,
+                    allow_redirects=False,
+                    stream=True,
+                    timeout=(min(CONNECT_TIMEOUT, left), min(READ_TIMEOUT, left)),
+                ) as answer:
+                    return _read(answer, requested_at)
+            except (requests.RequestException, HTTPError, OSError) as error:
+                return _failure(error)
+
+        result = _within(left, exchange)
+        if isinstance(result, TokenRequestError):
+            raise result
+        return result
+
+
+def _within(
+    seconds: float, exchange: Callable[[], TokenResponse | TokenRequestError]
+) -> TokenResponse | TokenRequestError:
+    """Wait this long for an exchange, then go on without it.
+
+    Timeouts of sockets bound each wait, not their sum: a name server that does not answer, or an
+    endpoint that sends a byte now and then, could hold the run for ever.
+    """
+    future: Future[TokenResponse | TokenRequestError] = Future()
+
+    def run() -> None:
         try:
-            with self._session.request(
-                method,
-                url,
-                data=body,
-                headers=headers,
-                auth=_as_it_is,
-                allow_redirects=False,
-                stream=True,
-                timeout=(min(CONNECT_TIMEOUT, left / 2), min(READ_TIMEOUT, left / 2)),
-            ) as answer:
-                return TokenResponse(
-                    status=answer.status_code,
-                    body=_read_body(answer, time_left),
-                    requested_at=requested_at,
-                    retry_after=answer.headers.get("Retry-After"),
-                )
-        except (requests.RequestException, HTTPError) as error:
-            failure = _failure(error)
-        # Outside the handler: not even as a context may the library's exception travel along.
-        raise failure
+            future.set_result(exchange())
+        except Exception as error:  # noqa: BLE001 - a defect; it is raised where it is waited for
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        return TokenEndpointUnavailable("the endpoint did not answer in time", advice=_LATER)
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -152,21 +183,21 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _read_body(answer: requests.Response, time_left: TimeLeft) -> bytes:
-    """Read the decoded body piece by piece, so that neither its size nor its pace can hold us."""
+def _read(answer: requests.Response, requested_at: datetime) -> TokenResponse | TokenRequestError:
+    """Read the decoded body piece by piece, so that its size cannot hurt us."""
     body = bytearray()
     while piece := answer.raw.read1(8192, decode_content=True):
         body += piece
         if len(body) > MAX_BODY:
-            raise InvalidTokenResponse(
-                f"the endpoint sent more than {MAX_BODY} bytes",
-                advice="check token_endpoint and the endpoint's documentation",
+            return InvalidTokenResponse(
+                f"the endpoint sent more than {MAX_BODY} bytes", advice=_READ_ITS_MANUAL
             )
-        if time_left() <= 0:
-            raise TokenEndpointUnavailable(
-                "the endpoint's answer took longer than this run has", advice="the next run tries again"
-            )
-    return bytes(body)
+    return TokenResponse(
+        status=answer.status_code,
+        body=bytes(body),
+        requested_at=requested_at,
+        retry_after=answer.headers.get("Retry-After"),
+    )
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
@@ -197,33 +228,48 @@ def _give_up(state: tenacity.RetryCallState) -> Any:
 
 
 def _failure(error: Exception) -> TokenRequestError:
-    """Say in our words what went wrong below HTTP; all but TLS and addresses is worth a retry."""
-    unavailable = "the next run tries again; check the network path, proxies and the host's name"
-    if isinstance(error, requests.exceptions.SSLError):
-        return TokenRequestError(
-            "the endpoint's certificate was not accepted",
-            advice="have it mended there, or set REQUESTS_CA_BUNDLE to the authority you trust",
-        )
-    if isinstance(error, requests.exceptions.ContentDecodingError | DecodeError):
+    """Say in our words what went wrong below HTTP; connections and timeouts are worth a retry."""
+    causes = list(_causes(error))
+
+    def any_is(*kinds: type[Exception]) -> bool:
+        return any(isinstance(cause, kinds) for cause in causes)
+
+    if any_is(ssl.SSLCertVerificationError):
+        problem = "the endpoint's certificate was not accepted"
+        advice = "have it mended there, or set REQUESTS_CA_BUNDLE to the authority you trust"
+    elif any_is(ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        return TokenEndpointUnavailable("the endpoint closed the connection", advice=_LATER)
+    elif any_is(ssl.SSLError):
+        problem, advice = "TLS with the endpoint failed", "check that token_endpoint speaks https"
+    elif any_is(requests.exceptions.ContentDecodingError, DecodeError):
         return InvalidTokenResponse(
-            "the endpoint sent a body that cannot be decompressed",
-            advice="check token_endpoint and the endpoint's documentation",
+            "the endpoint sent a body that cannot be decompressed", advice=_READ_ITS_MANUAL
         )
-    if isinstance(error, ValueError):  # requests' family of addresses that cannot be used
-        return TokenRequestError(
-            "the endpoint's or a proxy's address is not usable",
-            advice="check token_endpoint and HTTPS_PROXY",
-        )
-    return TokenEndpointUnavailable(f"the endpoint {_reason(error)}", advice=unavailable)
+    elif isinstance(error, ValueError):  # requests' family of addresses that cannot be used
+        problem = "the endpoint's or a proxy's address is not usable"
+        advice = "check token_endpoint and HTTPS_PROXY"
+    elif not isinstance(error, requests.RequestException | HTTPError):
+        problem, advice = "a file that HTTPS needs cannot be read", "check REQUESTS_CA_BUNDLE"
+    else:
+        return TokenEndpointUnavailable(f"the endpoint {_reason(any_is)}", advice=_LATER)
+    return TokenRequestError(problem, advice=advice)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return "could not be reached in time"
-    if isinstance(error, requests.exceptions.Timeout) or "Timeout" in type(error).__name__:
-        return "did not answer in time"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "could not be reached by the proxy"
-    if isinstance(getattr(error.args[0] if error.args else None, "reason", None), NameResolutionError):
+def _reason(any_is: Callable[..., bool]) -> str:
+    if any_is(NameResolutionError):
         return "has a host name that could not be resolved"
+    if any_is(requests.exceptions.ProxyError):
+        return "could not be reached by the proxy"
+    if any_is(requests.exceptions.ConnectTimeout):
+        return "could not be reached in time"
+    if any_is(requests.exceptions.Timeout, ReadTimeoutError):
+        return "did not answer in time"
     return "closed the connection or could not be connected to"
+
+
+def _causes(error: object) -> Iterator[Exception]:
+    """The exception and those it wraps: the libraries put them into ``args`` and ``reason``."""
+    if isinstance(error, Exception):
+        yield error
+        for inner in (*error.args, getattr(error, "reason", None)):
+            yield from _causes(inner)

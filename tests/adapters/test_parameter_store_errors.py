@@ -1,0 +1,299 @@
+"""What no emulator enforces: how Parameter Store refuses, and how a client is not even made."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+from botocore.stub import Stubber
+
+from fakes import CANARY_TOKEN, rotation
+from rotator.adapters import aws
+from rotator.adapters.parameter_store import SsmParameterStore
+from rotator.errors import ConcurrentUpdate, ParameterStoreError, RotatorError, SettingsError
+from rotator.local.deployment import Account
+from rotator.model import Secret
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+ROTATION = rotation()
+TOKEN_NAME, STATUS_NAME = ROTATION.parameter_name, ROTATION.status_name
+TOKEN = Secret(CANARY_TOKEN)
+NOWHERE = "https://ssm.nowhere.invalid"
+
+
+@pytest.fixture(autouse=True)
+def fresh_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 keeps a session, and that keeps credentials: none of an earlier test's."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
+@pytest.fixture
+def region(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+@pytest.fixture
+def ssm(region: None, monkeypatch: pytest.MonkeyPatch) -> SSMClient:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    client: SSMClient = aws.client("ssm")
+    return client
+
+
+@pytest.fixture
+def stub(ssm: SSMClient) -> Iterator[Stubber]:
+    with Stubber(ssm) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def store(ssm: SSMClient) -> SsmParameterStore:
+    return SsmParameterStore(ssm)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and all that travels with it, shown in a traceback or not."""
+    if error:
+        yield error
+        yield from _chain(error.__cause__)
+        yield from _chain(error.__context__)
+
+
+def _told(error: BaseException) -> str:
+    told = [(str(each), repr(each), vars(each), each.args) for each in _chain(error)]
+    return f"{told} {''.join(traceback.format_exception(error))}"
+
+
+def _raising(client: SSMClient, error: BotoCoreError) -> None:
+    """Let every call of the client fail with the SDK's error instead of being sent."""
+
+    def fail(**_: object) -> None:
+        raise error
+
+    client.meta.events.register("before-call.ssm", fail)
+
+
+# What is sent.
+
+
+@pytest.mark.parametrize(
+    ("kms_key_id", "key"), [(None, {}), ("alias/rotator", {"KeyId": "alias/rotator"})], ids=["default", "own"]
+)
+@pytest.mark.parametrize("tier", ["Standard", "Advanced", "Intelligent-Tiering"])
+def test_a_token_is_written_with_the_tier_and_the_key_that_are_set(
+    stub: Stubber, store: SsmParameterStore, kms_key_id: str | None, key: dict[str, str], tier: str
+) -> None:
+    sent = {
+        "Name": TOKEN_NAME,
+        "Value": CANARY_TOKEN,
+        "Type": "SecureString",
+        "Tier": tier,
+        "Overwrite": True,
+    }
+    stub.add_response("put_parameter", {"Version": 17, "Tier": "Standard"}, {**sent, **key})
+    assert store.write_token(rotation(kms_key_id=kms_key_id, tier=tier), TOKEN) == 17
+
+
+def test_parameters_are_read_without_decryption(stub: Stubber, store: SsmParameterStore) -> None:
+    sent = {"Names": [TOKEN_NAME, STATUS_NAME], "WithDecryption": False}
+    stub.add_response("get_parameters", {"Parameters": []}, sent)
+    assert store.read([TOKEN_NAME, STATUS_NAME]) == {}
+
+
+def test_a_path_is_read_without_decryption_page_by_page(stub: Stubber, store: SsmParameterStore) -> None:
+    sent = {"Path": "/rotations", "Recursive": True, "WithDecryption": False}
+    found = [{"Name": f"/rotations/{n}", "Value": "{}", "Version": 1, "Type": "String"} for n in range(2)]
+    # A page may be empty and still not be the last.
+    stub.add_response("get_parameters_by_path", {"Parameters": found[:1], "NextToken": "1"}, sent)
+    stub.add_response(
+        "get_parameters_by_path", {"Parameters": [], "NextToken": "2"}, {**sent, "NextToken": "1"}
+    )
+    stub.add_response("get_parameters_by_path", {"Parameters": found[1:]}, {**sent, "NextToken": "2"})
+    assert store.read_path("/rotations").keys() == {"/rotations/0", "/rotations/1"}
+
+
+# What is answered.
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("AccessDeniedException", "ssm:PutParameter"),
+        ("ThrottlingException", "request rate"),
+        ("ValidationException", "check parameter_name"),
+        ("InvalidKeyId", "kms_key_id"),
+        ("KMSInvalidStateException", "enable the key"),
+        ("DisabledException", "enable the key"),
+        ("ParameterMaxVersionLimitExceeded", "remove the label"),
+        ("ParameterLimitExceeded", "quota"),
+        ("HierarchyTypeMismatchException", "another type"),
+        ("UnsupportedParameterType", "another type"),
+        ("UnrecognizedClientException", "renew them"),
+        ("ExpiredTokenException", "renew them"),
+        ("InternalServerError", "AWS's documentation"),
+    ],
+)
+def test_a_refused_write_says_what_to_do_and_quotes_nothing(
+    stub: Stubber, store: SsmParameterStore, code: str, advice: str
+) -> None:
+    stub.add_client_error("put_parameter", code, f"Value {CANARY_TOKEN} at 'value' was refused", 400)
+    with pytest.raises(ParameterStoreError) as caught:
+        store.write_token(ROTATION, TOKEN)
+    assert not isinstance(caught.value, ConcurrentUpdate)
+    assert caught.value.problem == f"writing the parameter {TOKEN_NAME} failed: {code}"
+    assert advice in caught.value.advice
+    assert CANARY_TOKEN not in _told(caught.value)
+
+
+def _create(store: SsmParameterStore) -> int:
+    return store.create_status(ROTATION, "{}")
+
+
+def _write(store: SsmParameterStore) -> int:
+    return store.write_status(ROTATION, "{}")
+
+
+@pytest.mark.parametrize(
+    ("write", "code"),
+    [(_create, "ParameterAlreadyExists"), (_create, "TooManyUpdates"), (_write, "TooManyUpdates")],
+    ids=["created before", "created meanwhile", "written meanwhile"],
+)
+def test_a_writer_that_was_not_alone_is_told_so(
+    stub: Stubber, store: SsmParameterStore, write: Callable[[SsmParameterStore], int], code: str
+) -> None:
+    stub.add_client_error("put_parameter", code)
+    with pytest.raises(ConcurrentUpdate, match=STATUS_NAME):
+        write(store)
+
+
+@pytest.mark.parametrize(
+    ("operation", "read", "name", "action"),
+    [
+        ("get_parameters", lambda store: store.read([TOKEN_NAME]), TOKEN_NAME, "ssm:GetParameters"),
+        (
+            "get_parameters_by_path",
+            lambda store: store.read_path("/rotations"),
+            "/rotations",
+            "ssm:GetParametersByPath",
+        ),
+    ],
+    ids=["names", "path"],
+)
+def test_a_denied_read_names_the_parameter_and_the_action(
+    stub: Stubber,
+    store: SsmParameterStore,
+    operation: str,
+    read: Callable[[SsmParameterStore], object],
+    name: str,
+    action: str,
+) -> None:
+    stub.add_client_error(operation, "AccessDeniedException")
+    with pytest.raises(ParameterStoreError) as caught:
+        read(store)
+    assert caught.value.problem == f"reading the parameter {name} failed: AccessDeniedException"
+    assert f"allow the role {action} on it" in caught.value.advice
+
+
+def test_a_failing_page_fails_the_whole_path(stub: Stubber, store: SsmParameterStore) -> None:
+    stub.add_response("get_parameters_by_path", {"Parameters": [], "NextToken": "1"})
+    stub.add_client_error("get_parameters_by_path", "ThrottlingException")
+    with pytest.raises(ParameterStoreError, match="ThrottlingException"):
+        store.read_path("/rotations")
+
+
+# What is not even sent.
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointConnectionError(endpoint_url=NOWHERE, error=CANARY_TOKEN),
+        ConnectTimeoutError(endpoint_url=NOWHERE, error=CANARY_TOKEN),
+        ReadTimeoutError(endpoint_url=NOWHERE, error=CANARY_TOKEN),
+        ConnectionClosedError(endpoint_url=NOWHERE, error=CANARY_TOKEN),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_unreachable_aws_is_said_to_be_so(
+    ssm: SSMClient, store: SsmParameterStore, error: BotoCoreError
+) -> None:
+    _raising(ssm, error)
+    with pytest.raises(ParameterStoreError, match="Unreachable; check the network path") as caught:
+        store.write_token(ROTATION, TOKEN)
+    assert CANARY_TOKEN not in _told(caught.value)
+
+
+@pytest.mark.usefixtures("region")
+def test_missing_aws_credentials_are_said_to_be_missing() -> None:
+    with pytest.raises(ParameterStoreError, match="NoCredentials; set AWS credentials"):
+        SsmParameterStore(aws.client("ssm")).read([TOKEN_NAME])
+
+
+def test_a_value_that_the_sdk_refuses_is_not_quoted(store: SsmParameterStore) -> None:
+    with pytest.raises(ParameterStoreError, match="ParamValidationError") as caught:
+        store.write_token(rotation(parameter_name="", tier=["no text"]), TOKEN)
+    assert CANARY_TOKEN not in _told(caught.value)
+
+
+def test_no_exception_of_the_sdk_travels_along(ssm: SSMClient, store: SsmParameterStore) -> None:
+    _raising(ssm, NoCredentialsError())
+    with pytest.raises(ParameterStoreError) as caught:
+        store.read([TOKEN_NAME])
+    foreign = [e for e in _chain(caught.value) if not isinstance(e, RotatorError | aws.AwsError)]
+    assert foreign == []
+
+
+# How a client is made.
+
+
+def test_a_missing_region_is_named() -> None:
+    with pytest.raises(SettingsError, match="AWS_REGION is not set"):
+        aws.client("ssm")
+
+
+@pytest.mark.usefixtures("region")
+def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(SettingsError, match="AWS_PROFILE names a profile that does not exist"):
+        aws.client("ssm")
+
+
+@pytest.mark.usefixtures("region")
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:4566", "http://", "http://a b", "nonsense"])
+def test_an_unusable_endpoint_of_aws_is_named(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(SettingsError, match="check AWS_ENDPOINT_URL"):
+        aws.client("ssm")
+
+
+@pytest.mark.usefixtures("moto")
+def test_the_sdk_tells_no_token_even_if_everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.NOTSET, logger="botocore")
+    store = SsmParameterStore(aws.client("ssm"))
+    store.write_token(ROTATION, TOKEN)
+    store.read([TOKEN_NAME])
+    assert logging.getLogger("botocore.parsers").getEffectiveLevel() == logging.WARNING
+    assert CANARY_TOKEN not in caplog.text
+
+
+def test_a_client_works_in_an_account(moto: Account) -> None:
+    SsmParameterStore(aws.client("ssm")).write_token(ROTATION, TOKEN)
+    (found,) = moto.client("ssm").describe_parameters()["Parameters"]
+    assert (found["Name"], found["Type"]) == (TOKEN_NAME, "SecureString")

@@ -1,0 +1,258 @@
+"""Every way in which client credentials cannot be had, and what is said about it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
+from botocore.stub import Stubber
+
+from fakes import CANARY_SECRET, rotation
+from rotator.adapters import aws
+from rotator.adapters.secrets_manager import FORM, SecretsManager
+from rotator.errors import CredentialsError, RotatorError
+from rotator.local.deployment import Account
+from rotator.model import BasicEncoding, ClientAuthentication, ClientCredentials, Secret
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+ROTATION = rotation()
+VERSION_ID = "11111111-2222-4333-8444-555555555555"
+GOOD = {"client_id": "client", "client_secret": CANARY_SECRET}
+NOWHERE = "https://secretsmanager.nowhere.invalid"
+
+
+@pytest.fixture(autouse=True)
+def fresh_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 keeps a session, and that keeps credentials: none of an earlier test's."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> SecretsManagerClient:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    made: SecretsManagerClient = aws.client("secretsmanager")
+    return made
+
+
+@pytest.fixture
+def stub(client: SecretsManagerClient) -> Iterator[Stubber]:
+    with Stubber(client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def secrets(client: SecretsManagerClient) -> SecretsManager:
+    return SecretsManager(client)
+
+
+def _holds(stub: Stubber, text: str) -> None:
+    """Let the secret hold a text."""
+    answer = {"SecretString": text, "VersionId": VERSION_ID}
+    stub.add_response("get_secret_value", answer, {"SecretId": ROTATION.secret_id})
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and all that travels with it, shown in a traceback or not."""
+    if error:
+        yield error
+        yield from _chain(error.__cause__)
+        yield from _chain(error.__context__)
+
+
+def _told(error: BaseException) -> str:
+    told = [(str(each), repr(each), vars(each), each.args) for each in _chain(error)]
+    return f"{told} {''.join(traceback.format_exception(error))}"
+
+
+# The call fails.
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("ResourceNotFoundException", "set secret_id"),
+        ("AccessDeniedException", "secretsmanager:GetSecretValue"),
+        ("DecryptionFailure", "kms:Decrypt"),
+        ("InvalidRequestException", "marked for deletion"),
+        ("InvalidParameterException", "check secret_id"),
+        ("ValidationException", "check secret_id"),
+        ("ThrottlingException", "request rate"),
+        ("UnrecognizedClientException", "renew them"),
+        ("InternalServiceError", "AWS's documentation"),
+    ],
+)
+def test_a_secret_that_cannot_be_read_is_named_with_what_to_do(
+    stub: Stubber, secrets: SecretsManager, code: str, advice: str
+) -> None:
+    stub.add_client_error("get_secret_value", code, f"it holds {CANARY_SECRET}")
+    with pytest.raises(CredentialsError) as caught:
+        secrets.read(ROTATION)
+    assert caught.value.problem == f"the secret {ROTATION.secret_id} could not be read: {code}"
+    assert advice in caught.value.advice
+    assert CANARY_SECRET not in _told(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        EndpointConnectionError(endpoint_url=NOWHERE),
+        ConnectTimeoutError(endpoint_url=NOWHERE),
+        ReadTimeoutError(endpoint_url=NOWHERE),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_unreachable_aws_is_said_to_be_so(
+    client: SecretsManagerClient, secrets: SecretsManager, error: BotoCoreError
+) -> None:
+    def fail(**_: object) -> None:
+        raise error
+
+    client.meta.events.register("before-call.secrets-manager", fail)
+    with pytest.raises(CredentialsError, match="Unreachable; check the network path") as caught:
+        secrets.read(ROTATION)
+    foreign = [e for e in _chain(caught.value) if not isinstance(e, RotatorError | aws.AwsError)]
+    assert foreign == []
+
+
+def test_missing_aws_credentials_are_said_to_be_missing() -> None:
+    with pytest.raises(CredentialsError, match="NoCredentials; set AWS credentials"):
+        SecretsManager(aws.client("secretsmanager")).read(ROTATION)
+
+
+def test_a_secret_marked_for_deletion_is_said_to_be_so(moto: Account) -> None:
+    moto.create_secret(ROTATION.secret_id, "client", CANARY_SECRET)
+    moto.client("secretsmanager").delete_secret(SecretId=ROTATION.secret_id)
+    with pytest.raises(CredentialsError, match="marked for deletion"):
+        SecretsManager(aws.client("secretsmanager")).read(ROTATION)
+
+
+# The secret is malformed.
+
+
+def test_a_binary_secret_is_refused(stub: Stubber, secrets: SecretsManager) -> None:
+    stub.add_response("get_secret_value", {"SecretBinary": CANARY_SECRET.encode(), "VersionId": VERSION_ID})
+    with pytest.raises(CredentialsError, match="is binary") as caught:
+        secrets.read(ROTATION)
+    assert CANARY_SECRET not in _told(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (" ", "is not JSON"),
+        (CANARY_SECRET, "is not JSON"),
+        (json.dumps(GOOD)[:-1], "is not JSON"),
+        ("[" * 20_000, "is not JSON"),
+        (json.dumps(CANARY_SECRET), "is not a JSON object"),
+        (json.dumps([GOOD]), "is not a JSON object"),
+        ("null", "is not a JSON object"),
+    ],
+    ids=["blank", "plain text", "cut off", "nested without end", "text", "list", "null"],
+)
+def test_a_secret_in_another_form_is_refused(
+    stub: Stubber, secrets: SecretsManager, text: str, problem: str
+) -> None:
+    _holds(stub, text)
+    with pytest.raises(CredentialsError) as caught:
+        secrets.read(ROTATION)
+    assert caught.value.problem == f"the secret {ROTATION.secret_id} {problem}"
+    assert caught.value.advice == FORM
+    assert CANARY_SECRET not in _told(caught.value)
+
+
+MISSING = object()
+
+
+@pytest.mark.parametrize("key", ["client_id", "client_secret"])
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (MISSING, "has no {}"),
+        (None, "has no {}"),
+        ("", "has an empty {}"),
+        (" ", "has an empty {}"),
+        (12345, "has a {} that is not text"),
+        ([CANARY_SECRET], "has a {} that is not text"),
+        (f"{CANARY_SECRET}\n", "has a {} with a control character"),
+        (f"{CANARY_SECRET}\0", "has a {} with a control character"),
+        (f"{CANARY_SECRET}\ud800", "has a {} with a control character"),
+    ],
+    ids=["missing", "null", "empty", "blank", "number", "list", "newline", "nul", "lone surrogate"],
+)
+def test_a_member_that_cannot_be_used_is_named(
+    stub: Stubber, secrets: SecretsManager, key: str, value: object, problem: str
+) -> None:
+    members: dict[str, Any] = {**GOOD, key: value}
+    _holds(stub, json.dumps({name: value for name, value in members.items() if value is not MISSING}))
+    with pytest.raises(CredentialsError) as caught:
+        secrets.read(ROTATION)
+    assert caught.value.problem.startswith(f"the secret {ROTATION.secret_id} {problem.format(key)}")
+    assert CANARY_SECRET not in _told(caught.value)
+
+
+def test_a_colon_in_the_client_id_is_refused_with_raw_basic(stub: Stubber, secrets: SecretsManager) -> None:
+    _holds(stub, json.dumps({**GOOD, "client_id": "tenant:client"}))
+    with pytest.raises(CredentialsError, match="colon; set basic_encoding to form"):
+        secrets.read(ROTATION)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"basic_encoding": BasicEncoding.FORM}, {"client_authentication": ClientAuthentication.POST}],
+    ids=["form", "post"],
+)
+def test_a_colon_in_the_client_id_is_accepted_where_it_does_no_harm(
+    stub: Stubber, secrets: SecretsManager, setting: dict[str, Any]
+) -> None:
+    _holds(stub, json.dumps({**GOOD, "client_id": "tenant:client"}))
+    assert secrets.read(rotation(**setting)).client_id == "tenant:client"
+
+
+# The secret is fine.
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        GOOD,
+        {"client_id": "klient-ß", "client_secret": "geheim: 秘密 🔑"},
+        {**GOOD, "username": "someone", "password": 7, "nested": {"client_id": "another"}},
+    ],
+    ids=["plain", "beyond ascii", "with other members"],
+)
+def test_credentials_are_read_as_they_are(
+    stub: Stubber, secrets: SecretsManager, members: dict[str, Any]
+) -> None:
+    _holds(stub, json.dumps(members))
+    assert secrets.read(ROTATION) == ClientCredentials(
+        client_id=members["client_id"],
+        client_secret=Secret(members["client_secret"]),
+        version_id=VERSION_ID,
+    )
+
+
+def test_the_sdk_tells_no_secret_even_if_everything_is_logged(
+    moto: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    moto.create_secret(ROTATION.secret_id, "client", CANARY_SECRET)
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.NOTSET, logger="botocore")
+    SecretsManager(aws.client("secretsmanager")).read(ROTATION)
+    assert CANARY_SECRET not in caplog.text

@@ -1,0 +1,146 @@
+"""What the job relies on in Parameter Store, of the fake and of the adapter alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from fakes import CANARY_TOKEN, FakeParameterStore, rotation
+from rotator.adapters import aws
+from rotator.adapters.parameter_store import SsmParameterStore
+from rotator.errors import ConcurrentUpdate, ParameterStoreError
+from rotator.local.deployment import Account
+from rotator.model import Secret
+from rotator.ports import ParameterStore
+
+ROTATION = rotation()
+TOKEN_NAME, STATUS_NAME = ROTATION.parameter_name, ROTATION.status_name
+TOKEN = Secret(CANARY_TOKEN)
+STATUS = '{"schema": 1, "scope": "* é", "parameter_version": 1}\n'
+
+
+@dataclass
+class World:
+    """A store, and how someone else puts a parameter into it."""
+
+    store: ParameterStore
+    put: Callable[[str, str], object]
+
+
+def _fake() -> World:
+    store = FakeParameterStore()
+    return World(store, lambda name, value: store._put(name, value, "String"))
+
+
+def _ssm(account: Account) -> World:
+    ssm = account.client("ssm")
+    return World(
+        SsmParameterStore(aws.client("ssm")),
+        lambda name, value: ssm.put_parameter(Name=name, Value=value, Type="String"),
+    )
+
+
+@pytest.fixture(params=["fake", "ssm"])
+def world(request: pytest.FixtureRequest) -> World:
+    return _fake() if request.param == "fake" else _ssm(request.getfixturevalue("moto"))
+
+
+@pytest.fixture
+def store(world: World) -> ParameterStore:
+    return world.store
+
+
+def test_nothing_is_found_where_nothing_is(store: ParameterStore) -> None:
+    assert store.read([TOKEN_NAME, STATUS_NAME]) == {}
+
+
+def test_a_missing_name_is_left_out(store: ParameterStore) -> None:
+    store.write_token(ROTATION, TOKEN)
+    assert store.read([TOKEN_NAME, STATUS_NAME]).keys() == {TOKEN_NAME}
+
+
+def test_ten_names_are_read_at_once(store: ParameterStore) -> None:
+    rotations = [rotation(parameter_name=f"/healthwise/token-{number}") for number in range(10)]
+    for each in rotations:
+        store.write_token(each, TOKEN)
+    names = [each.parameter_name for each in rotations]
+    assert store.read(names).keys() == set(names)
+
+
+def test_more_than_ten_names_are_refused(store: ParameterStore) -> None:
+    with pytest.raises(ParameterStoreError):
+        store.read([f"/healthwise/token-{number}" for number in range(11)])
+
+
+def test_every_write_of_the_token_is_answered_with_the_next_version(store: ParameterStore) -> None:
+    assert [store.write_token(ROTATION, TOKEN) for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_stored_token_is_a_secure_string_of_the_version_that_was_answered(store: ParameterStore) -> None:
+    version = [store.write_token(ROTATION, TOKEN) for _ in range(2)][-1]
+    stored = store.read([TOKEN_NAME])[TOKEN_NAME]
+    assert (stored.type, stored.version) == ("SecureString", version)
+
+
+def test_a_token_is_never_read_in_the_clear(store: ParameterStore) -> None:
+    store.write_token(ROTATION, TOKEN)
+    read = [store.read([TOKEN_NAME]), store.read_path("/healthwise")]
+    # moto's cipher is a prefix before the value, so no more than "not the same" can be asked for.
+    assert TOKEN.value not in [found[TOKEN_NAME].value for found in read]
+
+
+def test_a_status_is_a_string_that_reads_back_exactly(store: ParameterStore) -> None:
+    store.create_status(ROTATION, STATUS)
+    status = store.read([STATUS_NAME])[STATUS_NAME]
+    assert (status.type, status.value, status.version) == ("String", STATUS, 1)
+
+
+def test_the_first_status_is_version_one(store: ParameterStore) -> None:
+    assert store.create_status(ROTATION, STATUS) == 1
+
+
+def test_a_status_that_exists_is_not_created_again_and_stays_untouched(store: ParameterStore) -> None:
+    store.create_status(ROTATION, STATUS)
+    before = store.read([STATUS_NAME])
+    with pytest.raises(ConcurrentUpdate):
+        store.create_status(ROTATION, "another")
+    assert store.read([STATUS_NAME]) == before
+
+
+def test_every_write_of_the_status_is_answered_with_the_next_version(store: ParameterStore) -> None:
+    store.create_status(ROTATION, STATUS)
+    assert [store.write_status(ROTATION, text) for text in ("second", "third")] == [2, 3]
+    assert store.read([STATUS_NAME])[STATUS_NAME].value == "third"
+
+
+def test_token_and_status_are_numbered_apart(store: ParameterStore) -> None:
+    versions = [store.write_token(ROTATION, TOKEN) for _ in range(3)]
+    assert (versions[-1], store.create_status(ROTATION, STATUS)) == (3, 1)
+
+
+def test_of_two_writers_that_read_the_same_version_one_is_answered_the_next(store: ParameterStore) -> None:
+    store.create_status(ROTATION, STATUS)
+    read = store.read([STATUS_NAME])[STATUS_NAME].version
+    answers = [store.write_status(ROTATION, claim) for claim in ("run-1", "run-2")]
+    assert [answer == read + 1 for answer in answers] == [True, False]
+
+
+def test_everything_below_a_path_is_found_and_nothing_beside_it(world: World) -> None:
+    below = {f"/rotations/{number:02}": f"document {number}" for number in range(23)}
+    below["/rotations/team/deeper"] = "a document"
+    beside = ("/rotations", "/rotations-old/01", "/other/rotations/01")
+    for name, value in {**below, **dict.fromkeys(beside, "not ours")}.items():
+        world.put(name, value)
+    found = world.store.read_path("/rotations")
+    assert {name: parameter.value for name, parameter in found.items()} == below
+
+
+def test_a_slash_at_the_end_of_a_path_makes_no_difference(world: World) -> None:
+    world.put("/rotations/one", "a document")
+    assert world.store.read_path("/rotations/") == world.store.read_path("/rotations") != {}
+
+
+def test_nothing_is_found_below_a_path_where_nothing_is(store: ParameterStore) -> None:
+    assert store.read_path("/rotations") == {}

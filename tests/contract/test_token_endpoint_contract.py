@@ -1,0 +1,150 @@
+"""What the job relies on in a token endpoint, of the fake and of the adapter alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from fakes import CANARY_SECRET, START, Clock, FakeTokenEndpoint, rotation
+from rotator import oauth
+from rotator.adapters.token_endpoint import HttpTokenEndpoint
+from rotator.errors import TokenEndpointUnavailable, TokenRequestRejected
+from rotator.local.authorization_api import AuthorizationApi
+from rotator.local.server import serving
+from rotator.model import ClientCredentials, Secret
+from rotator.oauth import TokenRequest, TokenResponse
+from rotator.ports import TokenEndpoint
+
+CREDENTIALS = ClientCredentials(client_id="client", client_secret=Secret(CANARY_SECRET), version_id="v1")
+BUDGET = 60.0
+LATENCY = 2.0
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer that holds no token."""
+
+    status: int
+    error: str = "server_error"
+    retry_after: str | None = None
+
+
+@dataclass
+class World:
+    """An endpoint that issues tokens unless told to refuse, and needs LATENCY for every answer."""
+
+    clock: Clock
+    endpoint: TokenEndpoint
+    asked: TokenRequest
+    refuse: Callable[[list[Refusal]], None]
+    requests: Callable[[], int]
+
+    def request(self) -> TokenResponse:
+        """Ask for a token, with the budget to spend."""
+        end = START + timedelta(seconds=BUDGET)
+        return self.endpoint.request(self.asked, time_left=lambda: (end - self.clock.now()).total_seconds())
+
+    def elapsed(self, since: datetime = START) -> float:
+        return (self.clock.now() - since).total_seconds()
+
+
+@pytest.fixture
+def fake() -> World:
+    clock = Clock()
+    endpoint = FakeTokenEndpoint(clock)
+    endpoint.latency = LATENCY
+
+    def refuse(refusals: list[Refusal]) -> None:
+        endpoint.answers.extend(
+            (r.status, {"error": r.error, "retry_after": r.retry_after}) for r in refusals
+        )
+
+    asked = oauth.token_request(rotation(), CREDENTIALS)
+    return World(clock, endpoint, asked, refuse, lambda: len(endpoint.requests))
+
+
+@pytest.fixture
+def http() -> Iterator[World]:
+    clock = Clock()
+    api = AuthorizationApi({CREDENTIALS.client_id: CREDENTIALS.client_secret.value})
+
+    def slow(environ: Any, start_response: Any) -> Any:
+        clock.sleep(LATENCY)
+        return api.app(environ, start_response)
+
+    def refuse(refusals: list[Refusal]) -> None:
+        api.misbehaviour.plan(*map(_planned, refusals))
+
+    with serving(slow) as address:
+        asked = oauth.token_request(rotation(token_endpoint=f"{address}/oauth2/token"), CREDENTIALS)
+        endpoint = HttpTokenEndpoint(now=clock.now, sleep=clock.sleep)
+        yield World(clock, endpoint, asked, refuse, lambda: api.misbehaviour.token_requests)
+
+
+def _planned(refusal: Refusal) -> dict[str, Any]:
+    headers = {"Retry-After": refusal.retry_after} if refusal.retry_after else {}
+    return {"status": refusal.status, "headers": headers, "body": json.dumps({"error": refusal.error})}
+
+
+@pytest.fixture(params=["fake", "http"])
+def world(request: pytest.FixtureRequest) -> World:
+    chosen: World = request.getfixturevalue(request.param)
+    return chosen
+
+
+def test_a_token_is_returned_as_the_endpoint_answered_it(world: World) -> None:
+    response = world.request()
+    assert response.status == 200
+    assert json.loads(response.body)["token_type"] == "Bearer"
+
+
+def test_an_answer_counts_from_before_its_request_was_sent(world: World) -> None:
+    assert world.request().requested_at == START
+    assert world.elapsed() >= LATENCY
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
+def test_a_refusal_that_may_pass_is_followed_by_another_request(world: World, status: int) -> None:
+    world.refuse([Refusal(status)])
+    assert world.request().status == 200
+    assert world.requests() == 2
+
+
+def test_an_answer_after_a_retry_counts_from_the_request_that_it_answers(world: World) -> None:
+    world.refuse([Refusal(503)])
+    requested_at = world.request().requested_at
+    assert requested_at > START
+    assert world.elapsed(requested_at) == LATENCY
+
+
+def test_the_next_request_waits_at_least_as_long_as_it_was_asked_to(world: World) -> None:
+    world.refuse([Refusal(429, retry_after="7")])
+    requested_at = world.request().requested_at
+    assert requested_at >= START + timedelta(seconds=LATENCY + 7)
+
+
+def test_a_refused_client_is_told_so_and_asks_only_once(world: World) -> None:
+    world.refuse([Refusal(401, error="invalid_client")])
+    with pytest.raises(TokenRequestRejected) as caught:
+        world.request()
+    assert (caught.value.code, caught.value.status, world.requests()) == ("invalid_client", 401, 1)
+
+
+def test_an_endpoint_that_stays_away_is_given_up_within_the_time_left(world: World) -> None:
+    world.refuse([Refusal(503)] * 100)
+    with pytest.raises(TokenEndpointUnavailable):
+        world.request()
+    assert world.requests() > 1
+    assert world.elapsed() <= BUDGET + LATENCY  # the last request began in time
+
+
+def test_an_endpoint_that_asks_for_more_than_the_time_left_is_given_up_at_once(world: World) -> None:
+    world.refuse([Refusal(503, retry_after="120")])
+    with pytest.raises(TokenEndpointUnavailable) as caught:
+        world.request()
+    assert (caught.value.retry_after, world.requests(), world.elapsed()) == (120, 1, LATENCY)
