@@ -70,7 +70,8 @@ def client(service: str, config: Config = CONFIG) -> Any:
         with _lock:  # sessions are not thread-safe; clients are
             return boto3.client(service, config=config)  # type: ignore[call-overload]
     except NoRegionError:
-        problem, advice = "AWS_REGION is not set", "set it to the Region of the parameters"
+        problem = "no AWS Region is set"
+        advice = "set AWS_DEFAULT_REGION, or region in the profile, to the Region of the parameters"
     except ProfileNotFound:
         problem, advice = "AWS_PROFILE names a profile that does not exist", "set another, or none"
     except (ValueError, BotoCoreError) as error:

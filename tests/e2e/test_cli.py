@@ -184,7 +184,7 @@ def test_a_bad_secret_is_told_in_one_line_without_showing_it(spoil: Any, problem
             ["rotate"],
             {"AWS_REGION": "", "AWS_DEFAULT_REGION": ""},
             2,
-            "AWS_REGION is not set",
+            "set AWS_DEFAULT_REGION",
             id="no Region",
         ),
         pytest.param(["rotate"], {"AWS_PROFILE": "nobody"}, 2, "AWS_PROFILE names", id="no such profile"),

@@ -1,0 +1,35 @@
+"""The function's zip, built once for all workers, and unpacked once for each."""
+
+from __future__ import annotations
+
+import fcntl
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from rotator.local.deployment import build_zip
+
+
+@pytest.fixture(scope="session")
+def function_zip(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The zip as infra/build.py builds it. The first worker builds, the others wait for it."""
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        folder = folder.parent  # what the workers of one run share
+    output = folder / "function" / "rotator.zip"
+    output.parent.mkdir(exist_ok=True)
+    with output.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # given back by closing it, whatever happens
+        if not output.exists():
+            build_zip(output)
+    return output
+
+
+@pytest.fixture(scope="session")
+def unpacked(function_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The zip unpacked, as Lambda has it in /var/task: to read, never to write."""
+    folder = tmp_path_factory.mktemp("task")
+    with zipfile.ZipFile(function_zip) as archive:
+        archive.extractall(folder)
+    return folder

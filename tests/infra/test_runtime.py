@@ -1,0 +1,325 @@
+"""The built zip under AWS's own runtime client: what Lambda sees of the function."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+import requests
+
+from fakes import CANARY_SECRET
+from rotator.local.authorization_api import AuthorizationApi
+from rotator.local.aws import client_environment
+from rotator.local.deployment import Account
+from rotator.local.server import serving
+from runtime_api import RUNTIME_CLIENT, Function, running_function
+
+CLIENT_ID = "client"
+SECRET_ID = "healthwise/client"
+PARAMETER_NAME = "/healthwise/token"
+EVENTBRIDGE_EVENT = {
+    "version": "0",
+    "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",
+    "detail-type": "Scheduled Event",
+    "source": "aws.events",
+    "account": "000000000000",
+    "time": "2026-11-24T06:00:00Z",
+    "region": "us-east-1",
+    "resources": ["arn:aws:events:us-east-1:000000000000:rule/tick"],
+    "detail": {},
+}
+# More than the run has in the one test that meets it, and less than a run has by default.
+UNAVAILABLE = {"status": 503, "headers": {"Retry-After": "20"}}
+REFUSED = {
+    "status": 401,
+    "body": json.dumps({"error": "invalid_client", "error_description": f"not {CANARY_SECRET}"}),
+}
+
+Start = Callable[..., Function]
+
+
+def _python_3_13() -> str | None:
+    """The function's own interpreter, if this machine has it. A shim that finds none does not count."""
+    versions = Path.home() / ".pyenv" / "versions"
+    for python in (shutil.which("python3.13"), *map(str, versions.glob("3.13*/bin/python"))):
+        if python and subprocess.run([python, "--version"], capture_output=True, check=False).returncode == 0:
+            return python
+    return None
+
+
+@pytest.fixture(scope="session")
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the interpreters keep byte-code, so that the task's folder is only read."""
+    return tmp_path_factory.mktemp("bytecode")
+
+
+@pytest.fixture
+def api() -> AuthorizationApi:
+    return AuthorizationApi({CLIENT_ID: CANARY_SECRET})
+
+
+@pytest.fixture
+def authorization(api: AuthorizationApi) -> Iterator[str]:
+    """The address of the Authorization API."""
+    with serving(api.app) as address:
+        yield address
+
+
+@pytest.fixture
+def environment(
+    moto: Account, authorization: str, clean_environment: Mapping[str, str], bytecode: Path
+) -> dict[str, str]:
+    """What Lambda and the template tell the function. Its secret exists."""
+    moto.create_secret(SECRET_ID, CLIENT_ID, CANARY_SECRET)
+    return {
+        **clean_environment,
+        **client_environment(moto.endpoint),
+        "AWS_LAMBDA_LOG_FORMAT": "JSON",
+        "AWS_LAMBDA_LOG_LEVEL": "INFO",
+        "PYTHONPYCACHEPREFIX": str(bytecode),
+        "ROTATOR_SECRET_ID": SECRET_ID,
+        "ROTATOR_PARAMETER_NAME": PARAMETER_NAME,
+        "ROTATOR_TOKEN_ENDPOINT": f"{authorization}/oauth2/token",
+    }
+
+
+@pytest.fixture
+def start(environment: dict[str, str], unpacked: Path, tmp_path: Path) -> Iterator[Start]:
+    """Start the function with these variables, on this interpreter: it finds the zip and no more."""
+    with ExitStack() as running:
+
+        def start(python: str = sys.executable, **variables: str) -> Function:
+            runtime = _runtime(tmp_path / "runtime", own=python == sys.executable)
+            return running.enter_context(
+                running_function(
+                    [python, "-S", "-m", "awslambdaric", "rotator.handler.lambda_handler"],
+                    {
+                        **environment,
+                        "PYTHONPATH": str(runtime),
+                        "LAMBDA_TASK_ROOT": str(unpacked),
+                        **variables,
+                    },
+                    task=unpacked,
+                    output=tmp_path / "output",
+                )
+            )
+
+        yield start
+
+
+def _runtime(folder: Path, *, own: bool) -> Path:
+    """A folder with the runtime client and what it needs, as the Lambda runtime brings them."""
+    folder.mkdir()
+    for name in ("awslambdaric", "simplejson", "snapshot_restore_py"):
+        _link(name, folder)
+    if not (own and _link("runtime_client", folder)):
+        (folder / "runtime_client.py").write_text(RUNTIME_CLIENT)
+    return folder
+
+
+def _link(name: str, folder: Path) -> bool:
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        return False
+    origin = Path(spec.origin)
+    source = origin.parent if origin.name == "__init__.py" else origin
+    (folder / source.name).symlink_to(source)
+    return True
+
+
+def stored_token(account: Account) -> str:
+    found = account.client("ssm").get_parameter(Name=PARAMETER_NAME, WithDecryption=True)
+    return str(found["Parameter"]["Value"])
+
+
+def opens_the_api(token: str, authorization: str) -> bool:
+    headers = {"Authorization": f"Bearer {token}"}
+    return requests.get(f"{authorization}/topics", headers=headers, timeout=10).ok
+
+
+@pytest.fixture(params=["this Python", "Python 3.13"])
+def python(request: pytest.FixtureRequest) -> str:
+    """An interpreter: the tests' own, or the function's."""
+    found = sys.executable if request.param == "this Python" else _python_3_13()
+    return found or pytest.skip("this machine has no Python 3.13")
+
+
+def test_a_tick_is_answered_with_the_summary_and_the_next_finds_the_token_fresh(
+    python: str, start: Start, moto: Account, authorization: str
+) -> None:
+    function = start(python)
+    first, second = function.invoke({}), function.invoke({})
+    assert (first.kind, second.kind) == ("response", "response"), function.printed
+    assert opens_the_api(stored_token(moto), authorization)
+    [result] = first.body["rotations"]
+    assert first.body == {
+        "rotated": 1,
+        "fresh": 0,
+        "kept": 0,
+        "busy": 0,
+        "failed": 0,
+        "rotations": [
+            {
+                "name": "default",
+                "outcome": "rotated",
+                "expires_at": result["expires_at"],
+                "parameter_version": 1,
+                "error": None,
+            }
+        ],
+    }
+    assert second.body == {
+        **first.body,
+        "rotated": 0,
+        "fresh": 1,
+        "rotations": [{**result, "outcome": "fresh"}],
+    }
+
+
+def test_an_event_of_eventbridge_is_a_plain_tick(start: Start) -> None:
+    function = start()
+    assert function.invoke(EVENTBRIDGE_EVENT).body["rotated"] == 1
+    assert function.invoke(EVENTBRIDGE_EVENT).body["fresh"] == 1
+
+
+def test_force_renews_a_fresh_token(start: Start, moto: Account, authorization: str) -> None:
+    function = start()
+    function.invoke({})
+    older = stored_token(moto)
+    assert function.invoke({"force": True}).body["rotations"][0]["parameter_version"] == 2
+    assert stored_token(moto) != older
+    assert opens_the_api(stored_token(moto), authorization)
+
+
+def test_an_unknown_key_in_the_event_is_an_error_and_changes_nothing(start: Start, moto: Account) -> None:
+    answer = start().invoke({"rotation": ["default"]})
+    assert (answer.kind, answer.body["errorType"]) == ("error", "SettingsError")
+    assert "'rotation'" in answer.body["errorMessage"]
+    assert moto.client("ssm").describe_parameters()["Parameters"] == []
+
+
+def test_settings_that_cannot_be_used_are_an_error_that_names_the_variable(start: Start) -> None:
+    answer = start(ROTATOR_RENEW_AT="1.5").invoke({})
+    assert (answer.kind, answer.body["errorType"]) == ("error", "SettingsError")
+    assert "ROTATOR_RENEW_AT" in answer.body["errorMessage"]
+
+
+def test_a_failed_rotation_is_an_error_with_the_summary_logged(start: Start, api: AuthorizationApi) -> None:
+    api.misbehaviour.plan(REFUSED)
+    function = start()
+    answer = function.invoke({})
+    assert (answer.kind, answer.body["errorType"]) == ("error", "RotationFailed")
+    assert "default" in answer.body["errorMessage"]
+    assert "invalid_client" in answer.body["errorMessage"]
+    [line] = [line for line in function.logged if line.get("event") == "summary"]
+    assert line["level"] == "ERROR"
+    summary = json.loads(line["message"].removeprefix("run ended: "))
+    assert (summary["failed"], summary["rotations"][0]["outcome"]) == (1, "failed")
+    assert summary["rotations"][0]["error"] in answer.body["errorMessage"]
+
+
+def test_the_log_is_json_that_can_be_searched_by_event_rotation_and_outcome(start: Start) -> None:
+    function = start()
+    function.invoke({})
+    outcome, summary = (line for line in function.logged if "event" in line)
+    fields = ("level", "event", "rotation", "outcome")
+    assert [outcome[name] for name in fields] == ["INFO", "outcome", "default", "rotated"]
+    assert (summary["level"], summary["event"]) == ("INFO", "summary")
+    assert outcome["requestId"] == summary["requestId"] == function.api.request_id
+
+
+def test_nothing_it_prints_or_posts_holds_a_secret_or_a_token_even_when_debugged(
+    start: Start, moto: Account, api: AuthorizationApi
+) -> None:
+    function = start(ROTATOR_LOG_LEVEL="DEBUG", AWS_LAMBDA_LOG_LEVEL="DEBUG")
+    tokens = []
+    for _ in range(2):
+        function.invoke({"force": True})
+        tokens.append(stored_token(moto))
+    api.misbehaviour.plan(REFUSED)
+    assert function.invoke({"force": True}).kind == "error"
+    assert "DEBUG" in {line["level"] for line in function.logged}
+    pair = f"{CLIENT_ID}:{CANARY_SECRET}".encode()
+    hidden = [CANARY_SECRET, quote_plus(CANARY_SECRET), base64.b64encode(pair).decode()]
+    hidden += [part for token in tokens for part in token.split(".")[1:]]
+    everything = function.printed + function.api.posted
+    assert [each for each in hidden if each in everything] == []
+
+
+def test_the_run_ends_before_the_deadline_that_the_runtime_gives(start: Start, api: AuthorizationApi) -> None:
+    api.misbehaviour.plan(*[UNAVAILABLE] * 100)
+    answer = start().invoke({}, seconds=12)
+    assert (answer.kind, answer.body["errorType"]) == ("error", "RotationFailed")
+    assert "asked to be left alone for 20 s" in answer.body["errorMessage"]
+    assert api.misbehaviour.token_requests == 1
+
+
+DRIVER = """
+import json, sys
+import boto3
+from rotator.handler import lambda_handler
+
+class Context:
+    aws_request_id = "driver"
+    get_remaining_time_in_millis = lambda self: 60_000
+
+requests, clients = [], []
+
+def tell(told):
+    return lambda event_name, **_: told.append(event_name.rpartition(".")[2])
+
+boto3.setup_default_session()
+boto3.DEFAULT_SESSION.events.register("before-send", tell(requests))
+boto3.DEFAULT_SESSION.events.register("creating-client-class", tell(clients))
+for _ in range(2):
+    requests.clear()
+    summary = lambda_handler({}, Context())
+    outcome = summary["rotations"][0]["outcome"]
+    imported = sorted({"requests", "tenacity"} & sys.modules.keys())
+    print(json.dumps({"outcome": outcome, "requests": requests, "clients": clients, "imported": imported}))
+"""
+
+
+def two_ticks(environment: Mapping[str, str], unpacked: Path) -> list[dict[str, Any]]:
+    """What each of two ticks in a new process did, and what the process has made and imported by then."""
+    run = subprocess.run(
+        [sys.executable, "-S", "-c", DRIVER],
+        env=environment,
+        cwd=unpacked,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def test_a_renewal_makes_five_requests_to_aws_and_one_for_a_token(
+    environment: dict[str, str], unpacked: Path, api: AuthorizationApi
+) -> None:
+    renewal, fresh = two_ticks(environment, unpacked)
+    assert (renewal["outcome"], fresh["outcome"]) == ("rotated", "fresh")
+    assert renewal["requests"] == [
+        *("GetParameters", "PutParameter", "GetSecretValue", "PutParameter", "PutParameter")
+    ]
+    assert fresh["requests"] == ["GetParameters"]
+    assert api.misbehaviour.token_requests == 1
+
+
+def test_a_process_that_finds_the_token_fresh_asks_parameter_store_once_and_loads_nothing_else(
+    environment: dict[str, str], unpacked: Path, api: AuthorizationApi
+) -> None:
+    two_ticks(environment, unpacked)
+    quiet = {"outcome": "fresh", "requests": ["GetParameters"], "clients": ["ssm"], "imported": []}
+    assert two_ticks(environment, unpacked) == [quiet, quiet]
+    assert api.misbehaviour.token_requests == 1
