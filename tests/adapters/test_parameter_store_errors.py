@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
 from botocore.exceptions import (
     BotoCoreError,
@@ -20,6 +18,7 @@ from botocore.exceptions import (
 from botocore.stub import Stubber
 
 from fakes import CANARY_TOKEN, rotation
+from leaks import foreign, told
 from rotator.adapters import aws
 from rotator.adapters.parameter_store import SsmParameterStore
 from rotator.errors import ConcurrentUpdate, ParameterStoreError, RotatorError, SettingsError
@@ -35,58 +34,15 @@ TOKEN = Secret(CANARY_TOKEN)
 NOWHERE = "https://ssm.nowhere.invalid"
 
 
-@pytest.fixture(autouse=True)
-def fresh_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """boto3 keeps a session, and that keeps credentials: none of an earlier test's."""
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+@pytest.fixture
+def client(access_key: None) -> SSMClient:
+    made: SSMClient = aws.client("ssm")
+    return made
 
 
 @pytest.fixture
-def region(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-
-
-@pytest.fixture
-def ssm(region: None, monkeypatch: pytest.MonkeyPatch) -> SSMClient:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    client: SSMClient = aws.client("ssm")
-    return client
-
-
-@pytest.fixture
-def stub(ssm: SSMClient) -> Iterator[Stubber]:
-    with Stubber(ssm) as stubber:
-        yield stubber
-        stubber.assert_no_pending_responses()
-
-
-@pytest.fixture
-def store(ssm: SSMClient) -> SsmParameterStore:
-    return SsmParameterStore(ssm)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and all that travels with it, shown in a traceback or not."""
-    if error:
-        yield error
-        yield from _chain(error.__cause__)
-        yield from _chain(error.__context__)
-
-
-def _told(error: BaseException) -> str:
-    told = [(str(each), repr(each), vars(each), each.args) for each in _chain(error)]
-    return f"{told} {''.join(traceback.format_exception(error))}"
-
-
-def _raising(client: SSMClient, error: BotoCoreError) -> None:
-    """Let every call of the client fail with the SDK's error instead of being sent."""
-
-    def fail(**_: object) -> None:
-        raise error
-
-    client.meta.events.register("before-call.ssm", fail)
+def store(client: SSMClient) -> SsmParameterStore:
+    return SsmParameterStore(client)
 
 
 # What is sent.
@@ -158,28 +114,24 @@ def test_a_refused_write_says_what_to_do_and_quotes_nothing(
     assert not isinstance(caught.value, ConcurrentUpdate)
     assert caught.value.problem == f"writing the parameter {TOKEN_NAME} failed: {code}"
     assert advice in caught.value.advice
-    assert CANARY_TOKEN not in _told(caught.value)
-
-
-def _create(store: SsmParameterStore) -> int:
-    return store.create_status(ROTATION, "{}")
-
-
-def _write(store: SsmParameterStore) -> int:
-    return store.write_status(ROTATION, "{}")
+    assert CANARY_TOKEN not in told(caught.value)
 
 
 @pytest.mark.parametrize(
     ("write", "code"),
-    [(_create, "ParameterAlreadyExists"), (_create, "TooManyUpdates"), (_write, "TooManyUpdates")],
+    [
+        (SsmParameterStore.create_status, "ParameterAlreadyExists"),
+        (SsmParameterStore.create_status, "TooManyUpdates"),
+        (SsmParameterStore.write_status, "TooManyUpdates"),
+    ],
     ids=["created before", "created meanwhile", "written meanwhile"],
 )
 def test_a_writer_that_was_not_alone_is_told_so(
-    stub: Stubber, store: SsmParameterStore, write: Callable[[SsmParameterStore], int], code: str
+    stub: Stubber, store: SsmParameterStore, write: Callable[..., int], code: str
 ) -> None:
     stub.add_client_error("put_parameter", code)
     with pytest.raises(ConcurrentUpdate, match=STATUS_NAME):
-        write(store)
+        write(store, ROTATION, "{}")
 
 
 @pytest.mark.parametrize(
@@ -231,12 +183,12 @@ def test_a_failing_page_fails_the_whole_path(stub: Stubber, store: SsmParameterS
     ids=lambda error: type(error).__name__,
 )
 def test_an_unreachable_aws_is_said_to_be_so(
-    ssm: SSMClient, store: SsmParameterStore, error: BotoCoreError
+    store: SsmParameterStore, fail_with: Callable[[BotoCoreError], None], error: BotoCoreError
 ) -> None:
-    _raising(ssm, error)
+    fail_with(error)
     with pytest.raises(ParameterStoreError, match="Unreachable; check the network path") as caught:
         store.write_token(ROTATION, TOKEN)
-    assert CANARY_TOKEN not in _told(caught.value)
+    assert CANARY_TOKEN not in told(caught.value)
 
 
 @pytest.mark.usefixtures("region")
@@ -248,22 +200,23 @@ def test_missing_aws_credentials_are_said_to_be_missing() -> None:
 def test_a_value_that_the_sdk_refuses_is_not_quoted(store: SsmParameterStore) -> None:
     with pytest.raises(ParameterStoreError, match="ParamValidationError") as caught:
         store.write_token(rotation(parameter_name="", tier=["no text"]), TOKEN)
-    assert CANARY_TOKEN not in _told(caught.value)
+    assert CANARY_TOKEN not in told(caught.value)
 
 
-def test_no_exception_of_the_sdk_travels_along(ssm: SSMClient, store: SsmParameterStore) -> None:
-    _raising(ssm, NoCredentialsError())
+def test_no_exception_of_the_sdk_travels_along(
+    store: SsmParameterStore, fail_with: Callable[[BotoCoreError], None]
+) -> None:
+    fail_with(NoCredentialsError())
     with pytest.raises(ParameterStoreError) as caught:
         store.read([TOKEN_NAME])
-    foreign = [e for e in _chain(caught.value) if not isinstance(e, RotatorError | aws.AwsError)]
-    assert foreign == []
+    assert foreign(caught.value, RotatorError, aws.AwsError) == []
 
 
 # How a client is made.
 
 
 def test_a_missing_region_is_named() -> None:
-    with pytest.raises(SettingsError, match="AWS_REGION is not set"):
+    with pytest.raises(SettingsError, match="set AWS_DEFAULT_REGION"):
         aws.client("ssm")
 
 

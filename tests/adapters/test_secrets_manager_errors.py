@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import traceback
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from botocore.exceptions import (
     BotoCoreError,
@@ -19,6 +17,7 @@ from botocore.exceptions import (
 from botocore.stub import Stubber
 
 from fakes import CANARY_SECRET, rotation
+from leaks import foreign, told
 from rotator.adapters import aws
 from rotator.adapters.secrets_manager import FORM, SecretsManager
 from rotator.errors import CredentialsError, RotatorError
@@ -34,27 +33,10 @@ GOOD = {"client_id": "client", "client_secret": CANARY_SECRET}
 NOWHERE = "https://secretsmanager.nowhere.invalid"
 
 
-@pytest.fixture(autouse=True)
-def fresh_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """boto3 keeps a session, and that keeps credentials: none of an earlier test's."""
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-
-
 @pytest.fixture
-def client(monkeypatch: pytest.MonkeyPatch) -> SecretsManagerClient:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+def client(access_key: None) -> SecretsManagerClient:
     made: SecretsManagerClient = aws.client("secretsmanager")
     return made
-
-
-@pytest.fixture
-def stub(client: SecretsManagerClient) -> Iterator[Stubber]:
-    with Stubber(client) as stubber:
-        yield stubber
-        stubber.assert_no_pending_responses()
 
 
 @pytest.fixture
@@ -66,19 +48,6 @@ def _holds(stub: Stubber, text: str) -> None:
     """Let the secret hold a text."""
     answer = {"SecretString": text, "VersionId": VERSION_ID}
     stub.add_response("get_secret_value", answer, {"SecretId": ROTATION.secret_id})
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and all that travels with it, shown in a traceback or not."""
-    if error:
-        yield error
-        yield from _chain(error.__cause__)
-        yield from _chain(error.__context__)
-
-
-def _told(error: BaseException) -> str:
-    told = [(str(each), repr(each), vars(each), each.args) for each in _chain(error)]
-    return f"{told} {''.join(traceback.format_exception(error))}"
 
 
 # The call fails.
@@ -106,7 +75,7 @@ def test_a_secret_that_cannot_be_read_is_named_with_what_to_do(
         secrets.read(ROTATION)
     assert caught.value.problem == f"the secret {ROTATION.secret_id} could not be read: {code}"
     assert advice in caught.value.advice
-    assert CANARY_SECRET not in _told(caught.value)
+    assert CANARY_SECRET not in told(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -119,18 +88,15 @@ def test_a_secret_that_cannot_be_read_is_named_with_what_to_do(
     ids=lambda error: type(error).__name__,
 )
 def test_an_unreachable_aws_is_said_to_be_so(
-    client: SecretsManagerClient, secrets: SecretsManager, error: BotoCoreError
+    secrets: SecretsManager, fail_with: Callable[[BotoCoreError], None], error: BotoCoreError
 ) -> None:
-    def fail(**_: object) -> None:
-        raise error
-
-    client.meta.events.register("before-call.secrets-manager", fail)
+    fail_with(error)
     with pytest.raises(CredentialsError, match="Unreachable; check the network path") as caught:
         secrets.read(ROTATION)
-    foreign = [e for e in _chain(caught.value) if not isinstance(e, RotatorError | aws.AwsError)]
-    assert foreign == []
+    assert foreign(caught.value, RotatorError, aws.AwsError) == []
 
 
+@pytest.mark.usefixtures("region")
 def test_missing_aws_credentials_are_said_to_be_missing() -> None:
     with pytest.raises(CredentialsError, match="NoCredentials; set AWS credentials"):
         SecretsManager(aws.client("secretsmanager")).read(ROTATION)
@@ -150,7 +116,7 @@ def test_a_binary_secret_is_refused(stub: Stubber, secrets: SecretsManager) -> N
     stub.add_response("get_secret_value", {"SecretBinary": CANARY_SECRET.encode(), "VersionId": VERSION_ID})
     with pytest.raises(CredentialsError, match="is binary") as caught:
         secrets.read(ROTATION)
-    assert CANARY_SECRET not in _told(caught.value)
+    assert CANARY_SECRET not in told(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +140,7 @@ def test_a_secret_in_another_form_is_refused(
         secrets.read(ROTATION)
     assert caught.value.problem == f"the secret {ROTATION.secret_id} {problem}"
     assert caught.value.advice == FORM
-    assert CANARY_SECRET not in _told(caught.value)
+    assert CANARY_SECRET not in told(caught.value)
 
 
 MISSING = object()
@@ -199,12 +165,12 @@ MISSING = object()
 def test_a_member_that_cannot_be_used_is_named(
     stub: Stubber, secrets: SecretsManager, key: str, value: object, problem: str
 ) -> None:
-    members: dict[str, Any] = {**GOOD, key: value}
-    _holds(stub, json.dumps({name: value for name, value in members.items() if value is not MISSING}))
+    members = {**GOOD, key: value}
+    _holds(stub, json.dumps({name: held for name, held in members.items() if held is not MISSING}))
     with pytest.raises(CredentialsError) as caught:
         secrets.read(ROTATION)
     assert caught.value.problem.startswith(f"the secret {ROTATION.secret_id} {problem.format(key)}")
-    assert CANARY_SECRET not in _told(caught.value)
+    assert CANARY_SECRET not in told(caught.value)
 
 
 def test_a_colon_in_the_client_id_is_refused_with_raw_basic(stub: Stubber, secrets: SecretsManager) -> None:

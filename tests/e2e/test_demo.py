@@ -10,11 +10,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+import psutil
 import pytest
 import requests
 from botocore.exceptions import ClientError
@@ -169,24 +169,11 @@ def test_neither_the_secret_nor_a_token_was_printed(demo: Demo) -> None:
 
 
 def test_ending_it_leaves_nothing_running(demo: Demo) -> None:
-    group = processes_of(demo.process_id)
-    assert len(group) >= 2
-    os.kill(demo.process_id, signal.SIGTERM)
-    deadline = time.monotonic() + 30
-    while processes_of(demo.process_id, among=group) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert processes_of(demo.process_id, among=group) == set()
+    world = psutil.Process(demo.process_id)
+    processes = [world, *world.children(recursive=True)]
+    assert len(processes) >= 2, "the world and its AWS"
+    world.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=30)
+    assert alive == []
     with pytest.raises(requests.ConnectionError):
         requests.get(demo.exports["AWS_ENDPOINT_URL"], timeout=5)
-
-
-def processes_of(root: int, *, among: set[int] | None = None) -> set[int]:
-    """The process and its descendants that are alive; or those of a known set that are."""
-    listing = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = {int(pid): int(parent) for pid, parent in map(str.split, listing.splitlines())}
-    if among is not None:
-        return among & parents.keys()
-    found = {root} & parents.keys()
-    while children := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= children
-    return found

@@ -24,6 +24,8 @@ from rotator.local.deployment import Account
 from rotator.local.server import serving
 from runtime_api import RUNTIME_CLIENT, Function, running_function
 
+pytest.importorskip("awslambdaric")  # for Linux only
+
 CLIENT_ID = "client"
 SECRET_ID = "healthwise/client"
 PARAMETER_NAME = "/healthwise/token"

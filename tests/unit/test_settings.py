@@ -193,6 +193,7 @@ def test_a_long_value_is_not_quoted_in_full() -> None:
         ("token_endpoint", "https://user:canary@auth.example.test/token"),
         ("verify_url", "https://user:canary@auth.example.test/token"),
     ],
+    ids=["secret_id", "params", "params not JSON", "token_endpoint", "verify_url"],
 )
 def test_where_a_secret_may_stand_by_mistake_only_its_shape_is_told(key: str, text: str) -> None:
     message = refused(**{key: text})

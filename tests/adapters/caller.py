@@ -1,0 +1,47 @@
+"""This side of a request: the adapter with a budget, on a clock that its sleeping moves."""
+
+from __future__ import annotations
+
+import base64
+import time
+from typing import Any
+
+from fakes import CANARY_SECRET, CANARY_TOKEN, Clock, rotation
+from rotator import oauth
+from rotator.adapters.token_endpoint import HttpTokenEndpoint
+from rotator.model import ClientAuthentication, ClientCredentials, Secret
+from rotator.oauth import TokenResponse
+
+CREDENTIALS = ClientCredentials(client_id="client", client_secret=Secret(CANARY_SECRET), version_id="v1")
+BASIC = "Basic " + base64.b64encode(f"client:{CANARY_SECRET}".encode()).decode()
+
+
+class Caller:
+    """The adapter, what it slept, and the time it has left: real time and slept time together."""
+
+    def __init__(self, budget: float = 30.0) -> None:
+        self.slept: list[float] = []
+        self._clock = Clock()
+        self._endpoint = HttpTokenEndpoint(now=self._clock.now, sleep=self._sleep)
+        self._budget = budget
+        self._began = time.monotonic()
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self._clock.sleep(seconds)
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+    def _time_left(self) -> float:
+        return self._budget - self.elapsed() - sum(self.slept)
+
+    def request(self, url: str, **changes: Any) -> TokenResponse:
+        asked = oauth.token_request(rotation(token_endpoint=url, **changes), CREDENTIALS)
+        return self._endpoint.request(asked, time_left=self._time_left)
+
+    def post(self, url: str) -> TokenResponse:
+        return self.request(url, client_authentication=ClientAuthentication.POST)
+
+    def probe(self, url: str) -> None:
+        self._endpoint.probe(url, Secret(CANARY_TOKEN), time_left=self._time_left)

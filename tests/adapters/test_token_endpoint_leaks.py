@@ -1,0 +1,88 @@
+"""HttpTokenEndpoint tells no secret, whatever the other side sends back: neither in an error nor in a log."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from collections.abc import Callable
+from urllib.parse import quote_plus
+
+import pytest
+
+from adapters.caller import BASIC, Caller
+from fakes import CANARY_SECRET, CANARY_TOKEN
+from http_server import OUTAGE, TOKEN, Serve, answer, half_then_reset, half_then_silence, raw, silence
+from leaks import foreign, told
+from rotator.adapters import token_endpoint
+from rotator.errors import RotatorError
+from rotator.local.server import LOOPBACK, free_port
+
+ECHO = json.dumps({"error": CANARY_SECRET, "error_description": f"{CANARY_TOKEN} {BASIC}"}).encode()
+
+NO_HEADER = f"HTTP/1.1 503 Sorry\r\n{CANARY_SECRET}\r\nContent-Length: 0\r\n\r\n".encode()
+QUOTED_SECRET = quote_plus(CANARY_SECRET)
+
+FAILURES: dict[str, Callable[[Serve], str]] = {
+    "refused connection": lambda _: f"http://{LOOPBACK}:{free_port()}",
+    "unknown host": lambda _: "http://nowhere.invalid",
+    "unusable address": lambda _: "http://[::1",
+    "no tls": lambda serve: serve(TOKEN).url.replace("http:", "https:"),
+    "echo in a refusal": lambda serve: serve(answer(401, ECHO)).url,
+    "echo in an outage": lambda serve: serve(answer(503, ECHO, Retry_After=CANARY_SECRET)).url,
+    "echo in a redirect": lambda serve: serve(answer(302, ECHO, Location=f"/?{CANARY_SECRET}")).url,
+    "echo without end": lambda serve: serve(answer(body=ECHO * 1000)).url,
+    "echo as bad gzip": lambda serve: serve(answer(body=ECHO, Content_Encoding="gzip")).url,
+    "echo as a bad header": lambda serve: serve(raw(b"HTTP/1.1 " + ECHO + b"\r\n\r\n")).url,
+    "echo as no header": lambda serve: serve(raw(NO_HEADER)).url,
+    "no answer": lambda serve: serve(silence).url,
+    "stalled body": lambda serve: serve(half_then_silence).url,
+    "reset": lambda serve: serve(half_then_reset).url,
+}
+
+CANARIES = [
+    CANARY_SECRET,
+    QUOTED_SECRET,
+    CANARY_TOKEN,
+    *(
+        base64.b64encode(text.encode()).decode()
+        for text in (f"client:{CANARY_SECRET}", f"client:{QUOTED_SECRET}", CANARY_SECRET, CANARY_TOKEN)
+    ),
+]
+
+
+def _canaries(text: str) -> list[str]:
+    """The secrets that a text tells, in any of the forms in which they are sent."""
+    return [canary for canary in CANARIES if canary in text]
+
+
+@pytest.mark.parametrize("call", [Caller.request, Caller.post, Caller.probe], ids=["basic", "post", "probe"])
+@pytest.mark.parametrize("failure", FAILURES)
+def test_no_error_and_no_log_line_tells_a_secret(
+    serve: Serve,
+    call: Callable[[Caller, str], object],
+    failure: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(token_endpoint, "READ_TIMEOUT", 0.1)
+    for logger in ("", "rotator", "urllib3", "requests"):
+        caplog.set_level(logging.DEBUG, logger=logger or None)
+    url = FAILURES[failure](serve)
+    with pytest.raises(RotatorError) as caught:
+        call(Caller(budget=3.0), url)
+    logged = [f"{record.getMessage()} {vars(record)}" for record in caplog.records]
+    assert _canaries(told(caught.value) + caplog.text + str(logged)) == []
+    # The exceptions of requests hold the request, so none may travel along.
+    assert foreign(caught.value, RotatorError) == []
+
+
+def test_no_log_line_tells_a_secret_when_all_is_well(
+    serve: Serve, caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    peer = serve(OUTAGE, TOKEN)
+    caller.request(peer.url)
+    caller.post(peer.url)
+    caller.probe(peer.url)
+    assert _canaries(caplog.text) == []

@@ -1,0 +1,265 @@
+"""HttpTokenEndpoint against what lies between it and a token: size, time, redirects, settings and TLS."""
+
+from __future__ import annotations
+
+import gzip
+import ipaddress
+import ssl
+import tracemalloc
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from adapters.caller import BASIC, Caller
+from fakes import CANARY_TOKEN
+from http_server import (
+    TOKEN,
+    TOKEN_BODY,
+    Answer,
+    Serve,
+    answer,
+    drip,
+    half_then_silence,
+    head,
+    late_silence,
+    silence,
+)
+from rotator.adapters.token_endpoint import MAX_BODY
+from rotator.errors import (
+    InvalidTokenResponse,
+    TokenEndpointUnavailable,
+    TokenRequestError,
+    TokenRequestRejected,
+)
+from rotator.local.server import LOOPBACK
+
+MIB = 1024 * 1024
+
+
+# Size.
+
+
+def test_a_body_of_the_largest_size_is_read(serve: Serve, caller: Caller) -> None:
+    assert len(caller.request(serve(answer(body=b"x" * MAX_BODY)).url).body) == MAX_BODY
+
+
+def test_a_body_beyond_the_largest_size_is_refused(serve: Serve, caller: Caller) -> None:
+    peer = serve(answer(body=b"x" * (MAX_BODY + 1)))
+    with pytest.raises(InvalidTokenResponse, match="more than 65536 bytes"):
+        caller.request(peer.url)
+    assert len(peer.requests) == 1
+
+
+BOMB = gzip.compress(bytes(64 * MIB))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "bomb"),
+    [
+        ("gzip", BOMB),
+        ("gzip", gzip.compress(bytes(MIB)) * 64),
+        ("gzip, gzip", gzip.compress(BOMB)),
+        ("deflate", zlib.compress(bytes(64 * MIB))),
+    ],
+    ids=["gzip", "gzip in many members", "gzip in gzip", "deflate"],
+)
+def test_a_compressed_bomb_is_refused_before_it_is_inflated(
+    serve: Serve, caller: Caller, encoding: str, bomb: bytes
+) -> None:
+    peer = serve(answer(body=bomb, Content_Encoding=encoding))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidTokenResponse, match="more than 65536 bytes"):
+            caller.request(peer.url)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * MIB
+
+
+def test_a_body_that_cannot_be_decompressed_is_refused(serve: Serve, caller: Caller) -> None:
+    peer = serve(answer(body=b"not compressed", Content_Encoding="gzip"))
+    with pytest.raises(InvalidTokenResponse, match="cannot be decompressed"):
+        caller.request(peer.url)
+    assert len(peer.requests) == 1
+
+
+# Time.
+
+
+EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"  # of a deflate stream: it inflates to nothing
+
+
+@pytest.mark.parametrize(
+    "slow",
+    [
+        silence,
+        half_then_silence,
+        late_silence,
+        drip(head(1000), b"x"),
+        drip(head(1000, Content_Encoding="gzip") + gzip.compress(b"")[:10], EMPTY_BLOCK),
+        drip(b"HTTP/1.1 200 OK\r\nX-Slow: ", b"x"),
+    ],
+    ids=["silence", "stalled body", "late stall", "dripping body", "dripping gzip", "dripping header"],
+)
+def test_a_slow_answer_cannot_hold_the_run_beyond_the_time_left(serve: Serve, slow: Answer) -> None:
+    peer = serve(slow)
+    caller = Caller(budget=2.0)
+    with pytest.raises(TokenEndpointUnavailable):
+        caller.request(peer.url)
+    assert caller.elapsed() < 2.75
+
+
+# Redirects.
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_refused_and_its_target_never_called(serve: Serve, caller: Caller, status: int) -> None:
+    target = serve(TOKEN)
+    peer = serve(answer(status, Location=target.url))
+    with pytest.raises(TokenRequestRejected, match="redirect") as caught:
+        caller.request(peer.url)
+    assert (caught.value.status, len(peer.requests), target.requests) == (status, 1, [])
+
+
+# What the environment may change, and what it may not.
+
+
+@pytest.fixture
+def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A .netrc with a password for the loopback host, wherever one is looked for."""
+    file = tmp_path / ".netrc"
+    file.write_text(f"machine {LOOPBACK} login netrc-login password netrc-password\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(file))
+
+
+@pytest.mark.usefixtures("netrc")
+@pytest.mark.parametrize(
+    ("call", "authorization"),
+    [(Caller.request, BASIC), (Caller.post, None), (Caller.probe, f"Bearer {CANARY_TOKEN}")],
+    ids=["basic", "post", "probe"],
+)
+def test_netrc_is_never_consulted(
+    serve: Serve, caller: Caller, call: Callable[[Caller, str], object], authorization: str | None
+) -> None:
+    peer = serve(TOKEN)
+    call(caller, peer.url)
+    assert [received.headers.get("Authorization") for received in peer.requests] == [authorization]
+
+
+def test_the_proxy_of_the_environment_is_used(
+    serve: Serve, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = serve(TOKEN)
+    monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    caller.request("http://auth.example.test/oauth2/token")
+    assert [received.line for received in proxy.requests] == [
+        "POST http://auth.example.test/oauth2/token HTTP/1.1"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "url"),
+    [
+        ("HTTP_PROXY", "http://[::1", "http://auth.example.test"),
+        ("HTTP_PROXY", "socks9://127.0.0.1:1", "http://auth.example.test"),
+        ("REQUESTS_CA_BUNDLE", "/nowhere/bundle.pem", "https://127.0.0.1:1"),
+        ("REQUESTS_CA_BUNDLE", __file__, "https://127.0.0.1:1"),
+    ],
+    ids=["proxy address", "proxy scheme", "missing bundle", "bundle without certificates"],
+)
+def test_an_unusable_setting_of_the_environment_is_an_error_of_ours(
+    caller: Caller, variable: str, value: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(TokenRequestError):
+        caller.request(url)
+
+
+# TLS.
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for the loopback address, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, LOOPBACK)])
+    address = x509.IPAddress(ipaddress.ip_address(LOOPBACK))
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    file = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    file.write_bytes(
+        made.public_bytes(pem)
+        + key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return file
+
+
+@pytest.fixture(scope="module")
+def tls(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+@pytest.fixture
+def trust(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+
+
+def test_a_self_signed_certificate_is_refused_and_not_repeated(
+    serve: Serve, caller: Caller, tls: ssl.SSLContext
+) -> None:
+    peer = serve(TOKEN, tls=tls)
+    with pytest.raises(TokenRequestError, match="certificate was not accepted") as caught:
+        caller.request(peer.url)
+    assert not isinstance(caught.value, TokenEndpointUnavailable)
+    assert (peer.requests, caller.slept) == ([], [])
+
+
+@pytest.mark.usefixtures("trust")
+def test_a_certificate_that_the_environment_trusts_is_accepted(
+    serve: Serve, caller: Caller, tls: ssl.SSLContext
+) -> None:
+    assert caller.request(serve(TOKEN, tls=tls).url).body == TOKEN_BODY
+
+
+@pytest.mark.usefixtures("trust")
+def test_a_certificate_for_another_host_is_refused(serve: Serve, caller: Caller, tls: ssl.SSLContext) -> None:
+    peer = serve(TOKEN, tls=tls)
+    with pytest.raises(TokenRequestError, match="certificate was not accepted"):
+        caller.request(peer.url.replace(LOOPBACK, "localhost"))
+    assert peer.requests == []
+
+
+@pytest.mark.usefixtures("trust")
+def test_a_connection_closed_in_the_handshake_is_repeated(
+    serve: Serve, caller: Caller, tls: ssl.SSLContext
+) -> None:
+    peer = serve(TOKEN, tls=tls, hang_ups=1)
+    assert caller.request(peer.url).body == TOKEN_BODY
+    assert len(caller.slept) == 1
+
+
+def test_an_endpoint_that_speaks_no_tls_is_not_said_to_have_a_bad_certificate(
+    serve: Serve, caller: Caller
+) -> None:
+    peer = serve(TOKEN)
+    with pytest.raises(TokenRequestError) as caught:
+        caller.request(peer.url.replace("http:", "https:"))
+    assert "certificate was not accepted" not in caught.value.problem
