@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from datetime import datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
@@ -58,6 +59,7 @@ class HttpTokenEndpoint:
         self._now = now
         self._sleep = sleep
         self._session = requests.Session()
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # keep none
         # At WARNING urllib3 quotes header lines that it cannot parse, whatever stands in them.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
 
@@ -145,9 +147,17 @@ class HttpTokenEndpoint:
                     stream=True,
                     timeout=(min(CONNECT_TIMEOUT, left), min(READ_TIMEOUT, left)),
                 ) as answer:
-                    return _read(answer, requested_at)
+                    content = _read_body(answer) if method == "POST" else b""
             except (requests.RequestException, HTTPError, OSError) as error:
                 return _failure(error)
+            if isinstance(content, TokenRequestError):
+                return content
+            return TokenResponse(
+                status=answer.status_code,
+                body=content,
+                requested_at=requested_at,
+                retry_after=answer.headers.get("Retry-After"),
+            )
 
         result = _within(left, exchange)
         if isinstance(result, TokenRequestError):
@@ -183,7 +193,7 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _read(answer: requests.Response, requested_at: datetime) -> TokenResponse | TokenRequestError:
+def _read_body(answer: requests.Response) -> bytes | InvalidTokenResponse:
     """Read the decoded body piece by piece, so that its size cannot hurt us."""
     body = bytearray()
     while piece := answer.raw.read1(8192, decode_content=True):
@@ -192,12 +202,7 @@ def _read(answer: requests.Response, requested_at: datetime) -> TokenResponse | 
             return InvalidTokenResponse(
                 f"the endpoint sent more than {MAX_BODY} bytes", advice=_READ_ITS_MANUAL
             )
-    return TokenResponse(
-        status=answer.status_code,
-        body=bytes(body),
-        requested_at=requested_at,
-        retry_after=answer.headers.get("Retry-After"),
-    )
+    return bytes(body)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:

@@ -9,7 +9,9 @@ from rotator.local.server import address, make
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on; a free one if not given.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on; a free one if not given."
+)
 @click.option("--client-id", default="demo", show_default=True, help="The id of a client.")
 @click.option("--client-secret", default="demo+secret/==", show_default=True, help="Its secret.")
 @click.option(

@@ -39,6 +39,14 @@ FAILURES: dict[str, Callable[[Serve], str]] = {
     "stalled body": lambda serve: serve(half_then_silence).url,
     "reset": lambda serve: serve(half_then_reset).url,
 }
+IN_THE_BODY = {"echo without end", "echo as bad gzip", "stalled body", "reset"}
+CALLS = {"basic": Caller.request, "post": Caller.post, "probe": Caller.probe}
+CASES = [
+    pytest.param(failure, call, id=f"{failure}-{name}")
+    for failure in FAILURES
+    for name, call in CALLS.items()
+    if not (name == "probe" and failure in IN_THE_BODY)  # which a probe does not read
+]
 
 CANARIES = [
     CANARY_SECRET,
@@ -56,8 +64,7 @@ def _canaries(text: str) -> list[str]:
     return [canary for canary in CANARIES if canary in text]
 
 
-@pytest.mark.parametrize("call", [Caller.request, Caller.post, Caller.probe], ids=["basic", "post", "probe"])
-@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize(("failure", "call"), CASES)
 def test_no_error_and_no_log_line_tells_a_secret(
     serve: Serve,
     call: Callable[[Caller, str], object],

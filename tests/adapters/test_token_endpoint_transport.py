@@ -56,6 +56,19 @@ def test_a_body_beyond_the_largest_size_is_refused(serve: Serve, caller: Caller)
     assert len(peer.requests) == 1
 
 
+def test_a_probe_does_not_care_how_much_the_api_answers(serve: Serve, caller: Caller) -> None:
+    peer = serve(answer(body=b"x" * (MAX_BODY + 1)))
+    caller.probe(peer.url)
+    assert len(peer.requests) == 1
+
+
+def test_no_cookie_is_ever_sent_back(serve: Serve, caller: Caller) -> None:
+    peer = serve(answer(503, Set_Cookie="session=1"), TOKEN)
+    caller.request(peer.url)
+    caller.request(peer.url)
+    assert [received.headers.get("Cookie") for received in peer.requests] == [None, None, None]
+
+
 BOMB = gzip.compress(bytes(64 * MIB))
 
 
