@@ -20,6 +20,9 @@ from rotator.policy import RUN_BUDGET
 from rotator.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 from rotator.settings import Settings
 
+LONGEST_WRITE = 60.0
+"""Seconds within which a call to AWS ends, its retries included (adapters.aws.CONFIG)."""
+
 
 def utc_now() -> datetime:
     """The clock of the machine."""
@@ -170,10 +173,18 @@ def begin_run(name: str, time_left: Callable[[], float] | None = None) -> Run:
     Each run gets a name of its own, even if the one given is used again: AWS delivers an event
     more than once under the same request id, and both runs must not take each other for one.
     """
+    overrun = 0.0
     if time_left is None:
+        overrun = LONGEST_WRITE
         end = time.monotonic() + RUN_BUDGET
 
         def time_left() -> float:
             return end - time.monotonic()
 
-    return Run(id=f"{name}/{secrets.token_hex(4)}", now=utc_now, time_left=time_left, budget=time_left())
+    return Run(
+        id=f"{name}/{secrets.token_hex(4)}",
+        now=utc_now,
+        time_left=time_left,
+        budget=time_left(),
+        overrun=overrun,
+    )

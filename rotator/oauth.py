@@ -207,7 +207,7 @@ def read_token(
     if expires_at > response.requested_at + timedelta(seconds=MAX_LIFETIME):
         raise _invalid(f"issued a JWT that ends more than {MAX_LIFETIME} seconds from now")
     granted = answer.get("scope")
-    usable = isinstance(granted, str) and len(granted) <= 1024 and is_scope(granted)
+    usable = isinstance(granted, str) and len(granted) <= 1024 and is_scope(granted) and token not in granted
     return AccessToken(
         value=Secret(token),
         issued_at=response.requested_at,

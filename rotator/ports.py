@@ -89,13 +89,15 @@ WRITE_RESERVE = 10.0
 class Run:
     """One run of the rotator: who it is, what time it is, and how long it may go on.
 
-    ``time_left`` returns the seconds until the run is cut off; ``budget`` is what it began with.
+    ``time_left`` returns the seconds until the run must end; ``budget`` is what it began with. Lambda
+    cuts a run off then; elsewhere a last write may take up to ``overrun`` seconds more.
     """
 
     id: str
     now: Callable[[], datetime]
     time_left: Callable[[], float]
     budget: float
+    overrun: float = 0.0
 
     def time_for_requests(self) -> float:
         """Seconds left for talking to the token endpoint: the writes come out of the rest."""

@@ -112,7 +112,7 @@ def url(value: Any) -> str:
     """Read an address that credentials may be sent to: https, or on loopback."""
     takes = "an https address without user name and fragment (http for 127.0.0.1, ::1, localhost only)"
     try:
-        if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]+", value):
+        if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x5b\x5d-\x7e]+", value):
             raise ValueError
         parts = urlsplit(value)
         port_is_legal = parts.port != 0  # the property raises ValueError itself out of its range

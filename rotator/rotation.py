@@ -58,11 +58,12 @@ def rotate(
         return _result(rotation, stored, Outcome.ROTATED, note="dry run: nothing was changed")
     if not _claim(rotation, stored, ports, run):
         return _busy(rotation, stored)
-    with _claim_released_on_failure(rotation, stored, ports):
+    with _claim_released_on_failure(rotation, stored, ports, run):
         credentials = ports.secrets.read(rotation)
         token = _obtain(rotation, credentials, ports, run)
         if not force and _outlived(stored, token):
-            return _keep(rotation, stored, ports)
+            return _keep(rotation, stored, ports, run)
+        _check_claim(rotation, run)
         version = ports.parameters.write_token(rotation, token.value)
     return _publish_status(rotation, token, version, credentials, ports)
 
@@ -88,7 +89,8 @@ def _claim(rotation: Rotation, stored: Stored, ports: Ports, run: Run) -> bool:
     Parameter Store cannot write on a condition, but it numbers the versions: of all runs that
     read version n, only the one that is answered n + 1 holds the claim.
     """
-    until = run.now() + timedelta(seconds=math.ceil(run.time_left()) + 1)  # written in whole seconds
+    seconds = math.ceil(run.time_left() + run.overrun) + 1  # it is written in whole seconds
+    until = run.now() + timedelta(seconds=seconds)
     claim = Claim(by=run.id, until=until)
     text = status_text.dump(stored.status, claim)
     write = ports.parameters.write_status if stored.status_version else ports.parameters.create_status
@@ -99,16 +101,18 @@ def _claim(rotation: Rotation, stored: Stored, ports: Ports, run: Run) -> bool:
 
 
 @contextmanager
-def _claim_released_on_failure(rotation: Rotation, stored: Stored, ports: Ports) -> Iterator[None]:
+def _claim_released_on_failure(rotation: Rotation, stored: Stored, ports: Ports, run: Run) -> Iterator[None]:
     """Give the claim back when the body fails, so that who mends the cause need not wait for it."""
     try:
         yield
     except RotatorError:
-        _release(rotation, stored, ports)
+        _release(rotation, stored, ports, run)
         raise
 
 
-def _release(rotation: Rotation, stored: Stored, ports: Ports) -> None:
+def _release(rotation: Rotation, stored: Stored, ports: Ports, run: Run) -> None:
+    if run.time_left() <= 0:
+        return  # the claim may be another run's by the time of the write
     try:
         ports.parameters.write_status(rotation, status_text.dump(stored.status))
     except ParameterStoreError:
@@ -130,8 +134,17 @@ def _outlived(stored: Stored, token: AccessToken) -> bool:
     return stored.trusted is not None and token.expires_at <= stored.trusted.expires_at
 
 
-def _keep(rotation: Rotation, stored: Stored, ports: Ports) -> Result:
-    _release(rotation, stored, ports)
+def _check_claim(rotation: Rotation, run: Run) -> None:
+    """A token that comes too late could take the place of another run's newer one."""
+    if run.time_left() <= 0:
+        raise ParameterStoreError(
+            f"the run's time was over before {rotation.parameter_name} could be written",
+            advice="the next run tries again; if it lasts, raise the function's timeout",
+        )
+
+
+def _keep(rotation: Rotation, stored: Stored, ports: Ports, run: Run) -> Result:
+    _release(rotation, stored, ports, run)
     return _result(
         rotation, stored, Outcome.KEPT, note="the endpoint's token expires no later than the stored one"
     )

@@ -208,8 +208,8 @@ def test_the_token_type_is_compared_without_regard_to_case(token_type: str) -> N
 
 @pytest.mark.parametrize(
     "scope",
-    [None, 5, "two  spaces", 'quote"d', "x" * 1025],
-    ids=["none", "number", "spaces", "quote", "long"],
+    [None, 5, "two  spaces", 'quote"d', "x" * 1025, f"all {CANARY_TOKEN}"],
+    ids=["none", "number", "spaces", "quote", "long", "the token itself"],
 )
 def test_a_scope_that_is_not_one_is_replaced_by_the_requested(scope: object) -> None:
     assert read(good(scope=scope), scope="content.api").scope == "content.api"

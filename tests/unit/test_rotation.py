@@ -322,6 +322,17 @@ def test_a_token_that_cannot_be_written_leaves_the_old_one_and_gives_the_claim_b
     assert (world.token, world.status) == before
 
 
+def test_a_run_whose_time_is_over_publishes_nothing_and_leaves_the_claim_to_end_by_itself() -> None:
+    world = rotated().later(17 * HOUR)
+    world.ports.token_endpoint.latency = 61
+    with pytest.raises(ParameterStoreError, match="time was over before /healthwise/token"):
+        world.tick()
+    assert world.token == f"{CANARY_TOKEN}-1"
+    assert world.status["claimed_by"] == "run-1"
+    world.ports.token_endpoint.latency = 0
+    assert world.later(2).tick(name="run-2").outcome is Outcome.ROTATED
+
+
 @pytest.mark.parametrize("type_name", ["String", "StringList"])
 def test_a_parameter_of_another_type_is_refused_before_anything_is_requested(type_name: str) -> None:
     world = World()
