@@ -109,7 +109,7 @@ def overlap_problem(
     if least >= consumer_cache:
         return None
     return (
-        f"a token of {describe_seconds(lifetime)} renewed at {rotation.renew_at:g} of its life, "
+        f"a token of {describe_seconds(round(lifetime, -1))} renewed at {rotation.renew_at:g} of its life, "
         f"every {describe_seconds(schedule_interval)}, leaves consumers {least:.0f} s at the least, "
         f"but they cache for {consumer_cache:.0f} s; "
         + _advice(lifetime, schedule_interval, consumer_cache, run_budget)

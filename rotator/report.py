@@ -32,6 +32,13 @@ _COLOURS = {
 }
 
 
+_NEXT = {
+    "expired": "its token has ended: see why the last runs failed, then `rotator rotate`",
+    "unknown": "its status is missing or tells of another version; the next run renews it",
+    "missing": "it has no token yet: `rotator rotate` requests one",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class StatusLine:
     """One rotation as ``rotator status`` shows it. Times are UTC, durations seconds."""
@@ -63,7 +70,7 @@ class StatusLine:
             return f"a run may renew it until {format_time(self.live_claim.until)}"
         if self.stored.status_problem:
             return f"its status cannot be read: {self.stored.status_problem}; the next run heals it"
-        return self.error
+        return self.error or _NEXT.get(self.state)
 
     @property
     def renewal(self) -> datetime | None:

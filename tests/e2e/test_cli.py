@@ -99,6 +99,7 @@ def test_status_of_nothing_says_missing_and_exits_with_1(shell: Shell) -> None:
     done = shell.run("status")
     assert done.returncode == 1
     assert "missing" in done.stdout
+    assert "`rotator rotate` requests one" in done.stdout
 
 
 def test_many_rotations_come_from_documents(shell: Shell) -> None:
