@@ -20,7 +20,7 @@ from rotator.policy import RUN_BUDGET
 from rotator.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 from rotator.settings import Settings
 
-LONGEST_WRITE = 60.0
+LONGEST_WRITE = 40.0
 """Seconds within which a call to AWS ends, its retries included (adapters.aws.CONFIG)."""
 
 
@@ -65,9 +65,10 @@ class Adapters:
 
     @cached_property
     def _token_endpoint(self) -> TokenEndpoint:
+        from rotator.adapters.http import HttpTransport
         from rotator.adapters.token_endpoint import HttpTokenEndpoint
 
-        return HttpTokenEndpoint(now=utc_now)
+        return HttpTokenEndpoint(HttpTransport(now=utc_now), now=utc_now)
 
 
 @dataclass(frozen=True)

@@ -95,9 +95,12 @@ class RotationFailed(RotatorError):
 
     def __init__(self, summary: Summary) -> None:
         failed = [result for result in summary.results if result.error]
+        urgency = (
+            f"{summary.failed_late} late: act now" if summary.failed_late else "none late: there is time"
+        )
         super().__init__(
             f"{len(failed)} of {len(summary.results)} rotations failed: "
             + " | ".join(f"{result.name}: {result.error}" for result in failed),
-            advice="the stored tokens were left as they were and the next run tries again",
+            advice=f"the stored tokens were left as they were and the next run tries again; {urgency}",
         )
         self.summary = summary

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import math
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from rotator import status
 from rotator.errors import ParameterStoreError, RotatorError, SettingsError
 from rotator.model import Outcome, Result, Rotation, Stored, Summary
-from rotator.policy import overlap_problem
+from rotator.policy import fails_late, overlap_problem, seconds_until
 from rotator.ports import ParameterStore, Ports, Run
 from rotator.rotation import rotate
 
@@ -70,17 +72,19 @@ def run_fleet(
 ) -> Summary:
     """Try every rotation and return the summary; it raises nothing for a failed one."""
     stored = read_stored(fleet.rotations, ports.parameters)
+    next_try = run.now() + timedelta(seconds=contract.schedule_interval)
 
     def serve(rotation: Rotation) -> Result:
         found = stored[rotation.name]
         if isinstance(found, RotatorError):
-            return _failed(rotation.name, found)
+            return _failed(rotation.name, found, next_try)
         try:
             return rotate(rotation, found, ports, run, force=force, dry_run=dry_run)
         except Exception as error:  # noqa: BLE001 - not even a defect in one may stop the others
-            return _failed(rotation.name, _foreseen(error, rotation.name), found)
+            failed = _failed(rotation.name, _foreseen(error, rotation.name), next_try)
+            return _with_what_is_left(failed, rotation, found, run.now())
 
-    results = [_failed(name, error) for name, error in fleet.broken]
+    results = [_failed(name, error, next_try) for name, error in fleet.broken]
     results += _each(fleet.rotations, serve)
     return Summary(
         results=tuple(sorted(results, key=lambda result: result.name)),
@@ -133,16 +137,21 @@ def _foreseen(error: Exception, name: str) -> RotatorError:
     return RotatorError(problem, advice="report it with the log's traceback")
 
 
-def _failed(name: str, error: RotatorError, stored: Stored | None = None) -> Result:
-    """A failure, and what consumers still have as far as that is known."""
-    status = stored.trusted if stored else None
-    return Result(
-        name=name,
-        outcome=Outcome.FAILED,
+def _failed(name: str, error: RotatorError, next_try: datetime) -> Result:
+    """A failure; as long as nothing is known of the stored token, it counts as a late one."""
+    return Result(name=name, outcome=Outcome.FAILED, error=str(error), late=True, next_try=next_try)
+
+
+def _with_what_is_left(failed: Result, rotation: Rotation, stored: Stored, now: datetime) -> Result:
+    """A failure with what consumers still have."""
+    status = stored.trusted
+    return replace(
+        failed,
         expires_at=status.expires_at if status else None,
-        parameter_version=stored.token_version or None if stored else None,
+        parameter_version=stored.token_version or None,
         lifetime=status.lifetime if status else None,
-        error=str(error),
+        late=fails_late(rotation, stored, now),
+        seconds_remaining=math.floor(seconds_until(status.expires_at, now)) if status else None,
     )
 
 

@@ -170,7 +170,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One rotation's outcome, and the token its consumers have now."""
+    """One rotation's outcome, and the token its consumers have now.
+
+    Of a failure it tells whether it is ``late`` (an error; a warning otherwise: policy.fails_late), how
+    many seconds of life the stored token had left if that is known, and when the next try comes.
+    """
 
     name: str
     outcome: Outcome
@@ -179,27 +183,38 @@ class Result:
     error: str | None = None
     lifetime: float | None = None
     note: str | None = None
+    late: bool = False
+    seconds_remaining: int | None = None
+    next_try: datetime | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The result as it stands in the summary."""
-        return {
+        result: dict[str, Any] = {
             "name": self.name,
             "outcome": self.outcome.value,
             "expires_at": format_time(self.expires_at) if self.expires_at else None,
             "parameter_version": self.parameter_version,
             "error": self.error,
         }
+        if self.outcome is Outcome.FAILED:
+            result["late"] = self.late
+            result["seconds_remaining"] = self.seconds_remaining
+            result["next_try"] = format_time(self.next_try) if self.next_try else None
+        return result
 
     @classmethod
     def from_dict(cls, result: Mapping[str, Any]) -> Result:
         """Read a result as it stands in a summary."""
-        expires_at = result["expires_at"]
+        expires_at, next_try = result["expires_at"], result.get("next_try")
         return cls(
             name=result["name"],
             outcome=Outcome(result["outcome"]),
             expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
             parameter_version=result["parameter_version"],
             error=result["error"],
+            late=result.get("late", True) if result["error"] else False,
+            seconds_remaining=result.get("seconds_remaining"),
+            next_try=datetime.fromisoformat(next_try) if next_try else None,
         )
 
 
@@ -225,10 +240,17 @@ class Summary:
         """Whether any rotation failed."""
         return any(result.outcome is Outcome.FAILED for result in self.results)
 
+    @property
+    def failed_late(self) -> int:
+        """How many rotations failed with so little life left that it is an error."""
+        return sum(result.late for result in self.results)
+
     def to_dict(self) -> dict[str, Any]:
         """The summary as the handler returns it: outcomes counted, then one by one."""
         outcomes = [result.outcome for result in self.results]
         summary: dict[str, Any] = {o.value: outcomes.count(o) for o in Outcome}
+        if self.failed:
+            summary["failed_late"] = self.failed_late
         summary["rotations"] = [result.to_dict() for result in self.results]
         if self.warnings:
             summary["warnings"] = list(self.warnings)

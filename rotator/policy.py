@@ -11,7 +11,7 @@ import hashlib
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.model import Claim, Rotation, Stored
+from rotator.model import Claim, Result, Rotation, Stored, format_time
 
 JITTER = 0.02
 """The part of a life by which renewals are spread, so that a fleet does not renew as one."""
@@ -46,9 +46,30 @@ def token_state(rotation: Rotation, stored: Stored, now: datetime) -> TokenState
         return TokenState.UNKNOWN
     if now >= status.expires_at:
         return TokenState.EXPIRED
-    if now >= renewal_time(rotation, status.issued_at, status.expires_at):
+    if now >= renewal_time(rotation, status.issued_at, status.expires_at) or is_unfinished(stored, now):
         return TokenState.DUE
     return TokenState.FRESH
+
+
+def is_unfinished(stored: Stored, now: datetime) -> bool:
+    """Whether a run claimed the rotation, ended, and did not say how.
+
+    It may have been issued a token and died before that was published, and some providers end
+    the old token with the new one's birth: a token that looks fresh may be dead.
+    """
+    return stored.claim is not None and not is_live(stored.claim, now)
+
+
+def fails_late(rotation: Rotation, stored: Stored, now: datetime) -> bool:
+    """Whether a failure now is an error; in the first half of the renewal window it is a warning.
+
+    Where nothing is known of the stored token, it is an error.
+    """
+    status = stored.trusted
+    if status is None:
+        return True
+    due = renewal_time(rotation, status.issued_at, status.expires_at)
+    return now >= due + (status.expires_at - due) / 2
 
 
 def is_live(claim: Claim, now: datetime) -> bool:
@@ -122,6 +143,14 @@ def _advice(lifetime: float, schedule_interval: float, consumer_cache: float, ru
     if latest >= 0.1:
         return f"set ROTATOR_RENEW_AT to {int(latest * 100) / 100:g} or less"
     return "ask for longer tokens, run the schedule more often, or let consumers cache for less"
+
+
+def outlook(failed: Result) -> str:
+    """What a failure means to consumers, and when the next try comes."""
+    left = "it is not known how long the stored token lives"
+    if failed.seconds_remaining is not None:
+        left = f"{describe_seconds(failed.seconds_remaining)} of the stored token's life left"
+    return f"{left}, next try by {format_time(failed.next_try)}" if failed.next_try else left
 
 
 def describe_seconds(seconds: float) -> str:

@@ -16,7 +16,7 @@ from rotator import policy
 from rotator.errors import RotatorError
 from rotator.fleet import Contract
 from rotator.model import Claim, Outcome, Rotation, Stored, Summary, format_time
-from rotator.policy import TokenState, describe_seconds, seconds_until
+from rotator.policy import TokenState, describe_seconds, outlook, seconds_until
 
 _COLOURS = {
     "rotated": "green",
@@ -104,6 +104,8 @@ def print_summary(console: Console, summary: Summary) -> None:
     table = _table("rotation", "outcome", "expires at (UTC)", "version")
     for result in summary.results:
         outcome = Text(result.outcome.value, style=_COLOURS[result.outcome])
+        if result.error and not result.late:
+            outcome = Text("failed early", style="yellow")
         if summary.dry_run and result.outcome is Outcome.ROTATED:
             outcome = Text("would be rotated", style="yellow")
         table.add_row(
@@ -113,7 +115,9 @@ def print_summary(console: Console, summary: Summary) -> None:
             str(result.parameter_version or "-"),
         )
     console.print(table)
-    _print_notes(console, [(result.name, result.error or result.note) for result in summary.results])
+    _print_notes(
+        console, [(r.name, f"{r.error}; {outlook(r)}" if r.error else r.note) for r in summary.results]
+    )
     _print_warnings(console, summary.warnings)
 
 

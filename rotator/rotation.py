@@ -15,7 +15,13 @@ from datetime import timedelta
 
 from rotator import __version__, oauth, policy
 from rotator import status as status_text
-from rotator.errors import ConcurrentUpdate, ParameterStoreError, RotatorError
+from rotator.errors import (
+    ConcurrentUpdate,
+    CredentialsError,
+    ParameterStoreError,
+    RotatorError,
+    TokenRequestRejected,
+)
 from rotator.model import (
     AccessToken,
     Claim,
@@ -58,7 +64,7 @@ def rotate(
         return _result(rotation, stored, Outcome.ROTATED, note="dry run: nothing was changed")
     if not _claim(rotation, stored, ports, run):
         return _busy(rotation, stored)
-    with _claim_released_on_failure(rotation, stored, ports, run):
+    with _claim_ended_on_failure(rotation, stored, ports, run):
         credentials = ports.secrets.read(rotation)
         token = _obtain(rotation, credentials, ports, run)
         if not force and _outlived(stored, token):
@@ -101,20 +107,37 @@ def _claim(rotation: Rotation, stored: Stored, ports: Ports, run: Run) -> bool:
 
 
 @contextmanager
-def _claim_released_on_failure(rotation: Rotation, stored: Stored, ports: Ports, run: Run) -> Iterator[None]:
-    """Give the claim back when the body fails, so that who mends the cause need not wait for it."""
+def _claim_ended_on_failure(rotation: Rotation, stored: Stored, ports: Ports, run: Run) -> Iterator[None]:
+    """End the claim when the body fails, so that who mends the cause need not wait for it."""
     try:
         yield
-    except RotatorError:
-        _release(rotation, stored, ports, run)
+    except RotatorError as error:
+        _end_claim(rotation, stored, ports, run, trace=_trace(rotation, stored, run, error))
         raise
 
 
-def _release(rotation: Rotation, stored: Stored, ports: Ports, run: Run) -> None:
+def _trace(rotation: Rotation, stored: Stored, run: Run, error: RotatorError) -> Claim | None:
+    """What a failed run leaves of its claim: a claim that has ended, where a dead token may look fresh.
+
+    The endpoint may have issued a token that was not published, and ended the stored one for it. If
+    that is due anyway, the next run renews it; if not, the trace makes it (policy.is_unfinished).
+    """
+    status = stored.trusted
+    if status is None or run.now() >= policy.renewal_time(rotation, status.issued_at, status.expires_at):
+        return None
+    nothing_issued = isinstance(error, CredentialsError | TokenRequestRejected)
+    if nothing_issued and not stored.claim:
+        return None
+    return Claim(by=run.id, until=run.now())
+
+
+def _end_claim(
+    rotation: Rotation, stored: Stored, ports: Ports, run: Run, *, trace: Claim | None = None
+) -> None:
     if run.time_left() <= 0:
         return  # the claim may be another run's by the time of the write
     try:
-        ports.parameters.write_status(rotation, status_text.dump(stored.status))
+        ports.parameters.write_status(rotation, status_text.dump(stored.status, trace))
     except ParameterStoreError:
         logger.warning("the claim on rotation %s was not given back; it ends by itself", rotation.name)
 
@@ -130,8 +153,16 @@ def _obtain(rotation: Rotation, credentials: ClientCredentials, ports: Ports, ru
 
 
 def _outlived(stored: Stored, token: AccessToken) -> bool:
-    """Whether the stored token lives at least as long: some providers repeat one from a cache."""
-    return stored.trusted is not None and token.expires_at <= stored.trusted.expires_at
+    """Whether the stored token lives at least as long, in whole seconds as they are stored.
+
+    Some providers repeat a token from a cache. Each request for it took its own time on the way, so
+    the same token may seem to end a little later than before, and is no newer for that.
+    """
+    if stored.trusted is None:
+        return False
+    repeated = token.value.fingerprint == stored.trusted.token_sha256
+    slack = timedelta(seconds=policy.RUN_BUDGET if repeated else 0)
+    return token.expires_at.replace(microsecond=0) <= stored.trusted.expires_at + slack
 
 
 def _check_claim(rotation: Rotation, run: Run) -> None:
@@ -144,7 +175,7 @@ def _check_claim(rotation: Rotation, run: Run) -> None:
 
 
 def _keep(rotation: Rotation, stored: Stored, ports: Ports, run: Run) -> Result:
-    _release(rotation, stored, ports, run)
+    _end_claim(rotation, stored, ports, run)
     return _result(
         rotation, stored, Outcome.KEPT, note="the endpoint's token expires no later than the stored one"
     )

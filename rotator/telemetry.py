@@ -11,6 +11,7 @@ import logging
 import sys
 
 from rotator.model import Outcome, Result, Summary, format_time
+from rotator.policy import outlook
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def log_summary(summary: Summary) -> None:
     for warning in summary.warnings:
         logger.warning(warning, extra={"event": "short_overlap"})
     logger.log(
-        logging.ERROR if summary.failed else logging.INFO,
+        _level(failed=summary.failed, late=summary.failed_late > 0),
         "run ended: %s",
         json.dumps(summary.to_dict()),
         extra={"event": "summary"},
@@ -38,9 +39,9 @@ def log_summary(summary: Summary) -> None:
 
 def _log_result(result: Result) -> None:
     until = f", good until {format_time(result.expires_at)}" if result.expires_at else ""
-    reason = result.error or result.note
+    reason = f"{result.error}; {outlook(result)}" if result.error else result.note
     logger.log(
-        logging.ERROR if result.outcome is Outcome.FAILED else logging.INFO,
+        _level(failed=result.outcome is Outcome.FAILED, late=result.late),
         "rotation %s: %s%s%s",
         result.name,
         result.outcome.value,
@@ -48,3 +49,10 @@ def _log_result(result: Result) -> None:
         f" ({reason})" if reason else "",
         extra={"event": "outcome", "rotation": result.name, "outcome": result.outcome.value},
     )
+
+
+def _level(*, failed: bool, late: bool) -> int:
+    """A failure is an error once it is late; while there is time, it is a warning."""
+    if late:
+        return logging.ERROR
+    return logging.WARNING if failed else logging.INFO

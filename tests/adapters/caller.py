@@ -8,6 +8,7 @@ from typing import Any
 
 from fakes import CANARY_SECRET, CANARY_TOKEN, Clock, rotation
 from rotator import oauth
+from rotator.adapters.http import HttpTransport
 from rotator.adapters.token_endpoint import HttpTokenEndpoint
 from rotator.model import ClientAuthentication, ClientCredentials, Secret
 from rotator.oauth import TokenResponse
@@ -22,7 +23,9 @@ class Caller:
     def __init__(self, budget: float = 30.0) -> None:
         self.slept: list[float] = []
         self._clock = Clock()
-        self._endpoint = HttpTokenEndpoint(now=self._clock.now, sleep=self._sleep)
+        self._endpoint = HttpTokenEndpoint(
+            HttpTransport(now=self._clock.now), now=self._clock.now, sleep=self._sleep
+        )
         self._budget = budget
         self._began = time.monotonic()
 

@@ -14,7 +14,7 @@ from adapters.caller import BASIC, Caller
 from fakes import CANARY_SECRET, CANARY_TOKEN
 from http_server import OUTAGE, TOKEN, Serve, answer, half_then_reset, half_then_silence, raw, silence
 from leaks import foreign, told
-from rotator.adapters import token_endpoint
+from rotator.adapters import http
 from rotator.errors import RotatorError
 from rotator.local.server import LOOPBACK, free_port
 
@@ -72,7 +72,7 @@ def test_no_error_and_no_log_line_tells_a_secret(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(token_endpoint, "READ_TIMEOUT", 0.1)
+    monkeypatch.setattr(http, "READ_TIMEOUT", 0.1)
     for logger in ("", "rotator", "urllib3", "requests"):
         caplog.set_level(logging.DEBUG, logger=logger or None)
     url = FAILURES[failure](serve)

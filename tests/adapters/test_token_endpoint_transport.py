@@ -30,7 +30,7 @@ from http_server import (
     late_silence,
     silence,
 )
-from rotator.adapters.token_endpoint import MAX_BODY
+from rotator.adapters.http import MAX_BODY
 from rotator.errors import (
     InvalidTokenResponse,
     TokenEndpointUnavailable,

@@ -12,6 +12,7 @@ import pytest
 
 from fakes import CANARY_SECRET, START, Clock, FakeTokenEndpoint, rotation
 from rotator import oauth
+from rotator.adapters.http import HttpTransport
 from rotator.adapters.token_endpoint import HttpTokenEndpoint
 from rotator.errors import TokenEndpointUnavailable, TokenRequestRejected
 from rotator.local.authorization_api import AuthorizationApi
@@ -82,7 +83,7 @@ def http() -> Iterator[World]:
 
     with serving(slow) as address:
         asked = oauth.token_request(rotation(token_endpoint=f"{address}/oauth2/token"), CREDENTIALS)
-        endpoint = HttpTokenEndpoint(now=clock.now, sleep=clock.sleep)
+        endpoint = HttpTokenEndpoint(HttpTransport(now=clock.now), now=clock.now, sleep=clock.sleep)
         yield World(clock, endpoint, asked, refuse, lambda: api.misbehaviour.token_requests)
 
 

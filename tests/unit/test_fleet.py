@@ -13,7 +13,16 @@ import fakes
 from fakes import CANARY_SECRET, Clock, FakeParameterStore, rotation
 from rotator.errors import ParameterStoreError, RotationFailed, SettingsError
 from rotator.fleet import Contract, Fleet, read_stored, run_fleet
-from rotator.model import ClientCredentials, Outcome, Parameter, Rotation, Secret, Stored, Summary
+from rotator.model import (
+    ClientCredentials,
+    Outcome,
+    Parameter,
+    Rotation,
+    Secret,
+    Stored,
+    Summary,
+    format_time,
+)
 
 CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
 
@@ -59,6 +68,46 @@ def test_a_failure_tells_what_consumers_still_have() -> None:
     failed = serve(fleet, ports, clock, force=True).results[0]
     assert (failed.outcome, failed.parameter_version) == (Outcome.FAILED, 1)
     assert failed.expires_at == fakes.START + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("hours", "late", "remaining"),
+    [(1, False, 23 * 3600), (19, False, 5 * 3600), (21, True, 3 * 3600), (25, True, -3600)],
+    ids=["before the window", "in its first half", "in its second half", "after the end"],
+)
+def test_a_failure_tells_whether_it_is_late_the_time_left_and_the_next_try(
+    hours: int, late: bool, remaining: int
+) -> None:
+    clock = Clock()
+    ports = fakes.ports(clock)
+    fleet = Fleet(rotations=(member("a"),))
+    serve(fleet, ports, clock)
+    ports.secrets.credentials.clear()
+    clock.sleep(hours * 3600)
+    told = serve(fleet, ports, clock, force=True).to_dict()
+    failed = told["rotations"][0]
+    assert (told["failed_late"], failed["late"]) == (int(late), late)
+    assert failed["seconds_remaining"] == remaining
+    assert failed["next_try"] == format_time(clock.now() + timedelta(seconds=300))
+
+
+def test_a_failure_with_no_token_stored_is_late() -> None:
+    clock = Clock()
+    missing = rotation(name="b", parameter_name="/fleet/b", secret_id="missing")
+    told = serve(Fleet(rotations=(missing,)), fakes.ports(clock), clock).to_dict()
+    assert told["rotations"][0]["late"] is True
+    assert told["rotations"][0]["seconds_remaining"] is None
+
+
+def test_a_failed_run_says_how_urgent_it_is() -> None:
+    clock = Clock()
+    ports = fakes.ports(clock)
+    fleet = Fleet(rotations=(member("a"),))
+    serve(fleet, ports, clock)
+    ports.secrets.credentials.clear()
+    assert "none late" in str(RotationFailed(serve(fleet, ports, clock, force=True)))
+    clock.sleep(23 * 3600)
+    assert "1 late: act now" in str(RotationFailed(serve(fleet, ports, clock)))
 
 
 def test_an_unforeseen_error_is_told_by_its_type_and_never_by_its_text(

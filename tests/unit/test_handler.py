@@ -106,6 +106,17 @@ def test_a_failed_run_raises_at_its_end_with_the_summary_logged(
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
 
 
+def test_a_failure_with_time_left_is_logged_as_a_warning(
+    ports: FakePorts, caplog: pytest.LogCaptureFixture
+) -> None:
+    handler.lambda_handler({}, Context())
+    ports.secrets.credentials.clear()
+    with caplog.at_level(logging.WARNING, logger="rotator"), pytest.raises(RotationFailed):
+        handler.lambda_handler({"force": True}, Context())
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "of the stored token's life left, next try by" in caplog.text
+
+
 def test_every_run_has_a_name_of_its_own_even_under_the_same_request_id() -> None:
     first, second = bootstrap.begin_run("request-1"), bootstrap.begin_run("request-1")
     assert first.id != second.id

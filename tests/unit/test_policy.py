@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from fakes import DAY, START, rotation
 from rotator import policy
-from rotator.model import Claim, Status, Stored
+from rotator.model import Claim, Outcome, Result, Status, Stored
 from rotator.policy import TokenState
 
 HOUR = timedelta(hours=1)
@@ -128,6 +129,48 @@ def test_where_no_fraction_helps_the_advice_is_another() -> None:
 def test_a_claim_is_live_until_its_end_unless_no_run_could_have_made_it(minutes: int, live: bool) -> None:
     claim = Claim(by="someone", until=START + timedelta(minutes=minutes))
     assert policy.is_live(claim, START) is live
+
+
+def test_a_claim_that_ended_without_a_word_makes_a_fresh_token_due() -> None:
+    stored = replace(STORED, claim=Claim(by="someone", until=START))
+    assert policy.token_state(rotation(), stored, START - HOUR / 60) is TokenState.FRESH
+    assert policy.token_state(rotation(), stored, START) is TokenState.DUE
+
+
+@pytest.mark.parametrize(
+    ("stored", "hours", "late"),
+    [
+        pytest.param(STORED, 1, False, id="before the window"),
+        pytest.param(STORED, 19.5, False, id="in its first half"),
+        pytest.param(STORED, 20.1, True, id="in its second half"),
+        pytest.param(STORED, 25, True, id="after its end"),
+        pytest.param(Stored(), 1, True, id="no token"),
+        pytest.param(replace(STORED, token_version=8), 1, True, id="a token nothing is known of"),
+    ],
+)
+def test_a_failure_is_late_from_the_middle_of_the_renewal_window(
+    stored: Stored, hours: float, late: bool
+) -> None:
+    assert policy.fails_late(rotation(), stored, START + hours * HOUR) is late
+
+
+def test_a_failure_becomes_late_exactly_in_the_middle_of_the_window() -> None:
+    due = policy.renewal_time(rotation(), START, START + 24 * HOUR)
+    middle = due + (START + 24 * HOUR - due) / 2
+    assert policy.fails_late(rotation(), STORED, middle)
+    assert not policy.fails_late(rotation(), STORED, middle - timedelta(microseconds=1))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (27060, "7 h 31 min of the stored token's life left, next try by 2026-11-24T06:00:00Z"),
+        (None, "it is not known how long the stored token lives, next try by 2026-11-24T06:00:00Z"),
+    ],
+)
+def test_the_outlook_tells_the_time_left_and_the_next_try(seconds: int | None, text: str) -> None:
+    failed = Result(name="a", outcome=Outcome.FAILED, seconds_remaining=seconds, next_try=START)
+    assert policy.outlook(failed) == text
 
 
 @pytest.mark.parametrize(

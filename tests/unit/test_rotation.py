@@ -188,6 +188,35 @@ def test_a_shorter_token_is_published_where_nothing_is_known_of_the_stored_one()
     assert world.token == "other"
 
 
+@pytest.mark.parametrize(
+    ("seconds", "outcome"),
+    [
+        pytest.param(0.9, Outcome.KEPT, id="within the second in which times are stored"),
+        pytest.param(1, Outcome.ROTATED, id="a second later"),
+    ],
+)
+def test_another_token_is_newer_only_if_it_ends_a_whole_second_later(
+    seconds: float, outcome: Outcome
+) -> None:
+    world = rotated((200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR + seconds)
+    assert world.tick().outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("seconds", "outcome"),
+    [
+        pytest.param(20, Outcome.KEPT, id="by what its way took"),
+        pytest.param(HOUR, Outcome.ROTATED, id="because its life was extended"),
+    ],
+)
+def test_a_repeated_token_that_seems_to_end_later_is_newer_only_if_that_is_no_inaccuracy(
+    seconds: int, outcome: Outcome
+) -> None:
+    repeated = fakes_answer(access_token=f"{CANARY_TOKEN}-1", expires_in=7 * HOUR + seconds)
+    world = rotated((200, repeated)).later(17 * HOUR)
+    assert world.tick().outcome is outcome
+
+
 # Busy
 
 
@@ -341,6 +370,65 @@ def test_a_parameter_of_another_type_is_refused_before_anything_is_requested(typ
         world.tick()
     assert world.ports.parameters.writes == []
     assert world.ports.token_endpoint.requests == []
+
+
+# A renewal that did not finish: some providers end the old token with the new one's birth.
+
+
+def forced_and_died() -> World:
+    world = rotated()
+    world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
+    with pytest.raises(Crashed):
+        world.tick(force=True)
+    world.ports.parameters.before_write = lambda name: None
+    return world
+
+
+def test_a_fresh_token_is_renewed_where_a_forced_run_died_before_it_could_publish() -> None:
+    world = forced_and_died().later(62)
+    assert world.tick(name="run-2").outcome is Outcome.ROTATED
+    assert "claimed_by" not in world.status
+    assert world.tick(name="run-3").outcome is Outcome.FRESH
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        pytest.param(UNAVAILABLE, id="no answer"),
+        pytest.param((200, b"<html>"), id="no token in the answer"),
+    ],
+)
+def test_a_fresh_token_is_renewed_where_a_forced_run_may_have_been_issued_another(failure: Any) -> None:
+    world = rotated(failure)
+    with pytest.raises(RotatorError):
+        world.tick(force=True)
+    assert world.later(1).tick(name="run-2").outcome is Outcome.ROTATED
+    assert world.tick(name="run-3").outcome is Outcome.FRESH
+
+
+def test_a_fresh_token_is_renewed_where_a_forced_run_could_not_write_the_new_one() -> None:
+    world = rotated()
+    world.ports.parameters.fails["token"] = ParameterStoreError("key disabled", advice="enable")
+    with pytest.raises(ParameterStoreError):
+        world.tick(force=True)
+    world.ports.parameters.fails.clear()
+    assert world.later(1).tick(name="run-2").outcome is Outcome.ROTATED
+
+
+def test_a_fresh_token_is_left_alone_where_a_forced_run_was_refused() -> None:
+    world = rotated(REFUSED)
+    with pytest.raises(TokenRequestRejected):
+        world.tick(force=True)
+    assert "claimed_by" not in world.status
+    assert world.tick(name="run-2").outcome is Outcome.FRESH
+
+
+def test_a_refusal_does_not_wipe_out_the_trace_of_an_unfinished_renewal() -> None:
+    world = forced_and_died().later(62)
+    world.ports.token_endpoint.answers.append(REFUSED)
+    with pytest.raises(TokenRequestRejected):
+        world.tick(name="run-2")
+    assert world.tick(name="run-3").outcome is Outcome.ROTATED
 
 
 # Crashes

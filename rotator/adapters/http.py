@@ -1,0 +1,169 @@
+"""One HTTP exchange that cannot hurt us: bounded in time and size, verified, and silent about secrets.
+
+Certificates are verified, redirects refused, ``.netrc`` never consulted (proxies of the
+environment are used), and no more than 64 KiB of an answer is read, nor for longer than is left.
+Exceptions of requests hold the request and with it the secret, so they are not chained.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from datetime import datetime
+from http.cookiejar import DefaultCookiePolicy
+
+import requests
+from urllib3.exceptions import DecodeError, HTTPError, NameResolutionError, ReadTimeoutError
+
+from rotator.errors import InvalidTokenResponse, TokenEndpointUnavailable, TokenRequestError
+from rotator.oauth import TokenResponse
+
+CONNECT_TIMEOUT = 5.0
+READ_TIMEOUT = 15.0
+"""Seconds."""
+
+MAX_BODY = 64 * 1024
+"""Bytes of an answer that are read; a token that fits Parameter Store needs an eighth of it."""
+
+_LATER = "the next run tries again; check the network path, proxies and the host's name"
+_READ_ITS_MANUAL = "check token_endpoint and the endpoint's documentation"
+
+
+class HttpTransport:
+    """Sends one request and returns its answer; nothing is repeated here."""
+
+    def __init__(self, *, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self._session = requests.Session()
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # keep none
+        # At WARNING urllib3 quotes header lines that it cannot parse, whatever stands in them.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
+
+    def __call__(
+        self, method: str, url: str, headers: Mapping[str, str], *, body: bytes | None, seconds: float
+    ) -> TokenResponse:
+        """Exchange a request for an answer within so many seconds; the body of a GET's is not read.
+
+        Raises TokenEndpointUnavailable where another try can help, TokenRequestError otherwise.
+        """
+
+        def exchange() -> TokenResponse | TokenRequestError:
+            requested_at = self._now()
+            try:
+                with self._session.request(
+                    method,
+                    url,
+                    data=body,
+                    headers=dict(headers),
+                    auth=_as_it_is,
+                    allow_redirects=False,
+                    stream=True,
+                    timeout=(min(CONNECT_TIMEOUT, seconds), min(READ_TIMEOUT, seconds)),
+                ) as answer:
+                    content = _read_body(answer) if method == "POST" else b""
+            except (requests.RequestException, HTTPError, OSError) as error:
+                return _failure(error)
+            if isinstance(content, TokenRequestError):
+                return content
+            return TokenResponse(
+                status=answer.status_code,
+                body=content,
+                requested_at=requested_at,
+                retry_after=answer.headers.get("Retry-After"),
+            )
+
+        result = _within(min(seconds, CONNECT_TIMEOUT + READ_TIMEOUT), exchange)
+        if isinstance(result, TokenRequestError):
+            raise result
+        return result
+
+
+def _within(
+    seconds: float, exchange: Callable[[], TokenResponse | TokenRequestError]
+) -> TokenResponse | TokenRequestError:
+    """Wait this long for an exchange, then go on without it.
+
+    Timeouts of sockets bound each wait, not their sum: a name server that does not answer, or an
+    endpoint that sends a byte now and then, could hold the run for ever.
+    """
+    future: Future[TokenResponse | TokenRequestError] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(exchange())
+        except Exception as error:  # noqa: BLE001 - a defect; it is raised where it is waited for
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        return TokenEndpointUnavailable("the endpoint did not answer in time", advice=_LATER)
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """An auth that changes nothing. Without one, requests would take a password from .netrc."""
+    return request
+
+
+def _read_body(answer: requests.Response) -> bytes | InvalidTokenResponse:
+    """Read the decoded body piece by piece, so that its size cannot hurt us."""
+    body = bytearray()
+    while piece := answer.raw.read1(8192, decode_content=True):
+        body += piece
+        if len(body) > MAX_BODY:
+            return InvalidTokenResponse(
+                f"the endpoint sent more than {MAX_BODY} bytes", advice=_READ_ITS_MANUAL
+            )
+    return bytes(body)
+
+
+def _failure(error: Exception) -> TokenRequestError:
+    """Say in our words what went wrong below HTTP; connections and timeouts are worth a retry."""
+    causes = list(_causes(error))
+
+    def any_is(*kinds: type[Exception]) -> bool:
+        return any(isinstance(cause, kinds) for cause in causes)
+
+    if any_is(ssl.SSLCertVerificationError):
+        problem = "the endpoint's certificate was not accepted"
+        advice = "have it mended there, or set REQUESTS_CA_BUNDLE to the authority you trust"
+    elif any_is(ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        return TokenEndpointUnavailable("the endpoint closed the connection", advice=_LATER)
+    elif any_is(ssl.SSLError):
+        problem, advice = "TLS with the endpoint failed", "check that token_endpoint speaks https"
+    elif any_is(requests.exceptions.ContentDecodingError, DecodeError):
+        return InvalidTokenResponse(
+            "the endpoint sent a body that cannot be decompressed", advice=_READ_ITS_MANUAL
+        )
+    elif isinstance(error, ValueError):  # requests' family of addresses that cannot be used
+        problem = "the endpoint's or a proxy's address is not usable"
+        advice = "check token_endpoint and HTTPS_PROXY"
+    elif not isinstance(error, requests.RequestException | HTTPError):
+        problem, advice = "a file that HTTPS needs cannot be read", "check REQUESTS_CA_BUNDLE"
+    else:
+        return TokenEndpointUnavailable(f"the endpoint {_reason(any_is)}", advice=_LATER)
+    return TokenRequestError(problem, advice=advice)
+
+
+def _reason(any_is: Callable[..., bool]) -> str:
+    if any_is(NameResolutionError):
+        return "has a host name that could not be resolved"
+    if any_is(requests.exceptions.ProxyError):
+        return "could not be reached by the proxy"
+    if any_is(requests.exceptions.ConnectTimeout):
+        return "could not be reached in time"
+    if any_is(requests.exceptions.Timeout, ReadTimeoutError):
+        return "did not answer in time"
+    return "closed the connection or could not be connected to"
+
+
+def _causes(error: object) -> Iterator[Exception]:
+    """The exception and those it wraps: the libraries put them into ``args`` and ``reason``."""
+    if isinstance(error, Exception):
+        yield error
+        for inner in (*error.args, getattr(error, "reason", None)):
+            yield from _causes(inner)
