@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from moto.server import ThreadedMotoServer
 
+from certificates import server_context, write_self_signed
 from rotator import handler
 from rotator.local.aws import ADMINISTRATOR, client_environment, running_aws
 from rotator.local.deployment import Account
@@ -68,3 +70,17 @@ def clean_environment() -> Mapping[str, str]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for the loopback address, and its key."""
+    file = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    write_self_signed(file)
+    return file
+
+
+@pytest.fixture(scope="session")
+def tls(certificate: Path) -> ssl.SSLContext:
+    """What a server needs to show it."""
+    return server_context(certificate)
