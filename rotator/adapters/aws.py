@@ -40,6 +40,9 @@ fails with a message before a run of the default budget is cut off without one.
 
 DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
 THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException"})
+AWS_FAILED = frozenset(
+    {"InternalServerError", "InternalServiceError", "InternalFailure", "ServiceUnavailable"}
+)
 UNKNOWN_CALLER = frozenset(
     {
         "UnrecognizedClientException",
@@ -100,6 +103,8 @@ class AwsError(Exception):
             return "set AWS credentials or AWS_PROFILE"
         if self.code in THROTTLED:
             return "the account's request rate is used up; the next run tries again"
+        if self.code in AWS_FAILED:
+            return "AWS failed on its side; the next run tries again"
         if self.code == "Unreachable":
             return "check the network path to AWS and AWS_ENDPOINT_URL; the next run tries again"
         return None

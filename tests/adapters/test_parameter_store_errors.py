@@ -102,7 +102,7 @@ def test_a_path_is_read_without_decryption_page_by_page(stub: Stubber, store: Ss
         ("UnsupportedParameterType", "another type"),
         ("UnrecognizedClientException", "renew them"),
         ("ExpiredTokenException", "renew them"),
-        ("InternalServerError", "AWS's documentation"),
+        ("InternalServerError", "the next run tries again"),
     ],
 )
 def test_a_refused_write_says_what_to_do_and_quotes_nothing(

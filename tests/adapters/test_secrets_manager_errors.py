@@ -64,7 +64,7 @@ def _holds(stub: Stubber, text: str) -> None:
         ("ValidationException", "check secret_id"),
         ("ThrottlingException", "request rate"),
         ("UnrecognizedClientException", "renew them"),
-        ("InternalServiceError", "AWS's documentation"),
+        ("InternalServiceError", "the next run tries again"),
     ],
 )
 def test_a_secret_that_cannot_be_read_is_named_with_what_to_do(

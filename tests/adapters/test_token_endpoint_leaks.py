@@ -11,7 +11,7 @@ import pytest
 from adapters.caller import BASIC, Caller
 from fakes import CANARY_SECRET, CANARY_TOKEN
 from http_server import OUTAGE, TOKEN, Serve, answer, half_then_reset, half_then_silence, raw, silence
-from leaks import credential_forms, foreign, told, told_in, token_forms
+from leaks import credential_forms, foreign, token_forms, told, told_in
 from rotator.adapters import http
 from rotator.errors import RotatorError
 from rotator.local.server import LOOPBACK, free_port
