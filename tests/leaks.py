@@ -85,6 +85,15 @@ class Leaks(logging.Handler):
         said = told(what) if isinstance(what, BaseException) else f"{what} {what!r}"
         self._heard.append((where, said))
 
+    @contextmanager
+    def not_listening(self) -> Iterator[None]:
+        """Hear no log for a while: what a test itself writes is its own business."""
+        self.setLevel(logging.CRITICAL + 1)
+        try:
+            yield
+        finally:
+            self.setLevel(logging.NOTSET)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a log record: its message, its arguments and whatever travels with it."""
         where = f"the log of {record.name}"

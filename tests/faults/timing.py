@@ -1,0 +1,70 @@
+"""Time as the runs see it: nobody really sleeps, and tomorrow can come at once.
+
+Everything that makes the product wait less than it would is here.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import botocore.endpoint
+import pytest
+
+from rotator import bootstrap
+from rotator.adapters import aws, http
+from rotator.adapters.token_endpoint import HttpTokenEndpoint
+from rotator.policy import RUN_BUDGET
+
+SDK_READ_TIMEOUT: float = aws.CONFIG.read_timeout  # type: ignore[attr-defined]
+SHORT_SDK_TIMEOUT = 0.5
+SHORT_TIMEOUT = 0.1
+
+
+@dataclass
+class Timing:
+    """What was slept between tries instead of sleeping, and how far the clock was put forward."""
+
+    sdk_slept: list[float] = field(default_factory=list)
+    endpoint_slept: list[float] = field(default_factory=list)
+    ahead: timedelta = timedelta(0)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead + timedelta(seconds=self._slept())
+
+    def passed(self) -> float:
+        """Seconds on a clock of its own: real and slept time together."""
+        return time.monotonic() + self._slept()
+
+    def _slept(self) -> float:
+        return sum(self.sdk_slept) + sum(self.endpoint_slept)
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        """Take the place of the product's clocks and of both its retry layers' sleep."""
+        patch.setattr(bootstrap, "utc_now", self.now)
+        patch.setattr(bootstrap, "time", SimpleNamespace(monotonic=self.passed))
+        patch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=self.sdk_slept.append))
+        defaults = HttpTokenEndpoint.__init__.__kwdefaults__ or {}
+        patch.setitem(defaults, "sleep", self.endpoint_slept.append)
+
+
+def shorten_timeouts(patch: pytest.MonkeyPatch) -> None:
+    """Give up on silence much sooner: only for tests of silence, because a busy machine is slow, too."""
+    patch.setattr(aws.CONFIG, "read_timeout", SHORT_SDK_TIMEOUT)
+    patch.setattr(http, "READ_TIMEOUT", SHORT_TIMEOUT)
+    patch.setattr(http, "CONNECT_TIMEOUT", SHORT_TIMEOUT)
+
+
+class Context:
+    """Lambda's, of a run that begins now and has the default budget."""
+
+    aws_request_id = "request-1"
+
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self._end = timing.passed() + RUN_BUDGET
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(1000 * (self._end - self._timing.passed()))

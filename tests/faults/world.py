@@ -1,0 +1,192 @@
+"""The function, the command line, and what they can be seen to have done: stored, said and asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from click.testing import CliRunner
+
+from fakes import CANARY_SECRET, CANARY_TOKEN
+from faults.timing import Context, Timing
+from leaks import Leaks, token_forms
+from rotator import cli, status
+from rotator.adapters.aws import AwsError
+from rotator.errors import RotationFailed
+from rotator.handler import lambda_handler
+from rotator.local.authorization_api import AuthorizationApi
+from rotator.model import Secret, Status
+from rotator.policy import RUN_BUDGET
+
+TOKEN = "/healthwise/token"
+STATUS = f"{TOKEN}/status"
+SECRET = "healthwise/client"
+STORED_TOKEN = f"{CANARY_TOKEN}-stored"
+DAY_TOKEN = f"{CANARY_TOKEN}-of-a-day"  # what peers issue; the API makes its own
+
+HEALTHY = {
+    "the status names the stored version": True,
+    "the status names the stored token": True,
+    "somebody claims it": False,
+    "state": "fresh",
+}
+
+NEXT_TICK = timedelta(minutes=5)  # a claim of a run that failed has ended by then
+
+
+class Api:
+    """The embedded Authorization API, and the tokens that it issued."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.issued: list[str] = []
+        self._api = AuthorizationApi({"client": CANARY_SECRET})
+        self.app = self._api.app
+        self.misbehaviour = self._api.misbehaviour
+        self.app.after_request(self._remember)
+
+    def _remember(self, response: Any) -> Any:
+        answer = response.get_json(silent=True)
+        if isinstance(answer, dict) and "access_token" in answer:
+            self.issued.append(answer["access_token"])
+        return response
+
+    @property
+    def token_endpoint(self) -> str:
+        return f"{self.address}/oauth2/token"
+
+    def begin(self) -> None:
+        """Behave, and know of no token yet."""
+        self.misbehaviour.plan()
+        self.misbehaviour.token_requests = 0
+        self.issued.clear()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the function or the command line: what came of it, and the seconds it had left."""
+
+    outcome: str
+    error: str
+    time_left: float
+
+
+@dataclass
+class World:
+    """Everything around one run. ``ssm`` sees the account directly, past every fault."""
+
+    ssm: Any
+    api: Api
+    timing: Timing
+    leaks: Leaks
+    printed: Callable[[], tuple[str, str]]
+
+    def store_due_token(self) -> None:
+        """A token of a day that was issued 17 hours ago, so that its renewal window has begun."""
+        issued_at = self.timing.now() - timedelta(hours=17)
+        stored = Status(
+            parameter_version=1,
+            issued_at=issued_at,
+            expires_at=issued_at + timedelta(hours=24),
+            renew_at=issued_at + timedelta(hours=16),
+            scope="*",
+            token_sha256=Secret(STORED_TOKEN).fingerprint,
+            secret_version_id="v1",
+            rotator_version="1",
+        )
+        with self.leaks.not_listening():
+            self.ssm.put_parameter(Name=TOKEN, Value=STORED_TOKEN, Type="SecureString")
+            self.ssm.put_parameter(Name=STATUS, Value=status.dump(stored), Type="String")
+
+    # Runs.
+
+    def tick(self) -> Run:
+        """Run the function, which raises if and only if it failed."""
+        began = self.timing.passed()
+        try:
+            summary = lambda_handler({}, Context(self.timing))
+        except RotationFailed as error:
+            summary = error.summary.to_dict()
+            assert summary["failed"] == 1
+        else:
+            assert summary["failed"] == 0
+        self.leaks.hear("the function's return value", summary)
+        return self._run(summary, began)
+
+    def rotate(self) -> Run:
+        """Run ``rotator rotate``, which exits with 1 if and only if it failed."""
+        began = self.timing.passed()
+        code, summary = self._command_line("rotate")
+        assert code == summary["failed"]
+        return self._run(summary, began)
+
+    def next_tick(self) -> Run:
+        """Run the function when its schedule does it again."""
+        self.timing.ahead += NEXT_TICK
+        return self.tick()
+
+    def next_rotate(self) -> Run:
+        """The same by the command line."""
+        self.timing.ahead += NEXT_TICK
+        return self.rotate()
+
+    def state(self) -> str:
+        """What ``rotator status`` tells of the token."""
+        _, told = self._command_line("status")
+        return str(told["rotations"][0]["state"])
+
+    def _command_line(self, command: str) -> tuple[int, Any]:
+        done = CliRunner().invoke(cli.main, [command, "--json"])
+        self.leaks.hear(f"rotator {command}", done.output)
+        return done.exit_code, json.loads(done.stdout)
+
+    def _run(self, summary: dict[str, Any], began: float) -> Run:
+        (result,) = summary["rotations"]
+        time_left = RUN_BUDGET - (self.timing.passed() - began)
+        return Run(result["outcome"], result["error"] or "", time_left)
+
+    # What is stored.
+
+    def tokens(self) -> list[str]:
+        """Every version of the token that was ever stored, the newest last."""
+        return self._versions(TOKEN)
+
+    def status(self) -> dict[str, Any]:
+        """The stored status, if there is one."""
+        return dict(json.loads(self._versions(STATUS)[-1])) if self._versions(STATUS) else {}
+
+    def _versions(self, name: str) -> list[str]:
+        try:
+            with self.leaks.not_listening():
+                answer = self.ssm.get_parameter_history(Name=name, WithDecryption=True)
+        except self.ssm.exceptions.ParameterNotFound:
+            return []
+        return [version["Value"] for version in answer["Parameters"]]
+
+    # What must hold whatever happened.
+
+    def never_issued(self) -> set[str]:
+        """The tokens that were stored although no endpoint issued them: an empty one, half of one."""
+        return set(self.tokens()) - {STORED_TOKEN, DAY_TOKEN, *self.api.issued}
+
+    def health(self) -> dict[str, Any]:
+        """What consumers and operators find: HEALTHY if all is well."""
+        told, tokens = self.status(), self.tokens()
+        return {
+            "the status names the stored version": told["parameter_version"] == len(tokens),
+            "the status names the stored token": told["token_sha256"] == Secret(tokens[-1]).fingerprint,
+            "somebody claims it": "claimed_by" in told,
+            "state": self.state(),
+        }
+
+    def leaked(self) -> list[str]:
+        """Who told which secret, and whose errors travel with ours, which may tell one later."""
+        for token in {*self.tokens(), *self.api.issued, STORED_TOKEN, DAY_TOKEN}:
+            self.leaks.secrets |= token_forms(token)
+        out, err = self.printed()
+        self.leaks.hear("stdout", out)
+        self.leaks.hear("stderr", err)
+        return self.leaks.found() + [repr(error) for error in self.leaks.found_foreign(AwsError)]
