@@ -76,6 +76,13 @@ def hung_up_once(stage: Stage) -> Endpoint:
     return stage.peer(GOOD, hang_ups=1)
 
 
+def refused(stage: Stage) -> Endpoint:
+    """A port that is taken, so that nobody else can, but where nobody listens."""
+    taken = stage.stack.enter_context(socket.socket())
+    taken.bind((LOOPBACK, 0))
+    return Endpoint(_address(taken), lambda: 0)
+
+
 def deaf(stage: Stage) -> Endpoint:
     """A server that does not even accept connections."""
     return Endpoint(stage.stack.enter_context(_full_queue()), lambda: 0)
@@ -91,4 +98,8 @@ def _full_queue() -> Iterator[str]:
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(listener.getsockname())
-        yield f"http://{LOOPBACK}:{listener.getsockname()[1]}"
+        yield _address(listener)
+
+
+def _address(listener: socket.socket) -> str:
+    return f"http://{LOOPBACK}:{listener.getsockname()[1]}"

@@ -12,7 +12,7 @@ import pytest
 
 from faults.proxy import Microburst
 from faults.timing import SDK_READ_TIMEOUT, SHORT_SDK_TIMEOUT, shorten_timeouts
-from faults.world import HEALTHY, World
+from faults.world import DUE, FRESH, HEALTHY, World
 from rotator.adapters import aws
 
 WRITE = {"service": "ssm", "operation": "PutParameter"}
@@ -55,27 +55,29 @@ BUSY = "busy"  # the run's own claim was written twice, which looks like someone
 FAILED = "failed"
 PUBLISHED = "failed, with a new token stored"
 
+AGES = {"due": DUE, "fresh": FRESH}  # a fresh one is renewed by force
+
 FOR_GOOD = {
-    # token, call        throttled  500        reset      timeout    denied     answer lost
-    ("none", "read"):   (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
-    ("none", "claim"):  (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
-    ("none", "secret"): (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
-    ("none", "token"):  (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    PUBLISHED),
-    ("none", "status"): (PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED),
-    ("due", "read"):    (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
-    ("due", "claim"):   (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
-    ("due", "secret"):  (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
-    ("due", "token"):   (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    PUBLISHED),
-    ("due", "status"):  (PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED),
+    # token, call         throttled  500        reset      timeout    denied     answer lost
+    ("none", "claim"):   (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
+    ("none", "token"):   (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    PUBLISHED),
+    ("none", "status"):  (PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED),
+    ("due", "read"):     (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
+    ("due", "claim"):    (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
+    ("due", "secret"):   (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
+    ("due", "token"):    (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    PUBLISHED),
+    ("due", "status"):   (PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED),
+    ("fresh", "token"):  (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    PUBLISHED),
+    ("fresh", "status"): (PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED),
 }  # fmt: skip
 ONCE = {  # the SDK tries again, except where it is denied
-    # token, call        throttled  500        reset      timeout    denied     answer lost
-    ("due", "read"):    (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    ROTATED),
-    ("none", "claim"):  (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    BUSY),
-    ("due", "claim"):   (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    BUSY),
-    ("due", "secret"):  (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    ROTATED),
-    ("due", "token"):   (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    ROTATED),
-    ("due", "status"):  (ROTATED,   ROTATED,   ROTATED,   ROTATED,   PUBLISHED, ROTATED),
+    # token, call         throttled  500        reset      timeout    denied     answer lost
+    ("due", "read"):     (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    ROTATED),
+    ("none", "claim"):   (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    BUSY),
+    ("due", "claim"):    (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    BUSY),
+    ("due", "secret"):   (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    ROTATED),
+    ("due", "token"):    (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    ROTATED),
+    ("due", "status"):   (ROTATED,   ROTATED,   ROTATED,   ROTATED,   PUBLISHED, ROTATED),
 }  # fmt: skip
 
 
@@ -115,14 +117,15 @@ CELLS = [
 def test_a_failing_aws_costs_no_token_and_no_secret_and_the_next_tick_heals(
     cell: Cell, world: World, faults: Microburst, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if cell.stored == "due":
-        world.store_due_token()
+    if cell.stored in AGES:
+        world.store_token(AGES[cell.stored])
     if cell.fault == "timeout":
         shorten_timeouts(monkeypatch)
     before = world.tokens()
     faults.break_(cell.rule)
 
-    run = world.rotate() if cell.lasts == "once" else world.tick()
+    start = world.rotate if cell.lasts == "once" else world.tick
+    run = start(force=cell.stored == "fresh")
 
     broken = faults.broken()
     assert broken == cell.broken_calls

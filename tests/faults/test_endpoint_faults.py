@@ -30,17 +30,18 @@ from faults.endpoints import (
     hung_up_once,
     nowhere,
     peer,
+    refused,
     wrong_certificate,
 )
 from faults.timing import shorten_timeouts
 from faults.world import HEALTHY, STORED_TOKEN, World
 from http_server import answer, half, half_then_reset, half_then_silence, head, raw, silence
 from rotator.adapters.http import MAX_BODY
-from rotator.local.server import LOOPBACK, free_port
 
 ECHO = f"{CANARY_SECRET} {BASIC} {STORED_TOKEN}"
 REFUSAL = json.dumps({"error": "invalid_client", "error_description": ECHO})
 ELSEWHERE = {"Location": f"/?{ECHO}"}
+NO_HEADER = f"HTTP/1.1 503 Sorry\r\n{ECHO}\r\nContent-Length: 0\r\n\r\n".encode()
 HTML = f"<html>{ECHO}</html>"
 BOMB = gzip.compress(DAY_TOKEN_BODY.encode() + bytes(64 * 1024 * 1024))
 
@@ -91,7 +92,7 @@ NO_HELP = "HTTP {}, error invalid_client; check the secret's client_id and clien
 
 CELLS = {
     # Below HTTP.
-    "refused": given_up(nowhere(f"http://{LOOPBACK}:{free_port()}"), LATER, requests=0),
+    "refused": given_up(refused, LATER, requests=0),
     "DNS failure": given_up(nowhere("https://nowhere.invalid/token"), "could not be resolved", requests=0),
     "wrong certificate": Cell(wrong_certificate, "failed", UNTRUSTED, requests=0),
     "hung up once": overcome(hung_up_once, requests=1),
@@ -126,6 +127,7 @@ CELLS = {
         f"{status} once": overcome(api(1, status=status, body=REFUSAL))
         for status in (408, 425, 429, 500, 502, 503)
     },
+    "503 with a line that is no header": given_up(peer(raw(NO_HEADER)), "answered HTTP 503"),
     "503 in HTML twice": overcome(api(2, status=503, body=HTML), requests=3),
     # 429 with Retry-After.
     "429 for 7 seconds": given_up(retry_after("7"), "asked to be left alone for 7 s"),
@@ -168,7 +170,7 @@ def test_a_failing_endpoint_costs_no_token_and_no_secret_and_the_next_tick_heals
     name: str, world: World, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = CELLS[name]
-    world.store_due_token()
+    world.store_token()
     if name in SLOW:
         shorten_timeouts(monkeypatch)
     endpoint = cell.start(stage)

@@ -34,6 +34,8 @@ HEALTHY = {
     "state": "fresh",
 }
 
+DUE = timedelta(hours=17)  # the renewal window of a token of a day begins before its hour 16
+FRESH = timedelta(hours=1)
 NEXT_TICK = timedelta(minutes=5)  # a claim of a run that failed has ended by then
 
 
@@ -84,9 +86,9 @@ class World:
     leaks: Leaks
     printed: Callable[[], tuple[str, str]]
 
-    def store_due_token(self) -> None:
-        """A token of a day that was issued 17 hours ago, so that its renewal window has begun."""
-        issued_at = self.timing.now() - timedelta(hours=17)
+    def store_token(self, age: timedelta = DUE) -> None:
+        """Store a token of a day that was issued so long ago."""
+        issued_at = self.timing.now() - age
         stored = Status(
             parameter_version=1,
             issued_at=issued_at,
@@ -103,11 +105,11 @@ class World:
 
     # Runs.
 
-    def tick(self) -> Run:
+    def tick(self, *, force: bool = False) -> Run:
         """Run the function, which raises if and only if it failed."""
         began = self.timing.passed()
         try:
-            summary = lambda_handler({}, Context(self.timing))
+            summary = lambda_handler({"force": force}, Context(self.timing))
         except RotationFailed as error:
             summary = error.summary.to_dict()
             assert summary["failed"] == 1
@@ -116,10 +118,10 @@ class World:
         self.leaks.hear("the function's return value", summary)
         return self._run(summary, began)
 
-    def rotate(self) -> Run:
+    def rotate(self, *, force: bool = False) -> Run:
         """Run ``rotator rotate``, which exits with 1 if and only if it failed."""
         began = self.timing.passed()
-        code, summary = self._command_line("rotate")
+        code, summary = self._command_line("rotate", *["--force"] * force)
         assert code == summary["failed"]
         return self._run(summary, began)
 
@@ -138,8 +140,8 @@ class World:
         _, told = self._command_line("status")
         return str(told["rotations"][0]["state"])
 
-    def _command_line(self, command: str) -> tuple[int, Any]:
-        done = CliRunner().invoke(cli.main, [command, "--json"])
+    def _command_line(self, command: str, *options: str) -> tuple[int, Any]:
+        done = CliRunner().invoke(cli.main, [command, "--json", *options])
         self.leaks.hear(f"rotator {command}", done.output)
         return done.exit_code, json.loads(done.stdout)
 
