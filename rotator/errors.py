@@ -101,6 +101,6 @@ class RotationFailed(RotatorError):
         super().__init__(
             f"{len(failed)} of {len(summary.results)} rotations failed: "
             + " | ".join(f"{result.name}: {result.error}" for result in failed),
-            advice=f"the stored tokens were left as they were and the next run tries again; {urgency}",
+            advice=f"no stored token is worse than before and the next run tries again; {urgency}",
         )
         self.summary = summary
