@@ -1,7 +1,7 @@
 """Build the function's zip: the same sources and lock file give the same bytes, anywhere.
 
-Holds rotator without its command line and its embedded world, the locked pure-Python wheels, and of
-the SDK's service descriptions only those the function calls. One zip serves arm64 and x86_64.
+Holds rotator without its command line and its worlds, embedded and simulated, the locked pure-Python
+wheels, and of the SDK's service descriptions only those the function calls. One zip serves arm64 and x86_64.
 """
 
 from __future__ import annotations
@@ -24,7 +24,15 @@ DEFAULT_OUTPUT = INFRA.parent / ".build" / "rotator.zip"
 PYTHON_VERSION = "3.13"
 """The function's runtime in template.yaml."""
 
-NOT_IN_THE_FUNCTION = ("local", "function.py", "cli.py", "report.py", "__main__.py", "__pycache__")
+NOT_IN_THE_FUNCTION = (
+    "local",
+    "simulation",
+    "function.py",
+    "cli.py",
+    "report.py",
+    "__main__.py",
+    "__pycache__",
+)
 SDK_SERVICES = frozenset({"secretsmanager", "ssm", "sts"})
 """Called by the function, or by the SDK itself to get credentials."""
 

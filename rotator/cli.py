@@ -1,4 +1,4 @@
-"""The command line: ``rotator rotate`` and ``rotator status``.
+"""The command line: ``rotator rotate``, ``status``, ``simulate`` and ``demo``.
 
 Exit codes: 0 all well, 1 a rotation failed, 2 settings or usage.
 """
@@ -24,7 +24,20 @@ USAGE = 2
 
 
 class _Commands(click.Group):
-    """Turns every error of ours into its message and exit code; nobody sees a traceback."""
+    """Turns every error of ours into its message and exit code; nobody sees a traceback.
+
+    The simulation is imported only by those who run it.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "simulate"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "simulate":
+            from rotator.simulation.command import command
+
+            return command
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

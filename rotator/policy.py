@@ -8,10 +8,19 @@ certbot and cert-manager renew, too.
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 
 from rotator.model import Claim, Result, Rotation, Stored, format_time
+
+EARLIEST_RENEWAL = 0.1
+"""The least ``renew_at`` that the settings take."""
+
+FASTEST_SCHEDULE = 60.0
+"""The shortest interval in seconds at which EventBridge Scheduler runs anything."""
 
 JITTER = 0.02
 """The part of a life by which renewals are spread, so that a fleet does not renew as one."""
@@ -112,6 +121,35 @@ def minimum_remaining_life(
     return lifetime * (1 - renew_at) - schedule_interval - run_budget
 
 
+def longest_outage(
+    lifetime: float,
+    renew_at: float,
+    *,
+    schedule_interval: float,
+    consumer_cache: float,
+    run_budget: float = RUN_BUDGET,
+) -> float:
+    """The longest outage of the endpoint in seconds that no consumer notices; 0 if there is none.
+
+    An outage counts in whole schedule intervals, since only the first run after it can renew. It may
+    begin with the last request of one run and end just after the first of another: hence the budget.
+    """
+    least = minimum_remaining_life(
+        lifetime, renew_at, schedule_interval=schedule_interval, run_budget=run_budget
+    )
+    return max(0.0, (least - consumer_cache) // schedule_interval * schedule_interval - run_budget)
+
+
+SETTINGS = MappingProxyType(
+    {
+        "renew_at": "ROTATOR_RENEW_AT",
+        "schedule_interval": "ROTATOR_SCHEDULE_INTERVAL",
+        "consumer_cache": "ROTATOR_CONSUMER_CACHE",
+    }
+)
+"""What the parts of the overlap contract are called where they are set."""
+
+
 def overlap_problem(
     rotation: Rotation,
     lifetime: float,
@@ -119,30 +157,62 @@ def overlap_problem(
     schedule_interval: float,
     consumer_cache: float,
     run_budget: float = RUN_BUDGET,
+    names: Mapping[str, str] = SETTINGS,
 ) -> str | None:
     """Say why consumers that cache for ``consumer_cache`` seconds may present a dead token.
 
-    None when they may not: the contract holds.
+    None when they may not: the contract holds. ``names`` is what the advice calls the settings.
     """
+    renew_at = rotation.renew_at
     least = minimum_remaining_life(
-        lifetime, rotation.renew_at, schedule_interval=schedule_interval, run_budget=run_budget
+        lifetime, renew_at, schedule_interval=schedule_interval, run_budget=run_budget
     )
     if least >= consumer_cache:
         return None
-    return (
-        f"a token of {describe_seconds(round(lifetime, -1))} renewed at {rotation.renew_at:g} of its life, "
-        f"every {describe_seconds(schedule_interval)}, leaves consumers {least:.0f} s at the least, "
-        f"but they cache for {consumer_cache:.0f} s; "
-        + _advice(lifetime, schedule_interval, consumer_cache, run_budget)
-    )
+    token, interval = describe_seconds(round(lifetime, -1)), describe_seconds(schedule_interval)
+    window = lifetime * (1 - renew_at)
+    if lifetime <= schedule_interval:
+        problem = f"a token of {token} ends before the next run, which comes every {interval}"
+    elif window <= schedule_interval:
+        problem = (
+            f"a token of {token} renewed at {renew_at:g} of its life leaves {describe_seconds(window)} to "
+            f"do so, and runs come every {interval} only"
+        )
+    else:
+        problem = (
+            f"a token of {token} renewed at {renew_at:g} of its life, every {interval}, "
+            f"leaves consumers {least:.0f} s at the least, but they cache for {consumer_cache:.0f} s"
+        )
+    advice = _advice(lifetime, renew_at, schedule_interval, consumer_cache, run_budget, names)
+    return f"{problem}; {advice}"
 
 
-def _advice(lifetime: float, schedule_interval: float, consumer_cache: float, run_budget: float) -> str:
-    """The nearest setting that works: renew earlier, or else a faster schedule."""
+def _advice(
+    lifetime: float,
+    renew_at: float,
+    schedule_interval: float,
+    consumer_cache: float,
+    run_budget: float,
+    names: Mapping[str, str],
+) -> str:
+    """The nearest settings that work, each of them alone; where none does, the lifetime that would."""
+    window = lifetime * (1 - renew_at)
     latest = 1 - (consumer_cache + schedule_interval + run_budget) / lifetime
-    if latest >= 0.1:
-        return f"set ROTATOR_RENEW_AT to {int(latest * 100) / 100:g} or less"
-    return "ask for longer tokens, run the schedule more often, or let consumers cache for less"
+    slowest = window - consumer_cache - run_budget
+    ways = []
+    if latest >= EARLIEST_RENEWAL:
+        ways.append(f"set {names['renew_at']} to {math.floor(latest * 100) / 100:g} or less")
+    if slowest >= FASTEST_SCHEDULE:
+        ways.append(
+            f"run every {slowest // 60:.0f}m or more often, with {names['schedule_interval']} set to it"
+        )
+    least = window - schedule_interval - run_budget
+    if least >= 0:
+        ways.append(f"let consumers cache for {math.floor(least)} s at the most ({names['consumer_cache']})")
+    if not ways:
+        needed = (consumer_cache + schedule_interval + run_budget) / (1 - renew_at)
+        ways.append(f"ask for tokens of {math.ceil(needed / 60)}m or longer")
+    return ", or ".join(ways)
 
 
 def outlook(failed: Result) -> str:

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 from rotator.oauth import is_scope
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-UNITS = MappingProxyType({"m": 60, "h": 3600})  # CloudFormation knows minutes and cannot multiply
+UNITS = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400})  # CloudFormation cannot multiply
 RESERVED_PARAMS = frozenset({"grant_type", "scope", "client_id", "client_secret"})
 
 
@@ -69,15 +69,14 @@ def number(low: float, high: float, takes: str) -> Callable[[Any], float]:
 
 
 def seconds(low: int, high: int) -> Callable[[Any], int]:
-    """Make a reader of durations: seconds, or a number with the unit m or h."""
+    """Make a reader of durations: seconds, or a number with the unit s, m, h or d."""
     takes = f"a whole number of seconds from {low} to {high}, or minutes or hours such as 5m or 24h"
     in_range = number(low, high, takes)
 
     def parse(value: Any) -> int:
-        unit = UNITS.get(value[-1:], 1) if isinstance(value, str) else 1
-        amount = value[:-1] if unit > 1 else value
+        unit = UNITS.get(value[-1:]) if isinstance(value, str) else None
         try:
-            total = in_range(float(amount) * unit if unit > 1 else amount)
+            total = in_range(float(value[:-1]) * unit if unit else value)
         except ValueError:
             raise Refused(takes) from None
         if total != int(total):

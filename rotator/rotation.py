@@ -11,6 +11,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 from rotator import __version__, oauth, policy
@@ -71,6 +72,8 @@ def rotate(
             return _keep(rotation, stored, ports, run)
         _check_claim(rotation, run)
         version = ports.parameters.write_token(rotation, token.value)
+    if stored.trusted and _is_repeated(stored, token):
+        token = replace(token, issued_at=stored.trusted.issued_at)  # or its renewal window would shrink
     return _publish_status(rotation, token, version, credentials, ports)
 
 
@@ -160,9 +163,18 @@ def _outlived(stored: Stored, token: AccessToken) -> bool:
     """
     if stored.trusted is None:
         return False
-    repeated = token.value.fingerprint == stored.trusted.token_sha256
-    slack = timedelta(seconds=policy.RUN_BUDGET if repeated else 0)
-    return token.expires_at.replace(microsecond=0) <= stored.trusted.expires_at + slack
+    ends_no_later = token.expires_at.replace(microsecond=0) <= stored.trusted.expires_at
+    return ends_no_later or _is_repeated(stored, token)
+
+
+def _is_repeated(stored: Stored, token: AccessToken) -> bool:
+    """Whether it is the stored token, and its life was not extended since."""
+    status = stored.trusted
+    return (
+        status is not None
+        and status.token_sha256 == token.value.fingerprint
+        and token.expires_at <= status.expires_at + timedelta(seconds=policy.RUN_BUDGET)
+    )
 
 
 def _check_claim(rotation: Rotation, run: Run) -> None:

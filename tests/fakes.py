@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rotator import oauth
 from rotator.errors import (
-    ConcurrentUpdate,
-    CredentialsError,
-    ParameterStoreError,
     RotatorError,
     TokenEndpointUnavailable,
     TokenVerificationError,
@@ -23,6 +19,7 @@ from rotator.errors import (
 from rotator.model import ClientCredentials, Parameter, Rotation, Secret
 from rotator.oauth import TokenRequest, TokenResponse
 from rotator.ports import Run
+from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
 
 START = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 DAY = 86400
@@ -61,12 +58,11 @@ def run(clock: Clock, *, name: str = "run-1", budget: float = 60) -> Run:
     return Run(id=name, now=clock.now, time_left=lambda: (end - clock.time).total_seconds(), budget=budget)
 
 
-class FakeParameterStore:
-    """Versioned parameters in a dict. ``fails`` maps "read", "token", "status" to an error."""
+class FakeParameterStore(MemoryParameterStore):
+    """The store in memory, watched. ``fails`` maps "read", "token", "status" to an error."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.parameters: dict[str, Parameter] = {}
+        super().__init__()
         self.writes: list[str] = []
         self.reads = 0
         self.fails: dict[str, RotatorError] = {}
@@ -74,45 +70,30 @@ class FakeParameterStore:
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         self.reads += 1
-        if len(names) > 10:
-            raise ParameterStoreError("too many names", advice="send ten")
         self._fail("read")
-        return {name: self._as_stored(name) for name in names if name in self.parameters}
+        return super().read(names)
 
     def read_path(self, path: str) -> Mapping[str, Parameter]:
         self._fail("read")
-        below = path.rstrip("/") + "/"
-        return {name: self._as_stored(name) for name in self.parameters if name.startswith(below)}
-
-    def _as_stored(self, name: str) -> Parameter:
-        found = self.parameters[name]
-        return replace(found, value="encrypted") if found.type == "SecureString" else found
+        return super().read_path(path)
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
         self._fail("token")
-        return self._put(rotation.parameter_name, token.value, "SecureString")
-
-    def create_status(self, rotation: Rotation, text: str) -> int:
-        return self._put(rotation.status_name, text, "String", overwrite=False)
+        return super().write_token(rotation, token)
 
     def write_status(self, rotation: Rotation, text: str) -> int:
         self._fail("status")
-        return self._put(rotation.status_name, text, "String")
+        return super().write_status(rotation, text)
 
     def _fail(self, kind: str) -> None:
         if kind in self.fails:
             raise self.fails[kind]
 
-    def _put(self, name: str, value: str, type: str, *, overwrite: bool = True) -> int:
+    def put(self, name: str, value: str, type_name: str, *, overwrite: bool = True) -> int:
         self.before_write(name)
-        with self._lock:
-            old = self.parameters.get(name)
-            if old and not overwrite:
-                raise ConcurrentUpdate("it exists", advice="leave it")
-            version = old.version + 1 if old else 1
-            self.parameters[name] = Parameter(value=value, version=version, type=type)
-            self.writes.append(name)
-            return version
+        version = super().put(name, value, type_name, overwrite=overwrite)
+        self.writes.append(name)
+        return version
 
     def status(self, name: str = "/healthwise/token/status") -> dict[str, Any]:
         """The status parameter's JSON."""
@@ -120,27 +101,18 @@ class FakeParameterStore:
         return found
 
 
-@dataclass
-class FakeSecretStore:
-    """Credentials by secret id."""
+class FakeSecretStore(MemorySecretStore):
+    """The store in memory with one secret, counted."""
 
-    credentials: dict[str, ClientCredentials] = field(
-        default_factory=lambda: {
-            "healthwise/client": ClientCredentials(
-                client_id="client", client_secret=Secret(CANARY_SECRET), version_id="secret-v1"
-            )
-        }
-    )
-    reads: int = 0
+    def __init__(self) -> None:
+        secret = Secret(CANARY_SECRET)
+        credentials = ClientCredentials(client_id="client", client_secret=secret, version_id="secret-v1")
+        super().__init__({"healthwise/client": credentials})
+        self.reads = 0
 
     def read(self, rotation: Rotation) -> ClientCredentials:
         self.reads += 1
-        if rotation.secret_id not in self.credentials:
-            raise CredentialsError(
-                f"the secret {rotation.secret_id} could not be read: ResourceNotFoundException",
-                advice="create it",
-            )
-        return self.credentials[rotation.secret_id]
+        return super().read(rotation)
 
 
 class FakeTokenEndpoint:

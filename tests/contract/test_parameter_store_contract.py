@@ -31,7 +31,7 @@ class World:
 
 def _fake() -> World:
     store = FakeParameterStore()
-    return World(store, lambda name, value: store._put(name, value, "String"))
+    return World(store, lambda name, value: store.put(name, value, "String"))
 
 
 def _ssm(account: Account) -> World:

@@ -14,6 +14,7 @@ PACKAGE = Path(rotator.__file__).parent
 CORE = {"errors", "model", "status", "policy", "oauth", "ports", "rotation", "fleet", "settings", "readers"}
 ENTRY = {"handler", "cli", "report", "telemetry", "bootstrap", "__main__"}
 ADAPTERS = {f"adapters.{path.stem}" for path in (PACKAGE / "adapters").glob("[!_]*.py")}
+SIMULATION = {f"simulation.{path.stem}" for path in (PACKAGE / "simulation").glob("[!_]*.py")}
 SDKS = {"boto3", "botocore", "requests", "tenacity", "urllib3"}
 
 
@@ -61,6 +62,17 @@ def test_an_adapter_imports_the_core_and_its_sdk_only(module: str) -> None:
         "mypy_boto3_secretsmanager",
         "__version__",
     }
+
+
+@pytest.mark.parametrize("module", sorted(SIMULATION))
+def test_the_simulation_runs_the_core_and_the_real_retry_layer_and_no_other_adapter(module: str) -> None:
+    assert ours(module) <= CORE | {"adapters.token_endpoint"}
+    assert foreign(module) & SDKS == set()
+
+
+@pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | ENTRY - {"cli"}))
+def test_only_the_command_line_knows_the_simulation(module: str) -> None:
+    assert not any(name.startswith("simulation") for name in imports(module))
 
 
 @pytest.mark.parametrize("module", sorted(CORE | ENTRY))

@@ -217,6 +217,14 @@ def test_a_repeated_token_that_seems_to_end_later_is_newer_only_if_that_is_no_in
     assert world.tick().outcome is outcome
 
 
+def test_a_repeated_token_that_is_published_by_force_keeps_its_renewal_window() -> None:
+    repeated = fakes_answer(access_token=f"{CANARY_TOKEN}-1", expires_in=12 * HOUR)
+    world = rotated((200, repeated)).later(12 * HOUR)
+    before = world.status["renew_at"]
+    assert world.tick(force=True).outcome is Outcome.ROTATED
+    assert (world.status["parameter_version"], world.status["renew_at"]) == (2, before)
+
+
 # Busy
 
 

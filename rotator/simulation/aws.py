@@ -1,0 +1,75 @@
+"""Parameter Store and Secrets Manager in memory, as far as the job relies on them.
+
+They pass the same contract tests as the adapters (tests/contract).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+
+from rotator.errors import ConcurrentUpdate, CredentialsError, ParameterStoreError
+from rotator.model import ClientCredentials, Parameter, Rotation, Secret
+
+
+class MemoryParameterStore:
+    """The port ParameterStore on a dict, which holds what was written, in the clear."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.parameters: dict[str, Parameter] = {}
+
+    def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
+        """Return those that exist; the values of SecureStrings are not told."""
+        if len(names) > 10:
+            raise ParameterStoreError("too many names", advice="send ten")
+        return {name: _as_read(self.parameters[name]) for name in names if name in self.parameters}
+
+    def read_path(self, path: str) -> Mapping[str, Parameter]:
+        """Return those below a path."""
+        below = path.rstrip("/") + "/"
+        return {name: _as_read(p) for name, p in self.parameters.items() if name.startswith(below)}
+
+    def write_token(self, rotation: Rotation, token: Secret) -> int:
+        """Store the token's next version."""
+        return self.put(rotation.parameter_name, token.value, "SecureString")
+
+    def create_status(self, rotation: Rotation, text: str) -> int:
+        """Store the first status; raises ConcurrentUpdate if there is one."""
+        return self.put(rotation.status_name, text, "String", overwrite=False)
+
+    def write_status(self, rotation: Rotation, text: str) -> int:
+        """Store the status's next version."""
+        return self.put(rotation.status_name, text, "String")
+
+    def put(self, name: str, value: str, type_name: str, *, overwrite: bool = True) -> int:
+        """Store a version and return its number."""
+        with self._lock:
+            old = self.parameters.get(name)
+            if old and not overwrite:
+                raise ConcurrentUpdate("it exists", advice="leave it")
+            version = old.version + 1 if old else 1
+            self.parameters[name] = Parameter(value=value, version=version, type=type_name)
+            return version
+
+
+def _as_read(found: Parameter) -> Parameter:
+    if found.type == "String":
+        return found
+    return Parameter(value="encrypted", version=found.version, type=found.type)
+
+
+class MemorySecretStore:
+    """The port SecretStore on a dict of credentials by secret id."""
+
+    def __init__(self, credentials: Mapping[str, ClientCredentials]) -> None:
+        self.credentials = dict(credentials)
+
+    def read(self, rotation: Rotation) -> ClientCredentials:
+        """Return the rotation's credentials."""
+        if rotation.secret_id not in self.credentials:
+            raise CredentialsError(
+                f"the secret {rotation.secret_id} could not be read: ResourceNotFoundException",
+                advice="create it",
+            )
+        return self.credentials[rotation.secret_id]

@@ -1,0 +1,159 @@
+"""``rotator simulate``: options in, a report, JSON or a picture out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from rotator import readers
+from rotator.fleet import Contract
+from rotator.policy import describe_seconds
+from rotator.readers import Refused
+from rotator.simulation.plot import plot
+from rotator.simulation.scenario import Behaviour, Rates, Scenario
+from rotator.simulation.simulate import Report, headline, simulate
+
+LONGEST = 366 * 24 * 3600
+
+
+class _Value(click.ParamType[Any]):
+    """An option read as the setting of the same meaning is."""
+
+    def __init__(self, name: str, read: Callable[[Any], Any]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self._read(value)
+        except Refused as refused:
+            self.fail(f"{value!r} is not {refused}", param, ctx)
+
+
+def _duration(low: int, high: int = LONGEST) -> _Value:
+    return _Value("duration", readers.seconds(low, high))
+
+
+def _share(*names: str, tells: str) -> Callable[..., Any]:
+    return click.option(*names, type=click.FloatRange(0, 1), default=0.0, help=tells)
+
+
+@click.command("simulate")
+@click.option(
+    "--lifetime", type=_duration(1), default="24h", show_default=True, help="How long a token lives."
+)
+@click.option(
+    "--schedule", type=_duration(1), default="5m", show_default=True,
+    envvar="ROTATOR_SCHEDULE_INTERVAL", help="How often the function runs.",
+)  # fmt: skip
+@click.option(
+    "--renew-at", type=_Value("fraction", readers.number(0.1, 0.95, "a fraction from 0.1 to 0.95")),
+    default="0.667", show_default=True, envvar="ROTATOR_RENEW_AT",
+    help="The fraction of life after which a token is renewed.",
+)  # fmt: skip
+@click.option(
+    "--cache", type=_duration(0), default="5m", show_default=True,
+    envvar="ROTATOR_CONSUMER_CACHE", help="For how long consumers keep a token.",
+)  # fmt: skip
+@click.option("--outage", type=_duration(0), default="0", help="How long the endpoint is down, each time.")
+@click.option("--every", type=_duration(1), default="7d", show_default=True, help="How often that happens.")
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True,
+              help="How long to simulate.")  # fmt: skip
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same result.")
+@click.option(
+    "--provider", type=click.Choice([kind.value for kind in Behaviour]), default="steady", show_default=True,
+    help="What kind of provider issues the tokens.",
+)  # fmt: skip
+@click.option("--clock-skew", type=float, default=0.0, help="Seconds that the endpoint's clock is ahead.")
+@_share("--endpoint-failures", tells="The share of token requests that fail at random.")
+@_share("--aws-failures", tells="The share of AWS calls that fail, some after doing what was asked.")
+@_share("--crashes", tells="The share of calls at which the process dies.")
+@_share("--missed", tells="The share of runs that do not come.")
+@_share("--duplicated", tells="The share of runs that come twice.")
+@click.option("--late", type=_duration(0), default="0", help="How late runs come at the most.")
+@click.option("--plot", "picture", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.svg|png",
+              help="Draw the remaining life over time.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def command(picture: Path | None, *, as_json: bool, **options: Any) -> None:
+    """See what an outage would do to your consumers: the real job, in virtual time.
+
+    Each outage begins at the worst moment, with the request that would have renewed the token.
+    """
+    with _progress() as tell:
+        report = simulate(_scenario(**options), tell)
+    if picture:
+        plot(report, picture)
+    if as_json:
+        click.echo(json.dumps(report.to_dict(), indent=2))
+    else:
+        _print(Console(), report)
+
+
+def _scenario(**options: Any) -> Scenario:
+    base = Scenario()
+    rates = {name: options[name] for name in ("crashes", "missed", "duplicated", "late")}
+    return replace(
+        base,
+        rotation=replace(base.rotation, renew_at=options["renew_at"]),
+        lifetime=options["lifetime"],
+        contract=Contract(schedule_interval=options["schedule"], consumer_cache=options["cache"]),
+        days=options["days"],
+        seed=options["seed"],
+        outage=options["outage"],
+        outages_every=options["every"],
+        rates=Rates(endpoint=options["endpoint_failures"], aws=options["aws_failures"], **rates),
+        behaviour=Behaviour(options["provider"]),
+        clock_skew=options["clock_skew"],
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[float], None]]:
+    """A bar on the terminal's standard error; nothing where that is no terminal."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("simulating", total=1.0)
+        yield lambda share: progress.update(task, completed=share)
+
+
+def _print(console: Console, report: Report) -> None:
+    scenario = report.scenario
+    console.print(
+        f"{scenario.days:g} days with tokens of {describe_seconds(scenario.lifetime)} renewed at "
+        f"{scenario.rotation.renew_at:g} of their life, a run every "
+        f"{describe_seconds(scenario.contract.schedule_interval)}, consumers that cache for "
+        f"{describe_seconds(scenario.contract.consumer_cache)}, and {len(report.outages)} outages of "
+        f"{describe_seconds(scenario.outage)} at the worst moment.\n",
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in _rows(report):
+        table.add_row(name, value)
+    console.print(table)
+    colour = "red" if report.expired_seconds or report.broken_promises else "green"
+    console.print(f"\n[{colour}]{headline(report).capitalize()}.[/]", highlight=False, soft_wrap=True)
+    for promise in report.broken_promises:
+        console.print(f"broken promise: {promise}", style="red", highlight=False, soft_wrap=True)
+
+
+def _rows(report: Report) -> Iterator[tuple[str, str]]:
+    late = report.outcomes.get("failed_late", 0)
+    confirmed = "computed; run and survived" if report.longest_outage_confirmed else "computed; NOT confirmed"
+    yield "least remaining life", describe_seconds(report.least_remaining_life)
+    yield "expired consumer-seconds", f"{report.expired_seconds:,.0f}"
+    if report.revoked_seconds:
+        yield "seconds with a revoked token", f"{report.revoked_seconds:,.0f}"
+    yield "token requests", f"{report.token_requests:,}"
+    yield "AWS calls", f"{report.aws_calls:,}"
+    yield "runs", f"{report.ticks:,}; {report.failed_ticks:,} failed, {late:,} of them late"
+    yield "longest outage survived", f"{describe_seconds(report.longest_outage)} ({confirmed})"

@@ -1,0 +1,167 @@
+"""The provider of tokens: an endpoint that fails, and tokens that end when it says so, not we.
+
+It stands in for HTTP only: it gives statuses and bodies, as ill-formed as real ones, to the retry layer
+and the checks that run in production.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+
+from rotator.errors import TokenEndpointUnavailable
+from rotator.oauth import TokenResponse
+from rotator.simulation.scenario import REPEATED_UNTIL, SHORTEST_OF_VARYING, Behaviour, Weather
+from rotator.simulation.timeline import START, Timeline
+
+LATENCY = (0.05, 0.5)
+"""Seconds that a request is on its way, and again its answer: from, to."""
+
+TIMEOUT = 20.0
+"""Seconds after which an attempt without an answer is given up, as in adapters.http."""
+
+FAILURES: tuple[tuple[int, bytes, str | None], ...] = (
+    (500, b"", None),
+    (502, b"<html>Bad Gateway</html>", None),
+    (503, b"", "30"),
+    (503, b"", "86400"),
+    (429, b"slow down", None),
+    (408, b"", None),
+    (401, b'{"error": "invalid_client"}', None),
+    (200, b"<html>Maintenance</html>", None),
+    (200, b'{"access_token": "cut o', None),
+    (200, b'{"error": "server_error"}', None),
+)
+"""Answers of an endpoint in trouble: status, body, Retry-After."""
+
+
+@dataclass
+class Issued:
+    """A token as the provider knows it; times are seconds since the beginning.
+
+    ``ends_at`` is its life's end as announced; ``revoked_at`` an earlier one that was not.
+    """
+
+    issued_at: float
+    ends_at: float
+    revoked_at: float | None = None
+
+    def is_alive(self, now: float) -> bool:
+        """Whether an API would accept it."""
+        return now < self.ends_at and (self.revoked_at is None or now < self.revoked_at)
+
+
+class Provider:
+    """The authorization server, and the APIs that its tokens open."""
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        random: Random,
+        weather: Weather,
+        *,
+        lifetime: float,
+        behaviour: Behaviour = Behaviour.STEADY,
+        clock_skew: float = 0,
+    ) -> None:
+        self._timeline = timeline
+        self._random = random
+        self._weather = weather
+        self._lifetime = lifetime
+        self._newest: str | None = None
+        self.behaviour = behaviour
+        self.clock_skew = clock_skew
+        self.issued: dict[str, Issued] = {}
+        self.requests = 0
+        self.outages: list[tuple[float, float]] = []
+        self._next_outage = 0.0
+
+    def go_down_at_the_next_request(self, seconds: float) -> None:
+        """Begin an outage when it is asked for a token again: nothing worse can happen to a renewal."""
+        self._next_outage = seconds
+
+    def exchange(
+        self,
+        sleep: Callable[[float], None],
+        method: str,
+        headers: Mapping[str, str],
+        seconds: float,
+    ) -> TokenResponse:
+        """Answer a request as HttpTransport would, after some time."""
+        requested_at = self._timeline.now()
+        self.requests += method == "POST"
+        sleep(self._latency())
+        if self._is_failing():
+            return self._failure(sleep, seconds)
+        if method == "GET":
+            status = 200 if self._opens(headers["Authorization"].removeprefix("Bearer ")) else 401
+            return TokenResponse(status=status, body=b"", requested_at=requested_at)
+        body = self._issue()
+        sleep(self._latency())
+        if self._random.random() < self._weather(self._timeline.seconds).endpoint:
+            raise _no_answer()  # after it was issued
+        return TokenResponse(status=200, body=body, requested_at=requested_at)
+
+    def _latency(self) -> float:
+        return self._random.uniform(*LATENCY)
+
+    def _is_failing(self) -> bool:
+        now = self._timeline.seconds
+        if self._next_outage:
+            self.outages.append((now, now + self._next_outage))
+            self._next_outage = 0.0
+        if self.outages and now < self.outages[-1][1]:
+            return True
+        rate = self._weather(now).endpoint
+        return rate > 0 and self._random.random() < rate
+
+    def _failure(self, sleep: Callable[[float], None], seconds: float) -> TokenResponse:
+        kind = self._random.randrange(len(FAILURES) + 2)
+        if kind == len(FAILURES):
+            raise _no_answer()
+        if kind > len(FAILURES):
+            sleep(min(TIMEOUT, seconds))
+            raise _no_answer()
+        status, body, retry_after = FAILURES[kind]
+        return TokenResponse(
+            status=status, body=body, requested_at=self._timeline.now(), retry_after=retry_after
+        )
+
+    def _opens(self, token: str) -> bool:
+        return token in self.issued and self.issued[token].is_alive(self._timeline.seconds)
+
+    def _issue(self) -> bytes:
+        now = self._timeline.seconds
+        newest = self.issued.get(self._newest or "")
+        if self.behaviour is Behaviour.REPEATS and self._newest and newest:
+            left = newest.ends_at - now
+            if left > self._lifetime * REPEATED_UNTIL:
+                return _answer(self._newest, int(left))
+        if self.behaviour is Behaviour.ENDS_OLDER and newest:
+            newest.revoked_at = now
+        lifetime = self._lifetime
+        if self.behaviour is Behaviour.VARIES:
+            lifetime = self._random.uniform(lifetime * SHORTEST_OF_VARYING, lifetime)
+        lifetime = int(lifetime)
+        token = self._jwt(len(self.issued) + 1, now + lifetime)
+        self.issued[token] = Issued(issued_at=now, ends_at=now + lifetime)
+        self._newest = token
+        return _answer(token, lifetime)
+
+    def _jwt(self, number: int, ends_at: float) -> str:
+        """A JWT, whose ``exp`` is told by the provider's own clock."""
+        exp = int((START + timedelta(seconds=ends_at + self.clock_skew)).timestamp())
+        claims = json.dumps({"jti": number, "exp": exp}).encode()
+        return ".".join(base64.urlsafe_b64encode(part).decode() for part in (b"{}", claims, b"signature"))
+
+
+def _answer(token: str, expires_in: int) -> bytes:
+    return json.dumps({"access_token": token, "token_type": "Bearer", "expires_in": expires_in}).encode()
+
+
+def _no_answer() -> TokenEndpointUnavailable:
+    return TokenEndpointUnavailable("the endpoint did not answer", advice="the next run tries again")

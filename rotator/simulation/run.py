@@ -1,0 +1,159 @@
+"""One run of the job in the simulated world: its clock, its end, and what goes wrong on its way.
+
+Every call to the outside may fail before or after it did what it was asked to, or be the last thing
+that the process does. At the end of its time the process is killed, as Lambda does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from rotator.adapters.token_endpoint import HttpTokenEndpoint
+from rotator.errors import CredentialsError, ParameterStoreError
+from rotator.model import ClientCredentials, Parameter, Rotation, Secret
+from rotator.oauth import TokenResponse
+from rotator.policy import RUN_BUDGET
+from rotator.ports import Run
+
+if TYPE_CHECKING:
+    from rotator.simulation.world import World
+
+T = TypeVar("T")
+
+CALL = 0.03
+"""Seconds that an AWS call takes."""
+
+FAILING_CALL = 7.0
+"""Seconds that one takes which fails after all of the SDK's retries."""
+
+
+class Killed(BaseException):
+    """The process ends here and now, and none of its code may do anything about it."""
+
+
+class Fault(Enum):
+    """What goes wrong with a call."""
+
+    REFUSED = "it fails and has done nothing"
+    LOST = "it fails and has done what it was asked to"
+    KILLED_BEFORE = "the process dies before it"
+    KILLED_AFTER = "the process dies after it"
+
+
+class SimulatedRun:
+    """The ports as one run has them, and the run's own clock."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world = world
+        self._timeline = world.timeline
+        self._end = world.timeline.seconds + RUN_BUDGET
+        self.name = name
+        self.run = Run(id=name, now=world.timeline.now, time_left=self.time_left, budget=RUN_BUDGET)
+        self.parameters = _Parameters(self, world)
+        self.secrets = _Secrets(self, world)
+
+    def time_left(self) -> float:
+        """Seconds until this process is killed."""
+        return self._end - self._timeline.seconds
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, to this run's end at the most."""
+        left = self.time_left()
+        if seconds >= left:
+            self._timeline.sleep(max(0.0, left))
+            raise Killed
+        self._timeline.sleep(seconds)
+
+    @cached_property
+    def token_endpoint(self) -> HttpTokenEndpoint:
+        """The production retry layer, on the simulated provider."""
+        return HttpTokenEndpoint(
+            self._exchange,
+            now=self._timeline.now,
+            sleep=self.sleep,
+            spread=self._world.random.uniform,
+        )
+
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], *, body: bytes | None, seconds: float
+    ) -> TokenResponse:
+        assert body is None or url.startswith("https:")  # noqa: S101 - a token request goes nowhere else
+        self._world.note_request(self)
+        return self.call(
+            "token request" if method == "POST" else "probe",
+            lambda: self._world.provider.exchange(self.sleep, method, headers, seconds),
+        )
+
+    def call(
+        self, operation: str, effect: Callable[[], T], error: Callable[[], Exception] | None = None
+    ) -> T:
+        """Do what a call does, unless something is wrong with it. Without an ``error`` none is made up."""
+        fault = self._world.fault(operation)
+        if fault is None:
+            result = effect()
+            if error:
+                self.sleep(CALL)
+            return result
+        if fault is Fault.KILLED_BEFORE:
+            raise Killed
+        if fault is Fault.REFUSED and error:
+            self.sleep(FAILING_CALL)
+            raise error()
+        result = effect()
+        if fault is Fault.LOST and error:
+            self.sleep(FAILING_CALL)
+            raise error()
+        if fault is Fault.KILLED_AFTER:
+            raise Killed
+        return result
+
+
+class _Parameters:
+    def __init__(self, run: SimulatedRun, world: World) -> None:
+        self._run = run
+        self._world = world
+
+    def _call(self, operation: str, effect: Callable[[], T]) -> T:
+        self._world.aws_calls += 1
+        return self._run.call(operation, effect, _unavailable)
+
+    def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
+        return self._call("read", lambda: self._world.store.read(names))
+
+    def read_path(self, path: str) -> Mapping[str, Parameter]:
+        return self._call("read", lambda: self._world.store.read_path(path))
+
+    def write_token(self, rotation: Rotation, token: Secret) -> int:
+        return self._call("write token", lambda: self._world.publish(rotation, token))
+
+    def create_status(self, rotation: Rotation, text: str) -> int:
+        return self._call("create status", lambda: self._world.store.create_status(rotation, text))
+
+    def write_status(self, rotation: Rotation, text: str) -> int:
+        def effect() -> int:
+            version = self._world.store.write_status(rotation, text)
+            self._world.note_end(self._run)
+            return version
+
+        return self._call("write status", effect)
+
+
+class _Secrets:
+    def __init__(self, run: SimulatedRun, world: World) -> None:
+        self._run = run
+        self._world = world
+
+    def read(self, rotation: Rotation) -> ClientCredentials:
+        self._world.aws_calls += 1
+        return self._run.call(
+            "read secret",
+            lambda: self._world.secrets.read(rotation),
+            lambda: CredentialsError("the secret could not be read: Unreachable", advice="wait"),
+        )
+
+
+def _unavailable() -> ParameterStoreError:
+    return ParameterStoreError("Parameter Store failed: ThrottlingException", advice="wait")

@@ -1,0 +1,72 @@
+"""The consumers' ledger: which seconds count as expired, and which as revoked."""
+
+from __future__ import annotations
+
+import pytest
+
+from rotator.simulation.consumers import Consumers
+from rotator.simulation.provider import Issued
+
+CACHE = 100.0
+
+
+def ledger(*published: tuple[float, Issued], end: float = 10_000) -> Consumers:
+    consumers = Consumers(CACHE)
+    for when, token in published:
+        consumers.receive(token, when)
+    consumers.close(end)
+    return consumers
+
+
+def token(ends_at: float, revoked_at: float | None = None) -> Issued:
+    return Issued(issued_at=0, ends_at=ends_at, revoked_at=revoked_at)
+
+
+LASTING = token(1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("ends_at", "expired"),
+    [
+        pytest.param(1101, 0, id="it outlives every cache"),
+        pytest.param(1100, 0, id="it ends just when the last cache does"),
+        pytest.param(1099, 1, id="it ends a second before the last cache"),
+        pytest.param(1000, 100, id="it ends when it is replaced"),
+        pytest.param(900, 200, id="it ends before it is replaced"),
+    ],
+)
+def test_a_token_replaced_at_1000_is_presented_for_another_100_seconds(
+    ends_at: float, expired: float
+) -> None:
+    assert ledger((0, token(ends_at)), (1000, LASTING)).expired_seconds == expired
+
+
+def test_a_second_counts_once_whoever_presents_a_dead_token_in_it() -> None:
+    consumers = ledger((0, token(500)), (550, token(600)), (620, LASTING))
+    assert consumers.expired_seconds == (650 - 500) + (720 - 650)
+
+
+def test_a_token_that_stays_in_the_parameter_after_its_end_counts_to_the_last() -> None:
+    assert ledger((0, token(400)), end=1000).expired_seconds == 600
+
+
+def test_a_token_published_after_its_end_counts_from_then() -> None:
+    assert ledger((0, LASTING), (500, token(100)), (510, LASTING)).expired_seconds == 110
+
+
+def test_the_least_remaining_life_is_what_a_token_has_left_when_it_is_replaced() -> None:
+    assert ledger((0, token(1500)), (1000, token(3000)), (2800, LASTING)).least_remaining_life == 200
+
+
+def test_a_revoked_token_counts_while_it_stands_in_the_parameter() -> None:
+    consumers = ledger((0, token(5000, revoked_at=900)), (1000, LASTING))
+    assert (consumers.revoked_seconds, consumers.expired_seconds) == (100, 0)
+
+
+def test_a_token_that_is_revoked_after_its_time_in_the_parameter_costs_nothing() -> None:
+    assert ledger((0, token(5000, revoked_at=1200)), (1000, LASTING)).revoked_seconds == 0
+
+
+def test_the_history_tells_every_tokens_time_in_the_parameter() -> None:
+    consumers = ledger((0, token(1500)), (1000, LASTING), end=1200)
+    assert [(each.since, each.until) for each in consumers.history] == [(0, 1000), (1000, 1200)]

@@ -1,0 +1,156 @@
+"""The promises, whatever fails: Hypothesis looks for a sequence of troubles that breaks one."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from rotator.fleet import Contract
+from rotator.policy import RUN_BUDGET, renewal_time, seconds_until
+from rotator.simulation.run import Fault
+from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
+from rotator.simulation.soak import CALM, CLAIM, budget
+from rotator.simulation.world import World
+
+RATES = st.builds(
+    Rates,
+    endpoint=st.sampled_from((1.0, 0.0, 0.5)),
+    aws=st.sampled_from((0.0, 0.5, 1.0)),
+    crashes=st.sampled_from((0.0, 0.3)),
+    missed=st.sampled_from((0.0, 0.5, 1.0)),
+    duplicated=st.sampled_from((0.0, 1.0)),
+    late=st.sampled_from((0.0, 45.0)),
+)
+BAD_LUCK = st.lists(st.tuples(st.integers(0, 7), st.sampled_from(Fault)), max_size=3)
+"""How many calls go well, and what then goes wrong with the next, whichever run makes them."""
+
+
+BadLuck = list[tuple[int, Fault]]
+
+
+@st.composite
+def scenarios(draw: st.DrawFn) -> Scenario:
+    """Settings that keep the contract with room for trouble, and any provider."""
+    base = Scenario()
+    lifetime = draw(st.sampled_from((1800.0, 3600.0, DAY, 3 * DAY)))
+    interval = max(60.0, lifetime // draw(st.integers(12, 60)))
+    cache = draw(st.sampled_from((0.0, 60.0, 300.0)))
+    return replace(
+        base,
+        rotation=replace(base.rotation, renew_at=draw(st.sampled_from((0.2, 0.4, 0.667)))),
+        lifetime=lifetime,
+        contract=Contract(schedule_interval=interval, consumer_cache=cache),
+        behaviour=draw(st.sampled_from(Behaviour)),
+        clock_skew=draw(st.sampled_from((0.0, 60.0, -60.0))),
+        seed=draw(st.integers(0, 99)),
+    )
+
+
+class Promises(RuleBasedStateMachine):
+    """A world on its schedule, through troubles of which none is longer than was promised to be survived."""
+
+    world: World
+    rates = CALM
+
+    @initialize(scenario=scenarios())
+    def begin(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.next_calls: deque[Fault | None] = deque()
+        self.world = World(self.scenario, weather=lambda _now: self.rates, faults=self.fault)
+        self.world.start_schedule()
+        self.calm(0)
+
+    def fault(self, operation: str) -> Fault | None:
+        if self.next_calls:
+            return self.next_calls.popleft()
+        return self.world._random_fault(operation)
+
+    def go_on(self, seconds: float) -> None:
+        timeline = self.world.timeline
+        timeline.run_until(timeline.seconds + seconds)
+
+    def plan(self, bad_luck: BadLuck) -> None:
+        self.next_calls.clear()
+        for well, fault in bad_luck:
+            self.next_calls.extend([*[None] * well, fault])
+
+    @rule(
+        rates=RATES,
+        share=st.sampled_from((1.0, 0.9, 0.5, 0.1)),
+        bad_luck=BAD_LUCK,
+        at_the_worst_moment=st.booleans(),
+    )
+    def trouble(self, rates: Rates, share: float, bad_luck: BadLuck, at_the_worst_moment: bool) -> None:
+        """It may last as long as the settings promise to survive; then there is time for one renewal."""
+        if at_the_worst_moment:
+            self.wait_until_a_token_is_due()
+        self.rates = rates
+        self.plan(bad_luck)
+        self.go_on(max(0.0, share * budget(self.scenario)))
+        self.calm(0)
+
+    def wait_until_a_token_is_due(self) -> None:
+        status = self.world.stored().trusted
+        assert status is not None
+        due = renewal_time(self.scenario.rotation, status.issued_at, status.expires_at)
+        self.go_on(max(0.0, seconds_until(due, self.world.timeline.now())))
+
+    @rule(
+        bad_luck=BAD_LUCK,
+        delays=st.lists(st.sampled_from((0.0, 0.0, 0.01, 0.1, 1.0, 45.0)), min_size=1, max_size=4),
+    )
+    def operators(self, bad_luck: BadLuck, delays: list[float]) -> None:
+        """Some people force rotations, at about the same time, and with bad luck."""
+        self.plan(bad_luck)
+        for delay in delays:
+            self.world.start_run(self.world.timeline.seconds + delay, force=True)
+        self.go_on(2 * RUN_BUDGET)
+        self.calm(0)
+
+    @rule(share=st.floats(0, 1.5))
+    def calm(self, share: float) -> None:
+        """Once the faults stop, one tick heals everything, as soon as the claims of the dead have ended."""
+        self.rates = CALM
+        self.next_calls.clear()
+        self.go_on(CLAIM)
+        self.world.start_run(self.world.timeline.seconds)
+        self.go_on(RUN_BUDGET)
+        assert self.world.is_healthy()
+        self.go_on(3 * self.scenario.contract.schedule_interval + share * self.scenario.lifetime)
+
+    @invariant()
+    def nothing_unchecked_nothing_worse_and_one_renewal_at_a_time(self) -> None:
+        assert self.world.broken_promises == []
+
+    @invariant()
+    def no_consumer_presents_an_expired_token(self) -> None:
+        token = self.world.stored_token
+        assert token is not None
+        assert token.ends_at > self.world.timeline.seconds
+        assert self.world.consumers.expired_seconds == 0
+
+    @invariant()
+    def the_endpoint_is_not_flooded(self) -> None:
+        working = self.world.ticks - self.world.outcomes["fresh"]
+        assert self.world.provider.requests <= 2 * RUN_BUDGET * working
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, logger="rotator")
+
+
+class TestPromises(Promises.TestCase):  # type: ignore[valid-type, misc]
+    settings = settings(
+        max_examples=150,
+        stateful_step_count=12,
+        deadline=None,
+        derandomize=True,  # what lands is not left to luck; `make soak` is there to find more
+        suppress_health_check=list(HealthCheck),
+    )

@@ -1,0 +1,233 @@
+"""``rotator simulate``: what it reports, what it refuses, what it draws."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from rotator import cli
+from rotator.fleet import Contract
+from rotator.policy import longest_outage
+from rotator.simulation.scenario import Scenario
+from rotator.simulation.simulate import headline, simulate
+
+HOUR = 3600
+
+
+def run(*args: str, **environment: str) -> Result:
+    return CliRunner().invoke(cli.main, ["simulate", *args], env={"COLUMNS": "200", **environment})
+
+
+def report(*args: str, **environment: str) -> dict[str, Any]:
+    done = run("--json", *args, **environment)
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+# What it reports.
+
+
+def test_an_outage_within_the_limit_costs_nothing_and_a_longer_one_does() -> None:
+    short, long = (
+        report("--lifetime", "24h", "--schedule", "5m", "--days", "60", "--outage", o) for o in ("7h", "9h")
+    )
+    assert (short["expired_seconds"], short["outages"]) == (0, 9)
+    assert long["expired_seconds"] > 0
+    assert 7 * HOUR < short["longest_outage_seconds"] == long["longest_outage_seconds"] < 9 * HOUR
+    assert short["longest_outage_confirmed"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("lifetime", "schedule", "renew_at", "cache"),
+    [
+        (86400, 300, 0.667, 300),
+        (3600, 60, 0.667, 300),
+        (3600, 300, 0.5, 300),
+        (7 * 86400, 3600, 0.9, 3600),
+        (86400, 7200, 0.4, 0),
+        (1800, 60, 0.3, 60),
+    ],
+)
+def test_the_longest_outage_is_survived_and_a_longer_one_is_not(
+    lifetime: float, schedule: float, renew_at: float, cache: float, seed: int
+) -> None:
+    base = Scenario()
+    scenario = replace(
+        base,
+        rotation=replace(base.rotation, renew_at=renew_at),
+        lifetime=lifetime,
+        contract=Contract(schedule_interval=schedule, consumer_cache=cache),
+        seed=seed,
+        days=3 * lifetime / 86400,
+        outage=0,
+    )
+    assert scenario.longest_outage > 0
+    assert simulate(scenario).longest_outage_confirmed
+
+
+def test_the_longest_outage_counts_in_whole_schedule_intervals_less_a_run() -> None:
+    seconds = longest_outage(86400, 0.667, schedule_interval=300, consumer_cache=300)
+    assert seconds + 60 == 27900 <= 86400 * 0.333 - 300 - 60 - 300 < 27900 + 300
+
+
+def test_settings_that_survive_no_outage_at_all_have_no_longest_one() -> None:
+    assert longest_outage(600, 0.667, schedule_interval=300, consumer_cache=300) == 0
+
+
+def test_the_same_seed_gives_the_same_result_and_another_another() -> None:
+    bad_days = ("--endpoint-failures", "0.3", "--aws-failures", "0.05", "--crashes", "0.01", "--late", "60")
+    first, again, other = (report("--days", "10", "--seed", seed, *bad_days) for seed in ("1", "1", "2"))
+    assert first == again
+    assert first["aws_calls"] != other["aws_calls"]
+
+
+def test_a_calm_month_is_told_in_numbers() -> None:
+    told = report()
+    assert (told["failed_ticks"], told["expired_seconds"], told["broken_promises"]) == (0, 0, [])
+    assert told["ticks"] == told["outcomes"]["fresh"] + told["outcomes"]["rotated"] == 8641
+    assert told["token_requests"] == told["outcomes"]["rotated"] == 46
+    assert told["aws_calls"] == 8641 + 4 * 46
+    assert 7.9 * HOUR < told["least_remaining_life_seconds"] < 8.5 * HOUR
+
+
+def test_late_failures_are_told_apart() -> None:
+    outcomes = report("--outage", "7h", "--days", "5")["outcomes"]
+    assert 0 < outcomes["failed_late"] < outcomes["failed"]
+
+
+def test_a_provider_that_ends_older_tokens_is_told_by_the_seconds_that_cost() -> None:
+    assert report("--provider", "ends-older", "--days", "5")["revoked_seconds"] > 0
+    assert report("--provider", "steady", "--days", "5")["revoked_seconds"] == 0
+
+
+def test_the_table_tells_the_same() -> None:
+    shown = run("--outage", "9h", "--days", "10").stdout
+    for part in ("least remaining life", "-1 h", "7 h 44 min (computed; run and survived)", "late"):
+        assert part in shown
+    assert "would have presented a dead token for" in shown
+    assert "No consumer would have presented a dead token." in run("--days", "3").stdout
+
+
+def test_settings_come_from_the_environment_where_no_option_says_otherwise() -> None:
+    changed = {"ROTATOR_RENEW_AT": "0.5", "ROTATOR_SCHEDULE_INTERVAL": "10m", "ROTATOR_CONSUMER_CACHE": "0"}
+    told = report("--days", "3", "--schedule", "30m", **changed)["settings"]
+    assert (told["renew_at"], told["schedule"], told["cache"]) == (0.5, 1800, 0)
+
+
+# What it refuses, in one line and with the nearest setting that works.
+
+
+@pytest.mark.parametrize(
+    ("args", "problem", "advice"),
+    [
+        pytest.param(
+            ["--schedule", "10h"],
+            "leaves 7 h 59 min to do so, and runs come every 10 h only",
+            "set --renew-at to 0.57 or less, or run every 473m or more often, with --schedule set to it",
+            id="schedule slower than the window",
+        ),
+        pytest.param(
+            ["--lifetime", "4m"],
+            "a token of 4 min ends before the next run, which comes every 5 min",
+            "ask for tokens of 34m or longer",
+            id="lifetime shorter than the schedule",
+        ),
+        pytest.param(
+            ["--lifetime", "2h", "--schedule", "3h"],
+            "a token of 2 h ends before the next run, which comes every 3 h",
+            "run every 33m or more often, with --schedule set to it",
+            id="lifetime shorter than a schedule that can be faster",
+        ),
+        pytest.param(
+            ["--lifetime", "30m"],
+            "leaves consumers 239 s at the least, but they cache for 300 s",
+            "let consumers cache for 239 s at the most (--cache)",
+            id="consumers cache for too long",
+        ),
+        pytest.param(
+            ["--outage", "40d"],
+            "30 days end before a token of 1 d and an outage of 40 d do",
+            "set --days to 41 or more",
+            id="outage longer than the simulation",
+        ),
+        pytest.param(
+            ["--outage", "6h", "--every", "5h"],
+            "an outage of 6 h every 5 h never ends",
+            "set --every to more than 6 h",
+            id="outages without a pause",
+        ),
+        pytest.param(["--renew-at", "2"], "'2' is not a fraction from 0.1 to 0.95", "", id="no fraction"),
+        pytest.param(["--lifetime", "soon"], "'soon' is not a whole number of seconds", "", id="no duration"),
+        pytest.param(["--days", "0"], "0", "", id="no days"),
+        pytest.param(
+            ["--days", "2", "--plot", "x.gif"], "x.gif is no picture", ".svg or .png", id="no picture"
+        ),
+        pytest.param(
+            ["--days", "2", "--plot", "nowhere/x.svg"],
+            "nowhere/x.svg cannot be written: No such file or directory",
+            "name another",
+            id="no such folder",
+        ),
+    ],
+)
+def test_what_cannot_be_simulated_is_explained_in_one_line(
+    args: list[str], problem: str, advice: str
+) -> None:
+    done = run(*args)
+    assert done.exit_code == 2
+    said = done.stderr.strip().splitlines()[-1]
+    assert problem in said
+    assert advice in said
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "schedule", "advised"),
+    [(86400, "10h", ["--renew-at", "0.57"]), (86400, "473m", []), (7200, "33m", []), (2040, "5m", [])],
+)
+def test_the_advised_setting_works(lifetime: int, schedule: str, advised: list[str]) -> None:
+    done = run("--lifetime", str(lifetime), "--schedule", schedule, "--days", "3", *advised)
+    assert done.exit_code == 0
+
+
+def test_without_matplotlib_a_picture_is_refused_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = run("--days", "2", "--plot", "x.svg")
+    assert (done.exit_code, done.stderr) == (2, "rotator: --plot needs matplotlib; install rotator[plot]\n")
+
+
+# What it draws.
+
+
+@pytest.mark.parametrize(("name", "begins"), [("a.svg", b"<?xml"), ("a.png", b"\x89PNG")], ids=["SVG", "PNG"])
+def test_a_picture_is_drawn(name: str, begins: bytes, tmp_path: Path) -> None:
+    picture = tmp_path / name
+    assert run("--outage", "6h", "--days", "4", "--plot", str(picture)).exit_code == 0
+    assert picture.read_bytes().startswith(begins)
+
+
+def test_the_same_seed_draws_the_same_picture(tmp_path: Path) -> None:
+    pictures = [tmp_path / name for name in ("a.svg", "b.svg")]
+    for picture in pictures:
+        run("--outage", "9h", "--days", "30", "--plot", str(picture))
+    assert pictures[0].read_bytes() == pictures[1].read_bytes()
+
+
+def test_progress_is_told() -> None:
+    told: list[float] = []
+    simulate(Scenario(days=2), told.append)
+    assert (len(told), told[-1], told) == (200, 1.0, sorted(told))
+
+
+def test_the_headline_is_a_sentence_about_consumers() -> None:
+    assert headline(simulate(Scenario(days=2))) == "no consumer would have presented a dead token"

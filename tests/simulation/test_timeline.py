@@ -1,0 +1,74 @@
+"""Virtual time: what happens when, and what goes on while a process sleeps."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rotator.simulation.timeline import START, Timeline
+
+
+class Diary:
+    """Who did what, and when."""
+
+    def __init__(self) -> None:
+        self.timeline = Timeline()
+        self.lines: list[tuple[float, str]] = []
+
+    def write(self, what: str) -> None:
+        self.lines.append((self.timeline.seconds, what))
+
+    def sleeper(self, name: str, *naps: float) -> None:
+        for nap in naps:
+            self.write(f"{name} falls asleep")
+            self.timeline.sleep(nap)
+        self.write(f"{name} ends")
+
+
+def test_events_happen_in_the_order_of_their_times_and_then_as_they_were_said() -> None:
+    diary = Diary()
+    for when, what in ((5.0, "later"), (1.0, "first"), (1.0, "second")):
+        diary.timeline.at(when, lambda what=what: diary.write(what))  # type: ignore[misc]
+    diary.timeline.run_until(10)
+    assert diary.lines == [(1.0, "first"), (1.0, "second"), (5.0, "later")]
+    assert diary.timeline.seconds == 10
+
+
+def test_the_clock_of_the_world_tells_the_time_since_its_beginning() -> None:
+    timeline = Timeline()
+    timeline.run_until(90)
+    assert timeline.now() == START + timedelta(seconds=90)
+
+
+def test_a_process_that_sleeps_lets_another_go_on_between_two_of_its_steps() -> None:
+    diary = Diary()
+    diary.timeline.start_at(0, lambda: diary.sleeper("slow", 10, 10))
+    diary.timeline.start_at(5, lambda: diary.sleeper("quick", 1))
+    diary.timeline.run_until(60)
+    assert diary.lines == [
+        (0, "slow falls asleep"),
+        (5, "quick falls asleep"),
+        (6, "quick ends"),
+        (10, "slow falls asleep"),
+        (20, "slow ends"),
+    ]
+
+
+def test_two_processes_that_begin_together_take_turns() -> None:
+    diary = Diary()
+    for name in ("a", "b"):
+        diary.timeline.start_at(0, lambda name=name: diary.sleeper(name, 1, 1))  # type: ignore[misc]
+    diary.timeline.run_until(60)
+    assert [what for _, what in diary.lines] == [
+        *("a falls asleep", "b falls asleep") * 2,
+        *("a ends", "b ends"),
+    ]
+
+
+def test_what_comes_after_the_end_waits_for_the_next_time() -> None:
+    diary = Diary()
+    diary.timeline.start_at(0, lambda: diary.sleeper("a", 10))
+    diary.timeline.at(5, lambda: None)
+    diary.timeline.run_until(7)
+    assert diary.lines == [(0, "a falls asleep")]
+    diary.timeline.run_until(20)
+    assert diary.lines[-1] == (10, "a ends")

@@ -1,0 +1,219 @@
+"""The simulated world: what its troubles do, and that it sees a promise broken when one is."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rotator import rotation as job
+from rotator.fleet import Contract
+from rotator.model import Secret
+from rotator.policy import RUN_BUDGET, TokenState
+from rotator.simulation.run import Fault
+from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
+from rotator.simulation.soak import CALM, CLAIM
+from rotator.simulation.world import World
+
+HOUR = 3600.0
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, logger="rotator")
+
+
+class Luck:
+    """What goes wrong with the calls to come, by their order; after that, nothing."""
+
+    def __init__(self) -> None:
+        self.plan: list[Fault | None] = []
+
+    def __call__(self, _operation: str) -> Fault | None:
+        return self.plan.pop(0) if self.plan else None
+
+
+def world(**changes: Any) -> World:
+    """A world with a fresh token and without a schedule."""
+    made = World(replace(Scenario(), **changes), faults=Luck())
+    tick(made)
+    assert made.state() is TokenState.FRESH
+    return made
+
+
+def tick(of: World, *plan: Fault | None, force: bool = False) -> None:
+    """One run, with what goes wrong at each of its calls, to its end."""
+    assert isinstance(of.fault, Luck)
+    of.fault.plan = list(plan)
+    of.start_run(of.timeline.seconds, force=force)
+    of.timeline.run_until(of.timeline.seconds + RUN_BUDGET)
+    of.fault.plan = []
+
+
+def later(of: World, seconds: float) -> None:
+    of.timeline.run_until(of.timeline.seconds + seconds)
+
+
+# Faults.
+
+CALLS = ["read", "claim", "read secret", "token request", "write token", "write status"]
+
+
+@pytest.mark.parametrize("force", [False, True], ids=["due", "forced"])
+@pytest.mark.parametrize("behaviour", Behaviour)
+@pytest.mark.parametrize("nth", range(6), ids=CALLS)
+@pytest.mark.parametrize("fault", Fault)
+def test_whatever_goes_wrong_at_any_call_one_tick_heals_it(
+    fault: Fault, nth: int, behaviour: Behaviour, force: bool
+) -> None:
+    made = world(behaviour=behaviour)
+    later(made, 0.5 * DAY if force else 0.9 * DAY)
+    tick(made, *[None] * nth, fault, force=force)
+    later(made, CLAIM)
+    tick(made)
+    assert made.is_healthy()
+    assert made.broken_promises == []
+
+
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("nth", range(6), ids=CALLS)
+def test_whatever_goes_wrong_with_the_first_token_one_tick_heals_it(fault: Fault, nth: int) -> None:
+    made = World(Scenario(), faults=Luck())
+    tick(made, *[None] * nth, fault)
+    later(made, CLAIM)
+    tick(made)
+    assert made.is_healthy()
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.01, 0.04, 0.07, 0.1, 0.5, 1.0])
+def test_runs_that_overlap_renew_once(gap: float) -> None:
+    made = world()
+    later(made, 0.9 * DAY)
+    for number in range(4):
+        made.start_run(made.timeline.seconds + number * gap)
+    later(made, RUN_BUDGET)
+    assert made.outcomes["rotated"] == 2  # the first token, and one renewal
+    assert (made.provider.requests, made.broken_promises) == (2, [])
+
+
+def test_a_run_is_cut_off_at_the_end_of_its_time() -> None:
+    made = world(behaviour=Behaviour.STEADY)
+    later(made, 0.9 * DAY)
+    tick(made, None, *[Fault.REFUSED] * 50)
+    assert made.timeline.seconds <= 0.9 * DAY + 2 * RUN_BUDGET
+    assert made.outcomes["failed"] == 1
+
+
+# Providers.
+
+
+def test_a_provider_that_ends_older_tokens_leaves_nothing_dead_but_for_a_moment() -> None:
+    made = world(behaviour=Behaviour.ENDS_OLDER)
+    for _ in range(5):
+        later(made, 0.7 * DAY)
+        tick(made)
+    assert made.outcomes["rotated"] == 6
+    assert 0 < made.consumers.revoked_seconds < 5
+    assert made.is_healthy()
+
+
+def test_a_provider_that_repeats_a_token_is_asked_until_it_gives_another() -> None:
+    made = world(behaviour=Behaviour.REPEATS)
+    later(made, 0.7 * DAY)
+    tick(made)
+    assert (made.outcomes["kept"], made.state()) == (1, TokenState.DUE)
+    later(made, 0.1 * DAY)
+    tick(made)
+    assert made.outcomes["rotated"] == 2
+
+
+def test_a_forced_repetition_does_not_shrink_the_renewal_window() -> None:
+    made = world(behaviour=Behaviour.REPEATS)
+    before = made.stored().trusted
+    later(made, 0.5 * DAY)
+    tick(made, force=True)
+    after = made.stored().trusted
+    assert before
+    assert after
+    assert (after.parameter_version, after.issued_at) == (2, before.issued_at)
+    assert abs(after.renew_at - before.renew_at) <= timedelta(seconds=1)
+
+
+def test_a_provider_whose_tokens_vary_never_makes_a_stored_one_worse() -> None:
+    base = Scenario()
+    early = replace(base.rotation, renew_at=0.3)
+    made = World(replace(base, rotation=early, behaviour=Behaviour.VARIES))
+    made.start_schedule()
+    made.timeline.run_until(30 * DAY)
+    made.close()
+    assert made.outcomes["kept"] > 0
+    assert (made.consumers.expired_seconds, made.broken_promises) == (0, [])
+
+
+@pytest.mark.parametrize("skew", [-HOUR, -30, 30, HOUR])
+def test_a_wrong_clock_at_the_endpoint_costs_no_consumer_a_token(skew: float) -> None:
+    made = World(replace(Scenario(), clock_skew=skew))
+    made.start_schedule()
+    made.timeline.run_until(10 * DAY)
+    made.close()
+    assert (made.consumers.expired_seconds, made.broken_promises) == (0, [])
+
+
+# Ticks.
+
+
+def ticks_of_a_day(rates: Rates) -> int:
+    made = World(replace(Scenario(), rates=rates, contract=Contract(schedule_interval=300, consumer_cache=0)))
+    made.start_schedule()
+    made.timeline.run_until(DAY - 1)
+    return made.ticks
+
+
+def test_ticks_come_as_the_schedule_says() -> None:
+    assert ticks_of_a_day(CALM) == 288
+
+
+def test_ticks_may_be_missed_and_come_twice() -> None:
+    assert 100 < ticks_of_a_day(Rates(missed=0.5)) < 190
+    assert ticks_of_a_day(Rates(duplicated=1)) == 2 * 288
+
+
+def test_late_ticks_delay_none_after_them() -> None:
+    assert 287 <= ticks_of_a_day(Rates(late=250)) <= 288
+
+
+# The world as a judge. A test that cannot fail would be worth nothing.
+
+
+def test_a_token_that_nobody_issued_is_noticed() -> None:
+    made = world()
+    made.publish(made.scenario.rotation, Secret("made up"))
+    assert "never issued" in made.broken_promises[0]
+
+
+def test_a_worse_token_is_noticed() -> None:
+    made = world()
+    (good,) = made.provider.issued.values()
+    made.provider.issued["worse"] = replace(good, ends_at=good.ends_at - HOUR)
+    made.publish(made.scenario.rotation, Secret("worse"))
+    assert "ends earlier" in made.broken_promises[0]
+
+
+def test_two_renewals_at_once_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = world()
+    later(made, 0.9 * DAY)
+    monkeypatch.setattr(job, "_claim", lambda *_: True)
+    made.start_run(made.timeline.seconds)
+    made.start_run(made.timeline.seconds)
+    later(made, RUN_BUDGET)
+    assert "two runs renewed at once" in made.broken_promises[0]
+
+
+def test_an_expired_token_is_not_healthy() -> None:
+    made = world()
+    assert made.is_healthy()
+    later(made, 1.1 * DAY)
+    assert not made.is_healthy()
