@@ -12,6 +12,7 @@
     +- TokenVerificationError        ``verify_url`` did not accept the token
     +- ParameterStoreError           denied, throttled, too large, wrong type, key unusable
     |  +- ConcurrentUpdate           someone else wrote first
+    |  +- StatusNotWritten           the new token is stored; carries the status that is not
     +- RotationFailed                the run's: holds the summary
 
 A message says what happened and what to do next, and never holds a token, a secret or a
@@ -24,7 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # model is imported by nearly everything that imports this
-    from rotator.model import Summary
+    from rotator.model import Status, Summary
 
 
 class RotatorError(Exception):
@@ -88,6 +89,14 @@ class ParameterStoreError(RotatorError):
 
 class ConcurrentUpdate(ParameterStoreError):
     """Another writer was faster: ``ParameterAlreadyExists`` or ``TooManyUpdates``."""
+
+
+class StatusNotWritten(ParameterStoreError):
+    """The new token was stored, but not the ``status`` that tells of it."""
+
+    def __init__(self, problem: str, *, advice: str, status: Status) -> None:
+        super().__init__(problem, advice=advice)
+        self.status = status
 
 
 class RotationFailed(RotatorError):

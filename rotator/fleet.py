@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rotator import status
-from rotator.errors import ParameterStoreError, RotatorError, SettingsError
+from rotator.errors import ParameterStoreError, RotatorError, SettingsError, StatusNotWritten
 from rotator.model import Outcome, Result, Rotation, Stored, Summary
 from rotator.policy import fails_late, overlap_problem, seconds_until
 from rotator.ports import ParameterStore, Ports, Run
@@ -82,7 +82,7 @@ def run_fleet(
             return rotate(rotation, found, ports, run, force=force, dry_run=dry_run)
         except Exception as error:  # noqa: BLE001 - not even a defect in one may stop the others
             failed = _failed(rotation.name, _foreseen(error, rotation.name), next_try)
-            return _with_what_is_left(failed, rotation, found, run.now())
+            return _with_what_is_left(failed, rotation, _left_by(error, found), run.now())
 
     results = [_failed(name, error, next_try) for name, error in fleet.broken]
     results += _each(fleet.rotations, serve)
@@ -140,6 +140,13 @@ def _foreseen(error: Exception, name: str) -> RotatorError:
 def _failed(name: str, error: RotatorError, next_try: datetime) -> Result:
     """A failure; as long as nothing is known of the stored token, it counts as a late one."""
     return Result(name=name, outcome=Outcome.FAILED, error=str(error), late=True, next_try=next_try)
+
+
+def _left_by(error: Exception, stored: Stored) -> Stored:
+    """What is stored after a failure, as far as it is known."""
+    if isinstance(error, StatusNotWritten):
+        return replace(stored, status=error.status, token_version=error.status.parameter_version)
+    return stored
 
 
 def _with_what_is_left(failed: Result, rotation: Rotation, stored: Stored, now: datetime) -> Result:

@@ -36,6 +36,7 @@ def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
     run = bootstrap.begin_run(context.aws_request_id, lambda: context.get_remaining_time_in_millis() / 1000)
     summary = rotator.run(run, names, force=force, dry_run=dry_run)
     telemetry.log_summary(summary)
+    telemetry.record_metrics(summary, bootstrap.utc_now())
     if summary.failed:
         raise RotationFailed(summary)
     return summary.to_dict()

@@ -21,6 +21,7 @@ from rotator.errors import (
     CredentialsError,
     ParameterStoreError,
     RotatorError,
+    StatusNotWritten,
     TokenRequestRejected,
 )
 from rotator.model import (
@@ -53,7 +54,8 @@ def rotate(
 
     ``force`` renews a fresh one too, and publishes what expires sooner. ``dry_run`` stops
     before the first change, the claim, and tells the outcome that a run would aim at.
-    Raises a RotatorError if it fails; the stored token is then what it was.
+    Raises a RotatorError if it fails; the stored token is then what it was, unless the error is
+    StatusNotWritten, or the answer to its own write was lost: then it is the new one.
     """
     _check_types(rotation, stored)
     if not force and policy.token_state(rotation, stored, run.now()) is TokenState.FRESH:
@@ -211,7 +213,14 @@ def _publish_status(
         secret_version_id=credentials.version_id,
         rotator_version=__version__,
     )
-    ports.parameters.write_status(rotation, status_text.dump(status))
+    try:
+        ports.parameters.write_status(rotation, status_text.dump(status))
+    except ParameterStoreError as error:
+        raise StatusNotWritten(
+            f"the new token is stored as version {version}, but its status is not: {error.problem}",
+            advice=f"{error.advice}; the next run renews it again",
+            status=status,
+        ) from error
     return Result(
         name=rotation.name,
         outcome=Outcome.ROTATED,

@@ -1,4 +1,4 @@
-"""What a run tells: one line an outcome, one for the summary. Never a value that is secret.
+"""What a run tells: one line an outcome, one for the summary, one of metrics. Never a value that is secret.
 
 In Lambda the runtime has a handler and writes JSON, ``extra`` included; elsewhere, as on an
 operator's terminal or an emulator, a plain handler on standard error is set up here.
@@ -9,11 +9,15 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from datetime import datetime
 
 from rotator.model import Outcome, Result, Summary, format_time
-from rotator.policy import outlook
+from rotator.policy import outlook, seconds_until
 
 logger = logging.getLogger(__name__)
+
+NAMESPACE = "Rotator"
+"""Of the metrics in CloudWatch."""
 
 
 def configure(level: str) -> None:
@@ -35,6 +39,35 @@ def log_summary(summary: Summary) -> None:
         json.dumps(summary.to_dict()),
         extra={"event": "summary"},
     )
+
+
+def record_metrics(summary: Summary, now: datetime) -> None:
+    """Print the run's metrics in CloudWatch's embedded format, which costs no call to AWS.
+
+    ``TokenSecondsRemaining`` is the least life of any stored token; one of which nothing is known
+    counts as 0 once a run has failed to find out. A dry run tells nothing.
+    """
+    if summary.dry_run:
+        return
+    from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+    metrics = EphemeralMetrics(namespace=NAMESPACE, service="rotator")
+    outcomes = [result.outcome for result in summary.results]
+    for outcome in (Outcome.ROTATED, Outcome.KEPT, Outcome.BUSY):
+        metrics.add_metric(outcome.value.capitalize(), MetricUnit.Count, outcomes.count(outcome))
+    early = outcomes.count(Outcome.FAILED) - summary.failed_late
+    metrics.add_metric("FailedEarly", MetricUnit.Count, early)
+    metrics.add_metric("FailedLate", MetricUnit.Count, summary.failed_late)
+    lives = [life for result in summary.results if (life := _life(result, now)) is not None]
+    if lives:
+        metrics.add_metric("TokenSecondsRemaining", MetricUnit.Seconds, min(lives))
+    metrics.flush_metrics()
+
+
+def _life(result: Result, now: datetime) -> float | None:
+    if result.expires_at:
+        return max(0.0, seconds_until(result.expires_at, now))
+    return 0.0 if result.outcome is Outcome.FAILED else None
 
 
 def _log_result(result: Result) -> None:

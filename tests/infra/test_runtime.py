@@ -240,6 +240,19 @@ def test_the_log_is_json_that_can_be_searched_by_event_rotation_and_outcome(star
     assert outcome["requestId"] == summary["requestId"] == function.api.request_id
 
 
+def test_its_metrics_are_a_line_of_their_own_that_cloudwatch_reads(start: Start) -> None:
+    function = start()
+    function.invoke({})
+    [line] = [line for line in function.logged if "_aws" in line]
+    named = [metric["Name"] for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
+    assert {name: line[name] for name in ("Rotated", "FailedEarly", "FailedLate")} == {
+        "Rotated": [1],
+        "FailedEarly": [0],
+        "FailedLate": [0],
+    }
+    assert "TokenSecondsRemaining" in named
+
+
 def test_nothing_it_prints_or_posts_holds_a_secret_or_a_token_even_when_debugged(
     start: Start, moto: Account, api: AuthorizationApi
 ) -> None:
@@ -250,7 +263,7 @@ def test_nothing_it_prints_or_posts_holds_a_secret_or_a_token_even_when_debugged
         tokens.append(stored_token(moto))
     api.misbehaviour.plan(REFUSED)
     assert function.invoke({"force": True}).kind == "error"
-    assert "DEBUG" in {line["level"] for line in function.logged}
+    assert "DEBUG" in {line.get("level") for line in function.logged}
     pair = f"{CLIENT_ID}:{CANARY_SECRET}".encode()
     hidden = [CANARY_SECRET, quote_plus(CANARY_SECRET), base64.b64encode(pair).decode()]
     hidden += [part for token in tokens for part in token.split(".")[1:]]
@@ -303,7 +316,7 @@ def two_ticks(environment: Mapping[str, str], unpacked: Path) -> list[dict[str, 
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    return [json.loads(line) for line in run.stdout.splitlines()]
+    return [json.loads(line) for line in run.stdout.splitlines() if '"_aws"' not in line]
 
 
 def test_a_renewal_makes_five_requests_to_aws_and_one_for_a_token(

@@ -91,6 +91,27 @@ def test_a_failure_tells_whether_it_is_late_the_time_left_and_the_next_try(
     assert failed["next_try"] == format_time(clock.now() + timedelta(seconds=300))
 
 
+def test_a_failure_after_the_token_was_stored_tells_of_the_new_one() -> None:
+    clock = Clock()
+    ports = fakes.ports(clock)
+    fleet = Fleet(rotations=(member("a"),))
+    serve(fleet, ports, clock)
+    clock.sleep(22 * 3600)
+
+    def fail_after_the_token(name: str) -> None:
+        if name == "/fleet/a":
+            ports.parameters.fails["status"] = ParameterStoreError("denied", advice="allow it")
+
+    ports.parameters.before_write = fail_after_the_token
+    failed = serve(fleet, ports, clock).to_dict()["rotations"][0]
+    assert failed["error"] == (
+        "the new token is stored as version 2, but its status is not: denied; "
+        "allow it; the next run renews it again"
+    )
+    assert (failed["parameter_version"], failed["late"]) == (2, False)
+    assert failed["expires_at"] == format_time(clock.now() + timedelta(days=1))
+
+
 def test_a_failure_with_no_token_stored_is_late() -> None:
     clock = Clock()
     missing = rotation(name="b", parameter_name="/fleet/b", secret_id="missing")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -115,6 +117,55 @@ def test_a_failure_with_time_left_is_logged_as_a_warning(
         handler.lambda_handler({"force": True}, Context())
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert "of the stored token's life left, next try by" in caplog.text
+
+
+def metrics(printed: str) -> dict[str, float]:
+    """The metrics that CloudWatch reads from a run's output."""
+    (line,) = [json.loads(line) for line in printed.splitlines() if '"_aws"' in line]
+    (told,) = line["_aws"]["CloudWatchMetrics"]
+    assert told["Namespace"] == "Rotator"
+    return {metric["Name"]: line[metric["Name"]][0] for metric in told["Metrics"]}
+
+
+def test_a_run_prints_its_metrics_for_cloudwatch(
+    ports: FakePorts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler.lambda_handler({}, Context())
+    told = metrics(capsys.readouterr().out)
+    assert 86390 < told.pop("TokenSecondsRemaining") <= 86400
+    assert told == {"Rotated": 1, "Kept": 0, "Busy": 0, "FailedEarly": 0, "FailedLate": 0}
+
+
+def test_the_metrics_tell_early_from_late_failures(
+    ports: FakePorts, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler.lambda_handler({}, Context())
+    capsys.readouterr()
+    ports.secrets.credentials.clear()
+    now = bootstrap.utc_now()
+    told = []
+    for hours in (18, 23, 25):
+        monkeypatch.setattr(bootstrap, "utc_now", lambda hours=hours: now + timedelta(hours=hours))
+        with pytest.raises(RotationFailed):
+            handler.lambda_handler({}, Context())
+        found = metrics(capsys.readouterr().out)
+        told.append((found["FailedEarly"], found["FailedLate"], round(found["TokenSecondsRemaining"] / 3600)))
+    assert told == [(1, 0, 6), (0, 1, 1), (0, 1, 0)]
+
+
+def test_a_token_of_which_nothing_is_known_counts_as_dead_in_the_metrics(
+    ports: FakePorts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ports.secrets.credentials.clear()
+    with pytest.raises(RotationFailed):
+        handler.lambda_handler({}, Context())
+    told = metrics(capsys.readouterr().out)
+    assert (told["FailedLate"], told["TokenSecondsRemaining"]) == (1, 0)
+
+
+def test_a_dry_run_prints_no_metrics(ports: FakePorts, capsys: pytest.CaptureFixture[str]) -> None:
+    handler.lambda_handler({"dry_run": True}, Context())
+    assert "_aws" not in capsys.readouterr().out
 
 
 def test_every_run_has_a_name_of_its_own_even_under_the_same_request_id() -> None:
