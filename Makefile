@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo rotate test lint format build lock clean
+.PHONY: help demo rotate test soak lint format build lock clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ rotate: $(VENV)/.base ## Rotate now, with whatever is configured; FUNCTION=name 
 
 test: $(VENV)/.test ## Run every test.
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+soak: $(VENV)/.base ## Live through 500 token-years of random trouble; ten minutes or so.
+	$(BIN)/python -m rotator.simulation.soak
 
 lint: $(VENV)/.lint ## Check style, types and the template.
 	$(BIN)/ruff check .

@@ -82,25 +82,27 @@ def scenario(number: int) -> Scenario:
             return drawn
 
 
-def budget(drawn: Scenario) -> float:
-    """The longest trouble in seconds that consumers must not notice, with this provider.
+def promised_outage(drawn: Scenario) -> float:
+    """The longest outage in seconds that consumers must not notice, with this provider.
 
-    A run that died in it may keep others away for a while afterwards; a clock that goes wrong or a
-    provider that repeats or shortens its tokens leaves less time to renew them.
+    A clock that is wrong or a provider that repeats or shortens its tokens leaves less time.
     """
     lifetime, renew_at = drawn.lifetime - abs(drawn.clock_skew), drawn.rotation.renew_at
     if drawn.behaviour is Behaviour.VARIES:
         lifetime *= SHORTEST_OF_VARYING
     if drawn.behaviour is Behaviour.REPEATS:
         renew_at = max(renew_at, 1 - REPEATED_UNTIL)
-    interval = drawn.contract.schedule_interval
-    longest = longest_outage(
+    return longest_outage(
         lifetime,
         renew_at,
-        schedule_interval=interval,
+        schedule_interval=drawn.contract.schedule_interval,
         consumer_cache=drawn.contract.consumer_cache,
     )
-    return longest - 2 * interval - CLAIM
+
+
+def budget(drawn: Scenario) -> float:
+    """The longest trouble of any kind: a run that died in it may keep others away for a while afterwards."""
+    return promised_outage(drawn) - 2 * drawn.contract.schedule_interval - CLAIM
 
 
 def trouble(drawn: Scenario) -> tuple[Weather, float]:

@@ -15,7 +15,7 @@ from rotator.fleet import Contract
 from rotator.policy import RUN_BUDGET, renewal_time, seconds_until
 from rotator.simulation.run import Fault
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
-from rotator.simulation.soak import CALM, CLAIM, budget
+from rotator.simulation.soak import CALM, CLAIM, budget, promised_outage
 from rotator.simulation.world import World
 
 RATES = st.builds(
@@ -93,6 +93,15 @@ class Promises(RuleBasedStateMachine):
         self.rates = rates
         self.plan(bad_luck)
         self.go_on(max(0.0, share * budget(self.scenario)))
+        self.calm(0)
+
+    @rule()
+    def outage(self) -> None:
+        """It begins with the request that would have renewed the token, and lasts as long as it may."""
+        self.wait_until_a_token_is_due()
+        longest = promised_outage(self.scenario)
+        self.world.provider.go_down_at_the_next_request(longest)
+        self.go_on(longest + 3 * self.scenario.contract.schedule_interval)
         self.calm(0)
 
     def wait_until_a_token_is_due(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -72,6 +73,21 @@ def test_the_demos_steps_are_the_ones_it_prints() -> None:
     demo = (CHECKOUT / "rotator" / "local" / "demo.py").read_text()
     steps = re.findall(r"^✓ (.+) \(\d", README, re.MULTILINE)
     assert steps == re.findall(r'self\.step\("(.+?)"\)', demo)
+
+
+def test_the_simulation_prints_what_it_is_said_to_and_draws_its_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = re.search(r"^rotator (simulate .+)$", README, re.MULTILINE)
+    assert command
+    monkeypatch.chdir(tmp_path)
+    printed = CliRunner().invoke(cli.main, command[1].split(), env={"COLUMNS": "200"}).stdout
+    shown = re.search(r"```text\n(least remaining life.+?)```", README, re.DOTALL)
+    assert shown
+    assert shown[1].splitlines() == [
+        line.rstrip() for line in printed.splitlines() if line.rstrip() in shown[1].splitlines()
+    ]
+    assert (tmp_path / "outage.svg").exists()
 
 
 def test_every_link_inside_the_repository_leads_somewhere() -> None:
