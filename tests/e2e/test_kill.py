@@ -1,0 +1,139 @@
+"""``kill -9`` of a real process at every boundary between its calls; one ordinary run later all is well.
+
+The API ends a token when it issues the client's next one. So a run that was issued a token and died
+before it stored it leaves a dead token behind, which no consumer may be left with.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+from joserfc import jwt
+
+from conftest import CHECKOUT
+from fakes import CANARY_SECRET
+from rotator import bootstrap, policy
+from rotator.fleet import read_stored
+from rotator.local.authorization_api import AuthorizationApi
+from rotator.local.aws import client_environment
+from rotator.local.deployment import Account
+from rotator.local.server import serving
+from rotator.model import Outcome, Stored
+from rotator.policy import TokenState
+from stopping_proxy import StoppingProxy, stopping_proxy
+
+API = AuthorizationApi({"client": CANARY_SECRET})
+TOKEN = "/healthwise/token"
+
+CALLS = {
+    "read": "GetParameters",
+    "claim": f"PutParameter {TOKEN}/status",
+    "secret": "GetSecretValue",
+    "token request": "POST /oauth2/token",
+    "probe": "GET /topics",
+    "token": f"PutParameter {TOKEN}",
+    "status": f"PutParameter {TOKEN}/status",
+}
+
+AN_HOUR_AGO = timedelta(hours=-1)
+WHEN_THE_CLAIM_HAS_ENDED = timedelta(minutes=3)
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[str]:
+    API.misbehaviour.plan(ends_older_tokens=True)
+    with serving(API.app) as address:
+        yield address
+
+
+@pytest.fixture
+def account(moto: Account) -> Account:
+    moto.create_secret("healthwise/client", "client", CANARY_SECRET)
+    return moto
+
+
+def settings(api: str) -> dict[str, str]:
+    return {
+        "ROTATOR_SECRET_ID": "healthwise/client",
+        "ROTATOR_PARAMETER_NAME": TOKEN,
+        "ROTATOR_TOKEN_ENDPOINT": f"{api}/oauth2/token",
+        "ROTATOR_VERIFY_URL": f"{api}/topics",
+    }
+
+
+def ordinary_run(api: str, moment: timedelta) -> Outcome:
+    """One run in this process, with its clock so far away from now."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bootstrap, "utc_now", lambda: datetime.now(UTC) + moment)
+        summary = bootstrap.build(settings(api)).run(bootstrap.begin_run("ordinary"))
+    return summary.results[0].outcome
+
+
+def kill_where_it_is_held(proxy: StoppingProxy, environment: Mapping[str, str]) -> int:
+    """Run the command line until the proxy holds a request of it, and kill it there."""
+    command = [sys.executable, "-m", "rotator", "rotate", "--force", "--json"]
+    with subprocess.Popen(
+        command,
+        env={**environment, **client_environment(proxy.address), **settings(proxy.address)},
+        cwd=CHECKOUT,
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        try:
+            assert proxy.stopped.wait(30), f"it came no further than {proxy.calls}"
+        finally:
+            process.kill()
+    return process.returncode
+
+
+def token_history(account: Account) -> list[str]:
+    """Every value that the token parameter ever held, the newest last."""
+    ssm = account.client("ssm")
+    try:
+        history = ssm.get_parameter_history(Name=TOKEN, WithDecryption=True)
+    except ssm.exceptions.ParameterNotFound:
+        return []
+    return [version["Value"] for version in history["Parameters"]]
+
+
+def assert_healthy(api: str, account: Account) -> None:
+    rotator = bootstrap.build(settings(api))
+    [rotation] = rotator.fleet().rotations
+    stored = read_stored([rotation], rotator.ports.parameters)[rotation.name]
+    token: Any = account.client("ssm").get_parameter(Name=TOKEN, WithDecryption=True)["Parameter"]
+    assert isinstance(stored, Stored)
+    assert stored.status
+    assert stored.status.parameter_version == token["Version"]
+    assert stored.claim is None
+    assert policy.token_state(rotation, stored, datetime.now(UTC)) is TokenState.FRESH
+    topics = requests.get(f"{api}/topics", headers={"Authorization": f"Bearer {token['Value']}"}, timeout=10)
+    assert topics.status_code == 200
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("answered", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("renewal", [False, True], ids=["first token", "renewal"])
+def test_a_run_that_is_killed_leaves_a_good_token_and_the_next_one_heals(
+    renewal: bool, answered: bool, call: str, api: str, account: Account, clean_environment: Mapping[str, str]
+) -> None:
+    if renewal:  # forced, not due: the next run cannot see by the time alone that there is something to do
+        assert ordinary_run(api, AN_HOUR_AGO) is Outcome.ROTATED
+    nth = list(CALLS).index(call) + 1
+    with stopping_proxy(account.endpoint, api, nth=nth, answered=answered) as proxy:
+        assert kill_where_it_is_held(proxy, clean_environment) == -signal.SIGKILL
+    assert proxy.calls == list(CALLS.values())[:nth]
+
+    published = (call, answered) == ("token", True) or call == "status"
+    tokens = token_history(account)
+    assert len(tokens) == renewal + published
+    for token in tokens:
+        jwt.decode(token, API.key)  # raises if the API did not sign, and so issue, it
+
+    assert ordinary_run(api, WHEN_THE_CLAIM_HAS_ENDED) in (Outcome.ROTATED, Outcome.FRESH)
+    assert_healthy(api, account)

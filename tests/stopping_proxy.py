@@ -1,0 +1,77 @@
+"""Between a process and the world: a proxy that holds one request, so that its sender can be killed there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import Event
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import requests
+from werkzeug.wrappers import Request, Response
+
+from rotator.local.server import serving
+
+_ABOUT_THE_CONNECTION = {"Host", "Connection", "Content-Length"}
+
+
+class StoppingProxy:
+    """Forwards requests to AWS and to the API; holds the nth, before it is forwarded or once answered."""
+
+    def __init__(self, aws: str, api: str, *, nth: int, answered: bool) -> None:
+        self.address = ""
+        self.calls: list[str] = []
+        self.stopped = Event()
+        self.released = Event()
+        self._aws = aws
+        self._api = api
+        self._nth = nth
+        self._answered = answered
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return self._answer(Request(environ))(environ, start_response)
+
+    def _answer(self, request: Request) -> Response:
+        self.calls.append(_describe(request))
+        held = len(self.calls) == self._nth
+        if held and not self._answered:
+            return self._hold()
+        answer = self._forward(request)
+        return self._hold() if held else answer
+
+    def _hold(self) -> Response:
+        """Answer only when nobody listens any more."""
+        self.stopped.set()
+        self.released.wait()
+        return Response(status=503)
+
+    def _forward(self, request: Request) -> Response:
+        upstream = self._aws if "X-Amz-Target" in request.headers else self._api
+        answer = requests.request(
+            request.method,
+            upstream + request.path,
+            data=request.get_data(),
+            headers={name: value for name, value in request.headers if name not in _ABOUT_THE_CONNECTION},
+            timeout=10,
+        )
+        return Response(answer.content, answer.status_code, content_type=answer.headers["Content-Type"])
+
+
+def _describe(request: Request) -> str:
+    """What a request is, such as ``PutParameter /healthwise/token`` or ``POST /oauth2/token``."""
+    target = request.headers.get("X-Amz-Target")
+    if target is None:
+        return f"{request.method} {request.path}"
+    _, _, operation = target.partition(".")
+    return f"{operation} {request.get_json(force=True).get('Name', '')}".rstrip()
+
+
+@contextmanager
+def stopping_proxy(aws: str, api: str, *, nth: int, answered: bool) -> Iterator[StoppingProxy]:
+    """Run such a proxy on loopback while the body runs."""
+    proxy = StoppingProxy(aws, api, nth=nth, answered=answered)
+    with serving(proxy) as proxy.address:
+        try:
+            yield proxy
+        finally:
+            proxy.released.set()
