@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo rotate test soak lint format build lock clean
+.PHONY: help demo rotate test soak mutants lint format build lock clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test: $(VENV)/.test ## Run every test.
 
 soak: $(VENV)/.base ## Live through 500 token-years of random trouble; ten minutes or so.
 	$(BIN)/python -m rotator.simulation.soak
+
+mutants: $(VENV)/.mutants ## Test the tests: break the core in small ways, and see that they notice.
+	$(BIN)/python tests/mutants.py
 
 lint: $(VENV)/.lint ## Check style, types and the template.
 	$(BIN)/ruff check .
@@ -51,7 +54,8 @@ $(VENV)/bin/python:
 $(VENV)/.base: EXTRA :=
 $(VENV)/.local: EXTRA := [local]
 $(VENV)/.test: EXTRA := [test]
+$(VENV)/.mutants: EXTRA := [mutants]
 $(VENV)/.lint: EXTRA := [lint]
-$(VENV)/.base $(VENV)/.local $(VENV)/.test $(VENV)/.lint: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.base $(VENV)/.local $(VENV)/.test $(VENV)/.mutants $(VENV)/.lint: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(EXTRA)'
 	@touch $@

@@ -86,7 +86,8 @@ def test_a_strict_server_decodes_what_form_basic_encoded(client_id: str, client_
 def test_client_secret_post_sends_the_secret_in_the_body_and_no_header() -> None:
     by_post = rotation(client_authentication=ClientAuthentication.POST)
     request = oauth.token_request(by_post, credentials())
-    assert request.authorization is None
+    assert (request.url, request.authorization) == (by_post.token_endpoint, None)
+    assert request.ambiguous_basic is False
     assert parse_qs(request.body.value)["client_secret"] == [CANARY_SECRET]
     assert parse_qs(request.body.value)["client_id"] == ["client"]
 
@@ -109,7 +110,14 @@ def test_an_answer_that_asks_for_another_try_is_unavailable(status: int) -> None
         oauth.check_status(oauth.token_request(rotation(), credentials()), answer({}, status), NOW)
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 401, 403, 404, 405, 422, 451])
+def test_an_answer_that_asks_for_another_try_may_say_when() -> None:
+    request = oauth.token_request(rotation(), credentials())
+    with pytest.raises(TokenEndpointUnavailable) as caught:
+        oauth.check_status(request, answer({}, 503, retry_after="Tue, 24 Nov 2026 06:00:32 GMT"), NOW)
+    assert caught.value.retry_after == 30
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 400, 401, 403, 404, 405, 422, 451])
 def test_every_other_refusal_is_final(status: int) -> None:
     with pytest.raises(TokenRequestRejected) as caught:
         oauth.check_status(oauth.token_request(rotation(), credentials()), answer({}, status), NOW)
@@ -151,8 +159,20 @@ def test_whatever_a_server_echoes_is_not_repeated(body: object) -> None:
     assert "canary" not in str(rejected(body))
 
 
-def test_invalid_client_names_the_dialect_if_the_two_differ() -> None:
-    assert "basic_encoding" in str(rejected({"error": "invalid_client"}, secret="a+b"))
+@pytest.mark.parametrize(
+    ("status", "body", "blamed"),
+    [
+        pytest.param(401, {"error": "invalid_client"}, True, id="invalid_client"),
+        pytest.param(400, {"error": "invalid_client"}, True, id="invalid_client with another status"),
+        pytest.param(401, {}, True, id="401 without a code"),
+        pytest.param(400, {"error": "invalid_scope"}, False, id="another code"),
+        pytest.param(403, {}, False, id="another status without a code"),
+    ],
+)
+def test_the_dialect_is_blamed_if_the_two_differ_and_the_client_was_not_known(
+    status: int, body: object, blamed: bool
+) -> None:
+    assert ("basic_encoding" in str(rejected(body, status, secret="a+b"))) is blamed
 
 
 def test_invalid_client_does_not_blame_the_dialect_if_they_are_the_same() -> None:
@@ -206,6 +226,11 @@ def test_the_token_type_is_compared_without_regard_to_case(token_type: str) -> N
     assert read(good(token_type=token_type)).value == Secret(CANARY_TOKEN)
 
 
+@pytest.mark.parametrize("scope", ["triage.api", "triage.api search.api", "x" * 1024])
+def test_a_legal_scope_is_believed(scope: str) -> None:
+    assert read(good(scope=scope), scope="content.api").scope == scope
+
+
 @pytest.mark.parametrize(
     "scope",
     [None, 5, "two  spaces", 'quote"d', "x" * 1025, f"all {CANARY_TOKEN}"],
@@ -250,6 +275,7 @@ def test_expires_in_is_a_number_or_one_as_text(expires_in: object) -> None:
         pytest.param(good(expires_in=True), "not a number", id="expires_in true"),
         pytest.param(good(expires_in=[1]), "not a number", id="expires_in list"),
         pytest.param(good(expires_in=1), "expired already", id="shorter than its request took"),
+        pytest.param(good(expires_in=2), "expired already", id="as long as its request took"),
         pytest.param(good(expires_in=None), "how long the token lives", id="expires_in missing"),
     ],
 )
@@ -296,6 +322,9 @@ def epoch(seconds: float) -> float:
         pytest.param(3600, epoch(DAY), 3600, id="expires_in is earlier"),
         pytest.param(None, epoch(DAY), DAY, id="only exp"),
         pytest.param(None, epoch(DAY) + 0.5, DAY + 0.5, id="exp with a fraction"),
+        pytest.param(
+            oauth.MAX_LIFETIME, epoch(oauth.MAX_LIFETIME), oauth.MAX_LIFETIME, id="the longest life"
+        ),
         pytest.param(3600, "soon", 3600, id="exp is text"),
         pytest.param(3600, True, 3600, id="exp is true"),
         pytest.param(3600, 1e40, 3600, id="exp out of range"),
@@ -304,6 +333,12 @@ def epoch(seconds: float) -> float:
 def test_the_earlier_of_expires_in_and_exp_counts(expires_in: object, exp: object, lifetime: float) -> None:
     body = good(access_token=jwt({"exp": exp}), expires_in=expires_in)
     assert read(body).lifetime == lifetime
+
+
+@pytest.mark.parametrize("subject", ["", "a", "ab", "abc"])
+def test_a_jwt_is_read_whatever_its_length(subject: str) -> None:
+    body = good(access_token=jwt({"exp": epoch(3600), "sub": subject}), expires_in=None)
+    assert read(body).lifetime == 3600
 
 
 @pytest.mark.parametrize(

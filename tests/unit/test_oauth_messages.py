@@ -1,0 +1,134 @@
+"""What an operator reads when the token endpoint gave no token: what happened, and what to do next."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fakes import START, jwt, rotation
+from rotator import oauth
+from rotator.errors import TokenRequestError
+from rotator.model import ClientCredentials, Secret
+from rotator.oauth import TokenResponse
+
+AMBIGUOUS = ClientCredentials(client_id="client", client_secret=Secret("a+b"), version_id="v1")
+READ_ITS_MANUAL = "check token_endpoint and the endpoint's documentation"
+
+
+def error(status: int, body: object) -> TokenRequestError:
+    """Judge an answer as a run does."""
+    request = oauth.token_request(rotation(), AMBIGUOUS)
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    response = TokenResponse(status=status, body=raw, requested_at=START)
+
+    def judge() -> None:
+        oauth.check_status(request, response, START)
+        oauth.read_token(rotation(), request, response, START)
+
+    with pytest.raises(TokenRequestError) as caught:
+        judge()
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "problem", "advice"),
+    [
+        pytest.param(
+            503,
+            {},
+            "answered HTTP 503",
+            "the next run tries again; if it lasts, ask the endpoint's operator",
+            id="outage",
+        ),
+        pytest.param(
+            300,
+            {},
+            "answered with a redirect (HTTP 300), "
+            "which could carry the credentials elsewhere and is not followed",
+            "set token_endpoint to the final address",
+            id="redirect",
+        ),
+        pytest.param(
+            403,
+            {},
+            "refused the request: HTTP 403, error not given or unknown",
+            "check token_endpoint and what the client is allowed to do",
+            id="refusal without a code",
+        ),
+        pytest.param(
+            401,
+            {"error": "invalid_client"},
+            "refused the request: HTTP 401, error invalid_client",
+            "check the secret's client_id and client_secret, and client_authentication; the two dialects of "
+            "Basic differ for this secret, so try the other basic_encoding (raw or form)",
+            id="unknown client",
+        ),
+        pytest.param(
+            400,
+            {"error": "invalid_scope"},
+            "refused the request: HTTP 400, error invalid_scope",
+            "set scope to one that the client may ask for",
+            id="scope",
+        ),
+    ],
+)
+def test_a_refusal_says_what_happened_and_what_to_do(
+    status: int, body: object, problem: str, advice: str
+) -> None:
+    caught = error(status, body)
+    assert (caught.problem, caught.advice) == (f"the token endpoint {problem}", advice)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem", "advice"),
+    [
+        ({"token_type": "mac"}, "issued a token whose token_type is not Bearer", READ_ITS_MANUAL),
+        ({"access_token": ""}, "issued no access_token", READ_ITS_MANUAL),
+        (
+            {"access_token": "a b"},
+            "issued an access_token with spaces, control or non-ASCII characters",
+            READ_ITS_MANUAL,
+        ),
+        (
+            {"access_token": "x" * 8193},
+            "issued a token of 8193 bytes, more than the 8192 bytes of the tier Intelligent-Tiering",
+            "set tier to Intelligent-Tiering (8192 bytes) or ask for a narrower scope",
+        ),
+        (
+            {"access_token": jwt({"exp": 1})},
+            "issued a token that is expired already",
+            "compare the clocks of this machine and of the endpoint",
+        ),
+        (
+            {"access_token": jwt({"exp": 10**11}), "expires_in": None},
+            "issued a JWT that ends more than 31622400 seconds from now",
+            READ_ITS_MANUAL,
+        ),
+        ({"expires_in": "soon"}, "sent an expires_in that is not a number", READ_ITS_MANUAL),
+        (
+            {"expires_in": 0},
+            "sent an expires_in that is not between 1 and 31622400 seconds",
+            READ_ITS_MANUAL,
+        ),
+        (
+            {"expires_in": None},
+            "did not say how long the token lives",
+            "set fallback_lifetime to its life in seconds",
+        ),
+    ],
+)
+def test_an_answer_without_a_good_token_says_what_is_wrong_and_what_to_do(
+    changes: dict[str, object], problem: str, advice: str
+) -> None:
+    good = {"access_token": "token", "token_type": "Bearer", "expires_in": 60}
+    caught = error(200, {**good, **changes})
+    assert (caught.problem, caught.advice) == (f"the token endpoint {problem}", advice)
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"), [(b"", "answered nothing"), (b"<html>", "did not answer with a JSON object")]
+)
+def test_an_answer_that_is_no_object_says_so(body: bytes, problem: str) -> None:
+    caught = error(200, body)
+    assert (caught.problem, caught.advice) == (f"the token endpoint {problem}", READ_ITS_MANUAL)
