@@ -125,7 +125,7 @@ class FakeTokenEndpoint:
         self.clock = clock
         self.answers: deque[tuple[int, object] | RotatorError] = deque(answers)
         self.requests: list[TokenRequest] = []
-        self.probes: list[str] = []
+        self.probes: list[tuple[str, str]] = []
         self.probe_status = 200
         self.latency = 0.0
 
@@ -162,8 +162,8 @@ class FakeTokenEndpoint:
         return {"access_token": token, "token_type": "Bearer", "expires_in": DAY, **changes}
 
     def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
-        self.probes.append(url)
-        if not 200 <= self.probe_status < 300:
+        self.probes.append((url, token.value))
+        if not 200 <= self.probe_status < 300 or time_left() <= 0:
             raise TokenVerificationError(
                 f"verify_url did not accept the new token: HTTP {self.probe_status}", advice="check it"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -51,6 +51,12 @@ STORED = Stored(token_version=7, status_version=3, status=status())
 )
 def test_a_stored_token_is_judged_by_its_life(stored: Stored, hours: float, state: TokenState) -> None:
     assert policy.token_state(rotation(), stored, START + hours * HOUR) is state
+
+
+def test_a_token_is_due_from_the_very_moment_of_its_renewal() -> None:
+    due = policy.renewal_time(rotation(), START, START + 24 * HOUR)
+    assert policy.token_state(rotation(), STORED, due) is TokenState.DUE
+    assert policy.token_state(rotation(), STORED, due - timedelta(microseconds=1)) is TokenState.FRESH
 
 
 @given(st.text(alphabet="abcdef0123456789/", min_size=1, max_size=30), st.floats(0.1, 0.95))
@@ -121,6 +127,7 @@ def test_where_no_fraction_helps_the_advice_is_another() -> None:
     ("minutes", "live"),
     [
         pytest.param(1, True, id="not yet over"),
+        pytest.param(16, True, id="as long as the longest run"),
         pytest.param(0, False, id="just over"),
         pytest.param(-5, False, id="over"),
         pytest.param(60, False, id="longer than any run"),
@@ -162,14 +169,17 @@ def test_a_failure_becomes_late_exactly_in_the_middle_of_the_window() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
+    ("seconds", "next_try", "text"),
     [
-        (27060, "7 h 31 min of the stored token's life left, next try by 2026-11-24T06:00:00Z"),
-        (None, "it is not known how long the stored token lives, next try by 2026-11-24T06:00:00Z"),
+        (27060, START, "7 h 31 min of the stored token's life left, next try by 2026-11-24T06:00:00Z"),
+        (None, START, "it is not known how long the stored token lives, next try by 2026-11-24T06:00:00Z"),
+        (0, None, "0 s of the stored token's life left"),
     ],
 )
-def test_the_outlook_tells_the_time_left_and_the_next_try(seconds: int | None, text: str) -> None:
-    failed = Result(name="a", outcome=Outcome.FAILED, seconds_remaining=seconds, next_try=START)
+def test_the_outlook_tells_the_time_left_and_the_next_try(
+    seconds: int | None, next_try: datetime | None, text: str
+) -> None:
+    failed = Result(name="a", outcome=Outcome.FAILED, seconds_remaining=seconds, next_try=next_try)
     assert policy.outlook(failed) == text
 
 
@@ -194,9 +204,15 @@ def test_the_asked_lifetime_is_read_from_expiration(params: dict[str, str], life
         (59, "59 s"),
         (72, "1 min 12 s"),
         (28500, "7 h 55 min"),
+        (28515, "7 h 55 min"),
         (2 * DAY, "2 d"),
         (-90, "-1 min 30 s"),
     ],
 )
 def test_durations_are_told_in_their_two_largest_units(seconds: float, text: str) -> None:
     assert policy.describe_seconds(seconds) == text
+
+
+def test_seconds_until_a_time_that_has_passed_are_negative() -> None:
+    assert policy.seconds_until(START + HOUR, START) == 3600
+    assert policy.seconds_until(START, START + HOUR) == -3600

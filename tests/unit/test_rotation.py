@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 
 import fakes
 from fakes import CANARY_SECRET, CANARY_TOKEN, DAY, START, Clock, FakePorts, rotation
-from rotator import status
+from rotator import policy, status
 from rotator.errors import (
     ConcurrentUpdate,
     CredentialsError,
@@ -103,6 +105,12 @@ def test_the_expiry_counts_from_before_the_request_was_sent() -> None:
     assert world.status["issued_at"] == "2026-11-24T06:00:00Z"
 
 
+def test_the_life_of_a_renewed_token_counts_from_its_own_request() -> None:
+    world = rotated().later(17 * HOUR)
+    assert world.tick().expires_at == START + timedelta(hours=17 + 24)
+    assert world.status["issued_at"] == "2026-11-24T23:00:00Z"
+
+
 def test_the_expiry_counts_from_the_attempt_that_was_answered() -> None:
     world = World((503, {"retry_after": "10"}))
     assert world.tick().expires_at == START + timedelta(seconds=10, days=1)
@@ -131,7 +139,7 @@ def test_a_dry_run_fails_where_the_credentials_would() -> None:
 def test_a_probe_comes_before_the_token_is_published() -> None:
     world = World(verify_url="https://content.example.test/topics")
     assert world.tick().outcome is Outcome.ROTATED
-    assert world.ports.token_endpoint.probes == ["https://content.example.test/topics"]
+    assert world.ports.token_endpoint.probes == [("https://content.example.test/topics", world.token)]
 
 
 # Healing
@@ -206,6 +214,7 @@ def test_another_token_is_newer_only_if_it_ends_a_whole_second_later(
     ("seconds", "outcome"),
     [
         pytest.param(20, Outcome.KEPT, id="by what its way took"),
+        pytest.param(60, Outcome.KEPT, id="by what a whole run may take"),
         pytest.param(HOUR, Outcome.ROTATED, id="because its life was extended"),
     ],
 )
@@ -304,6 +313,7 @@ UNAVAILABLE = TokenEndpointUnavailable("down", advice="wait")
         pytest.param(REFUSED, TokenRequestRejected, id="refused"),
         pytest.param(UNAVAILABLE, TokenEndpointUnavailable, id="unavailable"),
         pytest.param((401, {"error": "invalid_client"}), TokenRequestRejected, id="401"),
+        pytest.param((200, {"error": "invalid_scope"}), TokenRequestRejected, id="200 with an error"),
         pytest.param((200, b"<html>"), InvalidTokenResponse, id="HTML"),
         pytest.param((200, fakes_answer(token_type="mac")), InvalidTokenResponse, id="no Bearer"),
         pytest.param((200, fakes_answer(expires_in=0)), InvalidTokenResponse, id="no life"),
@@ -439,6 +449,22 @@ def test_a_refusal_does_not_wipe_out_the_trace_of_an_unfinished_renewal() -> Non
     assert world.tick(name="run-3").outcome is Outcome.ROTATED
 
 
+def test_the_trace_of_an_unfinished_renewal_names_its_run_and_the_time_of_its_end() -> None:
+    world = rotated(UNAVAILABLE)
+    with pytest.raises(TokenEndpointUnavailable):
+        world.tick(force=True)
+    assert world.status["claimed_by"] == "run-1"
+    assert world.status["claimed_until"] == "2026-11-24T06:00:00Z"
+
+
+def test_no_trace_is_left_from_the_moment_on_at_which_the_token_is_due_anyway() -> None:
+    world = rotated(UNAVAILABLE)
+    world.clock.time = policy.renewal_time(world.rotation, START, START + timedelta(days=1))
+    with pytest.raises(TokenEndpointUnavailable):
+        world.tick()
+    assert "claimed_by" not in world.status
+
+
 # Crashes
 
 BOUNDARIES = ["claim", "token", "status"]
@@ -458,6 +484,122 @@ def test_a_crash_before_any_write_leaves_a_good_token_and_the_next_tick_heals(nt
     assert world.later(62).tick(name="run-2").outcome is Outcome.ROTATED
     assert world.tick(name="run-3").outcome is Outcome.FRESH
     assert world.status["parameter_version"] == world.ports.parameters.parameters[TOKEN].version
+
+
+# The end of a run's time
+
+
+@pytest.mark.parametrize(
+    ("latency", "version"),
+    [pytest.param(59.9, 2, id="a moment before"), pytest.param(60, 1, id="just over")],
+)
+def test_a_token_is_published_until_the_very_end_of_the_runs_time(latency: float, version: int) -> None:
+    world = rotated().later(17 * HOUR)
+    world.ports.token_endpoint.latency = latency
+    with suppress(ParameterStoreError):
+        world.tick()
+    assert world.token == f"{CANARY_TOKEN}-{version}"
+
+
+@pytest.mark.parametrize(
+    ("latency", "claimed"),
+    [pytest.param(59.9, False, id="a moment before"), pytest.param(60, True, id="just over")],
+)
+def test_a_claim_is_given_back_until_the_very_end_of_the_runs_time(latency: float, claimed: bool) -> None:
+    world = rotated((200, b"<html>")).later(17 * HOUR)
+    world.ports.token_endpoint.latency = latency
+    with pytest.raises(InvalidTokenResponse):
+        world.tick()
+    assert ("claimed_by" in world.status) is claimed
+
+
+def test_a_claim_covers_the_last_write_of_a_run_that_nobody_cuts_off() -> None:
+    world = World()
+    world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
+    uncut = replace(fakes.run(world.clock), overrun=40)
+    with pytest.raises(Crashed):
+        rotate(world.rotation, world.stored(), world.ports, uncut)
+    assert world.status["claimed_until"] == "2026-11-24T06:01:41Z"
+
+
+# What is told
+
+STORED_FOR_A_DAY = Result(
+    name="default",
+    outcome=Outcome.FRESH,
+    expires_at=START + timedelta(days=1),
+    parameter_version=1,
+    lifetime=DAY,
+)
+
+
+def test_a_result_tells_what_consumers_have() -> None:
+    world = World()
+    assert world.tick() == replace(STORED_FOR_A_DAY, outcome=Outcome.ROTATED)
+    assert world.tick() == STORED_FOR_A_DAY
+
+
+def test_a_dry_run_says_that_it_changed_nothing() -> None:
+    note = "dry run: nothing was changed"
+    told = replace(STORED_FOR_A_DAY, outcome=Outcome.ROTATED, note=note)
+    assert rotated().tick(force=True, dry_run=True) == told
+
+
+def test_a_kept_token_is_told_with_the_reason() -> None:
+    note = "the endpoint's token expires no later than the stored one"
+    world = rotated((200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR)
+    assert world.tick() == replace(STORED_FOR_A_DAY, outcome=Outcome.KEPT, note=note)
+
+
+def test_a_run_that_finds_a_claim_says_until_when() -> None:
+    world = rotated()
+    world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
+    with pytest.raises(Crashed):
+        world.tick(force=True)
+    note = "another run may renew it until 2026-11-24T06:01:01Z"
+    assert world.tick(force=True) == replace(STORED_FOR_A_DAY, outcome=Outcome.BUSY, note=note)
+
+
+def test_a_run_that_is_overtaken_says_so() -> None:
+    world = World()
+    seen = world.stored()
+    world.tick(stored=seen)
+    overtaken = world.tick(stored=seen)
+    assert overtaken == Result(name="default", outcome=Outcome.BUSY, note="another run renews it just now")
+
+
+def test_a_run_whose_time_is_over_says_what_to_do() -> None:
+    world = World()
+    world.ports.token_endpoint.latency = 61
+    with pytest.raises(ParameterStoreError) as caught:
+        world.tick()
+    assert caught.value.advice == "the next run tries again; if it lasts, raise the function's timeout"
+
+
+def test_a_parameter_of_another_type_says_what_to_do() -> None:
+    world = World()
+    world.ports.parameters.parameters[TOKEN] = Parameter(value="x", version=1, type="String")
+    with pytest.raises(ParameterStoreError) as caught:
+        world.tick()
+    assert caught.value.advice == "delete it, or set parameter_name to another name"
+
+
+def test_a_status_that_cannot_be_read_is_told_and_written_anew(caplog: pytest.LogCaptureFixture) -> None:
+    world = rotated()
+    world.ports.parameters.parameters[STATUS] = Parameter(value="?", version=9, type="String")
+    world.tick()
+    problem = "it is not the JSON that the rotator writes"
+    told = f"the status of rotation default cannot be read, {problem}; it is written anew"
+    assert caplog.messages == [told]
+    assert world.status["parameter_version"] == 2
+
+
+def test_a_claim_that_is_not_given_back_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(REFUSED)
+    world.ports.parameters.fails["status"] = ParameterStoreError("denied", advice="allow")
+    with pytest.raises(TokenRequestRejected):
+        world.tick()
+    assert caplog.messages == ["the claim on rotation default was not given back; it ends by itself"]
 
 
 # Secrets
