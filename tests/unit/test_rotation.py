@@ -18,6 +18,7 @@ from rotator.errors import (
     InvalidTokenResponse,
     ParameterStoreError,
     RotatorError,
+    StatusNotWritten,
     TokenEndpointUnavailable,
     TokenRequestRejected,
     TokenVerificationError,
@@ -367,6 +368,27 @@ def test_a_token_that_cannot_be_written_leaves_the_old_one_and_gives_the_claim_b
     with pytest.raises(ParameterStoreError):
         world.tick()
     assert (world.token, world.status) == before
+
+
+def test_a_status_that_cannot_be_written_leaves_the_new_token_and_is_healed() -> None:
+    world = World()
+    parameters = world.ports.parameters
+
+    def deny_the_status_that_follows(name: str) -> None:
+        if name == TOKEN:
+            parameters.fails["status"] = ParameterStoreError("denied", advice="allow it")
+
+    parameters.before_write = deny_the_status_that_follows
+    with pytest.raises(StatusNotWritten) as caught:
+        world.tick()
+    assert str(caught.value) == (
+        "the new token is stored as version 1, but its status is not: denied; allow it; "
+        "the next run renews it again"
+    )
+    assert (world.token, caught.value.status.parameter_version) == (f"{CANARY_TOKEN}-1", 1)
+    parameters.fails.clear()
+    parameters.before_write = lambda name: None
+    assert world.later(62).tick(name="run-2").outcome is Outcome.ROTATED
 
 
 def test_a_run_whose_time_is_over_publishes_nothing_and_leaves_the_claim_to_end_by_itself() -> None:
