@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 from rotator.model import Claim, Result, Rotation, Stored, format_time
@@ -95,12 +96,13 @@ def renewal_time(rotation: Rotation, issued_at: datetime, expires_at: datetime) 
     The jitter only ever makes it earlier, so the promised remaining life holds for everyone.
     """
     lifetime = expires_at - issued_at
-    return issued_at + lifetime * (rotation.renew_at - JITTER * _spread(rotation))
+    return issued_at + lifetime * (rotation.renew_at - JITTER * _spread(rotation.parameter_name))
 
 
-def _spread(rotation: Rotation) -> float:
+@lru_cache(maxsize=16_384)
+def _spread(parameter_name: str) -> float:
     """A number from 0 to 1 that is always the same for one token parameter."""
-    digest = hashlib.sha256(rotation.parameter_name.encode()).digest()
+    digest = hashlib.sha256(parameter_name.encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 

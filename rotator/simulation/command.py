@@ -149,6 +149,8 @@ def _print(console: Console, report: Report) -> None:
 def _rows(report: Report) -> Iterator[tuple[str, str]]:
     late = report.outcomes.get("failed_late", 0)
     confirmed = "computed; run and survived" if report.longest_outage_confirmed else "computed; NOT confirmed"
+    promised = describe_seconds(report.scenario.minimum_remaining_life)
+    yield "promised remaining life", f"{promised}, less an outage"
     yield "least remaining life", describe_seconds(report.least_remaining_life)
     yield "expired consumer-seconds", f"{report.expired_seconds:,.0f}"
     if report.revoked_seconds:

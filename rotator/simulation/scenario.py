@@ -9,7 +9,7 @@ from enum import StrEnum
 from rotator.errors import SettingsError
 from rotator.fleet import Contract
 from rotator.model import Rotation
-from rotator.policy import RUN_BUDGET, describe_seconds, longest_outage, overlap_problem
+from rotator.policy import describe_seconds, longest_outage, minimum_remaining_life, overlap_problem
 
 DAY = 86400.0
 DEFAULTS = Contract(schedule_interval=300, consumer_cache=300)
@@ -86,6 +86,13 @@ class Scenario:
         return self.days * DAY
 
     @property
+    def minimum_remaining_life(self) -> float:
+        """The life in seconds that consumers are promised to find, less an outage."""
+        return minimum_remaining_life(
+            self.lifetime, self.rotation.renew_at, schedule_interval=self.contract.schedule_interval
+        )
+
+    @property
     def longest_outage(self) -> float:
         """The longest outage in seconds that these settings promise to survive."""
         return longest_outage(
@@ -93,7 +100,6 @@ class Scenario:
             self.rotation.renew_at,
             schedule_interval=self.contract.schedule_interval,
             consumer_cache=self.contract.consumer_cache,
-            run_budget=RUN_BUDGET,
         )
 
     def check(self) -> None:
@@ -110,9 +116,10 @@ class Scenario:
             raise SettingsError(what, advice=advice)
         if self.lifetime + self.outage > self.end:
             days = -(-(self.lifetime + self.outage) // DAY)
+            outage = f" and an outage of {describe_seconds(self.outage)}" if self.outage else ""
             raise SettingsError(
-                f"{self.days:g} days end before a token of {describe_seconds(self.lifetime)} and "
-                f"an outage of {describe_seconds(self.outage)} do",
+                f"{self.days:g} days are not enough for one token of "
+                f"{describe_seconds(self.lifetime)}{outage}",
                 advice=f"set --days to {days:.0f} or more",
             )
         if self.outage >= self.outages_every:

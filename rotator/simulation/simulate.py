@@ -10,7 +10,7 @@ from typing import Any
 from rotator.policy import JITTER, describe_seconds
 from rotator.simulation.consumers import Published
 from rotator.simulation.scenario import Behaviour, Rates, Scenario
-from rotator.simulation.world import World
+from rotator.simulation.world import World, unheard
 
 STEPS = 200
 """Into how many parts a simulation is cut, to tell how far it is."""
@@ -51,6 +51,7 @@ class Report:
                 "seed": scenario.seed,
                 "provider": scenario.behaviour.value,
             },
+            "minimum_remaining_life": math.floor(scenario.minimum_remaining_life),
             "least_remaining_life_seconds": math.floor(self.least_remaining_life),
             "expired_seconds": math.ceil(self.expired_seconds),
             "revoked_seconds": math.ceil(self.revoked_seconds),
@@ -96,9 +97,10 @@ def _run(scenario: Scenario, progress: Progress = lambda _share: None) -> World:
     world.start_schedule()
     if scenario.outage:
         _plan_outages(world, scenario)
-    for step in range(1, STEPS + 1):
-        world.timeline.run_until(scenario.end * step / STEPS)
-        progress(step / STEPS)
+    with unheard():
+        for step in range(1, STEPS + 1):
+            world.timeline.run_until(scenario.end * step / STEPS)
+            progress(step / STEPS)
     world.close()
     return world
 

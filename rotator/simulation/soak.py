@@ -30,7 +30,7 @@ from rotator.simulation.scenario import (
     Scenario,
     Weather,
 )
-from rotator.simulation.world import World
+from rotator.simulation.world import World, unheard
 
 YEAR = 365.25 * DAY
 TICKS = 4000
@@ -146,7 +146,8 @@ def live(number: int) -> Lived:
     dice = Random(number)  # noqa: S311 - likewise
     for _ in range(10):  # an operator, now and then
         world.start_run(dice.uniform(0, drawn.end), force=True)
-    world.timeline.run_until(drawn.end)
+    with unheard():
+        world.timeline.run_until(drawn.end)
     world.close()
     return Lived(
         number=number,

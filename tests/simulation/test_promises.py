@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from dataclasses import replace
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -148,11 +146,6 @@ class Promises(RuleBasedStateMachine):
     def the_endpoint_is_not_flooded(self) -> None:
         working = self.world.ticks - self.world.outcomes["fresh"]
         assert self.world.provider.requests <= 2 * RUN_BUDGET * working
-
-
-@pytest.fixture(autouse=True)
-def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, logger="rotator")
 
 
 class TestPromises(Promises.TestCase):  # type: ignore[valid-type, misc]

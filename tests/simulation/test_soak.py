@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 from click.testing import CliRunner
 
 from rotator.simulation import soak
-
-
-@pytest.fixture(autouse=True)
-def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, logger="rotator")
 
 
 @pytest.mark.parametrize("number", range(1, 6))

@@ -21,11 +21,6 @@ from rotator.simulation.world import World
 HOUR = 3600.0
 
 
-@pytest.fixture(autouse=True)
-def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL, logger="rotator")
-
-
 class Luck:
     """What goes wrong with the calls to come, by their order; after that, nothing."""
 
@@ -183,6 +178,26 @@ def test_ticks_may_be_missed_and_come_twice() -> None:
 
 def test_late_ticks_delay_none_after_them() -> None:
     assert 287 <= ticks_of_a_day(Rates(late=250)) <= 288
+
+
+# Leaks.
+
+
+def test_no_run_on_a_bad_day_tells_a_secret_or_a_token(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="rotator")
+    bad = Rates(endpoint=0.5, aws=0.2, crashes=0.05, duplicated=0.5)
+    made = World(replace(Scenario(), rates=bad, lifetime=HOUR, behaviour=Behaviour.VARIES))
+    secret = Secret("canary+/=")
+    made.secrets.credentials["simulated"] = replace(
+        made.secrets.credentials["simulated"], client_secret=secret
+    )
+    made.start_schedule()
+    made.timeline.run_until(2 * DAY)
+    assert made.failed_ticks > 10
+    assert len(made.provider.issued) > 10
+    told = f"{caplog.text} {[vars(record) for record in caplog.records]}"
+    assert "attempt" in told
+    assert [text for text in (secret.value, *made.provider.issued) if text in told] == []
 
 
 # The world as a judge. A test that cannot fail would be worth nothing.
