@@ -219,9 +219,13 @@ def _advice(
 
 def outlook(failed: Result) -> str:
     """What a failure means to consumers, and when the next try comes."""
-    left = "it is not known how long the stored token lives"
-    if failed.seconds_remaining is not None:
-        left = f"{describe_seconds(failed.seconds_remaining)} of the stored token's life left"
+    seconds = failed.seconds_remaining
+    if seconds is None:
+        left = "it is not known how long the stored token lives"
+    elif seconds <= 0:
+        left = f"the stored token ended {describe_seconds(-seconds)} ago"
+    else:
+        left = f"{describe_seconds(seconds)} of the stored token's life left"
     return f"{left}, next try by {format_time(failed.next_try)}" if failed.next_try else left
 
 

@@ -26,6 +26,7 @@ class Report:
     least_remaining_life: float
     expired_seconds: float
     revoked_seconds: float
+    bad_tokens: int
     token_requests: int
     aws_calls: int
     ticks: int
@@ -58,6 +59,7 @@ class Report:
             "outages": len(self.outages),
             "longest_outage_seconds": int(self.longest_outage),
             "longest_outage_confirmed": self.longest_outage_confirmed,
+            "bad_tokens": self.bad_tokens,
             "token_requests": self.token_requests,
             "aws_calls": self.aws_calls,
             "ticks": self.ticks,
@@ -79,6 +81,7 @@ def simulate(scenario: Scenario, progress: Progress = lambda _share: None) -> Re
         least_remaining_life=world.consumers.least_remaining_life,
         expired_seconds=world.consumers.expired_seconds,
         revoked_seconds=world.consumers.revoked_seconds,
+        bad_tokens=world.bad_tokens,
         token_requests=world.provider.requests,
         aws_calls=world.aws_calls,
         ticks=world.ticks,

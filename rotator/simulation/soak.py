@@ -51,6 +51,7 @@ class Lived:
     failed_ticks: int
     token_requests: int
     expired_seconds: float
+    bad_tokens: int
     wrong: tuple[str, ...]
 
 
@@ -156,6 +157,7 @@ def live(number: int) -> Lived:
         failed_ticks=world.failed_ticks,
         token_requests=world.provider.requests,
         expired_seconds=world.consumers.expired_seconds,
+        bad_tokens=world.bad_tokens,
         wrong=tuple(_wrong(world, trouble_seconds)),
     )
 
@@ -193,9 +195,10 @@ def main(years: float, first: int, only: int | None) -> None:
         for lived in _lives(numbers):
             lives.append(lived)
             progress.advance(task)
+            if len(lives) * 10 // len(numbers) > (len(lives) - 1) * 10 // len(numbers):
+                console.print(_told(lives), highlight=False)  # also where nobody sees the bar
             for wrong in lived.wrong:
                 console.print(f"world {lived.number}: {wrong}", style="red", highlight=False)
-    console.print(_told(lives), highlight=False)
     sys.exit(any(lived.wrong for lived in lives))
 
 
@@ -214,6 +217,7 @@ def _told(lives: Sequence[Lived]) -> str:
         f"{sum(each.ticks for each in lives):,} ticks, {sum(each.failed_ticks for each in lives):,} failed, "
         f"{sum(each.token_requests for each in lives):,} token requests; "
         f"{sum(each.expired_seconds for each in lives):.0f} expired seconds, "
+        f"{sum(each.bad_tokens for each in lives)} bad tokens published, "
         f"{sum(len(each.wrong) for each in lives)} broken promises"
     )
 

@@ -65,6 +65,7 @@ class World:
         self.ticks = 0
         self.failed_ticks = 0
         self.outcomes: Counter[str] = Counter()
+        self.bad_tokens = 0
         self.broken_promises: list[str] = []
         self._fleet = Fleet(rotations=(scenario.rotation,))
         self._names = (scenario.rotation.parameter_name, scenario.rotation.status_name)
@@ -137,12 +138,14 @@ class World:
         """Store a token for the consumers; it must be one that the provider issued, and no worse."""
         token = self.provider.issued.get(value.value)
         if token is None:
+            self.bad_tokens += 1
             self._break("a token was published that was never issued")
             token = Issued(issued_at=0, ends_at=0)
         replaced = self.stored_token
         if replaced and self.stored().trusted and not self._forced:
             slack = INACCURACY + abs(self.scenario.clock_skew)
             if token.ends_at < replaced.ends_at - slack:
+                self.bad_tokens += 1
                 self._break("a token was replaced by one that ends earlier")
         self._forced = False
         version = self.store.write_token(rotation, value)

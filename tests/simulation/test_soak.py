@@ -31,12 +31,19 @@ def test_trouble_beyond_the_budget_is_noticed(monkeypatch: pytest.MonkeyPatch) -
 def test_the_soak_tells_what_it_lived_through_and_exits_with_0_if_all_was_well() -> None:
     done = CliRunner().invoke(soak.main, ["--only", "1"])
     assert done.exit_code == 0
-    assert "0 expired seconds, 0 broken promises" in " ".join(done.output.split())
+    assert "0 expired seconds, 0 bad tokens published, 0 broken promises" in " ".join(done.output.split())
 
 
 def test_the_soak_names_the_world_in_which_a_promise_was_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     lived = soak.Lived(
-        number=7, years=1, ticks=1, failed_ticks=0, token_requests=1, expired_seconds=5, wrong=("it was bad",)
+        number=7,
+        years=1,
+        ticks=1,
+        failed_ticks=0,
+        token_requests=1,
+        expired_seconds=5,
+        bad_tokens=0,
+        wrong=("it was bad",),
     )
     monkeypatch.setattr(soak, "_lives", lambda _numbers: [lived])
     done = CliRunner().invoke(soak.main, ["--only", "7"])

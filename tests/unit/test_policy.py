@@ -173,7 +173,9 @@ def test_a_failure_becomes_late_exactly_in_the_middle_of_the_window() -> None:
     [
         (27060, START, "7 h 31 min of the stored token's life left, next try by 2026-11-24T06:00:00Z"),
         (None, START, "it is not known how long the stored token lives, next try by 2026-11-24T06:00:00Z"),
-        (0, None, "0 s of the stored token's life left"),
+        (1, None, "1 s of the stored token's life left"),
+        (0, None, "the stored token ended 0 s ago"),
+        (-90, None, "the stored token ended 1 min 30 s ago"),
     ],
 )
 def test_the_outlook_tells_the_time_left_and_the_next_try(
