@@ -13,8 +13,9 @@ from typing import Any
 
 from rotator import policy, settings
 from rotator.adapters import aws
+from rotator.contract import Contract
 from rotator.errors import SettingsError
-from rotator.fleet import Contract, Fleet, run_fleet
+from rotator.fleet import Fleet, run_fleet
 from rotator.model import Parameter, Rotation, Summary
 from rotator.policy import RUN_BUDGET
 from rotator.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
@@ -107,15 +108,9 @@ class Rotator:
         """Raise SettingsError if the settings alone show that the overlap contract cannot hold."""
         for rotation in fleet.rotations:
             lifetime = policy.asked_lifetime(rotation)
-            problem = lifetime and policy.overlap_problem(
-                rotation,
-                lifetime,
-                schedule_interval=self.settings.schedule_interval,
-                consumer_cache=self.settings.consumer_cache,
-            )
+            problem = self.contract.problem(lifetime, rotation.renew_at) if lifetime else None
             if problem:
-                what, _, advice = problem.rpartition("; ")
-                raise SettingsError(f"rotation {rotation.name}: {what}", advice=advice)
+                raise SettingsError(f"rotation {rotation.name}: {problem.problem}", advice=problem.advice)
 
     def _documented_fleet(self) -> Fleet:
         path = self.settings.rotations_path or ""

@@ -12,6 +12,7 @@
     +- TokenVerificationError        ``verify_url`` did not accept the token
     +- ParameterStoreError           denied, throttled, too large, wrong type, key unusable
     |  +- ConcurrentUpdate           someone else wrote first
+    |  +- TokenNotPublished          a token was issued and could not be stored
     |  +- StatusNotWritten           the new token is stored; carries the status that is not
     +- RotationFailed                the run's: holds the summary
 
@@ -66,13 +67,17 @@ class TokenEndpointUnavailable(TokenRequestError):
 class TokenRequestRejected(TokenRequestError):
     """The endpoint refused the request; repeating it would not help.
 
-    ``code`` is the error code of RFC 6749, 5.2, if the answer held a known one.
+    ``code`` is the error code of RFC 6749, 5.2, if the answer held a known one. ``at_once`` says that
+    no earlier request of the run was left without a clear answer: no token can have been issued.
     """
 
-    def __init__(self, problem: str, *, advice: str, status: int, code: str | None) -> None:
+    def __init__(
+        self, problem: str, *, advice: str, status: int, code: str | None, at_once: bool = True
+    ) -> None:
         super().__init__(problem, advice=advice)
         self.status = status
         self.code = code
+        self.at_once = at_once
 
 
 class InvalidTokenResponse(TokenRequestError):
@@ -89,6 +94,10 @@ class ParameterStoreError(RotatorError):
 
 class ConcurrentUpdate(ParameterStoreError):
     """Another writer was faster: ``ParameterAlreadyExists`` or ``TooManyUpdates``."""
+
+
+class TokenNotPublished(ParameterStoreError):
+    """A token was issued but could not be stored: where that ended the stored one, consumers suffer."""
 
 
 class StatusNotWritten(ParameterStoreError):

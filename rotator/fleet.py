@@ -11,9 +11,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rotator import status
-from rotator.errors import ParameterStoreError, RotatorError, SettingsError, StatusNotWritten
+from rotator.contract import Contract
+from rotator.errors import (
+    ParameterStoreError,
+    RotatorError,
+    SettingsError,
+    StatusNotWritten,
+    TokenNotPublished,
+)
 from rotator.model import Outcome, Result, Rotation, Stored, Summary
-from rotator.policy import fails_late, overlap_problem, seconds_until
+from rotator.policy import describe_seconds, fails_late, seconds_until
 from rotator.ports import ParameterStore, Ports, Run
 from rotator.rotation import rotate
 
@@ -53,14 +60,6 @@ class Fleet:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Contract:
-    """What the promise to consumers is made of, in seconds."""
-
-    schedule_interval: float
-    consumer_cache: float
-
-
 def run_fleet(
     fleet: Fleet,
     ports: Ports,
@@ -79,16 +78,19 @@ def run_fleet(
         if isinstance(found, RotatorError):
             return _failed(rotation.name, found, next_try)
         try:
-            return rotate(rotation, found, ports, run, force=force, dry_run=dry_run)
+            result = rotate(rotation, found, ports, run, force=force, dry_run=dry_run)
         except Exception as error:  # noqa: BLE001 - not even a defect in one may stop the others
             failed = _failed(rotation.name, _foreseen(error, rotation.name), next_try)
-            return _with_what_is_left(failed, rotation, _left_by(error, found), run.now())
+            failed = _with_what_is_left(failed, rotation, _left_by(error, found), run.now())
+            return replace(failed, late=failed.late or isinstance(error, TokenNotPublished))
+        late = result.outcome is Outcome.KEPT and fails_late(rotation, found, run.now())
+        return replace(result, late=late) if late else result
 
     results = [_failed(name, error, next_try) for name, error in fleet.broken]
     results += _each(fleet.rotations, serve)
     return Summary(
         results=tuple(sorted(results, key=lambda result: result.name)),
-        warnings=tuple(_overlap_warnings(fleet, results, run, contract)),
+        warnings=(*_kept_warnings(results, run), *_overlap_warnings(fleet, results, run, contract)),
         dry_run=dry_run,
     )
 
@@ -158,21 +160,34 @@ def _with_what_is_left(failed: Result, rotation: Rotation, stored: Stored, now: 
         parameter_version=stored.token_version or None,
         lifetime=status.lifetime if status else None,
         late=fails_late(rotation, stored, now),
-        seconds_remaining=math.floor(seconds_until(status.expires_at, now)) if status else None,
+        seconds_remaining=_seconds_remaining(stored, now),
     )
+
+
+def _seconds_remaining(stored: Stored, now: datetime) -> int | None:
+    """What is left of the stored token's life: 0 if there is none, None if that is not known."""
+    if stored.trusted:
+        return math.floor(seconds_until(stored.trusted.expires_at, now))
+    return None if stored.token_version else 0
+
+
+def _kept_warnings(results: Sequence[Result], run: Run) -> Iterator[str]:
+    """Say which stored tokens run out while the endpoint gives none that lives longer."""
+    for result in results:
+        if result.outcome is Outcome.KEPT and result.late and result.expires_at:
+            left = describe_seconds(seconds_until(result.expires_at, run.now()))
+            yield (
+                f"rotation {result.name}: the endpoint gives no token that outlives the stored one, "
+                f"which has {left} left; ask its operator until when it repeats a token"
+            )
 
 
 def _overlap_warnings(fleet: Fleet, results: Sequence[Result], run: Run, contract: Contract) -> Iterator[str]:
     """Say which consumers may present a dead token: worth a warning, never a reason to stop."""
     lifetimes = {result.name: result.lifetime for result in results}
+    actual = replace(contract, run_budget=run.budget)
     for rotation in fleet.rotations:
         lifetime = lifetimes.get(rotation.name)
-        problem = lifetime and overlap_problem(
-            rotation,
-            lifetime,
-            schedule_interval=contract.schedule_interval,
-            consumer_cache=contract.consumer_cache,
-            run_budget=run.budget,
-        )
+        problem = actual.problem(lifetime, rotation.renew_at) if lifetime else None
         if problem:
             yield f"rotation {rotation.name}: {problem}"

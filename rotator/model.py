@@ -172,8 +172,9 @@ class Outcome(StrEnum):
 class Result:
     """One rotation's outcome, and the token its consumers have now.
 
-    Of a failure it tells whether it is ``late`` (an error; a warning otherwise: policy.fails_late), how
-    many seconds of life the stored token had left if that is known, and when the next try comes.
+    Of a failure it tells whether it is ``late`` (an error; a warning otherwise: policy.fails_late), how many
+    seconds of life the stored token had left (0 if there is none, None if that is not known), and when
+    the next try comes. A token that was kept may be late, too.
     """
 
     name: str
@@ -243,7 +244,7 @@ class Summary:
     @property
     def failed_late(self) -> int:
         """How many rotations failed with so little life left that it is an error."""
-        return sum(result.late for result in self.results)
+        return sum(r.late for r in self.results if r.outcome is Outcome.FAILED)
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as the handler returns it: outcomes counted, then one by one."""

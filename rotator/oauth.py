@@ -79,12 +79,16 @@ class TokenRequest:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TokenResponse:
-    """The endpoint's answer. ``requested_at`` is when the answered request was sent."""
+    """The endpoint's answer. ``requested_at`` is when the answered request was sent.
+
+    ``attempt`` counts the run's requests up to this one; what became of earlier ones is not known.
+    """
 
     status: int
     body: bytes
     requested_at: datetime
     retry_after: str | None = None
+    attempt: int = 1
 
 
 def is_scope(text: str) -> bool:
@@ -144,6 +148,7 @@ def check_status(request: TokenRequest, response: TokenResponse, now: datetime) 
             advice="set token_endpoint to the final address",
             status=status,
             code=None,
+            at_once=response.attempt == 1,
         )
     raise _rejection(request, response)
 
@@ -162,6 +167,7 @@ def _rejection(request: TokenRequest, response: TokenResponse) -> TokenRequestRe
         advice=advice,
         status=response.status,
         code=code,
+        at_once=response.attempt == 1,
     )
 
 

@@ -70,7 +70,7 @@ def number(low: float, high: float, takes: str) -> Callable[[Any], float]:
 
 def seconds(low: int, high: int) -> Callable[[Any], int]:
     """Make a reader of durations: seconds, or a number with the unit s, m, h or d."""
-    takes = f"a whole number of seconds from {low} to {high}, or minutes or hours such as 5m or 24h"
+    takes = f"a whole number of seconds from {low} to {high}, or with a unit s, m, h or d such as 5m or 24h"
     in_range = number(low, high, takes)
 
     def parse(value: Any) -> int:

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from rotator import policy
+from rotator.contract import Contract
 from rotator.errors import RotatorError
-from rotator.fleet import Contract
 from rotator.model import Claim, Outcome, Rotation, Stored, Summary, format_time
 from rotator.policy import TokenState, describe_seconds, outlook, seconds_until
 
@@ -55,7 +55,11 @@ class StatusLine:
     @property
     def good(self) -> bool:
         """Whether consumers have a token that is known to be alive."""
-        return self.state in (TokenState.FRESH, TokenState.DUE)
+        return self.state in (TokenState.FRESH, TokenState.DUE) and not self._unfinished
+
+    @property
+    def _unfinished(self) -> bool:
+        return policy.is_unfinished(self.stored, self.now)
 
     @property
     def live_claim(self) -> Claim | None:
@@ -70,6 +74,8 @@ class StatusLine:
             return f"a run may renew it until {format_time(self.live_claim.until)}"
         if self.stored.status_problem:
             return f"its status cannot be read: {self.stored.status_problem}; the next run heals it"
+        if self._unfinished:
+            return "a run ended without saying how, and the token may be dead; the next run renews it"
         return self.error or _NEXT.get(self.state)
 
     @property
@@ -78,7 +84,7 @@ class StatusLine:
         status = self.stored.trusted
         if self.rotation is None or status is None:
             return None
-        return policy.renewal_time(self.rotation, status.issued_at, status.expires_at)
+        return policy.renewal_time(self.rotation, status)
 
     def to_dict(self) -> dict[str, Any]:
         """The line as ``--json`` gives it."""
@@ -162,15 +168,8 @@ def status_line(
     lifetime = found.trusted.lifetime if found.trusted else policy.asked_lifetime(rotation)
     least = overlap = None
     if lifetime is not None:
-        least = policy.minimum_remaining_life(
-            lifetime, rotation.renew_at, schedule_interval=contract.schedule_interval
-        )
-        overlap = policy.overlap_problem(
-            rotation,
-            lifetime,
-            schedule_interval=contract.schedule_interval,
-            consumer_cache=contract.consumer_cache,
-        )
+        least = contract.least_life(lifetime, rotation.renew_at)
+        overlap = contract.problem(lifetime, rotation.renew_at)
     return StatusLine(
         rotation=rotation,
         name=rotation.name,
@@ -178,7 +177,7 @@ def status_line(
         stored=found,
         now=now,
         least_life=least,
-        overlap=overlap,
+        overlap=str(overlap) if overlap else None,
     )
 
 

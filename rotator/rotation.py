@@ -8,25 +8,15 @@ that a run which dies anywhere leaves a good token and something the next run pu
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 from rotator import __version__, oauth, policy
 from rotator import status as status_text
-from rotator.errors import (
-    ConcurrentUpdate,
-    CredentialsError,
-    ParameterStoreError,
-    RotatorError,
-    StatusNotWritten,
-    TokenRequestRejected,
-)
+from rotator.claim import HeldClaim, acquire
+from rotator.errors import ParameterStoreError, StatusNotWritten, TokenNotPublished
 from rotator.model import (
     AccessToken,
-    Claim,
     ClientCredentials,
     Outcome,
     Result,
@@ -39,6 +29,9 @@ from rotator.policy import TokenState
 from rotator.ports import Ports, Run
 
 logger = logging.getLogger(__name__)
+
+INACCURACY = timedelta(seconds=60)
+"""By which the end of a token may be misjudged: its request was that long on the way at the most."""
 
 
 def rotate(
@@ -65,16 +58,17 @@ def rotate(
     if dry_run:
         ports.secrets.read(rotation)
         return _result(rotation, stored, Outcome.ROTATED, note="dry run: nothing was changed")
-    if not _claim(rotation, stored, ports, run):
+    claim = acquire(rotation, stored, ports.parameters, run)
+    if claim is None:
         return _busy(rotation, stored)
-    with _claim_ended_on_failure(rotation, stored, ports, run):
+    with claim.given_back_on_failure():
         credentials = ports.secrets.read(rotation)
         token = _obtain(rotation, credentials, ports, run)
-        if not force and _outlived(stored, token):
-            return _keep(rotation, stored, ports, run)
-        _check_claim(rotation, run)
-        version = ports.parameters.write_token(rotation, token.value)
-    if stored.trusted and _is_repeated(stored, token):
+        if not force and _outlived(stored, token, run):
+            return _keep(rotation, stored, token, claim)
+        claim.check()
+        version = _publish(rotation, token, ports)
+    if stored.trusted and _is_repeated(stored.trusted, token):
         token = replace(token, issued_at=stored.trusted.issued_at)  # or its renewal window would shrink
     return _publish_status(rotation, token, version, credentials, ports)
 
@@ -94,59 +88,6 @@ def _check_types(rotation: Rotation, stored: Stored) -> None:
         )
 
 
-def _claim(rotation: Rotation, stored: Stored, ports: Ports, run: Run) -> bool:
-    """Mark the rotation as ours until this run must end; False if someone else was faster.
-
-    Parameter Store cannot write on a condition, but it numbers the versions: of all runs that
-    read version n, only the one that is answered n + 1 holds the claim.
-    """
-    seconds = math.ceil(run.time_left() + run.overrun) + 1  # it is written in whole seconds
-    until = run.now() + timedelta(seconds=seconds)
-    claim = Claim(by=run.id, until=until)
-    text = status_text.dump(stored.status, claim)
-    write = ports.parameters.write_status if stored.status_version else ports.parameters.create_status
-    try:
-        return write(rotation, text) == stored.status_version + 1
-    except ConcurrentUpdate:
-        return False
-
-
-@contextmanager
-def _claim_ended_on_failure(rotation: Rotation, stored: Stored, ports: Ports, run: Run) -> Iterator[None]:
-    """End the claim when the body fails, so that who mends the cause need not wait for it."""
-    try:
-        yield
-    except RotatorError as error:
-        _end_claim(rotation, stored, ports, run, trace=_trace(rotation, stored, run, error))
-        raise
-
-
-def _trace(rotation: Rotation, stored: Stored, run: Run, error: RotatorError) -> Claim | None:
-    """What a failed run leaves of its claim: a claim that has ended, where a dead token may look fresh.
-
-    The endpoint may have issued a token that was not published, and ended the stored one for it. If
-    that is due anyway, the next run renews it; if not, the trace makes it (policy.is_unfinished).
-    """
-    status = stored.trusted
-    if status is None or run.now() >= policy.renewal_time(rotation, status.issued_at, status.expires_at):
-        return None
-    nothing_issued = isinstance(error, CredentialsError | TokenRequestRejected)
-    if nothing_issued and not stored.claim:
-        return None
-    return Claim(by=run.id, until=run.now())
-
-
-def _end_claim(
-    rotation: Rotation, stored: Stored, ports: Ports, run: Run, *, trace: Claim | None = None
-) -> None:
-    if run.time_left() <= 0:
-        return  # the claim may be another run's by the time of the write
-    try:
-        ports.parameters.write_status(rotation, status_text.dump(stored.status, trace))
-    except ParameterStoreError:
-        logger.warning("the claim on rotation %s was not given back; it ends by itself", rotation.name)
-
-
 def _obtain(rotation: Rotation, credentials: ClientCredentials, ports: Ports, run: Run) -> AccessToken:
     """Request a token and return it once it has passed every check."""
     request = oauth.token_request(rotation, credentials)
@@ -157,39 +98,47 @@ def _obtain(rotation: Rotation, credentials: ClientCredentials, ports: Ports, ru
     return token
 
 
-def _outlived(stored: Stored, token: AccessToken) -> bool:
+def _outlived(stored: Stored, token: AccessToken, run: Run) -> bool:
     """Whether the stored token lives at least as long, in whole seconds as they are stored.
 
-    Some providers repeat a token from a cache. Each request for it took its own time on the way, so
-    the same token may seem to end a little later than before, and is no newer for that.
+    Where an earlier run may have left it dead, another token that ends at the same time is better.
     """
-    if stored.trusted is None:
-        return False
-    ends_no_later = token.expires_at.replace(microsecond=0) <= stored.trusted.expires_at
-    return ends_no_later or _is_repeated(stored, token)
-
-
-def _is_repeated(stored: Stored, token: AccessToken) -> bool:
-    """Whether it is the stored token, and its life was not extended since."""
     status = stored.trusted
-    return (
-        status is not None
-        and status.token_sha256 == token.value.fingerprint
-        and token.expires_at <= status.expires_at + timedelta(seconds=policy.RUN_BUDGET)
-    )
+    if status is None:
+        return False
+    if _is_repeated(status, token):
+        return True
+    expires_at = token.expires_at.replace(microsecond=0)
+    if policy.is_unfinished(stored, run.now()):
+        return expires_at < status.expires_at
+    return expires_at <= status.expires_at
 
 
-def _check_claim(rotation: Rotation, run: Run) -> None:
-    """A token that comes too late could take the place of another run's newer one."""
-    if run.time_left() <= 0:
-        raise ParameterStoreError(
-            f"the run's time was over before {rotation.parameter_name} could be written",
-            advice="the next run tries again; if it lasts, raise the function's timeout",
-        )
+def _is_repeated(status: Status, token: AccessToken) -> bool:
+    """Whether it is the stored token once more, as some providers give it from a cache.
+
+    Each request took its own time on the way, so the same token may seem to end a little later than
+    before. If it ends much later, its life was extended, and it is as good as new.
+    """
+    extended = token.expires_at > status.expires_at + INACCURACY
+    return status.token_sha256 == token.value.fingerprint and not extended
 
 
-def _keep(rotation: Rotation, stored: Stored, ports: Ports, run: Run) -> Result:
-    _end_claim(rotation, stored, ports, run)
+def _publish(rotation: Rotation, token: AccessToken, ports: Ports) -> int:
+    """Store the token for the consumers; return its version."""
+    try:
+        return ports.parameters.write_token(rotation, token.value)
+    except ParameterStoreError as error:
+        raise TokenNotPublished(
+            f"a new token was issued but not stored: {error.problem}",
+            advice=f"{error.advice}; the stored token may have ended if the endpoint allows only one",
+        ) from error
+
+
+def _keep(rotation: Rotation, stored: Stored, token: AccessToken, claim: HeldClaim) -> Result:
+    """Leave the stored token; if an earlier run may have left it dead, the next one tries again."""
+    repeated = stored.trusted is not None and _is_repeated(stored.trusted, token)
+    claim.give_back(unfinished=stored.claim is not None and not repeated)
     return _result(
         rotation, stored, Outcome.KEPT, note="the endpoint's token expires no later than the stored one"
     )
@@ -207,7 +156,7 @@ def _publish_status(
         parameter_version=version,
         issued_at=token.issued_at,
         expires_at=token.expires_at,
-        renew_at=policy.renewal_time(rotation, token.issued_at, token.expires_at),
+        renew_at=policy.renewal_time(rotation, token),
         scope=token.scope,
         token_sha256=token.value.fingerprint,
         secret_version_id=credentials.version_id,

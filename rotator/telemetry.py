@@ -44,8 +44,8 @@ def log_summary(summary: Summary) -> None:
 def record_metrics(summary: Summary, now: datetime) -> None:
     """Print the run's metrics in CloudWatch's embedded format, which costs no call to AWS.
 
-    ``TokenSecondsRemaining`` is the least life of any stored token; one of which nothing is known
-    counts as 0 once a run has failed to find out. A dry run tells nothing.
+    ``TokenSecondsRemaining`` is the least life of any stored token: 0 where there is none, and no value
+    where no run can tell, so that an alarm should take missing values for bad. A dry run tells nothing.
     """
     if summary.dry_run:
         return
@@ -67,14 +67,14 @@ def record_metrics(summary: Summary, now: datetime) -> None:
 def _life(result: Result, now: datetime) -> float | None:
     if result.expires_at:
         return max(0.0, seconds_until(result.expires_at, now))
-    return 0.0 if result.outcome is Outcome.FAILED else None
+    return result.seconds_remaining
 
 
 def _log_result(result: Result) -> None:
     until = f", good until {format_time(result.expires_at)}" if result.expires_at else ""
     reason = f"{result.error}; {outlook(result)}" if result.error else result.note
     logger.log(
-        _level(failed=result.outcome is Outcome.FAILED, late=result.late),
+        _level(failed=result.outcome is Outcome.FAILED, late=bool(result.error) and result.late),
         "rotation %s: %s%s%s",
         result.name,
         result.outcome.value,

@@ -6,7 +6,9 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
+from itertools import count
 from typing import Any, Protocol
 
 import tenacity
@@ -65,10 +67,12 @@ class HttpTokenEndpoint:
         if request.authorization:
             headers["Authorization"] = request.authorization.value
 
+        attempts = count(1)
+
         def attempt() -> TokenResponse:
-            response = self._send(
-                "POST", request.url, headers, time_left, body=request.body.value.encode("ascii")
-            )
+            number, body = next(attempts), request.body.value.encode("ascii")
+            response = self._send("POST", request.url, headers, time_left, body=body)
+            response = replace(response, attempt=number)
             oauth.check_status(request, response, self._now())
             return response
 

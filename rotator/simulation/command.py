@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from rich.progress import Progress
 from rich.table import Table
 
 from rotator import readers
-from rotator.fleet import Contract
+from rotator.contract import Contract
 from rotator.policy import describe_seconds
 from rotator.readers import Refused
-from rotator.simulation.plot import plot
+from rotator.simulation.plot import check_picture, plot
 from rotator.simulation.scenario import Behaviour, Rates, Scenario
 from rotator.simulation.simulate import Report, headline, simulate
 
@@ -44,7 +45,13 @@ def _duration(low: int, high: int = LONGEST) -> _Value:
 
 
 def _share(*names: str, tells: str) -> Callable[..., Any]:
-    return click.option(*names, type=click.FloatRange(0, 1), default=0.0, help=tells)
+    return click.option(
+        *names, type=_Value("share", readers.number(0, 1, "a share from 0 to 1")), default="0", help=tells
+    )
+
+
+_DAYS = _Value("days", readers.number(0.01, 36_500, "a number from 0.01 to 36500"))
+_SKEW = _Value("seconds", readers.number(-86_400, 86_400, "a number of seconds from -86400 to 86400"))
 
 
 @click.command("simulate")
@@ -52,7 +59,7 @@ def _share(*names: str, tells: str) -> Callable[..., Any]:
     "--lifetime", type=_duration(1), default="24h", show_default=True, help="How long a token lives."
 )
 @click.option(
-    "--schedule", type=_duration(1), default="5m", show_default=True,
+    "--schedule", type=_duration(60), default="5m", show_default=True,
     envvar="ROTATOR_SCHEDULE_INTERVAL", help="How often the function runs.",
 )  # fmt: skip
 @click.option(
@@ -66,20 +73,24 @@ def _share(*names: str, tells: str) -> Callable[..., Any]:
 )  # fmt: skip
 @click.option("--outage", type=_duration(0), default="0", help="How long the endpoint is down, each time.")
 @click.option("--every", type=_duration(1), default="7d", show_default=True, help="How often that happens.")
-@click.option("--days", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True,
-              help="How long to simulate.")  # fmt: skip
+@click.option("--days", type=_DAYS, default="30", show_default=True, help="How long to simulate.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same result.")
 @click.option(
     "--provider", type=click.Choice([kind.value for kind in Behaviour]), default="steady", show_default=True,
     help="What kind of provider issues the tokens.",
 )  # fmt: skip
-@click.option("--clock-skew", type=float, default=0.0, help="Seconds that the endpoint's clock is ahead.")
+@click.option(
+    "--clock-skew",
+    type=float,
+    default=0.0,
+    help="Seconds that the endpoint's clock is ahead, or behind if negative.",
+)
 @_share("--endpoint-failures", tells="The share of token requests that fail at random.")
 @_share("--aws-failures", tells="The share of AWS calls that fail, some after doing what was asked.")
 @_share("--crashes", tells="The share of calls at which the process dies.")
 @_share("--missed", tells="The share of runs that do not come.")
 @_share("--duplicated", tells="The share of runs that come twice.")
-@click.option("--late", type=_duration(0), default="0", help="How late runs come at the most.")
+@click.option("--delay", type=_duration(0), default="0", help="How late runs come at the most.")
 @click.option("--plot", "picture", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.svg|png",
               help="Draw the remaining life over time.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
@@ -88,19 +99,23 @@ def command(picture: Path | None, *, as_json: bool, **options: Any) -> None:
 
     Each outage begins at the worst moment, with the request that would have renewed the token.
     """
+    if picture:
+        check_picture(picture)
     with _progress() as tell:
         report = simulate(_scenario(**options), tell)
-    if picture:
-        plot(report, picture)
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2))
     else:
         _print(Console(), report)
+    if picture:
+        plot(report, picture)
+    if report.broken_promises:
+        sys.exit(1)
 
 
 def _scenario(**options: Any) -> Scenario:
     base = Scenario()
-    rates = {name: options[name] for name in ("crashes", "missed", "duplicated", "late")}
+    rates = {name: options[name] for name in ("crashes", "missed", "duplicated", "delay")}
     return replace(
         base,
         rotation=replace(base.rotation, renew_at=options["renew_at"]),
@@ -126,36 +141,58 @@ def _progress() -> Iterator[Callable[[float], None]]:
 
 
 def _print(console: Console, report: Report) -> None:
-    scenario = report.scenario
-    console.print(
-        f"{scenario.days:g} days with tokens of {describe_seconds(scenario.lifetime)} renewed at "
-        f"{scenario.rotation.renew_at:g} of their life, a run every "
-        f"{describe_seconds(scenario.contract.schedule_interval)}, consumers that cache for "
-        f"{describe_seconds(scenario.contract.consumer_cache)}, and {len(report.outages)} outages of "
-        f"{describe_seconds(scenario.outage)} at the worst moment.\n",
-        highlight=False,
-        soft_wrap=True,
-    )
+    console.print(f"{_summary(report)}\n", highlight=False, soft_wrap=True)
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in _rows(report):
         table.add_row(name, value)
     console.print(table)
-    colour = "red" if report.expired_seconds or report.broken_promises else "green"
+    good = not (report.expired_seconds or report.broken_promises) and report.least_remaining_life is not None
+    colour = "green" if good else "red"
     console.print(f"\n[{colour}]{headline(report).capitalize()}.[/]", highlight=False, soft_wrap=True)
     for promise in report.broken_promises:
         console.print(f"broken promise: {promise}", style="red", highlight=False, soft_wrap=True)
 
 
+def _summary(report: Report) -> str:
+    """What was simulated, in a sentence."""
+    scenario = report.scenario
+    life, interval, cache, outage = map(
+        describe_seconds,
+        (
+            scenario.lifetime,
+            scenario.contract.schedule_interval,
+            scenario.contract.consumer_cache,
+            scenario.outage,
+        ),
+    )
+    said = (
+        f"{scenario.days:g} days with tokens of {life} renewed at {scenario.rotation.renew_at:g} "
+        f"of their life, a run every {interval}, consumers that cache for {cache}"
+    )
+    if scenario.outage:
+        count = len(report.outages)
+        said += f", and {count} outage{'s' * (count != 1)} of {outage} at the worst moment"
+    troubles = [f"{name} {rate:g}" for name, rate in asdict(scenario.rates).items() if rate]
+    troubles += [f"clock skew {scenario.clock_skew:g} s"] * bool(scenario.clock_skew)
+    troubles += [f"provider {scenario.behaviour}"] * (scenario.behaviour is not Behaviour.STEADY)
+    return said + (f"; {', '.join(troubles)}." if troubles else ".")
+
+
 def _rows(report: Report) -> Iterator[tuple[str, str]]:
+    scenario, least = report.scenario, report.least_remaining_life
     late = report.outcomes.get("failed_late", 0)
-    confirmed = "computed; run and survived" if report.longest_outage_confirmed else "computed; NOT confirmed"
-    promised = describe_seconds(report.scenario.minimum_remaining_life)
-    yield "promised remaining life", f"{promised}, less an outage"
-    yield "least remaining life", describe_seconds(report.least_remaining_life)
+    promised = describe_seconds(replace(scenario, outage=0).least_life)
+    if scenario.outage:
+        promised += f", and {describe_seconds(scenario.least_life)} through such an outage"
+    how = "computed, and confirmed by simulating it" if report.longest_outage_confirmed else "NOT confirmed"
+    if scenario.behaviour is not Behaviour.STEADY or scenario.rates != Rates():
+        how += ", with a steady provider and nothing else going wrong"
+    yield "promised remaining life", promised
+    yield "least remaining life", "no token was ever published" if least is None else describe_seconds(least)
     yield "expired consumer-seconds", f"{report.expired_seconds:,.0f}"
     if report.revoked_seconds:
         yield "seconds with a revoked token", f"{report.revoked_seconds:,.0f}"
     yield "token requests", f"{report.token_requests:,}"
     yield "AWS calls", f"{report.aws_calls:,}"
     yield "runs", f"{report.ticks:,}; {report.failed_ticks:,} failed, {late:,} of them late"
-    yield "longest outage survived", f"{describe_seconds(report.longest_outage)} ({confirmed})"
+    yield "longest outage survived", f"{describe_seconds(scenario.longest_outage)} ({how})"

@@ -7,7 +7,6 @@ ended early, they read the parameter again, as the README tells them to.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from rotator.simulation.provider import Issued
@@ -32,7 +31,7 @@ class Consumers:
         self.history: list[Published] = []
         self.expired_seconds = 0.0
         self.revoked_seconds = 0.0
-        self.least_remaining_life = math.inf
+        self.least_remaining_life: float | None = None
 
     def receive(self, token: Issued, now: float) -> None:
         """Another token stands in the parameter from now on; those who just read keep the old one."""
@@ -49,7 +48,9 @@ class Consumers:
             return
         token, since = self._current
         self.history.append(Published(token=token, since=since, until=now))
-        self.least_remaining_life = min(self.least_remaining_life, token.ends_at - now)
+        left = token.ends_at - now
+        if self.least_remaining_life is None or left < self.least_remaining_life:
+            self.least_remaining_life = left
         dead_from = max(token.ends_at, since, self._counted_until)
         if kept_until > dead_from:
             self.expired_seconds += kept_until - dead_from

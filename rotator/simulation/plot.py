@@ -29,25 +29,31 @@ class Panel(NamedTuple):
     end: float
 
 
-def plot(report: Report, path: Path) -> None:
-    """Draw the report into an SVG or PNG file.
-
-    Raises SettingsError if matplotlib is missing, or the file cannot be written or has another ending.
-    """
+def check_picture(path: Path) -> None:
+    """Raise SettingsError if matplotlib is missing, or the file has another ending or no folder."""
     if path.suffix.lower() not in ENDINGS:
         raise SettingsError(f"{path.name} is no picture", advice="name it .svg or .png")
+    if not path.parent.is_dir():
+        raise SettingsError(f"there is no folder {path.parent}", advice="make it, or name another")
     try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
+        import matplotlib  # noqa: F401, ICN001 - only whether it is there
     except ModuleNotFoundError as error:
-        raise SettingsError("--plot needs matplotlib", advice="install rotator[plot]") from error
+        advice = "run `.venv/bin/pip install -e '.[plot]'` in the checkout"
+        raise SettingsError("--plot needs matplotlib", advice=advice) from error
+
+
+def plot(report: Report, path: Path) -> None:
+    """Draw the report into an SVG or PNG file; raises SettingsError if it cannot be written."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     panels = _parts(report)
     # The same report gives the same bytes.
     with mpl.rc_context({"svg.hashsalt": "rotator", "font.size": 9, "font.family": "DejaVu Sans"}):
-        figure = Figure(figsize=(9, 2.9 * len(panels)), layout="constrained")
+        figure = Figure(figsize=(9, 0.4 + 2.9 * len(panels)), layout="constrained")
         for number, panel in enumerate(panels, start=1):
             _draw_panel(figure.add_subplot(len(panels), 1, number), report, panel)
-        figure.suptitle(_title(report.scenario, report), fontsize=10)
+        figure.suptitle(f"{headline(report).capitalize()}\n{_settings(report.scenario)}", fontsize=9)
         try:
             figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else {})
         except OSError as error:
@@ -56,12 +62,11 @@ def plot(report: Report, path: Path) -> None:
             ) from error
 
 
-def _title(scenario: Scenario, report: Report) -> str:
+def _settings(scenario: Scenario) -> str:
     life, interval = map(describe_seconds, (scenario.lifetime, scenario.contract.schedule_interval))
-    renew_at = scenario.rotation.renew_at
-    return (
-        f"Tokens of {life} renewed at {renew_at:g} of their life, a run every {interval}: {headline(report)}"
-    )
+    outage = f", outages of {describe_seconds(scenario.outage)}" if scenario.outage else ""
+    renew_at = f"{scenario.rotation.renew_at:g}"
+    return f"tokens of {life} renewed at {renew_at} of their life, a run every {interval}{outage}"
 
 
 def _parts(report: Report) -> list[Panel]:
@@ -85,7 +90,7 @@ def _draw_panel(axes: Axes, report: Report, panel: Panel) -> None:
     told = f"consumers cache for {describe_seconds(cache)}"
     axes.axhline(cache / HOUR, color=DEAD, lw=0.9, ls="--", label=told)
     axes.set_xlim(panel.begin / unit, panel.end / unit)
-    axes.set_ylim(bottom=min(0.0, 1.3 * report.least_remaining_life / HOUR))
+    axes.set_ylim(bottom=min(0.0, 1.3 * (report.least_remaining_life or 0.0) / HOUR))
     axes.set_xlabel(name)
     axes.set_ylabel("hours of life left")
     axes.grid(color=LINE, alpha=0.15)
@@ -108,7 +113,10 @@ def _draw_least_lives(axes: Axes, report: Report, _panel: Panel, unit: float) ->
     """A dot for every renewal: what was left of the token that it replaced."""
     cache = report.scenario.contract.consumer_cache
     renewals = [(published.until, published.token.ends_at - published.until) for published in report.history]
-    for colour, label, is_good in ((LIFE, "life left at a renewal", True), (DEAD, "too little of it", False)):
+    for colour, label, is_good in (
+        (LIFE, "life left at a renewal", True),
+        (DEAD, "less than consumers cache for", False),
+    ):
         dots = [(time / unit, life / HOUR) for time, life in renewals[:-1] if (life >= cache) is is_good]
         if dots:
             times, lives = zip(*dots, strict=True)
@@ -123,7 +131,14 @@ def _draw_lives(axes: Axes, report: Report, panel: Panel, unit: float) -> None:
     for published in report.history:
         ends_at, until = published.token.ends_at, published.until
         if ends_at < until and panel.begin < until and ends_at < panel.end:
-            axes.axvspan(ends_at / unit, until / unit, color=DEAD, alpha=0.75, lw=0, label="it is dead")
+            axes.axvspan(
+                ends_at / unit,
+                until / unit,
+                color=DEAD,
+                alpha=0.75,
+                lw=0,
+                label="the stored token has expired",
+            )
 
 
 def _corners(report: Report, panel: Panel) -> Iterator[tuple[float, float]]:

@@ -46,7 +46,6 @@ class Issued:
     ``ends_at`` is its life's end as announced; ``revoked_at`` an earlier one that was not.
     """
 
-    issued_at: float
     ends_at: float
     revoked_at: float | None = None
 
@@ -79,10 +78,16 @@ class Provider:
         self.requests = 0
         self.outages: list[tuple[float, float]] = []
         self._next_outage = 0.0
+        self._issued_at = 0.0
 
     def go_down_at_the_next_request(self, seconds: float) -> None:
-        """Begin an outage when it is asked for a token again: nothing worse can happen to a renewal."""
-        self._next_outage = seconds
+        """Begin an outage when it is to issue a token again: nothing worse can happen to a renewal.
+
+        An outage that has not been followed by a new token yet is not made longer.
+        """
+        recovered = not self.outages or self._issued_at > self.outages[-1][1]
+        if recovered:
+            self._next_outage = seconds
 
     def exchange(
         self,
@@ -103,7 +108,7 @@ class Provider:
         body = self._issue()
         sleep(self._latency())
         if self._random.random() < self._weather(self._timeline.seconds).endpoint:
-            raise _no_answer()  # after it was issued
+            raise no_answer()  # after it was issued
         return TokenResponse(status=200, body=body, requested_at=requested_at)
 
     def _latency(self) -> float:
@@ -111,21 +116,32 @@ class Provider:
 
     def _is_failing(self) -> bool:
         now = self._timeline.seconds
-        if self._next_outage:
+        if self._next_outage and not self._repeats(now):
             self.outages.append((now, now + self._next_outage))
             self._next_outage = 0.0
-        if self.outages and now < self.outages[-1][1]:
+        if self.is_down():
             return True
         rate = self._weather(now).endpoint
         return rate > 0 and self._random.random() < rate
 
+    def is_down(self) -> bool:
+        """Whether an outage is under way."""
+        return bool(self.outages) and self._timeline.seconds < self.outages[-1][1]
+
+    def _repeats(self, now: float) -> bool:
+        """Whether it answers with the newest token once more instead of issuing another."""
+        newest = self.issued.get(self._newest or "")
+        if self.behaviour is not Behaviour.REPEATS or newest is None:
+            return False
+        return newest.ends_at - now > self._lifetime * REPEATED_UNTIL
+
     def _failure(self, sleep: Callable[[float], None], seconds: float) -> TokenResponse:
         kind = self._random.randrange(len(FAILURES) + 2)
         if kind == len(FAILURES):
-            raise _no_answer()
+            raise no_answer()
         if kind > len(FAILURES):
             sleep(min(TIMEOUT, seconds))
-            raise _no_answer()
+            raise no_answer()
         status, body, retry_after = FAILURES[kind]
         return TokenResponse(
             status=status, body=body, requested_at=self._timeline.now(), retry_after=retry_after
@@ -137,10 +153,8 @@ class Provider:
     def _issue(self) -> bytes:
         now = self._timeline.seconds
         newest = self.issued.get(self._newest or "")
-        if self.behaviour is Behaviour.REPEATS and self._newest and newest:
-            left = newest.ends_at - now
-            if left > self._lifetime * REPEATED_UNTIL:
-                return _answer(self._newest, int(left))
+        if self._newest and newest and self._repeats(now):
+            return self._answer(self._newest, int(newest.ends_at - now))
         if self.behaviour is Behaviour.ENDS_OLDER and newest:
             newest.revoked_at = now
         lifetime = self._lifetime
@@ -148,9 +162,16 @@ class Provider:
             lifetime = self._random.uniform(lifetime * SHORTEST_OF_VARYING, lifetime)
         lifetime = int(lifetime)
         token = self._jwt(len(self.issued) + 1, now + lifetime)
-        self.issued[token] = Issued(issued_at=now, ends_at=now + lifetime)
-        self._newest = token
-        return _answer(token, lifetime)
+        self.issued[token] = Issued(ends_at=now + lifetime)
+        self._newest, self._issued_at = token, now
+        return self._answer(token, lifetime)
+
+    def _answer(self, token: str, expires_in: int) -> bytes:
+        """The token response (RFC 6749, 5.1); where the clock is wrong, ``exp`` alone tells a token's end."""
+        answer: dict[str, object] = {"access_token": token, "token_type": "Bearer"}
+        if not self.clock_skew:
+            answer["expires_in"] = expires_in
+        return json.dumps(answer).encode()
 
     def _jwt(self, number: int, ends_at: float) -> str:
         """A JWT, whose ``exp`` is told by the provider's own clock."""
@@ -159,9 +180,6 @@ class Provider:
         return ".".join(base64.urlsafe_b64encode(part).decode() for part in (b"{}", claims, b"signature"))
 
 
-def _answer(token: str, expires_in: int) -> bytes:
-    return json.dumps({"access_token": token, "token_type": "Bearer", "expires_in": expires_in}).encode()
-
-
-def _no_answer() -> TokenEndpointUnavailable:
+def no_answer() -> TokenEndpointUnavailable:
+    """Say that nothing came back: the request, or the answer to it, was lost."""
     return TokenEndpointUnavailable("the endpoint did not answer", advice="the next run tries again")

@@ -17,6 +17,7 @@ from rotator.model import ClientCredentials, Parameter, Rotation, Secret
 from rotator.oauth import TokenResponse
 from rotator.policy import RUN_BUDGET
 from rotator.ports import Run
+from rotator.simulation.provider import no_answer
 
 if TYPE_CHECKING:
     from rotator.simulation.world import World
@@ -27,7 +28,7 @@ CALL = 0.03
 """Seconds that an AWS call takes."""
 
 FAILING_CALL = 7.0
-"""Seconds that one takes which fails after all of the SDK's retries."""
+"""Seconds that a call takes which fails, the SDK's retries included."""
 
 
 class Killed(BaseException):
@@ -46,11 +47,11 @@ class Fault(Enum):
 class SimulatedRun:
     """The ports as one run has them, and the run's own clock."""
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, *, forced: bool) -> None:
         self._world = world
         self._timeline = world.timeline
         self._end = world.timeline.seconds + RUN_BUDGET
-        self.name = name
+        self.forced = forced
         self.run = Run(id=name, now=world.timeline.now, time_left=self.time_left, budget=RUN_BUDGET)
         self.parameters = _Parameters(self, world)
         self.secrets = _Secrets(self, world)
@@ -83,31 +84,24 @@ class SimulatedRun:
         assert body is None or url.startswith("https:")  # noqa: S101 - a token request goes nowhere else
         self._world.note_request(self)
         return self.call(
-            "token request" if method == "POST" else "probe",
-            lambda: self._world.provider.exchange(self.sleep, method, headers, seconds),
+            lambda: self._world.provider.exchange(self.sleep, method, headers, seconds), no_answer, takes=0
         )
 
-    def call(
-        self, operation: str, effect: Callable[[], T], error: Callable[[], Exception] | None = None
-    ) -> T:
-        """Do what a call does, unless something is wrong with it. Without an ``error`` none is made up."""
-        fault = self._world.fault(operation)
-        if fault is None:
-            result = effect()
-            if error:
-                self.sleep(CALL)
-            return result
+    def call(self, effect: Callable[[], T], error: Callable[[], Exception], takes: float = CALL) -> T:
+        """Do what a call does, unless something is wrong with it."""
+        fault = self._world.fault()
         if fault is Fault.KILLED_BEFORE:
             raise Killed
-        if fault is Fault.REFUSED and error:
+        if fault is Fault.REFUSED:
             self.sleep(FAILING_CALL)
             raise error()
         result = effect()
-        if fault is Fault.LOST and error:
-            self.sleep(FAILING_CALL)
-            raise error()
         if fault is Fault.KILLED_AFTER:
             raise Killed
+        if fault is Fault.LOST:
+            self.sleep(FAILING_CALL)
+            raise error()
+        self.sleep(takes)
         return result
 
 
@@ -116,21 +110,21 @@ class _Parameters:
         self._run = run
         self._world = world
 
-    def _call(self, operation: str, effect: Callable[[], T]) -> T:
+    def _call(self, effect: Callable[[], T]) -> T:
         self._world.aws_calls += 1
-        return self._run.call(operation, effect, _unavailable)
+        return self._run.call(effect, _unavailable)
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
-        return self._call("read", lambda: self._world.store.read(names))
+        return self._call(lambda: self._world.store.read(names))
 
     def read_path(self, path: str) -> Mapping[str, Parameter]:
-        return self._call("read", lambda: self._world.store.read_path(path))
+        return self._call(lambda: self._world.store.read_path(path))
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
-        return self._call("write token", lambda: self._world.publish(rotation, token))
+        return self._call(lambda: self._world.publish(rotation, token, forced=self._run.forced))
 
     def create_status(self, rotation: Rotation, text: str) -> int:
-        return self._call("create status", lambda: self._world.store.create_status(rotation, text))
+        return self._call(lambda: self._world.store.create_status(rotation, text))
 
     def write_status(self, rotation: Rotation, text: str) -> int:
         def effect() -> int:
@@ -138,7 +132,7 @@ class _Parameters:
             self._world.note_end(self._run)
             return version
 
-        return self._call("write status", effect)
+        return self._call(effect)
 
 
 class _Secrets:
@@ -149,7 +143,6 @@ class _Secrets:
     def read(self, rotation: Rotation) -> ClientCredentials:
         self._world.aws_calls += 1
         return self._run.call(
-            "read secret",
             lambda: self._world.secrets.read(rotation),
             lambda: CredentialsError("the secret could not be read: Unreachable", advice="wait"),
         )

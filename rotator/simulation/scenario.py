@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from rotator.contract import Contract
 from rotator.errors import SettingsError
-from rotator.fleet import Contract
 from rotator.model import Rotation
-from rotator.policy import describe_seconds, longest_outage, minimum_remaining_life, overlap_problem
+from rotator.policy import describe_seconds
 
 DAY = 86400.0
-DEFAULTS = Contract(schedule_interval=300, consumer_cache=300)
 
 OPTIONS = {
     "renew_at": "--renew-at",
@@ -42,7 +41,7 @@ class Rates:
     """How often things go wrong: shares of the requests, calls or ticks, from 0 to 1.
 
     ``aws`` are AWS calls that fail, some of them after having done what was asked; ``crashes`` are
-    calls before or after which the process dies. ``late`` is the most seconds that a tick is late.
+    calls before or after which the process dies. ``delay`` is the most seconds that a tick comes late.
     """
 
     endpoint: float = 0
@@ -50,7 +49,7 @@ class Rates:
     crashes: float = 0
     missed: float = 0
     duplicated: float = 0
-    late: float = 0
+    delay: float = 0
 
 
 Weather = Callable[[float], Rates]
@@ -71,7 +70,7 @@ class Scenario:
 
     rotation: Rotation = field(default_factory=_simulated_rotation)
     lifetime: float = DAY
-    contract: Contract = DEFAULTS
+    contract: Contract = field(default_factory=Contract)
     days: float = 30
     seed: int = 1
     outage: float = 0
@@ -86,34 +85,19 @@ class Scenario:
         return self.days * DAY
 
     @property
-    def minimum_remaining_life(self) -> float:
-        """The life in seconds that consumers are promised to find, less an outage."""
-        return minimum_remaining_life(
-            self.lifetime, self.rotation.renew_at, schedule_interval=self.contract.schedule_interval
-        )
+    def least_life(self) -> float:
+        """The life in seconds that consumers are promised to find, outages of this length included."""
+        return self.contract.least_life(self.lifetime, self.rotation.renew_at, outage=self.outage)
 
     @property
     def longest_outage(self) -> float:
         """The longest outage in seconds that these settings promise to survive."""
-        return longest_outage(
-            self.lifetime,
-            self.rotation.renew_at,
-            schedule_interval=self.contract.schedule_interval,
-            consumer_cache=self.contract.consumer_cache,
-        )
+        return self.contract.longest_outage(self.lifetime, self.rotation.renew_at)
 
     def check(self) -> None:
         """Raise SettingsError, with the nearest setting that works, if this cannot be simulated."""
-        problem = overlap_problem(
-            self.rotation,
-            self.lifetime,
-            schedule_interval=self.contract.schedule_interval,
-            consumer_cache=self.contract.consumer_cache,
-            names=OPTIONS,
-        )
-        if problem:
-            what, _, advice = problem.rpartition("; ")
-            raise SettingsError(what, advice=advice)
+        if problem := self.contract.problem(self.lifetime, self.rotation.renew_at, OPTIONS):
+            raise problem
         if self.lifetime + self.outage > self.end:
             days = -(-(self.lifetime + self.outage) // DAY)
             outage = f" and an outage of {describe_seconds(self.outage)}" if self.outage else ""

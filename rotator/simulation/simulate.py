@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rotator.policy import JITTER, describe_seconds
@@ -20,10 +20,13 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What happened. Durations and times are seconds, times since the beginning."""
+    """What happened. Durations and times are seconds, times since the beginning.
+
+    ``least_remaining_life`` is None if no token was ever published.
+    """
 
     scenario: Scenario
-    least_remaining_life: float
+    least_remaining_life: float | None
     expired_seconds: float
     revoked_seconds: float
     bad_tokens: int
@@ -35,12 +38,11 @@ class Report:
     outages: tuple[tuple[float, float], ...]
     history: tuple[Published, ...]
     broken_promises: tuple[str, ...]
-    longest_outage: float
     longest_outage_confirmed: bool
 
     def to_dict(self) -> dict[str, Any]:
         """The report as ``--json`` gives it."""
-        scenario = self.scenario
+        scenario, least = self.scenario, self.least_remaining_life
         return {
             "settings": {
                 "lifetime": scenario.lifetime,
@@ -48,16 +50,19 @@ class Report:
                 "cache": scenario.contract.consumer_cache,
                 "renew_at": scenario.rotation.renew_at,
                 "outage": scenario.outage,
+                "every": scenario.outages_every,
                 "days": scenario.days,
                 "seed": scenario.seed,
                 "provider": scenario.behaviour.value,
+                "clock_skew": scenario.clock_skew,
+                **asdict(scenario.rates),
             },
-            "minimum_remaining_life": math.floor(scenario.minimum_remaining_life),
-            "least_remaining_life_seconds": math.floor(self.least_remaining_life),
+            "minimum_remaining_life_seconds": math.floor(scenario.least_life),
+            "least_remaining_life_seconds": None if least is None else math.floor(least),
             "expired_seconds": math.ceil(self.expired_seconds),
             "revoked_seconds": math.ceil(self.revoked_seconds),
             "outages": len(self.outages),
-            "longest_outage_seconds": int(self.longest_outage),
+            "longest_outage_seconds": int(scenario.longest_outage),
             "longest_outage_confirmed": self.longest_outage_confirmed,
             "bad_tokens": self.bad_tokens,
             "token_requests": self.token_requests,
@@ -90,7 +95,6 @@ def simulate(scenario: Scenario, progress: Progress = lambda _share: None) -> Re
         outages=tuple(world.provider.outages),
         history=tuple(world.consumers.history),
         broken_promises=tuple(world.broken_promises),
-        longest_outage=scenario.longest_outage,
         longest_outage_confirmed=_is_confirmed(scenario),
     )
 
@@ -135,6 +139,13 @@ def _is_confirmed(scenario: Scenario) -> bool:
 
 def headline(report: Report) -> str:
     """The one sentence for whoever asked."""
+    if report.least_remaining_life is None:
+        return "no token was ever published"
+    said = "no consumer would have presented an expired token"
     if report.expired_seconds:
-        return f"consumers would have presented a dead token for {describe_seconds(report.expired_seconds)}"
-    return "no consumer would have presented a dead token"
+        said = (
+            f"consumers would have presented an expired token for {describe_seconds(report.expired_seconds)}"
+        )
+    if report.revoked_seconds:
+        said += f"; a revoked one stood in the parameter for {describe_seconds(report.revoked_seconds)}"
+    return said

@@ -14,17 +14,18 @@ from random import Random
 from rotator import policy, status
 from rotator.fleet import Fleet, run_fleet
 from rotator.model import ClientCredentials, Rotation, Secret, Stored
+from rotator.rotation import INACCURACY
 from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
 from rotator.simulation.consumers import Consumers
-from rotator.simulation.provider import Issued, Provider
+from rotator.simulation.provider import TIMEOUT, Issued, Provider
 from rotator.simulation.run import Fault, Killed, SimulatedRun
 from rotator.simulation.scenario import Scenario, Weather
 from rotator.simulation.timeline import Timeline
 
-INACCURACY = 90.0
-"""Seconds by which the end of a token may be misjudged: what requests may be on their way, and rounding."""
+SLACK = INACCURACY.total_seconds() + TIMEOUT
+"""Seconds by which a newer token may end earlier and nobody could have known."""
 
-Faults = Callable[[str], Fault | None]
+Faults = Callable[[], Fault | None]
 
 
 @contextmanager
@@ -49,7 +50,7 @@ class World:
         self.random = Random(scenario.seed)  # noqa: S311 - the same dice for the same seed
         self.timeline = Timeline()
         self.weather: Weather = weather or (lambda _now: scenario.rates)
-        self.fault: Faults = faults or self._random_fault
+        self.fault: Faults = faults or self.random_fault
         self.store = MemoryParameterStore()
         self.secrets = MemorySecretStore({scenario.rotation.secret_id: _CREDENTIALS})
         self.provider = Provider(
@@ -70,7 +71,6 @@ class World:
         self._fleet = Fleet(rotations=(scenario.rotation,))
         self._names = (scenario.rotation.parameter_name, scenario.rotation.status_name)
         self._renewing: set[SimulatedRun] = set()
-        self._forced = False
 
     # Ticks.
 
@@ -85,10 +85,10 @@ class World:
         rates = self.weather(when)
         if rates.missed and self.random.random() < rates.missed:
             return
-        late = self.random.uniform(0, rates.late) if rates.late else 0.0
-        self.start_run(when + late)
+        delay = self.random.uniform(0, rates.delay) if rates.delay else 0.0
+        self.start_run(when + delay)
         if rates.duplicated and self.random.random() < rates.duplicated:
-            self.start_run(when + late + self.random.uniform(0, policy.RUN_BUDGET))
+            self.start_run(when + delay + self.random.uniform(0, policy.RUN_BUDGET))
 
     def start_run(self, when: float, *, force: bool = False) -> None:
         """Let a run begin then."""
@@ -96,8 +96,7 @@ class World:
 
     def _serve(self, *, force: bool) -> None:
         self.ticks += 1
-        run = SimulatedRun(self, f"run-{self.ticks}")
-        self._forced |= force
+        run = SimulatedRun(self, f"run-{self.ticks}", forced=force)
         try:
             summary = run_fleet(self._fleet, run, run.run, self.scenario.contract, force=force)
         except Killed:
@@ -108,12 +107,15 @@ class World:
             self.note_end(run)
         self.outcomes[summary.results[0].outcome.value] += 1
         if summary.failed:
+            if "unforeseen" in str(summary.results[0].error):
+                self._break(f"the job has a defect: {summary.results[0].error}")
             self.failed_ticks += 1
             self.outcomes["failed_late"] += summary.failed_late
 
     # What runs do to the world.
 
-    def _random_fault(self, _operation: str) -> Fault | None:
+    def random_fault(self) -> Fault | None:
+        """What goes wrong with the next call, as often as the weather says."""
         rates = self.weather(self.timeline.seconds)
         if not (rates.aws or rates.crashes):
             return None
@@ -134,20 +136,19 @@ class World:
         """A run is not at it any more: it said so in the status, or died."""
         self._renewing.discard(run)
 
-    def publish(self, rotation: Rotation, value: Secret) -> int:
+    def publish(self, rotation: Rotation, value: Secret, *, forced: bool = False) -> int:
         """Store a token for the consumers; it must be one that the provider issued, and no worse."""
         token = self.provider.issued.get(value.value)
         if token is None:
             self.bad_tokens += 1
             self._break("a token was published that was never issued")
-            token = Issued(issued_at=0, ends_at=0)
+            token = Issued(ends_at=0)
         replaced = self.stored_token
-        if replaced and self.stored().trusted and not self._forced:
-            slack = INACCURACY + abs(self.scenario.clock_skew)
+        if replaced and self.stored().trusted and not forced:
+            slack = SLACK + abs(self.scenario.clock_skew)
             if token.ends_at < replaced.ends_at - slack:
                 self.bad_tokens += 1
                 self._break("a token was replaced by one that ends earlier")
-        self._forced = False
         version = self.store.write_token(rotation, value)
         self.consumers.receive(token, self.timeline.seconds)
         return version
@@ -171,12 +172,24 @@ class World:
         """The stored token as the rotator judges it."""
         return policy.token_state(self.scenario.rotation, self.stored(), self.timeline.now())
 
-    def is_healthy(self) -> bool:
+    def is_good(self) -> bool:
         """Whether consumers have a token that lives, and everybody knows how long."""
-        token, stored = self.stored_token, self.stored()
-        return bool(
-            token and token.is_alive(self.timeline.seconds) and stored.trusted and stored.claim is None
-        )
+        token = self.stored_token
+        return bool(token and token.is_alive(self.timeline.seconds) and self.stored().trusted)
+
+    def is_healthy(self) -> bool:
+        """Whether that is so, and no renewal is under way or was left unfinished."""
+        return self.is_good() and self.stored().claim is None
+
+    def expect_good(self) -> None:
+        """Count it as a broken promise if consumers do not have a good token now."""
+        if not self.is_good():
+            self._break("a token that had been renewed by now is dead or unknown")
+
+    def is_flooding(self) -> bool:
+        """Whether runs that had something to do asked more than twice in each second of their time."""
+        working = self.ticks - self.outcomes["fresh"]
+        return self.provider.requests > 2 * policy.RUN_BUDGET * working
 
     def close(self) -> None:
         """Count what remains to be counted; nothing happens any more."""

@@ -19,7 +19,7 @@ def ledger(*published: tuple[float, Issued], end: float = 10_000) -> Consumers:
 
 
 def token(ends_at: float, revoked_at: float | None = None) -> Issued:
-    return Issued(issued_at=0, ends_at=ends_at, revoked_at=revoked_at)
+    return Issued(ends_at=ends_at, revoked_at=revoked_at)
 
 
 LASTING = token(1_000_000)

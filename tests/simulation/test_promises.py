@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from rotator.fleet import Contract
+from rotator.contract import Contract
 from rotator.policy import RUN_BUDGET, renewal_time, seconds_until
 from rotator.simulation.run import Fault
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
@@ -23,7 +23,7 @@ RATES = st.builds(
     crashes=st.sampled_from((0.0, 0.3)),
     missed=st.sampled_from((0.0, 0.5, 1.0)),
     duplicated=st.sampled_from((0.0, 1.0)),
-    late=st.sampled_from((0.0, 45.0)),
+    delay=st.sampled_from((0.0, 45.0)),
 )
 BAD_LUCK = st.lists(st.tuples(st.integers(0, 7), st.sampled_from(Fault)), max_size=3)
 """How many calls go well, and what then goes wrong with the next, whichever run makes them."""
@@ -64,10 +64,10 @@ class Promises(RuleBasedStateMachine):
         self.world.start_schedule()
         self.calm(0)
 
-    def fault(self, operation: str) -> Fault | None:
+    def fault(self) -> Fault | None:
         if self.next_calls:
             return self.next_calls.popleft()
-        return self.world._random_fault(operation)
+        return self.world.random_fault()
 
     def go_on(self, seconds: float) -> None:
         timeline = self.world.timeline
@@ -105,7 +105,7 @@ class Promises(RuleBasedStateMachine):
     def wait_until_a_token_is_due(self) -> None:
         status = self.world.stored().trusted
         assert status is not None
-        due = renewal_time(self.scenario.rotation, status.issued_at, status.expires_at)
+        due = renewal_time(self.scenario.rotation, status)
         self.go_on(max(0.0, seconds_until(due, self.world.timeline.now())))
 
     @rule(
@@ -144,8 +144,7 @@ class Promises(RuleBasedStateMachine):
 
     @invariant()
     def the_endpoint_is_not_flooded(self) -> None:
-        working = self.world.ticks - self.world.outcomes["fresh"]
-        assert self.world.provider.requests <= 2 * RUN_BUDGET * working
+        assert not self.world.is_flooding()
 
 
 class TestPromises(Promises.TestCase):  # type: ignore[valid-type, misc]

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from rotator import rotation as job
-from rotator.fleet import Contract
-from rotator.model import Secret
+from rotator.claim import HeldClaim
+from rotator.contract import Contract
+from rotator.model import Claim, Rotation, Secret, Stored
 from rotator.policy import RUN_BUDGET, TokenState
+from rotator.ports import ParameterStore, Run
 from rotator.simulation.run import Fault
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
 from rotator.simulation.soak import CALM, CLAIM
@@ -27,7 +29,7 @@ class Luck:
     def __init__(self) -> None:
         self.plan: list[Fault | None] = []
 
-    def __call__(self, _operation: str) -> Fault | None:
+    def __call__(self) -> Fault | None:
         return self.plan.pop(0) if self.plan else None
 
 
@@ -177,7 +179,7 @@ def test_ticks_may_be_missed_and_come_twice() -> None:
 
 
 def test_late_ticks_delay_none_after_them() -> None:
-    assert 287 <= ticks_of_a_day(Rates(late=250)) <= 288
+    assert 287 <= ticks_of_a_day(Rates(delay=250)) <= 288
 
 
 # Leaks.
@@ -217,10 +219,16 @@ def test_a_worse_token_is_noticed() -> None:
     assert "ends earlier" in made.broken_promises[0]
 
 
+def acquire_always(rotation: Rotation, stored: Stored, parameters: ParameterStore, run: Run) -> HeldClaim:
+    """A claim that keeps nobody away."""
+    mine = Claim(by=run.id, until=run.now() + timedelta(seconds=61))
+    return HeldClaim(rotation=rotation, stored=stored, parameters=parameters, run=run, claim=mine)
+
+
 def test_two_renewals_at_once_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = world()
     later(made, 0.9 * DAY)
-    monkeypatch.setattr(job, "_claim", lambda *_: True)
+    monkeypatch.setattr(job, "acquire", acquire_always)
     made.start_run(made.timeline.seconds)
     made.start_run(made.timeline.seconds)
     later(made, RUN_BUDGET)

@@ -11,7 +11,20 @@ import pytest
 import rotator
 
 PACKAGE = Path(rotator.__file__).parent
-CORE = {"errors", "model", "status", "policy", "oauth", "ports", "rotation", "fleet", "settings", "readers"}
+CORE = {
+    "errors",
+    "model",
+    "contract",
+    "claim",
+    "status",
+    "policy",
+    "oauth",
+    "ports",
+    "rotation",
+    "fleet",
+    "settings",
+    "readers",
+}
 ENTRY = {"handler", "cli", "report", "telemetry", "bootstrap", "__main__"}
 ADAPTERS = {f"adapters.{path.stem}" for path in (PACKAGE / "adapters").glob("[!_]*.py")}
 SIMULATION = {f"simulation.{path.stem}" for path in (PACKAGE / "simulation").glob("[!_]*.py")}

@@ -1,4 +1,4 @@
-"""When a token is renewed, and what consumers are promised."""
+"""When a token is renewed, and when a failure to do so is serious."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from rotator.model import Claim, Outcome, Result, Status, Stored
 from rotator.policy import TokenState
 
 HOUR = timedelta(hours=1)
-EVERY_FIVE_MINUTES = {"schedule_interval": 300.0}
 
 
 def status(**changes: object) -> Status:
@@ -54,73 +53,26 @@ def test_a_stored_token_is_judged_by_its_life(stored: Stored, hours: float, stat
 
 
 def test_a_token_is_due_from_the_very_moment_of_its_renewal() -> None:
-    due = policy.renewal_time(rotation(), START, START + 24 * HOUR)
+    due = policy.renewal_time(rotation(), status())
     assert policy.token_state(rotation(), STORED, due) is TokenState.DUE
     assert policy.token_state(rotation(), STORED, due - timedelta(microseconds=1)) is TokenState.FRESH
 
 
 @given(st.text(alphabet="abcdef0123456789/", min_size=1, max_size=30), st.floats(0.1, 0.95))
 def test_jitter_only_makes_a_renewal_earlier_and_by_two_percent_at_most(name: str, renew_at: float) -> None:
-    due = policy.renewal_time(
-        rotation(parameter_name="/" + name, renew_at=renew_at), START, START + 24 * HOUR
-    )
+    due = policy.renewal_time(rotation(parameter_name="/" + name, renew_at=renew_at), status())
     latest = START + 24 * HOUR * renew_at
     assert latest - 24 * HOUR * policy.JITTER <= due <= latest
 
 
 def test_jitter_is_the_same_at_every_tick() -> None:
-    times = {policy.renewal_time(rotation(), START, START + 24 * HOUR) for _ in range(3)}
+    times = {policy.renewal_time(rotation(), status()) for _ in range(3)}
     assert len(times) == 1
 
 
 def test_a_fleet_created_in_one_minute_does_not_renew_in_one() -> None:
-    due = [
-        policy.renewal_time(rotation(parameter_name=f"/fleet/{n}"), START, START + 24 * HOUR)
-        for n in range(100)
-    ]
+    due = [policy.renewal_time(rotation(parameter_name=f"/fleet/{n}"), status()) for n in range(100)]
     assert max(due) - min(due) > timedelta(minutes=20)
-
-
-def test_the_least_remaining_life_is_the_window_less_the_schedule_and_the_run() -> None:
-    least = policy.minimum_remaining_life(DAY, 0.5, schedule_interval=300, run_budget=60)
-    assert least == DAY / 2 - 300 - 60
-
-
-@pytest.mark.parametrize(
-    ("lifetime", "renew_at", "interval", "cache", "holds"),
-    [
-        pytest.param(DAY, 0.667, 300, 300, True, id="the defaults"),
-        pytest.param(3600, 0.667, 300, 300, True, id="tokens of an hour"),
-        pytest.param(1800, 0.667, 300, 300, False, id="tokens of half an hour"),
-        pytest.param(3600, 0.95, 300, 300, False, id="renewed too late"),
-        pytest.param(660 * 2, 0.5, 300, 300, True, id="exactly enough"),
-        pytest.param(660 * 2 - 2, 0.5, 300, 300, False, id="a second too little"),
-    ],
-)
-def test_the_overlap_contract_holds_or_is_explained(
-    lifetime: float, renew_at: float, interval: float, cache: float, holds: bool
-) -> None:
-    problem = policy.overlap_problem(
-        rotation(renew_at=renew_at), lifetime, schedule_interval=interval, consumer_cache=cache
-    )
-    assert (problem is None) is holds
-
-
-def test_a_broken_overlap_comes_with_the_setting_that_mends_it() -> None:
-    late = rotation(renew_at=0.95)
-    problem = policy.overlap_problem(late, 3600, schedule_interval=300, consumer_cache=300)
-    assert problem is not None
-    advised = float(problem.rpartition("ROTATOR_RENEW_AT to ")[2].split()[0])
-    assert (
-        policy.overlap_problem(rotation(renew_at=advised), 3600, schedule_interval=300, consumer_cache=300)
-        is None
-    )
-
-
-def test_where_no_fraction_helps_the_advice_is_another() -> None:
-    problem = policy.overlap_problem(rotation(), 300, schedule_interval=300, consumer_cache=300)
-    assert problem is not None
-    assert "ask for tokens of" in problem
 
 
 @pytest.mark.parametrize(
@@ -162,7 +114,7 @@ def test_a_failure_is_late_from_the_middle_of_the_renewal_window(
 
 
 def test_a_failure_becomes_late_exactly_in_the_middle_of_the_window() -> None:
-    due = policy.renewal_time(rotation(), START, START + 24 * HOUR)
+    due = policy.renewal_time(rotation(), status())
     middle = due + (START + 24 * HOUR - due) / 2
     assert policy.fails_late(rotation(), STORED, middle)
     assert not policy.fails_late(rotation(), STORED, middle - timedelta(microseconds=1))
@@ -181,8 +133,15 @@ def test_a_failure_becomes_late_exactly_in_the_middle_of_the_window() -> None:
 def test_the_outlook_tells_the_time_left_and_the_next_try(
     seconds: int | None, next_try: datetime | None, text: str
 ) -> None:
-    failed = Result(name="a", outcome=Outcome.FAILED, seconds_remaining=seconds, next_try=next_try)
+    failed = Result(
+        name="a", outcome=Outcome.FAILED, expires_at=START, seconds_remaining=seconds, next_try=next_try
+    )
     assert policy.outlook(failed) == text
+
+
+def test_the_outlook_tells_that_no_token_is_stored() -> None:
+    failed = Result(name="a", outcome=Outcome.FAILED, seconds_remaining=0)
+    assert policy.outlook(failed) == "no token is stored"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from conftest import CHECKOUT
 from rotator import cli, policy, settings
+from rotator.contract import Contract
 from rotator.model import Outcome, Rotation
 
 README = (CHECKOUT / "README.md").read_text()
@@ -41,7 +42,7 @@ def test_the_outcomes_table_has_every_outcome() -> None:
 
 
 def test_the_promised_life_is_what_the_defaults_give() -> None:
-    least = policy.minimum_remaining_life(86400, 0.667, schedule_interval=300)
+    least = Contract().least_life(86400, 0.667)
     assert policy.describe_seconds(least) in README
 
 
@@ -78,7 +79,7 @@ def test_the_demos_steps_are_the_ones_it_prints() -> None:
 def test_the_simulation_prints_what_it_is_said_to_and_draws_its_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = re.search(r"^rotator (simulate .+)$", README, re.MULTILINE)
+    command = re.search(r"^\.venv/bin/rotator (simulate .+)$", README, re.MULTILINE)
     assert command
     monkeypatch.chdir(tmp_path)
     printed = CliRunner().invoke(cli.main, command[1].split(), env={"COLUMNS": "200"}).stdout

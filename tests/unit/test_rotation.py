@@ -481,7 +481,9 @@ def test_the_trace_of_an_unfinished_renewal_names_its_run_and_the_time_of_its_en
 
 def test_no_trace_is_left_from_the_moment_on_at_which_the_token_is_due_anyway() -> None:
     world = rotated(UNAVAILABLE)
-    world.clock.time = policy.renewal_time(world.rotation, START, START + timedelta(days=1))
+    status = world.stored().trusted
+    assert status
+    world.clock.time = policy.renewal_time(world.rotation, status)
     with pytest.raises(TokenEndpointUnavailable):
         world.tick()
     assert "claimed_by" not in world.status

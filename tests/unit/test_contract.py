@@ -1,13 +1,45 @@
-"""What an operator reads where the overlap contract cannot hold, and the longest outage where it does."""
+"""What consumers are promised, how long an outage may last, and what mends a promise that cannot hold."""
 
 from __future__ import annotations
 
 import pytest
 
-from fakes import DAY, rotation
-from rotator import policy
+from fakes import DAY
+from rotator.contract import Contract
 
 HOUR = 3600
+
+
+def test_the_least_remaining_life_is_the_window_less_the_schedule_and_the_run() -> None:
+    assert Contract().least_life(DAY, 0.5) == DAY / 2 - 300 - 60
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "renew_at", "interval", "cache", "holds"),
+    [
+        pytest.param(DAY, 0.667, 300, 300, True, id="the defaults"),
+        pytest.param(3600, 0.667, 300, 300, True, id="tokens of an hour"),
+        pytest.param(1800, 0.667, 300, 300, False, id="tokens of half an hour"),
+        pytest.param(3600, 0.95, 300, 300, False, id="renewed too late"),
+        pytest.param(660 * 2, 0.5, 300, 300, True, id="exactly enough"),
+        pytest.param(660 * 2 - 2, 0.5, 300, 300, False, id="a second too little"),
+    ],
+)
+def test_the_overlap_contract_holds_or_is_explained(
+    lifetime: float, renew_at: float, interval: float, cache: float, holds: bool
+) -> None:
+    problem = Contract(schedule_interval=interval, consumer_cache=cache).problem(lifetime, renew_at)
+    assert (problem is None) is holds
+
+
+def test_a_broken_overlap_comes_with_the_setting_that_mends_it() -> None:
+    problem = Contract().problem(3600, 0.95)
+    advised = float(str(problem).rpartition("ROTATOR_RENEW_AT to ")[2].split()[0])
+    assert Contract().problem(3600, advised) is None
+
+
+def test_where_no_fraction_helps_the_advice_is_another() -> None:
+    assert "ask for tokens of" in str(Contract().problem(300, 0.667))
 
 
 @pytest.mark.parametrize(
@@ -79,16 +111,13 @@ HOUR = 3600
 def test_a_broken_overlap_says_why_and_every_way_to_mend_it(
     lifetime: float, renew_at: float, interval: float, cache: float, problem: str
 ) -> None:
-    of = rotation(renew_at=renew_at)
-    told = policy.overlap_problem(of, lifetime, schedule_interval=interval, consumer_cache=cache)
-    assert told == problem
+    told = Contract(schedule_interval=interval, consumer_cache=cache).problem(lifetime, renew_at)
+    assert str(told) == problem
 
 
 def test_a_longer_run_leaves_consumers_less() -> None:
-    told = policy.overlap_problem(
-        rotation(renew_at=0.5), 1440, schedule_interval=300, consumer_cache=400, run_budget=120
-    )
-    assert told == (
+    told = Contract(consumer_cache=400, run_budget=120).problem(1440, 0.5)
+    assert str(told) == (
         "a token of 24 min renewed at 0.5 of its life, every 5 min, leaves consumers 300 s at the least, "
         "but they cache for 400 s; set ROTATOR_RENEW_AT to 0.43 or less, "
         "or run every 3m or more often, with ROTATOR_SCHEDULE_INTERVAL set to it, "
@@ -98,11 +127,8 @@ def test_a_longer_run_leaves_consumers_less() -> None:
 
 def test_the_advice_calls_the_settings_what_its_reader_calls_them() -> None:
     names = {"renew_at": "--renew-at", "schedule_interval": "--every", "consumer_cache": "--cache"}
-    told = policy.overlap_problem(
-        rotation(renew_at=0.95), DAY, schedule_interval=HOUR, consumer_cache=HOUR, names=names
-    )
-    assert told is not None
-    assert told.endswith(
+    told = Contract(schedule_interval=HOUR, consumer_cache=HOUR).problem(DAY, 0.95, names)
+    assert str(told).endswith(
         "; set --renew-at to 0.91 or less, or run every 11m or more often, with --every set to it, "
         "or let consumers cache for 660 s at the most (--cache)"
     )
@@ -120,7 +146,30 @@ def test_the_advice_calls_the_settings_what_its_reader_calls_them() -> None:
 def test_an_outage_goes_unnoticed_for_whole_intervals_less_a_run(
     lifetime: float, budget: float, seconds: float
 ) -> None:
-    longest = policy.longest_outage(
-        lifetime, 0.5, schedule_interval=300, consumer_cache=300, run_budget=budget
-    )
-    assert longest == seconds
+    assert Contract(run_budget=budget).longest_outage(lifetime, 0.5) == seconds
+
+
+@pytest.mark.parametrize(
+    ("outage", "missed"),
+    [
+        pytest.param(0, 0, id="no outage"),
+        pytest.param(1, 1, id="a second costs a whole interval"),
+        pytest.param(240, 1, id="an interval less a run"),
+        pytest.param(241, 2, id="a second more may hit two runs"),
+        pytest.param(540, 2, id="two intervals less a run"),
+    ],
+)
+def test_an_outage_costs_consumers_whole_intervals(outage: float, missed: int) -> None:
+    contract = Contract()
+    assert contract.least_life(DAY, 0.5, outage=outage) == contract.least_life(DAY, 0.5) - missed * 300
+
+
+@pytest.mark.parametrize("lifetime", [DAY, 3600, 5000])
+@pytest.mark.parametrize("interval", [60, 300, 77])
+def test_the_longest_outage_is_the_last_that_leaves_consumers_what_they_cache(
+    lifetime: float, interval: float
+) -> None:
+    contract = Contract(schedule_interval=interval)
+    longest = contract.longest_outage(lifetime, 0.5)
+    assert contract.least_life(lifetime, 0.5, outage=longest) >= contract.consumer_cache
+    assert contract.least_life(lifetime, 0.5, outage=longest + 1) < contract.consumer_cache
