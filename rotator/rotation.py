@@ -65,11 +65,11 @@ def rotate(
         credentials = ports.secrets.read(rotation)
         token = _obtain(rotation, credentials, ports, run)
         if not force and _outlived(stored, token, run):
-            return _keep(rotation, stored, token, claim)
+            return _keep(rotation, stored, claim)
         claim.check()
         version = _publish(rotation, token, ports)
-    if stored.trusted and _is_repeated(stored.trusted, token):
-        token = replace(token, issued_at=stored.trusted.issued_at)  # or its renewal window would shrink
+    if stored.status and _is_repeated(stored.status, token):
+        token = replace(token, issued_at=stored.status.issued_at)  # or its renewal window would shrink
     return _publish_status(rotation, token, version, credentials, ports)
 
 
@@ -135,10 +135,8 @@ def _publish(rotation: Rotation, token: AccessToken, ports: Ports) -> int:
         ) from error
 
 
-def _keep(rotation: Rotation, stored: Stored, token: AccessToken, claim: HeldClaim) -> Result:
-    """Leave the stored token; if an earlier run may have left it dead, the next one tries again."""
-    repeated = stored.trusted is not None and _is_repeated(stored.trusted, token)
-    claim.give_back(unfinished=stored.claim is not None and not repeated)
+def _keep(rotation: Rotation, stored: Stored, claim: HeldClaim) -> Result:
+    claim.give_back()
     return _result(
         rotation, stored, Outcome.KEPT, note="the endpoint's token expires no later than the stored one"
     )

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 from rotator import oauth
@@ -130,11 +131,11 @@ class FakeTokenEndpoint:
         self.latency = 0.0
 
     def request(self, request: TokenRequest, *, time_left: Callable[[], float]) -> TokenResponse:
-        while True:
+        for attempt in count(1):
             requested_at = self.clock.now()
             self.requests.append(request)
             self.clock.sleep(self.latency)
-            response = self._answer(requested_at)
+            response = replace(self._answer(requested_at), attempt=attempt)
             try:
                 oauth.check_status(request, response, self.clock.now())
             except TokenEndpointUnavailable as error:
@@ -144,6 +145,7 @@ class FakeTokenEndpoint:
                 self.clock.sleep(wait)
                 continue
             return response
+        raise AssertionError
 
     def _answer(self, requested_at: datetime) -> TokenResponse:
         answer: object = self.answers.popleft() if self.answers else None

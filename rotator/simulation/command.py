@@ -81,8 +81,8 @@ _SKEW = _Value("seconds", readers.number(-86_400, 86_400, "a number of seconds f
 )  # fmt: skip
 @click.option(
     "--clock-skew",
-    type=float,
-    default=0.0,
+    type=_SKEW,
+    default="0",
     help="Seconds that the endpoint's clock is ahead, or behind if negative.",
 )
 @_share("--endpoint-failures", tells="The share of token requests that fail at random.")

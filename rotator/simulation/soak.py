@@ -106,8 +106,8 @@ def budget(drawn: Scenario) -> float:
     return promised_outage(drawn) - 2 * drawn.contract.schedule_interval - CLAIM
 
 
-def trouble(drawn: Scenario) -> tuple[Weather, list[float]]:
-    """Draw the windows of trouble; return them as weather, and when each of them ends."""
+def trouble(drawn: Scenario) -> tuple[Weather, list[tuple[float, float]]]:
+    """Draw the windows of trouble; return them as weather, and when each of them begins and ends."""
     dice = Random(-drawn.seed)  # noqa: S311 - likewise
     interval, longest = drawn.contract.schedule_interval, budget(drawn)
     pause = 3 * interval + CLAIM
@@ -124,7 +124,7 @@ def trouble(drawn: Scenario) -> tuple[Weather, list[float]]:
         index = bisect_right(begins, now) - 1
         return rates[index] if index >= 0 and now < ends[index] else CALM
 
-    return weather, ends
+    return weather, list(zip(begins, ends, strict=True))
 
 
 def _rates(dice: Random, interval: float) -> Rates:
@@ -141,13 +141,15 @@ def _rates(dice: Random, interval: float) -> Rates:
 def live(number: int) -> Lived:
     """Let a world live and say what became of it."""
     drawn = scenario(number)
-    weather, ends = trouble(drawn)
+    weather, windows = trouble(drawn)
     world = World(drawn, weather=weather)
     world.start_schedule()
     dice = Random(number)  # noqa: S311 - likewise
-    for end in ends:
+    for begin, end in windows:
         world.timeline.at(end + healing(drawn), world.expect_good)
-    for _ in range(10):  # an operator, now and then
+        if dice.random() < 0.5:  # an operator who has heard of it
+            world.start_run(dice.uniform(begin, end), force=True)
+    for _ in range(10):  # and one who has not
         world.start_run(dice.uniform(0, drawn.end), force=True)
     with unheard():
         world.timeline.run_until(drawn.end)

@@ -136,6 +136,20 @@ def test_a_refused_client_is_told_so_and_asks_only_once(world: World) -> None:
     assert (caught.value.code, caught.value.status, world.requests()) == ("invalid_client", 401, 1)
 
 
+def test_an_answer_tells_how_many_requests_it_took(world: World) -> None:
+    assert world.request().attempt == 1
+    world.refuse([Refusal(503), Refusal(429)])
+    assert world.request().attempt == 3
+
+
+def test_a_refusal_is_final_at_once_only_where_no_request_before_it_went_unanswered(world: World) -> None:
+    for earlier, at_once in (([], True), ([Refusal(503)], False)):
+        world.refuse([*earlier, Refusal(403, error="access_denied")])
+        with pytest.raises(TokenRequestRejected) as caught:
+            world.request()
+        assert caught.value.at_once is at_once
+
+
 def test_an_endpoint_that_stays_away_is_given_up_within_the_time_left(world: World) -> None:
     world.refuse([Refusal(503)] * 100)
     with pytest.raises(TokenEndpointUnavailable):

@@ -56,7 +56,7 @@ class Promises(RuleBasedStateMachine):
     world: World
     rates = CALM
 
-    @initialize(scenario=scenarios())
+    @initialize(scenario=scenarios().filter(lambda drawn: promised_outage(drawn) > 0))
     def begin(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.next_calls: deque[Fault | None] = deque()
@@ -109,11 +109,13 @@ class Promises(RuleBasedStateMachine):
         self.go_on(max(0.0, seconds_until(due, self.world.timeline.now())))
 
     @rule(
+        rates=st.sampled_from((CALM, Rates(endpoint=1), Rates(endpoint=0.5, aws=0.5))),
         bad_luck=BAD_LUCK,
         delays=st.lists(st.sampled_from((0.0, 0.0, 0.01, 0.1, 1.0, 45.0)), min_size=1, max_size=4),
     )
-    def operators(self, bad_luck: BadLuck, delays: list[float]) -> None:
-        """Some people force rotations, at about the same time, and with bad luck."""
+    def operators(self, rates: Rates, bad_luck: BadLuck, delays: list[float]) -> None:
+        """Some people force rotations, at about the same time, in a short trouble, and with bad luck."""
+        self.rates = rates
         self.plan(bad_luck)
         for delay in delays:
             self.world.start_run(self.world.timeline.seconds + delay, force=True)

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from rotator import cli
+from rotator import cli, readers
+from rotator import rotation as job
 from rotator.contract import Contract
 from rotator.simulation.scenario import Scenario
-from rotator.simulation.simulate import simulate
+from rotator.simulation.simulate import STEPS, simulate
 
 HOUR = 3600
 
@@ -108,6 +109,53 @@ def test_a_provider_that_ends_older_tokens_is_told_by_the_seconds_that_cost() ->
     assert report("--provider", "steady", "--days", "5")["revoked_seconds"] == 0
 
 
+@pytest.mark.parametrize("trouble", ["--missed", "--endpoint-failures", "--aws-failures", "--crashes"])
+def test_a_world_without_a_token_says_so_and_promises_nothing(trouble: str) -> None:
+    told = report("--days", "1", trouble, "1")
+    assert told["least_remaining_life_seconds"] is None
+    assert told["outcomes"].get("rotated") is None
+    assert "No token was ever published." in run("--days", "1", trouble, "1").stdout
+
+
+def test_a_revoked_token_is_told_in_the_headline() -> None:
+    shown = run("--provider", "ends-older", "--days", "5", "--aws-failures", "0.3").stdout
+    assert "a revoked one stood in the parameter for" in shown
+
+
+def test_a_promise_that_is_broken_is_told_and_the_command_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "_publish", lambda *_: {"a": 1}["defect"])
+    done = run("--days", "1")
+    assert done.exit_code == 1
+    assert "broken promise: the job has a defect" in done.stdout
+
+
+def test_no_outage_is_longer_than_it_was_said_to_be() -> None:
+    told = report("--outage", "7h", "--every", "8h", "--days", "20")
+    assert told["expired_seconds"] == 0
+    assert told["outages"] > 10
+
+
+def test_what_goes_wrong_besides_is_told_with_the_settings() -> None:
+    shown = run("--days", "3", "--missed", "0.1", "--provider", "varies", "--clock-skew", "5").stdout
+    assert "consumers that cache for 5 min; missed 0.1, clock skew 5 s, provider varies." in shown
+    assert "with a steady provider and nothing else going wrong" in shown
+
+
+@pytest.mark.parametrize("lifetime", [86400, 3600])
+@pytest.mark.parametrize("schedule", ["5m", "10m", "333"])
+@pytest.mark.parametrize("outage", [0.1, 0.5, 1.0])
+def test_consumers_find_no_less_life_than_they_were_promised(
+    lifetime: int, schedule: str, outage: float
+) -> None:
+    limit = Contract(schedule_interval=readers.seconds(1, 9999)(schedule)).longest_outage(lifetime, 0.5)
+    told = report(
+        *("--lifetime", str(lifetime), "--schedule", schedule, "--renew-at", "0.5", "--every", str(lifetime)),
+        *("--outage", str(int(outage * limit)), "--days", str(5 * lifetime / 86400)),
+    )
+    assert told["outages"] >= 1
+    assert told["least_remaining_life_seconds"] >= told["minimum_remaining_life_seconds"]
+
+
 def test_the_table_tells_the_same() -> None:
     shown = run("--outage", "9h", "--days", "10").stdout
     for part in (
@@ -171,9 +219,18 @@ def test_settings_come_from_the_environment_where_no_option_says_otherwise() -> 
         ),
         pytest.param(["--renew-at", "2"], "'2' is not a fraction from 0.1 to 0.95", "", id="no fraction"),
         pytest.param(["--lifetime", "soon"], "'soon' is not a whole number of seconds", "", id="no duration"),
-        pytest.param(["--days", "0"], "0", "", id="no days"),
+        pytest.param(["--days", "0"], "'0' is not a number from 0.01 to 36500", "", id="no days"),
         pytest.param(
-            ["--days", "2", "--plot", "x.gif"], "x.gif is no picture", ".svg or .png", id="no picture"
+            ["--days", "nan"], "'nan' is not a number from 0.01 to 36500", "", id="no number of days"
+        ),
+        pytest.param(["--days", "inf"], "'inf' is not a number from 0.01 to 36500", "", id="days for ever"),
+        pytest.param(["--crashes", "nan"], "'nan' is not a share from 0 to 1", "", id="no share"),
+        pytest.param(
+            ["--clock-skew", "inf"], "'inf' is not a number of seconds from -86400", "", id="no skew"
+        ),
+        pytest.param(["--schedule", "5"], "'5' is not a whole number of seconds from 60", "", id="too often"),
+        pytest.param(
+            ["--days", "30000", "--plot", "x.gif"], "x.gif is no picture", ".svg or .png", id="no picture"
         ),
         pytest.param(
             ["--days", "2", "--plot", "nowhere/x.svg"],
@@ -234,4 +291,4 @@ def test_the_same_seed_draws_the_same_picture(tmp_path: Path) -> None:
 def test_progress_is_told() -> None:
     told: list[float] = []
     simulate(Scenario(days=2), told.append)
-    assert (len(told), told[-1], told) == (200, 1.0, sorted(told))
+    assert (len(told), told[-1], told) == (STEPS, 1.0, sorted(told))

@@ -1,4 +1,4 @@
-"""The soak: a few of its worlds, and proof that its budget is no wider than it must be."""
+"""The soak: a few of its worlds, and that it notices trouble beyond the budget."""
 
 from __future__ import annotations
 

@@ -139,6 +139,20 @@ def test_a_forced_repetition_does_not_shrink_the_renewal_window() -> None:
     assert abs(after.renew_at - before.renew_at) <= timedelta(seconds=1)
 
 
+@pytest.mark.parametrize("fault", [Fault.KILLED_BEFORE, Fault.KILLED_AFTER, Fault.LOST])
+def test_a_repetition_whose_status_got_lost_does_not_shrink_the_renewal_window(fault: Fault) -> None:
+    made = world(behaviour=Behaviour.REPEATS)
+    before = made.stored().trusted
+    later(made, 0.5 * DAY)
+    tick(made, None, None, None, None, fault, force=True)  # at the write of the token, or just after it
+    later(made, CLAIM)
+    tick(made)
+    after = made.stored().trusted
+    assert before
+    assert after
+    assert after.issued_at == before.issued_at
+
+
 def test_a_provider_whose_tokens_vary_never_makes_a_stored_one_worse() -> None:
     base = Scenario()
     early = replace(base.rotation, renew_at=0.3)
@@ -157,6 +171,26 @@ def test_a_wrong_clock_at_the_endpoint_costs_no_consumer_a_token(skew: float) ->
     made.timeline.run_until(10 * DAY)
     made.close()
     assert (made.consumers.expired_seconds, made.broken_promises) == (0, [])
+
+
+def test_an_outage_begins_where_a_new_token_would_be_issued_and_not_with_a_repeated_one() -> None:
+    made = world(behaviour=Behaviour.REPEATS)
+    made.provider.go_down_at_the_next_request(HOUR)
+    later(made, 0.7 * DAY)
+    tick(made)
+    assert (made.outcomes["kept"], made.provider.outages) == (1, [])
+    later(made, 0.1 * DAY)
+    tick(made)
+    assert len(made.provider.outages) == 1
+
+
+def test_an_outage_is_not_made_longer_by_another_that_was_planned_in_it() -> None:
+    made = world()
+    later(made, 0.7 * DAY)
+    for _ in range(3):
+        made.provider.go_down_at_the_next_request(HOUR)
+        tick(made)
+    assert len(made.provider.outages) == 1
 
 
 # Ticks.
@@ -233,6 +267,36 @@ def test_two_renewals_at_once_are_noticed(monkeypatch: pytest.MonkeyPatch) -> No
     made.start_run(made.timeline.seconds)
     later(made, RUN_BUDGET)
     assert "two runs renewed at once" in made.broken_promises[0]
+
+
+def test_a_defect_of_the_job_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = world()
+    later(made, 0.9 * DAY)
+    monkeypatch.setattr(made.store, "write_token", {}.__getitem__)
+    tick(made)
+    assert "the job has a defect: unforeseen TypeError" in made.broken_promises[0]
+
+
+def test_a_forced_run_that_failed_does_not_excuse_a_worse_token_later() -> None:
+    made = world()
+    tick(made, None, None, None, None, Fault.REFUSED, force=True)
+    assert made.outcomes["failed"] == 1
+    good = made.stored_token
+    assert good
+    made.provider.issued["worse"] = replace(good, ends_at=good.ends_at - HOUR)
+    made.publish(made.scenario.rotation, Secret("worse"))
+    assert "ends earlier" in made.broken_promises[0]
+
+
+def test_a_dead_token_that_should_have_been_renewed_is_noticed() -> None:
+    made = world()
+    made.expect_good()
+    later(made, 1)
+    assert made.broken_promises == []
+    later(made, 1.1 * DAY)
+    made.expect_good()
+    later(made, 1)
+    assert "dead or unknown" in made.broken_promises[0]
 
 
 def test_an_expired_token_is_not_healthy() -> None:

@@ -121,6 +121,35 @@ def test_a_failure_with_no_token_stored_is_late() -> None:
     assert told["rotations"][0]["seconds_remaining"] == 0
 
 
+def test_a_token_that_was_issued_but_not_stored_is_late_at_once() -> None:
+    clock = Clock()
+    ports = fakes.ports(clock)
+    fleet = Fleet(rotations=(member("a"),))
+    serve(fleet, ports, clock)
+    clock.sleep(17 * 3600)
+    ports.parameters.fails["token"] = ParameterStoreError("key disabled", advice="enable it")
+    told = serve(fleet, ports, clock).to_dict()["rotations"][0]
+    assert (told["late"], told["seconds_remaining"]) == (True, 7 * 3600)
+
+
+@pytest.mark.parametrize(("hours", "warnings"), [(17, 0), (21, 1)], ids=["early", "late"])
+def test_a_stored_token_that_runs_out_while_none_outlives_it_is_a_warning(hours: int, warnings: int) -> None:
+    clock = Clock()
+    repeated = {"access_token": "t", "token_type": "Bearer"}
+    left = (24 - hours) * 3600
+    answers = [(200, {**repeated, "expires_in": 86400}), (200, {**repeated, "expires_in": left})]
+    ports = fakes.ports(clock, *answers)
+    fleet = Fleet(rotations=(member("a"),))
+    serve(fleet, ports, clock)
+    clock.sleep(hours * 3600)
+    summary = serve(fleet, ports, clock)
+    assert summary.results[0].outcome is Outcome.KEPT
+    assert (len(summary.warnings), summary.failed, summary.failed_late) == (warnings, False, 0)
+    assert all(
+        "gives no token that outlives the stored one, which has 3 h left" in w for w in summary.warnings
+    )
+
+
 def test_a_failed_run_says_how_urgent_it_is() -> None:
     clock = Clock()
     ports = fakes.ports(clock)

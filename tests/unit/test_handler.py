@@ -12,7 +12,7 @@ import pytest
 import fakes
 from fakes import CANARY_SECRET, CANARY_TOKEN, FakePorts, rotation
 from rotator import bootstrap, handler
-from rotator.errors import RotationFailed, SettingsError
+from rotator.errors import ParameterStoreError, RotationFailed, SettingsError
 from rotator.settings import Settings
 
 
@@ -153,7 +153,7 @@ def test_the_metrics_tell_early_from_late_failures(
     assert told == [(1, 0, 6), (0, 1, 1), (0, 1, 0)]
 
 
-def test_a_token_of_which_nothing_is_known_counts_as_dead_in_the_metrics(
+def test_a_token_that_does_not_exist_counts_as_dead_in_the_metrics(
     ports: FakePorts, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ports.secrets.credentials.clear()
@@ -161,6 +161,18 @@ def test_a_token_of_which_nothing_is_known_counts_as_dead_in_the_metrics(
         handler.lambda_handler({}, Context())
     told = metrics(capsys.readouterr().out)
     assert (told["FailedLate"], told["TokenSecondsRemaining"]) == (1, 0)
+
+
+def test_a_run_that_could_not_read_the_parameters_tells_no_remaining_life(
+    ports: FakePorts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler.lambda_handler({}, Context())
+    capsys.readouterr()
+    ports.parameters.fails["read"] = ParameterStoreError("throttled", advice="wait")
+    with pytest.raises(RotationFailed):
+        handler.lambda_handler({}, Context())
+    told = metrics(capsys.readouterr().out)
+    assert told == {"Rotated": 0, "Kept": 0, "Busy": 0, "FailedEarly": 0, "FailedLate": 1}
 
 
 def test_a_dry_run_prints_no_metrics(ports: FakePorts, capsys: pytest.CaptureFixture[str]) -> None:

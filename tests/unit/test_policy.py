@@ -99,6 +99,13 @@ def test_a_claim_that_ended_without_a_word_makes_a_fresh_token_due() -> None:
 @pytest.mark.parametrize(
     ("stored", "hours", "late"),
     [
+        pytest.param(replace(STORED, claim=Claim(by="x", until=START)), 1, True, id="an unfinished renewal"),
+        pytest.param(
+            replace(STORED, claim=Claim(by="x", until=START + 1.01 * HOUR)),
+            1,
+            False,
+            id="a renewal under way",
+        ),
         pytest.param(STORED, 1, False, id="before the window"),
         pytest.param(STORED, 19.5, False, id="in its first half"),
         pytest.param(STORED, 20.1, True, id="in its second half"),

@@ -20,6 +20,7 @@ from rotator.errors import (
     RotatorError,
     StatusNotWritten,
     TokenEndpointUnavailable,
+    TokenNotPublished,
     TokenRequestRejected,
     TokenVerificationError,
 )
@@ -402,6 +403,27 @@ def test_a_run_whose_time_is_over_publishes_nothing_and_leaves_the_claim_to_end_
     assert world.later(2).tick(name="run-2").outcome is Outcome.ROTATED
 
 
+def test_a_run_that_slept_past_its_claim_publishes_nothing_though_its_own_time_stood_still() -> None:
+    world = rotated().later(17 * HOUR)
+    world.ports.token_endpoint.latency = HOUR
+    asleep = replace(fakes.run(world.clock), time_left=lambda: 60.0)
+    with pytest.raises(ParameterStoreError, match="time was over"):
+        rotate(world.rotation, world.stored(), world.ports, asleep)
+    assert world.token == f"{CANARY_TOKEN}-1"
+    assert world.status["claimed_by"] == "run-1"
+
+
+def test_a_token_that_was_issued_but_not_stored_is_told_as_such() -> None:
+    world = rotated().later(17 * HOUR)
+    world.ports.parameters.fails["token"] = ParameterStoreError("key disabled", advice="enable it")
+    with pytest.raises(TokenNotPublished) as caught:
+        world.tick()
+    assert str(caught.value) == (
+        "a new token was issued but not stored: key disabled; "
+        "enable it; the stored token may have ended if the endpoint allows only one"
+    )
+
+
 @pytest.mark.parametrize("type_name", ["String", "StringList"])
 def test_a_parameter_of_another_type_is_refused_before_anything_is_requested(type_name: str) -> None:
     world = World()
@@ -461,6 +483,51 @@ def test_a_fresh_token_is_left_alone_where_a_forced_run_was_refused() -> None:
         world.tick(force=True)
     assert "claimed_by" not in world.status
     assert world.tick(name="run-2").outcome is Outcome.FRESH
+
+
+def test_a_fresh_token_is_renewed_where_a_refusal_came_after_a_request_without_an_answer() -> None:
+    later = TokenRequestRejected("refused", advice="mend", status=403, code=None, at_once=False)
+    world = rotated(later)
+    with pytest.raises(TokenRequestRejected):
+        world.tick(force=True)
+    assert world.later(1).tick(name="run-2").outcome is Outcome.ROTATED
+
+
+def test_an_unfinished_renewal_is_finished_by_another_token_that_ends_at_the_same_time() -> None:
+    world = forced_and_died().later(HOUR)
+    world.ports.token_endpoint.answers.append((200, fakes_answer(expires_in=23 * HOUR)))
+    assert world.tick(name="run-2").outcome is Outcome.ROTATED
+    assert (world.token, "claimed_by" in world.status) == ("other", False)
+
+
+def test_an_unfinished_renewal_never_makes_the_stored_token_worse_and_does_not_go_on_for_ever() -> None:
+    world = forced_and_died().later(HOUR)
+    world.ports.token_endpoint.answers.append((200, fakes_answer(expires_in=22 * HOUR)))
+    assert world.tick(name="run-2").outcome is Outcome.KEPT
+    assert world.token == f"{CANARY_TOKEN}-1"
+    assert world.later(1).tick(name="run-3").outcome is Outcome.FRESH
+
+
+def test_an_unfinished_renewal_is_finished_by_the_stored_token_given_once_more() -> None:
+    world = forced_and_died().later(HOUR)
+    repeated = fakes_answer(access_token=f"{CANARY_TOKEN}-1", expires_in=23 * HOUR)
+    world.ports.token_endpoint.answers.append((200, repeated))
+    assert world.tick(name="run-2").outcome is Outcome.KEPT
+    assert "claimed_by" not in world.status
+    assert world.tick(name="run-3").outcome is Outcome.FRESH
+
+
+def test_a_trace_is_left_for_a_run_that_renews_later_than_this_one() -> None:
+    late = rotated(renew_at=0.9)
+    late.rotation = rotation(renew_at=0.667)  # an operator's shell, say
+    late.later(17 * HOUR).ports.parameters.fails["token"] = ParameterStoreError(
+        "key disabled", advice="enable"
+    )
+    with pytest.raises(ParameterStoreError):
+        late.tick()
+    late.ports.parameters.fails.clear()
+    late.rotation = rotation(renew_at=0.9)
+    assert late.later(1).tick(name="run-2").outcome is Outcome.ROTATED
 
 
 def test_a_refusal_does_not_wipe_out_the_trace_of_an_unfinished_renewal() -> None:
