@@ -19,6 +19,7 @@ from joserfc import jwt
 
 from conftest import CHECKOUT
 from fakes import CANARY_SECRET
+from leaks import credential_forms, token_forms, told_in
 from rotator import bootstrap, policy
 from rotator.fleet import read_stored
 from rotator.local.authorization_api import AuthorizationApi
@@ -76,21 +77,24 @@ def ordinary_run(api: str, moment: timedelta) -> Outcome:
     return summary.results[0].outcome
 
 
-def kill_where_it_is_held(proxy: StoppingProxy, environment: Mapping[str, str]) -> int:
-    """Run the command line until the proxy holds a request of it, and kill it there."""
+def kill_where_it_is_held(proxy: StoppingProxy, environment: Mapping[str, str]) -> tuple[int, str]:
+    """Run the command line until the proxy holds a request of it, and kill it there; return what it said."""
     command = [sys.executable, "-m", "rotator", "rotate", "--force", "--json"]
     with subprocess.Popen(
         command,
         env={**environment, **client_environment(proxy.address), **settings(proxy.address)},
         cwd=CHECKOUT,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         try:
             while not proxy.stopped.wait(0.1):
                 assert process.poll() is None, f"it ended by itself, after {proxy.calls}"
         finally:
             process.kill()
-    return process.returncode
+        said, _ = process.communicate()
+    return process.returncode, said
 
 
 def token_history(account: Account) -> list[str]:
@@ -127,12 +131,15 @@ def test_a_run_that_is_killed_leaves_a_good_token_and_the_next_one_heals(
         assert ordinary_run(api, AN_HOUR_AGO) is Outcome.ROTATED
     nth = list(CALLS).index(call) + 1
     with stopping_proxy(account.endpoint, api, nth=nth, answered=answered) as proxy:
-        assert kill_where_it_is_held(proxy, clean_environment) == -signal.SIGKILL
+        code, said = kill_where_it_is_held(proxy, {**clean_environment, "ROTATOR_LOG_LEVEL": "DEBUG"})
+    assert code == -signal.SIGKILL
     assert proxy.calls == list(CALLS.values())[:nth]
 
     published = (call, answered) == ("token", True) or call == "status"
     tokens = token_history(account)
     assert len(tokens) == renewal + published
+    secrets = credential_forms("client", CANARY_SECRET).union(*map(token_forms, tokens))
+    assert told_in(said, secrets) == []
     for token in tokens:
         jwt.decode(token, API.key)  # raises if the API did not sign, and so issue, it
 

@@ -13,8 +13,8 @@ from rotator.contract import Contract
 from rotator.policy import RUN_BUDGET, renewal_time, seconds_until
 from rotator.simulation.run import Fault
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
-from rotator.simulation.soak import CALM, CLAIM, budget, promised_outage
 from rotator.simulation.world import World
+from rotator.simulation.worlds import CALM, CLAIM, budget, promised_outage
 
 RATES = st.builds(
     Rates,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from rotator.simulation import soak
+from rotator.simulation import soak, worlds
 
 
 @pytest.mark.parametrize("number", range(1, 6))
@@ -21,8 +21,8 @@ def test_a_world_is_the_same_every_time() -> None:
 
 
 def test_trouble_beyond_the_budget_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    within = soak.budget
-    monkeypatch.setattr(soak, "budget", lambda drawn: 3 * within(drawn))
+    within = worlds.budget
+    monkeypatch.setattr(worlds, "budget", lambda drawn: 3 * within(drawn))
     assert any(
         "presented an expired token" in wrong for number in range(1, 6) for wrong in soak.live(number).wrong
     )
@@ -52,5 +52,5 @@ def test_the_soak_names_the_world_in_which_a_promise_was_broken(monkeypatch: pyt
 
 
 def test_enough_worlds_make_the_years_asked_for() -> None:
-    years = sum(soak.scenario(number).end / soak.YEAR for number in soak._enough_worlds(10, 1))
+    years = sum(worlds.scenario(number).end / soak.YEAR for number in soak._enough_worlds(10, 1))
     assert years >= 10

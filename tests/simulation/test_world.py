@@ -17,8 +17,8 @@ from rotator.policy import RUN_BUDGET, TokenState
 from rotator.ports import ParameterStore, Run
 from rotator.simulation.run import Fault
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
-from rotator.simulation.soak import CALM, CLAIM
 from rotator.simulation.world import World
+from rotator.simulation.worlds import CALM, CLAIM
 
 HOUR = 3600.0
 
