@@ -11,7 +11,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from rotator import policy
@@ -24,7 +24,6 @@ from rotator.errors import (
     TokenRequestRejected,
 )
 from rotator.model import Claim, Rotation, Stored
-from rotator.policy import TokenState
 from rotator.ports import ParameterStore, Run
 
 logger = logging.getLogger(__name__)
@@ -79,9 +78,10 @@ class HeldClaim:
         A token that is due anyway, by the settings of this run and of the one that published it,
         needs no trace: the next run renews it.
         """
-        now, status = self.run.now(), self.stored.trusted
-        state = policy.token_state(self.rotation, replace(self.stored, claim=None), now)
-        if status is None or (state is not TokenState.FRESH and now >= status.renew_at):
+        status = self.stored.trusted
+        if status is None:
+            return False
+        if self.run.now() >= max(status.renew_at, policy.renewal_time(self.rotation, status)):
             return False
         if isinstance(error, CredentialsError) or (isinstance(error, TokenRequestRejected) and error.at_once):
             return self.stored.claim is not None  # nothing was issued, but an earlier run may have been

@@ -127,6 +127,11 @@ def _basic(credentials: ClientCredentials, encoding: BasicEncoding) -> Secret:
     return Secret("Basic " + base64.b64encode(pair).decode("ascii"))
 
 
+def is_retryable(status: int) -> bool:
+    """Whether an answer with this HTTP status may be another one soon."""
+    return status in RETRYABLE_STATUS or status >= 500
+
+
 def check_status(request: TokenRequest, response: TokenResponse, now: datetime) -> None:
     """Raise the error that the answer's HTTP status means; return on 2xx.
 
@@ -135,7 +140,7 @@ def check_status(request: TokenRequest, response: TokenResponse, now: datetime) 
     status = response.status
     if 200 <= status < 300:
         return
-    if status in RETRYABLE_STATUS or status >= 500:
+    if is_retryable(status):
         raise TokenEndpointUnavailable(
             f"the token endpoint answered HTTP {status}",
             advice="the next run tries again; if it lasts, ask the endpoint's operator",

@@ -7,6 +7,7 @@ explanations without a survivor.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,9 @@ TESTS = Path(__file__).resolve().parent
 CHECKOUT = TESTS.parent
 FOLDER = CHECKOUT / ".build" / "mutants"
 """mutmut works in the current folder, and fills it."""
+
+_NAME = re.compile(r"rotator\.(\w+)\.x(?:ǁ(\w+)ǁ|_)(\w+)__mutmut_\d+")
+"""Of a mutant: the module, the class if there is one, the function."""
 
 MUTMUT = (sys.executable, "-m", "mutmut")
 CHILDREN = 2
@@ -69,10 +73,11 @@ def _survivors() -> list[tuple[str, str]]:
 
 def _change(mutant: str) -> Change:
     """Read a mutant's name, such as ``rotator.oauth.x__basic__mutmut_15``, and its diff."""
-    module, _, rest = mutant.removeprefix("rotator.").partition(".x_")
+    found = _NAME.fullmatch(mutant)
+    assert found, mutant
     diff = [line for line in _mutmut("show", mutant).splitlines() if not line.startswith(("---", "+++"))]
     was, became = (" ".join(line[1:].strip() for line in diff if line.startswith(sign)) for sign in "-+")
-    return Change(f"{module}.{rest.partition('__mutmut_')[0]}", was, became)
+    return Change(".".join(filter(None, found.groups())), was, became)
 
 
 def _mutmut(*args: str) -> str:

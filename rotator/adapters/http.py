@@ -49,36 +49,40 @@ class HttpTransport:
 
         Raises TokenEndpointUnavailable where another try can help, TokenRequestError otherwise.
         """
-
-        def exchange() -> TokenResponse | TokenRequestError:
-            requested_at = self._now()
-            try:
-                with self._session.request(
-                    method,
-                    url,
-                    data=body,
-                    headers=dict(headers),
-                    auth=_as_it_is,
-                    allow_redirects=False,
-                    stream=True,
-                    timeout=(min(CONNECT_TIMEOUT, seconds), min(READ_TIMEOUT, seconds)),
-                ) as answer:
-                    content = _read_body(answer) if method == "POST" else b""
-            except (requests.RequestException, HTTPError, OSError) as error:
-                return _failure(error)
-            if isinstance(content, TokenRequestError):
-                return content
-            return TokenResponse(
-                status=answer.status_code,
-                body=content,
-                requested_at=requested_at,
-                retry_after=answer.headers.get("Retry-After"),
-            )
-
-        result = _within(min(seconds, CONNECT_TIMEOUT + READ_TIMEOUT), exchange)
+        result = _within(
+            min(seconds, CONNECT_TIMEOUT + READ_TIMEOUT),
+            lambda: self._exchange(method, url, headers, body, seconds),
+        )
         if isinstance(result, TokenRequestError):
             raise result
         return result
+
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
+    ) -> TokenResponse | TokenRequestError:
+        requested_at = self._now()
+        try:
+            with self._session.request(
+                method,
+                url,
+                data=body,
+                headers=dict(headers),
+                auth=_as_it_is,
+                allow_redirects=False,
+                stream=True,
+                timeout=(min(CONNECT_TIMEOUT, seconds), min(READ_TIMEOUT, seconds)),
+            ) as answer:
+                content = _read_body(answer) if method == "POST" else b""
+        except (requests.RequestException, HTTPError, OSError) as error:
+            return _failure(error)
+        if isinstance(content, TokenRequestError):
+            return content
+        return TokenResponse(
+            status=answer.status_code,
+            body=content,
+            requested_at=requested_at,
+            retry_after=answer.headers.get("Retry-After"),
+        )
 
 
 def _within(

@@ -84,7 +84,7 @@ class HttpTokenEndpoint:
 
         def attempt() -> TokenResponse:
             response = self._send("GET", url, headers, time_left)
-            if response.status in oauth.RETRYABLE_STATUS or response.status >= 500:
+            if oauth.is_retryable(response.status):
                 raise TokenEndpointUnavailable(
                     f"HTTP {response.status}",
                     advice="",

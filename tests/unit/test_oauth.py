@@ -385,3 +385,24 @@ def test_no_member_whatsoever_breaks_the_reading(value: object) -> None:
         except TokenRequestError:
             continue
         assert token.expires_at > NOW
+
+
+@pytest.mark.parametrize(("attempt", "at_once"), [(1, True), (2, False), (3, False)])
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(403, b""), (302, b""), (200, b'{"error": "invalid_client"}')],
+    ids=["refusal", "redirect", "error in a good answer"],
+)
+def test_a_refusal_tells_whether_a_request_before_it_went_unanswered(
+    status: int, body: bytes, attempt: int, at_once: bool
+) -> None:
+    request = oauth.token_request(rotation(), credentials())
+    response = TokenResponse(status=status, body=body, requested_at=NOW, attempt=attempt)
+
+    def judge() -> None:
+        oauth.check_status(request, response, NOW)
+        oauth.read_token(rotation(), request, response, NOW)
+
+    with pytest.raises(TokenRequestRejected) as caught:
+        judge()
+    assert caught.value.at_once is at_once

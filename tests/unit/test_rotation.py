@@ -403,9 +403,12 @@ def test_a_run_whose_time_is_over_publishes_nothing_and_leaves_the_claim_to_end_
     assert world.later(2).tick(name="run-2").outcome is Outcome.ROTATED
 
 
-def test_a_run_that_slept_past_its_claim_publishes_nothing_though_its_own_time_stood_still() -> None:
+@pytest.mark.parametrize("seconds", [61, HOUR], ids=["just to its end", "for an hour"])
+def test_a_run_that_slept_past_its_claim_publishes_nothing_though_its_own_time_stood_still(
+    seconds: float,
+) -> None:
     world = rotated().later(17 * HOUR)
-    world.ports.token_endpoint.latency = HOUR
+    world.ports.token_endpoint.latency = seconds
     asleep = replace(fakes.run(world.clock), time_left=lambda: 60.0)
     with pytest.raises(ParameterStoreError, match="time was over"):
         rotate(world.rotation, world.stored(), world.ports, asleep)
@@ -528,6 +531,14 @@ def test_a_trace_is_left_for_a_run_that_renews_later_than_this_one() -> None:
     late.ports.parameters.fails.clear()
     late.rotation = rotation(renew_at=0.9)
     assert late.later(1).tick(name="run-2").outcome is Outcome.ROTATED
+
+
+def test_a_trace_is_left_by_a_run_that_renews_later_than_the_one_before_it() -> None:
+    world = rotated(UNAVAILABLE, renew_at=0.667).later(17 * HOUR)
+    world.rotation = rotation(renew_at=0.9)
+    with pytest.raises(TokenEndpointUnavailable):
+        world.tick(force=True)
+    assert world.later(1).tick(name="run-2").outcome is Outcome.ROTATED
 
 
 def test_a_refusal_does_not_wipe_out_the_trace_of_an_unfinished_renewal() -> None:
