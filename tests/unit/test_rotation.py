@@ -533,6 +533,13 @@ def test_a_trace_is_left_for_a_run_that_renews_later_than_this_one() -> None:
     assert late.later(1).tick(name="run-2").outcome is Outcome.ROTATED
 
 
+def test_no_trace_is_left_where_nothing_is_known_of_a_stored_token() -> None:
+    world = World(UNAVAILABLE)
+    with pytest.raises(TokenEndpointUnavailable):
+        world.tick()
+    assert world.status == {"schema": 1}
+
+
 def test_a_trace_is_left_by_a_run_that_renews_later_than_the_one_before_it() -> None:
     world = rotated(UNAVAILABLE, renew_at=0.667).later(17 * HOUR)
     world.rotation = rotation(renew_at=0.9)
