@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,10 +9,9 @@ from typing import Any
 import pytest
 
 import fakes
-from fakes import CANARY_SECRET, CANARY_TOKEN, DAY, START, Clock, FakePorts, rotation
-from rotator import policy, status
+from fakes import CANARY_SECRET, CANARY_TOKEN, START, rotation
+from job import HOUR, REFUSED, STATUS, TOKEN, UNAVAILABLE, Crashed, World, fakes_answer, rotated, stop
 from rotator.errors import (
-    ConcurrentUpdate,
     CredentialsError,
     InvalidTokenResponse,
     ParameterStoreError,
@@ -24,51 +22,8 @@ from rotator.errors import (
     TokenRequestRejected,
     TokenVerificationError,
 )
-from rotator.model import Outcome, Parameter, Result, Rotation, Stored
+from rotator.model import Outcome, Parameter, Rotation
 from rotator.rotation import rotate
-
-TOKEN = "/healthwise/token"
-STATUS = "/healthwise/token/status"
-HOUR = 3600
-
-
-class World:
-    """A clock, the ports on it, and ticks."""
-
-    def __init__(self, *answers: Any, **settings: Any) -> None:
-        self.clock = Clock()
-        self.rotation = rotation(**settings)
-        self.ports: FakePorts = fakes.ports(self.clock, *answers)
-
-    def stored(self) -> Stored:
-        return status.read(self.rotation, self.ports.parameters.read([TOKEN, STATUS]))
-
-    def tick(self, *, name: str = "run-1", stored: Stored | None = None, **options: bool) -> Result:
-        run = fakes.run(self.clock, name=name)
-        return rotate(self.rotation, stored or self.stored(), self.ports, run, **options)
-
-    def later(self, seconds: float) -> World:
-        self.clock.sleep(seconds)
-        return self
-
-    @property
-    def token(self) -> str | None:
-        found = self.ports.parameters.parameters.get(TOKEN)
-        return found.value if found else None
-
-    @property
-    def status(self) -> dict[str, Any]:
-        return self.ports.parameters.status()
-
-
-def rotated(*answers: Any, **settings: Any) -> World:
-    """A world in which the first tick has stored a token, and the answers come after that."""
-    world = World(**settings)
-    assert world.tick().outcome is Outcome.ROTATED
-    world.ports.token_endpoint.answers.extend(answers)
-    world.ports.parameters.writes.clear()
-    return world
-
 
 # Success
 
@@ -181,10 +136,6 @@ def test_a_token_that_expires_no_later_is_not_published_and_the_claim_is_given_b
     assert "claimed_by" not in world.status
 
 
-def fakes_answer(**changes: Any) -> dict[str, Any]:
-    return {"access_token": "other", "token_type": "Bearer", "expires_in": DAY, **changes}
-
-
 def test_force_publishes_even_a_token_that_expires_sooner() -> None:
     world = rotated((200, fakes_answer(expires_in=60)))
     assert world.tick(force=True).outcome is Outcome.ROTATED
@@ -236,77 +187,7 @@ def test_a_repeated_token_that_is_published_by_force_keeps_its_renewal_window() 
     assert (world.status["parameter_version"], world.status["renew_at"]) == (2, before)
 
 
-# Busy
-
-
-def test_a_live_claim_of_another_run_means_busy_even_with_force() -> None:
-    world = rotated().later(17 * HOUR)
-    claimed = world.stored()
-    world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
-    with pytest.raises(Crashed):
-        world.tick(stored=claimed)
-    assert world.tick(name="run-2").outcome is Outcome.BUSY
-    assert world.tick(name="run-3", force=True).outcome is Outcome.BUSY
-
-
-def test_a_claim_of_a_dead_run_ends_by_itself_after_the_run_budget() -> None:
-    world = rotated().later(17 * HOUR)
-    world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
-    with pytest.raises(Crashed):
-        world.tick()
-    world.ports.parameters.before_write = lambda name: None
-    assert world.tick(name="run-2").outcome is Outcome.BUSY
-    assert world.later(62).tick(name="run-3").outcome is Outcome.ROTATED
-
-
-def test_of_two_runs_that_read_the_same_status_one_is_busy() -> None:
-    world = rotated().later(17 * HOUR)
-    seen = world.stored()
-    assert world.tick(stored=seen).outcome is Outcome.ROTATED
-    assert world.tick(stored=seen, name="run-2").outcome is Outcome.BUSY
-    assert len(world.ports.token_endpoint.requests) == 2
-
-
-def test_of_two_first_runs_one_is_busy() -> None:
-    world = World()
-    seen = world.stored()
-    assert world.tick(stored=seen).outcome is Outcome.ROTATED
-    assert world.tick(stored=seen, name="run-2").outcome is Outcome.BUSY
-
-
-def test_too_many_updates_of_the_status_mean_busy() -> None:
-    world = rotated().later(17 * HOUR)
-    world.ports.parameters.fails["status"] = ConcurrentUpdate("TooManyUpdates", advice="wait")
-    assert world.tick().outcome is Outcome.BUSY
-    assert len(world.ports.token_endpoint.requests) == 1
-
-
-def test_the_claim_keeps_the_other_fields_of_the_status_true() -> None:
-    world = rotated().later(17 * HOUR)
-    before = world.status
-    world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
-    with pytest.raises(Crashed):
-        world.tick()
-    claimed = world.status
-    assert claimed.pop("claimed_by") == "run-1"
-    assert claimed.pop("claimed_until") == "2026-11-24T23:01:01Z"
-    assert claimed == before
-
-
 # Failure
-
-
-class Crashed(BaseException):
-    """The process ends here and now: nothing of ours may catch it."""
-
-
-def stop(here: bool) -> None:
-    if here:
-        raise Crashed
-
-
-REFUSED = TokenRequestRejected("refused", advice="mend", status=401, code="invalid_client")
-UNAVAILABLE = TokenEndpointUnavailable("down", advice="wait")
 
 
 @pytest.mark.parametrize(
@@ -437,143 +318,6 @@ def test_a_parameter_of_another_type_is_refused_before_anything_is_requested(typ
     assert world.ports.token_endpoint.requests == []
 
 
-# A renewal that did not finish: some providers end the old token with the new one's birth.
-
-
-def forced_and_died() -> World:
-    world = rotated()
-    world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
-    with pytest.raises(Crashed):
-        world.tick(force=True)
-    world.ports.parameters.before_write = lambda name: None
-    return world
-
-
-def test_a_fresh_token_is_renewed_where_a_forced_run_died_before_it_could_publish() -> None:
-    world = forced_and_died().later(62)
-    assert world.tick(name="run-2").outcome is Outcome.ROTATED
-    assert "claimed_by" not in world.status
-    assert world.tick(name="run-3").outcome is Outcome.FRESH
-
-
-@pytest.mark.parametrize(
-    "failure",
-    [
-        pytest.param(UNAVAILABLE, id="no answer"),
-        pytest.param((200, b"<html>"), id="no token in the answer"),
-    ],
-)
-def test_a_fresh_token_is_renewed_where_a_forced_run_may_have_been_issued_another(failure: Any) -> None:
-    world = rotated(failure)
-    with pytest.raises(RotatorError):
-        world.tick(force=True)
-    assert world.later(1).tick(name="run-2").outcome is Outcome.ROTATED
-    assert world.tick(name="run-3").outcome is Outcome.FRESH
-
-
-def test_a_fresh_token_is_renewed_where_a_forced_run_could_not_write_the_new_one() -> None:
-    world = rotated()
-    world.ports.parameters.fails["token"] = ParameterStoreError("key disabled", advice="enable")
-    with pytest.raises(ParameterStoreError):
-        world.tick(force=True)
-    world.ports.parameters.fails.clear()
-    assert world.later(1).tick(name="run-2").outcome is Outcome.ROTATED
-
-
-def test_a_fresh_token_is_left_alone_where_a_forced_run_was_refused() -> None:
-    world = rotated(REFUSED)
-    with pytest.raises(TokenRequestRejected):
-        world.tick(force=True)
-    assert "claimed_by" not in world.status
-    assert world.tick(name="run-2").outcome is Outcome.FRESH
-
-
-def test_a_fresh_token_is_renewed_where_a_refusal_came_after_a_request_without_an_answer() -> None:
-    later = TokenRequestRejected("refused", advice="mend", status=403, code=None, at_once=False)
-    world = rotated(later)
-    with pytest.raises(TokenRequestRejected):
-        world.tick(force=True)
-    assert world.later(1).tick(name="run-2").outcome is Outcome.ROTATED
-
-
-def test_an_unfinished_renewal_is_finished_by_another_token_that_ends_at_the_same_time() -> None:
-    world = forced_and_died().later(HOUR)
-    world.ports.token_endpoint.answers.append((200, fakes_answer(expires_in=23 * HOUR)))
-    assert world.tick(name="run-2").outcome is Outcome.ROTATED
-    assert (world.token, "claimed_by" in world.status) == ("other", False)
-
-
-def test_an_unfinished_renewal_never_makes_the_stored_token_worse_and_does_not_go_on_for_ever() -> None:
-    world = forced_and_died().later(HOUR)
-    world.ports.token_endpoint.answers.append((200, fakes_answer(expires_in=22 * HOUR)))
-    assert world.tick(name="run-2").outcome is Outcome.KEPT
-    assert world.token == f"{CANARY_TOKEN}-1"
-    assert world.later(1).tick(name="run-3").outcome is Outcome.FRESH
-
-
-def test_an_unfinished_renewal_is_finished_by_the_stored_token_given_once_more() -> None:
-    world = forced_and_died().later(HOUR)
-    repeated = fakes_answer(access_token=f"{CANARY_TOKEN}-1", expires_in=23 * HOUR)
-    world.ports.token_endpoint.answers.append((200, repeated))
-    assert world.tick(name="run-2").outcome is Outcome.KEPT
-    assert "claimed_by" not in world.status
-    assert world.tick(name="run-3").outcome is Outcome.FRESH
-
-
-def test_a_trace_is_left_for_a_run_that_renews_later_than_this_one() -> None:
-    late = rotated(renew_at=0.9)
-    late.rotation = rotation(renew_at=0.667)  # an operator's shell, say
-    late.later(17 * HOUR).ports.parameters.fails["token"] = ParameterStoreError(
-        "key disabled", advice="enable"
-    )
-    with pytest.raises(ParameterStoreError):
-        late.tick()
-    late.ports.parameters.fails.clear()
-    late.rotation = rotation(renew_at=0.9)
-    assert late.later(1).tick(name="run-2").outcome is Outcome.ROTATED
-
-
-def test_no_trace_is_left_where_nothing_is_known_of_a_stored_token() -> None:
-    world = World(UNAVAILABLE)
-    with pytest.raises(TokenEndpointUnavailable):
-        world.tick()
-    assert world.status == {"schema": 1}
-
-
-def test_a_trace_is_left_by_a_run_that_renews_later_than_the_one_before_it() -> None:
-    world = rotated(UNAVAILABLE, renew_at=0.667).later(17 * HOUR)
-    world.rotation = rotation(renew_at=0.9)
-    with pytest.raises(TokenEndpointUnavailable):
-        world.tick(force=True)
-    assert world.later(1).tick(name="run-2").outcome is Outcome.ROTATED
-
-
-def test_a_refusal_does_not_wipe_out_the_trace_of_an_unfinished_renewal() -> None:
-    world = forced_and_died().later(62)
-    world.ports.token_endpoint.answers.append(REFUSED)
-    with pytest.raises(TokenRequestRejected):
-        world.tick(name="run-2")
-    assert world.tick(name="run-3").outcome is Outcome.ROTATED
-
-
-def test_the_trace_of_an_unfinished_renewal_names_its_run_and_the_time_of_its_end() -> None:
-    world = rotated(UNAVAILABLE)
-    with pytest.raises(TokenEndpointUnavailable):
-        world.tick(force=True)
-    assert world.status["claimed_by"] == "run-1"
-    assert world.status["claimed_until"] == "2026-11-24T06:00:00Z"
-
-
-def test_no_trace_is_left_from_the_moment_on_at_which_the_token_is_due_anyway() -> None:
-    world = rotated(UNAVAILABLE)
-    status = world.stored().trusted
-    assert status
-    world.clock.time = policy.renewal_time(world.rotation, status)
-    with pytest.raises(TokenEndpointUnavailable):
-        world.tick()
-    assert "claimed_by" not in world.status
-
-
 # Crashes
 
 BOUNDARIES = ["claim", "token", "status"]
@@ -593,122 +337,6 @@ def test_a_crash_before_any_write_leaves_a_good_token_and_the_next_tick_heals(nt
     assert world.later(62).tick(name="run-2").outcome is Outcome.ROTATED
     assert world.tick(name="run-3").outcome is Outcome.FRESH
     assert world.status["parameter_version"] == world.ports.parameters.parameters[TOKEN].version
-
-
-# The end of a run's time
-
-
-@pytest.mark.parametrize(
-    ("latency", "version"),
-    [pytest.param(59.9, 2, id="a moment before"), pytest.param(60, 1, id="just over")],
-)
-def test_a_token_is_published_until_the_very_end_of_the_runs_time(latency: float, version: int) -> None:
-    world = rotated().later(17 * HOUR)
-    world.ports.token_endpoint.latency = latency
-    with suppress(ParameterStoreError):
-        world.tick()
-    assert world.token == f"{CANARY_TOKEN}-{version}"
-
-
-@pytest.mark.parametrize(
-    ("latency", "claimed"),
-    [pytest.param(59.9, False, id="a moment before"), pytest.param(60, True, id="just over")],
-)
-def test_a_claim_is_given_back_until_the_very_end_of_the_runs_time(latency: float, claimed: bool) -> None:
-    world = rotated((200, b"<html>")).later(17 * HOUR)
-    world.ports.token_endpoint.latency = latency
-    with pytest.raises(InvalidTokenResponse):
-        world.tick()
-    assert ("claimed_by" in world.status) is claimed
-
-
-def test_a_claim_covers_the_last_write_of_a_run_that_nobody_cuts_off() -> None:
-    world = World()
-    world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
-    uncut = replace(fakes.run(world.clock), overrun=40)
-    with pytest.raises(Crashed):
-        rotate(world.rotation, world.stored(), world.ports, uncut)
-    assert world.status["claimed_until"] == "2026-11-24T06:01:41Z"
-
-
-# What is told
-
-STORED_FOR_A_DAY = Result(
-    name="default",
-    outcome=Outcome.FRESH,
-    expires_at=START + timedelta(days=1),
-    parameter_version=1,
-    lifetime=DAY,
-)
-
-
-def test_a_result_tells_what_consumers_have() -> None:
-    world = World()
-    assert world.tick() == replace(STORED_FOR_A_DAY, outcome=Outcome.ROTATED)
-    assert world.tick() == STORED_FOR_A_DAY
-
-
-def test_a_dry_run_says_that_it_changed_nothing() -> None:
-    note = "dry run: nothing was changed"
-    told = replace(STORED_FOR_A_DAY, outcome=Outcome.ROTATED, note=note)
-    assert rotated().tick(force=True, dry_run=True) == told
-
-
-def test_a_kept_token_is_told_with_the_reason() -> None:
-    note = "the endpoint's token expires no later than the stored one"
-    world = rotated((200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR)
-    assert world.tick() == replace(STORED_FOR_A_DAY, outcome=Outcome.KEPT, note=note)
-
-
-def test_a_run_that_finds_a_claim_says_until_when() -> None:
-    world = rotated()
-    world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
-    with pytest.raises(Crashed):
-        world.tick(force=True)
-    note = "another run may renew it until 2026-11-24T06:01:01Z"
-    assert world.tick(force=True) == replace(STORED_FOR_A_DAY, outcome=Outcome.BUSY, note=note)
-
-
-def test_a_run_that_is_overtaken_says_so() -> None:
-    world = World()
-    seen = world.stored()
-    world.tick(stored=seen)
-    overtaken = world.tick(stored=seen)
-    assert overtaken == Result(name="default", outcome=Outcome.BUSY, note="another run renews it just now")
-
-
-def test_a_run_whose_time_is_over_says_what_to_do() -> None:
-    world = World()
-    world.ports.token_endpoint.latency = 61
-    with pytest.raises(ParameterStoreError) as caught:
-        world.tick()
-    assert caught.value.advice == "the next run tries again; if it lasts, raise the function's timeout"
-
-
-def test_a_parameter_of_another_type_says_what_to_do() -> None:
-    world = World()
-    world.ports.parameters.parameters[TOKEN] = Parameter(value="x", version=1, type="String")
-    with pytest.raises(ParameterStoreError) as caught:
-        world.tick()
-    assert caught.value.advice == "delete it, or set parameter_name to another name"
-
-
-def test_a_status_that_cannot_be_read_is_told_and_written_anew(caplog: pytest.LogCaptureFixture) -> None:
-    world = rotated()
-    world.ports.parameters.parameters[STATUS] = Parameter(value="?", version=9, type="String")
-    world.tick()
-    problem = "it is not the JSON that the rotator writes"
-    told = f"the status of rotation default cannot be read, {problem}; it is written anew"
-    assert caplog.messages == [told]
-    assert world.status["parameter_version"] == 2
-
-
-def test_a_claim_that_is_not_given_back_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    world = World(REFUSED)
-    world.ports.parameters.fails["status"] = ParameterStoreError("denied", advice="allow")
-    with pytest.raises(TokenRequestRejected):
-        world.tick()
-    assert caplog.messages == ["the claim on rotation default was not given back; it ends by itself"]
 
 
 # Secrets
