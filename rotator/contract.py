@@ -71,11 +71,14 @@ class Contract:
         interval = describe_seconds(self.schedule_interval)
         window = lifetime * (1 - renew_at)
         if lifetime <= self.schedule_interval:
-            problem = f"a token of {token} ends before the next run, which comes every {interval}"
+            problem = (
+                f"a token of {token} leaves consumers nothing to count on: "
+                f"it ends before the next run, which comes every {interval}"
+            )
         elif window <= self.schedule_interval:
             problem = (
-                f"a token of {token} renewed at {renew_at:g} of its life leaves {describe_seconds(window)} "
-                f"to do so, and runs come every {interval} only"
+                f"a token of {token} renewed at {renew_at:g} of its life leaves consumers nothing to count "
+                f"on: {describe_seconds(window)} to renew it in, and a run every {interval} only"
             )
         else:
             problem = (

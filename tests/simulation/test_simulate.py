@@ -183,19 +183,19 @@ def test_settings_come_from_the_environment_where_no_option_says_otherwise() -> 
     [
         pytest.param(
             ["--schedule", "10h"],
-            "leaves 7 h 59 min to do so, and runs come every 10 h only",
+            "leaves consumers nothing to count on: 7 h 59 min to renew it in, and a run every 10 h only",
             "set --renew-at to 0.57 or less, or run every 473m or more often, with --schedule set to it",
             id="schedule slower than the window",
         ),
         pytest.param(
             ["--lifetime", "4m"],
-            "a token of 4 min ends before the next run, which comes every 5 min",
+            "a token of 4 min leaves consumers nothing to count on: it ends before the next run",
             "ask for tokens of 34m or longer",
             id="lifetime shorter than the schedule",
         ),
         pytest.param(
             ["--lifetime", "2h", "--schedule", "3h"],
-            "a token of 2 h ends before the next run, which comes every 3 h",
+            "a token of 2 h leaves consumers nothing to count on: it ends before the next run",
             "run every 33m or more often, with --schedule set to it",
             id="lifetime shorter than a schedule that can be faster",
         ),

@@ -93,8 +93,8 @@ def test_where_no_fraction_helps_the_advice_is_another() -> None:
             0.75,
             300,
             310,
-            "a token of 20 min renewed at 0.75 of its life leaves 5 min to do so, "
-            "and runs come every 5 min only; set ROTATOR_RENEW_AT to 0.44 or less",
+            "a token of 20 min renewed at 0.75 of its life leaves consumers nothing to count on: "
+            "5 min to renew it in, and a run every 5 min only; set ROTATOR_RENEW_AT to 0.44 or less",
             id="the window may fall between two runs",
         ),
         pytest.param(
@@ -102,7 +102,8 @@ def test_where_no_fraction_helps_the_advice_is_another() -> None:
             0.5,
             300,
             9000,
-            "a token of 5 min ends before the next run, which comes every 5 min; "
+            "a token of 5 min leaves consumers nothing to count on: "
+            "it ends before the next run, which comes every 5 min; "
             "ask for tokens of 312m or longer",
             id="no setting mends it",
         ),

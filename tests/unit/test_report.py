@@ -1,0 +1,71 @@
+"""What ``rotator status`` and ``rotator rotate`` show, where there is more to say than a word."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rich.console import Console
+
+from fakes import START, rotation
+from rotator import report
+from rotator.contract import Contract
+from rotator.model import Claim, Outcome, Result, Status, Stored, Summary
+
+STORED = Stored(
+    token_version=7,
+    status_version=3,
+    status=Status(
+        parameter_version=7,
+        issued_at=START,
+        expires_at=START + timedelta(hours=24),
+        renew_at=START + timedelta(hours=16),
+        scope="*",
+        token_sha256="0" * 16,
+        secret_version_id="v",
+        rotator_version="0",
+    ),
+)
+
+
+def line(claim: Claim | None = None) -> report.StatusLine:
+    found = Stored(token_version=7, status_version=3, status=STORED.status, claim=claim)
+    return report.status_line(rotation(), found, START + timedelta(hours=1), Contract())
+
+
+def shown(summary: Summary) -> str:
+    console = Console(width=200)
+    with console.capture() as capture:
+        report.print_summary(console, summary)
+    return capture.get()
+
+
+def test_a_fresh_token_is_good_and_needs_no_note() -> None:
+    assert (line().state, line().good, line().note) == ("fresh", True, None)
+
+
+def test_a_renewal_that_was_left_unfinished_is_not_good_and_explained() -> None:
+    unfinished = line(Claim(by="run-1", until=START))
+    assert (unfinished.state, unfinished.good) == ("due", False)
+    assert unfinished.note == (
+        "a run ended without saying how, and the token may be dead; the next run renews it"
+    )
+
+
+def test_a_renewal_under_way_is_good() -> None:
+    under_way = line(Claim(by="run-1", until=START + timedelta(minutes=61)))
+    assert (under_way.state, under_way.good) == ("fresh", True)
+
+
+def test_early_and_late_failures_are_told_apart_with_the_time_left() -> None:
+    for late, word in ((False, "failed early"), (True, "failed  ")):
+        failed = Result(
+            name="a",
+            outcome=Outcome.FAILED,
+            error="down; wait",
+            expires_at=START,
+            seconds_remaining=90,
+            late=late,
+        )
+        table = shown(Summary(results=(failed,)))
+        assert word in table
+        assert "a: down; wait; 1 min 30 s of the stored token's life left" in table
