@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from random import Random
 
 import click
@@ -76,7 +77,7 @@ def _wrong(world: World) -> Iterator[str]:
 
 
 def _lives(numbers: Sequence[int]) -> Iterator[Lived]:
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         yield from pool.map(live, numbers, chunksize=4)
 
 
