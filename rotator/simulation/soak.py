@@ -97,9 +97,9 @@ def main(years: float, first: int, only: int | None) -> None:
             lives.append(lived)
             progress.advance(task)
             if len(lives) * 10 // len(numbers) > (len(lives) - 1) * 10 // len(numbers):
-                console.print(_told(lives), highlight=False)  # also where nobody sees the bar
+                console.print(_told(lives), highlight=False, soft_wrap=True)  # also where nobody sees the bar
             for wrong in lived.wrong:
-                console.print(f"world {lived.number}: {wrong}", style="red", highlight=False)
+                console.print(f"world {lived.number}: {wrong}", style="red", highlight=False, soft_wrap=True)
     sys.exit(any(lived.wrong for lived in lives))
 
 
