@@ -24,8 +24,7 @@ from rotator.local.aws import ADMINISTRATOR
 from rotator.local.demo import PARAMETER_NAME, SECRET_NAME
 from rotator.local.deployment import STACK, Account
 
-# One worker runs all of these: they share one demo, which takes more than a minute.
-pytestmark = pytest.mark.xdist_group("demo")
+# One worker runs all of these, as it does every file: they share one demo, which takes more than a minute.
 
 
 @dataclass
