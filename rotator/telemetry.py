@@ -32,7 +32,7 @@ def log_summary(summary: Summary) -> None:
     for result in summary.results:
         _log_result(result)
     for warning in summary.warnings:
-        logger.warning(warning, extra={"event": "short_overlap"})
+        logger.warning(warning, extra={"event": "warning"})
     logger.log(
         _level(failed=summary.failed, late=summary.failed_late > 0),
         "run ended: %s",

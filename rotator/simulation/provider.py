@@ -80,7 +80,7 @@ class Provider:
         self._next_outage = 0.0
         self._issued_at = 0.0
 
-    def go_down_at_the_next_request(self, seconds: float) -> None:
+    def go_down_instead_of_issuing(self, seconds: float) -> None:
         """Begin an outage when it is to issue a token again: nothing worse can happen to a renewal.
 
         An outage that has not been followed by a new token yet is not made longer.

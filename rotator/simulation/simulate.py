@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from rotator.policy import JITTER, describe_seconds
+from rotator.policy import JITTER, RUN_BUDGET, describe_seconds
 from rotator.simulation.consumers import Published
-from rotator.simulation.scenario import Behaviour, Rates, Scenario
+from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
 from rotator.simulation.world import World, unheard
 
 STEPS = 200
@@ -116,7 +116,7 @@ def _plan_outages(world: World, scenario: Scenario) -> None:
     """The first comes with the first renewal; the first token itself is let through."""
     when = scenario.lifetime * 0.05
     while when + scenario.outage < scenario.end:
-        world.timeline.at(when, lambda: world.provider.go_down_at_the_next_request(scenario.outage))
+        world.timeline.at(when, lambda: world.provider.go_down_instead_of_issuing(scenario.outage))
         when += scenario.outages_every
 
 
@@ -127,11 +127,11 @@ def _is_confirmed(scenario: Scenario) -> bool:
         rates=Rates(),
         behaviour=Behaviour.STEADY,
         clock_skew=0,
-        days=4 * (scenario.lifetime + scenario.longest_outage) / 86400,
+        days=4 * (scenario.lifetime + scenario.longest_outage) / DAY,
         outages_every=2 * (scenario.lifetime + scenario.longest_outage),
     )
     # Jitter may have begun the renewal earlier, retries go on for a while, the schedule is coarse.
-    spare = JITTER * scenario.lifetime + 2 * scenario.contract.schedule_interval + 60
+    spare = JITTER * scenario.lifetime + 2 * scenario.contract.schedule_interval + RUN_BUDGET
     survived = _run(replace(trial, outage=scenario.longest_outage)).consumers.expired_seconds
     noticed = _run(replace(trial, outage=scenario.longest_outage + spare)).consumers.expired_seconds
     return survived == 0 < noticed

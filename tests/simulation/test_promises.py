@@ -98,7 +98,7 @@ class Promises(RuleBasedStateMachine):
         """It begins with the request that would have renewed the token, and lasts as long as it may."""
         self.wait_until_a_token_is_due()
         longest = promised_outage(self.scenario)
-        self.world.provider.go_down_at_the_next_request(longest)
+        self.world.provider.go_down_instead_of_issuing(longest)
         self.go_on(longest + 3 * self.scenario.contract.schedule_interval)
         self.calm(0)
 

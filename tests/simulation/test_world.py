@@ -175,7 +175,7 @@ def test_a_wrong_clock_at_the_endpoint_costs_no_consumer_a_token(skew: float) ->
 
 def test_an_outage_begins_where_a_new_token_would_be_issued_and_not_with_a_repeated_one() -> None:
     made = world(behaviour=Behaviour.REPEATS)
-    made.provider.go_down_at_the_next_request(HOUR)
+    made.provider.go_down_instead_of_issuing(HOUR)
     later(made, 0.7 * DAY)
     tick(made)
     assert (made.outcomes["kept"], made.provider.outages) == (1, [])
@@ -188,7 +188,7 @@ def test_an_outage_is_not_made_longer_by_another_that_was_planned_in_it() -> Non
     made = world()
     later(made, 0.7 * DAY)
     for _ in range(3):
-        made.provider.go_down_at_the_next_request(HOUR)
+        made.provider.go_down_instead_of_issuing(HOUR)
         tick(made)
     assert len(made.provider.outages) == 1
 
