@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import operator
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 EXTRA_PERIODS = 2
 """How many periods before the evaluated ones CloudWatch looks at, too. It does not say exactly."""
 
-_STATISTICS = {"Minimum": min, "Maximum": max, "Sum": sum}
+_STATISTICS: Mapping[str, Callable[[list[float]], float]] = {"Minimum": min, "Maximum": max, "Sum": sum}
 _COMPARISONS = {
     "LessThanThreshold": operator.lt,
     "GreaterThanOrEqualToThreshold": operator.ge,
