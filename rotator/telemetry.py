@@ -74,21 +74,20 @@ def record_metrics(summary: Summary, now: datetime, *, service: str, duration: f
 
 
 def _counts(summary: Summary, used: Used) -> dict[str, float]:
-    """Outcomes, what the run used, and each kind of error that occurred.
+    """Outcomes, and what does not happen in most runs: kinds of errors, and what was used.
 
-    A metric costs money for each hour in which it is sent, so what is rare is not sent as a zero.
+    A metric costs money for each hour in which it is sent, so the latter are never sent as zeros.
     """
     outcomes = Counter(result.outcome for result in summary.results)
     rare = Counter(result.error_kind for result in summary.results if result.error_kind)
-    if used.throttled_writes:
-        rare["ThrottledWrites"] = used.throttled_writes
+    rare["TokenRequests"] = used.token_requests
+    rare["TokenRequestAttempts"] = used.token_request_attempts
+    rare["ThrottledWrites"] = used.throttled_writes
     return {
         **{o.value.capitalize(): outcomes[o] for o in (Outcome.ROTATED, Outcome.KEPT, Outcome.BUSY)},
         "FailedEarly": outcomes[Outcome.FAILED] - summary.failed_late,
         "FailedLate": summary.failed_late,
-        "TokenRequests": used.token_requests,
-        "TokenRequestAttempts": used.token_request_attempts,
-        **rare,
+        **+rare,  # a Counter's own way to leave out zeros
     }
 
 

@@ -140,8 +140,6 @@ def test_a_run_prints_its_metrics_for_cloudwatch(
         "Busy": 0,
         "FailedEarly": 0,
         "FailedLate": 0,
-        "TokenRequests": 0,  # the fakes do not count
-        "TokenRequestAttempts": 0,
     }
 
 
@@ -189,8 +187,6 @@ def test_a_run_that_could_not_read_the_parameters_tells_no_remaining_life(
         "FailedEarly": 0,
         "FailedLate": 1,
         "ParameterStoreError": 1,
-        "TokenRequests": 0,
-        "TokenRequestAttempts": 0,
     }
 
 

@@ -50,7 +50,7 @@ def test_the_metrics_table_has_every_metric_and_no_other(capsys: pytest.CaptureF
     named = set(re.findall(r"`([A-Z]\w+)`", rows[0])) - {telemetry.NAMESPACE}
     kinds = {name for name in named if hasattr(errors, name)}
     alive = Result(name="a", outcome=Outcome.FRESH, expires_at=START)
-    used = Used(throttled_writes=1)
+    used = Used(token_requests=1, token_request_attempts=1, throttled_writes=1)
     telemetry.record_metrics(Summary(results=(alive,)), START, service="x", duration=0, used=used)
     (told,) = emf.read(capsys.readouterr().out)
     assert kinds

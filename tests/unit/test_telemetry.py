@@ -60,7 +60,8 @@ def test_a_run_is_told_under_the_functions_name(told: Any) -> None:
 
 
 def test_every_metric_has_its_unit(told: Any) -> None:
-    (line,) = told([living("a", 1)], Used(throttled_writes=1), 0.25)
+    used = Used(token_requests=1, token_request_attempts=1, throttled_writes=1)
+    (line,) = told([living("a", 1)], used, 0.25)
     assert line.units == {
         **dict.fromkeys(("Rotated", "Kept", "Busy", "FailedEarly", "FailedLate"), "Count"),
         **dict.fromkeys(("TokenRequests", "TokenRequestAttempts", "ThrottledWrites"), "Count"),
@@ -81,11 +82,11 @@ def test_what_a_run_used_is_told(told: Any) -> None:
     assert [line.metrics[name] for name in names] == [2, 5, 3]
 
 
-def test_throttled_writes_and_kinds_of_errors_are_not_told_where_there_are_none(told: Any) -> None:
+def test_what_was_not_used_and_errors_that_did_not_occur_are_not_told_as_zeros(told: Any) -> None:
     (line,) = told([living("a", 1)])
     assert line.metrics.keys() == {
         *("Rotated", "Kept", "Busy", "FailedEarly", "FailedLate"),
-        *("Duration", "TokenRequests", "TokenRequestAttempts", "TokenSecondsRemaining"),
+        *("Duration", "TokenSecondsRemaining"),
     }
 
 
