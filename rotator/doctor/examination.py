@@ -106,8 +106,8 @@ def _overlap(rotation: Rotation, found: Found, subject: Subject) -> Check:
     def look() -> str:
         stored = found[rotation.name]
         status = None if isinstance(stored, RotatorError) else stored.trusted
-        lifetimes = filter(None, (status and status.lifetime, policy.asked_lifetime(rotation)))
-        lifetime = min(lifetimes, default=None)
+        lifetimes = (status.lifetime if status else None, policy.asked_lifetime(rotation))
+        lifetime = min((each for each in lifetimes if each is not None), default=None)
         if lifetime is None:
             raise NotChecked("it is not known yet how long a token lives")
         if problem := subject.contract.problem(lifetime, rotation.renew_at):
