@@ -30,10 +30,11 @@ class AwsInspector:
         self._client = cache(client)
 
     def identity(self) -> Identity:
-        """GetCallerIdentity, which no policy can deny."""
-        sts = self._client("sts")
-        answer = _call(sts.get_caller_identity, "the caller's identity", "sts:GetCallerIdentity")
-        return Identity(account=answer["Account"], arn=answer["Arn"], region=sts.meta.region_name)
+        """GetCallerIdentity, which no policy can deny. STS would do without a Region, the job cannot."""
+        region = self._client("ssm").meta.region_name
+        get = self._client("sts").get_caller_identity
+        answer = _call(get, "the caller's identity", "sts:GetCallerIdentity")
+        return Identity(account=answer["Account"], arn=answer["Arn"], region=region)
 
     def aws_date(self) -> str | None:
         """Let AWS refuse a request without a signature: a wrong clock or key cannot spoil that."""
