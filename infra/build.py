@@ -27,6 +27,8 @@ PYTHON_VERSION = "3.13"
 NOT_IN_THE_FUNCTION = (
     "local",
     "simulation",
+    "doctor",
+    "inspector.py",
     "function.py",
     "cli.py",
     "report.py",

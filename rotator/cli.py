@@ -1,4 +1,4 @@
-"""The command line: ``rotator rotate``, ``status``, ``simulate`` and ``demo``.
+"""The command line: ``rotator rotate``, ``status``, ``doctor``, ``simulate`` and ``demo``.
 
 Exit codes: 0 all well, 1 a rotation failed, 2 settings or usage.
 """
@@ -26,17 +26,21 @@ USAGE = 2
 class _Commands(click.Group):
     """Turns every error of ours into its message and exit code; nobody sees a traceback.
 
-    The simulation is imported only by those who run it.
+    The doctor and the simulation are imported only by those who run them.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "simulate"])
+        return sorted([*super().list_commands(ctx), "doctor", "simulate"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "simulate":
-            from rotator.simulation.command import command
+        if cmd_name == "doctor":
+            from rotator.doctor import command as doctor
 
-            return command
+            return doctor.command
+        if cmd_name == "simulate":
+            from rotator.simulation import command as simulation
+
+            return simulation.command
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:

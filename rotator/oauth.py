@@ -82,6 +82,7 @@ class TokenResponse:
     """The endpoint's answer. ``requested_at`` is when the answered request was sent.
 
     ``attempt`` counts the run's requests up to this one; what became of earlier ones is not known.
+    ``date`` is the header by which the endpoint tells the time (RFC 9110, 6.6.1).
     """
 
     status: int
@@ -89,6 +90,7 @@ class TokenResponse:
     requested_at: datetime
     retry_after: str | None = None
     attempt: int = 1
+    date: str | None = None
 
 
 def is_scope(text: str) -> bool:
@@ -183,11 +185,15 @@ def retry_after(header: str | None, now: datetime) -> float | None:
     text = header.strip()
     if text.isascii() and text.isdigit():
         return float(text)
+    date = http_date(text)
+    return None if date is None else max(0.0, (date - now).total_seconds())
+
+
+def http_date(text: str) -> datetime | None:
+    """Read a date as HTTP writes it (RFC 9110, 5.6.7), in UTC; None if it is none."""
     try:
         date = parsedate_to_datetime(text)
-        if date.tzinfo is None:
-            date = date.replace(tzinfo=UTC)
-        return max(0.0, (date - now).total_seconds())
+        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
@@ -200,6 +206,15 @@ def read_token(
     Raises TokenRequestRejected if it holds an ``error``, InvalidTokenResponse if it holds
     anything else than a Bearer token that is legal, alive and small enough for the tier.
     """
+    token = read_token_of_any_size(rotation, request, response, now)
+    check_size(rotation, token)
+    return token
+
+
+def read_token_of_any_size(
+    rotation: Rotation, request: TokenRequest, response: TokenResponse, now: datetime
+) -> AccessToken:
+    """Do what ``read_token`` does, whether or not the tier can hold it."""
     answer = _json_object(response.body)
     if answer is None:
         raise _invalid("did not answer with a JSON object" if response.body else "answered nothing")
@@ -208,7 +223,6 @@ def read_token(
     if str(answer.get("token_type", "")).lower() != "bearer":
         raise _invalid("issued a token whose token_type is not Bearer")
     token = _legal_token(answer.get("access_token"))
-    _check_size(token, rotation)
     expires_at = _expiry(rotation, answer, token, response.requested_at)
     if expires_at <= now:
         raise InvalidTokenResponse(
@@ -235,11 +249,12 @@ def _legal_token(token: object) -> str:
     return token
 
 
-def _check_size(token: str, rotation: Rotation) -> None:
-    limit = TIER_LIMITS[rotation.tier]
-    if len(token) > limit:
+def check_size(rotation: Rotation, token: AccessToken) -> None:
+    """Raise InvalidTokenResponse if the rotation's tier cannot hold the token."""
+    size, limit = len(token.value.value), TIER_LIMITS[rotation.tier]
+    if size > limit:
         raise InvalidTokenResponse(
-            f"the token endpoint issued a token of {len(token)} bytes, "
+            f"the token endpoint issued a token of {size} bytes, "
             f"more than the {limit} bytes of the tier {rotation.tier}",
             advice="set tier to Intelligent-Tiering (8192 bytes) or ask for a narrower scope",
         )
@@ -283,17 +298,27 @@ def _jwt_expiry(token: str) -> datetime | None:
     The signature is the business of those who accept the token; anything that does not read as
     a JWT is opaque, and says nothing.
     """
+    exp = (_jwt_claims(token) or {}).get("exp")
+    if isinstance(exp, bool) or not isinstance(exp, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(exp, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def is_jwt(token: Secret) -> bool:
+    """Whether a token reads as a JWT; whoever accepts it looks at more than that."""
+    return _jwt_claims(token.value) is not None
+
+
+def _jwt_claims(token: str) -> dict[str, Any] | None:
     parts = token.split(".")
     if len(parts) != 3:
         return None
     try:
-        payload = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
-        claims = _json_object(payload) or {}
-        exp = claims.get("exp")
-        if isinstance(exp, bool) or not isinstance(exp, int | float):
-            return None
-        return datetime.fromtimestamp(exp, UTC)
-    except (ValueError, OverflowError, OSError):
+        return _json_object(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
         return None
 
 

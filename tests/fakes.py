@@ -8,10 +8,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from itertools import count
 from typing import Any
 
 from rotator import oauth
+from rotator.doctor.inspection import Identity, Key, LogEvent, Schedule, Stack
 from rotator.errors import (
     RotatorError,
     TokenEndpointUnavailable,
@@ -169,6 +171,60 @@ class FakeTokenEndpoint:
             raise TokenVerificationError(
                 f"verify_url did not accept the new token: HTTP {self.probe_status}", advice="check it"
             )
+
+
+class FakeInspector:
+    """AWS as the doctor sees it, in memory. ``fails`` maps a method's name to an error."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.fails: dict[str, Exception] = {}
+        self.date: str | None = format_datetime(clock.now(), usegmt=True)
+        self.keys: dict[str, Key] = {}
+        self.all_stacks: list[Stack] = []
+        self.schedules: dict[str, Schedule] = {}
+        self.logs: dict[str, list[LogEvent]] = {}
+
+    def identity(self) -> Identity:
+        self._fail("identity")
+        return Identity(
+            account="123456789012", arn="arn:aws:iam::123456789012:user/operator", region="us-east-1"
+        )
+
+    def aws_date(self) -> str | None:
+        self._fail("aws_date")
+        return self.date
+
+    def may_write_token(self, rotation: Rotation) -> None:
+        self._fail("may_write_token")
+
+    def may_write_status(self, rotation: Rotation) -> None:
+        self._fail("may_write_status")
+
+    def key(self, key_id: str) -> Key | None:
+        self._fail("key")
+        return self.keys.get(key_id)
+
+    def stack(self, name: str) -> Stack | None:
+        self._fail("stack")
+        return next((stack for stack in self.all_stacks if stack.name == name), None)
+
+    def stacks(self) -> Sequence[Stack]:
+        self._fail("stacks")
+        return self.all_stacks
+
+    def schedule(self, name: str) -> Schedule | None:
+        self._fail("schedule")
+        return self.schedules.get(name)
+
+    def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
+        self._fail("last_event")
+        found = [event for event in self.logs[log_group] if words in event.message and event.at >= since]
+        return max(found, key=lambda event: event.at, default=None)
+
+    def _fail(self, method: str) -> None:
+        if method in self.fails:
+            raise self.fails[method]
 
 
 @dataclass

@@ -82,6 +82,7 @@ class HttpTransport:
             body=content,
             requested_at=requested_at,
             retry_after=answer.headers.get("Retry-After"),
+            date=answer.headers.get("Date"),
         )
 
 

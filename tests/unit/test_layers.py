@@ -29,6 +29,8 @@ CORE = {
 ENTRY = {"handler", "cli", "report", "telemetry", "bootstrap", "__main__"}
 ADAPTERS = {f"adapters.{path.stem}" for path in (PACKAGE / "adapters").glob("[!_]*.py")}
 SIMULATION = {f"simulation.{path.stem}" for path in (PACKAGE / "simulation").glob("[!_]*.py")}
+DOCTOR = {f"doctor.{path.stem}" for path in (PACKAGE / "doctor").glob("[!_]*.py")}
+DOCTORS_COMMAND = {"doctor.command", "doctor.checklist"}
 SDKS = {"boto3", "botocore", "requests", "tenacity", "urllib3"}
 
 
@@ -72,6 +74,7 @@ def test_an_adapter_imports_the_core_and_its_sdk_only(module: str) -> None:
     assert ours(module) <= CORE | ADAPTERS
     assert foreign(module) <= SDKS | CORE | {
         "adapters",
+        "doctor",
         "mypy_boto3_ssm",
         "mypy_boto3_secretsmanager",
         "__version__",
@@ -82,6 +85,18 @@ def test_an_adapter_imports_the_core_and_its_sdk_only(module: str) -> None:
 def test_the_simulation_runs_the_core_and_the_real_retry_layer_and_no_other_adapter(module: str) -> None:
     assert ours(module) <= CORE | {"adapters.token_endpoint"}
     assert foreign(module) & SDKS == set()
+
+
+@pytest.mark.parametrize("module", sorted(DOCTOR - DOCTORS_COMMAND))
+def test_the_doctor_sees_the_world_through_ports_only(module: str) -> None:
+    assert ours(module) <= CORE
+    assert foreign(module) <= CORE | {"doctor"}
+
+
+@pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | ENTRY - {"cli"}))
+def test_only_the_command_line_knows_the_doctor_and_his_inspector_no_more_than_the_port(module: str) -> None:
+    doctors = {name for name in imports(module) if name.startswith("doctor")}
+    assert doctors <= ({"doctor.inspection"} if module == "adapters.inspector" else set())
 
 
 @pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | ENTRY - {"cli"}))

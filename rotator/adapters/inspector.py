@@ -1,0 +1,168 @@
+"""What the doctor asks AWS: STS, SSM, KMS, CloudFormation, EventBridge Scheduler, CloudWatch Logs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from botocore import UNSIGNED
+from botocore.config import Config
+
+from rotator.adapters import aws
+from rotator.adapters.aws import AwsError
+from rotator.doctor.inspection import Identity, Key, LogEvent, Schedule, Stack
+from rotator.errors import RotatorError
+from rotator.model import Rotation
+
+_MAY_WRITE = frozenset({"ParameterAlreadyExists", "ParameterPatternMismatchException", "TooManyUpdates"})
+"""What PutParameter answers to a caller who may write, of a parameter that is not to be overwritten."""
+
+_REFUSED_ANYWAY = {"Value": "a token", "AllowedPattern": "^$", "Overwrite": False}
+"""A value that its own pattern forbids: should the parameter have gone meanwhile, none is created."""
+
+
+class AwsInspector:
+    """The port Inspector on Amazon's. ``client`` makes a client of a service, with a Config or ours."""
+
+    def __init__(self, client: Callable[..., Any] = aws.client) -> None:
+        self._client = cache(client)
+
+    def identity(self) -> Identity:
+        """GetCallerIdentity, which no policy can deny. STS would do without a Region, the job cannot."""
+        region = self._client("ssm").meta.region_name
+        get = self._client("sts").get_caller_identity
+        answer = _call(get, "the caller's identity", "sts:GetCallerIdentity")
+        return Identity(account=answer["Account"], arn=answer["Arn"], region=region)
+
+    def aws_date(self) -> str | None:
+        """Let AWS refuse a request without a signature: a wrong clock or key cannot spoil that."""
+        dates: list[str | None] = []
+
+        def remember(http_response: Any, **_: Any) -> None:
+            dates.append(http_response.headers.get("Date"))
+
+        sts = self._client("sts", aws.CONFIG.merge(Config(signature_version=UNSIGNED)))
+        sts.meta.events.register("after-call", remember)
+        try:
+            aws.call(sts.get_caller_identity)
+        except AwsError as error:
+            if not dates:
+                raise _failed(error, "AWS's time", "sts:GetCallerIdentity") from error
+        return dates[-1]
+
+    def may_write_token(self, rotation: Rotation) -> None:
+        """PutParameter as the job calls it, but without overwriting, which AWS refuses to those it lets."""
+        key = {"KeyId": rotation.kms_key_id} if rotation.kms_key_id else {}
+        self._may_write(rotation.parameter_name, Type="SecureString", Tier=rotation.tier, **key)
+
+    def may_write_status(self, rotation: Rotation) -> None:
+        """Likewise of the status."""
+        self._may_write(rotation.status_name, Type="String")
+
+    def key(self, key_id: str) -> Key | None:
+        """DescribeKey."""
+        answer = _call(
+            self._client("kms").describe_key,
+            f"the key {key_id}",
+            "kms:DescribeKey",
+            missing="NotFoundException",
+            KeyId=key_id,
+        )
+        if answer is None:
+            return None
+        found = answer["KeyMetadata"]
+        return Key(state=found["KeyState"], usage=found["KeyUsage"], spec=found["KeySpec"])
+
+    def stack(self, name: str) -> Stack | None:
+        """DescribeStacks of one; CloudFormation calls a name that it does not know invalid."""
+        answer = _call(
+            self._client("cloudformation").describe_stacks,
+            f"the stack {name}",
+            "cloudformation:DescribeStacks",
+            missing="ValidationError",
+            StackName=name,
+        )
+        return _stack(answer["Stacks"][0]) if answer else None
+
+    def stacks(self) -> Sequence[Stack]:
+        """DescribeStacks, page by page."""
+        describe = self._client("cloudformation").describe_stacks
+        pages = _pages(describe, "NextToken", "the stacks", "cloudformation:DescribeStacks")
+        return [_stack(found) for page in pages for found in page["Stacks"]]
+
+    def schedule(self, name: str) -> Schedule | None:
+        """GetSchedule in the default group, where the template puts it."""
+        found = _call(
+            self._client("scheduler").get_schedule,
+            f"the schedule {name}",
+            "scheduler:GetSchedule",
+            missing="ResourceNotFoundException",
+            Name=name,
+        )
+        if found is None:
+            return None
+        return Schedule(
+            enabled=found["State"] == "ENABLED",
+            expression=found["ScheduleExpression"],
+            target=found["Target"]["Arn"],
+        )
+
+    def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
+        """FilterLogEvents, page by page; its times are milliseconds since 1970."""
+        pages = _pages(
+            self._client("logs").filter_log_events,
+            "nextToken",
+            f"the log {log_group}",
+            "logs:FilterLogEvents",
+            logGroupName=log_group,
+            filterPattern=f'"{words}"',
+            startTime=int(since.timestamp() * 1000),
+        )
+        events = [event for page in pages for event in page["events"]]
+        if not events:
+            return None
+        newest = max(events, key=lambda event: event["timestamp"])
+        at = datetime.fromtimestamp(newest["timestamp"] / 1000, UTC)
+        return LogEvent(at=at, message=newest["message"])
+
+    def _may_write(self, name: str, **parameters: Any) -> None:
+        put = self._client("ssm").put_parameter
+        try:
+            aws.call(put, Name=name, **_REFUSED_ANYWAY, **parameters)
+        except AwsError as error:
+            if error.code in _MAY_WRITE:
+                return
+            raise _failed(error, f"the parameter {name}", "ssm:PutParameter", "may not be written") from error
+
+
+def _stack(found: Mapping[str, Any]) -> Stack:
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())}
+    return Stack(name=found["StackName"], outputs=outputs)
+
+
+def _pages(
+    operation: Callable[..., Any], token: str, what: str, action: str, **parameters: Any
+) -> list[Mapping[str, Any]]:
+    pages = [_call(operation, what, action, **parameters)]
+    while following := pages[-1].get(token):
+        pages.append(_call(operation, what, action, **parameters, **{token: following}))
+    return pages
+
+
+def _call(
+    operation: Callable[..., Any], what: str, action: str, *, missing: str = "", **parameters: Any
+) -> Any:
+    """Call an operation; None if AWS answers with the code that means: there is no such thing."""
+    try:
+        return aws.call(operation, **parameters)
+    except AwsError as error:
+        if error.code == missing:
+            return None
+        raise _failed(error, what, action) from error
+
+
+def _failed(error: AwsError, what: str, action: str, how: str = "could not be looked up") -> RotatorError:
+    advice = f"allow this caller {action} on it" if error.code in aws.DENIED else error.advice
+    return RotatorError(f"{what} {how}: {error.code}", advice=advice or "see the code in AWS's documentation")

@@ -1,0 +1,85 @@
+"""One check, and the rules by which a check ends: found well, failed, or not done."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from rotator.errors import RotatorError
+
+logger = logging.getLogger(__name__)
+
+
+class State(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class NotChecked(Exception):
+    """A check cannot be done, or has nothing to look at; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What was checked, what was found, and if that is bad what to do next.
+
+    ``rotation`` is the rotation's name, or None where the check is of all of them together.
+    """
+
+    name: str
+    state: State
+    found: str
+    advice: str | None = None
+    rotation: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The check as ``--json`` gives it."""
+        return {
+            "check": self.name,
+            "rotation": self.rotation,
+            "state": self.state.value,
+            "found": self.found,
+            "next_step": self.advice,
+        }
+
+
+def carry_out(
+    name: str, look: Callable[[], str], *, needs: Iterable[Check] = (), rotation: str | None = None
+) -> Check:
+    """Look, unless a check that this one needs did not end well.
+
+    ``look`` returns what it found, raises a RotatorError for what is wrong, or NotChecked.
+    """
+    missing = next((need for need in needs if need.state is not State.OK), None)
+    state, found, advice = _skip(missing) if missing else _look(name, look)
+    return Check(name=name, state=state, found=found, advice=advice, rotation=rotation)
+
+
+def _skip(missing: Check) -> tuple[State, str, None]:
+    ended = "failed" if missing.state is State.FAILED else "was not checked"
+    return State.SKIPPED, f"not checked, since {missing.name} {ended}", None
+
+
+def _look(name: str, look: Callable[[], str]) -> tuple[State, str, str | None]:
+    try:
+        return State.OK, look(), None
+    except NotChecked as reason:
+        return State.SKIPPED, str(reason), None
+    except RotatorError as error:
+        return State.FAILED, error.problem, error.advice
+    except Exception as error:  # noqa: BLE001 - a defect in one check may not stop the others
+        return _unforeseen(name, error)
+
+
+def _unforeseen(name: str, error: Exception) -> tuple[State, str, str]:
+    """Tell only the type of an error that is none of ours, because nobody knows what it quotes."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("unforeseen %s in the check of %s\n%s", type(error).__name__, name, frames)
+    return State.FAILED, f"unforeseen {type(error).__name__}", "report it with the traceback"

@@ -1,0 +1,98 @@
+"""``rotator doctor``: options in, checks out."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+from rich.console import Console
+
+from rotator import bootstrap, telemetry
+from rotator.doctor.case import Instruments, Options, Subject
+from rotator.doctor.check import Check, State
+from rotator.doctor.checklist import print_check, print_total
+from rotator.doctor.examination import examine, exit_code
+from rotator.errors import RotatorError
+from rotator.oauth import TokenResponse
+
+LONGEST_GET = 20.0
+"""Seconds for one GET that only asks whether somebody is there."""
+
+
+@click.command("doctor")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--stack", metavar="NAME", help="The CloudFormation stack; found by its outputs otherwise.")
+@click.option(
+    "--try-encodings",
+    is_flag=True,
+    help="Request a token in each dialect of Basic, where they differ, and tell which one is accepted.",
+)
+@click.option("--no-token", is_flag=True, help="Request no token.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def command(
+    names: tuple[str, ...], *, stack: str | None, try_encodings: bool, no_token: bool, as_json: bool
+) -> None:
+    """Check everything that rotations need, of all or of those named, and say what to do next.
+
+    What the caller may do is tested, not what the function's role may. Nothing is written to AWS.
+
+    It requests a token and throws it away. Some providers end the old token's life when they
+    issue a new one: with these, use --no-token.
+    """
+    options = Options(request_token=not no_token, try_encodings=try_encodings, stack=stack)
+    subject = _subject(names)
+    console, checks = Console(), []
+    several = isinstance(subject, Subject) and len(subject.fleet.rotations) + len(subject.fleet.broken) > 1
+    for check in examine(subject, _instruments(), options):
+        checks.append(check)
+        if not as_json:
+            print_check(console, check, with_rotation=several)
+    if as_json:
+        click.echo(json.dumps(_to_dict(checks), indent=2))
+    else:
+        print_total(console, checks)
+    sys.exit(exit_code(checks))
+
+
+def _subject(names: Sequence[str]) -> Subject | RotatorError:
+    try:
+        rotator = bootstrap.build(os.environ)
+        telemetry.configure(rotator.settings.log_level)
+        return Subject(
+            fleet=rotator.fleet(names),
+            contract=rotator.contract,
+            ports=rotator.ports,
+            rotations_path=rotator.settings.rotations_path,
+            log_level=rotator.settings.log_level,
+        )
+    except RotatorError as error:
+        return error
+
+
+def _instruments() -> Instruments:
+    from rotator.adapters.http import HttpTransport
+    from rotator.adapters.inspector import AwsInspector
+    from rotator.adapters.token_endpoint import HEADERS
+
+    transport = HttpTransport(now=bootstrap.utc_now)
+    headers = {**HEADERS, "Cache-Control": "no-cache"}  # a cache's answer would have an old Date
+
+    def reach(url: str) -> TokenResponse:
+        return transport("GET", url, headers, body=None, seconds=LONGEST_GET)
+
+    return Instruments(
+        inspector=AwsInspector(),
+        reach=reach,
+        begin_run=lambda: bootstrap.begin_run("doctor"),
+        now=bootstrap.utc_now,
+    )
+
+
+def _to_dict(checks: Sequence[Check]) -> dict[str, object]:
+    return {
+        "healthy": not any(check.state is State.FAILED for check in checks),
+        "checks": [check.to_dict() for check in checks],
+    }

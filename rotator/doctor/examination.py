@@ -1,0 +1,135 @@
+"""The examination: every check in its order, each done only when the one before it has been told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from rotator import policy
+from rotator.doctor.case import Instruments, Options, Subject, once
+from rotator.doctor.check import Check, NotChecked, State, carry_out
+from rotator.doctor.clocks import compare_clocks
+from rotator.doctor.inspection import Inspector
+from rotator.doctor.rotation import CHECKS as OF_A_ROTATION
+from rotator.doctor.rotation import RotationChecks, check_stored
+from rotator.doctor.stack import CHECKS as OF_THE_STACK
+from rotator.doctor.stack import StackChecks
+from rotator.errors import RotatorError
+from rotator.fleet import read_stored
+from rotator.model import Rotation, Stored
+from rotator.policy import describe_seconds
+
+SETTINGS = "settings"
+OVERLAP = "overlap contract"
+IDENTITY = "AWS identity"
+CLOCK = "clock"
+STORED = "stored token"
+
+Found = Mapping[str, Stored | RotatorError]
+
+
+def examine(subject: Subject | RotatorError, tools: Instruments, options: Options) -> Iterator[Check]:
+    """Check everything of the subject; where its settings cannot be read, what needs none of them.
+
+    Nothing is written to AWS, but a token is requested unless the options forbid it.
+    """
+    tools = replace(tools, reach=once(tools.reach))
+    identity = carry_out(IDENTITY, lambda: _identity(tools.inspector))
+    if isinstance(subject, RotatorError):
+        yield from _without_settings(subject, identity, tools)
+        return
+    found = _stored(subject, identity)
+    yield from _settings(subject)
+    overlaps = [_overlap(rotation, found, subject) for rotation in subject.fleet.rotations]
+    yield from overlaps
+    yield identity
+    clock = carry_out(CLOCK, lambda: compare_clocks(subject.fleet.rotations, tools))
+    yield clock
+    # A clock that nobody told the time to compare it with is no reason to stop.
+    timed = (identity,) if clock.state is State.SKIPPED else (identity, clock)
+    for rotation, overlap in zip(subject.fleet.rotations, overlaps, strict=True):
+        checks = RotationChecks(rotation, found[rotation.name], subject, tools, options)
+        yield from checks.all(identity, timed, overlap)
+    yield from StackChecks(subject, tools, options).all(identity, timed)
+    for rotation in subject.fleet.rotations:
+        yield _stored_token(rotation, found, tools, timed)
+
+
+def exit_code(checks: Iterable[Check]) -> int:
+    """0 if no check failed, 2 if settings or the overlap contract did, 1 otherwise."""
+    failed = {check.name for check in checks if check.state is State.FAILED}
+    if failed & {SETTINGS, OVERLAP}:
+        return 2
+    return 1 if failed else 0
+
+
+def _without_settings(error: RotatorError, identity: Check, tools: Instruments) -> Iterator[Check]:
+    def fail() -> str:
+        raise error
+
+    settings = carry_out(SETTINGS, fail)
+    yield settings
+    yield carry_out(OVERLAP, str, needs=(settings,))
+    yield identity
+    yield carry_out(CLOCK, lambda: compare_clocks((), tools))
+    for name in (*OF_A_ROTATION, *OF_THE_STACK, STORED):
+        yield carry_out(name, str, needs=(settings,))
+
+
+def _settings(subject: Subject) -> Iterator[Check]:
+    """One tick for all that can be read, and a cross for every document that cannot."""
+    names = [rotation.name for rotation in subject.fleet.rotations]
+    if names:
+        where = f"under {subject.rotations_path}" if subject.rotations_path else "from the environment"
+        what = f"the rotation {names[0]}" if len(names) == 1 else f"{len(names)} rotations"
+        yield Check(name=SETTINGS, state=State.OK, found=f"{what} {where}")
+    for name, error in subject.fleet.broken:
+        yield Check(
+            name=SETTINGS, state=State.FAILED, found=error.problem, advice=error.advice, rotation=name
+        )
+
+
+def _stored(subject: Subject, identity: Check) -> Found:
+    """What is stored for every rotation; it tells the lifetimes, so it is read early."""
+    rotations = subject.fleet.rotations
+    if identity.state is not State.OK:
+        return {rotation.name: Stored() for rotation in rotations}
+    try:
+        return read_stored(rotations, subject.ports.parameters)
+    except RotatorError as error:
+        return {rotation.name: error for rotation in rotations}
+
+
+def _overlap(rotation: Rotation, found: Found, subject: Subject) -> Check:
+    """Judge the shorter of the lives that the settings ask for and that the stored token has."""
+
+    def look() -> str:
+        stored = found[rotation.name]
+        status = None if isinstance(stored, RotatorError) else stored.trusted
+        lifetimes = (status.lifetime if status else None, policy.asked_lifetime(rotation))
+        lifetime = min((each for each in lifetimes if each is not None), default=None)
+        if lifetime is None:
+            raise NotChecked("it is not known yet how long a token lives")
+        if problem := subject.contract.problem(lifetime, rotation.renew_at):
+            raise problem
+        least = subject.contract.least_life(lifetime, rotation.renew_at)
+        return (
+            f"consumers find at least {describe_seconds(least)} of life in a token "
+            f"and cache it for {describe_seconds(subject.contract.consumer_cache)}"
+        )
+
+    return carry_out(OVERLAP, look, rotation=rotation.name)
+
+
+def _identity(inspector: Inspector) -> str:
+    caller = inspector.identity()
+    return f"account {caller.account}, {caller.arn}, Region {caller.region}"
+
+
+def _stored_token(rotation: Rotation, found: Found, tools: Instruments, timed: Iterable[Check]) -> Check:
+    return carry_out(
+        STORED,
+        lambda: check_stored(rotation, found[rotation.name], tools.now()),
+        needs=timed,
+        rotation=rotation.name,
+    )

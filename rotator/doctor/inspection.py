@@ -1,0 +1,88 @@
+"""What the doctor asks AWS besides the job's own questions, as a Protocol. The adapter implements it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from rotator.model import Rotation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Who AWS takes the caller for, and where."""
+
+    account: str
+    arn: str
+    region: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """A KMS key: ``state``, ``usage`` and ``spec`` in KMS's words, such as ``Enabled``."""
+
+    state: str
+    usage: str
+    spec: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A CloudFormation stack and its outputs."""
+
+    name: str
+    outputs: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A schedule of EventBridge Scheduler: whether it is enabled, when it fires, and at whom."""
+
+    enabled: bool
+    expression: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogEvent:
+    """One line of a log, as it was written at that moment."""
+
+    at: datetime
+    message: str
+
+
+class Inspector(Protocol):
+    """AWS as the doctor sees it. Nothing here changes anything there.
+
+    Every method raises a RotatorError when it is denied, throttled or cannot reach AWS, and
+    SettingsError where the environment names no Region.
+    """
+
+    def identity(self) -> Identity:
+        """Return who the caller is; every caller may ask that."""
+
+    def aws_date(self) -> str | None:
+        """Return AWS's ``Date`` header; AWS need not know the caller for that."""
+
+    def may_write_token(self, rotation: Rotation) -> None:
+        """Return if the caller may write the token parameter, which must be there."""
+
+    def may_write_status(self, rotation: Rotation) -> None:
+        """Return if the caller may write the status parameter, which must be there."""
+
+    def key(self, key_id: str) -> Key | None:
+        """Return the KMS key of this id, ARN or alias, if there is one."""
+
+    def stack(self, name: str) -> Stack | None:
+        """Return the stack of this name, if there is one."""
+
+    def stacks(self) -> Sequence[Stack]:
+        """Return all stacks of the account and Region."""
+
+    def schedule(self, name: str) -> Schedule | None:
+        """Return the schedule of this name in the default group, if there is one."""
+
+    def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
+        """Return the newest event since then whose message holds these words, if there is one."""

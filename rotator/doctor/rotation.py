@@ -1,0 +1,168 @@
+"""The checks of one rotation: its secret, its endpoint, a token from there, and where that will be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from rotator import oauth, policy
+from rotator.doctor.case import Instruments, Options, Subject
+from rotator.doctor.check import Check, NotChecked, State, carry_out
+from rotator.doctor.credentials import NewToken, request_token
+from rotator.errors import InvalidTokenResponse, RotatorError
+from rotator.model import TIER_LIMITS, AccessToken, ClientCredentials, Rotation, Stored
+from rotator.policy import TokenState, describe_seconds, seconds_until
+
+CHECKS = ("secret", "token endpoint", "credentials", "token", "size", "parameter", "key")
+"""Their names, in their order."""
+
+AWS_KEY = "alias/aws/ssm"
+"""The key of SecureStrings for which none is named; AWS makes it on first use."""
+
+
+class RotationChecks:
+    """One rotation's checks, and what each learned for those after it."""
+
+    _credentials: ClientCredentials
+    _issued: NewToken
+    _token: AccessToken
+
+    def __init__(
+        self,
+        rotation: Rotation,
+        stored: Stored | RotatorError,
+        subject: Subject,
+        tools: Instruments,
+        options: Options,
+    ) -> None:
+        self._rotation = rotation
+        self._stored = stored
+        self._subject = subject
+        self._tools = tools
+        self._options = options
+
+    def all(self, identity: Check, timed: Sequence[Check], overlap: Check) -> Iterator[Check]:
+        """Every check in the order of ``CHECKS``; ``timed`` are what those need that look at times."""
+        name = self._rotation.name
+        secret = carry_out("secret", self._secret, needs=(identity,), rotation=name)
+        yield secret
+        endpoint = carry_out("token endpoint", self._endpoint, rotation=name)
+        yield endpoint
+        credentials = carry_out("credentials", self._request, needs=(secret, endpoint), rotation=name)
+        yield credentials
+        token = carry_out("token", lambda: self._shape(overlap), needs=(credentials, *timed), rotation=name)
+        yield token
+        yield carry_out("size", self._size, needs=(token,), rotation=name)
+        yield carry_out("parameter", self._parameter, needs=(identity,), rotation=name)
+        yield carry_out("key", self._key, needs=(identity,), rotation=name)
+
+    def _secret(self) -> str:
+        self._credentials = self._subject.ports.secrets.read(self._rotation)
+        return f"client_id and client_secret in version {self._credentials.version_id}"
+
+    def _endpoint(self) -> str:
+        url = urlsplit(self._rotation.token_endpoint)
+        status = self._tools.reach(self._rotation.token_endpoint).status
+        if status >= 500:
+            raise RotatorError(
+                f"{url.netloc} answers HTTP {status}", advice="ask its operator, and try again later"
+            )
+        certificate = "certificate valid" if url.scheme == "https" else "no TLS on loopback"
+        return f"{url.netloc} answers (HTTP {status}), {certificate}"
+
+    def _request(self) -> str:
+        if not self._options.request_token:
+            raise NotChecked("--no-token: none was requested")
+        run = self._tools.begin_run()
+        endpoint = self._subject.ports.token_endpoint
+        both = self._options.try_encodings
+        self._issued = request_token(self._rotation, self._credentials, endpoint, run, both=both)
+        return self._issued.accepted
+
+    def _shape(self, overlap: Check) -> str:
+        token = self._issued.token
+        if isinstance(token, InvalidTokenResponse):
+            raise token
+        problem = self._subject.contract.problem(token.lifetime, self._rotation.renew_at)
+        if problem and overlap.state is not State.FAILED:
+            raise problem
+        self._token = token
+        form = "JWT" if oauth.is_jwt(token.value) else "opaque"
+        return f"Bearer, {form}, lives {describe_seconds(token.lifetime)}"
+
+    def _size(self) -> str:
+        oauth.check_size(self._rotation, self._token)
+        tier = self._rotation.tier
+        return f"{len(self._token.value.value):,} of the {TIER_LIMITS[tier]:,} bytes of the tier {tier}"
+
+    def _parameter(self) -> str:
+        if isinstance(self._stored, RotatorError):
+            raise NotChecked("the parameters could not be read: see the stored token")
+        inspector, writable = self._tools.inspector, []
+        if self._stored.token_version:
+            inspector.may_write_token(self._rotation)
+            writable.append(self._rotation.parameter_name)
+        if self._stored.status_version:
+            inspector.may_write_status(self._rotation)
+            writable.append(self._rotation.status_name)
+        if not writable:
+            raise NotChecked(f"{self._rotation.parameter_name} is not there yet: the first run creates it")
+        return f"this caller may write {' and '.join(writable)}"
+
+    def _key(self) -> str:
+        name = self._rotation.kms_key_id or AWS_KEY
+        try:
+            key = self._tools.inspector.key(name)
+        except RotatorError as error:
+            if name == AWS_KEY:
+                raise NotChecked(f"{error.problem}; AWS itself keeps it in order") from error
+            raise
+        if key is None and name == AWS_KEY:
+            return f"{name}, which AWS makes when it is first used"
+        if key is None:
+            raise RotatorError(
+                f"there is no key {name}", advice="set kms_key_id to one of this account and Region"
+            )
+        if key.state != "Enabled":
+            raise RotatorError(
+                f"the key {name} is {key.state}",
+                advice="enable it: with it off, nobody can read or write the token",
+            )
+        if (key.usage, key.spec) != ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"):
+            raise RotatorError(
+                f"the key {name} is {key.spec} for {key.usage}",
+                advice="set kms_key_id to a symmetric key for encryption",
+            )
+        return f"{name} is enabled"
+
+
+def check_stored(rotation: Rotation, stored: Stored | RotatorError, now: datetime) -> str:
+    """Say what consumers have now; raises RotatorError if that is nothing, or nobody knows what."""
+    if isinstance(stored, RotatorError):
+        raise stored
+    state = policy.token_state(rotation, stored, now)
+    if stored.trusted is None:
+        raise _nothing_known(state, stored)
+    if state is TokenState.EXPIRED:
+        ended = describe_seconds(-seconds_until(stored.trusted.expires_at, now))
+        raise RotatorError(
+            f"it ended {ended} ago", advice="see why the last runs failed, then `rotator rotate`"
+        )
+    if policy.is_unfinished(stored, now):
+        raise RotatorError(
+            "a run ended without saying how, and the token may be dead",
+            advice="wait for the next run, which renews it, or `rotator rotate`",
+        )
+    left = describe_seconds(seconds_until(stored.trusted.expires_at, now))
+    return f"version {stored.token_version} is {state.value}, with {left} left"
+
+
+def _nothing_known(state: TokenState, stored: Stored) -> RotatorError:
+    if state is TokenState.MISSING:
+        return RotatorError("there is no token yet", advice="wait for the first run, or `rotator rotate`")
+    problem = stored.status_problem or "it is missing or tells of another version"
+    return RotatorError(
+        f"the token's status says nothing of it: {problem}",
+        advice="wait for the next run, which renews the token, or `rotator rotate`",
+    )

@@ -1,0 +1,173 @@
+"""The checks of the deployment: the schedule that ticks, and the last run that it caused."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from rotator.doctor.case import Instruments, Options, Subject
+from rotator.doctor.check import Check, NotChecked, State, carry_out
+from rotator.doctor.inspection import LogEvent, Schedule, Stack
+from rotator.errors import RotatorError
+from rotator.policy import describe_seconds, seconds_until
+
+CHECKS = ("schedule", "last run")
+"""Their names, in their order."""
+
+RUN_ENDED = "run ended: "
+"""What the function writes before a run's summary (telemetry.log_summary)."""
+
+INTERVALS = 3
+"""How many intervals may pass since the last run: one may be missed, and the log comes late."""
+
+_RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+_SETTINGS = {"ParameterName": "PARAMETER_NAME", "RotationsPath": "ROTATIONS_PATH"}
+_UNITS = {"minute": 60, "hour": 3600, "day": 86400}
+
+
+class StackChecks:
+    """The deployment's checks, and the stack that was found for them."""
+
+    def __init__(self, subject: Subject, tools: Instruments, options: Options) -> None:
+        self._subject = subject
+        self._tools = tools
+        self._options = options
+        self._stack: Stack | None = None
+
+    def all(self, identity: Check, timed: Sequence[Check]) -> Iterator[Check]:
+        """Every check in the order of ``CHECKS``; ``timed`` are what those need that look at times."""
+        schedule = carry_out("schedule", self._schedule, needs=(identity,))
+        yield schedule
+        yield carry_out("last run", lambda: self._last_run(schedule), needs=timed)
+
+    def _schedule(self) -> str:
+        self._stack = self._find_stack()
+        outputs = self._stack.outputs
+        if "ScheduleName" not in outputs:
+            raise RotatorError(
+                f"the stack {self._stack.name} has no schedule",
+                advice="name the stack of infra/template.yaml with --stack",
+            )
+        name = outputs["ScheduleName"]
+        schedule = self._tools.inspector.schedule(name)
+        if schedule is None:
+            raise RotatorError(
+                f"the schedule {name} does not exist",
+                advice="deploy the stack again: nothing runs without it",
+            )
+        if not schedule.enabled:
+            raise RotatorError(
+                f"the schedule {name} is disabled", advice="enable it: deploy with ScheduleState=ENABLED"
+            )
+        self._check_target(schedule, outputs)
+        self._check_rate(schedule)
+        return f"{name} of the stack {self._stack.name} is enabled, {schedule.expression}"
+
+    def _find_stack(self) -> Stack:
+        output, value = self._told_by_stack()
+        if self._options.stack:
+            stack = self._tools.inspector.stack(self._options.stack)
+            if stack is None:
+                raise RotatorError(
+                    f"there is no stack {self._options.stack}",
+                    advice="check its name, the account and the Region",
+                )
+            if stack.outputs.get(output, value) != value:
+                raise RotatorError(
+                    f"the stack {stack.name} keeps {stack.outputs[output]}, not {value}",
+                    advice=f"name another stack, or set ROTATOR_{_SETTINGS[output]} to that",
+                )
+            return stack
+        stacks = [
+            stack
+            for stack in self._tools.inspector.stacks()
+            if stack.outputs.get(output) == value and "ScheduleName" in stack.outputs
+        ]
+        if not stacks:
+            raise NotChecked("no stack tells of this parameter: name it with --stack")
+        if len(stacks) > 1:
+            raise RotatorError(
+                f"several stacks keep {value}: {', '.join(stack.name for stack in stacks)}",
+                advice="delete all but one, or name one with --stack",
+            )
+        return stacks[0]
+
+    def _told_by_stack(self) -> tuple[str, str]:
+        if self._subject.rotations_path:
+            return "RotationsPath", self._subject.rotations_path
+        return "ParameterName", self._subject.fleet.rotations[0].parameter_name
+
+    def _check_target(self, schedule: Schedule, outputs: Mapping[str, str]) -> None:
+        function = outputs.get("FunctionName", "")
+        if schedule.target.partition(":function:")[2] != function:
+            raise RotatorError(
+                f"the schedule does not invoke the stack's function {function}",
+                advice="deploy the stack again, which sets its target",
+            )
+
+    def _check_rate(self, schedule: Schedule) -> None:
+        """A rate must be the one that the promise to consumers counts with; cron is not compared."""
+        rate, interval = _RATE.fullmatch(schedule.expression), self._subject.contract.schedule_interval
+        if rate and int(rate[1]) * _UNITS[rate[2]] != interval:
+            raise RotatorError(
+                f"the schedule is {schedule.expression}, but ROTATOR_SCHEDULE_INTERVAL is "
+                f"{describe_seconds(interval)}",
+                advice="set it to the schedule's, or deploy with another ScheduleMinutes",
+            )
+
+    def _last_run(self, schedule: Check) -> str:
+        if self._stack is None or "LogGroupName" not in self._stack.outputs:
+            raise NotChecked("no stack tells of a log")
+        now = self._tools.now()
+        longest = INTERVALS * self._subject.contract.schedule_interval
+        since = now - timedelta(seconds=longest)
+        log = self._stack.outputs["LogGroupName"]
+        event = self._tools.inspector.last_event(log, RUN_ENDED.strip(": "), since)
+        if event is None:
+            self._explain_silence(schedule)
+            raise RotatorError(
+                f"no run in the last {describe_seconds(longest)}",
+                advice=f"check the schedule, then the log {log}",
+            )
+        return _judge(event, f"{describe_seconds(seconds_until(now, event.at))} ago")
+
+    def _explain_silence(self, schedule: Check) -> None:
+        if schedule.state is not State.OK:
+            raise NotChecked("no run lately; see the schedule")
+        if self._subject.log_level in ("WARNING", "ERROR"):
+            raise NotChecked(f"with the log level {self._subject.log_level}, good runs are not logged")
+
+
+def _judge(event: LogEvent, when: str) -> str:
+    summary = _summary(event.message)
+    if summary is None:
+        raise NotChecked(f"a run ended {when}, but its summary cannot be read")
+    failed = [each for each in summary["rotations"] if each.get("error")]
+    if failed:
+        raise RotatorError(
+            f"{when}, {len(failed)} of {len(summary['rotations'])} rotations failed: "
+            + " | ".join(f"{each['name']}: {each['error']}" for each in failed),
+            advice="do what the error says, then `rotator rotate`",
+        )
+    counts = {word: summary.get(word) for word in ("rotated", "fresh", "kept", "busy")}
+    return f"{when}: " + ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+
+
+def _summary(message: str) -> dict[str, Any] | None:
+    """The summary in a line of the log: Lambda writes JSON around it, an emulator plain text.
+
+    None if there is none that can be read.
+    """
+    try:
+        line = json.loads(message)
+    except ValueError:
+        line = None
+    text = line.get("message") if isinstance(line, dict) else message
+    try:
+        summary = json.loads(str(text).partition(RUN_ENDED)[2])
+        return summary if all(isinstance(each, dict) for each in summary["rotations"]) else None
+    except (ValueError, TypeError, KeyError):
+        return None

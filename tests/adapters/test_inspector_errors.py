@@ -1,0 +1,158 @@
+"""The inspector where AWS answers page by page, refuses or fails, and what its errors tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from botocore.stub import Stubber
+
+from fakes import CANARY_SECRET, START, rotation
+from leaks import foreign, told
+from rotator.adapters import aws
+from rotator.adapters.aws import AwsError
+from rotator.adapters.inspector import AwsInspector
+from rotator.errors import RotatorError, SettingsError
+
+STATUS = {"StackStatus": "CREATE_COMPLETE", "CreationTime": START}
+
+
+class Scripted:
+    """An inspector on stubbed clients: each service has its script."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._stubs: dict[str, Stubber] = {}
+        self._clients: dict[str, Any] = {}
+        self.inspector = AwsInspector(lambda service, _config=None: self._clients[service])
+
+    def __getitem__(self, service: str) -> Stubber:
+        if service not in self._stubs:
+            self._clients[service] = aws.client(service)
+            self._stubs[service] = self._stack.enter_context(Stubber(self._clients[service]))
+        return self._stubs[service]
+
+    def ended(self) -> None:
+        for stub in self._stubs.values():
+            stub.assert_no_pending_responses()
+
+
+@pytest.fixture
+def scripted(access_key: None) -> Iterator[Scripted]:
+    with ExitStack() as stack:
+        scripted = Scripted(stack)
+        yield scripted
+        scripted.ended()
+
+
+def test_stacks_are_read_page_by_page(scripted: Scripted) -> None:
+    pages: list[dict[str, Any]] = [
+        {"Stacks": [{"StackName": "one", **STATUS}], "NextToken": "more"},
+        {"Stacks": [], "NextToken": "and more"},
+        {
+            "Stacks": [
+                {
+                    "StackName": "two",
+                    "Outputs": [{"OutputKey": "ScheduleName", "OutputValue": "tick"}],
+                    **STATUS,
+                }
+            ]
+        },
+    ]
+    for page, asked in zip(pages, ({}, {"NextToken": "more"}, {"NextToken": "and more"}), strict=True):
+        scripted["cloudformation"].add_response("describe_stacks", page, asked)
+    stacks = scripted.inspector.stacks()
+    assert [(stack.name, stack.outputs) for stack in stacks] == [
+        ("one", {}),
+        ("two", {"ScheduleName": "tick"}),
+    ]
+
+
+def test_the_log_is_read_page_by_page_and_its_order_does_not_matter(scripted: Scripted) -> None:
+    asked = {"logGroupName": "/log", "filterPattern": '"run ended"', "startTime": 1795500000000}
+    since = datetime.fromtimestamp(1795500000, UTC)
+    pages: list[dict[str, Any]] = [
+        {"events": [{"timestamp": 1795500009000, "message": "newest"}], "nextToken": "more"},
+        {"events": [{"timestamp": 1795500001000, "message": "older"}], "nextToken": "and more"},
+        {"events": []},
+    ]
+    for page, token in zip(pages, ({}, {"nextToken": "more"}, {"nextToken": "and more"}), strict=True):
+        scripted["logs"].add_response("filter_log_events", page, {**asked, **token})
+    event = scripted.inspector.last_event("/log", "run ended", since)
+    assert event
+    assert (event.message, event.at) == ("newest", since + timedelta(seconds=9))
+
+
+@pytest.mark.parametrize(
+    "code", ["ParameterAlreadyExists", "ParameterPatternMismatchException", "TooManyUpdates"]
+)
+def test_a_refusal_that_only_those_get_who_may_write_is_a_yes(scripted: Scripted, code: str) -> None:
+    asked = {"Name": "/healthwise/token", "Type": "SecureString", "Tier": "Standard", "KeyId": "alias/mine"}
+    never_stored = {"Value": "a token", "AllowedPattern": "^$", "Overwrite": False}
+    scripted["ssm"].add_client_error("put_parameter", code, expected_params={**asked, **never_stored})
+    scripted.inspector.may_write_token(rotation(kms_key_id="alias/mine", tier="Standard"))
+
+
+def test_a_status_is_asked_about_as_it_is_written(scripted: Scripted) -> None:
+    asked = {"Name": "/healthwise/token/status", "Type": "String"}
+    never_stored = {"Value": "a token", "AllowedPattern": "^$", "Overwrite": False}
+    scripted["ssm"].add_client_error(
+        "put_parameter", "ParameterAlreadyExists", expected_params={**asked, **never_stored}
+    )
+    scripted.inspector.may_write_status(rotation())
+
+
+Look = Callable[[AwsInspector], object]
+LOOKS: dict[str, tuple[str, str, Look]] = {
+    "identity": ("sts", "get_caller_identity", lambda i: i.identity()),
+    "token": ("ssm", "put_parameter", lambda i: i.may_write_token(rotation())),
+    "status": ("ssm", "put_parameter", lambda i: i.may_write_status(rotation())),
+    "key": ("kms", "describe_key", lambda i: i.key("alias/mine")),
+    "stack": ("cloudformation", "describe_stacks", lambda i: i.stack("rotator")),
+    "stacks": ("cloudformation", "describe_stacks", lambda i: i.stacks()),
+    "schedule": ("scheduler", "get_schedule", lambda i: i.schedule("tick")),
+    "log": ("logs", "filter_log_events", lambda i: i.last_event("/log", "run ended", START)),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("AccessDeniedException", "allow this caller"),
+        ("ThrottlingException", "request rate"),
+        ("ExpiredTokenException", "renew them"),
+        ("SomethingNew", "see the code in AWS's documentation"),
+    ],
+)
+def test_an_error_tells_its_code_and_what_to_do_and_nothing_of_aws(
+    scripted: Scripted, look: str, code: str, advice: str
+) -> None:
+    service, operation, act = LOOKS[look]
+    assert scripted["ssm"], "the identity takes its Region from there"
+    scripted[service].add_client_error(operation, code, f"no {CANARY_SECRET}", 400)
+    with pytest.raises(RotatorError) as caught:
+        act(scripted.inspector)
+    assert caught.value.problem.endswith(code)
+    assert advice in caught.value.advice
+    assert CANARY_SECRET not in told(caught.value)
+    assert foreign(caught.value, RotatorError, AwsError) == []
+
+
+def test_where_aws_cannot_be_reached_nobody_tells_the_time(
+    access_key: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    quick = Config(retries={"total_max_attempts": 1})
+    inspector = AwsInspector(lambda service, _config=None: aws.client(service, aws.CONFIG.merge(quick)))
+    with pytest.raises(RotatorError, match="AWS's time could not be looked up: Unreachable"):
+        inspector.aws_date()
+
+
+def test_without_a_region_it_is_a_matter_of_settings() -> None:
+    with pytest.raises(SettingsError, match="no AWS Region is set"):
+        AwsInspector().identity()

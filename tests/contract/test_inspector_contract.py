@@ -1,0 +1,267 @@
+"""What the doctor relies on in AWS, of the fake and of the adapter alike."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import boto3
+import pytest
+
+from fakes import CANARY_TOKEN, Clock, FakeInspector, rotation
+from rotator.adapters.inspector import AwsInspector
+from rotator.doctor.inspection import Inspector, Key, LogEvent, Schedule, Stack
+from rotator.errors import RotatorError
+from rotator.local.aws import ACCOUNT, ADMINISTRATOR, client_environment
+from rotator.local.deployment import Account
+from rotator.model import Rotation
+from rotator.oauth import http_date
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+TARGET = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:ticked"
+ENABLED = Key(state="Enabled", usage="ENCRYPT_DECRYPT", spec="SYMMETRIC_DEFAULT")
+
+
+class World(Protocol):
+    """AWS with an inspector, and how things come to be there."""
+
+    @property
+    def inspector(self) -> Inspector: ...
+
+    def add_key(self, key: Key) -> str: ...
+
+    def add_stack(self, stack: Stack) -> None: ...
+
+    def add_schedule(self, name: str, schedule: Schedule) -> None: ...
+
+    def add_log(self, name: str, *events: LogEvent) -> None: ...
+
+    def add_parameters(self, rotation: Rotation) -> Callable[[], object]: ...
+
+    def deny(self, action: str, method: str) -> None: ...
+
+
+@dataclass
+class FakeWorld:
+    inspector: FakeInspector = field(default_factory=lambda: FakeInspector(Clock(NOW)))
+
+    def add_key(self, key: Key) -> str:
+        self.inspector.keys["a-key"] = key
+        return "a-key"
+
+    def add_stack(self, stack: Stack) -> None:
+        self.inspector.all_stacks.append(stack)
+
+    def add_schedule(self, name: str, schedule: Schedule) -> None:
+        self.inspector.schedules[name] = schedule
+
+    def add_log(self, name: str, *events: LogEvent) -> None:
+        self.inspector.logs[name] = list(events)
+
+    def add_parameters(self, rotation: Rotation) -> Callable[[], object]:
+        return lambda: None
+
+    def deny(self, action: str, method: str) -> None:
+        self.inspector.fails[method] = RotatorError("AccessDenied", advice=f"allow {action}")
+
+
+@dataclass
+class AwsWorld:
+    account: Account
+    become: Callable[[Mapping[str, str]], None]
+
+    def __post_init__(self) -> None:
+        self.inspector: Inspector = AwsInspector()
+
+    def add_key(self, key: Key) -> str:
+        kms = self.account.client("kms")
+        made: str = kms.create_key(KeySpec=key.spec, KeyUsage=key.usage)["KeyMetadata"]["KeyId"]
+        if key.state == "Disabled":
+            kms.disable_key(KeyId=made)
+        return made
+
+    def add_stack(self, stack: Stack) -> None:
+        made = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "x"}}
+        outputs = {name: {"Value": value} for name, value in stack.outputs.items()}
+        cloudformation = self.account.client("cloudformation")
+        template = json.dumps({"Resources": {"Parameter": made}, "Outputs": outputs})
+        cloudformation.create_stack(StackName=stack.name, TemplateBody=template)
+        cloudformation.get_waiter("stack_create_complete").wait(
+            StackName=stack.name, WaiterConfig={"Delay": 1}
+        )
+
+    def add_schedule(self, name: str, schedule: Schedule) -> None:
+        self.account.client("scheduler").create_schedule(
+            Name=name,
+            ScheduleExpression=schedule.expression,
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={"Arn": schedule.target, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/tick"},
+            State="ENABLED" if schedule.enabled else "DISABLED",
+        )
+
+    def add_log(self, name: str, *events: LogEvent) -> None:
+        logs = self.account.client("logs")
+        logs.create_log_group(logGroupName=name)
+        logs.create_log_stream(logGroupName=name, logStreamName="stream")
+        told = [{"timestamp": int(e.at.timestamp() * 1000), "message": e.message} for e in events]
+        logs.put_log_events(logGroupName=name, logStreamName="stream", logEvents=told)
+
+    def add_parameters(self, rotation: Rotation) -> Callable[[], object]:
+        ssm = self.account.client("ssm")
+        ssm.put_parameter(Name=rotation.parameter_name, Value=CANARY_TOKEN, Type="SecureString")
+        ssm.put_parameter(Name=rotation.status_name, Value="{}", Type="String")
+        names = [rotation.parameter_name, rotation.status_name]
+        return lambda: ssm.get_parameters(Names=names, WithDecryption=True)["Parameters"]
+
+    def deny(self, action: str, method: str) -> None:
+        """Look on as a role that may do everything but this."""
+        trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
+        iam, role = self.account.client("iam"), unique("role")
+        arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        denied = {"Effect": "Deny", "Action": action, "Resource": "*"}
+        iam.put_role_policy(RoleName=role, PolicyName="p", PolicyDocument=_policy(everything, denied))
+        session = self.account.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        self.become(
+            {
+                "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
+                "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
+                "AWS_SESSION_TOKEN": session["SessionToken"],
+            }
+        )
+        self.inspector = AwsInspector()
+
+
+def _policy(*statements: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+def unique(name: str) -> str:
+    """A name that no other test uses: they share one account."""
+    return f"{name}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def aws_world(ministack_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> AwsWorld:
+    def become(credentials: Mapping[str, str]) -> None:
+        for name, value in client_environment(ministack_endpoint, credentials).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+    become(ADMINISTRATOR)
+    return AwsWorld(Account(ministack_endpoint, ADMINISTRATOR), become)
+
+
+@pytest.fixture(params=["fake", "aws"])
+def world(request: pytest.FixtureRequest) -> World:
+    if request.param == "fake":
+        return FakeWorld()
+    chosen: World = request.getfixturevalue("aws_world")
+    return chosen
+
+
+def test_the_caller_is_told_with_account_and_region(world: World) -> None:
+    caller = world.inspector.identity()
+    assert len(caller.account) == 12
+    assert f"::{caller.account}:" in caller.arn
+    assert caller.region == "us-east-1"
+
+
+def test_aws_tells_the_time(world: World) -> None:
+    time = http_date(world.inspector.aws_date() or "")
+    assert time
+    assert abs(time - NOW) < timedelta(minutes=10)
+
+
+def test_aws_tells_the_time_even_to_those_whom_it_does_not_know(aws_world: AwsWorld) -> None:
+    aws_world.become({"AWS_ACCESS_KEY_ID": "AKIANOBODY", "AWS_SECRET_ACCESS_KEY": "nothing"})
+    inspector = AwsInspector()
+    with pytest.raises(RotatorError, match="InvalidClientTokenId"):
+        inspector.identity()
+    assert http_date(inspector.aws_date() or "")
+
+
+def test_who_may_write_is_not_told_otherwise_and_nothing_is_written(world: World) -> None:
+    inspected = rotation(parameter_name=f"/{unique('inspected')}/token")
+    stored = world.add_parameters(inspected)
+    before = stored()
+    world.inspector.may_write_token(inspected)
+    world.inspector.may_write_status(inspected)
+    assert stored() == before
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        ENABLED,
+        Key(state="Disabled", usage="ENCRYPT_DECRYPT", spec="SYMMETRIC_DEFAULT"),
+        Key(state="Enabled", usage="SIGN_VERIFY", spec="RSA_2048"),
+    ],
+)
+def test_a_key_is_described(world: World, key: Key) -> None:
+    assert world.inspector.key(world.add_key(key)) == key
+
+
+def test_what_is_not_there_is_none(world: World) -> None:
+    inspector, nothing = world.inspector, unique("nothing")
+    assert inspector.key(f"alias/{nothing}") is None
+    assert inspector.stack(nothing) is None
+    assert inspector.schedule(nothing) is None
+
+
+def test_a_stack_is_found_by_its_name_and_among_all(world: World) -> None:
+    stack = Stack(name=unique("stack"), outputs={"ParameterName": "/a/token", "ScheduleName": "tick"})
+    other = Stack(name=unique("other"), outputs={})
+    for each in (stack, other):
+        world.add_stack(each)
+    assert world.inspector.stack(stack.name) == stack
+    stacks = world.inspector.stacks()
+    assert stack in stacks
+    assert other in stacks
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_schedule_is_described(world: World, enabled: bool) -> None:
+    schedule = Schedule(enabled=enabled, expression="rate(5 minutes)", target=TARGET)
+    name = unique("schedule")
+    world.add_schedule(name, schedule)
+    assert world.inspector.schedule(name) == schedule
+
+
+def test_the_newest_event_with_the_words_is_found(world: World) -> None:
+    log, at = unique("/log"), [NOW - timedelta(minutes=minutes) for minutes in (9, 6, 3, 1)]
+    events = [
+        LogEvent(at=at[0], message="run ended: first"),
+        LogEvent(at=at[1], message="INFO run ended: second"),
+        LogEvent(at=at[2], message='{"message": "run ended: third"}'),
+        LogEvent(at=at[3], message="something else ended"),
+    ]
+    world.add_log(log, *events)
+    inspector = world.inspector
+    assert inspector.last_event(log, "run ended", NOW - timedelta(minutes=30)) == events[2]
+    assert inspector.last_event(log, "run ended", at[2] + timedelta(seconds=1)) is None
+
+
+@pytest.mark.parametrize(
+    ("action", "method", "look"),
+    [
+        ("ssm:PutParameter", "may_write_token", lambda i: i.may_write_token(rotation())),
+        ("ssm:PutParameter", "may_write_status", lambda i: i.may_write_status(rotation())),
+        ("kms:DescribeKey", "key", lambda i: i.key("alias/aws/ssm")),
+        ("cloudformation:DescribeStacks", "stack", lambda i: i.stack("rotator")),
+        ("cloudformation:DescribeStacks", "stacks", lambda i: i.stacks()),
+        ("scheduler:GetSchedule", "schedule", lambda i: i.schedule("tick")),
+        ("logs:FilterLogEvents", "last_event", lambda i: i.last_event("/log", "run ended", NOW)),
+    ],
+)
+def test_who_is_denied_is_told_what_to_allow(
+    world: World, action: str, method: str, look: Callable[[Inspector], object]
+) -> None:
+    world.deny(action, method)
+    with pytest.raises(RotatorError, match="AccessDenied") as caught:
+        look(world.inspector)
+    assert action in caught.value.advice

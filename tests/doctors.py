@@ -1,0 +1,157 @@
+"""A patient in memory, in perfect health until something is broken, and the doctor's findings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import Any
+
+from fakes import DAY, START, Clock, FakeInspector, FakePorts, ports, rotation, run
+from rotator import status
+from rotator.contract import Contract
+from rotator.doctor.case import Instruments, Options, Subject
+from rotator.doctor.check import Check, State
+from rotator.doctor.examination import examine, exit_code
+from rotator.doctor.inspection import LogEvent, Schedule, Stack
+from rotator.errors import RotatorError, SettingsError
+from rotator.fleet import Fleet
+from rotator.model import Rotation, Secret, Status
+from rotator.oauth import TokenResponse
+
+LOG = "/rotator/rotator"
+FUNCTION = "rotator-Function"
+OUTPUTS = {
+    "ParameterName": "/healthwise/token",
+    "ScheduleName": "tick",
+    "FunctionName": FUNCTION,
+    "LogGroupName": LOG,
+}
+SCHEDULE = Schedule(
+    enabled=True,
+    expression="rate(5 minutes)",
+    target=f"arn:aws:lambda:us-east-1:123456789012:function:{FUNCTION}",
+)
+
+
+def summary(*errors: str, name: str = "default", **counts: int) -> dict[str, Any]:
+    """A run's summary: of one rotation that was fresh, or of those that failed so."""
+    results = [{"name": name, "outcome": "failed", "error": error} for error in errors]
+    fresh = {"name": name, "outcome": "fresh", "error": None}
+    return {"fresh": 0 if errors else 1, "failed": len(errors), "rotations": results or [fresh], **counts}
+
+
+def run_ended(told: object, *, minutes_ago: float = 2) -> LogEvent:
+    """The line of a run's summary as Lambda keeps it."""
+    message = json.dumps({"level": "INFO", "message": f"run ended: {json.dumps(told)}"})
+    return LogEvent(at=START - timedelta(minutes=minutes_ago), message=message)
+
+
+@dataclass
+class Findings:
+    """The checks of one examination."""
+
+    checks: list[Check]
+
+    def __getitem__(self, name: str) -> Check:
+        (check,) = [check for check in self.checks if check.name == name]
+        return check
+
+    def marked(self, state: State) -> set[str]:
+        return {check.name for check in self.checks if check.state is state}
+
+    @property
+    def failed(self) -> set[str]:
+        return self.marked(State.FAILED)
+
+    @property
+    def skipped(self) -> set[str]:
+        return self.marked(State.SKIPPED)
+
+    @property
+    def code(self) -> int:
+        return exit_code(self.checks)
+
+
+@dataclass
+class Patient:
+    """Everything that an examination looks at. ``date`` is what the endpoint tells."""
+
+    clock: Clock = field(default_factory=Clock)
+    rotations: tuple[Rotation, ...] = (rotation(),)
+    broken: tuple[tuple[str, SettingsError], ...] = ()
+    contract: Contract = field(default_factory=Contract)
+    path: str | None = None
+    log_level: str = "INFO"
+    reached: list[str] = field(default_factory=list)
+    reach_status: int = 405
+    date: str | None = format_datetime(START, usegmt=True)
+    unreachable: Exception | None = None
+    settings_error: RotatorError | None = None
+
+    def __post_init__(self) -> None:
+        self.ports: FakePorts = ports(self.clock)
+        self.inspector = FakeInspector(self.clock)
+        self.inspector.all_stacks = [Stack(name="other", outputs={}), Stack(name="rotator", outputs=OUTPUTS)]
+        self.inspector.schedules = {"tick": SCHEDULE}
+        self.inspector.logs = {LOG: [run_ended(summary())]}
+
+    def store(self, each: Rotation | None = None, *, hours_old: float = 1, lifetime: float = DAY) -> Patient:
+        """Store a token and its status, as a run that long ago left them."""
+        each = each or self.rotations[0]
+        version = self.ports.parameters.write_token(each, Secret("stored"))
+        issued_at = self.clock.now() - timedelta(hours=hours_old)
+        left = Status(
+            parameter_version=version,
+            issued_at=issued_at,
+            expires_at=issued_at + timedelta(seconds=lifetime),
+            renew_at=issued_at + timedelta(seconds=lifetime / 1.5),
+            scope="*",
+            token_sha256="0" * 16,
+            secret_version_id="secret-v1",
+            rotator_version="0",
+        )
+        self.ports.parameters.create_status(each, status.dump(left))
+        self.ports.parameters.writes.clear()
+        return self
+
+    def set(self, **changes: Any) -> Patient:
+        """Change the only rotation."""
+        self.rotations = (replace(self.rotations[0], **changes),)
+        return self
+
+    def reach(self, url: str) -> TokenResponse:
+        self.reached.append(url)
+        if self.unreachable:
+            raise self.unreachable
+        return TokenResponse(
+            status=self.reach_status, body=b"", requested_at=self.clock.now(), date=self.date
+        )
+
+    def examine(self, **options: Any) -> Findings:
+        tools = Instruments(
+            inspector=self.inspector,
+            reach=self.reach,
+            begin_run=lambda: run(self.clock),
+            now=self.clock.now,
+        )
+        subject = self.settings_error or Subject(
+            fleet=Fleet(rotations=self.rotations, broken=self.broken),
+            contract=self.contract,
+            ports=self.ports,
+            rotations_path=self.path,
+            log_level=self.log_level,
+        )
+        return Findings(list(examine(subject, tools, Options(**options))))
+
+
+def healthy(**changes: Any) -> Patient:
+    """A patient whose every check is a tick."""
+    return Patient(**changes).store()
+
+
+Breaks = Callable[[Patient], object]
+Cases = Mapping[str, tuple[Breaks, str, Iterable[str], str]]
+"""By a sentence's end: what breaks the patient, the cross, the dashes, and the advice's words."""

@@ -1,0 +1,357 @@
+"""``rotator doctor`` as a process on a deployed stack: all well, then one thing broken at a time."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+from click.testing import CliRunner
+
+from conftest import CHECKOUT
+from fakes import CANARY_SECRET
+from http_server import OUTAGE, Peer
+from http_server import serving as serving_peer
+from leaks import credential_forms, token_forms, told_in
+from rotator import bootstrap, cli
+from rotator.local.authorization_api import AuthorizationApi
+from rotator.local.aws import ACCOUNT, ADMINISTRATOR, client_environment, running_aws
+from rotator.local.deployment import Account, build_zip
+from rotator.local.server import free_port, serving
+
+DASH = "\N{EN DASH}"
+SECRET_NAME, PARAMETER_NAME = "healthwise/client", "/healthwise/token"
+API = AuthorizationApi({"client": CANARY_SECRET})
+
+CHECKS = [
+    "settings",
+    "overlap contract",
+    "AWS identity",
+    "clock",
+    "secret",
+    "token endpoint",
+    "credentials",
+    "token",
+    "size",
+    "parameter",
+    "key",
+    "schedule",
+    "last run",
+    "stored token",
+]
+AFTER_THE_SECRET = {"credentials", "token", "size"}
+ON_THE_CLOCK = {"token", "size", "last run", "stored token"}
+WITHOUT_SETTINGS = {"AWS identity", "clock"}
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What the doctor printed: the checks by their marks, and what he advised."""
+
+    code: int
+    printed: str
+    marks: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, code: int, printed: str) -> Examined:
+        lines = [re.match(rf"([✓✗{DASH}]) ([\w ]+): ", line) for line in printed.splitlines()]
+        return cls(code, printed, {line[2]: line[1] for line in lines if line})
+
+    def marked(self, mark: str) -> set[str]:
+        return {name for name, shown in self.marks.items() if shown == mark}
+
+    @property
+    def advice(self) -> list[str]:
+        return [line.removeprefix("  → ") for line in self.printed.splitlines() if line.startswith("  → ")]
+
+    def has_one_cross(self, name: str, *, dashes: Iterable[str] = (), advice: str, code: int = 1) -> None:
+        """Assert that this is the cross, that only its dependents are dashes, and what is to be done."""
+        assert (self.marked("✗"), self.marked(DASH)) == ({name}, set(dashes)), self.printed
+        assert list(self.marks) == CHECKS
+        assert len(self.advice) == 1
+        assert advice in self.advice[0]
+        assert self.code == code
+
+
+@dataclass
+class World:
+    """A deployed stack whose function has run once, and an operator before it."""
+
+    account: Account
+    environment: dict[str, str]
+    outputs: Mapping[str, str]
+    issued: list[str]
+
+    def doctor(self, *args: str, **changes: str) -> Examined:
+        """Run ``rotator doctor`` as a process, and see that it gives nothing away."""
+        done = subprocess.run(
+            [sys.executable, "-m", "rotator", "doctor", *args],
+            env={**self.environment, **changes},
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        self.nothing_is_told(done.stdout + done.stderr)
+        assert "Traceback" not in done.stderr
+        return Examined.read(done.returncode, done.stdout)
+
+    def nothing_is_told(self, text: str) -> None:
+        tokens = {form for token in [*self.issued, self.token()] for form in token_forms(token)}
+        assert told_in(text, credential_forms("client", CANARY_SECRET) | tokens) == []
+
+    def token(self) -> str:
+        answer = self.account.client("ssm").get_parameter(Name=PARAMETER_NAME, WithDecryption=True)
+        return str(answer["Parameter"]["Value"])
+
+    def versions(self) -> dict[str, int]:
+        """Every parameter of the account with its version."""
+        found = self.account.client("ssm").get_parameters_by_path(Path="/", Recursive=True)["Parameters"]
+        return {parameter["Name"]: parameter["Version"] for parameter in found}
+
+    def operator_without(self, action: str) -> dict[str, str]:
+        """The credentials of a role that may do everything but this."""
+        role = f"without-{action.replace(':', '-')}"
+        trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
+        statements = [
+            {"Effect": "Allow", "Action": "*", "Resource": "*"},
+            {"Effect": "Deny", "Action": action, "Resource": "*"},
+        ]
+        iam = self.account.client("iam")
+        arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
+        iam.put_role_policy(RoleName=role, PolicyName="p", PolicyDocument=_policy(*statements))
+        session = self.account.client("sts").assume_role(RoleArn=arn, RoleSessionName="op")["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": session["SessionToken"],
+        }
+
+    def set_schedule(self, state: str) -> None:
+        scheduler = self.account.client("scheduler")
+        found = scheduler.get_schedule(Name=self.outputs["ScheduleName"])
+        kept = {key: found[key] for key in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
+        scheduler.update_schedule(**kept, State=state)
+
+
+def _policy(*statements: Mapping[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+@pytest.fixture(scope="module")
+def issued() -> list[str]:
+    """The tokens that the API issued to anybody."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def api_address(issued: list[str]) -> Iterator[str]:
+    def watched(environ: Any, start_response: Any) -> Any:
+        body = b"".join(API.app(environ, start_response))
+        if environ["REQUEST_METHOD"] == "POST" and b"access_token" in body:
+            issued.append(json.loads(body)["access_token"])
+        return [body]
+
+    with serving(watched) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def world(
+    tmp_path_factory: pytest.TempPathFactory,
+    api_address: str,
+    issued: list[str],
+    clean_environment: Mapping[str, str],
+) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("doctor")
+    with running_aws(folder) as endpoint:
+        account = Account(endpoint, ADMINISTRATOR)
+        build_zip(folder / "rotator.zip")
+        secret = account.create_secret(SECRET_NAME, "client", CANARY_SECRET)
+        token_endpoint = f"{api_address}/oauth2/token"
+        parameters = {
+            "SecretArn": secret,
+            "ParameterName": PARAMETER_NAME,
+            "TokenEndpoint": token_endpoint,
+            "AllowedHosts": "127.0.0.1",
+        }
+        outputs = account.deploy(folder / "rotator.zip", parameters)
+        account.invoke(outputs["FunctionName"], {})
+        environment = {
+            **clean_environment,
+            **client_environment(endpoint),
+            "ROTATOR_SECRET_ID": secret,
+            "ROTATOR_PARAMETER_NAME": PARAMETER_NAME,
+            "ROTATOR_TOKEN_ENDPOINT": token_endpoint,
+        }
+        yield World(account, environment, outputs, issued)
+
+
+@pytest.fixture
+def misfits(world: World) -> Iterator[Mapping[str, str]]:
+    """Secrets that are no good, by what is wrong with them."""
+    secrets = world.account.client("secretsmanager")
+    texts = {
+        "malformed": f'{{"client_id": "client", "client_secret": "{CANARY_SECRET}"',
+        "wrong": json.dumps({"client_id": "client", "client_secret": f"not {CANARY_SECRET}"}),
+        "gone": "{}",
+    }
+    arns = {name: secrets.create_secret(Name=name, SecretString=text)["ARN"] for name, text in texts.items()}
+    secrets.delete_secret(SecretId=arns["gone"], ForceDeleteWithoutRecovery=True)
+    yield arns
+    for name in ("malformed", "wrong"):
+        secrets.delete_secret(SecretId=arns[name], ForceDeleteWithoutRecovery=True)
+
+
+def test_of_a_stack_that_works_every_check_is_a_tick(world: World) -> None:
+    examined = world.doctor()
+    assert (list(examined.marks), examined.marked("✓")) == (CHECKS, set(CHECKS)), examined.printed
+    assert (examined.code, examined.advice) == (0, [])
+
+
+def test_json_tells_programs_the_same(world: World) -> None:
+    told = json.loads(world.doctor("--json").printed)
+    assert told["healthy"] is True
+    assert [(check["check"], check["state"]) for check in told["checks"]] == [(name, "ok") for name in CHECKS]
+    assert {check["rotation"] for check in told["checks"]} == {None, "default"}
+
+
+def test_nothing_is_written_to_aws_and_one_token_is_requested(world: World) -> None:
+    before, token, requests = world.versions(), world.token(), API.misbehaviour.token_requests
+    world.doctor()
+    assert (world.versions(), world.token()) == (before, token)
+    assert API.misbehaviour.token_requests == requests + 1
+
+
+def test_no_token_is_requested_where_that_is_forbidden(world: World) -> None:
+    requests = API.misbehaviour.token_requests
+    examined = world.doctor("--no-token", "--try-encodings")
+    assert (examined.marked(DASH), examined.code) == ({"credentials", "token", "size"}, 0)
+    assert API.misbehaviour.token_requests == requests
+
+
+def test_the_other_dialect_is_found_out(world: World) -> None:
+    examined = world.doctor("--try-encodings", ROTATOR_BASIC_ENCODING="form")
+    examined.has_one_cross("credentials", dashes={"token", "size"}, advice="set basic_encoding to raw")
+    assert "accepted as raw, refused as form" in examined.printed
+
+
+def test_a_stack_may_be_named_and_must_then_be_there(world: World) -> None:
+    assert world.doctor("--no-token", "--stack", "rotator").marks["schedule"] == "✓"
+    nobody = world.doctor("--stack", "nobody")
+    nobody.has_one_cross("schedule", dashes={"last run"}, advice="check its name, the account and the Region")
+
+
+def test_a_secret_that_is_gone(world: World, misfits: Mapping[str, str]) -> None:
+    examined = world.doctor(ROTATOR_SECRET_ID=misfits["gone"])
+    examined.has_one_cross("secret", dashes=AFTER_THE_SECRET, advice="create it in this account and Region")
+
+
+def test_a_secret_that_is_denied(world: World) -> None:
+    examined = world.doctor(**world.operator_without("secretsmanager:GetSecretValue"))
+    examined.has_one_cross("secret", dashes=AFTER_THE_SECRET, advice="secretsmanager:GetSecretValue")
+
+
+def test_a_secret_that_is_malformed(world: World, misfits: Mapping[str, str]) -> None:
+    examined = world.doctor(ROTATOR_SECRET_ID=misfits["malformed"])
+    examined.has_one_cross("secret", dashes=AFTER_THE_SECRET, advice='store it as {"client_id": "..."')
+
+
+@pytest.mark.parametrize("more", [(), ("--try-encodings",)])
+def test_a_secret_that_is_wrong(world: World, misfits: Mapping[str, str], more: tuple[str, ...]) -> None:
+    examined = world.doctor(*more, ROTATOR_SECRET_ID=misfits["wrong"])
+    examined.has_one_cross(
+        "credentials", dashes={"token", "size"}, advice="check the secret's client_id and client_secret"
+    )
+
+
+def test_an_endpoint_that_is_down(world: World) -> None:
+    examined = world.doctor(ROTATOR_TOKEN_ENDPOINT=f"http://127.0.0.1:{free_port()}/oauth2/token")
+    examined.has_one_cross("token endpoint", dashes=AFTER_THE_SECRET, advice="check the network path")
+
+
+def test_an_endpoint_that_is_out_of_order_is_not_asked_for_tokens(world: World) -> None:
+    with serving_peer(Peer(OUTAGE)) as peer:
+        examined = world.doctor(ROTATOR_TOKEN_ENDPOINT=peer.url)
+    examined.has_one_cross("token endpoint", dashes=AFTER_THE_SECRET, advice="ask its operator")
+    assert [request.line.split()[0] for request in peer.requests] == ["GET"]
+    assert "Authorization" not in peer.requests[0].headers
+
+
+def test_an_endpoint_with_a_bad_certificate(world: World, tls: Any) -> None:
+    with serving_peer(Peer(OUTAGE, tls=tls)) as peer:
+        examined = world.doctor(ROTATOR_TOKEN_ENDPOINT=peer.url)
+    examined.has_one_cross("token endpoint", dashes=AFTER_THE_SECRET, advice="REQUESTS_CA_BUNDLE")
+    assert "certificate was not accepted" in examined.printed
+    assert peer.requests == []
+
+
+def test_a_parameter_that_is_denied(world: World) -> None:
+    before = world.versions()
+    examined = world.doctor(**world.operator_without("ssm:PutParameter"))
+    examined.has_one_cross("parameter", advice="allow this caller ssm:PutParameter")
+    assert world.versions() == before
+
+
+def test_a_schedule_that_is_disabled(world: World) -> None:
+    world.set_schedule("DISABLED")
+    try:
+        examined = world.doctor()
+    finally:
+        world.set_schedule("ENABLED")
+    examined.has_one_cross("schedule", advice="ScheduleState=ENABLED")
+
+
+def test_a_host_that_is_not_allowed(world: World) -> None:
+    examined = world.doctor(ROTATOR_ALLOWED_HOSTS="auth.example.test")
+    examined.has_one_cross(
+        "settings", dashes=set(CHECKS) - {"settings"} - WITHOUT_SETTINGS, advice="", code=2
+    )
+    assert "add it there" in examined.advice[0]
+
+
+@pytest.mark.parametrize(("hours", "word"), [(2, "ahead of AWS's"), (-2, "behind AWS's")])
+def test_a_clock_that_is_off(world: World, monkeypatch: pytest.MonkeyPatch, hours: int, word: str) -> None:
+    for name, value in world.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    true_now = bootstrap.utc_now
+    monkeypatch.setattr(bootstrap, "utc_now", lambda: true_now() + timedelta(hours=hours))
+    done = CliRunner().invoke(cli.main, ["doctor"], env={"COLUMNS": "200"})
+    world.nothing_is_told(done.output)
+    examined = Examined.read(done.exit_code, done.stdout)
+    examined.has_one_cross("clock", dashes=ON_THE_CLOCK, advice="set this machine's clock")
+    assert word in examined.printed
+
+
+def test_a_contract_that_cannot_hold(world: World) -> None:
+    examined = world.doctor(ROTATOR_CONSUMER_CACHE="12h")
+    assert (examined.marked("✗"), examined.code) == ({"overlap contract"}, 2)
+    assert "set ROTATOR_RENEW_AT to" in examined.advice[0]
+
+
+def test_someone_whom_aws_does_not_know(world: World) -> None:
+    examined = world.doctor(AWS_ACCESS_KEY_ID="AKIANOBODY")
+    assert (examined.marked("✗"), examined.code) == ({"AWS identity"}, 1)
+    assert "renew them" in examined.advice[0]
+    assert examined.marks["clock"] == "✓", "AWS tells everyone the time"
+    assert examined.marks["token endpoint"] == "✓"
+
+
+def test_without_any_settings_aws_is_looked_at_all_the_same(world: World) -> None:
+    environment = {key: "" for key in world.environment if key.startswith("ROTATOR_")}
+    examined = world.doctor(**environment)
+    assert (examined.marked("✓"), examined.marked("✗"), examined.code) == (WITHOUT_SETTINGS, {"settings"}, 2)
+
+
+def test_help_says_what_becomes_of_a_token(world: World) -> None:
+    help_text = world.doctor("--help").printed
+    assert "requests a token and throws it away" in " ".join(help_text.split())

@@ -1,0 +1,571 @@
+"""What the doctor finds: all well, one thing broken at a time, and what depends on what."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from doctors import Cases, Findings, Patient, healthy
+from fakes import CANARY_SECRET, DAY, START, jwt, rotation
+from leaks import told_in
+from rotator.contract import Contract
+from rotator.doctor.check import Check, State
+from rotator.doctor.checklist import print_check, print_total
+from rotator.doctor.inspection import Key
+from rotator.errors import (
+    ParameterStoreError,
+    RotatorError,
+    SettingsError,
+    TokenRequestError,
+)
+from rotator.model import BasicEncoding, Claim, ClientAuthentication, ClientCredentials, Secret
+
+CHECKS = [
+    "settings",
+    "overlap contract",
+    "AWS identity",
+    "clock",
+    "secret",
+    "token endpoint",
+    "credentials",
+    "token",
+    "size",
+    "parameter",
+    "key",
+    "schedule",
+    "last run",
+    "stored token",
+]
+AFTER_THE_SECRET = {"credentials", "token", "size"}
+ON_THE_CLOCK = {"token", "size", "last run", "stored token"}
+BROKEN = RotatorError("it is broken", advice="mend it")
+
+
+def fails(method: str) -> Any:
+    return lambda patient: patient.inspector.fails.update({method: BROKEN})
+
+
+def answers(status: int, body: object) -> Any:
+    return lambda patient: patient.ports.token_endpoint.answers.append((status, body))
+
+
+def issues(**changes: Any) -> Any:
+    return lambda patient: answers(200, patient.ports.token_endpoint.token_answer(**changes))(patient)
+
+
+def has_key(**changes: str) -> Any:
+    facts = {"state": "Enabled", "usage": "ENCRYPT_DECRYPT", "spec": "SYMMETRIC_DEFAULT", **changes}
+
+    def add(patient: Patient) -> None:
+        patient.set(kms_key_id="alias/mine").inspector.keys["alias/mine"] = Key(**facts)
+
+    return add
+
+
+def at(hours: float) -> str:
+    return format_datetime(START + timedelta(hours=hours), usegmt=True)
+
+
+def set_clocks(patient: Patient, *, aws: str | None, endpoint: str | None) -> None:
+    patient.inspector.date, patient.date = aws, endpoint
+
+
+def lose_secret(patient: Patient) -> None:
+    patient.ports.secrets.credentials.clear()
+
+
+def test_of_a_healthy_patient_every_check_is_a_tick_in_its_order() -> None:
+    findings = healthy().examine()
+    assert [check.name for check in findings.checks] == CHECKS
+    assert findings.marked(State.OK) == set(CHECKS)
+    assert [check.advice for check in findings.checks] == [None] * len(CHECKS)
+    assert findings.code == 0
+
+
+CASES: Cases = {
+    "an AWS that knows nobody": (
+        fails("identity"),
+        "AWS identity",
+        {*CHECKS} - {"settings", "AWS identity", "clock", "token endpoint"},
+        "mend it",
+    ),
+    "a clock that is ahead": (
+        lambda p: set_clocks(p, aws=at(-1), endpoint=at(-1)),
+        "clock",
+        ON_THE_CLOCK,
+        "set this machine's clock",
+    ),
+    "a clock that is behind": (
+        lambda p: set_clocks(p, aws=at(1), endpoint=at(1)),
+        "clock",
+        ON_THE_CLOCK,
+        "set this machine's clock",
+    ),
+    "an endpoint's clock": (
+        lambda p: setattr(p, "date", at(1)),
+        "clock",
+        ON_THE_CLOCK,
+        "AWS agrees with this machine",
+    ),
+    "an endpoint's clock, where AWS says nothing": (
+        lambda p: set_clocks(p, aws=None, endpoint=at(1)),
+        "clock",
+        ON_THE_CLOCK,
+        "set this machine's clock",
+    ),
+    "a secret that is gone": (lose_secret, "secret", AFTER_THE_SECRET, ""),
+    "an endpoint out of order": (
+        lambda p: setattr(p, "reach_status", 503),
+        "token endpoint",
+        AFTER_THE_SECRET,
+        "ask its operator",
+    ),
+    "an endpoint that cannot be reached": (
+        lambda p: setattr(p, "unreachable", TokenRequestError("no certificate", advice="trust it")),
+        "token endpoint",
+        AFTER_THE_SECRET,
+        "trust it",
+    ),
+    "credentials that are refused": (
+        answers(401, {"error": "invalid_client"}),
+        "credentials",
+        {"token", "size"},
+        "rotator doctor --try-encodings",
+    ),
+    "credentials that are refused with a 200": (
+        answers(200, {"error": "invalid_client"}),
+        "credentials",
+        {"token", "size"},
+        "check the secret's client_id",
+    ),
+    "a scope that is refused": (
+        answers(400, {"error": "invalid_scope"}),
+        "credentials",
+        {"token", "size"},
+        "set scope to one",
+    ),
+    "a token of another type": (issues(token_type="mac"), "token", {"size"}, "check token_endpoint"),
+    "a token that is expired": (
+        issues(access_token=jwt({"exp": START.timestamp() - 1})),
+        "token",
+        {"size"},
+        "compare the clocks",
+    ),
+    "a token too short-lived for its consumers": (
+        issues(expires_in=900),
+        "token",
+        {"size"},
+        "set ROTATOR_RENEW_AT to 0.26 or less",
+    ),
+    "a token too large for its tier": (
+        lambda p: issues(access_token="x" * 4097)(p.set(tier="Standard")),
+        "size",
+        (),
+        "set tier to Intelligent-Tiering",
+    ),
+    "a token too large for every tier": (issues(access_token="x" * 8193), "size", (), "narrower scope"),
+    "a token parameter that is denied": (fails("may_write_token"), "parameter", (), "mend it"),
+    "a status parameter that is denied": (fails("may_write_status"), "parameter", (), "mend it"),
+    "a key that is not there": (
+        lambda p: p.set(kms_key_id="alias/mine"),
+        "key",
+        (),
+        "set kms_key_id to one of this account",
+    ),
+    "a key that is off": (has_key(state="PendingDeletion"), "key", (), "enable it"),
+    "a key for signatures": (has_key(usage="SIGN_VERIFY", spec="RSA_2048"), "key", (), "a symmetric key"),
+    "a key for codes": (has_key(usage="GENERATE_VERIFY_MAC"), "key", (), "a symmetric key"),
+    "a key that may not be looked at": (
+        lambda p: (p.set(kms_key_id="alias/mine"), fails("key")(p)),
+        "key",
+        (),
+        "mend it",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_thing_broken_is_one_cross_with_a_next_step(case: str) -> None:
+    breaks, cross, dashes, advice = CASES[case]
+    patient = healthy()
+    breaks(patient)
+    findings = patient.examine()
+    assert (findings.failed, findings.skipped) == ({cross}, set(dashes))
+    assert advice in (findings[cross].advice or "")
+    assert findings.code == 1
+
+
+def test_a_dash_says_on_what_it_waits() -> None:
+    patient = healthy()
+    lose_secret(patient)
+    findings = patient.examine()
+    assert findings["credentials"].found == "not checked, since secret failed"
+    assert findings["token"].found == "not checked, since credentials was not checked"
+
+
+# Settings and the overlap contract.
+
+
+def test_of_settings_that_cannot_be_read_the_rest_waits_but_aws_is_asked() -> None:
+    patient = healthy(settings_error=SettingsError("no secret is set", advice="set it"))
+    findings = patient.examine()
+    assert [check.name for check in findings.checks] == CHECKS
+    assert (findings.failed, findings.marked(State.OK)) == ({"settings"}, {"AWS identity", "clock"})
+    assert (findings["settings"].advice, findings.code, patient.reached) == ("set it", 2, [])
+
+
+@pytest.mark.parametrize(("asked", "stored"), [(900, DAY), (DAY, 900), (900, 900)])
+def test_the_shortest_life_that_is_known_decides_about_the_contract(asked: int, stored: int) -> None:
+    patient = (
+        Patient().set(token_request_params={"expiration": str(asked)}).store(lifetime=stored, hours_old=0)
+    )
+    findings = patient.examine()
+    assert (findings.failed, findings.code) == ({"overlap contract"}, 2)
+    assert findings["overlap contract"].advice == "set ROTATOR_RENEW_AT to 0.26 or less"
+
+
+def test_a_contract_that_cannot_hold_is_told_once() -> None:
+    patient = Patient(contract=Contract(consumer_cache=10 * 3600)).store()
+    assert patient.examine().failed == {"overlap contract"}
+
+
+def test_where_no_life_is_known_the_contract_waits_for_the_token() -> None:
+    patient = Patient()
+    assert "overlap contract" in patient.examine().skipped
+    issues(expires_in=900)(patient)
+    findings = patient.examine()
+    assert findings["token"].state is State.FAILED
+    assert "leaves consumers" in findings["token"].found
+
+
+# Clocks.
+
+
+@pytest.mark.parametrize(("seconds", "well"), [(-61, False), (-60, True), (0, True), (60, True), (61, False)])
+def test_clocks_may_differ_by_a_minute(seconds: int, well: bool) -> None:
+    patient = healthy()
+    patient.date = patient.inspector.date = at(seconds / 3600)
+    assert (patient.examine()["clock"].state is State.OK) is well
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday"])
+def test_where_nobody_tells_the_time_nothing_waits_for_it(date: str | None) -> None:
+    patient = healthy()
+    patient.date = patient.inspector.date = date
+    findings = patient.examine()
+    assert (findings.failed, findings.skipped) == (set(), {"clock"})
+
+
+def test_who_cannot_be_asked_for_the_time_is_another_checks_business() -> None:
+    patient = healthy()
+    patient.inspector.fails["aws_date"] = BROKEN
+    assert patient.examine()["clock"].found == "0 s off auth.example.test's"
+    patient.unreachable = BROKEN
+    assert patient.examine().skipped == {"clock", *AFTER_THE_SECRET}
+
+
+# Token requests.
+
+REFUSED = (401, {"error": "invalid_client"})
+GOOD = (200, {"access_token": "a-token", "token_type": "Bearer", "expires_in": DAY})
+
+
+def plain_secret(patient: Patient) -> None:
+    """A secret that both dialects of Basic send alike."""
+    credentials = ClientCredentials(client_id="client", client_secret=Secret("plain"), version_id="v1")
+    patient.ports.secrets.credentials["healthwise/client"] = credentials
+
+
+def requests(patient: Patient) -> int:
+    return len(patient.ports.token_endpoint.requests)
+
+
+def test_no_token_is_requested_where_that_is_not_allowed() -> None:
+    patient = healthy()
+    findings = patient.examine(request_token=False, try_encodings=True)
+    assert (findings.failed, findings.skipped, requests(patient)) == (set(), AFTER_THE_SECRET, 0)
+
+
+def test_one_token_is_requested_and_the_dialect_told() -> None:
+    patient = healthy()
+    assert patient.examine()["credentials"].found == "accepted, with Basic in the dialect raw"
+    assert requests(patient) == 1
+
+
+def test_where_the_dialects_are_the_same_one_is_enough() -> None:
+    patient = healthy()
+    plain_secret(patient)
+    assert "two dialects are the same" in patient.examine(try_encodings=True)["credentials"].found
+    assert requests(patient) == 1
+    patient.ports.token_endpoint.answers.append(REFUSED)
+    assert "--try-encodings" not in (patient.examine()["credentials"].advice or "")
+
+
+def test_without_basic_there_is_no_dialect() -> None:
+    patient = healthy().set(client_authentication=ClientAuthentication.POST)
+    assert patient.examine(try_encodings=True)["credentials"].found == "accepted, as client_secret_post"
+    assert requests(patient) == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "form", "set_to", "state", "found", "advice"),
+    [
+        (GOOD, REFUSED, "raw", "ok", "accepted as raw, refused as form; basic_encoding is raw", None),
+        (REFUSED, GOOD, "form", "ok", "refused as raw, accepted as form; basic_encoding is form", None),
+        (GOOD, GOOD, "form", "ok", "accepted as raw, accepted as form; basic_encoding is form", None),
+        (REFUSED, GOOD, "raw", "failed", "refused as raw, accepted as form", "set basic_encoding to form"),
+        (GOOD, REFUSED, "form", "failed", "accepted as raw, refused as form", "set basic_encoding to raw"),
+        (REFUSED, REFUSED, "raw", "failed", "refused as raw, refused as form: ", "no dialect helps"),
+    ],
+)
+def test_both_dialects_are_compared_on_demand(
+    raw: Any, form: Any, set_to: str, state: str, found: str, advice: str | None
+) -> None:
+    patient = healthy().set(basic_encoding=BasicEncoding(set_to))
+    patient.ports.token_endpoint.answers.extend([raw, form])
+    check = patient.examine(try_encodings=True)["credentials"]
+    assert (check.state.value, requests(patient)) == (state, 2)
+    assert check.found.startswith(found)
+    assert (check.advice or "").startswith(advice or "")
+    assert bool(check.advice) is bool(advice)
+
+
+def test_the_dialect_that_is_set_decides_which_token_is_looked_at() -> None:
+    patient = healthy().set(basic_encoding=BasicEncoding.FORM)
+    longer = {**GOOD[1], "expires_in": 2 * DAY}
+    patient.ports.token_endpoint.answers.extend([GOOD, (200, longer)])
+    assert "lives 2 d" in patient.examine(try_encodings=True)["token"].found
+
+
+def test_no_dialect_is_blamed_for_a_scope() -> None:
+    patient = healthy()
+    answers(400, {"error": "invalid_scope"})(patient)
+    check = patient.examine(try_encodings=True)["credentials"]
+    assert (check.state, check.advice) == (State.FAILED, "set scope to one that the client may ask for")
+
+
+@pytest.mark.parametrize(("token", "form"), [("opaque.token", "opaque"), (jwt({"sub": "x"}), "JWT")])
+def test_a_tokens_form_life_and_size_are_told(token: str, form: str) -> None:
+    patient = healthy()
+    issues(access_token=token)(patient)
+    findings = patient.examine()
+    assert findings["token"].found == f"Bearer, {form}, lives 1 d"
+    assert findings["size"].found == f"{len(token)} of the 8,192 bytes of the tier Intelligent-Tiering"
+
+
+# The parameters and their key.
+
+
+def test_before_the_first_run_nothing_can_be_tried_and_nothing_is_created() -> None:
+    patient = Patient()
+    patient.inspector.fails["may_write_token"] = patient.inspector.fails["may_write_status"] = BROKEN
+    findings = patient.examine()
+    assert findings["parameter"].state is State.SKIPPED
+    assert "the first run creates it" in findings["parameter"].found
+    assert findings.failed == {"stored token"}
+    assert patient.ports.parameters.parameters == {}
+
+
+def test_only_the_parameter_that_is_there_is_tried() -> None:
+    patient = Patient()
+    patient.ports.parameters.write_token(patient.rotations[0], Secret("stored"))
+    patient.inspector.fails["may_write_status"] = BROKEN
+    assert patient.examine()["parameter"].found == "this caller may write /healthwise/token"
+
+
+def test_parameters_that_cannot_be_read_are_told_once() -> None:
+    patient = healthy()
+    patient.ports.parameters.fails["read"] = ParameterStoreError("reading failed", advice="allow it")
+    findings = patient.examine()
+    assert (findings.failed, findings.skipped) == ({"stored token"}, {"overlap contract", "parameter"})
+    assert findings["stored token"].advice == "allow it"
+
+
+def test_nothing_is_written() -> None:
+    patient = healthy()
+    before = dict(patient.ports.parameters.parameters)
+    patient.examine(try_encodings=True)
+    assert (patient.ports.parameters.parameters, patient.ports.parameters.writes) == (before, [])
+
+
+def test_awss_own_key_is_good_before_its_first_use_and_where_it_may_not_be_looked_at() -> None:
+    patient = healthy()
+    assert "AWS makes" in patient.examine()["key"].found
+    patient.inspector.fails["key"] = BROKEN
+    assert patient.examine()["key"].state is State.SKIPPED
+    assert patient.set(kms_key_id="alias/aws/ssm").examine()["key"].state is State.SKIPPED
+
+
+def test_a_key_of_ones_own_is_good_while_it_is_enabled() -> None:
+    patient = healthy()
+    has_key()(patient)
+    assert patient.examine()["key"].found == "alias/mine is enabled"
+
+
+# The stored token.
+
+
+def claim(patient: Patient, *, minutes: float) -> None:
+    stored = patient.ports.parameters
+    until = patient.clock.now() + timedelta(minutes=minutes)
+    mark = Claim(by="run-1", until=until)
+    text = {**stored.status(), "claimed_by": mark.by, "claimed_until": mark.until.isoformat()}
+    stored.write_status(patient.rotations[0], json.dumps(text))
+
+
+@pytest.mark.parametrize(
+    ("hours_old", "found"),
+    [(1, "version 1 is fresh, with 23 h left"), (20, "version 1 is due, with 4 h left")],
+)
+def test_a_token_that_is_alive_is_good(hours_old: float, found: str) -> None:
+    findings = Patient().store(hours_old=hours_old).examine()
+    assert (findings["stored token"].found, findings.failed) == (found, set())
+
+
+def test_a_token_that_has_ended_is_not() -> None:
+    check = Patient().store(hours_old=26).examine()["stored token"]
+    assert (check.found, check.advice) == (
+        "it ended 2 h ago",
+        "see why the last runs failed, then `rotator rotate`",
+    )
+
+
+def test_a_token_of_which_nothing_is_known_is_not() -> None:
+    patient = Patient()
+    assert patient.examine()["stored token"].found == "there is no token yet"
+    patient.store()
+    patient.ports.parameters.write_token(patient.rotations[0], Secret("another"))
+    assert "tells of another version" in patient.examine()["stored token"].found
+    patient.ports.parameters.write_status(patient.rotations[0], "nothing")
+    assert "it is not the JSON" in patient.examine()["stored token"].found
+
+
+def test_a_renewal_under_way_is_good_and_one_that_never_ended_is_not() -> None:
+    patient = healthy()
+    claim(patient, minutes=1)
+    assert patient.examine().failed == set()
+    claim(patient, minutes=-1)
+    assert "a run ended without saying how" in patient.examine()["stored token"].found
+
+
+# Many rotations.
+
+
+def many(**changes: Any) -> Patient:
+    names = ("billing", "search")
+    each = [
+        rotation(name=name, parameter_name=f"/{name}/token", secret_id="healthwise/client") for name in names
+    ]
+    patient = Patient(rotations=tuple(each), path="/rotations", **changes)
+    for one in each:
+        patient.store(one)
+    return patient
+
+
+def test_of_many_rotations_each_has_its_checks_and_what_they_share_is_checked_once() -> None:
+    patient = many()
+    findings = patient.examine()
+    shared = ["settings", "AWS identity", "clock", "schedule", "last run"]
+    each = [check.name for check in findings.checks if check.rotation == "billing"]
+    assert [check.name for check in findings.checks if check.rotation is None] == shared
+    assert each == [name for name in CHECKS if name not in shared]
+    assert each == [check.name for check in findings.checks if check.rotation == "search"]
+    assert findings["settings"].found == "2 rotations under /rotations"
+
+
+def test_an_endpoint_that_they_share_is_reached_once() -> None:
+    patient = many()
+    patient.examine()
+    assert len(patient.reached) == 1
+
+
+def test_what_is_broken_of_one_leaves_the_other_alone() -> None:
+    patient = many()
+    patient.ports.parameters.write_token(patient.rotations[0], Secret("another"))
+    findings = patient.examine()
+    assert [(c.name, c.rotation) for c in findings.checks if c.state is State.FAILED] == [
+        ("stored token", "billing")
+    ]
+
+
+def test_a_broken_document_is_a_cross_of_its_own() -> None:
+    broken = (("triage", SettingsError("no secret_id", advice="write it")),)
+    findings = many(broken=broken).examine()
+    crosses = [check for check in findings.checks if check.state is State.FAILED]
+    assert crosses == [
+        Check(
+            name="settings",
+            state=State.FAILED,
+            found="no secret_id",
+            advice="write it",
+            rotation="triage",
+        )
+    ]
+    assert findings.code == 2
+    assert many(broken=broken).examine().marked(State.OK) >= {"settings", "secret"}
+
+
+# What is told, and what never.
+
+
+def test_a_defect_in_one_check_is_told_by_its_type_and_stops_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    patient = healthy()
+    patient.inspector.fails["key"] = KeyError(CANARY_SECRET)
+    patient.set(kms_key_id="alias/mine")
+    findings = patient.examine()
+    assert (findings.failed, findings["key"].found) == ({"key"}, "unforeseen KeyError")
+    assert "unforeseen KeyError in the check of key" in caplog.text
+    assert CANARY_SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("case", ["nothing", *CASES])
+def test_neither_secret_nor_token_is_told(case: str) -> None:
+    patient = healthy()
+    if case in CASES:
+        CASES[case][0](patient)
+    findings = patient.examine(try_encodings=True)
+    told = json.dumps([check.to_dict() for check in findings.checks]) + repr(findings)
+    assert told_in(told, {CANARY_SECRET, "canary", "x" * 4097, "stored."}) == []
+
+
+def test_json_gives_a_check_to_programs() -> None:
+    patient = healthy(reach_status=503)
+    assert patient.examine()["token endpoint"].to_dict() == {
+        "check": "token endpoint",
+        "rotation": "default",
+        "state": "failed",
+        "found": "auth.example.test answers HTTP 503",
+        "next_step": "ask its operator, and try again later",
+    }
+
+
+def shown(findings: Findings, *, with_rotation: bool = False) -> list[str]:
+    console = Console(width=60)
+    with console.capture() as capture:
+        for check in findings.checks:
+            print_check(console, check, with_rotation=with_rotation)
+        print_total(console, findings.checks)
+    return capture.get().splitlines()
+
+
+def test_people_see_a_mark_what_was_found_and_the_next_step() -> None:
+    patient = healthy()
+    lose_secret(patient)
+    lines = shown(patient.examine())
+    assert lines[0] == "✓ settings: the rotation default from the environment"
+    cross = next(number for number, line in enumerate(lines) if line.startswith("✗ secret: "))
+    assert lines[cross + 1].startswith("  → ")
+    assert "\N{EN DASH} credentials: not checked, since secret failed" in lines
+    assert lines[-1] == "10 well, 1 not well, 3 not checked"
+
+
+def test_of_many_rotations_each_line_names_its_own() -> None:
+    lines = shown(many().examine(), with_rotation=True)
+    assert sum("secret of billing" in line or "secret of search" in line for line in lines) == 2

@@ -1,0 +1,221 @@
+"""What the doctor finds of the deployment: its stack, its schedule, and the last run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from doctors import LOG, OUTPUTS, SCHEDULE, Patient, healthy, run_ended, summary
+from fakes import START
+from rotator.contract import Contract
+from rotator.doctor.check import State
+from rotator.doctor.inspection import LogEvent, Stack
+from rotator.errors import RotatorError
+
+BROKEN = RotatorError("it is broken", advice="mend it")
+
+
+def scheduled(**changes: Any) -> Patient:
+    patient = healthy()
+    patient.inspector.schedules["tick"] = replace(SCHEDULE, **changes)
+    return patient
+
+
+def logged(*events: LogEvent, **changes: Any) -> Patient:
+    patient = healthy(**changes)
+    patient.inspector.logs[LOG] = list(events)
+    return patient
+
+
+# Which stack.
+
+
+def test_the_stack_that_tells_of_the_parameter_is_found_among_all() -> None:
+    found = healthy().examine()["schedule"].found
+    assert found == "tick of the stack rotator is enabled, rate(5 minutes)"
+
+
+def test_where_no_stack_tells_of_the_parameter_the_operator_may_name_one() -> None:
+    patient = healthy()
+    patient.inspector.all_stacks = [Stack(name="a", outputs={**OUTPUTS, "ParameterName": "/another"})]
+    findings = patient.examine()
+    assert (findings.failed, findings.skipped) == (set(), {"schedule", "last run"})
+    assert "name it with --stack" in findings["schedule"].found
+
+
+def test_a_stack_without_a_schedule_is_not_the_one() -> None:
+    patient = healthy()
+    consumer = Stack(name="consumer", outputs={"ParameterName": "/healthwise/token"})
+    patient.inspector.all_stacks.append(consumer)
+    assert patient.examine()["schedule"].state is State.OK
+    named = patient.examine(stack="consumer")["schedule"]
+    assert (named.state, named.found) == (State.FAILED, "the stack consumer has no schedule")
+
+
+def test_two_stacks_that_keep_one_parameter_are_one_too_many() -> None:
+    patient = healthy()
+    patient.inspector.all_stacks.append(Stack(name="twin", outputs=OUTPUTS))
+    check = patient.examine()["schedule"]
+    assert (check.state, check.found) == (
+        State.FAILED,
+        "several stacks keep /healthwise/token: rotator, twin",
+    )
+    assert patient.examine(stack="twin").failed == set()
+
+
+def test_of_many_rotations_the_stack_tells_the_path() -> None:
+    patient = healthy(path="/rotations")
+    assert "schedule" in patient.examine().skipped
+    outputs = {**OUTPUTS, "RotationsPath": "/rotations"}
+    patient.inspector.all_stacks.append(Stack(name="many", outputs=outputs))
+    assert "of the stack many" in patient.examine()["schedule"].found
+
+
+def test_a_stack_that_is_named_must_be_there_and_keep_the_parameter() -> None:
+    patient = healthy()
+    missing = patient.examine(stack="nobody")
+    assert (missing.failed, missing.skipped) == ({"schedule"}, {"last run"})
+    patient.inspector.all_stacks.append(Stack(name="a", outputs={**OUTPUTS, "ParameterName": "/another"}))
+    other = patient.examine(stack="a")["schedule"]
+    assert (other.state, other.found) == (State.FAILED, "the stack a keeps /another, not /healthwise/token")
+    assert "ROTATOR_PARAMETER_NAME" in (other.advice or "")
+
+
+def test_a_stack_that_is_named_need_not_be_looked_for() -> None:
+    patient = healthy()
+    patient.inspector.fails["stacks"] = BROKEN
+    assert patient.examine(stack="rotator").failed == set()
+    findings = patient.examine()
+    assert (findings.failed, findings.skipped) == ({"schedule"}, {"last run"})
+
+
+# The schedule.
+
+
+@pytest.mark.parametrize(
+    ("changes", "found", "advice"),
+    [
+        ({"enabled": False}, "tick is disabled", "deploy with ScheduleState=ENABLED"),
+        ({"expression": "rate(1 minute)"}, "is 5 min", "or deploy with another ScheduleMinutes"),
+        ({"expression": "rate(5 hours)"}, "is 5 min", "set it to the schedule's"),
+        (
+            {"target": "arn:aws:lambda:us-east-1:1:function:other"},
+            "does not invoke",
+            "deploy the stack again",
+        ),
+        ({"target": "arn:aws:sqs:us-east-1:1:queue"}, "does not invoke", "deploy the stack again"),
+    ],
+)
+def test_a_schedule_that_does_not_tick_as_it_should_is_one_cross(
+    changes: dict[str, Any], found: str, advice: str
+) -> None:
+    findings = scheduled(**changes).examine()
+    assert (findings.failed, findings.skipped, findings.code) == ({"schedule"}, set(), 1)
+    assert found in findings["schedule"].found
+    assert advice in (findings["schedule"].advice or "")
+
+
+@pytest.mark.parametrize(
+    ("expression", "interval"),
+    [("rate(1 minute)", 60), ("rate(2 hours)", 7200), ("rate(1 day)", 86400), ("cron(0 * * * ? *)", 300)],
+)
+def test_a_rate_is_compared_with_the_interval_and_cron_is_not(expression: str, interval: float) -> None:
+    patient = scheduled(expression=expression)
+    patient.contract = Contract(schedule_interval=interval)
+    assert patient.examine()["schedule"].state is State.OK
+
+
+def test_a_schedule_that_is_gone_is_a_cross() -> None:
+    patient = healthy()
+    patient.inspector.schedules.clear()
+    assert patient.examine().failed == {"schedule"}
+
+
+# The last run.
+
+
+def test_the_last_run_is_told_with_its_outcomes() -> None:
+    told = {**summary(), "rotated": 2, "busy": 1}
+    assert logged(run_ended(told)).examine()["last run"].found == "2 min ago: 2 rotated, 1 fresh, 1 busy"
+
+
+@pytest.mark.parametrize("before", ["", "INFO ", "[INFO]\t2026-11-24T06:00:00.000Z\tid\t"])
+def test_a_log_in_plain_text_is_read_too(before: str) -> None:
+    event = LogEvent(at=START, message=f"{before}run ended: {json.dumps(summary())}\n")
+    assert logged(event).examine()["last run"].found == "0 s ago: 1 fresh"
+
+
+def test_a_run_that_failed_is_a_cross_with_its_reason() -> None:
+    check = logged(run_ended(summary("down; wait"))).examine()["last run"]
+    assert check.state is State.FAILED
+    assert check.found == "2 min ago, 1 of 1 rotations failed: default: down; wait"
+    assert check.advice == "do what the error says, then `rotator rotate`"
+
+
+def test_only_the_newest_run_counts() -> None:
+    events = (run_ended(summary(), minutes_ago=1), run_ended(summary("down; wait"), minutes_ago=6))
+    assert logged(*events).examine().failed == set()
+    assert logged(*reversed(events)).examine().failed == set()
+
+
+@pytest.mark.parametrize(("minutes_ago", "well"), [(15, True), (15.1, False)])
+def test_a_run_older_than_three_intervals_is_a_cross(minutes_ago: float, well: bool) -> None:
+    check = logged(run_ended(summary(), minutes_ago=minutes_ago)).examine()["last run"]
+    assert (check.state is State.OK) is well
+    if not well:
+        assert (check.found, check.advice) == (
+            "no run in the last 15 min",
+            "check the schedule, then the log /rotator/rotator",
+        )
+
+
+def test_the_silence_of_a_schedule_that_is_off_is_no_cross_of_its_own() -> None:
+    patient = scheduled(enabled=False)
+    patient.inspector.logs[LOG] = []
+    findings = patient.examine()
+    assert (findings.failed, findings.skipped) == ({"schedule"}, {"last run"})
+
+
+@pytest.mark.parametrize("level", ["WARNING", "ERROR"])
+def test_where_good_runs_are_not_logged_silence_says_nothing(level: str) -> None:
+    findings = logged(log_level=level).examine()
+    assert (findings.failed, findings.skipped) == (set(), {"last run"})
+    assert "last run" in logged(run_ended(summary("down; wait")), log_level=level).examine().failed
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "run ended: ",
+        "run ended: {",
+        "run ended: []",
+        "run ended: {}",
+        'run ended: {"rotations": 1}',
+        'run ended: {"rotations": ["x"]}',
+        '{"message": 1, "x": "run ended"}',
+        '{"message": "run ended: null"}',
+        '["run ended: "]',
+        "1 run ended",
+    ],
+)
+def test_a_line_that_cannot_be_read_is_a_dash(message: str) -> None:
+    findings = logged(LogEvent(at=START - timedelta(minutes=1), message=message)).examine()
+    assert (findings.failed, findings.skipped) == (set(), {"last run"})
+    assert findings["last run"].found == "a run ended 1 min ago, but its summary cannot be read"
+
+
+def test_a_log_that_may_not_be_read_is_a_cross() -> None:
+    patient = healthy()
+    patient.inspector.fails["last_event"] = BROKEN
+    assert patient.examine().failed == {"last run"}
+
+
+def test_a_stack_that_tells_of_no_log_leaves_the_last_run_unchecked() -> None:
+    patient = healthy()
+    outputs = {name: value for name, value in OUTPUTS.items() if name != "LogGroupName"}
+    patient.inspector.all_stacks = [Stack(name="rotator", outputs=outputs)]
+    assert patient.examine().skipped == {"last run"}
