@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missin
 
 from __future__ import annotations
 
-import json
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -60,26 +59,3 @@ class Alarm:
     def _is_breaching(self, value: float) -> bool:
         compare = _COMPARISONS[self.properties["ComparisonOperator"]]
         return bool(compare(value, float(self.properties["Threshold"])))
-
-
-def metrics(printed: str) -> list[dict[str, Any]]:
-    """The metrics in a function's output: ``service`` and other dimensions, ``metrics`` by name.
-
-    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-    """
-    found = []
-    for line in printed.splitlines():
-        if '"_aws"' not in line:
-            continue
-        document = json.loads(line[line.index("{") :])
-        for directive in document["_aws"]["CloudWatchMetrics"]:
-            (names,) = directive["Dimensions"]
-            values = {metric["Name"]: document[metric["Name"]] for metric in directive["Metrics"]}
-            found.append(
-                {
-                    "namespace": directive["Namespace"],
-                    "dimensions": {name: document[name] for name in names},
-                    "metrics": {n: v[0] if isinstance(v, list) else v for n, v in values.items()},
-                }
-            )
-    return found

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from alarms import metrics
+import emf
 from deployed import SECRET_NAME, Deployed
 
 
@@ -48,12 +48,12 @@ def carry_over(deployed: Deployed, outputs: dict[str, str], since: float) -> dic
     cloudwatch = deployed.account.client("cloudwatch")
     printed = "\n".join(deployed.account.log_lines(outputs["LogGroupName"], since=since))
     told: dict[str, float] = {}
-    for each in metrics(printed):
-        dimensions = [{"Name": name, "Value": value} for name, value in each["dimensions"].items()]
-        data = [{"MetricName": n, "Value": v, "Dimensions": dimensions} for n, v in each["metrics"].items()]
+    for each in emf.read(printed):
+        dimensions = [{"Name": name, "Value": value} for name, value in each.dimensions.items()]
+        data = [{"MetricName": n, "Value": v, "Dimensions": dimensions} for n, v in each.metrics.items()]
         assert dimensions == [{"Name": "service", "Value": outputs["FunctionName"]}]
-        cloudwatch.put_metric_data(Namespace=each["namespace"], MetricData=data)
-        told |= each["metrics"]
+        cloudwatch.put_metric_data(Namespace="Rotator", MetricData=data)
+        told |= each.metrics
     return told
 
 

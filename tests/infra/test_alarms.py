@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+import emf
 import fakes
-from alarms import Alarm, Sample, metrics
+from alarms import Alarm, Sample
 from cloudformation import DOCUMENT, Stack
 from fakes import Clock, FakePorts, rotation
 from rotator import bootstrap, errors, handler
@@ -51,9 +52,9 @@ class Watched:
         """Let the function run once, CloudWatch read its output, and the alarms be evaluated."""
         with suppress(RotationFailed, SettingsError):
             handler.lambda_handler({}, Context())
-        for each in metrics(self.read_output()):
-            assert (each["namespace"], each["dimensions"]) == ("Rotator", {"service": FUNCTION})
-            for name, value in each["metrics"].items():
+        for told in emf.read(self.read_output()):
+            assert told.dimensions == {"service": FUNCTION}
+            for name, value in told.metrics.items():
                 self.samples.setdefault(name, []).append(Sample(self.seconds, value))
 
     @property

@@ -94,3 +94,8 @@ def test_the_costs_count_what_there_is() -> None:
 def test_every_link_inside_the_repository_leads_somewhere() -> None:
     for link in re.findall(r"\]\(([^):#]+)\)", GUIDE):
         assert (CHECKOUT / "infra" / link).exists(), link
+
+
+def test_what_is_not_verified_against_aws_is_exactly_what_the_smoke_test_verifies() -> None:
+    listed = re.findall(r"^\| `([a-z-]+)` \| (.+?) \|$", SECTIONS["Not verified against AWS"], re.MULTILINE)
+    assert listed == [(check.id, check.expected) for check in smoke.CHECKS]
