@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from threading import RLock
@@ -20,6 +20,7 @@ from rotator.model import Parameter, Rotation, Summary
 from rotator.policy import RUN_BUDGET
 from rotator.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 from rotator.settings import Settings
+from rotator.usage import Usage
 
 LONGEST_WRITE = 40.0
 """Seconds within which a call to AWS ends, its retries included (adapters.aws.CONFIG)."""
@@ -33,18 +34,20 @@ def utc_now() -> datetime:
 class Adapters:
     """The ports on the real world, each made when it is first used.
 
-    Most ticks find every token fresh: they pay for Parameter Store, and for nothing else.
+    Most ticks find every token fresh: they pay for Parameter Store, and for nothing else. What they use
+    is counted in ``usage``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, usage: Usage | None = None) -> None:
         self._lock = RLock()
+        self._usage = usage or Usage()
 
     @cached_property
     def parameters(self) -> ParameterStore:
         """SSM Parameter Store."""
         from rotator.adapters.parameter_store import SsmParameterStore
 
-        return SsmParameterStore(aws.client("ssm"))
+        return SsmParameterStore(aws.client("ssm"), usage=self._usage)
 
     @property
     def secrets(self) -> SecretStore:
@@ -69,15 +72,16 @@ class Adapters:
         from rotator.adapters.http import HttpTransport
         from rotator.adapters.token_endpoint import HttpTokenEndpoint
 
-        return HttpTokenEndpoint(HttpTransport(now=utc_now), now=utc_now)
+        return HttpTokenEndpoint(HttpTransport(now=utc_now), now=utc_now, usage=self._usage)
 
 
 @dataclass(frozen=True)
 class Rotator:
-    """What the entry points run."""
+    """What the entry points run. ``usage`` is where its ports count."""
 
     settings: Settings
     ports: Ports
+    usage: Usage = field(default_factory=Usage)
 
     def fleet(self, names: Sequence[str] = ()) -> Fleet:
         """Return the rotations of these names, or all of them.
@@ -153,7 +157,8 @@ def _refuse_shared(rotation: Rotation, rotations: Mapping[str, Rotation], claime
 
 def build(environ: Mapping[str, str]) -> Rotator:
     """Read the settings and make a rotator on the real world; raises SettingsError."""
-    return Rotator(settings=settings.read_environment(environ), ports=Adapters())
+    usage = Usage()
+    return Rotator(settings=settings.read_environment(environ), ports=Adapters(usage), usage=usage)
 
 
 def invoke_function(name: str, event: Mapping[str, Any]) -> Summary:

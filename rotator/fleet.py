@@ -35,10 +35,14 @@ ROTATIONS_PER_READ = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """The rotations to serve, and by name what is wrong with those that cannot be."""
+    """The rotations to serve, and by name what is wrong with those that cannot be.
+
+    ``left_out`` counts those that exist besides.
+    """
 
     rotations: tuple[Rotation, ...]
     broken: tuple[tuple[str, SettingsError], ...] = ()
+    left_out: int = 0
 
     def only(self, names: Sequence[str]) -> Fleet:
         """Return the rotations of these names, or all of them if no name is given.
@@ -54,10 +58,10 @@ class Fleet:
                     f"there is no rotation named {name[:64]!r}",
                     advice="name one of: " + ", ".join(sorted(known)[:10]),
                 )
-        return Fleet(
-            rotations=tuple(r for r in self.rotations if r.name in names),
-            broken=tuple(b for b in self.broken if b[0] in names),
-        )
+        rotations = tuple(r for r in self.rotations if r.name in names)
+        broken = tuple(b for b in self.broken if b[0] in names)
+        left_out = len(self.rotations) + len(self.broken) - len(rotations) - len(broken)
+        return Fleet(rotations=rotations, broken=broken, left_out=left_out)
 
 
 def run_fleet(
@@ -92,6 +96,7 @@ def run_fleet(
         results=tuple(sorted(results, key=lambda result: result.name)),
         warnings=(*_kept_warnings(results, run), *_overlap_warnings(fleet, results, run, contract)),
         dry_run=dry_run,
+        left_out=fleet.left_out,
     )
 
 
@@ -141,7 +146,14 @@ def _foreseen(error: Exception, name: str) -> RotatorError:
 
 def _failed(name: str, error: RotatorError, next_try: datetime) -> Result:
     """A failure; as long as nothing is known of the stored token, it counts as a late one."""
-    return Result(name=name, outcome=Outcome.FAILED, error=str(error), late=True, next_try=next_try)
+    return Result(
+        name=name,
+        outcome=Outcome.FAILED,
+        error=str(error),
+        error_kind=type(error).__name__,
+        late=True,
+        next_try=next_try,
+    )
 
 
 def _left_by(error: Exception, stored: Stored) -> Stored:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from functools import cache
 from typing import Any, Protocol
 
@@ -34,9 +35,13 @@ def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
     rotator = _rotator()
     names, force, dry_run = _read_event(event)
     run = bootstrap.begin_run(context.aws_request_id, lambda: context.get_remaining_time_in_millis() / 1000)
+    rotator.usage.take()  # of an earlier run that did not come to tell it
+    began = time.monotonic()
     summary = rotator.run(run, names, force=force, dry_run=dry_run)
-    telemetry.log_summary(summary)
-    telemetry.record_metrics(summary, bootstrap.utc_now())
+    duration, now = time.monotonic() - began, bootstrap.utc_now()
+    telemetry.log_summary(summary, now)
+    service = os.environ.get("AWS_LAMBDA_FUNCTION_NAME") or "rotator"
+    telemetry.record_metrics(summary, now, service=service, duration=duration, used=rotator.usage.take())
     if summary.failed:
         raise RotationFailed(summary)
     return summary.to_dict()

@@ -172,9 +172,9 @@ class Outcome(StrEnum):
 class Result:
     """One rotation's outcome, and the token its consumers have now.
 
-    Of a failure it tells whether it is ``late`` (an error; a warning otherwise: policy.fails_late), how many
-    seconds of life the stored token had left (0 if there is none, None if that is not known), and when
-    the next try comes. A token that was kept may be late, too.
+    Of a failure it tells its kind (the error's class in errors.py), whether it is ``late`` (an error; a
+    warning otherwise: policy.fails_late), how many seconds of life the stored token had left (0 if there
+    is none, None if that is not known), and when the next try comes. A token that was kept may be late, too.
     """
 
     name: str
@@ -182,6 +182,7 @@ class Result:
     expires_at: datetime | None = None
     parameter_version: int | None = None
     error: str | None = None
+    error_kind: str | None = None
     lifetime: float | None = None
     note: str | None = None
     late: bool = False
@@ -221,11 +222,15 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Every outcome of one run, and what its operator should know besides."""
+    """Every outcome of one run, and what its operator should know besides.
+
+    ``left_out`` counts the rotations that the run was not asked to serve.
+    """
 
     results: tuple[Result, ...]
     warnings: tuple[str, ...] = ()
     dry_run: bool = False
+    left_out: int = 0
 
     @classmethod
     def from_dict(cls, summary: Mapping[str, Any]) -> Summary:

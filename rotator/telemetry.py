@@ -1,4 +1,4 @@
-"""What a run tells: one line an outcome, one for the summary, one of metrics. Never a value that is secret.
+"""What a run tells: one line an outcome, one for the summary, and its metrics. Never a value that is secret.
 
 In Lambda the runtime has a handler and writes JSON, ``extra`` included; elsewhere, as on an
 operator's terminal or an emulator, a plain handler on standard error is set up here.
@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 
 from rotator.model import Outcome, Result, Summary, format_time
 from rotator.policy import outlook, seconds_until
+from rotator.usage import Used
 
 logger = logging.getLogger(__name__)
 
 NAMESPACE = "Rotator"
 """Of the metrics in CloudWatch."""
+
+FEW_ROTATIONS = 10
+"""So many at the most have a metric of their own: each costs $0.30 a month."""
+
+_UNITS = {"TokenSecondsRemaining": "Seconds", "Duration": "Milliseconds"}
+"""Of the metrics that are not counts."""
 
 
 def configure(level: str) -> None:
@@ -27,10 +37,10 @@ def configure(level: str) -> None:
         logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
 
 
-def log_summary(summary: Summary) -> None:
+def log_summary(summary: Summary, now: datetime) -> None:
     """Log every outcome, then the whole."""
     for result in summary.results:
-        _log_result(result)
+        _log_result(result, now)
     for warning in summary.warnings:
         logger.warning(warning, extra={"event": "warning"})
     logger.log(
@@ -41,27 +51,56 @@ def log_summary(summary: Summary) -> None:
     )
 
 
-def record_metrics(summary: Summary, now: datetime) -> None:
+def record_metrics(summary: Summary, now: datetime, *, service: str, duration: float, used: Used) -> None:
     """Print the run's metrics in CloudWatch's embedded format, which costs no call to AWS.
 
-    ``TokenSecondsRemaining`` is the least life of any stored token: 0 where there is none, and no value
-    where no run can tell, so that an alarm should take missing values for bad. A dry run tells nothing.
+    ``service`` is their dimension, ``duration`` the run's in seconds. ``TokenSecondsRemaining`` is the least
+    life of any stored token: 0 where there is none, and no value where no run can tell, so that an alarm
+    should take missing values for bad. A run that left rotations out has no such value either: it would
+    hide a dying token among those. Where there are a few rotations, there is one more for each, by name.
+
+    A dry run tells nothing.
     """
     if summary.dry_run:
         return
-    from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+    lives = {r.name: life for r in summary.results if (life := _life(r, now)) is not None}
+    metrics = {**_counts(summary, used), "Duration": round(1000 * duration)}
+    if lives and not summary.left_out:
+        metrics["TokenSecondsRemaining"] = min(lives.values())
+    _print_metrics(metrics, service=service)
+    if 1 < len(summary.results) + summary.left_out <= FEW_ROTATIONS:
+        for name, life in lives.items():
+            _print_metrics({"TokenSecondsRemaining": life}, service=service, rotation=name)
 
-    metrics = EphemeralMetrics(namespace=NAMESPACE, service="rotator")
-    outcomes = [result.outcome for result in summary.results]
-    for outcome in (Outcome.ROTATED, Outcome.KEPT, Outcome.BUSY):
-        metrics.add_metric(outcome.value.capitalize(), MetricUnit.Count, outcomes.count(outcome))
-    early = outcomes.count(Outcome.FAILED) - summary.failed_late
-    metrics.add_metric("FailedEarly", MetricUnit.Count, early)
-    metrics.add_metric("FailedLate", MetricUnit.Count, summary.failed_late)
-    lives = [life for result in summary.results if (life := _life(result, now)) is not None]
-    if lives:
-        metrics.add_metric("TokenSecondsRemaining", MetricUnit.Seconds, min(lives))
-    metrics.flush_metrics()
+
+def _counts(summary: Summary, used: Used) -> dict[str, float]:
+    """Outcomes, and what does not happen in most runs: kinds of errors, and what was used.
+
+    A metric costs money for each hour in which it is sent, so the latter are never sent as zeros.
+    """
+    outcomes = Counter(result.outcome for result in summary.results)
+    rare = Counter(result.error_kind for result in summary.results if result.error_kind)
+    rare["TokenRequests"] = used.token_requests
+    rare["TokenRequestAttempts"] = used.token_request_attempts
+    rare["ThrottledWrites"] = used.throttled_writes
+    return {
+        **{o.value.capitalize(): outcomes[o] for o in (Outcome.ROTATED, Outcome.KEPT, Outcome.BUSY)},
+        "FailedEarly": outcomes[Outcome.FAILED] - summary.failed_late,
+        "FailedLate": summary.failed_late,
+        **+rare,  # a Counter's own way to leave out zeros
+    }
+
+
+def _print_metrics(metrics: Mapping[str, float], **dimensions: str) -> None:
+    """Print one line of metrics under the same dimensions."""
+    from aws_lambda_powertools.metrics import EphemeralMetrics
+
+    line = EphemeralMetrics(namespace=NAMESPACE)
+    for name, value in dimensions.items():
+        line.add_dimension(name, value)
+    for name, amount in metrics.items():
+        line.add_metric(name, _UNITS.get(name, "Count"), amount)
+    line.flush_metrics()
 
 
 def _life(result: Result, now: datetime) -> float | None:
@@ -70,7 +109,7 @@ def _life(result: Result, now: datetime) -> float | None:
     return result.seconds_remaining
 
 
-def _log_result(result: Result) -> None:
+def _log_result(result: Result, now: datetime) -> None:
     until = f", good until {format_time(result.expires_at)}" if result.expires_at else ""
     reason = f"{result.error}; {outlook(result)}" if result.error else result.note
     logger.log(
@@ -80,8 +119,30 @@ def _log_result(result: Result) -> None:
         result.outcome.value,
         until,
         f" ({reason})" if reason else "",
-        extra={"event": "outcome", "rotation": result.name, "outcome": result.outcome.value},
+        extra=_fields(result, now),
     )
+
+
+def _fields(result: Result, now: datetime) -> dict[str, object]:
+    """The outcome for programs: JSON's own types, and only what there is to tell.
+
+    ``seconds_remaining`` is what the stored token has left, negative if it has ended.
+    """
+    remaining = result.seconds_remaining
+    if remaining is None and result.expires_at:
+        remaining = math.floor(seconds_until(result.expires_at, now))
+    fields: dict[str, object] = {
+        "event": "outcome",
+        "rotation": result.name,
+        "outcome": result.outcome.value,
+        "reason": result.error or result.note,
+        "error_kind": result.error_kind,
+        "late": result.late if result.outcome in (Outcome.FAILED, Outcome.KEPT) else None,
+        "expires_at": format_time(result.expires_at) if result.expires_at else None,
+        "seconds_remaining": remaining,
+        "next_try": format_time(result.next_try) if result.next_try else None,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _level(*, failed: bool, late: bool) -> int:

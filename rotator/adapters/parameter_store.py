@@ -9,6 +9,7 @@ from rotator.adapters import aws
 from rotator.adapters.aws import AwsError
 from rotator.errors import ConcurrentUpdate, ParameterStoreError
 from rotator.model import Parameter, Rotation, Secret
+from rotator.usage import Usage
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -32,10 +33,13 @@ _WRITE_ADVICE = {
 
 
 class SsmParameterStore:
-    """The port ParameterStore on Amazon's."""
+    """The port ParameterStore on Amazon's. Throttled writes are counted in ``usage``."""
 
-    def __init__(self, client: SSMClient) -> None:
+    def __init__(self, client: SSMClient, *, usage: Usage | None = None) -> None:
         self._client = client
+        self._usage = usage or Usage()
+        # The SDK tells of each answer, also of those that it then mends by trying again.
+        client.meta.events.register("response-received.ssm.PutParameter", self._count_throttled)
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         """Read up to ten parameters in one call, encrypted values as they are stored."""
@@ -90,6 +94,11 @@ class SsmParameterStore:
             return int(aws.call(self._client.put_parameter, Name=name, **parameters)["Version"])
         except AwsError as error:
             raise _failed(error, "writing", name, "ssm:PutParameter") from error
+
+    def _count_throttled(self, parsed_response: Mapping[str, Any] | None, **_: object) -> None:
+        """Take note of an answer; it is None where none came."""
+        if parsed_response and parsed_response.get("Error", {}).get("Code") in aws.THROTTLED:
+            self._usage.add(throttled_writes=1)
 
 
 def _parameter(found: Mapping[str, Any]) -> Parameter:

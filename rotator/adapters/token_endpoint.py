@@ -17,6 +17,7 @@ from rotator import __version__, oauth
 from rotator.errors import TokenEndpointUnavailable, TokenRequestError, TokenVerificationError
 from rotator.model import Secret
 from rotator.oauth import TokenRequest, TokenResponse
+from rotator.usage import Usage
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,10 @@ class Transport(Protocol):
 
 
 class HttpTokenEndpoint:
-    """The port TokenEndpoint over HTTP. ``spread`` draws each wait from between two bounds."""
+    """The port TokenEndpoint over HTTP. ``spread`` draws each wait from between two bounds.
+
+    Token requests and their attempts are counted in ``usage``.
+    """
 
     def __init__(
         self,
@@ -55,11 +59,13 @@ class HttpTokenEndpoint:
         now: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
         spread: Callable[[float, float], float] = random.uniform,
+        usage: Usage | None = None,
     ) -> None:
         self._transport = transport
         self._now = now
         self._sleep = sleep
         self._spread = spread
+        self._usage = usage or Usage()
 
     def request(self, request: TokenRequest, *, time_left: TimeLeft) -> TokenResponse:
         """POST the request until it is answered, refused, or no time is left."""
@@ -70,8 +76,10 @@ class HttpTokenEndpoint:
         attempts = count(1)
 
         def attempt() -> TokenResponse:
+            seconds = _seconds_for_attempt(time_left)
             number, body = next(attempts), request.body.value.encode("ascii")
-            response = self._send("POST", request.url, headers, time_left, body=body)
+            self._usage.add(token_requests=int(number == 1), token_request_attempts=1)
+            response = self._transport("POST", request.url, headers, body=body, seconds=seconds)
             response = replace(response, attempt=number)
             oauth.check_status(request, response, self._now())
             return response
@@ -83,7 +91,8 @@ class HttpTokenEndpoint:
         headers = {**HEADERS, "Authorization": f"Bearer {token.value}"}
 
         def attempt() -> TokenResponse:
-            response = self._send("GET", url, headers, time_left)
+            seconds = _seconds_for_attempt(time_left)
+            response = self._transport("GET", url, headers, body=None, seconds=seconds)
             if oauth.is_retryable(response.status):
                 raise TokenEndpointUnavailable(
                     f"HTTP {response.status}",
@@ -118,27 +127,21 @@ class HttpTokenEndpoint:
         result: TokenResponse = retrying(attempt)
         return result
 
-    def _send(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        time_left: TimeLeft,
-        *,
-        body: bytes | None = None,
-    ) -> TokenResponse:
-        left = time_left()
-        if left < SHORTEST_ATTEMPT:
-            raise TokenEndpointUnavailable(
-                "no time is left in this run for a request",
-                advice="the next run tries again; if it lasts, raise the function's timeout",
-            )
-        return self._transport(method, url, headers, body=body, seconds=left)
-
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """A random wait below a bound that doubles, or what the endpoint asked for if that is longer."""
         wait = self._spread(SHORTEST_WAIT, max(SHORTEST_WAIT, _highest_wait(state)))
         return max(wait, _unavailable(state).retry_after or 0.0)
+
+
+def _seconds_for_attempt(time_left: TimeLeft) -> float:
+    """Return the seconds that an attempt may take; raises TokenEndpointUnavailable if they are too few."""
+    left = time_left()
+    if left < SHORTEST_ATTEMPT:
+        raise TokenEndpointUnavailable(
+            "no time is left in this run for a request",
+            advice="the next run tries again; if it lasts, raise the function's timeout",
+        )
+    return left
 
 
 def _unavailable(state: tenacity.RetryCallState) -> TokenEndpointUnavailable:

@@ -63,7 +63,7 @@ class Demo:
         with self.step("the schedule invokes the function, which writes the token"):
             first = self.await_status()
         with self.step("a consumer reads the token under its own role"):
-            consumer = self.administrator.become_consumer(PARAMETER_NAME)
+            consumer = self.administrator.become_consumer(self.outputs["ConsumerPolicyArn"])
             token = self.read_token(consumer, first)
         with self.step("the consumer calls GET /topics with it"):
             topics = self.get_topics(token)

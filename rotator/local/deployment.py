@@ -68,9 +68,17 @@ class Account:
 
         Raises RuntimeError with CloudFormation's reason if the stack is not created.
         """
+        self.upload(zip_file)
+        return self.create_stack(parameters, stack=stack)
+
+    def upload(self, zip_file: Path) -> None:
+        """Put the function's zip into a new bucket."""
         s3 = self.client("s3")
         s3.create_bucket(Bucket=BUCKET)
         s3.upload_file(str(zip_file), BUCKET, CODE_KEY)
+
+    def create_stack(self, parameters: Mapping[str, str], *, stack: str = STACK) -> dict[str, str]:
+        """Create a stack of the template with the zip that was uploaded; see ``deploy``."""
         given = {"CodeBucket": BUCKET, "CodeKey": CODE_KEY, **parameters}
         cloudformation = self.client("cloudformation")
         cloudformation.create_stack(
@@ -84,7 +92,11 @@ class Account:
             waiter.wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
         except Exception as error:
             raise RuntimeError(f"the stack was not created: {self._failures(stack)}") from error
-        outputs = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["Outputs"]
+        return self.outputs(stack)
+
+    def outputs(self, stack: str = STACK) -> dict[str, str]:
+        """A stack's outputs."""
+        outputs = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]["Outputs"]
         return {output["OutputKey"]: output["OutputValue"] for output in outputs}
 
     def _failures(self, stack: str) -> str:
@@ -92,18 +104,16 @@ class Account:
         reasons = [e.get("ResourceStatusReason", "") for e in events if "FAILED" in e["ResourceStatus"]]
         return "; ".join(filter(None, reasons)) or "no reason was given"
 
-    def become_consumer(self, parameter_name: str, *, role: str = "consumer") -> Account:
-        """Make the role a consumer would have, which reads token and status, and assume it."""
+    def become_consumer(self, policy_arn: str, *, role: str = "consumer") -> Account:
+        """Make a role with the stack's policy for consumers and nothing else, and assume it."""
         iam = self.client("iam")
-        arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{parameter_name}"
         trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
-        allow = {
-            "Effect": "Allow",
-            "Action": ["ssm:GetParameter", "ssm:GetParameters"],
-            "Resource": [arn, f"{arn}/status"],
-        }
         role_arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
-        iam.put_role_policy(RoleName=role, PolicyName="read-token", PolicyDocument=_policy(allow))
+        iam.attach_role_policy(RoleName=role, PolicyArn=policy_arn)
+        return self.become(role_arn)
+
+    def become(self, role_arn: str) -> Account:
+        """Assume a role."""
         session = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="demo")["Credentials"]
         return Account(
             self.endpoint,
@@ -122,9 +132,10 @@ class Account:
             raise RuntimeError(str(payload.get("errorMessage", "the function failed")))
         return payload
 
-    def log_lines(self, log_group: str) -> list[str]:
-        """What the function logged, oldest first."""
-        events = self.client("logs").filter_log_events(logGroupName=log_group)["events"]
+    def log_lines(self, log_group: str, *, since: float = 0) -> list[str]:
+        """What the function logged since a time, in seconds since 1970, oldest first."""
+        logs = self.client("logs")
+        events = logs.filter_log_events(logGroupName=log_group, startTime=int(since * 1000))["events"]
         return [event["message"].rstrip() for event in events]
 
 

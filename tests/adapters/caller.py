@@ -12,19 +12,21 @@ from rotator.adapters.http import HttpTransport
 from rotator.adapters.token_endpoint import HttpTokenEndpoint
 from rotator.model import ClientAuthentication, ClientCredentials, Secret
 from rotator.oauth import TokenResponse
+from rotator.usage import Usage
 
 CREDENTIALS = ClientCredentials(client_id="client", client_secret=Secret(CANARY_SECRET), version_id="v1")
 BASIC = "Basic " + base64.b64encode(f"client:{CANARY_SECRET}".encode()).decode()
 
 
 class Caller:
-    """The adapter, what it slept, and the time it has left: real time and slept time together."""
+    """The adapter, what it slept and used, and the time it has left: real and slept time together."""
 
     def __init__(self, budget: float = 30.0) -> None:
         self.slept: list[float] = []
+        self.usage = Usage()
         self._clock = Clock()
         self._endpoint = HttpTokenEndpoint(
-            HttpTransport(now=self._clock.now), now=self._clock.now, sleep=self._sleep
+            HttpTransport(now=self._clock.now), now=self._clock.now, sleep=self._sleep, usage=self.usage
         )
         self._budget = budget
         self._began = time.monotonic()

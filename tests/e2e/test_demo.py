@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from conftest import CHECKOUT
 from rotator.local.aws import ADMINISTRATOR
 from rotator.local.demo import PARAMETER_NAME, SECRET_NAME
-from rotator.local.deployment import STACK, Account
+from rotator.local.deployment import Account
 
 # One worker runs all of these, as it does every file: they share one demo, which takes more than a minute.
 
@@ -103,8 +103,7 @@ def test_the_token_that_it_left_opens_the_api(demo: Demo) -> None:
 
 
 def test_the_function_was_invoked_by_the_schedule_under_its_role(demo: Demo) -> None:
-    outputs = demo.account.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]["Outputs"]
-    named = {output["OutputKey"]: output["OutputValue"] for output in outputs}
+    named = demo.account.outputs()
     schedule = demo.account.client("scheduler").get_schedule(Name=named["ScheduleName"])
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
     log = "\n".join(demo.account.log_lines(named["LogGroupName"]))
@@ -114,7 +113,8 @@ def test_the_function_was_invoked_by_the_schedule_under_its_role(demo: Demo) -> 
 
 
 def test_a_consumers_role_can_read_token_and_status_and_nothing_else(demo: Demo) -> None:
-    consumer = demo.account.become_consumer(PARAMETER_NAME, role="another-consumer")
+    policy = demo.account.outputs()["ConsumerPolicyArn"]
+    consumer = demo.account.become_consumer(policy, role="another-consumer")
     names = [PARAMETER_NAME, f"{PARAMETER_NAME}/status"]
     found = consumer.client("ssm").get_parameters(Names=names, WithDecryption=True)["Parameters"]
     assert len(found) == 2
@@ -134,8 +134,7 @@ def test_make_rotate_works_in_another_terminal(demo: Demo) -> None:
 
 
 def test_the_deployed_function_can_be_told_to_rotate(demo: Demo) -> None:
-    outputs = demo.account.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]["Outputs"]
-    function = next(o["OutputValue"] for o in outputs if o["OutputKey"] == "FunctionName")
+    function = demo.account.outputs()["FunctionName"]
     done = demo.run("make", "rotate", f"FUNCTION={function}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "rotated" in done.stdout

@@ -17,6 +17,7 @@ from urllib.parse import quote_plus
 import pytest
 import requests
 
+import emf
 from fakes import CANARY_SECRET
 from rotator.local.authorization_api import AuthorizationApi
 from rotator.local.aws import client_environment
@@ -240,6 +241,36 @@ def test_the_log_is_json_that_can_be_searched_by_event_rotation_and_outcome(star
     assert outcome["requestId"] == summary["requestId"] == function.api.request_id
 
 
+def test_the_log_tells_a_programs_own_types(start: Start, api: AuthorizationApi) -> None:
+    function = start()
+    function.invoke({})
+    api.misbehaviour.plan(REFUSED)
+    function.invoke({"force": True})
+    rotated, failed = (line for line in function.logged if line.get("event") == "outcome")
+    *_, summary = (line for line in function.logged if line.get("event") == "summary")
+    told = json.loads(summary["message"].removeprefix("run ended: "))["rotations"][0]
+    same = ("outcome", "late", "expires_at", "seconds_remaining", "next_try")
+    assert {name: failed[name] for name in same} == {name: told[name] for name in same}
+    assert (failed["reason"], failed["error_kind"]) == (told["error"], "TokenRequestRejected")
+    assert (type(failed["late"]), type(failed["seconds_remaining"])) == (bool, int)
+    assert 86_300 < rotated["seconds_remaining"] <= 86_400
+    assert not {"reason", "error_kind", "late", "next_try"} & rotated.keys()
+
+
+@pytest.mark.parametrize("log_format", ["JSON", "Text"])
+def test_a_run_that_is_refused_is_told_once_by_the_runtime_and_has_no_metrics(
+    start: Start, log_format: str
+) -> None:
+    function = start(AWS_LAMBDA_LOG_FORMAT=log_format)
+    message = function.invoke({"rotation": ["default"]}).body["errorMessage"]
+    assert function.printed.count(message) == 1
+    assert "_aws" not in function.printed
+    if log_format == "JSON":
+        [line] = function.logged
+        assert (line["level"], line["errorType"], line["errorMessage"]) == ("ERROR", "SettingsError", message)
+        assert line["requestId"] == function.api.request_id
+
+
 def test_its_metrics_are_a_line_of_their_own_that_cloudwatch_reads(start: Start) -> None:
     function = start()
     function.invoke({})
@@ -251,6 +282,15 @@ def test_its_metrics_are_a_line_of_their_own_that_cloudwatch_reads(start: Start)
         "FailedLate": [0],
     }
     assert "TokenSecondsRemaining" in named
+
+
+def test_its_metrics_are_those_of_the_function_by_its_name(start: Start) -> None:
+    function = start(AWS_LAMBDA_FUNCTION_NAME="rotator-prod")
+    function.invoke({})
+    [told] = emf.read(function.printed)
+    assert told.dimensions == {"service": "rotator-prod"}
+    assert (told.metrics["TokenRequests"], told.metrics["TokenRequestAttempts"]) == (1, 1)
+    assert told.metrics["Duration"] > 0
 
 
 def test_nothing_it_prints_or_posts_holds_a_secret_or_a_token_even_when_debugged(

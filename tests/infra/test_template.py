@@ -1,77 +1,37 @@
-"""The template: what it grants, what it tells the function, and which values it takes."""
+"""The template: which values it takes, what it tells the function, how runs are begun, kept and logged."""
 
 from __future__ import annotations
 
 import importlib
-import json
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
+from cloudformation import DOCUMENT, PARAMETERS, Stack, takes
 from rotator import settings
-from rotator.local.deployment import TEMPLATE
 from rotator.model import Rotation
 from rotator.settings import Settings, read_environment
 
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:healthwise/client-AbCdEf"
 KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+CREATED_KEY_ARN = KEY_ARN.replace("1234abcd", "cccccccc")
 REQUIRED = {"CodeBucket": "code", "CodeKey": "rotator.zip", "SecretArn": SECRET_ARN}
+MANY = {
+    "CodeBucket": "code",
+    "CodeKey": "rotator.zip",
+    "RotationsPath": "/rotator/rotations",
+    "SecretPrefix": "healthwise/",
+    "ParameterPrefix": "/healthwise",
+    "AllowedHosts": "auth.healthwise.net",
+}
+PROPERTIES = Stack(REQUIRED).resources
 
 
-class Loader(yaml.SafeLoader):  # type: ignore[misc]
-    """YAML with CloudFormation's short forms, read as the long ones."""
-
-    def long_form(self, tag: str, node: Any) -> dict[str, Any]:
-        is_scalar = isinstance(node, yaml.ScalarNode)
-        value = self.construct_scalar(node) if is_scalar else self.construct_sequence(node, deep=True)
-        return {"Ref" if tag == "Ref" else f"Fn::{tag}": value}
-
-
-Loader.add_multi_constructor("!", Loader.long_form)
-
-DOCUMENT = yaml.load(TEMPLATE.read_text(), Loader)
-PARAMETERS: dict[str, dict[str, Any]] = DOCUMENT["Parameters"]
-PROPERTIES = {name: resource["Properties"] for name, resource in DOCUMENT["Resources"].items()}
-
-
-def environment(**chosen: str) -> dict[str, str]:
-    """The function's environment in a stack with these parameters, its defaults otherwise."""
-    defaults = {name: str(rules["Default"]) for name, rules in PARAMETERS.items() if "Default" in rules}
-    given = {**defaults, **REQUIRED, **chosen}
-
-    def resolved(value: Mapping[str, str]) -> str:
-        text = value.get("Fn::Sub") or f"${{{value['Ref']}}}"
-        return re.sub(r"\$\{(\w+)}", lambda name: given[name[1]], text)
-
-    variables = PROPERTIES["Function"]["Environment"]["Variables"]
-    return {name: resolved(value) for name, value in variables.items()}
-
-
-def takes(parameter: str, value: str) -> bool:
-    """Whether CloudFormation takes the value for the parameter."""
-    rules = PARAMETERS[parameter]
-    if "AllowedValues" in rules:
-        return value in map(str, rules["AllowedValues"])
-    if rules["Type"] == "Number":
-        return bool(rules["MinValue"] <= float(value) <= rules["MaxValue"])
-    size_is_right = rules.get("MinLength", 0) <= len(value) <= rules.get("MaxLength", 4096)
-    return size_is_right and re.fullmatch(rules.get("AllowedPattern", "(?s:.*)"), value) is not None
-
-
-def statements() -> Iterator[tuple[str | None, dict[str, Any]]]:
-    """Every statement of every role, and the condition under which it exists."""
-    for properties in PROPERTIES.values():
-        for policy in properties.get("Policies", []):
-            for entry in policy["PolicyDocument"]["Statement"]:
-                if "Fn::If" in entry:
-                    condition, statement, otherwise = entry["Fn::If"]
-                    assert otherwise == {"Ref": "AWS::NoValue"}
-                    yield condition, statement
-                else:
-                    yield None, entry
+def environment(stack: Stack) -> dict[str, str]:
+    """The function's environment, with a key's ARN where the stack's own key stands."""
+    variables = stack.resources["Function"]["Environment"]["Variables"]
+    return {
+        name: CREATED_KEY_ARN if value == "<Key.Arn>" else str(value) for name, value in variables.items()
+    }
 
 
 def test_the_function_runs_an_existing_handler_on_python_3_13_and_arm64() -> None:
@@ -81,79 +41,28 @@ def test_the_function_runs_an_existing_handler_on_python_3_13_and_arm64() -> Non
     assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
 
 
-def test_no_statement_allows_more_than_it_names() -> None:
-    for _, statement in statements():
-        assert statement["Effect"] == "Allow"
-        assert "*" not in json.dumps([statement["Action"], statement["Resource"]]), statement["Sid"]
-        assert not statement.keys() & {"NotAction", "NotResource"}
-
-
-def test_the_roles_may_do_exactly_this() -> None:
-    allowed = {
-        statement["Sid"]: statement["Action"] for condition, statement in statements() if not condition
-    }
-    assert allowed == {
-        "ReadCredentials": "secretsmanager:GetSecretValue",
-        "KeepTokenAndStatus": ["ssm:GetParameters", "ssm:PutParameter"],
-        "WriteLogs": ["logs:CreateLogStream", "logs:PutLogEvents"],
-        "InvokeFunction": "lambda:InvokeFunction",
-        "KeepUndelivered": "sqs:SendMessage",
-    }
-
-
-@pytest.mark.parametrize(
-    ("condition", "parameter", "actions", "service", "context"),
-    [
-        (
-            "HasSecretKey",
-            "SecretKmsKeyArn",
-            "kms:Decrypt",
-            "secretsmanager",
-            {"kms:EncryptionContext:SecretARN": {"Ref": "SecretArn"}},
-        ),
-        (
-            "HasParameterKey",
-            "ParameterKmsKeyArn",
-            ["kms:Encrypt", "kms:GenerateDataKey"],
-            "ssm",
-            {
-                "kms:EncryptionContext:PARAMETER_ARN": {
-                    "Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}"
-                    ":parameter${ParameterName}"
-                }
-            },
-        ),
-    ],
-)
-def test_a_key_may_be_used_only_if_there_is_one_through_its_service_and_for_its_purpose(
-    condition: str, parameter: str, actions: str | list[str], service: str, context: dict[str, Any]
-) -> None:
-    [statement] = [statement for exists_if, statement in statements() if exists_if == condition]
-    via = {"Fn::Sub": f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}"}
-    assert statement["Action"] == actions
-    assert statement["Resource"] == {"Ref": parameter}
-    assert statement["Condition"] == {"StringEquals": {"kms:ViaService": via, **context}}
-    assert DOCUMENT["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, ""]}]}
-
-
-def test_no_key_is_used_without_a_condition() -> None:
-    assert [s["Sid"] for condition, s in statements() if not condition and "kms:" in json.dumps(s)] == []
-
-
-@pytest.mark.parametrize(("role", "service"), [("Role", "lambda"), ("ScheduleRole", "scheduler")])
-def test_each_role_is_for_one_service(role: str, service: str) -> None:
-    [trust] = PROPERTIES[role]["AssumeRolePolicyDocument"]["Statement"]
-    assert trust["Principal"] == {"Service": f"{service}.amazonaws.com"}
-
-
 def test_the_function_is_told_every_setting_and_nothing_else() -> None:
     keys = settings._ROTATION.keys() - {"name"} | settings._RUN.keys() - {"rotations_path"}
-    assert environment().keys() == {settings.PREFIX + key.upper() for key in keys}
+    assert environment(Stack(REQUIRED)).keys() == {settings.PREFIX + key.upper() for key in keys}
+
+
+def test_for_many_rotations_it_is_told_every_setting_of_the_run_and_none_of_a_rotation() -> None:
+    told = environment(Stack(MANY))
+    assert told.keys() == {settings.PREFIX + key.upper() for key in settings._RUN}
+    found = read_environment(told)
+    assert (found.rotation, found.rotations_path) == (None, "/rotator/rotations")
+    assert found.allowed_hosts == {"auth.healthwise.net"}
 
 
 def test_a_stack_with_the_defaults_has_the_settings_defaults() -> None:
     rotation = Rotation(name="default", secret_id=SECRET_ARN, parameter_name="/healthwise/token")
-    assert read_environment(environment()) == Settings(rotation=rotation)
+    assert read_environment(environment(Stack(REQUIRED))) == Settings(rotation=rotation)
+
+
+def test_the_key_that_the_stack_creates_is_the_tokens() -> None:
+    created = environment(Stack({**REQUIRED, "CreateKey": "true"}))
+    given = environment(Stack({**REQUIRED, "ParameterKmsKeyArn": KEY_ARN}))
+    assert (created["ROTATOR_KMS_KEY_ID"], given["ROTATOR_KMS_KEY_ID"]) == (CREATED_KEY_ARN, KEY_ARN)
 
 
 GOOD = [
@@ -172,6 +81,13 @@ GOOD = [
     ("FallbackLifetime", "86400"),
     ("VerifyUrl", "https://content.healthwise.net/topics"),
     ("AllowedHosts", "auth.healthwise.net, auth.example.com"),
+    ("RunbookUrl", "https://wiki.example.com/rotator/runbooks"),
+    ("AlarmEmail", "on-call@example.com"),
+    ("AlarmTopicArn", "arn:aws:sns:eu-central-1:123456789012:on-call"),
+    ("ReservedConcurrency", "1"),
+    ("VpcSubnetIds", "subnet-0a1b2c3d,subnet-0a1b2c3d4e5f67890"),
+    ("VpcSecurityGroupIds", "sg-0a1b2c3d"),
+    ("LogKmsKeyArn", KEY_ARN),
     *((name, str(rules["MinValue"])) for name, rules in PARAMETERS.items() if "MinValue" in rules),
     *((name, str(rules["MaxValue"])) for name, rules in PARAMETERS.items() if "MaxValue" in rules),
     *((name, str(value)) for name, rules in PARAMETERS.items() for value in rules.get("AllowedValues", [])),
@@ -179,7 +95,6 @@ GOOD = [
 BAD = [
     ("CodeBucket", "No_Bucket"),
     ("CodeKey", ""),
-    ("SecretArn", ""),
     ("SecretArn", "healthwise/client"),
     ("SecretArn", SECRET_ARN.replace("123456789012", "12345")),
     ("SecretArn", SECRET_ARN.replace("AbCdEf", "*")),
@@ -210,21 +125,48 @@ BAD = [
     ("VerifyUrl", "http://content.healthwise.net/topics"),
     ("AllowedHosts", "https://auth.healthwise.net/"),
     ("ScheduleMinutes", "0"),
+    ("ScheduleMinutes", "7"),
     ("ScheduleMinutes", "1441"),
+    ("ScheduleMinutes", "rate(5 minutes)"),
     ("RenewAt", "0"),
     ("RenewAt", "1"),
+    ("RenewAt", "66%"),
     ("ConsumerCacheSeconds", "-1"),
     ("TimeoutSeconds", "901"),
     ("MemoryMegabytes", "64"),
     ("LogLevel", "TRACE"),
     ("LogRetentionDays", "2"),
+    ("LogKmsKeyArn", "alias/logs"),
+    ("CreateKey", "yes"),
+    ("RotationsPath", "rotations"),
+    ("RotationsPath", "/rotations/"),
+    ("RotationsPath", "/rotations/*"),
+    ("RotationsPath", "/aws/rotations"),
+    ("SecretPrefix", "healthwise"),
+    ("SecretPrefix", "*"),
+    ("SecretPrefix", "/"),
+    ("ParameterPrefix", "/"),
+    ("ParameterPrefix", "/healthwise/"),
+    ("ParameterPrefix", "/healthwise*"),
+    ("ParameterPrefix", "/ssm"),
+    ("TokenLifetime", "86400"),
+    ("ScheduleState", "PAUSED"),
+    ("ReservedConcurrency", "0"),
+    ("ReservedConcurrency", "all"),
+    ("VpcSubnetIds", "subnet-0a1b2c3d, subnet-0a1b2c3e"),
+    ("VpcSecurityGroupIds", "default"),
+    ("AlarmTopicArn", "on-call"),
+    ("AlarmTopicArn", "arn:aws:sqs:eu-central-1:123456789012:on-call"),
+    ("AlarmEmail", "on-call"),
+    ("RunbookUrl", ""),
+    ("RunbookUrl", "https://wiki.example.com/#rotator"),
 ]
 
 
 @pytest.mark.parametrize(("parameter", "value"), GOOD)
 def test_what_the_template_takes_the_function_takes(parameter: str, value: str) -> None:
     assert takes(parameter, value)
-    assert read_environment(environment(**{parameter: value})).rotation
+    assert read_environment(environment(Stack({**REQUIRED, parameter: value}))).rotation
 
 
 @pytest.mark.parametrize(("parameter", "value"), BAD)
@@ -232,33 +174,69 @@ def test_what_the_function_could_not_use_is_refused_before_it_is_deployed(parame
     assert not takes(parameter, value)
 
 
+@pytest.mark.parametrize("parameter", [name for name, rules in PARAMETERS.items() if "Default" in rules])
+def test_every_default_is_a_value_that_the_template_takes(parameter: str) -> None:
+    assert takes(parameter, str(PARAMETERS[parameter]["Default"]))
+
+
+@pytest.mark.parametrize(
+    "parameter", [name for name, rules in PARAMETERS.items() if "AllowedPattern" in rules]
+)
+def test_every_pattern_says_in_words_what_it_takes(parameter: str) -> None:
+    assert PARAMETERS[parameter]["ConstraintDescription"].startswith("must be ")
+
+
 def test_the_schedules_rate_is_singular_for_one_minute_and_plural_for_more() -> None:
-    assert PROPERTIES["Schedule"]["ScheduleExpression"] == {
-        "Fn::If": ["EveryMinute", "rate(1 minute)", {"Fn::Sub": "rate(${ScheduleMinutes} minutes)"}]
-    }
-    assert DOCUMENT["Conditions"]["EveryMinute"] == {"Fn::Equals": [{"Ref": "ScheduleMinutes"}, 1]}
+    rates = [
+        Stack({**REQUIRED, "ScheduleMinutes": minutes}).resources["Schedule"]["ScheduleExpression"]
+        for minutes in ("1", "2", "60")
+    ]
+    assert rates == ["rate(1 minute)", "rate(2 minutes)", "rate(60 minutes)"]
+
+
+def test_a_stack_can_be_paused() -> None:
+    paused = Stack({**REQUIRED, "ScheduleState": "DISABLED"}).resources["Schedule"]["State"]
+    assert (PROPERTIES["Schedule"]["State"], paused) == ("ENABLED", "DISABLED")
 
 
 def test_a_tick_is_a_plain_event_delivered_soon_or_kept_as_undelivered() -> None:
     assert PROPERTIES["Schedule"]["Target"] == {
-        "Arn": {"Fn::GetAtt": "Function.Arn"},
-        "RoleArn": {"Fn::GetAtt": "ScheduleRole.Arn"},
+        "Arn": "<Function.Arn>",
+        "RoleArn": "<ScheduleRole.Arn>",
         "Input": "{}",
         "RetryPolicy": {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 3},
-        "DeadLetterConfig": {"Arn": {"Fn::GetAtt": "DeadLetterQueue.Arn"}},
+        "DeadLetterConfig": {"Arn": "<DeadLetterQueue.Arn>"},
     }
 
 
-def test_lambda_itself_repeats_nothing() -> None:
+def test_lambda_itself_repeats_nothing_and_keeps_what_it_knows_of_a_failed_run() -> None:
     invoke = PROPERTIES["NoHiddenRetries"]
-    assert (invoke["FunctionName"], invoke["Qualifier"]) == ({"Ref": "Function"}, "$LATEST")
+    assert (invoke["FunctionName"], invoke["Qualifier"]) == ("<Function>", "$LATEST")
     assert invoke["MaximumRetryAttempts"] == 0
+    assert invoke["DestinationConfig"] == {"OnFailure": {"Destination": "<FailedRuns.Arn>"}}
+
+
+def test_no_concurrency_is_reserved_and_no_network_joined_unless_asked_for() -> None:
+    assert not PROPERTIES["Function"].keys() & {"ReservedConcurrentExecutions", "VpcConfig"}
+    asked = {"ReservedConcurrency": "1", "VpcSubnetIds": "subnet-1,subnet-2", "VpcSecurityGroupIds": "sg-1"}
+    function = Stack({**REQUIRED, **asked}).resources["Function"]
+    assert function["ReservedConcurrentExecutions"] == "1"
+    assert function["VpcConfig"] == {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
 
 
 def test_logs_are_json_in_a_group_of_their_own_and_end_some_day() -> None:
-    assert PROPERTIES["LogGroup"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    assert PROPERTIES["LogGroup"]["RetentionInDays"] == "30"
     logging = PROPERTIES["Function"]["LoggingConfig"]
-    assert (logging["LogGroup"], logging["LogFormat"]) == ({"Ref": "LogGroup"}, "JSON")
+    assert (logging["LogGroup"], logging["LogFormat"]) == ("<LogGroup>", "JSON")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "key"),
+    [({}, None), ({"CreateKey": "true"}, "<Key.Arn>"), ({"LogKmsKeyArn": KEY_ARN}, KEY_ARN)],
+    ids=["CloudWatch's own key", "the stack's key", "a key of ours"],
+)
+def test_the_log_is_encrypted_with_the_key_that_there_is(chosen: dict[str, str], key: str | None) -> None:
+    assert Stack({**REQUIRED, **chosen}).resources["LogGroup"].get("KmsKeyId") == key
 
 
 def test_each_log_level_of_ours_has_lambdas_name() -> None:
@@ -273,13 +251,60 @@ def test_every_parameter_says_what_it_is_and_is_shown_in_a_group() -> None:
     assert all(rules["Description"] for rules in PARAMETERS.values())
 
 
-def test_the_outputs_tell_where_everything_is() -> None:
-    assert {name: output["Value"] for name, output in DOCUMENT["Outputs"].items()} == {
-        "FunctionName": {"Ref": "Function"},
-        "FunctionRoleArn": {"Fn::GetAtt": "Role.Arn"},
-        "ParameterName": {"Ref": "ParameterName"},
-        "StatusParameterName": {"Fn::Sub": "${ParameterName}/status"},
-        "ScheduleName": {"Ref": "Schedule"},
-        "DeadLetterQueueUrl": {"Ref": "DeadLetterQueue"},
-        "LogGroupName": {"Ref": "LogGroup"},
+NAMES_OF_ITS_OWN = {
+    "LogGroupName",
+    "AlarmName",
+    "DashboardName",
+    "FunctionName",
+    "Name",
+    "RoleName",
+    "TopicName",
+}
+
+
+def test_two_stacks_in_one_account_share_no_name() -> None:
+    everything = {**MANY, "CreateKey": "true", "AlarmEmail": "a@example.com"}
+    for name, properties in Stack(everything).resources.items():
+        for key in NAMES_OF_ITS_OWN & properties.keys():
+            assert "rotator" in str(properties[key]) or properties[key].startswith("<"), f"{name}.{key}"
+
+
+def test_the_token_outlives_the_stack_and_so_does_the_key_that_opens_it() -> None:
+    kinds = {resource["Type"] for resource in DOCUMENT["Resources"].values()}
+    assert not kinds & {"AWS::SSM::Parameter", "AWS::SecretsManager::Secret", "AWS::S3::Bucket"}
+    key = DOCUMENT["Resources"]["Key"]
+    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("Retain", "Retain")
+
+
+def test_everything_that_can_be_tagged_at_creation_is() -> None:
+    tagged = {name for name, resource in DOCUMENT["Resources"].items() if "Tags" in resource["Properties"]}
+    assert tagged == {
+        *("Function", "LogGroup", "Role", "ScheduleRole"),
+        *("Key", "DeadLetterQueue", "FailedRuns", "AlarmTopic"),
     }
+
+
+def test_the_outputs_tell_where_everything_is() -> None:
+    assert Stack(REQUIRED).outputs == {
+        "FunctionName": "<Function>",
+        "FunctionRoleArn": "<Role.Arn>",
+        "ConsumerPolicyArn": "<ConsumerPolicy>",
+        "ParameterName": "/healthwise/token",
+        "StatusParameterName": "/healthwise/token/status",
+        "ScheduleName": "<Schedule>",
+        "DeadLetterQueueUrl": "<DeadLetterQueue>",
+        "FailedRunsQueueUrl": "<FailedRuns>",
+        "DashboardName": "<Dashboard>",
+        "LogGroupName": "<LogGroup>",
+    }
+
+
+def test_what_only_some_stacks_have_is_told_by_those() -> None:
+    some = {**MANY, "CreateKey": "true", "AlarmEmail": "a@example.com"}
+    more = Stack(some).outputs.items() - Stack(REQUIRED).outputs.items()
+    assert dict(more) == {
+        "RotationsPath": "/rotator/rotations",
+        "KeyArn": "<Key.Arn>",
+        "AlarmTopicArn": "<AlarmTopic>",
+    }
+    assert "ParameterName" not in Stack(MANY).outputs

@@ -11,6 +11,7 @@ import pytest
 
 import fakes
 from fakes import CANARY_SECRET, Clock, FakeParameterStore, rotation
+from rotator import errors
 from rotator.contract import Contract
 from rotator.errors import ParameterStoreError, RotationFailed, SettingsError
 from rotator.fleet import Fleet, read_stored, run_fleet
@@ -179,6 +180,47 @@ def test_an_unforeseen_error_is_told_by_its_type_and_never_by_its_text(
     assert CANARY_SECRET not in caplog.text + repr(summary)
 
 
+def kinds(fleet: Fleet, ports: fakes.FakePorts) -> list[str | None]:
+    """Of the errors that occurred in a run."""
+    return [result.error_kind for result in serve(fleet, ports, Clock()).results]
+
+
+PLAIN_ERRORS = [
+    found
+    for found in vars(errors).values()
+    if isinstance(found, type)
+    and issubclass(found, errors.RotatorError)
+    and found.__init__ is errors.RotatorError.__init__
+]
+
+
+@pytest.mark.parametrize("error", PLAIN_ERRORS)
+def test_a_failure_is_of_the_kind_of_its_error(error: type[errors.RotatorError]) -> None:
+    ports = fakes.ports(Clock(), error("a problem", advice="an advice"))
+    assert kinds(Fleet(rotations=(member("a"),)), ports) == [error.__name__]
+
+
+def test_rotations_that_could_not_even_be_tried_are_of_the_kind_of_their_errors() -> None:
+    ports = fakes.ports(Clock())
+    ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
+    fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="mend b")),))
+    assert kinds(fleet, ports) == ["ParameterStoreError", "SettingsError"]
+
+
+def test_an_unforeseen_error_is_of_the_kind_of_all() -> None:
+    ports = fakes.ports(Clock())
+
+    def explode(_name: str) -> None:
+        raise ZeroDivisionError
+
+    ports.parameters.before_write = explode
+    assert kinds(Fleet(rotations=(member("a"),)), ports) == ["RotatorError"]
+
+
+def test_a_rotation_that_did_not_fail_has_no_kind_of_error() -> None:
+    assert kinds(Fleet(rotations=(member("a"),)), fakes.ports(Clock())) == [None]
+
+
 def test_ten_names_are_read_at_a_time() -> None:
     store = FakeParameterStore()
     stored = read_stored([member(str(n)) for n in range(11)], store)
@@ -215,6 +257,15 @@ def test_names_select_rotations() -> None:
     fleet = Fleet(rotations=tuple(map(member, "abc")))
     assert fakes.names(fleet.only(["c", "a"]).rotations) == ["a", "c"]
     assert fleet.only([]) == fleet
+
+
+@pytest.mark.parametrize(
+    ("names", "left_out"), [([], 0), (["a"], 4), (["x", "b", "b"], 3), (["a", "b", "c", "x", "y"], 0)]
+)
+def test_rotations_that_were_not_named_are_counted(names: list[str], left_out: int) -> None:
+    broken = tuple((name, SettingsError("it is wrong", advice="mend it")) for name in "xy")
+    fleet = Fleet(rotations=tuple(map(member, "abc")), broken=broken).only(names)
+    assert serve(fleet, fakes.ports(Clock()), Clock()).left_out == left_out
 
 
 def test_an_unknown_name_is_an_error_that_names_the_known() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import emf
 import fakes
 from fakes import CANARY_SECRET, CANARY_TOKEN, FakePorts, rotation
 from rotator import bootstrap, handler
@@ -120,11 +122,9 @@ def test_a_failure_with_time_left_is_logged_as_a_warning(
 
 
 def metrics(printed: str) -> dict[str, float]:
-    """The metrics that CloudWatch reads from a run's output."""
-    (line,) = [json.loads(line) for line in printed.splitlines() if '"_aws"' in line]
-    (told,) = line["_aws"]["CloudWatchMetrics"]
-    assert told["Namespace"] == "Rotator"
-    return {metric["Name"]: line[metric["Name"]][0] for metric in told["Metrics"]}
+    """The metrics that CloudWatch reads from a run's output: one line of them for one rotation."""
+    (line,) = emf.read(printed)
+    return line.metrics
 
 
 def test_a_run_prints_its_metrics_for_cloudwatch(
@@ -133,7 +133,14 @@ def test_a_run_prints_its_metrics_for_cloudwatch(
     handler.lambda_handler({}, Context())
     told = metrics(capsys.readouterr().out)
     assert 86390 < told.pop("TokenSecondsRemaining") <= 86400
-    assert told == {"Rotated": 1, "Kept": 0, "Busy": 0, "FailedEarly": 0, "FailedLate": 0}
+    assert 0 <= told.pop("Duration") < 10_000
+    assert told == {
+        "Rotated": 1,
+        "Kept": 0,
+        "Busy": 0,
+        "FailedEarly": 0,
+        "FailedLate": 0,
+    }
 
 
 def test_the_metrics_tell_early_from_late_failures(
@@ -172,7 +179,92 @@ def test_a_run_that_could_not_read_the_parameters_tells_no_remaining_life(
     with pytest.raises(RotationFailed):
         handler.lambda_handler({}, Context())
     told = metrics(capsys.readouterr().out)
-    assert told == {"Rotated": 0, "Kept": 0, "Busy": 0, "FailedEarly": 0, "FailedLate": 1}
+    assert 0 <= told.pop("Duration") < 10_000
+    assert told == {
+        "Rotated": 0,
+        "Kept": 0,
+        "Busy": 0,
+        "FailedEarly": 0,
+        "FailedLate": 1,
+        "ParameterStoreError": 1,
+    }
+
+
+def test_the_metrics_tell_what_this_run_used_and_nothing_of_an_earlier_one(
+    ports: FakePorts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    usage = handler._rotator().usage
+    usage.add(token_requests=10, token_request_attempts=20, throttled_writes=30)
+
+    def use(_name: str) -> None:
+        usage.add(token_requests=1, token_request_attempts=2, throttled_writes=4)
+
+    ports.parameters.before_write = use
+    for writes in (3, 0):  # the second run finds the token fresh
+        handler.lambda_handler({}, Context())
+        told = metrics(capsys.readouterr().out)
+        counted = [told.get(name, 0) for name in ("TokenRequests", "TokenRequestAttempts", "ThrottledWrites")]
+        assert counted == [writes, 2 * writes, 4 * writes]
+
+
+def test_a_runs_duration_is_measured_by_a_clock_that_nobody_sets(
+    ports: FakePorts, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [100.0]
+    monkeypatch.setattr(handler, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
+
+    def work(_name: str) -> None:
+        seconds[0] += 0.5
+        monkeypatch.setattr(bootstrap, "utc_now", lambda: fakes.START)
+
+    ports.parameters.before_write = work
+    handler.lambda_handler({}, Context())
+    assert metrics(capsys.readouterr().out)["Duration"] == 1500
+
+
+@pytest.mark.parametrize(
+    ("variable", "service"), [("rotator-prod", "rotator-prod"), ("", "rotator"), (None, "rotator")]
+)
+def test_the_metrics_are_the_functions(
+    ports: FakePorts,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str | None,
+    service: str,
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", variable)
+    handler.lambda_handler({}, Context())
+    (line,) = emf.read(capsys.readouterr().out)
+    assert line.dimensions == {"service": service}
+
+
+def test_an_event_that_names_some_rotations_does_not_tell_the_least_life_of_all(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ports = fakes.ports(fakes.Clock(bootstrap.utc_now()))
+    for name in "ab":
+        document = json.dumps({"secret_id": "healthwise/client", "parameter_name": f"/{name}/token"})
+        ports.parameters.put(f"/rotations/{name}", document, "String")
+    rotator = bootstrap.Rotator(settings=Settings(rotation=None, rotations_path="/rotations"), ports=ports)
+    monkeypatch.setattr(handler, "_rotator", lambda: rotator)
+    told = []
+    for event in ({}, {"rotations": ["b"]}, {"rotations": ["b", "a"]}):
+        handler.lambda_handler(event, Context())
+        whole, *named = emf.read(capsys.readouterr().out)
+        told.append(
+            ("TokenSecondsRemaining" in whole.metrics, [line.dimensions["rotation"] for line in named])
+        )
+    assert told == [(True, ["a", "b"]), (False, ["b"]), (True, ["a", "b"])]
+
+
+@pytest.mark.parametrize("event", [{"unknown": 1}, {"rotations": ["other"]}])
+def test_a_refused_run_prints_no_metrics(
+    event: dict[str, Any], ports: FakePorts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SettingsError):
+        handler.lambda_handler(event, Context())
+    assert emf.read(capsys.readouterr().out) == []
 
 
 def test_a_dry_run_prints_no_metrics(ports: FakePorts, capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,11 +285,15 @@ def test_the_writes_have_their_reserve_of_what_lambda_leaves() -> None:
     assert short.time_for_requests() == 6.0
 
 
-def test_neither_log_nor_summary_holds_a_secret(ports: FakePorts, caplog: pytest.LogCaptureFixture) -> None:
+def test_neither_log_nor_metrics_nor_summary_holds_a_secret(
+    ports: FakePorts, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
     with caplog.at_level(logging.DEBUG):
         summary = handler.lambda_handler({"force": True}, Context())
-    assert CANARY_SECRET not in caplog.text + repr(summary)
-    assert CANARY_TOKEN not in caplog.text + repr(summary)
+    everything = caplog.text + repr([vars(record) for record in caplog.records])
+    everything += capsys.readouterr().out + repr(summary)
+    assert CANARY_SECRET not in everything
+    assert CANARY_TOKEN not in everything
 
 
 def test_without_settings_the_function_says_what_is_missing() -> None:

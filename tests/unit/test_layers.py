@@ -24,6 +24,7 @@ CORE = {
     "fleet",
     "settings",
     "readers",
+    "usage",
 }
 ENTRY = {"handler", "cli", "report", "telemetry", "bootstrap", "__main__"}
 ADAPTERS = {f"adapters.{path.stem}" for path in (PACKAGE / "adapters").glob("[!_]*.py")}

@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import emf
 from conftest import CHECKOUT
-from rotator import cli, policy, settings
+from fakes import START
+from rotator import cli, errors, policy, settings, telemetry
 from rotator.contract import Contract
-from rotator.model import Outcome, Rotation
+from rotator.model import Outcome, Result, Rotation, Summary
+from rotator.usage import Used
 
 README = (CHECKOUT / "README.md").read_text()
 MAKEFILE = (CHECKOUT / "Makefile").read_text()
@@ -39,6 +42,34 @@ def test_a_settings_default_is_the_one_in_the_table(key: str) -> None:
 
 def test_the_outcomes_table_has_every_outcome() -> None:
     assert all(f"| `{outcome.value}` |" in README for outcome in Outcome)
+
+
+def test_the_metrics_table_has_every_metric_and_no_other(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = re.search(r"\| metric in the namespace `Rotator` \|.+?\n\n", README, re.DOTALL)
+    assert rows
+    named = set(re.findall(r"`([A-Z]\w+)`", rows[0])) - {telemetry.NAMESPACE}
+    kinds = {name for name in named if hasattr(errors, name)}
+    alive = Result(name="a", outcome=Outcome.FRESH, expires_at=START)
+    used = Used(token_requests=1, token_request_attempts=1, throttled_writes=1)
+    telemetry.record_metrics(Summary(results=(alive,)), START, service="x", duration=0, used=used)
+    (told,) = emf.read(capsys.readouterr().out)
+    assert kinds
+    assert named - kinds == told.metrics.keys()
+
+
+def test_the_logs_fields_are_the_ones_that_are_named() -> None:
+    failed = Result(
+        name="a",
+        outcome=Outcome.FAILED,
+        error="a problem",
+        error_kind="RotatorError",
+        expires_at=START,
+        next_try=START,
+    )
+    named = re.search(r"one line an outcome, with (.+?), as far as", README, re.DOTALL)
+    assert named
+    shown = re.sub(r" \(`outcome`\)", "", named[1])
+    assert re.findall(r"`(\w+)`", shown) == list(telemetry._fields(failed, START))
 
 
 def test_the_promised_life_is_what_the_defaults_give() -> None:

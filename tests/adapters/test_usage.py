@@ -1,0 +1,214 @@
+"""What the adapters count: token requests and their attempts, and writes that AWS throttled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import botocore.endpoint
+import pytest
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ConnectionClosedError
+
+from adapters.caller import Caller
+from fakes import CANARY_TOKEN, rotation
+from http_server import OUTAGE, TOKEN, Answer, Serve, answer, half
+from rotator.adapters import aws
+from rotator.adapters.parameter_store import SsmParameterStore
+from rotator.errors import (
+    ConcurrentUpdate,
+    InvalidTokenResponse,
+    ParameterStoreError,
+    TokenEndpointUnavailable,
+    TokenRequestError,
+    TokenRequestRejected,
+)
+from rotator.local.server import LOOPBACK, free_port
+from rotator.model import Secret
+from rotator.usage import Usage, Used
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+ROTATION = rotation()
+NOWHERE = "https://ssm.nowhere.invalid"
+ATTEMPTS = 4  # of the SDK, for one call
+
+# Token requests.
+
+
+@pytest.mark.parametrize(
+    ("answers", "attempts"),
+    [([TOKEN], 1), ([OUTAGE, TOKEN], 2), ([half, OUTAGE, half, TOKEN], 4)],
+    ids=["at once", "after an outage", "after several"],
+)
+def test_every_try_of_a_token_request_is_an_attempt(
+    serve: Serve, caller: Caller, answers: list[Answer], attempts: int
+) -> None:
+    caller.request(serve(*answers).url)
+    assert caller.usage.take() == Used(token_requests=1, token_request_attempts=attempts)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "error"),
+    [
+        (answer(401, b'{"error": "invalid_client"}'), TokenRequestRejected),
+        (answer(body=b"x" * 100_000), InvalidTokenResponse),
+    ],
+    ids=["refused", "no token"],
+)
+def test_a_token_request_that_fails_counts_as_well(
+    serve: Serve, caller: Caller, refusal: Answer, error: type[TokenRequestError]
+) -> None:
+    peer = serve(refusal)
+    for _ in range(2):
+        with pytest.raises(error):
+            caller.request(peer.url)
+    assert caller.usage.take() == Used(token_requests=2, token_request_attempts=2)
+
+
+def test_an_attempt_that_reaches_nobody_is_one(caller: Caller) -> None:
+    with pytest.raises(TokenEndpointUnavailable):
+        caller.request(f"http://{LOOPBACK}:{free_port()}")
+    used = caller.usage.take()
+    assert (used.token_requests, used.token_request_attempts) == (1, len(caller.slept) + 1)
+
+
+def test_a_token_request_that_is_not_even_begun_does_not_count(serve: Serve) -> None:
+    peer, caller = serve(TOKEN), Caller(budget=0.5)
+    with pytest.raises(TokenEndpointUnavailable, match="no time is left"):
+        caller.request(peer.url)
+    assert (peer.requests, caller.usage.take()) == ([], Used())
+
+
+def test_a_probe_does_not_count(serve: Serve, caller: Caller) -> None:
+    caller.probe(serve(OUTAGE, TOKEN).url)
+    assert caller.usage.take() == Used()
+
+
+# Throttled writes.
+
+
+@pytest.fixture
+def client(access_key: None, monkeypatch: pytest.MonkeyPatch) -> SSMClient:
+    """A client whose SDK does not sleep between its attempts."""
+    monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _seconds: None))
+    made: SSMClient = aws.client("ssm")
+    return made
+
+
+@pytest.fixture
+def usage() -> Usage:
+    return Usage()
+
+
+@pytest.fixture
+def store(client: SSMClient, usage: Usage) -> SsmParameterStore:
+    return SsmParameterStore(client, usage=usage)
+
+
+@pytest.fixture
+def answer_with(client: SSMClient) -> Callable[..., None]:
+    """Let AWS answer every call with these errors in turn, None for one that is done, the last for ever."""
+
+    def register(*codes: str | Exception | None) -> None:
+        def answers() -> Iterator[str | Exception | None]:
+            yield from codes
+            while True:
+                yield codes[-1]
+
+        turn = answers()
+
+        def send(**_: Any) -> Any:
+            code = next(turn)
+            if isinstance(code, Exception):
+                raise code
+            return _aws_answer(code)
+
+        client.meta.events.register("before-send", send)
+
+    return register
+
+
+def _aws_answer(code: str | None) -> AWSResponse:
+    message = f"Rate exceeded for {CANARY_TOKEN}"
+    body = {"__type": f"com.amazonaws.ssm#{code}", "message": message} if code else {"Version": 1}
+    raw = SimpleNamespace(stream=lambda: iter([json.dumps(body).encode()]))
+    return AWSResponse(NOWHERE, 400 if code else 200, HTTPHeaders(), raw)
+
+
+WRITES: dict[str, Callable[[SsmParameterStore], int]] = {
+    "token": lambda store: store.write_token(ROTATION, Secret(CANARY_TOKEN)),
+    "first status": lambda store: store.create_status(ROTATION, "{}"),
+    "status": lambda store: store.write_status(ROTATION, "{}"),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
+@pytest.mark.parametrize("code", sorted(aws.THROTTLED))
+def test_a_throttled_write_that_the_sdk_mends_is_counted(
+    store: SsmParameterStore,
+    usage: Usage,
+    answer_with: Callable[..., None],
+    write: Callable[[SsmParameterStore], int],
+    code: str,
+) -> None:
+    answer_with(code, code, None)
+    assert write(store) == 1
+    assert usage.take() == Used(throttled_writes=2)
+
+
+def test_every_attempt_of_a_write_that_stays_throttled_is_counted(
+    store: SsmParameterStore, usage: Usage, answer_with: Callable[..., None]
+) -> None:
+    answer_with("ThrottlingException")
+    with pytest.raises(ParameterStoreError, match="ThrottlingException"):
+        WRITES["token"](store)
+    assert usage.take() == Used(throttled_writes=ATTEMPTS)
+
+
+@pytest.mark.parametrize(
+    ("failure", "error"),
+    [
+        ("TooManyUpdates", ConcurrentUpdate),
+        ("ParameterAlreadyExists", ConcurrentUpdate),
+        ("AccessDeniedException", ParameterStoreError),
+        ("InternalServerError", ParameterStoreError),
+        ("ParameterLimitExceeded", ParameterStoreError),
+        (ConnectionClosedError(endpoint_url=NOWHERE), ParameterStoreError),
+    ],
+    ids=["written meanwhile", "created before", "denied", "failed", "over the limit", "unreachable"],
+)
+def test_a_write_that_fails_otherwise_is_not_throttled(
+    store: SsmParameterStore,
+    usage: Usage,
+    answer_with: Callable[..., None],
+    failure: str | Exception,
+    error: type[Exception],
+) -> None:
+    answer_with(failure)
+    with pytest.raises(error):
+        WRITES["status"](store)
+    assert usage.take() == Used()
+
+
+def test_a_throttled_read_is_no_write(
+    store: SsmParameterStore, usage: Usage, answer_with: Callable[..., None]
+) -> None:
+    answer_with("ThrottlingException")
+    with pytest.raises(ParameterStoreError, match="ThrottlingException"):
+        store.read(["/a"])
+    with pytest.raises(ParameterStoreError, match="ThrottlingException"):
+        store.read_path("/rotations")
+    assert usage.take() == Used()
+
+
+def test_nothing_is_counted_for_whoever_does_not_ask(
+    client: SSMClient, answer_with: Callable[..., None]
+) -> None:
+    store = SsmParameterStore(client)
+    answer_with("ThrottlingException", None)
+    assert WRITES["token"](store) == 1

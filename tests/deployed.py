@@ -1,0 +1,68 @@
+"""A stack of the template on the embedded AWS, which enforces its roles, and an Authorization API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fakes import CANARY_SECRET
+from rotator.local.authorization_api import AuthorizationApi
+from rotator.local.aws import running_aws
+from rotator.local.deployment import Account, build_zip
+from rotator.local.server import serving
+
+CLIENT_ID = "client"
+SECRET_NAME = "healthwise/client"
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """An account in which stacks run, its administrator, and the API that issues their tokens."""
+
+    account: Account
+    api: AuthorizationApi
+    authorization_api: str
+    secret_arn: str
+
+    @property
+    def one(self) -> dict[str, str]:
+        """The parameters of a stack with one rotation, whose schedule does not disturb a test."""
+        return {
+            "SecretArn": self.secret_arn,
+            "ParameterName": "/healthwise/token",
+            "TokenEndpoint": f"{self.authorization_api}/oauth2/token",
+            "ScheduleMinutes": "60",
+        }
+
+    @property
+    def many(self) -> dict[str, str]:
+        """The parameters of a stack with many rotations."""
+        return {
+            "RotationsPath": "/rotator/rotations",
+            "SecretPrefix": "healthwise/",
+            "ParameterPrefix": "/healthwise",
+            "AllowedHosts": "127.0.0.1",
+            "ScheduleMinutes": "60",
+        }
+
+    def force(self, outputs: dict[str, str]) -> Any:
+        """Invoke a stack's function; returns what it returns, or the error's message."""
+        try:
+            return self.account.invoke(outputs["FunctionName"], {"force": True})
+        except RuntimeError as error:
+            return str(error)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Deployed]:
+    """Run an account with the secret and the zip in it; stacks are the tests' own."""
+    api = AuthorizationApi({CLIENT_ID: CANARY_SECRET})
+    with serving(api.app) as address, running_aws(folder) as endpoint:
+        account = Account.administrator(endpoint)
+        secret = account.create_secret(SECRET_NAME, CLIENT_ID, CANARY_SECRET)
+        build_zip(folder / "rotator.zip")
+        account.upload(folder / "rotator.zip")
+        yield Deployed(account, api, address, secret)

@@ -1,0 +1,253 @@
+"""Least privilege: under exactly the template's roles everything works, with a statement less it does not.
+
+The embedded AWS checks actions and resources of the calls that the function makes itself. What AWS
+does on its behalf, and conditions, are read in tests/infra/test_policies.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+import cloudformation
+from conftest import CHECKOUT
+from deployed import CLIENT_ID, SECRET_NAME, Deployed
+from fakes import CANARY_SECRET
+from rotator import handler
+from rotator.errors import RotationFailed
+from rotator.local.deployment import Account
+
+BY_AWS_ITSELF = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
+"""What Lambda does under the role, so that no call of the function's shows it."""
+
+DOCUMENT = {"secret_id": SECRET_NAME, "parameter_name": "/healthwise/a/token"}
+
+
+@pytest.fixture(scope="module")
+def one(deployed: Deployed) -> dict[str, str]:
+    """A stack with one rotation, which has a token."""
+    outputs = deployed.account.create_stack(deployed.one, stack="one")
+    assert deployed.force(outputs)["rotated"] == 1
+    return outputs
+
+
+@pytest.fixture(scope="module")
+def many(deployed: Deployed) -> dict[str, str]:
+    """A stack with two rotations, which have tokens."""
+    ssm = deployed.account.client("ssm")
+    endpoint = f"{deployed.authorization_api}/oauth2/token"
+    for name in "ab":
+        document = {**DOCUMENT, "parameter_name": f"/healthwise/{name}/token", "token_endpoint": endpoint}
+        ssm.put_parameter(Name=f"/rotator/rotations/{name}", Value=json.dumps(document), Type="String")
+    outputs = deployed.account.create_stack(deployed.many, stack="many")
+    assert deployed.force(outputs)["rotated"] == 2
+    return outputs
+
+
+@contextmanager
+def less(account: Account, outputs: dict[str, str], sid: str, *, only: str = "") -> Iterator[None]:
+    """The function's role without a statement, or without one action or resource of it."""
+    iam, role = account.client("iam"), outputs["FunctionRoleArn"].rpartition("/")[2]
+    document = iam.get_role_policy(RoleName=role, PolicyName="rotate")["PolicyDocument"]
+    changed = json.loads(json.dumps(document))
+    kept = [each for each in changed["Statement"] if each["Sid"] != sid]
+    for each in changed["Statement"]:
+        if only and each["Sid"] == sid:
+            for key in ("Action", "Resource"):
+                each[key] = [value for value in each[key] if not value.endswith(only)]
+            kept.append(each)
+    assert kept != document["Statement"]
+    changed["Statement"] = kept
+    iam.put_role_policy(RoleName=role, PolicyName="rotate", PolicyDocument=json.dumps(changed))
+    try:
+        yield
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName="rotate", PolicyDocument=json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("sid", "only", "told"),
+    [
+        pytest.param(
+            "ReadCredentials", "", "allow the role secretsmanager:GetSecretValue", id="ReadCredentials"
+        ),
+        pytest.param("KeepTokenAndStatus", "", "allow the role ssm:GetParameters", id="KeepTokenAndStatus"),
+        pytest.param(
+            "KeepTokenAndStatus", "GetParameters", "allow the role ssm:GetParameters", id="GetParameters"
+        ),
+        pytest.param(
+            "KeepTokenAndStatus", "PutParameter", "allow the role ssm:PutParameter", id="PutParameter"
+        ),
+        pytest.param("KeepTokenAndStatus", "/status", "allow the role ssm:GetParameters", id="the status"),
+        pytest.param("KeepTokenAndStatus", "/token", "allow the role ssm:GetParameters", id="the token"),
+    ],
+)
+def test_without_a_statement_an_action_or_a_resource_the_function_fails_and_says_which(
+    sid: str, only: str, told: str, deployed: Deployed, one: dict[str, str]
+) -> None:
+    with less(deployed.account, one, sid, only=only):
+        assert told in str(deployed.force(one))
+    assert deployed.force(one)["rotated"] == 1
+
+
+@pytest.mark.parametrize(
+    ("sid", "told"),
+    [
+        ("ReadCredentials", "allow the role secretsmanager:GetSecretValue"),
+        ("KeepTokenAndStatus", "allow the role ssm:GetParameters"),
+        ("ReadRotations", "allow the role ssm:GetParametersByPath"),
+    ],
+)
+def test_without_a_statement_the_function_with_many_rotations_fails_and_says_which(
+    sid: str, told: str, deployed: Deployed, many: dict[str, str]
+) -> None:
+    with less(deployed.account, many, sid):
+        assert told in str(deployed.force(many))
+    assert deployed.force(many)["rotated"] == 2
+
+
+STATEMENTS = {
+    each["Sid"]
+    for given in ({"SecretArn": "arn:x"}, {"RotationsPath": "/x"})
+    for each in cloudformation.Stack(given).statements("Role")
+}
+
+
+def test_every_statement_of_the_functions_role_is_taken_away_by_a_test() -> None:
+    """By one of those above or, where AWS itself acts under the role, by the list in test_policies.py."""
+    taken = {"ReadCredentials", "KeepTokenAndStatus", "ReadRotations"}
+    read = (CHECKOUT / "tests" / "infra" / "test_policies.py").read_text()
+    assert STATEMENTS - taken == {"WriteLogs", "KeepFailedRuns"}
+    assert all(f'"{sid}":' in read for sid in STATEMENTS - taken)
+
+
+# No more is allowed than is used.
+
+
+class Context:
+    """Lambda's context, with a minute left."""
+
+    aws_request_id = "request"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Every call that a client of ours makes, named as IAM names its action."""
+    made: set[str] = set()
+
+    def keep(model: Any, **_: Any) -> None:
+        made.add(f"{model.service_model.signing_name}:{model.name}")
+
+    boto3.setup_default_session()
+    assert boto3.DEFAULT_SESSION
+    boto3.DEFAULT_SESSION.events.register("before-call", keep)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3.DEFAULT_SESSION)
+    return made
+
+
+def run_all_kinds(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], account: Account) -> None:
+    """A first run, a fresh one, a forced one, and one that fails."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    handler._rotator.cache_clear()
+    for event in ({}, {}, {"force": True}):
+        assert handler.lambda_handler(event, Context())["failed"] == 0
+    account.client("secretsmanager").put_secret_value(SecretId=SECRET_NAME, SecretString="{}")
+    with pytest.raises(RotationFailed):
+        handler.lambda_handler({"force": True}, Context())
+
+
+@pytest.mark.parametrize("kind", ["one", "many"])
+def test_the_role_allows_no_call_that_the_function_does_not_make(
+    kind: str, calls: set[str], moto: Account, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moto.create_secret(SECRET_NAME, CLIENT_ID, CANARY_SECRET)
+    endpoint = f"{deployed.authorization_api}/oauth2/token"
+    if kind == "one":
+        given = {"SecretArn": "arn:x"}
+        settings = {
+            "SECRET_ID": SECRET_NAME,
+            "PARAMETER_NAME": "/healthwise/token",
+            "TOKEN_ENDPOINT": endpoint,
+        }
+    else:
+        given, settings = {"RotationsPath": "/x"}, {"ROTATIONS_PATH": "/rotator/rotations"}
+        document = json.dumps({**DOCUMENT, "token_endpoint": endpoint})
+        moto.client("ssm").put_parameter(Name="/rotator/rotations/a", Value=document, Type="String")
+    calls.clear()
+    run_all_kinds(monkeypatch, {f"ROTATOR_{k}": v for k, v in settings.items()}, moto)
+    calls.discard("secretsmanager:PutSecretValue")  # the test's own
+    allowed = set()
+    for each in cloudformation.Stack(given).statements("Role"):
+        allowed |= {each["Action"]} if isinstance(each["Action"], str) else set(each["Action"])
+    assert calls == allowed - BY_AWS_ITSELF
+
+
+# What is not allowed is refused.
+
+
+def is_refused(attempt: Callable[[], object]) -> bool:
+    """Whether AWS refuses it for want of permission."""
+    try:
+        attempt()
+    except ClientError as error:
+        return "AccessDenied" in error.response["Error"]["Code"]
+    return False
+
+
+def test_a_consumer_reads_by_the_stacks_policy_and_can_do_nothing_else(
+    deployed: Deployed, one: dict[str, str]
+) -> None:
+    consumer = deployed.account.become_consumer(one["ConsumerPolicyArn"])
+    names = [one["ParameterName"], one["StatusParameterName"]]
+    ssm = consumer.client("ssm")
+    assert len(ssm.get_parameters(Names=names, WithDecryption=True)["Parameters"]) == 2
+    assert ssm.get_parameter(Name=names[0], WithDecryption=True)["Parameter"]["Type"] == "SecureString"
+    ssm_of_all = deployed.account.client("ssm")
+    ssm_of_all.put_parameter(Name="/healthwise/token-of-others", Value="x", Type="String")
+    refused = {
+        "another parameter": lambda: ssm.get_parameter(Name="/healthwise/token-of-others"),
+        "write": lambda: ssm.put_parameter(Name=names[0], Value="x", Overwrite=True),
+        "delete": lambda: ssm.delete_parameter(Name=names[0]),
+        "history": lambda: ssm.get_parameter_history(Name=names[0]),
+        "list": lambda: ssm.describe_parameters(),
+        "by path": lambda: ssm.get_parameters_by_path(Path="/healthwise"),
+        "secret": lambda: consumer.client("secretsmanager").get_secret_value(SecretId=SECRET_NAME),
+        "function": lambda: consumer.client("lambda").invoke(FunctionName=one["FunctionName"]),
+        "stack": lambda: consumer.client("cloudformation").delete_stack(StackName="one"),
+        "roles": lambda: consumer.client("iam").list_roles(),
+    }
+    assert [what for what, attempt in refused.items() if not is_refused(attempt)] == []
+
+
+def test_the_functions_role_reads_no_other_secret_and_writes_no_other_parameter(
+    deployed: Deployed, one: dict[str, str]
+) -> None:
+    account = deployed.account
+    account.create_secret("healthwise/client-of-others", "x", "y")
+    iam, role = account.client("iam"), one["FunctionRoleArn"].rpartition("/")[2]
+    trust = cloudformation.Stack({"SecretArn": "arn:x"}).resources["Role"]["AssumeRolePolicyDocument"]
+    trust["Statement"][0]["Principal"] = {"AWS": "000000000000"}
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))
+    function = account.become(one["FunctionRoleArn"])
+    secrets, ssm = function.client("secretsmanager"), function.client("ssm")
+    assert secrets.get_secret_value(SecretId=deployed.secret_arn)["Name"] == SECRET_NAME
+    refused = (
+        lambda: secrets.get_secret_value(SecretId="healthwise/client-of-others"),
+        lambda: secrets.put_secret_value(SecretId=deployed.secret_arn, SecretString="{}"),
+        lambda: ssm.put_parameter(Name="/healthwise/token/status/more", Value="x", Type="String"),
+        lambda: ssm.put_parameter(Name="/healthwise", Value="x", Type="String"),
+        lambda: ssm.get_parameters(Names=["/healthwise/token", "/other"]),
+        lambda: ssm.delete_parameter(Name="/healthwise/token"),
+        lambda: function.client("lambda").invoke(FunctionName=one["FunctionName"]),
+    )
+    assert [is_refused(attempt) for attempt in refused] == [True] * len(refused)

@@ -1,0 +1,289 @@
+"""The alarms: fed with what the function's own log lines tell, they reach the right state in time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+import fakes
+from alarms import Alarm, Sample, metrics
+from cloudformation import DOCUMENT, Stack
+from fakes import Clock, FakePorts, rotation
+from rotator import bootstrap, errors, handler
+from rotator.errors import ParameterStoreError, RotationFailed, RotatorError, SettingsError
+from rotator.settings import Settings
+
+SECRET = {"SecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:healthwise/client-AbCdEf"}
+STACK = Stack(SECRET)
+FUNCTION = "<Function>"
+INTERVAL = 300
+HOUR = 3600
+UNAVAILABLE = (503, {"retry_after": "3600"})
+
+
+class Context:
+    """Lambda's context, with a minute left."""
+
+    aws_request_id = "request"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+@dataclass
+class Watched:
+    """The function in virtual time, and its alarms, which read what it prints."""
+
+    clock: Clock
+    ports: FakePorts
+    read_output: Callable[[], str]
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)
+    history: list[tuple[str, str, float]] = field(default_factory=list)
+
+    def tick(self) -> None:
+        """Let the function run once, CloudWatch read its output, and the alarms be evaluated."""
+        with suppress(RotationFailed, SettingsError):
+            handler.lambda_handler({}, Context())
+        for each in metrics(self.read_output()):
+            assert (each["namespace"], each["dimensions"]) == ("Rotator", {"service": FUNCTION})
+            for name, value in each["metrics"].items():
+                self.samples.setdefault(name, []).append(Sample(self.seconds, value))
+
+    @property
+    def seconds(self) -> float:
+        return self.clock.now().timestamp()
+
+    def live(self, seconds: float, *, running: bool = True) -> None:
+        """Let this much time pass, with or without a run every five minutes."""
+        for _ in range(round(seconds / INTERVAL)):
+            if running:
+                self.tick()
+            self.clock.sleep(INTERVAL)
+            self.evaluate()
+
+    def evaluate(self) -> None:
+        for name, properties in alarms().items():
+            before = self.states.get(name, "INSUFFICIENT_DATA")
+            state = Alarm(properties).state(
+                self.samples.get(properties["MetricName"], []), self.seconds, before
+            )
+            if state != before:
+                self.history.append((name, state, self.seconds))
+            self.states[name] = state
+
+    def calls(self, since: float = 0) -> list[str]:
+        """The alarms that went off since then, in order."""
+        return [name for name, state, time in self.history if state == "ALARM" and time >= since]
+
+    def went_off(self, name: str) -> float:
+        """When an alarm last went off."""
+        return max(time for each, state, time in self.history if (each, state) == (name, "ALARM"))
+
+
+def alarms(stack: Stack = STACK) -> dict[str, dict[str, Any]]:
+    """The alarms' properties by their logical names."""
+    kinds = {name: resource["Type"] for name, resource in DOCUMENT["Resources"].items()}
+    return {n: p for n, p in stack.resources.items() if kinds[n] == "AWS::CloudWatch::Alarm"}
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Watched:
+    """A function that has run well for an hour, and whose alarms are quiet."""
+    clock = Clock()
+    ports = fakes.ports(clock)
+    rotator = bootstrap.Rotator(settings=Settings(rotation=rotation()), ports=ports)
+    monkeypatch.setattr(handler, "_rotator", lambda: rotator)
+    monkeypatch.setattr(bootstrap, "utc_now", clock.now)
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", FUNCTION)
+    watched = Watched(clock, ports, lambda: capsys.readouterr().out)
+    watched.live(HOUR)
+    assert set(watched.states.values()) == {"OK"}
+    return watched
+
+
+def token_ends(watched: Watched) -> float:
+    """When the stored token ends."""
+    return datetime.fromisoformat(watched.ports.parameters.status()["expires_at"]).timestamp()
+
+
+def test_nobody_is_called_while_all_is_well(watched: Watched) -> None:
+    watched.live(3 * 24 * HOUR)
+    assert len(watched.ports.token_endpoint.requests) >= 4
+    assert watched.calls() == []
+
+
+def test_an_outage_calls_when_half_the_window_is_gone_then_when_the_token_ends_soon(watched: Watched) -> None:
+    watched.ports.token_endpoint.answers.extend([UNAVAILABLE] * 1000)
+    end = token_ends(watched)
+    watched.live(end - watched.seconds)
+    assert watched.calls() == ["FailingLate", "TokenEndsSoon"]
+    early, late = (end - watched.went_off(name) for name in ("FailingLate", "TokenEndsSoon"))
+    assert 3.8 * HOUR < early < 4.2 * HOUR
+    assert 1.7 * HOUR < late < 2 * HOUR
+
+
+def test_a_failure_with_time_left_calls_nobody(watched: Watched) -> None:
+    watched.ports.token_endpoint.answers.extend([UNAVAILABLE] * 30)
+    watched.live(20 * HOUR)
+    assert sum(sample.value for sample in watched.samples["FailedEarly"]) == 30
+    assert watched.calls() == []
+
+
+def test_when_it_is_over_the_alarms_say_so(watched: Watched) -> None:
+    watched.ports.token_endpoint.answers.extend([UNAVAILABLE] * 1000)
+    watched.live(token_ends(watched) - watched.seconds)
+    watched.ports.token_endpoint.answers.clear()
+    watched.live(HOUR)
+    assert {watched.states[name] for name in ("FailingLate", "TokenEndsSoon")} == {"OK"}
+
+
+def test_a_job_that_does_not_run_at_all_calls_within_half_an_hour(watched: Watched) -> None:
+    stopped = watched.seconds
+    watched.live(2 * HOUR, running=False)
+    assert watched.calls() == ["TokenEndsSoon"]
+    assert watched.went_off("TokenEndsSoon") - stopped <= 1800
+
+
+def test_runs_that_cannot_tell_call_as_well(watched: Watched) -> None:
+    watched.ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
+    watched.live(HOUR)
+    assert sorted(watched.calls()) == ["FailingLate", "TokenEndsSoon"]
+
+
+def test_runs_that_end_before_they_print_anything_call_as_well(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> bootstrap.Rotator:
+        raise SettingsError("ROTATOR_RENEW_AT is 2", advice="it takes a fraction")
+
+    monkeypatch.setattr(handler, "_rotator", broken)
+    watched.live(HOUR)
+    assert watched.calls() == ["TokenEndsSoon"]
+
+
+def test_ticks_that_slip_from_one_period_into_the_next_call_nobody(watched: Watched) -> None:
+    for slip in (-1, 1, -1, 1, -1, 1, -1, 1):
+        watched.clock.sleep(INTERVAL + slip)
+        watched.tick()
+        watched.evaluate()
+    assert watched.calls() == []
+
+
+def test_a_late_failure_is_an_alarm_until_a_run_tells_that_it_is_over(watched: Watched) -> None:
+    watched.samples["FailedLate"] = [Sample(watched.seconds - INTERVAL, 1)]
+    watched.evaluate()
+    watched.live(HOUR, running=False)
+    assert watched.states["FailingLate"] == "ALARM"
+    watched.live(3 * INTERVAL)
+    assert watched.states["FailingLate"] == "OK"
+
+
+def test_writes_that_are_throttled_once_call_nobody_and_twice_within_the_hour_call(watched: Watched) -> None:
+    watched.samples["ThrottledWrites"] = [Sample(watched.seconds - INTERVAL, 3)]
+    watched.live(2 * HOUR)
+    assert watched.calls() == []
+    for _ in range(2):
+        watched.samples["ThrottledWrites"].append(Sample(watched.seconds, 1))
+        watched.live(2 * INTERVAL)
+    assert watched.calls() == ["WritesThrottled"]
+
+
+def test_one_tick_that_was_not_delivered_calls_and_an_empty_queue_does_not() -> None:
+    alarm = Alarm(alarms()["Undelivered"])
+    assert alarm.state([], 3000) == "OK"
+    assert alarm.state([Sample(2700, 0)], 3000) == "OK"
+    assert alarm.state([Sample(2700, 1)], 3000) == "ALARM"
+
+
+# What they are called, and whom they call.
+
+
+def test_these_are_the_alarms() -> None:
+    assert alarms().keys() == {"TokenEndsSoon", "FailingLate", "Undelivered", "WritesThrottled"}
+
+
+def test_each_alarm_watches_this_stacks_function_or_queue() -> None:
+    for name, alarm in alarms().items():
+        [dimension] = alarm["Dimensions"]
+        expected = (
+            ("QueueName", "<DeadLetterQueue.QueueName>") if name == "Undelivered" else ("service", FUNCTION)
+        )
+        assert (dimension["Name"], dimension["Value"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "topic"),
+    [
+        pytest.param({}, None, id="nobody"),
+        pytest.param({"AlarmEmail": "on-call@example.com"}, "<AlarmTopic>", id="an address"),
+        pytest.param(
+            {"AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:on-call"},
+            "arn:aws:sns:eu-central-1:123456789012:on-call",
+            id="a topic",
+        ),
+    ],
+)
+def test_alarms_and_their_end_go_to_whom_the_stack_was_told(given: dict[str, str], topic: str | None) -> None:
+    for alarm in alarms(Stack({**SECRET, **given})).values():
+        told = [topic] if topic else None
+        assert (alarm.get("AlarmActions"), alarm.get("OKActions")) == (told, told)
+
+
+@pytest.mark.parametrize("minutes", DOCUMENT["Parameters"]["ScheduleMinutes"]["AllowedValues"])
+def test_a_period_has_a_run_in_it_and_is_one_that_cloudwatch_takes(minutes: int) -> None:
+    period = DOCUMENT["Mappings"]["Periods"][str(minutes)]["Seconds"]
+    assert period >= minutes * 60
+    assert period % 60 == 0
+    found = alarms(Stack({**SECRET, "ScheduleMinutes": str(minutes)}))
+    assert all(alarm["Period"] * alarm["EvaluationPeriods"] <= 24 * HOUR for alarm in found.values())
+
+
+# The dashboard.
+
+BODY = json.loads(STACK.resources["Dashboard"]["DashboardBody"])
+
+
+def widget(title: str) -> dict[str, Any]:
+    [found] = [each["properties"] for each in BODY["widgets"] if each["properties"]["title"] == title]
+    return dict(found)
+
+
+def test_the_time_left_is_shown_over_the_line_at_which_somebody_is_called() -> None:
+    shown = widget("Least life of any stored token")
+    assert shown["metrics"] == [["Rotator", "TokenSecondsRemaining", "service", FUNCTION]]
+    lines = {line["label"]: line["value"] for line in shown["annotations"]["horizontal"]}
+    assert lines["somebody is called"] == alarms()["TokenEndsSoon"]["Threshold"]
+    assert lines["consumers keep a token for"] == 300
+
+
+def test_every_kind_of_error_is_on_it() -> None:
+    kinds = {
+        kind.__name__
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, RotatorError) and kind is not errors.RotationFailed
+    }
+    assert {metric[1] for metric in widget("Errors by kind")["metrics"]} == kinds
+
+
+def test_outcomes_durations_and_requests_are_on_it() -> None:
+    outcomes = ["Rotated", "Kept", "Busy", "FailedEarly", "FailedLate"]
+    assert [metric[1] for metric in widget("Outcomes")["metrics"]] == outcomes
+    assert {metric[1] for metric in widget("Durations")["metrics"]} == {"Duration"}
+    requests = {metric[1] for metric in widget("Requests")["metrics"]}
+    assert {"TokenRequests", "TokenRequestAttempts", "ThrottledWrites", "Invocations"} <= requests
+
+
+def test_its_widgets_do_not_overlap_and_fit_its_width() -> None:
+    taken: set[tuple[int, int]] = set()
+    for each in BODY["widgets"]:
+        cells = {(each["x"] + x, each["y"] + y) for x in range(each["width"]) for y in range(each["height"])}
+        assert not taken & cells, each["properties"]["title"]
+        assert max(x for x, _ in cells) < 24
+        taken |= cells

@@ -1,0 +1,96 @@
+"""infra/README.md tells the truth: runbooks, permissions, parameters, commands and what is not verified."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from cloudformation import DOCUMENT, PARAMETERS, Stack
+from conftest import CHECKOUT
+from rotator import errors
+
+GUIDE = (CHECKOUT / "infra" / "README.md").read_text()
+MAKEFILE = (CHECKOUT / "Makefile").read_text()
+SECTIONS = dict(re.findall(r"^#+ (.+)\n((?:(?!#).*\n)*)", GUIDE, re.MULTILINE))
+EVERYTHING = [
+    Stack(
+        {"SecretArn": "arn:x", "SecretKmsKeyArn": "arn:k", "CreateKey": "true", "AlarmEmail": "a@b.example"}
+    ),
+    Stack({"RotationsPath": "/x", "VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}),
+]
+
+
+def anchor(heading: str) -> str:
+    """A heading's anchor, as GitHub makes it."""
+    return re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize(
+    "alarm", [n for n, r in DOCUMENT["Resources"].items() if r["Type"] == "AWS::CloudWatch::Alarm"]
+)
+def test_each_alarm_links_to_its_runbook_which_says_how_consumers_are_and_when_it_is_over(alarm: str) -> None:
+    properties = EVERYTHING[0].resources[alarm]
+    link = re.search(r"Runbook: (\S+)#([a-z-]+)$", properties["AlarmDescription"])
+    assert link
+    assert (CHECKOUT / link[1]).exists()
+    assert properties["AlarmName"] == f"rotator-{link[2]}"
+    [runbook] = [text for heading, text in SECTIONS.items() if anchor(heading) == link[2]]
+    assert "**Consumers now:**" in runbook
+    assert re.search(r"^Over when ", runbook, re.MULTILINE)
+
+
+def test_every_kind_of_error_has_its_line_in_the_runbook() -> None:
+    told = set(
+        re.findall(r"`(\w+)`", "".join(re.findall(r"^\|(.+?)\|", SECTIONS["Failing late"], re.MULTILINE)))
+    )
+    kinds = {
+        k.__name__
+        for k in vars(errors).values()
+        if isinstance(k, type) and issubclass(k, errors.RotatorError)
+    }
+    assert kinds - told == {"RotationFailed", "TokenRequestError"}
+
+
+def test_every_statement_of_every_policy_is_listed_with_its_reason() -> None:
+    stated = set()
+    for stack in EVERYTHING:
+        stated |= {each["Sid"] for each in stack.statements()}
+        for properties in stack.resources.values():
+            for name in ("PolicyDocument", "KeyPolicy"):
+                stated |= {each["Sid"] for each in properties.get(name, {}).get("Statement", [])}
+    table = "".join(re.findall(r"^\|(.+?)\|", SECTIONS["What it may do, and why"], re.MULTILINE))
+    assert set(re.findall(r"`(\w+)`", table)) == stated
+
+
+def test_every_parameter_that_is_given_is_the_templates() -> None:
+    given = set(
+        re.findall(
+            r"`([A-Z][A-Za-z]+)(?:=[\w.]+)?`",
+            "".join(re.findall(r"^\|.+$", SECTIONS["Deploy"], re.MULTILINE)),
+        )
+    )
+    given |= set(re.findall(r'SET="(\w+)=', GUIDE))
+    assert given
+    assert given - PARAMETERS.keys() == {"ConsumerPolicyArn"} & given
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    named = set(re.findall(r"\bmake ([a-z]+)\b", GUIDE))
+    assert {"deploy", "undeploy", "rotate", "logs", "smoke"} <= named
+    assert named <= set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
+
+
+def test_the_costs_count_what_there_is() -> None:
+    costs = SECTIONS["What it costs"]
+    alarms = sum(r["Type"] == "AWS::CloudWatch::Alarm" for r in DOCUMENT["Resources"].values())
+    assert re.search(rf"\b{alarms} . \$0\.10", costs)
+    assert f"{12 * 24 * 30:,} runs" in costs
+    parts = [float(amount) for amount in re.findall(r"\| (\d+\.\d\d) \|$", costs, re.MULTILINE)]
+    assert round(sum(parts)) == 7
+    assert round(sum(parts) - 1) == 6
+
+
+def test_every_link_inside_the_repository_leads_somewhere() -> None:
+    for link in re.findall(r"\]\(([^):#]+)\)", GUIDE):
+        assert (CHECKOUT / "infra" / link).exists(), link

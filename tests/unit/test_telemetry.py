@@ -1,0 +1,224 @@
+"""What a run tells CloudWatch: metrics for alarms and dashboards, and fields of its log to search by."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import emf
+from fakes import START
+from rotator import errors, telemetry
+from rotator.model import Outcome, Result, Summary
+from rotator.usage import Used
+
+HOUR = 3600
+NOTHING_USED = Used()
+NEXT_TRY = START + timedelta(minutes=5)
+
+
+def living(name: str, hours: float, outcome: Outcome = Outcome.FRESH, **changes: Any) -> Result:
+    """A rotation whose stored token has these hours left."""
+    return Result(name=name, outcome=outcome, expires_at=START + timedelta(hours=hours), **changes)
+
+
+def failed(name: str, kind: str = "CredentialsError", **changes: Any) -> Result:
+    """A rotation that failed late, and of whose token nothing is known."""
+    base: dict[str, Any] = {"error": "a problem; an advice", "late": True, "next_try": NEXT_TRY}
+    return Result(name=name, outcome=Outcome.FAILED, error_kind=kind, **{**base, **changes})
+
+
+def fleet_of(count: int) -> list[Result]:
+    """Rotations r0, r1, ... with as many hours left as their number says, and one more."""
+    return [living(f"r{number}", number + 1) for number in range(count)]
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Any:
+    """Tell a run's metrics, and return what CloudWatch reads."""
+
+    def tell(
+        results: Sequence[Result], used: Used = NOTHING_USED, duration: float = 0.0, **changes: Any
+    ) -> list[emf.Told]:
+        summary = Summary(results=tuple(results), **changes)
+        telemetry.record_metrics(summary, START, service="rotator-x", duration=duration, used=used)
+        return emf.read(capsys.readouterr().out)
+
+    return tell
+
+
+# Metrics.
+
+
+def test_a_run_is_told_under_the_functions_name(told: Any) -> None:
+    (line,) = told([living("a", 1)])
+    assert line.dimensions == {"service": "rotator-x"}
+
+
+def test_every_metric_has_its_unit(told: Any) -> None:
+    used = Used(token_requests=1, token_request_attempts=1, throttled_writes=1)
+    (line,) = told([living("a", 1)], used, 0.25)
+    assert line.units == {
+        **dict.fromkeys(("Rotated", "Kept", "Busy", "FailedEarly", "FailedLate"), "Count"),
+        **dict.fromkeys(("TokenRequests", "TokenRequestAttempts", "ThrottledWrites"), "Count"),
+        "Duration": "Milliseconds",
+        "TokenSecondsRemaining": "Seconds",
+    }
+
+
+def test_a_duration_is_told_in_milliseconds(told: Any) -> None:
+    (line,) = told([living("a", 1)], duration=1.2344)
+    assert line.metrics["Duration"] == 1234
+
+
+def test_what_a_run_used_is_told(told: Any) -> None:
+    used = Used(token_requests=2, token_request_attempts=5, throttled_writes=3)
+    (line,) = told([living("a", 1)], used)
+    names = ("TokenRequests", "TokenRequestAttempts", "ThrottledWrites")
+    assert [line.metrics[name] for name in names] == [2, 5, 3]
+
+
+def test_what_was_not_used_and_errors_that_did_not_occur_are_not_told_as_zeros(told: Any) -> None:
+    (line,) = told([living("a", 1)])
+    assert line.metrics.keys() == {
+        *("Rotated", "Kept", "Busy", "FailedEarly", "FailedLate"),
+        *("Duration", "TokenSecondsRemaining"),
+    }
+
+
+def test_failures_are_counted_by_their_kind(told: Any) -> None:
+    kinds = ("CredentialsError", "CredentialsError", "TokenEndpointUnavailable", "RotatorError")
+    line, *_ = told([failed(str(number), kind) for number, kind in enumerate(kinds)])
+    counted = {name: line.metrics[name] for name in line.metrics if hasattr(errors, name)}
+    assert counted == {"CredentialsError": 2, "TokenEndpointUnavailable": 1, "RotatorError": 1}
+
+
+@pytest.mark.parametrize(("count", "by_name"), [(1, 0), (2, 2), (10, 10), (11, 0)])
+def test_a_few_rotations_are_told_by_name_but_neither_one_nor_many(
+    told: Any, count: int, by_name: int
+) -> None:
+    whole, *named = told(fleet_of(count))
+    assert whole.metrics["TokenSecondsRemaining"] == HOUR
+    assert [(line.dimensions, line.metrics, line.units) for line in named] == [
+        (
+            {"service": "rotator-x", "rotation": f"r{number}"},
+            {"TokenSecondsRemaining": (number + 1) * HOUR},
+            {"TokenSecondsRemaining": "Seconds"},
+        )
+        for number in range(by_name)
+    ]
+
+
+def test_a_rotation_of_unknown_life_has_no_line_by_name_and_one_without_a_token_has_a_zero(
+    told: Any,
+) -> None:
+    whole, *named = told([living("a", 2), failed("b"), failed("c", seconds_remaining=0)])
+    assert whole.metrics["TokenSecondsRemaining"] == 0
+    lives = {line.dimensions["rotation"]: line.metrics["TokenSecondsRemaining"] for line in named}
+    assert lives == {"a": 2 * HOUR, "c": 0}
+
+
+def test_a_token_that_has_ended_counts_as_dead_by_name_too(told: Any) -> None:
+    _, named, _ = told([living("a", -3), living("b", 3)])
+    assert named.metrics == {"TokenSecondsRemaining": 0}
+
+
+def test_a_run_that_left_rotations_out_does_not_tell_the_least_life_of_all(told: Any) -> None:
+    whole, *named = told([living("a", 20, Outcome.ROTATED)], left_out=2)
+    assert "TokenSecondsRemaining" not in whole.metrics
+    assert whole.metrics["Rotated"] == 1
+    assert [(line.dimensions["rotation"], line.metrics["TokenSecondsRemaining"]) for line in named] == [
+        ("a", 20 * HOUR)
+    ]
+
+
+def test_a_few_of_many_rotations_are_not_told_by_name(told: Any) -> None:
+    (whole,) = told(fleet_of(3), left_out=8)
+    assert "TokenSecondsRemaining" not in whole.metrics
+
+
+def test_a_dry_run_tells_no_metrics(told: Any) -> None:
+    assert told(fleet_of(3), Used(token_requests=1), dry_run=True) == []
+
+
+# The log.
+
+
+def logged(result: Result, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
+    """An outcome as Lambda's runtime writes it, without what it writes of every record."""
+    runtime = pytest.importorskip("awslambdaric.lambda_runtime_log_utils")  # for Linux only
+    caplog.set_level(logging.INFO, logger="rotator")
+    telemetry.log_summary(Summary(results=(result,)), START)
+    line: dict[str, Any] = json.loads(runtime.JsonFormatter().format(caplog.records[0]))
+    return {name: value for name, value in line.items() if name not in ("timestamp", "logger", "requestId")}
+
+
+def test_a_good_outcome_tells_its_time_left_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    assert logged(living("a", 2, Outcome.ROTATED), caplog) == {
+        "level": "INFO",
+        "message": "rotation a: rotated, good until 2026-11-24T08:00:00Z",
+        "event": "outcome",
+        "rotation": "a",
+        "outcome": "rotated",
+        "expires_at": "2026-11-24T08:00:00Z",
+        "seconds_remaining": 2 * HOUR,
+    }
+
+
+def test_a_failure_tells_its_reason_its_kind_its_time_left_and_the_next_try(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    result = failed("a", late=False, seconds_remaining=HOUR, expires_at=START + timedelta(hours=1))
+    assert logged(result, caplog) == {
+        "level": "WARNING",
+        "message": (
+            "rotation a: failed, good until 2026-11-24T07:00:00Z (a problem; an advice; "
+            "1 h of the stored token's life left, next try by 2026-11-24T06:05:00Z)"
+        ),
+        "event": "outcome",
+        "rotation": "a",
+        "outcome": "failed",
+        "reason": "a problem; an advice",
+        "error_kind": "CredentialsError",
+        "late": False,
+        "expires_at": "2026-11-24T07:00:00Z",
+        "seconds_remaining": HOUR,
+        "next_try": "2026-11-24T06:05:00Z",
+    }
+
+
+def test_a_failure_of_which_nothing_is_known_tells_no_time_left(caplog: pytest.LogCaptureFixture) -> None:
+    line = logged(failed("a"), caplog)
+    assert (line["level"], line["late"]) == ("ERROR", True)
+    assert not {"expires_at", "seconds_remaining"} & line.keys()
+
+
+@pytest.mark.parametrize("seconds", [0, -HOUR])
+def test_a_failure_without_a_living_token_tells_so_in_numbers(
+    seconds: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert logged(failed("a", seconds_remaining=seconds), caplog)["seconds_remaining"] == seconds
+
+
+def test_a_token_that_was_kept_tells_why_and_whether_that_is_late(caplog: pytest.LogCaptureFixture) -> None:
+    line = logged(living("a", 0.5, Outcome.KEPT, note="it ends no later", late=True), caplog)
+    assert (line["level"], line["reason"], line["late"]) == ("INFO", "it ends no later", True)
+
+
+def test_a_part_of_a_second_is_no_time_left(caplog: pytest.LogCaptureFixture) -> None:
+    result = Result(name="a", outcome=Outcome.FRESH, expires_at=START + timedelta(seconds=9.9))
+    assert logged(result, caplog)["seconds_remaining"] == 9
+
+
+def test_the_summary_as_it_is_returned_tells_neither_kinds_nor_numbers_left_out() -> None:
+    summary = Summary(results=(failed("a"),), left_out=3)
+    told = summary.to_dict()
+    assert "left_out" not in told
+    assert told["rotations"][0].keys() == {
+        *("name", "outcome", "expires_at", "parameter_version", "error"),
+        *("late", "seconds_remaining", "next_try"),
+    }
