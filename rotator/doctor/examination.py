@@ -94,10 +94,7 @@ def _stored(subject: Subject, identity: Check) -> Found:
     rotations = subject.fleet.rotations
     if identity.state is not State.OK:
         return {rotation.name: Stored() for rotation in rotations}
-    try:
-        return read_stored(rotations, subject.ports.parameters)
-    except RotatorError as error:
-        return {rotation.name: error for rotation in rotations}
+    return read_stored(rotations, subject.ports.parameters)
 
 
 def _overlap(rotation: Rotation, found: Found, subject: Subject) -> Check:

@@ -44,6 +44,12 @@ def test_a_body_of_the_largest_size_is_read(serve: Serve, caller: Caller) -> Non
     assert len(caller.request(serve(answer(body=b"x" * MAX_BODY)).url).body) == MAX_BODY
 
 
+def test_the_endpoints_date_is_kept_for_whoever_compares_clocks(serve: Serve, caller: Caller) -> None:
+    date = "Tue, 24 Nov 2026 06:00:00 GMT"
+    assert caller.request(serve(answer(Date=date)).url).date == date
+    assert caller.request(serve(TOKEN).url).date is None
+
+
 def test_a_body_beyond_the_largest_size_is_refused(serve: Serve, caller: Caller) -> None:
     peer = serve(answer(body=b"x" * (MAX_BODY + 1)))
     with pytest.raises(InvalidTokenResponse, match="more than 65536 bytes"):

@@ -185,6 +185,17 @@ def test_aws_tells_the_time_even_to_those_whom_it_does_not_know(aws_world: AwsWo
     assert http_date(inspector.aws_date() or "")
 
 
+def test_aws_tells_the_time_even_to_those_without_credentials(
+    aws_world: AwsWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ADMINISTRATOR:
+        monkeypatch.delenv(name)
+    inspector = AwsInspector()
+    with pytest.raises(RotatorError, match="NoCredentials"):
+        inspector.identity()
+    assert http_date(inspector.aws_date() or "")
+
+
 def test_who_may_write_is_not_told_otherwise_and_nothing_is_written(world: World) -> None:
     inspected = rotation(parameter_name=f"/{unique('inspected')}/token")
     stored = world.add_parameters(inspected)

@@ -151,6 +151,12 @@ def test_rotator_status_works_in_another_terminal(demo: Demo) -> None:
     assert "fresh" in done.stdout
 
 
+def test_rotator_doctor_finds_everything_well_in_another_terminal(demo: Demo) -> None:
+    done = demo.run("rotator", "doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "14 well" in done.stdout
+
+
 @pytest.mark.skipif(not shutil.which("aws"), reason="the AWS CLI is not installed")
 def test_the_aws_cli_works_in_another_terminal(demo: Demo) -> None:
     done = demo.run("aws", "ssm", "get-parameter", "--name", f"{PARAMETER_NAME}/status", "--output", "json")

@@ -308,6 +308,39 @@ def test_a_token_must_fit_the_tier(tier: str, size: int, fits: bool) -> None:
             read(body, tier=tier)
 
 
+def test_a_token_may_be_read_whatever_its_size_and_that_judged_apart() -> None:
+    of = rotation(tier="Standard")
+    body = good(access_token="x" * 4097)
+    token = oauth.read_token_of_any_size(of, oauth.token_request(of, credentials()), answer(body), NOW)
+    assert token.lifetime == DAY
+    with pytest.raises(InvalidTokenResponse, match="4097 bytes"):
+        oauth.check_size(of, token)
+    oauth.check_size(rotation(tier="Advanced"), token)
+
+
+@pytest.mark.parametrize(
+    ("token", "is_jwt"),
+    [
+        (jwt({"sub": "x"}), True),
+        (jwt({}), True),
+        (CANARY_TOKEN, False),
+        ("a.b", False),
+        ("a.b.c", False),
+        ("a.W10.c", False),  # a JSON array
+        ("a.e30.c.d", False),
+    ],
+)
+def test_a_jwt_is_told_from_an_opaque_token(token: str, is_jwt: bool) -> None:
+    assert oauth.is_jwt(Secret(token)) is is_jwt
+
+
+def test_a_date_of_http_is_read_in_utc_and_anything_else_is_none() -> None:
+    assert oauth.http_date("Tue, 24 Nov 2026 06:00:00 GMT") == START
+    assert oauth.http_date("Tue, 24 Nov 2026 07:00:00 +0100") == START
+    assert oauth.http_date("Tue, 24 Nov 2026 06:00:00 -0000") == START
+    assert oauth.http_date("yesterday") is None
+
+
 # The life of a token that is a JWT, or does not tell
 
 
