@@ -30,6 +30,7 @@ NOT_IN_THE_FUNCTION = (
     "doctor",
     "inspector.py",
     "function.py",
+    "deployment.py",
     "cli.py",
     "report.py",
     "__main__.py",

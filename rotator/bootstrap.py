@@ -161,6 +161,18 @@ def build(environ: Mapping[str, str]) -> Rotator:
     return Rotator(settings=settings.read_environment(environ), ports=Adapters(usage), usage=usage)
 
 
+def environment(environ: Mapping[str, str], stack: str | None) -> Mapping[str, str]:
+    """Return the variables to read settings from: one's own, or of the function that a stack runs.
+
+    Those of a stack serve whoever has set none; see adapters.deployment for what it raises.
+    """
+    if not stack or not settings.nothing_is_set(environ):
+        return environ
+    from rotator.adapters.deployment import function_variables
+
+    return function_variables(stack)
+
+
 def invoke_function(name: str, event: Mapping[str, Any]) -> Summary:
     """Run the deployed function and return its summary; see adapters.function for what it raises."""
     from rotator.adapters import function

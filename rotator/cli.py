@@ -62,7 +62,8 @@ def _quit(error: RotatorError, code: int) -> NoReturn:
 def main() -> None:
     """Keep an OAuth 2.0 access token in SSM Parameter Store good.
 
-    Settings come from ROTATOR_* variables, AWS access from the SDK's own.
+    Settings come from ROTATOR_* variables, AWS access from the SDK's own. Where no ROTATOR_* is
+    set, status and doctor take those of a deployed stack, too: --stack.
     """
 
 
@@ -97,10 +98,11 @@ def rotate(
 
 @main.command()
 @_names
+@click.option("--stack", metavar="NAME", help="Where no ROTATOR_* is set: the stack whose settings to use.")
 @_json
-def status(names: tuple[str, ...], *, as_json: bool) -> None:
+def status(names: tuple[str, ...], *, stack: str | None, as_json: bool) -> None:
     """Show every stored token's state and the life that consumers can count on."""
-    rotator = _rotator()
+    rotator = _rotator(stack)
     fleet = rotator.fleet(names)
     stored = read_stored(fleet.rotations, rotator.ports.parameters)
     now = bootstrap.utc_now()
@@ -121,12 +123,12 @@ def status(names: tuple[str, ...], *, as_json: bool) -> None:
         sys.exit(FAILED)
 
 
-def _rotator() -> bootstrap.Rotator:
+def _rotator(stack: str | None = None) -> bootstrap.Rotator:
     """Read the settings; where there are none at all, point to the demo."""
     try:
-        rotator = bootstrap.build(os.environ)
+        rotator = bootstrap.build(bootstrap.environment(os.environ, stack))
     except SettingsError as error:
-        if settings.nothing_is_set(os.environ):
+        if not stack and settings.nothing_is_set(os.environ):
             advice = f"{error.advice}, or run `make demo` to see it work without AWS"
             raise SettingsError(error.problem, advice=advice) from error
         raise

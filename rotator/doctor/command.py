@@ -24,7 +24,11 @@ LONGEST_GET = 20.0
 
 @click.command("doctor")
 @click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option("--stack", metavar="NAME", help="The CloudFormation stack; found by its outputs otherwise.")
+@click.option(
+    "--stack",
+    metavar="NAME",
+    help="The CloudFormation stack, else found by its outputs. Its settings count where no ROTATOR_* is set.",
+)
 @click.option(
     "--try-encodings",
     is_flag=True,
@@ -43,7 +47,7 @@ def command(
     issue a new one: with these, use --no-token.
     """
     options = Options(request_token=not no_token, try_encodings=try_encodings, stack=stack)
-    subject = _subject(names)
+    subject = _subject(names, stack)
     console, checks = Console(), []
     several = isinstance(subject, Subject) and len(subject.fleet.rotations) + len(subject.fleet.broken) > 1
     for check in examine(subject, _instruments(), options):
@@ -57,9 +61,9 @@ def command(
     sys.exit(exit_code(checks))
 
 
-def _subject(names: Sequence[str]) -> Subject | RotatorError:
+def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
     try:
-        rotator = bootstrap.build(os.environ)
+        rotator = bootstrap.build(bootstrap.environment(os.environ, stack))
         telemetry.configure(rotator.settings.log_level)
         return Subject(
             fleet=rotator.fleet(names),

@@ -250,6 +250,35 @@ def test_a_stack_may_be_named_and_must_then_be_there(world: World) -> None:
     nobody.has_one_cross("schedule", dashes={"last run"}, advice="check its name, the account and the Region")
 
 
+def test_who_has_set_nothing_may_name_a_stack_and_its_settings_count(world: World) -> None:
+    nothing = {key: "" for key in world.environment if key.startswith("ROTATOR_")}
+    examined = world.doctor("--no-token", "--stack", "rotator", **nothing)
+    assert (examined.marked("✗"), examined.marked(DASH)) == (set(), {"credentials", "token", "size"})
+    nobody = world.doctor("--stack", "nobody", **nothing)
+    assert (nobody.marked("✗"), nobody.code) == ({"settings"}, 2)
+    assert nobody.advice == ["check its name, the account and the Region"]
+    denied = world.operator_without("lambda:GetFunctionConfiguration")
+    unread = world.doctor("--stack", "rotator", **nothing, **denied)
+    assert "allow this caller lambda:GetFunctionConfiguration" in unread.advice[0]
+    empty = world.doctor("--stack", "", **nothing)
+    assert empty.marked("✗") == {"settings"}
+
+
+def test_status_may_name_a_stack_too(world: World) -> None:
+    nothing = {key: "" for key in world.environment if key.startswith("ROTATOR_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "rotator", "status", "--stack", "rotator", "--json"],
+        env={**world.environment, **nothing},
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    world.nothing_is_told(done.stdout + done.stderr)
+    [line] = json.loads(done.stdout)["rotations"]
+    assert (line["parameter_name"], line["state"]) == (PARAMETER_NAME, "fresh")
+
+
 def test_a_secret_that_is_gone(world: World, misfits: Mapping[str, str]) -> None:
     examined = world.doctor(ROTATOR_SECRET_ID=misfits["gone"])
     examined.has_one_cross("secret", dashes=AFTER_THE_SECRET, advice="create it in this account and Region")
