@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-import time
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from infra import stacks
 from infra.aws_cli import CliError, connect
@@ -19,13 +19,13 @@ def logs(environ: Mapping[str, str]) -> None:
     """Print the log of the stack that STACK names, oldest first; raises Problem."""
     name = stacks.check_name(environ.get("STACK", "").strip(), "logs")
     since = environ.get("SINCE", "").strip() or "1h"
-    begin = time.time() - _seconds(since)
+    begin = datetime.now(UTC) - timedelta(seconds=_seconds(since))
     cli = connect(environ).cli
     group = stacks.existing(cli, name).outputs.get("LogGroupName", f"/rotator/{name}")
     try:
         messages = cli.read(
             *("logs", "filter-log-events", "--log-group-name", group),
-            *("--start-time", str(int(begin * 1000)), "--query", "events[].message"),
+            *("--start-time", str(int(begin.timestamp() * 1000)), "--query", "events[].message"),
         )
     except CliError as error:
         raise error.problem(f"the log {group} could not be read") from None

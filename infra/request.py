@@ -10,7 +10,9 @@ from infra import stacks
 from infra.command import Problem
 from infra.packaging import CODE_PARAMETERS, parameter_names
 
-EXAMPLE = "for example: make deploy STACK=rotator SECRET=healthwise/client PARAMETER=/healthwise/token BUCKET=my-code"
+EXAMPLE = (
+    "for example: make deploy STACK=rotator SECRET=healthwise/client PARAMETER=/healthwise/token BUCKET=code"
+)
 
 _SETTING = re.compile(r"\s*\b([A-Z]\w*)=(.*?)(?=\s+[A-Z]\w*=|\s*$)", re.DOTALL)
 """A template parameter and its value, which ends where the next one or the text does: JSON has spaces."""
