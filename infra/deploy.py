@@ -165,8 +165,8 @@ def _explain(session: Session, name: str, template: str, error: CliError) -> Pro
     if failed:
         return Problem(f"{failed}; {consequence}", "mend that, then deploy again", exit_code=1)
     if words := packaging.own_words(template, error.said):
-        what = f"CloudFormation refuses {': '.join(words)}; {consequence}"
-        return Problem(what, "mend that value, then deploy again", exit_code=1)
+        what = f"CloudFormation refuses the change: {': '.join(words)}; {consequence}"
+        return Problem(what, "mend that, then deploy again", exit_code=1)
     return error.problem(f"CloudFormation refuses the change; {consequence}", exit_code=1)
 
 

@@ -12,7 +12,7 @@ CODE_PARAMETERS = ("CodeBucket", "CodeKey")
 
 _PARAMETERS = re.compile(r"^Parameters:\n((?:[ #].*\n|\n)+)", re.MULTILINE)
 _CODE = re.compile(r"^( +)Code:\n(?:\1 .*\n)+", re.MULTILINE)
-_SENTENCE = re.compile(r"""(?:ConstraintDescription|AssertDescription): (["']?)(.+)\1$""", re.MULTILINE)
+_SENTENCE = re.compile(r"""(?:ConstraintDescription|AssertDescription): (["']?)(.+?)\.?\1$""", re.MULTILINE)
 
 
 def parameter_names(template: str) -> tuple[str, ...]:
@@ -40,6 +40,8 @@ def own_words(template: str, said: str) -> tuple[str, ...]:
 
     Only these may be printed; the rest may quote a value.
     """
-    names = [name for name in parameter_names(template) if re.search(rf"\b{name}\b", said)]
     sentences = [sentence for _quote, sentence in _SENTENCE.findall(template) if sentence in said]
+    for sentence in sentences:
+        said = said.replace(sentence, "")
+    names = [name for name in parameter_names(template) if re.search(rf"\b{name}\b", said)]
     return tuple(dict.fromkeys([*names, *sentences]))

@@ -1,13 +1,16 @@
-"""``make deploy`` to ``make undeploy`` as an operator would type them: the real AWS CLI, MiniStack, IAM enforced."""
+"""``make deploy`` to ``make undeploy`` as an operator would type them: the real AWS CLI, IAM enforced."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -18,7 +21,7 @@ from rotator.local.aws import ADMINISTRATOR, client_environment
 from rotator.local.deployment import Account
 from rotator.local.server import serving
 
-# One worker runs all of these in their order, as it does every file: they share one stack from its birth to its end.
+# One worker runs all of these in their order, as it does every file: they share one stack and its end.
 
 STACK = "operators-stack"
 SECRET_NAME = "operators/client"
@@ -93,17 +96,44 @@ def told(done: subprocess.CompletedProcess[str]) -> str:
 def test_a_wrong_value_is_refused_in_the_templates_words_and_leaves_no_stack(operator: Operator) -> None:
     done = operator.deploy(PARAMETER="/aws/token", STACK="refused")
     assert done.returncode == 2, "what make makes of any failure"
-    assert "refuses ParameterName: must be a path such as /healthwise/token, not below /aws" in told(done)
+    assert (
+        "refuses the change: ParameterName: must be a path such as /healthwise/token, not below /aws"
+        in told(done)
+    )
     assert "refused" not in operator.stacks()
 
 
-def test_a_creation_that_fails_leaves_no_stack_and_says_what_failed(operator: Operator) -> None:
-    operator.account.client("logs").create_log_group(logGroupName="/rotator/half")
-    done = operator.deploy(STACK="half", PARAMETER="/half/token")
-    assert done.returncode == 2
-    assert "what had been created was deleted again; mend that" in told(done)
-    assert told(done).startswith("deploy: LogGroup: ")
+BROKEN = """Resources:
+  Broken:
+    Type: AWS::Lambda::Url
+    DependsOn: Function
+    Properties:
+      TargetFunctionArn: nobody
+      AuthType: AWS_IAM
+"""
+
+
+def test_a_creation_that_fails_says_what_failed_and_leaves_nothing(
+    operator: Operator, tmp_path: Path
+) -> None:
+    for folder in ("infra", "rotator"):
+        shutil.copytree(CHECKOUT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    template = tmp_path / "infra" / "template.yaml"
+    template.write_text(template.read_text().replace("Resources:\n", BROKEN, 1))
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.deploy"],
+        env={**operator.environ, **WHAT, "STACK": "half"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert re.match(r"deploy: Broken: .+; what had been created was deleted again; mend that", told(done))
     assert "half" not in operator.stacks()
+    groups = operator.account.client("logs").describe_log_groups(logGroupNamePrefix="/rotator/half")
+    assert groups["logGroups"] == []
 
 
 def test_deploying_prints_the_outputs_and_what_to_do_next(
@@ -151,7 +181,7 @@ def test_a_refused_upgrade_leaves_the_stack_as_it_was(operator: Operator, deploy
     before = operator.stacks()[STACK]
     done = operator.deploy("ClientAuthentication=none")
     assert done.returncode == 2
-    assert "CloudFormation refuses ClientAuthentication" in told(done)
+    assert "CloudFormation refuses the change: ClientAuthentication" in told(done)
     assert "the stack is as it was before" in told(done)
     assert operator.stacks()[STACK] == before
 

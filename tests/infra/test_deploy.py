@@ -363,9 +363,7 @@ def test_a_refused_value_is_told_in_the_templates_words_and_the_empty_stack_is_d
     aws.answers("cloudformation deploy", refused("ValidationError", "CreateChangeSet", words))
     aws.answers("cloudformation describe-stacks", NO_STACK, stack("REVIEW_IN_PROGRESS"), NO_STACK)
     assert run_deploy(environ) == 1
-    assert "CloudFormation refuses ParameterName: must be a path such as /healthwise/token" in the_line(
-        capsys
-    )
+    assert "refuses the change: ParameterName: must be a path such as /healthwise/token" in the_line(capsys)
     assert aws.changes == ["cloudformation deploy", "cloudformation delete-stack"]
 
 

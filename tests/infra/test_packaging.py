@@ -23,7 +23,8 @@ def test_only_the_code_and_its_two_parameters_differ_and_not_one_other_byte() ->
     after = names[names.index("CodeKey") + 1]
     expected = TEXT[: TEXT.index("  CodeBucket:\n")] + TEXT[TEXT.index(f"  {after}:\n") :]
     code = "      Code:\n        S3Bucket: !Ref CodeBucket\n        S3Key: !Ref CodeKey\n"
-    for before, now in (("[CodeBucket, CodeKey, ", "["), (code, "      Code: rotator.zip\n")):
+    grouped = "          - CodeBucket\n          - CodeKey\n"
+    for before, now in ((grouped, ""), (code, "      Code: rotator.zip\n")):
         assert expected.count(before) == 1
         expected = expected.replace(before, now)
     assert packaging.with_local_code(TEXT, "rotator.zip") == expected
@@ -65,3 +66,9 @@ def test_of_a_refusal_only_words_of_the_template_are_repeated() -> None:
     )
     assert packaging.own_words(TEXT, said) == ("ScheduleMinutes", "must be an https address")
     assert packaging.own_words(TEXT, "hunter2") == ()
+
+
+def test_a_rule_is_repeated_as_it_is_written_without_its_full_stop() -> None:
+    sentence = "CreateKey makes a key for the log, too; leave LogKmsKeyArn out"
+    said = f"Template error: assertion failed: {sentence}. (hunter2)"
+    assert packaging.own_words(TEXT, said) == (sentence,)
