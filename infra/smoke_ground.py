@@ -5,6 +5,7 @@ Everything that a check creates has a name that it got here, and is removed at t
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,9 +41,9 @@ class NotHere(Exception):
 class Ground:
     """An account and a stack. ``scratch`` begins every name that the checks create."""
 
+    session: Any
     account: str
     region: str
-    stack: str
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
     resources: Mapping[str, str]
@@ -51,11 +52,11 @@ class Ground:
 
     def client(self, service: str, config: Config = PATIENT) -> Any:
         """Make a client in the account's Region."""
-        return boto3.client(service, region_name=self.region, config=config)  # type: ignore[call-overload]
+        return self.session.client(service, region_name=self.region, config=config)
 
     def new_name(self, what: str) -> str:
         """A parameter's name that nobody else uses; the parameter will be deleted at the end."""
-        name = f"/{self.scratch.replace('-', '/', 1)}/{what}"
+        name = f"/{'/'.join(self.scratch.rsplit('-', 1))}/{what}"  # /rotator-smoke/<random>/<what>
         self.created.append(name)
         return name
 
@@ -89,10 +90,11 @@ class Ground:
 def find_ground(account: str, stack: str) -> Ground:
     """Make sure that this is the account, and find the stack in it; raises Problem. Changes nothing."""
     try:
-        region = boto3.session.Session().region_name
+        session: Any = boto3.session.Session()
+        region = os.environ.get("AWS_REGION") or session.region_name
         if not region:
-            raise Problem("no AWS Region is set", "set AWS_DEFAULT_REGION")
-        caller = boto3.client("sts", region_name=region).get_caller_identity()["Account"]
+            raise Problem("no AWS Region is set", "set AWS_REGION")
+        caller = session.client("sts", region_name=region).get_caller_identity()["Account"]
     except (ClientError, BotoCoreError) as error:
         raise Problem(
             f"AWS does not know who you are: {code_of(error)}", "log in, or set AWS_PROFILE"
@@ -101,9 +103,9 @@ def find_ground(account: str, stack: str) -> Ground:
         raise Problem(
             f"these credentials are of account {caller}, not {account}", "give the account you mean"
         )
-    cloudformation = boto3.client("cloudformation", region_name=region)
+    cloudformation = session.client("cloudformation", region_name=region)
     try:
-        found: Any = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+        found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
         pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
         resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
     except (ClientError, BotoCoreError) as error:
@@ -111,9 +113,9 @@ def find_ground(account: str, stack: str) -> Ground:
             f"the stack {stack} cannot be looked at: {code_of(error)}", "check its name and the Region"
         ) from None
     return Ground(
+        session=session,
         account=account,
         region=region,
-        stack=stack,
         outputs={output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])},
         parameters={p["ParameterKey"]: p.get("ParameterValue", "") for p in found.get("Parameters", [])},
         resources={r["LogicalResourceId"]: r.get("PhysicalResourceId", "") for r in resources},

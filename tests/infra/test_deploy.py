@@ -479,8 +479,8 @@ def test_a_stack_that_cannot_be_deleted_is_told_with_what_failed(
     aws.answers("cloudformation describe-stack-events", events)
     assert run_undeploy(environ) == 1
     assert the_line(capsys) == (
-        "undeploy: the stack could not be deleted: ConsumerPolicy: Cannot delete a policy attached to entities; "
-        "mend that, then delete it again"
+        "undeploy: the stack could not be deleted: "
+        "ConsumerPolicy: Cannot delete a policy attached to entities; mend that, then delete it again"
     )
 
 
