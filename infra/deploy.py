@@ -35,8 +35,8 @@ def deploy(environ: Mapping[str, str]) -> None:
     session = connect(environ)
     _check_bucket(session, wanted.bucket)
     overrides = dict(wanted.settings)
-    if wanted.secret:
-        overrides["SecretArn"] = _secret_arn(session, wanted.secret)
+    # Without one, an empty ARN: a stack that turns to many rotations must not keep its one secret.
+    overrides["SecretArn"] = _secret_arn(session, wanted.secret) if wanted.secret else ""
     if wanted.parameter:
         overrides["ParameterName"] = wanted.parameter
     before = stacks.find(session.cli, wanted.stack)

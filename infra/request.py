@@ -37,7 +37,7 @@ def read(variables: Mapping[str, str], template: str) -> Request:
     given = {name: value.strip() for name, value in variables.items()}
     settings = _settings(given.get("SET", ""), parameter_names(template))
     required = (
-        ["STACK", "BUCKET"] if "RotationsPath" in settings else ["STACK", "SECRET", "PARAMETER", "BUCKET"]
+        ["STACK", "BUCKET"] if settings.get("RotationsPath") else ["STACK", "SECRET", "PARAMETER", "BUCKET"]
     )
     if missing := [name for name in required if not given.get(name)]:
         are = "is" if len(missing) == 1 else "are"
