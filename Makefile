@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?= -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo rotate test soak mutants lint format build lock clean
+.PHONY: help demo rotate deploy undeploy logs smoke test soak mutants lint format build lock clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -16,6 +16,19 @@ demo: $(VENV)/.local ## See all of it work on embedded parts; KEEP=1 leaves it r
 
 rotate: $(VENV)/.base ## Rotate now, with whatever is configured; FUNCTION=name lets the deployed function do it.
 	@$(BIN)/rotator rotate --force $(if $(FUNCTION),--function $(FUNCTION))
+
+# These read their variables from the environment, into which make puts those of its command line.
+deploy: $(VENV)/.base ## Deploy or upgrade: STACK= SECRET= PARAMETER= BUCKET= [SET="Name=value ..." TAGS="key=value ..."].
+	@$(BIN)/python -m infra.deploy
+
+undeploy: $(VENV)/.base ## Delete the stack STACK=name, and say what stays.
+	@$(BIN)/python -m infra.undeploy
+
+logs: $(VENV)/.base ## Show what the function of STACK=name logged in the last hour, or in the last SINCE=2d.
+	@$(BIN)/python -m infra.logs
+
+smoke: $(VENV)/.base ## Verify in a real account what emulators do not enforce: ACCOUNT=123456789012 STACK=name.
+	@$(BIN)/python -m infra.smoke --account="$$ACCOUNT" --stack="$$STACK"
 
 test: $(VENV)/.test ## Run every test.
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -8,6 +8,7 @@ import pytest
 
 from cloudformation import DOCUMENT, PARAMETERS, Stack
 from conftest import CHECKOUT
+from infra import smoke
 from rotator import errors
 
 GUIDE = (CHECKOUT / "infra" / "README.md").read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 import emf
 from conftest import CHECKOUT
 from fakes import START
+from infra import request
 from rotator import cli, errors, policy, settings, telemetry
 from rotator.contract import Contract
 from rotator.model import Outcome, Result, Rotation, Summary
@@ -86,10 +88,21 @@ def test_every_make_target_that_is_named_exists(source: str) -> None:
 
 def test_every_parameter_of_the_deployment_is_the_templates() -> None:
     template = (CHECKOUT / "infra" / "template.yaml").read_text()
-    overrides = re.search(r"--parameter-overrides (.+)", README)
-    assert overrides
-    for name in re.findall(r"(\w+)=", overrides[1]):
+    settings = re.findall(r'SET="(.+?)"', README)
+    assert settings
+    for name in re.findall(r"(\w+)=", " ".join(settings)):
         assert f"\n  {name}:\n" in template
+
+
+@pytest.mark.parametrize("document", ["README.md", "infra/README.md"])
+def test_every_deployment_that_is_shown_is_a_whole_one(document: str) -> None:
+    template = (CHECKOUT / "infra" / "template.yaml").read_text()
+    shown = re.findall(r"^make deploy (.+)$", (CHECKOUT / document).read_text(), re.MULTILINE)
+    assert shown
+    for line in shown:
+        variables = dict(word.split("=", 1) for word in shlex.split(line))
+        assert variables.keys() <= {"STACK", "SECRET", "PARAMETER", "BUCKET", "SET", "TAGS"}
+        assert request.read(variables, template).stack == "rotator"
 
 
 @pytest.mark.parametrize(

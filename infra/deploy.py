@@ -1,0 +1,184 @@
+"""``make deploy``: from the sources to a running stack. The same command again upgrades it.
+
+Everything that may be missing is looked for first, and nothing is created before all of it is there.
+A stack whose creation failed is deleted; one whose update failed goes back by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra import packaging, request, stacks
+from infra.aws_cli import DENIED, CliError, Session, connect
+from infra.command import Problem, run
+from infra.request import Request
+
+INFRA = Path(__file__).resolve().parent
+TEMPLATE = INFRA / "template.yaml"
+BUILD = INFRA.parent / ".build"
+S3_PREFIX = "rotator"
+
+_FULL_ARN = re.compile(
+    r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}"
+)
+
+
+def deploy(environ: Mapping[str, str]) -> None:
+    """Deploy what the environment's STACK, SECRET, PARAMETER, BUCKET, SET and TAGS say; raises Problem."""
+    template = TEMPLATE.read_text()
+    wanted = request.read(environ, template)
+    session = connect(environ)
+    _check_bucket(session, wanted.bucket)
+    overrides = dict(wanted.settings)
+    # Without one, an empty ARN: a stack that turns to many rotations must not keep its one secret.
+    overrides["SecretArn"] = _secret_arn(session, wanted.secret) if wanted.secret else ""
+    if wanted.parameter:
+        overrides["ParameterName"] = wanted.parameter
+    before = stacks.find(session.cli, wanted.stack)
+    _check_stack(before, wanted.stack)
+
+    packaged = _package(session, template, wanted.bucket)
+    if before and before.status in stacks.LEFTOVERS:
+        stacks.delete(session.cli, before)
+        print(f"deleted what an earlier, failed creation of {wanted.stack} had left")
+        before = None
+    tags = wanted.tags or (before.tags if before else {})
+    print(f"deploying {wanted.stack} to {session.region} of account {session.account}: a minute or two")
+    try:
+        printed = session.cli.run(*_command(wanted, packaged, overrides, tags))
+    except CliError as error:
+        raise _explain(session, wanted.stack, template, error) from None
+    print("nothing to change" if "No changes to deploy" in printed else "deployed")
+    _report(session, wanted.stack)
+
+
+def _check_bucket(session: Session, bucket: str) -> None:
+    try:
+        found = session.cli.read(
+            *("s3api", "head-bucket", "--bucket", bucket, "--expected-bucket-owner", session.account)
+        )
+    except CliError as error:
+        if error.code == "404":
+            raise Problem(
+                f"there is no bucket {bucket}", f"create it: aws s3 mb s3://{bucket}, or give another BUCKET"
+            ) from None
+        if error.code in DENIED:
+            raise Problem(
+                f"the bucket {bucket} belongs to another account or may not be used",
+                "give a BUCKET of this account, and let this identity do s3:ListBucket on it",
+            ) from None
+        raise error.problem(f"the bucket {bucket} could not be looked at") from None
+    place = (found or {}).get("BucketRegion", session.region)
+    if place != session.region:
+        raise Problem(
+            f"the bucket {bucket} is in {place}, and Lambda takes code from its own Region only",
+            f"give a BUCKET in {session.region}",
+        )
+
+
+def _secret_arn(session: Session, secret: str) -> str:
+    """The secret's full ARN; one that is given need not be looked up if that is denied."""
+    try:
+        found = session.cli.read("secretsmanager", "describe-secret", "--secret-id", secret)
+    except CliError as error:
+        if error.code == "ResourceNotFoundException":
+            raise Problem(
+                f"there is no such secret in {session.region}",
+                "create it as the README says: aws secretsmanager create-secret, or give another SECRET",
+            ) from None
+        if error.code in DENIED and _FULL_ARN.fullmatch(secret):
+            return secret
+        if error.code in DENIED:
+            raise Problem(
+                "the secret may not be described",
+                "give its full ARN as SECRET, or let this identity do secretsmanager:DescribeSecret",
+            ) from None
+        raise error.problem("the secret could not be looked up") from None
+    if "DeletedDate" in found:
+        raise Problem(
+            "the secret is to be deleted", "restore it: aws secretsmanager restore-secret, or give another"
+        )
+    return str(found["ARN"])
+
+
+def _check_stack(stack: stacks.Stack | None, name: str) -> None:
+    if stack is None or stack.status in stacks.LEFTOVERS:
+        return
+    if stack.is_changing:
+        raise Problem(f"the stack {name} is {stack.status}", "wait until that is over, then deploy again")
+    if stack.status == "UPDATE_ROLLBACK_FAILED":
+        raise Problem(
+            f"the stack {name} is {stack.status}",
+            f"mend it: aws cloudformation continue-update-rollback --stack-name {name}",
+        )
+    if stack.status.endswith("_FAILED"):
+        raise Problem(f"the stack {name} is {stack.status}", f"delete it: make undeploy STACK={name}")
+
+
+def _package(session: Session, template: str, bucket: str) -> Path:
+    """Build the zip and put it into the bucket; returns the template that says where it is."""
+    zip_file = BUILD / "rotator.zip"
+    if subprocess.run([sys.executable, INFRA / "build.py", "--output", zip_file], check=False).returncode:
+        raise Problem("the zip could not be built", "see above; nothing was deployed", exit_code=1)
+    local, packaged = BUILD / "package.yaml", BUILD / "packaged.yaml"
+    local.write_text(packaging.with_local_code(template, zip_file.name))
+    try:
+        session.cli.run(
+            *("cloudformation", "package", "--template-file", str(local)),
+            *("--s3-bucket", bucket, "--s3-prefix", S3_PREFIX, "--output-template-file", str(packaged)),
+        )
+    except CliError as error:
+        raise error.problem("the zip could not be put into the bucket", exit_code=1) from None
+    return packaged
+
+
+def _command(
+    wanted: Request, packaged: Path, overrides: Mapping[str, str], tags: Mapping[str, str]
+) -> list[str]:
+    command = [
+        *("cloudformation", "deploy", "--stack-name", wanted.stack, "--template-file", str(packaged)),
+        *("--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset"),
+        *("--s3-bucket", wanted.bucket, "--s3-prefix", S3_PREFIX),
+    ]
+    if overrides:
+        command += ["--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())]
+    if tags:
+        command += ["--tags", *(f"{key}={value}" for key, value in tags.items())]
+    return command
+
+
+def _explain(session: Session, name: str, template: str, error: CliError) -> Problem:
+    """What failed; a stack that was only half created is deleted first."""
+    stack = stacks.settled(session.cli, name)
+    failed = stacks.first_failure(session.cli, stack.id) if stack and error.code == "DeployFailed" else None
+    consequence = "nothing was created" if stack is None else "the stack is as it was before"
+    if stack and stack.status in stacks.LEFTOVERS:
+        stacks.delete(session.cli, stack)
+        consequence = "what had been created was deleted again"
+    elif stack and stack.status == "UPDATE_ROLLBACK_FAILED":
+        consequence = f"the stack is {stack.status}: aws cloudformation continue-update-rollback"
+    if failed:
+        return Problem(f"{failed}; {consequence}", "mend that, then deploy again", exit_code=1)
+    if words := packaging.own_words(template, error.said):
+        what = f"CloudFormation refuses the change: {': '.join(words)}; {consequence}"
+        return Problem(what, "mend that, then deploy again", exit_code=1)
+    return error.problem(f"CloudFormation refuses the change; {consequence}", exit_code=1)
+
+
+def _report(session: Session, name: str) -> None:
+    stack = stacks.existing(session.cli, name)
+    width = max(map(len, stack.outputs), default=0)
+    for output, value in stack.outputs.items():
+        print(f"  {output:{width}}  {value}")
+    print("next:")
+    print(f"  make rotate FUNCTION={stack.outputs.get('FunctionName', '...')}   # the first token, now")
+    print(f"  make logs STACK={name}")
+
+
+if __name__ == "__main__":
+    sys.exit(run("deploy", lambda: deploy(os.environ)))

@@ -1,0 +1,46 @@
+"""``make logs``: what the deployed function logged in the last hour, or in the last SINCE."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from infra import stacks
+from infra.aws_cli import CliError, connect
+from infra.command import Problem, run
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def logs(environ: Mapping[str, str]) -> None:
+    """Print the log of the stack that STACK names, oldest first; raises Problem."""
+    name = stacks.check_name(environ.get("STACK", "").strip(), "logs")
+    since = environ.get("SINCE", "").strip() or "1h"
+    begin = datetime.now(UTC) - timedelta(seconds=_seconds(since))
+    cli = connect(environ).cli
+    group = stacks.existing(cli, name).outputs.get("LogGroupName", f"/rotator/{name}")
+    try:
+        messages = cli.read(
+            *("logs", "filter-log-events", "--log-group-name", group),
+            *("--start-time", str(int(begin.timestamp() * 1000)), "--query", "events[].message"),
+        )
+    except CliError as error:
+        raise error.problem(f"the log {group} could not be read") from None
+    if not messages:
+        print(f"logs: nothing was logged since {since} ago; is the schedule on?", file=sys.stderr)
+    for message in messages or []:
+        print(message.rstrip())
+
+
+def _seconds(text: str) -> int:
+    duration = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if not duration:
+        raise Problem("SINCE is no duration", "write 90s, 30m, 1h or 2d")
+    return int(duration[1]) * UNITS[duration[2]]
+
+
+if __name__ == "__main__":
+    sys.exit(run("logs", lambda: logs(os.environ)))

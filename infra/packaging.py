@@ -1,0 +1,47 @@
+"""The committed template as the AWS CLI packages it: with the zip's path instead of a bucket and a key.
+
+It is changed as text, so that everything else stays as it was reviewed. (cfn-lint refuses a path in the
+committed one, which can then be deployed without this as well.)
+"""
+
+from __future__ import annotations
+
+import re
+
+CODE_PARAMETERS = ("CodeBucket", "CodeKey")
+
+_PARAMETERS = re.compile(r"^Parameters:\n((?:[ #].*\n|\n)+)", re.MULTILINE)
+_CODE = re.compile(r"^( +)Code:\n(?:\1 .*\n)+", re.MULTILINE)
+_SENTENCE = re.compile(r"""(?:ConstraintDescription|AssertDescription): (["']?)(.+?)\.?\1$""", re.MULTILINE)
+
+
+def parameter_names(template: str) -> tuple[str, ...]:
+    """The names of the template's parameters, in its order."""
+    section = _PARAMETERS.search(template)
+    return tuple(re.findall(r"^  (\w+):", section[1], re.MULTILINE)) if section else ()
+
+
+def with_local_code(template: str, path: str) -> str:
+    """The template with its function's code at a path, and without the parameters that told where it is.
+
+    Raises ValueError if the template is of a form that this does not know.
+    """
+    changed, count = _CODE.subn(lambda code: f"{code[1]}Code: {path}\n", template)
+    for name in CODE_PARAMETERS:
+        changed = re.sub(rf"^  {name}:\n(?:    .*\n)+", "", changed, flags=re.MULTILINE)
+        changed = re.sub(rf"\b{name}, |, {name}\b|^ +- {name}\n", "", changed, flags=re.MULTILINE)
+    if count != 1 or any(name in changed for name in CODE_PARAMETERS):
+        raise ValueError("the template must have one function with its code in CodeBucket and CodeKey")
+    return changed
+
+
+def own_words(template: str, said: str) -> tuple[str, ...]:
+    """What of a refusal's text are words of our own: names of parameters and the template's sentences.
+
+    Only these may be printed; the rest may quote a value.
+    """
+    sentences = [sentence for _quote, sentence in _SENTENCE.findall(template) if sentence in said]
+    for sentence in sentences:
+        said = said.replace(sentence, "")
+    names = [name for name in parameter_names(template) if re.search(rf"\b{name}\b", said)]
+    return tuple(dict.fromkeys([*names, *sentences]))

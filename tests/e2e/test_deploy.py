@@ -1,0 +1,225 @@
+"""``make deploy`` to ``make undeploy`` as an operator would type them: the real AWS CLI, IAM enforced."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from conftest import CHECKOUT
+from rotator.local.authorization_api import AuthorizationApi
+from rotator.local.aws import ADMINISTRATOR, client_environment
+from rotator.local.deployment import Account
+from rotator.local.server import serving
+
+# One worker runs all of these in their order, as it does every file: they share one stack and its end.
+
+STACK = "operators-stack"
+SECRET_NAME = "operators/client"
+CLIENT_SECRET = "secret-of-the-operators-client"
+PARAMETER = "/operators/token"
+BUCKET = "operators-code"
+WHAT = {"STACK": STACK, "SECRET": SECRET_NAME, "PARAMETER": PARAMETER, "BUCKET": BUCKET}
+AS_STARTED = dict(os.environ)
+"""With the package index of whoever runs the tests: the zip's build needs it."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A terminal with the AWS CLI, and the account it leads to."""
+
+    account: Account
+    environ: Mapping[str, str]
+    token_endpoint: str
+
+    def make(self, target: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["make", target, *(f"{name}={value}" for name, value in variables.items())],
+            env=dict(self.environ),
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+
+    def deploy(self, settings: str = "", **changed: str) -> subprocess.CompletedProcess[str]:
+        common = f"TokenEndpoint={self.token_endpoint} AllowedHosts=127.0.0.1"
+        request = 'TokenRequestParams={"expiration": "86400"}'
+        return self.make(
+            "deploy", **(WHAT | changed), SET=f"{common} {request} {settings}", TAGS="team=operators"
+        )
+
+    def status(self, stack: str) -> str | None:
+        """The stack's status, None if there is none: a list would not have those that were never executed."""
+        try:
+            found = self.account.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
+        except ClientError:
+            return None
+        return str(found[0]["StackStatus"])
+
+
+@pytest.fixture(scope="module")
+def operator(ministack_endpoint: str, clean_environment: Mapping[str, str]) -> Iterator[Operator]:
+    account = Account(ministack_endpoint, ADMINISTRATOR)
+    account.create_secret(SECRET_NAME, "operators-client", CLIENT_SECRET)
+    account.client("s3").create_bucket(Bucket=BUCKET)
+    pip = {
+        name: value
+        for name, value in AS_STARTED.items()
+        if name.lower().startswith(("pip_", "http", "no_proxy"))
+    }
+    environ = {**pip, **clean_environment, **client_environment(ministack_endpoint), "NO_PROXY": "127.0.0.1"}
+    with serving(AuthorizationApi({"operators-client": CLIENT_SECRET}).app) as api:
+        yield Operator(account, environ, f"{api}/oauth2/token")
+
+
+@pytest.fixture(scope="module")
+def deployed(operator: Operator) -> dict[str, str]:
+    """The stack's outputs as `make deploy` printed them."""
+    done = operator.deploy()
+    assert done.returncode == 0, done.stdout + done.stderr
+    return dict(re.findall(r"^  (\w+) +(\S+)$", done.stdout, re.MULTILINE))
+
+
+def told(done: subprocess.CompletedProcess[str]) -> str:
+    """What the command said on standard error, without make's own line."""
+    (line,) = (line for line in done.stderr.splitlines() if not line.startswith("make"))
+    return line
+
+
+def test_a_wrong_value_is_refused_in_the_templates_words_and_leaves_no_stack(operator: Operator) -> None:
+    done = operator.deploy(PARAMETER="/aws/token", STACK="refused")
+    assert done.returncode == 2, "what make makes of any failure"
+    assert (
+        "refuses the change: ParameterName: must be a path such as /healthwise/token, not below /aws"
+        in told(done)
+    )
+    assert operator.status("refused") is None
+
+
+BROKEN = """Resources:
+  Broken:
+    Type: AWS::Lambda::Url
+    DependsOn: Function
+    Properties:
+      TargetFunctionArn: nobody
+      AuthType: AWS_IAM
+"""
+
+
+def test_a_creation_that_fails_says_what_failed_and_leaves_nothing(
+    operator: Operator, tmp_path: Path
+) -> None:
+    for folder in ("infra", "rotator"):
+        shutil.copytree(CHECKOUT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    template = tmp_path / "infra" / "template.yaml"
+    template.write_text(template.read_text().replace("Resources:\n", BROKEN, 1))
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.deploy"],
+        env={**operator.environ, **WHAT, "STACK": "half"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert re.match(r"deploy: Broken: .+; what had been created was deleted again; mend that", told(done))
+    assert operator.status("half") is None
+    groups = operator.account.client("logs").describe_log_groups(logGroupNamePrefix="/rotator/half")
+    assert groups["logGroups"] == []
+
+
+def test_deploying_prints_the_outputs_and_what_to_do_next(
+    operator: Operator, deployed: dict[str, str]
+) -> None:
+    assert deployed["ParameterName"] == PARAMETER
+    assert deployed["LogGroupName"] == f"/rotator/{STACK}"
+    assert deployed["FunctionName"].startswith(f"{STACK}-")
+    assert operator.status(STACK) == "CREATE_COMPLETE"
+
+
+def test_the_deployed_function_writes_the_token(operator: Operator, deployed: dict[str, str]) -> None:
+    done = operator.make("rotate", FUNCTION=deployed["FunctionName"])
+    assert done.returncode == 0, done.stdout + done.stderr
+    ssm = operator.account.client("ssm")
+    status = json.loads(ssm.get_parameter(Name=f"{PARAMETER}/status")["Parameter"]["Value"])
+    assert status["parameter_version"] == ssm.get_parameter(Name=PARAMETER)["Parameter"]["Version"]
+
+
+def test_the_same_command_again_changes_nothing(operator: Operator, deployed: dict[str, str]) -> None:
+    done = operator.deploy()
+    assert done.returncode == 0, done.stderr
+    assert "\nnothing to change\n" in done.stdout
+    assert operator.status(STACK) == "CREATE_COMPLETE"
+
+
+def test_an_upgrade_changes_what_it_is_told_and_keeps_the_rest(
+    operator: Operator, deployed: dict[str, str]
+) -> None:
+    done = operator.make("deploy", **WHAT, SET="MemoryMegabytes=512")
+    assert done.returncode == 0, done.stderr
+    assert "\ndeployed\n" in done.stdout
+    function = operator.account.client("lambda").get_function_configuration(
+        FunctionName=deployed["FunctionName"]
+    )
+    assert function["MemorySize"] == 512
+    variables = function["Environment"]["Variables"]
+    assert variables["ROTATOR_TOKEN_ENDPOINT"] == operator.token_endpoint
+    assert variables["ROTATOR_TOKEN_REQUEST_PARAMS"] == '{"expiration": "86400"}'
+    (stack,) = operator.account.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
+    assert {"Key": "team", "Value": "operators"} in stack["Tags"]
+
+
+def test_a_refused_upgrade_leaves_the_stack_as_it_was(operator: Operator, deployed: dict[str, str]) -> None:
+    before = operator.status(STACK)
+    done = operator.deploy("ClientAuthentication=none")
+    assert done.returncode == 2
+    assert "CloudFormation refuses the change: ClientAuthentication" in told(done)
+    assert "the stack is as it was before" in told(done)
+    assert operator.status(STACK) == before
+
+
+def test_the_log_tells_the_outcome_and_no_secret(operator: Operator, deployed: dict[str, str]) -> None:
+    operator.make("rotate", FUNCTION=deployed["FunctionName"])
+    done = operator.make("logs", STACK=STACK, SINCE="10m")
+    assert done.returncode == 0, done.stderr
+    assert "rotation default: rotated, good until" in done.stdout
+    assert CLIENT_SECRET not in done.stdout
+
+
+def test_undeploying_removes_the_stack_and_leaves_the_token(
+    operator: Operator, deployed: dict[str, str]
+) -> None:
+    ssm = operator.account.client("ssm")
+    version = ssm.get_parameter(Name=PARAMETER)["Parameter"]["Version"]
+    status = json.loads(ssm.get_parameter(Name=f"{PARAMETER}/status")["Parameter"]["Value"])
+    done = operator.make("undeploy", STACK=STACK)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"the token in {PARAMETER}: it ends at {status['expires_at']}" in done.stdout
+    assert f"aws ssm delete-parameters --names {PARAMETER} {PARAMETER}/status" in done.stdout
+    assert operator.status(STACK) is None
+    assert ssm.get_parameter(Name=PARAMETER)["Parameter"]["Version"] == version
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        operator.account.client("lambda").get_function(FunctionName=deployed["FunctionName"])
+    again = operator.make("undeploy", STACK=STACK)
+    assert told(again).startswith(f"undeploy: there is no stack {STACK} in us-east-1")
+
+
+def test_a_role_that_may_not_deploy_is_told_so_and_nothing_is_created(operator: Operator) -> None:
+    consumer = operator.account.become_consumer(PARAMETER, role="no-operator")
+    denied = Operator(consumer, {**operator.environ, **consumer.credentials}, operator.token_endpoint)
+    done = denied.deploy(STACK="denied")
+    assert done.returncode == 2
+    assert re.match(r"deploy: the bucket \S+ belongs to another account or may not be used; ", told(done))
+    assert operator.status("denied") is None

@@ -1,0 +1,74 @@
+"""The template as it is packaged: changed where the code is told, and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from infra import packaging
+from infra.deploy import TEMPLATE
+
+TEXT = TEMPLATE.read_text()
+
+
+class Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """YAML with CloudFormation's short forms, left as they are."""
+
+
+Loader.add_multi_constructor("!", lambda _loader, tag, node: (tag, node.value and str(node.value)))
+
+
+def test_only_the_code_and_its_two_parameters_differ_and_not_one_other_byte() -> None:
+    names = list(yaml.load(TEXT, Loader)["Parameters"])
+    after = names[names.index("CodeKey") + 1]
+    expected = TEXT[: TEXT.index("  CodeBucket:\n")] + TEXT[TEXT.index(f"  {after}:\n") :]
+    code = "      Code:\n        S3Bucket: !Ref CodeBucket\n        S3Key: !Ref CodeKey\n"
+    grouped = "          - CodeBucket\n          - CodeKey\n"
+    for before, now in ((grouped, ""), (code, "      Code: rotator.zip\n")):
+        assert expected.count(before) == 1
+        expected = expected.replace(before, now)
+    assert packaging.with_local_code(TEXT, "rotator.zip") == expected
+
+
+def test_it_means_the_same_but_for_the_code() -> None:
+    expected = yaml.load(TEXT, Loader)
+    for name in packaging.CODE_PARAMETERS:
+        del expected["Parameters"][name]
+    for group in expected["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]:
+        group["Parameters"] = [n for n in group["Parameters"] if n not in packaging.CODE_PARAMETERS]
+    expected["Resources"]["Function"]["Properties"]["Code"] = "rotator.zip"
+    assert yaml.load(packaging.with_local_code(TEXT, "rotator.zip"), Loader) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        TEXT.replace("      Code:\n", "      Inline:\n"),
+        TEXT + "# CodeKey\n",
+        TEXT + "      Code:\n        S3Bucket: again\n",
+    ],
+    ids=["empty", "no code", "a name that is left", "two functions"],
+)
+def test_a_template_of_another_form_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must have one function with its code in CodeBucket and CodeKey"):
+        packaging.with_local_code(text, "rotator.zip")
+
+
+def test_the_parameters_are_the_templates() -> None:
+    assert packaging.parameter_names(TEXT) == tuple(yaml.load(TEXT, Loader)["Parameters"])
+    assert packaging.parameter_names("Resources: {}\n") == ()
+
+
+def test_of_a_refusal_only_words_of_the_template_are_repeated() -> None:
+    said = (
+        "Value 'hunter2' of ScheduleMinutes; 'hunter2' failed to satisfy constraint: must be an https address"
+    )
+    assert packaging.own_words(TEXT, said) == ("ScheduleMinutes", "must be an https address")
+    assert packaging.own_words(TEXT, "hunter2") == ()
+
+
+def test_a_rule_is_repeated_as_it_is_written_without_its_full_stop() -> None:
+    sentence = "CreateKey makes a key for the log, too; leave LogKmsKeyArn out"
+    said = f"Template error: assertion failed: {sentence}. (hunter2)"
+    assert packaging.own_words(TEXT, said) == (sentence,)
