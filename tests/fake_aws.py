@@ -20,11 +20,13 @@ READING = {
 }
 
 SCRIPT = """#!{python}
-import json, pathlib, sys
+import json, os, pathlib, sys
 folder = pathlib.Path(__file__).parent
 command = " ".join(sys.argv[1:3])
 with (folder / "calls").open("a") as calls:
     calls.write(json.dumps(sys.argv[1:]) + "\\n")
+with (folder / "environments").open("a") as environments:
+    environments.write(json.dumps(dict(os.environ)) + "\\n")
 asked = [json.loads(line)[:2] for line in (folder / "calls").read_text().splitlines()]
 answers = json.loads((folder / "answers").read_text()).get(command)
 if answers is None:
@@ -70,6 +72,11 @@ class FakeAws:
     def calls(self) -> list[list[str]]:
         file = self.folder / "calls"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    @property
+    def environments(self) -> list[dict[str, str]]:
+        """The environment of every call."""
+        return [json.loads(line) for line in (self.folder / "environments").read_text().splitlines()]
 
     @property
     def changes(self) -> list[str]:

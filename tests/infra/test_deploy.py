@@ -247,6 +247,16 @@ def test_the_region_may_come_from_the_configuration(
 
 
 @pytest.mark.usefixtures("packaged")
+def test_either_version_of_the_cli_gets_the_region_and_asks_nobody(
+    aws: FakeAws, environ: dict[str, str]
+) -> None:
+    assert run_deploy(environ) == 0
+    for seen in aws.environments:
+        assert seen["AWS_REGION"] == seen["AWS_DEFAULT_REGION"] == "eu-central-1"
+        assert (seen["AWS_PAGER"], seen["AWS_CLI_AUTO_PROMPT"]) == ("", "off")
+
+
+@pytest.mark.usefixtures("packaged")
 def test_a_full_arn_is_taken_where_describing_secrets_is_denied(
     aws: FakeAws, environ: dict[str, str]
 ) -> None:
