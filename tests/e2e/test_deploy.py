@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from conftest import CHECKOUT
 from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.aws import ADMINISTRATOR, client_environment
+from rotator.local.aws import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.local.deployment import Account
 from rotator.local.server import serving
 
@@ -217,8 +217,12 @@ def test_undeploying_removes_the_stack_and_leaves_the_token(
 
 
 def test_a_role_that_may_not_deploy_is_told_so_and_nothing_is_created(operator: Operator) -> None:
-    consumer = operator.account.become_consumer(PARAMETER, role="no-operator")
-    denied = Operator(consumer, {**operator.environ, **consumer.credentials}, operator.token_endpoint)
+    anyone = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [anyone]})
+    iam = operator.account.client("iam")
+    role = iam.create_role(RoleName="no-operator", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    nobody = operator.account.become(role)
+    denied = Operator(nobody, {**operator.environ, **nobody.credentials}, operator.token_endpoint)
     done = denied.deploy(STACK="denied")
     assert done.returncode == 2
     assert re.match(r"deploy: the bucket \S+ belongs to another account or may not be used; ", told(done))
