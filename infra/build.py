@@ -132,7 +132,7 @@ def _compile(stage: Path, python: str) -> None:
     ]
     compilation = subprocess.run(
         command,
-        env=_environment() | {"PYTHONHASHSEED": "0"},  # the order of sets of constants
+        env=_environment() | {"PYTHONHASHSEED": "0"},  # so that no order can hang on chance
         capture_output=True,
         text=True,
         check=False,
