@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # A file's tests share servers, and with the demo's even this .venv: one worker runs them all.
 PYTEST_ARGS ?= -n 2 --dist loadfile
+INSTALL := -m pip install --quiet --disable-pip-version-check
+LOCK = $(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --generate-hashes --no-annotate \
+	--no-emit-index-url --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
 .PHONY: help demo rotate deploy undeploy logs smoke test soak mutants lint format build lock clean
@@ -39,24 +42,26 @@ soak: $(VENV)/.base ## Live through 500 token-years of random trouble; ten minut
 mutants: $(VENV)/.mutants ## Test the tests: break the core in small ways, and see that they notice.
 	$(BIN)/python tests/mutants.py
 
-lint: $(VENV)/.lint ## Check style, types and the template.
+lint: $(VENV)/.lint $(VENV)/.checkov ## Check style, types and the template.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint infra/template.yaml
+	$(VENV)/checkov/bin/checkov --skip-download --framework cloudformation --quiet --compact -f infra/template.yaml
 
 format: $(VENV)/.lint ## Put the sources into their usual form.
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format --quiet .
 
-build: $(VENV)/.base ## Build the function's zip, .build/rotator.zip.
+build: $(VENV)/.build ## Build the function's zip, .build/rotator.zip, and its SBOM.
 	$(BIN)/python infra/build.py
+	$(BIN)/python infra/sbom.py
 
-lock: $(VENV)/.lint ## Pin the function's requirements anew, with hashes.
-	$(BIN)/pip install --quiet uv
-	(echo '# Made by `make lock` from requirements.in; every file is pinned by its hash.'; \
-	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-annotate --no-header --no-emit-index-url \
-		--python-version 3.13 --python-platform linux infra/requirements.in) > infra/requirements.txt
+lock: $(VENV)/.lint ## Pin the requirements with hashes; UPGRADE=1 looks for newer versions.
+	$(LOCK) --python-version 3.13 --python-platform linux infra/requirements.in -o infra/requirements.txt
+	$(LOCK) --python-version 3.11 --universal --extra lint --constraint infra/requirements.txt \
+		pyproject.toml -o tests/requirements.txt
+	$(LOCK) --python-version 3.11 --universal infra/checkov.in -o infra/checkov.txt
 
 clean: ## Remove everything that the targets made.
 	rm -rf $(VENV) .build .mypy_cache .pytest_cache .ruff_cache .hypothesis
@@ -65,11 +70,22 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 
+# What tests and linters run on is locked, and comes as wheels: nothing is built, so nothing unlocked builds it.
+$(VENV)/.test $(VENV)/.lint: tests/requirements.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python $(INSTALL) --require-hashes --only-binary=:all: --requirement tests/requirements.txt
+	$(BIN)/python $(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Apart from the others, because it wants an SDK of its own.
+$(VENV)/.checkov: infra/checkov.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv --clear $(VENV)/checkov
+	$(VENV)/checkov/bin/python $(INSTALL) --require-hashes --only-binary=:all: --requirement infra/checkov.txt
+	@touch $@
+
 $(VENV)/.base: EXTRA :=
 $(VENV)/.local: EXTRA := [local]
-$(VENV)/.test: EXTRA := [test]
+$(VENV)/.build: EXTRA := [build]
 $(VENV)/.mutants: EXTRA := [mutants]
-$(VENV)/.lint: EXTRA := [lint]
-$(VENV)/.base $(VENV)/.local $(VENV)/.test $(VENV)/.mutants $(VENV)/.lint: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.$(EXTRA)'
+$(VENV)/.base $(VENV)/.local $(VENV)/.build $(VENV)/.mutants: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python $(INSTALL) --editable '.$(EXTRA)'
 	@touch $@

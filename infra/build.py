@@ -2,6 +2,7 @@
 
 Holds rotator without its command line and its worlds, embedded and simulated, the locked pure-Python
 wheels, and of the SDK's service descriptions only those the function calls. One zip serves arm64 and x86_64.
+Byte-code lies beside the sources where a Python of the function's version is found to compile it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ DEFAULT_OUTPUT = INFRA.parent / ".build" / "rotator.zip"
 PYTHON_VERSION = "3.13"
 """The function's runtime in template.yaml."""
 
+CACHE_TAG = "cpython-313"
+"""What that Python, and no other, has in the names of its byte-code files."""
+
+TASK_ROOT = "/var/task"
+"""Where Lambda unpacks the zip: what tracebacks show."""
+
 NOT_IN_THE_FUNCTION = (
     "local",
     "simulation",
@@ -39,21 +46,47 @@ NOT_IN_THE_FUNCTION = (
 SDK_SERVICES = frozenset({"secretsmanager", "ssm", "sts"})
 """Called by the function, or by the SDK itself to get credentials."""
 
+POWERTOOLS_UTILITIES = frozenset({"jmespath_utils", "typing"})
+"""Imported with the metrics; the other utilities are most of the package."""
+
+UNUSED = (
+    "bin",  # commands
+    "*.dist-info/RECORD",
+    "*.dist-info/INSTALLER",
+    "*.dist-info/REQUESTED",
+    "*.dist-info/direct_url.json",
+    "boto3/data",  # resources: only clients are used
+    "boto3/examples",
+    "aws_lambda_powertools/event_handler",  # functions that serve HTTP
+    "certifi/tests",
+    "dateutil/zoneinfo/*.tar.gz",  # all the world's time zones: ours is UTC
+)
+
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The zip format's earliest time: every file has it, so that builds do not differ by theirs."""
+
+NO_BYTE_CODE = (
+    f"build: no Python {PYTHON_VERSION} on this machine, so the zip has no byte-code and a cold start takes "
+    f"about twice as long: install it, or name one by PYTHON313=/path/to/python{PYTHON_VERSION}"
+)
 
 
 class BuildError(Exception):
     """The zip could not be built; the text says why."""
 
 
-def build(output: Path) -> str:
-    """Build the zip and return the SHA-256 of its bytes in hex; raises BuildError."""
+def build(output: Path, compiler: str | None = None) -> str:
+    """Build the zip and return the SHA-256 of its bytes in hex; raises BuildError.
+
+    Without a ``compiler``, a Python of the function's version, it holds no byte-code.
+    """
     with tempfile.TemporaryDirectory(prefix="rotator-build-") as folder:
         stage = Path(folder)
         _install_requirements(stage)
         _drop_unused(stage)
         shutil.copytree(PACKAGE, stage / "rotator", ignore=lambda _folder, _names: set(NOT_IN_THE_FUNCTION))
+        if compiler:
+            _compile(stage, compiler)
         output.parent.mkdir(parents=True, exist_ok=True)
         unfinished = output.with_suffix(f".{os.getpid()}.part")
         _write_zip(stage, unfinished)
@@ -75,15 +108,66 @@ def _install_requirements(stage: Path) -> None:
 
 
 def _drop_unused(stage: Path) -> None:
-    """Drop what only pip needs, and the descriptions of the services that are never called."""
-    shutil.rmtree(stage / "bin", ignore_errors=True)
-    for info in stage.glob("*.dist-info"):
-        for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"):
-            (info / name).unlink(missing_ok=True)
-    for service in (stage / "botocore" / "data").iterdir():
-        if service.is_dir() and service.name not in SDK_SERVICES:
-            shutil.rmtree(service)
-    shutil.rmtree(stage / "boto3" / "data", ignore_errors=True)  # resources: only clients are used
+    """Drop what only pip needs, and the parts and descriptions of services that are never called."""
+    unused = [path for pattern in UNUSED for path in stage.glob(pattern)]
+    unused += _others(stage / "botocore" / "data", SDK_SERVICES)
+    unused += _others(stage / "aws_lambda_powertools" / "utilities", POWERTOOLS_UTILITIES)
+    for path in unused:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _others(folder: Path, used: frozenset[str]) -> list[Path]:
+    """The folders inside of one that are not used."""
+    return [path for path in folder.iterdir() if path.is_dir() and path.name not in used]
+
+
+def _compile(stage: Path, python: str) -> None:
+    """Put byte-code beside every source, the same wherever and by whomever it is compiled.
+
+    Lambda must use it without a look at the source's time, which is the same in every zip (PEP 552).
+    """
+    command = [
+        *(python, "-S", "-P", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"),
+        *("-s", str(stage), "-p", TASK_ROOT, str(stage)),
+    ]
+    compilation = subprocess.run(
+        command,
+        env=_environment() | {"PYTHONHASHSEED": "0"},  # so that no order can hang on chance
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if compilation.returncode:
+        raise BuildError(f"{python} could not compile the function:\n{compilation.stdout[-2000:]}")
+
+
+def find_compiler(named: str | None = None) -> str | None:
+    """Find a Python of the function's version, or none; raises BuildError if the one named is another."""
+    if named:
+        if not _has_the_functions_version(named):
+            raise BuildError(f"{named} does not run Python {PYTHON_VERSION}: name one that does, or none")
+        return named
+    pyenv = sorted(Path.home().glob(f".pyenv/versions/{PYTHON_VERSION}*/bin/python"))
+    candidates = (sys.executable, shutil.which(f"python{PYTHON_VERSION}"), *map(str, pyenv))
+    return next((python for python in candidates if python and _has_the_functions_version(python)), None)
+
+
+def _has_the_functions_version(python: str) -> bool:
+    """Whether it really runs: pyenv leaves shims on the PATH that find no Python of their version."""
+    command = [python, "-c", "import sys; print(sys.implementation.cache_tag)"]
+    try:
+        said = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+    except OSError:
+        return False
+    return said.stdout.strip() == CACHE_TAG
+
+
+def _environment() -> dict[str, str]:
+    """The environment without what steers a Python: where it keeps byte-code, how it optimises."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
 def _write_zip(stage: Path, output: Path) -> None:
@@ -101,12 +185,21 @@ def main() -> int:
     """Build from the command line."""
     parser = argparse.ArgumentParser(description="Build the function's zip.")
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT)
-    output: Path = parser.parse_args().output
+    parser.add_argument(
+        "--python",
+        default=os.environ.get("PYTHON313"),
+        help=f"the Python {PYTHON_VERSION} that compiles the function (PYTHON313; else one that is found)",
+    )
+    options = parser.parse_args()
+    output: Path = options.output
     try:
-        digest = build(output)
+        compiler = find_compiler(options.python)
+        digest = build(output, compiler)
     except BuildError as error:
         print(f"build: {error}", file=sys.stderr)
         return 1
+    if compiler is None:
+        print(NO_BYTE_CODE, file=sys.stderr)
     print(f"{output}  {output.stat().st_size / 1e6:.1f} MB  sha256 {digest}")
     return 0
 

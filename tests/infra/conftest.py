@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from infra import build
 from rotator.local.deployment import build_zip
 
 
@@ -33,3 +35,10 @@ def unpacked(function_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     with zipfile.ZipFile(function_zip) as archive:
         archive.extractall(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def function_python() -> str:
+    """The function's own interpreter, if this machine has it: the one that has compiled the zip."""
+    found = build.find_compiler(os.environ.get("PYTHON313"))
+    return found or pytest.skip(f"this machine has no Python {build.PYTHON_VERSION}")

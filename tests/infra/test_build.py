@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Mapping
 from email import message_from_bytes
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -22,7 +22,7 @@ AS_STARTED = dict(os.environ)
 NOT_FOR_LAMBDA = re.compile(
     r"rotator/(local/|simulation/|doctor/|adapters/inspector\.py|cli\.py|report\.py|__main__\.py)"
     r"|(tests|click|rich|ministack|authlib|flask)\b"
-    r"|.*\.(so|pyd|pyc)$|(.*/)?__pycache__/",
+    r"|.*\.(so|pyd)$|.*(?<!\.cpython-313)\.pyc$|(.*/)?__pycache__/.*(?<!\.pyc)$",
     re.IGNORECASE,
 )
 
@@ -30,6 +30,49 @@ NOT_FOR_LAMBDA = re.compile(
 @pytest.fixture(scope="session")
 def archive(function_zip: Path) -> zipfile.ZipFile:
     return zipfile.ZipFile(function_zip)
+
+
+UNCHECKED_HASH = b"\x01\0\0\0"
+"""PEP 552: a .pyc of this kind is used whatever has become of its source."""
+
+IMPORT_ALL_OF_IT = """
+import importlib, pkgutil, sys
+sys.path.append(sys.argv[1])
+import rotator
+for module in pkgutil.walk_packages(rotator.__path__, "rotator."):
+    importlib.import_module(module.name)
+from rotator.adapters import aws
+from rotator.handler import lambda_handler
+print(*(aws.client(service).meta.service_model.service_name for service in ("ssm", "secretsmanager")))
+"""
+
+SDK = {"boto3", "botocore", "s3transfer", "jmespath"}
+
+
+def import_all_of_it(
+    python: str, task: Path, environment: Mapping[str, str], *options: str
+) -> subprocess.CompletedProcess[str]:
+    """Import all of the unpacked zip with nothing else installed; prints the services it has clients of."""
+    return subprocess.run(
+        [python, "-I", "-S", *options, "-c", IMPORT_ALL_OF_IT, str(task)],
+        env={**environment, "AWS_DEFAULT_REGION": "eu-central-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def cache_from_source(source: str) -> str:
+    """Where Python 3.13 looks for a source's byte-code."""
+    path = PurePosixPath(source)
+    return str(path.parent / "__pycache__" / f"{path.stem}.cpython-313.pyc")
+
+
+def executable(file: Path, script: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+    return file
 
 
 @pytest.fixture
@@ -71,6 +114,80 @@ def test_it_is_small(function_zip: Path) -> None:
     assert function_zip.stat().st_size < 4_000_000
 
 
+def test_what_is_not_the_sdk_is_at_most_2_5_megabytes_with_its_byte_code(
+    archive: zipfile.ZipFile, function_python: str
+) -> None:
+    ours = [f for f in archive.infolist() if re.split("[/-]", f.filename)[0] not in SDK]
+    assert any(f.filename.endswith(".pyc") for f in ours)
+    assert sum(f.compress_size for f in ours) <= 2_500_000
+
+
+def test_every_source_has_its_byte_code(archive: zipfile.ZipFile, function_python: str) -> None:
+    names = archive.namelist()
+    compiled = {cache_from_source(name) for name in names if name.endswith(".py")}
+    assert {name for name in names if name.endswith(".pyc")} == compiled
+
+
+def test_its_byte_code_belongs_to_lambdas_folder_and_is_used_without_a_look_at_the_source(
+    archive: zipfile.ZipFile, function_python: str
+) -> None:
+    for source in (name for name in archive.namelist() if name.endswith(".py")):
+        compiled = archive.read(cache_from_source(source))
+        assert compiled[4:8] == UNCHECKED_HASH, source
+        assert f"/var/task/{source}".encode() in compiled, source
+        assert b"rotator-build-" not in compiled, source
+
+
+def test_python_3_13_runs_it_from_its_byte_code_alone_and_writes_nothing(
+    function_zip: Path, tmp_path: Path, function_python: str, clean_environment: Mapping[str, str]
+) -> None:
+    with zipfile.ZipFile(function_zip) as archive:
+        archive.extractall(tmp_path)
+    for source in tmp_path.rglob("*.py"):
+        source.write_text("raise SystemExit(f'compiled from {__file__}')")
+    files = set(tmp_path.rglob("*"))
+    run = import_all_of_it(function_python, tmp_path, clean_environment)
+    assert (run.stdout, run.stderr) == ("ssm secretsmanager\n", "")
+    assert set(tmp_path.rglob("*")) == files
+
+
+def test_a_shim_that_finds_no_python_does_not_count_and_pyenvs_own_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shim = executable(tmp_path / "shims" / "python3.13", "echo 'not installed' >&2; exit 127")
+    monkeypatch.setenv("PATH", str(shim.parent))
+    monkeypatch.setattr(sys, "executable", str(executable(tmp_path / "python", "echo cpython-311")))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert build.find_compiler() is None
+    own = executable(tmp_path / ".pyenv" / "versions" / "3.13.9" / "bin" / "python", "echo cpython-313")
+    assert build.find_compiler() == str(own)
+
+
+@pytest.mark.parametrize("script", ["echo cpython-312", "exit 1", None])
+def test_a_compiler_that_is_named_must_run_3_13(script: str | None, tmp_path: Path) -> None:
+    named = tmp_path / "python"
+    if script:
+        executable(named, script)
+    with pytest.raises(build.BuildError, match=r"does not run Python 3\.13"):
+        build.find_compiler(str(named))
+
+
+def test_without_a_compiler_the_zip_is_built_all_the_same_and_a_note_says_what_that_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in AS_STARTED.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(build, "find_compiler", lambda named: None)
+    output = tmp_path / "rotator.zip"
+    monkeypatch.setattr(sys, "argv", ["build.py", "--output", str(output)])
+    assert build.main() == 0
+    assert [name for name in zipfile.ZipFile(output).namelist() if name.endswith(".pyc")] == []
+    [note] = capsys.readouterr().err.splitlines()
+    assert "no Python 3.13" in note
+    assert "a cold start takes about twice as long" in note
+    assert "PYTHON313=" in note
+
+
 def test_every_requirement_is_pinned_with_a_hash(locked: list[str]) -> None:
     pinned = re.compile(r"[a-z0-9.-]+==[\w.]+(\s+--hash=sha256:[0-9a-f]{64})+\s*")
     assert locked
@@ -99,23 +216,7 @@ def test_its_sdk_is_the_one_the_tests_run(archive: zipfile.ZipFile) -> None:
 def test_all_of_it_runs_with_nothing_else_installed(
     unpacked: Path, clean_environment: Mapping[str, str]
 ) -> None:
-    script = """
-import importlib, pkgutil, sys
-sys.path.append(sys.argv[1])
-import rotator
-for module in pkgutil.walk_packages(rotator.__path__, "rotator."):
-    importlib.import_module(module.name)
-from rotator.adapters import aws
-from rotator.handler import lambda_handler
-print(*(aws.client(service).meta.service_model.service_name for service in ("ssm", "secretsmanager")))
-"""
-    run = subprocess.run(
-        [sys.executable, "-I", "-S", "-B", "-c", script, str(unpacked)],
-        env={**clean_environment, "AWS_DEFAULT_REGION": "eu-central-1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    run = import_all_of_it(sys.executable, unpacked, clean_environment, "-B")
     assert (run.stdout, run.stderr) == ("ssm secretsmanager\n", "")
 
 

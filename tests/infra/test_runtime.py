@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ import requests
 
 import emf
 from fakes import CANARY_SECRET
+from infra import build
 from rotator.local.authorization_api import AuthorizationApi
 from rotator.local.aws import client_environment
 from rotator.local.deployment import Account
@@ -51,19 +51,17 @@ REFUSED = {
 Start = Callable[..., Function]
 
 
-def _python_3_13() -> str | None:
-    """The function's own interpreter, if this machine has it. A shim that finds none does not count."""
-    versions = Path.home() / ".pyenv" / "versions"
-    for python in (shutil.which("python3.13"), *map(str, versions.glob("3.13*/bin/python"))):
-        if python and subprocess.run([python, "--version"], capture_output=True, check=False).returncode == 0:
-            return python
-    return None
-
-
 @pytest.fixture(scope="session")
 def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the interpreters keep byte-code, so that the task's folder is only read."""
+    """Where other interpreters than the function's keep byte-code, so that the task's folder is only read."""
     return tmp_path_factory.mktemp("bytecode")
+
+
+def _use_of_bytecode(python: str, elsewhere: Path) -> dict[str, str]:
+    """The zip's byte-code for the function's own interpreter, its own for another."""
+    if python != sys.executable or sys.implementation.cache_tag == build.CACHE_TAG:
+        return {"PYTHONPYCACHEPREFIX": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {"PYTHONPYCACHEPREFIX": str(elsewhere)}
 
 
 @pytest.fixture
@@ -89,7 +87,7 @@ def environment(
         **client_environment(moto.endpoint),
         "AWS_LAMBDA_LOG_FORMAT": "JSON",
         "AWS_LAMBDA_LOG_LEVEL": "INFO",
-        "PYTHONPYCACHEPREFIX": str(bytecode),
+        **_use_of_bytecode(sys.executable, bytecode),
         "ROTATOR_SECRET_ID": SECRET_ID,
         "ROTATOR_PARAMETER_NAME": PARAMETER_NAME,
         "ROTATOR_TOKEN_ENDPOINT": f"{authorization}/oauth2/token",
@@ -97,7 +95,7 @@ def environment(
 
 
 @pytest.fixture
-def start(environment: dict[str, str], unpacked: Path, tmp_path: Path) -> Iterator[Start]:
+def start(environment: dict[str, str], unpacked: Path, bytecode: Path, tmp_path: Path) -> Iterator[Start]:
     """Start the function with these variables, on this interpreter: it finds the zip and no more."""
     with ExitStack() as running:
 
@@ -108,6 +106,7 @@ def start(environment: dict[str, str], unpacked: Path, tmp_path: Path) -> Iterat
                     [python, "-S", "-m", "awslambdaric", "rotator.handler.lambda_handler"],
                     {
                         **environment,
+                        **_use_of_bytecode(python, bytecode),
                         "PYTHONPATH": str(runtime),
                         "LAMBDA_TASK_ROOT": str(unpacked),
                         **variables,
@@ -153,8 +152,9 @@ def opens_the_api(token: str, authorization: str) -> bool:
 @pytest.fixture(params=["this Python", "Python 3.13"])
 def python(request: pytest.FixtureRequest) -> str:
     """An interpreter: the tests' own, or the function's."""
-    found = sys.executable if request.param == "this Python" else _python_3_13()
-    return found or pytest.skip("this machine has no Python 3.13")
+    if request.param == "this Python":
+        return sys.executable
+    return str(request.getfixturevalue("function_python"))
 
 
 def test_a_tick_is_answered_with_the_summary_and_the_next_finds_the_token_fresh(

@@ -1,0 +1,93 @@
+"""The SBOM beside the zip: what is locked, no more and no less, and the same bytes each time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import sbom
+from rotator import __version__
+
+
+def write_sbom(
+    function_zip: Path, environment: Mapping[str, str], **options: Any
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, sbom.__file__, "--zip", str(function_zip)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def written(
+    function_zip: Path, tmp_path_factory: pytest.TempPathFactory, clean_environment: Mapping[str, str]
+) -> Path:
+    """The SBOM of the function's zip."""
+    zip_file = Path(shutil.copy(function_zip, tmp_path_factory.mktemp("sbom")))
+    run = write_sbom(zip_file, clean_environment)
+    assert run.returncode == 0, run.stderr
+    return zip_file.with_name("rotator.cdx.json")
+
+
+def hashes(component: Mapping[str, Any]) -> set[str]:
+    links = component.get("externalReferences", ())
+    return {each["content"] for link in links for each in link["hashes"] if each["alg"] == "SHA-256"}
+
+
+def test_its_components_are_the_locked_requirements_each_with_its_purl_and_its_hashes(written: Path) -> None:
+    locked = re.findall(
+        r"^([\w.-]+)==(\S+) \\\n((?:    --hash=.*\n?)+)", sbom.REQUIREMENTS.read_text(), re.MULTILINE
+    )
+    components = json.loads(written.read_text())["components"]
+    assert sorted(
+        (each["name"], each["version"], each["purl"], hashes(each)) for each in components
+    ) == sorted(
+        (name, version, f"pkg:pypi/{name}@{version}", set(re.findall(r"sha256:(\w{64})", lines)))
+        for name, version, lines in locked
+    )
+
+
+def test_it_is_about_this_version_and_this_zip(written: Path, function_zip: Path) -> None:
+    main = json.loads(written.read_text())["metadata"]["component"]
+    assert (main["name"], main["version"]) == ("rotator", __version__)
+    [digest] = main["hashes"]
+    assert digest == {"alg": "SHA-256", "content": hashlib.sha256(function_zip.read_bytes()).hexdigest()}
+
+
+def test_another_time_and_place_give_the_same_bytes(
+    written: Path, function_zip: Path, tmp_path: Path, clean_environment: Mapping[str, str]
+) -> None:
+    again = Path(shutil.copy(function_zip, tmp_path / "again.zip"))
+    environment = {**clean_environment, "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "1"}
+    assert write_sbom(again, environment, cwd=tmp_path, umask=0o077).returncode == 0
+    assert (tmp_path / "again.cdx.json").read_bytes() == written.read_bytes()
+
+
+def test_it_names_no_host_but_that_of_its_own_schema_and_no_folder(written: Path) -> None:
+    text = written.read_text()
+    assert re.findall(r"\w+://([^/\"]+)", text) == ["cyclonedx.org"]
+    assert str(sbom.INFRA.parent) not in text
+    assert os.fspath(written.parent) not in text
+
+
+def test_without_a_zip_there_is_none_and_the_message_says_how_to_get_one(
+    tmp_path: Path, clean_environment: Mapping[str, str]
+) -> None:
+    run = write_sbom(tmp_path / "rotator.zip", clean_environment)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert "build it first" in run.stderr
+    assert list(tmp_path.iterdir()) == []
