@@ -1,7 +1,7 @@
 """``make smoke``: verify in a real account what no emulator enforces, and nothing else.
 
 It never touches the stack's token: what it writes has names of its own below /rotator-smoke/, and is removed
-at its end, also after a crash. It costs less than a cent, for one advanced parameter, takes about two minutes
+at its end, also after a crash. It costs less than a cent, for one advanced parameter, takes about five minutes
 and prints no value.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import smoke_parameters, smoke_stack
+from infra import smoke_parameters, smoke_roles, smoke_stack
 from infra.command import Problem, run
 from infra.smoke_ground import Different, Ground, NotHere, cleaned, code_of, find_ground
 
@@ -58,9 +58,24 @@ CHECKS = (
     Check(
         "kms-condition",
         "the function's role may use the key for its own token, by way of Parameter Store alone",
-        smoke_stack.kms_condition,
+        smoke_roles.kms_condition,
     ),
-    Check("secret-denied", "the function's role may read its secret and no other", smoke_stack.secret_denied),
+    Check("secret-denied", "the function's role may read its secret and no other", smoke_roles.secret_denied),
+    Check(
+        "rotations-path",
+        "the function's role may read the documents of many rotations, and write none",
+        smoke_roles.rotations_path,
+    ),
+    Check(
+        "failed-runs",
+        "Lambda may send what it knows of failed runs to the stack's queue and to no other",
+        smoke_roles.failed_runs,
+    ),
+    Check(
+        "consumer-policy",
+        "the consumers' policy lets them read the token, and neither another one nor write it",
+        smoke_roles.consumer_policy,
+    ),
     Check(
         "scheduler-role",
         "the schedule's role may invoke this function and no other, and its ticks arrive",
@@ -72,6 +87,11 @@ CHECKS = (
         smoke_stack.allowed_pattern,
     ),
     Check("alarms", "the alarms exist, the token's is OK and its metric arrives", smoke_stack.alarms),
+    Check(
+        "missing-data",
+        "an alarm on a metric that nobody sends goes off where missing data is breaching",
+        smoke_stack.missing_data,
+    ),
     Check("logs-json", "the function's newest log line is JSON with a level", smoke_stack.logs_json),
 )
 """The list "not verified against AWS"; infra/README.md has the same."""

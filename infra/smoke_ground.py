@@ -81,6 +81,10 @@ class Ground:
             except (ClientError, BotoCoreError):
                 left += names
         try:
+            self.client("cloudwatch").delete_alarms(AlarmNames=[self.scratch])
+        except (ClientError, BotoCoreError):
+            left.append(f"the alarm {self.scratch}")
+        try:
             cloudformation.delete_stack(StackName=self.scratch)
         except (ClientError, BotoCoreError):
             left.append(f"the stack {self.scratch}")

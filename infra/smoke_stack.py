@@ -1,50 +1,22 @@
-"""Checks of ``make smoke`` on the deployed stack: what its roles may do, whether it runs, what it tells."""
+"""Checks of ``make smoke`` on the deployed stack: whether it takes what it should, runs, and tells of it."""
 
 from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from infra.smoke_ground import Different, Ground, NotHere, expect_refusal
+from infra.smoke_roles import expect
 
 TEMPLATE = Path(__file__).resolve().parent / "template.yaml"
+PATIENCE = 300.0
+"""Seconds that CloudWatch has to evaluate a new alarm."""
+
 TOKEN_ALARM = "TokenEndsSoon"  # noqa: S105 - a logical id
-
-
-def kms_condition(ground: Ground) -> str:
-    """The role may encrypt its token by way of Parameter Store, and nothing else with the key."""
-    key = ground.outputs.get("KeyArn") or ground.parameters.get("ParameterKmsKeyArn")
-    if not key:
-        raise NotHere("the stack uses aws/ssm; deploy one with CreateKey=true to check this")
-    name = ground.outputs.get("ParameterName") or f"{ground.parameters['ParameterPrefix']}/smoke"
-    right = {
-        "kms:ViaService": f"ssm.{ground.region}.amazonaws.com",
-        "kms:EncryptionContext:PARAMETER_ARN": ground.arn("ssm", f"parameter{name}"),
-    }
-    wrong = {
-        "kms:ViaService": f"s3.{ground.region}.amazonaws.com",
-        "kms:EncryptionContext:PARAMETER_ARN": ground.arn("ssm", f"parameter/{ground.scratch}"),
-    }
-    role = ground.outputs["FunctionRoleArn"]
-    for action in ("kms:Encrypt", "kms:GenerateDataKey"):
-        _expect(ground, role, action, key, right, allowed=True)
-        for condition, value in wrong.items():
-            _expect(ground, role, action, key, right | {condition: value}, allowed=False)
-    return "allowed for its token by way of Parameter Store; denied for another one, and by way of S3"
-
-
-def secret_denied(ground: Ground) -> str:
-    """The function's role may read its secret and no other."""
-    role, action = ground.outputs["FunctionRoleArn"], "secretsmanager:GetSecretValue"
-    prefix = ground.parameters.get("SecretPrefix")
-    own = ground.parameters.get("SecretArn") or ground.arn("secretsmanager", f"secret:{prefix}smoke-AbCdEf")
-    _expect(ground, role, action, own, allowed=True)
-    other = ground.arn("secretsmanager", f"secret:{ground.scratch}-AbCdEf")
-    _expect(ground, role, action, other, allowed=False)
-    return "allowed for its own, denied for another"
 
 
 def scheduler_role(ground: Ground) -> str:
@@ -57,9 +29,9 @@ def scheduler_role(ground: Ground) -> str:
     trusted = [statement["Principal"] for statement in trust["Statement"]]
     if trusted != [{"Service": "scheduler.amazonaws.com"}]:
         raise Different(f"the role trusts {trusted}")
-    _expect(ground, role, "lambda:InvokeFunction", function, allowed=True)
+    expect(ground, role, "lambda:InvokeFunction", function, allowed=True)
     other = ground.arn("lambda", f"function:{ground.scratch}")
-    _expect(ground, role, "lambda:InvokeFunction", other, allowed=False)
+    expect(ground, role, "lambda:InvokeFunction", other, allowed=False)
     if schedule["State"] != "ENABLED":
         raise NotHere("the role is right; the schedule is off, so that no ticks can be seen")
     group = {"ScheduleGroup": schedule.get("GroupName", "default")}
@@ -124,6 +96,31 @@ def alarms(ground: Ground) -> str:
     return f"{len(states)} alarms, {TOKEN_ALARM} is OK; {len(points)} data points in the last hour"
 
 
+def missing_data(ground: Ground) -> str:
+    """An alarm on a metric that nobody sends goes off, as the token's does when no run comes."""
+    cloudwatch, begin = ground.client("cloudwatch"), time.monotonic()
+    cloudwatch.put_metric_alarm(
+        AlarmName=ground.scratch,
+        Namespace="Rotator",
+        MetricName="SentByNobody",
+        Statistic="Minimum",
+        Period=60,
+        EvaluationPeriods=2,
+        ComparisonOperator="LessThanThreshold",
+        Threshold=1,
+        TreatMissingData="breaching",
+        ActionsEnabled=False,
+    )
+    while True:
+        [alarm] = cloudwatch.describe_alarms(AlarmNames=[ground.scratch])["MetricAlarms"]
+        waited = time.monotonic() - begin
+        if alarm["StateValue"] == "ALARM":
+            return f"it went off after {waited:.0f} s"
+        if waited > PATIENCE:
+            raise Different(f"it is {alarm['StateValue']} after {waited:.0f} s")
+        time.sleep(10)
+
+
 def _alarms(template: str) -> list[str]:
     return re.findall(r"^  (\w+):(?: .*)?\n    Type: AWS::CloudWatch::Alarm$", template, re.MULTILINE)
 
@@ -153,30 +150,6 @@ def _json(message: str) -> dict[str, Any]:
     if not isinstance(line, dict):
         raise Different("a line that is no JSON object")
     return line
-
-
-def _expect(
-    ground: Ground,
-    role: str,
-    action: str,
-    resource: str,
-    context: Mapping[str, str] | None = None,
-    *,
-    allowed: bool,
-) -> None:
-    """Let IAM simulate one call of a role; raises Different."""
-    answer = ground.client("iam").simulate_principal_policy(
-        PolicySourceArn=role,
-        ActionNames=[action],
-        ResourceArns=[resource],
-        ContextEntries=[
-            {"ContextKeyName": key, "ContextKeyType": "string", "ContextKeyValues": [value]}
-            for key, value in (context or {}).items()
-        ],
-    )
-    decision = answer["EvaluationResults"][0]["EvalDecision"]
-    if (decision == "allowed") != allowed:
-        raise Different(f"{action} is {decision} on {resource}")
 
 
 def _total(ground: Ground, namespace: str, metric: str, dimensions: Mapping[str, str]) -> float:

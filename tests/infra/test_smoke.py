@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from infra import smoke, smoke_parameters, smoke_stack
+from infra import smoke, smoke_parameters, smoke_roles, smoke_stack
 from infra.smoke import CHECKS, Check
 from infra.smoke_ground import Ground, NotHere
 from rotator.local.aws import ACCOUNT, ADMINISTRATOR, client_environment
@@ -30,6 +30,12 @@ def test_every_check_has_an_id_of_its_own_and_one_sentence() -> None:
     assert all(
         check.expected and ";" not in check.expected and "\n" not in check.expected for check in CHECKS
     )
+
+
+@pytest.fixture(autouse=True)
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No emulator evaluates missing data, however long one waits."""
+    monkeypatch.setattr(smoke_stack, "PATIENCE", -1.0)
 
 
 REFUSED = {
@@ -104,6 +110,7 @@ def everything(account: Account, monkeypatch: pytest.MonkeyPatch) -> Callable[[]
         return (
             sorted((p["Name"], p["Version"]) for page in parameters for p in page["Parameters"]),
             sorted((stack["StackName"], stack["StackStatus"]) for stack in stacks),
+            sorted(a["AlarmName"] for a in account.client("cloudwatch").describe_alarms()["MetricAlarms"]),
         )
 
     return look
@@ -230,6 +237,8 @@ def ground(answers: Mapping[str, Any], **changed: Any) -> Ground:
             "FunctionRoleArn": f"arn:aws:iam::{ACCOUNT}:role/smoked-Role-1",
             "ParameterName": PARAMETER,
             "KeyArn": f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/1",
+            "ConsumerPolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/smoked-ConsumerPolicy-1",
+            "RotationsPath": "/smoked/rotations",
             "ScheduleName": "smoked-Schedule-1",
             "LogGroupName": "/rotator/smoked",
         },
@@ -250,7 +259,12 @@ SCHEDULE = {"State": "ENABLED", "Target": {"RoleArn": "arn:aws:iam::1:role/r", "
 def allow(*resources: str, **conditions: str) -> Callable[..., Any]:
     """IAM's simulator of a role that may do anything with these resources, on these conditions."""
 
-    def simulate(*, ResourceArns: list[str], ContextEntries: list[dict[str, Any]], **_: Any) -> Any:  # noqa: N803 - AWS's
+    def simulate(
+        *,
+        ResourceArns: list[str],  # noqa: N803 - AWS's
+        ContextEntries: Sequence[dict[str, Any]] = (),  # noqa: N803
+        **_: Any,
+    ) -> Any:
         context = {e["ContextKeyName"].rpartition(":")[2]: e["ContextKeyValues"][0] for e in ContextEntries}
         is_allowed = ResourceArns[0] in resources and context.items() >= conditions.items()
         return {"EvaluationResults": [{"EvalDecision": "allowed" if is_allowed else "implicitDeny"}]}
@@ -270,6 +284,27 @@ BY_SSM = {"ViaService": "ssm.eu-central-1.amazonaws.com", "PARAMETER_ARN": OWN_T
 PUT = {"Version": 1}
 TOO_LARGE, INVALID = refused("ValidationException"), refused("ValidationError")
 ROLE = {"get_schedule": SCHEDULE, "get_role": {"Role": {"AssumeRolePolicyDocument": TRUST}}}
+
+QUEUE = f"arn:aws:sqs:eu-central-1:{ACCOUNT}:smoked-FailedRuns-1"
+DESTINATION = {
+    "get_function_event_invoke_config": {"DestinationConfig": {"OnFailure": {"Destination": QUEUE}}}
+}
+DOCUMENTS = f"arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter/smoked/rotations"
+POLICY = {
+    "get_policy": {"Policy": {"DefaultVersionId": "v1"}},
+    "get_policy_version": {"PolicyVersion": {"Document": {"Statement": []}}},
+}
+
+
+def only_reading() -> Callable[..., Any]:
+    """IAM's simulator of a policy with which one may get the token and do nothing else."""
+
+    def simulate(*, ActionNames: list[str], **request: Any) -> Any:  # noqa: N803 - AWS's
+        reads = ActionNames == ["ssm:GetParameter"]
+        return (allow(OWN_TOKEN) if reads else allow())(**request)
+
+    return simulate
+
 
 WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = {
     "sizes refused": (smoke_parameters.sizes, {"put_parameter": TOO_LARGE}, None),
@@ -328,25 +363,25 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
     ),
     "key unknown": (smoke_parameters.kms_errors, {"put_parameter": refused("InvalidKeyId")}, None),
     "key taken": (smoke_parameters.kms_errors, {"put_parameter": PUT}, "it was done"),
-    "key bound": (smoke_stack.kms_condition, {"simulate_principal_policy": allow(KEY, **BY_SSM)}, None),
+    "key bound": (smoke_roles.kms_condition, {"simulate_principal_policy": allow(KEY, **BY_SSM)}, None),
     "key for any token": (
-        smoke_stack.kms_condition,
+        smoke_roles.kms_condition,
         {"simulate_principal_policy": allow(KEY, ViaService=BY_SSM["ViaService"])},
         "kms:Encrypt is allowed on",
     ),
     "key for any service": (
-        smoke_stack.kms_condition,
+        smoke_roles.kms_condition,
         {"simulate_principal_policy": allow(KEY, PARAMETER_ARN=OWN_TOKEN)},
         "kms:Encrypt is allowed on",
     ),
     "key denied": (
-        smoke_stack.kms_condition,
+        smoke_roles.kms_condition,
         {"simulate_principal_policy": allow()},
         "kms:Encrypt is implicitDeny",
     ),
-    "one secret": (smoke_stack.secret_denied, {"simulate_principal_policy": allow("the-secret")}, None),
+    "one secret": (smoke_roles.secret_denied, {"simulate_principal_policy": allow("the-secret")}, None),
     "every secret": (
-        smoke_stack.secret_denied,
+        smoke_roles.secret_denied,
         {
             "simulate_principal_policy": allow(
                 "the-secret", f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:rotator-smoke-1-AbCdEf"
@@ -355,9 +390,50 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         "secretsmanager:GetSecretValue is allowed on",
     ),
     "no secret": (
-        smoke_stack.secret_denied,
+        smoke_roles.secret_denied,
         {"simulate_principal_policy": allow()},
         "is implicitDeny on the-secret",
+    ),
+    "documents read": (smoke_roles.rotations_path, {"simulate_principal_policy": allow(DOCUMENTS)}, None),
+    "documents written": (
+        smoke_roles.rotations_path,
+        {"simulate_principal_policy": allow(DOCUMENTS, f"{DOCUMENTS}/smoke")},
+        "ssm:PutParameter is allowed on",
+    ),
+    "documents not read": (
+        smoke_roles.rotations_path,
+        {"simulate_principal_policy": allow()},
+        "ssm:GetParametersByPath is implicitDeny",
+    ),
+    "failed runs kept": (
+        smoke_roles.failed_runs,
+        {**DESTINATION, "simulate_principal_policy": allow(QUEUE)},
+        None,
+    ),
+    "failed runs lost": (
+        smoke_roles.failed_runs,
+        {**DESTINATION, "simulate_principal_policy": allow()},
+        "sqs:SendMessage is implicitDeny",
+    ),
+    "no destination": (
+        smoke_roles.failed_runs,
+        {"get_function_event_invoke_config": {}, "simulate_principal_policy": allow(QUEUE)},
+        "sqs:SendMessage is implicitDeny",
+    ),
+    "consumers read": (
+        smoke_roles.consumer_policy,
+        {**POLICY, "simulate_custom_policy": only_reading()},
+        None,
+    ),
+    "consumers write": (
+        smoke_roles.consumer_policy,
+        {**POLICY, "simulate_custom_policy": allow(OWN_TOKEN)},
+        "ssm:PutParameter is allowed on",
+    ),
+    "consumers do not read": (
+        smoke_roles.consumer_policy,
+        {**POLICY, "simulate_custom_policy": allow()},
+        "ssm:GetParameter is implicitDeny",
     ),
     "ticks arrive": (
         smoke_stack.scheduler_role,
@@ -433,6 +509,16 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         {"describe_alarms": STATES, "get_metric_statistics": {"Datapoints": []}},
         "no data of TokenSecondsRemaining",
     ),
+    "missing data is bad": (
+        smoke_stack.missing_data,
+        {"put_metric_alarm": {}, "describe_alarms": {"MetricAlarms": [{"StateValue": "ALARM"}]}},
+        None,
+    ),
+    "missing data is nothing": (
+        smoke_stack.missing_data,
+        {"put_metric_alarm": {}, "describe_alarms": {"MetricAlarms": [{"StateValue": "INSUFFICIENT_DATA"}]}},
+        "it is INSUFFICIENT_DATA after",
+    ),
     "logs are JSON": (
         smoke_stack.logs_json,
         {"filter_log_events": log({"level": "INFO"}, {"_aws": {}}, {"type": "platform.report"})},
@@ -477,7 +563,9 @@ def test_a_stack_without_a_key_of_its_own_or_with_its_schedule_off_is_told_and_i
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(NotHere, match="deploy one with CreateKey=true"):
-        smoke_stack.kms_condition(ground({}, outputs={}))
+        smoke_roles.kms_condition(ground({}, outputs={}))
+    with pytest.raises(NotHere, match="deploy one with RotationsPath"):
+        smoke_roles.rotations_path(ground({}, outputs={}))
     off = {**ROLE, "get_schedule": SCHEDULE | {"State": "DISABLED"}}
     world = ground({**off, "simulate_principal_policy": allow("the-function")})
     assert smoke._holds(Check("some", "something", smoke_stack.scheduler_role), world)
@@ -497,8 +585,8 @@ def test_many_rotations_are_checked_by_their_prefixes() -> None:
     token = {**BY_SSM, "PARAMETER_ARN": f"arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter/team/smoke"}
     secret = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:team/smoke-AbCdEf"
     for look, simulated in (
-        (smoke_stack.kms_condition, allow(KEY, **token)),
-        (smoke_stack.secret_denied, allow(secret)),
+        (smoke_roles.kms_condition, allow(KEY, **token)),
+        (smoke_roles.secret_denied, allow(secret)),
     ):
         answers = {"simulate_principal_policy": simulated}
         assert look(ground(answers, outputs=outputs, parameters=parameters))
@@ -509,6 +597,7 @@ def test_what_cannot_be_removed_is_named(
 ) -> None:
     denied = {
         "delete_parameters": refused("AccessDeniedException"),
+        "delete_alarms": refused("AccessDenied"),
         "delete_stack": refused("AccessDenied"),
     }
     left = ground(denied, created=["/rotator-smoke/1/tier"])
@@ -516,5 +605,6 @@ def test_what_cannot_be_removed_is_named(
     monkeypatch.setattr(smoke, "CHECKS", ())
     assert smoke.main([f"--account={ACCOUNT}", f"--stack={STACK}"]) == 1
     assert capsys.readouterr().err == (
-        "smoke: still there: /rotator-smoke/1/tier the stack rotator-smoke-1; delete that by hand\n"
+        "smoke: still there: /rotator-smoke/1/tier the alarm rotator-smoke-1 the stack rotator-smoke-1; "
+        "delete that by hand\n"
     )

@@ -273,7 +273,7 @@ def test_the_token_outlives_the_stack_and_so_does_the_key_that_opens_it() -> Non
     kinds = {resource["Type"] for resource in DOCUMENT["Resources"].values()}
     assert not kinds & {"AWS::SSM::Parameter", "AWS::SecretsManager::Secret", "AWS::S3::Bucket"}
     key = DOCUMENT["Resources"]["Key"]
-    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def test_everything_that_can_be_tagged_at_creation_is() -> None:
