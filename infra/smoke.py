@@ -1,8 +1,8 @@
 """``make smoke``: verify in a real account what no emulator enforces, and nothing else.
 
 It never touches the stack's token: what it writes has names of its own below /rotator-smoke/, and is removed
-at its end, also after a crash. It costs less than a cent, for one advanced parameter, takes about five minutes
-and prints no value.
+at its end, also after a crash. It costs less than a cent, for one advanced parameter, takes about five
+minutes and prints no value.
 """
 
 from __future__ import annotations
