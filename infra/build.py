@@ -38,6 +38,7 @@ NOT_IN_THE_FUNCTION = (
     "inspector.py",
     "function.py",
     "deployment.py",
+    "lookup.py",
     "cli.py",
     "report.py",
     "__main__.py",

@@ -21,6 +21,25 @@ from rotator.fleet import Fleet
 from rotator.model import Rotation, Secret, Status
 from rotator.oauth import TokenResponse
 
+CHECKS = [
+    "settings",
+    "overlap contract",
+    "AWS identity",
+    "clock",
+    "secret",
+    "token endpoint",
+    "credentials",
+    "token",
+    "size",
+    "parameter",
+    "key",
+    "schedule",
+    "last run",
+    "stored token",
+]
+AFTER_THE_SECRET = {"credentials", "token", "size"}
+ON_THE_CLOCK = {"token", "size", "last run", "stored token"}
+
 LOG = "/rotator/rotator"
 FUNCTION = "rotator-Function"
 OUTPUTS = {

@@ -10,10 +10,9 @@ from typing import Any
 from botocore import UNSIGNED
 from botocore.config import Config
 
-from rotator.adapters import aws
+from rotator.adapters import aws, lookup
 from rotator.adapters.aws import AwsError
 from rotator.doctor.inspection import Identity, Key, LogEvent, Schedule, Stack
-from rotator.errors import RotatorError
 from rotator.model import Rotation
 
 _MAY_WRITE = frozenset({"ParameterAlreadyExists", "ParameterPatternMismatchException", "TooManyUpdates"})
@@ -33,7 +32,7 @@ class AwsInspector:
         """GetCallerIdentity, which no policy can deny. STS would do without a Region, the job cannot."""
         region = self._client("ssm").meta.region_name
         get = self._client("sts").get_caller_identity
-        answer = _call(get, "the caller's identity", "sts:GetCallerIdentity")
+        answer = lookup.look_up(get, "the caller's identity", "sts:GetCallerIdentity")
         return Identity(account=answer["Account"], arn=answer["Arn"], region=region)
 
     def aws_date(self) -> str | None:
@@ -49,7 +48,7 @@ class AwsInspector:
             aws.call(sts.get_caller_identity)
         except AwsError as error:
             if not dates:
-                raise _failed(error, "AWS's time", "sts:GetCallerIdentity") from error
+                raise lookup.failed(error, "AWS's time", "sts:GetCallerIdentity") from error
         return dates[-1]
 
     def may_write_token(self, rotation: Rotation) -> None:
@@ -63,7 +62,7 @@ class AwsInspector:
 
     def key(self, key_id: str) -> Key | None:
         """DescribeKey."""
-        answer = _call(
+        answer = lookup.look_up(
             self._client("kms").describe_key,
             f"the key {key_id}",
             "kms:DescribeKey",
@@ -77,7 +76,7 @@ class AwsInspector:
 
     def stack(self, name: str) -> Stack | None:
         """DescribeStacks of one; CloudFormation calls a name that it does not know invalid."""
-        answer = _call(
+        answer = lookup.look_up(
             self._client("cloudformation").describe_stacks,
             f"the stack {name}",
             "cloudformation:DescribeStacks",
@@ -89,12 +88,12 @@ class AwsInspector:
     def stacks(self) -> Sequence[Stack]:
         """DescribeStacks, page by page."""
         describe = self._client("cloudformation").describe_stacks
-        pages = _pages(describe, "NextToken", "the stacks", "cloudformation:DescribeStacks")
+        pages = lookup.look_up_pages(describe, "NextToken", "the stacks", "cloudformation:DescribeStacks")
         return [_stack(found) for page in pages for found in page["Stacks"]]
 
     def schedule(self, name: str) -> Schedule | None:
         """GetSchedule in the default group, where the template puts it."""
-        found = _call(
+        found = lookup.look_up(
             self._client("scheduler").get_schedule,
             f"the schedule {name}",
             "scheduler:GetSchedule",
@@ -111,7 +110,7 @@ class AwsInspector:
 
     def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
         """FilterLogEvents, page by page; its times are milliseconds since 1970."""
-        pages = _pages(
+        pages = lookup.look_up_pages(
             self._client("logs").filter_log_events,
             "nextToken",
             f"the log {log_group}",
@@ -134,35 +133,11 @@ class AwsInspector:
         except AwsError as error:
             if error.code in _MAY_WRITE:
                 return
-            raise _failed(error, f"the parameter {name}", "ssm:PutParameter", "may not be written") from error
+            raise lookup.failed(
+                error, f"the parameter {name}", "ssm:PutParameter", "may not be written"
+            ) from error
 
 
 def _stack(found: Mapping[str, Any]) -> Stack:
     outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())}
     return Stack(name=found["StackName"], outputs=outputs)
-
-
-def _pages(
-    operation: Callable[..., Any], token: str, what: str, action: str, **parameters: Any
-) -> list[Mapping[str, Any]]:
-    pages = [_call(operation, what, action, **parameters)]
-    while following := pages[-1].get(token):
-        pages.append(_call(operation, what, action, **parameters, **{token: following}))
-    return pages
-
-
-def _call(
-    operation: Callable[..., Any], what: str, action: str, *, missing: str = "", **parameters: Any
-) -> Any:
-    """Call an operation; None if AWS answers with the code that means: there is no such thing."""
-    try:
-        return aws.call(operation, **parameters)
-    except AwsError as error:
-        if error.code == missing:
-            return None
-        raise _failed(error, what, action) from error
-
-
-def _failed(error: AwsError, what: str, action: str, how: str = "could not be looked up") -> RotatorError:
-    advice = f"allow this caller {action} on it" if error.code in aws.DENIED else error.advice
-    return RotatorError(f"{what} {how}: {error.code}", advice=advice or "see the code in AWS's documentation")

@@ -176,6 +176,7 @@ class Demo:
             click.echo(f"export {name}={shown}")
         click.echo("\nmake rotate")
         click.echo("rotator status")
+        click.echo("rotator doctor")
         click.echo(f"aws ssm get-parameter --name {PARAMETER_NAME}/status")
         click.echo(f"kill {process_id}   # ends it")
 

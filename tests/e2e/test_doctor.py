@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from conftest import CHECKOUT
+from doctors import AFTER_THE_SECRET, CHECKS, ON_THE_CLOCK
 from fakes import CANARY_SECRET
 from http_server import OUTAGE, Peer
 from http_server import serving as serving_peer
@@ -30,24 +31,6 @@ DASH = "\N{EN DASH}"
 SECRET_NAME, PARAMETER_NAME = "healthwise/client", "/healthwise/token"
 API = AuthorizationApi({"client": CANARY_SECRET})
 
-CHECKS = [
-    "settings",
-    "overlap contract",
-    "AWS identity",
-    "clock",
-    "secret",
-    "token endpoint",
-    "credentials",
-    "token",
-    "size",
-    "parameter",
-    "key",
-    "schedule",
-    "last run",
-    "stored token",
-]
-AFTER_THE_SECRET = {"credentials", "token", "size"}
-ON_THE_CLOCK = {"token", "size", "last run", "stored token"}
 WITHOUT_SETTINGS = {"AWS identity", "clock"}
 
 

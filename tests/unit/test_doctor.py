@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from doctors import Cases, Findings, Patient, healthy
+from doctors import AFTER_THE_SECRET, CHECKS, ON_THE_CLOCK, Cases, Findings, Patient, healthy
 from fakes import CANARY_SECRET, DAY, START, jwt, rotation
 from leaks import told_in
 from rotator.contract import Contract
@@ -25,24 +25,6 @@ from rotator.errors import (
 )
 from rotator.model import BasicEncoding, Claim, ClientAuthentication, ClientCredentials, Secret
 
-CHECKS = [
-    "settings",
-    "overlap contract",
-    "AWS identity",
-    "clock",
-    "secret",
-    "token endpoint",
-    "credentials",
-    "token",
-    "size",
-    "parameter",
-    "key",
-    "schedule",
-    "last run",
-    "stored token",
-]
-AFTER_THE_SECRET = {"credentials", "token", "size"}
-ON_THE_CLOCK = {"token", "size", "last run", "stored token"}
 BROKEN = RotatorError("it is broken", advice="mend it")
 
 
