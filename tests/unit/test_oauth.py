@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import timedelta
+import time
+from datetime import UTC, timedelta
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
@@ -339,6 +340,19 @@ def test_a_date_of_http_is_read_in_utc_and_anything_else_is_none() -> None:
     assert oauth.http_date("Tue, 24 Nov 2026 07:00:00 +0100") == START
     assert oauth.http_date("Tue, 24 Nov 2026 06:00:00 -0000") == START
     assert oauth.http_date("yesterday") is None
+
+
+def test_a_date_is_in_utc_wherever_this_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        for text in ("Tue, 24 Nov 2026 07:00:00 +0100", "Tue, 24 Nov 2026 06:00:00 -0000"):
+            date = oauth.http_date(text)
+            assert date == START
+            assert date.tzinfo is UTC
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 # The life of a token that is a JWT, or does not tell
