@@ -243,6 +243,17 @@ def test_who_has_set_nothing_may_name_a_stack_and_its_settings_count(world: Worl
     denied = world.operator_without("lambda:GetFunctionConfiguration")
     unread = world.doctor("--stack", "rotator", **nothing, **denied)
     assert "allow this caller lambda:GetFunctionConfiguration" in unread.advice[0]
+    lambda_ = world.account.client("lambda")
+    variables = lambda_.get_function_configuration(FunctionName=world.outputs["FunctionName"])["Environment"]
+    elsewhere = {**variables["Variables"], "ROTATOR_TOKEN_ENDPOINT": "https://evil.example.test/token"}
+    update = lambda_.update_function_configuration
+    update(FunctionName=world.outputs["FunctionName"], Environment={"Variables": elsewhere})
+    try:
+        changed = world.doctor("--stack", "rotator", **nothing)
+    finally:
+        update(FunctionName=world.outputs["FunctionName"], Environment=variables)
+    assert (changed.marked("✗"), changed.code) == ({"settings"}, 2)
+    assert "find out who changed it by hand" in changed.advice[0]
     empty = world.doctor("--stack", "", **nothing)
     assert empty.marked("✗") == {"settings"}
 

@@ -121,7 +121,7 @@ STATEMENTS = {
 
 def test_every_statement_of_the_functions_role_is_taken_away_by_a_test() -> None:
     """By one of those above or, where AWS itself acts under the role, by the list in test_policies.py."""
-    taken = {"ReadCredentials", "KeepTokenAndStatus", "ReadRotations"}
+    taken = {"ReadCredentials", "KeepTokenAndStatus", "ReadRotations", "LeaveRotationsAsTheyAre"}
     read = (CHECKOUT / "tests" / "infra" / "test_policies.py").read_text()
     assert STATEMENTS - taken == {"WriteLogs", "KeepFailedRuns"}
     assert all(f'"{sid}":' in read for sid in STATEMENTS - taken)
@@ -188,6 +188,7 @@ def test_the_role_allows_no_call_that_the_function_does_not_make(
     calls.discard("secretsmanager:PutSecretValue")  # the test's own
     allowed = set()
     for each in cloudformation.Stack(given).statements("Role"):
+        assert each["Effect"] == "Allow" or each["Sid"] == "LeaveRotationsAsTheyAre"
         allowed |= {each["Action"]} if isinstance(each["Action"], str) else set(each["Action"])
     assert calls == allowed - BY_AWS_ITSELF
 
@@ -229,16 +230,20 @@ def test_a_consumer_reads_by_the_stacks_policy_and_can_do_nothing_else(
     assert [what for what, attempt in refused.items() if not is_refused(attempt)] == []
 
 
+def become_function(account: Account, outputs: dict[str, str]) -> Account:
+    """Assume the function's role, which trusts nobody but Lambda until this lets us in."""
+    trust = cloudformation.Stack({"SecretArn": "arn:x"}).resources["Role"]["AssumeRolePolicyDocument"]
+    trust["Statement"][0]["Principal"] = {"AWS": "000000000000"}
+    role = outputs["FunctionRoleArn"].rpartition("/")[2]
+    account.client("iam").update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))
+    return account.become(outputs["FunctionRoleArn"])
+
+
 def test_the_functions_role_reads_no_other_secret_and_writes_no_other_parameter(
     deployed: Deployed, one: dict[str, str]
 ) -> None:
-    account = deployed.account
-    account.create_secret("healthwise/client-of-others", "x", "y")
-    iam, role = account.client("iam"), one["FunctionRoleArn"].rpartition("/")[2]
-    trust = cloudformation.Stack({"SecretArn": "arn:x"}).resources["Role"]["AssumeRolePolicyDocument"]
-    trust["Statement"][0]["Principal"] = {"AWS": "000000000000"}
-    iam.update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))
-    function = account.become(one["FunctionRoleArn"])
+    deployed.account.create_secret("healthwise/client-of-others", "x", "y")
+    function = become_function(deployed.account, one)
     secrets, ssm = function.client("secretsmanager"), function.client("ssm")
     assert secrets.get_secret_value(SecretId=deployed.secret_arn)["Name"] == SECRET_NAME
     refused = (
@@ -251,3 +256,16 @@ def test_the_functions_role_reads_no_other_secret_and_writes_no_other_parameter(
         lambda: function.client("lambda").invoke(FunctionName=one["FunctionName"]),
     )
     assert [is_refused(attempt) for attempt in refused] == [True] * len(refused)
+
+
+def test_documents_are_left_alone_even_where_the_prefixes_overlap(deployed: Deployed) -> None:
+    overlapping = {**deployed.many, "ParameterPrefix": "/rotator"}
+    outputs = deployed.account.create_stack(overlapping, stack="overlapping")
+    function = become_function(deployed.account, outputs).client("ssm")
+    consumer = deployed.account.become_consumer(outputs["ConsumerPolicyArn"], role="reader").client("ssm")
+    document = "/rotator/rotations/z"
+    deployed.account.client("ssm").put_parameter(Name=document, Value="{}", Type="String")
+    assert function.put_parameter(Name="/rotator/token", Value="x", Type="String")["Version"] == 1
+    assert consumer.get_parameter(Name="/rotator/token")["Parameter"]["Value"] == "x"
+    assert is_refused(lambda: function.put_parameter(Name=document, Value="{}", Overwrite=True))
+    assert is_refused(lambda: consumer.get_parameter(Name=document))

@@ -19,6 +19,10 @@ SECRET_ARN = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:healthwise/c
 KEY_ARN = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 PARAMETERS = f"arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter"
 SECRETS = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret"
+ALARMS = [
+    f"arn:aws:cloudwatch:eu-central-1:{ACCOUNT}:alarm:rotator-{name}"
+    for name in ("token-ends-soon", "failing-late", "undelivered", "writes-throttled")
+]
 ONE = {"SecretArn": SECRET_ARN}
 MANY = {
     "RotationsPath": "/rotator/rotations",
@@ -64,8 +68,20 @@ def test_the_roles_may_do_exactly_this() -> None:
 
 def test_for_many_rotations_the_role_may_read_their_documents_besides() -> None:
     more = allowed(Stack(MANY)).keys() - allowed(Stack(ONE)).keys()
-    assert more == {"ReadRotations"}
+    assert more == {"ReadRotations", "LeaveRotationsAsTheyAre"}
     assert statement(Stack(MANY), "ReadRotations")["Resource"] == f"{PARAMETERS}/rotator/rotations"
+
+
+@pytest.mark.parametrize(
+    ("sid", "action"),
+    [("LeaveRotationsAsTheyAre", "ssm:PutParameter"), ("LeaveRotationsAlone", "ssm:GetParameter*")],
+    ids=["the function", "consumers"],
+)
+def test_nobody_may_touch_the_documents_even_where_the_prefixes_overlap(sid: str, action: str) -> None:
+    overlapping = Stack({**MANY, "ParameterPrefix": "/rotator"})
+    found = statement(overlapping, sid)
+    assert (found["Effect"], found["Action"]) == ("Deny", action)
+    assert found["Resource"] == f"{PARAMETERS}/rotator/rotations/*"
 
 
 def test_nobody_may_tag_delete_or_list_anything() -> None:
@@ -86,6 +102,8 @@ def test_for_one_rotation_no_statement_allows_more_than_it_names(given: dict[str
 
 def test_for_many_rotations_a_wildcard_stands_only_behind_a_prefix() -> None:
     for each in Stack({**MANY, **KEYS}).statements():
+        if each["Effect"] == "Deny":
+            continue
         text = json.dumps([each["Action"], each["Resource"]])
         assert (
             text.replace(f"{SECRETS}:healthwise/*", "").replace(f"{PARAMETERS}/healthwise/*", "").count("*")
@@ -193,7 +211,6 @@ def test_its_key_serves_parameter_store_its_log_and_its_alarms_and_nobody_else()
     uses = {each["Sid"]: each for each in policy if "Decrypt" in json.dumps(each["Action"])}
     root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     log = f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/rotator/rotator"
-    alarms = f"arn:aws:cloudwatch:eu-central-1:{ACCOUNT}:alarm:rotator-*"
     assert {sid: (each["Principal"], each["Condition"]) for sid, each in uses.items()} == {
         "UsedThroughParameterStoreOnly": (root, {"StringEquals": VIA_PARAMETER_STORE}),
         "UsedByItsLog": (
@@ -202,7 +219,7 @@ def test_its_key_serves_parameter_store_its_log_and_its_alarms_and_nobody_else()
         ),
         "UsedByItsAlarms": (
             {"Service": "cloudwatch.amazonaws.com"},
-            {"StringEquals": {"aws:SourceAccount": ACCOUNT}, "ArnLike": {"aws:SourceArn": alarms}},
+            {"StringEquals": {"aws:SourceAccount": ACCOUNT}, "ArnEquals": {"aws:SourceArn": ALARMS}},
         ),
     }
 
@@ -220,8 +237,7 @@ def test_the_log_and_the_alarms_that_the_keys_policy_names_are_the_stacks() -> N
     stack = Stack({**ONE, "CreateKey": "true"})
     assert stack.resources["LogGroup"]["LogGroupName"] == "/rotator/rotator"
     names = [p["AlarmName"] for p in stack.resources.values() if "AlarmName" in p]
-    assert names
-    assert all(name.startswith("rotator-") for name in names)
+    assert [name.rpartition(":")[2] for name in ALARMS] == names
 
 
 @pytest.mark.parametrize(("role", "service"), [("Role", "lambda"), ("ScheduleRole", "scheduler")])
@@ -234,7 +250,9 @@ def test_each_role_is_for_one_service(role: str, service: str) -> None:
 def test_the_schedulers_role_is_for_schedules_of_this_account_that_invoke_this_function() -> None:
     stack = Stack(ONE)
     [trust] = stack.resources["ScheduleRole"]["AssumeRolePolicyDocument"]["Statement"]
-    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    group = f"arn:aws:scheduler:eu-central-1:{ACCOUNT}:schedule-group/default"
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": group}}
+    assert "GroupName" not in stack.resources["Schedule"]
     resources = {each["Sid"]: each["Resource"] for each in stack.statements("ScheduleRole")}
     assert resources == {"InvokeFunction": "<Function.Arn>", "KeepUndelivered": "<DeadLetterQueue.Arn>"}
 
@@ -244,7 +262,9 @@ def test_consumers_may_read_token_and_status_and_nothing_else() -> None:
     assert reading["Action"] == ["ssm:GetParameter", "ssm:GetParameters"]
     assert reading["Resource"] == statement(Stack(ONE), "KeepTokenAndStatus")["Resource"]
     many = Stack(MANY).resources["ConsumerPolicy"]["PolicyDocument"]["Statement"]
-    assert [each["Resource"] for each in many] == [[f"{PARAMETERS}/healthwise/*"]]
+    assert [each["Resource"] for each in many if each["Effect"] == "Allow"] == [
+        [f"{PARAMETERS}/healthwise/*"]
+    ]
 
 
 def test_the_network_is_lambdas_business_and_not_the_codes() -> None:
@@ -265,7 +285,7 @@ def test_only_its_alarms_may_publish_to_the_topic() -> None:
     assert (publishing["Action"], publishing["Resource"]) == ("sns:Publish", "<AlarmTopic>")
     assert publishing["Condition"] == {
         "StringEquals": {"aws:SourceAccount": ACCOUNT},
-        "ArnLike": {"aws:SourceArn": f"arn:aws:cloudwatch:eu-central-1:{ACCOUNT}:alarm:rotator-*"},
+        "ArnEquals": {"aws:SourceArn": ALARMS},
     }
 
 

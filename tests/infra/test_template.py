@@ -8,6 +8,7 @@ import pytest
 
 from cloudformation import DOCUMENT, PARAMETERS, Stack, takes
 from rotator import settings
+from rotator.local.deployment import TEMPLATE
 from rotator.model import Rotation
 from rotator.settings import Settings, read_environment
 
@@ -98,6 +99,7 @@ BAD = [
     ("SecretArn", "healthwise/client"),
     ("SecretArn", SECRET_ARN.replace("123456789012", "12345")),
     ("SecretArn", SECRET_ARN.replace("AbCdEf", "*")),
+    ("SecretArn", SECRET_ARN.removesuffix("-AbCdEf")),
     ("SecretKmsKeyArn", "alias/mine"),
     ("ParameterKmsKeyArn", KEY_ARN.replace("kms", "s3")),
     ("ParameterKmsKeyArn", KEY_ARN.replace("key/", "key/*")),
@@ -124,6 +126,9 @@ BAD = [
     ("FallbackLifetime", "99999999"),
     ("VerifyUrl", "http://content.healthwise.net/topics"),
     ("AllowedHosts", "https://auth.healthwise.net/"),
+    ("AllowedHosts", "auth.healthwise.net:443"),
+    ("AllowedHosts", ","),
+    ("AllowedHosts", "auth.healthwise.net auth.example.com"),
     ("ScheduleMinutes", "0"),
     ("ScheduleMinutes", "7"),
     ("ScheduleMinutes", "1441"),
@@ -239,9 +244,13 @@ def test_the_log_is_encrypted_with_the_key_that_there_is(chosen: dict[str, str],
     assert Stack({**REQUIRED, **chosen}).resources["LogGroup"].get("KmsKeyId") == key
 
 
-def test_each_log_level_of_ours_has_lambdas_name() -> None:
+def test_lambda_never_drops_the_metrics_whatever_our_log_level() -> None:
+    """They are lines without a level, which Lambda takes for INFO.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+    """
     names = {level: name["Lambda"] for level, name in DOCUMENT["Mappings"]["LogLevels"].items()}
-    assert names == {"DEBUG": "DEBUG", "INFO": "INFO", "WARNING": "WARN", "ERROR": "ERROR"}
+    assert names == {"DEBUG": "DEBUG", "INFO": "INFO", "WARNING": "INFO", "ERROR": "INFO"}
     assert names.keys() == set(settings.LOG_LEVELS) == set(PARAMETERS["LogLevel"]["AllowedValues"])
 
 
@@ -282,6 +291,11 @@ def test_everything_that_can_be_tagged_at_creation_is() -> None:
         *("Function", "LogGroup", "Role", "ScheduleRole"),
         *("Key", "DeadLetterQueue", "FailedRuns", "AlarmTopic"),
     }
+
+
+def test_the_template_can_be_given_as_it_is_without_a_bucket() -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html."""
+    assert len(TEMPLATE.read_bytes()) <= 51_200
 
 
 def test_the_outputs_tell_where_everything_is() -> None:
