@@ -1,7 +1,7 @@
 """``make smoke``: verify in a real account what no emulator enforces, and nothing else.
 
 It never touches the stack's token: what it writes has names of its own below /rotator-smoke/, and is removed
-at its end, also after a crash. It costs less than a cent, for one advanced parameter, takes about five
+at its end, also after a crash. It costs less than a cent, for one advanced parameter, takes about seven
 minutes and prints no value.
 """
 
@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from types import FrameType
+from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -88,6 +91,11 @@ CHECKS = (
     ),
     Check("alarms", "the alarms exist, the token's is OK and its metric arrives", smoke_stack.alarms),
     Check(
+        "alarm-actions",
+        "the topic takes what alarms say, also one under a key of the stack's own",
+        smoke_stack.alarm_actions,
+    ),
+    Check(
         "missing-data",
         "an alarm on a metric that nobody sends goes off where missing data is breaching",
         smoke_stack.missing_data,
@@ -115,6 +123,7 @@ def smoke(account: str, stack: str, skipped: Collection[str]) -> int:
     if unknown := set(skipped) - {check.id for check in CHECKS}:
         raise Problem(f"there is no check {' '.join(sorted(unknown))}", "see CHECKS in infra/smoke.py")
     with cleaned(find_ground(account, stack)) as ground:
+        print(f"everything that is created has {ground.scratch.rpartition('-')[2]} in its name", flush=True)
         return sum(not _holds(check, ground) for check in CHECKS if check.id not in skipped)
 
 
@@ -132,6 +141,10 @@ def _holds(check: Check, ground: Ground) -> bool:
     return holds
 
 
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line: 0 all as expected, 1 something else was found, 2 it did not start."""
     parser = argparse.ArgumentParser(prog="smoke", description=(__doc__ or "").partition("\n")[0])
@@ -139,6 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--stack", default="", help="a stack deployed in it")
     parser.add_argument("--skip", default="", help="ids of checks to leave out, with commas between")
     given = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)  # or nothing would be removed
     crosses = 0
 
     def body() -> None:

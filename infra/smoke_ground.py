@@ -65,6 +65,11 @@ class Ground:
         partition = self.outputs["FunctionRoleArn"].split(":")[1]
         return f"arn:{partition}:{service}:{self.region}:{self.account}:{resource}"
 
+    def service(self, name: str) -> str:
+        """A service's name in ``kms:ViaService``, which ends otherwise in China."""
+        china = self.outputs["FunctionRoleArn"].startswith("arn:aws-cn:")
+        return f"{name}.{self.region}.amazonaws.com{'.cn' if china else ''}"
+
     def last_hour(self) -> dict[str, datetime]:
         """The last hour as CloudWatch takes it."""
         now = datetime.now(UTC)

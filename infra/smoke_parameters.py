@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter
 
 from __future__ import annotations
 
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,6 +16,9 @@ from infra.smoke_ground import ONCE, Different, Ground, code_of, expect_refusal,
 
 STANDARD_BYTES = 4096
 ADVANCED_BYTES = 8192
+PACE = 1.0
+"""Seconds between writes: the account has a few a second for everybody, the rotator among them."""
+
 VERSIONS_KEPT = 100
 RACES = 5
 LOST_RACES = frozenset({"TooManyUpdates", "ThrottlingException"})
@@ -99,6 +103,7 @@ def labels(ground: Ground) -> str:
     ssm.put_parameter(Name=name, Value="x", Type="String")
     ssm.label_parameter_version(Name=name, ParameterVersion=1, Labels=["smoke"])
     for _ in range(VERSIONS_KEPT - 1):
+        time.sleep(PACE)
         ssm.put_parameter(Name=name, Value="x", Type="String", Overwrite=True)
     code = "ParameterMaxVersionLimitExceeded"
     return expect_refusal(code, ssm.put_parameter, Name=name, Value="x", Type="String", Overwrite=True)

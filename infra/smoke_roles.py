@@ -16,11 +16,11 @@ def kms_condition(ground: Ground) -> str:
         raise NotHere("the stack uses aws/ssm; deploy one with CreateKey=true to check this")
     name = ground.outputs.get("ParameterName") or f"{ground.parameters['ParameterPrefix']}/smoke"
     right = {
-        "kms:ViaService": f"ssm.{ground.region}.amazonaws.com",
+        "kms:ViaService": ground.service("ssm"),
         "kms:EncryptionContext:PARAMETER_ARN": ground.arn("ssm", f"parameter{name}"),
     }
     wrong = {
-        "kms:ViaService": f"s3.{ground.region}.amazonaws.com",
+        "kms:ViaService": ground.service("s3"),
         "kms:EncryptionContext:PARAMETER_ARN": ground.arn("ssm", f"parameter/{ground.scratch}"),
     }
     role = ground.outputs["FunctionRoleArn"]

@@ -96,6 +96,24 @@ def alarms(ground: Ground) -> str:
     return f"{len(states)} alarms, {TOKEN_ALARM} is OK; {len(points)} data points in the last hour"
 
 
+def alarm_actions(ground: Ground) -> str:
+    """Whenever an alarm called somebody, the topic took it; an encrypted one may refuse without a word."""
+    if "AlarmTopicArn" not in ground.outputs:
+        raise NotHere("the stack has no topic; deploy one with AlarmEmail to check this")
+    done = 0
+    for alarm in _alarms(TEMPLATE.read_text()):
+        history = ground.client("cloudwatch").describe_alarm_history(
+            AlarmName=ground.resources[alarm], HistoryItemType="Action", MaxRecords=10
+        )
+        for action in history["AlarmHistoryItems"]:
+            if not action["HistorySummary"].startswith("Successfully"):
+                raise Different(f"an action of {alarm} failed")
+            done += 1
+    if not done:
+        raise NotHere("no alarm has called anybody yet")
+    return f"{done} times the topic took what an alarm said"
+
+
 def missing_data(ground: Ground) -> str:
     """An alarm on a metric that nobody sends goes off, as the token's does when no run comes."""
     cloudwatch, begin = ground.client("cloudwatch"), time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,7 @@ def test_every_check_has_an_id_of_its_own_and_one_sentence() -> None:
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No emulator evaluates missing data, however long one waits."""
     monkeypatch.setattr(smoke_stack, "PATIENCE", -1.0)
+    monkeypatch.setattr(smoke_parameters, "PACE", 0.0)
 
 
 REFUSED = {
@@ -127,7 +129,8 @@ def test_it_runs_to_its_end_tells_of_every_check_and_leaves_nothing(
     assert (PARAMETER, 1) in before[0]
     assert smoke.main(ARGUMENTS) == 1, "an emulator does not enforce all of it"
     printed = capsys.readouterr()
-    lines = printed.out.splitlines()
+    first, *lines = printed.out.splitlines()
+    assert first.startswith("everything that is created has ")
     assert [line.split(": ")[0][2:] for line in lines] == IDS
     for line, check in zip(lines, CHECKS, strict=True):
         assert line[0] in "✓✗-"
@@ -144,7 +147,7 @@ def test_what_is_skipped_is_not_done(
 ) -> None:
     others = ",".join(check for check in IDS if check not in ("create-once", "secret-denied"))
     assert smoke.main([*ARGUMENTS, f"--skip={others}"]) == 0
-    assert [line[:2] for line in capsys.readouterr().out.splitlines()] == ["✓ ", "✓ "]
+    assert [line[:2] for line in capsys.readouterr().out.splitlines()[1:]] == ["✓ ", "✓ "]
 
 
 def test_a_crash_in_the_middle_leaves_nothing_either(
@@ -176,12 +179,17 @@ def test_a_crash_in_the_middle_leaves_nothing_either(
         boto3.client("cloudformation").describe_stacks(StackName=scratch)
 
 
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_nothing_either(
-    everything: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    kind: signal.Signals,
+    everything: Callable[[], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def interrupt(ground: Ground) -> NoReturn:
         smoke_parameters.create_once(ground)
-        raise KeyboardInterrupt
+        signal.raise_signal(kind)
+        raise AssertionError
 
     before = everything()
     monkeypatch.setattr(smoke, "CHECKS", (Check("interrupt", "it is interrupted", interrupt),))
@@ -239,6 +247,7 @@ def ground(answers: Mapping[str, Any], **changed: Any) -> Ground:
             "KeyArn": f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/1",
             "ConsumerPolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/smoked-ConsumerPolicy-1",
             "RotationsPath": "/smoked/rotations",
+            "AlarmTopicArn": f"arn:aws:sns:eu-central-1:{ACCOUNT}:on-call",
             "ScheduleName": "smoked-Schedule-1",
             "LogGroupName": "/rotator/smoked",
         },
@@ -509,6 +518,20 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         {"describe_alarms": STATES, "get_metric_statistics": {"Datapoints": []}},
         "no data of TokenSecondsRemaining",
     ),
+    "the topic takes it": (
+        smoke_stack.alarm_actions,
+        {
+            "describe_alarm_history": {
+                "AlarmHistoryItems": [{"HistorySummary": "Successfully executed action"}]
+            }
+        },
+        None,
+    ),
+    "the topic refuses": (
+        smoke_stack.alarm_actions,
+        {"describe_alarm_history": {"AlarmHistoryItems": [{"HistorySummary": "Failed to execute action"}]}},
+        "an action of",
+    ),
     "missing data is bad": (
         smoke_stack.missing_data,
         {"put_metric_alarm": {}, "describe_alarms": {"MetricAlarms": [{"StateValue": "ALARM"}]}},
@@ -564,6 +587,11 @@ def test_a_stack_without_a_key_of_its_own_or_with_its_schedule_off_is_told_and_i
 ) -> None:
     with pytest.raises(NotHere, match="deploy one with CreateKey=true"):
         smoke_roles.kms_condition(ground({}, outputs={}))
+    with pytest.raises(NotHere, match="deploy one with AlarmEmail"):
+        smoke_stack.alarm_actions(ground({}, outputs={}))
+    quiet: dict[str, Any] = {"describe_alarm_history": {"AlarmHistoryItems": []}}
+    with pytest.raises(NotHere, match="no alarm has called anybody"):
+        smoke_stack.alarm_actions(ground(quiet))
     with pytest.raises(NotHere, match="deploy one with RotationsPath"):
         smoke_roles.rotations_path(ground({}, outputs={}))
     off = {**ROLE, "get_schedule": SCHEDULE | {"State": "DISABLED"}}
