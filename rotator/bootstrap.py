@@ -162,15 +162,15 @@ def build(environ: Mapping[str, str]) -> Rotator:
 
 
 def environment(environ: Mapping[str, str], stack: str | None) -> Mapping[str, str]:
-    """Return the variables to read settings from: one's own, or of the function that a stack runs.
+    """Return the variables to read settings from: the environment's, or those that a stack gives.
 
-    Those of a stack serve whoever has set none; see adapters.deployment for what it raises.
+    A stack that is named counts alone; see adapters.deployment for what it raises.
     """
-    if not stack or not settings.nothing_is_set(environ):
+    if not stack:
         return environ
-    from rotator.adapters.deployment import function_variables
+    from rotator.adapters.deployment import stack_variables
 
-    return function_variables(stack)
+    return stack_variables(stack)
 
 
 def invoke_function(name: str, event: Mapping[str, Any]) -> Summary:

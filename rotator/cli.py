@@ -62,8 +62,8 @@ def _quit(error: RotatorError, code: int) -> NoReturn:
 def main() -> None:
     """Keep an OAuth 2.0 access token in SSM Parameter Store good.
 
-    Settings come from ROTATOR_* variables, AWS access from the SDK's own. Where no ROTATOR_* is
-    set, status and doctor take those of a deployed stack, too: --stack.
+    Settings come from ROTATOR_* variables, AWS access from the SDK's own. status and doctor also
+    take the settings of a deployed stack: --stack.
     """
 
 
@@ -98,7 +98,7 @@ def rotate(
 
 @main.command()
 @_names
-@click.option("--stack", metavar="NAME", help="Where no ROTATOR_* is set: the stack whose settings to use.")
+@click.option("--stack", metavar="NAME", help="Take the settings of this stack, not ROTATOR_*.")
 @_json
 def status(names: tuple[str, ...], *, stack: str | None, as_json: bool) -> None:
     """Show every stored token's state and the life that consumers can count on."""

@@ -1,4 +1,8 @@
-"""What a deployed function is told: its settings, read from the stack that runs it."""
+"""The settings of a deployed stack, read from its parameters: the function's variables come from those.
+
+They are not read from the function: who may edit that could have a secret sent elsewhere by whoever
+looks after the stack, and an operator wants them also when the function is gone.
+"""
 
 from __future__ import annotations
 
@@ -9,74 +13,65 @@ from typing import Any
 from rotator.adapters import aws, lookup
 from rotator.errors import SettingsError
 
-FUNCTION = "Function"
-"""The function's logical id in infra/template.yaml."""
-
-WHERE_SECRETS_GO: Mapping[str, str] = MappingProxyType(
+OF_ONE: Mapping[str, str] = MappingProxyType(
     {
         "SecretArn": "ROTATOR_SECRET_ID",
+        "ParameterName": "ROTATOR_PARAMETER_NAME",
+        "ParameterKmsKeyArn": "ROTATOR_KMS_KEY_ID",
+        "ParameterTier": "ROTATOR_TIER",
         "TokenEndpoint": "ROTATOR_TOKEN_ENDPOINT",
-        "AllowedHosts": "ROTATOR_ALLOWED_HOSTS",
-        "RotationsPath": "ROTATOR_ROTATIONS_PATH",
+        "Scope": "ROTATOR_SCOPE",
+        "TokenRequestParams": "ROTATOR_TOKEN_REQUEST_PARAMS",
+        "ClientAuthentication": "ROTATOR_CLIENT_AUTHENTICATION",
+        "BasicEncoding": "ROTATOR_BASIC_ENCODING",
+        "FallbackLifetime": "ROTATOR_FALLBACK_LIFETIME",
+        "VerifyUrl": "ROTATOR_VERIFY_URL",
+        "RenewAt": "ROTATOR_RENEW_AT",
     }
 )
-"""Parameters of the template, and the variables that must say the same."""
+OF_MANY: Mapping[str, str] = MappingProxyType({"RotationsPath": "ROTATOR_ROTATIONS_PATH"})
+OF_A_RUN: Mapping[str, str] = MappingProxyType(
+    {
+        "AllowedHosts": "ROTATOR_ALLOWED_HOSTS",
+        "ConsumerCacheSeconds": "ROTATOR_CONSUMER_CACHE",
+        "LogLevel": "ROTATOR_LOG_LEVEL",
+    }
+)
+"""The template's parameters, and the variables that it makes of them (infra/template.yaml)."""
 
 
-def function_variables(stack: str) -> dict[str, str]:
-    """Return the environment variables of a stack's function (GetFunctionConfiguration).
+def stack_variables(name: str) -> dict[str, str]:
+    """Return the variables that a stack gives to its function.
 
-    Raises SettingsError if there is no such stack, it has no such function, or somebody has changed
-    by hand where the function sends secrets; RotatorError if it cannot be read.
+    Raises SettingsError if there is no such stack or it is not a rotator's, RotatorError if it
+    cannot be read (DescribeStacks).
     """
-    name = _function(stack)
-    answer = lookup.look_up(
-        aws.client("lambda").get_function_configuration,
-        f"the settings of {name}",
-        "lambda:GetFunctionConfiguration",
-        FunctionName=name,
+    stack = lookup.look_up(
+        aws.client("cloudformation").describe_stacks,
+        f"the stack {name}",
+        "cloudformation:DescribeStacks",
+        missing="ValidationError",
+        StackName=name,
     )
-    variables: dict[str, str] = dict(answer.get("Environment", {}).get("Variables", {}))
-    _refuse_changed(stack, _parameters(stack), variables)
+    if stack is None:
+        raise SettingsError(f"there is no stack {name}", advice="check its name, the account and the Region")
+    parameters = _named(stack["Stacks"][0], "Parameter")
+    if not {*OF_ONE, *OF_MANY, *OF_A_RUN, "ScheduleMinutes"} <= parameters.keys():
+        raise SettingsError(f"the stack {name} is not a rotator's", advice="name one of infra/template.yaml")
+    outputs = _named(stack["Stacks"][0], "Output")
+    return variables_of(parameters, created_key=outputs.get("KeyArn"))
+
+
+def variables_of(parameters: Mapping[str, str], *, created_key: str | None = None) -> dict[str, str]:
+    """Return what the template makes of its parameters; ``created_key`` is the stack's own key."""
+    names = OF_MANY if parameters["RotationsPath"] else OF_ONE
+    variables = {variable: parameters[name] for name, variable in {**names, **OF_A_RUN}.items()}
+    variables["ROTATOR_SCHEDULE_INTERVAL"] = f"{parameters['ScheduleMinutes']}m"
+    if created_key and names is OF_ONE:
+        variables["ROTATOR_KMS_KEY_ID"] = created_key
     return variables
 
 
-def _function(stack: str) -> str:
-    """The function's name, as CloudFormation knows it: outputs may say anything."""
-    cloudformation = aws.client("cloudformation")
-    answer = lookup.look_up(
-        cloudformation.describe_stack_resource,
-        f"the stack {stack}",
-        "cloudformation:DescribeStackResource",
-        missing="ValidationError",
-        StackName=stack,
-        LogicalResourceId=FUNCTION,
-    )
-    if answer is None:
-        raise SettingsError(
-            f"there is no stack {stack} with a rotator in it",
-            advice="check its name, the account and the Region",
-        )
-    return str(answer["StackResourceDetail"]["PhysicalResourceId"])
-
-
-def _parameters(stack: str) -> dict[str, str]:
-    answer: Any = lookup.look_up(
-        aws.client("cloudformation").describe_stacks,
-        f"the stack {stack}",
-        "cloudformation:DescribeStacks",
-        StackName=stack,
-    )
-    found = answer["Stacks"][0].get("Parameters", ())
-    return {each["ParameterKey"]: each.get("ParameterValue", "") for each in found}
-
-
-def _refuse_changed(stack: str, parameters: Mapping[str, str], variables: Mapping[str, str]) -> None:
-    """Send no secret where only the function says so: who may edit that need not be allowed the secret."""
-    for parameter, variable in WHERE_SECRETS_GO.items():
-        is_told = variable in variables  # one rotation is not told of a path, nor many of a secret
-        if is_told and variables[variable] != parameters.get(parameter, ""):
-            raise SettingsError(
-                f"{variable} of the function is not {parameter} of the stack {stack}",
-                advice="find out who changed it by hand, and deploy again",
-            )
+def _named(stack: Mapping[str, Any], kind: str) -> dict[str, str]:
+    """A stack's parameters or outputs by name."""
+    return {each[f"{kind}Key"]: each.get(f"{kind}Value", "") for each in stack.get(f"{kind}s", ())}

@@ -14,6 +14,10 @@ from rotator.errors import RotatorError
 logger = logging.getLogger(__name__)
 
 
+ROTATE = "`make rotate FUNCTION=...` (or `rotator rotate`)"
+"""How an operator renews a token now: by the deployed function, which has the permissions."""
+
+
 class State(StrEnum):
     """How a check ended."""
 

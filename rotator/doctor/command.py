@@ -27,7 +27,7 @@ LONGEST_GET = 20.0
 @click.option(
     "--stack",
     metavar="NAME",
-    help="The CloudFormation stack, else found by its outputs. Its settings count where no ROTATOR_* is set.",
+    help="Take the settings of this CloudFormation stack, not ROTATOR_*.",
 )
 @click.option(
     "--try-encodings",

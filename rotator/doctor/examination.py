@@ -39,7 +39,7 @@ def examine(subject: Subject | RotatorError, tools: Instruments, options: Option
         yield from _without_settings(subject, identity, tools)
         return
     found = _stored(subject, identity)
-    yield from _settings(subject)
+    yield from _settings(subject, options.stack)
     overlaps = [_overlap(rotation, found, subject) for rotation in subject.fleet.rotations]
     yield from overlaps
     yield identity
@@ -76,13 +76,14 @@ def _without_settings(error: RotatorError, identity: Check, tools: Instruments) 
         yield carry_out(name, str, needs=(settings,))
 
 
-def _settings(subject: Subject) -> Iterator[Check]:
+def _settings(subject: Subject, stack: str | None) -> Iterator[Check]:
     """One tick for all that can be read, and a cross for every document that cannot."""
     names = [rotation.name for rotation in subject.fleet.rotations]
     if names:
-        where = f"under {subject.rotations_path}" if subject.rotations_path else "from the environment"
         what = f"the rotation {names[0]}" if len(names) == 1 else f"{len(names)} rotations"
-        yield Check(name=SETTINGS, state=State.OK, found=f"{what} {where}")
+        where = f" under {subject.rotations_path}" if subject.rotations_path else ""
+        source = f"the stack {stack}" if stack else "the environment"
+        yield Check(name=SETTINGS, state=State.OK, found=f"{what}{where}, as {source} says")
     for name, error in subject.fleet.broken:
         yield Check(
             name=SETTINGS, state=State.FAILED, found=error.problem, advice=error.advice, rotation=name

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from rotator import oauth, policy
 from rotator.doctor.case import Instruments, Options, Subject
-from rotator.doctor.check import Check, NotChecked, State, carry_out
+from rotator.doctor.check import ROTATE, Check, NotChecked, State, carry_out
 from rotator.doctor.credentials import NewToken, request_token
 from rotator.errors import InvalidTokenResponse, RotatorError
 from rotator.model import TIER_LIMITS, AccessToken, ClientCredentials, Rotation, Stored
@@ -146,13 +146,11 @@ def check_stored(rotation: Rotation, stored: Stored | RotatorError, now: datetim
         raise _nothing_known(state, stored)
     if state is TokenState.EXPIRED:
         ended = describe_seconds(-seconds_until(stored.trusted.expires_at, now))
-        raise RotatorError(
-            f"it ended {ended} ago", advice="see why the last runs failed, then `rotator rotate`"
-        )
+        raise RotatorError(f"it ended {ended} ago", advice=f"see why the last runs failed, then {ROTATE}")
     if policy.is_unfinished(stored, now):
         raise RotatorError(
             "a run ended without saying how, and the token may be dead",
-            advice="wait for the next run, which renews it, or `rotator rotate`",
+            advice=f"wait for the next run, which renews it, or {ROTATE}",
         )
     left = describe_seconds(seconds_until(stored.trusted.expires_at, now))
     return f"version {stored.token_version} is {state.value}, with {left} left"
@@ -160,9 +158,9 @@ def check_stored(rotation: Rotation, stored: Stored | RotatorError, now: datetim
 
 def _nothing_known(state: TokenState, stored: Stored) -> RotatorError:
     if state is TokenState.MISSING:
-        return RotatorError("there is no token yet", advice="wait for the first run, or `rotator rotate`")
+        return RotatorError("there is no token yet", advice=f"wait for the first run, or {ROTATE}")
     problem = stored.status_problem or "it is missing or tells of another version"
     return RotatorError(
         f"the token's status says nothing of it: {problem}",
-        advice="wait for the next run, which renews the token, or `rotator rotate`",
+        advice=f"wait for the next run, which renews the token, or {ROTATE}",
     )

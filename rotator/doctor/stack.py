@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from rotator.doctor.case import Instruments, Options, Subject
-from rotator.doctor.check import Check, NotChecked, State, carry_out
+from rotator.doctor.check import ROTATE, Check, NotChecked, State, carry_out
 from rotator.doctor.inspection import LogEvent, Schedule, Stack
 from rotator.errors import RotatorError
 from rotator.policy import describe_seconds, seconds_until
@@ -19,6 +19,11 @@ CHECKS = ("schedule", "last run")
 
 RUN_ENDED = "run ended: "
 """What the function writes before a run's summary (telemetry.log_summary)."""
+
+REPLACE = (
+    "`make undeploy`, then `make deploy`: an update mends nothing that was changed by hand; the token stays"
+)
+"""What helps where a part of the stack is not what CloudFormation takes it for."""
 
 INTERVALS = 3
 """How many intervals may pass since the last run: one may be missed, and the log comes late."""
@@ -56,7 +61,7 @@ class StackChecks:
         if schedule is None:
             raise RotatorError(
                 f"the schedule {name} does not exist",
-                advice="deploy the stack again: nothing runs without it",
+                advice=REPLACE,
             )
         if not schedule.enabled:
             raise RotatorError(
@@ -105,7 +110,7 @@ class StackChecks:
         if schedule.target.partition(":function:")[2] != function:
             raise RotatorError(
                 f"the schedule does not invoke the stack's function {function}",
-                advice="deploy the stack again, which sets its target",
+                advice=REPLACE,
             )
 
     def _check_rate(self, schedule: Schedule) -> None:
@@ -150,7 +155,7 @@ def _judge(event: LogEvent, when: str) -> str:
         raise RotatorError(
             f"{when}, {len(failed)} of {len(summary['rotations'])} rotations failed: "
             + " | ".join(f"{each['name']}: {each['error']}" for each in failed),
-            advice="do what the error says, then `rotator rotate`",
+            advice=f"do what the error says, then {ROTATE}",
         )
     counts = {word: summary.get(word) for word in ("rotated", "fresh", "kept", "busy")}
     return f"{when}: " + ", ".join(f"{count} {word}" for word, count in counts.items() if count)

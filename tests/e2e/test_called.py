@@ -90,7 +90,7 @@ def test_a_tick_that_was_not_delivered_calls_somebody(
         Namespace="AWS/SQS",
         MetricData=[
             {
-                "MetricName": "ApproximateNumberOfMessagesVisible",
+                "MetricName": "NumberOfMessagesSent",
                 "Value": 1,
                 "Dimensions": [{"Name": "QueueName", "Value": name}],
             }

@@ -227,35 +227,44 @@ def test_the_other_dialect_is_found_out(world: World) -> None:
     assert "accepted as raw, refused as form" in examined.printed
 
 
-def test_a_stack_may_be_named_and_must_then_be_there(world: World) -> None:
-    assert world.doctor("--no-token", "--stack", "rotator").marks["schedule"] == "✓"
-    nobody = world.doctor("--stack", "nobody")
-    nobody.has_one_cross("schedule", dashes={"last run"}, advice="check its name, the account and the Region")
-
-
-def test_who_has_set_nothing_may_name_a_stack_and_its_settings_count(world: World) -> None:
+def test_a_stack_that_is_named_gives_the_settings_whatever_else_is_set(world: World) -> None:
+    wrong = {"ROTATOR_SECRET_ID": "another", "ROTATOR_PARAMETER_NAME": "/another/token"}
     nothing = {key: "" for key in world.environment if key.startswith("ROTATOR_")}
-    examined = world.doctor("--no-token", "--stack", "rotator", **nothing)
-    assert (examined.marked("✗"), examined.marked(DASH)) == (set(), {"credentials", "token", "size"})
-    nobody = world.doctor("--stack", "nobody", **nothing)
+    for environment in ({}, wrong, nothing):
+        examined = world.doctor("--no-token", "--stack", "rotator", **environment)
+        assert (examined.marked("✗"), examined.marked(DASH)) == (set(), {"credentials", "token", "size"})
+        assert "as the stack rotator says" in examined.printed
+
+
+def test_a_stack_that_is_named_must_be_there_and_be_a_rotators(world: World) -> None:
+    nobody = world.doctor("--stack", "nobody")
     assert (nobody.marked("✗"), nobody.code) == ({"settings"}, 2)
     assert nobody.advice == ["check its name, the account and the Region"]
-    denied = world.operator_without("lambda:GetFunctionConfiguration")
-    unread = world.doctor("--stack", "rotator", **nothing, **denied)
-    assert "allow this caller lambda:GetFunctionConfiguration" in unread.advice[0]
-    lambda_ = world.account.client("lambda")
-    variables = lambda_.get_function_configuration(FunctionName=world.outputs["FunctionName"])["Environment"]
-    elsewhere = {**variables["Variables"], "ROTATOR_TOKEN_ENDPOINT": "https://evil.example.test/token"}
-    update = lambda_.update_function_configuration
-    update(FunctionName=world.outputs["FunctionName"], Environment={"Variables": elsewhere})
-    try:
-        changed = world.doctor("--stack", "rotator", **nothing)
-    finally:
-        update(FunctionName=world.outputs["FunctionName"], Environment=variables)
-    assert (changed.marked("✗"), changed.code) == ({"settings"}, 2)
-    assert "find out who changed it by hand" in changed.advice[0]
-    empty = world.doctor("--stack", "", **nothing)
-    assert empty.marked("✗") == {"settings"}
+    template = {"Resources": {"Function": {"Type": "AWS::SQS::Queue"}}}
+    cloudformation = world.account.client("cloudformation")
+    cloudformation.create_stack(StackName="other", TemplateBody=json.dumps(template))
+    assert world.doctor("--stack", "other").advice == ["name one of infra/template.yaml"]
+    denied = world.operator_without("cloudformation:DescribeStacks")
+    unread = world.doctor("--stack", "rotator", **denied)
+    assert "allow this caller cloudformation:DescribeStacks" in unread.advice[0]
+
+
+def test_an_empty_name_is_none(world: World) -> None:
+    assert "as the environment says" in world.doctor("--no-token", "--stack", "").printed
+
+
+def test_who_may_edit_the_function_cannot_have_the_secret_sent_elsewhere(world: World) -> None:
+    """By whoever looks after the stack, and may read the secret."""
+    lambda_, name = world.account.client("lambda"), world.outputs["FunctionName"]
+    variables = lambda_.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    with serving_peer(Peer(OUTAGE)) as peer:
+        elsewhere = {**variables, "ROTATOR_TOKEN_ENDPOINT": peer.url}
+        lambda_.update_function_configuration(FunctionName=name, Environment={"Variables": elsewhere})
+        try:
+            world.doctor("--stack", "rotator")
+        finally:
+            lambda_.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    assert peer.requests == []
 
 
 def test_status_may_name_a_stack_too(world: World) -> None:

@@ -149,7 +149,7 @@ def test_a_job_that_does_not_run_at_all_calls_within_half_an_hour(watched: Watch
     stopped = watched.seconds
     watched.live(2 * HOUR, running=False)
     assert watched.calls() == ["TokenEndsSoon"]
-    assert watched.went_off("TokenEndsSoon") - stopped <= 1800
+    assert watched.went_off("TokenEndsSoon") - stopped <= 5 * INTERVAL
 
 
 def test_runs_that_cannot_tell_call_as_well(watched: Watched) -> None:
@@ -196,18 +196,32 @@ def test_writes_that_are_throttled_once_call_nobody_and_twice_within_the_hour_ca
     assert watched.calls() == ["WritesThrottled"]
 
 
-def test_one_tick_that_was_not_delivered_calls_and_an_empty_queue_does_not() -> None:
+def test_one_tick_that_was_not_delivered_calls_nobody_and_a_second_soon_after_calls() -> None:
     alarm = Alarm(alarms()["Undelivered"])
     assert alarm.state([], 3000) == "OK"
-    assert alarm.state([Sample(2700, 0)], 3000) == "OK"
-    assert alarm.state([Sample(2700, 1)], 3000) == "ALARM"
+    assert alarm.state([Sample(2700, 1)], 3000) == "OK"
+    assert alarm.state([Sample(2100, 1), Sample(2700, 1)], 3000) == "ALARM"
+    assert alarm.state([Sample(2100, 1), Sample(2700, 1)], 4500) == "OK", "without anybody emptying the queue"
+
+
+def test_a_job_that_stops_just_before_a_renewal_calls_before_consumers_notice(watched: Watched) -> None:
+    status = watched.ports.parameters.status()
+    due = datetime.fromisoformat(status["renew_at"]).timestamp()
+    watched.live(due - watched.seconds - INTERVAL)
+    watched.live(2 * HOUR, running=False)
+    assert token_ends(watched) - watched.went_off("TokenEndsSoon") > 7 * HOUR
 
 
 # What they are called, and whom they call.
 
 
 def test_these_are_the_alarms() -> None:
-    assert alarms().keys() == {"TokenEndsSoon", "FailingLate", "Undelivered", "WritesThrottled"}
+    assert {name: (a["EvaluationPeriods"], a.get("DatapointsToAlarm")) for name, a in alarms().items()} == {
+        "TokenEndsSoon": (2, 2),
+        "FailingLate": (1, None),
+        "Undelivered": (3, 2),
+        "WritesThrottled": (12, 2),
+    }
 
 
 def test_each_alarm_watches_this_stacks_function_or_queue() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from alarms import EXTRA_PERIODS
 from cloudformation import DOCUMENT, PARAMETERS, Stack
 from rotator.contract import ROUNDING, Contract
 from rotator.readers import UNITS
@@ -76,43 +77,85 @@ def test_what_does_not_go_together_is_refused_and_told_why(given: dict[str, str]
     assert because in reason
 
 
-EARLY = [0.5, 0.667]
 SCHEDULES = PARAMETERS["ScheduleMinutes"]["AllowedValues"]
+FRACTIONS = PARAMETERS["RenewAt"]["AllowedValues"]
 LIVES = [life for life in PARAMETERS["TokenLifetime"]["AllowedValues"] if life != "other"]
-CONSUMER_CACHE = PARAMETERS["ConsumerCacheSeconds"]["Default"]
+CACHES = PARAMETERS["ConsumerCacheSeconds"]["AllowedValues"]
+DEFAULT_CACHE = PARAMETERS["ConsumerCacheSeconds"]["Default"]
 
 
-def works(life: str, renew_at: float, minutes: int) -> bool:
-    """Whether consumers are safe, somebody is called before they suffer, and nobody is while all is well."""
-    contract = Contract(schedule_interval=minutes * 60, consumer_cache=CONSUMER_CACHE)
+def judged_as(life: str, renew_at: float) -> float:
+    """Rules tell early fractions from others, and apart only for short lives, where every bit counts."""
+    if renew_at > 0.667:
+        return float(max(FRACTIONS))
+    return renew_at if life in ("1h", "30m") else 0.667
+
+
+def works(life: str, renew_at: float, minutes: int, cache: int = DEFAULT_CACHE) -> bool:
+    """Whether consumers are safe, and the alarm on the time left is quiet while it may be, and in time."""
+    contract = Contract(schedule_interval=minutes * 60, consumer_cache=cache)
     seconds = int(life[:-1]) * UNITS[life[-1]]
-    line = DOCUMENT["Mappings"]["SafetyLines"][life]["Seconds"]
+    alarm = Stack({**SECRET, "TokenLifetime": life, "ScheduleMinutes": str(minutes)}).resources[
+        "TokenEndsSoon"
+    ]
+    silence = (alarm["EvaluationPeriods"] + EXTRA_PERIODS + 1) * alarm["Period"]
     is_safe = contract.problem(seconds, renew_at) is None
-    is_quiet = contract.least_life(seconds, renew_at) >= line - ROUNDING
-    is_in_time = line - minutes * 60 >= CONSUMER_CACHE
-    return is_safe and is_quiet and is_in_time
+    is_quiet = contract.least_life(seconds, renew_at) >= alarm["Threshold"] - ROUNDING
+    sees_it_fall = alarm["Threshold"] - minutes * 60 >= cache
+    misses_runs = seconds * (1 - renew_at) - silence >= cache - ROUNDING
+    return is_safe and is_quiet and sees_it_fall and misses_runs
 
 
 @pytest.mark.parametrize("life", LIVES)
 def test_a_schedule_is_refused_exactly_if_it_is_too_slow_for_the_tokens_life(life: str) -> None:
-    latest = max(PARAMETERS["RenewAt"]["AllowedValues"])
-    for renew_at, minutes in product(PARAMETERS["RenewAt"]["AllowedValues"], SCHEDULES):
+    for renew_at, minutes in product(FRACTIONS, SCHEDULES):
         given = {**SECRET, "TokenLifetime": life, "RenewAt": str(renew_at), "ScheduleMinutes": str(minutes)}
-        judged_as = max(EARLY) if renew_at in EARLY else latest
-        assert (Stack(given).refused == []) == works(life, judged_as, minutes), given
+        assert (Stack(given).refused == []) == works(life, judged_as(life, renew_at), minutes), given
+
+
+@pytest.mark.parametrize("life", LIVES)
+def test_what_is_not_refused_works_for_consumers_with_any_cache(life: str) -> None:
+    for renew_at, minutes, cache in product(FRACTIONS, SCHEDULES, CACHES):
+        given = {
+            **SECRET,
+            "TokenLifetime": life,
+            "RenewAt": str(renew_at),
+            "ScheduleMinutes": str(minutes),
+            "ConsumerCacheSeconds": str(cache),
+        }
+        assert Stack(given).refused or works(life, renew_at, minutes, cache), given
+
+
+def test_a_long_cache_is_for_long_lives() -> None:
+    for life, cache in product(LIVES, CACHES):
+        given = {**SECRET, "TokenLifetime": life, "ConsumerCacheSeconds": str(cache), "ScheduleMinutes": "1"}
+        is_refused = any("more than 300 s" in reason for reason in Stack(given).refused)
+        assert is_refused == (cache > 1800 or (cache > 300 and life != "24h"))
 
 
 @pytest.mark.parametrize("life", LIVES)
 def test_what_a_refusal_advises_is_not_refused(life: str) -> None:
     [reason] = Stack({**SECRET, "TokenLifetime": life, "ScheduleMinutes": "60", "RenewAt": "0.9"}).refused
-    slowest = max(m for m in SCHEDULES if works(life, max(EARLY), m))
-    assert ("every minute" if slowest == 1 else f"every {slowest} minutes or more often") in reason
-    given = {**SECRET, "TokenLifetime": life, "ScheduleMinutes": str(slowest), "RenewAt": "0.667"}
+    earliest = 0.5 if life in ("1h", "30m") else 0.667
+    slowest = max(m for m in SCHEDULES if works(life, earliest, m))
+    assert f"every {slowest} minutes or more often" in reason
+    given = {**SECRET, "TokenLifetime": life, "ScheduleMinutes": str(slowest), "RenewAt": str(earliest)}
     assert Stack(given).refused == []
 
 
+def test_the_line_of_other_lives_leaves_time_for_the_default_cache_and_schedule() -> None:
+    default = PARAMETERS["ScheduleMinutes"]["Default"] * 60 + DEFAULT_CACHE
+    assert DOCUMENT["Mappings"]["SafetyLines"]["other"]["Seconds"] >= default
+
+
 def test_tokens_of_another_life_are_the_functions_own_business() -> None:
-    given = {**SECRET, "TokenLifetime": "other", "ScheduleMinutes": "60", "RenewAt": "0.9"}
+    given = {
+        **SECRET,
+        "TokenLifetime": "other",
+        "ScheduleMinutes": "60",
+        "RenewAt": "0.9",
+        "ConsumerCacheSeconds": "3600",
+    }
     assert Stack(given).refused == []
 
 

@@ -10,6 +10,7 @@ from cloudformation import DOCUMENT, PARAMETERS, Stack, takes
 from rotator import settings
 from rotator.local.deployment import TEMPLATE
 from rotator.model import Rotation
+from rotator.policy import RUN_BUDGET
 from rotator.settings import Settings, read_environment
 
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:healthwise/client-AbCdEf"
@@ -137,6 +138,7 @@ BAD = [
     ("RenewAt", "1"),
     ("RenewAt", "66%"),
     ("ConsumerCacheSeconds", "-1"),
+    ("ConsumerCacheSeconds", "86400"),
     ("TimeoutSeconds", "901"),
     ("MemoryMegabytes", "64"),
     ("LogLevel", "TRACE"),
@@ -269,6 +271,22 @@ NAMES_OF_ITS_OWN = {
     "RoleName",
     "TopicName",
 }
+
+
+def test_a_run_has_the_time_that_its_retries_are_made_for() -> None:
+    assert PROPERTIES["Function"]["Timeout"] == str(round(RUN_BUDGET))
+
+
+def test_what_lambda_and_the_schedule_could_not_do_is_kept_for_days_and_never_done_late() -> None:
+    day = 24 * 3600
+    assert PROPERTIES["NoHiddenRetries"]["MaximumEventAgeInSeconds"] == 60
+    assert PROPERTIES["DeadLetterQueue"]["MessageRetentionPeriod"] == 14 * day
+    assert PROPERTIES["FailedRuns"]["MessageRetentionPeriod"] == 4 * day
+
+
+def test_the_log_tells_of_runs_that_were_cut_off() -> None:
+    logging = PROPERTIES["Function"]["LoggingConfig"]
+    assert (logging["ApplicationLogLevel"], logging["SystemLogLevel"]) == ("INFO", "INFO")
 
 
 def test_two_stacks_in_one_account_share_no_name() -> None:

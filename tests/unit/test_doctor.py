@@ -413,7 +413,7 @@ def test_a_token_that_has_ended_is_not() -> None:
     check = Patient().store(hours_old=26).examine()["stored token"]
     assert (check.found, check.advice) == (
         "it ended 2 h ago",
-        "see why the last runs failed, then `rotator rotate`",
+        "see why the last runs failed, then `make rotate FUNCTION=...` (or `rotator rotate`)",
     )
 
 
@@ -457,7 +457,7 @@ def test_of_many_rotations_each_has_its_checks_and_what_they_share_is_checked_on
     assert [check.name for check in findings.checks if check.rotation is None] == shared
     assert each == [name for name in CHECKS if name not in shared]
     assert each == [check.name for check in findings.checks if check.rotation == "search"]
-    assert findings["settings"].found == "2 rotations under /rotations"
+    assert findings["settings"].found == "2 rotations under /rotations, as the environment says"
 
 
 def test_an_endpoint_that_they_share_is_reached_once() -> None:
@@ -541,7 +541,7 @@ def test_people_see_a_mark_what_was_found_and_the_next_step() -> None:
     patient = healthy()
     lose_secret(patient)
     lines = shown(patient.examine())
-    assert lines[0] == "✓ settings: the rotation default from the environment"
+    assert lines[0] == "✓ settings: the rotation default, as the environment says"
     cross = next(number for number, line in enumerate(lines) if line.startswith("✗ secret: "))
     assert lines[cross + 1].startswith("  → ")
     assert "\N{EN DASH} credentials: not checked, since secret failed" in lines

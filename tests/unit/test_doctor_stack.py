@@ -105,9 +105,13 @@ def test_a_stack_that_is_named_need_not_be_looked_for() -> None:
         (
             {"target": "arn:aws:lambda:us-east-1:1:function:other"},
             "does not invoke",
-            "deploy the stack again",
+            "`make undeploy`, then `make deploy`",
         ),
-        ({"target": "arn:aws:sqs:us-east-1:1:queue"}, "does not invoke", "deploy the stack again"),
+        (
+            {"target": "arn:aws:sqs:us-east-1:1:queue"},
+            "does not invoke",
+            "`make undeploy`, then `make deploy`",
+        ),
     ],
 )
 def test_a_schedule_that_does_not_tick_as_it_should_is_one_cross(
@@ -153,7 +157,7 @@ def test_a_run_that_failed_is_a_cross_with_its_reason() -> None:
     check = logged(run_ended(summary("down; wait"))).examine()["last run"]
     assert check.state is State.FAILED
     assert check.found == "2 min ago, 1 of 1 rotations failed: default: down; wait"
-    assert check.advice == "do what the error says, then `rotator rotate`"
+    assert check.advice == "do what the error says, then `make rotate FUNCTION=...` (or `rotator rotate`)"
 
 
 def test_only_the_newest_run_counts() -> None:

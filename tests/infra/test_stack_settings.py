@@ -1,0 +1,22 @@
+"""What operators' commands take for a stack's settings is what the template tells the function."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloudformation import Stack
+from rotator.adapters.deployment import variables_of
+
+ONE = {"SecretArn": "arn:x", "TokenRequestParams": '{"expiration": "3600"}', "ScheduleMinutes": "1"}
+MANY = {"RotationsPath": "/rotations", "AllowedHosts": "auth.example.com", "ConsumerCacheSeconds": "60"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [ONE, {**ONE, "ParameterKmsKeyArn": "arn:k"}, {**ONE, "CreateKey": "true"}, MANY],
+    ids=["one rotation", "a key given", "a key created", "many rotations"],
+)
+def test_a_stacks_settings_are_its_functions_variables(given: dict[str, str]) -> None:
+    stack = Stack(given)
+    variables = stack.resources["Function"]["Environment"]["Variables"]
+    assert variables_of(stack.parameters, created_key=stack.outputs.get("KeyArn")) == variables
