@@ -271,8 +271,11 @@ def widget(title: str) -> dict[str, Any]:
 
 
 def test_the_time_left_is_shown_over_the_line_at_which_somebody_is_called() -> None:
-    shown = widget("Least life of any stored token")
-    assert shown["metrics"] == [["Rotator", "TokenSecondsRemaining", "service", FUNCTION]]
+    shown = widget("Life of the stored tokens")
+    [least, [names]] = shown["metrics"]
+    assert least[:4] == ["Rotator", "TokenSecondsRemaining", "service", FUNCTION]
+    by_name = f'{{Rotator,rotation,service}} MetricName="TokenSecondsRemaining" service="{FUNCTION}"'
+    assert names["expression"] == f"SEARCH('{by_name}', 'Minimum', 300)"
     lines = {line["label"]: line["value"] for line in shown["annotations"]["horizontal"]}
     assert lines["somebody is called"] == alarms()["TokenEndsSoon"]["Threshold"]
     assert lines["consumers keep a token for"] == 300
