@@ -17,10 +17,11 @@ help: ## List the targets.
 demo: $(VENV)/.local ## See all of it work on embedded parts; KEEP=1 leaves it running.
 	@$(BIN)/rotator demo $(if $(KEEP),--keep)
 
+# These read their variables from the environment, into which make puts those of its command line: pasted
+# into a recipe, a value would be the shell's to run.
 rotate: $(VENV)/.base ## Rotate now, with whatever is configured; FUNCTION=name lets the deployed function do it.
-	@$(BIN)/rotator rotate --force $(if $(FUNCTION),--function $(FUNCTION))
+	@$(BIN)/rotator rotate --force $${FUNCTION:+--function "$$FUNCTION"}
 
-# These read their variables from the environment, into which make puts those of its command line.
 deploy: $(VENV)/.base ## Deploy or upgrade: STACK= SECRET= PARAMETER= BUCKET= [SET="Name=value ..." TAGS="key=value ..."].
 	@$(BIN)/python -m infra.deploy
 

@@ -1,7 +1,7 @@
 """The AWS CLI, version 1 or 2, as a process.
 
-AWS's texts quote what they were sent, so they are recognized here and never printed: an error is told
-by its code and by what to do next.
+AWS's texts quote what they were sent, so they are recognized here and not printed: an error is told by its
+code and by what to do next. The one exception is in stacks.first_failure, which says why it is safe.
 """
 
 from __future__ import annotations

@@ -79,7 +79,8 @@ class BuildError(Exception):
 def build(output: Path, compiler: str | None = None) -> str:
     """Build the zip and return the SHA-256 of its bytes in hex; raises BuildError.
 
-    Without a ``compiler``, a Python of the function's version, it holds no byte-code.
+    Without a ``compiler``, a Python of the function's version, it holds no byte-code. An SBOM beside it is
+    removed: it names the hash of the zip before.
     """
     with tempfile.TemporaryDirectory(prefix="rotator-build-") as folder:
         stage = Path(folder)
@@ -91,6 +92,7 @@ def build(output: Path, compiler: str | None = None) -> str:
         output.parent.mkdir(parents=True, exist_ok=True)
         unfinished = output.with_suffix(f".{os.getpid()}.part")
         _write_zip(stage, unfinished)
+        output.with_suffix(".cdx.json").unlink(missing_ok=True)
         unfinished.replace(output)
     return hashlib.sha256(output.read_bytes()).hexdigest()
 

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra import packaging, request, stacks
-from infra.aws_cli import DENIED, CliError, Session, connect
+from infra import function_code, packaging, request, stacks
+from infra.aws_cli import DENIED, Cli, CliError, Session, connect
 from infra.command import Problem, run
 from infra.request import Request
 
-INFRA = Path(__file__).resolve().parent
-TEMPLATE = INFRA / "template.yaml"
-BUILD = INFRA.parent / ".build"
-S3_PREFIX = "rotator"
+TEMPLATE = Path(__file__).resolve().parent / "template.yaml"
 
 _FULL_ARN = re.compile(
     r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}"
@@ -39,22 +35,28 @@ def deploy(environ: Mapping[str, str]) -> None:
     overrides["SecretArn"] = _secret_arn(session, wanted.secret) if wanted.secret else ""
     if wanted.parameter:
         overrides["ParameterName"] = wanted.parameter
-    before = stacks.find(session.cli, wanted.stack)
-    _check_stack(before, wanted.stack)
-
-    packaged = _package(session, template, wanted.bucket)
-    if before and before.status in stacks.LEFTOVERS:
-        stacks.delete(session.cli, before)
-        print(f"deleted what an earlier, failed creation of {wanted.stack} had left")
-        before = None
+    found = stacks.find(session.cli, wanted.stack)
+    _check_stack(found)
+    leftover = found if found and found.status in stacks.LEFTOVERS else None
+    before = None if leftover else found
+    request.check_paths({**(before.parameters if before else {}), **overrides})
     tags = wanted.tags or (before.tags if before else {})
+    request.check_tags(tags)
+
+    zip_file = function_code.build()
+    packaged = function_code.package(session.cli, template, zip_file, wanted.bucket)
+    if leftover:
+        stacks.delete(session.cli, leftover)
+        print(f"deleted what an earlier, failed creation of {wanted.stack} had left")
     print(f"deploying {wanted.stack} to {session.region} of account {session.account}: a minute or two")
     try:
         printed = session.cli.run(*_command(wanted, packaged, overrides, tags))
     except CliError as error:
-        raise _explain(session, wanted.stack, template, error) from None
+        raise _explain(session.cli, wanted.stack, template, error, is_new=before is None) from None
     print("nothing to change" if "No changes to deploy" in printed else "deployed")
-    _report(session, wanted.stack)
+    stack = stacks.existing(session.cli, wanted.stack)
+    function_code.check(session.cli, stack.outputs["FunctionName"], zip_file)
+    _report(stack)
 
 
 def _check_bucket(session: Session, bucket: str) -> None:
@@ -106,35 +108,19 @@ def _secret_arn(session: Session, secret: str) -> str:
     return str(found["ARN"])
 
 
-def _check_stack(stack: stacks.Stack | None, name: str) -> None:
-    if stack is None or stack.status in stacks.LEFTOVERS:
+def _check_stack(stack: stacks.Stack | None) -> None:
+    if stack is None:
         return
+    stacks.check_ours(stack)
+    if stack.status in stacks.LEFTOVERS:
+        return
+    what = f"the stack {stack.name} is {stack.status}"
     if stack.is_changing:
-        raise Problem(f"the stack {name} is {stack.status}", "wait until that is over, then deploy again")
+        raise Problem(what, "wait until that is over, then deploy again")
     if stack.status == "UPDATE_ROLLBACK_FAILED":
-        raise Problem(
-            f"the stack {name} is {stack.status}",
-            f"mend it: aws cloudformation continue-update-rollback --stack-name {name}",
-        )
+        raise Problem(what, f"mend it: aws cloudformation continue-update-rollback --stack-name {stack.name}")
     if stack.status.endswith("_FAILED"):
-        raise Problem(f"the stack {name} is {stack.status}", f"delete it: make undeploy STACK={name}")
-
-
-def _package(session: Session, template: str, bucket: str) -> Path:
-    """Build the zip and put it into the bucket; returns the template that says where it is."""
-    zip_file = BUILD / "rotator.zip"
-    if subprocess.run([sys.executable, INFRA / "build.py", "--output", zip_file], check=False).returncode:
-        raise Problem("the zip could not be built", "see above; nothing was deployed", exit_code=1)
-    local, packaged = BUILD / "package.yaml", BUILD / "packaged.yaml"
-    local.write_text(packaging.with_local_code(template, zip_file.name))
-    try:
-        session.cli.run(
-            *("cloudformation", "package", "--template-file", str(local)),
-            *("--s3-bucket", bucket, "--s3-prefix", S3_PREFIX, "--output-template-file", str(packaged)),
-        )
-    except CliError as error:
-        raise error.problem("the zip could not be put into the bucket", exit_code=1) from None
-    return packaged
+        raise Problem(what, f"delete it: make undeploy STACK={stack.name}")
 
 
 def _command(
@@ -143,7 +129,7 @@ def _command(
     command = [
         *("cloudformation", "deploy", "--stack-name", wanted.stack, "--template-file", str(packaged)),
         *("--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset"),
-        *("--s3-bucket", wanted.bucket, "--s3-prefix", S3_PREFIX),
+        *("--s3-bucket", wanted.bucket, *function_code.UPLOAD),
     ]
     if overrides:
         command += ["--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())]
@@ -152,13 +138,13 @@ def _command(
     return command
 
 
-def _explain(session: Session, name: str, template: str, error: CliError) -> Problem:
-    """What failed; a stack that was only half created is deleted first."""
-    stack = stacks.settled(session.cli, name)
-    failed = stacks.first_failure(session.cli, stack.id) if stack and error.code == "DeployFailed" else None
+def _explain(cli: Cli, name: str, template: str, error: CliError, *, is_new: bool) -> Problem:
+    """What failed; a stack that is new and was only half created is deleted first."""
+    stack = stacks.settled(cli, name)
+    failed = stacks.first_failure(cli, stack.id) if stack and error.code == "DeployFailed" else None
     consequence = "nothing was created" if stack is None else "the stack is as it was before"
-    if stack and stack.status in stacks.LEFTOVERS:
-        stacks.delete(session.cli, stack)
+    if stack and is_new and stack.status in {stacks.REVIEW, *stacks.LEFTOVERS}:
+        stacks.delete(cli, stack)
         consequence = "what had been created was deleted again"
     elif stack and stack.status == "UPDATE_ROLLBACK_FAILED":
         consequence = f"the stack is {stack.status}: aws cloudformation continue-update-rollback"
@@ -170,14 +156,13 @@ def _explain(session: Session, name: str, template: str, error: CliError) -> Pro
     return error.problem(f"CloudFormation refuses the change; {consequence}", exit_code=1)
 
 
-def _report(session: Session, name: str) -> None:
-    stack = stacks.existing(session.cli, name)
+def _report(stack: stacks.Stack) -> None:
     width = max(map(len, stack.outputs), default=0)
     for output, value in stack.outputs.items():
         print(f"  {output:{width}}  {value}")
     print("next:")
-    print(f"  make rotate FUNCTION={stack.outputs.get('FunctionName', '...')}   # the first token, now")
-    print(f"  make logs STACK={name}")
+    print(f"  make rotate FUNCTION={stack.outputs['FunctionName']}   # the first token, now")
+    print(f"  make logs STACK={stack.name}")
 
 
 if __name__ == "__main__":

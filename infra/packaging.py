@@ -6,6 +6,7 @@ committed one, which can then be deployed without this as well.)
 
 from __future__ import annotations
 
+import json
 import re
 
 CODE_PARAMETERS = ("CodeBucket", "CodeKey")
@@ -19,6 +20,19 @@ def parameter_names(template: str) -> tuple[str, ...]:
     """The names of the template's parameters, in its order."""
     section = _PARAMETERS.search(template)
     return tuple(re.findall(r"^  (\w+):", section[1], re.MULTILINE)) if section else ()
+
+
+def rule(template: str, name: str) -> tuple[str, str]:
+    """A parameter's AllowedPattern, which CloudFormation matches with the whole value, and its sentence."""
+    found = re.search(
+        rf"^  {name}:\n(?:    .*\n)*?    AllowedPattern: (\".+\")\n"
+        r"(?:    .*\n)*?    ConstraintDescription: (.+)\n",
+        template,
+        re.MULTILINE,
+    )
+    if not found:
+        raise ValueError(f"the template must have a pattern and a sentence for {name}")
+    return json.loads(found[1]), found[2]  # a double-quoted scalar of YAML, in what JSON has of it
 
 
 def with_local_code(template: str, path: str) -> str:

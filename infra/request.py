@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from infra import stacks
 from infra.command import Problem
-from infra.packaging import CODE_PARAMETERS, parameter_names
+from infra.packaging import CODE_PARAMETERS, parameter_names, rule
 
 EXAMPLE = (
     "for example: make deploy STACK=rotator SECRET=healthwise/client PARAMETER=/healthwise/token BUCKET=code"
@@ -16,6 +17,18 @@ EXAMPLE = (
 
 _SETTING = re.compile(r"\s*\b([A-Z]\w*)=(.*?)(?=\s+[A-Z]\w*=|\s*$)", re.DOTALL)
 """A template parameter and its value, which ends where the next one or the text does: JSON has spaces."""
+
+_SECRET = re.compile(
+    r"(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:|(?!-))[A-Za-z0-9/_+=.@-]{1,512}"
+)
+"""A secret's name, or its ARN with or without the six characters at the end. The CLI takes what begins with
+file:// or http:// for a place to read the value from, and a hyphen for an option."""
+
+_TAG = re.compile(r"(?!-)(?!\w+://)[\w .:/=+@-]*")
+"""What AWS allows, without what the CLI would take for an option or a file.
+
+https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+"""
 
 _OWN_VARIABLE = {"SecretArn": "SECRET", "ParameterName": "PARAMETER"}
 
@@ -44,12 +57,55 @@ def read(variables: Mapping[str, str], template: str) -> Request:
         raise Problem(f"{' and '.join(missing)} {are} missing", EXAMPLE)
     return Request(
         stack=stacks.check_name(given["STACK"], "deploy"),
-        bucket=given["BUCKET"],
-        secret=given.get("SECRET", ""),
-        parameter=given.get("PARAMETER", ""),
+        bucket=_ruled(given["BUCKET"], "BUCKET", rule(template, "CodeBucket")),
+        secret=_secret(given.get("SECRET", "")),
+        parameter=_ruled(given.get("PARAMETER", ""), "PARAMETER", rule(template, "ParameterName")),
         settings=settings,
         tags=_tags(given.get("TAGS", "")),
     )
+
+
+def check_paths(parameters: Mapping[str, str]) -> None:
+    """See that many rotations' documents and tokens lie apart; raises Problem."""
+    documents, tokens = parameters.get("RotationsPath"), parameters.get("ParameterPrefix")
+    if not documents or not tokens:
+        return
+    if f"{documents}/".startswith(f"{tokens}/"):
+        reason = "the function could rewrite the documents that say where secrets go"
+    elif f"{tokens}/".startswith(f"{documents}/"):
+        reason = "the function would read tokens as documents"
+    else:
+        return
+    raise Problem(
+        f"RotationsPath and ParameterPrefix lie one within the other: {reason}",
+        "take paths apart: RotationsPath=/rotator/rotations ParameterPrefix=/healthwise",
+    )
+
+
+def check_tags(tags: Mapping[str, str]) -> None:
+    """See that no tag can be taken for something else by the CLI; raises Problem."""
+    if not all(map(_TAG.fullmatch, [*tags, *tags.values()])):
+        raise Problem(
+            "a tag is not one that can be handed over",
+            'give TAGS of letters, digits and _ . : / = + @ -, none with "-" or "...://" first',
+        )
+
+
+def _secret(secret: str) -> str:
+    if secret and not _SECRET.fullmatch(secret):
+        raise Problem(
+            "SECRET is neither a secret's name nor its ARN",
+            "it is never the secret itself: SECRET=healthwise/client",
+        )
+    return secret
+
+
+def _ruled(value: str, variable: str, rule: tuple[str, str]) -> str:
+    """The value, if it is empty or as the template wants it."""
+    pattern, sentence = rule
+    if value and not re.fullmatch(pattern, value):
+        raise Problem(f"{variable} {sentence}", EXAMPLE)
+    return value
 
 
 def _settings(text: str, known: tuple[str, ...]) -> dict[str, str]:
@@ -70,7 +126,18 @@ def _settings(text: str, known: tuple[str, ...]) -> dict[str, str]:
         if name in settings:
             raise Problem(f"{name} is in SET twice", "leave one out")
         settings[name] = value
+    if not _is_object(settings.get("TokenRequestParams", "{}")):
+        raise Problem(
+            "TokenRequestParams is not a JSON object", """write TokenRequestParams={"expiration": "86400"}"""
+        )
     return settings
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def _tags(text: str) -> dict[str, str]:
@@ -81,4 +148,5 @@ def _tags(text: str) -> dict[str, str]:
         if not key or not equals:
             raise Problem("TAGS cannot be read", 'write TAGS="key=value key2=value2", without spaces in them')
         tags[key] = value
+    check_tags(tags)
     return tags

@@ -15,8 +15,14 @@ POLL_SECONDS = 3
 LONGEST_WAIT = 3600
 """Seconds for CloudFormation to finish what it does."""
 
-LEFTOVERS = frozenset({"REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
+REVIEW = "REVIEW_IN_PROGRESS"
+"""A stack that has nothing but a change set: one that was refused to us, or that a colleague reads."""
+
+LEFTOVERS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
 """What a creation that failed leaves behind: it can only be deleted."""
+
+_WITHOUT_OUTPUTS = ("CREATE_IN_PROGRESS", "CREATE_FAILED", "ROLLBACK_", "DELETE_")
+"""What statuses begin with whose stacks have no outputs, or need not have them."""
 
 _OF_AN_EVENT = ("LogicalResourceId", "ResourceStatus", "ResourceStatusReason", "PhysicalResourceId")
 _BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
@@ -28,7 +34,9 @@ class Stack:
     """A stack as it was when it was looked at."""
 
     id: str
+    name: str
     status: str
+    description: str
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
     tags: Mapping[str, str]
@@ -37,7 +45,14 @@ class Stack:
     @property
     def is_changing(self) -> bool:
         """Whether CloudFormation is at work on it."""
-        return self.status.endswith("_IN_PROGRESS") and self.status not in LEFTOVERS
+        return self.status.endswith("_IN_PROGRESS") and self.status != REVIEW
+
+    @property
+    def is_rotator(self) -> bool:
+        """Whether our template made it, told by its outputs, or by its description while it has none."""
+        if self.status.startswith(_WITHOUT_OUTPUTS):
+            return self.description.startswith("Rotator:")
+        return "FunctionName" in self.outputs and self.outputs.get("LogGroupName") == f"/rotator/{self.name}"
 
 
 def check_name(name: str, command: str) -> str:
@@ -67,7 +82,9 @@ def find(cli: Cli, name: str) -> Stack | None:
         return None
     return Stack(
         id=found["StackId"],
+        name=found["StackName"],
         status=found["StackStatus"],
+        description=found.get("Description", ""),
         outputs=_pairs(found.get("Outputs"), "OutputKey", "OutputValue"),
         parameters=_pairs(found.get("Parameters"), "ParameterKey", "ParameterValue"),
         tags=_pairs(found.get("Tags"), "Key", "Value"),
@@ -82,6 +99,17 @@ def existing(cli: Cli, name: str) -> Stack:
         region = cli.environ["AWS_REGION"]
         raise Problem(f"there is no stack {name} in {region}", "check STACK, the account and the Region")
     return stack
+
+
+def check_ours(stack: Stack) -> None:
+    """See that a stack may be touched; raises Problem if somebody else's may be in it."""
+    if stack.status == REVIEW:
+        raise Problem(
+            f"the stack {stack.name} has a change set that was not executed",
+            "execute or delete it, or give another STACK",
+        )
+    if not stack.is_rotator:
+        raise Problem(f"the stack {stack.name} is not a rotator", "give another STACK")
 
 
 def _pairs(entries: list[dict[str, str]] | None, key: str, value: str) -> dict[str, str]:
@@ -105,7 +133,12 @@ def _awaited(cli: Cli, name: str, is_over: Callable[[Stack], bool]) -> Stack | N
 
 
 def first_failure(cli: Cli, stack_id: str) -> str | None:
-    """The logical id and the reason of what failed first in the stack's last operation."""
+    """The logical id and the reason of what failed first in the stack's last operation.
+
+    The reason is AWS's own text, the only one that is printed: nothing else says what to mend. What it may
+    quote are the template's parameters and the resources made of them, and those hold no secret: the secret
+    is known to CloudFormation by its ARN only.
+    """
     events = cli.read(
         *("cloudformation", "describe-stack-events", "--stack-name", stack_id),
         *("--query", f"StackEvents[].[{', '.join(_OF_AN_EVENT)}]"),
@@ -132,6 +165,12 @@ def delete(cli: Cli, stack: Stack) -> None:
     left = _awaited(cli, stack.id, lambda stack: stack.status == "DELETE_FAILED")
     if left:
         failed = first_failure(cli, stack.id) or left.status
-        raise Problem(
-            f"the stack could not be deleted: {failed}", "mend that, then delete it again", exit_code=1
-        )
+        again = f"then make undeploy STACK={stack.name} again"
+        raise Problem(f"the stack could not be deleted: {failed}", f"{_mend(failed)}, {again}", exit_code=1)
+
+
+def _mend(failed: str) -> str:
+    """What to do about what could not be deleted; IAM deletes no policy that somebody has."""
+    if failed.startswith("ConsumerPolicy:"):
+        return "detach it from every role that has it"
+    return "mend that"

@@ -18,6 +18,7 @@ def undeploy(environ: Mapping[str, str]) -> None:
     name = stacks.check_name(environ.get("STACK", "").strip(), "undeploy")
     cli = connect(environ).cli
     stack = stacks.existing(cli, name)
+    stacks.check_ours(stack)
     if stack.is_protected:
         raise Problem(
             f"the stack {name} is protected from deletion",

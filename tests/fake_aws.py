@@ -17,6 +17,7 @@ READING = {
     "cloudformation describe-stack-events",
     "logs filter-log-events",
     "ssm get-parameter",
+    "lambda get-function-configuration",
 }
 
 SCRIPT = """#!{python}

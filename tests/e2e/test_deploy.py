@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +94,23 @@ def deployed(operator: Operator) -> dict[str, str]:
     return dict(re.findall(r"^  (\w+) +(\S+)$", done.stdout, re.MULTILINE))
 
 
+ANOTHER = {
+    "Description": "Payroll",
+    "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}},
+    "Outputs": {"FunctionName": {"Value": "payroll"}},
+}
+
+
+@pytest.fixture(scope="module")
+def somebody_elses(operator: Operator) -> str:
+    cloudformation = operator.account.client("cloudformation")
+    cloudformation.create_stack(StackName="somebody-elses", TemplateBody=json.dumps(ANOTHER))
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName="somebody-elses", WaiterConfig={"Delay": 1}
+    )
+    return "somebody-elses"
+
+
 def told(done: subprocess.CompletedProcess[str]) -> str:
     """What the command said on standard error, without make's own line."""
     (line,) = (line for line in done.stderr.splitlines() if not line.startswith("make"))
@@ -98,13 +118,46 @@ def told(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_a_wrong_value_is_refused_in_the_templates_words_and_leaves_no_stack(operator: Operator) -> None:
-    done = operator.deploy(PARAMETER="/aws/token", STACK="refused")
+    done = operator.deploy("VerifyUrl=ftp://127.0.0.1", STACK="refused")
     assert done.returncode == 2, "what make makes of any failure"
-    assert (
-        "refuses the change: ParameterName: must be a path such as /healthwise/token, not below /aws"
-        in told(done)
-    )
+    assert "refuses the change: VerifyUrl: must be empty or an https address; " in told(done)
     assert operator.status("refused") is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "told_so"),
+    [
+        ({"PARAMETER": "/aws/token"}, "PARAMETER must be a path such as /healthwise/token, not below /aws"),
+        ({"SECRET": "file://pyproject.toml"}, "SECRET is neither a secret's name nor its ARN"),
+        ({"STACK": "somebody-elses"}, "the stack somebody-elses is not a rotator; give another STACK"),
+    ],
+    ids=["a path of AWS", "a file as the secret", "somebody else's stack"],
+)
+def test_what_is_not_ours_is_refused_and_stays(
+    operator: Operator, somebody_elses: str, changed: dict[str, str], told_so: str
+) -> None:
+    done = operator.deploy(**({"STACK": "refused"} | changed))
+    assert done.returncode == 2
+    assert told_so in told(done)
+    assert operator.status("refused") is None
+    assert operator.status(somebody_elses) == "CREATE_COMPLETE"
+
+
+def test_undeploying_leaves_somebody_elses_stack(operator: Operator, somebody_elses: str) -> None:
+    done = operator.make("undeploy", STACK=somebody_elses)
+    assert told(done) == f"undeploy: the stack {somebody_elses} is not a rotator; give another STACK"
+    assert operator.status(somebody_elses) == "CREATE_COMPLETE"
+
+
+def test_a_change_set_that_a_colleague_reads_is_left_to_them(operator: Operator) -> None:
+    cloudformation = operator.account.client("cloudformation")
+    cloudformation.create_change_set(
+        StackName="read", ChangeSetName="first", ChangeSetType="CREATE", TemplateBody=json.dumps(ANOTHER)
+    )
+    for done in (operator.deploy(STACK="read"), operator.make("undeploy", STACK="read")):
+        assert "the stack read has a change set that was not executed; " in told(done)
+    assert operator.status("read") == "REVIEW_IN_PROGRESS"
+    cloudformation.delete_stack(StackName="read")
 
 
 BROKEN = """Resources:
@@ -162,6 +215,41 @@ def test_the_same_command_again_changes_nothing(operator: Operator, deployed: di
     assert done.returncode == 0, done.stderr
     assert "\nnothing to change\n" in done.stdout
     assert operator.status(STACK) == "CREATE_COMPLETE"
+
+
+def test_code_that_was_planted_in_the_bucket_is_replaced(
+    operator: Operator, deployed: dict[str, str]
+) -> None:
+    s3 = operator.account.client("s3")
+    keys = [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET, Prefix="rotator/")["Contents"]]
+    for key in keys:
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"planted")
+    done = operator.deploy()
+    assert done.returncode == 0, done.stderr
+    assert s3.list_objects_v2(Bucket=BUCKET, Prefix="rotator/")["KeyCount"] == len(keys)
+    bodies = {s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+    zip_file = (CHECKOUT / ".build" / "rotator.zip").read_bytes()
+    assert zip_file in bodies
+
+
+def test_other_code_than_was_built_is_noticed_and_what_is_said_mends_it(
+    operator: Operator, deployed: dict[str, str]
+) -> None:
+    planted = io.BytesIO()
+    with zipfile.ZipFile(planted, "w") as archive:
+        archive.writestr("rotator/handler.py", "def lambda_handler(*_): return {}")
+    client = operator.account.client("lambda")
+    client.update_function_code(FunctionName=deployed["FunctionName"], ZipFile=planted.getvalue())
+    done = operator.deploy()
+    assert done.returncode == 2
+    line = told(done)
+    assert line.startswith("deploy: the function runs other code than was built: ")
+    mend = re.search(r": (aws lambda .+), and deploy again", line)
+    assert mend
+    subprocess.run(
+        shlex.split(mend[1]), env=dict(operator.environ), cwd=CHECKOUT, capture_output=True, check=True
+    )
+    assert operator.deploy().returncode == 0
 
 
 def test_an_upgrade_changes_what_it_is_told_and_keeps_the_rest(

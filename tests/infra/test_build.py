@@ -95,6 +95,14 @@ def test_another_build_elsewhere_gives_the_same_bytes(function_zip: Path, tmp_pa
     assert again.read_bytes() == function_zip.read_bytes()
 
 
+def test_a_build_removes_the_sbom_of_the_zip_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_install_requirements", lambda _stage: None)
+    monkeypatch.setattr(build, "_drop_unused", lambda _stage: None)
+    (tmp_path / "rotator.cdx.json").write_text("the hash of another zip")
+    build.build(tmp_path / "rotator.zip")
+    assert [file.name for file in tmp_path.iterdir()] == ["rotator.zip"]
+
+
 def test_every_file_has_the_same_time_and_mode(archive: zipfile.ZipFile) -> None:
     assert {(f.date_time, oct(f.external_attr >> 16)) for f in archive.infolist()} == {
         ((1980, 1, 1, 0, 0, 0), oct(0o100644))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import subprocess
 import sys
 import time
@@ -13,7 +15,7 @@ import pytest
 
 from conftest import CHECKOUT
 from fake_aws import FakeAws, Refusal, refused
-from infra import command, deploy, logs, stacks, undeploy
+from infra import command, deploy, function_code, logs, stacks, undeploy
 
 CANARY = "canary-in-the-words-of-aws"
 ACCOUNT = "123456789012"
@@ -28,12 +30,19 @@ ALL_GIVEN = {
 NO_STACK = refused("ValidationError", "DescribeStacks", "Stack with id rotator does not exist")
 
 
+ZIP = b"the zip that was built"
+CODE = base64.b64encode(hashlib.sha256(ZIP).digest()).decode()
+DESCRIPTION: dict[str, Any] = {"Description": "Rotator: keeps an OAuth 2.0 access token good.", "Outputs": []}
+"""All that a stack of ours has before it was created."""
+
+
 def stack(status: str = "CREATE_COMPLETE", **more: Any) -> dict[str, Any]:
     outputs = {"FunctionName": "rotator-Function-1", "LogGroupName": "/rotator/rotator"} | more.pop(
         "outputs", {}
     )
     return {
         "StackId": STACK_ID,
+        "StackName": "rotator",
         "StackStatus": status,
         "Outputs": [{"OutputKey": k, "OutputValue": v} for k, v in outputs.items()],
         **more,
@@ -51,6 +60,7 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
     fake.answers("cloudformation describe-stacks", NO_STACK, stack())
     fake.answers("cloudformation deploy", "Successfully created/updated stack - rotator")
     fake.answers("cloudformation delete-stack", None)
+    fake.answers("lambda get-function-configuration", CODE)
     return fake
 
 
@@ -60,9 +70,12 @@ def environ(aws: FakeAws) -> dict[str, str]:
 
 
 @pytest.fixture
-def packaged(monkeypatch: pytest.MonkeyPatch) -> None:
+def packaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The zip is in the bucket: what comes after is the point."""
-    monkeypatch.setattr(deploy, "_package", lambda *_: Path(".build/packaged.yaml"))
+    zip_file = tmp_path / "rotator.zip"
+    zip_file.write_bytes(ZIP)
+    monkeypatch.setattr(function_code, "build", lambda: zip_file)
+    monkeypatch.setattr(function_code, "package", lambda *_: Path(".build/packaged.yaml"))
 
 
 def run_deploy(environ: Mapping[str, str]) -> int:
@@ -83,6 +96,7 @@ MISSING = {
     "aws": ({"PATH": "/nowhere"}, "the AWS CLI is not on PATH; install it"),
     "Region": ({"AWS_REGION": ""}, "no AWS Region is set; set AWS_REGION"),
 }
+WITHIN = "RotationsPath and ParameterPrefix lie one within the other: the function"
 WRONG = {
     "a digit first": ({"STACK": "1rotator"}, "STACK is not a stack's name; take letters"),
     "an underscore": ({"STACK": "my_rotator"}, "STACK is not a stack's name"),
@@ -95,7 +109,51 @@ WRONG = {
     "words before": ({"SET": "log level LogLevel=INFO"}, "SET cannot be read"),
     "a tag without a value": ({"TAGS": "team"}, 'TAGS cannot be read; write TAGS="key=value'),
     "a tag without a key": ({"TAGS": "=red"}, "TAGS cannot be read"),
+    "an option as a tag": ({"TAGS": "a=b --template-file=/x"}, "a tag is not one that can be handed over"),
+    "an option as a tag's value": ({"TAGS": "a=--template-file"}, "a tag is not one that can be handed over"),
+    "a file as a tag": ({"TAGS": "file:///tmp/tags=1"}, "a tag is not one that can be handed over"),
+    "a tag AWS refuses": ({"TAGS": "team=red;blue"}, "a tag is not one that can be handed over"),
+    "an option as the bucket": ({"BUCKET": "--debug"}, "BUCKET must be the name of a bucket"),
+    "an address as the bucket": ({"BUCKET": "s3://code"}, "BUCKET must be the name of a bucket"),
+    "a parameter of AWS": ({"PARAMETER": "/aws/token"}, "PARAMETER must be a path such as /healthwise/token"),
+    "no path": ({"PARAMETER": "/healthwise/token\n--x"}, "PARAMETER must be a path"),
+    "no JSON": ({"SET": "TokenRequestParams={expiration: 1}"}, "TokenRequestParams is not a JSON object"),
+    "a list": ({"SET": "TokenRequestParams=[1]"}, "TokenRequestParams is not a JSON object"),
+    "no more parameters": ({"SET": "TokenRequestParams="}, "TokenRequestParams is not a JSON object"),
+    "one path for both": ({"SET": "RotationsPath=/a ParameterPrefix=/a"}, f"{WITHIN} could rewrite"),
+    "documents among tokens": ({"SET": "RotationsPath=/a/b ParameterPrefix=/a"}, f"{WITHIN} could rewrite"),
+    "tokens among documents": ({"SET": "RotationsPath=/a ParameterPrefix=/a/b"}, f"{WITHIN} would read"),
 }
+NO_SECRETS = {
+    "a file": "file://credentials.json",
+    "a file's bytes": "fileb://credentials.json",
+    "an address": "http://127.0.0.1/credentials",
+    "an option": "--endpoint-url",
+    "the secret itself": '{"client_id": "a", "client_secret": "b"}',
+    "too long": "s" * 513,
+    "an ARN of another service": f"arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter/client",
+    "an ARN of nothing": f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:",
+}
+
+
+@pytest.mark.parametrize("secret", NO_SECRETS.values(), ids=NO_SECRETS)
+def test_what_names_no_secret_is_neither_handed_to_the_cli_nor_repeated(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str], secret: str
+) -> None:
+    assert run_deploy(environ | {"SECRET": secret}) == 2
+    line = the_line(capsys)
+    assert line.startswith("deploy: SECRET is neither a secret's name nor its ARN; ")
+    assert secret not in line
+    assert aws.calls == []
+
+
+@pytest.mark.usefixtures("packaged")
+@pytest.mark.parametrize("secret", ["a", "health/wise_+=.@-", SECRET_ARN, SECRET_ARN.rpartition("-")[0]])
+def test_every_name_and_arn_that_a_secret_may_have_is_taken(
+    aws: FakeAws, environ: dict[str, str], secret: str
+) -> None:
+    assert run_deploy(environ | {"SECRET": secret}) == 0
+    assert aws.call("secretsmanager describe-secret") == ["--secret-id", secret, "--output", "json"]
 
 
 @pytest.mark.parametrize(("changed", "told"), [*MISSING.values(), *WRONG.values()], ids=[*MISSING, *WRONG])
@@ -121,6 +179,21 @@ VERSION_2 = Refusal(
 )
 IDENTITY, BUCKET = "sts get-caller-identity", "s3api head-bucket"
 DESCRIBED, STACKS = "secretsmanager describe-secret", "cloudformation describe-stacks"
+REVIEWED = (
+    "the stack rotator has a change set that was not executed; execute or delete it, or give another STACK"
+)
+NO_ROTATOR = "the stack rotator is not a rotator; give another STACK"
+OTHERS = {
+    "another's stack": stack(Outputs=[{"OutputKey": "FunctionName", "OutputValue": "their-function"}]),
+    "another's stack at work": stack("UPDATE_IN_PROGRESS", Outputs=[]),
+    "another's log": stack(outputs={"LogGroupName": "/rotator/other"}),
+    "a log alone": stack(Outputs=[{"OutputKey": "LogGroupName", "OutputValue": "/rotator/rotator"}]),
+    "our description alone": stack(**DESCRIPTION),
+    "another's failed creation": stack("ROLLBACK_COMPLETE", Description="Payroll"),
+    "a failed creation without a description": stack("ROLLBACK_FAILED"),
+    "another's failed deletion": stack("DELETE_FAILED", Description="Payroll. Rotator: no"),
+}
+"""Stacks of the same name that are not ours."""
 REFUSED = {
     "no credentials": (
         (IDENTITY, Refusal("Unable to locate credentials. " + CANARY)),
@@ -173,8 +246,19 @@ REFUSED = {
         "the stack rotator is UPDATE_ROLLBACK_FAILED; mend it",
     ),
     "a stack not deleted": (
-        (STACKS, stack("DELETE_FAILED")),
+        (STACKS, stack("DELETE_FAILED", **DESCRIPTION)),
         "the stack rotator is DELETE_FAILED; delete it: make undeploy",
+    ),
+    "a change set": ((STACKS, stack("REVIEW_IN_PROGRESS")), REVIEWED),
+    "a change set of ours": ((STACKS, stack("REVIEW_IN_PROGRESS", **DESCRIPTION)), REVIEWED),
+    **{name: ((STACKS, answer), NO_ROTATOR) for name, answer in OTHERS.items()},
+    "an option as a tag of the stack": (
+        (STACKS, stack(Tags=[{"Key": "--template-file", "Value": "/x"}])),
+        "a tag is not one that can be handed over; give TAGS",
+    ),
+    "tokens among the stack's documents": (
+        (STACKS, stack(Parameters=[{"ParameterKey": "RotationsPath", "ParameterValue": "/healthwise"}])),
+        f"{WITHIN} would read",
     ),
 }
 
@@ -184,11 +268,13 @@ def test_what_aws_refuses_is_told_by_its_code_in_one_line_and_nothing_is_created
     aws: FakeAws,
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
     refusal: tuple[str, Any],
     told: str,
 ) -> None:
     aws.answers(*refusal)
-    assert run_deploy(environ) == 2
+    monkeypatch.setattr(function_code, "build", lambda: pytest.fail("nothing is built"))
+    assert run_deploy(environ | {"SET": "ParameterPrefix=/healthwise/tokens"}) == 2
     line = the_line(capsys)
     assert line.startswith("deploy: ")
     assert told in line
@@ -271,12 +357,7 @@ def test_many_rotations_need_neither_secret_nor_parameter(
     aws: FakeAws,
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
 ) -> None:
-    template = tmp_path / "template.yaml"
-    template.write_text("Parameters:\n  RotationsPath:\n    Type: String\n")
-    monkeypatch.setattr(deploy, "TEMPLATE", template)
     many = {"SECRET": "", "PARAMETER": "", "SET": "RotationsPath=/rotations"}
     assert run_deploy(environ | many | {"BUCKET": ""}) == 2
     assert "BUCKET is missing" in the_line(capsys)
@@ -328,7 +409,7 @@ def test_a_creation_that_fails_is_told_by_its_first_failure_and_leaves_no_stack(
 ) -> None:
     aws.answers("cloudformation deploy", DEPLOY_FAILED)
     aws.answers("cloudformation describe-stack-events", EVENTS)
-    left = stack("ROLLBACK_COMPLETE")
+    left = stack("ROLLBACK_COMPLETE", **DESCRIPTION)
     gone = stack("DELETE_COMPLETE")
     aws.answers("cloudformation describe-stacks", NO_STACK, stack("ROLLBACK_IN_PROGRESS"), left, left, gone)
     assert run_deploy(environ) == 1
@@ -360,7 +441,7 @@ def test_an_update_that_fails_is_told_and_the_stack_stays_as_it_was(
 def test_what_an_earlier_creation_left_is_deleted_first_and_that_is_said(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str], status: str
 ) -> None:
-    aws.answers("cloudformation describe-stacks", stack(status), NO_STACK, stack())
+    aws.answers("cloudformation describe-stacks", stack(status, **DESCRIPTION), NO_STACK, stack())
     assert run_deploy(environ) == 0
     assert aws.changes == ["cloudformation delete-stack", "cloudformation deploy"]
     assert "deleted what an earlier, failed creation of rotator had left" in capsys.readouterr().out
@@ -377,6 +458,67 @@ def test_a_refused_value_is_told_in_the_templates_words_and_the_empty_stack_is_d
     assert run_deploy(environ) == 1
     assert "refuses the change: ParameterName: must be a path such as /healthwise/token" in the_line(capsys)
     assert aws.changes == ["cloudformation deploy", "cloudformation delete-stack"]
+
+
+@pytest.mark.usefixtures("packaged")
+def test_a_change_set_on_a_stack_that_was_there_before_is_left_alone(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers("cloudformation deploy", denied("CreateChangeSet"))
+    aws.answers("cloudformation describe-stacks", stack(), stack("REVIEW_IN_PROGRESS"))
+    assert run_deploy(environ) == 1
+    assert "CloudFormation refuses the change" in the_line(capsys)
+    assert aws.changes == ["cloudformation deploy"]
+
+
+@pytest.mark.usefixtures("packaged")
+def test_other_code_than_was_built_is_told_with_how_to_mend_it(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers("lambda get-function-configuration", "b3RoZXI=")
+    assert run_deploy(environ) == 1
+    line = the_line(capsys)
+    assert line.startswith(
+        f"deploy: the function runs other code than was built: its SHA-256 is b3RoZXI=, not {CODE}; "
+    )
+    assert "see who may write to the bucket" in line
+    assert line.endswith("deploy again")
+    assert aws.call("lambda get-function-configuration")[:2] == ["--function-name", "rotator-Function-1"]
+
+
+@pytest.mark.usefixtures("packaged")
+def test_code_that_may_not_be_looked_at_is_told_in_a_line_and_the_deployment_stands(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers("lambda get-function-configuration", denied("GetFunctionConfiguration"))
+    assert run_deploy(environ) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.splitlines()[2] == (
+        "not verified that the function runs what was built: let this identity do GetFunctionConfiguration"
+    )
+    assert CANARY not in printed.out
+
+
+@pytest.mark.usefixtures("packaged")
+def test_code_that_cannot_be_looked_at_is_a_problem(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers("lambda get-function-configuration", Refusal("Could not connect: " + CANARY))
+    assert run_deploy(environ) == 1
+    assert "deployed, but the function could not be looked at: NoConnection; check" in the_line(capsys)
+
+
+def test_both_uploads_replace_what_somebody_else_may_have_put_there(
+    aws: FakeAws, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    zip_file = tmp_path / "rotator.zip"
+    zip_file.write_bytes(ZIP)
+    monkeypatch.setattr(function_code, "build", lambda: zip_file)
+    aws.answers("cloudformation package", None)
+    assert run_deploy(environ) == 0
+    for uploading in ("cloudformation package", "cloudformation deploy"):
+        assert "--force-upload" in aws.call(uploading)
 
 
 @pytest.mark.usefixtures("packaged")
@@ -402,7 +544,7 @@ def test_nothing_is_deployed_without_a_zip(
     failing = tmp_path / "infra"
     failing.mkdir()
     (failing / "build.py").write_text("raise SystemExit(1)")
-    monkeypatch.setattr(deploy, "INFRA", failing)
+    monkeypatch.setattr(function_code, "INFRA", failing)
     assert run_deploy(environ) == 1
     assert the_line(capsys).startswith("deploy: the zip could not be built; ")
     assert aws.changes == []
@@ -415,6 +557,8 @@ def run_undeploy(environ: Mapping[str, str]) -> int:
 UNDEPLOY = {
     "no name": ({"STACK": ""}, None, "STACK is missing; for example: make undeploy STACK=rotator"),
     "no stack": ({}, NO_STACK, "there is no stack rotator in eu-central-1; check STACK"),
+    "a change set": ({}, stack("REVIEW_IN_PROGRESS"), REVIEWED),
+    **{name: ({}, answer, NO_ROTATOR) for name, answer in OTHERS.items()},
     "protected": (
         {},
         stack(EnableTerminationProtection=True),
@@ -492,8 +636,50 @@ def test_a_stack_that_cannot_be_deleted_is_told_with_what_failed(
     assert run_undeploy(environ) == 1
     assert the_line(capsys) == (
         "undeploy: the stack could not be deleted: "
-        "ConsumerPolicy: Cannot delete a policy attached to entities; mend that, then delete it again"
+        "ConsumerPolicy: Cannot delete a policy attached to entities; "
+        "detach it from every role that has it, then make undeploy STACK=rotator again"
     )
+
+
+def test_what_else_could_not_be_deleted_is_to_be_mended_and_undeployed_again(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = stack("DELETE_FAILED", **DESCRIPTION)
+    aws.answers("cloudformation describe-stacks", left)
+    aws.answers("cloudformation describe-stack-events", [["Queue", "DELETE_FAILED", None, "arn"]])
+    assert run_undeploy(environ) == 1
+    assert the_line(capsys).endswith(
+        "Queue: no reason was given; mend that, then make undeploy STACK=rotator again"
+    )
+
+
+def make_rotate(folder: Path, environ: Mapping[str, str], *variables: str) -> str:
+    """Run the Makefile's target with a stand-in of our command that prints its arguments."""
+    rotator = folder / ".venv" / "bin" / "rotator"
+    rotator.parent.mkdir(parents=True)
+    rotator.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    rotator.chmod(0o755)
+    made = ["make", "--file", str(CHECKOUT / "Makefile"), "--old-file", ".venv/.base", "rotate", *variables]
+    return subprocess.run(made, env=environ, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("is_exported", [False, True], ids=["on the command line", "in the environment"])
+def test_a_functions_name_is_never_the_shells_to_run(
+    tmp_path: Path, clean_environment: Mapping[str, str], is_exported: bool
+) -> None:
+    function = f'x"; touch {tmp_path}/F; `touch {tmp_path}/F`'
+    if is_exported:
+        printed = make_rotate(tmp_path, {**clean_environment, "FUNCTION": function})
+    else:
+        printed = make_rotate(tmp_path, clean_environment, f"FUNCTION={function}")
+    assert printed.splitlines() == ["rotate", "--force", "--function", function]
+    assert not (tmp_path / "F").exists()
+
+
+def test_without_a_functions_name_it_is_rotated_here(
+    tmp_path: Path, clean_environment: Mapping[str, str]
+) -> None:
+    assert make_rotate(tmp_path, clean_environment, "FUNCTION=").splitlines() == ["rotate", "--force"]
 
 
 def run_logs(environ: Mapping[str, str]) -> int:

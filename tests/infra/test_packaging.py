@@ -60,6 +60,15 @@ def test_the_parameters_are_the_templates() -> None:
     assert packaging.parameter_names("Resources: {}\n") == ()
 
 
+def test_a_rule_of_a_parameter_is_the_templates() -> None:
+    parameters = yaml.load(TEXT, Loader)["Parameters"]
+    for name in ("CodeBucket", "ParameterName", "TokenEndpoint"):
+        expected = (parameters[name]["AllowedPattern"], parameters[name]["ConstraintDescription"])
+        assert packaging.rule(TEXT, name) == expected
+    with pytest.raises(ValueError, match="must have a pattern and a sentence for CodeKey"):
+        packaging.rule(TEXT, "CodeKey")
+
+
 def test_of_a_refusal_only_words_of_the_template_are_repeated() -> None:
     said = (
         "Value 'hunter2' of ScheduleMinutes; 'hunter2' failed to satisfy constraint: must be an https address"

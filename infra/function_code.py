@@ -1,0 +1,70 @@
+"""The function's code on its way: built here, put into a bucket, and seen to be what the function runs.
+
+Others may be able to write to that bucket, and whoever does decides what the function runs: an object that is
+there already is never taken for ours, and what Lambda has got is compared with what was built.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+from infra import packaging
+from infra.aws_cli import DENIED, Cli, CliError
+from infra.command import Problem
+
+INFRA = Path(__file__).resolve().parent
+BUILD = INFRA.parent / ".build"
+UPLOAD = ("--s3-prefix", "rotator", "--force-upload")
+"""For every command that uploads: without force, the CLI leaves what has the key, whatever it is."""
+
+
+def build() -> Path:
+    """Build the zip; raises Problem."""
+    zip_file = BUILD / "rotator.zip"
+    if subprocess.run([sys.executable, INFRA / "build.py", "--output", zip_file], check=False).returncode:
+        raise Problem("the zip could not be built", "see above; nothing was deployed", exit_code=1)
+    return zip_file
+
+
+def package(cli: Cli, template: str, zip_file: Path, bucket: str) -> Path:
+    """Put the zip into the bucket; returns the template that says where it is. Raises Problem."""
+    local, packaged = zip_file.with_name("package.yaml"), zip_file.with_name("packaged.yaml")
+    local.write_text(packaging.with_local_code(template, zip_file.name))
+    try:
+        cli.run(
+            *("cloudformation", "package", "--template-file", str(local), "--s3-bucket", bucket),
+            *UPLOAD,
+            *("--output-template-file", str(packaged)),
+        )
+    except CliError as error:
+        raise error.problem("the zip could not be put into the bucket", exit_code=1) from None
+    return packaged
+
+
+def check(cli: Cli, function: str, zip_file: Path) -> None:
+    """See that the function runs what was built; raises Problem. Says so if that may not be read.
+
+    https://docs.aws.amazon.com/lambda/latest/api/API_FunctionConfiguration.html: CodeSha256
+    """
+    built = base64.b64encode(hashlib.sha256(zip_file.read_bytes()).digest()).decode()
+    try:
+        runs = cli.read(
+            *("lambda", "get-function-configuration", "--function-name", function, "--query", "CodeSha256")
+        )
+    except CliError as error:
+        if error.code not in DENIED:
+            raise error.problem("deployed, but the function could not be looked at", exit_code=1) from None
+        print(f"not verified that the function runs what was built: let this identity do {error.operation}")
+        return
+    if runs != built:
+        ours = f"fileb://{zip_file.parent.name}/{zip_file.name}"
+        raise Problem(
+            f"the function runs other code than was built: its SHA-256 is {runs}, not {built}",
+            "see who may write to the bucket, then put the right code there: aws lambda update-function-code "
+            f"--function-name {function} --zip-file {ours}, and deploy again",
+            exit_code=1,
+        )
