@@ -160,6 +160,8 @@ def _report(stack: stacks.Stack) -> None:
     width = max(map(len, stack.outputs), default=0)
     for output, value in stack.outputs.items():
         print(f"  {output:{width}}  {value}")
+    if "AlarmTopicArn" not in stack.outputs:
+        print('no alarm calls anybody: deploy again with SET="AlarmEmail=on-call@example.com"')
     print("next:")
     print(f"  make rotate FUNCTION={stack.outputs['FunctionName']}   # the first token, now")
     print(f"  make logs STACK={stack.name}")

@@ -13,6 +13,7 @@ from infra.packaging import CODE_PARAMETERS, parameter_names, rule
 
 EXAMPLE = (
     "for example: make deploy STACK=rotator SECRET=healthwise/client PARAMETER=/healthwise/token BUCKET=code"
+    ' (for many rotations SET="RotationsPath=/rotator/rotations ..." stands for SECRET and PARAMETER)'
 )
 
 _SETTING = re.compile(r"\s*\b([A-Z]\w*)=(.*?)(?=\s+[A-Z]\w*=|\s*$)", re.DOTALL)

@@ -379,6 +379,7 @@ def test_success_prints_the_outputs_and_what_to_do_next(
         "deployed",
         "  FunctionName  rotator-Function-1",
         "  LogGroupName  /rotator/rotator",
+        'no alarm calls anybody: deploy again with SET="AlarmEmail=on-call@example.com"',
         "next:",
         "  make rotate FUNCTION=rotator-Function-1   # the first token, now",
         "  make logs STACK=rotator",
