@@ -369,6 +369,20 @@ def test_many_rotations_need_neither_secret_nor_parameter(
 
 
 @pytest.mark.usefixtures("packaged")
+@pytest.mark.parametrize(("topic", "is_told"), [({}, True), ({"AlarmTopicArn": "arn:aws:sns:x"}, False)])
+def test_it_says_so_where_no_alarm_calls_anybody(
+    topic: dict[str, str],
+    is_told: bool,
+    aws: FakeAws,
+    environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    aws.answers("cloudformation describe-stacks", stack(outputs=topic))
+    assert run_deploy(environ) == 0
+    assert ("no alarm calls anybody" in capsys.readouterr().out) is is_told
+
+
+@pytest.mark.usefixtures("packaged")
 def test_success_prints_the_outputs_and_what_to_do_next(
     environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
