@@ -1,0 +1,383 @@
+"""Each check of ``make smoke`` finds what AWS should do, and tells what it found where AWS does otherwise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from infra import smoke, smoke_parameters, smoke_roles, smoke_stack
+from infra.smoke import CHECKS, Check
+from infra.smoke_ground import Ground, NotHere
+from rotator.local.aws import ACCOUNT
+from smoking import ALARMS, PARAMETER, TOKEN, ground, refused
+
+
+@pytest.fixture(autouse=True)
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scripted answers do not change, however long one waits."""
+    monkeypatch.setattr(smoke_stack, "PATIENCE", -1.0)
+    monkeypatch.setattr(smoke_parameters, "PACE", 0.0)
+
+
+STATES = {"MetricAlarms": [{"AlarmName": f"smoked-{name}", "StateValue": "OK"} for name in ALARMS]}
+POINTS = {"Datapoints": [{"Sum": 12.0}]}
+TRUST = {"Statement": [{"Principal": {"Service": "scheduler.amazonaws.com"}}]}
+SCHEDULE = {"State": "ENABLED", "Target": {"RoleArn": "arn:aws:iam::1:role/r", "Arn": "the-function"}}
+
+
+def allow(*resources: str, **conditions: str) -> Callable[..., Any]:
+    """IAM's simulator of a role that may do anything with these resources, on these conditions."""
+
+    def simulate(
+        *,
+        ResourceArns: list[str],  # noqa: N803 - AWS's
+        ContextEntries: Sequence[dict[str, Any]] = (),  # noqa: N803
+        **_: Any,
+    ) -> Any:
+        context = {e["ContextKeyName"].rpartition(":")[2]: e["ContextKeyValues"][0] for e in ContextEntries}
+        is_allowed = ResourceArns[0] in resources and context.items() >= conditions.items()
+        return {"EvaluationResults": [{"EvalDecision": "allowed" if is_allowed else "implicitDeny"}]}
+
+    return simulate
+
+
+def log(*lines: Any) -> list[Any]:
+    return [
+        [{"events": [{"message": line if isinstance(line, str) else json.dumps(line)} for line in lines]}]
+    ]
+
+
+KEY = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/1"
+OWN_TOKEN = f"arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter{PARAMETER}"
+BY_SSM = {"ViaService": "ssm.eu-central-1.amazonaws.com", "PARAMETER_ARN": OWN_TOKEN}
+PUT = {"Version": 1}
+TOO_LARGE, INVALID = refused("ValidationException"), refused("ValidationError")
+ROLE = {"get_schedule": SCHEDULE, "get_role": {"Role": {"AssumeRolePolicyDocument": TRUST}}}
+
+QUEUE = f"arn:aws:sqs:eu-central-1:{ACCOUNT}:smoked-FailedRuns-1"
+DESTINATION = {
+    "get_function_event_invoke_config": {"DestinationConfig": {"OnFailure": {"Destination": QUEUE}}}
+}
+DOCUMENTS = f"arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter/smoked/rotations"
+POLICY = {
+    "get_policy": {"Policy": {"DefaultVersionId": "v1"}},
+    "get_policy_version": {"PolicyVersion": {"Document": {"Statement": []}}},
+}
+
+
+def only_reading() -> Callable[..., Any]:
+    """IAM's simulator of a policy with which one may get the token and do nothing else."""
+
+    def simulate(*, ActionNames: list[str], **request: Any) -> Any:  # noqa: N803 - AWS's
+        reads = ActionNames == ["ssm:GetParameter"]
+        return (allow(OWN_TOKEN) if reads else allow())(**request)
+
+    return simulate
+
+
+WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = {
+    "sizes refused": (smoke_parameters.sizes, {"put_parameter": TOO_LARGE}, None),
+    "one size taken": (smoke_parameters.sizes, {"put_parameter": [TOO_LARGE, PUT]}, "it was done"),
+    "sizes refused otherwise": (smoke_parameters.sizes, {"put_parameter": refused("Denied")}, "Denied"),
+    "tier advanced": (smoke_parameters.tier, {"put_parameter": {"Tier": "Advanced"}}, None),
+    "tier not told": (smoke_parameters.tier, {"put_parameter": PUT}, "the tier None"),
+    "type refused": (
+        smoke_parameters.type_change,
+        {"put_parameter": [PUT, refused("HierarchyTypeMismatchException")]},
+        None,
+    ),
+    "type kept": (
+        smoke_parameters.type_change,
+        {"put_parameter": PUT, "get_parameter": {"Parameter": {"Type": "SecureString"}}},
+        None,
+    ),
+    "type changed": (
+        smoke_parameters.type_change,
+        {"put_parameter": PUT, "get_parameter": {"Parameter": {"Type": "String"}}},
+        "it became a String",
+    ),
+    "a race lost": (
+        smoke_parameters.too_many_updates,
+        {"put_parameter": [PUT, {"Version": 2}, *[refused("TooManyUpdates")] * 99]},
+        None,
+    ),
+    "one version twice": (
+        smoke_parameters.too_many_updates,
+        {"put_parameter": [PUT, {"Version": 2}]},
+        "after version 1",
+    ),
+    "a race refused otherwise": (
+        smoke_parameters.too_many_updates,
+        {"put_parameter": [PUT, refused("InternalServerError")]},
+        "InternalServerError",
+    ),
+    "created once": (
+        smoke_parameters.create_once,
+        {"put_parameter": [PUT, refused("ParameterAlreadyExists")]},
+        None,
+    ),
+    "created twice": (smoke_parameters.create_once, {"put_parameter": PUT}, "it was done"),
+    "label blocks": (
+        smoke_parameters.labels,
+        {
+            "put_parameter": [PUT] * 100 + [refused("ParameterMaxVersionLimitExceeded")],
+            "label_parameter_version": {},
+        },
+        None,
+    ),
+    "label does not block": (
+        smoke_parameters.labels,
+        {"put_parameter": PUT, "label_parameter_version": {}},
+        "it was done",
+    ),
+    "key unknown": (smoke_parameters.kms_errors, {"put_parameter": refused("InvalidKeyId")}, None),
+    "key taken": (smoke_parameters.kms_errors, {"put_parameter": PUT}, "it was done"),
+    "key bound": (smoke_roles.kms_condition, {"simulate_principal_policy": allow(KEY, **BY_SSM)}, None),
+    "key for any token": (
+        smoke_roles.kms_condition,
+        {"simulate_principal_policy": allow(KEY, ViaService=BY_SSM["ViaService"])},
+        "kms:Encrypt is allowed on",
+    ),
+    "key for any service": (
+        smoke_roles.kms_condition,
+        {"simulate_principal_policy": allow(KEY, PARAMETER_ARN=OWN_TOKEN)},
+        "kms:Encrypt is allowed on",
+    ),
+    "key denied": (
+        smoke_roles.kms_condition,
+        {"simulate_principal_policy": allow()},
+        "kms:Encrypt is implicitDeny",
+    ),
+    "one secret": (smoke_roles.secret_denied, {"simulate_principal_policy": allow("the-secret")}, None),
+    "every secret": (
+        smoke_roles.secret_denied,
+        {
+            "simulate_principal_policy": allow(
+                "the-secret", f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:rotator-smoke-1-AbCdEf"
+            )
+        },
+        "secretsmanager:GetSecretValue is allowed on",
+    ),
+    "no secret": (
+        smoke_roles.secret_denied,
+        {"simulate_principal_policy": allow()},
+        "is implicitDeny on the-secret",
+    ),
+    "documents read": (smoke_roles.rotations_path, {"simulate_principal_policy": allow(DOCUMENTS)}, None),
+    "documents written": (
+        smoke_roles.rotations_path,
+        {"simulate_principal_policy": allow(DOCUMENTS, f"{DOCUMENTS}/smoke")},
+        "ssm:PutParameter is allowed on",
+    ),
+    "documents not read": (
+        smoke_roles.rotations_path,
+        {"simulate_principal_policy": allow()},
+        "ssm:GetParametersByPath is implicitDeny",
+    ),
+    "failed runs kept": (
+        smoke_roles.failed_runs,
+        {**DESTINATION, "simulate_principal_policy": allow(QUEUE)},
+        None,
+    ),
+    "failed runs lost": (
+        smoke_roles.failed_runs,
+        {**DESTINATION, "simulate_principal_policy": allow()},
+        "sqs:SendMessage is implicitDeny",
+    ),
+    "no destination": (
+        smoke_roles.failed_runs,
+        {"get_function_event_invoke_config": {}, "simulate_principal_policy": allow(QUEUE)},
+        "sqs:SendMessage is implicitDeny",
+    ),
+    "consumers read": (
+        smoke_roles.consumer_policy,
+        {**POLICY, "simulate_custom_policy": only_reading()},
+        None,
+    ),
+    "consumers write": (
+        smoke_roles.consumer_policy,
+        {**POLICY, "simulate_custom_policy": allow(OWN_TOKEN)},
+        "ssm:PutParameter is allowed on",
+    ),
+    "consumers do not read": (
+        smoke_roles.consumer_policy,
+        {**POLICY, "simulate_custom_policy": allow()},
+        "ssm:GetParameter is implicitDeny",
+    ),
+    "ticks arrive": (
+        smoke_stack.scheduler_role,
+        {**ROLE, "simulate_principal_policy": allow("the-function"), "get_metric_statistics": POINTS},
+        None,
+    ),
+    "ticks do not arrive": (
+        smoke_stack.scheduler_role,
+        {
+            **ROLE,
+            "simulate_principal_policy": allow("the-function"),
+            "get_metric_statistics": {"Datapoints": []},
+        },
+        "0 ticks and 0 runs",
+    ),
+    "no run": (
+        smoke_stack.scheduler_role,
+        {
+            **ROLE,
+            "simulate_principal_policy": allow("the-function"),
+            "get_metric_statistics": [POINTS, {"Datapoints": []}],
+        },
+        "12 ticks and 0 runs",
+    ),
+    "any function": (
+        smoke_stack.scheduler_role,
+        {
+            **ROLE,
+            "simulate_principal_policy": allow(
+                "the-function", f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:rotator-smoke-1"
+            ),
+        },
+        "lambda:InvokeFunction is allowed on",
+    ),
+    "anyone trusted": (
+        smoke_stack.scheduler_role,
+        {**ROLE, "get_role": {"Role": {"AssumeRolePolicyDocument": {"Statement": [{"Principal": "*"}]}}}},
+        "the role trusts",
+    ),
+    "patterns refuse": (
+        smoke_stack.allowed_pattern,
+        {"validate_template": {}, "create_change_set": [{}, INVALID]},
+        None,
+    ),
+    "patterns refuse good values": (
+        smoke_stack.allowed_pattern,
+        {"validate_template": {}, "create_change_set": INVALID},
+        "ValidationError",
+    ),
+    "one pattern does not refuse": (
+        smoke_stack.allowed_pattern,
+        {"validate_template": {}, "create_change_set": [{}, INVALID, {}]},
+        "it was done",
+    ),
+    "patterns not understood": (
+        smoke_stack.allowed_pattern,
+        {"validate_template": INVALID},
+        "ValidationError",
+    ),
+    "alarms quiet": (smoke_stack.alarms, {"describe_alarms": STATES, "get_metric_statistics": POINTS}, None),
+    "an alarm missing": (
+        smoke_stack.alarms,
+        {"describe_alarms": {"MetricAlarms": STATES["MetricAlarms"][:-1]}},
+        f"no alarm smoked-{ALARMS[-1]}",
+    ),
+    "alarm on": (
+        smoke_stack.alarms,
+        {"describe_alarms": {"MetricAlarms": [{**a, "StateValue": "ALARM"} for a in STATES["MetricAlarms"]]}},
+        "TokenEndsSoon is ALARM",
+    ),
+    "no metric": (
+        smoke_stack.alarms,
+        {"describe_alarms": STATES, "get_metric_statistics": {"Datapoints": []}},
+        "no data of TokenSecondsRemaining",
+    ),
+    "the topic takes it": (
+        smoke_stack.alarm_actions,
+        {
+            "describe_alarm_history": {
+                "AlarmHistoryItems": [{"HistorySummary": "Successfully executed action"}]
+            }
+        },
+        None,
+    ),
+    "the topic refuses": (
+        smoke_stack.alarm_actions,
+        {"describe_alarm_history": {"AlarmHistoryItems": [{"HistorySummary": "Failed to execute action"}]}},
+        "an action of",
+    ),
+    "missing data is bad": (
+        smoke_stack.missing_data,
+        {"put_metric_alarm": {}, "describe_alarms": {"MetricAlarms": [{"StateValue": "ALARM"}]}},
+        None,
+    ),
+    "missing data is nothing": (
+        smoke_stack.missing_data,
+        {"put_metric_alarm": {}, "describe_alarms": {"MetricAlarms": [{"StateValue": "INSUFFICIENT_DATA"}]}},
+        "it is INSUFFICIENT_DATA after",
+    ),
+    "logs are JSON": (
+        smoke_stack.logs_json,
+        {"filter_log_events": log({"level": "INFO"}, {"_aws": {}}, {"type": "platform.report"})},
+        None,
+    ),
+    "logs are text": (
+        smoke_stack.logs_json,
+        {"filter_log_events": log("INFO rotated")},
+        "a line that is no JSON",
+    ),
+    "logs without a level": (
+        smoke_stack.logs_json,
+        {"filter_log_events": log({"level": "INFO"}, {"message": TOKEN})},
+        "the newest line has no level",
+    ),
+    "no logs": (smoke_stack.logs_json, {"filter_log_events": log()}, "nothing was logged"),
+}
+
+
+@pytest.mark.parametrize(("look", "answers", "cross"), WORLDS.values(), ids=WORLDS)
+def test_a_check_tells_what_it_found(
+    capsys: pytest.CaptureFixture[str],
+    look: Callable[[Ground], str],
+    answers: Mapping[str, Any],
+    cross: str | None,
+) -> None:
+    assert smoke._holds(Check("some", "something", look), ground(answers)) == (cross is None)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("✓ some: something; found: " if cross is None else "✗ some: something; found: ")
+    assert (cross or "found") in line
+    assert TOKEN not in line
+
+
+def test_every_check_is_seen_to_find_both() -> None:
+    for check in CHECKS:
+        crosses = [cross for look, _answers, cross in WORLDS.values() if look is check.look]
+        assert None in crosses, check.id
+        assert any(crosses), check.id
+
+
+def test_a_stack_without_a_key_of_its_own_or_with_its_schedule_off_is_told_and_is_no_cross(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(NotHere, match="deploy one with CreateKey=true"):
+        smoke_roles.kms_condition(ground({}, outputs={}))
+    with pytest.raises(NotHere, match="deploy one with AlarmEmail"):
+        smoke_stack.alarm_actions(ground({}, outputs={}))
+    quiet: dict[str, Any] = {"describe_alarm_history": {"AlarmHistoryItems": []}}
+    with pytest.raises(NotHere, match="no alarm has called anybody"):
+        smoke_stack.alarm_actions(ground(quiet))
+    with pytest.raises(NotHere, match="deploy one with RotationsPath"):
+        smoke_roles.rotations_path(ground({}, outputs={}))
+    off = {**ROLE, "get_schedule": SCHEDULE | {"State": "DISABLED"}}
+    world = ground({**off, "simulate_principal_policy": allow("the-function")})
+    assert smoke._holds(Check("some", "something", smoke_stack.scheduler_role), world)
+    assert capsys.readouterr().out.startswith(
+        "- some: something; found: the role is right; the schedule is off"
+    )
+
+
+def test_many_rotations_are_checked_by_their_prefixes() -> None:
+    outputs = {k: v for k, v in ground({}).outputs.items() if k != "ParameterName"}
+    parameters = {
+        "SecretArn": "",
+        "SecretPrefix": "team/",
+        "ParameterName": "/healthwise/token",
+        "ParameterPrefix": "/team",
+    }
+    token = {**BY_SSM, "PARAMETER_ARN": f"arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter/team/smoke"}
+    secret = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:team/smoke-AbCdEf"
+    for look, simulated in (
+        (smoke_roles.kms_condition, allow(KEY, **token)),
+        (smoke_roles.secret_denied, allow(secret)),
+    ):
+        answers = {"simulate_principal_policy": simulated}
+        assert look(ground(answers, outputs=outputs, parameters=parameters))
