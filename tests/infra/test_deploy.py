@@ -358,7 +358,7 @@ def test_many_rotations_need_neither_secret_nor_parameter(
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    many = {"SECRET": "", "PARAMETER": "", "SET": "RotationsPath=/rotations"}
+    many = {"SECRET": "", "PARAMETER": "", "SET": "RotationsPath=/rotations ParameterPrefix=/rot"}
     assert run_deploy(environ | many | {"BUCKET": ""}) == 2
     assert "BUCKET is missing" in the_line(capsys)
     assert run_deploy(environ | many) == 0
