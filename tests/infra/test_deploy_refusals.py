@@ -1,0 +1,223 @@
+"""What `make deploy` misses or refuses is told in one line, and nothing is created before it is there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from conftest import CHECKOUT
+from deploying import (
+    ACCOUNT,
+    ALL_GIVEN,
+    CANARY,
+    DESCRIPTION,
+    NO_ROTATOR,
+    OTHERS,
+    REVIEWED,
+    SECRET_ARN,
+    denied,
+    run_deploy,
+    stack,
+    the_line,
+)
+from fake_aws import FakeAws, Refusal, refused
+from infra import function_code
+
+MISSING = {
+    **{name: ({name: ""}, f"{name} is missing; for example: make deploy STACK=") for name in ALL_GIVEN},
+    "all four": (dict.fromkeys(ALL_GIVEN, " "), "STACK and SECRET and PARAMETER and BUCKET are missing"),
+    "SECRET for one": ({"SECRET": "", "SET": "RotationsPath="}, "SECRET is missing"),
+    "aws": ({"PATH": "/nowhere"}, "the AWS CLI is not on PATH; install it"),
+    "Region": ({"AWS_REGION": ""}, "no AWS Region is set; set AWS_REGION"),
+}
+WITHIN = "RotationsPath and ParameterPrefix lie one within the other: the function"
+WRONG = {
+    "a digit first": ({"STACK": "1rotator"}, "STACK is not a stack's name; take letters"),
+    "an underscore": ({"STACK": "my_rotator"}, "STACK is not a stack's name"),
+    "too long": ({"STACK": "r" * 129}, "STACK is not a stack's name"),
+    "an unknown parameter": ({"SET": "Nothing=1"}, "the template has no parameter Nothing; see Parameters"),
+    "the code's place": ({"SET": "LogLevel=INFO CodeKey=x"}, "CodeKey cannot be in SET; leave it out"),
+    "the secret": ({"SET": "SecretArn=x"}, "SecretArn cannot be in SET; give it as SECRET=..."),
+    "a name twice": ({"SET": "LogLevel=INFO LogLevel=DEBUG"}, "LogLevel is in SET twice"),
+    "no name": ({"SET": "INFO"}, "SET cannot be read; write SET="),
+    "words before": ({"SET": "log level LogLevel=INFO"}, "SET cannot be read"),
+    "a tag without a value": ({"TAGS": "team"}, 'TAGS cannot be read; write TAGS="key=value'),
+    "a tag without a key": ({"TAGS": "=red"}, "TAGS cannot be read"),
+    "an option as a tag": ({"TAGS": "a=b --template-file=/x"}, "a tag is not one that can be handed over"),
+    "an option as a tag's value": ({"TAGS": "a=--template-file"}, "a tag is not one that can be handed over"),
+    "a file as a tag": ({"TAGS": "file:///tmp/tags=1"}, "a tag is not one that can be handed over"),
+    "a tag AWS refuses": ({"TAGS": "team=red;blue"}, "a tag is not one that can be handed over"),
+    "an option as the bucket": ({"BUCKET": "--debug"}, "BUCKET must be the name of a bucket"),
+    "an address as the bucket": ({"BUCKET": "s3://code"}, "BUCKET must be the name of a bucket"),
+    "a parameter of AWS": ({"PARAMETER": "/aws/token"}, "PARAMETER must be a path such as /healthwise/token"),
+    "no path": ({"PARAMETER": "/healthwise/token\n--x"}, "PARAMETER must be a path"),
+    "no JSON": ({"SET": "TokenRequestParams={expiration: 1}"}, "TokenRequestParams is not a JSON object"),
+    "a list": ({"SET": "TokenRequestParams=[1]"}, "TokenRequestParams is not a JSON object"),
+    "no more parameters": ({"SET": "TokenRequestParams="}, "TokenRequestParams is not a JSON object"),
+    "one path for both": ({"SET": "RotationsPath=/a ParameterPrefix=/a"}, f"{WITHIN} could rewrite"),
+    "documents among tokens": ({"SET": "RotationsPath=/a/b ParameterPrefix=/a"}, f"{WITHIN} could rewrite"),
+    "tokens among documents": ({"SET": "RotationsPath=/a ParameterPrefix=/a/b"}, f"{WITHIN} would read"),
+}
+NO_SECRETS = {
+    "a file": "file://credentials.json",
+    "a file's bytes": "fileb://credentials.json",
+    "an address": "http://127.0.0.1/credentials",
+    "an option": "--endpoint-url",
+    "the secret itself": '{"client_id": "a", "client_secret": "b"}',
+    "too long": "s" * 513,
+    "an ARN of another service": f"arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter/client",
+    "an ARN of nothing": f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:",
+}
+
+
+@pytest.mark.parametrize("secret", NO_SECRETS.values(), ids=NO_SECRETS)
+def test_what_names_no_secret_is_neither_handed_to_the_cli_nor_repeated(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str], secret: str
+) -> None:
+    assert run_deploy(environ | {"SECRET": secret}) == 2
+    line = the_line(capsys)
+    assert line.startswith("deploy: SECRET is neither a secret's name nor its ARN; ")
+    assert secret not in line
+    assert aws.calls == []
+
+
+@pytest.mark.usefixtures("packaged")
+@pytest.mark.parametrize("secret", ["a", "health/wise_+=.@-", SECRET_ARN, SECRET_ARN.rpartition("-")[0]])
+def test_every_name_and_arn_that_a_secret_may_have_is_taken(
+    aws: FakeAws, environ: dict[str, str], secret: str
+) -> None:
+    assert run_deploy(environ | {"SECRET": secret}) == 0
+    assert aws.call("secretsmanager describe-secret") == ["--secret-id", secret, "--output", "json"]
+
+
+@pytest.mark.parametrize(("changed", "told"), [*MISSING.values(), *WRONG.values()], ids=[*MISSING, *WRONG])
+def test_what_is_missing_or_wrong_is_told_in_one_line_and_nothing_is_created(
+    aws: FakeAws,
+    environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    changed: dict[str, str],
+    told: str,
+) -> None:
+    aws.answers("configure get", Refusal(""))
+    assert run_deploy(environ | changed) == 2
+    assert the_line(capsys).startswith(f"deploy: {told}")
+    assert aws.changes == []
+
+
+VERSION_2 = Refusal(
+    "\naws: [ERROR]: An error occurred (ExpiredToken) when calling the GetCallerIdentity operation: " + CANARY
+)
+IDENTITY, BUCKET = "sts get-caller-identity", "s3api head-bucket"
+DESCRIBED, STACKS = "secretsmanager describe-secret", "cloudformation describe-stacks"
+REFUSED = {
+    "no credentials": (
+        (IDENTITY, Refusal("Unable to locate credentials. " + CANARY)),
+        "AWS does not know who you are: NoCredentials; log in anew",
+    ),
+    "an expired session": ((IDENTITY, VERSION_2), "who you are: ExpiredToken; log in anew"),
+    "an expired single sign-on": (
+        (IDENTITY, Refusal("Error loading SSO Token: " + CANARY)),
+        "SsoExpired; log in anew",
+    ),
+    "no connection": (
+        (IDENTITY, Refusal("Could not connect to the endpoint URL: " + CANARY)),
+        "NoConnection; check the Region",
+    ),
+    "something new": (
+        (IDENTITY, Refusal("Segmentation fault: " + CANARY)),
+        "Unknown; run it with the AWS CLI",
+    ),
+    "no bucket": (
+        (BUCKET, refused("404", "HeadBucket", CANARY)),
+        "there is no bucket code; create it: aws s3 mb",
+    ),
+    "another's bucket": (
+        (BUCKET, refused("403", "HeadBucket", CANARY)),
+        "the bucket code belongs to another account or may not be used; give",
+    ),
+    "a bucket elsewhere": ((BUCKET, {"BucketRegion": "us-east-1"}), "the bucket code is in us-east-1, and"),
+    "no secret": (
+        (DESCRIBED, refused("ResourceNotFoundException", "DescribeSecret", CANARY)),
+        "there is no such secret in eu-central-1; create it",
+    ),
+    "a secret denied": (
+        (DESCRIBED, denied("DescribeSecret")),
+        "the secret may not be described; give its full ARN",
+    ),
+    "a secret deleted": (
+        (DESCRIBED, {"ARN": SECRET_ARN, "DeletedDate": "2026-01-01T00:00:00Z"}),
+        "the secret is to be deleted; restore it",
+    ),
+    "stacks denied": (
+        (STACKS, denied("DescribeStacks")),
+        "the stack rotator could not be looked at: AccessDenied; let this identity do DescribeStacks",
+    ),
+    "a stack at work": (
+        (STACKS, stack("UPDATE_IN_PROGRESS")),
+        "the stack rotator is UPDATE_IN_PROGRESS; wait",
+    ),
+    "a stack stuck": (
+        (STACKS, stack("UPDATE_ROLLBACK_FAILED")),
+        "the stack rotator is UPDATE_ROLLBACK_FAILED; mend it",
+    ),
+    "a stack not deleted": (
+        (STACKS, stack("DELETE_FAILED", **DESCRIPTION)),
+        "the stack rotator is DELETE_FAILED; delete it: make undeploy",
+    ),
+    "a change set": ((STACKS, stack("REVIEW_IN_PROGRESS")), REVIEWED),
+    "a change set of ours": ((STACKS, stack("REVIEW_IN_PROGRESS", **DESCRIPTION)), REVIEWED),
+    **{name: ((STACKS, answer), NO_ROTATOR) for name, answer in OTHERS.items()},
+    "an option as a tag of the stack": (
+        (STACKS, stack(Tags=[{"Key": "--template-file", "Value": "/x"}])),
+        "a tag is not one that can be handed over; give TAGS",
+    ),
+    "tokens among the stack's documents": (
+        (STACKS, stack(Parameters=[{"ParameterKey": "RotationsPath", "ParameterValue": "/healthwise"}])),
+        f"{WITHIN} would read",
+    ),
+}
+
+
+@pytest.mark.parametrize(("refusal", "told"), REFUSED.values(), ids=REFUSED)
+def test_what_aws_refuses_is_told_by_its_code_in_one_line_and_nothing_is_created(
+    aws: FakeAws,
+    environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    refusal: tuple[str, Any],
+    told: str,
+) -> None:
+    aws.answers(*refusal)
+    monkeypatch.setattr(function_code, "build", lambda: pytest.fail("nothing is built"))
+    assert run_deploy(environ | {"SET": "ParameterPrefix=/healthwise/tokens"}) == 2
+    line = the_line(capsys)
+    assert line.startswith("deploy: ")
+    assert told in line
+    assert aws.changes == []
+
+
+def test_a_profile_that_does_not_exist_is_told(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers("configure get", Refusal("The config profile (canary) could not be found"))
+    assert run_deploy(environ | {"AWS_REGION": ""}) == 2
+    assert the_line(capsys).startswith(
+        "deploy: the AWS configuration cannot be used: ProfileNotFound; set AWS_PROFILE"
+    )
+
+
+def test_the_script_as_make_runs_it_says_its_one_line_and_exits_with_2(aws: FakeAws) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.deploy"],
+        env={"PATH": str(aws.folder), "STACK": "rotator"},
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("deploy: SECRET and PARAMETER and BUCKET are missing; ")
+    assert done.stderr.count("\n") == 1

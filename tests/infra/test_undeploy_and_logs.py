@@ -1,0 +1,228 @@
+"""`make undeploy`, `make logs` and `make rotate`: what is missing in one line, and what stays."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import CHECKOUT
+from deploying import (
+    CANARY,
+    DESCRIPTION,
+    NO_ROTATOR,
+    NO_STACK,
+    OTHERS,
+    REVIEWED,
+    SECRET_ARN,
+    STACK_ID,
+    denied,
+    stack,
+    the_line,
+)
+from fake_aws import FakeAws, refused
+from infra import command, logs, undeploy
+
+
+def run_undeploy(environ: Mapping[str, str]) -> int:
+    return command.run("undeploy", lambda: undeploy.undeploy(environ))
+
+
+UNDEPLOY = {
+    "no name": ({"STACK": ""}, None, "STACK is missing; for example: make undeploy STACK=rotator"),
+    "no stack": ({}, NO_STACK, "there is no stack rotator in eu-central-1; check STACK"),
+    "a change set": ({}, stack("REVIEW_IN_PROGRESS"), REVIEWED),
+    **{name: ({}, answer, NO_ROTATOR) for name, answer in OTHERS.items()},
+    "protected": (
+        {},
+        stack(EnableTerminationProtection=True),
+        "the stack rotator is protected from deletion; lift",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changed", "answer", "told"), UNDEPLOY.values(), ids=UNDEPLOY)
+def test_undeploy_says_in_one_line_why_it_deletes_nothing(
+    aws: FakeAws,
+    environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    changed: dict[str, str],
+    answer: Any,
+    told: str,
+) -> None:
+    aws.answers("cloudformation describe-stacks", answer)
+    assert run_undeploy(environ | changed) == 2
+    assert the_line(capsys).startswith(f"undeploy: {told}")
+    assert aws.changes == []
+
+
+ONE = {"ParameterName": "/healthwise/token", "StatusParameterName": "/healthwise/token/status"}
+SECRET_PARAMETER = [{"ParameterKey": "SecretArn", "ParameterValue": SECRET_ARN}]
+STATUSES = {
+    "known": (
+        '{"expires_at": "2026-01-01T00:00:00Z"}',
+        "it ends at 2026-01-01T00:00:00Z, and nothing renews it",
+    ),
+    "denied": (denied("GetParameter"), "it ends nobody knows when"),
+    "missing": (refused("ParameterNotFound", "GetParameter", CANARY), "it was never written"),
+    "unreadable": ("[]", "it ends nobody knows when"),
+}
+
+
+@pytest.mark.parametrize(("status", "told"), STATUSES.values(), ids=STATUSES)
+def test_undeploy_says_what_stays_and_how_to_remove_it(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str], status: Any, told: str
+) -> None:
+    outputs = {**ONE, "KeyArn": "arn:aws:kms:eu-central-1:123456789012:key/1"}
+    found = stack(outputs=outputs, Parameters=SECRET_PARAMETER)
+    aws.answers("cloudformation describe-stacks", found, stack("DELETE_IN_PROGRESS"), NO_STACK)
+    aws.answers("ssm get-parameter", status)
+    assert run_undeploy(environ) == 0
+    assert aws.changes == ["cloudformation delete-stack"]
+    printed = capsys.readouterr().out
+    assert told in printed
+    assert CANARY not in printed
+    assert "aws ssm delete-parameters --names /healthwise/token /healthwise/token/status" in printed
+    assert f"aws secretsmanager delete-secret --secret-id {SECRET_ARN}" in printed
+    assert "aws kms schedule-key-deletion --key-id arn:aws:kms:eu-central-1:123456789012:key/1" in printed
+
+
+def test_undeploy_of_many_rotations_names_their_path(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers("cloudformation describe-stacks", stack(outputs={"RotationsPath": "/rotations"}), NO_STACK)
+    assert run_undeploy(environ) == 0
+    printed = capsys.readouterr().out
+    assert "aws ssm get-parameters-by-path --recursive --path /rotations" in printed
+    assert "schedule-key-deletion" not in printed
+
+
+def test_a_stack_that_cannot_be_deleted_is_told_with_what_failed(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers("cloudformation describe-stacks", stack(), stack("DELETE_FAILED"))
+    events = [
+        ["rotator", "DELETE_FAILED", "The following resource(s) failed to delete", STACK_ID],
+        ["ConsumerPolicy", "DELETE_FAILED", "Cannot delete a policy attached to entities", "arn"],
+        ["rotator", "DELETE_IN_PROGRESS", "User Initiated", STACK_ID],
+    ]
+    aws.answers("cloudformation describe-stack-events", events)
+    assert run_undeploy(environ) == 1
+    assert the_line(capsys) == (
+        "undeploy: the stack could not be deleted: "
+        "ConsumerPolicy: Cannot delete a policy attached to entities; "
+        "detach it from every role that has it, then make undeploy STACK=rotator again"
+    )
+
+
+def test_what_else_could_not_be_deleted_is_to_be_mended_and_undeployed_again(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = stack("DELETE_FAILED", **DESCRIPTION)
+    aws.answers("cloudformation describe-stacks", left)
+    aws.answers("cloudformation describe-stack-events", [["Queue", "DELETE_FAILED", None, "arn"]])
+    assert run_undeploy(environ) == 1
+    assert the_line(capsys).endswith(
+        "Queue: no reason was given; mend that, then make undeploy STACK=rotator again"
+    )
+
+
+def make_rotate(folder: Path, environ: Mapping[str, str], *variables: str) -> str:
+    """Run the Makefile's target with a stand-in of our command that prints its arguments."""
+    rotator = folder / ".venv" / "bin" / "rotator"
+    rotator.parent.mkdir(parents=True)
+    rotator.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    rotator.chmod(0o755)
+    made = ["make", "--file", str(CHECKOUT / "Makefile"), "--old-file", ".venv/.base", "rotate", *variables]
+    return subprocess.run(made, env=environ, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("is_exported", [False, True], ids=["on the command line", "in the environment"])
+def test_a_functions_name_is_never_the_shells_to_run(
+    tmp_path: Path, clean_environment: Mapping[str, str], is_exported: bool
+) -> None:
+    function = f'x"; touch {tmp_path}/F; `touch {tmp_path}/F`'
+    if is_exported:
+        printed = make_rotate(tmp_path, {**clean_environment, "FUNCTION": function})
+    else:
+        printed = make_rotate(tmp_path, clean_environment, f"FUNCTION={function}")
+    assert printed.splitlines() == ["rotate", "--force", "--function", function]
+    assert not (tmp_path / "F").exists()
+
+
+def test_without_a_functions_name_it_is_rotated_here(
+    tmp_path: Path, clean_environment: Mapping[str, str]
+) -> None:
+    assert make_rotate(tmp_path, clean_environment, "FUNCTION=").splitlines() == ["rotate", "--force"]
+
+
+def run_logs(environ: Mapping[str, str]) -> int:
+    return command.run("logs", lambda: logs.logs(environ))
+
+
+@pytest.mark.parametrize(
+    ("since", "seconds"), [("", 3600), ("90s", 90), ("5m", 300), ("2h", 7200), ("3d", 259_200)]
+)
+def test_logs_prints_what_was_logged_since(
+    aws: FakeAws,
+    environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    since: str,
+    seconds: int,
+) -> None:
+    aws.answers("cloudformation describe-stacks", stack(outputs={"LogGroupName": "/rotator/other"}))
+    aws.answers("logs filter-log-events", ["first\n", "second"])
+    before = time.time()
+    assert run_logs(environ | {"SINCE": since}) == 0
+    assert capsys.readouterr().out == "first\nsecond\n"
+    asked = aws.call("logs filter-log-events")
+    assert asked[:2] == ["--log-group-name", "/rotator/other"]
+    begin = int(asked[asked.index("--start-time") + 1]) / 1000
+    assert before - seconds - 0.001 <= begin <= time.time() - seconds
+
+
+def test_logs_says_in_one_line_that_nothing_was_logged(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers("cloudformation describe-stacks", stack())
+    aws.answers("logs filter-log-events", [])
+    assert run_logs(environ) == 0
+    assert the_line(capsys) == "logs: nothing was logged since 1h ago; is the schedule on?"
+
+
+LOGS = {
+    "no name": ({"STACK": ""}, "STACK is missing; for example: make logs STACK=rotator"),
+    "no stack": ({}, "there is no stack rotator in eu-central-1; check STACK"),
+    "no unit": ({"SINCE": "10"}, "SINCE is no duration; write 90s"),
+    "weeks": ({"SINCE": "1w"}, "SINCE is no duration"),
+    "before there was time": ({"SINCE": "-1h"}, "SINCE is no duration"),
+}
+
+
+@pytest.mark.parametrize(("changed", "told"), LOGS.values(), ids=LOGS)
+def test_logs_says_in_one_line_what_is_missing(
+    aws: FakeAws,
+    environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    changed: dict[str, str],
+    told: str,
+) -> None:
+    aws.answers("cloudformation describe-stacks", NO_STACK)
+    assert run_logs(environ | changed) == 2
+    assert the_line(capsys).startswith(f"logs: {told}")
+
+
+def test_a_log_that_may_not_be_read_is_told_by_its_code(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers("cloudformation describe-stacks", stack())
+    aws.answers("logs filter-log-events", refused("AccessDeniedException", "FilterLogEvents", CANARY))
+    assert run_logs(environ) == 2
+    assert the_line(capsys) == (
+        "logs: the log /rotator/rotator could not be read: AccessDeniedException; "
+        "let this identity do FilterLogEvents"
+    )
