@@ -145,7 +145,7 @@ def test_when_it_is_over_the_alarms_say_so(watched: Watched) -> None:
     assert {watched.states[name] for name in ("FailingLate", "TokenEndsSoon")} == {"OK"}
 
 
-def test_a_job_that_does_not_run_at_all_calls_within_half_an_hour(watched: Watched) -> None:
+def test_a_job_that_does_not_run_at_all_calls_within_five_periods(watched: Watched) -> None:
     stopped = watched.seconds
     watched.live(2 * HOUR, running=False)
     assert watched.calls() == ["TokenEndsSoon"]
@@ -225,12 +225,14 @@ def test_these_are_the_alarms() -> None:
 
 
 def test_each_alarm_watches_this_stacks_function_or_queue() -> None:
-    for name, alarm in alarms().items():
+    ours = [("Rotator", name, "service", FUNCTION) for name in ("TokenSecondsRemaining", "FailedLate")]
+    queue = ("AWS/SQS", "NumberOfMessagesSent", "QueueName", "<DeadLetterQueue.QueueName>")
+    watched = [*ours, queue, ("Rotator", "ThrottledWrites", "service", FUNCTION)]
+    found = []
+    for alarm in alarms().values():
         [dimension] = alarm["Dimensions"]
-        expected = (
-            ("QueueName", "<DeadLetterQueue.QueueName>") if name == "Undelivered" else ("service", FUNCTION)
-        )
-        assert (dimension["Name"], dimension["Value"]) == expected
+        found.append((alarm["Namespace"], alarm["MetricName"], dimension["Name"], dimension["Value"]))
+    assert found == watched
 
 
 @pytest.mark.parametrize(

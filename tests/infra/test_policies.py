@@ -211,6 +211,7 @@ def test_its_key_serves_parameter_store_its_log_and_its_alarms_and_nobody_else()
     uses = {each["Sid"]: each for each in policy if "Decrypt" in json.dumps(each["Action"])}
     root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     log = f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/rotator/rotator"
+    assert {each["Effect"] for each in policy} == {"Allow"}
     assert {sid: (each["Principal"], each["Condition"]) for sid, each in uses.items()} == {
         "UsedThroughParameterStoreOnly": (root, {"StringEquals": VIA_PARAMETER_STORE}),
         "UsedByItsLog": (
