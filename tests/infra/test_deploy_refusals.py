@@ -48,7 +48,7 @@ WRONG = {
     "a tag without a key": ({"TAGS": "=red"}, "TAGS cannot be read"),
     "an option as a tag": ({"TAGS": "a=b --template-file=/x"}, "a tag is not one that can be handed over"),
     "an option as a tag's value": ({"TAGS": "a=--template-file"}, "a tag is not one that can be handed over"),
-    "a file as a tag": ({"TAGS": "file:///tmp/tags=1"}, "a tag is not one that can be handed over"),
+    "a file as a tag": ({"TAGS": "file:///tags=1"}, "a tag is not one that can be handed over"),
     "a tag AWS refuses": ({"TAGS": "team=red;blue"}, "a tag is not one that can be handed over"),
     "an option as the bucket": ({"BUCKET": "--debug"}, "BUCKET must be the name of a bucket"),
     "an address as the bucket": ({"BUCKET": "s3://code"}, "BUCKET must be the name of a bucket"),
