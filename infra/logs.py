@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 from infra import stacks
 from infra.aws_cli import CliError, connect
 from infra.command import Problem, run
-
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+from rotator.readers import UNITS
 
 
 def logs(environ: Mapping[str, str]) -> None:

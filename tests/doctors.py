@@ -15,7 +15,7 @@ from rotator.contract import Contract
 from rotator.doctor.case import Instruments, Options, Subject
 from rotator.doctor.check import Check, State
 from rotator.doctor.examination import examine, exit_code
-from rotator.doctor.inspection import LogEvent, Schedule, Stack
+from rotator.doctor.inspection import Key, LogEvent, Schedule, Stack
 from rotator.errors import RotatorError, SettingsError
 from rotator.fleet import Fleet
 from rotator.model import Rotation, Secret, Status
@@ -39,6 +39,8 @@ CHECKS = [
 ]
 AFTER_THE_SECRET = {"credentials", "token", "size"}
 ON_THE_CLOCK = {"token", "size", "last run", "stored token"}
+
+BROKEN = RotatorError("it is broken", advice="mend it")
 
 LOG = "/rotator/rotator"
 FUNCTION = "rotator-Function"
@@ -174,3 +176,31 @@ def healthy(**changes: Any) -> Patient:
 Breaks = Callable[[Patient], object]
 Cases = Mapping[str, tuple[Breaks, str, Iterable[str], str]]
 """By a sentence's end: what breaks the patient, the cross, the dashes, and the advice's words."""
+
+
+# How it is broken.
+
+
+def fails(method: str) -> Any:
+    """Break one question to AWS."""
+    return lambda patient: patient.inspector.fails.update({method: BROKEN})
+
+
+def answers(status: int, body: object) -> Any:
+    """Let the endpoint answer otherwise."""
+    return lambda patient: patient.ports.token_endpoint.answers.append((status, body))
+
+
+def issues(**changes: Any) -> Any:
+    """Let the endpoint issue another token."""
+    return lambda patient: answers(200, patient.ports.token_endpoint.token_answer(**changes))(patient)
+
+
+def has_key(**changes: str) -> Any:
+    """Give the patient a key of its own."""
+    facts = {"state": "Enabled", "usage": "ENCRYPT_DECRYPT", "spec": "SYMMETRIC_DEFAULT", **changes}
+
+    def add(patient: Patient) -> None:
+        patient.set(kms_key_id="alias/mine").inspector.keys["alias/mine"] = Key(**facts)
+
+    return add

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
-from rotator.adapters import aws, lookup
+from rotator.adapters.inspector import AwsInspector
 from rotator.errors import SettingsError
 
 OF_ONE: Mapping[str, str] = MappingProxyType(
@@ -46,20 +45,12 @@ def stack_variables(name: str) -> dict[str, str]:
     Raises SettingsError if there is no such stack or it is not a rotator's, RotatorError if it
     cannot be read (DescribeStacks).
     """
-    stack = lookup.look_up(
-        aws.client("cloudformation").describe_stacks,
-        f"the stack {name}",
-        "cloudformation:DescribeStacks",
-        missing="ValidationError",
-        StackName=name,
-    )
+    stack = AwsInspector().stack(name)
     if stack is None:
         raise SettingsError(f"there is no stack {name}", advice="check its name, the account and the Region")
-    parameters = _named(stack["Stacks"][0], "Parameter")
-    if not {*OF_ONE, *OF_MANY, *OF_A_RUN, "ScheduleMinutes"} <= parameters.keys():
+    if not {*OF_ONE, *OF_MANY, *OF_A_RUN, "ScheduleMinutes"} <= stack.parameters.keys():
         raise SettingsError(f"the stack {name} is not a rotator's", advice="name one of infra/template.yaml")
-    outputs = _named(stack["Stacks"][0], "Output")
-    return variables_of(parameters, created_key=outputs.get("KeyArn"))
+    return variables_of(stack.parameters, created_key=stack.outputs.get("KeyArn"))
 
 
 def variables_of(parameters: Mapping[str, str], *, created_key: str | None = None) -> dict[str, str]:
@@ -70,8 +61,3 @@ def variables_of(parameters: Mapping[str, str], *, created_key: str | None = Non
     if created_key and names is OF_ONE:
         variables["ROTATOR_KMS_KEY_ID"] = created_key
     return variables
-
-
-def _named(stack: Mapping[str, Any], kind: str) -> dict[str, str]:
-    """A stack's parameters or outputs by name."""
-    return {each[f"{kind}Key"]: each.get(f"{kind}Value", "") for each in stack.get(f"{kind}s", ())}

@@ -139,5 +139,11 @@ class AwsInspector:
 
 
 def _stack(found: Mapping[str, Any]) -> Stack:
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", ())}
-    return Stack(name=found["StackName"], outputs=outputs)
+    return Stack(
+        name=found["StackName"], outputs=_named(found, "Output"), parameters=_named(found, "Parameter")
+    )
+
+
+def _named(stack: Mapping[str, Any], kind: str) -> dict[str, str]:
+    """A stack's outputs or parameters by name; a parameter may have no value that is shown."""
+    return {each[f"{kind}Key"]: each.get(f"{kind}Value", "") for each in stack.get(f"{kind}s", ())}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -30,10 +30,11 @@ class Key:
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """A CloudFormation stack and its outputs."""
+    """A CloudFormation stack: what it puts out, and what it was given."""
 
     name: str
     outputs: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,6 @@ INTERVALS = 3
 """How many intervals may pass since the last run: one may be missed, and the log comes late."""
 
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
-_SETTINGS = {"ParameterName": "PARAMETER_NAME", "RotationsPath": "ROTATIONS_PATH"}
 _UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 
 
@@ -72,7 +71,6 @@ class StackChecks:
         return f"{name} of the stack {self._stack.name} is enabled, {schedule.expression}"
 
     def _find_stack(self) -> Stack:
-        output, value = self._told_by_stack()
         if self._options.stack:
             stack = self._tools.inspector.stack(self._options.stack)
             if stack is None:
@@ -80,12 +78,8 @@ class StackChecks:
                     f"there is no stack {self._options.stack}",
                     advice="check its name, the account and the Region",
                 )
-            if stack.outputs.get(output, value) != value:
-                raise RotatorError(
-                    f"the stack {stack.name} keeps {stack.outputs[output]}, not {value}",
-                    advice=f"name another stack, or set ROTATOR_{_SETTINGS[output]} to that",
-                )
             return stack
+        output, value = self._told_by_stack()
         stacks = [
             stack
             for stack in self._tools.inspector.stacks()

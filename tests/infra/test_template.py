@@ -316,6 +316,17 @@ def test_the_template_can_be_given_as_it_is_without_a_bucket() -> None:
     assert len(TEMPLATE.read_bytes()) <= 51_200
 
 
+def test_every_check_that_is_skipped_says_why() -> None:
+    skipped = [
+        skip
+        for resource in DOCUMENT["Resources"].values()
+        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
+    ]
+    assert skipped
+    assert all(len(skip["comment"].split()) > 8 for skip in skipped)
+    assert "cfn-lint" not in DOCUMENT.get("Metadata", {})
+
+
 def test_the_outputs_tell_where_everything_is() -> None:
     assert Stack(REQUIRED).outputs == {
         "FunctionName": "<Function>",

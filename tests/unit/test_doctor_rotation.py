@@ -1,0 +1,200 @@
+"""What the doctor finds of one rotation: the token it is issued, where that will be kept, what is stored."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from doctors import AFTER_THE_SECRET, BROKEN, Patient, answers, has_key, healthy, issues
+from fakes import DAY, jwt
+from rotator.doctor.check import State
+from rotator.errors import (
+    ParameterStoreError,
+)
+from rotator.model import BasicEncoding, Claim, ClientAuthentication, ClientCredentials, Secret
+
+# Token requests.
+
+REFUSED = (401, {"error": "invalid_client"})
+GOOD = (200, {"access_token": "a-token", "token_type": "Bearer", "expires_in": DAY})
+
+
+def plain_secret(patient: Patient) -> None:
+    """A secret that both dialects of Basic send alike."""
+    credentials = ClientCredentials(client_id="client", client_secret=Secret("plain"), version_id="v1")
+    patient.ports.secrets.credentials["healthwise/client"] = credentials
+
+
+def requests(patient: Patient) -> int:
+    return len(patient.ports.token_endpoint.requests)
+
+
+def test_no_token_is_requested_where_that_is_not_allowed() -> None:
+    patient = healthy()
+    findings = patient.examine(request_token=False, try_encodings=True)
+    assert (findings.failed, findings.skipped, requests(patient)) == (set(), AFTER_THE_SECRET, 0)
+
+
+def test_one_token_is_requested_and_the_dialect_told() -> None:
+    patient = healthy()
+    assert patient.examine()["credentials"].found == "accepted, with Basic in the dialect raw"
+    assert requests(patient) == 1
+
+
+def test_where_the_dialects_are_the_same_one_is_enough() -> None:
+    patient = healthy()
+    plain_secret(patient)
+    assert "two dialects are the same" in patient.examine(try_encodings=True)["credentials"].found
+    assert requests(patient) == 1
+    patient.ports.token_endpoint.answers.append(REFUSED)
+    assert "--try-encodings" not in (patient.examine()["credentials"].advice or "")
+
+
+def test_without_basic_there_is_no_dialect() -> None:
+    patient = healthy().set(client_authentication=ClientAuthentication.POST)
+    assert patient.examine(try_encodings=True)["credentials"].found == "accepted, as client_secret_post"
+    assert requests(patient) == 1
+
+
+@pytest.mark.parametrize(
+    ("raw", "form", "set_to", "state", "found", "advice"),
+    [
+        (GOOD, REFUSED, "raw", "ok", "accepted as raw, refused as form; basic_encoding is raw", None),
+        (REFUSED, GOOD, "form", "ok", "refused as raw, accepted as form; basic_encoding is form", None),
+        (GOOD, GOOD, "form", "ok", "accepted as raw, accepted as form; basic_encoding is form", None),
+        (REFUSED, GOOD, "raw", "failed", "refused as raw, accepted as form", "set basic_encoding to form"),
+        (GOOD, REFUSED, "form", "failed", "accepted as raw, refused as form", "set basic_encoding to raw"),
+        (REFUSED, REFUSED, "raw", "failed", "refused as raw, refused as form: ", "no dialect helps"),
+    ],
+)
+def test_both_dialects_are_compared_on_demand(
+    raw: Any, form: Any, set_to: str, state: str, found: str, advice: str | None
+) -> None:
+    patient = healthy().set(basic_encoding=BasicEncoding(set_to))
+    patient.ports.token_endpoint.answers.extend([raw, form])
+    check = patient.examine(try_encodings=True)["credentials"]
+    assert (check.state.value, requests(patient)) == (state, 2)
+    assert check.found.startswith(found)
+    assert (check.advice or "").startswith(advice or "")
+    assert bool(check.advice) is bool(advice)
+
+
+def test_the_dialect_that_is_set_decides_which_token_is_looked_at() -> None:
+    patient = healthy().set(basic_encoding=BasicEncoding.FORM)
+    longer = {**GOOD[1], "expires_in": 2 * DAY}
+    patient.ports.token_endpoint.answers.extend([GOOD, (200, longer)])
+    assert "lives 2 d" in patient.examine(try_encodings=True)["token"].found
+
+
+def test_no_dialect_is_blamed_for_a_scope() -> None:
+    patient = healthy()
+    answers(400, {"error": "invalid_scope"})(patient)
+    check = patient.examine(try_encodings=True)["credentials"]
+    assert (check.state, check.advice) == (State.FAILED, "set scope to one that the client may ask for")
+
+
+@pytest.mark.parametrize(("token", "form"), [("opaque.token", "opaque"), (jwt({"sub": "x"}), "JWT")])
+def test_a_tokens_form_life_and_size_are_told(token: str, form: str) -> None:
+    patient = healthy()
+    issues(access_token=token)(patient)
+    findings = patient.examine()
+    assert findings["token"].found == f"Bearer, {form}, lives 1 d"
+    assert findings["size"].found == f"{len(token)} of the 8,192 bytes of the tier Intelligent-Tiering"
+
+
+# The parameters and their key.
+
+
+def test_before_the_first_run_nothing_can_be_tried_and_nothing_is_created() -> None:
+    patient = Patient()
+    patient.inspector.fails["may_write_token"] = patient.inspector.fails["may_write_status"] = BROKEN
+    findings = patient.examine()
+    assert findings["parameter"].state is State.SKIPPED
+    assert "the first run creates it" in findings["parameter"].found
+    assert findings.failed == {"stored token"}
+    assert patient.ports.parameters.parameters == {}
+
+
+def test_only_the_parameter_that_is_there_is_tried() -> None:
+    patient = Patient()
+    patient.ports.parameters.write_token(patient.rotations[0], Secret("stored"))
+    patient.inspector.fails["may_write_status"] = BROKEN
+    assert patient.examine()["parameter"].found == "this caller may write /healthwise/token"
+
+
+def test_parameters_that_cannot_be_read_are_told_once() -> None:
+    patient = healthy()
+    patient.ports.parameters.fails["read"] = ParameterStoreError("reading failed", advice="allow it")
+    findings = patient.examine()
+    assert (findings.failed, findings.skipped) == ({"stored token"}, {"overlap contract", "parameter"})
+    assert findings["stored token"].advice == "allow it"
+
+
+def test_nothing_is_written() -> None:
+    patient = healthy()
+    before = dict(patient.ports.parameters.parameters)
+    patient.examine(try_encodings=True)
+    assert (patient.ports.parameters.parameters, patient.ports.parameters.writes) == (before, [])
+
+
+def test_awss_own_key_is_good_before_its_first_use_and_where_it_may_not_be_looked_at() -> None:
+    patient = healthy()
+    assert "AWS makes" in patient.examine()["key"].found
+    patient.inspector.fails["key"] = BROKEN
+    assert patient.examine()["key"].state is State.SKIPPED
+    assert patient.set(kms_key_id="alias/aws/ssm").examine()["key"].state is State.SKIPPED
+
+
+def test_a_key_of_ones_own_is_good_while_it_is_enabled() -> None:
+    patient = healthy()
+    has_key()(patient)
+    assert patient.examine()["key"].found == "alias/mine is enabled"
+
+
+# The stored token.
+
+
+def claim(patient: Patient, *, minutes: float) -> None:
+    stored = patient.ports.parameters
+    until = patient.clock.now() + timedelta(minutes=minutes)
+    mark = Claim(by="run-1", until=until)
+    text = {**stored.status(), "claimed_by": mark.by, "claimed_until": mark.until.isoformat()}
+    stored.write_status(patient.rotations[0], json.dumps(text))
+
+
+@pytest.mark.parametrize(
+    ("hours_old", "found"),
+    [(1, "version 1 is fresh, with 23 h left"), (20, "version 1 is due, with 4 h left")],
+)
+def test_a_token_that_is_alive_is_good(hours_old: float, found: str) -> None:
+    findings = Patient().store(hours_old=hours_old).examine()
+    assert (findings["stored token"].found, findings.failed) == (found, set())
+
+
+def test_a_token_that_has_ended_is_not() -> None:
+    check = Patient().store(hours_old=26).examine()["stored token"]
+    assert (check.found, check.advice) == (
+        "it ended 2 h ago",
+        "see why the last runs failed, then `make rotate FUNCTION=...` (or `rotator rotate`)",
+    )
+
+
+def test_a_token_of_which_nothing_is_known_is_not() -> None:
+    patient = Patient()
+    assert patient.examine()["stored token"].found == "there is no token yet"
+    patient.store()
+    patient.ports.parameters.write_token(patient.rotations[0], Secret("another"))
+    assert "tells of another version" in patient.examine()["stored token"].found
+    patient.ports.parameters.write_status(patient.rotations[0], "nothing")
+    assert "it is not the JSON" in patient.examine()["stored token"].found
+
+
+def test_a_renewal_under_way_is_good_and_one_that_never_ended_is_not() -> None:
+    patient = healthy()
+    claim(patient, minutes=1)
+    assert patient.examine().failed == set()
+    claim(patient, minutes=-1)
+    assert "a run ended without saying how" in patient.examine()["stored token"].found
