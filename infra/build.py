@@ -1,7 +1,8 @@
 """Build the function's zip: the same sources and lock file give the same bytes, anywhere.
 
-Holds rotator without its command line and its worlds, embedded and simulated, the locked pure-Python
-wheels, and of the SDK's service descriptions only those the function calls. One zip serves arm64 and x86_64.
+Holds rotator without its command line, its reading side and its worlds, embedded and simulated, the locked
+pure-Python wheels, and of the SDK's service descriptions only those the function calls. One zip serves both
+arm64 and x86_64.
 Byte-code lies beside the sources where a Python of the function's version is found to compile it.
 """
 
@@ -35,6 +36,7 @@ NOT_IN_THE_FUNCTION = (
     "local",
     "simulation",
     "doctor",
+    "consumer",
     "inspector.py",
     "function.py",
     "deployment.py",

@@ -15,6 +15,8 @@
     |  +- TokenNotPublished          a token was issued and could not be stored
     |  +- StatusNotWritten           the new token is stored; carries the status that is not
     +- RotationFailed                the run's: holds the summary
+    +- TokenUnavailable              the reading side has no token to give
+       +- TokenExpired               what is stored has ended
 
 A message says what happened and what to do next, and never holds a token, a secret or a
 response body. For the same reason the adapters do not chain the SDK's or the HTTP library's
@@ -122,3 +124,11 @@ class RotationFailed(RotatorError):
             advice=f"no stored token is worse than before and the next run tries again; {urgency}",
         )
         self.summary = summary
+
+
+class TokenUnavailable(RotatorError):
+    """A consumer has no good token, and the parameter gives none (rotator.consumer)."""
+
+
+class TokenExpired(TokenUnavailable):
+    """The parameter was read, but the token in it has ended."""

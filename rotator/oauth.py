@@ -15,6 +15,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
+from rotator import jwt
 from rotator.errors import (
     InvalidTokenResponse,
     TokenEndpointUnavailable,
@@ -263,7 +264,7 @@ def check_size(rotation: Rotation, token: AccessToken) -> None:
 def _expiry(rotation: Rotation, answer: dict[str, Any], token: str, requested_at: datetime) -> datetime:
     """The earlier of ``expires_in`` and the JWT's ``exp``; failing both, the fallback."""
     lifetime = _expires_in(answer.get("expires_in"))
-    exp = _jwt_expiry(token)
+    exp = jwt.expiry(token)
     if lifetime is None and exp is None:
         lifetime = rotation.fallback_lifetime
     if lifetime is None and exp is None:
@@ -292,34 +293,9 @@ def _expires_in(value: object) -> int | None:
     return int(seconds)
 
 
-def _jwt_expiry(token: str) -> datetime | None:
-    """The ``exp`` claim of a token that happens to be a JWT (RFC 7519, 4.1.4).
-
-    The signature is the business of those who accept the token; anything that does not read as
-    a JWT is opaque, and says nothing.
-    """
-    exp = (_jwt_claims(token) or {}).get("exp")
-    if isinstance(exp, bool) or not isinstance(exp, int | float):
-        return None
-    try:
-        return datetime.fromtimestamp(exp, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
 def is_jwt(token: Secret) -> bool:
     """Whether a token reads as a JWT; whoever accepts it looks at more than that."""
-    return _jwt_claims(token.value) is not None
-
-
-def _jwt_claims(token: str) -> dict[str, Any] | None:
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        return _json_object(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except ValueError:
-        return None
+    return jwt.claims(token.value) is not None
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from conftest import CHECKOUT
 FUNCTION = CHECKOUT / "infra" / "requirements.txt"
 TESTS = CHECKOUT / "tests" / "requirements.txt"
 CHECKOV = CHECKOUT / "infra" / "checkov.txt"
-LOCKED_EXTRAS = ("local", "plot", "build", "test", "lint")
+LOCKED_EXTRAS = ("local", "plot", "build", "httpx", "test", "lint")
 
 
 def locked(file: Path) -> list[str]:

@@ -19,6 +19,7 @@ CORE = {
     "status",
     "policy",
     "oauth",
+    "jwt",
     "ports",
     "rotation",
     "fleet",
@@ -30,6 +31,8 @@ ENTRY = {"handler", "cli", "report", "telemetry", "bootstrap", "__main__"}
 ADAPTERS = {f"adapters.{path.stem}" for path in (PACKAGE / "adapters").glob("[!_]*.py")}
 SIMULATION = {f"simulation.{path.stem}" for path in (PACKAGE / "simulation").glob("[!_]*.py")}
 DOCTOR = {f"doctor.{path.stem}" for path in (PACKAGE / "doctor").glob("[!_]*.py")}
+CONSUMER = {f"consumer.{path.stem}" for path in (PACKAGE / "consumer").glob("*.py")}
+SHARED = {"errors", "jwt", "adapters.aws"}  # what both sides speak of, and how they call AWS
 DOCTORS_COMMAND = {"doctor.command", "doctor.checklist"}
 SDKS = {"boto3", "botocore", "requests", "tenacity", "urllib3"}
 
@@ -97,6 +100,22 @@ def test_the_doctor_sees_the_world_through_ports_only(module: str) -> None:
 def test_only_the_command_line_knows_the_doctor_and_his_inspector_no_more_than_the_port(module: str) -> None:
     doctors = {name for name in imports(module) if name.startswith("doctor")}
     assert doctors <= ({"doctor.inspection"} if module == "adapters.inspector" else set())
+
+
+@pytest.mark.parametrize("module", sorted(CONSUMER))
+def test_the_reading_side_imports_nothing_of_the_rotating_one(module: str) -> None:
+    of_ours = {name for name in imports(module) if (PACKAGE / (name.replace(".", "/") + ".py")).exists()}
+    assert of_ours - CONSUMER <= SHARED
+
+
+@pytest.mark.parametrize("module", sorted(CONSUMER - {"consumer.ssm", "consumer.requests_auth"}))
+def test_of_the_reading_side_only_its_ends_import_an_sdk(module: str) -> None:
+    assert foreign(module) & SDKS == set()
+
+
+@pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | SIMULATION | DOCTOR | {"handler", "bootstrap"}))
+def test_the_rotating_side_does_not_know_the_reading_one(module: str) -> None:
+    assert not any(name.startswith("consumer") for name in imports(module))
 
 
 @pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | ENTRY - {"cli"}))

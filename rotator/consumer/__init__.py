@@ -1,0 +1,32 @@
+"""The reading side: what a consumer of the token needs, and nothing of what renews it.
+
+::
+
+    source = TokenSource("/healthwise/token")        # one for a process
+    requests.get(url, auth=TokenAuth(source))        # with requests
+    httpx.get(url, auth=HttpxTokenAuth(source))      # with httpx, sync or async
+    source.token()                                   # with anything else
+
+TokenAuth and HttpxTokenAuth are imported when they are asked for, and with them requests or httpx.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from rotator.consumer.source import TokenSource
+
+if TYPE_CHECKING:
+    from rotator.consumer.httpx_auth import HttpxTokenAuth
+    from rotator.consumer.requests_auth import TokenAuth
+
+__all__ = ["HttpxTokenAuth", "TokenAuth", "TokenSource"]
+
+_MODULES = {"TokenAuth": "requests_auth", "HttpxTokenAuth": "httpx_auth"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

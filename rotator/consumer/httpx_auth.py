@@ -1,0 +1,64 @@
+"""The token for httpx: ``httpx.Client(auth=HttpxTokenAuth(source))``, and the same for AsyncClient."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+
+import anyio.to_thread
+import httpx
+
+from rotator.consumer import bearer
+from rotator.consumer.source import TokenSource
+
+
+class HttpxTokenAuth(httpx.Auth):
+    """Sends the token; on a 401, reads the parameter once and repeats the request if the token has changed.
+
+    A body that cannot be sent again, such as a stream's or a file's, is not: the 401 is the caller's then.
+    Raises what TokenSource.token raises, and SettingsError for an address without https, save on loopback
+    or with ``allow_http``.
+    """
+
+    def __init__(self, source: TokenSource, *, allow_http: bool = False) -> None:
+        self._source = source
+        self._allow_http = allow_http
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Send with the token, and once more if that helps."""
+        if not self._allow_http:
+            bearer.check_address(str(request.url))
+        token = self._source.token()
+        response = yield _with(token, request)
+        if _was_refused(token, response):
+            newer = self._source.replacement(token)
+            if newer and _can_be_sent_again(request):
+                yield _with(newer, request)
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Do the same, and wait for Parameter Store in a thread: the loop goes on meanwhile."""
+        if not self._allow_http:
+            bearer.check_address(str(request.url))
+        token = self._source.token_at_hand()
+        if token is None:
+            token = await anyio.to_thread.run_sync(self._source.token)
+        response = yield _with(token, request)
+        if _was_refused(token, response):
+            newer = await anyio.to_thread.run_sync(self._source.replacement, token)
+            if newer and _can_be_sent_again(request):
+                yield _with(newer, request)
+
+
+def _with(token: str, request: httpx.Request) -> httpx.Request:
+    request.headers["Authorization"] = bearer.header(token)
+    return request
+
+
+def _was_refused(token: str, response: httpx.Response) -> bool:
+    """Whether it was this token that was refused: a redirect to another host has lost it."""
+    return response.status_code == 401 and response.request.headers.get("Authorization") == bearer.header(
+        token
+    )
+
+
+def _can_be_sent_again(request: httpx.Request) -> bool:
+    return isinstance(request.stream, httpx.ByteStream)

@@ -1,0 +1,145 @@
+"""A token parameter and its status, read from SSM Parameter Store in one call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+
+from rotator.adapters import aws
+from rotator.adapters.aws import AwsError
+from rotator.consumer.reading import Found
+from rotator.errors import TokenUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+CONFIG = Config(
+    connect_timeout=2,
+    read_timeout=4,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    user_agent_extra="rotator-consumer",
+)
+"""Seconds. Somebody may wait for this, and where a good token is held it is tried again soon."""
+
+_HAS_STATUS = re.compile(r"(arn:[^/]+:parameter)?(/[A-Za-z0-9_.-]+){1,14}")
+"""Names below which a status can stand: paths, without a version or label that picks an older token.
+
+https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html
+"""
+
+# https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html
+_ADVICE = {
+    "InvalidKeyId": "the key it is encrypted with is gone or disabled: have it written anew with another",
+    "ParameterVersionNotFound": "name a version or label that it has, or none",
+    "ValidationException": "check its name",
+    "ParamValidationError": "check its name",
+}
+
+
+class SsmReader:
+    """The port ParameterReader on Amazon's. Without a ``client`` it makes one, when it first reads."""
+
+    def __init__(self, parameter_name: str, client: SSMClient | None = None) -> None:
+        self._name = parameter_name
+        self._client = client
+        together = [self._read_both] if _HAS_STATUS.fullmatch(parameter_name) else []
+        self._ways: list[Callable[[], Mapping[str, Any]]] = [
+            *together,
+            self._read_token,
+            self._read_token_by_itself,
+        ]
+
+    def __call__(self) -> Found:
+        """Read both; where only the token may be read, that alone, and so from then on.
+
+        Raises TokenUnavailable if it is missing, denied or out of reach, SettingsError if the SDK has no
+        Region or profile to go by.
+        """
+        answer = self._ask()
+        found = {name: each for each in answer["Parameters"] for name in (each["Name"], each.get("ARN"))}
+        token, status = found.get(self._name), found.get(f"{self._name}/status")
+        if token is None:
+            raise self._missing()
+        return Found(
+            token=token.get("Value", ""),
+            version=int(token["Version"]),
+            status=status["Value"] if status else None,
+            read_at=_date(answer),
+        )
+
+    def forget_connections(self) -> None:
+        """Begin with new ones: those of a parent process are not its child's to use."""
+        self.__dict__.pop("_ssm", None)
+
+    @cached_property
+    def _ssm(self) -> SSMClient:
+        client: SSMClient = self._client or aws.client("ssm", CONFIG)
+        return client
+
+    def _ask(self) -> Mapping[str, Any]:
+        """Read in the first way that is not denied, and begin with that one from then on.
+
+        One denied name makes AWS refuse the whole call, and a policy for somebody else's parameter may allow
+        one name and one action.
+        """
+        failure = AwsError("")
+        for number, way in enumerate(self._ways):
+            try:
+                answer = way()
+            except AwsError as error:
+                failure = error
+                if error.code not in aws.DENIED:
+                    break
+            else:
+                self._ways = self._ways[number:]
+                return answer
+        raise self._missing() if failure.code == "ParameterNotFound" else self._failed(failure)
+
+    def _read_both(self) -> Mapping[str, Any]:
+        names = [self._name, f"{self._name}/status"]
+        return self._call(self._ssm.get_parameters, Names=names)
+
+    def _read_token(self) -> Mapping[str, Any]:
+        return self._call(self._ssm.get_parameters, Names=[self._name])
+
+    def _read_token_by_itself(self) -> Mapping[str, Any]:
+        answer = self._call(self._ssm.get_parameter, Name=self._name)
+        return {**answer, "Parameters": [{**answer["Parameter"], "Name": self._name}]}
+
+    def _call(self, operation: Callable[..., Any], **names: Any) -> Mapping[str, Any]:
+        answer: Mapping[str, Any] = aws.call(operation, WithDecryption=True, **names)
+        return answer
+
+    def _missing(self) -> TokenUnavailable:
+        return TokenUnavailable(
+            f"there is no parameter {self._name}",
+            advice="check its name, the account and the Region; a new rotator needs its first run",
+        )
+
+    def _failed(self, error: AwsError) -> TokenUnavailable:
+        advice = error.advice or _ADVICE.get(error.code, "see the code in AWS's documentation")
+        if error.code in aws.DENIED:
+            advice = (
+                "allow this caller ssm:GetParameters on it and on its status, and kms:Decrypt with its key: "
+                "the rotator's stack has a policy for that, ConsumerPolicyArn"
+            )
+        return TokenUnavailable(
+            f"the parameter {self._name} could not be read: {error.code}",
+            advice=advice.replace("the next run", "the next call"),
+        )
+
+
+def _date(answer: Mapping[str, Any]) -> datetime | None:
+    """The time of an answer by AWS's clock (RFC 9110, 6.6.1); None where it does not tell."""
+    text = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

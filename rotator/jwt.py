@@ -1,0 +1,35 @@
+"""What a JWT tells of itself (RFC 7519), without a look at its signature.
+
+That is the business of those who accept the token. Anything that does not read as a JWT is opaque, and
+says nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+
+def claims(token: str) -> dict[str, Any] | None:
+    """Return the claims of a token that happens to be a signed JWT, None for any other."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        found = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def expiry(token: str) -> datetime | None:
+    """Return the claim ``exp`` (RFC 7519, 4.1.4) in UTC; None where there is none."""
+    exp = (claims(token) or {}).get("exp")
+    if isinstance(exp, bool) or not isinstance(exp, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(exp, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
