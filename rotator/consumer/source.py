@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from rotator.consumer.lifetime import Clock, Copy, Moment, Need, copy_of
 from rotator.consumer.pause import Pause
@@ -167,8 +167,13 @@ class TokenSource:
         if failure and self._token_held():
             logger.warning("the last token is used until it ends: %s", failure)
 
-    def _complain(self) -> str:
-        raise self._failure or self._expired("has ended, and the last read found no other")
+    def _complain(self) -> NoReturn:
+        failure = self._failure
+        if failure is None:
+            raise self._expired("has ended, and the last read found no other")
+        raise type(failure)(
+            failure.problem, advice=failure.advice
+        )  # each caller's own: frames are added to it
 
     def _expired(self, what: str) -> TokenExpired:
         return TokenExpired(

@@ -1,0 +1,94 @@
+"""A consumer whose clocks are wrong, jump, or stop: it never gives a token longer than it lives."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consumers import consumer
+from fakes import DAY
+from rotator.errors import TokenExpired
+
+HOUR = 3600
+
+
+@pytest.mark.parametrize("wrong_by", [-30 * 365 * DAY, -DAY, -60, 60, DAY, 30 * 365 * DAY])
+def test_a_clock_that_is_wrong_from_the_beginning_changes_nothing(wrong_by: float) -> None:
+    made = consumer()
+    made.clocks.jump(wrong_by)
+    made.reader.publish("one")
+    assert set(made.tokens_in(19 * HOUR, every=600)) == {"one"}
+    assert made.reader.reads == 1
+
+
+def test_without_aws_time_the_machines_own_is_what_there_is() -> None:
+    made = consumer(tells_time=False)
+    made.clocks.jump(2 * DAY)
+    made.reader.publish("one")
+    with pytest.raises(TokenExpired):
+        made.source.token()
+
+
+def test_a_clock_that_jumps_back_does_not_make_a_token_live_longer() -> None:
+    made = consumer()
+    made.reader.publish("one")
+    made.token()
+    made.reader.fail()
+    made.clocks.go_on(12 * HOUR)
+    made.clocks.jump(-11 * HOUR)
+    given_tokens = made.tokens_in(12 * HOUR + 60, every=60)
+    assert given_tokens == ["one"] * 719 + ["TokenUnavailable"] * 2
+
+
+def test_a_clock_that_jumps_far_ahead_costs_one_read_and_no_error() -> None:
+    made = consumer()
+    made.reader.publish("one")
+    made.token()
+    made.clocks.jump(3 * DAY)
+    assert set(made.tokens_in(HOUR, every=60)) == {"one"}
+    assert made.reader.reads == 2
+
+
+def test_time_that_a_machine_sleeps_through_counts() -> None:
+    made = consumer()
+    made.reader.publish("one")
+    made.token()
+    made.reader.fail()
+    made.clocks.sleep(DAY + 60)
+    assert made.token_or_error() == "TokenUnavailable"
+
+
+troubles = st.lists(
+    st.one_of(
+        st.tuples(st.just("go_on"), st.integers(1, 8 * HOUR)),
+        st.tuples(st.just("sleep"), st.integers(1, 8 * HOUR)),
+        st.tuples(st.just("jump"), st.integers(-3 * DAY, 3 * DAY)),
+        st.tuples(st.just("publish"), st.integers(30, DAY)),
+        st.tuples(st.just("fail"), st.just(0)),
+        st.tuples(st.just("heal"), st.just(0)),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(troubles)
+def test_whatever_happens_a_token_that_is_given_is_alive(events: list[tuple[str, int]]) -> None:
+    made = consumer()
+    ends = {}
+    for number, (event, amount) in enumerate([("publish", DAY), *events]):
+        if event == "publish":
+            made.reader.publish(f"token-{number}", life=amount)
+            ends[f"token-{number}"] = made.clocks.true.timestamp() + amount
+        elif event == "fail":
+            made.reader.fail()
+        elif event == "heal":
+            made.reader.failure = None
+        else:
+            getattr(made.clocks, event)(amount)
+        token = made.token_or_error()
+        if token in ends:
+            assert made.clocks.true.timestamp() <= ends[token]
+        else:
+            assert token in ("TokenExpired", "TokenUnavailable")

@@ -1,0 +1,105 @@
+"""What was read of a parameter becomes a token with an end, or an error that says what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from consumers import NAME, status_of
+from fakes import CANARY_TOKEN, START, jwt
+from rotator import status
+from rotator.consumer.reading import Found, stored_token
+from rotator.errors import TokenUnavailable
+from rotator.model import Claim
+
+END = START + timedelta(days=1)
+SOONER = START + timedelta(hours=5)
+
+
+def found(token: str = CANARY_TOKEN, text: str | None = None, *, version: int = 1) -> Found:
+    return Found(token=token, version=version, status=text)
+
+
+def changed(**fields: Any) -> str:
+    """A good status with some fields changed; None takes one away."""
+    good = json.loads(status_of(CANARY_TOKEN, START)) | fields
+    return json.dumps({name: value for name, value in good.items() if value is not None})
+
+
+def test_the_status_that_the_rotator_writes_tells_the_end_and_the_renewal() -> None:
+    stored = stored_token(NAME, found(text=status_of(CANARY_TOKEN, START)))
+    assert stored.value == CANARY_TOKEN
+    assert (stored.expires_at, stored.renew_at) == (END, START + timedelta(hours=16))
+
+
+def test_a_status_is_believed_while_a_run_claims_the_rotation() -> None:
+    good = json.loads(status_of(CANARY_TOKEN, START))
+    claim = json.loads(status.dump(None, Claim(by="run", until=END)))
+    assert stored_token(NAME, found(text=json.dumps(good | claim))).expires_at == END
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(None, id="none"),
+        pytest.param("", id="empty"),
+        pytest.param("[]", id="a list"),
+        pytest.param("null", id="null"),
+        pytest.param("no JSON", id="no JSON"),
+        pytest.param("[" * 100_000, id="too deep"),
+        pytest.param(changed(parameter_version=2), id="of another version"),
+        pytest.param(changed(parameter_version="1"), id="with a version that is text"),
+        pytest.param(changed(token_sha256="0" * 16), id="of another token"),
+        pytest.param(changed(token_sha256=None), id="without a fingerprint"),
+        pytest.param(changed(schema=2), id="of a newer schema"),
+        pytest.param(changed(expires_at=None), id="without an end"),
+        pytest.param(changed(expires_at="tomorrow"), id="with an end that is none"),
+        pytest.param(changed(expires_at="2026-11-25T06:00:00"), id="with an end in no time zone"),
+        pytest.param(changed(expires_at=1e9), id="with an end that is a number"),
+        pytest.param(status.dump(None, Claim(by="run", until=END)), id="with nothing but a claim"),
+    ],
+)
+def test_a_status_that_is_missing_or_disagrees_with_the_token_tells_nothing(text: str | None) -> None:
+    stored = stored_token(NAME, found(text=text))
+    assert stored.value == CANARY_TOKEN
+    assert (stored.expires_at, stored.renew_at) == (None, None)
+
+
+def test_without_a_status_a_jwt_tells_its_own_end() -> None:
+    token = jwt({"exp": SOONER.timestamp()})
+    assert stored_token(NAME, found(token)).expires_at == SOONER
+
+
+def test_a_status_of_another_version_leaves_it_to_the_jwt() -> None:
+    token = jwt({"exp": SOONER.timestamp()})
+    assert stored_token(NAME, found(token, status_of(token, START), version=9)).expires_at == SOONER
+
+
+@pytest.mark.parametrize(("exp", "end"), [(SOONER, SOONER), (END + timedelta(days=9), END)])
+def test_of_two_ends_the_earlier_counts(exp: Any, end: Any) -> None:
+    token = jwt({"exp": exp.timestamp()})
+    assert stored_token(NAME, found(token, status_of(token, START))).expires_at == end
+
+
+@pytest.mark.parametrize("claims", [{}, {"exp": "soon"}, {"exp": True}, {"exp": 1e300}, {"exp": None}])
+def test_a_jwt_without_a_usable_exp_tells_nothing(claims: dict[str, object]) -> None:
+    assert stored_token(NAME, found(jwt(claims))).expires_at is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", f"{CANARY_TOKEN}\n", f" {CANARY_TOKEN}", f"Bearer {CANARY_TOKEN}", "tök", "a\r\nX: y", "a\0b"],
+)
+def test_what_is_not_a_token_is_refused_without_being_quoted(text: str) -> None:
+    with pytest.raises(TokenUnavailable, match="the parameter /healthwise/token") as caught:
+        stored_token(NAME, found(text))
+    assert "Bearer `" in caught.value.advice
+    assert CANARY_TOKEN not in str(caught.value)
+
+
+def test_nothing_of_it_shows_the_token() -> None:
+    read = found(text=status_of(CANARY_TOKEN, START))
+    assert CANARY_TOKEN not in repr(read) + repr(stored_token(NAME, read))

@@ -1,0 +1,304 @@
+"""A token source: one read a renewal, the last good token while it is good, and then a clear error."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+
+import pytest
+
+from consumers import Consumer, consumer
+from fakes import CANARY_TOKEN, DAY, jwt
+from rotator.errors import RotatorError, TokenExpired, TokenUnavailable
+
+HOUR = 3600
+
+
+@pytest.fixture
+def fresh() -> Consumer:
+    """A consumer that holds a token of a day's life, just issued."""
+    made = consumer()
+    made.reader.publish("one")
+    assert made.token() == "one"
+    return made
+
+
+def test_a_token_is_read_once_and_kept(fresh: Consumer) -> None:
+    assert set(fresh.tokens_in(12 * HOUR, every=600)) == {"one"}
+    assert fresh.reader.reads == 1
+
+
+def test_nothing_is_read_before_a_token_is_asked_for() -> None:
+    assert consumer().reader.reads == 0
+
+
+def test_a_renewed_token_is_taken_ahead_of_need_with_one_read(fresh: Consumer) -> None:
+    fresh.clocks.go_on(16 * HOUR)
+    fresh.reader.publish("two")
+    given = fresh.tokens_in(8 * HOUR, every=60)
+    assert given.index("two") * 60 == pytest.approx(4 * HOUR, abs=120)  # half of the renewal window
+    assert "one" not in given[given.index("two") :]
+    assert fresh.reader.reads == 2
+
+
+def test_while_it_is_refreshed_ahead_nobody_waits(fresh: Consumer) -> None:
+    fresh.reader.publish("two")
+    fresh.reader.gate = threading.Event()
+    fresh.clocks.go_on(21 * HOUR)
+    assert [fresh.source.token() for _ in range(9)] == ["one"] * 9
+    assert fresh.source.token_at_hand() == "one"
+    fresh.reader.gate.set()
+    fresh.settle()
+    assert fresh.source.token() == "two"
+    assert fresh.reader.reads == 2
+
+
+def test_in_its_last_minute_a_better_token_is_waited_for(fresh: Consumer) -> None:
+    fresh.clocks.go_on(DAY - 30)
+    fresh.reader.publish("two")
+    assert fresh.source.token_at_hand() is None
+    assert fresh.source.token() == "two"
+
+
+def test_in_its_last_minute_a_read_that_hangs_is_not_waited_for_long(
+    fresh: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rotator.consumer.source.PATIENCE", 0.01)
+    fresh.reader.gate = threading.Event()
+    fresh.clocks.go_on(DAY - 30)
+    assert fresh.source.token() == "one"
+    fresh.reader.gate.set()
+
+
+def test_a_token_that_is_not_renewed_is_looked_for_again_and_again_and_not_with_every_call(
+    fresh: Consumer,
+) -> None:
+    given = fresh.tokens_in(DAY - 120, every=1)
+    assert set(given) == {"one"}
+    assert 5 < fresh.reader.reads < 40
+
+
+def test_a_token_that_ended_is_an_error_that_says_so(fresh: Consumer) -> None:
+    fresh.clocks.go_on(DAY + 180)
+    with pytest.raises(TokenExpired, match=r"the token in /healthwise/token ended 18[01] s ago") as caught:
+        fresh.source.token()
+    assert "rotator status" in caught.value.advice
+
+
+def test_an_end_in_the_past_is_an_error_from_the_first_call_on() -> None:
+    made = consumer()
+    made.reader.publish("one", life=60)
+    made.clocks.go_on(3600)
+    with pytest.raises(TokenExpired, match=r"ended 354[01] s ago"):
+        made.source.token()
+
+
+def test_an_ended_token_is_read_again_until_it_is_renewed(fresh: Consumer) -> None:
+    assert set(fresh.tokens_in(2 * DAY, every=300)[-10:]) == {"TokenExpired"}
+    fresh.reader.publish("two")
+    fresh.clocks.go_on(10)
+    assert fresh.token() == "two"
+
+
+def test_a_token_that_ends_between_two_reads_is_not_given(fresh: Consumer) -> None:
+    fresh.clocks.go_on(DAY - 2)
+    assert fresh.token() == "one"
+    for _ in range(6):  # reads that bring nothing new, and make the next pause longer
+        fresh.clocks.go_on(0.3)
+        fresh.token_or_error()
+    fresh.clocks.go_on(0.3)
+    with pytest.raises(TokenExpired, match="ended"):
+        fresh.source.token()
+
+
+def test_while_the_parameter_cannot_be_read_the_last_good_token_is_given(fresh: Consumer) -> None:
+    fresh.reader.fail()
+    assert set(fresh.tokens_in(DAY - 60, every=60)) == {"one"}
+    given = fresh.tokens_in(600, every=10)
+    assert given[:5] == ["one"] * 5
+    assert set(given[7:]) == {"TokenUnavailable"}
+
+
+def test_the_error_after_that_tells_the_cause(fresh: Consumer) -> None:
+    fresh.reader.fail("AccessDeniedException")
+    fresh.clocks.go_on(DAY + 60)
+    with pytest.raises(TokenUnavailable, match="AccessDeniedException; check the network"):
+        fresh.source.token()
+
+
+def test_a_failing_read_is_told_in_the_log_while_the_token_lives(
+    fresh: Consumer, caplog: pytest.LogCaptureFixture
+) -> None:
+    fresh.reader.fail("ThrottlingException")
+    fresh.clocks.go_on(21 * HOUR)
+    fresh.token()
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "the last token is used until it ends" in record.getMessage()
+    assert "ThrottlingException" in record.getMessage()
+
+
+def test_a_parameter_that_is_out_of_reach_is_not_hammered(fresh: Consumer) -> None:
+    fresh.reader.fail()
+    fresh.clocks.go_on(2 * DAY)
+    assert set(fresh.tokens_in(1000)) == {"TokenUnavailable"}
+    assert fresh.reader.reads < 130
+
+
+def test_the_moment_it_can_be_read_again_is_noticed_within_seconds(fresh: Consumer) -> None:
+    fresh.reader.fail()
+    fresh.clocks.go_on(2 * DAY)
+    fresh.tokens_in(1000)
+    fresh.reader.failure = None
+    fresh.reader.publish("two")
+    assert fresh.tokens_in(12)[-1] == "two"
+
+
+@pytest.mark.parametrize("spoiled", ["", "not a token", "two\n"])
+def test_a_parameter_that_is_spoiled_does_not_take_the_good_token_away(fresh: Consumer, spoiled: str) -> None:
+    fresh.reader.publish(spoiled)
+    fresh.clocks.go_on(21 * HOUR)
+    assert fresh.tokens_in(600, every=60) == ["one"] * 10
+
+
+def test_an_ended_token_in_the_parameter_does_not_take_a_good_one_away(fresh: Consumer) -> None:
+    fresh.reader.publish("two", life=60)
+    fresh.clocks.go_on(21 * HOUR)
+    assert fresh.tokens_in(600, every=60) == ["one"] * 10
+
+
+def test_a_defect_in_reading_is_an_error_of_ours_and_leaves_nobody_waiting() -> None:
+    made = consumer()
+    made.reader.failure = ZeroDivisionError(CANARY_TOKEN)
+    with pytest.raises(TokenUnavailable, match="unforeseen ZeroDivisionError") as caught:
+        made.source.token()
+    assert CANARY_TOKEN not in str(caught.value)
+
+
+@pytest.mark.parametrize("life", [2, 20, 60, 100])
+def test_a_margin_as_long_as_the_life_does_not_have_every_call_read(life: int) -> None:
+    made = consumer(margin=120)
+    made.reader.publish("one", life=life)
+    for _ in range(200):
+        made.token()
+        made.clocks.go_on(life / 1000)
+    assert made.reader.reads == 1
+
+
+def test_an_opaque_token_without_a_status_is_kept_for_the_ttl() -> None:
+    made = consumer(ttl=100)
+    made.reader.publish("one", status=False)
+    assert set(made.tokens_in(80)) == {"one"}
+    made.reader.publish("two", status=False)
+    assert made.reader.reads == 1
+    assert made.tokens_in(22)[-1] == "two"
+    assert made.reader.reads == 2
+
+
+def test_after_the_ttl_a_token_whose_end_nobody_tells_is_not_given_any_more() -> None:
+    made = consumer(ttl=100)
+    made.reader.publish("one", status=False)
+    made.token()
+    made.reader.fail()
+    given = made.tokens_in(120)
+    assert set(given[:98]) == {"one"}
+    assert set(given[100:]) == {"TokenUnavailable"}
+
+
+def test_a_jwt_without_a_status_is_kept_until_its_own_end() -> None:
+    made = consumer()
+    token = jwt({"exp": made.clocks.true.timestamp() + HOUR})
+    made.reader.publish(token, status=False)
+    made.token()
+    made.reader.fail()
+    given = made.tokens_in(HOUR + 60, every=60)
+    assert given == [token] * 59 + ["TokenUnavailable"] * 2
+
+
+def test_a_rejected_token_is_replaced_if_the_parameter_holds_another(fresh: Consumer) -> None:
+    fresh.reader.publish("two")
+    assert fresh.source.replacement("one") == "two"
+    assert fresh.source.token() == "two"
+    assert fresh.reader.reads == 2
+
+
+def test_a_rejected_token_that_is_still_the_one_in_the_parameter_has_no_replacement(fresh: Consumer) -> None:
+    assert fresh.source.replacement("one") is None
+    assert fresh.source.token() == "one"
+    assert fresh.reader.reads == 2
+
+
+def test_a_token_that_was_replaced_meanwhile_costs_no_read(fresh: Consumer) -> None:
+    fresh.reader.publish("two")
+    fresh.source.replacement("one")
+    assert fresh.source.replacement("one") == "two"
+    assert fresh.reader.reads == 2
+
+
+def test_rejections_without_end_do_not_hammer_the_parameter_and_a_new_token_is_found_within_seconds(
+    fresh: Consumer,
+) -> None:
+    for _ in range(10_000):
+        fresh.source.replacement("one")
+        fresh.clocks.go_on(0.1)
+    assert fresh.reader.reads < 130
+    fresh.reader.publish("two")
+    fresh.clocks.go_on(10)
+    assert fresh.source.replacement("one") == "two"
+
+
+def test_a_replacement_that_cannot_be_read_is_none(fresh: Consumer) -> None:
+    fresh.reader.fail()
+    assert fresh.source.replacement("one") is None
+
+
+def test_a_forked_child_waits_for_no_read_of_its_parent() -> None:
+    made = consumer()
+    made.reader.publish("one")
+    made.reader.gate = threading.Event()
+    waiting = threading.Thread(target=made.source.token)
+    waiting.start()
+    assert made.reader.begun.acquire(timeout=10)
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - another process
+        try:
+            made.reader.gate = None
+            os.write(write_end, made.source.token().encode())
+        finally:
+            os._exit(0)
+    os.close(write_end)
+    assert os.read(read_end, 100) == b"one"
+    os.close(read_end)
+    os.waitpid(child, 0)
+    made.reader.gate.set()
+    waiting.join()
+
+
+def test_where_no_thread_can_be_had_it_reads_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    made = consumer()
+    made.reader.publish("one")
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert made.source.token() == "one"
+
+
+def test_a_source_shows_its_parameter_and_no_token(fresh: Consumer) -> None:
+    fresh.reader.publish(CANARY_TOKEN)
+    fresh.source.replacement("one")
+    shown = repr(fresh.source) + repr(fresh.source._copy) + str(vars(fresh.source))
+    assert "/healthwise/token" in shown
+    assert CANARY_TOKEN not in shown
+
+
+def test_each_caller_gets_an_error_of_its_own() -> None:
+    made = consumer()
+    errors = []
+    for _ in range(3):
+        with pytest.raises(RotatorError) as caught:
+            made.source.token()
+        errors.append(caught.value)
+    assert len({id(error) for error in errors}) == 3

@@ -1,0 +1,99 @@
+"""A hundred threads share a token source: one read a renewal, and nobody holds up anybody."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from consumers import consumer, in_threads
+
+THREADS = 100
+LIFE = 450
+ROTATED_EVERY = 300
+
+
+def test_a_hundred_threads_through_an_hour_of_rotations_read_once_a_renewal_and_present_no_dead_token() -> (
+    None
+):
+    made = consumer()
+    ends: dict[str, float] = {}
+    presented: list[tuple[str, float]] = []
+
+    def publish(second: int) -> None:
+        made.reader.publish(f"token-{second}", life=LIFE)
+        ends[f"token-{second}"] = second + LIFE
+
+    def request(second: int) -> None:
+        presented.append((made.source.token(), second))
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        for second in range(0, 3600, 5):
+            if second % ROTATED_EVERY == 0:
+                publish(second)
+            list(pool.map(request, [second] * THREADS))
+            made.settle()
+            made.clocks.go_on(5)
+
+    assert len(presented) == THREADS * 720
+    assert [each for each in presented if ends[each[0]] <= each[1]] == []
+    assert made.reader.reads == len(ends) == 12
+    assert made.reader.most_at_once == 1
+
+
+def test_threads_that_find_no_token_wait_for_one_read_together() -> None:
+    made = consumer()
+    made.reader.publish("one")
+    made.reader.gate = threading.Event()
+    given: list[str] = []
+    threads = in_threads(THREADS, lambda: given.append(made.source.token()))
+    assert made.reader.begun.acquire(timeout=10)
+    made.reader.gate.set()
+    for thread in threads:
+        thread.join(30)
+    assert given == ["one"] * THREADS
+    assert made.reader.reads == 1
+
+
+def test_threads_that_wait_in_vain_get_the_error_of_the_one_read() -> None:
+    made = consumer()
+    made.reader.gate = threading.Event()
+    given: list[str] = []
+    threads = in_threads(THREADS, lambda: given.append(made.token_or_error()))
+    assert made.reader.begun.acquire(timeout=10)
+    made.reader.gate.set()
+    for thread in threads:
+        thread.join(30)
+    assert given == ["TokenUnavailable"] * THREADS
+    assert made.reader.reads < 5  # those that come later may try again
+
+
+def test_while_a_read_hangs_those_with_a_good_token_go_on_and_no_lock_is_held() -> None:
+    made = consumer()
+    made.reader.publish("one")
+    made.token()
+    made.reader.gate = threading.Event()
+    made.clocks.go_on(22 * 3600)
+    with ThreadPoolExecutor(THREADS) as pool:
+        given = list(pool.map(lambda _: made.source.token(), range(10 * THREADS)))
+    assert given == ["one"] * 10 * THREADS
+    assert made.reader.at_once == 1
+    assert made.source._lock.acquire(blocking=False)
+    made.source._lock.release()
+    made.reader.gate.set()
+    made.settle()
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_threads_whose_token_is_rejected_at_once_share_the_reads(times: int) -> None:
+    made = consumer()
+    made.reader.publish("token-0")
+    made.token()
+    for number in range(times):
+        rejected, newer = f"token-{number}", f"token-{number + 1}"
+        made.reader.publish(newer)
+        with ThreadPoolExecutor(THREADS) as pool:
+            given = list(pool.map(made.source.replacement, [rejected] * THREADS))
+        assert given == [newer] * THREADS
+    assert made.reader.reads == 1 + times
