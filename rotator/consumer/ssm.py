@@ -62,7 +62,7 @@ class SsmReader:
         Region or profile to go by.
         """
         answer = self._ask()
-        found = {name: each for each in answer["Parameters"] for name in (each["Name"], each.get("ARN"))}
+        found = {name: each for each in answer["Parameters"] for name in _names(each)}
         token, status = found.get(self._name), found.get(f"{self._name}/status")
         if token is None:
             raise self._missing()
@@ -110,7 +110,7 @@ class SsmReader:
 
     def _read_token_by_itself(self) -> Mapping[str, Any]:
         answer = self._call(self._ssm.get_parameter, Name=self._name)
-        return {**answer, "Parameters": [{**answer["Parameter"], "Name": self._name}]}
+        return {**answer, "Parameters": [answer["Parameter"]]}
 
     def _call(self, operation: Callable[..., Any], **names: Any) -> Mapping[str, Any]:
         answer: Mapping[str, Any] = aws.call(operation, WithDecryption=True, **names)
@@ -133,6 +133,12 @@ class SsmReader:
             f"the parameter {self._name} could not be read: {error.code}",
             advice=advice.replace("the next run", "the next call"),
         )
+
+
+def _names(found: Mapping[str, Any]) -> list[str]:
+    """All that a parameter may have been asked for by: name or ARN, with a version or label or without."""
+    selector = found.get("Selector", "")
+    return [name + suffix for name in (found["Name"], found.get("ARN", "")) for suffix in ("", selector)]
 
 
 def _date(answer: Mapping[str, Any]) -> datetime | None:

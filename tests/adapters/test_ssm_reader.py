@@ -1,0 +1,188 @@
+"""How a consumer's read of Parameter Store is refused, and what it makes of that."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+)
+from botocore.stub import Stubber
+
+from fakes import CANARY_TOKEN
+from leaks import foreign
+from rotator.adapters import aws
+from rotator.consumer import TokenSource
+from rotator.consumer.ssm import CONFIG, SsmReader
+from rotator.errors import SettingsError, TokenUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+NAME = "/healthwise/token"
+BOTH = [NAME, f"{NAME}/status"]
+
+
+@pytest.fixture
+def client(access_key: None) -> SSMClient:
+    made: SSMClient = aws.client("ssm", CONFIG)
+    return made
+
+
+@pytest.fixture
+def reader(client: SSMClient) -> SsmReader:
+    return SsmReader(NAME, client)
+
+
+def parameter(name: str = NAME, value: str = CANARY_TOKEN, **more: object) -> dict[str, Any]:
+    return {"Name": name, "Value": value, "Version": 7, "Type": "SecureString", **more}
+
+
+def expect(stub: Stubber, names: list[str], *found: dict[str, Any]) -> None:
+    stub.add_response("get_parameters", {"Parameters": list(found)}, {"Names": names, "WithDecryption": True})
+
+
+def refuse(stub: Stubber, operation: str = "get_parameters", code: str = "AccessDeniedException") -> None:
+    stub.add_client_error(operation, code, f"quoting {CANARY_TOKEN}")
+
+
+def test_one_call_reads_both_decrypted(stub: Stubber, reader: SsmReader) -> None:
+    expect(stub, BOTH, parameter(), parameter(f"{NAME}/status", "{}"))
+    found = reader()
+    assert (found.token, found.version, found.status) == (CANARY_TOKEN, 7, "{}")
+
+
+@pytest.mark.parametrize(
+    "name", ["token", f"{NAME}:3", f"{NAME}:stable", f"arn:aws:ssm:r:1:parameter{NAME}:3"]
+)
+def test_a_name_below_which_no_status_can_stand_is_read_alone(
+    stub: Stubber, client: SSMClient, name: str
+) -> None:
+    plain, _, selector = name.rpartition(":")
+    as_told = parameter(plain, Selector=f":{selector}") if plain else parameter(name)
+    expect(stub, [name], as_told)
+    assert SsmReader(name, client)().token == CANARY_TOKEN
+
+
+def test_where_the_status_may_not_be_read_the_token_is_read_alone_from_then_on(
+    stub: Stubber, reader: SsmReader
+) -> None:
+    refuse(stub)
+    expect(stub, [NAME], parameter())
+    expect(stub, [NAME], parameter())
+    assert [reader().token, reader().status] == [CANARY_TOKEN, None]
+
+
+def test_where_only_the_other_call_is_allowed_that_one_is_used_from_then_on(
+    stub: Stubber, reader: SsmReader
+) -> None:
+    refuse(stub)
+    refuse(stub)
+    for _ in range(2):
+        by_itself = {"Name": NAME, "WithDecryption": True}
+        stub.add_response("get_parameter", {"Parameter": parameter()}, by_itself)
+    assert [reader().token, reader().token] == [CANARY_TOKEN] * 2
+
+
+def test_who_is_denied_everything_is_told_what_to_allow_and_asks_for_both_again_the_next_time(
+    stub: Stubber, reader: SsmReader
+) -> None:
+    refuse(stub)
+    refuse(stub)
+    refuse(stub, "get_parameter")
+    expect(stub, BOTH, parameter())
+    with pytest.raises(TokenUnavailable, match="could not be read: AccessDenied") as caught:
+        reader()
+    for word in ("ssm:GetParameters", "kms:Decrypt", "ConsumerPolicyArn"):
+        assert word in caught.value.advice
+    assert reader().token == CANARY_TOKEN
+
+
+def test_a_parameter_that_the_other_call_does_not_find_is_missing_too(
+    stub: Stubber, reader: SsmReader
+) -> None:
+    refuse(stub)
+    refuse(stub)
+    refuse(stub, "get_parameter", "ParameterNotFound")
+    with pytest.raises(TokenUnavailable, match="there is no parameter"):
+        reader()
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("ThrottlingException", "the account's request rate is used up; the next call tries again"),
+        ("InternalServerError", "AWS failed on its side; the next call tries again"),
+        ("ExpiredTokenException", "AWS does not accept these credentials"),
+        ("InvalidKeyId", "the key it is encrypted with is gone or disabled"),
+        ("ParameterVersionNotFound", "name a version or label that it has"),
+        ("ValidationException", "check its name"),
+        ("SomethingNew", "see the code in AWS's documentation"),
+    ],
+)
+def test_other_refusals_are_told_by_their_code_with_the_next_step(
+    stub: Stubber, reader: SsmReader, code: str, advice: str
+) -> None:
+    refuse(stub, code=code)
+    with pytest.raises(TokenUnavailable, match=f"{NAME} could not be read: {code}; {advice}"):
+        reader()
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (EndpointConnectionError(endpoint_url="https://x.invalid"), "check the network path to AWS"),
+        (ConnectTimeoutError(endpoint_url="https://x.invalid"), "check the network path to AWS"),
+        (NoCredentialsError(), "set AWS credentials or AWS_PROFILE"),
+    ],
+)
+def test_what_keeps_a_call_from_aws_is_told(
+    fail_with: Callable[[BotoCoreError], None], reader: SsmReader, error: BotoCoreError, advice: str
+) -> None:
+    fail_with(error)
+    with pytest.raises(TokenUnavailable, match=advice):
+        reader()
+
+
+def test_a_name_that_the_sdk_refuses_is_told(client: SSMClient) -> None:
+    with pytest.raises(TokenUnavailable, match="ParamValidationError; check its name"):
+        SsmReader("", client)()
+
+
+def test_without_a_region_the_error_names_the_setting() -> None:
+    with pytest.raises(SettingsError, match="no AWS Region is set"):
+        TokenSource(NAME).token()
+
+
+def test_no_exception_of_the_sdk_travels_along(stub: Stubber, client: SSMClient) -> None:
+    for _ in range(2):
+        refuse(stub)
+    refuse(stub, "get_parameter")
+    with pytest.raises(TokenUnavailable) as caught:
+        TokenSource(NAME, client=client).token()
+    assert CANARY_TOKEN not in str(caught.value)
+    assert foreign(caught.value, TokenUnavailable) == []
+
+
+def test_at_debug_the_sdk_does_not_log_the_token(
+    moto: Any, access_key: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    moto.client("ssm").put_parameter(Name=NAME, Value=CANARY_TOKEN, Type="SecureString")
+    caplog.set_level(logging.DEBUG)
+    assert TokenSource(NAME).token() == CANARY_TOKEN
+    assert CANARY_TOKEN not in caplog.text
+
+
+def test_a_child_makes_connections_of_its_own(moto: Any) -> None:
+    reader = SsmReader(NAME)
+    moto.client("ssm").put_parameter(Name=NAME, Value=CANARY_TOKEN, Type="SecureString")
+    reader()
+    first = reader._ssm
+    reader.forget_connections()
+    assert reader._ssm is not first

@@ -1,0 +1,252 @@
+"""The token in requests and httpx calls: a 401 is answered once, with another token or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+import requests
+from flask import Flask, Response, redirect, request
+
+from consumers import Consumer, consumer
+from rotator.consumer import HttpxTokenAuth, TokenAuth, TokenSource
+from rotator.errors import SettingsError, TokenUnavailable
+from rotator.local.server import serving
+
+Call = Callable[..., int]
+"""Sends a request with the source's token; returns the status of the answer."""
+
+
+@dataclass
+class Api:
+    """An API that opens to some tokens, and remembers what it was sent."""
+
+    good: set[str] = field(default_factory=lambda: {"one"})
+    received: list[tuple[str | None, bytes]] = field(default_factory=list)
+    elsewhere: str = ""
+    address: str = ""
+
+    def app(self) -> Flask:
+        app = Flask(__name__)
+
+        @app.route("/topics", methods=["GET", "POST"])
+        def topics() -> Any:
+            self.received.append((request.headers.get("Authorization"), request.get_data()))
+            good = request.headers.get("Authorization", "").removeprefix("Bearer ") in self.good
+            return Response("yes" if good else "no", status=200 if good else 401)
+
+        @app.route("/away")
+        def away() -> Any:
+            return redirect(self.elsewhere + "/topics")
+
+        return app
+
+    @property
+    def tokens(self) -> list[str | None]:
+        return [token.removeprefix("Bearer ") if token else None for token, _ in self.received]
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    made = Api()
+    with serving(made.app()) as made.address:
+        yield made
+
+
+@pytest.fixture
+def other_host(api: Api) -> Iterator[Api]:
+    """Another one, to which the first redirects."""
+    made = Api(good=set())
+    with serving(made.app()) as made.address:
+        api.elsewhere = made.address.replace("127.0.0.1", "localhost")
+        yield made
+
+
+@pytest.fixture
+def rotated() -> Consumer:
+    """A consumer that holds the token "one"."""
+    made = consumer()
+    made.reader.publish("one")
+    made.token()
+    return made
+
+
+def by_requests(source: TokenSource, url: str, data: Any = None, **options: Any) -> int:
+    auth = TokenAuth(source, **options)
+    return requests.request("POST" if data else "GET", url, data=data, auth=auth, timeout=10).status_code
+
+
+def by_httpx(source: TokenSource, url: str, data: Any = None, **options: Any) -> int:
+    auth = HttpxTokenAuth(source, **options)
+    with httpx.Client(auth=auth, follow_redirects=True) as client:
+        return client.request("POST" if data else "GET", url, content=data).status_code
+
+
+def by_async_httpx(source: TokenSource, url: str, data: Any = None, **options: Any) -> int:
+    async def call() -> int:
+        auth = HttpxTokenAuth(source, **options)
+        content = _asynchronous(data) if isinstance(data, Iterator) else data
+        async with httpx.AsyncClient(auth=auth, follow_redirects=True) as client:
+            return (await client.request("POST" if data else "GET", url, content=content)).status_code
+
+    return asyncio.run(call())
+
+
+async def _asynchronous(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
+
+
+@pytest.fixture(params=[by_requests, by_httpx, by_async_httpx], ids=["requests", "httpx", "async httpx"])
+def call(request: pytest.FixtureRequest) -> Call:
+    made: Call = request.param
+    return made
+
+
+def test_a_request_carries_the_token(api: Api, rotated: Consumer, call: Call) -> None:
+    assert call(rotated.source, f"{api.address}/topics") == 200
+    assert api.tokens == ["one"]
+
+
+def test_on_a_401_the_request_is_repeated_with_the_token_that_is_stored_now(
+    api: Api, rotated: Consumer, call: Call
+) -> None:
+    api.good = {"two"}
+    rotated.reader.publish("two")
+    assert call(rotated.source, f"{api.address}/topics", b"body") == 200
+    assert api.received == [("Bearer one", b"body"), ("Bearer two", b"body")]
+    assert rotated.reader.reads == 2
+
+
+def test_on_a_401_nothing_is_repeated_while_the_token_is_the_same(
+    api: Api, rotated: Consumer, call: Call
+) -> None:
+    api.good = set()
+    assert call(rotated.source, f"{api.address}/topics") == 401
+    assert api.tokens == ["one"]
+    assert rotated.reader.reads == 2
+
+
+def test_a_second_401_is_the_callers(api: Api, rotated: Consumer, call: Call) -> None:
+    api.good = set()
+    rotated.reader.publish("two")
+    assert call(rotated.source, f"{api.address}/topics") == 401
+    assert api.tokens == ["one", "two"]
+    assert rotated.reader.reads == 2
+
+
+def test_on_a_401_while_the_parameter_cannot_be_read_the_401_is_the_callers(
+    api: Api, rotated: Consumer, call: Call
+) -> None:
+    api.good = set()
+    rotated.reader.fail()
+    assert call(rotated.source, f"{api.address}/topics") == 401
+    assert api.tokens == ["one"]
+
+
+def test_a_body_that_cannot_be_sent_again_is_not_and_the_next_request_has_the_new_token(
+    api: Api, rotated: Consumer, call: Call
+) -> None:
+    api.good = {"two"}
+    rotated.reader.publish("two")
+    assert call(rotated.source, f"{api.address}/topics", iter([b"bo", b"dy"])) == 401
+    assert api.received == [("Bearer one", b"body")]
+    assert call(rotated.source, f"{api.address}/topics") == 200
+
+
+def test_a_file_is_rewound_and_sent_again(api: Api, rotated: Consumer) -> None:
+    api.good = {"two"}
+    rotated.reader.publish("two")
+    file = io.BytesIO(b"headbody")
+    file.read(4)
+    assert by_requests(rotated.source, f"{api.address}/topics", file) == 200
+    assert [body for _, body in api.received] == [b"body", b"body"]
+
+
+def test_a_file_that_cannot_be_rewound_is_not_sent_again(api: Api, rotated: Consumer) -> None:
+    class Pipe(io.BytesIO):
+        def seek(self, *_: int) -> int:
+            raise OSError
+
+    api.good = {"two"}
+    rotated.reader.publish("two")
+    assert by_requests(rotated.source, f"{api.address}/topics", Pipe(b"body")) == 401
+    assert len(api.received) == 1
+
+
+def test_a_host_that_was_redirected_to_gets_no_token_whatever_it_answers(
+    api: Api, other_host: Api, rotated: Consumer, call: Call
+) -> None:
+    rotated.reader.publish("two")
+    assert call(rotated.source, f"{api.address}/away") == 401
+    assert other_host.tokens == [None]
+
+
+def test_a_source_without_a_token_raises_its_error_and_nothing_is_sent(api: Api, call: Call) -> None:
+    with pytest.raises(TokenUnavailable, match="there is no parameter"):
+        call(consumer().source, f"{api.address}/topics")
+    assert api.received == []
+
+
+def test_no_token_goes_to_an_address_without_tls(rotated: Consumer, call: Call) -> None:
+    with pytest.raises(SettingsError, match=r"not sent to api\.example\.test: the address has no https"):
+        call(rotated.source, "http://api.example.test/topics")
+
+
+def test_it_does_where_that_is_said_to_be_fine(api: Api, rotated: Consumer) -> None:
+    sent = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(request.headers["Authorization"])
+        return httpx.Response(200)
+
+    auth = HttpxTokenAuth(rotated.source, allow_http=True)
+    with httpx.Client(auth=auth, transport=httpx.MockTransport(answer)) as client:
+        client.get("http://api.example.test/topics")
+    prepared = requests.Request("GET", "http://api.example.test/topics").prepare()
+    sent.append(TokenAuth(rotated.source, allow_http=True)(prepared).headers["Authorization"])
+    assert sent == ["Bearer one", "Bearer one"]
+
+
+def test_an_ipv6_loopback_counts_as_one(rotated: Consumer) -> None:
+    prepared = requests.Request("GET", "http://[::1]:80/topics").prepare()
+    assert TokenAuth(rotated.source)(prepared).headers["Authorization"] == "Bearer one"
+
+
+def test_a_session_keeps_its_cookies_and_its_history_through_a_401(api: Api, rotated: Consumer) -> None:
+    api.good = {"two"}
+    rotated.reader.publish("two")
+    with requests.Session() as session:
+        session.auth = TokenAuth(rotated.source)
+        answer = session.get(f"{api.address}/topics", timeout=10)
+        assert (answer.status_code, answer.text) == (200, "yes")
+        assert [each.status_code for each in answer.history] == [401]
+        assert session.get(f"{api.address}/topics", timeout=10).history == []
+
+
+def test_while_the_parameter_is_read_the_event_loop_goes_on(api: Api) -> None:
+    made = consumer()
+    made.reader.publish("one")
+
+    async def calls() -> tuple[int, int]:
+        import threading
+
+        made.reader.gate = threading.Event()
+        async with httpx.AsyncClient(auth=HttpxTokenAuth(made.source)) as client:
+            calls = [asyncio.create_task(client.get(f"{api.address}/topics")) for _ in range(5)]
+            beats = 0
+            while not made.reader.at_once or beats < 20:
+                await asyncio.sleep(0.001)
+                beats += 1
+            made.reader.gate.set()
+            answers = await asyncio.gather(*calls)
+        return beats, sum(answer.status_code == 200 for answer in answers)
+
+    beats, good = asyncio.run(calls())
+    assert (beats >= 20, good) == (True, 5)
+    assert made.reader.reads == 1

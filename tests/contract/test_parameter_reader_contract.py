@@ -1,0 +1,97 @@
+"""What the reading side relies on in Parameter Store, of the fake and of the adapter alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+
+from consumers import NAME, Clocks, FakeReader, status_of
+from fakes import CANARY_TOKEN
+from rotator.consumer.reading import ParameterReader
+from rotator.consumer.ssm import SsmReader
+from rotator.errors import TokenUnavailable
+from rotator.local.deployment import Account
+
+
+@dataclass
+class World:
+    """A reader, what writes the parameter, with its status or without, and the right time."""
+
+    read: ParameterReader
+    publish: Callable[[str, bool], None]
+    now: Callable[[], datetime]
+
+
+def _fake() -> World:
+    clocks = Clocks()
+    reader = FakeReader(clocks)
+    return World(reader, lambda token, status: reader.publish(token, status=status), lambda: clocks.true)
+
+
+def _amazon(account: Account, name: str = NAME) -> World:
+    ssm = account.client("ssm")
+
+    def publish(token: str, status: bool) -> None:
+        put = {"Overwrite": True, "Name": NAME, "Value": token, "Type": "SecureString"}
+        version = ssm.put_parameter(**put)["Version"]
+        if status:
+            text = status_of(token, datetime.now(UTC), version=version)
+            ssm.put_parameter(Name=f"{NAME}/status", Value=text, Type="String", Overwrite=True)
+
+    return World(SsmReader(name, ssm), publish, lambda: datetime.now(UTC))
+
+
+@pytest.fixture(params=["fake", "ssm", "ssm by ARN", "ssm by an environment's client"])
+def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> World:
+    if request.param == "fake":
+        return _fake()
+    account: Account = request.getfixturevalue("moto")
+    made = _amazon(account)
+    if request.param == "ssm by ARN":
+        made.read = SsmReader(f"arn:aws:ssm:us-east-1:123456789012:parameter{NAME}", account.client("ssm"))
+    if request.param == "ssm by an environment's client":
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        made.read = SsmReader(NAME)
+    return made
+
+
+def test_token_and_status_are_read_together(world: World) -> None:
+    world.publish(CANARY_TOKEN, True)
+    found = world.read()
+    assert (found.token, found.version) == (CANARY_TOKEN, 1)
+    assert found.status
+    assert '"parameter_version": 1' in found.status
+
+
+def test_versions_grow(world: World) -> None:
+    world.publish("one", True)
+    world.publish("two", True)
+    found = world.read()
+    assert (found.token, found.version) == ("two", 2)
+
+
+def test_a_parameter_without_a_status_is_read_alike(world: World) -> None:
+    world.publish(CANARY_TOKEN, False)
+    found = world.read()
+    assert (found.token, found.status) == (CANARY_TOKEN, None)
+
+
+def test_a_parameter_that_is_missing_is_told_with_its_name(world: World) -> None:
+    with pytest.raises(TokenUnavailable, match=f"there is no parameter .*{NAME}"):
+        world.read()
+
+
+def test_the_time_of_the_answer_is_told(world: World) -> None:
+    world.publish(CANARY_TOKEN, True)
+    read_at = world.read().read_at
+    assert read_at is not None
+    assert abs(read_at - world.now()) < timedelta(seconds=5)
+
+
+def test_nothing_of_it_shows_the_token(world: World) -> None:
+    world.publish(CANARY_TOKEN, True)
+    assert CANARY_TOKEN not in repr(world.read())
