@@ -26,6 +26,7 @@ from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator, JWTBearerTokenValida
 from flask import Flask, Request, Response, g, jsonify, request
 from joserfc.jwk import OctKey
 
+from rotator import jwt
 from rotator.local.misbehaviour import Misbehaviour
 
 ISSUER = "https://auth.healthwise.net/"
@@ -157,6 +158,10 @@ class AuthorizationApi:
         if older and self.misbehaviour.ends_older_tokens:
             self._ended.add(older)
         self._newest[client_id] = token_id
+
+    def revoke(self, token: str) -> None:
+        """End a token before its time, as a provider may without a word to anybody."""
+        self._ended.add((jwt.claims(token) or {})["jti"])
 
     def has_ended(self, token_id: str) -> bool:
         """Whether a token was ended before its time."""

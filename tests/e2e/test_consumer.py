@@ -1,0 +1,109 @@
+"""A consumer of a deployed stack, under the role that it gives to consumers and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+import requests
+
+from deployed import Deployed
+from rotator.consumer import HttpxTokenAuth, TokenAuth, TokenSource
+from rotator.errors import TokenUnavailable
+from rotator.local.deployment import Account
+
+NAME = "/healthwise/token"
+
+Get = Callable[[TokenSource, str], int]
+
+
+@pytest.fixture(scope="module")
+def stack(deployed: Deployed) -> dict[str, str]:
+    outputs = deployed.account.create_stack(deployed.one)
+    assert deployed.force(outputs)["rotated"] == 1
+    return outputs
+
+
+@pytest.fixture(scope="module")
+def role(deployed: Deployed, stack: dict[str, str]) -> Account:
+    return deployed.account.become_consumer(stack["ConsumerPolicyArn"])
+
+
+@pytest.fixture
+def source(role: Account) -> TokenSource:
+    return TokenSource(NAME, client=role.client("ssm"))
+
+
+@pytest.fixture
+def topics(deployed: Deployed) -> str:
+    return f"{deployed.authorization_api}/topics"
+
+
+def policy(deployed: Deployed, name: str, action: str, resource: str = "*") -> str:
+    """Make a managed policy of one statement; returns its ARN."""
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    made = deployed.account.client("iam").create_policy(PolicyName=name, PolicyDocument=document)
+    return str(made["Policy"]["Arn"])
+
+
+def by_requests(source: TokenSource, url: str) -> int:
+    return requests.get(url, auth=TokenAuth(source), timeout=10).status_code
+
+
+def by_httpx(source: TokenSource, url: str) -> int:
+    with httpx.Client(auth=HttpxTokenAuth(source)) as client:
+        return client.get(url).status_code
+
+
+@pytest.fixture(params=[by_requests, by_httpx], ids=["requests", "httpx"])
+def get(request: pytest.FixtureRequest) -> Get:
+    made: Get = request.param
+    return made
+
+
+def test_the_token_opens_the_api(source: TokenSource, topics: str, get: Get) -> None:
+    assert get(source, topics) == 200
+
+
+def test_a_token_that_was_revoked_is_replaced_by_the_one_of_a_forced_rotation_without_a_restart(
+    deployed: Deployed, stack: dict[str, str], source: TokenSource, topics: str, get: Get
+) -> None:
+    assert get(source, topics) == 200
+    revoked = source.token()
+    deployed.api.revoke(revoked)
+    assert get(source, topics) == 401  # nobody has a better one
+    assert deployed.force(stack)["rotated"] == 1
+    assert get(source, topics) == 200
+    assert source.token() != revoked
+
+
+def test_where_a_new_token_ends_the_old_one_a_rotation_is_not_noticed(
+    deployed: Deployed, stack: dict[str, str], source: TokenSource, topics: str, get: Get
+) -> None:
+    deployed.api.misbehaviour.plan(ends_older_tokens=True)
+    try:
+        for _ in range(3):
+            assert deployed.force(stack)["rotated"] == 1
+            assert get(source, topics) == 200
+    finally:
+        deployed.api.misbehaviour.plan(ends_older_tokens=False)
+
+
+def test_a_role_without_the_policy_is_told_what_to_allow(deployed: Deployed, stack: dict[str, str]) -> None:
+    stranger = deployed.account.become_consumer(policy(deployed, "stranger", "sqs:*"), role="stranger")
+    with pytest.raises(TokenUnavailable, match=r"could not be read: AccessDenied.*ConsumerPolicyArn"):
+        TokenSource(NAME, client=stranger.client("ssm")).token()
+
+
+def test_a_role_that_may_read_the_token_alone_gets_it(deployed: Deployed, stack: dict[str, str]) -> None:
+    """As with somebody else's parameter: the token is a JWT, which tells its own end."""
+    arn = f"arn:aws:ssm:us-east-1:000000000000:parameter{NAME}"
+    allowed = policy(deployed, "token-only", "ssm:GetParameter", arn)
+    role = deployed.account.become_consumer(allowed, role="token-only")
+    source = TokenSource(NAME, client=role.client("ssm"))
+    assert source.token()
+    assert source._copy is not None
+    assert source._copy.life > 80_000

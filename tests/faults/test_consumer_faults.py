@@ -1,0 +1,113 @@
+"""A consumer while Parameter Store fails: nothing is noticed until the token it holds has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from consumers import Clocks, status_of
+from faults.proxy import Microburst
+from faults.world import TOKEN
+from rotator.adapters import aws
+from rotator.consumer import TokenSource
+from rotator.consumer.ssm import CONFIG
+from rotator.errors import RotatorError, TokenUnavailable
+
+LIFE = 3600
+CACHE = 300
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "throttled": {"error": {"code": "ThrottlingException"}},
+    "500": {"error": {"code": "InternalServerError", "status": 500}},
+    "reset": {"reset": True},
+    "denied": {"error": {"code": "AccessDeniedException", "status": 400}},
+    "answer cut off": {"response": {"abort_frac": 0.5}},
+}
+
+
+@dataclass
+class World:
+    """A consumer behind a proxy that can break its reads, and the parameter behind that."""
+
+    ssm: Any
+    faults: Microburst
+    clocks: Clocks
+    source: TokenSource
+
+    def publish(self, token: str) -> None:
+        version = self.ssm.put_parameter(Name=TOKEN, Value=token, Type="SecureString", Overwrite=True)
+        text = status_of(token, datetime.now(UTC), life=LIFE, version=version["Version"])
+        self.ssm.put_parameter(Name=f"{TOKEN}/status", Value=text, Type="String", Overwrite=True)
+
+    def break_reads(self, fault: dict[str, Any]) -> None:
+        self.faults.break_({"service": "ssm", **fault})
+
+    def tokens_for(self, seconds: int) -> set[str]:
+        """What a request a minute gets: the token, or the name of an error."""
+        given = set()
+        for _ in range(0, seconds, 60):
+            self.clocks.go_on(60)
+            try:
+                given.add(self.source.token())
+            except RotatorError as error:
+                given.add(type(error).__name__)
+            if self.source._flight:
+                self.source._flight.wait(30)
+        return given
+
+
+@pytest.fixture
+def world(
+    ssm: Any, settings: None, timing: None, faults: Microburst, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    clocks = Clocks()
+    source = TokenSource(TOKEN, client=aws.client("ssm", CONFIG), clock=clocks.clock)
+    yield World(ssm, faults, clocks, source)
+    if source._flight:
+        source._flight.wait(30)
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_an_outage_longer_than_the_cache_and_shorter_than_the_token_is_noticed_by_nobody(
+    world: World, fault: dict[str, Any]
+) -> None:
+    world.publish("one")
+    assert world.source.token() == "one"
+    world.break_reads(fault)
+    assert world.tokens_for(LIFE - 120) == {"one"}
+    assert LIFE - 120 > 10 * CACHE
+    assert world.faults.broken() > 0
+    world.faults.heal()
+    world.publish("two")
+    assert world.tokens_for(120) == {"two"}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_an_outage_longer_than_the_token_is_one_clear_error_and_it_heals(
+    world: World, fault: dict[str, Any]
+) -> None:
+    world.publish("one")
+    assert world.source.token() == "one"
+    world.break_reads(fault)
+    world.tokens_for(LIFE)
+    with pytest.raises(TokenUnavailable, match=f"the parameter {TOKEN} could not be read: ") as caught:
+        world.source.token()
+    assert "one" not in str(caught.value).split()
+    assert world.tokens_for(300) == {"TokenUnavailable"}
+    world.faults.heal()
+    world.publish("two")
+    assert world.tokens_for(60) == {"two"}
+
+
+def test_a_consumer_that_starts_during_an_outage_is_told_at_once_and_goes_on_after_it(world: World) -> None:
+    world.publish("one")
+    world.break_reads(FAULTS["500"])
+    with pytest.raises(TokenUnavailable, match="InternalServerError; AWS failed on its side"):
+        world.source.token()
+    world.faults.heal()
+    world.clocks.go_on(1)
+    assert world.source.token() == "one"
