@@ -35,8 +35,8 @@ class Clocks:
         """Put the time of day forward, or back."""
         self.wall += timedelta(seconds=seconds)
 
-    def sleep(self, seconds: float) -> None:
-        """Let the machine sleep, which stops its steady clock."""
+    def freeze(self, seconds: float) -> None:
+        """Freeze the machine, which stops its steady clock."""
         self.true += timedelta(seconds=seconds)
         self.wall += timedelta(seconds=seconds)
 
@@ -64,6 +64,7 @@ class FakeReader:
     """The port ParameterReader in memory.
 
     ``failure`` is raised instead of an answer. While ``gate`` is set to an event, reads wait for that.
+    An answer is ``latency`` seconds on its way.
     """
 
     def __init__(self, clocks: Clocks, *, tells_time: bool = True) -> None:
@@ -72,6 +73,7 @@ class FakeReader:
         self.found: Found | None = None
         self.failure: Exception | None = None
         self.gate: threading.Event | None = None
+        self.latency = 0.0
         self.begun = threading.Semaphore(0)
         self.reads = 0
         self.at_once = 0
@@ -98,6 +100,7 @@ class FakeReader:
         if self.found is None:
             raise TokenUnavailable(f"there is no parameter {NAME}", advice="check its name")
         at = self.clocks.true.replace(microsecond=0) if self.tells_time else None
+        self.clocks.go_on(self.latency)
         return Found(token=self.found.token, version=self.found.version, status=self.found.status, read_at=at)
 
     def publish(self, token: str, *, life: float = DAY, status: bool = True) -> None:

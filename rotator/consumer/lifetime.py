@@ -1,8 +1,9 @@
 """For how long a copy of a token is good, whatever the clocks do meanwhile.
 
 A token's end is a time of day, and the clock of this machine may be wrong or jump. So AWS's own clock tells
-once, when the token is read, how many seconds it has left; from then on they are counted by two clocks, the
-one that never jumps and the one that goes on while a laptop or a function sleeps, whichever is further.
+once, when the token is read, how many seconds it has left. From then on they are counted by two clocks,
+whichever is further: the steady one, which never jumps, and the time of day, which goes on while a function
+is frozen.
 """
 
 from __future__ import annotations
@@ -19,8 +20,16 @@ ACCURACY = timedelta(seconds=1)
 """Of the time that an answer of AWS tells: the header Date has whole seconds (RFC 9110, 6.6.1)."""
 
 
+_SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+"""The steady clock that counts a laptop's sleep, too: the first on Linux, the second on macOS."""
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+def _steady() -> float:
+    return time.monotonic() if _SINCE_BOOT is None else time.clock_gettime(_SINCE_BOOT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +37,7 @@ class Clock:
     """The clocks of a machine: the time of day, and seconds that only ever grow."""
 
     now: Callable[[], datetime] = _utc_now
-    monotonic: Callable[[], float] = time.monotonic
+    monotonic: Callable[[], float] = _steady
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from consumers import Consumer, consumer
+from consumers import Consumer, consumer, in_threads
 from fakes import CANARY_TOKEN, DAY, jwt
 from rotator.errors import RotatorError, TokenExpired, TokenUnavailable
 
@@ -22,6 +22,21 @@ def fresh() -> Consumer:
     made.reader.publish("one")
     assert made.token() == "one"
     return made
+
+
+def held_up_by_a_read(made: Consumer, seconds: float) -> str:
+    """What a call gets so much later, when a read holds the next token and ends while the call waits."""
+    made.clocks.go_on(seconds)
+    made.reader.publish("two")
+    made.reader.gate = threading.Event()
+    given: list[str] = []
+    [thread] = in_threads(1, lambda: given.append(made.source.token()))
+    while made.reader.at_once == 0:
+        thread.join(0.01)
+    thread.join(0.2)
+    made.reader.gate.set()
+    thread.join(10)
+    return given[0]
 
 
 def test_a_token_is_read_once_and_kept(fresh: Consumer) -> None:
@@ -54,11 +69,20 @@ def test_while_it_is_refreshed_ahead_nobody_waits(fresh: Consumer) -> None:
     assert fresh.reader.reads == 2
 
 
-def test_in_its_last_minute_a_better_token_is_waited_for(fresh: Consumer) -> None:
+def test_in_its_last_minute_a_token_is_not_at_hand(fresh: Consumer) -> None:
     fresh.clocks.go_on(DAY - 30)
-    fresh.reader.publish("two")
     assert fresh.source.token_at_hand() is None
-    assert fresh.source.token() == "two"
+
+
+def test_in_its_last_minute_a_better_token_is_waited_for_a_little(fresh: Consumer) -> None:
+    assert held_up_by_a_read(fresh, DAY - 30) == "two"
+
+
+def test_a_token_that_ended_is_waited_for_as_long_as_the_read_takes(
+    fresh: Consumer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rotator.consumer.source.PATIENCE", 0.0)
+    assert held_up_by_a_read(fresh, DAY + 30) == "two"
 
 
 def test_in_its_last_minute_a_read_that_hangs_is_not_waited_for_long(
@@ -153,6 +177,27 @@ def test_the_moment_it_can_be_read_again_is_noticed_within_seconds(fresh: Consum
     fresh.reader.failure = None
     fresh.reader.publish("two")
     assert fresh.tokens_in(12)[-1] == "two"
+
+
+def test_after_a_new_token_the_next_rejected_one_is_looked_after_at_once(fresh: Consumer) -> None:
+    fresh.reader.fail()
+    fresh.clocks.go_on(2 * DAY)
+    fresh.tokens_in(1000)
+    fresh.reader.failure = None
+    fresh.reader.publish("two")
+    fresh.tokens_in(12)
+    fresh.reader.publish("three")
+    assert fresh.source.replacement("two") == "three"
+
+
+def test_the_time_that_an_answer_takes_is_not_added_to_the_tokens_life() -> None:
+    made = consumer()
+    made.reader.publish("one", life=300)
+    made.reader.latency = 100
+    assert made.token() == "one"
+    made.reader.fail()
+    made.clocks.go_on(200)
+    assert made.token_or_error() == "TokenUnavailable"
 
 
 @pytest.mark.parametrize("spoiled", ["", "not a token", "two\n"])
