@@ -55,9 +55,8 @@ def _with(token: str, request: httpx.Request) -> httpx.Request:
 
 def _was_refused(token: str, response: httpx.Response) -> bool:
     """Whether it was this token that was refused: a redirect to another host has lost it."""
-    return response.status_code == 401 and response.request.headers.get("Authorization") == bearer.header(
-        token
-    )
+    sent = response.request.headers.get("Authorization")
+    return response.status_code == 401 and sent == bearer.header(token)
 
 
 def _can_be_sent_again(request: httpx.Request) -> bool:

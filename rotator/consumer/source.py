@@ -136,15 +136,21 @@ class TokenSource:
         failure: RotatorError | None = None
         try:
             copy = self._read_copy()
-        except RotatorError as error:
-            failure = error
-        except Exception as error:  # noqa: BLE001 - a defect, or one of a client that was given
-            failure = TokenUnavailable(
-                f"reading the parameter {self.parameter_name} failed: unforeseen {type(error).__name__}",
-                advice="report it; the next call tries again",
-            )
+        except Exception as error:  # noqa: BLE001 - also a defect, or what a client that was given raises
+            failure = self._foreseen(error)
+            if self._token_held():
+                logger.warning("the last token is used until it ends: %s", failure)
         finally:
             self._land(flight, copy, failure)
+
+    def _foreseen(self, error: Exception) -> RotatorError:
+        """An error of ours as it is; of any other only its type, because nobody knows what it quotes."""
+        if isinstance(error, RotatorError):
+            return error
+        return TokenUnavailable(
+            f"reading the parameter {self.parameter_name} failed: unforeseen {type(error).__name__}",
+            advice="report it; the next call tries again",
+        )
 
     def _read_copy(self) -> Copy:
         """Read the parameter; raises TokenUnavailable if it gives no token that is alive."""
@@ -164,8 +170,6 @@ class TokenSource:
             self._failure = failure
             self._flight = None
         flight.set()
-        if failure and self._token_held():
-            logger.warning("the last token is used until it ends: %s", failure)
 
     def _complain(self) -> NoReturn:
         failure = self._failure

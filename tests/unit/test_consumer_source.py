@@ -179,14 +179,16 @@ def test_the_moment_it_can_be_read_again_is_noticed_within_seconds(fresh: Consum
     assert fresh.tokens_in(12)[-1] == "two"
 
 
-def test_after_a_new_token_the_next_rejected_one_is_looked_after_at_once(fresh: Consumer) -> None:
+def test_a_new_token_ends_the_long_pauses_of_an_outage(fresh: Consumer) -> None:
     fresh.reader.fail()
     fresh.clocks.go_on(2 * DAY)
     fresh.tokens_in(1000)
     fresh.reader.failure = None
     fresh.reader.publish("two")
     fresh.tokens_in(12)
+    assert fresh.source.replacement("two") is None
     fresh.reader.publish("three")
+    fresh.clocks.go_on(1)
     assert fresh.source.replacement("two") == "three"
 
 
