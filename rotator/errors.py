@@ -25,7 +25,7 @@ exceptions: those carry the request, and with it the secret, wherever the except
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:  # model is imported by nearly everything that imports this
     from rotator.model import Status, Summary
@@ -41,6 +41,13 @@ class RotatorError(Exception):
         super().__init__(f"{problem}; {advice}")
         self.problem = problem
         self.advice = advice
+
+    def at(self, place: str) -> Self:
+        """Return the same error, of the same type, whose message begins with the place where it happened."""
+        placed = type(self).__new__(type(self))
+        placed.__dict__ |= self.__dict__
+        RotatorError.__init__(placed, f"{place}: {self.problem}", advice=self.advice)
+        return placed
 
 
 class SettingsError(RotatorError):
@@ -80,6 +87,11 @@ class TokenRequestRejected(TokenRequestError):
         self.status = status
         self.code = code
         self.at_once = at_once
+
+    @property
+    def client_refused(self) -> bool:
+        """Whether it is the client that was refused, and not what it asked for (RFC 6749, 5.2)."""
+        return self.code == "invalid_client" or (self.status == 401 and self.code is None)
 
 
 class InvalidTokenResponse(TokenRequestError):

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rotator import status
+from rotator import rollover, status
 from rotator.contract import Contract
 from rotator.errors import (
     ParameterStoreError,
@@ -94,7 +94,11 @@ def run_fleet(
     results += _each(fleet.rotations, serve)
     return Summary(
         results=tuple(sorted(results, key=lambda result: result.name)),
-        warnings=(*_kept_warnings(results, run), *_overlap_warnings(fleet, results, run, contract)),
+        warnings=(
+            *rollover.warnings(results),
+            *_kept_warnings(results, run),
+            *_overlap_warnings(fleet, results, run, contract),
+        ),
         dry_run=dry_run,
         left_out=fleet.left_out,
     )

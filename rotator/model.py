@@ -54,6 +54,17 @@ class BasicEncoding(StrEnum):
     FORM = "form"
 
 
+class Stage(StrEnum):
+    """The staging label of a version of a secret: whose credentials are used.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html#term_version
+    """
+
+    CURRENT = "AWSCURRENT"
+    PENDING = "AWSPENDING"
+    PREVIOUS = "AWSPREVIOUS"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rotation:
     """One line of work: a secret and a token endpoint in, a token parameter out."""
@@ -71,6 +82,7 @@ class Rotation:
     kms_key_id: str | None = None
     tier: str = "Intelligent-Tiering"
     verify_url: str | None = None
+    secret_rollover: bool = True
 
     @property
     def status_name(self) -> str:
@@ -85,6 +97,7 @@ class ClientCredentials:
     client_id: str
     client_secret: Secret
     version_id: str
+    stage: Stage = Stage.CURRENT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +128,7 @@ class Status:
     secret_version_id: str
     rotator_version: str
     token_type: str = "Bearer"  # noqa: S105 - RFC 6750's name, no secret
+    secret_stage: Stage = Stage.CURRENT
 
     @property
     def lifetime(self) -> float:
@@ -175,6 +189,7 @@ class Result:
     Of a failure it tells its kind (the error's class in errors.py), whether it is ``late`` (an error; a
     warning otherwise: policy.fails_late), how many seconds of life the stored token had left (0 if there
     is none, None if that is not known), and when the next try comes. A token that was kept may be late, too.
+    ``secret_stage`` is the stage of the secret for which the endpoint issued a token in this run.
     """
 
     name: str
@@ -188,6 +203,7 @@ class Result:
     late: bool = False
     seconds_remaining: int | None = None
     next_try: datetime | None = None
+    secret_stage: Stage = Stage.CURRENT
 
     def to_dict(self) -> dict[str, Any]:
         """The result as it stands in the summary."""
@@ -202,6 +218,8 @@ class Result:
             result["late"] = self.late
             result["seconds_remaining"] = self.seconds_remaining
             result["next_try"] = format_time(self.next_try) if self.next_try else None
+        if self.secret_stage is not Stage.CURRENT:
+            result["secret_stage"] = self.secret_stage.value
         return result
 
     @classmethod
@@ -217,6 +235,7 @@ class Result:
             late=result.get("late", True) if result["error"] else False,
             seconds_remaining=result.get("seconds_remaining"),
             next_try=datetime.fromisoformat(next_try) if next_try else None,
+            secret_stage=Stage(result.get("secret_stage", Stage.CURRENT)),
         )
 
 

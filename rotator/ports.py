@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from rotator.model import ClientCredentials, Parameter, Rotation, Secret
+from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
 from rotator.oauth import TokenRequest, TokenResponse
 
 
@@ -46,6 +46,12 @@ class SecretStore(Protocol):
         """Return the credentials in the current version of the rotation's secret.
 
         Raises CredentialsError when it is missing, denied or malformed.
+        """
+
+    def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
+        """Return the credentials in the version with this staging label, or None if no version has it.
+
+        Raises CredentialsError when that version is denied or malformed.
         """
 
 

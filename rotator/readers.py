@@ -39,6 +39,13 @@ def one_of(*choices: str) -> Callable[[Any], str]:
     return parse
 
 
+def boolean(value: Any) -> bool:
+    """Read true or false, as JSON or the environment writes it."""
+    if isinstance(value, bool):
+        return value
+    return one_of("true", "false")(value) == "true"
+
+
 def matching(pattern: str, takes: str, *, shape_only: bool = False) -> Callable[[Any], str]:
     """Make a reader of texts that match a pattern as a whole."""
     compiled = re.compile(pattern)

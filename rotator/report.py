@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rotator import policy
+from rotator import policy, rollover
 from rotator.contract import Contract
 from rotator.errors import RotatorError
-from rotator.model import Claim, Outcome, Rotation, Stored, Summary, format_time
+from rotator.model import Claim, Outcome, Rotation, Stage, Stored, Summary, format_time
 from rotator.policy import TokenState, describe_seconds, outlook, seconds_until
 
 _COLOURS = {
@@ -76,7 +76,15 @@ class StatusLine:
             return f"its status cannot be read: {self.stored.status_problem}; the next run heals it"
         if self._unfinished:
             return "a run ended without saying how, and the token may be dead; the next run renews it"
-        return self.error or _NEXT.get(self.state)
+        return self.error or _NEXT.get(self.state) or self._rollover
+
+    @property
+    def _rollover(self) -> str | None:
+        """What is left to do where the stored token was requested with another stage than AWSCURRENT."""
+        stage = self.stored.trusted.secret_stage if self.stored.trusted else Stage.CURRENT
+        if stage is Stage.CURRENT:
+            return None
+        return f"its token was requested with {stage}: finish the rollover; {rollover.NEXT_STEP[stage]}"
 
     @property
     def renewal(self) -> datetime | None:
@@ -89,7 +97,7 @@ class StatusLine:
     def to_dict(self) -> dict[str, Any]:
         """The line as ``--json`` gives it."""
         status, claim = self.stored.trusted, self.live_claim
-        return {
+        line = {
             "name": self.name,
             "state": self.state,
             "parameter_name": self.rotation.parameter_name if self.rotation else None,
@@ -103,6 +111,9 @@ class StatusLine:
             "warning": self.overlap,
             "error": self.error,
         }
+        if status and status.secret_stage is not Stage.CURRENT:
+            line["secret_stage"] = status.secret_stage.value
+        return line
 
 
 def print_summary(console: Console, summary: Summary) -> None:

@@ -11,7 +11,7 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 
-from rotator import __version__, oauth, policy
+from rotator import __version__, oauth, policy, rollover
 from rotator import status as status_text
 from rotator.claim import HeldClaim, acquire
 from rotator.errors import ParameterStoreError, StatusNotWritten, TokenNotPublished
@@ -62,10 +62,9 @@ def rotate(
     if claim is None:
         return _busy(rotation, stored)
     with claim.given_back_on_failure():
-        credentials = ports.secrets.read(rotation)
-        token = _obtain(rotation, credentials, ports, run)
+        token, credentials = _obtain(rotation, ports, run)
         if not force and _outlived(stored, token, run):
-            return _keep(rotation, stored, claim)
+            return _keep(rotation, stored, claim, credentials)
         claim.check()
         version = _publish(rotation, token, ports)
     if stored.status and _is_repeated(stored.status, token):
@@ -88,14 +87,18 @@ def _check_types(rotation: Rotation, stored: Stored) -> None:
         )
 
 
-def _obtain(rotation: Rotation, credentials: ClientCredentials, ports: Ports, run: Run) -> AccessToken:
-    """Request a token and return it once it has passed every check."""
-    request = oauth.token_request(rotation, credentials)
-    response = ports.token_endpoint.request(request, time_left=run.time_for_requests)
-    token = oauth.read_token(rotation, request, response, run.now())
-    if rotation.verify_url:
-        ports.token_endpoint.probe(rotation.verify_url, token.value, time_left=run.time_for_requests)
-    return token
+def _obtain(rotation: Rotation, ports: Ports, run: Run) -> tuple[AccessToken, ClientCredentials]:
+    """Return a token that has passed every check, and the credentials that it was issued for."""
+
+    def obtain(credentials: ClientCredentials) -> AccessToken:
+        request = oauth.token_request(rotation, credentials)
+        response = ports.token_endpoint.request(request, time_left=run.time_for_requests)
+        token = oauth.read_token(rotation, request, response, run.now())
+        if rotation.verify_url:
+            ports.token_endpoint.probe(rotation.verify_url, token.value, time_left=run.time_for_requests)
+        return token
+
+    return rollover.obtain(rotation, ports.secrets, run, obtain)
 
 
 def _outlived(stored: Stored, token: AccessToken, run: Run) -> bool:
@@ -135,11 +138,11 @@ def _publish(rotation: Rotation, token: AccessToken, ports: Ports) -> int:
         ) from error
 
 
-def _keep(rotation: Rotation, stored: Stored, claim: HeldClaim) -> Result:
+def _keep(rotation: Rotation, stored: Stored, claim: HeldClaim, credentials: ClientCredentials) -> Result:
     claim.give_back()
-    return _result(
-        rotation, stored, Outcome.KEPT, note="the endpoint's token expires no later than the stored one"
-    )
+    note = "the endpoint's token expires no later than the stored one"
+    kept = _result(rotation, stored, Outcome.KEPT, note=note)
+    return replace(kept, secret_stage=credentials.stage)
 
 
 def _publish_status(
@@ -159,6 +162,7 @@ def _publish_status(
         token_sha256=token.value.fingerprint,
         secret_version_id=credentials.version_id,
         rotator_version=__version__,
+        secret_stage=credentials.stage,
     )
     try:
         ports.parameters.write_status(rotation, status_text.dump(status))
@@ -174,6 +178,7 @@ def _publish_status(
         expires_at=token.expires_at,
         parameter_version=version,
         lifetime=token.lifetime,
+        secret_stage=credentials.stage,
     )
 
 

@@ -188,6 +188,7 @@ _ROTATION: Mapping[str, Callable[[Any], Any]] = {
     ),
     "tier": readers.one_of(*TIER_LIMITS),
     "verify_url": readers.url,
+    "secret_rollover": readers.boolean,
 }
 """Each key of a rotation, and what reads it. The defaults stand in model.Rotation."""
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rotator.errors import ParameterStoreError
-from rotator.model import Claim, Parameter, Rotation, Status, Stored, format_time
+from rotator.model import Claim, Parameter, Rotation, Stage, Status, Stored, format_time
 
 SCHEMA = 1
 
@@ -32,6 +32,8 @@ def dump(status: Status | None, claim: Claim | None = None) -> str:
             "secret_version_id": status.secret_version_id,
             "rotator_version": status.rotator_version,
         }
+        if status.secret_stage is not Stage.CURRENT:
+            fields["secret_stage"] = status.secret_stage.value
     if claim:
         fields |= {"claimed_by": claim.by, "claimed_until": format_time(claim.until)}
     return json.dumps(fields)
@@ -87,6 +89,7 @@ def _status(fields: Mapping[str, Any]) -> Status | None:
         token_sha256=str(fields["token_sha256"]),
         secret_version_id=str(fields["secret_version_id"]),
         rotator_version=str(fields["rotator_version"]),
+        secret_stage=Stage(fields.get("secret_stage", Stage.CURRENT)),
     )
 
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 
-from rotator.model import Outcome, Result, Summary, format_time
+from rotator.model import Outcome, Result, Stage, Summary, format_time
 from rotator.policy import outlook, seconds_until
 from rotator.usage import Used
 
@@ -74,12 +74,15 @@ def record_metrics(summary: Summary, now: datetime, *, service: str, duration: f
 
 
 def _counts(summary: Summary, used: Used) -> dict[str, float]:
-    """Outcomes, and what does not happen in most runs: kinds of errors, and what was used.
+    """Outcomes, and what does not happen in most runs: kinds of errors, rollovers, and what was used.
 
     A metric costs money for each hour in which it is sent, so the latter are never sent as zeros.
     """
     outcomes = Counter(result.outcome for result in summary.results)
     rare = Counter(result.error_kind for result in summary.results if result.error_kind)
+    rotated = Counter(r.secret_stage for r in summary.results if r.outcome is Outcome.ROTATED)
+    rare["RotatedWithPending"] = rotated[Stage.PENDING]
+    rare["RotatedWithPrevious"] = rotated[Stage.PREVIOUS]
     rare["TokenRequests"] = used.token_requests
     rare["TokenRequestAttempts"] = used.token_request_attempts
     rare["ThrottledWrites"] = used.throttled_writes
@@ -141,6 +144,7 @@ def _fields(result: Result, now: datetime) -> dict[str, object]:
         "expires_at": format_time(result.expires_at) if result.expires_at else None,
         "seconds_remaining": remaining,
         "next_try": format_time(result.next_try) if result.next_try else None,
+        "secret_stage": result.secret_stage.value if result.secret_stage is not Stage.CURRENT else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 

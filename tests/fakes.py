@@ -19,7 +19,7 @@ from rotator.errors import (
     TokenEndpointUnavailable,
     TokenVerificationError,
 )
-from rotator.model import ClientCredentials, Parameter, Rotation, Secret
+from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
 from rotator.oauth import TokenRequest, TokenResponse
 from rotator.ports import Run
 from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
@@ -105,17 +105,33 @@ class FakeParameterStore(MemoryParameterStore):
 
 
 class FakeSecretStore(MemorySecretStore):
-    """The store in memory with one secret, counted."""
+    """The store in memory with one secret, counted. ``fails`` maps another stage to an error."""
 
     def __init__(self) -> None:
         secret = Secret(CANARY_SECRET)
         credentials = ClientCredentials(client_id="client", client_secret=secret, version_id="secret-v1")
         super().__init__({"healthwise/client": credentials})
         self.reads = 0
+        self.fails: dict[Stage, RotatorError] = {}
 
     def read(self, rotation: Rotation) -> ClientCredentials:
         self.reads += 1
         return super().read(rotation)
+
+    def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
+        if stage in self.fails:
+            raise self.fails[stage]
+        return super().read_stage(rotation, stage)
+
+    def stage(self, stage: Stage, client_secret: str, **changes: Any) -> None:
+        """Let the secret have a version with this label."""
+        self.staged["healthwise/client", stage] = replace(
+            self.credentials["healthwise/client"],
+            client_secret=Secret(client_secret),
+            version_id=f"secret-{stage.lower()}",
+            stage=stage,
+            **changes,
+        )
 
 
 class FakeTokenEndpoint:

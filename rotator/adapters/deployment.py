@@ -25,6 +25,7 @@ OF_ONE: Mapping[str, str] = MappingProxyType(
         "BasicEncoding": "ROTATOR_BASIC_ENCODING",
         "FallbackLifetime": "ROTATOR_FALLBACK_LIFETIME",
         "VerifyUrl": "ROTATOR_VERIFY_URL",
+        "SecretRollover": "ROTATOR_SECRET_ROLLOVER",
         "RenewAt": "ROTATOR_RENEW_AT",
     }
 )

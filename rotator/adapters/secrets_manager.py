@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rotator.adapters import aws
 from rotator.adapters.aws import AwsError
 from rotator.errors import CredentialsError
-from rotator.model import BasicEncoding, ClientAuthentication, ClientCredentials, Rotation, Secret
+from rotator.model import BasicEncoding, ClientAuthentication, ClientCredentials, Rotation, Secret, Stage
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -37,14 +38,36 @@ class SecretsManager:
         try:
             answer = aws.call(self._client.get_secret_value, SecretId=rotation.secret_id)
         except AwsError as error:
-            advice = error.advice or _ADVICE.get(error.code)
-            if error.code in aws.DENIED:
-                advice = "allow the role secretsmanager:GetSecretValue on it, and its key"
-            raise CredentialsError(
-                f"the secret {rotation.secret_id} could not be read: {error.code}",
-                advice=advice or "see the code in AWS's documentation",
-            ) from error
+            raise _unreadable(rotation, error) from error
         return parse_credentials(rotation, answer.get("SecretString"), answer["VersionId"])
+
+    def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
+        """Read the version that is labelled so.
+
+        A label that no version carries is a ResourceNotFoundException, and so is one whose version has no
+        value yet, as in a rotation of Secrets Manager's own that has just begun.
+        https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
+        """
+        try:
+            answer = aws.call(
+                self._client.get_secret_value, SecretId=rotation.secret_id, VersionStage=stage.value
+            )
+        except AwsError as error:
+            if error.code == "ResourceNotFoundException":
+                return None
+            raise _unreadable(rotation, error) from error
+        credentials = parse_credentials(rotation, answer.get("SecretString"), answer["VersionId"])
+        return replace(credentials, stage=stage)
+
+
+def _unreadable(rotation: Rotation, error: AwsError) -> CredentialsError:
+    advice = error.advice or _ADVICE.get(error.code)
+    if error.code in aws.DENIED:
+        advice = "allow the role secretsmanager:GetSecretValue on it, and its key"
+    return CredentialsError(
+        f"the secret {rotation.secret_id} could not be read: {error.code}",
+        advice=advice or "see the code in AWS's documentation",
+    )
 
 
 def parse_credentials(rotation: Rotation, text: str | None, version_id: str) -> ClientCredentials:

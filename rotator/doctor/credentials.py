@@ -41,7 +41,7 @@ def request_token(
     try:
         answer = _ask(rotation, credentials, endpoint, run)
     except TokenRequestRejected as error:
-        if not _client_refused(error):
+        if not error.client_refused:
             raise
         hint = "`rotator doctor --try-encodings` asks in both"
         raise RotatorError(error.problem, advice=f"{error.advice}; {hint}") from error
@@ -56,7 +56,7 @@ def _compare(
         try:
             answers[encoding] = _ask(replace(rotation, basic_encoding=encoding), credentials, endpoint, run)
         except TokenRequestRejected as error:
-            if not _client_refused(error):
+            if not error.client_refused:
                 raise
             answers[encoding] = error
     answer = answers[rotation.basic_encoding]
@@ -70,11 +70,6 @@ def _compare(
 
 
 _ADVICE = "no dialect helps: check the secret's client_id and client_secret, and client_authentication"
-
-
-def _client_refused(error: TokenRequestRejected) -> bool:
-    """Whether it is the client that was refused, and not what it asked for."""
-    return error.code == "invalid_client" or error.status == 401
 
 
 def _told(answers: Mapping[BasicEncoding, object]) -> str:

@@ -12,6 +12,7 @@ import binascii
 import json
 import logging
 import secrets
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,7 @@ class Client(ClientMixin):  # type: ignore[misc]
 
     client_id: str
     client_secret: str
+    older_secret: str | None = None
 
     def get_client_id(self) -> str:
         """The id."""
@@ -65,8 +67,9 @@ class Client(ClientMixin):  # type: ignore[misc]
         return scope or "*"
 
     def check_client_secret(self, client_secret: str) -> bool:
-        """Whether it is the secret."""
-        return secrets.compare_digest(self.client_secret.encode(), client_secret.encode())
+        """Whether it is the secret, or the one before where that is still valid."""
+        valid = [each for each in (self.client_secret, self.older_secret) if each is not None]
+        return any(secrets.compare_digest(each.encode(), client_secret.encode()) for each in valid)
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Basic and form parameters are both fine."""
@@ -99,6 +102,7 @@ class AuthorizationApi:
     """
 
     def __init__(self, clients: Mapping[str, str], *, basic_encoding: str = "raw") -> None:
+        self._lock = threading.Lock()
         self._clients = {i: Client(i, s) for i, s in {**SAMPLE_CLIENTS, **clients}.items()}
         self._form_encoded = basic_encoding == "form"
         self._key = OctKey.generate_key(256)
@@ -146,6 +150,16 @@ class AuthorizationApi:
             client_id, client_secret = unquote_plus(client_id), unquote_plus(client_secret)
         client: Client | None = query_client(client_id)
         return client if client and client.check_client_secret(client_secret) else None
+
+    def roll_secret(self, client_id: str, client_secret: str, *, keep_older: bool = False) -> None:
+        """Make this the client's secret from now on.
+
+        With ``keep_older`` the one before stays valid, too, until the next roll. Raises KeyError if there is
+        no such client.
+        """
+        with self._lock:
+            older = self._clients[client_id].client_secret if keep_older else None
+            self._clients[client_id] = Client(client_id, client_secret, older)
 
     @property
     def key(self) -> OctKey:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from rotator.errors import ConcurrentUpdate, CredentialsError, ParameterStoreError
-from rotator.model import ClientCredentials, Parameter, Rotation, Secret
+from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
 
 
 class MemoryParameterStore:
@@ -60,10 +60,11 @@ def _as_read(found: Parameter) -> Parameter:
 
 
 class MemorySecretStore:
-    """The port SecretStore on a dict of credentials by secret id."""
+    """The port SecretStore on a dict of credentials by secret id, and one of those in other stages."""
 
     def __init__(self, credentials: Mapping[str, ClientCredentials]) -> None:
         self.credentials = dict(credentials)
+        self.staged: dict[tuple[str, Stage], ClientCredentials] = {}
 
     def read(self, rotation: Rotation) -> ClientCredentials:
         """Return the rotation's credentials."""
@@ -73,3 +74,7 @@ class MemorySecretStore:
                 advice="create it",
             )
         return self.credentials[rotation.secret_id]
+
+    def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
+        """Return the credentials that the rotation's secret has in another stage."""
+        return self.staged.get((rotation.secret_id, stage))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rotator.adapters.token_endpoint import HttpTokenEndpoint
 from rotator.errors import CredentialsError, ParameterStoreError
-from rotator.model import ClientCredentials, Parameter, Rotation, Secret
+from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
 from rotator.oauth import TokenResponse
 from rotator.policy import RUN_BUDGET
 from rotator.ports import Run
@@ -141,10 +141,15 @@ class _Secrets:
         self._world = world
 
     def read(self, rotation: Rotation) -> ClientCredentials:
+        return self._call(lambda: self._world.secrets.read(rotation))
+
+    def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
+        return self._call(lambda: self._world.secrets.read_stage(rotation, stage))
+
+    def _call(self, read: Callable[[], T]) -> T:
         self._world.aws_calls += 1
         return self._run.call(
-            lambda: self._world.secrets.read(rotation),
-            lambda: CredentialsError("the secret could not be read: Unreachable", advice="wait"),
+            read, lambda: CredentialsError("the secret could not be read: Unreachable", advice="wait")
         )
 
 

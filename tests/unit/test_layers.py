@@ -22,6 +22,7 @@ CORE = {
     "jwt",
     "ports",
     "rotation",
+    "rollover",
     "fleet",
     "settings",
     "readers",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from fakes import START
 from infra import request
 from rotator import cli, errors, policy, settings, telemetry
 from rotator.contract import Contract
-from rotator.model import Outcome, Result, Rotation, Summary
+from rotator.model import Outcome, Result, Rotation, Stage, Summary
 from rotator.usage import Used
 
 README = (CHECKOUT / "README.md").read_text()
@@ -33,6 +34,7 @@ DEFAULTS = {
     **Rotation(name="default", secret_id="required", parameter_name="required").__dict__,
     "token_request_params": "{}",
     "kms_key_id": "alias/aws/ssm",
+    "secret_rollover": "true",
 }
 
 
@@ -51,10 +53,11 @@ def test_the_metrics_table_has_every_metric_and_no_other(capsys: pytest.CaptureF
     assert rows
     named = set(re.findall(r"`([A-Z]\w+)`", rows[0])) - {telemetry.NAMESPACE}
     kinds = {name for name in named if hasattr(errors, name)}
-    alive = Result(name="a", outcome=Outcome.FRESH, expires_at=START)
+    alive = Result(name="a", outcome=Outcome.ROTATED, expires_at=START, secret_stage=Stage.PENDING)
+    previous = replace(alive, secret_stage=Stage.PREVIOUS)
     used = Used(token_requests=1, token_request_attempts=1, throttled_writes=1)
-    telemetry.record_metrics(Summary(results=(alive,)), START, service="x", duration=0, used=used)
-    (told,) = emf.read(capsys.readouterr().out)
+    telemetry.record_metrics(Summary(results=(alive, previous)), START, service="x", duration=0, used=used)
+    told, *_ = emf.read(capsys.readouterr().out)
     assert kinds
     assert named - kinds == told.metrics.keys()
 
@@ -67,6 +70,7 @@ def test_the_logs_fields_are_the_ones_that_are_named() -> None:
         error_kind="RotatorError",
         expires_at=START,
         next_try=START,
+        secret_stage=Stage.PREVIOUS,
     )
     named = re.search(r"one line an outcome, with (.+?), as far as", README, re.DOTALL)
     assert named

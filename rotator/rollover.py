@@ -1,0 +1,123 @@
+"""Secret rollover: what to do while the provider and Secrets Manager disagree on the client's secret.
+
+A secret is rolled in two places, never at the same moment. In between the endpoint refuses the client
+with the credentials labelled AWSCURRENT. It may take those of the version to come (AWSPENDING) or of the
+one before (AWSPREVIOUS), and then there is no gap. Each is tried once: a run costs three requests at most.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+from rotator.errors import CredentialsError, RotatorError, TokenRequestRejected
+from rotator.model import AccessToken, ClientCredentials, Result, Rotation, Stage
+from rotator.ports import Run, SecretStore
+
+logger = logging.getLogger(__name__)
+
+NEXT_STEP = {
+    Stage.PENDING: "promote that version to AWSCURRENT (aws secretsmanager update-secret-version-stage)",
+    Stage.PREVIOUS: "the secret in AWSCURRENT is not valid at the provider yet: have it made valid there, "
+    "or put the one before back before it ends",
+}
+"""What finishes a rollover, by the stage that worked; infra/README.md has the commands."""
+
+Obtain = Callable[[ClientCredentials], AccessToken]
+"""Requests a token with these credentials and checks it; raises RotatorError if there is none to publish."""
+
+
+def obtain(
+    rotation: Rotation, secrets: SecretStore, run: Run, obtain_with: Obtain
+) -> tuple[AccessToken, ClientCredentials]:
+    """Return a token, and the credentials that it was issued for: AWSCURRENT's wherever these are good.
+
+    Only where the endpoint refuses the client itself are the other stages tried. Raises that first refusal if
+    no other stage is accepted either, and what ended the request with another stage, named, if anything
+    else did. ``at_once`` of what is raised speaks of all requests.
+    """
+    current = secrets.read(rotation)
+    try:
+        return obtain_with(current), current
+    except TokenRequestRejected as error:
+        if not (rotation.secret_rollover and error.client_refused):
+            raise
+        refusals = [error]
+    tried: list[Stage] = []
+    for credentials in _others(rotation, secrets, run, current):
+        tried.append(credentials.stage)
+        try:
+            return obtain_with(credentials), credentials
+        except RotatorError as error:
+            if not (isinstance(error, TokenRequestRejected) and error.client_refused):
+                raise _ended(error, tried, refusals) from error
+            refusals.append(error)
+    if not tried:
+        raise refusals[0]
+    raise _all_refused(tried, refusals) from refusals[0]
+
+
+def _others(
+    rotation: Rotation, secrets: SecretStore, run: Run, current: ClientCredentials
+) -> Iterator[ClientCredentials]:
+    """The other stages' credentials, read one by one, without those that were tried already."""
+    logger.info("rotation %s: AWSCURRENT is refused; other stages of its secret are tried", rotation.name)
+    tried = [current]
+    for stage in (Stage.PENDING, Stage.PREVIOUS):
+        if run.time_for_requests() <= 0:
+            logger.warning("rotation %s: no time is left to try %s", rotation.name, stage)
+            return
+        other = _read(rotation, secrets, stage)
+        if other and not any(_are_same(other, each) for each in tried):
+            tried.append(other)
+            yield other
+
+
+def _read(rotation: Rotation, secrets: SecretStore, stage: Stage) -> ClientCredentials | None:
+    """A version that cannot be read is passed over: it must not hide why it was looked for."""
+    try:
+        return secrets.read_stage(rotation, stage)
+    except CredentialsError as error:
+        logger.warning("rotation %s: %s is passed over: %s", rotation.name, stage, error.problem)
+        return None
+
+
+def _are_same(one: ClientCredentials, other: ClientCredentials) -> bool:
+    return (one.client_id, one.client_secret) == (other.client_id, other.client_secret)
+
+
+def _ended(
+    error: RotatorError, tried: Sequence[Stage], refusals: Sequence[TokenRequestRejected]
+) -> RotatorError:
+    """What another stage's request ended with, and where."""
+    *before, last = [Stage.CURRENT, *tried]
+    ended = error.at(f"with {last}, after {' and '.join(before)} had been refused")
+    if isinstance(ended, TokenRequestRejected):
+        ended.at_once = ended.at_once and _at_once(refusals)
+    return ended
+
+
+def _all_refused(tried: Sequence[Stage], refusals: Sequence[TokenRequestRejected]) -> TokenRequestRejected:
+    """The refusal of AWSCURRENT, which is what is to be mended, and what else was tried."""
+    first = refusals[0]
+    return TokenRequestRejected(
+        f"{first.problem}, and so with {' and '.join(tried)}",
+        advice=first.advice,
+        status=first.status,
+        code=first.code,
+        at_once=_at_once(refusals),
+    )
+
+
+def _at_once(refusals: Sequence[TokenRequestRejected]) -> bool:
+    return all(refusal.at_once for refusal in refusals)
+
+
+def warnings(results: Sequence[Result]) -> Iterator[str]:
+    """Say which rotations' tokens were issued for another stage than AWSCURRENT, and what to do next."""
+    for result in results:
+        if result.secret_stage is not Stage.CURRENT:
+            yield (
+                f"rotation {result.name}: the token endpoint refused the client with AWSCURRENT and took "
+                f"{result.secret_stage}; {NEXT_STEP[result.secret_stage]}"
+            )
