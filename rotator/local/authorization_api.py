@@ -158,8 +158,8 @@ class AuthorizationApi:
         no such client.
         """
         with self._lock:
-            older = self._clients[client_id].client_secret if keep_older else None
-            self._clients[client_id] = Client(client_id, client_secret, older)
+            older = self._clients[client_id].client_secret
+            self._clients[client_id] = Client(client_id, client_secret, older if keep_older else None)
 
     @property
     def key(self) -> OctKey:

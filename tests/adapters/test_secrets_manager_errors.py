@@ -22,7 +22,7 @@ from rotator.adapters import aws
 from rotator.adapters.secrets_manager import FORM, SecretsManager
 from rotator.errors import CredentialsError, RotatorError
 from rotator.local.deployment import Account
-from rotator.model import BasicEncoding, ClientAuthentication, ClientCredentials, Secret
+from rotator.model import BasicEncoding, ClientAuthentication, ClientCredentials, Secret, Stage
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -107,6 +107,60 @@ def test_a_secret_marked_for_deletion_is_said_to_be_so(moto: Account) -> None:
     moto.client("secretsmanager").delete_secret(SecretId=ROTATION.secret_id)
     with pytest.raises(CredentialsError, match="marked for deletion"):
         SecretsManager(aws.client("secretsmanager")).read(ROTATION)
+
+
+# Another stage.
+
+
+PENDING = {"SecretId": ROTATION.secret_id, "VersionStage": "AWSPENDING"}
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("AccessDeniedException", "secretsmanager:GetSecretValue"),
+        ("DecryptionFailure", "kms:Decrypt"),
+        ("InvalidRequestException", "marked for deletion"),
+        ("ThrottlingException", "request rate"),
+        ("InternalServiceError", "the next run tries again"),
+    ],
+)
+def test_another_stage_that_cannot_be_read_is_told_like_the_current_one(
+    stub: Stubber, secrets: SecretsManager, code: str, advice: str
+) -> None:
+    stub.add_client_error("get_secret_value", code, f"it holds {CANARY_SECRET}", expected_params=PENDING)
+    with pytest.raises(CredentialsError) as caught:
+        secrets.read_stage(ROTATION, Stage.PENDING)
+    assert caught.value.problem == f"the secret {ROTATION.secret_id} could not be read: {code}"
+    assert advice in caught.value.advice
+    assert CANARY_SECRET not in told(caught.value)
+    assert foreign(caught.value, RotatorError, aws.AwsError) == []
+
+
+def test_a_label_that_no_version_carries_is_no_error(stub: Stubber, secrets: SecretsManager) -> None:
+    stub.add_client_error(
+        "get_secret_value", "ResourceNotFoundException", "no such label", expected_params=PENDING
+    )
+    assert secrets.read_stage(ROTATION, Stage.PENDING) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"SecretString": CANARY_SECRET},
+        {"SecretString": json.dumps([CANARY_SECRET])},
+        {"SecretString": json.dumps({"client_id": CANARY_SECRET})},
+        {"SecretBinary": CANARY_SECRET.encode()},
+    ],
+    ids=["not JSON", "a list", "no client_secret", "binary"],
+)
+def test_another_stage_that_is_malformed_is_refused_without_quoting_it(
+    stub: Stubber, secrets: SecretsManager, answer: dict[str, Any]
+) -> None:
+    stub.add_response("get_secret_value", {**answer, "VersionId": VERSION_ID}, PENDING)
+    with pytest.raises(CredentialsError) as caught:
+        secrets.read_stage(ROTATION, Stage.PENDING)
+    assert CANARY_SECRET not in told(caught.value)
 
 
 # The secret is malformed.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -10,8 +12,9 @@ from fakes import CANARY_SECRET, FakeSecretStore, rotation
 from rotator.adapters import aws
 from rotator.adapters.secrets_manager import SecretsManager
 from rotator.errors import CredentialsError
+from rotator.local.aws import ADMINISTRATOR, client_environment
 from rotator.local.deployment import Account
-from rotator.model import ClientCredentials, Secret
+from rotator.model import ClientCredentials, Secret, Stage
 from rotator.ports import SecretStore
 
 ROTATION = rotation()
@@ -19,24 +22,56 @@ ROTATION = rotation()
 
 @dataclass
 class World:
-    """A store that holds the rotation's credentials, and the version they have there."""
+    """A store that holds the rotation's credentials, and the version they have there.
+
+    ``add`` stores another version with a label and returns its id.
+    """
 
     store: SecretStore
     version_id: str
+    add: Callable[[Stage, str], str]
 
 
 def _amazon(account: Account) -> World:
     account.create_secret(ROTATION.secret_id, "client", CANARY_SECRET)
     secret = account.client("secretsmanager").describe_secret(SecretId=ROTATION.secret_id)
     (version_id,) = secret["VersionIdsToStages"]
-    return World(SecretsManager(aws.client("secretsmanager")), version_id)
+
+    def add(stage: Stage, client_secret: str) -> str:
+        text = json.dumps({"client_id": "client", "client_secret": client_secret})
+        added = account.client("secretsmanager").put_secret_value(
+            SecretId=ROTATION.secret_id, SecretString=text, VersionStages=[stage.value]
+        )
+        return str(added["VersionId"])
+
+    return World(SecretsManager(aws.client("secretsmanager")), version_id, add)
 
 
-@pytest.fixture(params=["fake", "secretsmanager"])
+def _fake() -> World:
+    store = FakeSecretStore()
+
+    def add(stage: Stage, client_secret: str) -> str:
+        store.stage(stage, client_secret)
+        return store.staged[ROTATION.secret_id, stage].version_id
+
+    return World(store, "secret-v1", add)
+
+
+@pytest.fixture
+def ministack(ministack_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
+    """The embedded account, which the environment leads to; the secret is gone after the test."""
+    for name, value in client_environment(ministack_endpoint).items():
+        monkeypatch.setenv(name, value)
+    account = Account(ministack_endpoint, ADMINISTRATOR)
+    yield account
+    account.client("secretsmanager").delete_secret(
+        SecretId=ROTATION.secret_id, ForceDeleteWithoutRecovery=True
+    )
+
+
+@pytest.fixture(params=["fake", "moto", "ministack"])
 def world(request: pytest.FixtureRequest) -> World:
-    if request.param == "fake":
-        return World(FakeSecretStore(), "secret-v1")
-    return _amazon(request.getfixturevalue("moto"))
+    return _fake() if request.param == "fake" else _amazon(request.getfixturevalue(request.param))
 
 
 def test_credentials_are_read_with_the_version_of_their_secret(world: World) -> None:
@@ -49,3 +84,30 @@ def test_a_missing_secret_is_named(world: World) -> None:
     with pytest.raises(CredentialsError, match="team/forgotten") as caught:
         world.store.read(rotation(secret_id="team/forgotten"))
     assert CANARY_SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("stage", [Stage.PENDING, Stage.PREVIOUS])
+def test_a_stage_that_no_version_has_is_none(world: World, stage: Stage) -> None:
+    assert world.store.read_stage(ROTATION, stage) is None
+
+
+@pytest.mark.parametrize("stage", [Stage.PENDING, Stage.PREVIOUS])
+def test_the_credentials_of_another_stage_are_read_with_it_and_their_version(
+    world: World, stage: Stage
+) -> None:
+    version_id = world.add(stage, "another")
+    assert version_id != world.version_id
+    assert world.store.read_stage(ROTATION, stage) == ClientCredentials(
+        client_id="client", client_secret=Secret("another"), version_id=version_id, stage=stage
+    )
+
+
+def test_another_stage_changes_nothing_for_the_current_one_and_the_third(world: World) -> None:
+    before = world.store.read(ROTATION)
+    world.add(Stage.PENDING, "another")
+    assert world.store.read(ROTATION) == before
+    assert world.store.read_stage(ROTATION, Stage.PREVIOUS) is None
+
+
+def test_a_missing_secret_has_no_other_stages(world: World) -> None:
+    assert world.store.read_stage(rotation(secret_id="team/forgotten"), Stage.PENDING) is None

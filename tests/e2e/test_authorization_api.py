@@ -108,3 +108,50 @@ def test_a_plan_it_does_not_understand_is_refused(plan: Any, address: str) -> No
 def test_a_stalled_body_arrives_in_two_pieces(address: str) -> None:
     API.misbehaviour.plan({"body": "0123456789", "stall": 0.2})
     assert post(address).text == "0123456789"
+
+
+# A client's secret is rolled.
+
+
+@pytest.fixture
+def rolling() -> Iterator[tuple[AuthorizationApi, str]]:
+    api = AuthorizationApi({"client": "secret"})
+    with serving(api.app) as address:
+        yield api, address
+
+
+def accepted(address: str, *candidates: str) -> list[str]:
+    """The secrets with which a token is issued."""
+    return [s for s in candidates if post(address, auth=("client", s)).status_code == 200]
+
+
+@pytest.mark.parametrize(("keep_older", "valid"), [(False, ["new"]), (True, ["secret", "new"])])
+def test_a_secret_can_be_rolled_with_and_without_an_overlap(
+    rolling: tuple[AuthorizationApi, str], keep_older: bool, valid: list[str]
+) -> None:
+    api, address = rolling
+    api.roll_secret("client", "new", keep_older=keep_older)
+    assert accepted(address, "secret", "new", "other", "") == valid
+
+
+def test_an_overlap_ends_with_the_next_roll_even_to_the_same_secret(
+    rolling: tuple[AuthorizationApi, str],
+) -> None:
+    api, address = rolling
+    api.roll_secret("client", "new", keep_older=True)
+    api.roll_secret("client", "new")
+    assert accepted(address, "secret", "new") == ["new"]
+    api.roll_secret("client", "newest", keep_older=True)
+    assert accepted(address, "secret", "new", "newest") == ["new", "newest"]
+
+
+def test_tokens_outlive_the_secret_they_were_issued_for(rolling: tuple[AuthorizationApi, str]) -> None:
+    api, address = rolling
+    token = post(address).json()["access_token"]
+    api.roll_secret("client", "new")
+    assert topics(address, token) == 200
+
+
+def test_only_a_registered_client_has_a_secret_to_roll() -> None:
+    with pytest.raises(KeyError):
+        API.roll_secret("nobody", "new")

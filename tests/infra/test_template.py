@@ -122,6 +122,7 @@ BAD = [
     ("TokenRequestParams", "expiration=86400"),
     ("ClientAuthentication", "none"),
     ("BasicEncoding", "base64"),
+    ("SecretRollover", "off"),
     ("FallbackLifetime", "0"),
     ("FallbackLifetime", "59"),
     ("FallbackLifetime", "99999999"),

@@ -21,6 +21,7 @@ from rotator.model import (
     Parameter,
     Rotation,
     Secret,
+    Stage,
     Stored,
     Summary,
     format_time,
@@ -306,6 +307,15 @@ def test_a_summary_survives_the_way_through_json() -> None:
     clock = Clock()
     missing = rotation(name="b", parameter_name="/fleet/b", secret_id="missing")
     told = serve(Fleet(rotations=(member("a"), missing)), fakes.ports(clock), clock).to_dict()
+    assert Summary.from_dict(json.loads(json.dumps(told))).to_dict() == told
+
+
+def test_a_stage_of_the_secret_survives_the_way_through_json() -> None:
+    clock = Clock()
+    ports = fakes.ports(clock, (401, {"error": "invalid_client"}))
+    ports.secrets.stage(Stage.PENDING, "pending")
+    told = serve(Fleet(rotations=(member("a"),)), ports, clock).to_dict()
+    assert told["rotations"][0]["secret_stage"] == "AWSPENDING"
     assert Summary.from_dict(json.loads(json.dumps(told))).to_dict() == told
 
 

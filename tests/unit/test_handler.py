@@ -15,6 +15,7 @@ import fakes
 from fakes import CANARY_SECRET, CANARY_TOKEN, FakePorts, rotation
 from rotator import bootstrap, handler
 from rotator.errors import ParameterStoreError, RotationFailed, SettingsError
+from rotator.model import Stage
 from rotator.settings import Settings
 
 
@@ -141,6 +142,25 @@ def test_a_run_prints_its_metrics_for_cloudwatch(
         "FailedEarly": 0,
         "FailedLate": 0,
     }
+
+
+def test_a_run_that_needed_another_stage_of_the_secret_says_so_everywhere(
+    ports: FakePorts, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    ports.secrets.stage(Stage.PREVIOUS, "canary-previous")
+    ports.token_endpoint.answers.append((401, {"error": "invalid_client"}))
+    summary = handler.lambda_handler({}, Context())
+    (warning,) = summary["warnings"]
+    assert warning.startswith(
+        "rotation default: the token endpoint refused the client with AWSCURRENT and took AWSPREVIOUS; "
+    )
+    assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [warning]
+    assert summary["rotations"][0]["secret_stage"] == "AWSPREVIOUS"
+    assert ports.parameters.status()["secret_stage"] == "AWSPREVIOUS"
+    printed = capsys.readouterr()
+    assert metrics(printed.out)["RotatedWithPrevious"] == 1
+    said = f"{summary} {printed} {caplog.text}"
+    assert not [s for s in (CANARY_SECRET, CANARY_TOKEN, "canary-previous") if s in said]
 
 
 def test_the_metrics_tell_early_from_late_failures(

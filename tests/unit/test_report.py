@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from rich.console import Console
 
 from fakes import START, rotation
 from rotator import report
 from rotator.contract import Contract
-from rotator.model import Claim, Outcome, Result, Status, Stored, Summary
+from rotator.model import Claim, Outcome, Result, Stage, Status, Stored, Summary
 
 STORED = Stored(
     token_version=7,
@@ -54,6 +56,40 @@ def test_a_renewal_that_was_left_unfinished_is_not_good_and_explained() -> None:
 def test_a_renewal_under_way_is_good() -> None:
     under_way = line(Claim(by="run-1", until=START + timedelta(minutes=61)))
     assert (under_way.state, under_way.good) == ("fresh", True)
+
+
+def test_a_token_of_the_current_secret_tells_no_stage() -> None:
+    assert "secret_stage" not in line().to_dict()
+
+
+@pytest.mark.parametrize(
+    ("stage", "next_step"),
+    [
+        (Stage.PENDING, "promote that version to AWSCURRENT"),
+        (Stage.PREVIOUS, "the secret in AWSCURRENT is not valid at the provider yet"),
+    ],
+)
+def test_a_token_of_another_stage_is_good_and_asks_for_the_rollovers_end(
+    stage: Stage, next_step: str
+) -> None:
+    assert STORED.status
+    stored = replace(STORED, status=replace(STORED.status, secret_stage=stage))
+    rolled = report.status_line(rotation(), stored, START + timedelta(hours=1), Contract())
+    assert (rolled.state, rolled.good) == ("fresh", True)
+    assert rolled.note
+    assert rolled.note.startswith(f"its token was requested with {stage}: finish the rollover; {next_step}")
+    assert rolled.to_dict()["secret_stage"] == stage.value
+    late = report.status_line(rotation(), stored, START + timedelta(hours=25), Contract())
+    assert late.note
+    assert late.note.startswith("its token has ended")
+
+
+def test_a_status_that_speaks_of_another_token_tells_no_stage() -> None:
+    assert STORED.status
+    other = replace(STORED, token_version=8, status=replace(STORED.status, secret_stage=Stage.PENDING))
+    unknown = report.status_line(rotation(), other, START, Contract())
+    assert "AWSPENDING" not in str(unknown.note)
+    assert "secret_stage" not in unknown.to_dict()
 
 
 def test_early_and_late_failures_are_told_apart_with_the_time_left() -> None:

@@ -54,6 +54,7 @@ def test_the_defaults_are_the_designs() -> None:
         kms_key_id=None,
         tier="Intelligent-Tiering",
         verify_url=None,
+        secret_rollover=True,
     )
     assert (found.schedule_interval, found.consumer_cache, found.log_level) == (300, 300, "INFO")
 
@@ -97,6 +98,8 @@ def test_an_empty_scope_means_none() -> None:
         ),
         ("scope", "a.b c", "a.b c"),
         ("name", "tenant-a", "tenant-a"),
+        ("secret_rollover", "true", True),
+        ("secret_rollover", "false", False),
     ],
 )
 def test_a_legal_value_is_read(key: str, text: str, value: object) -> None:
@@ -133,6 +136,8 @@ def test_a_duration_is_seconds_or_has_a_unit(key: str, text: str, seconds: int) 
         ("tier", "standard", "one of Standard, Advanced"),
         ("basic_encoding", "utf-8", "one of raw, form"),
         ("client_authentication", "private_key_jwt", "one of client_secret_basic"),
+        ("secret_rollover", "no", "one of true, false"),
+        ("secret_rollover", "0", "one of true, false"),
         ("log_level", "LOUD", "one of DEBUG"),
         ("token_endpoint", "http://auth.example.test/token", "https"),
         ("token_endpoint", "http://127.0.0.1.example.test/token", "https"),
@@ -301,3 +306,17 @@ def test_a_document_that_names_a_host_which_is_not_allowed_is_refused() -> None:
 def test_an_encrypted_document_is_refused() -> None:
     with pytest.raises(SettingsError, match="is a SecureString"):
         document(DOCUMENT, type="SecureString")
+
+
+@pytest.mark.parametrize(
+    ("given", "value"), [(True, True), (False, False), ("true", True), ("false", False), (None, True)]
+)
+def test_a_document_says_true_or_false_in_json_or_as_text(given: object, value: bool) -> None:
+    names = {"secret_id": "x", "parameter_name": "/x/token"}
+    assert document({**names, "secret_rollover": given}).secret_rollover is value
+
+
+@pytest.mark.parametrize("given", [0, 1, "True", "", [], {}])
+def test_a_document_that_says_neither_true_nor_false_is_refused(given: object) -> None:
+    with pytest.raises(SettingsError, match="it takes one of true, false"):
+        document({"secret_id": "x", "parameter_name": "/x/token", "secret_rollover": given})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from fakes import START, rotation
 from rotator import status
 from rotator.errors import ParameterStoreError
-from rotator.model import Claim, Parameter, Status
+from rotator.model import Claim, Parameter, Stage, Status
 
 STATUS = Status(
     parameter_version=17,
@@ -62,6 +63,13 @@ def test_what_was_written_is_read_back() -> None:
     assert (found.token_version, found.status_version) == (17, 5)
 
 
+@pytest.mark.parametrize("stage", [Stage.PENDING, Stage.PREVIOUS])
+def test_another_stage_of_the_secret_is_one_field_more_and_is_read_back(stage: Stage) -> None:
+    other = replace(STATUS, secret_stage=stage)
+    assert json.loads(status.dump(other)) == {**json.loads(status.dump(STATUS)), "secret_stage": stage.value}
+    assert status.read(rotation(), stored(status.dump(other))).status == other
+
+
 def test_before_the_first_token_there_is_only_the_claim() -> None:
     found = status.read(rotation(), stored(status.dump(None, CLAIM)))
     assert (found.status, found.claim) == (None, CLAIM)
@@ -95,6 +103,8 @@ def altered(**changes: object) -> str:
         pytest.param(altered(expires_at="tomorrow"), id="end not a time"),
         pytest.param(altered(expires_at="2026-11-25T06:00:00"), id="end without zone"),
         pytest.param(altered(expires_at=None), id="end missing"),
+        pytest.param(altered(secret_stage="AWSFUTURE"), id="stage unknown"),
+        pytest.param(altered(secret_stage=None), id="stage missing"),
         pytest.param(altered(claimed_by="x", claimed_until="soon"), id="claim without end"),
         pytest.param("[" * 100_000, id="nested without end"),
         pytest.param('{"schema": 1, "parameter_version": 17}', id="fields missing"),

@@ -13,7 +13,7 @@ import pytest
 import emf
 from fakes import START
 from rotator import errors, telemetry
-from rotator.model import Outcome, Result, Summary
+from rotator.model import Outcome, Result, Stage, Summary
 from rotator.usage import Used
 
 HOUR = 3600
@@ -97,6 +97,14 @@ def test_failures_are_counted_by_their_kind(told: Any) -> None:
     assert counted == {"CredentialsError": 2, "TokenEndpointUnavailable": 1, "RotatorError": 1}
 
 
+def test_tokens_of_another_stage_of_the_secret_are_counted_where_they_were_published(told: Any) -> None:
+    stages = (Stage.CURRENT, Stage.PENDING, Stage.PREVIOUS, Stage.PREVIOUS)
+    results = [living(s, 1, Outcome.ROTATED, secret_stage=s) for s in stages]
+    line, *_ = told([*results, living("kept", 1, Outcome.KEPT, secret_stage=Stage.PENDING)])
+    assert (line.metrics["RotatedWithPending"], line.metrics["RotatedWithPrevious"]) == (1, 2)
+    assert (line.units["RotatedWithPending"], line.units["RotatedWithPrevious"]) == ("Count", "Count")
+
+
 @pytest.mark.parametrize(("count", "by_name"), [(1, 0), (2, 2), (10, 10), (11, 0)])
 def test_a_few_rotations_are_told_by_name_but_neither_one_nor_many(
     told: Any, count: int, by_name: int
@@ -167,6 +175,11 @@ def test_a_good_outcome_tells_its_time_left_and_no_more(caplog: pytest.LogCaptur
         "expires_at": "2026-11-24T08:00:00Z",
         "seconds_remaining": 2 * HOUR,
     }
+
+
+def test_a_token_of_another_stage_of_the_secret_tells_which(caplog: pytest.LogCaptureFixture) -> None:
+    rolled = living("a", 2, Outcome.ROTATED, secret_stage=Stage.PREVIOUS)
+    assert logged(rolled, caplog)["secret_stage"] == "AWSPREVIOUS"
 
 
 def test_a_failure_tells_its_reason_its_kind_its_time_left_and_the_next_try(

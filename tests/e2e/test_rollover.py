@@ -1,0 +1,246 @@
+"""A client secret rolled as the runbook says, on real parts: no gap in either order.
+
+The secret is MiniStack's, the provider the embedded Authorization API, the job the real one. The commands
+are the ones in infra/README.md, typed into the AWS CLI. moto would not do: once a version was promoted, the
+next one that is stored leaves it with two that are AWSCURRENT.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from conftest import CHECKOUT
+from fakes import CANARY_SECRET
+from leaks import Leaks, credential_forms, listening, token_forms
+from rotator import bootstrap
+from rotator.adapters.aws import AwsError
+from rotator.bootstrap import Rotator
+from rotator.local.authorization_api import AuthorizationApi
+from rotator.local.aws import ADMINISTRATOR, client_environment
+from rotator.local.deployment import Account
+from rotator.local.server import serving
+
+NEW_SECRET = "canary-new/+="
+GUIDE = (CHECKOUT / "infra" / "README.md").read_text()
+RUNBOOK = GUIDE.partition("## Rotate the client secret\n")[2].partition("\n## ")[0]
+BLOCKS = re.findall(r"```sh\n(.+?)```", RUNBOOK, re.DOTALL)
+
+
+def commands(block: str) -> list[str]:
+    """A block's commands, one text for each numbered step."""
+    return re.split(r"^# \d\. .*\n", block, flags=re.MULTILINE)[1:]
+
+
+_, PROVIDER_FIRST, SECRETS_MANAGER_FIRST, _ = BLOCKS
+STORE_BESIDE, _, PROMOTE = commands(PROVIDER_FIRST)
+STORE, _ = commands(SECRETS_MANAGER_FIRST)
+
+
+@dataclass
+class Rollover:
+    """A rotation, a consumer of its token, and whoever types the runbook's commands."""
+
+    name: str
+    account: Account
+    api: AuthorizationApi
+    address: str
+    rotator: Rotator
+    leaks: Leaks
+    folder: Path
+    environment: Mapping[str, str]
+
+    def type(self, lines: str) -> None:
+        """Type these lines into a shell that knows what the lines before called NEW."""
+        script = f'set -eu\n. ./kept\n{lines}\necho "NEW=${{NEW:-}}" > kept'
+        shell = subprocess.run(
+            ["bash", "-c", script],
+            cwd=self.folder,
+            env={**os.environ, **self.environment, "SECRET": self.name},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert shell.returncode == 0, shell.stderr
+
+    def tick(self) -> tuple[str, str | None]:
+        """Renew; return the stage that worked and the warning. Consumers have a good token throughout."""
+        self.consume()
+        summary = self.rotator.run(bootstrap.begin_run("tick"), force=True).to_dict()
+        self.leaks.hear("the summary", summary)
+        assert (summary["rotated"], summary["failed"]) == (1, 0), summary
+        self.consume()
+        (result,) = summary["rotations"]
+        stage = result.get("secret_stage", "AWSCURRENT")
+        assert self.status().get("secret_stage", "AWSCURRENT") == stage
+        assert stage in self.stages()[self.status()["secret_version_id"]]
+        return stage, next(iter(summary.get("warnings", ())), None)
+
+    def consume(self) -> None:
+        """Use the stored token, if there is one yet, as a consumer does: it must open the API."""
+        names = self.account.client("ssm").describe_parameters()["Parameters"]
+        if f"/{self.name}/token" not in [each["Name"] for each in names]:
+            return
+        token = self._parameter(f"/{self.name}/token")
+        self.leaks.secrets |= token_forms(token)
+        headers = {"Authorization": f"Bearer {token}"}
+        assert requests.get(f"{self.address}/topics", headers=headers, timeout=10).status_code == 200
+
+    def status(self) -> dict[str, Any]:
+        return dict(json.loads(self._parameter(f"/{self.name}/token/status")))
+
+    def stages(self) -> dict[str, list[str]]:
+        """The labels of each version of the secret."""
+        secret = self.account.client("secretsmanager").describe_secret(SecretId=self.name)
+        return dict(secret["VersionIdsToStages"])
+
+    def _parameter(self, name: str) -> str:
+        with self.leaks.not_listening():
+            answer = self.account.client("ssm").get_parameter(Name=name, WithDecryption=True)
+        return str(answer["Parameter"]["Value"])
+
+    @property
+    def requests(self) -> int:
+        return self.api.misbehaviour.token_requests
+
+
+@pytest.fixture
+def rollover(
+    ministack_endpoint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+) -> Iterator[Rollover]:
+    """A provider that ends a client's old token with its new one, and a rotation that ticked once."""
+    name = re.sub(r"\W+", "-", request.node.name)[-60:].strip("-")
+    environment = client_environment(ministack_endpoint)
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    account = Account(ministack_endpoint, ADMINISTRATOR)
+    account.create_secret(name, "client", CANARY_SECRET)
+    (tmp_path / "credentials.json").write_text(
+        json.dumps({"client_id": "client", "client_secret": NEW_SECRET})
+    )
+    (tmp_path / "kept").touch()
+    api = AuthorizationApi({"client": CANARY_SECRET})
+    api.misbehaviour.plan(ends_older_tokens=True)
+    with ExitStack() as stack:
+        leaks = stack.enter_context(listening())
+        leaks.secrets |= credential_forms("client", CANARY_SECRET) | credential_forms("client", NEW_SECRET)
+        address = stack.enter_context(serving(api.app))
+        settings = {
+            "ROTATOR_SECRET_ID": name,
+            "ROTATOR_PARAMETER_NAME": f"/{name}/token",
+            "ROTATOR_TOKEN_ENDPOINT": f"{address}/oauth2/token",
+        }
+        rotator = bootstrap.build(settings)
+        made = Rollover(name, account, api, address, rotator, leaks, tmp_path, environment)
+        assert made.tick() == ("AWSCURRENT", None)
+        yield made
+        assert leaks.found() == []
+        assert leaks.found_foreign(AwsError) == []
+
+
+def test_a_secret_that_the_provider_rolls_first_leaves_no_gap(rollover: Rollover) -> None:
+    rollover.type(STORE_BESIDE)
+    assert rollover.tick() == ("AWSCURRENT", None)
+    rollover.api.roll_secret("client", NEW_SECRET)
+    stage, warning = rollover.tick()
+    assert stage == "AWSPENDING"
+    assert warning
+    assert "rotation default" in warning
+    assert "aws secretsmanager update-secret-version-stage" in warning
+    rollover.type(PROMOTE)
+    assert rollover.tick() == ("AWSCURRENT", None)
+    assert sorted(rollover.stages().values()) == [["AWSCURRENT"], ["AWSPREVIOUS"]]
+
+
+def test_a_secret_that_secrets_manager_rolls_first_leaves_no_gap(rollover: Rollover) -> None:
+    rollover.type(STORE)
+    stage, warning = rollover.tick()
+    assert stage == "AWSPREVIOUS"
+    assert warning
+    assert "the secret in AWSCURRENT is not valid at the provider yet" in warning
+    rollover.api.roll_secret("client", NEW_SECRET)
+    assert rollover.tick() == ("AWSCURRENT", None)
+
+
+@pytest.mark.parametrize("lines", [STORE_BESIDE, STORE], ids=["provider first", "Secrets Manager first"])
+def test_an_overlap_at_the_provider_needs_no_other_stage(rollover: Rollover, lines: str) -> None:
+    rollover.api.roll_secret("client", NEW_SECRET, keep_older=True)
+    rollover.type(lines)
+    before = rollover.requests
+    assert rollover.tick() == ("AWSCURRENT", None)
+    assert rollover.requests == before + 1
+
+
+def fail(rollover: Rollover) -> str:
+    """Tick without success; return what is said. The consumer's token is still good."""
+    summary = rollover.rotator.run(bootstrap.begin_run("tick"), force=True).to_dict()
+    rollover.leaks.hear("the summary", summary)
+    assert summary["failed"] == 1
+    rollover.consume()
+    return str(summary["rotations"][0]["error"])
+
+
+@pytest.mark.parametrize(
+    ("lines", "requests", "told"),
+    [
+        pytest.param([], 1, "error invalid_client;", id="no other stage"),
+        pytest.param([STORE], 2, "invalid_client, and so with AWSPREVIOUS;", id="one"),
+        pytest.param([STORE_BESIDE], 2, "invalid_client, and so with AWSPENDING;", id="another"),
+        pytest.param(
+            [
+                STORE,
+                'echo \'{"client_id": "client", "client_secret": "third"}\' > credentials.json\n',
+                STORE_BESIDE,
+            ],
+            3,
+            "invalid_client, and so with AWSPENDING and AWSPREVIOUS;",
+            id="both",
+        ),
+    ],
+)
+def test_a_wrong_secret_costs_a_request_for_each_stage_that_differs(
+    rollover: Rollover, lines: list[str], requests: int, told: str
+) -> None:
+    rollover.api.roll_secret("client", "known to nobody here")
+    for line in lines:
+        rollover.type(line)
+    before = rollover.requests
+    assert told in fail(rollover)
+    assert rollover.requests == before + requests
+
+
+def test_a_version_to_come_that_is_malformed_does_not_stand_in_the_way(rollover: Rollover) -> None:
+    rollover.type(STORE)
+    rollover.type(f"echo {NEW_SECRET} > credentials.json\n{STORE_BESIDE}")
+    assert rollover.tick()[0] == "AWSPREVIOUS"
+
+
+def test_a_stack_that_turned_it_off_asks_once(rollover: Rollover) -> None:
+    rollover.type(STORE)
+    of = rollover.rotator.settings.rotation
+    assert of
+    rollover.rotator = bootstrap.build(
+        {
+            "ROTATOR_SECRET_ID": of.secret_id,
+            "ROTATOR_PARAMETER_NAME": of.parameter_name,
+            "ROTATOR_TOKEN_ENDPOINT": of.token_endpoint,
+            "ROTATOR_SECRET_ROLLOVER": "false",
+        }
+    )
+    before = rollover.requests
+    assert "AWSPREVIOUS" not in fail(rollover)
+    assert rollover.requests == before + 1

@@ -1,0 +1,369 @@
+"""Secret rollover on fakes: which stages are tried, what is published, what is said where nothing helps."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from typing import Any
+
+import pytest
+
+import fakes
+from fakes import CANARY_SECRET, CANARY_TOKEN, FakeSecretStore
+from job import HOUR, UNAVAILABLE, World, fakes_answer, rotated
+from leaks import told
+from rotator import rollover
+from rotator.errors import (
+    CredentialsError,
+    InvalidTokenResponse,
+    RotatorError,
+    TokenEndpointUnavailable,
+    TokenRequestRejected,
+    TokenVerificationError,
+)
+from rotator.model import Outcome, Result, Secret, Stage
+
+PENDING, PREVIOUS = "canary-pending/+=", "canary-previous/+="
+REFUSED = (401, {"error": "invalid_client"})
+DENIED = CredentialsError("the secret could not be read: AccessDeniedException", advice="allow it")
+
+
+def world(*answers: Any, pending: str | None = None, previous: str | None = None, **settings: Any) -> World:
+    """A world without a token, whose secret has other stages, and whose endpoint answers so first."""
+    made = World(*answers, **settings)
+    staged(made, pending=pending, previous=previous)
+    return made
+
+
+def staged(made: World, *, pending: str | None = None, previous: str | None = None) -> World:
+    for stage, secret in ((Stage.PENDING, pending), (Stage.PREVIOUS, previous)):
+        if secret:
+            made.ports.secrets.stage(stage, secret)
+    return made
+
+
+def asked_with(made: World) -> list[str]:
+    """The client secrets that the endpoint was asked with."""
+    headers = [r.authorization.value for r in made.ports.token_endpoint.requests if r.authorization]
+    return [base64.b64decode(h.removeprefix("Basic ")).decode().partition(":")[2] for h in headers]
+
+
+def failure(made: World, *, force: bool = False) -> RotatorError:
+    with pytest.raises(RotatorError) as caught:
+        made.tick(force=force)
+    assert made.token in (None, f"{CANARY_TOKEN}-1")
+    return caught.value
+
+
+# A stage that works.
+
+
+def test_a_client_that_is_accepted_costs_one_request_whatever_else_there_is() -> None:
+    made = world(pending=PENDING, previous=PREVIOUS)
+    assert made.tick().secret_stage is Stage.CURRENT
+    assert asked_with(made) == [CANARY_SECRET]
+    assert "secret_stage" not in made.status
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        pytest.param(REFUSED, id="401 invalid_client"),
+        pytest.param((400, {"error": "invalid_client"}), id="400 invalid_client"),
+        pytest.param((200, {"error": "invalid_client"}), id="invalid_client with 200"),
+        pytest.param((401, b"<html>"), id="401 without a code"),
+        pytest.param((401, {"error": "bad_secret"}), id="401 with an unknown code"),
+    ],
+)
+def test_a_client_that_is_refused_is_tried_with_the_version_to_come(refusal: Any) -> None:
+    made = world(refusal, pending=PENDING, previous=PREVIOUS)
+    result = made.tick()
+    assert (result.outcome, result.secret_stage) == (Outcome.ROTATED, Stage.PENDING)
+    assert asked_with(made) == [CANARY_SECRET, PENDING]
+    assert made.token == f"{CANARY_TOKEN}-2"
+    assert (made.status["secret_version_id"], made.status["secret_stage"]) == (
+        "secret-awspending",
+        "AWSPENDING",
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "pending", "asked"),
+    [
+        pytest.param([REFUSED], None, [CANARY_SECRET, PREVIOUS], id="there is none"),
+        pytest.param([REFUSED], CANARY_SECRET, [CANARY_SECRET, PREVIOUS], id="it is AWSCURRENT"),
+        pytest.param([REFUSED] * 2, PENDING, [CANARY_SECRET, PENDING, PREVIOUS], id="it is refused, too"),
+    ],
+)
+def test_the_version_before_is_tried_where_the_one_to_come_does_not_help(
+    answers: list[Any], pending: str | None, asked: list[str]
+) -> None:
+    made = world(*answers, pending=pending, previous=PREVIOUS)
+    assert made.tick().secret_stage is Stage.PREVIOUS
+    assert asked_with(made) == asked
+    assert (made.status["secret_version_id"], made.status["secret_stage"]) == (
+        "secret-awsprevious",
+        "AWSPREVIOUS",
+    )
+
+
+def test_another_client_id_with_the_same_secret_is_another_pair_of_credentials() -> None:
+    made = world(REFUSED)
+    made.ports.secrets.stage(Stage.PENDING, CANARY_SECRET, client_id="client-2")
+    assert made.tick().secret_stage is Stage.PENDING
+
+
+def test_once_the_client_is_accepted_again_nothing_tells_of_another_stage() -> None:
+    made = world(REFUSED, previous=PREVIOUS)
+    made.tick()
+    assert made.tick(force=True).secret_stage is Stage.CURRENT
+    assert "secret_stage" not in made.status
+    assert made.status["secret_version_id"] == "secret-v1"
+
+
+def test_a_token_that_is_kept_tells_with_what_it_was_requested() -> None:
+    made = rotated(REFUSED, (200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR)
+    result = staged(made, previous=PREVIOUS).tick()
+    assert (result.outcome, result.secret_stage) == (Outcome.KEPT, Stage.PREVIOUS)
+
+
+def test_a_run_that_finds_the_token_fresh_tells_no_stage() -> None:
+    made = world(REFUSED, previous=PREVIOUS)
+    made.tick()
+    result = made.tick()
+    assert (result.outcome, result.secret_stage) == (Outcome.FRESH, Stage.CURRENT)
+
+
+# No stage works.
+
+
+def test_a_wrong_secret_without_other_stages_costs_one_request_and_is_told_as_ever() -> None:
+    error = failure(world(REFUSED))
+    assert str(error) == str(failure(world(REFUSED, secret_rollover=False)))
+    assert error.problem == "the token endpoint refused the request: HTTP 401, error invalid_client"
+
+
+def test_other_stages_that_hold_the_same_credentials_cost_nothing() -> None:
+    made = world(REFUSED, pending=CANARY_SECRET, previous=CANARY_SECRET)
+    assert "AWSP" not in str(failure(made))
+    assert asked_with(made) == [CANARY_SECRET]
+
+
+def test_a_version_before_that_is_the_one_to_come_is_not_tried_twice() -> None:
+    made = world(REFUSED, REFUSED, pending=PENDING, previous=PENDING)
+    assert failure(made).problem.endswith("error invalid_client, and so with AWSPENDING")
+    assert asked_with(made) == [CANARY_SECRET, PENDING]
+
+
+def test_where_all_are_refused_the_first_refusal_is_told_and_what_else_was_tried() -> None:
+    made = world(REFUSED, (400, {"error": "invalid_client"}), (401, b""), pending=PENDING, previous=PREVIOUS)
+    error = failure(made)
+    assert isinstance(error, TokenRequestRejected)
+    assert (error.status, error.code) == (401, "invalid_client")
+    assert error.problem == (
+        "the token endpoint refused the request: HTTP 401, error invalid_client, "
+        "and so with AWSPENDING and AWSPREVIOUS"
+    )
+    assert error.advice.startswith("check the secret's client_id and client_secret")
+    assert asked_with(made) == [CANARY_SECRET, PENDING, PREVIOUS]
+
+
+def test_it_is_off_by_the_setting() -> None:
+    made = world(REFUSED, pending=PENDING, previous=PREVIOUS, secret_rollover=False)
+    failure(made)
+    assert asked_with(made) == [CANARY_SECRET]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param((400, {"error": "invalid_scope"}), id="what it asked for is refused"),
+        pytest.param((401, {"error": "unauthorized_client"}), id="401 with another known code"),
+        pytest.param((403, b""), id="403"),
+        pytest.param((302, b""), id="a redirect"),
+        pytest.param((200, b"<html>"), id="no token"),
+        pytest.param(UNAVAILABLE, id="no answer"),
+    ],
+)
+def test_anything_else_than_a_refusal_of_the_client_is_as_it_was(answer: Any) -> None:
+    made = world(answer, pending=PENDING, previous=PREVIOUS)
+    assert "AWSP" not in str(failure(made))
+    assert PENDING not in asked_with(made)
+
+
+# Another stage's request ends otherwise.
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        pytest.param(UNAVAILABLE, TokenEndpointUnavailable, id="no answer"),
+        pytest.param((400, {"error": "invalid_scope"}), TokenRequestRejected, id="invalid_scope"),
+        pytest.param((200, b"<html>"), InvalidTokenResponse, id="no token"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("refusals", "where"),
+    [
+        (1, "with AWSPENDING, after AWSCURRENT had been refused: "),
+        (2, "with AWSPREVIOUS, after AWSCURRENT and AWSPENDING had been refused: "),
+    ],
+)
+def test_another_ending_is_told_as_what_it_is_with_its_stage(
+    answer: Any, kind: type[RotatorError], refusals: int, where: str
+) -> None:
+    made = world(*[REFUSED] * refusals, answer, pending=PENDING, previous=PREVIOUS)
+    error = failure(made)
+    assert type(error) is kind
+    assert error.problem.startswith(where)
+    assert str(error) == f"{error.problem}; {error.advice}"
+    assert len(made.ports.token_endpoint.requests) == refusals + 1
+
+
+def test_what_an_error_carries_is_not_lost_when_its_stage_is_told() -> None:
+    asked = TokenEndpointUnavailable("down", advice="wait", retry_after=90)
+    error = failure(world(REFUSED, asked, REFUSED, pending=PENDING))
+    assert isinstance(error, TokenEndpointUnavailable)
+    assert (error.retry_after, error.advice) == (90, "wait")
+    scope = failure(world(REFUSED, (400, {"error": "invalid_scope"}), pending=PENDING))
+    assert isinstance(scope, TokenRequestRejected)
+    assert (scope.status, scope.code) == (400, "invalid_scope")
+
+
+def test_a_token_that_does_not_open_the_api_is_not_published_and_its_stage_is_told() -> None:
+    made = world(REFUSED, pending=PENDING, verify_url="https://content.example.test/topics")
+    made.ports.token_endpoint.probe_status = 403
+    error = failure(made)
+    assert isinstance(error, TokenVerificationError)
+    assert error.problem.startswith("with AWSPENDING, after AWSCURRENT had been refused: ")
+
+
+# Versions that cannot be read.
+
+
+def test_a_version_that_cannot_be_read_is_passed_over_with_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = world(REFUSED, previous=PREVIOUS)
+    made.ports.secrets.fails[Stage.PENDING] = DENIED
+    assert made.tick().secret_stage is Stage.PREVIOUS
+    assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [
+        "rotation default: AWSPENDING is passed over: the secret could not be read: AccessDeniedException"
+    ]
+
+
+def test_versions_that_cannot_be_read_do_not_hide_the_refusal() -> None:
+    made = world(REFUSED)
+    made.ports.secrets.fails |= {Stage.PENDING: DENIED, Stage.PREVIOUS: DENIED}
+    assert str(failure(made)) == str(failure(world(REFUSED)))
+
+
+@pytest.mark.parametrize(
+    ("latency", "asked"),
+    [pytest.param(49.9, 2, id="a moment before"), pytest.param(50, 1, id="none")],
+)
+def test_other_stages_are_looked_for_while_there_is_time_for_a_request(latency: float, asked: int) -> None:
+    made = world(REFUSED, REFUSED, pending=PENDING)
+    made.ports.token_endpoint.latency = latency  # of a minute, ten seconds of which the writes get
+    failure(made)
+    assert len(asked_with(made)) == asked
+
+
+def test_a_run_whose_time_is_up_tells_the_refusal_and_that_nothing_else_was_tried(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = world(REFUSED, pending=PENDING)
+    made.ports.token_endpoint.latency = 50
+    assert str(failure(made)) == str(failure(world(REFUSED)))
+    assert "rotation default: no time is left to try AWSPENDING" in caplog.text
+
+
+def test_it_is_said_that_other_stages_are_tried_before_they_are(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="rotator")
+    failure(world(REFUSED))
+    assert "rotation default: AWSCURRENT is refused; other stages of its secret are tried" in caplog.text
+
+
+# Whether a token may have been issued: the trace of an unfinished renewal.
+
+
+@pytest.mark.parametrize(
+    ("attempts", "at_once"),
+    [
+        pytest.param((1, 1, 1), True, id="three answers"),
+        pytest.param((2, 1, 1), False, id="AWSCURRENT in doubt"),
+        pytest.param((1, 2, 1), False, id="AWSPENDING in doubt"),
+        pytest.param((1, 1, 2), False, id="AWSPREVIOUS in doubt"),
+    ],
+)
+@pytest.mark.parametrize("last", [REFUSED, (400, {"error": "invalid_scope"})], ids=["refused", "ended"])
+def test_a_refusal_is_at_once_only_if_every_request_was_answered_the_first_time(
+    attempts: tuple[int, ...], at_once: bool, last: Any
+) -> None:
+    answers: list[Any] = []
+    for number, answer in zip(attempts, (REFUSED, REFUSED, last), strict=True):
+        answers += [(503, {"retry_after": "1"})] * (number - 1) + [answer]
+    error = failure(world(*answers, pending=PENDING, previous=PREVIOUS))
+    assert isinstance(error, TokenRequestRejected)
+    assert error.at_once is at_once
+
+
+@pytest.mark.parametrize(
+    ("answers", "then"),
+    [
+        pytest.param([REFUSED, REFUSED], Outcome.FRESH, id="nothing was issued"),
+        pytest.param([REFUSED, (503, {"retry_after": "1"}), REFUSED], Outcome.ROTATED, id="in doubt"),
+        pytest.param([(503, {"retry_after": "1"}), REFUSED, REFUSED], Outcome.ROTATED, id="first in doubt"),
+        pytest.param([REFUSED, (200, b"<html>")], Outcome.ROTATED, id="issued, and no token"),
+        pytest.param([REFUSED, UNAVAILABLE], Outcome.ROTATED, id="no answer"),
+    ],
+)
+def test_a_forced_run_leaves_a_trace_if_any_stage_may_have_been_issued_a_token(
+    answers: list[Any], then: Outcome
+) -> None:
+    made = staged(rotated(*answers), pending=PENDING)
+    failure(made, force=True)
+    assert made.later(1).tick(name="run-2").outcome is then
+
+
+# What is said.
+
+
+def test_nothing_tells_a_secret_of_any_stage(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    for last in (REFUSED, UNAVAILABLE, (200, b"canary")):
+        made = world(REFUSED, REFUSED, last, pending=PENDING, previous=PREVIOUS)
+        said = told(failure(made)) + caplog.text + repr(vars(made.ports.secrets))
+        assert not [secret for secret in (CANARY_SECRET, PENDING, PREVIOUS) if secret in said]
+
+
+@pytest.mark.parametrize("stage", [Stage.PENDING, Stage.PREVIOUS])
+def test_a_warning_names_the_rotation_the_stage_and_the_next_step(stage: Stage) -> None:
+    plain = Result(name="a", outcome=Outcome.ROTATED)
+    rolled = Result(name="b", outcome=Outcome.ROTATED, secret_stage=stage)
+    assert list(rollover.warnings([plain, rolled])) == [
+        f"rotation b: the token endpoint refused the client with AWSCURRENT and took {stage}; "
+        + {
+            Stage.PENDING: "promote that version to AWSCURRENT "
+            "(aws secretsmanager update-secret-version-stage)",
+            Stage.PREVIOUS: "the secret in AWSCURRENT is not valid at the provider yet: have it made valid "
+            "there, or put the one before back before it ends",
+        }[stage]
+    ]
+
+
+def test_the_credentials_that_worked_come_back_with_their_token() -> None:
+    secrets = FakeSecretStore()
+    secrets.stage(Stage.PENDING, PENDING)
+    clock = fakes.Clock()
+    refusal = TokenRequestRejected("refused", advice="mend", status=401, code="invalid_client")
+    issued: Any = object()
+
+    def obtain(credentials: Any) -> Any:
+        if credentials.client_secret == Secret(PENDING):
+            return issued
+        raise refusal
+
+    token, credentials = rollover.obtain(fakes.rotation(), secrets, fakes.run(clock), obtain)
+    assert token is issued
+    assert (credentials.version_id, credentials.stage) == ("secret-awspending", Stage.PENDING)
