@@ -136,6 +136,17 @@ def spoil_secret(text: str | None = None, binary: bytes | None = None) -> Any:
     return spoil
 
 
+def twice(spoil: Any) -> Any:
+    def spoil_the_one_before_too(account: Account) -> None:
+        spoil(account)
+        spoil(account)
+
+    return spoil_the_one_before_too
+
+
+WRONG = '{"client_id": "client", "client_secret": "canary"}'
+
+
 @pytest.mark.parametrize(
     ("spoil", "problem"),
     [
@@ -161,11 +172,7 @@ def spoil_secret(text: str | None = None, binary: bytes | None = None) -> Any:
             "a newline at its end",
             id="secret with newline",
         ),
-        pytest.param(
-            spoil_secret('{"client_id": "client", "client_secret": "canary"}'),
-            "invalid_client",
-            id="wrong secret",
-        ),
+        pytest.param(twice(spoil_secret(WRONG)), "invalid_client", id="wrong secret, and the one before"),
     ],
 )
 def test_a_bad_secret_is_told_in_one_line_without_showing_it(spoil: Any, problem: str, shell: Shell) -> None:
@@ -175,6 +182,19 @@ def test_a_bad_secret_is_told_in_one_line_without_showing_it(spoil: Any, problem
     assert problem in done.stdout
     assert "canary" not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_secret_is_bridged_by_the_one_before_with_a_warning_until_it_is_mended(shell: Shell) -> None:
+    spoil_secret(WRONG)(shell.account)
+    done = shell.run("rotate")
+    assert (done.returncode, "rotated" in done.stdout) == (0, True)
+    assert "warning: rotation default: the token endpoint refused the client" in done.stdout
+    assert "default: its token was requested with AWSPREVIOUS: finish the rollover;" in (
+        shell.run("status").stdout
+    )
+    (told,) = json.loads(shell.run("status", "--json").stdout)["rotations"]
+    assert told["secret_stage"] == "AWSPREVIOUS"
+    assert "canary" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

@@ -283,7 +283,7 @@ def test_the_time_left_is_shown_over_the_line_at_which_somebody_is_called() -> N
     assert lines["consumers keep a token for"] == 300
 
 
-def test_every_kind_of_error_is_on_it() -> None:
+def test_every_kind_of_error_is_on_it_and_every_rollover() -> None:
     kinds = {
         kind.__name__
         for kind in vars(errors).values()
@@ -292,7 +292,8 @@ def test_every_kind_of_error_is_on_it() -> None:
         and kind is not errors.RotationFailed
         and not issubclass(kind, errors.TokenUnavailable)  # consumers have it, not runs
     }
-    assert {metric[1] for metric in widget("Errors by kind")["metrics"]} == kinds
+    rollovers = {"RotatedWithPending", "RotatedWithPrevious"}
+    assert {metric[1] for metric in widget("Errors by kind")["metrics"]} == kinds | rollovers
 
 
 def test_outcomes_durations_and_requests_are_on_it() -> None:
