@@ -39,6 +39,9 @@ OF_A_RUN: Mapping[str, str] = MappingProxyType(
 )
 """The template's parameters, and the variables that it makes of them (infra/template.yaml)."""
 
+A_ROTATORS = frozenset({"SecretArn", "ParameterName", "TokenEndpoint", "RotationsPath", "ScheduleMinutes"})
+"""What a rotator's stack has, of whatever version; a setting that came later has its default in an older one."""
+
 
 def stack_variables(name: str) -> dict[str, str]:
     """Return the variables that a stack gives to its function.
@@ -49,7 +52,7 @@ def stack_variables(name: str) -> dict[str, str]:
     stack = AwsInspector().stack(name)
     if stack is None:
         raise SettingsError(f"there is no stack {name}", advice="check its name, the account and the Region")
-    if not {*OF_ONE, *OF_MANY, *OF_A_RUN, "ScheduleMinutes"} <= stack.parameters.keys():
+    if not A_ROTATORS <= stack.parameters.keys():
         raise SettingsError(f"the stack {name} is not a rotator's", advice="name one of infra/template.yaml")
     return variables_of(stack.parameters, created_key=stack.outputs.get("KeyArn"))
 
@@ -57,7 +60,8 @@ def stack_variables(name: str) -> dict[str, str]:
 def variables_of(parameters: Mapping[str, str], *, created_key: str | None = None) -> dict[str, str]:
     """Return what the template makes of its parameters; ``created_key`` is the stack's own key."""
     names = OF_MANY if parameters["RotationsPath"] else OF_ONE
-    variables = {variable: parameters[name] for name, variable in {**names, **OF_A_RUN}.items()}
+    known = {**names, **OF_A_RUN}
+    variables = {variable: parameters[name] for name, variable in known.items() if name in parameters}
     variables["ROTATOR_SCHEDULE_INTERVAL"] = f"{parameters['ScheduleMinutes']}m"
     if created_key and names is OF_ONE:
         variables["ROTATOR_KMS_KEY_ID"] = created_key

@@ -20,3 +20,10 @@ def test_a_stacks_settings_are_its_functions_variables(given: dict[str, str]) ->
     stack = Stack(given)
     variables = stack.resources["Function"]["Environment"]["Variables"]
     assert variables_of(stack.parameters, created_key=stack.outputs.get("KeyArn")) == variables
+
+
+def test_a_stack_of_an_older_template_has_the_defaults_of_what_came_later() -> None:
+    parameters = {name: value for name, value in Stack(ONE).parameters.items() if name != "SecretRollover"}
+    variables = variables_of(parameters)
+    assert "ROTATOR_SECRET_ROLLOVER" not in variables
+    assert variables["ROTATOR_SECRET_ID"] == "arn:x"
