@@ -37,6 +37,7 @@ NOT_IN_THE_FUNCTION = (
     "simulation",
     "doctor",
     "consumer",
+    "commands",
     "inspector.py",
     "function.py",
     "deployment.py",

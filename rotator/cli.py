@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import partial
 from typing import Any, NoReturn
 
 import click
@@ -15,9 +16,6 @@ from rich.console import Console
 
 from rotator import __version__, bootstrap, report, settings, telemetry
 from rotator.errors import RotatorError, SettingsError
-from rotator.fleet import read_stored
-from rotator.model import Stored
-from rotator.report import StatusLine
 
 FAILED = 1
 USAGE = 2
@@ -99,27 +97,30 @@ def rotate(
 @main.command()
 @_names
 @click.option("--stack", metavar="NAME", help="Take the settings of this stack, not ROTATOR_*.")
+@click.option("--watch", is_flag=True, help="Repeat it until Ctrl-C; with --json one document a line.")
+@click.option(
+    "--every", type=click.IntRange(1, 86_400), metavar="SECONDS", help="How often to --watch; 5 by default."
+)
 @_json
-def status(names: tuple[str, ...], *, stack: str | None, as_json: bool) -> None:
+def status(
+    names: tuple[str, ...], *, stack: str | None, watch: bool, every: int | None, as_json: bool
+) -> None:
     """Show every stored token's state and the life that consumers can count on."""
-    rotator = _rotator(stack)
-    fleet = rotator.fleet(names)
-    stored = read_stored(fleet.rotations, rotator.ports.parameters)
-    now = bootstrap.utc_now()
-    lines = [
-        report.status_line(rotation, stored[rotation.name], now, rotator.contract)
-        for rotation in fleet.rotations
-    ]
-    lines += [
-        StatusLine(rotation=None, name=name, state="unreadable", stored=Stored(), now=now, error=str(error))
-        for name, error in fleet.broken
-    ]
-    lines.sort(key=lambda line: line.name)
+    if every and not watch:
+        raise click.UsageError("--every is for --watch")
+    from rotator.commands import overview
+
+    look = partial(overview.look, _rotator(stack), names)
+    if watch:
+        from rotator.commands.watch import EVERY, run
+
+        sys.exit(0 if run(look, every=every or EVERY, as_json=as_json) else FAILED)
+    found = look(bootstrap.utc_now())
     if as_json:
-        click.echo(json.dumps({"rotations": [line.to_dict() for line in lines]}, indent=2))
+        click.echo(json.dumps(found.to_dict(), indent=2))
     else:
-        report.print_status(Console(), lines)
-    if not all(line.good for line in lines):
+        report.print_status(Console(), found.lines)
+    if not found.good:
         sys.exit(FAILED)
 
 

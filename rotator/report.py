@@ -132,20 +132,32 @@ def print_summary(console: Console, summary: Summary) -> None:
             str(result.parameter_version or "-"),
         )
     console.print(table)
-    _print_notes(
-        console, [(r.name, f"{r.error}; {outlook(r)}" if r.error else r.note) for r in summary.results]
-    )
-    _print_warnings(console, summary.warnings)
+    notes = [(r.name, f"{r.error}; {outlook(r)}" if r.error else r.note) for r in summary.results]
+    for note in (*_notes(notes), *_warnings(summary.warnings)):
+        console.print(note, soft_wrap=True)
 
 
 def print_status(console: Console, lines: Sequence[StatusLine]) -> None:
     """Print what is stored for every rotation, then the warnings."""
+    console.print(status_table(lines))
+    for note in status_notes(lines):
+        console.print(note, soft_wrap=True)
+
+
+def status_table(lines: Sequence[StatusLine]) -> Table:
+    """What is stored for every rotation."""
     table = _table("rotation", "state", "expires in", "renewed in", "version", "least life")
     for line in lines:
         table.add_row(*_status_row(line))
-    console.print(table)
-    _print_notes(console, [(line.name, line.note) for line in lines])
-    _print_warnings(console, [line.overlap for line in lines if line.overlap])
+    return table
+
+
+def status_notes(lines: Sequence[StatusLine]) -> list[Text]:
+    """What there is to say besides, then the warnings."""
+    return [
+        *_notes([(line.name, line.note) for line in lines]),
+        *_warnings([line.overlap for line in lines if line.overlap]),
+    ]
 
 
 def _status_row(line: StatusLine) -> list[str | Text]:
@@ -199,12 +211,9 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _print_notes(console: Console, notes: Sequence[tuple[str, str | None]]) -> None:
-    for name, note in notes:
-        if note:
-            console.print(Text(f"{name}: {note}"), soft_wrap=True)
+def _notes(notes: Sequence[tuple[str, str | None]]) -> list[Text]:
+    return [Text(f"{name}: {note}") for name, note in notes if note]
 
 
-def _print_warnings(console: Console, warnings: Sequence[str]) -> None:
-    for warning in warnings:
-        console.print(Text("warning: ", style="yellow") + Text(warning), soft_wrap=True)
+def _warnings(warnings: Sequence[str]) -> list[Text]:
+    return [Text("warning: ", style="yellow") + Text(warning) for warning in warnings]

@@ -3,46 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from conftest import CHECKOUT
 from fakes import CANARY_SECRET
 from rotator.local.authorization_api import AuthorizationApi
 from rotator.local.aws import client_environment
 from rotator.local.deployment import Account
 from rotator.local.server import serving
+from shell import Shell
 
 API = AuthorizationApi({"client": CANARY_SECRET})
-
-
-@dataclass
-class Shell:
-    """A shell with settings, in which commands are run."""
-
-    environment: dict[str, str]
-    account: Account
-
-    def run(self, *args: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        """Run ``python -m rotator`` with the settings and these changes; empty ones are unset."""
-        environment = {k: v for k, v in {**self.environment, **changes}.items() if v}
-        return subprocess.run(
-            [sys.executable, "-m", "rotator", *args],
-            env=environment,
-            cwd=CHECKOUT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    def parameter(self, name: str) -> Any:
-        return self.account.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,8 @@ AS_STARTED = dict(os.environ)
 """With the proxy and the package index of whoever runs the tests: pip needs them."""
 
 NOT_FOR_LAMBDA = re.compile(
-    r"rotator/(local/|simulation/|doctor/|adapters/(inspector|deployment|lookup|function)\.py|cli\.py|report\.py|__main__\.py)"
+    r"rotator/(local/|simulation/|doctor/|commands/)"
+    r"|rotator/(adapters/(inspector|deployment|lookup|function)|cli|report|__main__)\.py"
     r"|(tests|click|rich|ministack|authlib|flask)\b"
     r"|.*\.(so|pyd)$|.*(?<!\.cpython-313)\.pyc$|(.*/)?__pycache__/.*(?<!\.pyc)$",
     re.IGNORECASE,

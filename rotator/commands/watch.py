@@ -1,0 +1,94 @@
+"""``rotator status --watch``: the state again and again, until somebody has seen enough."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from rotator import bootstrap, report
+from rotator.commands.overview import Overview
+from rotator.errors import RotatorError, SettingsError
+from rotator.model import format_time
+
+EVERY = 5.0
+"""Seconds from one look to the next, if nobody says otherwise."""
+
+Look = Callable[[datetime], Overview]
+Show = Callable[[Overview], None]
+
+
+def run(look: Look, *, every: float, as_json: bool) -> bool:
+    """Watch on this machine's clock and standard output; SIGTERM ends it as Ctrl-C does.
+
+    See ``watch`` for what it returns and raises.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with _printing_lines() if as_json else showing(Console()) as show:
+        return watch(look, show, now=bootstrap.utc_now, sleep=time.sleep, every=every)
+
+
+def watch(
+    look: Look, show: Show, *, now: Callable[[], datetime], sleep: Callable[[float], None], every: float
+) -> bool:
+    """Look and show every so many seconds until KeyboardInterrupt; return whether the last was good.
+
+    An AWS that fails is a state like any other. Raises SettingsError if already the first look does: then
+    there is nothing to wait for.
+    """
+    shown: Overview | None = None
+    try:
+        while True:
+            overview = _look_or_tell(look, now(), first=shown is None)
+            show(overview)
+            shown = overview
+            sleep(every)
+    except KeyboardInterrupt:
+        return shown is not None and shown.good
+
+
+def _look_or_tell(look: Look, now: datetime, *, first: bool) -> Overview:
+    try:
+        return look(now)
+    except RotatorError as error:
+        if first and isinstance(error, SettingsError):
+            raise
+        return Overview(at=now, error=str(error))
+
+
+@contextmanager
+def showing(console: Console) -> Iterator[Show]:
+    """Show overviews in one place of a terminal, and one after the other anywhere else."""
+    if not console.is_interactive:
+        yield lambda overview: _print(console, overview)
+        return
+    with Live(console=console, auto_refresh=False) as live:
+        yield lambda overview: live.update(Group(*_parts(overview)), refresh=True)
+
+
+@contextmanager
+def _printing_lines() -> Iterator[Show]:
+    yield lambda overview: click.echo(json.dumps(overview.to_dict()))
+
+
+def _print(console: Console, overview: Overview) -> None:
+    for part in _parts(overview):
+        console.print(part, soft_wrap=True)
+    console.print()
+
+
+def _parts(overview: Overview) -> Iterator[RenderableType]:
+    yield Text(format_time(overview.at), style="dim")
+    if overview.error is not None:
+        yield Text(overview.error, style="red")
+        return
+    yield report.status_table(overview.lines)
+    yield from report.status_notes(overview.lines)

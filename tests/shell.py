@@ -1,0 +1,48 @@
+"""The command line as a process, with settings of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from conftest import CHECKOUT
+from rotator.local.deployment import Account
+
+ROTATOR = (sys.executable, "-m", "rotator")
+PATIENCE = 60
+
+
+@dataclass
+class Shell:
+    """A shell with settings, in which commands are run."""
+
+    environment: dict[str, str]
+    account: Account
+
+    def run(self, *args: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        """Run ``python -m rotator`` with the settings and these changes; empty ones are unset."""
+        return subprocess.run(
+            [*ROTATOR, *args],
+            env=self.variables(**changes),
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    def start(self, *args: str, **options: Any) -> subprocess.Popen[str]:
+        """Start it, for a test that goes on meanwhile; its outputs are pipes unless told otherwise."""
+        pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+        return subprocess.Popen(
+            [*ROTATOR, *args], env=self.variables(), cwd=CHECKOUT, text=True, **{**pipes, **options}
+        )
+
+    def variables(self, **changes: str) -> dict[str, str]:
+        """The environment with these changes."""
+        return {name: value for name, value in {**self.environment, **changes}.items() if value}
+
+    def parameter(self, name: str) -> Any:
+        return self.account.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]
