@@ -1,6 +1,7 @@
-"""The command line: ``rotator rotate``, ``status``, ``doctor``, ``simulate`` and ``demo``.
+"""The command line: what an operator runs, ``rotator rotate`` before all, and what people who read run.
 
-Exit codes: 0 all well, 1 a rotation failed, 2 settings or usage.
+Exit codes: 0 all well, 1 a rotation failed or there is no token, 2 settings or usage. ``rotator exec``
+has its command's.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import click
 from rich.console import Console
 
 from rotator import __version__, bootstrap, report, settings, telemetry
-from rotator.errors import RotatorError, SettingsError
+from rotator.errors import CommandNotRun, RotatorError, SettingsError
 
 FAILED = 1
 USAGE = 2
@@ -24,11 +25,11 @@ USAGE = 2
 class _Commands(click.Group):
     """Turns every error of ours into its message and exit code; nobody sees a traceback.
 
-    The doctor and the simulation are imported only by those who run them.
+    What stands in other modules is imported only by those who run it.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "doctor", "simulate"])
+        return sorted([*super().list_commands(ctx), "doctor", "exec", "simulate", "token"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name == "doctor":
@@ -39,6 +40,14 @@ class _Commands(click.Group):
             from rotator.simulation import command as simulation
 
             return simulation.command
+        if cmd_name == "token":
+            from rotator.commands import token
+
+            return token.command
+        if cmd_name == "exec":
+            from rotator.commands import exec as run
+
+            return run.command
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -46,6 +55,8 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except SettingsError as error:
             _quit(error, USAGE)
+        except CommandNotRun as error:
+            _quit(error, error.code)
         except RotatorError as error:
             _quit(error, FAILED)
 
@@ -60,8 +71,8 @@ def _quit(error: RotatorError, code: int) -> NoReturn:
 def main() -> None:
     """Keep an OAuth 2.0 access token in SSM Parameter Store good.
 
-    Settings come from ROTATOR_* variables, AWS access from the SDK's own. status and doctor also
-    take the settings of a deployed stack: --stack.
+    Settings come from ROTATOR_* variables, AWS access from the SDK's own. status, doctor, token and
+    exec also take the settings of a deployed stack: --stack.
     """
 
 

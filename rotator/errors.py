@@ -16,7 +16,8 @@
     |  +- StatusNotWritten           the new token is stored; carries the status that is not
     +- RotationFailed                the run's: holds the summary
     +- TokenUnavailable              the reading side has no token to give
-       +- TokenExpired               what is stored has ended
+    |  +- TokenExpired               what is stored has ended
+    +- CommandNotRun                 of `rotator exec`; carries the exit code
 
 A message says what happened and what to do next, and never holds a token, a secret or a
 response body. For the same reason the adapters do not chain the SDK's or the HTTP library's
@@ -144,3 +145,11 @@ class TokenUnavailable(RotatorError):
 
 class TokenExpired(TokenUnavailable):
     """The parameter was read, but the token in it has ended."""
+
+
+class CommandNotRun(RotatorError):
+    """``rotator exec`` could not begin the command; ``code`` is the exit code that a shell gives."""
+
+    def __init__(self, problem: str, *, advice: str, code: int) -> None:
+        super().__init__(problem, advice=advice)
+        self.code = code

@@ -108,6 +108,20 @@ def parameter_name(value: Any) -> str:
     return name
 
 
+def any_parameter_name(value: Any) -> str:
+    """Read a full name that any parameter may have, whoever made it.
+
+    https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+    """
+    takes = (
+        'a path that begins with "/", of letters, digits and ._-, with at most 15 levels and 1011 characters'
+    )
+    name = matching(r"(/[A-Za-z0-9_.-]+){1,15}", takes)(value)
+    if len(name) > 1011:
+        raise Refused(takes)
+    return name
+
+
 def path(value: Any) -> str:
     """Read a path below which parameters are, without a slash at its end."""
     takes = 'a path such as "/rotator/rotations"'

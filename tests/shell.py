@@ -35,7 +35,7 @@ class Shell:
 
     def start(self, *args: str, **options: Any) -> subprocess.Popen[str]:
         """Start it, for a test that goes on meanwhile; its outputs are pipes unless told otherwise."""
-        pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         return subprocess.Popen(
             [*ROTATOR, *args], env=self.variables(), cwd=CHECKOUT, text=True, **{**pipes, **options}
         )

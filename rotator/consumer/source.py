@@ -92,6 +92,14 @@ class TokenSource:
         need, _ = self._look()
         return self._token_held() if need in (Need.NOTHING, Need.REFRESH_AHEAD) else None
 
+    def seconds_left(self) -> float:
+        """Return the life in seconds that is left to the token last given; 0 if there is none.
+
+        One whose end nobody tells has what is left of its ``ttl``.
+        """
+        copy = self._copy
+        return max(0.0, copy.left(Moment.of(self._clock))) if copy else 0.0
+
     def replacement(self, rejected: str) -> str | None:
         """Return another token than the one that was answered 401, or None if there is no other.
 

@@ -282,6 +282,19 @@ def test_status_may_name_a_stack_too(world: World) -> None:
     assert (line["parameter_name"], line["state"]) == (PARAMETER_NAME, "fresh")
 
 
+def test_token_may_name_a_stack_too(world: World) -> None:
+    nothing = {key: "" for key in world.environment if key.startswith("ROTATOR_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "rotator", "token", "--stack", "rotator"],
+        env={**world.environment, **nothing},
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == (f"{world.token()}\n", "")
+
+
 def test_a_secret_that_is_gone(world: World, misfits: Mapping[str, str]) -> None:
     examined = world.doctor(ROTATOR_SECRET_ID=misfits["gone"])
     examined.has_one_cross("secret", dashes=AFTER_THE_SECRET, advice="create it in this account and Region")

@@ -32,6 +32,7 @@ ENTRY = {"handler", "cli", "report", "telemetry", "bootstrap", "__main__"}
 ADAPTERS = {f"adapters.{path.stem}" for path in (PACKAGE / "adapters").glob("[!_]*.py")}
 SIMULATION = {f"simulation.{path.stem}" for path in (PACKAGE / "simulation").glob("[!_]*.py")}
 DOCTOR = {f"doctor.{path.stem}" for path in (PACKAGE / "doctor").glob("[!_]*.py")}
+COMMANDS = {f"commands.{path.stem}" for path in (PACKAGE / "commands").glob("[!_]*.py")}
 CONSUMER = {f"consumer.{path.stem}" for path in (PACKAGE / "consumer").glob("*.py")}
 SHARED = {"errors", "jwt", "adapters.aws"}  # what both sides speak of, and how they call AWS
 DOCTORS_COMMAND = {"doctor.command", "doctor.checklist"}
@@ -119,6 +120,17 @@ def test_the_rotating_side_does_not_know_the_reading_one(module: str) -> None:
     assert not any(name.startswith("consumer") for name in imports(module))
 
 
+@pytest.mark.parametrize("module", sorted(COMMANDS))
+def test_the_commands_for_people_who_read_import_no_adapter_and_no_sdk(module: str) -> None:
+    assert ours(module) <= CORE | {"bootstrap", "report"}
+    assert foreign(module) & SDKS == set()
+
+
+@pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | CONSUMER | DOCTOR | ENTRY - {"cli"}))
+def test_only_the_command_line_knows_those_commands(module: str) -> None:
+    assert not any(name.startswith("commands") for name in imports(module))
+
+
 @pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | ENTRY - {"cli"}))
 def test_only_the_command_line_knows_the_simulation(module: str) -> None:
     assert not any(name.startswith("simulation") for name in imports(module))
@@ -139,7 +151,15 @@ def test_only_the_command_line_knows_the_embedded_world(module: str) -> None:
     assert not any(name.startswith("local") for name in imports(module))
 
 
-@pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | {"bootstrap", "telemetry", "report"}))
+@pytest.mark.parametrize(
+    "module",
+    sorted(
+        CORE
+        | ADAPTERS
+        | COMMANDS - {"commands.token", "commands.exec"}
+        | {"bootstrap", "telemetry", "report"}
+    ),
+)
 def test_the_environment_is_handed_over_by_the_entry_points(module: str) -> None:
     source = (PACKAGE / (module.replace(".", "/") + ".py")).read_text()
     assert "os.environ" not in source

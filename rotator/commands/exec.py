@@ -1,0 +1,71 @@
+"""``rotator exec``: a command that finds the token in its environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+import click
+
+from rotator.commands.become import become
+from rotator.commands.source import NAME_HELP, current_token, stack_option
+
+HELP = f"""
+Run CMD with the token in its environment.
+
+{NAME_HELP}
+
+The token is in no argument, and so in no list of processes. CMD takes this process's place: signals, terminal
+and exit code are its own. 127: it is not found; 126: it cannot be run.
+
+An environment is never renewed. What may run for longer than its token lives asks rotator.consumer instead.
+"""
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # POSIX.1-2017, XBD 3.235
+
+_TAKEN = re.compile(
+    r"(AWS_|ROTATOR_|BOTO_|LD_|DYLD_|LC_|PYTHON).*"
+    r"|PATH|HOME|PWD|SHELL|IFS|ENV|BASH_ENV|LANG|TERM|TMPDIR|TZ|USER|LOGNAME|.*_PROXY",
+    re.IGNORECASE,
+)
+"""Variables of the SDK and of ours, and those that decide which program runs, and how (XBD 8.3)."""
+
+
+class _Dashed(click.Command):
+    """A command whose own words end at the first ``--``; what follows is ``ctx.obj``, as it is."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if "--" in args:
+            dashes = args.index("--")
+            args, ctx.obj = args[:dashes], args[dashes + 1 :]
+        if not ctx.obj and not {*args} & {*ctx.help_option_names}:
+            raise click.UsageError("there is no command; write it after two dashes: -- CMD ARG...", ctx)
+        return super().parse_args(ctx, args)
+
+
+def _variable(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise click.BadParameter("it takes letters, digits and _, and no digit at the beginning")
+    if _TAKEN.fullmatch(name):
+        raise click.BadParameter(f"{name} has a meaning already; choose another, such as TOKEN")
+    return name
+
+
+@click.command("exec", cls=_Dashed, help=HELP)
+@click.argument("name", required=False, metavar="[NAME] -- CMD [ARG]...")
+@stack_option
+@click.option(
+    "--env",
+    "variable",
+    metavar="VAR",
+    default="TOKEN",
+    show_default=True,
+    callback=_variable,
+    help="The environment variable that the token is in.",
+)
+@click.pass_obj
+def command(words: list[str], name: str | None, *, stack: str | None, variable: str) -> None:
+    """Run the command; its ``help`` says more."""
+    token = current_token(name, os.environ, stack)
+    sys.exit(become(words, {**os.environ, variable: token}))

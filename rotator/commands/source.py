@@ -1,0 +1,84 @@
+"""NAME in, a token out: what ``rotator token`` and ``rotator exec`` have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import click
+
+from rotator import bootstrap, settings
+from rotator.consumer import TokenSource
+from rotator.errors import SettingsError
+from rotator.policy import describe_seconds
+from rotator.settings import Settings
+
+NAME_HELP = """\
+NAME is the name of a rotation or, if it begins with "/", the parameter's own name, which needs no settings.
+Without it, it is ROTATOR_PARAMETER_NAME, or the only rotation there is.\
+"""
+
+SHORT = Settings.consumer_cache
+"""Seconds: whoever reads a token is promised more of its life than this, unless they set it otherwise."""
+
+stack_option = click.option("--stack", metavar="NAME", help="Take the settings of this stack, not ROTATOR_*.")
+
+_SECRET, _PATH = "ROTATOR_SECRET_ID", "ROTATOR_ROTATIONS_PATH"
+
+
+def current_token(name: str | None, environ: Mapping[str, str], stack: str | None) -> str:
+    """Return the token that NAME means; see ``parameter_name``. Say so on standard error if it ends soon.
+
+    Raises also what ``TokenSource.token`` raises.
+    """
+    parameter = parameter_name(name, environ, stack)
+    source = TokenSource(parameter, ttl=math.inf)
+    token = source.token()
+    left = source.seconds_left()
+    if left < SHORT:
+        life = describe_seconds(left)
+        click.echo(
+            f"rotator: warning: the token in {parameter} ends in {life}; see `rotator status`", err=True
+        )
+    return token
+
+
+def parameter_name(name: str | None, environ: Mapping[str, str], stack: str | None = None) -> str:
+    """Return the name of the token parameter that NAME means, or of the only one if there is no NAME.
+
+    Raises SettingsError if it means none, or may mean several; RotatorError if the documents or the stack
+    that tell it cannot be read.
+    """
+    if name and name.startswith("/"):
+        if stack:
+            raise SettingsError(f"{name[:64]} needs no stack", advice="leave out --stack, or name a rotation")
+        return settings.read_parameter_name("NAME", name)
+    variables = bootstrap.environment(environ, stack)
+    try:
+        rotator = bootstrap.build(_without_secret(variables))
+    except SettingsError as error:
+        if stack or not settings.nothing_is_set(environ):
+            raise
+        advice = f"{error.advice}, or give the parameter's own name as NAME"
+        raise SettingsError(error.problem, advice=advice) from error
+    return _only_one(rotator, name)
+
+
+def _without_secret(variables: Mapping[str, str]) -> Mapping[str, str]:
+    """The settings, in which nobody who reads a token has to know where a secret is."""
+    if variables.get(_PATH):
+        return variables
+    return {**variables, _SECRET: variables.get(_SECRET) or "not-needed"}
+
+
+def _only_one(rotator: bootstrap.Rotator, name: str | None) -> str:
+    fleet = rotator.fleet([name] if name else [])
+    known = sorted([*(rotation.name for rotation in fleet.rotations), *(name for name, _ in fleet.broken)])
+    if len(known) > 1:
+        raise SettingsError(
+            f"there are {len(known)} rotations, and no NAME says which",
+            advice="name one of: " + ", ".join(known[:10]),
+        )
+    for _, error in fleet.broken:
+        raise error
+    return fleet.rotations[0].parameter_name

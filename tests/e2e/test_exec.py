@@ -1,0 +1,248 @@
+"""``rotator exec`` as a process: the command in its place, with the token and nothing else of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from conftest import CHECKOUT
+from leaks import token_forms, told_in
+from reading import PARAMETER, put, token_of_life
+from rotator.local.aws import client_environment
+from rotator.local.deployment import Account
+from shell import PATIENCE, ROTATOR, Shell
+from terminal import terminal
+
+PYTHON = (sys.executable, "-c")
+PRINT_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
+PRINT_ARGUMENTS = "import json, sys; print(json.dumps(sys.argv[1:]))"
+PRINT_DESCRIPTORS = "import os; print(sorted(os.listdir('/dev/fd')))"
+WAIT_FOR_SIGNAL = """
+import os, signal, sys
+name = sys.argv[1]
+signal.signal(getattr(signal, name), lambda *_: (os.write(1, f"got {name}\\n".encode()), os._exit(5)))
+print(os.getpid(), flush=True)
+while True:
+    signal.pause()
+"""
+
+
+@pytest.fixture
+def shell(moto: Account, clean_environment: Mapping[str, str]) -> Shell:
+    settings = {"ROTATOR_PARAMETER_NAME": PARAMETER, "COLUMNS": "200"}
+    return Shell({**clean_environment, **client_environment(moto.endpoint), **settings}, moto)
+
+
+@pytest.fixture
+def token(moto: Account) -> str:
+    token = token_of_life(86400)
+    put(moto, token)
+    return token
+
+
+@pytest.mark.parametrize(
+    ("before", "variable"),
+    [
+        pytest.param([], "TOKEN", id="by default"),
+        pytest.param(["--env", "API_KEY"], "API_KEY", id="by the name given"),
+        pytest.param([PARAMETER, "--env=_t0"], "_t0", id="of a parameter by its own name"),
+        pytest.param(["--env", "AUTH", "default"], "AUTH", id="options before NAME"),
+    ],
+)
+def test_the_command_has_our_environment_and_the_token(
+    before: list[str], variable: str, shell: Shell, token: str
+) -> None:
+    done = shell.run("exec", *before, "--", *PYTHON, PRINT_ENVIRONMENT)
+    without = subprocess.run(
+        [*PYTHON, PRINT_ENVIRONMENT], env=shell.variables(), capture_output=True, check=True
+    )
+    assert json.loads(done.stdout) == {**json.loads(without.stdout), variable: token}
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_token_from_before_is_replaced(shell: Shell, token: str) -> None:
+    done = shell.run("exec", "--", *ROTATOR, "exec", "--", "sh", "-c", 'printf %s "$TOKEN"', TOKEN="old")
+    assert done.stdout == token
+
+
+def test_what_follows_the_first_dashes_is_the_commands_own(shell: Shell, token: str) -> None:
+    words = ["--env", "X", "--help", "--", "-h", "a b", "", "*", "$HOME", "é"]
+    done = shell.run("exec", "--", *PYTHON, PRINT_ARGUMENTS, *words)
+    assert json.loads(done.stdout) == words
+
+
+@pytest.mark.parametrize("code", [0, 3, 255])
+def test_the_exit_code_is_the_commands(code: int, shell: Shell, token: str) -> None:
+    assert shell.run("exec", "--", "sh", "-c", f"exit {code}").returncode == code
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Things that look like commands."""
+    (tmp_path / "no-permission").write_text("#!/bin/sh\n")
+    (tmp_path / "no-interpreter").write_text("#!/no/such/interpreter\n")
+    (tmp_path / "no-first-line").write_text("echo ran\n")
+    (tmp_path / "directory").mkdir()
+    for name in ("no-interpreter", "no-first-line"):
+        (tmp_path / name).chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "problem"),
+    [
+        ("no-such-command", 127, "there is no command 'no-such-command'; check its name and PATH"),
+        ("", 127, "there is no command ''"),
+        ("{}/nothing", 127, "there is no command"),
+        ("{}/no-permission/nothing", 127, "there is no command"),
+        ("{}/no-permission", 126, "permission denied; make it executable"),
+        ("no-permission", 126, "permission denied; make it executable"),
+        ("{}/directory", 126, "it is a directory; name a program"),
+        ("{}/no-first-line", 126, "begins with #!; begin it with #!/bin/sh"),
+        ("no-interpreter", 126, "the interpreter that it asks for is not there; correct its first line"),
+        ("{}/no-interpreter", 126, "the interpreter that it asks for is not there"),
+        ("{}/" + "a" * 300, 126, "cannot be run: File name too long"),
+        ("no\nsuch", 127, "there is no command 'no\\nsuch'"),
+    ],
+)
+def test_a_command_that_cannot_be_run_is_told_as_a_shell_would(
+    command: str, code: int, problem: str, folder: Path, shell: Shell, token: str
+) -> None:
+    path = f"{shell.environment['PATH']}{os.pathsep}{folder}"
+    done = shell.run("exec", "--", command.format(folder), PATH=path)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith("rotator: ")
+    assert problem in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert told_in(done.stderr, token_forms(token)) == []
+
+
+def test_more_than_can_be_given_to_a_command_is_told(shell: Shell, token: str) -> None:
+    """Set inside of the process: nobody could hand it so much either."""
+    code = """
+import os, sys
+from rotator.cli import main
+os.environ |= {f"V{i}": "x" * 100_000 for i in range(60)}
+sys.argv[1:] = ["exec", "--", "true"]
+main()
+"""
+    done = subprocess.run(
+        [*PYTHON, code], env=shell.variables(), cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 126
+    assert "its arguments and environment are too long" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "problem"),
+    [
+        pytest.param([], "write it after two dashes: -- CMD ARG...", id="nothing"),
+        pytest.param(["--"], "write it after two dashes", id="no command"),
+        pytest.param(["curl", "-s", "x"], "write it after two dashes", id="no dashes"),
+        pytest.param(["a", "b", "--", "true"], "unexpected extra argument", id="two names"),
+        pytest.param(["--env", "--", "true"], "'--env' requires an argument", id="env without a name"),
+        pytest.param(["--env", "1A", "--", "true"], "no digit at the beginning", id="digit first"),
+        pytest.param(["--env", "A-B", "--", "true"], "letters, digits and _", id="dash"),
+        pytest.param(["--env", "A=B", "--", "true"], "letters, digits and _", id="with a value"),
+        pytest.param(["--env", "A\n", "--", "true"], "letters, digits and _", id="newline"),
+        pytest.param(["--env", "É", "--", "true"], "letters, digits and _", id="not ASCII"),
+        pytest.param(["--env", "", "--", "true"], "letters, digits and _", id="empty"),
+        *(
+            pytest.param(["--env", name, "--", "true"], f"{name} has a meaning already", id=name)
+            for name in ("PATH", "HOME", "AWS_SESSION_TOKEN", "ROTATOR_SCOPE", "LD_PRELOAD", "https_proxy")
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_advice(
+    args: list[str], problem: str, shell: Shell, token: str
+) -> None:
+    done = shell.run("exec", *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert problem in done.stderr
+
+
+@pytest.mark.parametrize("args", [["--help"], ["-h"], ["default", "--help", "--", "true"]])
+def test_help_is_given_where_it_is_asked_for(args: list[str], shell: Shell) -> None:
+    done = shell.run("exec", *args)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "[NAME] -- CMD [ARG]..." in done.stdout
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
+def test_a_signal_reaches_the_command_which_is_the_very_process(name: str, shell: Shell, token: str) -> None:
+    with shell.start("exec", "--", *PYTHON, WAIT_FOR_SIGNAL, name) as process:
+        assert process.stdout
+        assert int(process.stdout.readline()) == process.pid
+        process.send_signal(getattr(signal, name))
+        output, errors = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, output, errors) == (5, f"got {name}\n", "")
+
+
+@pytest.mark.parametrize("name", ["TERM", "INT", "KILL", "PIPE", "XFSZ"])
+def test_a_command_that_a_signal_kills_looks_killed(name: str, shell: Shell, token: str) -> None:
+    """Also by those that Python ignores, and that would stay ignored."""
+    done = shell.run("exec", "--", "sh", "-c", f"kill -{name} $$; echo survived")
+    assert (done.returncode, done.stdout) == (-getattr(signal, f"SIG{name}"), "")
+
+
+def test_a_command_whose_reader_has_gone_ends_as_it_always_does(shell: Shell, token: str) -> None:
+    with shell.start("exec", "--", "sh", "-c", "while :; do echo y; done") as process:
+        assert process.stdout
+        assert process.stdout.readline() == "y\n"
+        process.stdout.close()
+        assert process.wait(timeout=PATIENCE) == -signal.SIGPIPE
+
+
+def test_standard_input_is_the_commands_to_the_last_byte(shell: Shell, token: str) -> None:
+    text = "line\n" * 100_000
+    with shell.start("exec", "--", "cat") as process:
+        output, _ = process.communicate(text, timeout=PATIENCE)
+    assert output == text
+
+
+def test_no_descriptor_of_ours_stays_open_and_the_callers_do(shell: Shell, token: str) -> None:
+    reader, writer = os.pipe()
+    try:
+        outputs = []
+        for command in ([], [*ROTATOR, "exec", "--"]):
+            done = subprocess.run(
+                [*command, *PYTHON, PRINT_DESCRIPTORS],
+                env=shell.variables(),
+                cwd=CHECKOUT,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                pass_fds=[writer],
+                check=True,
+            )
+            outputs.append(done.stdout)
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert outputs[0] == outputs[1]
+    assert f"'{writer}'" in outputs[1]
+
+
+def test_the_terminal_is_the_commands_and_so_is_ctrl_c(shell: Shell, token: str) -> None:
+    code = f"import sys; assert sys.stdin.isatty() and sys.stdout.isatty(){WAIT_FOR_SIGNAL}"
+    command = [*ROTATOR, "exec", "--", *PYTHON, code, "SIGINT"]
+    with terminal(command, shell.variables(), CHECKOUT) as screen:
+        screen.wait_for(f"{screen.process.pid}\n")
+        screen.type("\x03")
+        assert screen.end() == 5
+    assert screen.text.endswith("got SIGINT\n")
+
+
+def test_a_token_that_ends_soon_is_given_with_a_warning(shell: Shell) -> None:
+    token = token_of_life(290)
+    put(shell.account, token)
+    done = shell.run("exec", "--", "sh", "-c", 'printf %s "$TOKEN"')
+    assert (done.returncode, done.stdout) == (0, token)
+    assert done.stderr.startswith(f"rotator: warning: the token in {PARAMETER} ends in ")

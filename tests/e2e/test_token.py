@@ -1,0 +1,180 @@
+"""``rotator token`` as a process: the token alone, never on a terminal by accident."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from conftest import CHECKOUT
+from leaks import token_forms, told_in
+from reading import PARAMETER, Spoil, become_nobody, put, remove, spoilt, token_of_life
+from rotator.local.aws import ADMINISTRATOR, client_environment
+from rotator.local.deployment import Account
+from shell import PATIENCE, ROTATOR, Shell
+from terminal import terminal
+
+DAY = 86400
+
+
+@pytest.fixture
+def shell(moto: Account, clean_environment: Mapping[str, str]) -> Shell:
+    settings = {"ROTATOR_PARAMETER_NAME": PARAMETER, "COLUMNS": "200"}
+    return Shell({**clean_environment, **client_environment(moto.endpoint), **settings}, moto)
+
+
+@pytest.fixture
+def token(moto: Account) -> str:
+    token = token_of_life(DAY)
+    put(moto, token)
+    return token
+
+
+@pytest.mark.parametrize("args", [(), ("default",), (PARAMETER,), ("--show",)])
+def test_the_token_is_printed_alone(args: tuple[str, ...], shell: Shell, token: str) -> None:
+    done = shell.run("token", *args)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{token}\n", "")
+
+
+def test_a_parameters_own_name_needs_no_setting(shell: Shell, token: str) -> None:
+    assert shell.run("token", PARAMETER, ROTATOR_PARAMETER_NAME="").stdout == f"{token}\n"
+
+
+def test_one_of_many_rotations_is_named(shell: Shell) -> None:
+    ssm = shell.account.client("ssm")
+    for name in "ab":
+        document = f'{{"secret_id": "x", "parameter_name": "/{name}/token"}}'
+        ssm.put_parameter(Name=f"/rotations/{name}", Value=document, Type="String")
+        put(shell.account, f"token-{name}", f"/{name}/token")
+    many = {"ROTATOR_ROTATIONS_PATH": "/rotations", "ROTATOR_PARAMETER_NAME": ""}
+    assert shell.run("token", "b", **many).stdout == "token-b\n"
+    unnamed = shell.run("token", **many)
+    assert (unnamed.returncode, unnamed.stdout) == (2, "")
+    assert unnamed.stderr == "rotator: there are 2 rotations, and no NAME says which; name one of: a, b\n"
+
+
+def test_a_terminal_is_refused_before_anything_is_read(shell: Shell) -> None:
+    nowhere = shell.variables(AWS_ENDPOINT_URL="http://127.0.0.1:1")
+    with terminal([*ROTATOR, "token"], nowhere, CHECKOUT) as screen:
+        assert screen.end() == 2
+    assert screen.text == (
+        "rotator: standard output is a terminal, where the token would stay to be read; "
+        "pipe it, run the command that needs it with `rotator exec`, or give --show\n"
+    )
+
+
+def test_a_terminal_shows_it_if_told_to(shell: Shell, token: str) -> None:
+    with terminal([*ROTATOR, "token", "--show"], shell.variables(), CHECKOUT) as screen:
+        assert screen.end() == 0
+    assert screen.text == f"{token}\n"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        pytest.param(remove, f"there is no parameter {PARAMETER}", id="missing"),
+        pytest.param(spoilt(" "), "holds spaces", id="as good as empty"),
+        pytest.param(spoilt("canary token"), "holds spaces", id="two words"),
+        pytest.param(spoilt("canary-token\n"), "line ends", id="newline at its end"),
+        pytest.param(spoilt(token_of_life(-DAY)), f"the token in {PARAMETER} ended", id="ended"),
+    ],
+)
+def test_a_token_that_cannot_be_had_is_told_in_one_line(
+    spoil: Spoil, problem: str, shell: Shell, token: str
+) -> None:
+    spoil(shell.account)
+    for command in (["token"], ["exec", "--", "echo", "it ran"]):
+        done = shell.run(*command)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert problem in done.stderr
+        assert (done.stderr.count("\n"), "canary" in done.stderr) == (1, False)
+
+
+def test_a_parameter_that_may_not_be_read_is_told(ministack_endpoint: str, shell: Shell) -> None:
+    administrator = Account(ministack_endpoint, ADMINISTRATOR)
+    put(administrator, "canary-token")
+    nobody = client_environment(ministack_endpoint, become_nobody(administrator).credentials)
+    for command in (["token"], ["exec", "--", "echo", "it ran"]):
+        done = shell.run(*command, **nobody)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "AccessDenied" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "changes", "problem"),
+    [
+        pytest.param(["token"], {"ROTATOR_PARAMETER_NAME": ""}, "the parameter's own name", id="no name"),
+        pytest.param(["token"], {"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "no AWS Region", id="Region"),
+        pytest.param(["token", "a b"], {}, "no rotation named 'a b'", id="no such rotation"),
+        pytest.param(["token", "/a b"], {}, 'NAME is "/a b"', id="no such name"),
+        pytest.param(["token", "a", "b"], {}, "unexpected extra argument", id="two names"),
+    ],
+)
+def test_what_is_wrong_with_the_question_is_exit_code_2(
+    args: list[str], changes: dict[str, str], problem: str, shell: Shell, token: str
+) -> None:
+    done = shell.run(*args, **changes)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert problem in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_token_that_ends_soon_is_given_with_a_warning(shell: Shell) -> None:
+    token = token_of_life(290)
+    put(shell.account, token)
+    done = shell.run("token")
+    assert (done.returncode, done.stdout) == (0, f"{token}\n")
+    assert done.stderr.startswith(f"rotator: warning: the token in {PARAMETER} ends in ")
+    assert told_in(done.stderr, token_forms(token)) == []
+
+
+def test_a_reader_that_has_gone_hears_no_complaint(shell: Shell, token: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [*ROTATOR, "token"],
+            env=shell.variables(),
+            cwd=CHECKOUT,
+            stdout=writer,
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE,
+            check=False,
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize(
+    ("where", "problem"),
+    [
+        pytest.param(">&-", "Bad file descriptor", id="closed"),
+        pytest.param(
+            ">/dev/full",
+            "No space left on device",
+            id="full",
+            marks=pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here"),
+        ),
+    ],
+)
+def test_a_token_that_cannot_be_written_is_an_error(
+    where: str, problem: str, shell: Shell, token: str
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {where}', "sh", *ROTATOR, "token"],
+        env=shell.variables(),
+        cwd=CHECKOUT,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"rotator: the token cannot be written to standard output: {problem}; give it somewhere to go\n"
+    )

@@ -1,0 +1,107 @@
+"""Which parameter NAME means to ``rotator token`` and ``rotator exec``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from fakes import FakeParameterStore
+from rotator import bootstrap
+from rotator.commands.source import parameter_name
+from rotator.errors import SettingsError
+
+ONE = {"ROTATOR_PARAMETER_NAME": "/healthwise/token"}
+MANY = {"ROTATOR_ROTATIONS_PATH": "/rotations"}
+DOCUMENT = '{"secret_id": "healthwise/client", "parameter_name": "/%s/token"}'
+
+
+@pytest.fixture
+def documents(monkeypatch: pytest.MonkeyPatch) -> FakeParameterStore:
+    """What is stored where the settings name a path."""
+    store = FakeParameterStore()
+    monkeypatch.setattr(bootstrap.Adapters, "parameters", store)
+    return store
+
+
+def put(documents: FakeParameterStore, **texts: str) -> None:
+    for name, text in texts.items():
+        documents.put(f"/rotations/{name}", text, "String")
+
+
+@pytest.mark.parametrize(
+    ("name", "environ", "parameter"),
+    [
+        pytest.param(None, ONE, "/healthwise/token", id="the setting is enough"),
+        pytest.param("default", ONE, "/healthwise/token", id="the only rotation by its name"),
+        pytest.param("eu", {**ONE, "ROTATOR_NAME": "eu"}, "/healthwise/token", id="its name is a setting"),
+        pytest.param(None, {**ONE, "ROTATOR_SECRET_ID": ""}, "/healthwise/token", id="an empty secret_id"),
+        pytest.param("/a/b", {}, "/a/b", id="a parameter's own name needs no setting"),
+        pytest.param("/a/b", ONE, "/a/b", id="a parameter's own name comes first"),
+        pytest.param("/a", {"ROTATOR_RENEW_AT": "2"}, "/a", id="whatever the settings are"),
+        pytest.param("/aws/x" + "/a" * 13, {}, "/aws/x" + "/a" * 13, id="someone else's parameter"),
+    ],
+)
+def test_a_name_means_one_parameter(name: str | None, environ: Mapping[str, str], parameter: str) -> None:
+    assert parameter_name(name, environ) == parameter
+
+
+def test_of_documents_the_one_that_is_named_or_the_only_one_counts(documents: FakeParameterStore) -> None:
+    put(documents, a=DOCUMENT % "a")
+    assert parameter_name(None, MANY) == "/a/token"
+    put(documents, b=DOCUMENT % "b")
+    assert parameter_name("b", MANY) == "/b/token"
+
+
+def test_of_several_documents_one_must_be_named(documents: FakeParameterStore) -> None:
+    put(documents, b=DOCUMENT % "b", a=DOCUMENT % "a", broken="{")
+    with pytest.raises(SettingsError) as caught:
+        parameter_name(None, MANY)
+    assert str(caught.value) == "there are 3 rotations, and no NAME says which; name one of: a, b, broken"
+
+
+def test_a_document_that_is_broken_says_so_itself(documents: FakeParameterStore) -> None:
+    put(documents, a=DOCUMENT % "a", broken="{")
+    with pytest.raises(SettingsError, match="the document /rotations/broken is not a JSON object"):
+        parameter_name("broken", MANY)
+
+
+@pytest.mark.parametrize(
+    ("name", "environ", "message"),
+    [
+        pytest.param(
+            None,
+            {},
+            "ROTATOR_PARAMETER_NAME is not set; .*, or give the parameter's own name as NAME",
+            id="nothing at all",
+        ),
+        pytest.param("a/b", {}, "or give the parameter's own name as NAME", id="the slash forgotten"),
+        pytest.param("other", ONE, "no rotation named 'other'; name one of: default", id="another name"),
+        pytest.param(
+            None, {"ROTATOR_PARAMETER_NAM": "/a"}, "did you mean ROTATOR_PARAMETER_NAME", id="misspelt"
+        ),
+        pytest.param(
+            None, {"ROTATOR_PARAMETER_NAME": "a b"}, 'ROTATOR_PARAMETER_NAME is "a b"', id="no path"
+        ),
+        pytest.param(None, {**ONE, **MANY}, "are both set", id="one and many"),
+        pytest.param("/", {}, 'NAME is "/"; it takes a path', id="the root"),
+        pytest.param("/a/", {}, 'NAME is "/a/"', id="slash at the end"),
+        pytest.param("/a:3", {}, 'NAME is "/a:3"', id="an older version"),
+        pytest.param("/a\n", {}, "NAME is", id="newline"),
+        pytest.param("/a" * 16, {}, "at most 15 levels", id="too deep"),
+        pytest.param("/" + "a" * 1011, {}, "1011 characters", id="too long"),
+    ],
+)
+def test_a_name_that_means_nothing_is_refused_with_advice(
+    name: str | None, environ: Mapping[str, str], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        parameter_name(name, environ)
+
+
+def test_a_stack_tells_its_own_settings_and_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    stacks = {"web": {"ROTATOR_SECRET_ID": "arn", "ROTATOR_PARAMETER_NAME": "/web/token"}}
+    monkeypatch.setattr("rotator.adapters.deployment.stack_variables", stacks.__getitem__)
+    assert parameter_name(None, ONE, "web") == "/web/token"
+    with pytest.raises(SettingsError, match="/a needs no stack; leave out --stack"):
+        parameter_name("/a", ONE, "web")
