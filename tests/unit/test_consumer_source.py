@@ -349,3 +349,13 @@ def test_each_caller_gets_an_error_of_its_own() -> None:
             made.source.token()
         errors.append(caught.value)
     assert len({id(error) for error in errors}) == 3
+
+
+def test_what_is_left_of_the_token_is_told_and_nothing_of_none(fresh: Consumer) -> None:
+    assert consumer().source.seconds_left() == 0
+    before = fresh.source.seconds_left()
+    assert before == pytest.approx(DAY, abs=1)
+    fresh.clocks.go_on(HOUR)
+    assert before - fresh.source.seconds_left() == HOUR
+    fresh.clocks.go_on(DAY)
+    assert fresh.source.seconds_left() == 0
