@@ -70,12 +70,6 @@ def nothing_is_set(environ: Mapping[str, str]) -> bool:
     return not any(name.startswith(PREFIX) and value for name, value in environ.items())
 
 
-def read_parameter_name(label: str, name: str) -> str:
-    """Read the name of a parameter that may be anybody's; raises SettingsError, which calls it ``label``."""
-    read: str = _read(label, name, readers.any_parameter_name)
-    return read
-
-
 def read_document(
     path: str, parameter_name: str, parameter: Parameter, allowed_hosts: frozenset[str]
 ) -> Rotation:

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 import click
 
-from rotator import bootstrap, settings
+from rotator import bootstrap, readers, settings
 from rotator.consumer import TokenSource
 from rotator.errors import SettingsError
 from rotator.policy import describe_seconds
+from rotator.readers import Refused
 from rotator.settings import Settings
 
 NAME_HELP = """\
@@ -52,7 +53,7 @@ def parameter_name(name: str | None, environ: Mapping[str, str], stack: str | No
     if name and name.startswith("/"):
         if stack:
             raise SettingsError(f"{name[:64]} needs no stack", advice="leave out --stack, or name a rotation")
-        return settings.read_parameter_name("NAME", name)
+        return _full_name(name)
     variables = bootstrap.environment(environ, stack)
     try:
         rotator = bootstrap.build(_without_secret(variables))
@@ -62,6 +63,13 @@ def parameter_name(name: str | None, environ: Mapping[str, str], stack: str | No
         advice = f"{error.advice}, or give the parameter's own name as NAME"
         raise SettingsError(error.problem, advice=advice) from error
     return _only_one(rotator, name)
+
+
+def _full_name(name: str) -> str:
+    try:
+        return readers.any_parameter_name(name)
+    except Refused as refused:
+        raise SettingsError(f"NAME is {name[:64]!r}", advice=f"it takes {refused}") from refused
 
 
 def _without_secret(variables: Mapping[str, str]) -> Mapping[str, str]:

@@ -93,10 +93,7 @@ class TokenSource:
         return self._token_held() if need in (Need.NOTHING, Need.REFRESH_AHEAD) else None
 
     def seconds_left(self) -> float:
-        """Return the life in seconds that is left to the token last given; 0 if there is none.
-
-        One whose end nobody tells has what is left of its ``ttl``.
-        """
+        """Return the seconds of life, or of ``ttl``, that the token in memory has left; 0 without one."""
         copy = self._copy
         return max(0.0, copy.left(Moment.of(self._clock))) if copy else 0.0
 

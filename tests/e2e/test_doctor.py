@@ -267,32 +267,23 @@ def test_who_may_edit_the_function_cannot_have_the_secret_sent_elsewhere(world: 
     assert peer.requests == []
 
 
-def test_status_may_name_a_stack_too(world: World) -> None:
+@pytest.mark.parametrize("args", [("status", "--json"), ("token",)])
+def test_who_reads_may_name_a_stack_too(args: tuple[str, ...], world: World) -> None:
     nothing = {key: "" for key in world.environment if key.startswith("ROTATOR_")}
     done = subprocess.run(
-        [sys.executable, "-m", "rotator", "status", "--stack", "rotator", "--json"],
+        [sys.executable, "-m", "rotator", *args, "--stack", "rotator"],
         env={**world.environment, **nothing},
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
         check=False,
     )
+    if args == ("token",):
+        assert (done.stdout, done.stderr) == (f"{world.token()}\n", "")
+        return
     world.nothing_is_told(done.stdout + done.stderr)
     [line] = json.loads(done.stdout)["rotations"]
     assert (line["parameter_name"], line["state"]) == (PARAMETER_NAME, "fresh")
-
-
-def test_token_may_name_a_stack_too(world: World) -> None:
-    nothing = {key: "" for key in world.environment if key.startswith("ROTATOR_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "rotator", "token", "--stack", "rotator"],
-        env={**world.environment, **nothing},
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.stdout, done.stderr) == (f"{world.token()}\n", "")
 
 
 def test_a_secret_that_is_gone(world: World, misfits: Mapping[str, str]) -> None:

@@ -84,9 +84,9 @@ def test_a_document_that_is_broken_says_so_itself(documents: FakeParameterStore)
             None, {"ROTATOR_PARAMETER_NAME": "a b"}, 'ROTATOR_PARAMETER_NAME is "a b"', id="no path"
         ),
         pytest.param(None, {**ONE, **MANY}, "are both set", id="one and many"),
-        pytest.param("/", {}, 'NAME is "/"; it takes a path', id="the root"),
-        pytest.param("/a/", {}, 'NAME is "/a/"', id="slash at the end"),
-        pytest.param("/a:3", {}, 'NAME is "/a:3"', id="an older version"),
+        pytest.param("/", {}, "NAME is '/'; it takes a path", id="the root"),
+        pytest.param("/a/", {}, "NAME is '/a/'", id="slash at the end"),
+        pytest.param("/a:3", {}, "NAME is '/a:3'", id="an older version"),
         pytest.param("/a\n", {}, "NAME is", id="newline"),
         pytest.param("/a" * 16, {}, "at most 15 levels", id="too deep"),
         pytest.param("/" + "a" * 1011, {}, "1011 characters", id="too long"),
