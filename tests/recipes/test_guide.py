@@ -1,0 +1,81 @@
+"""What the guide says around its recipes is true: links, numbers, names, and what it says is run."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import cloudformation
+from conftest import CHECKOUT
+from guide import GUIDE, TEXT, block, blocks, section
+from rotator.contract import Contract
+from rotator.policy import describe_seconds
+
+HEADINGS = re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
+RECIPES = [heading for heading in HEADINGS if heading[0].isdigit()]
+
+
+def anchor(heading: str) -> str:
+    """The name that GitHub gives it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_the_table_leads_to_every_recipe() -> None:
+    linked = re.findall(r"^\|.+?\| \[\d\]\(#(.+?)\) \|", TEXT, re.MULTILINE)
+    assert linked == [anchor(heading) for heading in RECIPES]
+
+
+def test_every_link_inside_the_repository_leads_somewhere() -> None:
+    links = re.findall(r"\]\((?!https:)([^)#]*)(?:#([^)]+))?\)", TEXT)
+    assert links
+    for file, name in links:
+        target = GUIDE.parent / file if file else GUIDE
+        headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+        assert not name or name in map(anchor, headings), f"{file}#{name}"
+
+
+@pytest.mark.parametrize(
+    ("document", "link"), [("README.md", "infra/consumers.md"), ("infra/README.md", "consumers.md")]
+)
+def test_the_other_documents_lead_to_the_guide(document: str, link: str) -> None:
+    assert f"]({link})" in (CHECKOUT / document).read_text()
+
+
+def test_the_recipes_take_exactly_the_names_that_the_reader_is_told_to_set() -> None:
+    told = set(re.findall(r"^export (\w+)=", block("", "sh"), re.MULTILINE))
+    used = {
+        name
+        for heading in RECIPES[:4]
+        for language in ("python", "js", "sh")
+        for code in blocks(heading, language)
+        for name in re.findall(r'environ\["(\w+)"\]|process\.env\.(\w+)|"\$(\w+)"', code)
+    }
+    flat = {each for names in used for each in names if each.isupper()}
+    assert flat - {"AWS_SESSION_TOKEN", "FUNCTION", "LAYER"} == told  # Lambda's, and the command's own
+
+
+def test_the_promised_life_is_what_the_defaults_give() -> None:
+    assert describe_seconds(Contract().least_life(86400, 0.667)) in section("")
+
+
+def test_the_promise_that_may_be_given_is_what_the_template_takes() -> None:
+    cache = cloudformation.PARAMETERS["ConsumerCacheSeconds"]
+    told = re.search(r"`ConsumerCacheSeconds`: (\d+) by default, up to (\d+) with tokens of 24 hours", TEXT)
+    assert told
+    assert int(told[1]) == cache["Default"] == Contract().consumer_cache
+    assert int(told[2]) in cache["AllowedValues"]
+    [rule] = cloudformation.DOCUMENT["Rules"]["LongCache"]["Assertions"]
+    assert f"at most {told[2]}, only if tokens live 24h" in rule["AssertDescription"]
+
+
+def test_every_parameter_of_the_stack_that_is_named_exists() -> None:
+    named = re.findall(r'SET="(\w+)=', TEXT)
+    assert named
+    assert set(named) <= cloudformation.PARAMETERS.keys()
+
+
+@pytest.mark.parametrize("heading", RECIPES[:-1])  # the last one points to the others
+def test_every_recipe_says_what_it_does_when_things_go_wrong(heading: str) -> None:
+    assert "401" in section(heading)
+    assert "SSM down" in section(heading) or "SSM is down" in section(heading)

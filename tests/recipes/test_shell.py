@@ -1,0 +1,100 @@
+"""The recipe for AWS CLI and shell, as printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from consuming import Consuming, conversation
+from guide import block
+from rotator.local.authorization_api import TOPICS
+
+RECIPE = block("1. AWS CLI and shell", "sh")
+FUNCTIONS = RECIPE.removesuffix('healthwise "$TOPICS_URL"\n')
+
+AGAIN = """
+while read -r _; do
+    healthwise "$TOPICS_URL" > answer && code=0 || code=$?
+    echo "$code $(cat answer)"
+done
+"""
+"""The recipe's function, called once for every line."""
+
+pytestmark = pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+
+
+@pytest.fixture(params=["sh", "bash"])
+def shell(request: pytest.FixtureRequest) -> str:
+    name = str(request.param)
+    return shutil.which(name) or pytest.skip(f"{name} is not installed")
+
+
+@pytest.fixture
+def spied(tmp_path: Path, world: Consuming) -> dict[str, str]:
+    """An environment in which aws and curl write down how they were started, and then are what they are."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    path = world.environment["PATH"]
+    for name in ("aws", "curl"):
+        spy = folder / name
+        real = shutil.which(name, path=path)
+        spy.write_text(f'#!/bin/sh\n{{ echo "{name} $*"; env; }} >> "{tmp_path}/seen"\nexec {real} "$@"\n')
+        spy.chmod(0o755)
+    return {**world.environment, "PATH": f"{folder}{os.pathsep}{path}"}
+
+
+def run(shell: str, text: str, environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [shell, "-c", text], env=environment, cwd=folder, text=True, capture_output=True, check=False
+    )
+
+
+def test_it_prints_what_the_api_answers(shell: str, world: Consuming, tmp_path: Path) -> None:
+    done = run(shell, RECIPE, dict(world.environment), tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["items"] == TOPICS
+
+
+def test_the_token_is_in_no_argument_list_and_no_environment(
+    shell: str, world: Consuming, spied: dict[str, str], tmp_path: Path
+) -> None:
+    assert run(shell, RECIPE, spied, tmp_path).returncode == 0
+    seen = (tmp_path / "seen").read_text()
+    assert "aws ssm get-parameter --name /healthwise/token" in seen
+    assert f"curl -sS -H @- -w %{{http_code}} {world.environment['TOPICS_URL']}" in seen
+    assert world.token() not in seen
+
+
+def test_the_token_is_read_once_and_again_on_a_401(shell: str, world: Consuming, tmp_path: Path) -> None:
+    with conversation([shell, "-c", FUNCTIONS + AGAIN], world.environment, tmp_path) as call:
+        assert call.ask().startswith('0 {"items":')
+        assert call.ask().startswith('0 {"items":')
+        assert world.gateway.calls == {"GetParameter": 1}
+        world.rotate(ending=True)
+        assert call.ask().startswith('0 {"items":')
+        assert world.gateway.calls["GetParameter"] == 2
+
+
+def test_a_401_that_a_new_token_does_not_mend_is_told_and_sent_once(
+    shell: str, world: Consuming, spied: dict[str, str], tmp_path: Path
+) -> None:
+    world.revoke()
+    done = run(shell, RECIPE, spied, tmp_path)
+    assert done.returncode == 1
+    assert "invalid_token" in done.stdout
+    assert (tmp_path / "seen").read_text().count("\ncurl ") == 1
+
+
+def test_nothing_is_sent_while_ssm_is_down(
+    shell: str, world: Consuming, spied: dict[str, str], tmp_path: Path
+) -> None:
+    world.gateway.down = True
+    done = run(shell, RECIPE, spied, tmp_path)
+    assert done.returncode != 0
+    assert "GetParameter" in done.stderr
+    assert "curl " not in (tmp_path / "seen").read_text()
