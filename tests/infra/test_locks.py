@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import tomllib
@@ -16,6 +17,7 @@ from conftest import CHECKOUT
 FUNCTION = CHECKOUT / "infra" / "requirements.txt"
 TESTS = CHECKOUT / "tests" / "requirements.txt"
 CHECKOV = CHECKOUT / "infra" / "checkov.txt"
+NODE = CHECKOUT / "tests" / "node" / "package-lock.json"
 LOCKED_EXTRAS = ("local", "plot", "build", "httpx", "test", "lint")
 
 
@@ -41,9 +43,18 @@ def test_every_requirement_is_pinned_with_a_hash(file: Path) -> None:
     assert [line for line in locked(file) if not pinned.fullmatch(line)] == []
 
 
-@pytest.mark.parametrize("file", [TESTS, CHECKOV], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [TESTS, CHECKOV, NODE], ids=lambda file: file.name)
 def test_no_lock_file_names_a_host(file: Path) -> None:
     assert not re.search(r"https?://|--(extra-)?index-url|--find-links|--trusted-host", file.read_text())
+
+
+def test_every_package_of_node_is_pinned_with_a_hash_and_runs_no_script() -> None:
+    lock = json.loads(NODE.read_text())
+    asked = json.loads(NODE.with_name("package.json").read_text())["dependencies"]
+    packages = {name.removeprefix("node_modules/"): each for name, each in lock["packages"].items() if name}
+    assert {name: packages[name]["version"] for name in asked} == asked
+    assert [name for name, each in packages.items() if not each["integrity"].startswith("sha512-")] == []
+    assert [name for name, each in packages.items() if each.get("hasInstallScript")] == []
 
 
 def test_the_tests_lock_holds_what_the_project_its_tests_and_its_build_ask_for() -> None:

@@ -1,0 +1,158 @@
+"""The recipe for Node, as printed, on a real node with the AWS SDK."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import npm
+from consuming import Consuming, Conversation, conversation
+from guide import blocks
+from rotator.local.authorization_api import TOPICS
+from rotator.local.server import free_port
+
+MODULE, PROGRAM = blocks("3. Node", "js")
+
+AGAIN = """
+import { createInterface } from "node:readline";
+import { healthwise } from "./healthwise.mjs";
+
+const now = Date.now;
+for await (const line of createInterface({ input: process.stdin })) {
+  const { later = 0, times = 1, options = {} } = JSON.parse(line || "{}");
+  Date.now = () => now() + later * 1000;
+  const calls = Array.from({ length: times }, () => healthwise(process.env.TOPICS_URL, options));
+  const answers = await Promise.all(calls).catch((error) => [{ status: error.name }]);
+  console.log([...new Set(answers.map((each) => each.status))].join(" "));
+}
+"""
+"""Calls the recipe for every line, which may tell how much later it is, and how many calls come at once."""
+
+END = 86400
+
+
+@pytest.fixture(scope="session")
+def packages() -> Path:
+    return npm.node_modules()
+
+
+@pytest.fixture
+def folder(packages: Path, tmp_path: Path) -> Path:
+    """What a reader of the recipe has."""
+    (tmp_path / "node_modules").symlink_to(packages)
+    (tmp_path / "healthwise.mjs").write_text(MODULE)
+    (tmp_path / "program.mjs").write_text(PROGRAM)
+    (tmp_path / "again.mjs").write_text(AGAIN)
+    return tmp_path
+
+
+@contextmanager
+def running(world: Consuming, folder: Path) -> Iterator[Conversation]:
+    command = [str(npm.NODE), "again.mjs"]
+    with conversation(command, world.environment, folder) as call:
+        yield call
+
+
+def test_it_prints_what_the_api_answers(world: Consuming, folder: Path) -> None:
+    command = [str(npm.NODE), "program.mjs"]
+    done = subprocess.run(
+        command, env=world.environment, cwd=folder, capture_output=True, text=True, check=True
+    )
+    status, _, body = done.stdout.partition(" ")
+    assert (status, json.loads(body)["items"]) == ("200", TOPICS)
+    assert world.gateway.calls == {"GetParameters": 1}
+
+
+def test_a_hundred_calls_at_once_make_one_read(world: Consuming, folder: Path) -> None:
+    with running(world, folder) as call:
+        assert call.ask('{"times": 100}') == "200"
+        assert world.gateway.calls == {"GetParameters": 1}
+
+
+@pytest.mark.parametrize(("ending", "reads"), [(False, 1), (True, 2)], ids=["it lives on", "it is ended"])
+def test_a_token_that_was_replaced_is_read_again_on_a_401_only(
+    ending: bool, reads: int, world: Consuming, folder: Path
+) -> None:
+    with running(world, folder) as call:
+        assert call.ask() == "200"
+        world.rotate(ending=ending)
+        assert call.ask('{"times": 20}') == "200"
+        assert world.gateway.calls["GetParameters"] == reads
+
+
+def test_a_401_that_a_new_token_does_not_mend_is_told(world: Consuming, folder: Path) -> None:
+    with running(world, folder) as call:
+        assert call.ask() == "200"
+        world.revoke()
+        assert call.ask() == "401"
+        assert world.gateway.calls["GetParameters"] == 2
+
+
+@pytest.mark.parametrize(("later", "reads"), [(END - 300, 1), (END - 30, 2)])
+def test_the_token_is_kept_until_a_minute_before_its_end(
+    later: int, reads: int, world: Consuming, folder: Path
+) -> None:
+    """With a clock so wrong AWS refuses what the SDK signs; that the read was tried is the point."""
+    with running(world, folder) as call:
+        assert call.ask() == "200"
+        assert call.ask(json.dumps({"later": later})) == "200"
+        assert world.gateway.calls["GetParameters"] == reads
+
+
+@pytest.mark.parametrize(("later", "reads"), [(30, 1), (90, 2)])
+def test_a_token_that_the_status_does_not_name_yet_is_kept_for_a_minute(
+    later: int, reads: int, world: Consuming, folder: Path
+) -> None:
+    ssm = world.deployed.account.client("ssm")
+    ssm.put_parameter(Name="/healthwise/token", Value=world.token(), Overwrite=True)
+    with running(world, folder) as call:
+        assert call.ask() == "200"
+        assert call.ask(json.dumps({"later": later})) == "200"
+        assert world.gateway.calls["GetParameters"] == reads
+
+
+@pytest.mark.parametrize(("later", "told"), [(0, "200"), (END - 30, "200"), (END + 30, "ServiceUnavailable")])
+def test_a_token_is_used_to_its_end_while_ssm_is_down(
+    later: int, told: str, world: Consuming, folder: Path
+) -> None:
+    with running(world, folder) as call:
+        assert call.ask() == "200"
+        world.gateway.down = True
+        assert call.ask(json.dumps({"later": later})) == told
+
+
+@pytest.mark.parametrize(
+    ("said", "ci", "outcome"),
+    [
+        ("npm error code ENOTFOUND", "", pytest.skip.Exception),
+        ("npm error code ECONNREFUSED", "", pytest.skip.Exception),
+        ("npm error code ENOTFOUND", "true", pytest.fail.Exception),
+        ("npm error code EINTEGRITY", "", pytest.fail.Exception),
+        ("npm error code EUSAGE", "true", pytest.fail.Exception),
+    ],
+)
+def test_a_registry_out_of_reach_is_a_reason_to_skip_but_not_for_ci(
+    said: str, ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome):
+        npm.complain(said)
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
+def test_what_npm_says_without_a_registry_is_understood(
+    ci: str, outcome: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(npm.LOCK.parent, tmp_path / "node")
+    nobody = {"npm_config_registry": f"http://127.0.0.1:{free_port()}", "npm_config_cache": str(tmp_path)}
+    done = npm.ci(tmp_path / "node", {**os.environ, **nobody})
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome, match="registry cannot be reached" if not ci else "could not install"):
+        npm.complain(done.stderr)
