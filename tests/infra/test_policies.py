@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cloudformation import Stack
+from cloudformation import Stack, takes
 
 ACCOUNT = "123456789012"
 SECRET_ARN = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:healthwise/client-AbCdEf"
@@ -133,7 +133,10 @@ def test_without_keys_of_ours_no_key_may_be_used() -> None:
             "DecryptCredentials",
             {**ONE, "SecretKmsKeyArn": KEY_ARN},
             "kms:Decrypt",
-            {"StringEquals": {**VIA_SECRETS_MANAGER, "kms:EncryptionContext:SecretARN": SECRET_ARN}},
+            {
+                "StringEquals": VIA_SECRETS_MANAGER,
+                "StringLike": {"kms:EncryptionContext:SecretARN": SECRET_ARN},
+            },
             id="the secret's",
         ),
         pytest.param(
@@ -141,10 +144,8 @@ def test_without_keys_of_ours_no_key_may_be_used() -> None:
             {**ONE, "ParameterKmsKeyArn": KEY_ARN},
             ["kms:Encrypt", "kms:GenerateDataKey"],
             {
-                "StringEquals": {
-                    **VIA_PARAMETER_STORE,
-                    "kms:EncryptionContext:PARAMETER_ARN": f"{PARAMETERS}/healthwise/token",
-                }
+                "StringEquals": VIA_PARAMETER_STORE,
+                "StringLike": {"kms:EncryptionContext:PARAMETER_ARN": f"{PARAMETERS}/healthwise/token"},
             },
             id="the token's",
         ),
@@ -153,10 +154,8 @@ def test_without_keys_of_ours_no_key_may_be_used() -> None:
             {**ONE, "ParameterKmsKeyArn": KEY_ARN},
             "kms:Decrypt",
             {
-                "StringEquals": {
-                    **VIA_PARAMETER_STORE,
-                    "kms:EncryptionContext:PARAMETER_ARN": f"{PARAMETERS}/healthwise/token",
-                }
+                "StringEquals": VIA_PARAMETER_STORE,
+                "StringLike": {"kms:EncryptionContext:PARAMETER_ARN": f"{PARAMETERS}/healthwise/token"},
             },
             id="the consumers'",
         ),
@@ -198,6 +197,15 @@ def test_a_key_may_be_used_only_through_its_service_and_for_its_purpose(
     found = statement(Stack(given), sid)
     assert (found["Action"], found["Resource"]) == (actions, KEY_ARN)
     assert found["Condition"] == condition
+
+
+@pytest.mark.parametrize("wildcard", ["*", "?"])
+def test_the_name_of_one_secret_or_parameter_is_compared_as_it_is(wildcard: str) -> None:
+    """StringLike compares with what has no wildcard in it as StringEquals does."""
+    assert takes("SecretArn", SECRET_ARN)
+    assert not takes("SecretArn", SECRET_ARN.replace("client", f"cl{wildcard}nt"))
+    assert takes("ParameterName", "/healthwise/token")
+    assert not takes("ParameterName", f"/healthwise/t{wildcard}ken")
 
 
 def test_a_key_that_the_stack_creates_may_be_used_in_the_same_way() -> None:
@@ -282,11 +290,12 @@ def test_the_network_is_lambdas_business_and_not_the_codes() -> None:
 def test_only_its_alarms_may_publish_to_the_topic() -> None:
     stack = Stack({**ONE, "AlarmEmail": "on-call@example.com"})
     [publishing] = stack.resources["AlarmTopicPolicy"]["PolicyDocument"]["Statement"]
+    alarms = [f"<{name}.Arn>" for name, each in stack.resources.items() if "AlarmName" in each]
     assert publishing["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
     assert (publishing["Action"], publishing["Resource"]) == ("sns:Publish", "<AlarmTopic>")
     assert publishing["Condition"] == {
         "StringEquals": {"aws:SourceAccount": ACCOUNT},
-        "ArnEquals": {"aws:SourceArn": ALARMS},
+        "ArnEquals": {"aws:SourceArn": alarms},
     }
 
 
