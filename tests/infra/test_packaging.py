@@ -23,7 +23,7 @@ def test_only_the_code_and_its_two_parameters_differ_and_not_one_other_byte() ->
     after = names[names.index("CodeKey") + 1]
     expected = TEXT[: TEXT.index("  CodeBucket:\n")] + TEXT[TEXT.index(f"  {after}:\n") :]
     code = "      Code:\n        S3Bucket: !Ref CodeBucket\n        S3Key: !Ref CodeKey\n"
-    grouped = "          - CodeBucket\n          - CodeKey\n"
+    grouped = "      - CodeBucket\n      - CodeKey\n"
     for before, now in ((grouped, ""), (code, "      Code: rotator.zip\n")):
         assert expected.count(before) == 1
         expected = expected.replace(before, now)
