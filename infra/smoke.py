@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import smoke_parameters, smoke_roles, smoke_stack
+from infra import smoke_changes, smoke_parameters, smoke_roles, smoke_stack
 from infra.command import Problem, run
 from infra.smoke_ground import Different, Ground, NotHere, cleaned, code_of, find_ground
 
@@ -101,6 +101,16 @@ CHECKS = (
         smoke_stack.missing_data,
     ),
     Check("logs-json", "the function's newest log line is JSON with a level", smoke_stack.logs_json),
+    Check(
+        "change-events",
+        "a token's write reaches a queue by the stack's rule, its value and the write of its status do not",
+        smoke_changes.change_events,
+    ),
+    Check(
+        "redeploy-role",
+        "the state machine's role may redeploy its service and no other",
+        smoke_changes.redeploy_role,
+    ),
 )
 """The list "not verified against AWS"; infra/README.md has the same."""
 

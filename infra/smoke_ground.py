@@ -49,6 +49,7 @@ class Ground:
     resources: Mapping[str, str]
     scratch: str
     created: list[str] = field(default_factory=list)
+    removals: dict[str, Callable[[], object]] = field(default_factory=dict)
 
     def client(self, service: str, config: Config = PATIENT) -> Any:
         """Make a client in the account's Region."""
@@ -59,6 +60,10 @@ class Ground:
         name = f"/{'/'.join(self.scratch.rsplit('-', 1))}/{what}"  # /rotator-smoke/<random>/<what>
         self.created.append(name)
         return name
+
+    def at_the_end(self, what: str, remove: Callable[[], object]) -> None:
+        """Have something removed at the end, which may be there then or not."""
+        self.removals[what] = remove
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of a resource in this account, Region and partition."""
@@ -77,7 +82,8 @@ class Ground:
 
     def remove_everything(self) -> list[str]:
         """Delete whatever the checks may have created; returns what is still there."""
-        ssm, cloudformation = self.client("ssm"), self.client("cloudformation")
+        ssm, own = self.client("ssm"), self.scratch
+        cloudwatch, cloudformation = self.client("cloudwatch"), self.client("cloudformation")
         left = []
         for first in range(0, len(self.created), _DELETED_AT_ONCE):
             names = self.created[first : first + _DELETED_AT_ONCE]
@@ -85,14 +91,16 @@ class Ground:
                 ssm.delete_parameters(Names=names)
             except (ClientError, BotoCoreError):
                 left += names
-        try:
-            self.client("cloudwatch").delete_alarms(AlarmNames=[self.scratch])
-        except (ClientError, BotoCoreError):
-            left.append(f"the alarm {self.scratch}")
-        try:
-            cloudformation.delete_stack(StackName=self.scratch)
-        except (ClientError, BotoCoreError):
-            left.append(f"the stack {self.scratch}")
+        removals: dict[str, Callable[[], object]] = {
+            f"the alarm {own}": lambda: cloudwatch.delete_alarms(AlarmNames=[own]),
+            f"the stack {own}": lambda: cloudformation.delete_stack(StackName=own),
+            **self.removals,
+        }
+        for what, remove in removals.items():
+            try:
+                remove()
+            except (ClientError, BotoCoreError):
+                left.append(what)
         return left
 
 

@@ -147,6 +147,10 @@ class Stack:
         separator, text = argument
         return str(self.resolve(text)).split(separator)
 
+    def _select(self, argument: list[Any]) -> Any:
+        index, choices = argument
+        return self.resolve(choices)[int(index)]
+
     def _findinmap(self, argument: list[Any]) -> Any:
         name, key, second = map(self.resolve, argument)
         return DOCUMENT["Mappings"][name][str(key)][second]

@@ -70,8 +70,8 @@ def ground(answers: Mapping[str, Any], **changed: Any) -> Ground:
             "ScheduleName": "smoked-Schedule-1",
             "LogGroupName": "/rotator/smoked",
         },
-        "parameters": {"SecretArn": "the-secret"},
-        "resources": {name: f"smoked-{name}" for name in ALARMS},
+        "parameters": {"SecretArn": "the-secret", "RedeployService": "web/api"},
+        "resources": {name: f"smoked-{name}" for name in (*ALARMS, "TokenChanged", "Redeploy")},
         "scratch": "rotator-smoke-1",
     }
     return Ground(**(usual | changed))

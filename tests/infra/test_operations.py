@@ -19,6 +19,7 @@ EVERYTHING = [
         {"SecretArn": "arn:x", "SecretKmsKeyArn": "arn:k", "CreateKey": "true", "AlarmEmail": "a@b.example"}
     ),
     Stack({"RotationsPath": "/x", "VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}),
+    Stack({"SecretArn": "arn:x", "RedeployService": "web/api"}),
 ]
 
 

@@ -30,6 +30,12 @@ MANY = {
     "ParameterPrefix": "/healthwise",
     "AllowedHosts": "auth.healthwise.net",
 }
+TOLD = {
+    **ONE,
+    "ChangeFunctionArn": f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:reload",
+    "ChangeQueueArn": f"arn:aws:sqs:eu-central-1:{ACCOUNT}:token-changes",
+    "RedeployService": "web/api",
+}
 KEYS = {"SecretKmsKeyArn": KEY_ARN, "ParameterKmsKeyArn": KEY_ARN}
 VPC = {"VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}
 VIA_SECRETS_MANAGER = {"kms:ViaService": "secretsmanager.eu-central-1.amazonaws.com"}
@@ -92,7 +98,7 @@ def test_nobody_may_tag_delete_or_list_anything() -> None:
     )
 
 
-@pytest.mark.parametrize("given", [ONE, {**ONE, **KEYS}], ids=["no key", "keys"])
+@pytest.mark.parametrize("given", [ONE, {**ONE, **KEYS}, TOLD], ids=["no key", "keys", "targets"])
 def test_for_one_rotation_no_statement_allows_more_than_it_names(given: dict[str, str]) -> None:
     for each in Stack(given).statements():
         assert each["Effect"] == "Allow"
@@ -285,6 +291,54 @@ def test_the_network_is_lambdas_business_and_not_the_codes() -> None:
     assert (kept_out["Effect"], kept_out["Action"], kept_out["Resource"]) == ("Deny", "ec2:*", "*")
     assert kept_out["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": "<Function.Arn>"}}
     assert stack.resources["NoNetworkInterfacesByCode"]["Roles"] == ["<Role>"]
+
+
+def test_a_function_that_is_told_lets_this_rule_in_and_nobody_else() -> None:
+    assert Stack(TOLD).resources["TokenChangedInvokes"] == {
+        "FunctionName": TOLD["ChangeFunctionArn"],
+        "Action": "lambda:InvokeFunction",
+        "Principal": "events.amazonaws.com",
+        "SourceArn": "<TokenChanged.Arn>",
+    }
+
+
+def test_a_queue_that_is_told_keeps_its_own_policy() -> None:
+    policies = [p["Queues"] for p in Stack(TOLD).resources.values() if "Queues" in p]
+    assert policies == [["<DeadLetterQueue>", "<FailedRuns>"]]
+
+
+def test_the_rule_may_start_the_redeployment_which_may_update_the_one_service() -> None:
+    stack = Stack(TOLD)
+    assert allowed(stack).keys() - allowed(Stack(ONE)).keys() == {"StartRedeployment", "RedeployService"}
+    [starting] = stack.statements("TokenChangedRole")
+    assert (starting["Action"], starting["Resource"]) == ("states:StartExecution", "<Redeploy>")
+    [updating] = stack.statements("RedeployRole")
+    service = f"arn:aws:ecs:eu-central-1:{ACCOUNT}:service/web/api"
+    assert (updating["Action"], updating["Resource"]) == ("ecs:UpdateService", service)
+
+
+@pytest.mark.parametrize(
+    ("role", "service", "of", "name", "source"),
+    [
+        ("TokenChangedRole", "events", "TokenChanged", "Name", "events:eu-central-1:{}:rule/{}"),
+        ("RedeployRole", "states", "Redeploy", "StateMachineName", "states:eu-central-1:{}:stateMachine:{}"),
+    ],
+    ids=["the rule's", "the state machine's"],
+)
+def test_a_role_of_the_redeployment_is_for_one_service_on_behalf_of_one_resource(
+    role: str, service: str, of: str, name: str, source: str
+) -> None:
+    """The account is in the ARN, so that another's rule or machine cannot be the confused deputy's principal.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+    """
+    resources = Stack(TOLD).resources
+    [trust] = resources[role]["AssumeRolePolicyDocument"]["Statement"]
+    assert (trust["Effect"], trust["Action"]) == ("Allow", "sts:AssumeRole")
+    assert trust["Principal"] == {"Service": f"{service}.amazonaws.com"}
+    arn = "arn:aws:" + source.format(ACCOUNT, resources[of][name])
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceArn": arn}}
+    assert resources[of].get("RoleArn", f"<{role}.Arn>") == f"<{role}.Arn>"
 
 
 def test_only_its_alarms_may_publish_to_the_topic() -> None:

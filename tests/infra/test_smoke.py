@@ -204,10 +204,15 @@ def test_what_cannot_be_removed_is_named(
         "delete_stack": refused("AccessDenied"),
     }
     left = ground(denied, created=["/rotator-smoke/1/tier"])
+
+    def deny() -> NoReturn:
+        raise refused("AccessDenied")
+
+    left.at_the_end("the queue rotator-smoke-1", deny)
     monkeypatch.setattr(smoke, "find_ground", lambda *_: left)
     monkeypatch.setattr(smoke, "CHECKS", ())
     assert smoke.main([f"--account={ACCOUNT}", f"--stack={STACK}"]) == 1
     assert capsys.readouterr().err == (
-        "smoke: still there: /rotator-smoke/1/tier the alarm rotator-smoke-1 the stack rotator-smoke-1; "
-        "delete that by hand\n"
+        "smoke: still there: /rotator-smoke/1/tier the alarm rotator-smoke-1 the stack rotator-smoke-1 "
+        "the queue rotator-smoke-1; delete that by hand\n"
     )

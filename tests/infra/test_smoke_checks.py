@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from infra import smoke, smoke_parameters, smoke_roles, smoke_stack
+import smoked_changes
+from infra import smoke, smoke_changes, smoke_parameters, smoke_roles, smoke_stack
 from infra.smoke import CHECKS, Check
 from infra.smoke_ground import Ground, NotHere
 from rotator.local.aws import ACCOUNT
@@ -19,6 +20,7 @@ from smoking import ALARMS, PARAMETER, TOKEN, ground, refused
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scripted answers do not change, however long one waits."""
     monkeypatch.setattr(smoke_stack, "PATIENCE", -1.0)
+    monkeypatch.setattr(smoke_changes, "PATIENCE", -1.0)
     monkeypatch.setattr(smoke_parameters, "PACE", 0.0)
 
 
@@ -321,6 +323,7 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         "the newest line has no level",
     ),
     "no logs": (smoke_stack.logs_json, {"filter_log_events": log()}, "nothing was logged"),
+    **smoked_changes.WORLDS,
 }
 
 
@@ -357,6 +360,9 @@ def test_a_stack_without_a_key_of_its_own_or_with_its_schedule_off_is_told_and_i
         smoke_stack.alarm_actions(ground(quiet))
     with pytest.raises(NotHere, match="deploy one with RotationsPath"):
         smoke_roles.rotations_path(ground({}, outputs={}))
+    for look in (smoke_changes.change_events, smoke_changes.redeploy_role):
+        with pytest.raises(NotHere, match="deploy one with "):
+            look(ground({}, resources={}))
     off = {**ROLE, "get_schedule": SCHEDULE | {"State": "DISABLED"}}
     world = ground({**off, "simulate_principal_policy": allow("the-function")})
     assert smoke._holds(Check("some", "something", smoke_stack.scheduler_role), world)

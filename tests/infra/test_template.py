@@ -86,6 +86,10 @@ GOOD = [
     ("RunbookUrl", "https://wiki.example.com/rotator/runbooks"),
     ("AlarmEmail", "on-call@example.com"),
     ("AlarmTopicArn", "arn:aws:sns:eu-central-1:123456789012:on-call"),
+    ("ChangeFunctionArn", "arn:aws:lambda:eu-central-1:123456789012:function:reload"),
+    ("ChangeFunctionArn", "arn:aws-cn:lambda:cn-north-1:123456789012:function:reload:live"),
+    ("ChangeQueueArn", "arn:aws:sqs:eu-central-1:123456789012:token-changes"),
+    ("RedeployService", "web/api_2"),
     ("ReservedConcurrency", "1"),
     ("VpcSubnetIds", "subnet-0a1b2c3d,subnet-0a1b2c3d4e5f67890"),
     ("VpcSecurityGroupIds", "sg-0a1b2c3d"),
@@ -166,6 +170,16 @@ BAD = [
     ("AlarmTopicArn", "on-call"),
     ("AlarmTopicArn", "arn:aws:sqs:eu-central-1:123456789012:on-call"),
     ("AlarmEmail", "on-call"),
+    ("ChangeFunctionArn", "reload"),
+    ("ChangeFunctionArn", "arn:aws:lambda:eu-central-1:123456789012:function:*"),
+    ("ChangeFunctionArn", "arn:aws:lambda:eu-central-1:123456789012:layer:reload"),
+    ("ChangeQueueArn", "https://sqs.eu-central-1.amazonaws.com/123456789012/token-changes"),
+    ("ChangeQueueArn", "arn:aws:sqs:eu-central-1:123456789012:token-changes.fifo"),
+    ("ChangeQueueArn", "arn:aws:sqs:eu-central-1:123456789012:*"),
+    ("RedeployService", "api"),
+    ("RedeployService", "web/*"),
+    ("RedeployService", "web/api/more"),
+    ("RedeployService", "arn:aws:ecs:eu-central-1:123456789012:service/web/api"),
     ("RunbookUrl", ""),
     ("RunbookUrl", "https://wiki.example.com/#rotator"),
 ]
@@ -270,6 +284,7 @@ NAMES_OF_ITS_OWN = {
     "FunctionName",
     "Name",
     "RoleName",
+    "StateMachineName",
     "TopicName",
 }
 
@@ -291,7 +306,7 @@ def test_the_log_tells_of_runs_that_were_cut_off() -> None:
 
 
 def test_two_stacks_in_one_account_share_no_name() -> None:
-    everything = {**MANY, "CreateKey": "true", "AlarmEmail": "a@example.com"}
+    everything = {**MANY, "CreateKey": "true", "AlarmEmail": "a@example.com", "RedeployService": "web/api"}
     for name, properties in Stack(everything).resources.items():
         for key in NAMES_OF_ITS_OWN & properties.keys():
             assert "rotator" in str(properties[key]) or properties[key].startswith("<"), f"{name}.{key}"
@@ -309,6 +324,7 @@ def test_everything_that_can_be_tagged_at_creation_is() -> None:
     assert tagged == {
         *("Function", "LogGroup", "Role", "ScheduleRole"),
         *("Key", "DeadLetterQueue", "FailedRuns", "AlarmTopic"),
+        *("TokenChanged", "TokenChangedRole", "Redeploy", "RedeployRole"),
     }
 
 

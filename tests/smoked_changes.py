@@ -1,0 +1,92 @@
+"""Scripted answers to the checks of ``make smoke`` on what is told of changes, and what they must find."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from infra import smoke_changes
+from infra.smoke_ground import Ground
+from rotator.local.aws import ACCOUNT
+from smoking import refused
+
+SERVICE = f"arn:aws:ecs:eu-central-1:{ACCOUNT}:service/web/api"
+PATTERN = {"source": ["aws.ssm"], "detail": {"name": ["/smoked/token"], "type": ["SecureString"]}}
+RULE = {
+    "describe_rule": {"EventPattern": json.dumps(PATTERN)},
+    "create_queue": {"QueueUrl": "the-queue"},
+    "put_rule": {},
+    "put_targets": {"FailedEntryCount": 0},
+    "put_parameter": {"Version": 1},
+}
+MACHINE = {"describe_state_machine": {"roleArn": f"arn:aws:iam::{ACCOUNT}:role/smoked-RedeployRole-1"}}
+
+
+def told(name: str, **more: str) -> Any:
+    """The answer of a queue with one event of a parameter below the check's own path."""
+    body = {"detail": {"name": f"/rotator-smoke/1/{name}", **more}}
+    return {"Messages": [{"Body": json.dumps(body)}]}
+
+
+def with_the_value() -> dict[str, Any]:
+    """A world in which the event repeats what was written."""
+    written: list[str] = []
+
+    def put(**request: Any) -> Any:
+        written.append(request["Value"])
+        return {"Version": 1}
+
+    def receive(**_: Any) -> Any:
+        return told("changes", value=written[-1])
+
+    return {**RULE, "put_parameter": put, "receive_message": receive}
+
+
+def simulated(*services: str) -> Callable[..., Any]:
+    """IAM's simulator of a role that may do anything with these services."""
+
+    def simulate(*, ResourceArns: list[str], **_: Any) -> Any:  # noqa: N803 - AWS's
+        decision = "allowed" if ResourceArns[0] in services else "implicitDeny"
+        return {"EvaluationResults": [{"EvalDecision": decision}]}
+
+    return simulate
+
+
+OTHER = f"arn:aws:ecs:eu-central-1:{ACCOUNT}:service/rotator-smoke-1/x"
+
+WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = {
+    "change told": (smoke_changes.change_events, {**RULE, "receive_message": told("changes")}, None),
+    "change not told": (smoke_changes.change_events, {**RULE, "receive_message": {}}, "nothing was told in"),
+    "status told": (
+        smoke_changes.change_events,
+        {**RULE, "receive_message": told("changes/status")},
+        "the write of another parameter was told",
+    ),
+    "value told": (smoke_changes.change_events, with_the_value(), "an event holds the value"),
+    "no target": (
+        smoke_changes.change_events,
+        {**RULE, "put_targets": {"FailedEntryCount": 1}},
+        "the rule does not take the queue",
+    ),
+    "no queue": (
+        smoke_changes.change_events,
+        {**RULE, "create_queue": refused("AccessDenied")},
+        "AccessDenied",
+    ),
+    "one service": (
+        smoke_changes.redeploy_role,
+        {**MACHINE, "simulate_principal_policy": simulated(SERVICE)},
+        None,
+    ),
+    "any service": (
+        smoke_changes.redeploy_role,
+        {**MACHINE, "simulate_principal_policy": simulated(SERVICE, OTHER)},
+        "ecs:UpdateService is allowed on",
+    ),
+    "no service": (
+        smoke_changes.redeploy_role,
+        {**MACHINE, "simulate_principal_policy": simulated()},
+        "ecs:UpdateService is implicitDeny",
+    ),
+}
