@@ -39,7 +39,9 @@ def deploy(environ: Mapping[str, str]) -> None:
     _check_stack(found)
     leftover = found if found and found.status in stacks.LEFTOVERS else None
     before = None if leftover else found
-    request.check_paths({**(before.parameters if before else {}), **overrides})
+    parameters = {**(before.parameters if before else {}), **overrides}
+    request.check_paths(parameters)
+    request.check_told(wanted.stack, parameters, session.region, session.account)
     tags = wanted.tags or (before.tags if before else {})
     request.check_tags(tags)
 

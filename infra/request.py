@@ -31,6 +31,13 @@ _TAG = re.compile(r"(?!-)(?!\w+://)[\w .:/=+@-]*")
 https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
 """
 
+_TOLD = ("ChangeFunctionArn", "ChangeQueueArn", "RedeployService")
+_LONGEST_STACK_WITH_A_RULE = 64 - len("-token-changed")
+"""The rule that tells of changes is named after the stack.
+
+https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
+"""
+
 _OWN_VARIABLE = {"SecretArn": "SECRET", "ParameterName": "PARAMETER"}
 
 
@@ -81,6 +88,27 @@ def check_paths(parameters: Mapping[str, str]) -> None:
         f"RotationsPath and ParameterPrefix lie one within the other: {reason}",
         "take paths apart: RotationsPath=/rotator/rotations ParameterPrefix=/healthwise",
     )
+
+
+def check_told(stack: str, parameters: Mapping[str, str], region: str, account: str) -> None:
+    """See that whoever is to be told of changes can be reached; raises Problem.
+
+    Targets must be in their rule's Region; one in another account would need a role, which the stack has not.
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html
+    """
+    told = {name: parameters[name] for name in _TOLD if parameters.get(name)}
+    if told and len(stack) > _LONGEST_STACK_WITH_A_RULE:
+        raise Problem(
+            f"STACK has more than {_LONGEST_STACK_WITH_A_RULE} characters: too many to tell of changes",
+            f"take a shorter name, or leave {' and '.join(told)} out",
+        )
+    for name, arn in told.items():
+        place = arn.split(":")[3:5]
+        if len(place) == 2 and place != [region, account]:
+            raise Problem(
+                f"{name} is in {place[0]} of account {place[1]}, and the stack in {region} of {account}",
+                "give a target beside the stack; it may pass the event on",
+            )
 
 
 def check_tags(tags: Mapping[str, str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploying import (
+    ACCOUNT,
     CANARY,
     CODE,
     DESCRIPTION,
@@ -39,6 +40,28 @@ def test_every_parameter_is_handed_over_as_it_was_given(aws: FakeAws, environ: d
         "ParameterName=/healthwise/token",
     ]
     assert arguments[arguments.index("--tags") + 1 :] == ["team=red", "a=b=c"]
+
+
+@pytest.mark.usefixtures("packaged")
+def test_whoever_is_told_of_changes_is_handed_over_as_it_was_given(
+    aws: FakeAws, environ: dict[str, str]
+) -> None:
+    told = [
+        f"ChangeFunctionArn=arn:aws:lambda:eu-central-1:{ACCOUNT}:function:reload:live",
+        f"ChangeQueueArn=arn:aws:sqs:eu-central-1:{ACCOUNT}:token-changes",
+        "RedeployService=web/api",
+    ]
+    assert run_deploy(environ | {"STACK": "r" * 50, "SET": " ".join(told)}) == 0
+    arguments = aws.call("cloudformation deploy")
+    first = arguments.index("--parameter-overrides") + 1
+    assert arguments[first : first + 3] == told
+
+
+@pytest.mark.usefixtures("packaged")
+def test_a_long_name_is_for_a_stack_that_tells_nobody(aws: FakeAws, environ: dict[str, str]) -> None:
+    nobody = "ChangeFunctionArn= ChangeQueueArn= RedeployService="
+    assert run_deploy(environ | {"STACK": "r" * 51, "SET": nobody}) == 0
+    assert aws.call("cloudformation deploy")
 
 
 @pytest.mark.usefixtures("packaged")

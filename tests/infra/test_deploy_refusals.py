@@ -59,6 +59,18 @@ WRONG = {
     "no more parameters": ({"SET": "TokenRequestParams="}, "TokenRequestParams is not a JSON object"),
     "one path for both": ({"SET": "RotationsPath=/a ParameterPrefix=/a"}, f"{WITHIN} could rewrite"),
     "documents among tokens": ({"SET": "RotationsPath=/a/b ParameterPrefix=/a"}, f"{WITHIN} could rewrite"),
+    "a function of another Region": (
+        {"SET": f"ChangeFunctionArn=arn:aws:lambda:eu-west-1:{ACCOUNT}:function:reload"},
+        f"ChangeFunctionArn is in eu-west-1 of account {ACCOUNT}, and the stack in eu-central-1 of {ACCOUNT}",
+    ),
+    "a queue of another account": (
+        {"SET": "ChangeQueueArn=arn:aws:sqs:eu-central-1:210987654321:changes"},
+        "ChangeQueueArn is in eu-central-1 of account 210987654321, and the stack in eu-central-1 of",
+    ),
+    "too long for a rule's name": (
+        {"STACK": "r" * 51, "SET": "RedeployService=web/api"},
+        "STACK has more than 50 characters: too many to tell of changes; take a shorter name",
+    ),
     "tokens among documents": ({"SET": "RotationsPath=/a ParameterPrefix=/a/b"}, f"{WITHIN} would read"),
 }
 NO_SECRETS = {

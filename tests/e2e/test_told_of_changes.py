@@ -1,0 +1,181 @@
+"""A stack that tells of changes: what its rule lets through reaches the function, the queue and the service.
+
+The embedded Parameter Store tells nobody of its writes, and nobody else may say ``aws.ssm``, there as on AWS.
+So the deployed rule is made to listen to another source, and an event of the documented shape comes from it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from deployed import Deployed
+from infra import smoke, smoke_changes
+from rotator.local.aws import ACCOUNT, client_environment
+from rotator.local.deployment import Account
+
+STACK = "told"
+SOURCE = "told.ssm"
+RULE = f"{STACK}-token-changed"
+CODE = "def handler(event, context):\n    print('told of ' + event['detail']['name'])\n"
+PATIENCE = 30
+
+
+@dataclass(frozen=True)
+class Targets:
+    """A function, a queue and a service of the user's, which are told."""
+
+    account: Account
+    function: str
+    queue: str
+
+    @property
+    def queue_arn(self) -> str:
+        names = {"QueueUrl": self.queue, "AttributeNames": ["QueueArn"]}
+        return str(self.account.client("sqs").get_queue_attributes(**names)["Attributes"]["QueueArn"])
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        return {
+            "ChangeFunctionArn": self.function,
+            "ChangeQueueArn": self.queue_arn,
+            "RedeployService": "web/api",
+        }
+
+    def messages(self) -> list[Any]:
+        """The events that the queue has taken since one looked."""
+        answer = self.account.client("sqs").receive_message(
+            QueueUrl=self.queue, MaxNumberOfMessages=10, WaitTimeSeconds=1
+        )
+        return [json.loads(each["Body"]) for each in answer.get("Messages", [])]
+
+    def told(self) -> list[str]:
+        """What the function was told, ever."""
+        return [line for line in self.account.log_lines("/aws/lambda/reload") if line.startswith("told of ")]
+
+    def deployment(self) -> str:
+        """The service's newest deployment."""
+        found = self.account.client("ecs").describe_services(cluster="web", services=["api"])["services"]
+        return str(found[0]["deployments"][0]["id"])
+
+
+@pytest.fixture(scope="module")
+def targets(deployed: Deployed) -> Targets:
+    account, package = deployed.account, io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("reload.py", CODE)
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    role = account.client("iam").create_role(
+        RoleName="reload",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )
+    function = account.client("lambda").create_function(
+        FunctionName="reload",
+        Runtime="python3.13",
+        Role=role["Role"]["Arn"],
+        Handler="reload.handler",
+        Code={"ZipFile": package.getvalue()},
+    )
+    account.client("logs").create_log_group(logGroupName="/aws/lambda/reload")
+    ecs = account.client("ecs")
+    ecs.create_cluster(clusterName="web")
+    container = {"name": "api", "image": "api", "memory": 64}
+    ecs.register_task_definition(family="api", containerDefinitions=[container])
+    ecs.create_service(cluster="web", serviceName="api", taskDefinition="api", desiredCount=0)
+    queue = account.client("sqs").create_queue(QueueName="token-changes")["QueueUrl"]
+    return Targets(account, function["FunctionArn"], queue)
+
+
+@pytest.fixture(scope="module")
+def stack(deployed: Deployed, targets: Targets) -> Iterator[Account]:
+    """The stack with every target, whose rule listens to a source that a test may be."""
+    account = deployed.account
+    account.create_stack({**deployed.one, **targets.parameters}, stack=STACK)
+    events = account.client("events")
+    pattern = json.loads(events.describe_rule(Name=RULE)["EventPattern"])
+    assert pattern["source"] == ["aws.ssm"]
+    events.put_rule(Name=RULE, EventPattern=json.dumps({**pattern, "source": [SOURCE]}))
+    yield account
+    events.put_rule(Name=RULE, EventPattern=json.dumps(pattern))
+
+
+def happen(account: Account, name: str, kind: str = "SecureString") -> None:
+    """Let an event come as Parameter Store tells of a write."""
+    detail = {"operation": "Update", "name": name, "type": kind, "description": "Sample Parameter"}
+    resource = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter{name}"
+    entry = {"Source": SOURCE, "DetailType": "Parameter Store Change", "Resources": [resource]}
+    answer = account.client("events").put_events(Entries=[{**entry, "Detail": json.dumps(detail)}])
+    assert answer["FailedEntryCount"] == 0
+
+
+def until(found: Callable[[], Any]) -> Any:
+    """What is found in the end; whatever there is by then, if that is nothing."""
+    end = time.monotonic() + PATIENCE
+    while not (what := found()) and time.monotonic() < end:
+        time.sleep(0.2)
+    return what
+
+
+def test_the_tokens_write_reaches_every_target_and_no_other_write_does(
+    stack: Account, targets: Targets
+) -> None:
+    before = targets.deployment()
+    happen(stack, "/healthwise/token/status", "String")
+    happen(stack, "/healthwise/tokens")
+    assert targets.messages() == []
+    assert (targets.told(), targets.deployment()) == ([], before)
+    happen(stack, "/healthwise/token")
+    [event] = until(targets.messages)
+    assert (event["detail-type"], event["detail"]["name"]) == ("Parameter Store Change", "/healthwise/token")
+    assert until(targets.told) == ["told of /healthwise/token"]
+    assert until(lambda: targets.deployment() != before)
+
+
+def test_the_function_lets_the_rule_in_by_its_own_policy(stack: Account, targets: Targets) -> None:
+    policy = json.loads(stack.client("lambda").get_policy(FunctionName=targets.function)["Policy"])
+    [statement] = policy["Statement"]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert f"rule/{RULE}" in json.dumps(statement["Condition"])
+
+
+def test_nobody_but_parameter_store_can_tell_of_a_token(stack: Account) -> None:
+    entry = {"Source": "aws.ssm", "DetailType": "Parameter Store Change", "Detail": "{}"}
+    [answer] = stack.client("events").put_events(Entries=[entry])["Entries"]
+    assert answer["ErrorCode"] == "NotAuthorizedForSourceException"
+
+
+def test_the_check_of_the_real_account_sees_that_nothing_is_told_here_and_leaves_nothing(
+    stack: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in client_environment(stack.endpoint).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(smoke_changes, "PATIENCE", -1.0)
+    monkeypatch.setattr(smoke_changes, "LONG_POLL", 0)
+
+    def everything() -> Any:
+        rules = stack.client("events").list_rules()["Rules"]
+        parameters = stack.client("ssm").describe_parameters()["Parameters"]
+        queues = stack.client("sqs").list_queues()["QueueUrls"]
+        return [sorted(r["Name"] for r in rules), sorted(p["Name"] for p in parameters), sorted(queues)]
+
+    before = everything()
+    others = ",".join(
+        check.id for check in smoke.CHECKS if check.id not in ("change-events", "redeploy-role")
+    )
+    assert smoke.main([f"--account={ACCOUNT}", f"--stack={STACK}", f"--skip={others}"]) == 1
+    _, events, role = capsys.readouterr().out.splitlines()
+    assert events.startswith("✗ change-events: ")
+    assert "found: nothing was told" in events
+    assert role.startswith("✓ redeploy-role: ")
+    assert everything() == before
