@@ -39,8 +39,8 @@ OF_A_RUN: Mapping[str, str] = MappingProxyType(
 )
 """The template's parameters, and the variables that it makes of them (infra/template.yaml)."""
 
-A_ROTATORS = frozenset({"SecretArn", "ParameterName", "TokenEndpoint", "RotationsPath", "ScheduleMinutes"})
-"""What a rotator's stack has, of whatever version; a setting that came later has its default in an older one."""
+EVERY_ROTATOR_HAS = ("SecretArn", "ParameterName", "TokenEndpoint", "RotationsPath", "ScheduleMinutes")
+"""The parameters by which a stack is known. A setting that came later has its default in an older one."""
 
 
 def stack_variables(name: str) -> dict[str, str]:
@@ -52,7 +52,7 @@ def stack_variables(name: str) -> dict[str, str]:
     stack = AwsInspector().stack(name)
     if stack is None:
         raise SettingsError(f"there is no stack {name}", advice="check its name, the account and the Region")
-    if not A_ROTATORS <= stack.parameters.keys():
+    if not all(parameter in stack.parameters for parameter in EVERY_ROTATOR_HAS):
         raise SettingsError(f"the stack {name} is not a rotator's", advice="name one of infra/template.yaml")
     return variables_of(stack.parameters, created_key=stack.outputs.get("KeyArn"))
 
