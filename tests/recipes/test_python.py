@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -132,3 +133,13 @@ def test_the_package_installs_from_a_repository_as_printed(world: Consuming, tmp
     }
     subprocess.run(["sh", "-c", install], env=environment, cwd=tmp_path, capture_output=True, check=True)
     assert (tmp_path / "site" / "rotator" / "consumer" / "__init__.py").exists()
+
+
+def test_what_the_readme_prints_works_on_another_host(world: Consuming, tmp_path: Path) -> None:
+    [printed] = re.findall(r"^```python\n(.*?)^```$", (CHECKOUT / "README.md").read_text(), re.M | re.S)
+    here = printed.replace("https://content.healthwise.net/topics", world.environment["TOPICS_URL"])
+    assert here != printed
+    answered = here.replace("requests.get(", "answer = requests.get(") + "\nprint(answer.text)"
+    command = [sys.executable, "-c", answered]
+    done = subprocess.run(command, env=world.environment, cwd=tmp_path, capture_output=True, check=True)
+    assert json.loads(done.stdout)["items"] == TOPICS
