@@ -136,7 +136,9 @@ def test_the_package_installs_from_a_repository_as_printed(world: Consuming, tmp
 
 
 def test_what_the_readme_prints_works_on_another_host(world: Consuming, tmp_path: Path) -> None:
-    [printed] = re.findall(r"^```python\n(.*?)^```$", (CHECKOUT / "README.md").read_text(), re.M | re.S)
+    [printed] = re.findall(
+        r"^```python\n(.*?)^```$", (CHECKOUT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
     here = printed.replace("https://content.healthwise.net/topics", world.environment["TOPICS_URL"])
     assert here != printed
     answered = here.replace("requests.get(", "answer = requests.get(") + "\nprint(answer.text)"
