@@ -52,7 +52,8 @@ def test_the_recipes_take_exactly_the_names_that_the_reader_is_told_to_set() -> 
         for name in re.findall(r'environ\["(\w+)"\]|process\.env\.(\w+)|"\$(\w+)"', code)
     }
     flat = {each for names in used for each in names if each.isupper()}
-    assert flat - {"AWS_SESSION_TOKEN", "FUNCTION", "LAYER"} == told  # Lambda's, and the command's own
+    of_lambda, of_exec = {"AWS_SESSION_TOKEN", "FUNCTION", "LAYER"}, {"TOKEN"}
+    assert flat - of_lambda - of_exec == told
 
 
 def test_the_promised_life_is_what_the_defaults_give() -> None:

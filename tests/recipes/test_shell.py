@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from consuming import Consuming, conversation
-from guide import block
+from guide import blocks
 from rotator.local.authorization_api import TOPICS
 
-RECIPE = block("1. AWS CLI and shell", "sh")
+RECIPE, WITH_EXEC = blocks("1. AWS CLI and shell", "sh")
 FUNCTIONS = RECIPE.removesuffix('healthwise "$TOPICS_URL"\n')
 
 AGAIN = """
@@ -58,6 +58,16 @@ def test_it_prints_what_the_api_answers(shell: str, world: Consuming, tmp_path: 
     done = run(shell, RECIPE, dict(world.environment), tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["items"] == TOPICS
+
+
+def test_with_rotator_exec_it_prints_the_same_and_the_token_is_no_argument(
+    shell: str, spied: dict[str, str], world: Consuming, tmp_path: Path
+) -> None:
+    done = run(shell, WITH_EXEC, spied, tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["items"] == TOPICS
+    [started] = [line for line in (tmp_path / "seen").read_text().splitlines() if line.startswith("curl ")]
+    assert world.token() not in started
 
 
 def test_the_token_is_in_no_argument_list_and_no_environment(
