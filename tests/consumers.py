@@ -123,7 +123,7 @@ class Consumer:
 
     def settle(self) -> None:
         """Wait until no read is in flight."""
-        flight = self.source._flight
+        flight = self.source._reads.in_flight
         if flight:
             assert flight.wait(30)
 

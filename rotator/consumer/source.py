@@ -7,11 +7,11 @@ and all go on with what they have; only where nothing good is held do they wait.
 from __future__ import annotations
 
 import logging
-import os
 import threading
-import weakref
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
+from rotator.consumer.flight import SingleFlight
 from rotator.consumer.lifetime import Clock, Copy, Moment, Need, copy_of
 from rotator.consumer.pause import Pause
 from rotator.consumer.reading import ParameterReader, stored_token
@@ -31,6 +31,23 @@ TTL = 300.0
 
 PATIENCE = 2.0
 """Seconds that a call waits for a better token while the one it has is still good."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Held:
+    """What reads have left: the last good copy, why the last read gave none, and when to read again."""
+
+    copy: Copy | None = None
+    failure: RotatorError | None = None
+    pause: Pause = field(default_factory=Pause)
+
+    def after(self, read: Copy | RotatorError, moment: Moment) -> _Held:
+        """Return what is held after a read."""
+        longer = self.pause.longer(moment)
+        if isinstance(read, RotatorError):
+            return _Held(copy=self.copy, failure=read, pause=longer)
+        nothing_new = self.copy is not None and self.copy.token == read.token
+        return _Held(copy=read, pause=longer if nothing_new else Pause())
 
 
 class TokenSource:
@@ -63,12 +80,8 @@ class TokenSource:
         self._margin = margin
         self._ttl = ttl
         self._clock = clock or Clock()
-        self._copy: Copy | None = None
-        self._failure: RotatorError | None = None
-        self._flight: threading.Event | None = None
-        self._pause = Pause()
-        self._lock = threading.Lock()
-        _sources.add(self)
+        self._held = _Held()
+        self._reads = SingleFlight(self._read_anew)
 
     def __repr__(self) -> str:
         """Name the parameter, not what is in it."""
@@ -80,21 +93,25 @@ class TokenSource:
         Raises TokenExpired if what is stored has ended, TokenUnavailable if there is no good token and
         Parameter Store gives none, SettingsError if the SDK has no Region or profile to go by.
         """
-        need, flight = self._look()
-        if flight and need is Need.REFRESH_NOW:
-            flight.wait(PATIENCE)
-        elif flight and need is Need.REPLACEMENT:
-            flight.wait()
-        return self._token_held() or self._complain()
+        need = self._need()
+        if need is not Need.NOTHING:
+            read = self._refresh()
+            if read and need is Need.REPLACEMENT:
+                read.wait()
+            elif read and need is Need.REFRESH_NOW:
+                read.wait(PATIENCE)
+        return self._good_token() or self._complain()
 
     def token_at_hand(self) -> str | None:
         """Return the token if that needs no waiting, and None otherwise: for callers that must not block."""
-        need, _ = self._look()
-        return self._token_held() if need in (Need.NOTHING, Need.REFRESH_AHEAD) else None
+        need = self._need()
+        if need is Need.REFRESH_AHEAD:
+            self._refresh()
+        return self._good_token() if need in (Need.NOTHING, Need.REFRESH_AHEAD) else None
 
     def seconds_left(self) -> float:
         """Return the seconds of life, or of ``ttl``, that the token in memory has left; 0 without one."""
-        copy = self._copy
+        copy = self._held.copy
         return max(0.0, copy.left(Moment.of(self._clock))) if copy else 0.0
 
     def replacement(self, rejected: str) -> str | None:
@@ -102,60 +119,36 @@ class TokenSource:
 
         Reads the parameter once, unless that was done since, or just before to no avail.
         """
-        held = self._token_held()
-        if held and held != rejected:
-            return held
-        flight = self._take_off()
-        if flight:
-            flight.wait()
-        held = self._token_held()
-        return held if held != rejected else None
+        read = self._reads.join(lambda: self._good_token() in (rejected, None) and self._may_read())
+        if read and self._good_token() in (rejected, None):
+            read.wait()
+        token = self._good_token()
+        return token if token != rejected else None
 
-    def _look(self) -> tuple[Need, threading.Event | None]:
-        """Judge the copy, and see to the read that it needs; one is in flight then, unless it must pause."""
-        copy = self._copy
-        need = copy.need(Moment.of(self._clock)) if copy else Need.REPLACEMENT
-        return need, None if need is Need.NOTHING else self._take_off()
+    def _refresh(self) -> threading.Event | None:
+        """Return the read in flight, begun here if none is; None if it must pause, or just ended."""
+        return self._reads.join(lambda: self._need() is not Need.NOTHING and self._may_read())
 
-    def _token_held(self) -> str | None:
-        copy = self._copy
+    def _need(self) -> Need:
+        copy = self._held.copy
+        return copy.need(Moment.of(self._clock)) if copy else Need.REPLACEMENT
+
+    def _may_read(self) -> bool:
+        return self._held.pause.is_over(Moment.of(self._clock))
+
+    def _good_token(self) -> str | None:
+        copy = self._held.copy
         return copy.token if copy and copy.left(Moment.of(self._clock)) > 0 else None
 
-    def _take_off(self) -> threading.Event | None:
-        """Return the read that is in flight, started here if none is; None if it must pause."""
-        with self._lock:
-            if self._flight:
-                return self._flight
-            if not self._pause.is_over(Moment.of(self._clock)):
-                return None
-            self._flight = flight = threading.Event()
+    def _read_anew(self) -> None:
+        """Read the parameter and hold what comes of it; while a token lives, the log tells of failures."""
         try:
-            threading.Thread(target=self._fly, args=(flight,), name="token", daemon=True).start()
-        except RuntimeError:  # no thread can be had any more when an interpreter ends
-            self._fly(flight)
-        return flight
-
-    def _fly(self, flight: threading.Event) -> None:
-        """Read the parameter, and tell those who wait; nothing may leave them waiting."""
-        copy: Copy | None = None
-        failure: RotatorError | None = None
-        try:
-            copy = self._read_copy()
+            self._held = self._held.after(self._read_copy(), Moment.of(self._clock))
         except Exception as error:  # noqa: BLE001 - also a defect, or what a client that was given raises
             failure = self._foreseen(error)
-            if self._token_held():
+            self._held = self._held.after(failure, Moment.of(self._clock))
+            if self._good_token():
                 logger.warning("the last token is used until it ends: %s", failure)
-        finally:
-            self._land(flight, copy, failure)
-
-    def _foreseen(self, error: Exception) -> RotatorError:
-        """An error of ours as it is; of any other only its type, because nobody knows what it quotes."""
-        if isinstance(error, RotatorError):
-            return error
-        return TokenUnavailable(
-            f"reading the parameter {self.parameter_name} failed: unforeseen {type(error).__name__}",
-            advice="report it; the next call tries again",
-        )
 
     def _read_copy(self) -> Copy:
         """Read the parameter; raises TokenUnavailable if it gives no token that is alive."""
@@ -167,45 +160,24 @@ class TokenSource:
             raise self._expired(f"ended {-copy.life:.0f} s ago")
         return copy
 
-    def _land(self, flight: threading.Event, copy: Copy | None, failure: RotatorError | None) -> None:
-        with self._lock:
-            nothing_new = copy is None or (self._copy is not None and copy.token == self._copy.token)
-            self._pause = self._pause.longer(Moment.of(self._clock)) if nothing_new else Pause()
-            self._copy = copy or self._copy
-            self._failure = failure
-            self._flight = None
-        flight.set()
+    def _foreseen(self, error: Exception) -> RotatorError:
+        """An error of ours as it is; of any other only its type, because nobody knows what it quotes."""
+        if isinstance(error, RotatorError):
+            return error
+        return TokenUnavailable(
+            f"reading the parameter {self.parameter_name} failed: unforeseen {type(error).__name__}",
+            advice="report it; the next call tries again",
+        )
 
     def _complain(self) -> NoReturn:
-        failure = self._failure
+        """Raise each caller an error of its own: frames are added to those that are raised."""
+        failure = self._held.failure
         if failure is None:
             raise self._expired("has ended, and the last read found no other")
-        raise type(failure)(
-            failure.problem, advice=failure.advice
-        )  # each caller's own: frames are added to it
+        raise type(failure)(failure.problem, advice=failure.advice)
 
     def _expired(self, what: str) -> TokenExpired:
         return TokenExpired(
             f"the token in {self.parameter_name} {what}",
             advice="see why it was not renewed: `rotator status`, `rotator doctor`",
         )
-
-    def _begin_anew(self) -> None:
-        """Begin with a free lock and no read: a forked child has its parent's, and none of its threads."""
-        self._lock = threading.Lock()
-        self._flight = None
-        self._pause = Pause()
-        if isinstance(self._read, SsmReader):
-            self._read.forget_connections()
-
-
-_sources: weakref.WeakSet[TokenSource] = weakref.WeakSet()
-
-
-def _begin_anew_in_a_child() -> None:
-    for source in list(_sources):
-        source._begin_anew()  # noqa: SLF001 - of this module
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew_in_a_child)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
@@ -48,6 +48,7 @@ class SsmReader:
     def __init__(self, parameter_name: str, client: SSMClient | None = None) -> None:
         self._name = parameter_name
         self._client = client
+        self._made_by: int | None = None
         together = [self._read_both] if _HAS_STATUS.fullmatch(parameter_name) else []
         self._ways: list[Callable[[], Mapping[str, Any]]] = [
             *together,
@@ -73,14 +74,12 @@ class SsmReader:
             read_at=_date(answer),
         )
 
-    def forget_connections(self) -> None:
-        """Begin with new ones: those of a parent process are not its child's to use."""
-        self.__dict__.pop("_ssm", None)
-
-    @cached_property
+    @property
     def _ssm(self) -> SSMClient:
-        client: SSMClient = self._client or aws.client("ssm", CONFIG)
-        return client
+        """The client that was given, or one of this process's own: a child must not use its parent's."""
+        if self._client is None or self._made_by not in (None, os.getpid()):
+            self._client, self._made_by = aws.client("ssm", CONFIG), os.getpid()
+        return self._client
 
     def _ask(self) -> Mapping[str, Any]:
         """Read in the first way that is not denied, and begin with that one from then on.

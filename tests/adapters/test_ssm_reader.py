@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -179,10 +180,17 @@ def test_at_debug_the_sdk_does_not_log_the_token(
     assert CANARY_TOKEN not in caplog.text
 
 
-def test_a_child_makes_connections_of_its_own(moto: Any) -> None:
+def test_a_child_makes_connections_of_its_own(access_key: None, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = SsmReader(NAME)
-    moto.client("ssm").put_parameter(Name=NAME, Value=CANARY_TOKEN, Type="SecureString")
-    reader()
     first = reader._ssm
-    reader.forget_connections()
+    assert reader._ssm is first
+    monkeypatch.setattr(os, "getpid", lambda: -1)
     assert reader._ssm is not first
+
+
+def test_a_client_that_was_given_is_kept_also_in_a_child(
+    client: SSMClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = SsmReader(NAME, client)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert reader._ssm is client

@@ -55,8 +55,8 @@ class World:
                 given.add(self.source.token())
             except RotatorError as error:
                 given.add(type(error).__name__)
-            if self.source._flight:
-                self.source._flight.wait(30)
+            if self.source._reads.in_flight:
+                self.source._reads.in_flight.wait(30)
         return given
 
 
@@ -67,8 +67,8 @@ def world(
     clocks = Clocks()
     source = TokenSource(TOKEN, client=aws.client("ssm", CONFIG), clock=clocks.clock)
     yield World(ssm, faults, clocks, source)
-    if source._flight:
-        source._flight.wait(30)
+    if source._reads.in_flight:
+        source._reads.in_flight.wait(30)
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)

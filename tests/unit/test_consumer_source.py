@@ -336,7 +336,7 @@ def test_where_no_thread_can_be_had_it_reads_by_itself(monkeypatch: pytest.Monke
 def test_a_source_shows_its_parameter_and_no_token(fresh: Consumer) -> None:
     fresh.reader.publish(CANARY_TOKEN)
     fresh.source.replacement("one")
-    shown = repr(fresh.source) + repr(fresh.source._copy) + str(vars(fresh.source))
+    shown = repr(fresh.source) + repr(fresh.source._held.copy) + str(vars(fresh.source))
     assert "/healthwise/token" in shown
     assert CANARY_TOKEN not in shown
 

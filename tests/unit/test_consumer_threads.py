@@ -79,8 +79,8 @@ def test_while_a_read_hangs_those_with_a_good_token_go_on_and_no_lock_is_held() 
         given = list(pool.map(lambda _: made.source.token(), range(10 * THREADS)))
     assert given == ["one"] * 10 * THREADS
     assert made.reader.at_once == 1
-    assert made.source._lock.acquire(blocking=False)
-    made.source._lock.release()
+    assert made.source._reads._lock.acquire(blocking=False)
+    made.source._reads._lock.release()
     made.reader.gate.set()
     made.settle()
 
@@ -97,3 +97,20 @@ def test_threads_whose_token_is_rejected_at_once_share_the_reads(times: int) -> 
             given = list(pool.map(made.source.replacement, [rejected] * THREADS))
         assert given == [newer] * THREADS
     assert made.reader.reads == 1 + times
+
+
+def test_who_finds_a_need_just_before_a_read_ends_does_not_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = consumer()
+    made.reader.publish("one")
+    refresh = made.source._refresh
+
+    def after_somebody_else() -> threading.Event | None:
+        monkeypatch.setattr(made.source, "_refresh", refresh)
+        made.token()
+        return refresh()
+
+    monkeypatch.setattr(made.source, "_refresh", after_somebody_else)
+    assert made.source.token() == "one"
+    assert made.reader.reads == 1
