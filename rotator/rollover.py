@@ -16,6 +16,15 @@ from rotator.ports import Run, SecretStore
 
 logger = logging.getLogger(__name__)
 
+ROOM = 40.0
+"""Seconds of a run, or two thirds of a short one, without which no other stage is read.
+
+A read that hangs takes nearly as long, and a run that is cut off cannot tell why it failed.
+"""
+
+SHORTEST_REQUEST = 1.0
+"""Seconds without which a request is not begun: it would hide the refusal behind an error of its own."""
+
 NEXT_STEP = {
     Stage.PENDING: "promote that version to AWSCURRENT (aws secretsmanager update-secret-version-stage)",
     Stage.PREVIOUS: "the secret in AWSCURRENT is not valid at the provider yet: have it made valid there, "
@@ -63,14 +72,19 @@ def _others(
     """The other stages' credentials, read one by one, without those that were tried already."""
     logger.info("rotation %s: AWSCURRENT is refused; other stages of its secret are tried", rotation.name)
     tried = [current]
+    room = min(ROOM, run.budget * 2 / 3)
     for stage in (Stage.PENDING, Stage.PREVIOUS):
-        if run.time_for_requests() <= 0:
+        if run.time_left() < room:
             logger.warning("rotation %s: no time is left to try %s", rotation.name, stage)
             return
         other = _read(rotation, secrets, stage)
-        if other and not any(_are_same(other, each) for each in tried):
-            tried.append(other)
-            yield other
+        if other is None or any(_are_same(other, each) for each in tried):
+            continue
+        if run.time_for_requests() < SHORTEST_REQUEST:
+            logger.warning("rotation %s: no time is left to request with %s", rotation.name, stage)
+            return
+        tried.append(other)
+        yield other
 
 
 def _read(rotation: Rotation, secrets: SecretStore, stage: Stage) -> ClientCredentials | None:

@@ -63,7 +63,8 @@ def status_of(token: str, issued_at: datetime, *, life: float = DAY, version: in
 class FakeReader:
     """The port ParameterReader in memory.
 
-    ``failure`` is raised instead of an answer. While ``gate`` is set to an event, reads wait for that.
+    ``failure`` is raised instead of an answer. While ``gate`` is set to an event, reads wait for that,
+    with an answer that they have already if ``answer_first``.
     An answer is ``latency`` seconds on its way.
     """
 
@@ -71,9 +72,10 @@ class FakeReader:
         self.clocks = clocks
         self.tells_time = tells_time
         self.found: Found | None = None
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.gate: threading.Event | None = None
         self.latency = 0.0
+        self.answer_first = False
         self.begun = threading.Semaphore(0)
         self.reads = 0
         self.at_once = 0
@@ -87,9 +89,10 @@ class FakeReader:
             self.most_at_once = max(self.most_at_once, self.at_once)
         self.begun.release()
         try:
+            answer = self._answer() if self.answer_first else None
             if self.gate:
                 assert self.gate.wait(30)
-            return self._answer()
+            return answer or self._answer()
         finally:
             with self._lock:
                 self.at_once -= 1

@@ -27,8 +27,10 @@ class World:
     def stored(self) -> Stored:
         return status.read(self.rotation, self.ports.parameters.read([TOKEN, STATUS]))
 
-    def tick(self, *, name: str = "run-1", stored: Stored | None = None, **options: bool) -> Result:
-        run = fakes.run(self.clock, name=name)
+    def tick(
+        self, *, name: str = "run-1", budget: float = 60, stored: Stored | None = None, **options: bool
+    ) -> Result:
+        run = fakes.run(self.clock, name=name, budget=budget)
         return rotate(self.rotation, stored or self.stored(), self.ports, run, **options)
 
     def later(self, seconds: float) -> World:

@@ -7,6 +7,7 @@ error's code is repeated, and the SDK's exception is left behind instead of chai
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -57,6 +58,16 @@ UNKNOWN_CALLER = frozenset(
 )
 
 _lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    """A forked child may have been given it locked, by a thread that it was not given."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def keep_sdk_quiet() -> None:

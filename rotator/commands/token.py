@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from typing import BinaryIO
 
 import click
 
@@ -24,16 +25,28 @@ def command(name: str | None, *, stack: str | None, show: bool) -> None:
             "standard output is a terminal, where the token would stay to be read",
             advice="pipe it, run the command that needs it with `rotator exec`, or give --show",
         )
-    _write(current_token(name, os.environ, stack))
+    with _output() as output:
+        _write(current_token(name, os.environ, stack), output)
 
 
-def _write(token: str) -> None:
-    """Write to the descriptor itself: it may be closed or full, and nothing must be left to write at exit."""
+def _output() -> BinaryIO:
+    """Standard output, held before anything is read: a connection would take the place of a closed one."""
     try:
-        with open(STDOUT, "wb", closefd=False) as output:
-            output.write(f"{token}\n".encode())
+        return os.fdopen(os.dup(STDOUT), "wb", buffering=0)
+    except OSError as error:
+        raise _not_written(error) from None
+
+
+def _write(token: str, output: BinaryIO) -> None:
+    """Write at once: output may be full or nobody's, and nothing must be left to write at exit."""
+    try:
+        output.write(f"{token}\n".encode())
     except OSError as error:
         if error.errno == errno.EPIPE:  # whoever read has read enough: click ends quietly
             raise
-        problem = f"the token cannot be written to standard output: {os.strerror(error.errno or 0)}"
-        raise RotatorError(problem, advice="give it somewhere to go") from None
+        raise _not_written(error) from None
+
+
+def _not_written(error: OSError) -> RotatorError:
+    problem = f"the token cannot be written to standard output: {os.strerror(error.errno or 0)}"
+    return RotatorError(problem, advice="give it somewhere to go")

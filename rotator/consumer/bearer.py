@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from rotator.errors import SettingsError
 
@@ -14,11 +15,15 @@ def header(token: str) -> str:
 
 
 def check_address(url: str) -> None:
-    """Raise SettingsError for an address without TLS, save on loopback: anybody could read it there (5.3)."""
+    """Raise SettingsError for an address without TLS, save on loopback: anybody could read it there (5.3).
+
+    What goes to loopback by a proxy of the environment goes further than that.
+    """
     parts = urlsplit(url)
-    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+    host = parts.hostname or ""
+    if parts.scheme != "https" and not (_is_loopback(host) and _is_reached_directly(host)):
         raise SettingsError(
-            f"the token is not sent to {parts.hostname}: the address has no https",
+            f"the token is not sent to {host}: the address has no https",
             advice="call it by https, or say allow_http=True where something else protects the way",
         )
 
@@ -28,3 +33,7 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _is_reached_directly(host: str) -> bool:
+    return not getproxies().keys() & {"http", "all"} or bool(proxy_bypass(host))

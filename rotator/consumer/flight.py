@@ -11,7 +11,7 @@ from collections.abc import Callable
 class SingleFlight:
     """Does its work in a thread of its own, and once for all who want it at the same time.
 
-    No lock is held while it works or while anybody waits. ``work`` must raise nothing.
+    No lock is held while it works or while anybody waits.
     """
 
     def __init__(self, work: Callable[[], None]) -> None:
@@ -23,30 +23,45 @@ class SingleFlight:
         """Begin with a free lock and no work: a forked child has its parent's, and none of its threads."""
         self._lock = threading.Lock()
         self.in_flight: threading.Event | None = None
+        self._worker: int | None = None
 
     def join(self, is_wanted: Callable[[], bool]) -> threading.Event | None:
-        """Return what is set once the work in flight is done; it is begun here if it is wanted and none is.
+        """Return what is set once the work in flight is done; it begins here if it is wanted and none is.
 
-        None if it is not wanted, which may have changed while others were asked.
+        None if it is not wanted, which is judged while nobody else can begin it; and for the work itself,
+        which must not wait for its own end.
         """
+        done = threading.Event()
+        thread = threading.Thread(target=self._run, args=(done,), name="token", daemon=True)
         with self._lock:
             if self.in_flight:
-                return self.in_flight
+                return None if self._worker == threading.get_ident() else self.in_flight
             if not is_wanted():
                 return None
-            self.in_flight = done = threading.Event()
-        try:
-            threading.Thread(target=self._run, args=(done,), name="token", daemon=True).start()
-        except RuntimeError:  # no thread can be had any more when an interpreter ends
+            alone = not self._start(thread, done)
+        if alone:
             self._run(done)
         return done
 
+    def _start(self, thread: threading.Thread, done: threading.Event) -> bool:
+        """Start the thread; return whether it could be. Whatever interrupts this leaves nothing in flight."""
+        try:
+            self.in_flight = done
+            thread.start()
+        except RuntimeError:  # no thread can be had any more when an interpreter ends
+            return False
+        except BaseException:
+            self.in_flight = None
+            raise
+        return True
+
     def _run(self, done: threading.Event) -> None:
+        self._worker = threading.get_ident()
         try:
             self._work()
         finally:
             with self._lock:
-                self.in_flight = None
+                self.in_flight = self._worker = None
             done.set()
 
 

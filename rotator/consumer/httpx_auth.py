@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncGenerator, Generator
 
-import anyio.to_thread
+import anyio
 import httpx
 
 from rotator.consumer import bearer
-from rotator.consumer.source import TokenSource
+from rotator.consumer.source import LONGEST_WAIT, TokenSource
+
+GLANCE = 0.01
+"""Seconds between two looks whether a read is done; a read takes several times that."""
 
 
 class HttpxTokenAuth(httpx.Auth):
@@ -31,21 +35,29 @@ class HttpxTokenAuth(httpx.Auth):
         response = yield _with(token, request)
         if _was_refused(token, response):
             newer = self._source.replacement(token)
-            if newer and _can_be_sent_again(request):
-                yield _with(newer, request)
+            if newer and _can_be_sent_again(response.request):
+                yield _with(newer, response.request)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Do the same, and wait for Parameter Store in a thread: the loop goes on meanwhile."""
+        """Do the same, while the loop goes on: the reads are in a thread of the source's own."""
         if not self._allow_http:
             bearer.check_address(str(request.url))
+        await _until_done(*self._source.read_to_await())
         token = self._source.token_at_hand()
-        if token is None:
-            token = await anyio.to_thread.run_sync(self._source.token)
         response = yield _with(token, request)
         if _was_refused(token, response):
-            newer = await anyio.to_thread.run_sync(self._source.replacement, token)
-            if newer and _can_be_sent_again(request):
-                yield _with(newer, request)
+            for read in self._source.reads_for_another(token):
+                await _until_done(read, LONGEST_WAIT)
+            newer = self._source.another_at_hand(token)
+            if newer and _can_be_sent_again(response.request):
+                yield _with(newer, response.request)
+
+
+async def _until_done(read: threading.Event | None, seconds: float) -> None:
+    """Look now and then, so that nothing is left waiting in a thread when this is cancelled."""
+    with anyio.move_on_after(seconds):
+        while read and not read.is_set():  # noqa: ASYNC110 - a thread sets it, and knows of no loop
+            await anyio.sleep(GLANCE)
 
 
 def _with(token: str, request: httpx.Request) -> httpx.Request:

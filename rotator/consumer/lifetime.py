@@ -20,6 +20,9 @@ ACCURACY = timedelta(seconds=1)
 """Of the time that an answer of AWS tells: the header Date has whole seconds (RFC 9110, 6.6.1)."""
 
 
+SPREAD = 0.2
+"""The part of the renewal window over which consumers of one parameter spread their reads."""
+
 _SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
 """The steady clock that counts a laptop's sleep, too: the first on Linux, the second on macOS."""
 
@@ -70,8 +73,8 @@ class Need(StrEnum):
 class Copy:
     """A token in memory. ``life`` is the seconds that it had left when it was read.
 
-    It is refreshed ahead of need once half of the renewal window is gone, by when the rotator has renewed it
-    if all is well; and it is not presented in its last ``margin`` seconds if that can be helped.
+    It is refreshed ahead of need once about half of the renewal window is gone, by when the rotator has
+    renewed it if all is well; and it is not presented in its last ``margin`` seconds if that can be helped.
     """
 
     token: str = field(repr=False)
@@ -95,13 +98,20 @@ class Copy:
 
 
 def copy_of(
-    stored: StoredToken, *, asked_at: Moment, told_at: datetime | None, margin: float, ttl: float
+    stored: StoredToken,
+    *,
+    asked_at: Moment,
+    told_at: datetime | None,
+    margin: float,
+    ttl: float,
+    spread: float,
 ) -> Copy:
     """Make a copy of what was read.
 
     ``asked_at`` is when the read began, ``told_at`` AWS's time of its answer. A token whose end nobody tells
     is kept for ``ttl`` seconds and no longer. The margin takes a quarter of what is left at the most: one as
-    long as the life would have every call read again.
+    long as the life would have every call read again. ``spread``, from 0 to 1, is what keeps a fleet of
+    consumers from reading all at once.
     """
     if stored.expires_at is None:
         return Copy(token=stored.value, read_at=asked_at, life=ttl, ahead_after=0.9 * ttl, margin=0)
@@ -109,7 +119,8 @@ def copy_of(
     life = (stored.expires_at - at).total_seconds()
     margin = min(margin, life / 4)
     window = (stored.expires_at - stored.renew_at).total_seconds() if stored.renew_at else life / 3
-    ahead_after = life - window / 2 if life > window / 2 else life / 4
+    ahead = window * (0.5 + SPREAD * (spread - 0.5))
+    ahead_after = life - ahead if life > ahead else life / 4
     return Copy(
         token=stored.value,
         read_at=asked_at,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from requests import PreparedRequest, Response
@@ -32,26 +33,46 @@ class TokenAuth(AuthBase):
             bearer.check_address(request.url or "")
         token = self._source.token()
         request.headers["Authorization"] = bearer.header(token)
-        request.register_hook("response", partial(self._repeat, token))  # type: ignore[no-untyped-call]
+        request.register_hook("response", _Repeat(self._source, token))  # type: ignore[no-untyped-call]
         return request
 
-    def _repeat(self, token: str, response: Response, **kwargs: Any) -> Response:
-        """Answer a 401 with a newer token, if there is one.
 
-        Elsewhere than where the token was sent nothing is repeated: a redirect to another host has lost it.
-        """
+@dataclass(frozen=True, repr=False)
+class _Repeat:
+    """Answers a 401 with a newer token, if there is one.
+
+    Elsewhere than where the token was sent nothing is repeated: a redirect to another host has lost it.
+    """
+
+    source: TokenSource
+    token: str
+
+    def __call__(self, response: Response, **kwargs: Any) -> Response:
         request = response.request
-        if response.status_code != 401 or request.headers.get("Authorization") != bearer.header(token):
+        if response.status_code != 401 or request.headers.get("Authorization") != bearer.header(self.token):
             return response
-        newer = self._source.replacement(token)
+        newer = self.source.replacement(self.token)
         if newer is None or not _rewound(request):
             return response
+        _ = response.content  # so that the connection can be used again
         response.close()
         again = request.copy()
         again.headers["Authorization"] = bearer.header(newer)
         repeated: Response = response.connection.send(again, **kwargs)
         repeated.history.append(response)
         return repeated
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let a response be pickled: the copy's request is not going to be answered any more."""
+        return (_nothing_to_repeat, ())
+
+
+def _nothing_to_repeat() -> Callable[..., None]:
+    return _ignore
+
+
+def _ignore(_response: Response, **_kwargs: Any) -> None:
+    """Leave an answer as it is."""
 
 
 def _rewound(request: PreparedRequest) -> bool:

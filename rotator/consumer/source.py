@@ -7,7 +7,9 @@ and all go on with what they have; only where nothing good is held do they wait.
 from __future__ import annotations
 
 import logging
+import random
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
@@ -31,6 +33,9 @@ TTL = 300.0
 
 PATIENCE = 2.0
 """Seconds that a call waits for a better token while the one it has is still good."""
+
+LONGEST_WAIT = 30.0
+"""Seconds that a call waits for any token; a read by a client of ours takes 20 at the most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +63,7 @@ class TokenSource:
     Parameter Store is out of reach the last good token is given until it ends.
 
     ``client`` is a boto3 client for SSM, by default one of the environment; ``clock`` and ``reader`` are for
-    tests.
+    tests. Raises ValueError for a ``ttl`` or ``margin`` that makes no sense.
 
     Example:
         >>> source = TokenSource("/healthwise/token")
@@ -75,6 +80,8 @@ class TokenSource:
         clock: Clock | None = None,
         reader: ParameterReader | None = None,
     ) -> None:
+        if not (ttl > 0 and margin >= 0):
+            raise ValueError("ttl is more than 0 seconds, and margin not less")
         self.parameter_name = parameter_name
         self._read = reader or SsmReader(parameter_name, client)
         self._margin = margin
@@ -93,41 +100,60 @@ class TokenSource:
         Raises TokenExpired if what is stored has ended, TokenUnavailable if there is no good token and
         Parameter Store gives none, SettingsError if the SDK has no Region or profile to go by.
         """
-        need = self._need()
-        if need is not Need.NOTHING:
-            read = self._refresh()
-            if read and need is Need.REPLACEMENT:
-                read.wait()
-            elif read and need is Need.REFRESH_NOW:
-                read.wait(PATIENCE)
-        return self._good_token() or self._complain()
-
-    def token_at_hand(self) -> str | None:
-        """Return the token if that needs no waiting, and None otherwise: for callers that must not block."""
-        need = self._need()
-        if need is Need.REFRESH_AHEAD:
-            self._refresh()
-        return self._good_token() if need in (Need.NOTHING, Need.REFRESH_AHEAD) else None
-
-    def seconds_left(self) -> float:
-        """Return the seconds of life, or of ``ttl``, that the token in memory has left; 0 without one."""
-        copy = self._held.copy
-        return max(0.0, copy.left(Moment.of(self._clock))) if copy else 0.0
+        read, seconds = self.read_to_await()
+        if read:
+            read.wait(seconds)
+        return self.token_at_hand()
 
     def replacement(self, rejected: str) -> str | None:
         """Return another token than the one that was answered 401, or None if there is no other.
 
         Reads the parameter once, unless that was done since, or just before to no avail.
         """
-        read = self._reads.join(lambda: self._good_token() in (rejected, None) and self._may_read())
-        if read and self._good_token() in (rejected, None):
-            read.wait()
-        token = self._good_token()
-        return token if token != rejected else None
+        for read in self.reads_for_another(rejected):
+            read.wait(LONGEST_WAIT)
+        return self.another_at_hand(rejected)
 
-    def _refresh(self) -> threading.Event | None:
-        """Return the read in flight, begun here if none is; None if it must pause, or just ended."""
-        return self._reads.join(lambda: self._need() is not Need.NOTHING and self._may_read())
+    def read_to_await(self) -> tuple[threading.Event | None, float]:
+        """Begin the read that is needed; return what to wait for before a token is at hand, and how long.
+
+        This, and the next three, are ``token`` and ``replacement`` for callers that wait in their own way.
+        """
+        need = self._need()
+        if need is Need.NOTHING:
+            return None, 0
+        read = self._reads.join(lambda: self._need() is not Need.NOTHING and self._may_read())
+        if need is Need.REFRESH_AHEAD:
+            return None, 0
+        return read, LONGEST_WAIT if need is Need.REPLACEMENT else PATIENCE
+
+    def token_at_hand(self) -> str:
+        """Return the token without waiting; raises what ``token`` raises."""
+        return self._good_token() or self._complain()
+
+    def reads_for_another(self, rejected: str) -> Iterator[threading.Event]:
+        """Give what to wait for before another token is at hand: a read begun after that one was rejected."""
+        in_flight = self._reads.in_flight
+        read = self._reads.join(lambda: self._is_without(rejected) and self._may_read())
+        if read and self._is_without(rejected):
+            yield read
+            if read is in_flight and self._is_without(rejected):  # it may have been answered before the 401
+                read = self._reads.join(lambda: self._is_without(rejected))
+                if read:
+                    yield read
+
+    def another_at_hand(self, rejected: str) -> str | None:
+        """Return a good token other than that one, without waiting; None if there is none."""
+        return None if self._is_without(rejected) else self._good_token()
+
+    def _is_without(self, rejected: str) -> bool:
+        """Whether there is no good token but the rejected one."""
+        return self._good_token() in (rejected, None)
+
+    def seconds_left(self) -> float:
+        """Return the seconds of life, or of ``ttl``, that the token in memory has left; 0 without one."""
+        copy = self._held.copy
+        return max(0.0, copy.left(Moment.of(self._clock))) if copy else 0.0
 
     def _need(self) -> Need:
         copy = self._held.copy
@@ -144,23 +170,32 @@ class TokenSource:
         """Read the parameter and hold what comes of it; while a token lives, the log tells of failures."""
         try:
             self._held = self._held.after(self._read_copy(), Moment.of(self._clock))
-        except Exception as error:  # noqa: BLE001 - also a defect, or what a client that was given raises
+        except BaseException as error:  # also a defect, or what a client that was given raises
             failure = self._foreseen(error)
             self._held = self._held.after(failure, Moment.of(self._clock))
             if self._good_token():
                 logger.warning("the last token is used until it ends: %s", failure)
+            if not isinstance(error, Exception):
+                raise
 
     def _read_copy(self) -> Copy:
         """Read the parameter; raises TokenUnavailable if it gives no token that is alive."""
         asked_at = Moment.of(self._clock)
         found = self._read()
         stored = stored_token(self.parameter_name, found)
-        copy = copy_of(stored, asked_at=asked_at, told_at=found.read_at, margin=self._margin, ttl=self._ttl)
+        copy = copy_of(
+            stored,
+            asked_at=asked_at,
+            told_at=found.read_at,
+            margin=self._margin,
+            ttl=self._ttl,
+            spread=random.random(),  # noqa: S311 - no secret
+        )
         if copy.left(Moment.of(self._clock)) <= 0:
             raise self._expired(f"ended {-copy.life:.0f} s ago")
         return copy
 
-    def _foreseen(self, error: Exception) -> RotatorError:
+    def _foreseen(self, error: BaseException) -> RotatorError:
         """An error of ours as it is; of any other only its type, because nobody knows what it quotes."""
         if isinstance(error, RotatorError):
             return error
@@ -171,10 +206,15 @@ class TokenSource:
 
     def _complain(self) -> NoReturn:
         """Raise each caller an error of its own: frames are added to those that are raised."""
-        failure = self._held.failure
-        if failure is None:
+        held = self._held
+        if held.failure:
+            raise type(held.failure)(held.failure.problem, advice=held.failure.advice)
+        if held.copy:
             raise self._expired("has ended, and the last read found no other")
-        raise type(failure)(failure.problem, advice=failure.advice)
+        raise TokenUnavailable(
+            f"the parameter {self.parameter_name} was not read within {LONGEST_WAIT:.0f} s",
+            advice="check the network path to AWS, and what gives the AWS credentials",
+        )
 
     def _expired(self, what: str) -> TokenExpired:
         return TokenExpired(

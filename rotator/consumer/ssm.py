@@ -27,6 +27,9 @@ CONFIG = Config(
 )
 """Seconds. Somebody may wait for this, and where a good token is held it is tried again soon."""
 
+TRY_ALL_AGAIN = 10
+"""Reads after which what was denied is tried again."""
+
 _HAS_STATUS = re.compile(r"(arn:[^/]+:parameter)?(/[A-Za-z0-9_.-]+){1,14}")
 """Names below which a status can stand: paths, without a version or label that picks an older token.
 
@@ -49,12 +52,10 @@ class SsmReader:
         self._name = parameter_name
         self._client = client
         self._made_by: int | None = None
-        together = [self._read_both] if _HAS_STATUS.fullmatch(parameter_name) else []
-        self._ways: list[Callable[[], Mapping[str, Any]]] = [
-            *together,
-            self._read_token,
-            self._read_token_by_itself,
-        ]
+        aws.keep_sdk_quiet()  # also where the client is given: at DEBUG it logs what it reads
+        self._has_status = _HAS_STATUS.fullmatch(parameter_name) is not None
+        self._ways = self._all_ways()
+        self._reads = 0
 
     def __call__(self) -> Found:
         """Read both; where only the token may be read, that alone, and so from then on.
@@ -81,12 +82,19 @@ class SsmReader:
             self._client, self._made_by = aws.client("ssm", CONFIG), os.getpid()
         return self._client
 
+    def _all_ways(self) -> list[Callable[[], Mapping[str, Any]]]:
+        together = [self._read_both] if self._has_status else []
+        return [*together, self._read_token, self._read_token_by_itself]
+
     def _ask(self) -> Mapping[str, Any]:
-        """Read in the first way that is not denied, and begin with that one from then on.
+        """Read in the first way that is not denied, and begin with that one the next times.
 
         One denied name makes AWS refuse the whole call, and a policy for somebody else's parameter may allow
-        one name and one action.
+        one name and one action. Policies change, so now and then all ways are tried again.
         """
+        self._reads += 1
+        if self._reads % TRY_ALL_AGAIN == 0:
+            self._ways = self._all_ways()
         failure = AwsError("")
         for number, way in enumerate(self._ways):
             try:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 from botocore.exceptions import (
     BotoCoreError,
@@ -20,7 +21,7 @@ from fakes import CANARY_TOKEN
 from leaks import foreign
 from rotator.adapters import aws
 from rotator.consumer import TokenSource
-from rotator.consumer.ssm import CONFIG, SsmReader
+from rotator.consumer.ssm import CONFIG, TRY_ALL_AGAIN, SsmReader
 from rotator.errors import SettingsError, TokenUnavailable
 
 if TYPE_CHECKING:
@@ -78,6 +79,15 @@ def test_where_the_status_may_not_be_read_the_token_is_read_alone_from_then_on(
     expect(stub, [NAME], parameter())
     expect(stub, [NAME], parameter())
     assert [reader().token, reader().status] == [CANARY_TOKEN, None]
+
+
+def test_what_was_denied_is_tried_again_now_and_then(stub: Stubber, reader: SsmReader) -> None:
+    refuse(stub)
+    for _ in range(TRY_ALL_AGAIN - 1):
+        expect(stub, [NAME], parameter())
+    expect(stub, BOTH, parameter(), parameter(f"{NAME}/status", "{}"))
+    statuses = [reader().status for _ in range(TRY_ALL_AGAIN)]
+    assert statuses == [None] * (TRY_ALL_AGAIN - 1) + ["{}"]
 
 
 def test_where_only_the_other_call_is_allowed_that_one_is_used_from_then_on(
@@ -175,8 +185,12 @@ def test_at_debug_the_sdk_does_not_log_the_token(
     moto: Any, access_key: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     moto.client("ssm").put_parameter(Name=NAME, Value=CANARY_TOKEN, Type="SecureString")
+    given = boto3.client("ssm")
+    logging.getLogger("botocore").setLevel(logging.NOTSET)
     caplog.set_level(logging.DEBUG)
     assert TokenSource(NAME).token() == CANARY_TOKEN
+    logging.getLogger("botocore").setLevel(logging.NOTSET)
+    assert TokenSource(NAME, client=given).token() == CANARY_TOKEN
     assert CANARY_TOKEN not in caplog.text
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import io
+import pickle
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import httpx
 import pytest
 import requests
 from flask import Flask, Response, redirect, request
 
 from consumers import Consumer, consumer
+from fakes import CANARY_TOKEN
 from rotator.consumer import HttpxTokenAuth, TokenAuth, TokenSource
 from rotator.errors import SettingsError, TokenUnavailable
 from rotator.local.server import serving
@@ -39,6 +44,11 @@ class Api:
             self.received.append((request.headers.get("Authorization"), request.get_data()))
             good = request.headers.get("Authorization", "").removeprefix("Bearer ") in self.good
             return Response("yes" if good else "no", status=200 if good else 401)
+
+        @app.route("/orders", methods=["POST"])
+        def orders() -> Any:
+            self.received.append((request.headers.get("Authorization"), request.get_data()))
+            return redirect("/topics", 303)
 
         @app.route("/away")
         def away() -> Any:
@@ -187,6 +197,15 @@ def test_a_host_that_was_redirected_to_gets_no_token_whatever_it_answers(
     assert other_host.tokens == [None]
 
 
+def test_an_order_that_was_taken_is_not_given_again_when_what_it_leads_to_is_refused(
+    api: Api, rotated: Consumer, call: Call
+) -> None:
+    api.good = {"two"}
+    rotated.reader.publish("two")
+    assert call(rotated.source, f"{api.address}/orders", b"order") == 200
+    assert [body for _, body in api.received] == [b"order", b"", b""]
+
+
 def test_a_source_without_a_token_raises_its_error_and_nothing_is_sent(api: Api, call: Call) -> None:
     with pytest.raises(TokenUnavailable, match="there is no parameter"):
         call(consumer().source, f"{api.address}/topics")
@@ -213,6 +232,28 @@ def test_it_does_where_that_is_said_to_be_fine(api: Api, rotated: Consumer) -> N
     assert sent == ["Bearer one", "Bearer one"]
 
 
+def test_what_a_proxy_of_the_environment_would_see_is_not_sent_to_loopback_either(
+    api: Api, rotated: Consumer, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example.test:3128")
+    with pytest.raises(SettingsError, match=r"not sent to 127\.0\.0\.1"):
+        call(rotated.source, f"{api.address}/topics")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    assert call(rotated.source, f"{api.address}/topics") == 200
+
+
+def test_an_answer_shows_no_token_in_its_hooks_and_can_be_pickled(api: Api, rotated: Consumer) -> None:
+    rotated.reader.publish(CANARY_TOKEN)
+    api.good = {CANARY_TOKEN}
+    rotated.source.replacement("one")
+    answer = requests.get(f"{api.address}/topics", auth=TokenAuth(rotated.source), timeout=10)
+    assert CANARY_TOKEN not in repr(answer.request.hooks)
+    copy = pickle.loads(pickle.dumps(answer))
+    assert (copy.status_code, copy.text) == (200, "yes")
+    [hook] = copy.request.hooks["response"]
+    assert hook(copy) is None
+
+
 def test_an_ipv6_loopback_counts_as_one(rotated: Consumer) -> None:
     prepared = requests.Request("GET", "http://[::1]:80/topics").prepare()
     assert TokenAuth(rotated.source)(prepared).headers["Authorization"] == "Bearer one"
@@ -225,28 +266,39 @@ def test_a_session_keeps_its_cookies_and_its_history_through_a_401(api: Api, rot
         session.auth = TokenAuth(rotated.source)
         answer = session.get(f"{api.address}/topics", timeout=10)
         assert (answer.status_code, answer.text) == (200, "yes")
-        assert [each.status_code for each in answer.history] == [401]
+        assert [(each.status_code, each.text) for each in answer.history] == [(401, "no")]
         assert session.get(f"{api.address}/topics", timeout=10).history == []
 
 
 def test_while_the_parameter_is_read_the_event_loop_goes_on(api: Api) -> None:
     made = consumer()
     made.reader.publish("one")
+    gate = made.reader.gate = threading.Event()
 
-    async def calls() -> tuple[int, int]:
-        import threading
-
-        made.reader.gate = threading.Event()
+    async def calls() -> list[int]:
         async with httpx.AsyncClient(auth=HttpxTokenAuth(made.source)) as client:
-            calls = [asyncio.create_task(client.get(f"{api.address}/topics")) for _ in range(5)]
-            beats = 0
-            while not made.reader.at_once or beats < 20:
+            calls = [asyncio.create_task(client.get(f"{api.address}/topics")) for _ in range(50)]
+            while not made.reader.at_once:  # noqa: ASYNC110 - set in a thread
                 await asyncio.sleep(0.001)
-                beats += 1
-            made.reader.gate.set()
-            answers = await asyncio.gather(*calls)
-        return beats, sum(answer.status_code == 200 for answer in answers)
+            assert await anyio.to_thread.run_sync(lambda: "others get their threads") is not None
+            gate.set()
+            return [answer.status_code for answer in await asyncio.gather(*calls)]
 
-    beats, good = asyncio.run(calls())
-    assert (beats >= 20, good) == (True, 5)
+    assert asyncio.run(calls()) == [200] * 50
     assert made.reader.reads == 1
+
+
+def test_a_call_that_waits_for_a_read_can_be_cancelled(api: Api) -> None:
+    made = consumer()
+    made.reader.gate = threading.Event()
+
+    async def call() -> bool:
+        async with httpx.AsyncClient(auth=HttpxTokenAuth(made.source)) as client:
+            with anyio.move_on_after(0.05) as scope:
+                await client.get(f"{api.address}/topics")
+        return scope.cancelled_caught
+
+    assert asyncio.run(call())
+    assert made.reader.at_once == 1
+    made.reader.gate.set()
+    made.settle()

@@ -290,7 +290,7 @@ def test_every_kind_of_error_is_on_it_and_every_rollover() -> None:
         if isinstance(kind, type)
         and issubclass(kind, RotatorError)
         and kind is not errors.RotationFailed
-        and not issubclass(kind, errors.TokenUnavailable)  # consumers have it, not runs
+        and not issubclass(kind, errors.TokenUnavailable | errors.CommandNotRun)  # nothing of a run's
     }
     rollovers = {"RotatedWithPending", "RotatedWithPrevious"}
     assert {metric[1] for metric in widget("Errors by kind")["metrics"]} == kinds | rollovers

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
+import math
 import threading
 
 import pytest
 
 from consumers import Consumer, consumer, in_threads
 from fakes import CANARY_TOKEN, DAY, jwt
+from rotator.consumer import TokenSource
+from rotator.consumer.source import LONGEST_WAIT, PATIENCE
 from rotator.errors import RotatorError, TokenExpired, TokenUnavailable
 
 HOUR = 3600
@@ -52,9 +54,22 @@ def test_a_renewed_token_is_taken_ahead_of_need_with_one_read(fresh: Consumer) -
     fresh.clocks.go_on(16 * HOUR)
     fresh.reader.publish("two")
     given = fresh.tokens_in(8 * HOUR, every=60)
-    assert given.index("two") * 60 == pytest.approx(4 * HOUR, abs=120)  # half of the renewal window
+    assert given.index("two") * 60 == pytest.approx(
+        4 * HOUR, abs=0.1 * 8 * HOUR + 120
+    )  # about half of the window
     assert "one" not in given[given.index("two") :]
     assert fresh.reader.reads == 2
+
+
+def test_a_fleet_of_consumers_does_not_read_as_one() -> None:
+    fleet = [consumer() for _ in range(100)]
+    for each in fleet:
+        each.reader.publish("one")
+        each.token()
+    after = [copy.ahead_after for each in fleet if (copy := each.source._held.copy)]
+    assert min(after) >= 16 * HOUR + 0.4 * 8 * HOUR - 2
+    assert max(after) <= 16 * HOUR + 0.6 * 8 * HOUR + 2
+    assert max(after) - min(after) > 0.5 * 0.2 * 8 * HOUR
 
 
 def test_while_it_is_refreshed_ahead_nobody_waits(fresh: Consumer) -> None:
@@ -62,16 +77,34 @@ def test_while_it_is_refreshed_ahead_nobody_waits(fresh: Consumer) -> None:
     fresh.reader.gate = threading.Event()
     fresh.clocks.go_on(21 * HOUR)
     assert [fresh.source.token() for _ in range(9)] == ["one"] * 9
-    assert fresh.source.token_at_hand() == "one"
+    assert fresh.source.read_to_await() == (None, 0)
     fresh.reader.gate.set()
     fresh.settle()
     assert fresh.source.token() == "two"
     assert fresh.reader.reads == 2
 
 
-def test_in_its_last_minute_a_token_is_not_at_hand(fresh: Consumer) -> None:
-    fresh.clocks.go_on(DAY - 30)
-    assert fresh.source.token_at_hand() is None
+@pytest.mark.parametrize(("seconds", "patience"), [(DAY - 30, PATIENCE), (DAY + 30, LONGEST_WAIT)])
+def test_who_waits_in_a_way_of_his_own_is_told_for_what_and_how_long(
+    fresh: Consumer, seconds: float, patience: float
+) -> None:
+    fresh.clocks.go_on(seconds)
+    fresh.reader.publish("two")
+    read, longest = fresh.source.read_to_await()
+    assert longest == patience
+    assert read
+    assert read.wait(10)
+    assert fresh.source.token_at_hand() == "two"
+
+
+def test_a_read_that_does_not_end_is_an_error_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rotator.consumer.source.LONGEST_WAIT", 0.01)
+    made = consumer()
+    made.reader.gate = threading.Event()
+    with pytest.raises(TokenUnavailable, match="was not read within 0 s; check the network path"):
+        made.source.token()
+    made.reader.gate.set()
+    made.settle()
 
 
 def test_in_its_last_minute_a_better_token_is_waited_for_a_little(fresh: Consumer) -> None:
@@ -223,6 +256,44 @@ def test_a_defect_in_reading_is_an_error_of_ours_and_leaves_nobody_waiting() -> 
     assert CANARY_TOKEN not in str(caught.value)
 
 
+def test_what_ends_a_thread_is_told_as_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    made = consumer()
+    made.reader.failure = SystemExit(CANARY_TOKEN)
+    with pytest.raises(TokenUnavailable, match="unforeseen SystemExit"):
+        made.source.token()
+
+
+def test_a_log_handler_that_uses_the_source_does_not_wait_for_itself(fresh: Consumer) -> None:
+    given = []
+
+    class Handler(logging.Handler):
+        def emit(self, _record: logging.LogRecord) -> None:
+            given.append(fresh.source.token())
+
+    handler = Handler()
+    logging.getLogger("rotator.consumer").addHandler(handler)
+    try:
+        fresh.reader.fail()
+        fresh.clocks.go_on(DAY - 30)
+        assert fresh.source.token() == "one"
+        fresh.settle()
+    finally:
+        logging.getLogger("rotator.consumer").removeHandler(handler)
+    assert given == ["one"]
+
+
+@pytest.mark.parametrize("options", [{"ttl": 0}, {"ttl": -5}, {"ttl": math.nan}, {"margin": -1}])
+def test_a_ttl_or_margin_that_makes_no_sense_is_refused(options: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="ttl is more than 0 seconds"):
+        TokenSource(
+            "/healthwise/token",
+            reader=consumer().reader,
+            ttl=options.get("ttl", 300),
+            margin=options.get("margin", 60),
+        )
+
+
 @pytest.mark.parametrize("life", [2, 20, 60, 100])
 def test_a_margin_as_long_as_the_life_does_not_have_every_call_read(life: int) -> None:
     made = consumer(margin=120)
@@ -298,39 +369,6 @@ def test_rejections_without_end_do_not_hammer_the_parameter_and_a_new_token_is_f
 def test_a_replacement_that_cannot_be_read_is_none(fresh: Consumer) -> None:
     fresh.reader.fail()
     assert fresh.source.replacement("one") is None
-
-
-def test_a_forked_child_waits_for_no_read_of_its_parent() -> None:
-    made = consumer()
-    made.reader.publish("one")
-    made.reader.gate = threading.Event()
-    waiting = threading.Thread(target=made.source.token)
-    waiting.start()
-    assert made.reader.begun.acquire(timeout=10)
-    read_end, write_end = os.pipe()
-    child = os.fork()
-    if child == 0:  # pragma: no cover - another process
-        try:
-            made.reader.gate = None
-            os.write(write_end, made.source.token().encode())
-        finally:
-            os._exit(0)
-    os.close(write_end)
-    assert os.read(read_end, 100) == b"one"
-    os.close(read_end)
-    os.waitpid(child, 0)
-    made.reader.gate.set()
-    waiting.join()
-
-
-def test_where_no_thread_can_be_had_it_reads_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_thread: threading.Thread) -> None:
-        raise RuntimeError("can't create new thread at interpreter shutdown")
-
-    made = consumer()
-    made.reader.publish("one")
-    monkeypatch.setattr(threading.Thread, "start", refuse)
-    assert made.source.token() == "one"
 
 
 def test_a_source_shows_its_parameter_and_no_token(fresh: Consumer) -> None:

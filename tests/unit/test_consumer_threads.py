@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -104,13 +105,34 @@ def test_who_finds_a_need_just_before_a_read_ends_does_not_read_again(
 ) -> None:
     made = consumer()
     made.reader.publish("one")
-    refresh = made.source._refresh
+    join = made.source._reads.join
 
-    def after_somebody_else() -> threading.Event | None:
-        monkeypatch.setattr(made.source, "_refresh", refresh)
+    def after_somebody_else(is_wanted: Callable[[], bool]) -> threading.Event | None:
+        monkeypatch.setattr(made.source._reads, "join", join)
         made.token()
-        return refresh()
+        return join(is_wanted)
 
-    monkeypatch.setattr(made.source, "_refresh", after_somebody_else)
+    monkeypatch.setattr(made.source._reads, "join", after_somebody_else)
     assert made.source.token() == "one"
     assert made.reader.reads == 1
+
+
+def test_a_401_that_comes_while_an_older_read_is_in_flight_is_answered_by_a_newer_one() -> None:
+    made = consumer()
+    made.reader.publish("one")
+    made.token()
+    made.clocks.go_on(21 * 3600)
+    held_back, made.reader.gate = threading.Event(), threading.Event()
+    made.reader.answer_first = True
+    made.source.token()  # begins a read, which is answered with "one" and on its way for a while
+    assert made.reader.begun.acquire(timeout=10)
+    made.reader.publish("two")
+    given: list[str | None] = []
+    threads = in_threads(THREADS, lambda: given.append(made.source.replacement("one")))
+    while sum(thread.is_alive() for thread in threads) < THREADS:
+        held_back.wait(0.01)
+    made.reader.gate.set()
+    for thread in threads:
+        thread.join(30)
+    assert given == ["two"] * THREADS
+    assert made.reader.reads == 3

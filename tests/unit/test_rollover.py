@@ -48,9 +48,9 @@ def asked_with(made: World) -> list[str]:
     return [base64.b64decode(h.removeprefix("Basic ")).decode().partition(":")[2] for h in headers]
 
 
-def failure(made: World, *, force: bool = False) -> RotatorError:
+def failure(made: World, *, force: bool = False, budget: float = 60) -> RotatorError:
     with pytest.raises(RotatorError) as caught:
-        made.tick(force=force)
+        made.tick(force=force, budget=budget)
     assert made.token in (None, f"{CANARY_TOKEN}-1")
     return caught.value
 
@@ -259,14 +259,37 @@ def test_versions_that_cannot_be_read_do_not_hide_the_refusal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("latency", "asked"),
-    [pytest.param(49.9, 2, id="a moment before"), pytest.param(50, 1, id="none")],
+    ("budget", "latency", "asked"),
+    [
+        pytest.param(60, 19.9, 2, id="a moment before"),
+        pytest.param(60, 20.1, 1, id="too little for a read that hangs"),
+        pytest.param(18, 5.9, 2, id="two thirds of a short run"),
+        pytest.param(18, 6.1, 1, id="less than that"),
+    ],
 )
-def test_other_stages_are_looked_for_while_there_is_time_for_a_request(latency: float, asked: int) -> None:
+def test_other_stages_are_looked_for_while_there_is_time_for_one_that_hangs(
+    budget: float, latency: float, asked: int
+) -> None:
     made = world(REFUSED, REFUSED, pending=PENDING)
-    made.ports.token_endpoint.latency = latency  # of a minute, ten seconds of which the writes get
-    failure(made)
+    made.ports.token_endpoint.latency = latency
+    failure(made, budget=budget)
     assert len(asked_with(made)) == asked
+
+
+def test_a_stage_that_took_too_long_to_read_is_not_requested_with_and_the_refusal_stands(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = world(REFUSED, REFUSED, pending=PENDING)
+    read = made.ports.secrets.read_stage
+
+    def read_slowly(*args: Any) -> Any:
+        made.clock.sleep(49.5)
+        return read(*args)
+
+    made.ports.secrets.read_stage = read_slowly  # type: ignore[assignment, method-assign]
+    assert str(failure(made)) == str(failure(world(REFUSED)))
+    assert asked_with(made) == [CANARY_SECRET]
+    assert "rotation default: no time is left to request with AWSPENDING" in caplog.text
 
 
 def test_a_run_whose_time_is_up_tells_the_refusal_and_that_nothing_else_was_tried(

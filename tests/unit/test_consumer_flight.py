@@ -1,0 +1,130 @@
+"""One piece of work at a time: nobody waits for what was never begun, ended, or is done by himself."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from consumers import consumer
+from rotator.adapters import aws
+from rotator.consumer.flight import SingleFlight
+
+
+def always() -> bool:
+    return True
+
+
+def in_a_child(work: Callable[[], str]) -> str:
+    """What work gives in a forked process; nothing if it never ends there."""
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - another process
+        try:
+            os.write(write_end, work().encode())
+        finally:
+            os._exit(0)
+    os.close(write_end)
+    killer = threading.Timer(20, os.kill, (child, 9))
+    killer.start()
+    given = os.read(read_end, 100).decode()
+    os.close(read_end)
+    os.waitpid(child, 0)
+    killer.cancel()
+    return given
+
+
+def test_what_is_wanted_by_several_is_done_once() -> None:
+    gate, done = threading.Event(), []
+    flight = SingleFlight(lambda: done.append(gate.wait(10)))
+    joined = [flight.join(always) for _ in range(5)]
+    gate.set()
+    assert joined[0]
+    assert joined[0].wait(10)
+    assert joined == [joined[0]] * 5
+    assert done == [True]
+
+
+def test_what_is_not_wanted_is_not_begun() -> None:
+    done: list[None] = []
+    assert SingleFlight(lambda: done.append(None)).join(lambda: False) is None
+    assert done == []
+
+
+def test_whether_it_is_wanted_is_judged_where_nobody_else_can_begin_it() -> None:
+    flight = SingleFlight(lambda: None)
+    assert flight.join(lambda: not flight._lock.locked()) is None
+
+
+def test_work_that_fails_leaves_nobody_waiting_and_nothing_in_flight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    flight = SingleFlight(lambda: 1 // 0)  # type: ignore[arg-type]
+    first = flight.join(always)
+    assert first
+    assert first.wait(10)
+    assert flight.in_flight is None
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, MemoryError, TimeoutError])
+def test_what_interrupts_the_beginning_leaves_nothing_in_flight(
+    monkeypatch: pytest.MonkeyPatch, interruption: type[BaseException]
+) -> None:
+    def interrupt(_thread: threading.Thread) -> None:
+        raise interruption
+
+    made = consumer()
+    made.reader.publish("one")
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", interrupt)
+        with pytest.raises(interruption):
+            made.source.token()
+    assert made.source.token() == "one"
+
+
+def test_where_no_thread_can_be_had_it_is_done_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    made = consumer()
+    made.reader.publish("one")
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert made.source.token() == "one"
+
+
+def test_work_does_not_wait_for_its_own_end() -> None:
+    joined: list[threading.Event | None] = []
+    flight = SingleFlight(lambda: joined.append(flight.join(always)))
+    done = flight.join(always)
+    assert done
+    assert done.wait(10)
+    assert joined == [None]
+
+
+def test_a_forked_child_waits_for_no_read_of_its_parent() -> None:
+    made = consumer()
+    made.reader.publish("one")
+    made.reader.gate = threading.Event()
+    waiting = threading.Thread(target=made.source.token)
+    waiting.start()
+    assert made.reader.begun.acquire(timeout=10)
+
+    def token() -> str:
+        made.reader.gate = None
+        return made.source.token()
+
+    assert in_a_child(token) == "one"
+    made.reader.gate.set()
+    waiting.join()
+
+
+def test_a_forked_child_can_make_clients_also_if_its_parent_was_just_making_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    aws.client("ssm")  # the session's own first steps are botocore's business
+    with aws._lock:
+        assert in_a_child(lambda: type(aws.client("ssm")).__name__) == "SSM"
