@@ -179,3 +179,18 @@ def test_a_token_that_cannot_be_written_is_an_error(
     assert done.stderr == (
         f"rotator: the token cannot be written to standard output: {problem}; give it somewhere to go\n"
     )
+
+
+def test_that_output_is_closed_is_told_before_anything_is_read(shell: Shell) -> None:
+    """Else a connection to AWS, which stays open, has taken its place, and gets the token in clear."""
+    done = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *ROTATOR, "token", "/some/token"],
+        env={**shell.variables(), "AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+        cwd=CHECKOUT,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "cannot be written to standard output: Bad file descriptor" in done.stderr
