@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from functools import partial
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
@@ -22,6 +23,14 @@ FAILED = 1
 USAGE = 2
 
 
+_ELSEWHERE = {
+    "doctor": "rotator.doctor.command",
+    "exec": "rotator.commands.exec",
+    "simulate": "rotator.simulation.command",
+    "token": "rotator.commands.token",
+}
+
+
 class _Commands(click.Group):
     """Turns every error of ours into its message and exit code; nobody sees a traceback.
 
@@ -29,25 +38,12 @@ class _Commands(click.Group):
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), "doctor", "exec", "simulate", "token"])
+        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name == "doctor":
-            from rotator.doctor import command as doctor
-
-            return doctor.command
-        if cmd_name == "simulate":
-            from rotator.simulation import command as simulation
-
-            return simulation.command
-        if cmd_name == "token":
-            from rotator.commands import token
-
-            return token.command
-        if cmd_name == "exec":
-            from rotator.commands import exec as run
-
-            return run.command
+        if cmd_name in _ELSEWHERE:
+            command: click.Command = import_module(_ELSEWHERE[cmd_name]).command
+            return command
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -109,15 +109,16 @@ def parameter_name(value: Any) -> str:
 
 
 def any_parameter_name(value: Any) -> str:
-    """Read a full name that any parameter may have, whoever made it.
+    """Read a full name that any parameter may have, whoever made it, or the ARN of one.
 
     https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
     """
     takes = (
-        'a path that begins with "/", of letters, digits and ._-, with at most 15 levels and 1011 characters'
+        'a path that begins with "/", of letters, digits and ._-, with at most 15 levels and 1011 characters,'
+        " or the ARN of such a parameter"
     )
-    name = matching(r"(/[A-Za-z0-9_.-]+){1,15}", takes)(value)
-    if len(name) > 1011:
+    name = matching(r"(arn:[a-z-]+:ssm:[a-z0-9-]+:\d{12}:parameter)?(/[A-Za-z0-9_.-]+){1,15}", takes)(value)
+    if len(name[name.index("/") :]) > 1011:
         raise Refused(takes)
     return name
 

@@ -84,7 +84,8 @@ class StatusLine:
         stage = self.stored.trusted.secret_stage if self.stored.trusted else Stage.CURRENT
         if stage is Stage.CURRENT:
             return None
-        return f"its token was requested with {stage}: finish the rollover; {rollover.NEXT_STEP[stage]}"
+        next_step = f"{rollover.NEXT_STEP[stage]}; if that is done, rotate once more"
+        return f"its token was requested with {stage}: finish the rollover; {next_step}"
 
     @property
     def renewal(self) -> datetime | None:

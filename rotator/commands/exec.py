@@ -16,8 +16,13 @@ Run CMD with the token in its environment.
 
 {NAME_HELP}
 
-The token is in no argument, and so in no list of processes. CMD takes this process's place: signals, terminal
-and exit code are its own. 127: it is not found; 126: it cannot be run.
+The token is in no argument; CMD's environment can be read by its own user and root alone. CMD takes this
+process's place: signals, terminal and exit code are its own. 127: it is not found; 126: it cannot be run.
+
+In single quotes, so that it is CMD's shell that knows the token, and curl is not given it as an argument:
+
+\b
+  rotator exec -- sh -c 'printf "Authorization: Bearer %s" "$TOKEN" | curl -s -H @- URL'
 
 An environment is never renewed. What may run for longer than its token lives asks rotator.consumer instead.
 """

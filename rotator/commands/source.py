@@ -15,8 +15,8 @@ from rotator.readers import Refused
 from rotator.settings import Settings
 
 NAME_HELP = """\
-NAME is the name of a rotation or, if it begins with "/", the parameter's own name, which needs no settings.
-Without it, it is ROTATOR_PARAMETER_NAME, or the only rotation there is.\
+NAME is the name of a rotation or, if it begins with "/", the parameter's own name, which needs no settings;
+so does its ARN. Without it, it is ROTATOR_PARAMETER_NAME, or the only rotation there is.\
 """
 
 SHORT = Settings.consumer_cache
@@ -50,7 +50,7 @@ def parameter_name(name: str | None, environ: Mapping[str, str], stack: str | No
     Raises SettingsError if it means none, or may mean several; RotatorError if the documents or the stack
     that tell it cannot be read.
     """
-    if name and name.startswith("/"):
+    if name and ("/" in name or name.startswith("arn:")):
         if stack:
             raise SettingsError(f"{name[:64]} needs no stack", advice="leave out --stack, or name a rotation")
         return _full_name(name)
@@ -62,7 +62,13 @@ def parameter_name(name: str | None, environ: Mapping[str, str], stack: str | No
             raise
         advice = f"{error.advice}, or give the parameter's own name as NAME"
         raise SettingsError(error.problem, advice=advice) from error
-    return _only_one(rotator, name)
+    try:
+        return _only_one(rotator, name)
+    except SettingsError as error:
+        if name is None:
+            raise
+        advice = f"{error.advice}; or a parameter, by its own name, which begins with /"
+        raise SettingsError(error.problem, advice=advice) from error
 
 
 def _full_name(name: str) -> str:

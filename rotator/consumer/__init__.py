@@ -5,7 +5,7 @@
     source = TokenSource("/healthwise/token")        # one for a process
     requests.get(url, auth=TokenAuth(source))        # with requests
     httpx.get(url, auth=HttpxTokenAuth(source))      # with httpx, sync or async
-    source.token()                                   # with anything else
+    source.token()                                   # with anything else; raises TokenUnavailable
 
 TokenAuth and HttpxTokenAuth are imported when they are asked for, and with them requests or httpx.
 """
@@ -16,12 +16,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rotator.consumer.source import TokenSource
+from rotator.errors import TokenExpired, TokenUnavailable
 
 if TYPE_CHECKING:
     from rotator.consumer.httpx_auth import HttpxTokenAuth
     from rotator.consumer.requests_auth import TokenAuth
 
-__all__ = ["HttpxTokenAuth", "TokenAuth", "TokenSource"]
+__all__ = ["HttpxTokenAuth", "TokenAuth", "TokenExpired", "TokenSource", "TokenUnavailable"]
 
 _MODULES = {"TokenAuth": "requests_auth", "HttpxTokenAuth": "httpx_auth"}
 

@@ -17,6 +17,7 @@ from rotator import jwt
 from rotator.errors import TokenUnavailable
 
 _LEGAL = re.compile(r"[\x21-\x7e]+")  # what can stand in a header (RFC 6749, A.12, less the space)
+_JSON = ("{", "[", '"')  # how an endpoint's whole answer begins, and no token (RFC 6750, 2.1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,8 @@ def stored_token(parameter_name: str, found: Found) -> StoredToken:
         raise _not_a_token(parameter_name, "is empty")
     if not _LEGAL.fullmatch(found.token):
         raise _not_a_token(parameter_name, "holds spaces, line ends or other characters that no token has")
+    if found.token.startswith(_JSON):
+        raise _not_a_token(parameter_name, "holds JSON")
     expires_at, renew_at = _told_by_status(found)
     ends = [end for end in (expires_at, jwt.expiry(found.token)) if end]
     return StoredToken(value=found.token, expires_at=min(ends, default=None), renew_at=renew_at)

@@ -172,9 +172,11 @@ class TokenSource:
             self._held = self._held.after(self._read_copy(), Moment.of(self._clock))
         except BaseException as error:  # also a defect, or what a client that was given raises
             failure = self._foreseen(error)
+            told_already = str(failure) == str(self._held.failure)
             self._held = self._held.after(failure, Moment.of(self._clock))
             if self._good_token():
-                logger.warning("the last token is used until it ends: %s", failure)
+                level = logging.DEBUG if told_already else logging.WARNING
+                logger.log(level, "the last token is used until it ends: %s", failure)
             if not isinstance(error, Exception):
                 raise
 
@@ -208,7 +210,11 @@ class TokenSource:
         """Raise each caller an error of its own: frames are added to those that are raised."""
         held = self._held
         if held.failure:
-            raise type(held.failure)(held.failure.problem, advice=held.failure.advice)
+            problem = held.failure.problem
+            if held.copy and not isinstance(held.failure, TokenExpired):
+                ended = -held.copy.left(Moment.of(self._clock))
+                problem += f", and the last token ended {ended:.0f} s ago"
+            raise type(held.failure)(problem, advice=held.failure.advice)
         if held.copy:
             raise self._expired("has ended, and the last read found no other")
         raise TokenUnavailable(
@@ -219,5 +225,5 @@ class TokenSource:
     def _expired(self, what: str) -> TokenExpired:
         return TokenExpired(
             f"the token in {self.parameter_name} {what}",
-            advice="see why it was not renewed: `rotator status`, `rotator doctor`",
+            advice="tell whoever has it renewed, and can see why it was not: `rotator status`",
         )

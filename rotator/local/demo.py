@@ -167,6 +167,8 @@ class Demo:
             "ROTATOR_TOKEN_ENDPOINT": self.world.token_endpoint,
             "ROTATOR_VERIFY_URL": self.world.topics_url,
             "ROTATOR_SCHEDULE_INTERVAL": f"{SCHEDULE_MINUTES}m",
+            "TOKEN_PARAMETER": PARAMETER_NAME,  # these two, for the recipes of infra/consumers.md
+            "TOPICS_URL": self.world.topics_url,
             "PATH": f"{Path(sys.executable).parent}:$PATH",
         }
         click.echo("\nIt was kept. In another terminal:\n")
@@ -177,6 +179,7 @@ class Demo:
         click.echo("\nmake rotate")
         click.echo("rotator status")
         click.echo("rotator doctor")
+        click.echo("rotator token | wc -c")
         click.echo(f"aws ssm get-parameter --name {PARAMETER_NAME}/status")
         click.echo(f"kill {process_id}   # ends it")
 

@@ -79,9 +79,9 @@ def test_ecs_takes_the_task_definition(definition: dict[str, Any], world: Consum
 
 def test_the_task_reads_the_parameter_that_it_is_told(world: Consuming) -> None:
     [container] = OWN["containerDefinitions"]
-    assert container["environment"] == [
-        {"name": "TOKEN_PARAMETER", "value": world.environment["TOKEN_PARAMETER"]}
-    ]
+    given = {each["name"]: each["value"] for each in container["environment"]}
+    assert given["TOKEN_PARAMETER"] == world.environment["TOKEN_PARAMETER"]
+    assert {*given} == {"TOKEN_PARAMETER", "TOPICS_URL", "AWS_DEFAULT_REGION"} <= {*world.environment}
     assert "executionRoleArn" not in OWN
     assert "secrets" not in container
 

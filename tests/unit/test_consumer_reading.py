@@ -91,7 +91,19 @@ def test_a_jwt_without_a_usable_exp_tells_nothing(claims: dict[str, object]) -> 
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", f"{CANARY_TOKEN}\n", f" {CANARY_TOKEN}", f"Bearer {CANARY_TOKEN}", "tök", "a\r\nX: y", "a\0b"],
+    [
+        "",
+        " ",
+        f"{CANARY_TOKEN}\n",
+        f" {CANARY_TOKEN}",
+        f"Bearer {CANARY_TOKEN}",
+        "tök",
+        "a\r\nX: y",
+        "a\0b",
+        f'{{"access_token":"{CANARY_TOKEN}"}}',
+        f'"{CANARY_TOKEN}"',
+        f'["{CANARY_TOKEN}"]',
+    ],
 )
 def test_what_is_not_a_token_is_refused_without_being_quoted(text: str) -> None:
     with pytest.raises(TokenUnavailable, match="the parameter /healthwise/token") as caught:

@@ -124,8 +124,22 @@ def test_in_its_last_minute_a_read_that_hangs_is_not_waited_for_long(
     monkeypatch.setattr("rotator.consumer.source.PATIENCE", 0.01)
     fresh.reader.gate = threading.Event()
     fresh.clocks.go_on(DAY - 30)
-    assert fresh.source.token() == "one"
+    given: list[str] = []
+    [thread] = in_threads(1, lambda: given.append(fresh.source.token()))
+    thread.join(20)
+    assert (given, fresh.reader.at_once) == (["one"], 1)  # while the read goes on
     fresh.reader.gate.set()
+    fresh.settle()
+
+
+def test_a_token_of_a_short_life_is_refreshed_before_anybody_has_to_wait() -> None:
+    made = consumer()
+    made.reader.publish(jwt({"exp": made.clocks.true.timestamp() + 300}), status=False)
+    made.token()
+    made.clocks.go_on(200)  # of 300, the last 60 of which are the margin
+    assert made.source.read_to_await() == (None, 0)
+    made.settle()
+    assert made.reader.reads == 2
 
 
 def test_a_token_that_is_not_renewed_is_looked_for_again_and_again_and_not_with_every_call(
@@ -177,11 +191,23 @@ def test_while_the_parameter_cannot_be_read_the_last_good_token_is_given(fresh: 
     assert set(given[7:]) == {"TokenUnavailable"}
 
 
-def test_the_error_after_that_tells_the_cause(fresh: Consumer) -> None:
+def test_the_error_after_that_tells_the_cause_and_that_the_token_ended(fresh: Consumer) -> None:
     fresh.reader.fail("AccessDeniedException")
     fresh.clocks.go_on(DAY + 60)
-    with pytest.raises(TokenUnavailable, match="AccessDeniedException; check the network"):
+    told = r"AccessDeniedException, and the last token ended 6[01] s ago; check the network"
+    with pytest.raises(TokenUnavailable, match=told):
         fresh.source.token()
+
+
+def test_a_read_that_works_again_ends_the_cause(fresh: Consumer) -> None:
+    fresh.reader.fail("AccessDeniedException")
+    fresh.clocks.go_on(DAY - 30)
+    fresh.token()
+    assert "AccessDeniedException" in str(fresh.source._held.failure)
+    fresh.reader.failure = None
+    fresh.clocks.go_on(10)
+    fresh.token()
+    assert fresh.source._held.failure is None
 
 
 def test_a_failing_read_is_told_in_the_log_while_the_token_lives(
@@ -190,7 +216,10 @@ def test_a_failing_read_is_told_in_the_log_while_the_token_lives(
     fresh.reader.fail("ThrottlingException")
     fresh.clocks.go_on(21 * HOUR)
     fresh.token()
-    [record] = caplog.records
+    fresh.clocks.go_on(60)
+    fresh.token()
+    [record] = [each for each in caplog.records if each.levelno >= logging.WARNING]  # once, for all reads
+    assert fresh.reader.reads == 3
     assert record.levelno == logging.WARNING
     assert "the last token is used until it ends" in record.getMessage()
     assert "ThrottlingException" in record.getMessage()

@@ -75,8 +75,17 @@ def test_a_document_that_is_broken_says_so_itself(documents: FakeParameterStore)
             "ROTATOR_PARAMETER_NAME is not set; .*, or give the parameter's own name as NAME",
             id="nothing at all",
         ),
-        pytest.param("a/b", {}, "or give the parameter's own name as NAME", id="the slash forgotten"),
-        pytest.param("other", ONE, "no rotation named 'other'; name one of: default", id="another name"),
+        pytest.param(
+            "a/b", {}, "NAME is 'a/b'; it takes a path that begins with \"/\"", id="no slash before"
+        ),
+        pytest.param("a/b", ONE, "NAME is 'a/b'", id="no slash before, with settings"),
+        pytest.param("arn:aws:sqs:us-east-1:123456789012:queue", {}, "NAME is 'arn:", id="another ARN"),
+        pytest.param(
+            "other",
+            ONE,
+            "no rotation named 'other'; name one of: default; or a parameter, by its own name",
+            id="another name",
+        ),
         pytest.param(
             None, {"ROTATOR_PARAMETER_NAM": "/a"}, "did you mean ROTATOR_PARAMETER_NAME", id="misspelt"
         ),
@@ -105,3 +114,8 @@ def test_a_stack_tells_its_own_settings_and_nothing_else_does(monkeypatch: pytes
     assert parameter_name(None, ONE, "web") == "/web/token"
     with pytest.raises(SettingsError, match="/a needs no stack; leave out --stack"):
         parameter_name("/a", ONE, "web")
+
+
+def test_an_arn_is_taken_as_it_is() -> None:
+    arn = "arn:aws:ssm:us-east-1:123456789012:parameter/somebody/elses"
+    assert parameter_name(arn, {}) == arn
