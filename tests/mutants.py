@@ -20,7 +20,7 @@ CHECKOUT = TESTS.parent
 FOLDER = CHECKOUT / ".build" / "mutants"
 """mutmut works in the current folder, and fills it."""
 
-_NAME = re.compile(r"rotator\.(\w+)\.x(?:ǁ(\w+)ǁ|_)(\w+)__mutmut_\d+")
+_NAME = re.compile(r"rotator\.([\w.]+)\.x(?:ǁ(\w+)ǁ|_)(\w+)__mutmut_\d+")
 """Of a mutant: the module, the class if there is one, the function."""
 
 MUTMUT = (sys.executable, "-m", "mutmut")

@@ -10,15 +10,14 @@ import logging
 import random
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from rotator.consumer.flight import SingleFlight
+from rotator.consumer.held import Held, expired
 from rotator.consumer.lifetime import Clock, Copy, Moment, Need, copy_of
-from rotator.consumer.pause import Pause
 from rotator.consumer.reading import ParameterReader, stored_token
 from rotator.consumer.ssm import SsmReader
-from rotator.errors import RotatorError, TokenExpired, TokenUnavailable
+from rotator.errors import RotatorError, TokenUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -36,23 +35,6 @@ PATIENCE = 2.0
 
 LONGEST_WAIT = 30.0
 """Seconds that a call waits for any token; a read by a client of ours takes 20 at the most."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Held:
-    """What reads have left: the last good copy, why the last read gave none, and when to read again."""
-
-    copy: Copy | None = None
-    failure: RotatorError | None = None
-    pause: Pause = field(default_factory=Pause)
-
-    def after(self, read: Copy | RotatorError, moment: Moment) -> _Held:
-        """Return what is held after a read."""
-        longer = self.pause.longer(moment)
-        if isinstance(read, RotatorError):
-            return _Held(copy=self.copy, failure=read, pause=longer)
-        nothing_new = self.copy is not None and self.copy.token == read.token
-        return _Held(copy=read, pause=longer if nothing_new else Pause())
 
 
 class TokenSource:
@@ -87,7 +69,7 @@ class TokenSource:
         self._margin = margin
         self._ttl = ttl
         self._clock = clock or Clock()
-        self._held = _Held()
+        self._held = Held()
         self._reads = SingleFlight(self._read_anew)
 
     def __repr__(self) -> str:
@@ -129,7 +111,10 @@ class TokenSource:
 
     def token_at_hand(self) -> str:
         """Return the token without waiting; raises what ``token`` raises."""
-        return self._good_token() or self._complain()
+        token = self._good_token()
+        if token is None:
+            raise self._held.complaint(self.parameter_name, self._now())
+        return token
 
     def reads_for_another(self, rejected: str) -> Iterator[threading.Event]:
         """Give what to wait for before another token is at hand: a read begun after that one was rejected."""
@@ -153,27 +138,28 @@ class TokenSource:
     def seconds_left(self) -> float:
         """Return the seconds of life, or of ``ttl``, that the token in memory has left; 0 without one."""
         copy = self._held.copy
-        return max(0.0, copy.left(Moment.of(self._clock))) if copy else 0.0
+        return max(0.0, copy.left(self._now())) if copy else 0.0
+
+    def _now(self) -> Moment:
+        return Moment.of(self._clock)
 
     def _need(self) -> Need:
-        copy = self._held.copy
-        return copy.need(Moment.of(self._clock)) if copy else Need.REPLACEMENT
+        return self._held.need(self._now())
 
     def _may_read(self) -> bool:
-        return self._held.pause.is_over(Moment.of(self._clock))
+        return self._held.pause.is_over(self._now())
 
     def _good_token(self) -> str | None:
-        copy = self._held.copy
-        return copy.token if copy and copy.left(Moment.of(self._clock)) > 0 else None
+        return self._held.good_token(self._now())
 
     def _read_anew(self) -> None:
         """Read the parameter and hold what comes of it; while a token lives, the log tells of failures."""
         try:
-            self._held = self._held.after(self._read_copy(), Moment.of(self._clock))
+            self._held = self._held.after(self._read_copy(), self._now())
         except BaseException as error:  # also a defect, or what a client that was given raises
             failure = self._foreseen(error)
             told_already = str(failure) == str(self._held.failure)
-            self._held = self._held.after(failure, Moment.of(self._clock))
+            self._held = self._held.after(failure, self._now())
             if self._good_token():
                 level = logging.DEBUG if told_already else logging.WARNING
                 logger.log(level, "the last token is used until it ends: %s", failure)
@@ -182,7 +168,7 @@ class TokenSource:
 
     def _read_copy(self) -> Copy:
         """Read the parameter; raises TokenUnavailable if it gives no token that is alive."""
-        asked_at = Moment.of(self._clock)
+        asked_at = self._now()
         found = self._read()
         stored = stored_token(self.parameter_name, found)
         copy = copy_of(
@@ -193,8 +179,8 @@ class TokenSource:
             ttl=self._ttl,
             spread=random.random(),  # noqa: S311 - no secret
         )
-        if copy.left(Moment.of(self._clock)) <= 0:
-            raise self._expired(f"ended {-copy.life:.0f} s ago")
+        if copy.left(self._now()) <= 0:
+            raise expired(self.parameter_name, f"ended {-copy.life:.0f} s ago")
         return copy
 
     def _foreseen(self, error: BaseException) -> RotatorError:
@@ -204,26 +190,4 @@ class TokenSource:
         return TokenUnavailable(
             f"reading the parameter {self.parameter_name} failed: unforeseen {type(error).__name__}",
             advice="report it; the next call tries again",
-        )
-
-    def _complain(self) -> NoReturn:
-        """Raise each caller an error of its own: frames are added to those that are raised."""
-        held = self._held
-        if held.failure:
-            problem = held.failure.problem
-            if held.copy and not isinstance(held.failure, TokenExpired):
-                ended = -held.copy.left(Moment.of(self._clock))
-                problem += f", and the last token ended {ended:.0f} s ago"
-            raise type(held.failure)(problem, advice=held.failure.advice)
-        if held.copy:
-            raise self._expired("has ended, and the last read found no other")
-        raise TokenUnavailable(
-            f"the parameter {self.parameter_name} was not read within {LONGEST_WAIT:.0f} s",
-            advice="check the network path to AWS, and what gives the AWS credentials",
-        )
-
-    def _expired(self, what: str) -> TokenExpired:
-        return TokenExpired(
-            f"the token in {self.parameter_name} {what}",
-            advice="tell whoever has it renewed, and can see why it was not: `rotator status`",
         )
