@@ -64,8 +64,10 @@ def stored_token(parameter_name: str, found: Found) -> StoredToken:
 
 def _told_by_status(found: Found) -> tuple[datetime | None, datetime | None]:
     """``expires_at`` and ``renew_at`` of the status, if it speaks of this very token in words we know."""
+    if found.status is None:
+        return None, None
     try:
-        status = json.loads(found.status or "null")
+        status = json.loads(found.status)
         fingerprint = hashlib.sha256(found.token.encode()).hexdigest()[:16]
         if (
             status["schema"] != 1

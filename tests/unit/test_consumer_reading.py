@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
@@ -89,27 +89,39 @@ def test_a_jwt_without_a_usable_exp_tells_nothing(claims: dict[str, object]) -> 
     assert stored_token(NAME, found(jwt(claims))).expires_at is None
 
 
+EMPTY, ILLEGAL, JSON = (
+    "is empty",
+    "holds spaces, line ends or other characters that no token has",
+    "holds JSON",
+)
+
+
 @pytest.mark.parametrize(
-    "text",
+    ("text", "problem"),
     [
-        "",
-        " ",
-        f"{CANARY_TOKEN}\n",
-        f" {CANARY_TOKEN}",
-        f"Bearer {CANARY_TOKEN}",
-        "tök",
-        "a\r\nX: y",
-        "a\0b",
-        f'{{"access_token":"{CANARY_TOKEN}"}}',
-        f'"{CANARY_TOKEN}"',
-        f'["{CANARY_TOKEN}"]',
+        ("", EMPTY),
+        (" ", ILLEGAL),
+        (f"{CANARY_TOKEN}\n", ILLEGAL),
+        (f" {CANARY_TOKEN}", ILLEGAL),
+        (f"Bearer {CANARY_TOKEN}", ILLEGAL),
+        ("tök", ILLEGAL),
+        ("a\r\nX: y", ILLEGAL),
+        ("a\0b", ILLEGAL),
+        (f'{{"access_token":"{CANARY_TOKEN}"}}', JSON),
+        (f'"{CANARY_TOKEN}"', JSON),
+        (f'["{CANARY_TOKEN}"]', JSON),
     ],
 )
-def test_what_is_not_a_token_is_refused_without_being_quoted(text: str) -> None:
-    with pytest.raises(TokenUnavailable, match="the parameter /healthwise/token") as caught:
+def test_what_is_not_a_token_is_refused_without_being_quoted(text: str, problem: str) -> None:
+    with pytest.raises(TokenUnavailable) as caught:
         stored_token(NAME, found(text))
-    assert "Bearer `" in caught.value.advice
-    assert CANARY_TOKEN not in str(caught.value)
+    advice = "store exactly what goes after `Bearer ` in it, or read another parameter"
+    assert str(caught.value) == f"the parameter /healthwise/token {problem}; {advice}"
+
+
+def test_ends_are_told_in_utc() -> None:
+    stored = stored_token(NAME, found(text=changed(expires_at="2026-11-25T08:00:00+02:00")))
+    assert (stored.expires_at, stored.expires_at and stored.expires_at.tzinfo) == (END, UTC)
 
 
 def test_nothing_of_it_shows_the_token() -> None:

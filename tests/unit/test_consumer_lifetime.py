@@ -1,0 +1,93 @@
+"""When a copy is read again, to the second; and how long the parameter is left alone after a read in vain."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from fakes import START
+from rotator.consumer.lifetime import Clock, Copy, Moment, Need, copy_of
+from rotator.consumer.pause import Pause
+from rotator.consumer.reading import StoredToken
+
+ZERO = Moment(now=START, monotonic=0.0)
+
+
+def after(seconds: float) -> Moment:
+    return Moment(now=START + timedelta(seconds=seconds), monotonic=seconds)
+
+
+def copy(
+    *,
+    expires: float | None,
+    renew: float | None = None,
+    margin: float = 60,
+    ttl: float = 300,
+    spread: float = 0.5,
+) -> Copy:
+    """A copy of a token that ends, and is renewed, so many seconds after it is read."""
+    stored = StoredToken(
+        value="token",
+        expires_at=None if expires is None else START + timedelta(seconds=expires),
+        renew_at=None if renew is None else START + timedelta(seconds=renew),
+    )
+    return copy_of(stored, asked_at=ZERO, told_at=None, margin=margin, ttl=ttl, spread=spread)
+
+
+@pytest.mark.parametrize(
+    ("made", "life", "ahead_after", "margin"),
+    [
+        pytest.param(copy(expires=3600, renew=2400), 3600, 3000, 60, id="half of the window"),
+        pytest.param(copy(expires=3600, renew=2400, spread=0), 3600, 3120, 60, id="the last of a fleet"),
+        pytest.param(copy(expires=3600, renew=2400, spread=1), 3600, 2880, 60, id="the first of a fleet"),
+        pytest.param(copy(expires=3600), 3600, 3000, 60, id="a third, where nobody tells the window"),
+        pytest.param(copy(expires=600, renew=-600), 600, 150, 60, id="half of the window is just gone"),
+        pytest.param(copy(expires=400, renew=-3200), 400, 100, 60, id="late in the window"),
+        pytest.param(copy(expires=200), 200, 100, 50, id="a margin of a quarter at the most"),
+        pytest.param(copy(expires=300), 300, 180, 60, id="ahead by two margins at the least"),
+        pytest.param(copy(expires=None, ttl=100), 100, 90, 0, id="a ttl"),
+    ],
+)
+def test_a_copy_knows_when_it_is_read_again(
+    made: Copy, life: float, ahead_after: float, margin: float
+) -> None:
+    assert (made.life, made.margin) == (life, margin)
+    assert made.ahead_after == pytest.approx(ahead_after)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "need"),
+    [
+        (2999.9, Need.NOTHING),
+        (3000, Need.REFRESH_AHEAD),
+        (3539.9, Need.REFRESH_AHEAD),
+        (3540, Need.REFRESH_NOW),
+        (3599.9, Need.REFRESH_NOW),
+        (3600, Need.REPLACEMENT),
+    ],
+)
+def test_a_copys_needs_grow(seconds: float, need: Need) -> None:
+    assert copy(expires=3600, renew=2400).need(after(seconds)) is need
+
+
+@pytest.mark.parametrize(
+    ("reads", "seconds"), [(1, 0.04), (2, 0.08), (3, 0.16), (8, 5.12), (9, 10), (2000, 10)]
+)
+def test_each_pause_is_twice_as_long_as_the_one_before_and_none_is_longer_than_ten_seconds(
+    reads: int, seconds: float
+) -> None:
+    pause = Pause()
+    for _ in range(reads):
+        pause = pause.longer(ZERO)
+    assert not pause.is_over(after(seconds - 0.001))
+    assert pause.is_over(after(seconds))
+
+
+def test_without_a_read_there_is_no_pause() -> None:
+    assert Pause().is_over(ZERO)
+
+
+def test_the_steady_clock_counts_from_the_start_of_the_machine_where_the_system_can_tell() -> None:
+    first, second = Clock().monotonic(), Clock().monotonic()
+    assert 0 < first <= second
