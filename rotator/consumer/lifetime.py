@@ -1,9 +1,9 @@
 """For how long a copy of a token is good, whatever the clocks do meanwhile.
 
-A token's end is a time of day, and the clock of this machine may be wrong or jump. So AWS's own clock tells
-once, when the token is read, how many seconds it has left. From then on they are counted by two clocks,
-whichever is further: the steady one, which never jumps, and the time of day, which goes on while a function
-is frozen.
+A token's end is a time of day, and the clock of this machine may be wrong or jump. So when a token is read,
+AWS's own clock is asked, too, and what the token has left is by the one that is ahead. From then on it is
+counted by two clocks, whichever goes further: the steady one, which never jumps, and the time of day, which
+goes on while a function is frozen. A clock may cost a read or an error; it never makes a token live longer.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def copy_of(
     """
     if stored.expires_at is None:
         return Copy(token=stored.value, read_at=asked_at, life=ttl, ahead_after=0.9 * ttl, margin=0)
-    at = told_at + ACCURACY if told_at else asked_at.now
+    at = max(asked_at.now, told_at + ACCURACY) if told_at else asked_at.now
     life = (stored.expires_at - at).total_seconds()
     margin = min(margin, life / 4)
     window = (stored.expires_at - stored.renew_at).total_seconds() if stored.renew_at else life / 3

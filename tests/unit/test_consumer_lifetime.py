@@ -56,6 +56,14 @@ def test_a_copy_knows_when_it_is_read_again(
     assert made.ahead_after == pytest.approx(ahead_after)
 
 
+@pytest.mark.parametrize(("told", "life"), [(-100, 3600), (-1, 3600), (0, 3599), (100, 3499), (99.5, 3499.5)])
+def test_of_two_clocks_the_one_that_is_ahead_tells_what_is_left(told: float, life: float) -> None:
+    stored = StoredToken(value="token", expires_at=START + timedelta(seconds=3600))
+    told_at = START + timedelta(seconds=told)
+    made = copy_of(stored, asked_at=ZERO, told_at=told_at, margin=60, ttl=300, spread=0.5)
+    assert made.life == life
+
+
 @pytest.mark.parametrize(
     ("seconds", "need"),
     [
