@@ -31,24 +31,23 @@ class SingleFlight:
         None if it is not wanted, which is judged while nobody else can begin it; and for the work itself,
         which must not wait for its own end.
         """
-        done = threading.Event()
-        thread = threading.Thread(target=self._run, args=(done,), name="token", daemon=True)
         with self._lock:
             if self.in_flight:
                 return None if self._worker == threading.get_ident() else self.in_flight
             if not is_wanted():
                 return None
-            alone = not self._start(thread, done)
-        if alone:
+            done = threading.Event()
+            has_started = self._start(done)
+        if not has_started:
             self._run(done)
         return done
 
-    def _start(self, thread: threading.Thread, done: threading.Event) -> bool:
-        """Start the thread; return whether it could be. Whatever interrupts this leaves nothing in flight."""
+    def _start(self, done: threading.Event) -> bool:
+        """Start a thread, if one can be had; return whether. What interrupts this leaves nothing in flight."""
         try:
             self.in_flight = done
-            thread.start()
-        except RuntimeError:  # no thread can be had any more when an interpreter ends
+            threading.Thread(target=self._run, args=(done,), name="token", daemon=True).start()
+        except RuntimeError:  # as when the interpreter ends
             return False
         except BaseException:
             self.in_flight = None
