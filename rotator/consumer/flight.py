@@ -43,7 +43,7 @@ class SingleFlight:
         return done
 
     def _start(self, done: threading.Event) -> bool:
-        """Start a thread, if one can be had; return whether. What interrupts this leaves nothing in flight."""
+        """Return whether a thread could be started. What interrupts this leaves nothing in flight."""
         try:
             self.in_flight = done
             threading.Thread(target=self._run, args=(done,), name="token", daemon=True).start()

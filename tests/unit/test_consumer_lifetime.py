@@ -20,7 +20,7 @@ def after(seconds: float) -> Moment:
 
 def copy(
     *,
-    expires: float | None,
+    expires: float | None = None,
     renew: float | None = None,
     margin: float = 60,
     ttl: float = 300,
@@ -36,22 +36,25 @@ def copy(
 
 
 @pytest.mark.parametrize(
-    ("made", "life", "ahead_after", "margin"),
+    ("given", "life", "ahead_after", "margin"),
     [
-        pytest.param(copy(expires=3600, renew=2400), 3600, 3000, 60, id="half of the window"),
-        pytest.param(copy(expires=3600, renew=2400, spread=0), 3600, 3120, 60, id="the last of a fleet"),
-        pytest.param(copy(expires=3600, renew=2400, spread=1), 3600, 2880, 60, id="the first of a fleet"),
-        pytest.param(copy(expires=3600), 3600, 3000, 60, id="a third, where nobody tells the window"),
-        pytest.param(copy(expires=600, renew=-600), 600, 150, 60, id="half of the window is just gone"),
-        pytest.param(copy(expires=400, renew=-3200), 400, 100, 60, id="late in the window"),
-        pytest.param(copy(expires=200), 200, 100, 50, id="a margin of a quarter at the most"),
-        pytest.param(copy(expires=300), 300, 180, 60, id="ahead by two margins at the least"),
-        pytest.param(copy(expires=None, ttl=100), 100, 90, 0, id="a ttl"),
+        pytest.param({"expires": 3600, "renew": 2400}, 3600, 3000, 60, id="half of the window"),
+        pytest.param({"expires": 3600, "renew": 2400, "spread": 0}, 3600, 3120, 60, id="the last of a fleet"),
+        pytest.param(
+            {"expires": 3600, "renew": 2400, "spread": 1}, 3600, 2880, 60, id="the first of a fleet"
+        ),
+        pytest.param({"expires": 3600}, 3600, 3000, 60, id="a third, where nobody tells the window"),
+        pytest.param({"expires": 600, "renew": -600}, 600, 150, 60, id="half of the window is just gone"),
+        pytest.param({"expires": 400, "renew": -3200}, 400, 100, 60, id="late in the window"),
+        pytest.param({"expires": 200}, 200, 100, 50, id="a margin of a quarter at the most"),
+        pytest.param({"expires": 300}, 300, 180, 60, id="ahead by two margins at the least"),
+        pytest.param({"ttl": 100}, 100, 90, 0, id="a ttl"),
     ],
 )
 def test_a_copy_knows_when_it_is_read_again(
-    made: Copy, life: float, ahead_after: float, margin: float
+    given: dict[str, float], life: float, ahead_after: float, margin: float
 ) -> None:
+    made = copy(**given)
     assert (made.life, made.margin) == (life, margin)
     assert made.ahead_after == pytest.approx(ahead_after)
 
