@@ -58,7 +58,7 @@ class SsmReader:
         self._reads = 0
 
     def __call__(self) -> Found:
-        """Read both; where only the token may be read, that alone, and so from then on.
+        """Read both; where only the token may be read, that alone.
 
         Raises TokenUnavailable if it is missing, denied or out of reach, SettingsError if the SDK has no
         Region or profile to go by.

@@ -1,12 +1,16 @@
-"""An account on the embedded AWS, once for each file."""
+"""An account on the embedded AWS, once for each file; and a reader's shell."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 
 from deployed import Deployed, running
+from reading import PARAMETER, put, token_of_life
+from rotator.local.aws import client_environment
+from rotator.local.deployment import Account
+from shell import Shell
 
 
 @pytest.fixture(scope="module")
@@ -14,3 +18,18 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """An account in which a test creates its stacks."""
     with running(tmp_path_factory.mktemp("deployed")) as found:
         yield found
+
+
+@pytest.fixture
+def shell(moto: Account, clean_environment: Mapping[str, str]) -> Shell:
+    """A shell of somebody who reads a token, and knows no more than the parameter's name."""
+    settings = {"ROTATOR_PARAMETER_NAME": PARAMETER, "COLUMNS": "200"}
+    return Shell({**clean_environment, **client_environment(moto.endpoint), **settings}, moto)
+
+
+@pytest.fixture
+def token(moto: Account) -> str:
+    """A token of a day's life, in that parameter."""
+    token = token_of_life(86400)
+    put(moto, token)
+    return token

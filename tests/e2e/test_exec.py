@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,6 @@ import pytest
 from conftest import CHECKOUT
 from leaks import token_forms, told_in
 from reading import PARAMETER, put, token_of_life
-from rotator.local.aws import client_environment
-from rotator.local.deployment import Account
 from shell import PATIENCE, ROTATOR, Shell
 from terminal import terminal
 
@@ -32,19 +29,6 @@ print(os.getpid(), flush=True)
 while True:
     signal.pause()
 """
-
-
-@pytest.fixture
-def shell(moto: Account, clean_environment: Mapping[str, str]) -> Shell:
-    settings = {"ROTATOR_PARAMETER_NAME": PARAMETER, "COLUMNS": "200"}
-    return Shell({**clean_environment, **client_environment(moto.endpoint), **settings}, moto)
-
-
-@pytest.fixture
-def token(moto: Account) -> str:
-    token = token_of_life(86400)
-    put(moto, token)
-    return token
 
 
 @pytest.mark.parametrize(

@@ -20,19 +20,6 @@ from terminal import terminal
 DAY = 86400
 
 
-@pytest.fixture
-def shell(moto: Account, clean_environment: Mapping[str, str]) -> Shell:
-    settings = {"ROTATOR_PARAMETER_NAME": PARAMETER, "COLUMNS": "200"}
-    return Shell({**clean_environment, **client_environment(moto.endpoint), **settings}, moto)
-
-
-@pytest.fixture
-def token(moto: Account) -> str:
-    token = token_of_life(DAY)
-    put(moto, token)
-    return token
-
-
 @pytest.mark.parametrize("args", [(), ("default",), (PARAMETER,), ("--show",)])
 def test_the_token_is_printed_alone(args: tuple[str, ...], shell: Shell, token: str) -> None:
     done = shell.run("token", *args)
@@ -166,15 +153,7 @@ def test_a_reader_that_has_gone_hears_no_complaint(shell: Shell, token: str) -> 
 def test_a_token_that_cannot_be_written_is_an_error(
     where: str, problem: str, shell: Shell, token: str
 ) -> None:
-    done = subprocess.run(
-        ["sh", "-c", f'"$@" {where}', "sh", *ROTATOR, "token"],
-        env=shell.variables(),
-        cwd=CHECKOUT,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    done = printed(where, shell.variables())
     assert done.returncode == 1
     assert done.stderr == (
         f"rotator: the token cannot be written to standard output: {problem}; give it somewhere to go\n"
@@ -183,14 +162,19 @@ def test_a_token_that_cannot_be_written_is_an_error(
 
 def test_that_output_is_closed_is_told_before_anything_is_read(shell: Shell) -> None:
     """Else a connection to AWS, which stays open, has taken its place, and gets the token in clear."""
-    done = subprocess.run(
-        ["sh", "-c", '"$@" >&-', "sh", *ROTATOR, "token", "/some/token"],
-        env={**shell.variables(), "AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+    done = printed(">&-", {**shell.variables(), "AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
+    assert done.returncode == 1
+    assert "cannot be written to standard output: Bad file descriptor" in done.stderr
+
+
+def printed(where: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run ``rotator token`` with its output led elsewhere by a shell."""
+    return subprocess.run(
+        ["sh", "-c", f'"$@" {where}', "sh", *ROTATOR, "token"],
+        env=environment,
         cwd=CHECKOUT,
         stderr=subprocess.PIPE,
         text=True,
         timeout=PATIENCE,
         check=False,
     )
-    assert done.returncode == 1
-    assert "cannot be written to standard output: Bad file descriptor" in done.stderr
