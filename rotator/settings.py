@@ -38,6 +38,7 @@ class Settings:
     allowed_hosts: frozenset[str] = frozenset()
     schedule_interval: float = 300
     consumer_cache: float = 300
+    writes_per_second: float = 2
     log_level: str = "INFO"
 
 
@@ -197,5 +198,6 @@ _RUN: Mapping[str, Callable[[Any], Any]] = {
     "allowed_hosts": readers.hosts,
     "schedule_interval": readers.seconds(60, 24 * 3600),
     "consumer_cache": readers.seconds(0, 24 * 3600),
+    "writes_per_second": readers.number(0.1, 10_000, "a number from 0.1 to 10000"),
     "log_level": lambda value: readers.one_of(*LOG_LEVELS)(str(value).upper()),
 }

@@ -34,6 +34,7 @@ OF_A_RUN: Mapping[str, str] = MappingProxyType(
     {
         "AllowedHosts": "ROTATOR_ALLOWED_HOSTS",
         "ConsumerCacheSeconds": "ROTATOR_CONSUMER_CACHE",
+        "WritesPerSecond": "ROTATOR_WRITES_PER_SECOND",
         "LogLevel": "ROTATOR_LOG_LEVEL",
     }
 )

@@ -143,6 +143,7 @@ BAD = [
     ("RenewAt", "1"),
     ("RenewAt", "66%"),
     ("ConsumerCacheSeconds", "-1"),
+    ("WritesPerSecond", "0"),
     ("ConsumerCacheSeconds", "86400"),
     ("TimeoutSeconds", "901"),
     ("MemoryMegabytes", "64"),

@@ -20,6 +20,7 @@ CORE = {
     "policy",
     "oauth",
     "jwt",
+    "pace",
     "ports",
     "rotation",
     "rollover",

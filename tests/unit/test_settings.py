@@ -57,6 +57,7 @@ def test_the_defaults_are_the_designs() -> None:
         secret_rollover=True,
     )
     assert (found.schedule_interval, found.consumer_cache, found.log_level) == (300, 300, "INFO")
+    assert found.writes_per_second == 2
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
@@ -113,6 +114,8 @@ def test_a_legal_value_is_read(key: str, text: str, value: object) -> None:
         ("schedule_interval", "60", 60),
         ("consumer_cache", "0", 0),
         ("consumer_cache", "1h", 3600),
+        ("writes_per_second", "0.5", 0.5),
+        ("writes_per_second", "10000", 10_000),
     ],
 )
 def test_a_duration_is_seconds_or_has_a_unit(key: str, text: str, seconds: int) -> None:
@@ -133,6 +136,8 @@ def test_a_duration_is_seconds_or_has_a_unit(key: str, text: str, seconds: int) 
         ("schedule_interval", "59", "from 60"),
         ("schedule_interval", "5 minutes", "whole number of seconds"),
         ("consumer_cache", "-1", "from 0"),
+        ("writes_per_second", "0", "a number from 0.1 to 10000"),
+        ("writes_per_second", "nan", "a number from 0.1 to 10000"),
         ("tier", "standard", "one of Standard, Advanced"),
         ("basic_encoding", "utf-8", "one of raw, form"),
         ("client_authentication", "private_key_jwt", "one of client_secret_basic"),

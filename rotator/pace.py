@@ -1,0 +1,80 @@
+"""The pace of writes: PutParameter is the scarce resource, a few calls a second for a whole account.
+
+A renewal takes three writes. They are paced where it begins, so that no token, once issued, has to
+wait for its turn to be stored behind other renewals' claims.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Lock
+
+WRITES_PER_RENEWAL = 3
+"""Claim, token, status."""
+
+SLOWEST = 1 / 16
+"""The part of the configured rate to which throttling slows it down at the most."""
+
+ONE_ANSWER = 1.0
+"""Seconds within which refusals are one and the same: those of calls that were under way together."""
+
+
+class Pace:
+    """Lets so many writes a second through, and fewer for a while after AWS refused one as too many.
+
+    All threads of a process share it; it goes on from one run to the next. ``clock`` gives seconds that
+    never go back.
+    """
+
+    def __init__(
+        self,
+        per_second: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._full = self._rate = per_second
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = Lock()
+        self._next_renewal = self._next_write = self._slowed_at = float("-inf")
+
+    def wait_for_renewal(self, at_most: float) -> bool:
+        """Wait until the three writes of another renewal fit, and count them.
+
+        Returns False at once, and counts nothing, if that would take longer than so many seconds.
+        """
+        with self._lock:
+            now = self._clock()
+            wait = self._next_renewal - now
+            if wait > at_most:
+                return False
+            self._rate = min(self._full, self._rate * 1.25)
+            self._next_renewal = max(now, self._next_renewal) + WRITES_PER_RENEWAL / self._rate
+        if wait > 0:
+            self._sleep(wait)
+        return True
+
+    def wait_to_write(self) -> None:
+        """Wait for the turn of a single write. The three of one renewal never wait for each other."""
+        with self._lock:
+            now = self._clock()
+            burst = (WRITES_PER_RENEWAL - 1) / self._rate
+            wait = self._next_write - burst - now
+            self._next_write = max(now, self._next_write) + 1 / self._rate
+        if wait > 0:
+            self._sleep(wait)
+
+    def slow_down(self) -> None:
+        """Halve the rate: AWS answered that there were too many. Each renewal brings some of it back."""
+        with self._lock:
+            now = self._clock()
+            if now - self._slowed_at >= ONE_ANSWER:
+                self._slowed_at = now
+                self._rate = max(self._rate / 2, self._full * SLOWEST)
+                self._next_renewal = max(self._next_renewal, now) + WRITES_PER_RENEWAL / self._rate
+
+
+UNPACED = Pace(float("inf"))
+"""For worlds without a quota."""

@@ -1,0 +1,112 @@
+"""The pace of writes: what a fleet may take of the account's quota, and how it yields."""
+
+from __future__ import annotations
+
+import pytest
+
+from rotator.pace import UNPACED, Pace
+
+
+class Seconds:
+    """A clock that only sleeping moves on."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds
+
+    @property
+    def passed(self) -> float:
+        return self.now - 1000.0
+
+
+def pace(per_second: float) -> tuple[Pace, Seconds]:
+    seconds = Seconds()
+    return Pace(per_second, clock=seconds.clock, sleep=seconds.sleep), seconds
+
+
+def begin(paced: Pace, renewals: int) -> None:
+    for _ in range(renewals):
+        assert paced.wait_for_renewal(1e9)
+
+
+def test_one_renewal_waits_for_nothing() -> None:
+    paced, seconds = pace(2)
+    begin(paced, 1)
+    for _ in range(3):
+        paced.wait_to_write()
+    assert seconds.passed == 0
+
+
+@pytest.mark.parametrize("per_second", [0.1, 2, 30, 10_000])
+def test_renewals_begin_at_a_third_of_the_rate(per_second: float) -> None:
+    paced, seconds = pace(per_second)
+    begin(paced, 101)
+    assert seconds.passed == pytest.approx(300 / per_second)
+
+
+def test_writes_that_come_together_keep_the_rate_but_for_the_first_three() -> None:
+    paced, seconds = pace(2)
+    for _ in range(23):
+        paced.wait_to_write()
+    assert seconds.passed == pytest.approx(10)
+
+
+def test_time_that_passed_unused_is_not_caught_up_with() -> None:
+    paced, seconds = pace(2)
+    begin(paced, 1)
+    seconds.now += 3600
+    begin(paced, 3)
+    assert seconds.passed == pytest.approx(3603)
+
+
+def test_a_renewal_that_would_come_too_late_is_refused_and_not_counted() -> None:
+    paced, seconds = pace(2)
+    begin(paced, 1)
+    assert not paced.wait_for_renewal(1.4)
+    assert seconds.passed == 0
+    assert paced.wait_for_renewal(1.6)
+    assert seconds.passed == pytest.approx(1.5)
+
+
+def test_throttling_halves_the_rate_and_makes_the_next_renewal_wait() -> None:
+    paced, seconds = pace(2)
+    begin(paced, 1)
+    paced.slow_down()
+    begin(paced, 1)
+    assert seconds.passed == pytest.approx(1.5 + 3)
+
+
+def test_refusals_of_calls_that_were_under_way_together_count_as_one() -> None:
+    paced, _ = pace(2)
+    paced.slow_down()
+    paced.slow_down()
+    assert paced._rate == 1
+
+
+def test_throttling_never_stops_it_altogether() -> None:
+    paced, seconds = pace(16)
+    for _ in range(20):
+        paced.slow_down()
+        seconds.now += 2
+    assert paced._rate == 1
+
+
+def test_the_rate_comes_back_and_never_beyond_what_was_set() -> None:
+    paced, _ = pace(2)
+    paced.slow_down()
+    begin(paced, 100)
+    assert paced._rate == 2
+
+
+def test_without_a_quota_nothing_waits() -> None:
+    begin(UNPACED, 1000)
+    for _ in range(1000):
+        UNPACED.wait_to_write()
+    UNPACED.slow_down()
+    begin(UNPACED, 1)
