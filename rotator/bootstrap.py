@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from threading import RLock
@@ -13,10 +13,12 @@ from typing import Any
 
 from rotator import policy, settings
 from rotator.adapters import aws
+from rotator.agenda import AT_A_TIME
 from rotator.contract import Contract
 from rotator.errors import SettingsError
-from rotator.fleet import Fleet, run_fleet
+from rotator.fleet import Fleet, OnResult, run_fleet
 from rotator.model import Parameter, Rotation, Summary
+from rotator.pace import UNPACED, Pace
 from rotator.policy import RUN_BUDGET
 from rotator.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 from rotator.settings import Settings
@@ -35,19 +37,20 @@ class Adapters:
     """The ports on the real world, each made when it is first used.
 
     Most ticks find every token fresh: they pay for Parameter Store, and for nothing else. What they use
-    is counted in ``usage``.
+    is counted in ``usage``; writes keep the ``pace``.
     """
 
-    def __init__(self, usage: Usage | None = None) -> None:
+    def __init__(self, usage: Usage | None = None, pace: Pace = UNPACED) -> None:
         self._lock = RLock()
         self._usage = usage or Usage()
+        self._pace = pace
 
     @cached_property
     def parameters(self) -> ParameterStore:
         """SSM Parameter Store."""
         from rotator.adapters.parameter_store import SsmParameterStore
 
-        return SsmParameterStore(aws.client("ssm"), usage=self._usage)
+        return SsmParameterStore(aws.client("ssm"), usage=self._usage, pace=self._pace)
 
     @property
     def secrets(self) -> SecretStore:
@@ -72,16 +75,19 @@ class Adapters:
         from rotator.adapters.http import HttpTransport
         from rotator.adapters.token_endpoint import HttpTokenEndpoint
 
-        return HttpTokenEndpoint(HttpTransport(now=utc_now), now=utc_now, usage=self._usage)
+        return HttpTokenEndpoint(
+            HttpTransport(now=utc_now, connections=AT_A_TIME), now=utc_now, usage=self._usage
+        )
 
 
 @dataclass(frozen=True)
 class Rotator:
-    """What the entry points run. ``usage`` is where its ports count."""
+    """What the entry points run. ``usage`` is where its ports count; ``pace`` is that of their writes."""
 
     settings: Settings
     ports: Ports
     usage: Usage = field(default_factory=Usage)
+    pace: Pace = UNPACED
 
     def fleet(self, names: Sequence[str] = ()) -> Fleet:
         """Return the rotations of these names, or all of them.
@@ -94,11 +100,31 @@ class Rotator:
         return self._documented_fleet().only(names)
 
     def run(
-        self, run: Run, names: Sequence[str] = (), *, force: bool = False, dry_run: bool = False
+        self,
+        run: Run,
+        names: Sequence[str] = (),
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+        on_result: OnResult | None = None,
     ) -> Summary:
         """Serve the rotations of these names, or all of them; see ``fleet`` for what it raises."""
-        fleet = self.fleet(names)
-        return run_fleet(fleet, self.ports, run, self.contract, force=force, dry_run=dry_run)
+        return self.run_fleet(self.fleet(names), run, force=force, dry_run=dry_run, on_result=on_result)
+
+    def run_fleet(
+        self,
+        fleet: Fleet,
+        run: Run,
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+        on_result: OnResult | None = None,
+    ) -> Summary:
+        """Serve these rotations; ``on_result`` is told each outcome as soon as it is known."""
+        paced = replace(run, pace=self.pace)
+        return run_fleet(
+            fleet, self.ports, paced, self.contract, force=force, dry_run=dry_run, on_result=on_result
+        )
 
     @property
     def contract(self) -> Contract:
@@ -157,8 +183,9 @@ def _refuse_shared(rotation: Rotation, rotations: Mapping[str, Rotation], claime
 
 def build(environ: Mapping[str, str]) -> Rotator:
     """Read the settings and make a rotator on the real world; raises SettingsError."""
-    usage = Usage()
-    return Rotator(settings=settings.read_environment(environ), ports=Adapters(usage), usage=usage)
+    read = settings.read_environment(environ)
+    usage, pace = Usage(), Pace(read.writes_per_second)
+    return Rotator(settings=read, ports=Adapters(usage, pace), usage=usage, pace=pace)
 
 
 def environment(environ: Mapping[str, str], stack: str | None) -> Mapping[str, str]:

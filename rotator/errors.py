@@ -14,6 +14,7 @@
     |  +- ConcurrentUpdate           someone else wrote first
     |  +- TokenNotPublished          a token was issued and could not be stored
     |  +- StatusNotWritten           the new token is stored; carries the status that is not
+    +- NotReached                    the run's time was over before its turn came
     +- RotationFailed                the run's: holds the summary
     +- TokenUnavailable              the reading side has no token to give
     |  +- TokenExpired               what is stored has ended
@@ -104,7 +105,9 @@ class TokenVerificationError(RotatorError):
 
 
 class ParameterStoreError(RotatorError):
-    """A parameter could not be read or written."""
+    """A parameter could not be read or written. ``denied`` says that it is a matter of permissions."""
+
+    denied = False
 
 
 class ConcurrentUpdate(ParameterStoreError):
@@ -121,6 +124,17 @@ class StatusNotWritten(ParameterStoreError):
     def __init__(self, problem: str, *, advice: str, status: Status) -> None:
         super().__init__(problem, advice=advice)
         self.status = status
+
+
+class NotReached(RotatorError):
+    """A rotation was due, and late, and the run had no time left for it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the run's time was over before its turn came",
+            advice="allow more writes a second (ROTATOR_WRITES_PER_SECOND) if the account does, "
+            "or give the function more time (TimeoutSeconds)",
+        )
 
 
 class RotationFailed(RotatorError):

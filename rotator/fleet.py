@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import logging
-import math
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
+from threading import Lock
 
-from rotator import rollover, status
+from rotator import rollover
+from rotator.agenda import Due
 from rotator.contract import Contract
-from rotator.errors import (
-    ParameterStoreError,
-    RotatorError,
-    SettingsError,
-    StatusNotWritten,
-    TokenNotPublished,
-)
+from rotator.errors import RotatorError, SettingsError
+from rotator.failure import failed, failed_with
 from rotator.model import Outcome, Result, Rotation, Stored, Summary
-from rotator.policy import describe_seconds, fails_late, seconds_until
-from rotator.ports import ParameterStore, Ports, Run
-from rotator.rotation import rotate
+from rotator.policy import describe_seconds, seconds_until
+from rotator.ports import Ports, Run
+from rotator.renewals import Renewals
+from rotator.rotation import look
+from rotator.stored import read_stored
 
-logger = logging.getLogger(__name__)
+OnResult = Callable[[Result], None]
 
-WORKERS = 8
-"""Rotations served at a time."""
-
-ROTATIONS_PER_READ = 5
-"""GetParameters takes ten names, and a rotation has two."""
+WARNINGS_OF_A_KIND = 10
+"""So many are told one by one; of the others only how many there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +44,7 @@ class Fleet:
         """
         if not names:
             return self
+        wanted = frozenset(names)
         known = {r.name for r in self.rotations} | {name for name, _ in self.broken}
         for name in names:
             if name not in known:
@@ -58,13 +52,13 @@ class Fleet:
                     f"there is no rotation named {name[:64]!r}",
                     advice="name one of: " + ", ".join(sorted(known)[:10]),
                 )
-        rotations = tuple(r for r in self.rotations if r.name in names)
-        broken = tuple(b for b in self.broken if b[0] in names)
+        rotations = tuple(r for r in self.rotations if r.name in wanted)
+        broken = tuple(b for b in self.broken if b[0] in wanted)
         left_out = len(self.rotations) + len(self.broken) - len(rotations) - len(broken)
         return Fleet(rotations=rotations, broken=broken, left_out=left_out)
 
 
-def run_fleet(
+def run_fleet(  # noqa: PLR0913 - options by name
     fleet: Fleet,
     ports: Ports,
     run: Run,
@@ -72,119 +66,94 @@ def run_fleet(
     *,
     force: bool = False,
     dry_run: bool = False,
+    on_result: OnResult | None = None,
 ) -> Summary:
-    """Try every rotation and return the summary; it raises nothing for a failed one."""
-    stored = read_stored(fleet.rotations, ports.parameters)
+    """Try every rotation and return the summary; it raises nothing for a failed one.
+
+    What is due is begun soonest expiry first, at the pace of the writes, and what the run has no time for is
+    left to the next. ``on_result`` is told each outcome as soon as it is known, by any of several threads.
+    """
+    told = _Told(on_result)
     next_try = run.now() + timedelta(seconds=contract.schedule_interval)
-
-    def serve(rotation: Rotation) -> Result:
-        found = stored[rotation.name]
-        if isinstance(found, RotatorError):
-            return _failed(rotation.name, found, next_try)
-        try:
-            result = rotate(rotation, found, ports, run, force=force, dry_run=dry_run)
-        except Exception as error:  # noqa: BLE001 - not even a defect in one may stop the others
-            failed = _failed(rotation.name, _foreseen(error, rotation.name), next_try)
-            failed = _with_what_is_left(failed, rotation, _left_by(error, found), run.now())
-            return replace(failed, late=failed.late or isinstance(error, TokenNotPublished))
-        late = result.outcome is Outcome.KEPT and fails_late(rotation, found, run.now())
-        return replace(result, late=late) if late else result
-
-    results = [_failed(name, error, next_try) for name, error in fleet.broken]
-    results += _each(fleet.rotations, serve)
+    for name, error in fleet.broken:
+        told.tell(failed(name, error, next_try))
+    stored = read_stored(fleet.rotations, ports.parameters, time_left=run.time_for_requests)
+    due: list[Due] = []
+    for rotation in fleet.rotations:
+        found = _look(rotation, stored[rotation.name], run, next_try, force=force)
+        if isinstance(found, Due):
+            due.append(found)
+        else:
+            told.tell(found)
+    left = 0
+    if due:
+        renewals = Renewals(
+            due=due,
+            ports=ports,
+            run=run,
+            tell=told.tell,
+            next_try=next_try,
+            force=force,
+            dry_run=dry_run,
+        )
+        left = renewals.serve()
+    results = sorted(told.results, key=lambda result: result.name)
     return Summary(
-        results=tuple(sorted(results, key=lambda result: result.name)),
+        results=tuple(results),
         warnings=(
-            *rollover.warnings(results),
-            *_kept_warnings(results, run),
-            *_overlap_warnings(fleet, results, run, contract),
+            *_left_warnings(left, len(due)),
+            *_shortened(rollover.warnings(results)),
+            *_shortened(_kept_warnings(results, run)),
+            *_shortened(_overlap_warnings(fleet, results, run, contract)),
         ),
         dry_run=dry_run,
         left_out=fleet.left_out,
     )
 
 
-def read_stored(
-    rotations: Sequence[Rotation], parameters: ParameterStore
-) -> dict[str, Stored | RotatorError]:
-    """Read token and status of every rotation by name, five rotations a call.
+class _Told:
+    """The results so far."""
 
-    One denied name makes AWS refuse the whole call, so a failed batch is read one by one.
-    """
-    stored: dict[str, Stored | RotatorError] = {}
-    for start in range(0, len(rotations), ROTATIONS_PER_READ):
-        batch = rotations[start : start + ROTATIONS_PER_READ]
-        try:
-            found = parameters.read([n for r in batch for n in (r.parameter_name, r.status_name)])
-        except ParameterStoreError as error:
-            if len(batch) > 1:
-                for rotation in batch:
-                    stored |= read_stored([rotation], parameters)
-            else:
-                stored[batch[0].name] = error
-            continue
-        for rotation in batch:
-            try:
-                stored[rotation.name] = status.read(rotation, found)
-            except ParameterStoreError as error:
-                stored[rotation.name] = error
-    return stored
+    def __init__(self, on_result: OnResult | None) -> None:
+        self._on_result = on_result
+        self._lock = Lock()
+        self.results: list[Result] = []
+
+    def tell(self, result: Result) -> None:
+        with self._lock:
+            self.results.append(result)
+        if self._on_result:
+            self._on_result(result)
 
 
-def _each(rotations: Sequence[Rotation], serve: Callable[[Rotation], Result]) -> list[Result]:
-    if len(rotations) < 2:
-        return [serve(rotation) for rotation in rotations]
-    with ThreadPoolExecutor(max_workers=min(WORKERS, len(rotations))) as pool:
-        return list(pool.map(serve, rotations))
+def _look(
+    rotation: Rotation, found: Stored | RotatorError, run: Run, next_try: datetime, *, force: bool
+) -> Due | Result:
+    """Say what is to be renewed; of the others, the outcome."""
+    if isinstance(found, RotatorError):
+        return failed(rotation.name, found, next_try)
+    try:
+        settled = look(rotation, found, run, force=force)
+    except RotatorError as error:
+        return failed_with(rotation, found, error, now=run.now(), next_try=next_try)
+    return settled or Due(rotation=rotation, stored=found)
 
 
-def _foreseen(error: Exception, name: str) -> RotatorError:
-    """An error of ours as it is; of any other only its type, because nobody knows what it quotes."""
-    if isinstance(error, RotatorError):
-        return error
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("unforeseen %s in rotation %s\n%s", type(error).__name__, name, frames)
-    problem = f"unforeseen {type(error).__name__}"
-    return RotatorError(problem, advice="report it with the log's traceback")
+def _shortened(warnings: Iterable[str]) -> Iterator[str]:
+    """A fleet may have the same trouble a thousand times."""
+    rest = iter(warnings)
+    yield from islice(rest, WARNINGS_OF_A_KIND)
+    more = sum(1 for _ in rest)
+    if more:
+        yield f"{more} more rotations have a warning like the one before"
 
 
-def _failed(name: str, error: RotatorError, next_try: datetime) -> Result:
-    """A failure; as long as nothing is known of the stored token, it counts as a late one."""
-    return Result(
-        name=name,
-        outcome=Outcome.FAILED,
-        error=str(error),
-        error_kind=type(error).__name__,
-        late=True,
-        next_try=next_try,
-    )
-
-
-def _left_by(error: Exception, stored: Stored) -> Stored:
-    """What is stored after a failure, as far as it is known."""
-    if isinstance(error, StatusNotWritten):
-        return replace(stored, status=error.status, token_version=error.status.parameter_version)
-    return stored
-
-
-def _with_what_is_left(failed: Result, rotation: Rotation, stored: Stored, now: datetime) -> Result:
-    """A failure with what consumers still have."""
-    status = stored.trusted
-    return replace(
-        failed,
-        expires_at=status.expires_at if status else None,
-        parameter_version=stored.token_version or None,
-        lifetime=status.lifetime if status else None,
-        late=fails_late(rotation, stored, now),
-        seconds_remaining=_seconds_remaining(stored, now),
-    )
-
-
-def _seconds_remaining(stored: Stored, now: datetime) -> int | None:
-    """What is left of the stored token's life: 0 if there is none, None if that is not known."""
-    if stored.trusted:
-        return math.floor(seconds_until(stored.trusted.expires_at, now))
-    return None if stored.token_version else 0
+def _left_warnings(left: int, due: int) -> Iterator[str]:
+    if left:
+        yield (
+            f"{left} of {due} due rotations are left to the next run; if that goes on, allow more writes a "
+            "second (ROTATOR_WRITES_PER_SECOND) if the account does, or more time (TimeoutSeconds)"
+        )
 
 
 def _kept_warnings(results: Sequence[Result], run: Run) -> Iterator[str]:

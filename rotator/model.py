@@ -92,12 +92,16 @@ class Rotation:
 
 @dataclass(frozen=True, kw_only=True)
 class ClientCredentials:
-    """What the secret holds (RFC 6749, 2.3.1), and which version of the secret it was."""
+    """What the secret holds (RFC 6749, 2.3.1), and which version of the secret it was.
+
+    What was ``read_ahead``, with other rotations' secrets, may not be the current version any more.
+    """
 
     client_id: str
     client_secret: Secret
     version_id: str
     stage: Stage = Stage.CURRENT
+    read_ahead: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

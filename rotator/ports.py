@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from rotator.errors import CredentialsError
 from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
 from rotator.oauth import TokenRequest, TokenResponse
+from rotator.pace import UNPACED, Pace
 
 
 class ParameterStore(Protocol):
@@ -48,6 +50,15 @@ class SecretStore(Protocol):
         Raises CredentialsError when it is missing, denied or malformed.
         """
 
+    def read_together(
+        self, rotations: Sequence[Rotation]
+    ) -> Mapping[str, ClientCredentials | CredentialsError]:
+        """Read the current versions of up to 20 rotations' secrets in one call.
+
+        Return them by the rotation's name, or what is wrong with what a secret holds. Whose name is missing
+        could not be read so, and is to be read alone, which tells why. Raises nothing.
+        """
+
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
         """Return the credentials in the version with this staging label, or None if no version has it.
 
@@ -65,6 +76,12 @@ class TokenEndpoint(Protocol):
         """Return the endpoint's 2xx answer, retried while that can help and time is left.
 
         Raises TokenEndpointUnavailable, TokenRequestRejected or TokenRequestError.
+        """
+
+    def contact(self, url: str, *, time_left: Callable[[], float]) -> None:
+        """Return if the endpoint answers at all, without asking it for a token.
+
+        Raises TokenEndpointUnavailable or TokenRequestError if it does not, however often it is tried.
         """
 
     def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
@@ -96,7 +113,8 @@ class Run:
     """One run of the rotator: who it is, what time it is, and how long it may go on.
 
     ``time_left`` returns the seconds until the run must end; ``budget`` is what it began with. Lambda
-    cuts a run off then; elsewhere a last write may take up to ``overrun`` seconds more.
+    cuts a run off then; elsewhere a last write may take up to ``overrun`` seconds more. Renewals keep its
+    ``pace``.
     """
 
     id: str
@@ -104,6 +122,7 @@ class Run:
     time_left: Callable[[], float]
     budget: float
     overrun: float = 0.0
+    pace: Pace = UNPACED
 
     def time_for_requests(self) -> float:
         """Seconds left for talking to the token endpoint: the writes come out of the rest."""

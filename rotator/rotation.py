@@ -50,14 +50,11 @@ def rotate(
     Raises a RotatorError if it fails; the stored token is then what it was, unless the error is
     StatusNotWritten, or the answer to its own write was lost: then it is the new one.
     """
-    _check_types(rotation, stored)
-    if not force and policy.token_state(rotation, stored, run.now()) is TokenState.FRESH:
-        return _result(rotation, stored, Outcome.FRESH)
-    if stored.claim and policy.is_live(stored.claim, run.now()):
-        return _busy(rotation, stored)
+    if settled := look(rotation, stored, run, force=force):
+        return settled
     if dry_run:
         ports.secrets.read(rotation)
-        return _result(rotation, stored, Outcome.ROTATED, note="dry run: nothing was changed")
+        return as_stored(rotation, stored, Outcome.ROTATED, note="dry run: nothing was changed")
     claim = acquire(rotation, stored, ports.parameters, run)
     if claim is None:
         return _busy(rotation, stored)
@@ -70,6 +67,19 @@ def rotate(
     if stored.status and _is_repeated(stored.status, token):
         token = replace(token, issued_at=stored.status.issued_at)  # or its renewal window would shrink
     return _publish_status(rotation, token, version, credentials, ports)
+
+
+def look(rotation: Rotation, stored: Stored, run: Run, *, force: bool = False) -> Result | None:
+    """Return the outcome if there is nothing to do: the token is fresh, or another run is at it.
+
+    Raises ParameterStoreError if the token's parameter is of another type.
+    """
+    _check_types(rotation, stored)
+    if not force and policy.token_state(rotation, stored, run.now()) is TokenState.FRESH:
+        return as_stored(rotation, stored, Outcome.FRESH)
+    if stored.claim and policy.is_live(stored.claim, run.now()):
+        return _busy(rotation, stored)
+    return None
 
 
 def _check_types(rotation: Rotation, stored: Stored) -> None:
@@ -141,7 +151,7 @@ def _publish(rotation: Rotation, token: AccessToken, ports: Ports) -> int:
 def _keep(rotation: Rotation, stored: Stored, claim: HeldClaim, credentials: ClientCredentials) -> Result:
     claim.give_back()
     note = "the endpoint's token expires no later than the stored one"
-    kept = _result(rotation, stored, Outcome.KEPT, note=note)
+    kept = as_stored(rotation, stored, Outcome.KEPT, note=note)
     return replace(kept, secret_stage=credentials.stage)
 
 
@@ -186,10 +196,11 @@ def _busy(rotation: Rotation, stored: Stored) -> Result:
     note = "another run renews it just now"
     if stored.claim:
         note = f"another run may renew it until {format_time(stored.claim.until)}"
-    return _result(rotation, stored, Outcome.BUSY, note=note)
+    return as_stored(rotation, stored, Outcome.BUSY, note=note)
 
 
-def _result(rotation: Rotation, stored: Stored, outcome: Outcome, *, note: str | None = None) -> Result:
+def as_stored(rotation: Rotation, stored: Stored, outcome: Outcome, *, note: str | None = None) -> Result:
+    """An outcome that leaves what is stored as it was."""
     status = stored.trusted
     return Result(
         name=rotation.name,

@@ -15,6 +15,7 @@ from typing import Any
 from rotator import oauth
 from rotator.doctor.inspection import Identity, Key, LogEvent, Schedule, Stack
 from rotator.errors import (
+    CredentialsError,
     RotatorError,
     TokenEndpointUnavailable,
     TokenVerificationError,
@@ -112,11 +113,18 @@ class FakeSecretStore(MemorySecretStore):
         credentials = ClientCredentials(client_id="client", client_secret=secret, version_id="secret-v1")
         super().__init__({"healthwise/client": credentials})
         self.reads = 0
+        self.batches: list[list[str]] = []
         self.fails: dict[Stage, RotatorError] = {}
 
     def read(self, rotation: Rotation) -> ClientCredentials:
         self.reads += 1
         return super().read(rotation)
+
+    def read_together(
+        self, rotations: Sequence[Rotation]
+    ) -> Mapping[str, ClientCredentials | CredentialsError]:
+        self.batches.append(names(rotations))
+        return super().read_together(rotations)
 
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
         if stage in self.fails:
@@ -144,6 +152,8 @@ class FakeTokenEndpoint:
         self.clock = clock
         self.answers: deque[tuple[int, object] | RotatorError] = deque(answers)
         self.requests: list[TokenRequest] = []
+        self.contacts: list[str] = []
+        self.down: set[str] = set()
         self.probes: list[tuple[str, str]] = []
         self.probe_status = 200
         self.latency = 0.0
@@ -180,6 +190,11 @@ class FakeTokenEndpoint:
         """What a healthy endpoint answers next."""
         token = f"{CANARY_TOKEN}-{len(self.requests)}"
         return {"access_token": token, "token_type": "Bearer", "expires_in": DAY, **changes}
+
+    def contact(self, url: str, *, time_left: Callable[[], float]) -> None:
+        self.contacts.append(url)
+        if url in self.down or time_left() <= 0:
+            raise TokenEndpointUnavailable("the endpoint could not be reached", advice="try again")
 
     def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
         self.probes.append((url, token.value))

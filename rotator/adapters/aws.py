@@ -27,10 +27,14 @@ from botocore.exceptions import (
 
 from rotator.errors import SettingsError
 
+CONNECTIONS = 24
+"""To a host, kept open: as many as renewals are under way at a time (rotator.agenda)."""
+
 CONFIG = Config(
     connect_timeout=2,
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 4},
+    max_pool_connections=CONNECTIONS,
     user_agent_extra="rotator",
 )
 """Seconds, and the only retry layer around AWS calls.

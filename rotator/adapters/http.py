@@ -16,6 +16,7 @@ from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import DecodeError, HTTPError, NameResolutionError, ReadTimeoutError
 
 from rotator.errors import InvalidTokenResponse, TokenEndpointUnavailable, TokenRequestError
@@ -33,11 +34,16 @@ _READ_ITS_MANUAL = "check token_endpoint and the endpoint's documentation"
 
 
 class HttpTransport:
-    """Sends one request and returns its answer; nothing is repeated here."""
+    """Sends one request and returns its answer; nothing is repeated here.
 
-    def __init__(self, *, now: Callable[[], datetime]) -> None:
+    So many ``connections`` to a host are kept open.
+    """
+
+    def __init__(self, *, now: Callable[[], datetime], connections: int = 10) -> None:
         self._now = now
         self._session = requests.Session()
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=connections))
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # keep none
         # At WARNING urllib3 quotes header lines that it cannot parse, whatever stands in them.
         logging.getLogger("urllib3").setLevel(logging.ERROR)

@@ -9,6 +9,7 @@ from rotator.adapters import aws
 from rotator.adapters.aws import AwsError
 from rotator.errors import ConcurrentUpdate, ParameterStoreError
 from rotator.model import Parameter, Rotation, Secret
+from rotator.pace import UNPACED, Pace
 from rotator.usage import Usage
 
 if TYPE_CHECKING:
@@ -33,11 +34,12 @@ _WRITE_ADVICE = {
 
 
 class SsmParameterStore:
-    """The port ParameterStore on Amazon's. Throttled writes are counted in ``usage``."""
+    """The port ParameterStore on Amazon's. Writes keep the ``pace``; ``usage`` counts throttled ones."""
 
-    def __init__(self, client: SSMClient, *, usage: Usage | None = None) -> None:
+    def __init__(self, client: SSMClient, *, usage: Usage | None = None, pace: Pace = UNPACED) -> None:
         self._client = client
         self._usage = usage or Usage()
+        self._pace = pace
         # The SDK tells of each answer, also of those that it then mends by trying again.
         client.meta.events.register("response-received.ssm.PutParameter", self._count_throttled)
 
@@ -59,6 +61,7 @@ class SsmParameterStore:
                     self._client.get_parameters_by_path,
                     Path=path,
                     Recursive=True,
+                    MaxResults=10,  # as many as it gives
                     WithDecryption=False,
                     **page,
                 )
@@ -90,6 +93,7 @@ class SsmParameterStore:
         return self._put(rotation.status_name, Value=text, Type="String", Overwrite=True)
 
     def _put(self, name: str, **parameters: Any) -> int:
+        self._pace.wait_to_write()
         try:
             return int(aws.call(self._client.put_parameter, Name=name, **parameters)["Version"])
         except AwsError as error:
@@ -99,6 +103,7 @@ class SsmParameterStore:
         """Take note of an answer; it is None where none came."""
         if parsed_response and parsed_response.get("Error", {}).get("Code") in aws.THROTTLED:
             self._usage.add(throttled_writes=1)
+            self._pace.slow_down()
 
 
 def _parameter(found: Mapping[str, Any]) -> Parameter:
@@ -115,4 +120,6 @@ def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterSto
             advice += ", and kms:Encrypt and kms:GenerateDataKey with its key if kms_key_id names one"
     else:
         advice = error.advice or _WRITE_ADVICE.get(error.code, "see the code in AWS's documentation")
-    return ParameterStoreError(problem, advice=advice)
+    failed = ParameterStoreError(problem, advice=advice)
+    failed.denied = error.code in aws.DENIED
+    return failed

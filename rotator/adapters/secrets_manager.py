@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ class SecretsManager:
 
     def __init__(self, client: SecretsManagerClient) -> None:
         self._client = client
+        self._denied = False
 
     def read(self, rotation: Rotation) -> ClientCredentials:
         """Read the version that is labelled AWSCURRENT."""
@@ -40,6 +42,30 @@ class SecretsManager:
         except AwsError as error:
             raise _unreadable(rotation, error) from error
         return parse_credentials(rotation, answer.get("SecretString"), answer["VersionId"])
+
+    def read_together(
+        self, rotations: Sequence[Rotation]
+    ) -> Mapping[str, ClientCredentials | CredentialsError]:
+        """Read the versions labelled AWSCURRENT by BatchGetSecretValue, unless that was denied before.
+
+        The call as a whole fails where the permission of that name is missing, or a VPC endpoint's policy
+        denies one of the secrets. What it does not tell of, whatever the cause, is read alone.
+        https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html
+        """
+        if self._denied:
+            return {}
+        ids = list({rotation.secret_id: None for rotation in rotations})
+        try:
+            answer = aws.call(self._client.batch_get_secret_value, SecretIdList=ids)
+        except AwsError as error:
+            self._denied = error.code in aws.DENIED
+            return {}
+        found = {id_: value for value in answer.get("SecretValues", ()) for id_ in _ids(value)}
+        return {
+            rotation.name: _judged(rotation, found[rotation.secret_id])
+            for rotation in rotations
+            if rotation.secret_id in found
+        }
 
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
         """Read the version that is labelled so.
@@ -58,6 +84,19 @@ class SecretsManager:
             raise _unreadable(rotation, error) from error
         credentials = parse_credentials(rotation, answer.get("SecretString"), answer["VersionId"])
         return replace(credentials, stage=stage)
+
+
+def _ids(value: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a secret may be called by: its name, its ARN, its ARN without the six characters at the end."""
+    arn = value["ARN"]
+    return value["Name"], arn, arn[:-7]
+
+
+def _judged(rotation: Rotation, value: Mapping[str, Any]) -> ClientCredentials | CredentialsError:
+    try:
+        return parse_credentials(rotation, value.get("SecretString"), value["VersionId"])
+    except CredentialsError as error:
+        return error
 
 
 def _unreadable(rotation: Rotation, error: AwsError) -> CredentialsError:

@@ -27,6 +27,9 @@ SHORTEST_ATTEMPT = 1.0
 SHORTEST_WAIT = 0.25
 """Seconds between attempts at the least, so that an endpoint in trouble is never hammered."""
 
+ABSENT = oauth.RETRYABLE_STATUS | {502, 503, 504}
+"""Answers of an endpoint that is as good as down. 500 may be what it says to a bad request."""
+
 HEADERS = {"Accept": "application/json", "User-Agent": f"rotator/{__version__}"}
 
 TimeLeft = Callable[[], float]
@@ -85,6 +88,28 @@ class HttpTokenEndpoint:
             return response
 
         return self._repeated(attempt, time_left)
+
+    def contact(self, url: str, *, time_left: TimeLeft) -> None:
+        """POST a request of nobody until the endpoint answers or no time is left.
+
+        One without a client is refused (RFC 6749, 5.2) and issues nothing. Whatever the refusal, it comes
+        from an endpoint that works; what asks to come later, or stands in its place (502 to 504), does not.
+        """
+        headers = {**HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
+
+        def attempt() -> TokenResponse:
+            seconds = _seconds_for_attempt(time_left)
+            body = b"grant_type=client_credentials"
+            response = self._transport("POST", url, headers, body=body, seconds=seconds)
+            if response.status in ABSENT:
+                raise TokenEndpointUnavailable(
+                    f"the endpoint answered HTTP {response.status}",
+                    advice="the next run tries again; ask the endpoint's operator if it lasts",
+                    retry_after=oauth.retry_after(response.retry_after, self._now()),
+                )
+            return response
+
+        self._repeated(attempt, time_left)
 
     def probe(self, url: str, token: Secret, *, time_left: TimeLeft) -> None:
         """GET the URL with the token until it is answered or no time is left."""

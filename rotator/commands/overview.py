@@ -9,9 +9,9 @@ from typing import Any
 
 from rotator import report
 from rotator.bootstrap import Rotator
-from rotator.fleet import read_stored
 from rotator.model import Stored, format_time
 from rotator.report import StatusLine
+from rotator.stored import read_stored
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,9 +15,9 @@ from rotator.doctor.rotation import RotationChecks, check_stored
 from rotator.doctor.stack import CHECKS as OF_THE_STACK
 from rotator.doctor.stack import StackChecks
 from rotator.errors import RotatorError
-from rotator.fleet import read_stored
 from rotator.model import Rotation, Stored
 from rotator.policy import describe_seconds
+from rotator.stored import read_stored
 
 SETTINGS = "settings"
 OVERLAP = "overlap contract"

@@ -75,6 +75,12 @@ class MemorySecretStore:
             )
         return self.credentials[rotation.secret_id]
 
+    def read_together(
+        self, rotations: Sequence[Rotation]
+    ) -> Mapping[str, ClientCredentials | CredentialsError]:
+        """Return the credentials of those that have some."""
+        return {r.name: self.credentials[r.secret_id] for r in rotations if r.secret_id in self.credentials}
+
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
         """Return the credentials that the rotation's secret has in another stage."""
         return self.staged.get((rotation.secret_id, stage))

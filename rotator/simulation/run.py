@@ -143,6 +143,11 @@ class _Secrets:
     def read(self, rotation: Rotation) -> ClientCredentials:
         return self._call(lambda: self._world.secrets.read(rotation))
 
+    def read_together(
+        self, rotations: Sequence[Rotation]
+    ) -> Mapping[str, ClientCredentials | CredentialsError]:
+        return {rotation.name: self.read(rotation) for rotation in rotations}
+
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
         return self._call(lambda: self._world.secrets.read_stage(rotation, stage))
 

@@ -73,7 +73,7 @@ def test_parameters_are_read_without_decryption(stub: Stubber, store: SsmParamet
 
 
 def test_a_path_is_read_without_decryption_page_by_page(stub: Stubber, store: SsmParameterStore) -> None:
-    sent = {"Path": "/rotations", "Recursive": True, "WithDecryption": False}
+    sent = {"Path": "/rotations", "Recursive": True, "MaxResults": 10, "WithDecryption": False}
     found = [{"Name": f"/rotations/{n}", "Value": "{}", "Version": 1, "Type": "String"} for n in range(2)]
     # A page may be empty and still not be the last.
     stub.add_response("get_parameters_by_path", {"Parameters": found[:1], "NextToken": "1"}, sent)

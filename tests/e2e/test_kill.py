@@ -21,13 +21,13 @@ from conftest import CHECKOUT
 from fakes import CANARY_SECRET
 from leaks import credential_forms, token_forms, told_in
 from rotator import bootstrap, policy
-from rotator.fleet import read_stored
 from rotator.local.authorization_api import AuthorizationApi
 from rotator.local.aws import client_environment
 from rotator.local.deployment import Account
 from rotator.local.server import serving
 from rotator.model import Outcome, Stored
 from rotator.policy import TokenState
+from rotator.stored import read_stored
 from stopping_proxy import StoppingProxy, stopping_proxy
 
 API = AuthorizationApi({"client": CANARY_SECRET})

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from fakes import CANARY_SECRET, Clock, FakeParameterStore, rotation
 from rotator import errors
 from rotator.contract import Contract
 from rotator.errors import ParameterStoreError, RotationFailed, SettingsError
-from rotator.fleet import Fleet, read_stored, run_fleet
+from rotator.fleet import Fleet, run_fleet
 from rotator.model import (
     ClientCredentials,
     Outcome,
@@ -26,6 +27,7 @@ from rotator.model import (
     Summary,
     format_time,
 )
+from rotator.stored import read_stored
 
 CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
 
@@ -34,7 +36,7 @@ def member(name: str) -> Rotation:
     return rotation(name=name, parameter_name=f"/fleet/{name}")
 
 
-def serve(fleet: Fleet, ports: fakes.FakePorts, clock: Clock, **options: bool) -> Summary:
+def serve(fleet: Fleet, ports: fakes.FakePorts, clock: Clock, **options: Any) -> Summary:
     return run_fleet(fleet, ports, fakes.run(clock), CONTRACT, **options)
 
 
@@ -233,7 +235,9 @@ class OneDenied(FakeParameterStore):
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         if "/fleet/3" in names:
-            raise ParameterStoreError("denied", advice="allow it")
+            error = ParameterStoreError("denied", advice="allow it")
+            error.denied = True
+            raise error
         return super().read(names)
 
 
