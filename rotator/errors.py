@@ -33,6 +33,10 @@ if TYPE_CHECKING:  # model is imported by nearly everything that imports this
     from rotator.model import Status, Summary
 
 
+TOLD = 10
+"""Failures that a run's error names, late ones first: Lambda keeps no long ones, and the log has all."""
+
+
 class RotatorError(Exception):
     """The base of every error of this package.
 
@@ -141,13 +145,15 @@ class RotationFailed(RotatorError):
     """At least one rotation of the run failed; ``summary`` holds every outcome."""
 
     def __init__(self, summary: Summary) -> None:
-        failed = [result for result in summary.results if result.error]
+        failed = sorted((r for r in summary.results if r.error), key=lambda result: not result.late)
+        told = [f"{result.name}: {result.error}" for result in failed[:TOLD]]
+        if len(failed) > TOLD:
+            told.append(f"and {len(failed) - TOLD} more")
         urgency = (
             f"{summary.failed_late} late: act now" if summary.failed_late else "none late: there is time"
         )
         super().__init__(
-            f"{len(failed)} of {len(summary.results)} rotations failed: "
-            + " | ".join(f"{result.name}: {result.error}" for result in failed),
+            f"{len(failed)} of {len(summary.results)} rotations failed: " + " | ".join(told),
             advice=f"no stored token is worse than before and the next run tries again; {urgency}",
         )
         self.summary = summary

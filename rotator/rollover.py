@@ -69,11 +69,15 @@ def obtain(
 def _others(
     rotation: Rotation, secrets: SecretStore, run: Run, current: ClientCredentials
 ) -> Iterator[ClientCredentials]:
-    """The other stages' credentials, read one by one, without those that were tried already."""
+    """The other stages' credentials, read one by one, without those that were tried already.
+
+    AWSCURRENT is read once more if it was read ahead: its label may have moved since.
+    """
     logger.info("rotation %s: AWSCURRENT is refused; other stages of its secret are tried", rotation.name)
     tried = [current]
     room = min(ROOM, run.budget * 2 / 3)
-    for stage in (Stage.PENDING, Stage.PREVIOUS):
+    again = (Stage.CURRENT,) if current.read_ahead else ()
+    for stage in (*again, Stage.PENDING, Stage.PREVIOUS):
         if run.time_left() < room:
             logger.warning("rotation %s: no time is left to try %s", rotation.name, stage)
             return

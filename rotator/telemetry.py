@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from rotator.model import Outcome, Result, Stage, Summary, format_time
 from rotator.policy import outlook, seconds_until
@@ -26,6 +27,9 @@ NAMESPACE = "Rotator"
 FEW_ROTATIONS = 10
 """So many at the most have a metric of their own: each costs $0.30 a month."""
 
+LISTED = 100
+"""Rotations in the log line of the whole, at the most; each that is not fresh has a line of its own, too."""
+
 _UNITS = {"TokenSecondsRemaining": "Seconds", "Duration": "Milliseconds"}
 """Of the metrics that are not counts."""
 
@@ -38,15 +42,18 @@ def configure(level: str) -> None:
 
 
 def log_summary(summary: Summary, now: datetime) -> None:
-    """Log every outcome, then the whole."""
+    """Log every outcome, then the whole. Of many rotations, fresh ones are not worth a line each."""
+    many = len(summary.results) > FEW_ROTATIONS
     for result in summary.results:
+        if many and result.outcome is Outcome.FRESH:
+            continue
         _log_result(result, now)
     for warning in summary.warnings:
         logger.warning(warning, extra={"event": "warning"})
     logger.log(
         _level(failed=summary.failed, late=summary.failed_late > 0),
         "run ended: %s",
-        json.dumps(summary.to_dict()),
+        json.dumps(_brief(summary) if many else summary.to_dict()),
         extra={"event": "summary"},
     )
 
@@ -147,6 +154,15 @@ def _fields(result: Result, now: datetime) -> dict[str, object]:
         "secret_stage": result.secret_stage.value if result.secret_stage is not Stage.CURRENT else None,
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _brief(summary: Summary) -> dict[str, Any]:
+    """The summary without the fresh, and of the others no more than fit into a line that CloudWatch keeps."""
+    told = summary.to_dict()
+    listed = [result for result in told["rotations"] if result["outcome"] != Outcome.FRESH]
+    listed.sort(key=lambda result: result["outcome"] != Outcome.FAILED)
+    not_listed = len(told["rotations"]) - len(listed[:LISTED])
+    return {**told, "rotations": listed[:LISTED], "not_listed": not_listed}
 
 
 def _level(*, failed: bool, late: bool) -> int:

@@ -281,6 +281,11 @@ def _base64(part: bytes) -> str:
     return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
 
 
+def time(text: str) -> datetime:
+    """A time as a status has it."""
+    return datetime.fromisoformat(text)
+
+
 def names(results: Iterable[Any]) -> list[str]:
     """The names of results, in their order."""
     return [result.name for result in results]

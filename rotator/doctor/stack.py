@@ -11,7 +11,7 @@ from typing import Any
 from rotator.doctor.case import Instruments, Options, Subject
 from rotator.doctor.check import ROTATE, Check, NotChecked, State, carry_out
 from rotator.doctor.inspection import LogEvent, Schedule, Stack
-from rotator.errors import RotatorError
+from rotator.errors import TOLD, RotatorError
 from rotator.policy import describe_seconds, seconds_until
 
 CHECKS = ("schedule", "last run")
@@ -146,9 +146,13 @@ def _judge(event: LogEvent, when: str) -> str:
         raise NotChecked(f"a run ended {when}, but its summary cannot be read")
     failed = [each for each in summary["rotations"] if each.get("error")]
     if failed:
+        everyone = len(summary["rotations"]) + int(summary.get("not_listed", 0))
+        count = int(summary.get("failed", len(failed)))
+        told = [f"{each['name']}: {each['error']}" for each in failed[:TOLD]]
+        if count > len(told):
+            told.append(f"and {count - len(told)} more")
         raise RotatorError(
-            f"{when}, {len(failed)} of {len(summary['rotations'])} rotations failed: "
-            + " | ".join(f"{each['name']}: {each['error']}" for each in failed),
+            f"{when}, {count} of {everyone} rotations failed: " + " | ".join(told),
             advice=f"do what the error says, then {ROTATE}",
         )
     counts = {word: summary.get(word) for word in ("rotated", "fresh", "kept", "busy")}

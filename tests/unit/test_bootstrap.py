@@ -86,3 +86,42 @@ def test_settings_that_cannot_keep_the_contract_are_refused(expiration: str, cha
     rotator = overlapping(expiration, **changes)
     with pytest.raises(SettingsError, match="rotation default: a token of"):
         rotator.check_overlap(rotator.fleet())
+
+
+BROKEN: dict[str, Any] = {
+    "no JSON": "{",
+    "no object": "[]",
+    "no secret": {"parameter_name": "/x/token"},
+    "no parameter": {"secret_id": "healthwise/client"},
+    "unknown key": tenant("x", secretid="x"),
+    "illegal name": tenant("x", name="a b/c"),
+    "illegal parameter": tenant("x", parameter_name="no path"),
+    "http": tenant("x", token_endpoint="http://auth.example.test/token"),
+    "another host": tenant("x", token_endpoint="https://elsewhere.example.test/token"),
+    "the parameter of another": tenant("r500"),
+}
+"""Documents that are broken in ten different ways."""
+
+
+def test_of_a_thousand_with_ten_broken_the_others_are_served_and_each_tells_its_own_reason() -> None:
+    good = {f"r{number:03}": tenant(f"r{number:03}") for number in range(990)}
+    rotator = documented(**good, **{f"z{n}": broken for n, broken in enumerate(BROKEN.values())})
+    hosts = frozenset({"auth.healthwise.net", "auth.example.test"})
+    rotator = replace(rotator, settings=replace(rotator.settings, allowed_hosts=hosts))
+    summary = rotator.run(fakes.run(CLOCK))
+    told = summary.to_dict()
+    assert (told["rotated"], told["failed"], summary.failed) == (990, 10, True)
+    reasons = {result.name: result.error for result in summary.results if result.error}
+    assert reasons.keys() == {f"z{number}" for number in range(10)}
+    assert len(set(reasons.values())) == 10
+    assert all(
+        f"z{n}" in str(reason) or "belongs to" in str(reason) for n, reason in enumerate(reasons.values())
+    )
+
+
+def test_a_document_that_is_encrypted_is_refused() -> None:
+    rotator = documented(a=tenant("a"))
+    parameters = rotator.ports.parameters.parameters  # type: ignore[attr-defined]
+    parameters["/rotations/b"] = Parameter(value="x", version=1, type="SecureString")
+    summary = rotator.run(fakes.run(CLOCK))
+    assert "/rotations/b is a SecureString" in str(summary.results[1].error)

@@ -152,6 +152,13 @@ def test_a_run_that_failed_is_a_cross_with_its_reason() -> None:
     assert check.advice == "do what the error says, then `make rotate FUNCTION=...` (or `rotator rotate`)"
 
 
+def test_of_a_run_over_many_rotations_a_few_failures_are_told_and_all_are_counted() -> None:
+    told = {**summary(*["down; wait"] * 30), "failed": 120, "fresh": 880, "not_listed": 970}
+    found = logged(run_ended(told)).examine()["last run"].found
+    assert found.startswith("2 min ago, 120 of 1000 rotations failed: default: down; wait | ")
+    assert found.endswith("| and 110 more")
+
+
 def test_only_the_newest_run_counts() -> None:
     events = (run_ended(summary(), minutes_ago=1), run_ended(summary("down; wait"), minutes_ago=6))
     assert logged(*events).examine().failed == set()

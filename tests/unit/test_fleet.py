@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 import fakes
-from fakes import CANARY_SECRET, Clock, FakeParameterStore, rotation
+from fakes import CANARY_SECRET, Clock, rotation
 from rotator import errors
 from rotator.contract import Contract
 from rotator.errors import ParameterStoreError, RotationFailed, SettingsError
@@ -23,11 +22,9 @@ from rotator.model import (
     Rotation,
     Secret,
     Stage,
-    Stored,
     Summary,
     format_time,
 )
-from rotator.stored import read_stored
 
 CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
 
@@ -222,29 +219,6 @@ def test_an_unforeseen_error_is_of_the_kind_of_all() -> None:
 
 def test_a_rotation_that_did_not_fail_has_no_kind_of_error() -> None:
     assert kinds(Fleet(rotations=(member("a"),)), fakes.ports(Clock())) == [None]
-
-
-def test_ten_names_are_read_at_a_time() -> None:
-    store = FakeParameterStore()
-    stored = read_stored([member(str(n)) for n in range(11)], store)
-    assert (len(stored), store.reads) == (11, 3)
-
-
-class OneDenied(FakeParameterStore):
-    """AWS refuses a call as a whole if one of its names is denied."""
-
-    def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
-        if "/fleet/3" in names:
-            error = ParameterStoreError("denied", advice="allow it")
-            error.denied = True
-            raise error
-        return super().read(names)
-
-
-def test_one_denied_parameter_fails_its_own_rotation_only() -> None:
-    stored = read_stored([member(str(n)) for n in range(8)], OneDenied())
-    assert isinstance(stored["3"], ParameterStoreError)
-    assert all(isinstance(stored[str(n)], Stored) for n in range(8) if n != 3)
 
 
 def test_a_newer_status_fails_its_own_rotation_only() -> None:

@@ -235,3 +235,47 @@ def test_the_summary_as_it_is_returned_tells_neither_kinds_nor_numbers_left_out(
         *("name", "outcome", "expires_at", "parameter_version", "error"),
         *("late", "seconds_remaining", "next_try"),
     }
+
+
+# Of many rotations the log tells what matters.
+
+
+def whole_log(caplog: pytest.LogCaptureFixture, *results: Result) -> tuple[list[str], dict[str, Any]]:
+    """The rotations that have a line of their own, and the line of the whole."""
+    with caplog.at_level(logging.DEBUG):
+        telemetry.log_summary(Summary(results=results), START)
+    lines = [record.rotation for record in caplog.records if hasattr(record, "rotation")]
+    whole: dict[str, Any] = json.loads(caplog.messages[-1].removeprefix("run ended: "))
+    return lines, whole
+
+
+def test_of_a_few_rotations_every_one_is_whole_log(caplog: pytest.LogCaptureFixture) -> None:
+    lines, whole = whole_log(caplog, *fleet_of(10))
+    assert len(lines) == len(whole["rotations"]) == 10
+    assert "not_listed" not in whole
+
+
+def test_of_many_rotations_fresh_ones_are_counted_and_not_whole_log(caplog: pytest.LogCaptureFixture) -> None:
+    lines, whole = whole_log(caplog, *fleet_of(10), failed("broken"), living("new", 24, Outcome.ROTATED))
+    assert lines == ["broken", "new"]
+    assert [each["name"] for each in whole["rotations"]] == ["broken", "new"]
+    assert (whole["fresh"], whole["failed"], whole["not_listed"]) == (10, 1, 10)
+
+
+def test_the_line_of_the_whole_stays_within_what_cloudwatch_keeps(caplog: pytest.LogCaptureFixture) -> None:
+    """262,144 bytes: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html"""
+    rotated = [living(f"rotated{number}", 24, Outcome.ROTATED) for number in range(5000)]
+    broken = [failed(f"broken{number}", error="a problem; " + 400 * "x") for number in range(5000)]
+    lines, whole = whole_log(caplog, *rotated, *broken)
+    assert len(lines) == 10_000
+    assert len(json.dumps(whole)) < 262_144
+    assert {each["outcome"] for each in whole["rotations"]} == {"failed"}
+    assert whole["not_listed"] == 9_900
+
+
+def test_the_error_of_a_run_names_a_few_failures_the_late_ones_first() -> None:
+    early = [failed(f"early{number}", late=False) for number in range(30)]
+    text = str(errors.RotationFailed(Summary(results=(*early, failed("late")))))
+    assert text.startswith("31 of 31 rotations failed: late: a problem; an advice | early0: ")
+    assert "early8: a problem; an advice | and 21 more; " in text
+    assert "early9" not in text

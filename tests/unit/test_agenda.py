@@ -1,0 +1,284 @@
+"""The agenda of a run: what is due is begun soonest expiry first, and nobody holds up the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from threading import Event
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fakes
+from fakes import Clock, rotation
+from rotator.agenda import OF_ONE_HOST, Agenda, Contact, Due
+from rotator.model import Status, Stored
+from rotator.pace import Pace
+
+HOUR = 3600.0
+
+
+def due(name: str, ends_in: float | None = HOUR, endpoint: str | None = None) -> Due:
+    """One to renew, whose token ends in so many seconds; it has an endpoint of its own if none is given."""
+    url = endpoint or f"https://{name}.example.test/token"
+    settings = rotation(name=name, parameter_name=f"/fleet/{name}", token_endpoint=url)
+    return Due(rotation=settings, stored=Stored() if ends_in is None else stored(ends_in))
+
+
+def stored(ends_in: float) -> Stored:
+    ends_at = fakes.START + timedelta(seconds=ends_in)
+    status = Status(
+        parameter_version=1,
+        issued_at=ends_at - timedelta(days=1),
+        expires_at=ends_at,
+        renew_at=fakes.START,
+        scope="*",
+        token_sha256="0" * 16,
+        secret_version_id="v1",
+        rotator_version="0",
+    )
+    return Stored(token_version=1, status_version=1, status=status)
+
+
+def agenda(*waiting: Due, clock: Clock | None = None, budget: float = 60, **options: Any) -> Agenda:
+    return Agenda(waiting, fakes.run(clock or Clock(), budget=budget), **options)
+
+
+def taken(made: Agenda) -> list[str]:
+    """The names of all that is handed out while nothing that was begun ends."""
+    names = []
+    while task := made.take():
+        assert isinstance(task, Due)
+        names.append(task.rotation.name)
+        made.done(task, unavailable=False)
+    return names
+
+
+def named(dues: Iterable[Due]) -> list[str]:
+    return [each.rotation.name for each in dues]
+
+
+def begun(made: Agenda, count: int) -> list[Due]:
+    tasks = [made.take() for _ in range(count)]
+    assert all(isinstance(task, Due) for task in tasks)
+    return [task for task in tasks if isinstance(task, Due)]
+
+
+# The order.
+
+
+def test_what_ends_first_is_begun_first() -> None:
+    made = agenda(due("b", 2 * HOUR), due("c", 3 * HOUR), due("a", 1 * HOUR))
+    assert taken(made) == ["a", "b", "c"]
+
+
+def test_what_has_no_token_or_a_dead_one_comes_before_what_lives() -> None:
+    made = agenda(due("lives", 60), due("missing", None), due("dead", -60))
+    assert taken(made) == ["missing", "dead", "lives"]
+
+
+def test_after_half_of_the_run_what_lives_comes_before_what_is_dead() -> None:
+    clock = Clock()
+    made = agenda(due("dead1", -90), due("dead2", -60), due("lives", 60), due("missing", None), clock=clock)
+    begun(made, 1)
+    clock.sleep(31)
+    assert taken(made) == ["lives", "dead1", "dead2"]
+
+
+@given(st.lists(st.tuples(st.integers(-5, 50), st.integers(0, 4)), max_size=30), st.data())
+def test_nothing_is_begun_while_something_that_ends_sooner_could_be(
+    lives: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    """Whatever endpoints they have, and in whatever order they end."""
+    waiting = [
+        due(str(number), ends_in * 60, f"https://host{host}.example.test/token")
+        for number, (ends_in, host) in enumerate(lives)
+    ]
+    made = agenda(*waiting)
+    under_way: list[Due] = []
+    waiting_for: dict[str, Due] = {each.rotation.name: each for each in waiting}
+    while waiting_for:
+        busy = {each.rotation.token_endpoint for each in under_way}
+        nobody_can = busy >= {each.rotation.token_endpoint for each in waiting_for.values()}
+        ends: bool = data.draw(st.booleans())
+        if under_way and (nobody_can or ends):
+            made.done(under_way.pop(0), unavailable=False)
+            continue
+        task = made.take()
+        if isinstance(task, Contact):
+            assert made.contacted(task, down=False) == []
+            continue
+        assert task
+        del waiting_for[task.rotation.name]
+        assert task.ends_at == min(
+            each.ends_at
+            for each in (task, *waiting_for.values())
+            if each.ends_at and (each is task or each.rotation.token_endpoint not in busy)
+        )
+        under_way.append(task)
+    assert made.left() == []
+
+
+# Endpoints.
+
+SHARED = "https://shared.example.test/token"
+
+
+def shared(count: int, endpoint: str = SHARED, prefix: str = "") -> list[Due]:
+    return [due(f"{prefix}{number}", HOUR + number, endpoint) for number in range(count)]
+
+
+def answering(made: Agenda) -> Agenda:
+    task = made.take()
+    assert task == Contact(endpoint=SHARED)
+    assert made.contacted(task, down=False) == []
+    return made
+
+
+def test_an_endpoint_of_one_rotation_is_not_contacted() -> None:
+    assert taken(agenda(due("a"), due("b"))) == ["a", "b"]
+
+
+def test_an_endpoint_of_several_is_contacted_before_the_first_is_begun() -> None:
+    made = agenda(*shared(3))
+    assert made.take() == Contact(endpoint=SHARED)
+    assert named(made.left()) == ["0", "1", "2"]
+
+
+def test_if_it_is_down_all_its_rotations_are_given_up_and_no_others() -> None:
+    made = agenda(*shared(3), due("other", 9 * HOUR))
+    contact = made.take()
+    assert isinstance(contact, Contact)
+    assert named(made.contacted(contact, down=True)) == ["0", "1", "2"]
+    assert taken(made) == ["other"]
+
+
+def test_others_go_on_while_an_endpoint_is_contacted() -> None:
+    made = agenda(*shared(3), due("other", 9 * HOUR))
+    assert isinstance(made.take(), Contact)
+    assert named(begun(made, 1)) == ["other"]
+
+
+def test_more_are_begun_at_a_time_the_more_of_them_succeed() -> None:
+    made = answering(agenda(*shared(40), due("other", 9 * HOUR)))
+    first = begun(made, 1)
+    assert named(begun(made, 1)) == ["other"]  # the second waits for the first
+    made.done(first[0], unavailable=False)
+    two = begun(made, 2)
+    for each in two:
+        made.done(each, unavailable=False)
+    assert named(begun(made, 8)) == ["3", "4", "5", "6", "7", "8", "9", "10"]
+
+
+def test_one_that_finds_it_unavailable_has_it_contacted_again_before_the_next() -> None:
+    made = answering(agenda(*shared(3)))
+    (first,) = begun(made, 1)
+    made.done(first, unavailable=True)
+    assert made.take() == Contact(endpoint=SHARED)
+
+
+def test_one_that_fails_for_a_reason_of_its_own_changes_nothing_for_the_others() -> None:
+    made = answering(agenda(*shared(3)))
+    (first,) = begun(made, 1)
+    made.done(first, unavailable=False)
+    assert named(begun(made, 2)) == ["1", "2"]
+
+
+def test_a_host_gets_no_more_than_its_share_whatever_its_addresses() -> None:
+    slow = [due(f"slow{n}", HOUR + n, f"https://slow.example.test/{n}") for n in range(OF_ONE_HOST + 5)]
+    made = agenda(*slow, due("other", 9 * HOUR))
+    assert named(begun(made, OF_ONE_HOST + 1))[-1] == "other"
+
+
+def test_whoever_finds_every_endpoint_busy_waits_until_one_is_free() -> None:
+    made = answering(agenda(*shared(2)))
+    (first,) = begun(made, 1)
+    waits = Event()
+
+    def take_later() -> Any:
+        waits.set()
+        return made.take()
+
+    with ThreadPoolExecutor() as pool:
+        second = pool.submit(take_later)
+        waits.wait()
+        assert not second.done()
+        made.done(first, unavailable=False)
+        task = second.result(timeout=10)
+    assert isinstance(task, Due)
+    assert task.rotation.name == "1"
+
+
+def test_endpoints_tell_whether_they_are_shared() -> None:
+    made = agenda(*shared(2), due("alone"))
+    assert made.is_shared(SHARED)
+    assert not made.is_shared("https://alone.example.test/token")
+
+
+# Time and pace.
+
+
+def test_nothing_is_begun_without_room_for_it_and_the_rest_is_left() -> None:
+    clock = Clock()
+    made = agenda(due("a", 1 * HOUR), due("b", 2 * HOUR), clock=clock)
+    begun(made, 1)
+    clock.sleep(45)
+    assert made.take() is None
+    assert named(made.left()) == ["b"]
+
+
+def test_also_a_short_run_begins_with_something() -> None:
+    assert taken(agenda(due("a"), budget=1)) == ["a"]
+
+
+def paced(clock: Clock, *waiting: Due, per_second: float, **options: Any) -> Agenda:
+    pace = Pace(per_second, clock=lambda: clock.now().timestamp(), sleep=clock.sleep)
+    return Agenda(waiting, replace(fakes.run(clock), pace=pace), **options)
+
+
+def test_renewals_are_begun_at_the_pace_of_their_writes() -> None:
+    clock = Clock()
+    made = paced(clock, *map(due, "abcde"), per_second=2)
+    assert taken(made) == list("abcde")
+    assert (clock.now() - fakes.START).total_seconds() == pytest.approx(6)
+
+
+def test_what_would_have_to_wait_beyond_the_run_is_left() -> None:
+    clock = Clock()
+    made = paced(clock, *map(due, "abcde"), per_second=0.1)
+    assert taken(made) == ["a", "b"]
+    assert (clock.now() - fakes.START).total_seconds() == pytest.approx(30)
+    assert named(made.left()) == ["c", "d", "e"]
+
+
+def test_a_run_that_changes_nothing_waits_for_no_pace_and_contacts_nobody() -> None:
+    clock = Clock()
+    assert len(taken(paced(clock, *shared(9), per_second=0.1, changes_nothing=True))) == 9
+    assert clock.now() == fakes.START
+
+
+def test_when_it_is_closed_it_hands_out_nothing_more() -> None:
+    made = agenda(due("a"), due("b"))
+    begun(made, 1)
+    made.close()
+    assert made.take() is None
+    assert named(made.left()) == ["b"]
+
+
+def test_whoever_waits_when_it_is_closed_is_let_go() -> None:
+    made = answering(agenda(*shared(2)))
+    begun(made, 1)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(made.take)
+        made.close()
+        assert waiting.result(timeout=10) is None
+
+
+def test_what_comes_next_can_be_seen_ahead() -> None:
+    made = agenda(due("c", 3 * HOUR), *shared(2), due("a", 60))
+    assert named(made.ahead(3)) == ["a", "0", "1"]
+    assert named(made.left()) == ["c", "0", "1", "a"] or len(made.left()) == 4

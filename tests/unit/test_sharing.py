@@ -1,0 +1,111 @@
+"""Secrets read ahead, and patience that ends while others wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+import fakes
+from fakes import Clock, FakeSecretStore, rotation
+from rotator.errors import CredentialsError
+from rotator.model import Rotation
+from rotator.sharing import LONGEST_AHEAD, PATIENCE, SECRETS_PER_READ, CredentialsAhead, within
+
+ALL = [rotation(name=str(n), parameter_name=f"/fleet/{n}") for n in range(50)]
+
+
+class World:
+    """A store whose secrets are read ahead, in the order of the rotations."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.store = FakeSecretStore()
+        self.waiting = list(ALL)
+        self.ahead = CredentialsAhead(self.store, fakes.run(self.clock), lambda n: self.waiting[:n])
+
+    def next(self) -> Rotation:
+        return self.waiting.pop(0)
+
+
+def test_the_secrets_that_are_needed_next_are_read_in_one_call() -> None:
+    world = World()
+    for _ in range(SECRETS_PER_READ):
+        taken = world.next()
+        world.ahead.prepare(taken)
+        assert world.ahead.read(taken).client_id == "client"
+    assert world.store.batches == [[str(n) for n in range(SECRETS_PER_READ)]]
+    assert world.store.reads == 0
+
+
+def test_the_last_one_is_read_alone() -> None:
+    world = World()
+    world.waiting = ALL[:1]
+    world.ahead.prepare(world.next())
+    assert (world.store.batches, world.store.reads) == ([], 1)
+
+
+def test_one_that_cannot_be_read_together_is_read_alone_which_tells_why() -> None:
+    world = World()
+    broken = rotation(name="broken", parameter_name="/fleet/broken", secret_id="missing")
+    with pytest.raises(CredentialsError, match="the secret missing could not be read"):
+        world.ahead.prepare(broken)
+    assert world.store.batches
+
+
+class Malformed(FakeSecretStore):
+    """Secrets that can be read and hold nothing of use."""
+
+    def read_together(self, rotations: Sequence[Rotation]) -> Mapping[str, CredentialsError]:
+        super().read_together(rotations)
+        return {r.name: CredentialsError("it is not JSON", advice="mend it") for r in rotations}
+
+
+def test_what_is_wrong_with_a_secret_is_told_without_another_read() -> None:
+    world = World()
+    store = Malformed()
+    ahead = CredentialsAhead(store, fakes.run(world.clock), lambda n: world.waiting[:n])
+    with pytest.raises(CredentialsError, match="it is not JSON"):
+        ahead.prepare(world.next())
+    assert store.reads == 0
+
+
+def test_what_was_made_ready_is_given_once_and_then_read_anew() -> None:
+    world = World()
+    taken = world.next()
+    world.ahead.prepare(taken)
+    assert world.ahead.read(taken).read_ahead
+    assert not world.ahead.read(taken).read_ahead
+    assert world.store.reads == 1
+
+
+def test_what_was_read_too_long_ago_is_read_again() -> None:
+    world = World()
+    world.ahead.prepare(world.next())
+    later = world.next()
+    world.clock.sleep(LONGEST_AHEAD.total_seconds() + 1)
+    world.ahead.prepare(later)
+    assert [batch[0] for batch in world.store.batches] == ["0", "1"]
+
+
+def test_nothing_is_made_ready_for_one_that_did_not_ask() -> None:
+    world = World()
+    assert not world.ahead.read(ALL[0]).read_ahead
+    assert world.store.batches == []
+
+
+def test_patience_ends_before_the_time_does() -> None:
+    clock = Clock()
+    run = fakes.run(clock)
+    left = within(PATIENCE, run.time_left)
+    assert left() == PATIENCE
+    clock.sleep(4)
+    assert left() == PATIENCE - 4
+
+
+def test_patience_is_never_longer_than_the_time_left() -> None:
+    clock = Clock()
+    run = fakes.run(clock, budget=3)
+    left = within(PATIENCE, run.time_left)
+    clock.sleep(1)
+    assert left() == 2

@@ -1,0 +1,62 @@
+"""What is stored for many rotations: read in few calls, and never in more than help."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from fakes import FakeParameterStore, rotation
+from rotator.errors import ParameterStoreError
+from rotator.model import Parameter, Rotation, Stored
+from rotator.stored import read_stored
+
+
+def members(count: int) -> list[Rotation]:
+    return [rotation(name=str(number), parameter_name=f"/fleet/{number}") for number in range(count)]
+
+
+@pytest.mark.parametrize(("count", "calls"), [(0, 0), (1, 1), (5, 1), (6, 2), (11, 3), (1000, 200)])
+def test_five_rotations_are_read_a_call(count: int, calls: int) -> None:
+    store = FakeParameterStore()
+    assert read_stored(members(count), store).keys() == {str(number) for number in range(count)}
+    assert store.reads == calls
+
+
+class Failing(FakeParameterStore):
+    """A store that refuses any call with one of the names in it."""
+
+    def __init__(self, *, denied: bool) -> None:
+        super().__init__()
+        self.error = ParameterStoreError("it failed", advice="mend it")
+        self.error.denied = denied
+
+    def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
+        found = super().read(names)
+        if "/fleet/3" in names:
+            raise self.error
+        return found
+
+
+def test_one_denied_parameter_fails_its_own_rotation_only() -> None:
+    store = Failing(denied=True)
+    stored = read_stored(members(8), store)
+    assert stored.pop("3") is store.error
+    assert all(isinstance(found, Stored) for found in stored.values())
+
+
+def test_a_call_that_fails_for_another_reason_is_not_made_into_five() -> None:
+    store = Failing(denied=False)
+    stored = read_stored(members(8), store)
+    assert [name for name, found in stored.items() if found is store.error] == ["0", "1", "2", "3", "4"]
+    assert store.reads == 2
+
+
+def test_no_call_begins_when_time_is_over() -> None:
+    store = FakeParameterStore()
+    left = iter([1.0, 0.0])
+    stored = read_stored(members(10), store, time_left=lambda: next(left, 0.0))
+    assert store.reads == 1
+    errors = [found for found in stored.values() if isinstance(found, ParameterStoreError)]
+    assert len(errors) == 5
+    assert "time was over" in str(errors[0])
