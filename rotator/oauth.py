@@ -37,6 +37,9 @@ MAX_LIFETIME = 366 * 24 * 3600
 RETRYABLE_STATUS = frozenset({408, 425, 429})
 """Answers besides 5xx that ask for another try (RFC 9110, RFC 8470, RFC 6585)."""
 
+ABSENT_STATUS = RETRYABLE_STATUS | {502, 503, 504}
+"""Answers of an endpoint that is as good as down (RFC 9110, 15.6). 500 may be one to a bad request."""
+
 # Only these codes are ever repeated in a message: the member is the server's text, and a server
 # may echo anything. 5.2, and what RFC 6749, 8628 and 8707 add that servers answer with.
 _KNOWN_CODES = frozenset(

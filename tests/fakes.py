@@ -195,6 +195,15 @@ class FakeTokenEndpoint:
         self.contacts.append(url)
         if url in self.down or time_left() <= 0:
             raise TokenEndpointUnavailable("the endpoint could not be reached", advice="try again")
+        while True:
+            self.clock.sleep(self.latency)
+            answer = self.answers[0] if self.answers else None
+            if not (isinstance(answer, tuple) and answer[0] in oauth.ABSENT_STATUS):
+                return
+            self.answers.popleft()
+            if time_left() < 2:
+                raise TokenEndpointUnavailable(f"HTTP {answer[0]}", advice="try again")
+            self.clock.sleep(1.0)
 
     def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
         self.probes.append((url, token.value))

@@ -16,9 +16,9 @@ from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import DecodeError, HTTPError, NameResolutionError, ReadTimeoutError
 
+from rotator.adapters.trust import SharedTrust
 from rotator.errors import InvalidTokenResponse, TokenEndpointUnavailable, TokenRequestError
 from rotator.oauth import TokenResponse
 
@@ -43,7 +43,7 @@ class HttpTransport:
         self._now = now
         self._session = requests.Session()
         for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=connections))
+            self._session.mount(scheme, SharedTrust(pool_maxsize=connections))
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # keep none
         # At WARNING urllib3 quotes header lines that it cannot parse, whatever stands in them.
         logging.getLogger("urllib3").setLevel(logging.ERROR)

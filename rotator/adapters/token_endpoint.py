@@ -27,9 +27,6 @@ SHORTEST_ATTEMPT = 1.0
 SHORTEST_WAIT = 0.25
 """Seconds between attempts at the least, so that an endpoint in trouble is never hammered."""
 
-ABSENT = oauth.RETRYABLE_STATUS | {502, 503, 504}
-"""Answers of an endpoint that is as good as down. 500 may be what it says to a bad request."""
-
 HEADERS = {"Accept": "application/json", "User-Agent": f"rotator/{__version__}"}
 
 TimeLeft = Callable[[], float]
@@ -101,7 +98,7 @@ class HttpTokenEndpoint:
             seconds = _seconds_for_attempt(time_left)
             body = b"grant_type=client_credentials"
             response = self._transport("POST", url, headers, body=body, seconds=seconds)
-            if response.status in ABSENT:
+            if response.status in oauth.ABSENT_STATUS:
                 raise TokenEndpointUnavailable(
                     f"the endpoint answered HTTP {response.status}",
                     advice="the next run tries again; ask the endpoint's operator if it lasts",

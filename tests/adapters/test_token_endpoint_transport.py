@@ -25,6 +25,7 @@ from http_server import (
     late_silence,
     silence,
 )
+from rotator.adapters import trust as shared_trust
 from rotator.adapters.http import MAX_BODY
 from rotator.errors import (
     InvalidTokenResponse,
@@ -32,7 +33,7 @@ from rotator.errors import (
     TokenRequestError,
     TokenRequestRejected,
 )
-from rotator.local.server import LOOPBACK
+from rotator.local.server import LOOPBACK, free_port
 
 MIB = 1024 * 1024
 
@@ -247,3 +248,41 @@ def test_an_endpoint_that_speaks_no_tls_is_not_said_to_have_a_bad_certificate(
     with pytest.raises(TokenRequestError) as caught:
         caller.request(peer.url.replace("http:", "https:"))
     assert "certificate was not accepted" not in caught.value.problem
+
+
+@pytest.mark.usefixtures("trust")
+def test_the_trusted_authorities_are_read_once_for_all_connections(
+    serve: Serve, caller: Caller, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[object] = []
+
+    class Counting(ssl.SSLContext):
+        def load_verify_locations(self, *args: object, **kwargs: object) -> None:
+            read.append(kwargs)
+            super().load_verify_locations(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(shared_trust, "create_urllib3_context", lambda: Counting(ssl.PROTOCOL_TLS_CLIENT))
+    for _ in range(3):
+        caller.request(serve(TOKEN, tls=tls).url)
+    assert len(read) == 1
+
+
+def test_a_contact_sends_no_credentials_and_no_token_comes_of_it(serve: Serve, caller: Caller) -> None:
+    peer = serve(answer(status=401))
+    caller.contact(peer.url)
+    (request,) = peer.requests
+    assert request.body == "grant_type=client_credentials"
+    assert "authorization" not in {name.lower() for name in request.headers}
+
+
+def test_a_contact_that_nobody_answers_is_an_endpoint_that_is_down(caller: Caller) -> None:
+    with pytest.raises(TokenEndpointUnavailable, match="closed the connection or could not be connected to"):
+        caller.contact(f"http://{LOOPBACK}:{free_port()}")
+
+
+def test_a_contact_with_a_certificate_nobody_trusts_fails_at_once(
+    serve: Serve, caller: Caller, tls: ssl.SSLContext
+) -> None:
+    with pytest.raises(TokenRequestError, match="certificate was not accepted"):
+        caller.contact(serve(TOKEN, tls=tls).url)
+    assert caller.slept == []

@@ -50,6 +50,11 @@ class World:
         end = START + timedelta(seconds=BUDGET)
         return self.endpoint.request(self.asked, time_left=lambda: (end - self.clock.now()).total_seconds())
 
+    def contact(self) -> None:
+        """See whether it answers, with the budget to spend."""
+        end = START + timedelta(seconds=BUDGET)
+        self.endpoint.contact(self.asked.url, time_left=lambda: (end - self.clock.now()).total_seconds())
+
     def elapsed(self, since: datetime = START) -> float:
         return (self.clock.now() - since).total_seconds()
 
@@ -163,3 +168,28 @@ def test_an_endpoint_that_asks_for_more_than_the_time_left_is_given_up_at_once(w
     with pytest.raises(TokenEndpointUnavailable) as caught:
         world.request()
     assert (caught.value.retry_after, world.requests(), world.elapsed()) == (120, 1, LATENCY)
+
+
+def test_an_endpoint_that_works_answers_a_contact(world: World) -> None:
+    world.contact()
+    assert world.request().status == 200
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_contact_is_tried_again_while_the_endpoint_may_come_back(world: World, status: int) -> None:
+    world.refuse([Refusal(status)] * 2)
+    world.contact()
+    assert world.elapsed() > 3 * LATENCY
+
+
+def test_an_endpoint_that_says_500_to_a_request_of_nobody_is_not_taken_for_down(world: World) -> None:
+    world.refuse([Refusal(500)])
+    world.contact()
+    assert world.elapsed() == LATENCY
+
+
+def test_an_endpoint_that_stays_away_from_a_contact_is_given_up_within_the_time_left(world: World) -> None:
+    world.refuse([Refusal(503)] * 100)
+    with pytest.raises(TokenEndpointUnavailable):
+        world.contact()
+    assert world.elapsed() <= BUDGET + LATENCY
