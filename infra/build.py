@@ -38,6 +38,7 @@ NOT_IN_THE_FUNCTION = (
     "doctor",
     "consumer",
     "commands",
+    "documents.py",
     "inspector.py",
     "function.py",
     "deployment.py",

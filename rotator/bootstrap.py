@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rotator import policy, settings
 from rotator.adapters import aws
@@ -17,12 +17,15 @@ from rotator.agenda import AT_A_TIME
 from rotator.contract import Contract
 from rotator.errors import SettingsError
 from rotator.fleet import Fleet, OnResult, run_fleet
-from rotator.model import Parameter, Rotation, Summary
+from rotator.model import Summary
 from rotator.pace import UNPACED, Pace
 from rotator.policy import RUN_BUDGET
-from rotator.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
+from rotator.ports import DocumentStore, ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 from rotator.settings import Settings
 from rotator.usage import Usage
+
+if TYPE_CHECKING:  # only many rotations need it
+    from rotator.register import Register
 
 LONGEST_WRITE = 40.0
 """Seconds within which a call to AWS ends, its retries included (adapters.aws.CONFIG)."""
@@ -143,42 +146,24 @@ class Rotator:
                 raise SettingsError(f"rotation {rotation.name}: {problem.problem}", advice=problem.advice)
 
     def _documented_fleet(self) -> Fleet:
+        register = self.register()
+        if not register.names:
+            raise SettingsError(
+                f"there is no rotation under {register.path}",
+                advice="add one with `rotator add`, or correct ROTATOR_ROTATIONS_PATH",
+            )
+        return register.fleet()
+
+    def register(self) -> Register:
+        """Read all documents under the path; there may be none.
+
+        Raises ParameterStoreError if they cannot be read.
+        """
+        from rotator import register
+
         path = self.settings.rotations_path or ""
         documents = self.ports.parameters.read_path(path)
-        if not documents:
-            raise SettingsError(
-                f"there is no rotation under {path}",
-                advice="write a document there for each rotation, or correct ROTATOR_ROTATIONS_PATH",
-            )
-        return _read_fleet(path, documents, self.settings.allowed_hosts)
-
-
-def _read_fleet(path: str, documents: Mapping[str, Parameter], hosts: frozenset[str]) -> Fleet:
-    rotations: dict[str, Rotation] = {}
-    broken: list[tuple[str, SettingsError]] = []
-    claimed: dict[str, str] = {}
-    for document, parameter in sorted(documents.items()):
-        try:
-            rotation = settings.read_document(path, document, parameter, hosts)
-            _refuse_shared(rotation, rotations, claimed)
-        except SettingsError as error:
-            broken.append((settings.document_name(path, document), error))
-            continue
-        rotations[rotation.name] = rotation
-        claimed |= dict.fromkeys((rotation.parameter_name, rotation.status_name), rotation.name)
-    return Fleet(rotations=tuple(rotations.values()), broken=tuple(broken))
-
-
-def _refuse_shared(rotation: Rotation, rotations: Mapping[str, Rotation], claimed: Mapping[str, str]) -> None:
-    """Two rotations must not share a name or write the same parameter."""
-    if rotation.name in rotations:
-        raise SettingsError(f"two documents are named {rotation.name}", advice="name one of them otherwise")
-    for name in (rotation.parameter_name, rotation.status_name):
-        if name in claimed:
-            raise SettingsError(
-                f"the parameter {name} belongs to the rotation {claimed[name]} already",
-                advice="set parameter_name to another name",
-            )
+        return register.read(path, documents, self.settings.allowed_hosts)
 
 
 def build(environ: Mapping[str, str]) -> Rotator:
@@ -198,6 +183,13 @@ def environment(environ: Mapping[str, str], stack: str | None) -> Mapping[str, s
     from rotator.adapters.deployment import stack_variables
 
     return stack_variables(stack)
+
+
+def document_store() -> DocumentStore:
+    """Make the store that operators write documents to."""
+    from rotator.adapters.documents import SsmDocumentStore
+
+    return SsmDocumentStore(aws.client("ssm"))
 
 
 def invoke_function(name: str, event: Mapping[str, Any]) -> Summary:

@@ -41,6 +41,28 @@ class ParameterStore(Protocol):
         """
 
 
+class DocumentStore(Protocol):
+    """The documents of many rotations, as an operator writes them; the job only ever reads them.
+
+    Every method raises ParameterStoreError when it is denied, throttled or refused.
+    """
+
+    def create(self, document: str, text: str) -> None:
+        """Store a document that is not there yet.
+
+        Raises ConcurrentUpdate if it is.
+        """
+
+    def replace(self, document: str, text: str) -> None:
+        """Store a document in the place of the one that is there.
+
+        Raises ConcurrentUpdate if someone else was writing it just then.
+        """
+
+    def delete(self, document: str) -> bool:
+        """Delete a document; return whether it was there."""
+
+
 class SecretStore(Protocol):
     """AWS Secrets Manager, from which only client credentials are read."""
 

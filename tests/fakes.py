@@ -105,6 +105,30 @@ class FakeParameterStore(MemoryParameterStore):
         return found
 
 
+class FakeDocumentStore:
+    """Documents in a store in memory. ``fails`` maps a document to the error with which it is refused."""
+
+    def __init__(self, store: FakeParameterStore) -> None:
+        self.store = store
+        self.fails: dict[str, RotatorError] = {}
+
+    def create(self, document: str, text: str) -> None:
+        self._fail(document)
+        self.store.put(document, text, "String", overwrite=False)
+
+    def replace(self, document: str, text: str) -> None:
+        self._fail(document)
+        self.store.put(document, text, "String")
+
+    def delete(self, document: str) -> bool:
+        self._fail(document)
+        return self.store.parameters.pop(document, None) is not None
+
+    def _fail(self, document: str) -> None:
+        if document in self.fails:
+            raise self.fails[document]
+
+
 class FakeSecretStore(MemorySecretStore):
     """The store in memory with one secret, counted. ``fails`` maps another stage to an error."""
 

@@ -54,6 +54,7 @@ def test_a_path_without_documents_is_an_error() -> None:
         pytest.param(tenant("a"), id="the same token parameter"),
         pytest.param(tenant("a", parameter_name="/a/token/status"), id="the other's status"),
         pytest.param(tenant("b", name="a"), id="the same name"),
+        pytest.param(tenant("a", parameter_name="/rotations/x"), id="the place of a document"),
     ],
 )
 def test_of_two_that_get_in_each_others_way_the_second_is_refused(second: dict[str, Any]) -> None:

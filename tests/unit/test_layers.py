@@ -30,6 +30,7 @@ CORE = {
     "renewals",
     "sharing",
     "stored",
+    "register",
     "settings",
     "readers",
     "usage",

@@ -1,0 +1,80 @@
+"""Rotations' documents in SSM Parameter Store, as operators write them: PutParameter and DeleteParameter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rotator.adapters import aws
+from rotator.adapters.aws import AwsError
+from rotator.errors import ConcurrentUpdate, ParameterStoreError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+_CONCURRENT = frozenset({"ParameterAlreadyExists", "TooManyUpdates"})
+
+# https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+_ADVICE = {
+    "ParameterLimitExceeded": "delete parameters that are not used any more, or raise the quota",
+    "ParameterMaxVersionLimitExceeded": "remove the label from the oldest of its 100 versions",
+    "HierarchyTypeMismatchException": "remove it, and add it again half a minute later",
+    "HierarchyLevelLimitExceededException": "use a path of fewer levels",
+    "ParameterPatternMismatchException": "remove the parameter's AllowedPattern",
+    # No tier can be lowered: .../userguide/parameter-store-advanced-parameters.html
+    "ValidationException": "check the path; if the document is in the Advanced tier, remove and add it",
+    **dict.fromkeys(aws.THROTTLED, "the account's request rate is used up; try again in a moment"),
+    **dict.fromkeys(aws.AWS_FAILED, "AWS failed on its side; try again in a moment"),
+    "Unreachable": "check the network path to AWS and AWS_ENDPOINT_URL, then try again",
+}
+
+
+class SsmDocumentStore:
+    """The port DocumentStore on Amazon's."""
+
+    def __init__(self, client: SSMClient) -> None:
+        self._client = client
+
+    def create(self, document: str, text: str) -> None:
+        """Write the first version; never over another."""
+        self._put(document, text, overwrite=False)
+
+    def replace(self, document: str, text: str) -> None:
+        """Write the newest version."""
+        self._put(document, text, overwrite=True)
+
+    def delete(self, document: str) -> bool:
+        """Delete it with all its versions.
+
+        https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameter.html
+        """
+        try:
+            aws.call(self._client.delete_parameter, Name=document)
+        except AwsError as error:
+            if error.code == "ParameterNotFound":
+                return False
+            raise _failed(error, "deleting", document, "ssm:DeleteParameter") from error
+        return True
+
+    def _put(self, document: str, text: str, *, overwrite: bool) -> None:
+        """The tier is named, so that an account whose default is another pays nothing for it."""
+        try:
+            aws.call(
+                self._client.put_parameter,
+                Name=document,
+                Value=text,
+                Type="String",
+                Tier="Standard",
+                Overwrite=overwrite,
+            )
+        except AwsError as error:
+            raise _failed(error, "writing", document, "ssm:PutParameter") from error
+
+
+def _failed(error: AwsError, doing: str, document: str, action: str) -> ParameterStoreError:
+    problem = f"{doing} the document {document} failed: {error.code}"
+    if error.code in _CONCURRENT:
+        return ConcurrentUpdate(problem, advice="someone else has just written it: see `rotator list`")
+    if error.code in aws.DENIED:
+        return ParameterStoreError(problem, advice=f"allow this caller {action} on it")
+    advice = _ADVICE.get(error.code) or error.advice or "see the code in AWS's documentation"
+    return ParameterStoreError(problem, advice=advice)

@@ -1,0 +1,100 @@
+"""What no emulator enforces of documents: what is sent, and how Parameter Store refuses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from botocore.exceptions import BotoCoreError, EndpointConnectionError
+from botocore.stub import Stubber
+
+from leaks import foreign
+from rotator.adapters import aws
+from rotator.adapters.documents import SsmDocumentStore
+from rotator.errors import ConcurrentUpdate, ParameterStoreError, RotatorError
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+NAME = "/rotations/tenant-a"
+QUOTED = "canary in a document"
+
+CREATE = pytest.param("put_parameter", lambda store: store.create(NAME, QUOTED), id="create")
+REPLACE = pytest.param("put_parameter", lambda store: store.replace(NAME, QUOTED), id="replace")
+DELETE = pytest.param("delete_parameter", lambda store: store.delete(NAME), id="delete")
+
+Act = Callable[[SsmDocumentStore], object]
+
+
+@pytest.fixture
+def client(access_key: None) -> SSMClient:
+    made: SSMClient = aws.client("ssm")
+    return made
+
+
+@pytest.fixture
+def store(client: SSMClient) -> SsmDocumentStore:
+    return SsmDocumentStore(client)
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_document_is_a_standard_string(stub: Stubber, store: SsmDocumentStore, overwrite: bool) -> None:
+    sent = {"Name": NAME, "Value": "{}", "Type": "String", "Tier": "Standard", "Overwrite": overwrite}
+    stub.add_response("put_parameter", {"Version": 1, "Tier": "Standard"}, sent)
+    (store.replace if overwrite else store.create)(NAME, "{}")
+
+
+@pytest.mark.parametrize(("operation", "act"), [CREATE, REPLACE, DELETE])
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("ThrottlingException", "try again in a moment"),
+        ("InternalServerError", "try again in a moment"),
+        ("UnrecognizedClientException", "renew them"),
+        ("ParameterLimitExceeded", "quota"),
+        ("HierarchyTypeMismatchException", "add it again half a minute later"),
+        ("ValidationException", "Advanced tier"),
+        ("SomethingNew", "see the code in AWS's documentation"),
+    ],
+)
+def test_what_is_refused_says_what_to_do_and_quotes_nothing(
+    stub: Stubber, store: SsmDocumentStore, operation: str, act: Act, code: str, advice: str
+) -> None:
+    stub.add_client_error(operation, code, f"Value {QUOTED} was refused", 400)
+    with pytest.raises(ParameterStoreError) as caught:
+        act(store)
+    assert f"the document {NAME} failed: {code}" in caught.value.problem
+    assert advice in caught.value.advice
+    assert QUOTED not in str(caught.value)
+    assert foreign(caught.value, RotatorError, aws.AwsError) == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "act", "action"),
+    [(*CREATE.values, "ssm:PutParameter"), (*DELETE.values, "ssm:DeleteParameter")],
+)
+def test_who_is_denied_is_told_the_action(
+    stub: Stubber, store: SsmDocumentStore, operation: str, act: Act, action: str
+) -> None:
+    stub.add_client_error(operation, "AccessDeniedException")
+    with pytest.raises(ParameterStoreError, match=f"allow this caller {action} on it"):
+        act(store)
+
+
+@pytest.mark.parametrize(("operation", "act"), [CREATE, REPLACE])
+@pytest.mark.parametrize("code", ["ParameterAlreadyExists", "TooManyUpdates"])
+def test_a_writer_that_was_not_alone_is_told_so(
+    stub: Stubber, store: SsmDocumentStore, operation: str, act: Act, code: str
+) -> None:
+    stub.add_client_error(operation, code)
+    with pytest.raises(ConcurrentUpdate, match=NAME):
+        act(store)
+
+
+def test_an_unreachable_aws_is_said_to_be_so(
+    store: SsmDocumentStore, fail_with: Callable[[BotoCoreError], None]
+) -> None:
+    fail_with(EndpointConnectionError(endpoint_url="https://nowhere.invalid", error=QUOTED))
+    with pytest.raises(ParameterStoreError, match="Unreachable; check the network path"):
+        store.delete(NAME)

@@ -1,0 +1,90 @@
+"""What operators rely on where they write documents, of the fake and of the adapter alike."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+import boto3
+import pytest
+
+from fakes import FakeDocumentStore, FakeParameterStore
+from rotator.adapters import aws
+from rotator.adapters.documents import SsmDocumentStore
+from rotator.adapters.parameter_store import SsmParameterStore
+from rotator.errors import ConcurrentUpdate
+from rotator.local.aws import ADMINISTRATOR, client_environment
+from rotator.model import Parameter
+from rotator.ports import DocumentStore, ParameterStore
+
+TEXT = '{"secret_id": "healthwise/client", "token_request_params": {"é": "{\\u007bx}}"}}'
+
+
+@dataclass
+class World:
+    """Where documents are written, and where the function reads them."""
+
+    documents: DocumentStore
+    parameters: ParameterStore
+    path: str
+
+    def read(self) -> dict[str, Parameter]:
+        """What the function finds, by its name below the path."""
+        found = self.parameters.read_path(self.path)
+        return {name.removeprefix(f"{self.path}/"): parameter for name, parameter in found.items()}
+
+
+@pytest.fixture(params=["fake", "moto", "ministack"])
+def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> World:
+    path = f"/rotations-{uuid.uuid4().hex[:8]}"  # the embedded AWS keeps what other tests wrote
+    if request.param == "fake":
+        store = FakeParameterStore()
+        return World(FakeDocumentStore(store), store, path)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    if request.param == "moto":
+        request.getfixturevalue("moto")
+    else:
+        endpoint = request.getfixturevalue("ministack_endpoint")
+        for name, value in client_environment(endpoint, ADMINISTRATOR).items():
+            monkeypatch.setenv(name, value)
+    client = aws.client("ssm")
+    return World(SsmDocumentStore(client), SsmParameterStore(client), path)
+
+
+def test_a_document_is_a_string_that_the_function_reads_back_exactly(world: World) -> None:
+    world.documents.create(f"{world.path}/a", TEXT)
+    (found,) = world.read().values()
+    assert (found.type, found.value, found.version) == ("String", TEXT, 1)
+
+
+def test_a_document_that_is_there_is_not_created_again_and_stays_untouched(world: World) -> None:
+    world.documents.create(f"{world.path}/a", TEXT)
+    with pytest.raises(ConcurrentUpdate):
+        world.documents.create(f"{world.path}/a", "{}")
+    assert world.read()["a"].value == TEXT
+
+
+def test_a_document_is_replaced_as_a_whole(world: World) -> None:
+    world.documents.create(f"{world.path}/a", "{}")
+    world.documents.replace(f"{world.path}/a", TEXT)
+    assert (world.read()["a"].value, world.read()["a"].type) == (TEXT, "String")
+
+
+def test_a_deleted_document_is_gone_and_no_other(world: World) -> None:
+    for name in ("a", "b", "a.b"):
+        world.documents.create(f"{world.path}/{name}", TEXT)
+    assert world.documents.delete(f"{world.path}/a") is True
+    assert world.read().keys() == {"b", "a.b"}
+
+
+def test_what_is_not_there_is_deleted_without_an_error(world: World) -> None:
+    assert world.documents.delete(f"{world.path}/a") is False
+
+
+def test_documents_are_written_and_deleted_by_the_hundred(world: World) -> None:
+    names = {f"tenant-{number}" for number in range(100)}
+    for name in names:
+        world.documents.create(f"{world.path}/{name}", TEXT)
+    assert world.read().keys() == names
+    assert all(world.documents.delete(f"{world.path}/{name}") for name in names)
+    assert world.read() == {}
