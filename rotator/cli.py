@@ -9,15 +9,19 @@ from __future__ import annotations
 import json
 import os
 import sys
-from functools import partial
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 from rich.console import Console
 
-from rotator import __version__, bootstrap, report, settings, telemetry
+from rotator import __version__, bootstrap, report
+from rotator.commands import ready
 from rotator.errors import CommandNotRun, RotatorError, SettingsError
+from rotator.fleet import OnResult
+from rotator.model import Summary
 
 FAILED = 1
 USAGE = 2
@@ -27,6 +31,7 @@ _ELSEWHERE = {
     "doctor": "rotator.doctor.command",
     "exec": "rotator.commands.exec",
     "simulate": "rotator.simulation.command",
+    "status": "rotator.commands.status",
     "token": "rotator.commands.token",
 }
 
@@ -67,8 +72,8 @@ def _quit(error: RotatorError, code: int) -> NoReturn:
 def main() -> None:
     """Keep an OAuth 2.0 access token in SSM Parameter Store good.
 
-    Settings come from ROTATOR_* variables, AWS access from the SDK's own. status, doctor, token and
-    exec also take the settings of a deployed stack: --stack.
+    Settings come from ROTATOR_* variables, AWS access from the SDK's own. status, list, add, remove,
+    doctor, token and exec also take the settings of a deployed stack: --stack.
     """
 
 
@@ -80,19 +85,20 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON for pro
 @_names
 @click.option("--force", is_flag=True, help="Renew fresh tokens too.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be done; change nothing.")
+@click.option("--progress", is_flag=True, help="Show on standard error how far it is.")
 @click.option("--function", metavar="NAME", help="Let the deployed function do it.")
 @_json
 def rotate(
-    names: tuple[str, ...], *, force: bool, dry_run: bool, function: str | None, as_json: bool
+    names: tuple[str, ...], *, force: bool, dry_run: bool, progress: bool, function: str | None, as_json: bool
 ) -> None:
     """Renew the tokens that are due, of all rotations or of those named."""
     if function:
+        if progress:
+            raise click.UsageError("--progress is for runs of this machine, not for --function")
         event = {"force": force, "dry_run": dry_run, **({"rotations": list(names)} if names else {})}
         summary = bootstrap.invoke_function(function, event)
     else:
-        rotator = _rotator()
-        rotator.check_overlap(rotator.fleet(names))
-        summary = rotator.run(bootstrap.begin_run("cli"), names, force=force, dry_run=dry_run)
+        summary = _run(names, force=force, dry_run=dry_run, progress=progress)
     if as_json:
         click.echo(json.dumps(summary.to_dict(), indent=2))
     else:
@@ -101,47 +107,18 @@ def rotate(
         sys.exit(FAILED)
 
 
-@main.command()
-@_names
-@click.option("--stack", metavar="NAME", help="Take the settings of this stack, not ROTATOR_*.")
-@click.option("--watch", is_flag=True, help="Repeat it until Ctrl-C; with --json one document a line.")
-@click.option(
-    "--every", type=click.IntRange(1, 86_400), metavar="SECONDS", help="How often to --watch; 5 by default."
-)
-@_json
-def status(
-    names: tuple[str, ...], *, stack: str | None, watch: bool, every: int | None, as_json: bool
-) -> None:
-    """Show every stored token's state and the life that consumers can count on."""
-    if every and not watch:
-        raise click.UsageError("--every is for --watch")
-    from rotator.commands import overview
+def _run(names: Sequence[str], *, force: bool, dry_run: bool, progress: bool) -> Summary:
+    rotator = ready.rotator(os.environ)
+    fleet = rotator.fleet(names)
+    rotator.check_overlap(fleet)
+    showing: AbstractContextManager[OnResult | None] = nullcontext()
+    if progress:
+        from rotator.commands.progress import showing as bar
 
-    look = partial(overview.look, _rotator(stack), names)
-    if watch:
-        from rotator.commands.watch import EVERY, run
-
-        sys.exit(0 if run(look, every=every or EVERY, as_json=as_json) else FAILED)
-    found = look(bootstrap.utc_now())
-    if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=2))
-    else:
-        report.print_status(Console(), found.lines)
-    if not found.good:
-        sys.exit(FAILED)
-
-
-def _rotator(stack: str | None = None) -> bootstrap.Rotator:
-    """Read the settings; where there are none at all, point to the demo."""
-    try:
-        rotator = bootstrap.build(bootstrap.environment(os.environ, stack))
-    except SettingsError as error:
-        if not stack and settings.nothing_is_set(os.environ):
-            advice = f"{error.advice}, or run `make demo` to see it work without AWS"
-            raise SettingsError(error.problem, advice=advice) from error
-        raise
-    telemetry.configure(rotator.settings.log_level)
-    return rotator
+        showing = bar(len(fleet.rotations) + len(fleet.broken), Console(stderr=True))
+    with showing as on_result:
+        run = bootstrap.begin_run("cli")
+        return rotator.run_fleet(fleet, run, force=force, dry_run=dry_run, on_result=on_result)
 
 
 @main.command()

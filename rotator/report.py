@@ -38,6 +38,9 @@ _NEXT = {
     "missing": "it has no token yet: `rotator rotate` requests one",
 }
 
+NAMED = 3
+"""So many rotations are named where a note is true of several."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StatusLine:
@@ -60,6 +63,12 @@ class StatusLine:
     @property
     def _unfinished(self) -> bool:
         return policy.is_unfinished(self.stored, self.now)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """What is left of the token's life, less than nothing if it has ended; None if that is not known."""
+        status = self.stored.trusted
+        return seconds_until(status.expires_at, self.now) if status else None
 
     @property
     def live_claim(self) -> Claim | None:
@@ -106,7 +115,7 @@ class StatusLine:
             "issued_at": format_time(status.issued_at) if status else None,
             "expires_at": format_time(status.expires_at) if status else None,
             "renew_at": format_time(self.renewal) if self.renewal else None,
-            "seconds_remaining": int(seconds_until(status.expires_at, self.now)) if status else None,
+            "seconds_remaining": int(self.seconds_left) if self.seconds_left is not None else None,
             "minimum_remaining_life": math.floor(self.least_life) if self.least_life is not None else None,
             "claimed_until": format_time(claim.until) if claim else None,
             "warning": self.overlap,
@@ -119,7 +128,7 @@ class StatusLine:
 
 def print_summary(console: Console, summary: Summary) -> None:
     """Print a run's outcomes as a table, then its warnings."""
-    table = _table("rotation", "outcome", "expires at (UTC)", "version")
+    table = plain_table("rotation", "outcome", "expires at (UTC)", "version")
     for result in summary.results:
         outcome = Text(result.outcome.value, style=_COLOURS[result.outcome])
         if result.error and not result.late:
@@ -138,35 +147,37 @@ def print_summary(console: Console, summary: Summary) -> None:
         console.print(note, soft_wrap=True)
 
 
-def print_status(console: Console, lines: Sequence[StatusLine]) -> None:
-    """Print what is stored for every rotation, then the warnings."""
-    console.print(status_table(lines))
-    for note in status_notes(lines):
-        console.print(note, soft_wrap=True)
-
-
 def status_table(lines: Sequence[StatusLine]) -> Table:
     """What is stored for every rotation."""
-    table = _table("rotation", "state", "expires in", "renewed in", "version", "least life")
+    table = plain_table("rotation", "state", "expires in", "renewed in", "version", "least life")
     for line in lines:
         table.add_row(*_status_row(line))
     return table
 
 
 def status_notes(lines: Sequence[StatusLine]) -> list[Text]:
-    """What there is to say besides, then the warnings."""
+    """What there is to say besides, once for all of whom it is true, then the warnings."""
+    alike: dict[str, list[str]] = {}
+    for line in lines:
+        if line.note:
+            alike.setdefault(line.note, []).append(line.name)
     return [
-        *_notes([(line.name, line.note) for line in lines]),
-        *_warnings([line.overlap for line in lines if line.overlap]),
+        *_notes([(_together(names), note) for note, names in alike.items()]),
+        *_warnings(list(dict.fromkeys(line.overlap for line in lines if line.overlap))),
     ]
 
 
+def _together(names: Sequence[str]) -> str:
+    """Say of whom a note is, without filling the screen with hundreds of names."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
 def _status_row(line: StatusLine) -> list[str | Text]:
-    status = line.stored.trusted
     return [
         line.name,
         Text(line.state, style=_COLOURS[line.state]),
-        describe_seconds(seconds_until(status.expires_at, line.now)) if status else "-",
+        describe_seconds(line.seconds_left) if line.seconds_left is not None else "-",
         describe_seconds(max(0.0, seconds_until(line.renewal, line.now))) if line.renewal else "-",
         str(line.stored.token_version or "-"),
         describe_seconds(line.least_life) if line.least_life is not None else "-",
@@ -205,7 +216,8 @@ def status_line(
     )
 
 
-def _table(*columns: str) -> Table:
+def plain_table(*columns: str) -> Table:
+    """A table without lines, whose cells are folded rather than cut off."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")

@@ -9,7 +9,8 @@ import sys
 import click
 
 from rotator.commands.become import become
-from rotator.commands.source import NAME_HELP, current_token, stack_option
+from rotator.commands.ready import stack_option
+from rotator.commands.source import NAME_HELP, current_token
 
 HELP = f"""
 Run CMD with the token in its environment.

@@ -2,30 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from rich.console import RenderableType
+from rich.text import Text
+
 from rotator import report
 from rotator.bootstrap import Rotator
+from rotator.commands.names import matching
 from rotator.model import Stored, format_time
+from rotator.policy import TokenState, describe_seconds
 from rotator.report import StatusLine
 from rotator.stored import read_stored
+
+UNREADABLE = "unreadable"
+STATES = (*(state.value for state in TokenState), UNREADABLE)
+"""What a rotation can be, in the order in which they are counted."""
+
+_WORST_FIRST = (TokenState.EXPIRED, TokenState.MISSING, TokenState.UNKNOWN, UNREADABLE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """Which rotations are shown: those in these states, if any is named, with no more life than this."""
+
+    states: frozenset[str] = frozenset()
+    ending_within: float | None = None
+
+    def has(self, line: StatusLine) -> bool:
+        """Whether a rotation is shown. A token of which no life is known may end at any time."""
+        if self.states and line.state not in self.states:
+            return False
+        if self.ending_within is None or not line.good or line.seconds_left is None:
+            return True
+        return line.seconds_left <= self.ending_within
+
+
+EVERYTHING = Chosen()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """The state of every rotation at a time (UTC), or why nothing could be learned of any."""
+    """The state of the rotations that are shown at a time (UTC), or why nothing could be learned of any.
+
+    ``total`` counts also those that were looked at and are not shown.
+    """
 
     at: datetime
     lines: tuple[StatusLine, ...] = ()
+    total: int = 0
     error: str | None = None
 
     @property
     def good(self) -> bool:
-        """Whether consumers of every rotation have a token that is known to be alive."""
+        """Whether consumers of every rotation that is shown have a token that is known to be alive."""
         return self.error is None and all(line.good for line in self.lines)
+
+    @property
+    def states(self) -> Mapping[str, int]:
+        """How many there are of each state that is shown."""
+        found = Counter(line.state for line in self.lines)
+        return {state: found[state] for state in STATES if found[state]}
+
+    @property
+    def soonest(self) -> StatusLine | None:
+        """The one whose token, alive now, ends first."""
+        return next((line for line in self.lines if line.good), None)
 
     def to_dict(self) -> dict[str, Any]:
         """The overview as ``--json`` gives it."""
@@ -33,19 +79,64 @@ class Overview:
             "at": format_time(self.at),
             "rotations": [line.to_dict() for line in self.lines],
         }
-        return told if self.error is None else {**told, "error": self.error}
+        return {**told, "summary": self._summary()} if self.error is None else {**told, "error": self.error}
+
+    def _summary(self) -> dict[str, Any]:
+        first = self.soonest and self.soonest.to_dict()
+        return {
+            "rotations": self.total,
+            "shown": len(self.lines),
+            "states": dict(self.states),
+            "soonest": first and {key: first[key] for key in ("name", "expires_at", "seconds_remaining")},
+        }
+
+    def describe(self) -> str:
+        """The summary as a line for people."""
+        shown = f"{self.total:,}"
+        if len(self.lines) < self.total:
+            shown = f"{len(self.lines):,} of {self.total:,}"
+        told = f"{shown} rotation{'s' * (self.total != 1)}"
+        if self.states:
+            told += ": " + ", ".join(f"{count:,} {state}" for state, count in self.states.items())
+        if self.soonest and self.soonest.seconds_left is not None:
+            told += (
+                f"; the soonest ends in {describe_seconds(self.soonest.seconds_left)} ({self.soonest.name})"
+            )
+        return told
+
+    def table(self) -> Iterator[RenderableType]:
+        """The rotations as people read them, and what there is to say of them."""
+        if self.lines:
+            yield report.status_table(self.lines)
+            yield from report.status_notes(self.lines)
+
+    def headline(self) -> Iterator[RenderableType]:
+        """The summary, where it says more than the table."""
+        if self.total != 1 or not self.lines:
+            yield Text(self.describe(), style="bold")
 
 
-def look(rotator: Rotator, names: Sequence[str], now: datetime) -> Overview:
+def look(rotator: Rotator, names: Sequence[str], now: datetime, chosen: Chosen = EVERYTHING) -> Overview:
     """Read the documents, if there are any, and what is stored for the rotations of these names, or all.
 
-    Raises what ``Rotator.fleet`` raises; a rotation that cannot be read is a line that says so.
+    A name may be a pattern such as ``tenant-a.*``. Raises what ``Rotator.fleet`` raises; a rotation that
+    cannot be read is a line that says so. What is bad comes first, then what ends first.
     """
-    fleet = rotator.fleet(names)
-    stored = read_stored(fleet.rotations, rotator.ports.parameters)
-    lines = [report.status_line(r, stored[r.name], now, rotator.contract) for r in fleet.rotations]
+    fleet = rotator.fleet()
+    known = [*(rotation.name for rotation in fleet.rotations), *(name for name, _ in fleet.broken)]
+    meant = matching(names, known)
+    rotations = [rotation for rotation in fleet.rotations if rotation.name in meant]
+    stored = read_stored(rotations, rotator.ports.parameters)
+    lines = [report.status_line(r, stored[r.name], now, rotator.contract) for r in rotations]
     lines += [
-        StatusLine(rotation=None, name=name, state="unreadable", stored=Stored(), now=now, error=str(error))
+        StatusLine(rotation=None, name=name, state=UNREADABLE, stored=Stored(), now=now, error=str(error))
         for name, error in fleet.broken
+        if name in meant
     ]
-    return Overview(at=now, lines=tuple(sorted(lines, key=lambda line: line.name)))
+    shown = sorted(filter(chosen.has, lines), key=_urgency)
+    return Overview(at=now, lines=tuple(shown), total=len(lines))
+
+
+def _urgency(line: StatusLine) -> tuple[bool, int, float, str]:
+    worst = _WORST_FIRST.index(line.state) if line.state in _WORST_FIRST else len(_WORST_FIRST)
+    return line.good, worst, line.seconds_left or 0.0, line.name

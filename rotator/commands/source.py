@@ -22,8 +22,6 @@ so does its ARN. Without it, it is ROTATOR_PARAMETER_NAME, or the only rotation 
 SHORT = Settings.consumer_cache
 """Seconds: whoever reads a token is promised more of its life than this, unless they set it otherwise."""
 
-stack_option = click.option("--stack", metavar="NAME", help="Take the settings of this stack, not ROTATOR_*.")
-
 _SECRET, _PATH = "ROTATOR_SECRET_ID", "ROTATOR_ROTATIONS_PATH"
 
 

@@ -8,7 +8,8 @@ from typing import BinaryIO
 
 import click
 
-from rotator.commands.source import NAME_HELP, current_token, stack_option
+from rotator.commands.ready import stack_option
+from rotator.commands.source import NAME_HELP, current_token
 from rotator.errors import RotatorError, SettingsError
 
 STDOUT = 1

@@ -14,7 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from rotator import bootstrap, report
+from rotator import bootstrap
 from rotator.commands.overview import Overview
 from rotator.errors import RotatorError, SettingsError
 from rotator.model import format_time
@@ -86,9 +86,10 @@ def _print(console: Console, overview: Overview) -> None:
 
 
 def _parts(overview: Overview) -> Iterator[RenderableType]:
+    """The summary comes first: a terminal shows the beginning of what is longer than itself."""
     yield Text(format_time(overview.at), style="dim")
     if overview.error is not None:
         yield Text(overview.error, style="red")
         return
-    yield report.status_table(overview.lines)
-    yield from report.status_notes(overview.lines)
+    yield from overview.headline()
+    yield from overview.table()

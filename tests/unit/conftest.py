@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 from consumers import Consumer, consumer
+
+
+@pytest.fixture(autouse=True)
+def no_level_of_another_test() -> Iterator[None]:
+    """Commands and the function set the level of our loggers, which the next test may not find."""
+    logger = logging.getLogger("rotator")
+    before = logger.level
+    yield
+    logger.setLevel(before)
 
 
 @pytest.fixture

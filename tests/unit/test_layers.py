@@ -40,6 +40,7 @@ ADAPTERS = {f"adapters.{path.stem}" for path in (PACKAGE / "adapters").glob("[!_
 SIMULATION = {f"simulation.{path.stem}" for path in (PACKAGE / "simulation").glob("[!_]*.py")}
 DOCTOR = {f"doctor.{path.stem}" for path in (PACKAGE / "doctor").glob("[!_]*.py")}
 COMMANDS = {f"commands.{path.stem}" for path in (PACKAGE / "commands").glob("[!_]*.py")}
+COMMAND_LINES = {f"commands.{name}" for name in ("add", "exec", "list", "remove", "status", "token")}
 CONSUMER = {f"consumer.{path.stem}" for path in (PACKAGE / "consumer").glob("*.py")}
 SHARED = {"errors", "jwt", "adapters.aws"}  # what both sides speak of, and how they call AWS
 DOCTORS_COMMAND = {"doctor.command", "doctor.checklist"}
@@ -128,8 +129,8 @@ def test_the_rotating_side_does_not_know_the_reading_one(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", sorted(COMMANDS))
-def test_the_commands_for_people_who_read_import_no_adapter_and_no_sdk(module: str) -> None:
-    assert ours(module) <= CORE | {"bootstrap", "report"}
+def test_the_commands_import_no_adapter_and_no_sdk(module: str) -> None:
+    assert ours(module) <= CORE | {"bootstrap", "report", "telemetry"}
     assert foreign(module) & SDKS == set()
 
 
@@ -160,12 +161,7 @@ def test_only_the_command_line_knows_the_embedded_world(module: str) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    sorted(
-        CORE
-        | ADAPTERS
-        | COMMANDS - {"commands.token", "commands.exec"}
-        | {"bootstrap", "telemetry", "report"}
-    ),
+    sorted(CORE | ADAPTERS | COMMANDS - COMMAND_LINES | {"bootstrap", "telemetry", "report"}),
 )
 def test_the_environment_is_handed_over_by_the_entry_points(module: str) -> None:
     source = (PACKAGE / (module.replace(".", "/") + ".py")).read_text()

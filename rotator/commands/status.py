@@ -1,0 +1,89 @@
+"""``rotator status``: options in, the overview out."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from functools import partial
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from rotator import bootstrap, readers
+from rotator.commands import overview
+from rotator.commands.overview import STATES, Chosen, Overview
+from rotator.commands.ready import rotator, stack_option
+from rotator.readers import Refused
+
+FAILED = 1
+
+_LONGEST = 10 * 365 * 86400
+"""Seconds; no token that is asked for lives longer."""
+
+
+def _states(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> frozenset[str]:
+    states = frozenset(word.strip().lower() for text in given for word in text.split(","))
+    for state in sorted(states - {*STATES}):
+        raise click.BadParameter(f"{state[:64]!r} is none of {', '.join(STATES)}")
+    return states
+
+
+def _seconds(_ctx: click.Context, _param: click.Parameter, given: str | None) -> int | None:
+    try:
+        return None if given is None else readers.seconds(0, _LONGEST)(given)
+    except Refused as refused:
+        raise click.BadParameter(f"it takes {refused}") from None
+
+
+@click.command("status")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@stack_option
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    metavar="STATE,...",
+    callback=_states,
+    help=f"Show only what is in one of these states: {', '.join(STATES)}.",
+)
+@click.option(
+    "--ending-within",
+    metavar="TIME",
+    callback=_seconds,
+    help="Show only what is not known to live longer than this, such as 2h.",
+)
+@click.option("--watch", is_flag=True, help="Repeat it until Ctrl-C; with --json one document a line.")
+@click.option(
+    "--every", type=click.IntRange(1, 86_400), metavar="SECONDS", help="How often to --watch; 5 by default."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def command(names: tuple[str, ...], *, stack: str | None, as_json: bool, **options: Any) -> None:
+    """Show every stored token's state and the life that consumers can count on.
+
+    NAME may be a pattern in quotes, such as 'tenant-a.*'. What is bad comes first, then what ends first.
+    The exit code is 0 if every rotation that is shown has a token that lives.
+    """
+    if options["every"] and not options["watch"]:
+        raise click.UsageError("--every is for --watch")
+    chosen = Chosen(states=options["states"], ending_within=options["ending_within"])
+    look = partial(overview.look, rotator(os.environ, stack), names, chosen=chosen)
+    if options["watch"]:
+        from rotator.commands.watch import EVERY, run
+
+        sys.exit(0 if run(look, every=options["every"] or EVERY, as_json=as_json) else FAILED)
+    found = look(bootstrap.utc_now())
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2))
+    else:
+        _print(Console(), found)
+    if not found.good:
+        sys.exit(FAILED)
+
+
+def _print(console: Console, found: Overview) -> None:
+    """The summary comes last, where it is in sight after hundreds of lines."""
+    for part in (*found.table(), *found.headline()):
+        console.print(part, soft_wrap=isinstance(part, Text))

@@ -1,0 +1,265 @@
+"""``rotator status`` of hundreds: the order, what is chosen, the summary, what is said of many at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from fakes import rotation
+from many import Many, document
+from rotator import bootstrap, cli, status
+from rotator.commands import overview
+from rotator.commands.names import matching
+from rotator.commands.overview import STATES, Chosen, Overview
+from rotator.commands.watch import showing
+from rotator.errors import SettingsError
+from rotator.model import Claim
+from rotator.policy import TokenState
+
+HOURS = {"dead": -1, "deader": -5, "due-later": 7, "due-sooner": 2, "fresh-later": 23, "fresh-sooner": 20}
+
+
+@pytest.fixture
+def many() -> Many:
+    """Every state there is."""
+    made = Many(bad="{", **{name: document(name) for name in (*HOURS, "new", "odd", "half-done")})
+    for name, hours in HOURS.items():
+        made.token(name, hours_left=hours)
+    made.token("half-done", hours_left=22)
+    told = made.ports.parameters.status("/half-done/token/status")
+    claim = status.dump(None, Claim(by="run-1", until=made.clock.now() - timedelta(minutes=1)))
+    made.ports.parameters.put("/half-done/token/status", json.dumps(told | json.loads(claim)), "String")
+    made.ports.parameters.put("/odd/token", "token", "SecureString")
+    return made
+
+
+def look(many: Many, *names: str, **chosen: Any) -> Overview:
+    return overview.look(many.rotator, names, many.clock.now(), Chosen(**chosen))
+
+
+def shown(found: Overview) -> list[str]:
+    return [line.name for line in found.lines]
+
+
+ORDER = [
+    *("deader", "dead", "new", "odd", "bad", "half-done"),
+    *("due-sooner", "due-later", "fresh-sooner", "fresh-later"),
+]
+
+
+def test_what_is_bad_comes_first_then_what_ends_first(many: Many) -> None:
+    assert shown(look(many)) == ORDER
+
+
+def test_among_those_that_end_together_the_names_decide() -> None:
+    many = Many(b=document("b"), a=document("a"), c=document("c"))
+    for name in "cab":
+        many.token(name, hours_left=3)
+    assert shown(look(many)) == ["a", "b", "c"]
+
+
+def test_every_state_can_be_asked_for(many: Many) -> None:
+    assert {*STATES} == {state.value for state in TokenState} | {"unreadable"}
+    found = {state: shown(look(many, states=frozenset({state}))) for state in STATES}
+    assert found == {
+        "fresh": ["fresh-sooner", "fresh-later"],
+        "due": ["half-done", "due-sooner", "due-later"],
+        "expired": ["deader", "dead"],
+        "unknown": ["odd"],
+        "missing": ["new"],
+        "unreadable": ["bad"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("hours", "last"), [(0, "half-done"), (2, "due-sooner"), (1.99, "half-done"), (24, "fresh-later")]
+)
+def test_within_a_time_ends_all_that_is_not_known_to_outlive_it(many: Many, hours: float, last: str) -> None:
+    assert shown(look(many, ending_within=hours * 3600)) == ORDER[: ORDER.index(last) + 1]
+
+
+def test_state_and_time_are_both_asked_for(many: Many) -> None:
+    found = look(many, states=frozenset({"due", "fresh"}), ending_within=3 * 3600)
+    assert shown(found) == ["half-done", "due-sooner"]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["due-*"], ["due-sooner", "due-later"]),
+        (["*er", "new"], ["deader", "new", "due-sooner", "due-later", "fresh-sooner", "fresh-later"]),
+        (["[bn]*"], ["new", "bad"]),
+        (["due-soone?", "due-sooner"], ["due-sooner"]),
+        (["*"], ORDER),
+    ],
+)
+def test_a_pattern_means_every_name_that_it_matches(
+    many: Many, names: Sequence[str], expected: list[str]
+) -> None:
+    assert shown(look(many, *names)) == expected
+
+
+def test_a_name_that_some_rotation_has_is_no_pattern() -> None:
+    assert matching(["a[1]"], ["a1", "a[1]"]) == {"a[1]"}
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [("due-soone*x", "did you mean due-sooner"), ("DEAD", "name one of: bad, dead"), ("q*", "name one")],
+)
+def test_a_name_or_pattern_that_means_nothing_is_refused(many: Many, name: str, advice: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        look(many, "dead", name)
+    assert f"there is no rotation named {name!r}; {advice}" in str(caught.value)
+
+
+def test_of_hundreds_of_known_names_only_some_are_told() -> None:
+    many = Many(**{f"tenant-{number:03}": document(f"t{number}") for number in range(312)})
+    with pytest.raises(SettingsError, match=r"tenant-009 and 302 more$"):
+        look(many, "q")
+
+
+# The summary.
+
+
+def test_the_summary_counts_states_and_tells_what_ends_first() -> None:
+    many = Many(**{f"tenant-{number}": document(f"tenant-{number}") for number in range(312)})
+    for number in range(312):
+        hours = -1 if number < 2 else 4 + number / 60 if number < 12 else 20
+        many.token(f"tenant-{number}", hours_left=hours)
+    assert look(many).describe() == (
+        "312 rotations: 300 fresh, 10 due, 2 expired; the soonest ends in 4 h 2 min (tenant-2)"
+    )
+
+
+def test_the_summary_says_how_many_are_not_shown(many: Many) -> None:
+    found = look(many, states=frozenset({"due"}))
+    assert found.describe() == "3 of 10 rotations: 3 due; the soonest ends in 2 h (due-sooner)"
+    assert look(many, "due-*", states=frozenset({"due"})).describe().startswith("2 rotations: 2 due;")
+    assert look(many, "due-*", states=frozenset({"fresh"})).describe() == "0 of 2 rotations"
+
+
+def test_what_is_dead_or_may_be_is_not_what_ends_first(many: Many) -> None:
+    assert look(many, "dead", "half-done", "bad").describe() == (
+        "3 rotations: 1 due, 1 expired, 1 unreadable"
+    )
+
+
+def test_programs_are_told_the_same(many: Many) -> None:
+    told = look(many, states=frozenset({"due"})).to_dict()
+    assert told["summary"] == {
+        "rotations": 10,
+        "shown": 3,
+        "states": {"due": 3},
+        "soonest": {
+            "name": "due-sooner",
+            "expires_at": "2026-11-24T08:00:00Z",
+            "seconds_remaining": 7200,
+        },
+    }
+    assert told.keys() == {"at", "rotations", "summary"}
+    assert look(many, "dead").to_dict()["summary"]["soonest"] is None
+
+
+@pytest.mark.parametrize(("names", "good"), [(["due-*"], True), (["due-*", "dead"], False)])
+def test_it_is_as_good_as_what_is_shown(many: Many, names: list[str], good: bool) -> None:
+    assert look(many, *names).good is good
+
+
+# For people.
+
+
+def printed(found: Overview) -> str:
+    console = Console(width=200)
+    with console.capture() as capture, showing(console) as show:
+        show(found)
+    return capture.get()
+
+
+def test_what_is_true_of_many_is_said_once() -> None:
+    many = Many(**{name: document(name) for name in "abcde"}, z="{")
+    text = printed(look(many))
+    assert text.count("it has no token yet") == 1
+    assert "a, b, c and 2 more: it has no token yet: `rotator rotate` requests one" in text
+    assert "z: the document /rotations/z is not a JSON object" in text
+    assert "a, b: it has no token yet" in printed(look(many, "a", "b"))
+
+
+def test_a_warning_of_many_is_said_once() -> None:
+    many = Many(a=document("a"), b=document("b"))
+    for name in "ab":
+        many.token(name, hours_left=0.2, lifetime=900)
+    assert printed(look(many)).count("warning:") == 1
+
+
+def test_a_watch_begins_with_the_summary_and_one_rotation_needs_none(many: Many) -> None:
+    lines = printed(look(many)).splitlines()
+    assert lines[1].startswith("10 rotations: ")
+    assert lines[2].startswith("rotation ")
+    assert printed(look(many, "new")).splitlines()[1].startswith("rotation ")
+
+
+def run(many: Many, monkeypatch: pytest.MonkeyPatch, *args: str) -> Result:
+    monkeypatch.setattr(bootstrap, "build", lambda _environ: many.rotator)
+    monkeypatch.setattr(bootstrap, "utc_now", many.clock.now)
+    return CliRunner().invoke(cli.main, ["status", *args], env={"COLUMNS": "200"})
+
+
+def test_the_table_is_in_that_order_and_the_summary_its_last_line(
+    many: Many, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run(many, monkeypatch)
+    lines = done.stdout.splitlines()
+    assert [line.split()[0] for line in lines[1 : len(ORDER) + 1]] == ORDER
+    assert lines[-1].startswith("10 rotations: 2 fresh, 3 due, 2 expired, 1 unknown, 1 missing, 1 unreadable")
+    assert done.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "expected", "code"),
+    [
+        (["--state", "due,fresh", "due-*", "fresh-*"], ORDER[-4:], 0),
+        (["--state", "due", "--state", "Fresh", "due-*"], ORDER[6:8], 0),
+        (["--ending-within", "2h", "due-*"], ["due-sooner"], 0),
+        (["--ending-within", "1h"], ORDER[:6], 1),
+        (["--state", "fresh", "due-*"], [], 0),
+    ],
+)
+def test_the_options_choose(
+    args: list[str], expected: list[str], code: int, many: Many, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run(many, monkeypatch, "--json", *args)
+    assert [line["name"] for line in json.loads(done.stdout)["rotations"]] == expected
+    assert done.exit_code == code
+
+
+def test_where_nothing_is_shown_there_is_no_empty_table(many: Many, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(many, monkeypatch, "new", "--state", "fresh").stdout == "0 of 1 rotation\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "problem"),
+    [
+        (["--state", "dead"], "'dead' is none of fresh, due, expired, unknown, missing, unreadable"),
+        (["--state", ""], "'' is none of"),
+        (["--ending-within", "soon"], "a whole number of seconds"),
+        (["--ending-within", "-1"], "a whole number of seconds"),
+    ],
+)
+def test_what_cannot_be_chosen_is_refused(
+    args: list[str], problem: str, many: Many, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run(many, monkeypatch, *args)
+    assert done.exit_code == 2
+    assert problem in " ".join(done.stderr.split())
+
+
+def test_a_rotation_of_the_environment_is_looked_at_by_its_name_or_pattern() -> None:
+    many = Many().set(rotation=rotation(), rotations_path=None)
+    assert shown(look(many, "def*")) == shown(look(many, "default")) == ["default"]

@@ -1,0 +1,79 @@
+"""``rotator rotate --progress``: what a terminal and what a log are shown while results come in."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from rich.console import Console
+
+from rotator.commands.progress import EVERY, showing
+from rotator.model import Outcome, Result
+
+
+def results(*outcomes: Outcome) -> list[Result]:
+    return [Result(name=f"tenant-{number}", outcome=outcome) for number, outcome in enumerate(outcomes)]
+
+
+def shown(of: Iterable[Result], *, total: int, seconds_each: float = 0, terminal: bool = False) -> str:
+    """What is printed of results that come so many seconds apart."""
+    output, time = io.StringIO(), 0.0
+    environ = {"TERM": "xterm" if terminal else "dumb", "COLUMNS": "100"}
+    console = Console(file=output, force_terminal=terminal, width=100, _environ=environ)
+    with showing(total, console, clock=lambda: time) as on_result:
+        for result in of:
+            time += seconds_each
+            on_result(result)
+    return output.getvalue()
+
+
+def test_a_log_gets_a_line_now_and_then_that_counts_outcomes() -> None:
+    some = results(*[Outcome.FRESH] * 3, Outcome.ROTATED, Outcome.FAILED, Outcome.FRESH)
+    lines = shown(some, total=1312, seconds_each=EVERY / 2).splitlines()
+    assert lines == [
+        "2 of 1,312: 2 fresh",
+        "4 of 1,312: 1 rotated, 3 fresh",
+        "6 of 1,312: 1 rotated, 4 fresh, 1 failed",
+    ]
+
+
+def test_a_log_gets_nothing_of_a_run_that_is_soon_over() -> None:
+    assert shown(results(*[Outcome.FRESH] * 100), total=100, seconds_each=EVERY / 101) == ""
+
+
+def test_a_terminal_has_a_bar_that_counts_and_goes_at_the_end() -> None:
+    text = shown(results(Outcome.FRESH, Outcome.ROTATED, Outcome.FAILED), total=3, terminal=True)
+    assert "3/3" in text
+    assert "1 rotated, 1 fresh, 1 failed" in text
+    assert text.endswith("\x1b[1A\x1b[2K")  # the line is gone
+
+
+def test_a_terminal_that_cannot_move_its_cursor_is_a_log() -> None:
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=True, width=100, _environ={"TERM": "dumb"})
+    with showing(1, console) as on_result:
+        on_result(results(Outcome.FRESH)[0])
+    assert output.getvalue() == ""
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_bar_is_gone_and_the_error_goes_on_if_a_run_breaks(terminal: bool) -> None:
+    def breaks() -> Iterable[Result]:
+        yield from results(Outcome.FRESH)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        shown(breaks(), total=2, terminal=terminal)
+
+
+def test_no_result_is_lost_among_threads() -> None:
+    output, time = io.StringIO(), 0.0
+    console = Console(file=output, width=100)
+    with showing(1001, console, clock=lambda: time) as on_result:
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(on_result, results(*[Outcome.FRESH, Outcome.ROTATED] * 500)))
+        time = EVERY
+        on_result(results(Outcome.KEPT)[0])
+    assert output.getvalue() == "1,001 of 1,001: 500 rotated, 500 fresh, 1 kept\n"
