@@ -28,8 +28,11 @@ USAGE = 2
 
 
 _ELSEWHERE = {
+    "add": "rotator.commands.add",
     "doctor": "rotator.doctor.command",
     "exec": "rotator.commands.exec",
+    "list": "rotator.commands.list",
+    "remove": "rotator.commands.remove",
     "simulate": "rotator.simulation.command",
     "status": "rotator.commands.status",
     "token": "rotator.commands.token",

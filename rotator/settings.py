@@ -103,6 +103,11 @@ def read_document(
     return _rotation(given, allowed_hosts, lambda key: f"{key} in the document {parameter_name}")
 
 
+def read_name(value: str) -> str:
+    """Read a rotation's name as it is typed; raises SettingsError."""
+    return str(_read("NAME", value, _ROTATION["name"]))
+
+
 def document_name(path: str, parameter_name: str) -> str:
     """The name of the rotation that a document stands for: what follows the path."""
     return parameter_name.removeprefix(path.rstrip("/") + "/").replace("/", ".")

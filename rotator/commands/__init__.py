@@ -1,4 +1,4 @@
-"""Commands for people who read: the token, a command that gets it, and the state as it changes.
+"""Commands for people who read a token, and for those who look after many rotations.
 
 A module of this package is imported only when its command is run.
 """

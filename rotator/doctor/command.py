@@ -50,7 +50,7 @@ def command(
     subject = _subject(names, stack)
     console, checks = Console(), []
     several = isinstance(subject, Subject) and len(subject.fleet.rotations) + len(subject.fleet.broken) > 1
-    for check in examine(subject, _instruments(), options):
+    for check in examine(subject, instruments(), options):
         checks.append(check)
         if not as_json:
             print_check(console, check, with_rotation=several)
@@ -76,7 +76,8 @@ def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
         return error
 
 
-def _instruments() -> Instruments:
+def instruments() -> Instruments:
+    """What the doctor looks with on the real world."""
     from rotator.adapters.http import HttpTransport
     from rotator.adapters.inspector import AwsInspector
     from rotator.adapters.token_endpoint import HEADERS

@@ -45,9 +45,9 @@ class RotationChecks:
     def all(self, identity: Check, timed: Sequence[Check], overlap: Check) -> Iterator[Check]:
         """Every check in the order of ``CHECKS``; ``timed`` are what those need that look at times."""
         name = self._rotation.name
-        secret = carry_out("secret", self._secret, needs=(identity,), rotation=name)
+        secret = self.secret(identity)
         yield secret
-        endpoint = carry_out("token endpoint", self._endpoint, rotation=name)
+        endpoint = self.endpoint()
         yield endpoint
         credentials = carry_out("credentials", self._request, needs=(secret, endpoint), rotation=name)
         yield credentials
@@ -56,6 +56,14 @@ class RotationChecks:
         yield carry_out("size", self._size, needs=(token,), rotation=name)
         yield carry_out("parameter", self._parameter, needs=(identity,), rotation=name)
         yield carry_out("key", self._key, needs=(identity,), rotation=name)
+
+    def secret(self, *needs: Check) -> Check:
+        """Whether the credentials can be read."""
+        return carry_out("secret", self._secret, needs=needs, rotation=self._rotation.name)
+
+    def endpoint(self) -> Check:
+        """Whether somebody answers where tokens come from."""
+        return carry_out("token endpoint", self._endpoint, rotation=self._rotation.name)
 
     def _secret(self) -> str:
         self._credentials = self._subject.ports.secrets.read(self._rotation)
@@ -135,6 +143,13 @@ class RotationChecks:
                 advice="set kms_key_id to a symmetric key for encryption",
             )
         return f"{name} is enabled"
+
+
+def check_sources(rotation: Rotation, subject: Subject, tools: Instruments) -> Iterator[Check]:
+    """Check where a token would come from, without requesting one: that may end the life of another."""
+    checks = RotationChecks(rotation, Stored(), subject, tools, Options(request_token=False))
+    yield checks.secret()
+    yield checks.endpoint()
 
 
 def check_stored(rotation: Rotation, stored: Stored | RotatorError, now: datetime) -> str:

@@ -1,0 +1,107 @@
+"""``rotator add``: one more rotation, or another document for one that is there."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+
+import click
+from rich.console import Console
+
+from rotator import bootstrap
+from rotator.bootstrap import Rotator
+from rotator.commands.entry import Entry, prepare
+from rotator.commands.ready import rotator_of_many, stack_option
+from rotator.doctor.case import Instruments, Subject
+from rotator.doctor.check import State
+from rotator.doctor.checklist import print_check
+from rotator.doctor.rotation import check_sources
+from rotator.errors import RotatorError
+from rotator.fleet import Fleet
+from rotator.model import Rotation
+
+KEYS = {
+    "secret_id": ("NAME", "The secret with the client credentials: its name or ARN."),
+    "parameter_name": ("NAME", "The parameter for the token, such as /tenant-a/token."),
+    "token_endpoint": ("URL", "Where tokens come from."),
+    "scope": ("SCOPE", "The scope to ask for; empty: none."),
+    "token_request_params": (
+        "JSON",
+        'More parameters of the token request, such as \'{"expiration": "3600"}\'.',
+    ),
+    "client_authentication": ("METHOD", "client_secret_basic or client_secret_post."),
+    "basic_encoding": ("DIALECT", "raw or form."),
+    "secret_rollover": ("BOOLEAN", "false: never try AWSPENDING and AWSPREVIOUS."),
+    "renew_at": ("FRACTION", "The fraction of life after which a token is renewed."),
+    "fallback_lifetime": ("TIME", "A token's life where the endpoint does not tell it, such as 1h."),
+    "kms_key_id": ("KEY", "The token parameter's key."),
+    "tier": ("TIER", "Standard, Advanced or Intelligent-Tiering."),
+    "verify_url": ("URL", "Must answer 2xx to a GET with a new token before that is published."),
+}
+"""The keys of a document, with what each takes; README.md, "Settings", tells more."""
+
+REQUIRED = ("secret_id", "parameter_name")
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    for key, (metavar, text) in reversed(KEYS.items()):
+        name = f"--{key.replace('_', '-')}"
+        command = click.option(name, key, metavar=metavar, help=text, required=key in REQUIRED)(command)
+    return command
+
+
+@click.command("add")
+@click.argument("name")
+@_options
+@stack_option
+@click.option("--replace", is_flag=True, help="Change the rotation of this name, which must be there.")
+@click.option("--no-check", is_flag=True, help="Neither read the secret nor call the endpoint first.")
+@click.option("--dry-run", is_flag=True, help="Print the document, and write nothing.")
+def command(
+    name: str, *, stack: str | None, replace: bool, no_check: bool, dry_run: bool, **given: str | None
+) -> None:
+    """Add a rotation: write the document by which the function renews one more token.
+
+    It is judged as the function will judge it, the secret is read, and the endpoint is called; no token is
+    requested. What is not given has its default, also with --replace.
+    """
+    rotator = rotator_of_many(os.environ, stack)
+    entry = prepare(rotator, name, {k: v for k, v in given.items() if v is not None}, replace=replace)
+    if not no_check:
+        from rotator.doctor.command import instruments
+
+        check(entry.rotation, rotator, instruments(), Console(stderr=True))
+    if dry_run:
+        click.echo(json.dumps(json.loads(entry.text), indent=2))
+        click.echo(f"rotator: {entry.document} would be written; nothing was", err=True)
+        return
+    entry.write(bootstrap.document_store())
+    for line in _told(entry, stack):
+        click.echo(line)
+
+
+def check(rotation: Rotation, rotator: Rotator, tools: Instruments, console: Console) -> None:
+    """Let the doctor look at secret and endpoint; raises RotatorError if one of them is not well."""
+    subject = Subject(fleet=Fleet(rotations=(rotation,)), contract=rotator.contract, ports=rotator.ports)
+    failed = []
+    for found in check_sources(rotation, subject, tools):
+        print_check(console, found, with_rotation=False)
+        failed += [found.name] * (found.state is not State.OK)
+    if failed:
+        raise RotatorError(
+            f"{rotation.name} was not written, because of its {' and '.join(failed)}",
+            advice="mend that, or leave the check out with --no-check",
+        )
+
+
+def _told(entry: Entry, stack: str | None) -> list[str]:
+    name = entry.rotation.name
+    function = " --function FUNCTION" if stack else ""
+    told = [
+        f"{'changed' if entry.replaces else 'added'} {name}: {entry.document}",
+        f"The next run goes by it; `rotator rotate {name}{function}` does so now.",
+    ]
+    if entry.before and entry.before.parameter_name != entry.rotation.parameter_name:
+        told.append(f"Nobody renews {entry.before.parameter_name} any more; its token stays until it ends.")
+    return told

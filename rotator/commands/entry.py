@@ -1,0 +1,127 @@
+"""A rotation as an operator wants it, made into the document that the function reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rotator import settings
+from rotator.bootstrap import Rotator
+from rotator.commands.names import unknown
+from rotator.errors import ConcurrentUpdate, SettingsError
+from rotator.fleet import Fleet
+from rotator.model import TIER_LIMITS, Parameter, Rotation
+from rotator.ports import DocumentStore
+from rotator.register import Register
+
+LARGEST = TIER_LIMITS["Standard"]
+"""Bytes of a document. The function reads it at every run, so it is no place for more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A rotation's document as it will be stored; ``before`` is the rotation of that name until now."""
+
+    rotation: Rotation
+    document: str
+    text: str
+    replaces: bool
+    before: Rotation | None = None
+
+    def write(self, documents: DocumentStore) -> None:
+        """Store it; raises SettingsError if meanwhile somebody else has added one of that name."""
+        if self.replaces:
+            documents.replace(self.document, self.text)
+            return
+        try:
+            documents.create(self.document, self.text)
+        except ConcurrentUpdate as error:
+            raise _taken(self.rotation.name, self.document) from error
+
+
+def prepare(rotator: Rotator, name: str, given: Mapping[str, Any], *, replace: bool) -> Entry:
+    """Make the document of these keys and judge it as the function will, among all the others.
+
+    Raises SettingsError for whatever the function would refuse, for a name that is taken (with ``replace``:
+    that is not), and for an overlap contract that cannot hold.
+    """
+    name = settings.read_name(name)
+    path = rotator.settings.rotations_path or ""
+    usual = f"{path}/{name}"
+    hosts = rotator.settings.allowed_hosts
+    wanted = settings.read_document(path, usual, _as_stored(_dump({"name": name, **given})), hosts)
+    register = rotator.register()
+    document = _place(register, name, usual, replace=replace)
+    text = _text(wanted, settings.document_name(path, document))
+    rotation = register.without(document).judge(document, _as_stored(text))
+    rotator.check_overlap(Fleet(rotations=(rotation,)))
+    return Entry(
+        rotation=rotation,
+        document=document,
+        text=text,
+        replaces=replace,
+        before=register.rotations.get(name),
+    )
+
+
+def _place(register: Register, name: str, usual: str, *, replace: bool) -> str:
+    """Where the document belongs: where its rotation has it already, or below the path by its name."""
+    documents = register.documents_of(name)
+    if len(documents) > 1:
+        raise ambiguous(name, documents)
+    if not replace:
+        if documents:
+            raise _taken(name, documents[0])
+        if usual in register.names:
+            raise _taken(register.names[usual], usual)
+        return usual
+    if not documents:
+        raise unknown(name, {*register.names.values()})
+    if register.documents[documents[0]].type != "String":  # a type cannot be changed (API_PutParameter)
+        raise SettingsError(
+            f"the document {documents[0]} is a {register.documents[documents[0]].type}",
+            advice=f"`rotator remove {name}`, and add it half a minute later",
+        )
+    return documents[0]
+
+
+def _text(rotation: Rotation, default_name: str) -> str:
+    """The document's text: what differs from the defaults."""
+    usual = vars(Rotation(name=default_name, secret_id="", parameter_name=""))
+    text = _dump({key: value for key, value in vars(rotation).items() if value != usual[key]})
+    size = len(text.encode())
+    if size > LARGEST:
+        raise SettingsError(
+            f"the document of {rotation.name} has {size:,} bytes, and may have {LARGEST:,}",
+            advice="shorten scope, token_request_params or verify_url",
+        )
+    return text
+
+
+def _dump(fields: Mapping[str, Any]) -> str:
+    """JSON as Parameter Store takes it: no value may hold anything in double brackets.
+
+    https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html (Value)
+    """
+    return json.dumps(fields, default=dict).replace("{{", "{\\u007b")
+
+
+def _as_stored(text: str) -> Parameter:
+    return Parameter(value=text, version=1, type="String")
+
+
+def _taken(name: str, document: str) -> SettingsError:
+    return SettingsError(
+        f"there is a rotation {name} already, in the document {document}",
+        advice="choose another name, or give --replace to change it",
+    )
+
+
+def ambiguous(name: str, documents: list[str]) -> SettingsError:
+    """Say that several documents are known under one name."""
+    return SettingsError(
+        f"several documents are known as {name}: " + ", ".join(documents),
+        advice="remove all but one, each by its full name, which begins with /",
+    )

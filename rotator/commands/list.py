@@ -1,0 +1,71 @@
+"""``rotator list``: which rotations there are, without a look at their tokens."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from rotator import report
+from rotator.commands.ready import rotator, stack_option
+from rotator.fleet import Fleet
+from rotator.model import Rotation
+
+FAILED = 1
+
+
+@click.command("list")
+@stack_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+def command(*, stack: str | None, as_json: bool) -> None:
+    """List the rotations, and at the end those whose documents cannot be used.
+
+    The exit code is 1 if there is one of these. `rotator status` tells of their tokens.
+    """
+    fleet = rotator(os.environ, stack).fleet()
+    if as_json:
+        click.echo(json.dumps(to_dict(fleet), indent=2))
+    else:
+        _print(Console(), fleet)
+    if fleet.broken:
+        sys.exit(FAILED)
+
+
+def to_dict(fleet: Fleet) -> dict[str, Any]:
+    """The list as ``--json`` gives it."""
+    return {
+        "rotations": [
+            {
+                "name": each.name,
+                "parameter_name": each.parameter_name,
+                "secret_id": each.secret_id,
+                "endpoint_host": _host(each),
+            }
+            for each in _in_order(fleet)
+        ],
+        "broken": [{"name": name, "error": str(error)} for name, error in fleet.broken],
+    }
+
+
+def _print(console: Console, fleet: Fleet) -> None:
+    table = report.plain_table("rotation", "parameter", "secret", "endpoint")
+    for each in _in_order(fleet):
+        table.add_row(each.name, each.parameter_name, each.secret_id, _host(each))
+    if fleet.rotations:
+        console.print(table)
+    for name, error in fleet.broken:
+        console.print(Text(name, style="red") + Text(f": {error}"), soft_wrap=True)
+
+
+def _in_order(fleet: Fleet) -> list[Rotation]:
+    return sorted(fleet.rotations, key=lambda rotation: rotation.name)
+
+
+def _host(rotation: Rotation) -> str:
+    return urlsplit(rotation.token_endpoint).netloc

@@ -1,0 +1,97 @@
+"""``rotator remove``: rotations that nobody needs any more."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+
+import click
+
+from rotator import bootstrap
+from rotator.commands.entry import ambiguous
+from rotator.commands.names import unknown
+from rotator.commands.ready import rotator_of_many, stack_option
+from rotator.errors import ParameterStoreError, SettingsError
+from rotator.ports import DocumentStore
+from rotator.register import Register
+
+FAILED = 1
+
+ROTATIONS_PER_CALL = 5
+"""DeleteParameters takes ten names, and a rotation has two."""
+
+
+@click.command("remove")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@stack_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def command(names: tuple[str, ...], *, stack: str | None, yes: bool) -> None:
+    """Remove rotations: delete their documents, so that nobody renews their tokens any more.
+
+    NAME is a rotation's, also of one that cannot be read, or its document's, which begins with "/". Tokens
+    and their status stay.
+    """
+    register = rotator_of_many(os.environ, stack).register()
+    documents = chosen(register, names)
+    if not yes:
+        _ask(documents)
+    removed = remove(register, documents, bootstrap.document_store())
+    for line in _left(register, removed):
+        click.echo(line)
+    if len(removed) < len(documents):
+        sys.exit(FAILED)
+
+
+def remove(register: Register, documents: Sequence[str], store: DocumentStore) -> list[str]:
+    """Delete documents, saying so of each; return those that are gone. One that stays holds up no other."""
+    gone = []
+    for document in documents:
+        try:
+            done = "removed" if store.delete(document) else "was gone already:"
+        except ParameterStoreError as error:
+            click.echo(f"rotator: {error}", err=True)
+        else:
+            gone.append(document)
+            click.echo(f"{done} {register.names[document]} ({document})")
+    return gone
+
+
+def chosen(register: Register, names: Sequence[str]) -> list[str]:
+    """Return the documents of these names, each once.
+
+    Raises SettingsError for a name that no document has, or that several have.
+    """
+    return list(dict.fromkeys(_document(register, name) for name in names))
+
+
+def _document(register: Register, name: str) -> str:
+    if name in register.names:
+        return name
+    documents = register.documents_of(name)
+    if not documents:
+        raise unknown(name, {*register.names.values()})
+    if len(documents) > 1:
+        raise ambiguous(name, documents)
+    return documents[0]
+
+
+def _ask(documents: Sequence[str]) -> None:
+    if not sys.stdin.isatty():
+        raise SettingsError("nobody is there to be asked", advice="give --yes to remove without a question")
+    for document in documents:
+        click.echo(document)
+    click.confirm(f"Delete {'this document' if len(documents) == 1 else 'these documents'}?", abort=True)
+
+
+def _left(register: Register, removed: Sequence[str]) -> Iterator[str]:
+    """Say what stays, and how to have that go, too."""
+    rotations = [each for name, each in register.rotations.items() if register.places[name] in removed]
+    if rotations:
+        yield "What it wrote stays, and a token is good until it ends. To delete that too, with the AWS CLI:"
+    for start in range(0, len(rotations), ROTATIONS_PER_CALL):
+        batch = rotations[start : start + ROTATIONS_PER_CALL]
+        parameters = [name for each in batch for name in (each.parameter_name, each.status_name)]
+        yield f"  aws ssm delete-parameters --names {' '.join(parameters)}"
+    if removed and register.names.keys() <= {*removed}:
+        yield f"No rotation is left under {register.path}: the function's runs fail until one is added."

@@ -1,0 +1,302 @@
+"""What becomes of the options of ``rotator add``: a document that the function can read, or a refusal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from many import PATH, Many, document
+from rotator import settings
+from rotator.commands.add import KEYS, REQUIRED
+from rotator.commands.entry import LARGEST, Entry, prepare
+from rotator.errors import ConcurrentUpdate, ParameterStoreError, SettingsError
+from rotator.model import Parameter, Rotation
+
+GIVEN: dict[str, Any] = {"secret_id": "healthwise/client", "parameter_name": "/tenant-a/token"}
+
+
+def added(many: Many, name: str = "tenant-a", *, replace: bool = False, **changes: Any) -> Entry:
+    """Prepare an entry and write it."""
+    entry = prepare(many.rotator, name, {**GIVEN, **changes}, replace=replace)
+    entry.write(many.documents)
+    return entry
+
+
+def refused(many: Many, name: str = "tenant-a", *, replace: bool = False, **changes: Any) -> str:
+    """Have an entry refused, with nothing written."""
+    before = many.texts()
+    with pytest.raises(SettingsError) as caught:
+        prepare(many.rotator, name, {**GIVEN, **changes}, replace=replace)
+    assert many.texts() == before
+    return str(caught.value)
+
+
+def only(key: str, value: str) -> dict[str, Any]:
+    return {key: value}
+
+
+def test_every_key_of_a_document_but_its_name_has_an_option() -> None:
+    assert KEYS.keys() == settings._ROTATION.keys() - {"name"}
+    assert {*REQUIRED} == settings._TAKES_REQUIRED.keys()
+
+
+def test_the_first_document_under_a_path_is_added() -> None:
+    many = Many()
+    added(many)
+    assert {name: json.loads(text) for name, text in many.texts().items()} == {"tenant-a": GIVEN}
+    assert [rotation.name for rotation in many.rotator.fleet().rotations] == ["tenant-a"]
+
+
+@pytest.mark.parametrize("name", ["a", "tenant-a.staging", "A_b-C.9", ".", "-", "x" * 64])
+def test_a_rotation_has_the_name_under_which_it_was_added(name: str) -> None:
+    many = Many()
+    assert added(many, name).rotation == many.rotator.fleet([name]).rotations[0]
+
+
+EVERYTHING: dict[str, Any] = {
+    "token_endpoint": "https://auth.example.test/token",
+    "scope": "triage.api search.api",
+    "token_request_params": '{"expiration": 43200}',
+    "client_authentication": "client_secret_post",
+    "basic_encoding": "form",
+    "secret_rollover": "false",
+    "renew_at": "0.5",
+    "fallback_lifetime": "1h",
+    "kms_key_id": "alias/mine",
+    "tier": "Standard",
+    "verify_url": "https://api.example.test/ping",
+}
+
+
+def test_every_option_is_read_back_as_it_was_meant() -> None:
+    many = Many()
+    rotation = added(many, **EVERYTHING).rotation
+    assert many.rotator.fleet().rotations == (rotation,)
+    stored = json.loads(many.texts()["tenant-a"])
+    assert stored == {
+        **GIVEN,
+        **EVERYTHING,
+        "token_request_params": {"expiration": "43200"},
+        "secret_rollover": False,
+        "renew_at": 0.5,
+        "fallback_lifetime": 3600,
+    }
+    assert KEYS.keys() == stored.keys()
+
+
+def test_defaults_are_left_out_and_an_empty_scope_is_none() -> None:
+    many = Many()
+    usual = {key: value for key, value in vars(Rotation(name="x", **GIVEN)).items() if key in KEYS}
+    usual |= {"token_request_params": "{}", "secret_rollover": "true", "renew_at": "0.667"}
+    added(many, **{key: value for key, value in usual.items() if value is not None})
+    assert json.loads(many.texts()["tenant-a"]) == GIVEN
+    added(many, replace=True, scope="")
+    assert json.loads(many.texts()["tenant-a"]) == {**GIVEN, "scope": ""}
+
+
+def test_double_brackets_are_written_so_that_parameter_store_takes_them() -> None:
+    many = Many()
+    rotation = added(many, token_request_params='{"a": "{{{x}}}", "b": "{{"}').rotation
+    assert "{{" not in many.texts()["tenant-a"]
+    assert many.rotator.fleet().rotations[0].token_request_params == {"a": "{{{x}}}", "b": "{{"}
+    assert rotation == many.rotator.fleet().rotations[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("", '""'), ("a/b", '"a/b"'), ("a b", '"a b"'), ("é", "u00e9"), ("a*", '"a*"'), ("x" * 65, "x" * 65)],
+)
+def test_an_illegal_name_is_refused(name: str, shown: str) -> None:
+    problem = refused(Many(), name)
+    assert problem.startswith("NAME is ")
+    assert shown in problem
+    assert "1 to 64 letters, digits and ._-" in problem
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("secret_id", "a canary secret"),
+        ("token_request_params", '{"client_secret": "canary"}'),
+        ("token_request_params", "canary"),
+        ("token_endpoint", "https://user:canary@auth.example.test/"),
+    ],
+)
+def test_what_may_be_a_secret_is_refused_without_being_shown(key: str, value: str) -> None:
+    problem = refused(Many(), **only(key, value))
+    assert f"{key} in the document {PATH}/tenant-a is a text of {len(value)} characters" in problem
+    assert "canary" not in problem
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("parameter_name", "tenant-a/token"),
+        ("parameter_name", "/aws/token"),
+        ("token_endpoint", "http://auth.example.test/token"),
+        ("scope", "two  blanks"),
+        ("client_authentication", "none"),
+        ("basic_encoding", "latin-1"),
+        ("secret_rollover", "maybe"),
+        ("renew_at", "0.99"),
+        ("fallback_lifetime", "1 fortnight"),
+        ("kms_key_id", "my key"),
+        ("tier", "Premium"),
+        ("verify_url", "ftp://example.test"),
+    ],
+)
+def test_a_value_that_the_function_would_refuse_is_refused(key: str, value: str) -> None:
+    assert f"{key} in the document {PATH}/tenant-a is " in refused(Many(), **only(key, value))
+
+
+def test_a_host_that_is_not_allowed_is_refused() -> None:
+    many = Many().set(allowed_hosts=frozenset({"auth.example.test"}))
+    assert "auth.healthwise.net, which is not in ROTATOR_ALLOWED_HOSTS" in refused(many)
+    added(many, token_endpoint="https://auth.example.test/token")
+    assert list(many.texts()) == ["tenant-a"]
+
+
+def test_a_name_that_is_taken_is_refused() -> None:
+    many = Many(**{"tenant-a": document("other")})
+    assert "there is a rotation tenant-a already, in the document /rotations/tenant-a" in refused(many)
+
+
+@pytest.mark.parametrize(
+    ("place", "fields"),
+    [
+        pytest.param("b", document("b", name="tenant-a"), id="named in its document"),
+        pytest.param("tenant/a", document("b", name="tenant-a"), id="deeper"),
+        pytest.param("tenant-a", "{", id="broken"),
+        pytest.param("tenant-a", document("b", name="other"), id="the place of another"),
+    ],
+)
+def test_a_name_or_a_place_is_taken_wherever_it_comes_from(place: str, fields: Any) -> None:
+    many = Many(**{place: fields})
+    assert f"already, in the document {PATH}/{place}; choose another name" in refused(many)
+
+
+@pytest.mark.parametrize("parameter", ["/b/token", "/b/token/status"])
+def test_a_parameter_that_belongs_to_another_is_refused_whatever_the_order_of_names(parameter: str) -> None:
+    many = Many(b=document("b"))
+    for name in ("a", "c"):
+        problem = refused(many, name, parameter_name=parameter)
+        assert f"the parameter {parameter} belongs to the rotation b already" in problem
+
+
+def test_a_status_that_is_anothers_token_is_refused() -> None:
+    many = Many(b=document("b", parameter_name="/a/token/status"))
+    assert "/a/token/status belongs to the rotation b" in refused(many, "a", parameter_name="/a/token")
+
+
+@pytest.mark.parametrize("parameter", [f"{PATH}/a", PATH])
+def test_a_token_among_the_documents_is_refused(parameter: str) -> None:
+    assert "would stand among the documents under /rotations" in refused(Many(), parameter_name=parameter)
+
+
+def test_an_overlap_that_cannot_hold_is_refused() -> None:
+    assert "a token of 10 min" in refused(Many(), token_request_params='{"expiration": "600"}')
+
+
+def test_a_document_of_4_kb_is_taken_and_a_larger_one_refused() -> None:
+    many = Many()
+    spare = LARGEST - len(json.dumps({**GIVEN, "scope": ""}))
+    added(many, scope="x" * spare)
+    assert len(many.texts()["tenant-a"]) == LARGEST == 4096
+    problem = refused(many, "b", parameter_name="/tenant-b/token", scope="x" * (spare + 1))
+    assert "the document of b has 4,097 bytes, and may have 4,096; shorten scope" in problem
+
+
+def test_one_that_is_broken_hinders_no_other() -> None:
+    many = Many(bad="{", worse=document("w", renew_at=7))
+    added(many)
+    assert [rotation.name for rotation in many.rotator.fleet().rotations] == ["tenant-a"]
+
+
+# Changing one.
+
+
+def test_a_change_replaces_the_whole_document_where_it_is() -> None:
+    many = Many(**{"team/a": document("a", scope="x"), "y": document("y", name="z", tier="Standard")})
+    assert added(many, "team.a", replace=True).before
+    added(many, "z", replace=True, parameter_name="/z/token")
+    assert {name: json.loads(text) for name, text in many.texts().items()} == {
+        "team/a": GIVEN,
+        "y": {"name": "z", **GIVEN, "parameter_name": "/z/token"},
+    }
+    assert sorted(rotation.name for rotation in many.rotator.fleet().rotations) == ["team.a", "z"]
+
+
+def test_a_change_may_keep_its_own_parameter_and_mends_what_is_broken() -> None:
+    many = Many(**{"tenant-a": "{"})
+    assert added(many, replace=True).before is None
+    added(many, replace=True, scope="search.api")
+    assert many.rotator.fleet().rotations[0].scope == "search.api"
+
+
+def test_a_change_of_nothing_is_refused_with_the_names_that_come_close() -> None:
+    many = Many(**{"tenant-a": document("a"), "other": document("o")})
+    assert "no rotation named 'tenant-x'; did you mean tenant-a?" in refused(many, "tenant-x", replace=True)
+
+
+def test_a_change_to_anothers_parameter_is_refused() -> None:
+    many = Many(a=document("a"), b=document("b"))
+    assert "belongs to the rotation b" in refused(many, "a", replace=True, parameter_name="/b/token")
+
+
+def test_a_document_of_another_type_cannot_be_changed_and_says_how_to_go_on() -> None:
+    many = Many()
+    many.put("tenant-a", "{}", "SecureString")
+    problem = refused(many, replace=True)
+    assert "is a SecureString; `rotator remove tenant-a`, and add it half a minute later" in problem
+
+
+def test_of_two_documents_of_one_name_neither_is_changed() -> None:
+    many = Many(**{"a.b": document("x"), "a/b": document("y")})
+    assert "several documents are known as a.b: /rotations/a.b, /rotations/a/b" in refused(
+        many, "a.b", replace=True
+    )
+
+
+# Writing.
+
+
+def test_of_two_operators_at_once_the_second_is_refused_and_the_first_ones_document_stays() -> None:
+    many = Many()
+    first, second = (
+        prepare(many.rotator, "tenant-a", {**GIVEN, "scope": scope}, replace=False) for scope in ("x", "y")
+    )
+    first.write(many.documents)
+    with pytest.raises(SettingsError, match="there is a rotation tenant-a already"):
+        second.write(many.documents)
+    assert json.loads(many.texts()["tenant-a"])["scope"] == "x"
+
+
+def test_two_who_change_one_at_once_are_told_so() -> None:
+    many = Many(**{"tenant-a": document("tenant-a")})
+    many.documents.fails[f"{PATH}/tenant-a"] = ConcurrentUpdate("TooManyUpdates", advice="see `rotator list`")
+    with pytest.raises(ConcurrentUpdate):
+        added(many, replace=True)
+
+
+def test_a_write_that_is_denied_leaves_nothing() -> None:
+    many = Many()
+    many.documents.fails[f"{PATH}/tenant-a"] = ParameterStoreError("denied", advice="allow it")
+    with pytest.raises(ParameterStoreError, match="denied"):
+        added(many)
+    assert many.texts() == {}
+
+
+def test_documents_that_cannot_be_read_let_nothing_be_written() -> None:
+    many = Many()
+    many.ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
+    with pytest.raises(ParameterStoreError, match="denied"):
+        added(many)
+
+
+def test_what_is_judged_is_what_is_written() -> None:
+    many = Many()
+    entry = added(many, **EVERYTHING)
+    read = Parameter(value=many.texts()["tenant-a"], version=1, type="String")
+    assert settings.read_document(PATH, entry.document, read, frozenset()) == entry.rotation

@@ -1,0 +1,362 @@
+"""``rotator add``, ``remove`` and ``list`` in memory: the dry check, what is deleted, and what is said."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from doctors import healthy
+from fakes import CANARY_SECRET, rotation
+from many import PATH, Many, document
+from rotator import bootstrap, cli
+from rotator.bootstrap import Rotator
+from rotator.commands import add, progress, remove
+from rotator.doctor.case import Instruments
+from rotator.doctor.command import instruments
+from rotator.errors import ParameterStoreError, RotatorError, SettingsError, TokenRequestError
+from rotator.oauth import TokenResponse
+
+DENIED = ParameterStoreError("deleting failed: AccessDeniedException", advice="allow it")
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run a command on a fleet in memory."""
+
+    def run(many: Many, *args: str, answer: str | None = None, path: str = PATH) -> Result:
+        def build(_environ: object) -> Rotator:
+            return many.rotator
+
+        monkeypatch.setattr(bootstrap, "build", build)
+        monkeypatch.setattr(bootstrap, "utc_now", many.clock.now)
+        monkeypatch.setattr(bootstrap, "document_store", lambda: many.documents)
+        return CliRunner().invoke(
+            cli.main, args, input=answer, env={"ROTATOR_ROTATIONS_PATH": path, "COLUMNS": "200"}
+        )
+
+    return run
+
+
+ADD = ("add", "tenant-a", "--secret-id", "healthwise/client", "--parameter-name", "/tenant-a/token")
+
+
+# The dry check.
+
+
+def tools(status: int | RotatorError) -> Instruments:
+    def reach(url: str) -> TokenResponse:
+        if isinstance(status, RotatorError):
+            raise status
+        return TokenResponse(status=status, body=b"", requested_at=many.clock.now())
+
+    many, patient = Many(), healthy()
+    return Instruments(
+        inspector=patient.inspector,
+        reach=reach,
+        begin_run=lambda: pytest.fail("no run is needed"),
+        now=many.clock.now,
+    )
+
+
+def checked(many: Many, status: int | RotatorError = 405) -> tuple[str, RotatorError | None]:
+    """What the check shows, and why it refuses."""
+    console, refusal = Console(width=200), None
+    with console.capture() as capture:
+        try:
+            add.check(rotation(name="tenant-a"), many.rotator, tools(status), console)
+        except RotatorError as error:
+            refusal = error
+    return capture.get(), refusal
+
+
+def test_a_good_secret_and_an_endpoint_that_answers_pass_without_a_token() -> None:
+    many = Many()
+    shown, refusal = checked(many)
+    assert refusal is None
+    assert shown.count("✓") == 2
+    assert many.ports.token_endpoint.requests == []
+    assert CANARY_SECRET not in shown
+
+
+@pytest.mark.parametrize(
+    ("secret", "status", "why"),
+    [
+        (False, 405, "because of its secret;"),
+        (True, 503, "because of its token endpoint;"),
+        (True, TokenRequestError("no certificate", advice="trust it"), "because of its token endpoint;"),
+        (False, 503, "because of its secret and token endpoint;"),
+    ],
+)
+def test_what_is_not_well_is_shown_and_refused(secret: bool, status: int | RotatorError, why: str) -> None:
+    many = Many()
+    if not secret:
+        many.ports.secrets.credentials.clear()
+    shown, refusal = checked(many, status)
+    assert shown.count("✗") == why.count(" and ") + 1
+    assert shown.count("→") == shown.count("✗")
+    assert refusal
+    assert f"tenant-a was not written, {why}" in str(refusal)
+    assert "--no-check" in refusal.advice
+    assert not isinstance(refusal, SettingsError)
+
+
+def test_the_doctors_instruments_are_made_without_a_call() -> None:
+    assert instruments().now().tzinfo is not None
+
+
+# add
+
+
+def test_what_was_added_is_said_with_the_next_step(command: Any) -> None:
+    many = Many()
+    done = command(many, *ADD, "--no-check")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == (
+        "added tenant-a: /rotations/tenant-a\n"
+        "The next run goes by it; `rotator rotate tenant-a` does so now.\n"
+    )
+    assert json.loads(many.texts()["tenant-a"])["parameter_name"] == "/tenant-a/token"
+
+
+def test_a_changed_parameter_leaves_one_that_nobody_renews(command: Any) -> None:
+    many = Many(**{"tenant-a": document("old")})
+    done = command(many, *ADD, "--no-check", "--replace")
+    assert done.stdout.startswith("changed tenant-a: /rotations/tenant-a\n")
+    assert "Nobody renews /old/token any more; its token stays until it ends." in done.stdout
+    assert "Nobody renews" not in command(many, *ADD, "--no-check", "--replace").stdout
+
+
+def test_a_dry_run_prints_the_document_alone_and_writes_nothing(command: Any) -> None:
+    many = Many()
+    done = command(many, *ADD, "--no-check", "--dry-run", "--renew-at", "0.5")
+    assert (done.exit_code, many.texts()) == (0, {})
+    assert json.loads(done.stdout) == {**document("tenant-a"), "renew_at": 0.5}
+    assert "/rotations/tenant-a would be written; nothing was" in done.stderr
+
+
+def test_a_check_that_fails_writes_nothing_and_one_that_is_left_out_cannot(command: Any) -> None:
+    many = Many()
+    many.ports.secrets.credentials.clear()
+    closed = ("--token-endpoint", "http://127.0.0.1:1/token")
+    done = command(many, *ADD, *closed)
+    assert (done.exit_code, done.stdout, many.texts()) == (1, "", {})
+    assert "✗ secret: " in done.stderr
+    assert "✗ token endpoint: " in done.stderr
+    assert "was not written, because of its secret and token endpoint" in done.stderr
+    assert command(many, *ADD, *closed, "--no-check").exit_code == 0
+
+
+@pytest.mark.parametrize("args", [ADD, ("remove", "tenant-a", "--yes")])
+def test_without_a_path_it_is_said_what_to_set(args: tuple[str, ...], command: Any) -> None:
+    done = command(Many(), *args, path="")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("rotator: ROTATOR_ROTATIONS_PATH is not set; set it to the path")
+    assert "--stack" in done.stderr
+
+
+@pytest.mark.parametrize("missing", ["--secret-id", "--parameter-name"])
+def test_an_option_that_is_missing_is_named(missing: str, command: Any) -> None:
+    where = ADD.index(missing)
+    done = command(Many(), *ADD[:where], *ADD[where + 2 :])
+    assert done.exit_code == 2
+    assert f"Missing option '{missing}'" in done.stderr
+
+
+# A stack's settings.
+
+
+def has_variables(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    monkeypatch.setattr(bootstrap, "environment", lambda _environ, stack: variables if stack else {})
+
+
+def test_a_stack_of_one_rotation_has_no_place_for_more(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    has_variables(monkeypatch, ROTATOR_SECRET_ID="healthwise/client")
+    done = command(Many(), *ADD, "--stack", "rotator")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "the stack rotator has one rotation" in done.stderr
+    assert "deployed with RotationsPath" in done.stderr
+
+
+def test_with_a_stack_the_next_step_is_the_functions(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    has_variables(monkeypatch, ROTATOR_ROTATIONS_PATH=PATH)
+    many = Many()
+    done = command(many, *ADD, "--no-check", "--stack", "rotator", path="")
+    assert (done.exit_code, list(many.texts())) == (0, ["tenant-a"])
+    assert "`rotator rotate tenant-a --function FUNCTION` does so now" in done.stdout
+
+
+# rotate --progress
+
+
+def test_a_run_that_is_soon_over_shows_no_progress_where_there_is_no_terminal(command: Any) -> None:
+    many = Many(a=document("a"), bad="{")
+    done = command(many, "rotate", "--progress", "--json")
+    assert (done.exit_code, done.stderr, json.loads(done.stdout)["rotated"]) == (1, "", 1)
+
+
+def test_every_rotation_is_told_to_the_bar(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "EVERY", 0.0)
+    many = Many(a=document("a"), b=document("b"), bad="{")
+    done = command(many, "rotate", "--progress")
+    assert done.stderr.splitlines()[-1] == "3 of 3: 2 rotated, 1 failed"
+    assert command(many, "rotate", "a", "--progress").stderr == "1 of 1: 1 fresh\n"
+    assert command(many, "rotate", "a").stderr == ""
+
+
+def test_the_deployed_functions_progress_is_not_seen_from_here(command: Any) -> None:
+    done = command(Many(), "rotate", "--progress", "--function", "rotator")
+    assert done.exit_code == 2
+    assert "--progress is for runs of this machine" in done.stderr
+
+
+# remove
+
+
+def test_what_is_removed_leaves_its_token_and_says_how_to_delete_that(command: Any) -> None:
+    many = Many(a=document("a"), b=document("b"))
+    many.token("a", hours_left=3)
+    done = command(many, "remove", "a", "--yes")
+    assert (done.exit_code, done.stderr, list(many.texts())) == (0, "", ["b"])
+    assert "removed a (/rotations/a)\n" in done.stdout
+    assert "aws ssm delete-parameters --names /a/token /a/token/status\n" in done.stdout
+    assert many.ports.parameters.read(["/a/token", "/a/token/status"]).keys() == {
+        "/a/token",
+        "/a/token/status",
+    }
+    assert "No rotation is left" not in done.stdout
+
+
+def test_of_many_the_tokens_are_deleted_ten_parameters_at_a_time(command: Any) -> None:
+    many = Many(**{f"t{number}": document(f"t{number}") for number in range(6)})
+    done = command(many, "remove", *many.texts(), "--yes")
+    lines = [line.split() for line in done.stdout.splitlines() if "delete-parameters" in line]
+    assert [len(line) - 4 for line in lines] == [10, 2]
+    assert "No rotation is left under /rotations" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "fields"),
+    [
+        ("bad", "bad", "{"),
+        ("team.bad", "team/bad", "{"),
+        ("/rotations/team/bad", "team/bad", "{"),
+        ("no good", "no good", "{"),
+    ],
+)
+def test_a_broken_document_is_removed_by_the_name_that_is_reported(
+    name: str, place: str, fields: str, command: Any
+) -> None:
+    many = Many(**{place: fields, "good": document("good")})
+    done = command(many, "remove", name, "--yes")
+    assert (done.exit_code, list(many.texts())) == (0, ["good"])
+    assert "delete-parameters" not in done.stdout
+
+
+def test_of_two_documents_of_one_name_each_is_removed_by_its_own(command: Any) -> None:
+    many = Many(**{"a.b": document("x"), "a/b": document("y")})
+    refused = command(many, "remove", "a.b", "--yes")
+    assert (refused.exit_code, len(many.texts())) == (2, 2)
+    assert "several documents are known as a.b: /rotations/a.b, /rotations/a/b" in refused.stderr
+    done = command(many, "remove", "/rotations/a/b", "--yes")
+    assert (done.exit_code, list(many.texts())) == (0, ["a.b"])
+    assert "delete-parameters" not in done.stdout  # the good one's token is still renewed
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("tenant-x", "did you mean tenant-a"),
+        ("q", "name one of: other, tenant-a"),
+        ("tenant-*", "did you mean"),
+        ("/rotations/q", "name one of"),
+    ],
+)
+def test_an_unknown_name_is_refused_and_nothing_is_removed(name: str, advice: str, command: Any) -> None:
+    many = Many(**{"tenant-a": document("a"), "other": document("o")})
+    done = command(many, "remove", "other", name, "--yes")
+    assert (done.exit_code, len(many.texts())) == (2, 2)
+    assert f"there is no rotation named {name!r}; {advice}" in done.stderr
+
+
+def test_without_a_terminal_nobody_is_asked_and_nothing_removed(command: Any) -> None:
+    many = Many(a=document("a"))
+    done = command(many, "remove", "a", answer="y\n")
+    assert (done.exit_code, list(many.texts())) == (2, ["a"])
+    assert "give --yes" in done.stderr
+
+
+def test_one_that_is_denied_holds_up_no_other_and_is_a_failure(command: Any) -> None:
+    many = Many(a=document("a"), b=document("b"))
+    many.documents.fails[f"{PATH}/a"] = DENIED
+    done = command(many, "remove", "a", "b", "--yes")
+    assert (done.exit_code, list(many.texts())) == (1, ["a"])
+    assert str(DENIED) in done.stderr
+    assert "/a/token" not in done.stdout
+    assert "/b/token" in done.stdout
+
+
+def test_one_that_somebody_else_removed_meanwhile_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
+    many = Many(a=document("a"))
+    register = many.rotator.register()
+    many.documents.delete(f"{PATH}/a")
+    assert remove.remove(register, [f"{PATH}/a"], many.documents) == [f"{PATH}/a"]
+    assert "was gone already: a" in capsys.readouterr().out
+
+
+def test_a_name_given_twice_is_one() -> None:
+    register = Many(a=document("a")).rotator.register()
+    assert remove.chosen(register, ["a", "a", f"{PATH}/a"]) == [f"{PATH}/a"]
+
+
+# list
+
+
+def test_the_list_has_every_rotation_and_at_its_end_what_is_broken(command: Any) -> None:
+    many = Many(z=document("z"), a=document("a", token_endpoint="https://auth.example.test:8443/t"), bad="{")
+    done = command(many, "list")
+    assert done.exit_code == 1
+    assert [line.split() for line in done.stdout.splitlines()[:3]] == [
+        ["rotation", "parameter", "secret", "endpoint"],
+        ["a", "/a/token", "healthwise/client", "auth.example.test:8443"],
+        ["z", "/z/token", "healthwise/client", "auth.healthwise.net"],
+    ]
+    assert done.stdout.splitlines()[3].startswith("bad: the document /rotations/bad is not a JSON object;")
+    assert many.ports.parameters.reads == 0  # no token, no status
+
+
+def test_the_list_for_programs_is_the_same(command: Any) -> None:
+    done = command(Many(a=document("a"), bad="{"), "list", "--json")
+    told = json.loads(done.stdout)
+    assert (done.exit_code, told["broken"][0]["name"]) == (1, "bad")
+    assert told["rotations"] == [
+        {
+            "name": "a",
+            "parameter_name": "/a/token",
+            "secret_id": "healthwise/client",
+            "endpoint_host": "auth.healthwise.net",
+        }
+    ]
+
+
+def test_a_list_without_anything_broken_is_a_success(command: Any) -> None:
+    assert command(Many(a=document("a")), "list").exit_code == 0
+
+
+def test_a_rotation_of_the_environment_is_a_list_of_one(command: Any) -> None:
+    many = Many().set(rotation=rotation(), rotations_path=None)
+    done = command(many, "list")
+    assert (done.exit_code, done.stdout.splitlines()[1].split()[0]) == (0, "default")
+
+
+def test_nothing_under_the_path_is_an_error_that_says_how_to_begin(command: Any) -> None:
+    done = command(Many(), "list")
+    assert done.exit_code == 2
+    assert "no rotation under /rotations; add one with `rotator add`" in done.stderr
+
+
+def test_a_fleet_of_broken_documents_alone_has_no_empty_table(command: Any) -> None:
+    assert command(Many(bad="{"), "list").stdout.startswith("bad: ")
