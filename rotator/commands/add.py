@@ -76,7 +76,7 @@ def command(
         click.echo(json.dumps(json.loads(entry.text), indent=2))
         click.echo(f"rotator: {entry.document} would be written; nothing was", err=True)
         return
-    entry.write(bootstrap.document_store())
+    entry.write(bootstrap.document_store(), rotator.register)
     for line in _told(entry, stack):
         click.echo(line)
 

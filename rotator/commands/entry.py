@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +30,20 @@ class Entry:
     replaces: bool
     before: Rotation | None = None
 
-    def write(self, documents: DocumentStore) -> None:
-        """Store it; raises SettingsError if meanwhile somebody else has added one of that name."""
+    def write(self, documents: DocumentStore, now_stored: Callable[[], Register]) -> None:
+        """Store it; raises SettingsError if meanwhile somebody else has added another of that name.
+
+        The SDK repeats a call whose answer was lost, and the second finds what the first has written.
+        """
         if self.replaces:
             documents.replace(self.document, self.text)
             return
         try:
             documents.create(self.document, self.text)
         except ConcurrentUpdate as error:
+            stored = now_stored().documents.get(self.document)
+            if stored and stored.value == self.text:
+                return
             raise _taken(self.rotation.name, self.document) from error
 
 

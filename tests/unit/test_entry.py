@@ -20,7 +20,7 @@ GIVEN: dict[str, Any] = {"secret_id": "healthwise/client", "parameter_name": "/t
 def added(many: Many, name: str = "tenant-a", *, replace: bool = False, **changes: Any) -> Entry:
     """Prepare an entry and write it."""
     entry = prepare(many.rotator, name, {**GIVEN, **changes}, replace=replace)
-    entry.write(many.documents)
+    entry.write(many.documents, many.rotator.register)
     return entry
 
 
@@ -267,10 +267,18 @@ def test_of_two_operators_at_once_the_second_is_refused_and_the_first_ones_docum
     first, second = (
         prepare(many.rotator, "tenant-a", {**GIVEN, "scope": scope}, replace=False) for scope in ("x", "y")
     )
-    first.write(many.documents)
+    first.write(many.documents, many.rotator.register)
     with pytest.raises(SettingsError, match="there is a rotation tenant-a already"):
-        second.write(many.documents)
+        second.write(many.documents, many.rotator.register)
     assert json.loads(many.texts()["tenant-a"])["scope"] == "x"
+
+
+def test_a_write_that_was_repeated_because_its_answer_was_lost_is_a_success() -> None:
+    many = Many()
+    entry = prepare(many.rotator, "tenant-a", GIVEN, replace=False)
+    for _ in range(2):
+        entry.write(many.documents, many.rotator.register)
+    assert json.loads(many.texts()["tenant-a"]) == GIVEN
 
 
 def test_two_who_change_one_at_once_are_told_so() -> None:
