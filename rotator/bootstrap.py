@@ -17,15 +17,18 @@ from rotator.agenda import AT_A_TIME
 from rotator.contract import Contract
 from rotator.errors import SettingsError
 from rotator.fleet import Fleet, OnResult, run_fleet
-from rotator.model import Summary
+from rotator.model import Rotation, Summary
 from rotator.pace import UNPACED, Pace
 from rotator.policy import RUN_BUDGET
 from rotator.ports import DocumentStore, ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 from rotator.settings import Settings
+from rotator.stored import Found, StoredReader
 from rotator.usage import Usage
 
 if TYPE_CHECKING:  # only many rotations need it
     from rotator.register import Register
+
+OnFound = Callable[[Rotation], None]
 
 LONGEST_WRITE = 40.0
 """Seconds within which a call to AWS ends, its retries included (adapters.aws.CONFIG)."""
@@ -98,9 +101,7 @@ class Rotator:
         Raises SettingsError for an unknown name or a path without documents,
         ParameterStoreError if the documents cannot be read.
         """
-        if self.settings.rotation:
-            return Fleet(rotations=(self.settings.rotation,)).only(names)
-        return self._documented_fleet().only(names)
+        return self._find().only(names)
 
     def run(
         self,
@@ -111,8 +112,17 @@ class Rotator:
         dry_run: bool = False,
         on_result: OnResult | None = None,
     ) -> Summary:
-        """Serve the rotations of these names, or all of them; see ``fleet`` for what it raises."""
-        return self.run_fleet(self.fleet(names), run, force=force, dry_run=dry_run, on_result=on_result)
+        """Serve the rotations of these names, or all of them; see ``fleet`` for what it raises.
+
+        ``on_result`` is told each outcome as soon as it is known.
+        """
+        if names:
+            fleet, stored = self.fleet(names), None
+        else:
+            with StoredReader(self.ports.parameters, time_left=run.time_for_requests) as reader:
+                fleet = self._find(reader.add)
+                stored = reader.of(fleet.rotations)
+        return self.run_fleet(fleet, run, force=force, dry_run=dry_run, on_result=on_result, stored=stored)
 
     def run_fleet(
         self,
@@ -122,11 +132,18 @@ class Rotator:
         force: bool = False,
         dry_run: bool = False,
         on_result: OnResult | None = None,
+        stored: Found | None = None,
     ) -> Summary:
-        """Serve these rotations; ``on_result`` is told each outcome as soon as it is known."""
-        paced = replace(run, pace=self.pace)
+        """Serve these rotations; see fleet.run_fleet."""
         return run_fleet(
-            fleet, self.ports, paced, self.contract, force=force, dry_run=dry_run, on_result=on_result
+            fleet,
+            self.ports,
+            replace(run, pace=self.pace),
+            self.contract,
+            force=force,
+            dry_run=dry_run,
+            on_result=on_result,
+            stored=stored,
         )
 
     @property
@@ -145,25 +162,28 @@ class Rotator:
             if problem:
                 raise SettingsError(f"rotation {rotation.name}: {problem.problem}", advice=problem.advice)
 
-    def _documented_fleet(self) -> Fleet:
-        register = self.register()
-        if not register.names:
-            raise SettingsError(
-                f"there is no rotation under {register.path}",
-                advice="add one with `rotator add`, or correct ROTATOR_ROTATIONS_PATH",
-            )
-        return register.fleet()
-
-    def register(self) -> Register:
-        """Read all documents under the path; there may be none.
+    def register(self, found: OnFound = lambda _rotation: None) -> Register:
+        """Read all documents under the path; there may be none. Each rotation is told as soon as it is read.
 
         Raises ParameterStoreError if they cannot be read.
         """
         from rotator import register
 
         path = self.settings.rotations_path or ""
-        documents = self.ports.parameters.read_path(path)
-        return register.read(path, documents, self.settings.allowed_hosts)
+        pages = self.ports.parameters.read_path(path)
+        return register.read(path, pages, self.settings.allowed_hosts, found)
+
+    def _find(self, found: OnFound = lambda _rotation: None) -> Fleet:
+        if self.settings.rotation:
+            found(self.settings.rotation)
+            return Fleet(rotations=(self.settings.rotation,))
+        register = self.register(found)
+        if not register.names:
+            raise SettingsError(
+                f"there is no rotation under {register.path}",
+                advice="add one with `rotator add`, or correct ROTATOR_ROTATIONS_PATH",
+            )
+        return register.fleet()
 
 
 def build(environ: Mapping[str, str]) -> Rotator:

@@ -5,7 +5,7 @@ Rotations must not get in each other's way, so each is judged by those before it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from rotator import settings
 from rotator.errors import SettingsError
@@ -30,10 +30,10 @@ class Register:
         self.places: dict[str, str] = {}
         self._written: dict[str, str] = {}
 
-    def enter(self, document: str, parameter: Parameter) -> None:
-        """Enter what a document says, or why it cannot be used."""
+    def enter(self, document: str, parameter: Parameter, read: Rotation | SettingsError) -> None:
+        """Enter what was read in a document, or why it cannot be used."""
         try:
-            rotation = self.judge(document, parameter)
+            rotation = self._fitting(read)
         except SettingsError as error:
             name = settings.document_name(self.path, document)
             self.broken.append((name, error))
@@ -50,7 +50,11 @@ class Register:
 
         Raises SettingsError if it cannot be read, or has the name or a parameter of one that is entered.
         """
-        rotation = settings.read_document(self.path, document, parameter, self.allowed_hosts)
+        return self._fitting(settings.read_document(self.path, document, parameter, self.allowed_hosts))
+
+    def _fitting(self, rotation: Rotation | SettingsError) -> Rotation:
+        if isinstance(rotation, SettingsError):
+            raise rotation
         if rotation.name in self.rotations:
             raise SettingsError(
                 f"two documents are named {rotation.name}", advice="name one of them otherwise"
@@ -75,16 +79,35 @@ class Register:
     def without(self, document: str) -> Register:
         """Return the register of all the other documents."""
         others = {name: parameter for name, parameter in self.documents.items() if name != document}
-        return read(self.path, others, self.allowed_hosts)
+        return read(self.path, [others], self.allowed_hosts)
 
     def fleet(self) -> Fleet:
         """Return all of it."""
         return Fleet(rotations=tuple(self.rotations.values()), broken=tuple(self.broken))
 
 
-def read(path: str, documents: Mapping[str, Parameter], allowed_hosts: frozenset[str]) -> Register:
-    """Enter documents in the order of their names: of two that cannot both be, the first counts."""
+def read(
+    path: str,
+    pages: Iterable[Mapping[str, Parameter]],
+    allowed_hosts: frozenset[str],
+    found: Callable[[Rotation], None] = lambda _rotation: None,
+) -> Register:
+    """Enter documents in the order of their names: of two that cannot both be, the first counts.
+
+    ``found`` is told each rotation as soon as its document is read, while the next page is still to come, and
+    may learn of some that are then refused.
+    """
+    documents: dict[str, tuple[Parameter, Rotation | SettingsError]] = {}
+    for page in pages:
+        for document, parameter in page.items():
+            try:
+                rotation = settings.read_document(path, document, parameter, allowed_hosts)
+            except SettingsError as error:
+                documents[document] = parameter, error
+            else:
+                documents[document] = parameter, rotation
+                found(rotation)
     register = Register(path, allowed_hosts)
-    for document, parameter in sorted(documents.items()):
-        register.enter(document, parameter)
+    for document, (parameter, rotation_or_error) in sorted(documents.items()):
+        register.enter(document, parameter, rotation_or_error)
     return register

@@ -43,8 +43,11 @@ class Many:
 
     def texts(self) -> dict[str, str]:
         """The documents that are stored, by their names below the path."""
-        found = self.ports.parameters.read_path(PATH)
-        return {name.removeprefix(f"{PATH}/"): parameter.value for name, parameter in found.items()}
+        return {
+            name.removeprefix(f"{PATH}/"): parameter.value
+            for page in self.ports.parameters.read_path(PATH)
+            for name, parameter in page.items()
+        }
 
     def token(self, of: str, *, hours_left: float, lifetime: float = DAY) -> None:
         """Store a token of a day's life, and its status."""

@@ -30,8 +30,11 @@ class World:
 
     def read(self) -> dict[str, Parameter]:
         """What the function finds, by its name below the path."""
-        found = self.parameters.read_path(self.path)
-        return {name.removeprefix(f"{self.path}/"): parameter for name, parameter in found.items()}
+        return {
+            name.removeprefix(f"{self.path}/"): parameter
+            for page in self.parameters.read_path(self.path)
+            for name, parameter in page.items()
+        }
 
 
 @pytest.fixture(params=["fake", "moto", "ministack"])
