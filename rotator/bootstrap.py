@@ -17,11 +17,12 @@ from rotator.agenda import AT_A_TIME
 from rotator.contract import Contract
 from rotator.errors import SettingsError
 from rotator.fleet import Fleet, OnResult, run_fleet
-from rotator.model import Parameter, Rotation, Summary
+from rotator.model import Rotation, Summary
 from rotator.pace import UNPACED, Pace
 from rotator.policy import RUN_BUDGET
 from rotator.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 from rotator.settings import Settings
+from rotator.stored import StoredReader
 from rotator.usage import Usage
 
 LONGEST_WRITE = 40.0
@@ -95,9 +96,7 @@ class Rotator:
         Raises SettingsError for an unknown name or a path without documents,
         ParameterStoreError if the documents cannot be read.
         """
-        if self.settings.rotation:
-            return Fleet(rotations=(self.settings.rotation,)).only(names)
-        return self._documented_fleet().only(names)
+        return self._find().only(names)
 
     def run(
         self,
@@ -108,22 +107,27 @@ class Rotator:
         dry_run: bool = False,
         on_result: OnResult | None = None,
     ) -> Summary:
-        """Serve the rotations of these names, or all of them; see ``fleet`` for what it raises."""
-        return self.run_fleet(self.fleet(names), run, force=force, dry_run=dry_run, on_result=on_result)
+        """Serve the rotations of these names, or all of them; see ``fleet`` for what it raises.
 
-    def run_fleet(
-        self,
-        fleet: Fleet,
-        run: Run,
-        *,
-        force: bool = False,
-        dry_run: bool = False,
-        on_result: OnResult | None = None,
-    ) -> Summary:
-        """Serve these rotations; ``on_result`` is told each outcome as soon as it is known."""
-        paced = replace(run, pace=self.pace)
+        ``on_result`` is told each outcome as soon as it is known.
+        """
+        with StoredReader(self.ports.parameters, time_left=run.time_for_requests) as reader:
+            if names:
+                fleet = self.fleet(names)
+                for rotation in fleet.rotations:
+                    reader.add(rotation)
+            else:
+                fleet = self._find(reader.add)
+            stored = reader.of(fleet.rotations)
         return run_fleet(
-            fleet, self.ports, paced, self.contract, force=force, dry_run=dry_run, on_result=on_result
+            fleet,
+            self.ports,
+            replace(run, pace=self.pace),
+            self.contract,
+            force=force,
+            dry_run=dry_run,
+            on_result=on_result,
+            stored=stored,
         )
 
     @property
@@ -142,24 +146,37 @@ class Rotator:
             if problem:
                 raise SettingsError(f"rotation {rotation.name}: {problem.problem}", advice=problem.advice)
 
-    def _documented_fleet(self) -> Fleet:
-        path = self.settings.rotations_path or ""
-        documents = self.ports.parameters.read_path(path)
+    def _find(self, found: Callable[[Rotation], None] = lambda _rotation: None) -> Fleet:
+        """Find all rotations, and tell of each at once: the next page of documents takes its time."""
+        if self.settings.rotation:
+            found(self.settings.rotation)
+            return Fleet(rotations=(self.settings.rotation,))
+        path, hosts = self.settings.rotations_path or "", self.settings.allowed_hosts
+        documents: dict[str, Rotation | SettingsError] = {}
+        for page in self.ports.parameters.read_path(path):
+            for name, parameter in page.items():
+                try:
+                    documents[name] = rotation = settings.read_document(path, name, parameter, hosts)
+                    found(rotation)
+                except SettingsError as error:
+                    documents[name] = error
         if not documents:
             raise SettingsError(
                 f"there is no rotation under {path}",
                 advice="write a document there for each rotation, or correct ROTATOR_ROTATIONS_PATH",
             )
-        return _read_fleet(path, documents, self.settings.allowed_hosts)
+        return _fleet(path, documents)
 
 
-def _read_fleet(path: str, documents: Mapping[str, Parameter], hosts: frozenset[str]) -> Fleet:
+def _fleet(path: str, documents: Mapping[str, Rotation | SettingsError]) -> Fleet:
+    """Put together those that do not get in each other's way; of two that do, the first document counts."""
     rotations: dict[str, Rotation] = {}
     broken: list[tuple[str, SettingsError]] = []
     claimed: dict[str, str] = {}
-    for document, parameter in sorted(documents.items()):
+    for document, rotation in sorted(documents.items()):
         try:
-            rotation = settings.read_document(path, document, parameter, hosts)
+            if isinstance(rotation, SettingsError):
+                raise rotation
             _refuse_shared(rotation, rotations, claimed)
         except SettingsError as error:
             broken.append((settings.document_name(path, document), error))

@@ -109,9 +109,12 @@ class TokenVerificationError(RotatorError):
 
 
 class ParameterStoreError(RotatorError):
-    """A parameter could not be read or written. ``denied`` says that it is a matter of permissions."""
+    """A parameter could not be read or written.
 
-    denied = False
+    ``denied`` says that it is a matter of permissions, ``throttled`` that it is one of the account's rate.
+    """
+
+    denied = throttled = False
 
 
 class ConcurrentUpdate(ParameterStoreError):

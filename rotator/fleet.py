@@ -16,9 +16,8 @@ from rotator.failure import failed, failed_with
 from rotator.model import Outcome, Result, Rotation, Stored, Summary
 from rotator.policy import describe_seconds, seconds_until
 from rotator.ports import Ports, Run
-from rotator.renewals import Renewals
 from rotator.rotation import look
-from rotator.stored import read_stored
+from rotator.stored import Found, read_stored
 
 OnResult = Callable[[Result], None]
 
@@ -67,17 +66,20 @@ def run_fleet(  # noqa: PLR0913 - options by name
     force: bool = False,
     dry_run: bool = False,
     on_result: OnResult | None = None,
+    stored: Found | None = None,
 ) -> Summary:
     """Try every rotation and return the summary; it raises nothing for a failed one.
 
     What is due is begun soonest expiry first, at the pace of the writes, and what the run has no time for is
     left to the next. ``on_result`` is told each outcome as soon as it is known, by any of several threads.
+    ``stored`` is what was found for each rotation just now, if it was read already.
     """
     told = _Told(on_result)
     next_try = run.now() + timedelta(seconds=contract.schedule_interval)
     for name, error in fleet.broken:
         told.tell(failed(name, error, next_try))
-    stored = read_stored(fleet.rotations, ports.parameters, time_left=run.time_for_requests)
+    if stored is None:
+        stored = read_stored(fleet.rotations, ports.parameters, time_left=run.time_for_requests)
     due: list[Due] = []
     for rotation in fleet.rotations:
         found = _look(rotation, stored[rotation.name], run, next_try, force=force)
@@ -87,6 +89,8 @@ def run_fleet(  # noqa: PLR0913 - options by name
             told.tell(found)
     left = 0
     if due:
+        from rotator.renewals import Renewals  # most runs have none
+
         renewals = Renewals(
             due=due,
             ports=ports,

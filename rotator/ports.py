@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -22,8 +22,8 @@ class ParameterStore(Protocol):
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         """Return the parameters that exist, by name; ten at the most in one call."""
 
-    def read_path(self, path: str) -> Mapping[str, Parameter]:
-        """Return all parameters below a path, by full name."""
+    def read_path(self, path: str) -> Iterator[Mapping[str, Parameter]]:
+        """Give all parameters below a path, by full name, page by page as they are read."""
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
         """Store the token as a SecureString under the rotation's key; return its version."""

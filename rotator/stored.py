@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from rotator import status
 from rotator.errors import ParameterStoreError, RotatorError
 from rotator.model import Rotation, Stored
 from rotator.ports import ParameterStore
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 READERS = 8
 """Calls at a time."""
@@ -18,54 +22,88 @@ READERS = 8
 ROTATIONS_PER_READ = 5
 """GetParameters takes ten names, and a rotation has two."""
 
-Found = dict[str, Stored | RotatorError]
+Found = Mapping[str, Stored | RotatorError]
+
+
+def forever() -> float:
+    """More seconds than anything takes."""
+    return math.inf
 
 
 def read_stored(
-    rotations: Sequence[Rotation],
-    parameters: ParameterStore,
-    *,
-    time_left: Callable[[], float] = lambda: math.inf,
+    rotations: Sequence[Rotation], parameters: ParameterStore, *, time_left: Callable[[], float] = forever
 ) -> Found:
-    """Read token and status of every rotation by name, five rotations a call.
+    """Read token and status of every rotation, by its name. See StoredReader for what an error means."""
+    with StoredReader(parameters, time_left=time_left) as reader:
+        for rotation in rotations:
+            reader.add(rotation)
+        return reader.of(rotations)
 
-    Whose call fails, or does not begin in the time left (seconds), is found with an error.
+
+class StoredReader(AbstractContextManager["StoredReader"]):
+    """Reads token and status of five rotations a call, while whoever adds them goes on to find more.
+
+    Whose call fails, or does not begin in the ``time_left`` (seconds), is found with an error.
     """
 
-    def read(batch: Sequence[Rotation]) -> Found:
-        if time_left() <= 0:
-            return dict.fromkeys((rotation.name for rotation in batch), _not_read())
-        return _read_batch(batch, parameters)
+    def __init__(self, parameters: ParameterStore, *, time_left: Callable[[], float] = forever) -> None:
+        self._parameters = parameters
+        self._time_left = time_left
+        self._waiting: list[Rotation] = []
+        self._reading: list[Future[Found]] = []
 
-    batches = list(_batches(rotations, ROTATIONS_PER_READ))
-    if len(batches) < 2:
-        found = map(read, batches)
-        return {name: each for part in found for name, each in part.items()}
-    with ThreadPoolExecutor(max_workers=min(READERS, len(batches))) as pool:
-        return {name: each for part in pool.map(read, batches) for name, each in part.items()}
+    def add(self, rotation: Rotation) -> None:
+        """Have one more read."""
+        self._waiting.append(rotation)
+        if len(self._waiting) == ROTATIONS_PER_READ:
+            self._reading.append(self._pool.submit(self._read, self._waiting))
+            self._waiting = []
 
+    def of(self, rotations: Iterable[Rotation]) -> Found:
+        """Return what is stored for these, by their names, once all that were added have been read."""
+        found: dict[str, Stored | RotatorError] = dict(self._read(self._waiting))
+        for reading in self._reading:
+            found |= reading.result()
+        throttled = [r for r in rotations if getattr(found[r.parameter_name], "throttled", False)]
+        for start in range(0, len(throttled), ROTATIONS_PER_READ):
+            # One call at a time is within any account's rate.
+            found |= self._read(throttled[start : start + ROTATIONS_PER_READ])
+        return {rotation.name: found[rotation.parameter_name] for rotation in rotations}
 
-def _batches(rotations: Sequence[Rotation], size: int) -> Iterator[list[Rotation]]:
-    rest = iter(rotations)
-    while batch := list(islice(rest, size)):
-        yield batch
+    def __exit__(self, *_: object) -> None:
+        """Begin with nothing more."""
+        if self._reading:
+            self._pool.shutdown(cancel_futures=True)
 
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        from concurrent.futures import ThreadPoolExecutor  # a single rotation does without
 
-def _read_batch(batch: Sequence[Rotation], parameters: ParameterStore) -> Found:
-    """One denied name makes AWS refuse the whole call: then they are read one by one."""
-    try:
-        found = parameters.read([name for r in batch for name in (r.parameter_name, r.status_name)])
-    except ParameterStoreError as error:
-        if error.denied and len(batch) > 1:
-            return {name: each for r in batch for name, each in _read_batch([r], parameters).items()}
-        return dict.fromkeys((rotation.name for rotation in batch), error)
-    stored: Found = {}
-    for rotation in batch:
+        return ThreadPoolExecutor(max_workers=READERS)
+
+    def _read(self, batch: Sequence[Rotation]) -> Found:
+        """Read a batch, by the tokens' parameters: names may be those of two documents."""
+        if not batch:
+            return {}
+        if self._time_left() <= 0:
+            return _all(batch, _not_read())
         try:
-            stored[rotation.name] = status.read(rotation, found)
+            found = self._parameters.read([n for r in batch for n in (r.parameter_name, r.status_name)])
         except ParameterStoreError as error:
-            stored[rotation.name] = error
-    return stored
+            if error.denied and len(batch) > 1:  # one denied name makes AWS refuse the whole call
+                return {name: each for r in batch for name, each in self._read([r]).items()}
+            return _all(batch, error)
+        stored: dict[str, Stored | RotatorError] = {}
+        for rotation in batch:
+            try:
+                stored[rotation.parameter_name] = status.read(rotation, found)
+            except ParameterStoreError as error:
+                stored[rotation.parameter_name] = error
+        return stored
+
+
+def _all(batch: Sequence[Rotation], error: RotatorError) -> Found:
+    return {rotation.parameter_name: error for rotation in batch}
 
 
 def _not_read() -> ParameterStoreError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -77,7 +77,7 @@ class FakeParameterStore(MemoryParameterStore):
         self._fail("read")
         return super().read(names)
 
-    def read_path(self, path: str) -> Mapping[str, Parameter]:
+    def read_path(self, path: str) -> Iterator[Mapping[str, Parameter]]:
         self._fail("read")
         return super().read_path(path)
 

@@ -27,8 +27,8 @@ from botocore.exceptions import (
 
 from rotator.errors import SettingsError
 
-CONNECTIONS = 24
-"""To a host, kept open: as many as renewals are under way at a time (rotator.agenda)."""
+CONNECTIONS = 12
+"""To a service, kept open. Of the renewals under way, most wait for their token endpoint."""
 
 CONFIG = Config(
     connect_timeout=2,

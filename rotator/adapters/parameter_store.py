@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from threading import Semaphore
 from typing import TYPE_CHECKING, Any
 
 from rotator.adapters import aws
@@ -40,6 +41,7 @@ class SsmParameterStore:
         self._client = client
         self._usage = usage or Usage()
         self._pace = pace
+        self._connections = Semaphore(aws.CONNECTIONS)  # each costs a handshake, and 20 ms of CPU before it
         # The SDK tells of each answer, also of those that it then mends by trying again.
         client.meta.events.register("response-received.ssm.PutParameter", self._count_throttled)
 
@@ -51,9 +53,8 @@ class SsmParameterStore:
             raise _failed(error, "reading", names[0], "ssm:GetParameters") from error
         return {found["Name"]: _parameter(found) for found in answer["Parameters"]}
 
-    def read_path(self, path: str) -> Mapping[str, Parameter]:
-        """Read everything below a path, page by page."""
-        found: dict[str, Parameter] = {}
+    def read_path(self, path: str) -> Iterator[Mapping[str, Parameter]]:
+        """Read everything below a path, ten parameters a page."""
         page: dict[str, Any] = {}
         while True:
             try:
@@ -67,9 +68,9 @@ class SsmParameterStore:
                 )
             except AwsError as error:
                 raise _failed(error, "reading", path, "ssm:GetParametersByPath") from error
-            found |= {each["Name"]: _parameter(each) for each in answer["Parameters"]}
+            yield {each["Name"]: _parameter(each) for each in answer["Parameters"]}
             if not answer.get("NextToken"):
-                return found
+                return
             page = {"NextToken": answer["NextToken"]}
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
@@ -95,7 +96,8 @@ class SsmParameterStore:
     def _put(self, name: str, **parameters: Any) -> int:
         self._pace.wait_to_write()
         try:
-            return int(aws.call(self._client.put_parameter, Name=name, **parameters)["Version"])
+            with self._connections:
+                return int(aws.call(self._client.put_parameter, Name=name, **parameters)["Version"])
         except AwsError as error:
             raise _failed(error, "writing", name, "ssm:PutParameter") from error
 
@@ -121,5 +123,5 @@ def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterSto
     else:
         advice = error.advice or _WRITE_ADVICE.get(error.code, "see the code in AWS's documentation")
     failed = ParameterStoreError(problem, advice=advice)
-    failed.denied = error.code in aws.DENIED
+    failed.denied, failed.throttled = error.code in aws.DENIED, error.code in aws.THROTTLED
     return failed

@@ -6,7 +6,7 @@ They pass the same contract tests as the adapters (tests/contract).
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rotator.errors import ConcurrentUpdate, CredentialsError, ParameterStoreError
 from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
@@ -25,10 +25,12 @@ class MemoryParameterStore:
             raise ParameterStoreError("too many names", advice="send ten")
         return {name: _as_read(self.parameters[name]) for name in names if name in self.parameters}
 
-    def read_path(self, path: str) -> Mapping[str, Parameter]:
-        """Return those below a path."""
+    def read_path(self, path: str) -> Iterator[Mapping[str, Parameter]]:
+        """Give those below a path, ten a page."""
         below = path.rstrip("/") + "/"
-        return {name: _as_read(p) for name, p in self.parameters.items() if name.startswith(below)}
+        found = [(name, _as_read(p)) for name, p in self.parameters.items() if name.startswith(below)]
+        for start in range(0, len(found) or 1, 10):
+            yield dict(found[start : start + 10])
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
         """Store the token's next version."""

@@ -6,7 +6,7 @@ that the process does. At the end of its time the process is killed, as Lambda d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
@@ -117,7 +117,7 @@ class _Parameters:
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         return self._call(lambda: self._world.store.read(names))
 
-    def read_path(self, path: str) -> Mapping[str, Parameter]:
+    def read_path(self, path: str) -> Iterator[Mapping[str, Parameter]]:
         return self._call(lambda: self._world.store.read_path(path))
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:

@@ -81,7 +81,7 @@ def test_a_path_is_read_without_decryption_page_by_page(stub: Stubber, store: Ss
         "get_parameters_by_path", {"Parameters": [], "NextToken": "2"}, {**sent, "NextToken": "1"}
     )
     stub.add_response("get_parameters_by_path", {"Parameters": found[1:]}, {**sent, "NextToken": "2"})
-    assert store.read_path("/rotations").keys() == {"/rotations/0", "/rotations/1"}
+    assert [list(page) for page in store.read_path("/rotations")] == [["/rotations/0"], [], ["/rotations/1"]]
 
 
 # What is answered.
@@ -140,7 +140,7 @@ def test_a_writer_that_was_not_alone_is_told_so(
         ("get_parameters", lambda store: store.read([TOKEN_NAME]), TOKEN_NAME, "ssm:GetParameters"),
         (
             "get_parameters_by_path",
-            lambda store: store.read_path("/rotations"),
+            lambda store: list(store.read_path("/rotations")),
             "/rotations",
             "ssm:GetParametersByPath",
         ),
@@ -166,7 +166,7 @@ def test_a_failing_page_fails_the_whole_path(stub: Stubber, store: SsmParameterS
     stub.add_response("get_parameters_by_path", {"Parameters": [], "NextToken": "1"})
     stub.add_client_error("get_parameters_by_path", "ThrottlingException")
     with pytest.raises(ParameterStoreError, match="ThrottlingException"):
-        store.read_path("/rotations")
+        list(store.read_path("/rotations"))
 
 
 # What is not even sent.

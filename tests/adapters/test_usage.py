@@ -202,7 +202,7 @@ def test_a_throttled_read_is_no_write(
     with pytest.raises(ParameterStoreError, match="ThrottlingException"):
         store.read(["/a"])
     with pytest.raises(ParameterStoreError, match="ThrottlingException"):
-        store.read_path("/rotations")
+        list(store.read_path("/rotations"))
     assert usage.take() == Used()
 
 

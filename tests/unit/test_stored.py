@@ -9,7 +9,7 @@ import pytest
 from fakes import FakeParameterStore, rotation
 from rotator.errors import ParameterStoreError
 from rotator.model import Parameter, Rotation, Stored
-from rotator.stored import read_stored
+from rotator.stored import StoredReader, read_stored
 
 
 def members(count: int) -> list[Rotation]:
@@ -26,21 +26,23 @@ def test_five_rotations_are_read_a_call(count: int, calls: int) -> None:
 class Failing(FakeParameterStore):
     """A store that refuses any call with one of the names in it."""
 
-    def __init__(self, *, denied: bool) -> None:
+    def __init__(self, *, denied: bool = False, throttled: bool = False, times: int = 1000) -> None:
         super().__init__()
         self.error = ParameterStoreError("it failed", advice="mend it")
-        self.error.denied = denied
+        self.error.denied, self.error.throttled = denied, throttled
+        self.times = times
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         found = super().read(names)
-        if "/fleet/3" in names:
+        if "/fleet/3" in names and self.times:
+            self.times -= 1
             raise self.error
         return found
 
 
 def test_one_denied_parameter_fails_its_own_rotation_only() -> None:
     store = Failing(denied=True)
-    stored = read_stored(members(8), store)
+    stored = dict(read_stored(members(8), store))
     assert stored.pop("3") is store.error
     assert all(isinstance(found, Stored) for found in stored.values())
 
@@ -60,3 +62,52 @@ def test_no_call_begins_when_time_is_over() -> None:
     errors = [found for found in stored.values() if isinstance(found, ParameterStoreError)]
     assert len(errors) == 5
     assert "time was over" in str(errors[0])
+
+
+def test_what_was_throttled_is_read_once_more_after_all_others() -> None:
+    store = Failing(throttled=True, times=1)
+    stored = read_stored(members(23), store)
+    assert all(isinstance(found, Stored) for found in stored.values())
+    assert store.reads == 6
+
+
+def test_what_is_throttled_again_fails() -> None:
+    store = Failing(throttled=True)
+    stored = read_stored(members(8), store)
+    assert [name for name, found in stored.items() if found is store.error] == ["0", "1", "2", "3", "4"]
+    assert store.reads == 3
+
+
+def test_reading_begins_while_rotations_are_still_being_found() -> None:
+    store = FakeParameterStore()
+    with StoredReader(store) as reader:
+        for each in members(7):
+            reader.add(each)
+        assert len(reader._reading) == 1
+        assert reader.of(members(7)).keys() == {str(number) for number in range(7)}
+
+
+def test_two_documents_of_one_name_do_not_get_each_others_status() -> None:
+    store = FakeParameterStore()
+    store.put("/fleet/a", "token", "SecureString")
+    one, other = (rotation(name="same", parameter_name=f"/fleet/{letter}") for letter in "ab")
+    with StoredReader(store) as reader:
+        reader.add(one)
+        reader.add(other)
+        found = reader.of([one])["same"]
+    assert isinstance(found, Stored)
+    assert found.token_version == 1
+
+
+def test_a_search_that_fails_leaves_no_reader_behind() -> None:
+    store = FakeParameterStore()
+    reader = StoredReader(store)
+    with pytest.raises(ZeroDivisionError), reader:
+        fail_after_some(reader)
+    assert reader._pool._shutdown
+
+
+def fail_after_some(reader: StoredReader) -> None:
+    for each in members(50):
+        reader.add(each)
+    raise ZeroDivisionError

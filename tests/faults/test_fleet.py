@@ -1,0 +1,241 @@
+"""A thousand rotations on real parts: throttled writes, a kill in the middle, an endpoint that is down."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.ssm.models import ssm_backends
+
+from conftest import CHECKOUT
+from fakes import CANARY_SECRET
+from faults.proxy import Microburst
+from rotator import bootstrap, status
+from rotator.agenda import AT_A_TIME
+from rotator.fleet import Fleet
+from rotator.local.authorization_api import AuthorizationApi
+from rotator.local.aws import REGION, client_environment
+from rotator.local.deployment import Account
+from rotator.local.server import LOOPBACK, free_port, serving
+from rotator.model import Outcome, Secret, Status, Stored, Summary
+from rotator.policy import TokenState, token_state
+from rotator.stored import read_stored
+
+ALL = 1000
+DOCUMENTS = "/rotations"
+SECRET = "tenants/client"
+PACE = 100
+THROTTLED = {
+    "service": "ssm",
+    "operation": "PutParameter",
+    "sequence": {"fail": 1, "pass": 59},
+    "error": {"code": "ThrottlingException"},
+}
+
+
+@dataclass
+class Tenants:
+    """A fleet whose tokens all end within the hour, each a little after the one before."""
+
+    api: AuthorizationApi
+    endpoint: str
+    environment: Mapping[str, str]
+
+    def backend(self) -> Any:
+        return ssm_backends[DEFAULT_ACCOUNT_ID][REGION]
+
+    def store(self, count: int, endpoint: str = "") -> None:
+        """Store documents, tokens and statuses past the server, for which it would be 3,000 requests."""
+        now = datetime.now(UTC)
+        for number in range(count):
+            name, parameter = f"t{number:04}", f"/tenants/t{number:04}/token"
+            self.put(
+                f"{DOCUMENTS}/{name}",
+                {
+                    "secret_id": SECRET,
+                    "parameter_name": parameter,
+                    "token_endpoint": endpoint or self.endpoint,
+                },
+            )
+            self.put(parameter, f"old-{name}", "SecureString")
+            ends_at = now + timedelta(minutes=5, seconds=3 * ((number * 7) % count))  # in no order of names
+            self.put(f"{parameter}/status", json.loads(status.dump(_status(f"old-{name}", ends_at))))
+
+    def put(self, name: str, value: Any, type_name: str = "String") -> None:
+        text = value if isinstance(value, str) else json.dumps(value)
+        self.backend().put_parameter(name, "", text, type_name, "", "", False, [], "text", "Standard", "")
+
+    def rotate(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "rotator", "rotate", "--json"],
+            env=dict(self.environment),
+            cwd=CHECKOUT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self) -> Summary:
+        """One ordinary run of the command line, to its end."""
+        with self.rotate() as process:
+            said, log = process.communicate(timeout=120)
+        assert said, log
+        return Summary.from_dict(json.loads(said))
+
+    def versions(self, kind: str) -> dict[str, list[datetime]]:
+        """When each version of the tokens, or of the statuses, was written, by rotation."""
+        written: dict[str, list[datetime]] = {}
+        for name, versions in self.backend()._parameters.items():
+            parts = name.split("/")
+            if parts[1] == "tenants" and len(parts) == {"token": 4, "status": 5}[kind]:
+                written[parts[2]] = [version.last_modified_date.replace(tzinfo=UTC) for version in versions]
+        return written
+
+    def ends(self) -> dict[str, datetime]:
+        """When the tokens end that the fixture stored."""
+        ends = {}
+        for name, versions in self.backend()._parameters.items():
+            if name.endswith("/status"):
+                text = json.loads(versions[0].value)["expires_at"]
+                ends[name.split("/")[2]] = datetime.fromisoformat(text)
+        return ends
+
+    def states(self, at: datetime) -> Counter[TokenState]:
+        """What the rotator thinks of all of them, and whether anybody claims one."""
+        rotator = bootstrap.build(self.environment)
+        fleet: Fleet = rotator.fleet()
+        found = read_stored(fleet.rotations, rotator.ports.parameters)
+        states: Counter[TokenState] = Counter()
+        for rotation in fleet.rotations:
+            stored = found[rotation.name]
+            assert isinstance(stored, Stored)
+            assert stored.claim is None
+            states[token_state(rotation, stored, at)] += 1
+        return states
+
+
+def _status(token: str, ends_at: datetime) -> Status:
+    return Status(
+        parameter_version=1,
+        issued_at=ends_at - timedelta(days=1),
+        expires_at=ends_at,
+        renew_at=ends_at - timedelta(hours=8),
+        scope="*",
+        token_sha256=Secret(token).fingerprint,
+        secret_version_id="v1",
+        rotator_version="1",
+    )
+
+
+@pytest.fixture
+def tenants(
+    moto: Account,
+    faults: Microburst,
+    clean_environment: Mapping[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Tenants]:
+    """An account with the secret, and an API that ends a token when it issues the client's next one."""
+    moto.create_secret(SECRET, "client", CANARY_SECRET)
+    api = AuthorizationApi({"client": CANARY_SECRET})
+    settings = {
+        **client_environment(faults.endpoint),
+        "ROTATOR_ROTATIONS_PATH": DOCUMENTS,
+        "ROTATOR_ALLOWED_HOSTS": LOOPBACK,
+        "ROTATOR_WRITES_PER_SECOND": str(PACE),
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    with serving(api.app) as address:
+        yield Tenants(api, f"{address}/oauth2/token", {**clean_environment, **settings})
+
+
+def test_a_thousand_are_served_in_the_order_in_which_they_end_although_writes_are_throttled(
+    tenants: Tenants, faults: Microburst
+) -> None:
+    tenants.store(ALL)
+    ends = tenants.ends()
+    faults.break_(THROTTLED)
+    rotated = 0
+    for _ in range(6):
+        summary = tenants.run()
+        assert not summary.failed
+        rotated += summary.to_dict()["rotated"]
+        if rotated == ALL:
+            break
+    assert faults.broken() > 30
+    faults.heal()
+    assert tenants.states(datetime.now(UTC)) == {TokenState.FRESH: ALL}
+    tokens = tenants.versions("token")
+    assert all(len(versions) == 2 for versions in tokens.values())
+    assert all(tokens[name][1] < ends[name] for name in tokens)  # none had expired
+    statuses = tenants.versions("status")
+    _assert_order([statuses[name][1] for name in sorted(ends, key=lambda name: ends[name])])
+    _assert_pace([at for each in (*tokens.values(), *statuses.values()) for at in each[1:]])
+
+
+def _assert_order(claimed: Sequence[datetime]) -> None:
+    """Claims are made in this order, but for those that were under way together or had to be tried again."""
+    in_time = sorted(claimed)
+    assert max(abs(in_time.index(at) - place) for place, at in enumerate(claimed)) < ALL / 5
+
+
+def _assert_pace(written: Sequence[datetime]) -> None:
+    """In no five seconds are there more writes than the pace allows, and what a slow server lets pile up."""
+    seconds = timedelta(seconds=5)
+    times = sorted(written)
+    for first, at in enumerate(times):
+        assert bisect_right(times, at + seconds) - first <= 5 * PACE * 1.2
+
+
+def test_after_a_kill_in_the_middle_an_ordinary_run_makes_everything_healthy(
+    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = 300
+    tenants.store(count)
+    with tenants.rotate() as process:
+        _wait_until(lambda: sum(len(each) == 2 for each in tenants.versions("token").values()) > 100)
+        process.kill()
+    requested = tenants.api.misbehaviour.token_requests
+    written = sum(len(each) == 2 for each in tenants.versions("token").values())
+    assert 100 < written < count
+    claims_have_ended = datetime.now(UTC) + timedelta(minutes=3)
+    monkeypatch.setattr(bootstrap, "utc_now", lambda: claims_have_ended)
+    summary = bootstrap.build(tenants.environment).run(bootstrap.begin_run("ordinary"))
+    assert not summary.failed
+    assert tenants.states(claims_have_ended) == {TokenState.FRESH: count}
+    unfinished = count - sum(result.outcome is Outcome.FRESH for result in summary.results)
+    assert count - written <= unfinished <= count - written + AT_A_TIME
+    assert tenants.api.misbehaviour.token_requests - requested == unfinished + 1  # and one contact
+
+
+def test_an_endpoint_that_nobody_reaches_costs_no_write(tenants: Tenants) -> None:
+    tenants.store(100, f"http://{LOOPBACK}:{free_port()}/token")
+    summary = tenants.run()
+    assert summary.to_dict()["failed"] == 100
+    assert all(len(each) == 1 for kind in ("token", "status") for each in tenants.versions(kind).values())
+
+
+def test_an_endpoint_that_is_unavailable_costs_a_few_requests_and_no_write(tenants: Tenants) -> None:
+    tenants.store(100)
+    tenants.api.misbehaviour.plan(*[{"status": 503}] * 100)
+    summary = tenants.run()
+    assert summary.to_dict()["failed"] == 100
+    assert tenants.api.misbehaviour.token_requests < 15
+    assert all(len(each) == 1 for kind in ("token", "status") for each in tenants.versions(kind).values())
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
