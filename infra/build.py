@@ -1,7 +1,7 @@
 """Build the function's zip: the same sources and lock file give the same bytes, anywhere.
 
 Holds rotator without its command line, its reading side and its worlds, embedded and simulated, the locked
-pure-Python wheels, and of the SDK's service descriptions only those the function calls. One zip serves both
+pure-Python wheels, and of the SDK's descriptions of AWS what the function calls (sdk.py). One zip serves both
 arm64 and x86_64.
 Byte-code lies beside the sources where a Python of the function's version is found to compile it.
 """
@@ -48,9 +48,6 @@ NOT_IN_THE_FUNCTION = (
     "__main__.py",
     "__pycache__",
 )
-SDK_SERVICES = frozenset({"secretsmanager", "ssm", "sts"})
-"""Called by the function, or by the SDK itself to get credentials."""
-
 POWERTOOLS_UTILITIES = frozenset({"jmespath_utils", "typing"})
 """Imported with the metrics; the other utilities are most of the package."""
 
@@ -60,8 +57,6 @@ UNUSED = (
     "*.dist-info/INSTALLER",
     "*.dist-info/REQUESTED",
     "*.dist-info/direct_url.json",
-    "boto3/data",  # resources: only clients are used
-    "boto3/examples",
     "aws_lambda_powertools/event_handler",  # functions that serve HTTP
     "certifi/tests",
     "dateutil/zoneinfo/*.tar.gz",  # all the world's time zones: ours is UTC
@@ -90,6 +85,7 @@ def build(output: Path, compiler: str | None = None) -> str:
         stage = Path(folder)
         _install_requirements(stage)
         _drop_unused(stage)
+        _cut_sdk(stage)
         shutil.copytree(PACKAGE, stage / "rotator", ignore=lambda _folder, _names: set(NOT_IN_THE_FUNCTION))
         if compiler:
             _compile(stage, compiler)
@@ -115,10 +111,10 @@ def _install_requirements(stage: Path) -> None:
 
 
 def _drop_unused(stage: Path) -> None:
-    """Drop what only pip needs, and the parts and descriptions of services that are never called."""
+    """Drop what only pip needs, and parts that are never called."""
     unused = [path for pattern in UNUSED for path in stage.glob(pattern)]
-    unused += _others(stage / "botocore" / "data", SDK_SERVICES)
-    unused += _others(stage / "aws_lambda_powertools" / "utilities", POWERTOOLS_UTILITIES)
+    utilities = (stage / "aws_lambda_powertools" / "utilities").iterdir()
+    unused += [path for path in utilities if path.is_dir() and path.name not in POWERTOOLS_UTILITIES]
     for path in unused:
         if path.is_dir():
             shutil.rmtree(path)
@@ -126,9 +122,12 @@ def _drop_unused(stage: Path) -> None:
             path.unlink()
 
 
-def _others(folder: Path, used: frozenset[str]) -> list[Path]:
-    """The folders inside of one that are not used."""
-    return [path for path in folder.iterdir() if path.is_dir() and path.name not in used]
+def _cut_sdk(stage: Path) -> None:
+    """Cut the SDK's descriptions of AWS; see sdk.py."""
+    command = [sys.executable, str(INFRA / "sdk.py"), str(stage / "botocore" / "data")]
+    cut = subprocess.run(command, capture_output=True, text=True, check=False)
+    if cut.returncode:
+        raise BuildError(f"the SDK's descriptions could not be cut:\n{cut.stderr[-2000:]}")
 
 
 def _compile(stage: Path, python: str) -> None:

@@ -1,1 +1,1 @@
-"""The outside world: the only users of boto3, requests and tenacity."""
+"""The outside world: the only users of the AWS SDK, requests and tenacity."""

@@ -1,5 +1,8 @@
 """What the AWS adapters share: one session, bounded clients, and errors without their text.
 
+The clients are botocore's own, as boto3 hands them out: boto3 itself adds resources and transfers, which
+nothing here uses and every cold start would import.
+
 AWS quotes rejected values in its messages, and the value here may be the token. So only the
 error's code is repeated, and the SDK's exception is left behind instead of chained.
 """
@@ -10,9 +13,9 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -24,6 +27,7 @@ from botocore.exceptions import (
     ProfileNotFound,
     TokenRetrievalError,
 )
+from botocore.session import Session, get_session
 
 from rotator.errors import SettingsError
 
@@ -82,15 +86,21 @@ def keep_sdk_quiet() -> None:
     logging.getLogger("botocore").setLevel(logging.WARNING)
 
 
+@cache
+def session() -> Session:
+    """The process's session: credentials, profile, Region and endpoints as the SDK finds them by itself."""
+    return get_session()
+
+
 def client(service: str, config: Config = CONFIG) -> Any:
-    """Make a client of the default session.
+    """Make a client of the process's session.
 
     Raises SettingsError if the environment names no Region or a profile that does not exist.
     """
     keep_sdk_quiet()
     try:
         with _lock:  # sessions are not thread-safe; clients are
-            return boto3.client(service, config=config)  # type: ignore[call-overload]
+            return session().create_client(service, config=config)
     except NoRegionError:
         problem = "no AWS Region is set"
         advice = "set AWS_DEFAULT_REGION, or region in the profile, to the Region of the parameters"

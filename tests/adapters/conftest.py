@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 
-import boto3
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError
+from botocore.session import get_session
 from botocore.stub import Stubber
 
 from adapters.caller import Caller
 from http_server import Peer, Serve, serving
+from rotator.adapters import aws
 
 
 @pytest.fixture
@@ -29,8 +31,8 @@ def caller() -> Caller:
 
 @pytest.fixture(autouse=True)
 def fresh_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """boto3 keeps a session, and that keeps credentials: none of an earlier test's."""
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    """The process keeps a session, and that keeps credentials: none of an earlier test's."""
+    monkeypatch.setattr(aws, "session", cache(get_session))
 
 
 @pytest.fixture

@@ -7,12 +7,14 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Protocol
 
-import boto3
 import pytest
+from botocore.session import get_session
 
 from fakes import CANARY_TOKEN, Clock, FakeInspector, rotation
+from rotator.adapters import aws
 from rotator.adapters.inspector import AwsInspector
 from rotator.doctor.inspection import Inspector, Key, LogEvent, Schedule, Stack
 from rotator.errors import RotatorError
@@ -150,7 +152,7 @@ def aws_world(ministack_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> AwsWo
     def become(credentials: Mapping[str, str]) -> None:
         for name, value in client_environment(ministack_endpoint, credentials).items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        monkeypatch.setattr(aws, "session", cache(get_session))
 
     become(ADMINISTRATOR)
     return AwsWorld(Account(ministack_endpoint, ADMINISTRATOR), become)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
-import boto3
 import pytest
+from botocore.session import get_session
 
 from consumers import NAME, Clocks, FakeReader, status_of
 from fakes import CANARY_TOKEN
+from rotator.adapters import aws
 from rotator.consumer.reading import ParameterReader
 from rotator.consumer.ssm import SsmReader
 from rotator.errors import TokenUnavailable
@@ -54,7 +56,7 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Wo
     if request.param == "ssm by ARN":
         made.read = SsmReader(f"arn:aws:ssm:us-east-1:123456789012:parameter{NAME}", account.client("ssm"))
     if request.param == "ssm by an environment's client":
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        monkeypatch.setattr(aws, "session", cache(get_session))
         made.read = SsmReader(NAME)
     return made
 

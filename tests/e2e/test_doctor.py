@@ -9,10 +9,11 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
-import boto3
 import pytest
+from botocore.session import get_session
 from click.testing import CliRunner
 
 from conftest import CHECKOUT
@@ -22,6 +23,7 @@ from http_server import OUTAGE, Peer
 from http_server import serving as serving_peer
 from leaks import credential_forms, token_forms, told_in
 from rotator import bootstrap, cli
+from rotator.adapters import aws
 from rotator.local.authorization_api import AuthorizationApi
 from rotator.local.aws import ACCOUNT, ADMINISTRATOR, client_environment, running_aws
 from rotator.local.deployment import Account, build_zip
@@ -358,7 +360,7 @@ def test_a_host_that_is_not_allowed(world: World) -> None:
 def test_a_clock_that_is_off(world: World, monkeypatch: pytest.MonkeyPatch, hours: int, word: str) -> None:
     for name, value in world.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr(aws, "session", cache(get_session))
     true_now = bootstrap.utc_now
     monkeypatch.setattr(bootstrap, "utc_now", lambda: true_now() + timedelta(hours=hours))
     done = CliRunner().invoke(cli.main, ["doctor"], env={"COLUMNS": "200"})

@@ -7,21 +7,23 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.session import Session, get_session
 
 from fakes import CANARY_SECRET
 from faults.proxy import Microburst, running_microburst
 from faults.timing import Timing
 from faults.world import SECRET, TOKEN, Api, World
 from leaks import Leaks, credential_forms, listening
+from rotator.adapters import aws
 from rotator.local.aws import client_environment
 from rotator.local.deployment import Account
 from rotator.local.server import serving
 
 
 @pytest.fixture(scope="session")
-def session() -> boto3.Session:
+def session() -> Session:
     """One for all tests here: reading the services' models takes longer than most of them."""
-    return boto3.Session()
+    return get_session()
 
 
 @pytest.fixture(scope="session")
@@ -69,9 +71,10 @@ def leaks() -> Iterator[Leaks]:
 
 
 @pytest.fixture
-def ssm(moto: Account, session: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Any:
+def ssm(moto: Account, session: Session, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The account's parameters, seen directly; the account has the secret already."""
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", session)
+    monkeypatch.setattr(aws, "session", lambda: session)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3.Session(botocore_session=session))
     moto.create_secret(SECRET, "client", CANARY_SECRET)
     return moto.client("ssm")
 
