@@ -11,7 +11,7 @@ import json
 import ssl
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bench.authority import write_certificates
@@ -22,8 +22,9 @@ AWS_DELAY = 0.010
 TOKEN_DELAY = 0.100
 """Seconds between a request and its answer."""
 
-Answer = Callable[[str, bytes], "tuple[int, bytes]"]
-"""From the operation, AWS's or the control's path, and the body, to a status and a body."""
+Fields = Mapping[str, str]
+Answer = Callable[[str, Fields, bytes], "tuple[int, bytes]"]
+"""From AWS's operation or the path, the header and the body, to a status and a body."""
 
 
 class Http(asyncio.Protocol):
@@ -50,7 +51,7 @@ class Http(asyncio.Protocol):
             return
         self._received.clear()
         operation = fields.get("x-amz-target", lines[0].split()[1]).rpartition(".")[2]
-        status, body = self._answer(operation, rest)
+        status, body = self._answer(operation, fields, rest)
         kind = "application/json" if operation.startswith("/") else "application/x-amz-json-1.1"
         reply = f"HTTP/1.1 {status} .\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
         if self._delay:
@@ -70,18 +71,20 @@ class Stub:
         self.world = World()
         self.counts: Counter[str] = Counter()
 
-    def aws(self, operation: str, body: bytes) -> tuple[int, bytes]:
+    def aws(self, operation: str, _fields: Fields, body: bytes) -> tuple[int, bytes]:
         """Answer a call of AWS's JSON protocol."""
         self.counts[operation] += 1
         status, answer = self.world.call(operation, json.loads(body))
         return status, json.dumps(answer).encode()
 
-    def token(self, _path: str, _body: bytes) -> tuple[int, bytes]:
-        """Issue a token; nobody is refused."""
+    def token(self, _path: str, fields: Fields, _body: bytes) -> tuple[int, bytes]:
+        """Issue a token to whoever says who it is."""
         self.counts["token"] += 1
+        if "authorization" not in fields:
+            return 401, b'{"error": "invalid_client"}'
         return 200, json.dumps(self.world.issue()).encode()
 
-    def control(self, path: str, body: bytes) -> tuple[int, bytes]:
+    def control(self, path: str, _fields: Fields, body: bytes) -> tuple[int, bytes]:
         """Tell the counts and begin anew: ``/counts``; or fill the world: ``/fill``."""
         if path == "/fill":
             self.world.fill(**json.loads(body))
