@@ -1,0 +1,87 @@
+"""`make bench` on small numbers: that it measures everything, and not what comes of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+WAYS = ["typical", "rotator, fresh", "least, fresh", "rotator, renewal", "least, renewal"]
+
+
+@pytest.fixture(scope="module")
+def printed() -> str:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    command = [sys.executable, "-m", "bench", "--quick"]
+    bench = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=200
+    )
+    assert bench.returncode == 0, bench.stderr[-2000:]
+    return bench.stdout
+
+
+def table(printed: str, first: str) -> list[list[str]]:
+    """The cells of the table whose header begins so, without header and ruler."""
+    (found,) = (part for part in printed.split("\n\n") if part.startswith(f"| {first} |"))
+    rows = [line.strip("| ").split(" | ") for line in found.splitlines()]
+    assert {len(row) for row in rows} == {len(rows[0])}
+    return rows[2:]
+
+
+def number(cell: str) -> float:
+    found = re.match(r"[\d,]+(\.\d+)?", cell)
+    assert found, cell
+    return float(found[0].replace(",", ""))
+
+
+def test_every_goal_has_a_measured_number_and_a_verdict(printed: str) -> None:
+    goals = table(printed, "what")
+    assert len(goals) == 9
+    assert all(number(measured) > 0 for _, _, measured, _ in goals)
+    assert {verdict for *_, verdict in goals} <= {"yes", "**no**"}
+
+
+def test_it_says_when_and_on_what_it_measured(printed: str) -> None:
+    assert re.match(r"Measured on \d{4}-\d\d-\d\d: \d+ cores, [\w-]+, Python 3\.\d+;", printed)
+
+
+def test_a_process_is_measured_beside_the_typical_and_the_least(printed: str) -> None:
+    processes = {row[0]: row[1:] for row in table(printed, "one process, one rotation")}
+    assert list(processes) == WAYS
+    assert processes["typical"][1] == "1.00"
+    assert all(number(cell) > 0 for cells in processes.values() for cell in cells)
+
+
+def test_the_calls_of_a_process_are_counted_on_the_other_side(printed: str) -> None:
+    calls = {row[0]: number(row[-1]) for row in table(printed, "one process, one rotation")}
+    assert [calls[way] for way in WAYS] == [2, 1, 1, 5, 4]
+
+
+def test_what_is_less_by_nature_is_measured_as_less(printed: str) -> None:
+    processes = {row[0]: row for row in table(printed, "one process, one rotation")}
+    assert number(processes["least, fresh"][4]) < number(processes["rotator, fresh"][4])
+
+
+def test_fleets_of_every_size_are_checked_in_the_calls_that_arithmetic_says(printed: str) -> None:
+    fleets = table(printed, "all fresh")
+    assert [number(row[0]) for row in fleets] == [1, 5, 12, 20]
+    assert [row[4] for row in fleets] == [row[5] for row in fleets] == ["2", "2", "5", "6"]
+
+
+def test_fleets_of_every_size_are_renewed_in_three_writes_each(printed: str) -> None:
+    *fleets, typical = table(printed, "all due")
+    assert [number(row[0]) for row in fleets] == [1, 5, 12]
+    assert {number(row[5]) for row in fleets} == {3}
+    assert typical[5] == "1.00 + 1.00 to read secrets"
+
+
+def test_it_says_how_the_time_grows(printed: str) -> None:
+    fresh, due = printed.splitlines()[-2:]
+    assert re.fullmatch(r"One fresh rotation takes .* ms at 20: (more than )?linear\.", fresh)
+    assert re.fullmatch(r"One due rotation takes .* ms at 12: (more than )?linear\.", due)
