@@ -97,17 +97,17 @@ def build(output: Path, compiler: str | None = None) -> str:
     return hashlib.sha256(output.read_bytes()).hexdigest()
 
 
-def _install_requirements(stage: Path) -> None:
+def _install_requirements(stage: Path, requirements: Path = REQUIREMENTS) -> None:
     """Install the locked wheels that run on any platform; a hash that differs is refused."""
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
         *("--no-compile", "--no-deps", "--require-hashes", "--only-binary=:all:"),
         *("--platform", "any", "--implementation", "py", "--abi", "none"),
-        *("--python-version", PYTHON_VERSION, "--target", str(stage), "-r", str(REQUIREMENTS)),
+        *("--python-version", PYTHON_VERSION, "--target", str(stage), "-r", str(requirements)),
     ]
     pip = subprocess.run(command, capture_output=True, text=True, check=False)
     if pip.returncode:
-        raise BuildError(f"pip could not install {REQUIREMENTS.name}:\n{pip.stderr[-2000:]}")
+        raise BuildError(f"pip could not install {requirements.name}:\n{pip.stderr[-2000:]}")
 
 
 def _drop_unused(stage: Path) -> None:

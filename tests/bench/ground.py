@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,13 @@ from rotator.local.server import LOOPBACK
 
 HERE = Path(__file__).resolve().parent
 COMPARATORS = ("typical.py", "least.py")
+TYPICAL = frozenset(
+    {
+        *("boto3", "botocore", "certifi", "charset-normalizer", "idna", "jmespath"),
+        *("python-dateutil", "requests", "s3transfer", "six", "urllib3"),
+    }
+)
+"""What a Lambda with boto3 and requests has."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +106,18 @@ def prepared() -> Iterator[Ground]:
 
 def _install_comparators(folder: Path, python: str) -> None:
     """Put them beside the SDK as pip installs it, of the very versions that the function has."""
-    build._install_requirements(folder)
+    requirements = folder.with_suffix(".txt")
+    requirements.write_text(_locked(TYPICAL))
+    build._install_requirements(folder, requirements)
     for name in COMPARATORS:
         shutil.copy(HERE / name, folder)
     build._compile(folder, python)
+
+
+def _locked(names: Iterable[str]) -> str:
+    """The part of the tests' lock file that is about these packages."""
+    entries = re.split(r"\n(?=\S)", (HERE.parent / "requirements.txt").read_text())
+    return "\n".join(entry for entry in entries if entry.partition("==")[0] in names)
 
 
 @contextmanager
