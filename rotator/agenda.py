@@ -19,10 +19,10 @@ from rotator.model import Rotation, Stored
 from rotator.pace import UNPACED
 from rotator.ports import Run
 
-AT_A_TIME = 32
+AT_A_TIME = 40
 """Renewals under way at the most: they mostly wait, for the token endpoint."""
 
-OF_ONE_HOST = 28
+OF_ONE_HOST = 36
 """Of these, how many may wait for the same host, however slow it is."""
 
 ROOM = 5.0

@@ -16,8 +16,8 @@ from rotator.ports import ParameterStore
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-READERS = 8
-"""Calls at a time."""
+READERS = 2
+"""Calls at a time: a page of documents, which come one after the other, holds ten rotations, that is two calls."""
 
 ROTATIONS_PER_READ = 5
 """GetParameters takes ten names, and a rotation has two."""
