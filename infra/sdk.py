@@ -18,7 +18,7 @@ from typing import Any
 
 OPERATIONS: Mapping[str, frozenset[str]] = {
     "secretsmanager": frozenset({"BatchGetSecretValue", "GetSecretValue"}),
-    "sqs": frozenset({"SendMessage", "SendMessageBatch"}),
+    "sqs": frozenset({"SendMessageBatch"}),
     "ssm": frozenset({"GetParameters", "GetParametersByPath", "PutParameter"}),
 }
 """What the function calls."""

@@ -7,20 +7,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from rotator import policy, settings
+from rotator import messages, policy, settings, work
 from rotator.adapters import aws
 from rotator.agenda import AT_A_TIME
 from rotator.contract import Contract
 from rotator.errors import SettingsError
 from rotator.fleet import Fleet, OnResult, run_fleet
+from rotator.messages import Batch
 from rotator.model import Rotation, Summary
 from rotator.pace import UNPACED, Pace
 from rotator.policy import RUN_BUDGET
-from rotator.ports import DocumentStore, ParameterStore, Ports, Run, SecretStore, TokenEndpoint
+from rotator.ports import DocumentStore, ParameterStore, Ports, Run, SecretStore, TokenEndpoint, WorkQueue
 from rotator.settings import Settings
 from rotator.stored import Found, StoredReader
 from rotator.usage import Usage
@@ -88,12 +89,16 @@ class Adapters:
 
 @dataclass(frozen=True)
 class Rotator:
-    """What the entry points run. ``usage`` is where its ports count; ``pace`` is that of their writes."""
+    """What the entry points run. ``usage`` is where its ports count; ``pace`` is that of their writes.
+
+    ``open_queue`` gives the workers' queue, if there are workers.
+    """
 
     settings: Settings
     ports: Ports
     usage: Usage = field(default_factory=Usage)
     pace: Pace = UNPACED
+    open_queue: Callable[[], WorkQueue] | None = None
 
     def fleet(self, names: Sequence[str] = ()) -> Fleet:
         """Return the rotations of these names, or all of them.
@@ -116,12 +121,7 @@ class Rotator:
 
         ``on_result`` is told each outcome as soon as it is known.
         """
-        if names:
-            fleet, stored = self.fleet(names), None
-        else:
-            with StoredReader(self.ports.parameters, time_left=run.time_for_requests) as reader:
-                fleet = self._find(reader.add)
-                stored = reader.of(fleet.rotations)
+        fleet, stored = (self.fleet(names), None) if names else self._look(run)
         return self.run_fleet(fleet, run, force=force, dry_run=dry_run, on_result=on_result, stored=stored)
 
     def run_fleet(
@@ -145,6 +145,26 @@ class Rotator:
             on_result=on_result,
             stored=stored,
         )
+
+    def tick(self, run: Run) -> Summary:
+        """Do what a schedule asks for: serve all, or hand what is due over to the workers if there are any.
+
+        Raises what ``fleet`` raises.
+        """
+        if self.open_queue is None:
+            return self.run(run)
+        fleet, stored = self._look(run)
+        told = run_fleet(fleet, self.ports, run, self.contract, stored=stored, open_queue=self.open_queue)
+        slow = work.pace_warning(self.settings.writes_per_second, self.settings.workers, run)
+        return replace(told, warnings=(*told.warnings, *slow))
+
+    def work(self, run: Run, batch: Batch) -> Summary:
+        """Serve what a worker is asked for, and warn of what is not there.
+
+        Raises ParameterStoreError if the documents cannot be read.
+        """
+        summary = self.run_fleet(self._asked_for(batch.names), run)
+        return replace(summary, warnings=(*summary.warnings, *messages.warnings(batch, summary)))
 
     @property
     def contract(self) -> Contract:
@@ -173,6 +193,23 @@ class Rotator:
         pages = self.ports.parameters.read_path(path)
         return register.read(path, pages, self.settings.allowed_hosts, found)
 
+    def _look(self, run: Run) -> tuple[Fleet, Found]:
+        """Find all rotations, and what is stored for each."""
+        with StoredReader(self.ports.parameters, time_left=run.time_for_requests) as reader:
+            fleet = self._find(reader.add)
+            return fleet, reader.of(fleet.rotations)
+
+    def _asked_for(self, names: Sequence[str]) -> Fleet:
+        """Find the rotations of these names by their own documents, or if one has none by all of them."""
+        from rotator import register
+
+        path = self.settings.rotations_path or ""
+        pages = [work.read_documents(path, names, self.ports.parameters)]
+        fleet = register.read(path, pages, self.settings.allowed_hosts).fleet()
+        if set(names) - fleet.names:
+            fleet = self.register().fleet()
+        return fleet.for_worker(names)
+
     def _find(self, found: OnFound = lambda _rotation: None) -> Fleet:
         if self.settings.rotation:
             found(self.settings.rotation)
@@ -189,8 +226,21 @@ class Rotator:
 def build(environ: Mapping[str, str]) -> Rotator:
     """Read the settings and make a rotator on the real world; raises SettingsError."""
     read = settings.read_environment(environ)
-    usage, pace = Usage(), Pace(read.writes_per_second)
-    return Rotator(settings=read, ports=Adapters(usage, pace), usage=usage, pace=pace)
+    usage, pace = Usage(), Pace(read.writes_per_second / read.workers)
+    open_queue = _opener(read.queue_url) if read.queue_url else None
+    return Rotator(settings=read, ports=Adapters(usage, pace), usage=usage, pace=pace, open_queue=open_queue)
+
+
+def _opener(url: str) -> Callable[[], WorkQueue]:
+    """Return what opens a queue when something is sent to it first."""
+
+    @cache
+    def open_queue() -> WorkQueue:
+        from rotator.adapters.work_queue import SqsWorkQueue
+
+        return SqsWorkQueue(aws.client("sqs"), url)
+
+    return open_queue
 
 
 def environment(environ: Mapping[str, str], stack: str | None) -> Mapping[str, str]:

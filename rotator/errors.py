@@ -15,6 +15,7 @@
     |  +- TokenNotPublished          a token was issued and could not be stored
     |  +- StatusNotWritten           the new token is stored; carries the status that is not
     +- NotReached                    the run's time was over before its turn came
+    +- WorkNotSent                   a rotation that is due could not be handed over to the workers
     +- RotationFailed                the run's: holds the summary
     +- TokenUnavailable              the reading side has no token to give
     |  +- TokenExpired               what is stored has ended
@@ -142,6 +143,10 @@ class NotReached(RotatorError):
             advice="allow more writes a second (ROTATOR_WRITES_PER_SECOND) if the account does, "
             "or give the function more time (TimeoutSeconds)",
         )
+
+
+class WorkNotSent(RotatorError):
+    """A message to the workers was not taken by their queue."""
 
 
 class RotationFailed(RotatorError):

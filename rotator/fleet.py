@@ -15,11 +15,15 @@ from rotator.errors import RotatorError, SettingsError
 from rotator.failure import failed, failed_with
 from rotator.model import Outcome, Result, Rotation, Stored, Summary
 from rotator.policy import describe_seconds, seconds_until
-from rotator.ports import Ports, Run
+from rotator.ports import Ports, Run, WorkQueue
 from rotator.rotation import look
 from rotator.stored import Found, read_stored
+from rotator.work import hand_over
 
 OnResult = Callable[[Result], None]
+
+OTHERS = 1000
+"""Rotations that a worker leaves out: it does not count them, and there are more than a few."""
 
 WARNINGS_OF_A_KIND = 10
 """So many are told one by one; of the others only how many there are."""
@@ -36,6 +40,11 @@ class Fleet:
     broken: tuple[tuple[str, SettingsError], ...] = ()
     left_out: int = 0
 
+    @property
+    def names(self) -> set[str]:
+        """The names of all of them."""
+        return {rotation.name for rotation in self.rotations} | {name for name, _ in self.broken}
+
     def only(self, names: Sequence[str]) -> Fleet:
         """Return the rotations of these names, or all of them if no name is given.
 
@@ -44,7 +53,7 @@ class Fleet:
         if not names:
             return self
         wanted = frozenset(names)
-        known = {r.name for r in self.rotations} | {name for name, _ in self.broken}
+        known = self.names
         for name in names:
             if name not in known:
                 raise SettingsError(
@@ -55,6 +64,16 @@ class Fleet:
         broken = tuple(b for b in self.broken if b[0] in wanted)
         left_out = len(self.rotations) + len(self.broken) - len(rotations) - len(broken)
         return Fleet(rotations=rotations, broken=broken, left_out=left_out)
+
+    def for_worker(self, names: Sequence[str]) -> Fleet:
+        """Return the rotations of those of the names that there are, as one worker among others serves them.
+
+        Of two documents with one name a tick tells; the rotation that has it is served.
+        """
+        rotations = tuple(r for r in self.rotations if r.name in names)
+        served = {rotation.name for rotation in rotations}
+        broken = tuple(b for b in self.broken if b[0] in names and b[0] not in served)
+        return Fleet(rotations=rotations, broken=broken, left_out=OTHERS)
 
 
 def run_fleet(  # noqa: PLR0913 - options by name
@@ -67,12 +86,14 @@ def run_fleet(  # noqa: PLR0913 - options by name
     dry_run: bool = False,
     on_result: OnResult | None = None,
     stored: Found | None = None,
+    open_queue: Callable[[], WorkQueue] | None = None,
 ) -> Summary:
     """Try every rotation and return the summary; it raises nothing for a failed one.
 
     What is due is begun soonest expiry first, at the pace of the writes, and what the run has no time for is
     left to the next. ``on_result`` is told each outcome as soon as it is known, by any of several threads.
     ``stored`` is what was found for each rotation just now, if it was read already.
+    With ``open_queue`` what is due is not begun, but handed over to the workers.
     """
     told = _Told(on_result)
     next_try = run.now() + timedelta(seconds=contract.schedule_interval)
@@ -88,7 +109,9 @@ def run_fleet(  # noqa: PLR0913 - options by name
         else:
             told.tell(found)
     left = 0
-    if due:
+    if due and open_queue:
+        hand_over(due, open_queue(), run=run, tell=told.tell, next_try=next_try)
+    elif due:
         from rotator.renewals import Renewals  # most runs have none
 
         renewals = Renewals(

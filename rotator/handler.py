@@ -5,14 +5,17 @@ from __future__ import annotations
 import gc
 import os
 import time
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Protocol
 
 # What is imported stays, so a search for garbage in it is a cold start's waste. It begins behind the imports,
 # and leaves alone what they made: https://docs.python.org/3.13/library/gc.html#gc.freeze
 gc.disable()
-from rotator import bootstrap, telemetry  # noqa: E402
+from rotator import bootstrap, messages, telemetry  # noqa: E402
 from rotator.errors import RotationFailed, SettingsError  # noqa: E402
+from rotator.model import Summary  # noqa: E402
+from rotator.ports import Run  # noqa: E402
 
 gc.freeze()
 gc.enable()
@@ -34,24 +37,50 @@ def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
     """Serve the rotations the event names, or all of them.
 
     A schedule's event is a plain tick. Others are objects with ``rotations`` (a list of names),
-    ``force`` and ``dry_run``, all optional.
+    ``force`` and ``dry_run``, all optional. Where there are workers, a plain tick hands over to them what
+    is due, and the messages that their queue brings are events, too.
 
     Raises RotationFailed after the last rotation if any failed, with the summary logged, and
     SettingsError if the event or the settings cannot be used.
     """
     rotator = _rotator()
+    if rotator.settings.queue_url and messages.is_batch(event):
+        return _serve_messages(rotator, event["Records"], context)  # type: ignore[index]
     names, force, dry_run = _read_event(event)
+    is_tick = not (names or force or dry_run)
+
+    def serve(run: Run) -> Summary:
+        return rotator.tick(run) if is_tick else rotator.run(run, names, force=force, dry_run=dry_run)
+
+    summary = _told(rotator, context, serve)
+    if summary.failed:
+        raise RotationFailed(summary)
+    return summary.to_dict()
+
+
+def _serve_messages(
+    rotator: bootstrap.Rotator, records: Sequence[dict[str, Any]], context: LambdaContext
+) -> dict[str, Any]:
+    """Serve what a batch of messages asks for; the answer names those that must come again.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+    """
+    batch = messages.read(records, bootstrap.utc_now(), rotator.settings.schedule_interval)
+    summary = _told(rotator, context, lambda run: rotator.work(run, batch))
+    return {"batchItemFailures": [{"itemIdentifier": message} for message in batch.failures(summary)]}
+
+
+def _told(rotator: bootstrap.Rotator, context: LambdaContext, serve: Callable[[Run], Summary]) -> Summary:
+    """The summary of a run, after log and metrics were told of it."""
     run = bootstrap.begin_run(context.aws_request_id, lambda: context.get_remaining_time_in_millis() / 1000)
     rotator.usage.take()  # of an earlier run that did not come to tell it
     began = time.monotonic()
-    summary = rotator.run(run, names, force=force, dry_run=dry_run)
+    summary = serve(run)
     duration, now = time.monotonic() - began, bootstrap.utc_now()
     telemetry.log_summary(summary, now)
     service = os.environ.get("AWS_LAMBDA_FUNCTION_NAME") or "rotator"
     telemetry.record_metrics(summary, now, service=service, duration=duration, used=rotator.usage.take())
-    if summary.failed:
-        raise RotationFailed(summary)
-    return summary.to_dict()
+    return summary
 
 
 @cache

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from rotator.errors import CredentialsError
+from rotator.errors import CredentialsError, RotatorError
 from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
 from rotator.oauth import TokenRequest, TokenResponse
 from rotator.pace import UNPACED, Pace
@@ -108,6 +108,16 @@ class TokenEndpoint(Protocol):
 
     def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
         """Return if a GET with the token answers 2xx; raise TokenVerificationError if not."""
+
+
+class WorkQueue(Protocol):
+    """The queue from which workers take what a tick found due."""
+
+    def send(self, messages: Sequence[str]) -> Mapping[int, RotatorError]:
+        """Send ten messages at the most; return why by its place for each that the queue refused.
+
+        Raises WorkNotSent if none was taken.
+        """
 
 
 class Ports(Protocol):

@@ -39,6 +39,8 @@ class Settings:
     schedule_interval: float = 300
     consumer_cache: float = 300
     writes_per_second: float = 2
+    queue_url: str | None = None
+    workers: int = 1
     log_level: str = "INFO"
 
 
@@ -63,7 +65,21 @@ def read_environment(environ: Mapping[str, str]) -> Settings:
             )
     else:
         rotation = _rotation(given, read.get("allowed_hosts", frozenset()), lambda k: PREFIX + k.upper())
+    _check_workers(read)
     return Settings(rotation=rotation, **read)
+
+
+def _check_workers(read: Mapping[str, Any]) -> None:
+    """Workers are for many rotations; each needs to know how many share the writes, and whence they come."""
+    if ("queue_url" in read) != ("workers" in read):
+        raise SettingsError(
+            "of ROTATOR_QUEUE_URL and ROTATOR_WORKERS only one is set", advice="set both of them, or none"
+        )
+    if "queue_url" in read and "rotations_path" not in read:
+        raise SettingsError(
+            "ROTATOR_QUEUE_URL is set without ROTATOR_ROTATIONS_PATH",
+            advice="leave it out: one rotation needs no workers",
+        )
 
 
 def nothing_is_set(environ: Mapping[str, str]) -> bool:
@@ -204,5 +220,9 @@ _RUN: Mapping[str, Callable[[Any], Any]] = {
     "schedule_interval": readers.seconds(60, 24 * 3600),
     "consumer_cache": readers.seconds(0, 24 * 3600),
     "writes_per_second": readers.number(0.1, 10_000, "a number from 0.1 to 10000"),
+    "queue_url": readers.url,
+    "workers": lambda value: int(
+        readers.matching(r"[2-9]|[1-9][0-9]{1,2}|1000", "a number from 2 to 1000")(value)
+    ),
     "log_level": lambda value: readers.one_of(*LOG_LEVELS)(str(value).upper()),
 }

@@ -120,7 +120,9 @@ class Stack:
     def _sub(self, argument: Any) -> str:
         text, variables = argument if isinstance(argument, list) else (argument, {})
         known = {name: str(self.resolve(value)) for name, value in variables.items()}
-        return re.sub(r"\$\{([\w:.]+)}", lambda m: known.get(m[1]) or str(self._ref(m[1])), text)
+        return re.sub(
+            r"\$\{([\w:.]+)}", lambda m: known[m[1]] if m[1] in known else str(self._ref(m[1])), text
+        )
 
     def _if(self, argument: list[Any]) -> Any:
         condition, yes, no = argument

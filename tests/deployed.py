@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -54,6 +55,27 @@ class Deployed:
             return self.account.invoke(outputs["FunctionName"], {"force": True})
         except RuntimeError as error:
             return str(error)
+
+
+@contextmanager
+def less(account: Account, outputs: dict[str, str], sid: str, *, only: str = "") -> Iterator[None]:
+    """The function's role without a statement, or without one action or resource of it."""
+    iam, role = account.client("iam"), outputs["FunctionRoleArn"].rpartition("/")[2]
+    document = iam.get_role_policy(RoleName=role, PolicyName="rotate")["PolicyDocument"]
+    changed = json.loads(json.dumps(document))
+    kept = [each for each in changed["Statement"] if each["Sid"] != sid]
+    for each in changed["Statement"]:
+        if only and each["Sid"] == sid:
+            for key in ("Action", "Resource"):
+                each[key] = [value for value in each[key] if not value.endswith(only)]
+            kept.append(each)
+    assert kept != document["Statement"]
+    changed["Statement"] = kept
+    iam.put_role_policy(RoleName=role, PolicyName="rotate", PolicyDocument=json.dumps(changed))
+    try:
+        yield
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName="rotate", PolicyDocument=json.dumps(document))
 
 
 @contextmanager

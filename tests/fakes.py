@@ -19,6 +19,7 @@ from rotator.errors import (
     RotatorError,
     TokenEndpointUnavailable,
     TokenVerificationError,
+    WorkNotSent,
 )
 from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
 from rotator.oauth import TokenRequest, TokenResponse
@@ -235,6 +236,29 @@ class FakeTokenEndpoint:
             raise TokenVerificationError(
                 f"verify_url did not accept the new token: HTTP {self.probe_status}", advice="check it"
             )
+
+
+class FakeWorkQueue:
+    """A queue in memory. It refuses the messages in ``refuses``, and ``fails`` as a whole once it is set."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.refuses: set[str] = set()
+        self.fails: WorkNotSent | None = None
+
+    def send(self, messages: Sequence[str]) -> Mapping[int, RotatorError]:
+        if len(messages) > 10:
+            raise WorkNotSent("too many messages", advice="send ten")
+        if self.fails:
+            raise self.fails
+        self.calls.append([message for message in messages if message not in self.refuses])
+        refused = WorkNotSent("it could not be handed over to the workers: Refused", advice="wait")
+        return {place: refused for place, message in enumerate(messages) if message in self.refuses}
+
+    @property
+    def messages(self) -> list[str]:
+        """All that it took, in the order in which it came."""
+        return [message for call in self.calls for message in call]
 
 
 class FakeInspector:

@@ -19,6 +19,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 TEMPLATE = CHECKOUT / "infra" / "template.yaml"
 BUCKET = "rotator-code"
 CODE_KEY = "rotator.zip"
+TEMPLATE_KEY = "template.yaml"
 STACK = "rotator"
 
 
@@ -80,10 +81,11 @@ class Account:
     def create_stack(self, parameters: Mapping[str, str], *, stack: str = STACK) -> dict[str, str]:
         """Create a stack of the template with the zip that was uploaded; see ``deploy``."""
         given = {"CodeBucket": BUCKET, "CodeKey": CODE_KEY, **parameters}
+        self.client("s3").upload_file(str(TEMPLATE), BUCKET, TEMPLATE_KEY)  # too large for a request
         cloudformation = self.client("cloudformation")
         cloudformation.create_stack(
             StackName=stack,
-            TemplateBody=TEMPLATE.read_text(),
+            TemplateURL=f"{self.endpoint}/{BUCKET}/{TEMPLATE_KEY}",
             Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()],
             Capabilities=["CAPABILITY_IAM"],
         )

@@ -1,8 +1,16 @@
-"""MiniStack with one mistake mended, as ``python -m rotator.local.ministack``.
+"""MiniStack with three mistakes mended and one thing pretended, as ``python -m rotator.local.ministack``.
 
 Version 1.5.33 authorizes GetParameters and GetParametersByPath against ``*``, so that a role which
 names its parameters is refused. IAM checks every parameter of the call, and the path:
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
+
+It authorizes SendMessageBatch as an action of its own, which IAM does not have: SendMessage allows it.
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html
+
+A MaximumConcurrency that a stack's parameter gives stays a text for it, and no message is ever taken.
+
+It speaks plain http, on loopback, and would apply policies that refuse that. Every client of AWS speaks TLS,
+so that the requests count as encrypted here.
 """
 
 from __future__ import annotations
@@ -10,7 +18,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ministack import app
 from ministack.core import iam_actions, iam_evaluator
+from ministack.services import lambda_svc
 
 
 class _Arns(str):  # noqa: SLOT000 - MiniStack passes it on as the one ARN it expects
@@ -26,7 +36,29 @@ class _Arns(str):  # noqa: SLOT000 - MiniStack passes it on as the one ARN it ex
 
 
 def mend() -> None:
-    """Make MiniStack check every parameter that a call names."""
+    """Make MiniStack do what AWS does."""
+    _take_requests_for_encrypted()
+    _count_in_numbers()
+    _check_every_parameter()
+
+
+def _take_requests_for_encrypted() -> None:
+    pin = app.pin_request_origin
+    app.pin_request_origin = lambda source_ip, _is_encrypted: pin(source_ip, secure_transport=True)
+
+
+def _count_in_numbers() -> None:
+    concurrency = lambda_svc._sqs_esm_concurrency  # noqa: SLF001 - there is no other way
+
+    def in_numbers(mapping: dict[str, Any], *rest: Any) -> int:
+        scaling = {name: int(value) for name, value in mapping.get("ScalingConfig", {}).items()}
+        return int(concurrency({**mapping, "ScalingConfig": scaling}, *rest))
+
+    lambda_svc._sqs_esm_concurrency = in_numbers  # noqa: SLF001
+
+
+def _check_every_parameter() -> None:
+    """And SendMessageBatch as SendMessage."""
     extract, enforce = iam_actions.extract_resource_arn, iam_evaluator.enforce
 
     def extract_every(
@@ -38,9 +70,10 @@ def mend() -> None:
         region, account = rest[-2:]
         return _Arns.of([f"arn:aws:ssm:{region}:{account}:parameter/{name.lstrip('/')}" for name in names])
 
-    def enforce_every(*args: Any, resource_arn: str = "*", **kwargs: Any) -> Any:
+    def enforce_every(key: str, action: str, *args: Any, resource_arn: str = "*", **kwargs: Any) -> Any:
+        action = "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
         for arn in getattr(resource_arn, "every", (resource_arn,)):
-            if denied := enforce(*args, resource_arn=arn, **kwargs):
+            if denied := enforce(key, action, *args, resource_arn=arn, **kwargs):
                 return denied
         return None
 
@@ -61,7 +94,5 @@ def _names(target: str, body: bytes) -> list[str]:
 
 
 if __name__ == "__main__":
-    from ministack.app import main
-
     mend()
-    main()
+    app.main()

@@ -7,8 +7,7 @@ does on its behalf, and conditions, are read in tests/infra/test_policies.py.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,14 +15,17 @@ from botocore.exceptions import ClientError
 from botocore.session import get_session
 
 import cloudformation
-from deployed import CLIENT_ID, SECRET_NAME, Deployed
+from deployed import CLIENT_ID, SECRET_NAME, Deployed, less
 from fakes import CANARY_SECRET
 from rotator import handler
 from rotator.adapters import aws
 from rotator.errors import RotationFailed
 from rotator.local.deployment import Account
 
-BY_AWS_ITSELF = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
+BY_AWS_ITSELF = {
+    *("logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"),
+    *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+}
 """What Lambda does under the role, so that no call of the function's shows it."""
 
 DOCUMENT = {"secret_id": SECRET_NAME, "parameter_name": "/healthwise/a/token"}
@@ -48,27 +50,6 @@ def many(deployed: Deployed) -> dict[str, str]:
     outputs = deployed.account.create_stack(deployed.many, stack="many")
     assert deployed.force(outputs)["rotated"] == 2
     return outputs
-
-
-@contextmanager
-def less(account: Account, outputs: dict[str, str], sid: str, *, only: str = "") -> Iterator[None]:
-    """The function's role without a statement, or without one action or resource of it."""
-    iam, role = account.client("iam"), outputs["FunctionRoleArn"].rpartition("/")[2]
-    document = iam.get_role_policy(RoleName=role, PolicyName="rotate")["PolicyDocument"]
-    changed = json.loads(json.dumps(document))
-    kept = [each for each in changed["Statement"] if each["Sid"] != sid]
-    for each in changed["Statement"]:
-        if only and each["Sid"] == sid:
-            for key in ("Action", "Resource"):
-                each[key] = [value for value in each[key] if not value.endswith(only)]
-            kept.append(each)
-    assert kept != document["Statement"]
-    changed["Statement"] = kept
-    iam.put_role_policy(RoleName=role, PolicyName="rotate", PolicyDocument=json.dumps(changed))
-    try:
-        yield
-    finally:
-        iam.put_role_policy(RoleName=role, PolicyName="rotate", PolicyDocument=json.dumps(document))
 
 
 @pytest.mark.parametrize(
@@ -114,14 +95,18 @@ def test_without_a_statement_the_function_with_many_rotations_fails_and_says_whi
 
 STATEMENTS = {
     each["Sid"]
-    for given in ({"SecretArn": "arn:x"}, {"RotationsPath": "/x"})
+    for given in ({"SecretArn": "arn:x"}, {"RotationsPath": "/x", "Workers": "2"})
     for each in cloudformation.Stack(given).statements("Role")
 }
 
 
 def test_every_statement_of_the_functions_role_is_taken_away_by_a_test() -> None:
-    """By one of these, or where AWS itself acts under the role by test_the_roles_may_do_exactly_this."""
+    """By one of these, or where AWS itself acts under the role by test_the_roles_may_do_exactly_this.
+
+    Those of the workers are taken away in test_workers.
+    """
     taken = {"ReadCredentials", "KeepTokenAndStatus", "ReadRotations", "LeaveRotationsAsTheyAre"}
+    taken |= {"ReadNamedRotations", "HandOverWork"}
     assert STATEMENTS - taken == {"WriteLogs", "KeepFailedRuns"}
 
 
@@ -157,6 +142,10 @@ def run_all_kinds(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], ac
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     handler._rotator.cache_clear()
+    message = {"messageId": "m", "eventSource": "aws:sqs", "body": '{"rotations": ["a"]}'}
+    if "ROTATOR_QUEUE_URL" in variables:
+        handler.lambda_handler({}, Context())
+        assert handler.lambda_handler({"Records": [message]}, Context()) == {"batchItemFailures": []}
     for event in ({}, {}, {"force": True}):
         assert handler.lambda_handler(event, Context())["failed"] == 0
     account.client("secretsmanager").put_secret_value(SecretId=SECRET_NAME, SecretString="{}")
@@ -164,7 +153,7 @@ def run_all_kinds(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], ac
         handler.lambda_handler({"force": True}, Context())
 
 
-@pytest.mark.parametrize("kind", ["one", "many"])
+@pytest.mark.parametrize("kind", ["one", "many", "workers"])
 def test_the_role_allows_no_call_that_the_function_does_not_make(
     kind: str, calls: set[str], moto: Account, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,11 +170,17 @@ def test_the_role_allows_no_call_that_the_function_does_not_make(
         given, settings = {"RotationsPath": "/x"}, {"ROTATIONS_PATH": "/rotator/rotations"}
         document = json.dumps({**DOCUMENT, "token_endpoint": endpoint})
         moto.client("ssm").put_parameter(Name="/rotator/rotations/a", Value=document, Type="String")
+    if kind == "workers":
+        given |= {"Workers": "2"}
+        url = moto.client("sqs").create_queue(QueueName="work")["QueueUrl"]
+        settings |= {"QUEUE_URL": url, "WORKERS": "2"}
     run_all_kinds(monkeypatch, {f"ROTATOR_{k}": v for k, v in settings.items()}, moto)
     allowed = set()
     for each in cloudformation.Stack(given).statements("Role"):
         assert each["Effect"] == "Allow" or each["Sid"] == "LeaveRotationsAsTheyAre"
         allowed |= {each["Action"]} if isinstance(each["Action"], str) else set(each["Action"])
+    if kind == "workers":  # IAM knows no action for the batch
+        calls.remove("sqs:SendMessageBatch")
     assert calls == allowed - BY_AWS_ITSELF
 
 

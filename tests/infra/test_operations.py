@@ -20,6 +20,7 @@ EVERYTHING = [
     ),
     Stack({"RotationsPath": "/x", "VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}),
     Stack({"SecretArn": "arn:x", "RedeployService": "web/api"}),
+    Stack({"RotationsPath": "/x", "Workers": "2"}),
 ]
 
 

@@ -27,6 +27,7 @@ MANY = {
     [
         pytest.param(SECRET, id="one rotation"),
         pytest.param(MANY, id="many rotations"),
+        pytest.param({**MANY, "Workers": "2"}, id="workers for many"),
         pytest.param({**SECRET, "CreateKey": "true"}, id="a key to create"),
         pytest.param({**SECRET, "ParameterKmsKeyArn": KEY, "LogKmsKeyArn": KEY}, id="given keys"),
         pytest.param({**SECRET, "AlarmEmail": "a@example.com"}, id="a topic to create"),
@@ -49,6 +50,12 @@ def test_what_goes_together_is_not_refused(given: dict[str, str]) -> None:
         pytest.param({**MANY, "AllowedHosts": ""}, "With RotationsPath, give AllowedHosts", id="any host"),
         pytest.param(
             {**MANY, "ParameterPrefix": "/rotator/rotations"}, "rewrite its own documents", id="own documents"
+        ),
+        pytest.param({**SECRET, "Workers": "2"}, "Workers are for many", id="workers for one"),
+        pytest.param(
+            {**MANY, "Workers": "2", "ReservedConcurrency": "1"},
+            "turned away",
+            id="workers and a reservation",
         ),
         pytest.param({**SECRET, "SecretPrefix": "a/"}, "are for many rotations", id="a prefix for one"),
         pytest.param(

@@ -222,7 +222,10 @@ def endpoint(session: Session, service: str, region: str, flags: Mapping[str, An
         calls: dict[str, tuple[str, dict[str, Any]]] = {
             "ssm": ("get_parameters", {"Names": ["n"]}),
             "secretsmanager": ("get_secret_value", {"SecretId": "s"}),
-            "sqs": ("send_message", {"QueueUrl": "https://queue", "MessageBody": "b"}),
+            "sqs": (
+                "send_message_batch",
+                {"QueueUrl": "https://queue", "Entries": [{"Id": "0", "MessageBody": "b"}]},
+            ),
             "sts": ("get_caller_identity", {}),
         }
         call, parameters = calls[service]

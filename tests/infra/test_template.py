@@ -44,13 +44,16 @@ def test_the_function_runs_an_existing_handler_on_python_3_13_and_arm64() -> Non
 
 
 def test_the_function_is_told_every_setting_and_nothing_else() -> None:
-    keys = settings._ROTATION.keys() - {"name"} | settings._RUN.keys() - {"rotations_path"}
+    of_many = {"rotations_path", "queue_url", "workers"}
+    keys = settings._ROTATION.keys() - {"name"} | settings._RUN.keys() - of_many
     assert environment(Stack(REQUIRED)).keys() == {settings.PREFIX + key.upper() for key in keys}
 
 
 def test_for_many_rotations_it_is_told_every_setting_of_the_run_and_none_of_a_rotation() -> None:
-    told = environment(Stack(MANY))
+    told = environment(Stack({**MANY, "Workers": "2"}))
     assert told.keys() == {settings.PREFIX + key.upper() for key in settings._RUN}
+    assert told.keys() - environment(Stack(MANY)).keys() == {"ROTATOR_QUEUE_URL", "ROTATOR_WORKERS"}
+    told["ROTATOR_QUEUE_URL"] = "https://sqs.eu-central-1.amazonaws.com/123456789012/work"
     found = read_environment(told)
     assert (found.rotation, found.rotations_path) == (None, "/rotator/rotations")
     assert found.allowed_hosts == {"auth.healthwise.net"}
@@ -143,6 +146,8 @@ BAD = [
     ("RenewAt", "1"),
     ("RenewAt", "66%"),
     ("ConsumerCacheSeconds", "-1"),
+    ("Workers", "1"),
+    ("Workers", "101"),
     ("WritesPerSecond", "0"),
     ("ConsumerCacheSeconds", "86400"),
     ("TimeoutSeconds", "901"),
@@ -325,13 +330,17 @@ def test_everything_that_can_be_tagged_at_creation_is() -> None:
     assert tagged == {
         *("Function", "LogGroup", "Role", "ScheduleRole"),
         *("Key", "DeadLetterQueue", "FailedRuns", "AlarmTopic"),
+        *("Work", "Poisoned", "TakeWork"),
         *("TokenChanged", "TokenChangedRole", "Redeploy", "RedeployRole"),
     }
 
 
-def test_the_template_can_be_given_as_it_is_without_a_bucket() -> None:
-    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html."""
-    assert len(TEMPLATE.read_bytes()) <= 51_200
+def test_the_template_can_be_given_by_way_of_the_bucket_that_the_zip_needs_anyway() -> None:
+    """1 MB in S3; no more than 51,200 bytes would fit into a request.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+    """
+    assert len(TEMPLATE.read_bytes()) <= 1_000_000
 
 
 def test_every_check_that_is_skipped_says_why() -> None:

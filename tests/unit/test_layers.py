@@ -31,6 +31,8 @@ CORE = {
     "sharing",
     "stored",
     "register",
+    "work",
+    "messages",
     "settings",
     "readers",
     "usage",

@@ -325,3 +325,38 @@ def test_a_document_says_true_or_false_in_json_or_as_text(given: object, value: 
 def test_a_document_that_says_neither_true_nor_false_is_refused(given: object) -> None:
     with pytest.raises(SettingsError, match="it takes one of true, false"):
         document({"secret_id": "x", "parameter_name": "/x/token", "secret_rollover": given})
+
+
+QUEUE = {
+    "ROTATOR_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/work",
+    "ROTATOR_WORKERS": "4",
+}
+
+
+def test_workers_have_a_queue_and_a_number() -> None:
+    found = settings.read_environment({"ROTATOR_ROTATIONS_PATH": "/rotations", **QUEUE})
+    assert (found.queue_url, found.workers) == (QUEUE["ROTATOR_QUEUE_URL"], 4)
+    alone = settings.read_environment({"ROTATOR_ROTATIONS_PATH": "/rotations"})
+    assert (alone.queue_url, alone.workers) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        ({**QUEUE, "ROTATOR_WORKERS": ""}, "only one is set"),
+        ({**QUEUE, "ROTATOR_QUEUE_URL": ""}, "only one is set"),
+        ({**QUEUE, "ROTATOR_WORKERS": "1"}, "from 2 to 1000"),
+        ({**QUEUE, "ROTATOR_WORKERS": "many"}, "from 2 to 1000"),
+        ({**QUEUE, "ROTATOR_WORKERS": "2.5"}, "from 2 to 1000"),
+        ({**QUEUE, "ROTATOR_QUEUE_URL": "http://queue.example/work"}, "ROTATOR_QUEUE_URL is"),
+    ],
+)
+def test_workers_that_cannot_be_are_refused(environ: dict[str, str], problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        settings.read_environment({"ROTATOR_ROTATIONS_PATH": "/rotations", **environ})
+
+
+def test_one_rotation_has_no_workers() -> None:
+    one = {"ROTATOR_SECRET_ID": "healthwise/client", "ROTATOR_PARAMETER_NAME": "/healthwise/token"}
+    with pytest.raises(SettingsError, match="without ROTATOR_ROTATIONS_PATH"):
+        settings.read_environment({**one, **QUEUE})

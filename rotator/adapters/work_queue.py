@@ -1,0 +1,40 @@
+"""Amazon SQS behind the port WorkQueue: SendMessageBatch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rotator.adapters import aws
+from rotator.adapters.aws import AwsError
+from rotator.errors import WorkNotSent
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
+_GONE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
+
+
+class SqsWorkQueue:
+    """The port WorkQueue on Amazon's."""
+
+    def __init__(self, client: Any, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, messages: Sequence[str]) -> Mapping[int, WorkNotSent]:
+        """Send the messages in one call, whose answer tells of each."""
+        entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(messages)]
+        try:
+            answer = aws.call(self._client.send_message_batch, QueueUrl=self._url, Entries=entries)
+        except AwsError as error:
+            raise _not_sent(error) from error
+        return {int(each["Id"]): _not_sent(AwsError(each["Code"])) for each in answer.get("Failed", ())}
+
+
+def _not_sent(error: AwsError) -> WorkNotSent:
+    if error.code in aws.DENIED:
+        advice = "allow the role sqs:SendMessage on the queue in ROTATOR_QUEUE_URL"
+    elif error.code in _GONE:
+        advice = "set ROTATOR_QUEUE_URL to a queue that exists: deploy the stack again"
+    else:
+        advice = error.advice or "the next tick sends it again; see the code in AWS's documentation"
+    return WorkNotSent(f"it could not be handed over to the workers: {error.code}", advice=advice)

@@ -1,0 +1,102 @@
+"""Beyond one function: a tick hands what is due over to workers, which are the same function again.
+
+Every tick sends again what is still due, so that a message may be lost, come twice or be dropped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from rotator import messages, readers
+from rotator.agenda import Due
+from rotator.errors import WorkNotSent
+from rotator.failure import failed_with
+from rotator.model import Outcome, Parameter, Result
+from rotator.pace import WRITES_PER_RENEWAL
+from rotator.policy import seconds_until
+from rotator.ports import ParameterStore, Run, WorkQueue
+from rotator.rotation import as_stored
+
+MESSAGES_PER_CALL = 10
+"""https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html"""
+
+NAMES_PER_READ = 10
+"""https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html"""
+
+BATCH = 10
+"""Messages that a worker is given at a time (infra/template.yaml)."""
+
+HANDED_OVER = "handed over to the workers"
+
+
+def hand_over(
+    due: Sequence[Due], queue: WorkQueue, *, run: Run, tell: Callable[[Result], None], next_try: datetime
+) -> None:
+    """Send what is due to the workers, soonest expiry first, ten messages a call.
+
+    What was sent counts as busy, what could not be sent as failed. A call that fails as a whole ends it:
+    the next would fail as well, and take its time to do so.
+    """
+    rest = soonest_first(due)
+    while rest:
+        batch, rest = rest[:MESSAGES_PER_CALL], rest[MESSAGES_PER_CALL:]
+        try:
+            refused = queue.send([messages.asking_for(each.rotation.name) for each in batch])
+        except WorkNotSent as error:
+            batch, rest = batch + rest, []
+            refused = dict.fromkeys(range(len(batch)), error)
+        for place, each in enumerate(batch):
+            if place in refused:
+                now = run.now()
+                tell(failed_with(each.rotation, each.stored, refused[place], now=now, next_try=next_try))
+            else:
+                tell(_handed_over(each, run.now()))
+
+
+def soonest_first(due: Sequence[Due]) -> list[Due]:
+    """Order it by the end of the stored tokens; first of all where there is none, or none that is known."""
+    beginning = datetime.min.replace(tzinfo=UTC)
+    return sorted(due, key=lambda each: each.ends_at or beginning)
+
+
+def _handed_over(due: Due, now: datetime) -> Result:
+    """Where no token is stored, its consumers have nothing left, whoever is at work on that."""
+    left = math.floor(seconds_until(due.ends_at, now)) if due.ends_at else None
+    result = as_stored(due.rotation, due.stored, Outcome.BUSY, note=HANDED_OVER)
+    return replace(result, seconds_remaining=left if due.stored.token_version else 0)
+
+
+def read_documents(path: str, names: Sequence[str], parameters: ParameterStore) -> dict[str, Parameter]:
+    """Read the documents that rotations of these names have, unless a document gives another name.
+
+    A worker asks for those alone: a fleet's path may have a hundred pages.
+    """
+    forms = [f"{path}/{form}" for name in names for form in (name, name.replace(".", "/"))]
+    possible = list(filter(_is_a_parameters, dict.fromkeys(forms)))
+    found: dict[str, Parameter] = {}
+    for start in range(0, len(possible), NAMES_PER_READ):
+        found |= parameters.read(possible[start : start + NAMES_PER_READ])
+    return found
+
+
+def _is_a_parameters(name: str) -> bool:
+    """Whether a parameter may have this name; AWS refuses a whole call for one that none can have."""
+    try:
+        readers.any_parameter_name(name)
+    except readers.Refused:
+        return False
+    return True
+
+
+def pace_warning(writes_per_second: float, workers: int, run: Run) -> Iterator[str]:
+    """Say if the workers' part of the account's writes is too small for what each is given at a time."""
+    needed, has = BATCH * WRITES_PER_RENEWAL * workers / writes_per_second, run.time_for_requests()
+    if needed > has:
+        yield (
+            f"{workers} workers share {writes_per_second:g} writes a second, so {BATCH} rotations take "
+            f"one {needed:.0f} s, and a run has {has:.0f} s; take fewer Workers, raise TimeoutSeconds, or "
+            "raise WritesPerSecond if the account's quota allows it"
+        )

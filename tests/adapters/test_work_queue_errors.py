@@ -1,0 +1,56 @@
+"""What SQS refuses, in words that say what to do next and quote nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from rotator.adapters.work_queue import SqsWorkQueue
+from rotator.errors import WorkNotSent
+
+URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/work"
+CANARY = "canary-in-the-words-of-aws"
+
+
+@pytest.fixture
+def sqs() -> Iterator[tuple[SqsWorkQueue, Stubber]]:
+    client = boto3.client("sqs", region_name="eu-central-1", aws_access_key_id="x", aws_secret_access_key="x")
+    with Stubber(client) as stubber:
+        yield SqsWorkQueue(client, URL), stubber
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("AccessDenied", "allow the role sqs:SendMessage"),
+        ("AWS.SimpleQueueService.NonExistentQueue", "deploy the stack again"),
+        ("ThrottlingException", "request rate is used up"),
+        ("InternalFailure", "AWS failed on its side"),
+        ("KmsThrottled", "the next tick sends it again"),
+    ],
+)
+def test_a_call_that_fails_says_what_to_do_and_quotes_nothing(
+    code: str, advice: str, sqs: tuple[SqsWorkQueue, Stubber]
+) -> None:
+    queue, stubber = sqs
+    stubber.add_client_error("send_message_batch", code, CANARY)
+    with pytest.raises(WorkNotSent, match=code) as caught:
+        queue.send(["message"])
+    assert advice in str(caught.value)
+    assert CANARY not in str(caught.value)
+
+
+def test_the_answer_tells_of_each_message_that_was_refused(sqs: tuple[SqsWorkQueue, Stubber]) -> None:
+    queue, stubber = sqs
+    sent: dict[str, Any] = {"MessageId": "x", "MD5OfMessageBody": "x"}
+    failed = {"Id": "1", "SenderFault": False, "Code": "InternalError", "Message": CANARY}
+    successful = [{"Id": "0", **sent}, {"Id": "2", **sent}]
+    stubber.add_response("send_message_batch", {"Successful": successful, "Failed": [failed]})
+    refused = queue.send(["a", "b", "c"])
+    assert list(refused) == [1]
+    assert str(refused[1]).startswith("it could not be handed over to the workers: InternalError; ")
+    assert CANARY not in str(refused[1])

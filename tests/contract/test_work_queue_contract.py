@@ -1,0 +1,72 @@
+"""What a tick relies on in the workers' queue, of the fake and of the adapter alike."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from fakes import FakeWorkQueue
+from rotator.adapters.work_queue import SqsWorkQueue
+from rotator.errors import WorkNotSent
+from rotator.local.aws import ADMINISTRATOR
+from rotator.local.deployment import Account
+from rotator.ports import WorkQueue
+
+
+@dataclass
+class World:
+    """A queue, and what somebody who empties it finds."""
+
+    queue: WorkQueue
+    taken: Callable[[], Sequence[str]]
+
+
+def _fake() -> World:
+    queue = FakeWorkQueue()
+    return World(queue, lambda: queue.messages)
+
+
+def _sqs(account: Account) -> World:
+    sqs = account.client("sqs")
+    url = sqs.create_queue(QueueName=f"work-{uuid.uuid4().hex}")["QueueUrl"]
+
+    def taken() -> list[str]:
+        bodies: list[str] = []
+        while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            bodies += [message["Body"] for message in found]
+        return bodies
+
+    return World(SqsWorkQueue(sqs, url), taken)
+
+
+@pytest.fixture(params=["fake", "sqs"])
+def world(request: pytest.FixtureRequest) -> World:
+    if request.param == "fake":
+        return _fake()
+    return _sqs(Account(request.getfixturevalue("ministack_endpoint"), ADMINISTRATOR))
+
+
+def test_what_was_sent_is_in_the_queue(world: World) -> None:
+    assert world.queue.send(["one", '{"rotations": ["two"]}']) == {}
+    assert sorted(world.taken()) == ["one", '{"rotations": ["two"]}']
+
+
+def test_ten_messages_are_sent_at_once(world: World) -> None:
+    messages = [f"message {number}" for number in range(10)]
+    assert world.queue.send(messages) == {}
+    assert sorted(world.taken()) == messages
+
+
+def test_more_than_ten_are_refused_and_none_is_sent(world: World) -> None:
+    with pytest.raises(WorkNotSent):
+        world.queue.send([f"message {number}" for number in range(11)])
+    assert world.taken() == []
+
+
+def test_the_same_message_may_be_sent_twice(world: World) -> None:
+    world.queue.send(["again", "again"])
+    world.queue.send(["again"])
+    assert world.taken() == ["again"] * 3

@@ -1,0 +1,146 @@
+"""A tick, its queue and the workers on the embedded AWS: what is due is served once, poison is set aside."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import emf
+from deployed import SECRET_NAME, Deployed, less
+from rotator.local.deployment import Account
+
+NAMES = [f"tenant-{number:02}" for number in range(23)]
+BROKEN = "tenant-broken"
+"""Its secret holds no credentials."""
+
+PATIENCE = 120.0
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A stack with workers, and what is known of it."""
+
+    account: Account
+    outputs: dict[str, str]
+    told: dict[str, Any]
+    """The summary of its first tick."""
+
+    @property
+    def poisoned(self) -> list[str]:
+        """The bodies of all messages in the dead-letter queue, which stay there."""
+        sqs, url, bodies = self.account.client("sqs"), self.outputs["PoisonedQueueUrl"], []
+        while found := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=30).get(
+            "Messages"
+        ):
+            bodies += [message["Body"] for message in found]
+        return sorted(bodies)
+
+    def count(self, queue: str) -> int:
+        """The messages in a queue, also those that somebody is at work on."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        sqs = self.account.client("sqs")
+        counts = sqs.get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)["Attributes"]
+        return sum(map(int, counts.values()))
+
+    def version(self, name: str) -> int:
+        """The version of a rotation's token: how often one was published."""
+        return int(
+            self.account.client("ssm").get_parameter(Name=f"/healthwise/{name}/token")["Parameter"]["Version"]
+        )
+
+
+STRANGE = {
+    "not JSON": "{",
+    "not an object": '["tenant-00"]',
+    "a rotation that is not there": '{"rotations": ["nobody"]}',
+    "a rotation by force": '{"rotations": ["tenant-00"], "force": true}',
+}
+"""What others may send."""
+
+
+@pytest.fixture(scope="module")
+def fleet(deployed: Deployed) -> Iterator[Fleet]:
+    """A fleet that is all due, its first tick, and strangers' messages among those of the tick."""
+    account, endpoint = deployed.account, f"{deployed.authorization_api}/oauth2/token"
+    broken = account.client("secretsmanager").create_secret(Name="healthwise/broken", SecretString="{}")[
+        "ARN"
+    ]
+    ssm, sqs = account.client("ssm"), account.client("sqs")
+    for name in [*NAMES, BROKEN]:
+        secret = broken if name == BROKEN else SECRET_NAME
+        document = {
+            "secret_id": secret,
+            "parameter_name": f"/healthwise/{name}/token",
+            "token_endpoint": endpoint,
+        }
+        ssm.put_parameter(Name=f"/rotator/rotations/{name}", Value=json.dumps(document), Type="String")
+    settings = {"Workers": "2", "TimeoutSeconds": "10", "WritesPerSecond": "1000"}
+    outputs = account.create_stack(deployed.many | settings, stack="fleet")
+    mapping = _mapping(account, outputs, enabled=False)
+    told = account.invoke(outputs["FunctionName"], {})
+    for body in [*STRANGE.values(), *[json.dumps({"rotations": NAMES[:2]})] * 5]:
+        sqs.send_message(QueueUrl=outputs["WorkQueueUrl"], MessageBody=body)
+    account.client("lambda").update_event_source_mapping(UUID=mapping, Enabled=True)
+    found = Fleet(account, outputs, told)
+    until(lambda: found.count("WorkQueueUrl") == 0)
+    yield found
+    _mapping(account, outputs, enabled=False)
+
+
+def _mapping(account: Account, outputs: dict[str, str], *, enabled: bool) -> str:
+    """Turn the workers on or off."""
+    client = account.client("lambda")
+    (found,) = client.list_event_source_mappings(FunctionName=outputs["FunctionName"])["EventSourceMappings"]
+    client.update_event_source_mapping(UUID=found["UUID"], Enabled=enabled)
+    return str(found["UUID"])
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Wait for something that takes as long as messages stay invisible."""
+    end = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.5)
+
+
+def test_a_tick_hands_over_what_is_due_and_renews_nothing_itself(fleet: Fleet) -> None:
+    assert (fleet.told["busy"], fleet.told["rotated"], fleet.told["failed"]) == (len(NAMES) + 1, 0, 0)
+
+
+def test_workers_serve_every_rotation_once_however_often_it_was_asked_for(fleet: Fleet) -> None:
+    assert {name: fleet.version(name) for name in NAMES} == dict.fromkeys(NAMES, 1)
+    told = emf.read("\n".join(fleet.account.log_lines(fleet.outputs["LogGroupName"])))
+    assert sum(line.metrics.get("TokenRequests", 0) for line in told) == len(NAMES)
+
+
+def test_what_failed_twice_and_what_nobody_understands_is_set_aside(fleet: Fleet) -> None:
+    assert fleet.poisoned == sorted([json.dumps({"rotations": [BROKEN]}), *STRANGE.values()])
+
+
+def test_the_next_tick_sends_only_what_is_still_due(fleet: Fleet) -> None:
+    told = fleet.account.invoke(fleet.outputs["FunctionName"], {})
+    assert (told["fresh"], told["busy"]) == (len(NAMES), 1)
+
+
+def test_without_a_statement_of_the_workers_the_function_says_which(fleet: Fleet) -> None:
+    function, outputs = fleet.outputs["FunctionName"], fleet.outputs
+    message = {"messageId": "m", "eventSource": "aws:sqs", "body": json.dumps({"rotations": NAMES[:1]})}
+    with less(fleet.account, outputs, "HandOverWork"), pytest.raises(RuntimeError, match="sqs:SendMessage"):
+        fleet.account.invoke(function, {})
+    with (
+        less(fleet.account, outputs, "ReadNamedRotations"),
+        pytest.raises(RuntimeError, match="ssm:GetParameters "),
+    ):
+        fleet.account.invoke(function, {"Records": [message]})
+    assert fleet.account.invoke(function, {"Records": [message]}) == {"batchItemFailures": []}
+
+
+def test_an_operators_event_is_served_in_place(fleet: Fleet) -> None:
+    told = fleet.account.invoke(fleet.outputs["FunctionName"], {"rotations": NAMES[2:3], "force": True})
+    assert told["rotated"] == 1
+    assert fleet.version(NAMES[2]) == 2

@@ -1,0 +1,179 @@
+"""The Lambda entry with the messages of the workers' queue, on fakes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+import emf
+import fakes
+from fakes import FakePorts, FakeWorkQueue
+from rotator import bootstrap, handler
+from rotator.errors import ParameterStoreError, RotationFailed, SettingsError
+from rotator.model import Parameter
+from rotator.settings import Settings
+
+NAMES = ("a", "b", "c")
+WORKERS = Settings(rotation=None, rotations_path="/rotations", queue_url="https://queue", workers=2)
+
+
+class Context:
+    """Lambda's context, with a minute left."""
+
+    aws_request_id = "request-1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+@pytest.fixture
+def queue() -> FakeWorkQueue:
+    return FakeWorkQueue()
+
+
+@pytest.fixture
+def ports(queue: FakeWorkQueue, monkeypatch: pytest.MonkeyPatch) -> FakePorts:
+    """The handler on fakes, with workers and three rotations."""
+    found = fakes.ports(fakes.Clock(bootstrap.utc_now()))
+    for name in NAMES:
+        text = json.dumps({"secret_id": "healthwise/client", "parameter_name": f"/{name}/token"})
+        document = Parameter(value=text, version=1, type="String")
+        found.parameters.parameters[f"/rotations/{name}"] = document
+    rotator = bootstrap.Rotator(settings=WORKERS, ports=found, open_queue=lambda: queue)
+    monkeypatch.setattr(handler, "_rotator", lambda: rotator)
+    return found
+
+
+def event(*bodies: Any) -> dict[str, Any]:
+    """What Lambda gives for messages with these bodies, which are called m-0, m-1, ..."""
+    return {
+        "Records": [
+            {
+                "messageId": f"m-{place}",
+                "eventSource": "aws:sqs",
+                "body": body if isinstance(body, str) else json.dumps(body),
+                "attributes": {"ApproximateReceiveCount": "1"},
+            }
+            for place, body in enumerate(bodies)
+        ]
+    }
+
+
+def handle(given: dict[str, Any]) -> list[str]:
+    """The messages that are to come again."""
+    answer = handler.lambda_handler(given, Context())
+    assert answer.keys() == {"batchItemFailures"}
+    assert all(each.keys() == {"itemIdentifier"} for each in answer["batchItemFailures"])
+    return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
+
+
+def asking_for(*names: str) -> dict[str, Any]:
+    return {"rotations": list(names)}
+
+
+def test_a_worker_serves_what_its_messages_ask_for(ports: FakePorts, queue: FakeWorkQueue) -> None:
+    assert handle(event(asking_for("a"), asking_for("c"))) == []
+    assert {"/a/token", "/c/token"} <= ports.parameters.parameters.keys()
+    assert "/b/token" not in ports.parameters.parameters
+    assert queue.calls == [], "a worker hands nothing over, or the work would go round in a circle"
+
+
+def test_what_a_tick_sends_workers_serve_and_the_next_tick_finds_fresh(
+    ports: FakePorts, queue: FakeWorkQueue
+) -> None:
+    assert handler.lambda_handler({}, Context())["busy"] == 3
+    assert handle(event(*queue.messages)) == []
+    assert handler.lambda_handler({}, Context())["fresh"] == 3
+    assert len(ports.token_endpoint.requests) == 3
+
+
+def test_the_same_message_twice_in_a_batch_and_once_more_later_is_one_request(ports: FakePorts) -> None:
+    assert handle(event(asking_for("a"), asking_for("a"), asking_for("a", "a"))) == []
+    assert handle(event(asking_for("a"))) == []
+    assert len(ports.token_endpoint.requests) == 1
+
+
+def test_only_the_messages_whose_rotation_failed_come_again(ports: FakePorts) -> None:
+    ports.parameters.parameters["/rotations/b"] = Parameter(
+        value=json.dumps({"secret_id": "other", "parameter_name": "/b/token"}), version=2, type="String"
+    )
+    assert handle(event(asking_for("a"), asking_for("b"), asking_for("c"), asking_for("b", "c"))) == [
+        "m-1",
+        "m-3",
+    ]
+    assert {"/a/token", "/c/token"} <= ports.parameters.parameters.keys()
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        "",
+        "{",
+        "[]",
+        {"rotations": []},
+        asking_for("a") | {"force": True},
+        asking_for("nobody"),
+        asking_for("../a"),
+    ],
+)
+def test_one_poisoned_message_comes_again_and_the_others_are_served(poison: Any, ports: FakePorts) -> None:
+    assert handle(event(asking_for("a"), poison, asking_for("c"))) == ["m-1"]
+    assert {"/a/token", "/c/token"} <= ports.parameters.parameters.keys()
+
+
+def test_a_batch_of_nothing_but_poison_raises_nothing(ports: FakePorts) -> None:
+    assert handle(event("{", "", "null")) == ["m-0", "m-1", "m-2"]
+    assert ports.parameters.writes == []
+
+
+def test_a_worker_that_can_read_nothing_fails_as_a_whole(ports: FakePorts) -> None:
+    ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
+    with pytest.raises(ParameterStoreError):
+        handler.lambda_handler(event(asking_for("a")), Context())
+
+
+def test_a_worker_tells_its_outcomes_but_not_the_least_life_of_all(
+    ports: FakePorts, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="rotator"):
+        handle(event(asking_for("a"), asking_for("b"), "{"))
+    (told,) = emf.read(capsys.readouterr().out)
+    assert told.metrics["Rotated"] == 2
+    assert "TokenSecondsRemaining" not in told.metrics
+    assert "rotation a: rotated" in caplog.text
+    assert "message m-2: it does not name rotations, and nothing else; " in caplog.text
+
+
+def test_a_tick_that_hands_over_tells_the_least_life_of_all(
+    ports: FakePorts, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handle(event(*map(asking_for, NAMES)))
+    capsys.readouterr()
+    handler.lambda_handler({}, Context())
+    assert emf.read(capsys.readouterr().out)[0].metrics["TokenSecondsRemaining"] > 86_000
+
+
+def test_an_operators_event_is_served_in_place(ports: FakePorts, queue: FakeWorkQueue) -> None:
+    assert handler.lambda_handler(asking_for("a"), Context())["rotated"] == 1
+    assert handler.lambda_handler({"force": True}, Context())["rotated"] == 3
+    assert handler.lambda_handler({"dry_run": True}, Context())["dry_run"] is True
+    assert queue.calls == []
+
+
+def test_a_tick_fails_at_its_end_for_a_broken_document_and_has_sent_the_rest(
+    ports: FakePorts, queue: FakeWorkQueue
+) -> None:
+    ports.parameters.parameters["/rotations/b"] = Parameter(value="{", version=2, type="String")
+    with pytest.raises(RotationFailed, match="1 of 3 rotations failed"):
+        handler.lambda_handler({}, Context())
+    assert len(queue.messages) == 2
+
+
+def test_without_workers_messages_are_no_event(ports: FakePorts, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = Settings(rotation=None, rotations_path="/rotations")
+    monkeypatch.setattr(handler, "_rotator", lambda: bootstrap.Rotator(settings=alone, ports=ports))
+    with pytest.raises(SettingsError, match="unknown key 'Records'"):
+        handler.lambda_handler(event(asking_for("a")), Context())
+    assert ports.parameters.writes == []

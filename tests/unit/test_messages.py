@@ -1,0 +1,163 @@
+"""What messages to the workers ask for, read as strictly as anything that others may write."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import fakes
+from rotator import messages
+from rotator.model import Outcome, Result, Summary
+
+NOW = fakes.START
+INTERVAL = 300.0
+
+
+def record(body: Any, *, id: str = "m", age: float = 0, received: int = 1, **more: Any) -> dict[str, Any]:
+    """A message as Lambda gives it to a function."""
+    sent = (NOW - timedelta(seconds=age)).timestamp()
+    return {
+        "messageId": id,
+        "eventSource": "aws:sqs",
+        "body": body if isinstance(body, str) else json.dumps(body),
+        "attributes": {"SentTimestamp": str(int(sent * 1000)), "ApproximateReceiveCount": str(received)},
+        **more,
+    }
+
+
+def read(*records: dict[str, Any]) -> messages.Batch:
+    return messages.read(records, NOW, INTERVAL)
+
+
+def summary(**outcomes: str) -> Summary:
+    return Summary(results=tuple(Result(name=name, outcome=Outcome(o)) for name, o in outcomes.items()))
+
+
+def test_what_a_tick_sends_is_what_a_worker_reads() -> None:
+    assert read(record(messages.asking_for("tenant-1.eu"))).names == ["tenant-1.eu"]
+
+
+def test_a_name_that_several_messages_ask_for_is_there_once() -> None:
+    asked = [["a", "b"], ["b"], ["c", "a", "c"]]
+    batch = read(*[record({"rotations": names}, id=str(place)) for place, names in enumerate(asked)])
+    assert batch.names == ["a", "b", "c"]
+
+
+MALFORMED = {
+    "nothing": "",
+    "not JSON": "{",
+    "nested too deep": "[" * 100_000,
+    "a list": '["a"]',
+    "a text": '"a"',
+    "null": "null",
+    "an empty object": "{}",
+    "no names": '{"rotations": []}',
+    "a text as names": '{"rotations": "a"}',
+    "a number as a name": '{"rotations": [1]}',
+    "a list as a name": '{"rotations": [["a"]]}',
+    "an empty name": '{"rotations": [""]}',
+    "a path as a name": '{"rotations": ["../a"]}',
+    "a name with a line of the log in it": '{"rotations": ["a\\nERROR"]}',
+    "a name that is too long": json.dumps({"rotations": ["a" * 65]}),
+    "one good name and one bad": '{"rotations": ["a", "b/c"]}',
+    "a forced rotation": '{"rotations": ["a"], "force": true}',
+    "an unforced one": '{"rotations": ["a"], "force": false}',
+    "a dry run": '{"rotations": ["a"], "dry_run": true}',
+    "a place for the secret": '{"rotations": ["a"], "token_endpoint": "https://evil.example"}',
+}
+
+
+@pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_message_that_asks_for_anything_else_asks_for_nothing_and_comes_again(body: str) -> None:
+    batch = read(record(body, id="bad"), record({"rotations": ["good"]}, id="good"))
+    assert batch.names == ["good"]
+    assert batch.failures(summary(good="rotated")) == ["bad"]
+
+
+@pytest.mark.parametrize("body", [None, 7, {"rotations": ["a"]}])
+def test_a_body_that_is_no_text_is_malformed(body: object) -> None:
+    assert read({**record(""), "body": body}).malformed.keys() == {"m"}
+    assert read({"messageId": "m", "eventSource": "aws:sqs"}).malformed.keys() == {"m"}
+
+
+def test_a_malformed_message_is_named_and_never_quoted() -> None:
+    batch = read(record(f'{{"client_secret": "{fakes.CANARY_SECRET}"}}', id="m-1"))
+    (warning,) = messages.warnings(batch, summary())
+    assert (
+        warning
+        == 'message m-1: it does not name rotations, and nothing else; send {"rotations": ["default"]}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcome", "comes_again"),
+    [("rotated", False), ("fresh", False), ("kept", False), ("busy", False), ("failed", True)],
+)
+def test_a_message_comes_again_only_if_its_rotation_failed(outcome: str, comes_again: bool) -> None:
+    batch = read(record({"rotations": ["a"]}))
+    assert batch.failures(summary(a=outcome)) == (["m"] if comes_again else [])
+
+
+def test_of_several_rotations_in_a_message_none_may_have_failed() -> None:
+    batch = read(record({"rotations": ["a", "b"]}, id="both"), record({"rotations": ["a"]}, id="one"))
+    assert batch.failures(summary(a="rotated", b="failed")) == ["both"]
+
+
+def test_a_rotation_that_is_not_there_is_told_and_its_message_comes_again() -> None:
+    batch = read(record({"rotations": ["gone"]}, id="m-1"), record({"rotations": ["a"]}, id="m-2"))
+    told = summary(a="fresh")
+    assert batch.failures(told) == ["m-1"]
+    assert list(messages.warnings(batch, told)) == [
+        "message m-1: there is no rotation named gone; it may have been deleted since"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("age", "received", "is_served"),
+    [(0, 1, True), (299, 1, True), (300, 1, False), (7000, 1, False), (300, 2, True)],
+    ids=["new", "of this tick", "of the tick before", "old", "old, but it failed before"],
+)
+def test_a_message_is_dropped_when_the_next_tick_has_come_unless_it_failed_before(
+    age: float, received: int, is_served: bool
+) -> None:
+    batch = read(record({"rotations": ["a"]}, age=age, received=received))
+    assert (batch.names, batch.superseded) == ((["a"], 0) if is_served else ([], 1))
+    assert batch.failures(summary(a="rotated")) == []
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {},
+        {"SentTimestamp": "soon"},
+        {"SentTimestamp": "9" * 40, "ApproximateReceiveCount": "1"},
+        {"SentTimestamp": None},
+    ],
+)
+def test_a_message_of_unknown_age_is_served(attributes: dict[str, Any]) -> None:
+    assert read(record({"rotations": ["a"]}) | {"attributes": attributes}).names == ["a"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        None,
+        [],
+        {},
+        {"Records": []},
+        {"Records": "aws:sqs"},
+        {"Records": [record("{}"), None]},
+        {"Records": [record("{}", eventSource="aws:s3")]},
+        {"Records": [record("{}") | {"messageId": None}]},
+        {"rotations": ["a"]},
+    ],
+)
+def test_other_events_bring_no_messages(event: Any) -> None:
+    assert not messages.is_batch(event)
+
+
+def test_an_event_of_a_queue_brings_messages() -> None:
+    assert messages.is_batch({"Records": [record("{}"), record("")]})
