@@ -83,7 +83,7 @@ def build(output: Path, compiler: str | None = None) -> str:
     """
     with tempfile.TemporaryDirectory(prefix="rotator-build-") as folder:
         stage = Path(folder)
-        _install_requirements(stage)
+        _install_requirements(stage, REQUIREMENTS)
         _drop_unused(stage)
         _cut_sdk(stage)
         shutil.copytree(PACKAGE, stage / "rotator", ignore=lambda _folder, _names: set(NOT_IN_THE_FUNCTION))
@@ -97,7 +97,7 @@ def build(output: Path, compiler: str | None = None) -> str:
     return hashlib.sha256(output.read_bytes()).hexdigest()
 
 
-def _install_requirements(stage: Path, requirements: Path = REQUIREMENTS) -> None:
+def _install_requirements(stage: Path, requirements: Path) -> None:
     """Install the locked wheels that run on any platform; a hash that differs is refused."""
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),

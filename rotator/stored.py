@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 READERS = 2
-"""Calls at a time: a page of documents, which come one after the other, holds ten rotations, that is two calls."""
+"""Calls at a time. Documents come one page after another, and a page of ten is two of these calls."""
 
 ROTATIONS_PER_READ = 5
 """GetParameters takes ten names, and a rotation has two."""

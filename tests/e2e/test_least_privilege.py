@@ -93,6 +93,13 @@ def test_without_a_statement_the_function_with_many_rotations_fails_and_says_whi
     assert deployed.force(many)["rotated"] == 2
 
 
+def test_without_the_statement_for_batches_secrets_are_read_one_by_one(
+    deployed: Deployed, many: dict[str, str]
+) -> None:
+    with less(deployed.account, many, "ReadCredentialsTogether"):
+        assert deployed.force(many)["rotated"] == 2
+
+
 STATEMENTS = {
     each["Sid"]
     for given in ({"SecretArn": "arn:x"}, {"RotationsPath": "/x", "Workers": "2"})
@@ -106,7 +113,7 @@ def test_every_statement_of_the_functions_role_is_taken_away_by_a_test() -> None
     Those of the workers are taken away in test_workers.
     """
     taken = {"ReadCredentials", "KeepTokenAndStatus", "ReadRotations", "LeaveRotationsAsTheyAre"}
-    taken |= {"ReadNamedRotations", "HandOverWork"}
+    taken |= {"ReadNamedRotations", "HandOverWork", "ReadCredentialsTogether"}
     assert STATEMENTS - taken == {"WriteLogs", "KeepFailedRuns"}
 
 
@@ -138,7 +145,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 def run_all_kinds(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], account: Account) -> None:
-    """A first run, a fresh one, a forced one, and one that fails."""
+    """A first run, a fresh one, a forced one of all and of one rotation, and one that fails."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     handler._rotator.cache_clear()
@@ -146,7 +153,8 @@ def run_all_kinds(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], ac
     if "ROTATOR_QUEUE_URL" in variables:
         handler.lambda_handler({}, Context())
         assert handler.lambda_handler({"Records": [message]}, Context()) == {"batchItemFailures": []}
-    for event in ({}, {}, {"force": True}):
+    name = "default" if "ROTATOR_SECRET_ID" in variables else "a"
+    for event in ({}, {}, {"force": True}, {"force": True, "rotations": [name]}):
         assert handler.lambda_handler(event, Context())["failed"] == 0
     account.client("secretsmanager").put_secret_value(SecretId=SECRET_NAME, SecretString="{}")
     with pytest.raises(RotationFailed):
@@ -168,8 +176,10 @@ def test_the_role_allows_no_call_that_the_function_does_not_make(
         }
     else:
         given, settings = {"RotationsPath": "/x"}, {"ROTATIONS_PATH": "/rotator/rotations"}
-        document = json.dumps({**DOCUMENT, "token_endpoint": endpoint})
-        moto.client("ssm").put_parameter(Name="/rotator/rotations/a", Value=document, Type="String")
+        for name in "ab":  # several, because only then secrets are read together
+            document = {"secret_id": SECRET_NAME, "parameter_name": f"/healthwise/{name}/token"}
+            text = json.dumps({**document, "token_endpoint": endpoint})
+            moto.client("ssm").put_parameter(Name=f"/rotator/rotations/{name}", Value=text, Type="String")
     if kind == "workers":
         given |= {"Workers": "2"}
         url = moto.client("sqs").create_queue(QueueName="work")["QueueUrl"]

@@ -74,7 +74,7 @@ def test_the_roles_may_do_exactly_this() -> None:
 
 def test_for_many_rotations_the_role_may_read_their_documents_besides() -> None:
     more = allowed(Stack(MANY)).keys() - allowed(Stack(ONE)).keys()
-    assert more == {"ReadRotations", "LeaveRotationsAsTheyAre"}
+    assert more == {"ReadCredentialsTogether", "ReadRotations", "LeaveRotationsAsTheyAre"}
     assert statement(Stack(MANY), "ReadRotations")["Resource"] == f"{PARAMETERS}/rotator/rotations"
 
 
@@ -108,13 +108,19 @@ def test_for_one_rotation_no_statement_allows_more_than_it_names(given: dict[str
 
 def test_for_many_rotations_a_wildcard_stands_only_behind_a_prefix() -> None:
     for each in Stack({**MANY, **KEYS}).statements():
-        if each["Effect"] == "Deny":
+        if each["Effect"] == "Deny" or each["Action"] == "secretsmanager:BatchGetSecretValue":
             continue
         text = json.dumps([each["Action"], each["Resource"]])
         assert (
             text.replace(f"{SECRETS}:healthwise/*", "").replace(f"{PARAMETERS}/healthwise/*", "").count("*")
             == 0
         )
+
+
+def test_the_one_action_on_everything_gives_nothing_away_by_itself() -> None:
+    """BatchGetSecretValue returns what GetSecretValue allows, and IAM has no resources for it."""
+    (wide,) = [each for each in Stack({**MANY, **KEYS}).statements() if each["Resource"] == "*"]
+    assert (wide["Sid"], wide["Action"]) == ("ReadCredentialsTogether", "secretsmanager:BatchGetSecretValue")
 
 
 def test_one_rotation_has_one_secret_and_two_parameters() -> None:
