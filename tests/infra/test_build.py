@@ -97,7 +97,7 @@ def test_another_build_elsewhere_gives_the_same_bytes(function_zip: Path, tmp_pa
 
 
 def test_a_build_removes_the_sbom_of_the_zip_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "_install_requirements", lambda _stage: None)
+    monkeypatch.setattr(build, "_install_requirements", lambda _stage, _requirements: None)
     monkeypatch.setattr(build, "_drop_unused", lambda _stage: None)
     monkeypatch.setattr(build, "_cut_sdk", lambda _stage: None)
     (tmp_path / "rotator.cdx.json").write_text("the hash of another zip")
