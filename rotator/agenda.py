@@ -1,100 +1,74 @@
 """The agenda of a run: what is due, soonest expiry first, and which of it may begin now.
 
 The order is the promise: nothing that ends later is begun while something that ends sooner could be. Besides
-there are the writes' pace, the run's time, and endpoints, of which a slow one must not hold up the
-others, and one that is down must not cost a claim and a request for each of its rotations.
+there are the writes' pace, the run's time, and hosts, of which a slow one must not hold up the others,
+and one that is down must not cost a claim and a request for each of its rotations.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from enum import Enum
 from threading import Condition, Lock
-from urllib.parse import urlsplit
 
-from rotator.model import Rotation, Stored
 from rotator.pace import UNPACED
+from rotator.policy import fails_late
 from rotator.ports import Run
+from rotator.waiting import Due, Known, Waiting
 
 AT_A_TIME = 40
 """Renewals under way at the most: they mostly wait, for the token endpoint."""
 
-OF_ONE_HOST = 36
-"""Of these, how many may wait for the same host, however slow it is."""
+MISSES = 4
+"""Renewals in a row that find an endpoint unavailable, after which the run gives up its others."""
 
 ROOM = 5.0
 """Seconds for token requests, or an eighth of a short run, without which nothing more is begun."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Due:
-    """A rotation to renew, and what was stored for it when the run began."""
-
-    rotation: Rotation
-    stored: Stored
-
-    @property
-    def ends_at(self) -> datetime | None:
-        """When consumers lose their token; None if they have none, or nothing is known of it."""
-        status = self.stored.trusted
-        return status.expires_at if status else None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Contact:
-    """An endpoint to ask whether it answers at all, before anything is claimed for it."""
+    """An endpoint to ask whether it answers at all, before anything is claimed for its host."""
 
     endpoint: str
 
 
-class _Known(Enum):
-    NOTHING = "it is to be asked before the next renewal"
-    ASKED = "somebody asks it just now"
-    UP = "it answers"
+class Reached(Enum):
+    """How a contact ended."""
 
-
-@dataclass
-class _Endpoint:
-    url: str
-    waiting: deque[Due]
-    known: _Known
-    shared: bool = False
-    at_a_time: int = 1
-    under_way: int = 0
-    host: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.host = urlsplit(self.url).netloc
+    ANSWERED = "the endpoint works"
+    REFUSED = "it answers, and asks to be left alone, or says that it is not there"
+    NOBODY = "there is no connection"
 
 
 class Agenda:
     """Hands out what is due to any number of threads, which tell how it went.
 
-    Tokens that are dead already come first, for half of the run: after that those that live do, so
-    that rotations which cannot be mended do not take others down with them. A run that ``changes_nothing``
-    needs no pace and contacts nobody.
+    Tokens that are dead already come first, for half of the run; after that those that live do. Rotations
+    that are ``troubled``, by name, since they failed when they were last tried, have a turn now and then, and
+    those that nobody else needs. So what cannot be mended takes nobody else down with it. A run that
+    ``changes_nothing`` needs no pace and contacts nobody.
     """
 
-    def __init__(self, due: Iterable[Due], run: Run, *, changes_nothing: bool = False) -> None:
+    def __init__(
+        self,
+        due: Iterable[Due],
+        run: Run,
+        *,
+        troubled: Collection[str] = (),
+        changes_nothing: bool = False,
+    ) -> None:
         self._run = run
         self._pace = UNPACED if changes_nothing else run.pace
         self._room = min(ROOM, run.budget / 8)
-        self._began = run.now()
-        self._living_first = self._closed = False
-        self._hosts: Counter[str] = Counter()
-        self._endpoints: dict[str, _Endpoint] = {}
+        self._closed = False
         self._turn = Lock()  # of who takes next; whoever waits for the pace keeps it
         self._changed = Condition()
-        for each in sorted(due, key=self._urgency):
-            url = each.rotation.token_endpoint
-            # The only rotation of an endpoint finds out by itself.
-            endpoint = self._endpoints.setdefault(url, _Endpoint(url, deque(), _Known.UP))
-            endpoint.waiting.append(each)
-            if len(endpoint.waiting) > 1 and not changes_nothing:
-                endpoint.known, endpoint.shared = _Known.NOTHING, True
+        self._waiting = Waiting(due, run.now(), troubled)
+        for host in self._waiting.hosts:
+            if host.due > 1 and not changes_nothing:  # the only rotation of a host finds out by itself
+                host.known = Known.NOTHING
 
     def take(self) -> Due | Contact | None:
         """Return what to do next, once that may begin; None if there is nothing more to do in this run."""
@@ -108,39 +82,50 @@ class Agenda:
                     return due
             return None
 
+    def done(self, due: Due, *, unavailable: bool) -> list[Due]:
+        """Tell that one has ended, and whether its endpoint was unavailable; return what is given up then."""
+        with self._changed:
+            self._changed.notify_all()
+            endpoint = self._waiting.endpoints[due.rotation.token_endpoint]
+            endpoint.release(unavailable=unavailable)
+            if unavailable and endpoint.host.due > 1:
+                endpoint.host.known = Known.NOTHING
+            if unavailable and (endpoint.doubtful or endpoint.misses >= MISSES):
+                return self._waiting.remove([endpoint])
+            return []
+
+    def contacted(self, contact: Contact, reached: Reached) -> list[Due]:
+        """Tell how a contact ended; return the rotations that are given up for this run because of it.
+
+        If nobody is there, these are all of the host. If the endpoint refused, which it may do to strangers
+        only, they are those of its own that have time left; the most urgent of the others finds out.
+        """
+        with self._changed:
+            self._changed.notify_all()
+            endpoint = self._waiting.endpoints[contact.endpoint]
+            endpoint.release()
+            endpoint.host.known = Known.UP
+            if reached is Reached.NOBODY:
+                everyone = self._waiting.endpoints.values()
+                return self._waiting.remove(each for each in everyone if each.host is endpoint.host)
+            if reached is Reached.REFUSED:
+                endpoint.doubtful = True
+                return self._waiting.remove([endpoint], unless=self._is_late)
+            return []
+
     def ahead(self, count: int) -> list[Due]:
         """So many of those that will probably be taken next."""
         with self._changed:
-            waiting = [due for e in self._endpoints.values() for due in list(e.waiting)[:count]]
-        return sorted(waiting, key=self._urgency)[:count]
+            return self._waiting.first(count)
 
-    def done(self, due: Due, *, unavailable: bool) -> None:
-        """Tell that one has ended, and whether its endpoint was unavailable."""
+    def left(self) -> list[Due]:
+        """What was not begun."""
         with self._changed:
-            endpoint = self._endpoints[due.rotation.token_endpoint]
-            self._release(endpoint)
-            if unavailable:
-                endpoint.at_a_time = 1
-                endpoint.known = _Known.NOTHING
-            else:
-                endpoint.at_a_time = min(endpoint.at_a_time * 2, OF_ONE_HOST)
-            self._changed.notify_all()
+            return list(self._waiting)
 
-    def contacted(self, contact: Contact, *, down: bool) -> list[Due]:
-        """Tell how a contact went; return the rotations that are given up for this run if it is down."""
-        with self._changed:
-            endpoint = self._endpoints[contact.endpoint]
-            self._release(endpoint)
-            endpoint.known = _Known.UP
-            given_up = list(endpoint.waiting) if down else []
-            if down:
-                endpoint.waiting.clear()
-            self._changed.notify_all()
-            return given_up
-
-    def is_shared(self, url: str) -> bool:
-        """Whether several rotations of this run have that endpoint."""
-        return self._endpoints[url].shared
+    def is_shared(self, due: Due) -> bool:
+        """Whether other rotations of this run have the same host."""
+        return self._waiting.endpoints[due.rotation.token_endpoint].host.due > 1
 
     def close(self) -> None:
         """Hand out nothing more."""
@@ -148,68 +133,37 @@ class Agenda:
             self._closed = True
             self._changed.notify_all()
 
-    def left(self) -> list[Due]:
-        """What was not begun."""
-        with self._changed:
-            return [due for endpoint in self._endpoints.values() for due in endpoint.waiting]
-
-    def _urgency(self, due: Due) -> tuple[bool, float]:
-        ends_at = due.ends_at
-        seconds = (ends_at - self._began).total_seconds() if ends_at else float("-inf")
-        return self._living_first and seconds <= 0, seconds
-
     def _time_left(self) -> float:
         return self._run.time_for_requests() - self._room
+
+    def _is_late(self, due: Due) -> bool:
+        return fails_late(due.rotation, due.stored, self._run.now())
 
     def _wait_for_any(self) -> bool:
         """Wait until one may begin; False if none waits any more, or there is no time for it."""
         with self._changed:
-            while any(endpoint.waiting for endpoint in self._endpoints.values()):
-                if self._closed or self._time_left() <= 0:
-                    return False
-                if self._best():
+            while self._waiting and not self._closed and self._time_left() > 0:
+                if self._run.time_left() < self._run.budget / 2:
+                    self._waiting.let_the_living_go_first()
+                if self._waiting.best():
                     return True
                 self._changed.wait()
             return False
 
-    def _best(self) -> _Endpoint | None:
-        """The endpoint that may begin the most urgent of what may begin now."""
-        if not self._living_first and self._run.time_left() < self._run.budget / 2:
-            self._living_first = True
-            for endpoint in self._endpoints.values():
-                endpoint.waiting = deque(sorted(endpoint.waiting, key=self._urgency))
-        free = [endpoint for endpoint in self._endpoints.values() if self._is_free(endpoint)]
-        return min(free, key=lambda endpoint: self._urgency(endpoint.waiting[0]), default=None)
-
-    def _is_free(self, endpoint: _Endpoint) -> bool:
-        return bool(
-            endpoint.waiting
-            and endpoint.known is not _Known.ASKED
-            and endpoint.under_way < endpoint.at_a_time
-            and self._hosts[endpoint.host] < OF_ONE_HOST
-        )
-
     def _contact(self) -> Contact | None:
+        """What must be contacted before the most urgent may begin."""
         with self._changed:
-            endpoint = self._best()
-            if endpoint is None or endpoint.known is _Known.UP:
+            endpoint = self._waiting.best()
+            if endpoint is None or endpoint.host.known is Known.UP:
                 return None
-            endpoint.known = _Known.ASKED
-            self._hold(endpoint)
+            endpoint.host.known = Known.ASKED
+            endpoint.hold()
             return Contact(endpoint=endpoint.url)
 
     def _begin(self) -> Due | None:
+        """Take the most urgent, unless that changed while the pace was waited for."""
         with self._changed:
-            endpoint = self._best()
-            if endpoint is None or endpoint.known is not _Known.UP:
+            endpoint = self._waiting.best()
+            if self._closed or endpoint is None or endpoint.host.known is not Known.UP:
                 return None
-            self._hold(endpoint)
-            return endpoint.waiting.popleft()
-
-    def _hold(self, endpoint: _Endpoint) -> None:
-        endpoint.under_way += 1
-        self._hosts[endpoint.host] += 1
-
-    def _release(self, endpoint: _Endpoint) -> None:
-        endpoint.under_way -= 1
-        self._hosts[endpoint.host] -= 1
+            return self._waiting.take()

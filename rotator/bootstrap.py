@@ -91,6 +91,7 @@ class Adapters:
 class Rotator:
     """What the entry points run. ``usage`` is where its ports count; ``pace`` is that of their writes.
 
+    ``troubled`` remembers from one run to the next what failed (ports.Run).
     ``open_queue`` gives the workers' queue, if there are workers.
     """
 
@@ -98,6 +99,7 @@ class Rotator:
     ports: Ports
     usage: Usage = field(default_factory=Usage)
     pace: Pace = UNPACED
+    troubled: set[str] = field(default_factory=set)
     open_queue: Callable[[], WorkQueue] | None = None
 
     def fleet(self, names: Sequence[str] = ()) -> Fleet:
@@ -138,7 +140,7 @@ class Rotator:
         return run_fleet(
             fleet,
             self.ports,
-            replace(run, pace=self.pace),
+            replace(run, pace=self.pace, troubled=self.troubled),
             self.contract,
             force=force,
             dry_run=dry_run,

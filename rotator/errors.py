@@ -72,8 +72,11 @@ class TokenRequestError(RotatorError):
 class TokenEndpointUnavailable(TokenRequestError):
     """The endpoint did not answer, or asked to be tried again later.
 
-    ``retry_after`` is the wait in seconds it asked for (RFC 9110, 10.2.3), if it did.
+    ``retry_after`` is the wait in seconds it asked for (RFC 9110, 10.2.3), if it did. ``answered`` says that
+    it was there, and answered so.
     """
+
+    answered = False
 
     def __init__(self, problem: str, *, advice: str, retry_after: float | None = None) -> None:
         super().__init__(problem, advice=advice)
@@ -112,10 +115,11 @@ class TokenVerificationError(RotatorError):
 class ParameterStoreError(RotatorError):
     """A parameter could not be read or written.
 
-    ``denied`` says that it is a matter of permissions, ``throttled`` that it is one of the account's rate.
+    ``passing`` says that it was throttled or AWS failed, which may soon be over; ``unreachable`` that nobody
+    answered, for as long as a call may take.
     """
 
-    denied = throttled = False
+    passing = unreachable = False
 
 
 class ConcurrentUpdate(ParameterStoreError):
@@ -135,13 +139,13 @@ class StatusNotWritten(ParameterStoreError):
 
 
 class NotReached(RotatorError):
-    """A rotation was due, and late, and the run had no time left for it."""
+    """A rotation was due, and late or forced, and the run had no time left for it."""
 
     def __init__(self) -> None:
         super().__init__(
             "the run's time was over before its turn came",
-            advice="allow more writes a second (ROTATOR_WRITES_PER_SECOND) if the account does, "
-            "or give the function more time (TimeoutSeconds)",
+            advice="run it again; if it lasts, see which endpoints do not answer, allow more writes a "
+            "second (ROTATOR_WRITES_PER_SECOND) if the account does, or give the function more time",
         )
 
 

@@ -8,11 +8,14 @@ import traceback
 from dataclasses import replace
 from datetime import datetime
 
-from rotator.errors import RotatorError, StatusNotWritten, TokenNotPublished
+from rotator.errors import NotReached, RotatorError, StatusNotWritten, TokenNotPublished
 from rotator.model import Outcome, Result, Rotation, Stored
 from rotator.policy import fails_late, seconds_until
+from rotator.rotation import as_stored
 
 logger = logging.getLogger(__name__)
+
+LEFT = "this run had no time left for it; the next one begins with what ends first"
 
 
 def failed(name: str, error: RotatorError, next_try: datetime) -> Result:
@@ -42,6 +45,15 @@ def failed_with(
         late=fails_late(rotation, left, now) or isinstance(error, TokenNotPublished),
         seconds_remaining=_seconds_remaining(left, now),
     )
+
+
+def left_over(
+    rotation: Rotation, stored: Stored, *, now: datetime, next_try: datetime, forced: bool = False
+) -> Result:
+    """One that the run had no time left for. If it is late already, or was forced, that is a failure."""
+    if forced or fails_late(rotation, stored, now):
+        return failed_with(rotation, stored, NotReached(), now=now, next_try=next_try)
+    return as_stored(rotation, stored, Outcome.BUSY, note=LEFT)
 
 
 def _foreseen(error: Exception, name: str) -> RotatorError:

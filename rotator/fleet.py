@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from threading import Lock
 
 from rotator import rollover
-from rotator.agenda import Due
 from rotator.contract import Contract
 from rotator.errors import RotatorError, SettingsError
 from rotator.failure import failed, failed_with
@@ -18,6 +18,7 @@ from rotator.policy import describe_seconds, seconds_until
 from rotator.ports import Ports, Run, WorkQueue
 from rotator.rotation import look
 from rotator.stored import Found, read_stored
+from rotator.waiting import Due
 from rotator.work import hand_over
 
 OnResult = Callable[[Result], None]
@@ -109,9 +110,14 @@ def run_fleet(  # noqa: PLR0913 - options by name
         else:
             told.tell(found)
     left = 0
-    if due and open_queue:
-        hand_over(due, open_queue(), run=run, tell=told.tell, next_try=next_try)
-    elif due:
+    if open_queue:
+        # A worker finds a rotation by its name, and must not find another document of that name.
+        ambiguous = {name for name, _ in fleet.broken}
+        handed_over = [each for each in due if each.rotation.name not in ambiguous]
+        due = [each for each in due if each.rotation.name in ambiguous]
+        if handed_over:
+            hand_over(handed_over, open_queue(), run=run, tell=told.tell, next_try=next_try)
+    if due:
         from rotator.renewals import Renewals  # most runs have none
 
         renewals = Renewals(
@@ -150,7 +156,8 @@ class _Told:
         with self._lock:
             self.results.append(result)
         if self._on_result:
-            self._on_result(result)
+            with suppress(Exception):  # whoever watches must not stop what he watches
+                self._on_result(result)
 
 
 def _look(

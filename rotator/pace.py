@@ -1,7 +1,7 @@
 """The pace of writes: PutParameter is the scarce resource, a few calls a second for a whole account.
 
-A renewal takes three writes. They are paced where it begins, so that no token, once issued, has to
-wait for its turn to be stored behind other renewals' claims.
+A renewal takes three writes. They are paced where it begins, all three at once: a token, once it is issued,
+must not wait to be stored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ONE_ANSWER = 1.0
 
 
 class Pace:
-    """Lets so many writes a second through, and fewer for a while after AWS refused one as too many.
+    """Lets so many writes a second begin, and fewer for a while after AWS refused one as too many.
 
     All threads of a process share it; it goes on from one run to the next. ``clock`` gives seconds that
     never go back.
@@ -38,7 +38,7 @@ class Pace:
         self._clock = clock
         self._sleep = sleep
         self._lock = Lock()
-        self._next_renewal = self._next_write = self._slowed_at = float("-inf")
+        self._next_renewal = self._slowed_at = float("-inf")
 
     def wait_for_renewal(self, at_most: float) -> bool:
         """Wait until the three writes of another renewal fit, and count them.
@@ -56,15 +56,10 @@ class Pace:
             self._sleep(wait)
         return True
 
-    def wait_to_write(self) -> None:
-        """Wait for the turn of a single write. The three of one renewal never wait for each other."""
+    def give_back(self) -> None:
+        """Take back what was counted for a renewal that ended before its first write."""
         with self._lock:
-            now = self._clock()
-            burst = (WRITES_PER_RENEWAL - 1) / self._rate
-            wait = self._next_write - burst - now
-            self._next_write = max(now, self._next_write) + 1 / self._rate
-        if wait > 0:
-            self._sleep(wait)
+            self._next_renewal = max(self._clock(), self._next_renewal - WRITES_PER_RENEWAL / self._rate)
 
     def slow_down(self) -> None:
         """Halve the rate: AWS answered that there were too many. Each renewal brings some of it back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -78,7 +78,8 @@ class SecretStore(Protocol):
         """Read the current versions of up to 20 rotations' secrets in one call.
 
         Return them by the rotation's name, or what is wrong with what a secret holds. Whose name is missing
-        could not be read so, and is to be read alone, which tells why. Raises nothing.
+        could not be read so, and is to be read alone, which tells why.
+        Raises CredentialsError only if nobody answers, for as long as a call may take.
         """
 
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
@@ -146,7 +147,7 @@ class Run:
 
     ``time_left`` returns the seconds until the run must end; ``budget`` is what it began with. Lambda
     cuts a run off then; elsewhere a last write may take up to ``overrun`` seconds more. Renewals keep its
-    ``pace``.
+    ``pace``. ``troubled`` are the names of rotations that failed when a run of this process last tried them.
     """
 
     id: str
@@ -155,6 +156,7 @@ class Run:
     budget: float
     overrun: float = 0.0
     pace: Pace = UNPACED
+    troubled: set[str] = field(default_factory=set)
 
     def time_for_requests(self) -> float:
         """Seconds left for talking to the token endpoint: the writes come out of the rest."""

@@ -9,18 +9,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from rotator.agenda import AT_A_TIME, Agenda, Contact, Due
-from rotator.errors import NotReached, RotatorError, TokenEndpointUnavailable
-from rotator.failure import failed_with
+from rotator.agenda import AT_A_TIME, Agenda, Contact, Reached
+from rotator.errors import CredentialsError, ParameterStoreError, RotatorError, TokenEndpointUnavailable
+from rotator.failure import failed_with, left_over
 from rotator.model import Outcome, Result, Rotation
 from rotator.policy import fails_late
 from rotator.ports import Ports, Run
-from rotator.rotation import as_stored, rotate
+from rotator.rotation import rotate
 from rotator.sharing import CredentialsAhead, ImpatientEndpoint, SharedPorts
+from rotator.waiting import Due
 
 logger = logging.getLogger(__name__)
-
-LEFT = "this run had no time left for it; the next one begins with what ends first"
 
 
 @dataclass(kw_only=True)
@@ -42,7 +41,8 @@ class Renewals:
 
     def __post_init__(self) -> None:
         """Put it on the agenda."""
-        self._agenda = Agenda(self.due, self.run, changes_nothing=self.dry_run)
+        troubled = self.run.troubled
+        self._agenda = Agenda(self.due, self.run, troubled=troubled, changes_nothing=self.dry_run)
         self._secrets = CredentialsAhead(self.ports.secrets, self.run, self._following)
 
     def serve(self) -> int:
@@ -53,7 +53,10 @@ class Renewals:
             self._in_threads(min(AT_A_TIME, len(self.due)))
         left = self._agenda.left()
         for due in left:
-            self._leave(due)
+            result = left_over(
+                due.rotation, due.stored, now=self.run.now(), next_try=self.next_try, forced=self.force
+            )
+            self.tell(result)
         return len(left)
 
     def _in_threads(self, count: int) -> None:
@@ -76,47 +79,61 @@ class Renewals:
     def _renew(self, due: Due) -> None:
         rotation = due.rotation
         if len(self.due) > 1:
-            self._secrets.prepare(rotation)  # before the claim: a secret that is broken costs no write
+            self._prepare(rotation)
         endpoint = self.ports.token_endpoint
-        if self._agenda.is_shared(rotation.token_endpoint):
+        if len(self.due) > AT_A_TIME or self._agenda.is_shared(due):
             endpoint = ImpatientEndpoint(endpoint)
         ports = SharedPorts(parameters=self.ports.parameters, secrets=self._secrets, token_endpoint=endpoint)
         result = rotate(rotation, due.stored, ports, self.run, force=self.force, dry_run=self.dry_run)
-        kept_late = result.outcome is Outcome.KEPT and fails_late(rotation, due.stored, self.run.now())
-        self.tell(replace(result, late=True) if kept_late else result)
+        if result.outcome is Outcome.KEPT:
+            self.run.troubled.add(rotation.name)
+            result = replace(result, late=fails_late(rotation, due.stored, self.run.now()))
+        else:
+            self.run.troubled.discard(rotation.name)
+        self.tell(result)
+
+    def _prepare(self, rotation: Rotation) -> None:
+        """Read the secret before the claim: one that is broken costs no write."""
+        try:
+            self._secrets.prepare(rotation)
+        except CredentialsError:
+            self.run.pace.give_back()
+            raise
 
     @contextmanager
     def _ended(self, due: Due) -> Iterator[None]:
         """Tell of a failure, and that one has ended; not even a defect in it may stop the others."""
-        unavailable = False
+        failure: Exception | None = None
         try:
             yield
         except Exception as error:  # noqa: BLE001
-            unavailable = isinstance(error, TokenEndpointUnavailable)
+            failure = error
+            self.run.troubled.add(due.rotation.name)
             self._fail(due, error)
         finally:
-            self._agenda.done(due, unavailable=unavailable)
+            given_up = self._agenda.done(due, unavailable=isinstance(failure, TokenEndpointUnavailable))
+        if failure:
+            for each in given_up:
+                self._fail(each, failure)
+        if isinstance(failure, ParameterStoreError) and failure.unreachable:
+            self._agenda.close()  # the next would hang as long, and the run be cut off
 
     def _contact(self, contact: Contact) -> None:
-        """See whether an endpoint answers; if not, its rotations fail without a claim."""
+        """See whether an endpoint answers; if not, rotations fail without a claim."""
         problem: RotatorError | None = None
+        reached = Reached.ANSWERED
         try:
             endpoint = ImpatientEndpoint(self.ports.token_endpoint)
             endpoint.contact(contact.endpoint, time_left=self.run.time_for_requests)
         except RotatorError as error:
             problem = error
+            refused = isinstance(error, TokenEndpointUnavailable) and error.answered
+            reached = Reached.REFUSED if refused else Reached.NOBODY
         except Exception as error:  # noqa: BLE001 - a defect here is no reason not to try a renewal
             logger.error("unforeseen %s when a token endpoint was contacted", type(error).__name__)  # noqa: TRY400
-        for due in self._agenda.contacted(contact, down=problem is not None):
+        for due in self._agenda.contacted(contact, reached):
             if problem:
                 self._fail(due, problem)
-
-    def _leave(self, due: Due) -> None:
-        """Leave it to the next run; if it is late already, that is a failure."""
-        if fails_late(due.rotation, due.stored, self.run.now()):
-            self._fail(due, NotReached())
-        else:
-            self.tell(as_stored(due.rotation, due.stored, Outcome.BUSY, note=LEFT))
 
     def _fail(self, due: Due, error: Exception) -> None:
         now = self.run.now()

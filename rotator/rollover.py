@@ -22,6 +22,9 @@ ROOM = 40.0
 A read that hangs takes nearly as long, and a run that is cut off cannot tell why it failed.
 """
 
+SHORT_ROOM = 10.0
+"""The same where secrets have just been read for many rotations: one more will hardly hang."""
+
 SHORTEST_REQUEST = 1.0
 """Seconds without which a request is not begun: it would hide the refusal behind an error of its own."""
 
@@ -49,7 +52,7 @@ def obtain(
     try:
         return obtain_with(current), current
     except TokenRequestRejected as error:
-        if not (rotation.secret_rollover and error.client_refused):
+        if not (error.client_refused and (rotation.secret_rollover or current.read_ahead)):
             raise
         refusals = [error]
     tried: list[Stage] = []
@@ -75,9 +78,10 @@ def _others(
     """
     logger.info("rotation %s: AWSCURRENT is refused; other stages of its secret are tried", rotation.name)
     tried = [current]
-    room = min(ROOM, run.budget * 2 / 3)
+    room = SHORT_ROOM if current.read_ahead else min(ROOM, run.budget * 2 / 3)
     again = (Stage.CURRENT,) if current.read_ahead else ()
-    for stage in (*again, Stage.PENDING, Stage.PREVIOUS):
+    others = (Stage.PENDING, Stage.PREVIOUS) if rotation.secret_rollover else ()
+    for stage in (*again, *others):
         if run.time_left() < room:
             logger.warning("rotation %s: no time is left to try %s", rotation.name, stage)
             return

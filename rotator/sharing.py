@@ -39,10 +39,14 @@ class CredentialsAhead:
         self._following = following
         self._lock = Lock()
         self._read: dict[str, tuple[ClientCredentials | CredentialsError, datetime]] = {}
+        self._failed_at: datetime | None = None
+        self._unreachable: CredentialsError | None = None
 
     def prepare(self, rotation: Rotation) -> None:
         """Have the rotation's credentials ready for ``read``. Raises CredentialsError if there are none."""
         with self._lock:
+            if self._unreachable:
+                raise self._unreachable  # another call would hang as long, and the run be cut off
             if self._fresh(rotation) is None:
                 self._read_together(rotation)
             found = self._fresh(rotation)
@@ -78,10 +82,16 @@ class CredentialsAhead:
 
     def _read_together(self, rotation: Rotation) -> None:
         others = [r for r in self._following(SECRETS_PER_READ - 1) if self._fresh(r) is None]
-        if not others:
-            return
         read_at = self._run.now()
-        for name, found in self._secrets.read_together([rotation, *others]).items():
+        if not others or (self._failed_at and read_at - self._failed_at <= LONGEST_AHEAD):
+            return
+        try:
+            together = self._secrets.read_together([rotation, *others])
+        except CredentialsError as error:
+            self._unreachable = error
+            raise
+        self._failed_at = None if together else read_at
+        for name, found in together.items():
             if isinstance(found, ClientCredentials):
                 found = replace(found, read_ahead=True)  # noqa: PLW2901
             self._read[name] = found, read_at
@@ -89,7 +99,7 @@ class CredentialsAhead:
 
 @dataclass(frozen=True)
 class ImpatientEndpoint:
-    """The port TokenEndpoint, which gives up sooner, so that others get their turn."""
+    """The port TokenEndpoint, which gives up sooner, so that others get their turn, or the thread."""
 
     endpoint: TokenEndpoint
 

@@ -50,24 +50,27 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         self._parameters = parameters
         self._time_left = time_left
         self._waiting: list[Rotation] = []
+        self._names: set[str] = set()
+        self._unreachable: ParameterStoreError | None = None
         self._reading: list[Future[Found]] = []
 
     def add(self, rotation: Rotation) -> None:
         """Have one more read."""
-        self._waiting.append(rotation)
-        if len(self._waiting) == ROTATIONS_PER_READ:
+        names = {rotation.parameter_name, rotation.status_name}
+        if len(self._waiting) == ROTATIONS_PER_READ or names & self._names:  # a name stands in a call once
             self._reading.append(self._pool.submit(self._read, self._waiting))
-            self._waiting = []
+            self._waiting, self._names = [], set()
+        self._waiting.append(rotation)
+        self._names |= names
 
     def of(self, rotations: Iterable[Rotation]) -> Found:
         """Return what is stored for these, by their names, once all that were added have been read."""
         found: dict[str, Stored | RotatorError] = dict(self._read(self._waiting))
         for reading in self._reading:
             found |= reading.result()
-        throttled = [r for r in rotations if getattr(found[r.parameter_name], "throttled", False)]
-        for start in range(0, len(throttled), ROTATIONS_PER_READ):
-            # One call at a time is within any account's rate.
-            found |= self._read(throttled[start : start + ROTATIONS_PER_READ])
+        again = [r for r in rotations if getattr(found[r.parameter_name], "passing", False)]
+        for start in range(0, len(again), ROTATIONS_PER_READ):  # one at a time: that is within any rate
+            found |= self._read(again[start : start + ROTATIONS_PER_READ])
         return {rotation.name: found[rotation.parameter_name] for rotation in rotations}
 
     def __exit__(self, *_: object) -> None:
@@ -85,14 +88,17 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         """Read a batch, by the tokens' parameters: names may be those of two documents."""
         if not batch:
             return {}
-        if self._time_left() <= 0:
-            return _all(batch, _not_read())
+        if self._unreachable or self._time_left() <= 0:
+            return _all(batch, self._unreachable or _not_read())
         try:
             found = self._parameters.read([n for r in batch for n in (r.parameter_name, r.status_name)])
         except ParameterStoreError as error:
-            if error.denied and len(batch) > 1:  # one denied name makes AWS refuse the whole call
-                return {name: each for r in batch for name, each in self._read([r]).items()}
-            return _all(batch, error)
+            if error.unreachable:
+                self._unreachable = error  # the next call would hang as long, and the run be cut off
+            if error.unreachable or error.passing or len(batch) == 1:
+                return _all(batch, error)
+            # One denied or unusable name makes AWS refuse the whole call.
+            return {name: each for r in batch for name, each in self._read([r]).items()}
         stored: dict[str, Stored | RotatorError] = {}
         for rotation in batch:
             try:

@@ -11,14 +11,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from rotator import messages, readers
-from rotator.agenda import Due
 from rotator.errors import WorkNotSent
-from rotator.failure import failed_with
+from rotator.failure import failed_with, left_over
 from rotator.model import Outcome, Parameter, Result
 from rotator.pace import WRITES_PER_RENEWAL
-from rotator.policy import seconds_until
+from rotator.policy import is_unfinished, seconds_until
 from rotator.ports import ParameterStore, Run, WorkQueue
 from rotator.rotation import as_stored
+from rotator.waiting import Due
 
 MESSAGES_PER_CALL = 10
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html"""
@@ -41,7 +41,7 @@ def hand_over(
     the next would fail as well, and take its time to do so.
     """
     rest = soonest_first(due)
-    while rest:
+    while rest and run.time_for_requests() > 0:
         batch, rest = rest[:MESSAGES_PER_CALL], rest[MESSAGES_PER_CALL:]
         try:
             refused = queue.send([messages.asking_for(each.rotation.name) for each in batch])
@@ -54,6 +54,8 @@ def hand_over(
                 tell(failed_with(each.rotation, each.stored, refused[place], now=now, next_try=next_try))
             else:
                 tell(_handed_over(each, run.now()))
+    for each in rest:
+        tell(left_over(each.rotation, each.stored, now=run.now(), next_try=next_try))
 
 
 def soonest_first(due: Sequence[Due]) -> list[Due]:
@@ -63,10 +65,14 @@ def soonest_first(due: Sequence[Due]) -> list[Due]:
 
 
 def _handed_over(due: Due, now: datetime) -> Result:
-    """Where no token is stored, its consumers have nothing left, whoever is at work on that."""
-    left = math.floor(seconds_until(due.ends_at, now)) if due.ends_at else None
+    """Where no token is stored, or none that is known to live, there is nothing left, whoever works on that.
+
+    A worker that never comes to it tells nobody: the least life of all, which an alarm watches, is told here.
+    """
+    known = due.ends_at and not is_unfinished(due.stored, now)
+    left = math.floor(seconds_until(due.ends_at, now)) if known and due.ends_at else 0
     result = as_stored(due.rotation, due.stored, Outcome.BUSY, note=HANDED_OVER)
-    return replace(result, seconds_remaining=left if due.stored.token_version else 0)
+    return replace(result, expires_at=result.expires_at if known else None, seconds_remaining=left)
 
 
 def read_documents(path: str, names: Sequence[str], parameters: ParameterStore) -> dict[str, Parameter]:

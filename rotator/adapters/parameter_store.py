@@ -35,7 +35,7 @@ _WRITE_ADVICE = {
 
 
 class SsmParameterStore:
-    """The port ParameterStore on Amazon's. Writes keep the ``pace``; ``usage`` counts throttled ones."""
+    """The port ParameterStore on Amazon's. Throttled writes slow the ``pace`` down; ``usage`` counts them."""
 
     def __init__(self, client: SSMClient, *, usage: Usage | None = None, pace: Pace = UNPACED) -> None:
         self._client = client
@@ -94,7 +94,6 @@ class SsmParameterStore:
         return self._put(rotation.status_name, Value=text, Type="String", Overwrite=True)
 
     def _put(self, name: str, **parameters: Any) -> int:
-        self._pace.wait_to_write()
         try:
             with self._connections:
                 return int(aws.call(self._client.put_parameter, Name=name, **parameters)["Version"])
@@ -123,5 +122,6 @@ def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterSto
     else:
         advice = error.advice or _WRITE_ADVICE.get(error.code, "see the code in AWS's documentation")
     failed = ParameterStoreError(problem, advice=advice)
-    failed.denied, failed.throttled = error.code in aws.DENIED, error.code in aws.THROTTLED
+    failed.passing = error.code in aws.THROTTLED | aws.AWS_FAILED
+    failed.unreachable = error.code == "Unreachable"
     return failed

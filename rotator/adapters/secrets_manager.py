@@ -58,9 +58,11 @@ class SecretsManager:
         try:
             answer = aws.call(self._client.batch_get_secret_value, SecretIdList=ids)
         except AwsError as error:
+            if error.code == "Unreachable":
+                raise _unreadable(rotations[0], error) from error
             self._denied = error.code in aws.DENIED
             return {}
-        found = {id_: value for value in answer.get("SecretValues", ()) for id_ in _ids(value)}
+        found = _by_id(answer.get("SecretValues", ()))
         return {
             rotation.name: _judged(rotation, found[rotation.secret_id])
             for rotation in rotations
@@ -86,10 +88,16 @@ class SecretsManager:
         return replace(credentials, stage=stage)
 
 
-def _ids(value: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a secret may be called by: its name, its ARN, its ARN without the six characters at the end."""
-    arn = value["ARN"]
-    return value["Name"], arn, arn[:-7]
+def _by_id(values: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """By all that a secret may be called: its ARN, also without the six characters at the end, and its name.
+
+    The whole ARN of one may be what another's is without those: then it is the one.
+    """
+    return {
+        **{value["ARN"][:-7]: value for value in values},
+        **{value["ARN"]: value for value in values},
+        **{value["Name"]: value for value in values},
+    }
 
 
 def _judged(rotation: Rotation, value: Mapping[str, Any]) -> ClientCredentials | CredentialsError:

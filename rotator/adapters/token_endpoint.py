@@ -93,12 +93,16 @@ class HttpTokenEndpoint:
         from an endpoint that works; what asks to come later, or stands in its place (502 to 504), does not.
         """
         headers = {**HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
+        answered = False
 
         def attempt() -> TokenResponse:
+            nonlocal answered
+            answered = False
             seconds = _seconds_for_attempt(time_left)
             body = b"grant_type=client_credentials"
             response = self._transport("POST", url, headers, body=body, seconds=seconds)
             if response.status in oauth.ABSENT_STATUS:
+                answered = True
                 raise TokenEndpointUnavailable(
                     f"the endpoint answered HTTP {response.status}",
                     advice="the next run tries again; ask the endpoint's operator if it lasts",
@@ -106,7 +110,11 @@ class HttpTokenEndpoint:
                 )
             return response
 
-        self._repeated(attempt, time_left)
+        try:
+            self._repeated(attempt, time_left)
+        except TokenEndpointUnavailable as error:
+            error.answered = answered
+            raise
 
     def probe(self, url: str, token: Secret, *, time_left: TimeLeft) -> None:
         """GET the URL with the token until it is answered or no time is left."""

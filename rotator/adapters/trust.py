@@ -35,6 +35,17 @@ class SharedTrust(HTTPAdapter):
         trusted = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
         return host, {"cert_reqs": "CERT_REQUIRED", "ssl_context": self._context(trusted)}
 
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """Have a proxy that speaks https itself verified by the same authorities."""
+        self.proxy_context = self._context(verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH)
+        return super().get_connection_with_tls_context(request, verify, proxies, cert)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        """Make what connects by a proxy."""
+        return super().proxy_manager_for(proxy, proxy_ssl_context=self.proxy_context, **options)
+
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Leave it to that context."""
 

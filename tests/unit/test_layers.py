@@ -30,6 +30,7 @@ CORE = {
     "renewals",
     "sharing",
     "stored",
+    "waiting",
     "register",
     "work",
     "messages",

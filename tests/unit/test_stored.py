@@ -26,10 +26,10 @@ def test_five_rotations_are_read_a_call(count: int, calls: int) -> None:
 class Failing(FakeParameterStore):
     """A store that refuses any call with one of the names in it."""
 
-    def __init__(self, *, denied: bool = False, throttled: bool = False, times: int = 1000) -> None:
+    def __init__(self, *, passing: bool = False, unreachable: bool = False, times: int = 1000) -> None:
         super().__init__()
         self.error = ParameterStoreError("it failed", advice="mend it")
-        self.error.denied, self.error.throttled = denied, throttled
+        self.error.passing, self.error.unreachable = passing, unreachable
         self.times = times
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
@@ -40,18 +40,20 @@ class Failing(FakeParameterStore):
         return found
 
 
-def test_one_denied_parameter_fails_its_own_rotation_only() -> None:
-    store = Failing(denied=True)
+def test_one_parameter_that_is_denied_or_unusable_fails_its_own_rotation_only() -> None:
+    store = Failing()
     stored = dict(read_stored(members(8), store))
     assert stored.pop("3") is store.error
     assert all(isinstance(found, Stored) for found in stored.values())
 
 
-def test_a_call_that_fails_for_another_reason_is_not_made_into_five() -> None:
-    store = Failing(denied=False)
-    stored = read_stored(members(8), store)
-    assert [name for name, found in stored.items() if found is store.error] == ["0", "1", "2", "3", "4"]
-    assert store.reads == 2
+def test_when_nobody_answers_no_other_call_is_begun() -> None:
+    """Each would hang as long as the first, and the run be cut off before it could tell why."""
+    store = Failing(unreachable=True)
+    stored = read_stored(members(100), store)
+    assert stored["3"] is store.error
+    assert stored["99"] is store.error
+    assert store.reads < 4
 
 
 def test_no_call_begins_when_time_is_over() -> None:
@@ -65,14 +67,14 @@ def test_no_call_begins_when_time_is_over() -> None:
 
 
 def test_what_was_throttled_is_read_once_more_after_all_others() -> None:
-    store = Failing(throttled=True, times=1)
+    store = Failing(passing=True, times=1)
     stored = read_stored(members(23), store)
     assert all(isinstance(found, Stored) for found in stored.values())
     assert store.reads == 6
 
 
 def test_what_is_throttled_again_fails() -> None:
-    store = Failing(throttled=True)
+    store = Failing(passing=True)
     stored = read_stored(members(8), store)
     assert [name for name, found in stored.items() if found is store.error] == ["0", "1", "2", "3", "4"]
     assert store.reads == 3
@@ -111,3 +113,18 @@ def fail_after_some(reader: StoredReader) -> None:
     for each in members(50):
         reader.add(each)
     raise ZeroDivisionError
+
+
+def test_a_name_stands_in_a_call_once() -> None:
+    """One document may name what is another's status, and both are read before either is refused."""
+    asked: list[list[str]] = []
+
+    class Watched(FakeParameterStore):
+        def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
+            asked.append(list(names))
+            return super().read(names)
+
+    parameters = ("/fleet/a", "/fleet/a", "/fleet/a/status", "/fleet/b")
+    rotations = [rotation(name=str(n), parameter_name=p) for n, p in enumerate(parameters)]
+    assert read_stored(rotations, Watched()).keys() == {"0", "1", "2", "3"}
+    assert all(len(names) == len(set(names)) for names in asked)

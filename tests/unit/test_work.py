@@ -220,14 +220,47 @@ def test_a_document_that_broke_meanwhile_fails_alone() -> None:
     assert outcomes(shop.work("a", "bad")) == {"a": "rotated", "bad": "failed"}
 
 
-def test_of_two_documents_with_one_name_the_one_that_a_tick_serves_is_served() -> None:
-    shop = Workshop("team.a")
+def test_of_two_documents_with_one_name_the_one_that_counts_is_served_by_the_tick_itself() -> None:
+    """A worker, which reads documents by names, could find the other."""
+    shop = Workshop("team.a", "b")
     shop.write("team/a", document("other"))
-    assert [r.outcome.value for r in shop.tick().results] == ["failed", "busy"], (
-        "the second document's, the first's"
-    )
-    assert [r.outcome.value for r in shop.work("team.a").results] == ["rotated"]
+    summary = shop.tick()
+    assert sorted((each.name, each.outcome.value) for each in summary.results) == [
+        ("b", "busy"),
+        ("team.a", "failed"),
+        ("team.a", "rotated"),
+    ]
+    assert shop.sent == ["b"]
     assert "/tokens/team.a" in shop.ports.parameters.parameters
+
+
+def test_what_is_handed_over_without_a_life_that_is_known_counts_as_dead() -> None:
+    """Else nobody were called if no worker ever came to it."""
+    shop = Workshop("unreadable", "unfinished", "well")
+    shop.work("unreadable", "unfinished", "well")
+    shop.clock.sleep(0.7 * DAY)
+    shop.ports.parameters.put("/tokens/unreadable/status", "?", "String")
+    status = shop.ports.parameters.status("/tokens/unfinished/status")
+    ended = format_time(shop.clock.now() - timedelta(minutes=5))
+    trace = {**status, "claimed_by": "another", "claimed_until": ended}
+    shop.ports.parameters.put("/tokens/unfinished/status", json.dumps(trace), "String")
+    lives = {each.name: (each.seconds_remaining, bool(each.expires_at)) for each in shop.tick().results}
+    assert lives["unreadable"] == lives["unfinished"] == (0, False)
+    assert lives["well"] == (0.3 * DAY, True)
+
+
+def test_what_there_is_no_time_left_to_hand_over_is_left_to_the_next_tick() -> None:
+    shop = Workshop(*NAMES)
+    send = shop.queue.send
+
+    def slow(bodies: Any) -> Any:
+        shop.clock.sleep(30)
+        return send(bodies)
+
+    shop.queue.send = slow  # type: ignore[method-assign,assignment]
+    summary = shop.tick()
+    assert len(shop.queue.calls) == 2
+    assert [each.error_kind for each in summary.results if each.error] == ["NotReached"] * 5
 
 
 def test_a_worker_that_may_not_read_the_documents_fails_as_a_whole() -> None:
