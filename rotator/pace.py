@@ -6,6 +6,7 @@ must not wait to be stored.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from threading import Lock
@@ -13,11 +14,14 @@ from threading import Lock
 WRITES_PER_RENEWAL = 3
 """Claim, token, status."""
 
-SLOWEST = 1 / 16
-"""The part of the configured rate to which throttling slows it down at the most."""
+SLOWEST = 0.5
+"""Writes a second to which throttling slows it down at the most: a renewal in six seconds."""
 
-ONE_ANSWER = 1.0
-"""Seconds within which refusals are one and the same: those of calls that were under way together."""
+QUICKEST_START = 30.0
+"""Writes a second to begin with, whatever is allowed: what a quota is shows in the first seconds."""
+
+SETTLING = 1.0
+"""Seconds without a new renewal after a refusal, at the least."""
 
 
 class Pace:
@@ -34,11 +38,12 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._full = self._rate = per_second
+        self._full = per_second
+        self._rate = per_second if math.isinf(per_second) else min(per_second, QUICKEST_START)
         self._clock = clock
         self._sleep = sleep
         self._lock = Lock()
-        self._next_renewal = self._slowed_at = float("-inf")
+        self._next_renewal = self._slowed_until = float("-inf")
 
     def wait_for_renewal(self, at_most: float) -> bool:
         """Wait until the three writes of another renewal fit, and count them.
@@ -62,13 +67,18 @@ class Pace:
             self._next_renewal = max(self._clock(), self._next_renewal - WRITES_PER_RENEWAL / self._rate)
 
     def slow_down(self) -> None:
-        """Halve the rate: AWS answered that there were too many. Each renewal brings some of it back."""
+        """Halve the rate, and begin no renewal for a while: AWS answered that there were too many writes.
+
+        Refusals within the time that a renewal's writes take are one and the same: those of calls that were
+        under way together, and of the SDK's further tries. Each renewal brings a part of the rate back.
+        """
         with self._lock:
             now = self._clock()
-            if now - self._slowed_at >= ONE_ANSWER:
-                self._slowed_at = now
-                self._rate = max(self._rate / 2, self._full * SLOWEST)
-                self._next_renewal = max(self._next_renewal, now) + WRITES_PER_RENEWAL / self._rate
+            if now < self._slowed_until:
+                return
+            self._rate = max(self._rate / 2, min(self._full, SLOWEST))
+            self._slowed_until = now + max(SETTLING, WRITES_PER_RENEWAL / self._rate)
+            self._next_renewal = max(self._next_renewal, self._slowed_until)
 
 
 UNPACED = Pace(float("inf"))
