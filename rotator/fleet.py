@@ -26,6 +26,9 @@ OnResult = Callable[[Result], None]
 OTHERS = 1000
 """Rotations that a worker leaves out: it does not count them, and there are more than a few."""
 
+NAMED = 10
+"""Names that are told of hundreds."""
+
 WARNINGS_OF_A_KIND = 10
 """So many are told one by one; of the others only how many there are."""
 
@@ -57,9 +60,10 @@ class Fleet:
         known = self.names
         for name in names:
             if name not in known:
+                more = f" and {len(known) - NAMED:,} more" if len(known) > NAMED else ""
                 raise SettingsError(
                     f"there is no rotation named {name[:64]!r}",
-                    advice="name one of: " + ", ".join(sorted(known)[:10]),
+                    advice="name one of: " + ", ".join(sorted(known)[:NAMED]) + more,
                 )
         rotations = tuple(r for r in self.rotations if r.name in wanted)
         broken = tuple(b for b in self.broken if b[0] in wanted)

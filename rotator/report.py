@@ -143,7 +143,7 @@ def print_summary(console: Console, summary: Summary) -> None:
         )
     console.print(table)
     notes = [(r.name, f"{r.error}; {outlook(r)}" if r.error else r.note) for r in summary.results]
-    for note in (*_notes(notes), *_warnings(summary.warnings)):
+    for note in (*_alike(notes), *_warnings(summary.warnings)):
         console.print(note, soft_wrap=True)
 
 
@@ -156,13 +156,9 @@ def status_table(lines: Sequence[StatusLine]) -> Table:
 
 
 def status_notes(lines: Sequence[StatusLine]) -> list[Text]:
-    """What there is to say besides, once for all of whom it is true, then the warnings."""
-    alike: dict[str, list[str]] = {}
-    for line in lines:
-        if line.note:
-            alike.setdefault(line.note, []).append(line.name)
+    """What there is to say besides, then the warnings."""
     return [
-        *_notes([(_together(names), note) for note, names in alike.items()]),
+        *_alike([(line.name, line.note) for line in lines]),
         *_warnings(list(dict.fromkeys(line.overlap for line in lines if line.overlap))),
     ]
 
@@ -224,8 +220,13 @@ def plain_table(*columns: str) -> Table:
     return table
 
 
-def _notes(notes: Sequence[tuple[str, str | None]]) -> list[Text]:
-    return [Text(f"{name}: {note}") for name, note in notes if note]
+def _alike(notes: Sequence[tuple[str, str | None]]) -> list[Text]:
+    """Notes by name, once for all of whom they are true."""
+    alike: dict[str, list[str]] = {}
+    for name, note in notes:
+        if note:
+            alike.setdefault(note, []).append(name)
+    return [Text(f"{_together(names)}: {note}") for note, names in alike.items()]
 
 
 def _warnings(warnings: Sequence[str]) -> list[Text]:

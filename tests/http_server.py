@@ -10,7 +10,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from threading import Thread
@@ -76,8 +76,26 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.do_POST()
 
+    def do_CONNECT(self) -> None:
+        """Be a proxy (RFC 9110, 9.3.6): pass bytes on in both directions until one side has no more."""
+        self.server.requests.append(Received(self.requestline, dict(self.headers), ""))
+        host, _, port = self.path.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=10) as target:
+            self.connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            back = Thread(target=_pump, args=(target, self.connection))
+            back.start()
+            _pump(self.connection, target)
+            back.join()
+
     def log_message(self, *_args: object) -> None:
         """Say nothing."""
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while sent := source.recv(65536):
+            target.sendall(sent)
+        target.shutdown(socket.SHUT_WR)
 
 
 Serve = Callable[..., Peer]  # a fixture's: the arguments are those of Peer

@@ -72,7 +72,7 @@ class RotationChecks:
     def _endpoint(self) -> str:
         url = urlsplit(self._rotation.token_endpoint)
         status = self._tools.reach(self._rotation.token_endpoint).status
-        if status >= 500:
+        if status >= 500 and status != 501:  # it need not know GET (RFC 6749, 3.2)
             raise RotatorError(
                 f"{url.netloc} answers HTTP {status}", advice="ask its operator, and try again later"
             )

@@ -318,6 +318,27 @@ def test_a_secret_is_found_by_whatever_names_it(stub: Stubber, secrets: SecretsM
     assert secrets.read_together([rotation(secret_id=asked)]).keys() == {"default"}
 
 
+def test_a_secret_named_like_the_whole_arn_of_another_is_not_taken_for_it(
+    stub: Stubber, secrets: SecretsManager
+) -> None:
+    tenant = secret_value("tenant", GOOD_TEXT)
+    other = secret_value("tenant-AbCdEf", GOOD_TEXT.replace('"client"', '"other"'))
+    stub.add_response(
+        "batch_get_secret_value", {"SecretValues": [tenant, other]}, {"SecretIdList": [tenant["ARN"]]}
+    )
+    found = secrets.read_together([rotation(secret_id=tenant["ARN"])])["default"]
+    assert isinstance(found, ClientCredentials)
+    assert found.client_id == "client"
+
+
+def test_where_nobody_answers_that_is_told_and_not_tried_one_by_one(
+    secrets: SecretsManager, fail_with: Callable[[BotoCoreError], None]
+) -> None:
+    fail_with(EndpointConnectionError(endpoint_url="https://x"))
+    with pytest.raises(CredentialsError, match="Unreachable"):
+        secrets.read_together(TWO)
+
+
 def test_a_secret_of_several_rotations_is_asked_for_once(stub: Stubber, secrets: SecretsManager) -> None:
     stub.add_response(
         "batch_get_secret_value",

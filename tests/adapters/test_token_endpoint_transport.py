@@ -251,6 +251,28 @@ def test_an_endpoint_that_speaks_no_tls_is_not_said_to_have_a_bad_certificate(
 
 
 @pytest.mark.usefixtures("trust")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_passes_on_what_it_cannot_read_and_is_itself_verified_if_it_speaks_https(
+    serve: Serve, caller: Caller, tls: ssl.SSLContext, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, peer = serve(TOKEN, tls=tls if scheme == "https" else None), serve(TOKEN, tls=tls)
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    assert caller.request(peer.url).body == TOKEN_BODY
+    assert [received.line.split()[0] for received in proxy.requests] == ["CONNECT"]
+    assert "Authorization" not in proxy.requests[0].headers
+
+
+def test_a_proxy_with_a_certificate_that_nobody_trusts_is_refused(
+    serve: Serve, caller: Caller, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, peer = serve(TOKEN, tls=tls), serve(TOKEN, tls=tls)
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    with pytest.raises(TokenRequestError):
+        caller.request(peer.url)
+    assert (proxy.requests, peer.requests) == ([], [])
+
+
+@pytest.mark.usefixtures("trust")
 def test_the_trusted_authorities_are_read_once_for_all_connections(
     serve: Serve, caller: Caller, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
