@@ -140,7 +140,7 @@ class Rotator:
         return run_fleet(
             fleet,
             self.ports,
-            replace(run, pace=self.pace, troubled=self.troubled),
+            self._remembering(run),
             self.contract,
             force=force,
             dry_run=dry_run,
@@ -156,7 +156,14 @@ class Rotator:
         if self.open_queue is None:
             return self.run(run)
         fleet, stored = self._look(run)
-        told = run_fleet(fleet, self.ports, run, self.contract, stored=stored, open_queue=self.open_queue)
+        told = run_fleet(
+            fleet,
+            self.ports,
+            self._remembering(run),
+            self.contract,
+            stored=stored,
+            open_queue=self.open_queue,
+        )
         slow = work.pace_warning(self.settings.writes_per_second, self.settings.workers, run)
         return replace(told, warnings=(*told.warnings, *slow))
 
@@ -167,6 +174,10 @@ class Rotator:
         """
         summary = self.run_fleet(self._asked_for(batch.names), run)
         return replace(summary, warnings=(*summary.warnings, *messages.warnings(batch, summary)))
+
+    def _remembering(self, run: Run) -> Run:
+        """The run with what this process knows from those before."""
+        return replace(run, pace=self.pace, troubled=self.troubled)
 
     @property
     def contract(self) -> Contract:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
 from threading import Lock
 
-from rotator import rollover
 from rotator.contract import Contract
 from rotator.errors import RotatorError, SettingsError
 from rotator.failure import failed, failed_with
-from rotator.model import Outcome, Result, Rotation, Stored, Summary
-from rotator.policy import describe_seconds, seconds_until
+from rotator.model import Result, Rotation, Stored, Summary
 from rotator.ports import Ports, Run, WorkQueue
 from rotator.rotation import look
 from rotator.stored import Found, read_stored
+from rotator.summary import summarize
 from rotator.waiting import Due
 from rotator.work import hand_over
 
@@ -28,9 +26,6 @@ OTHERS = 1000
 
 NAMED = 10
 """Names that are told of hundreds."""
-
-WARNINGS_OF_A_KIND = 10
-"""So many are told one by one; of the others only how many there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,46 +101,43 @@ def run_fleet(  # noqa: PLR0913 - options by name
         told.tell(failed(name, error, next_try))
     if stored is None:
         stored = read_stored(fleet.rotations, ports.parameters, time_left=run.time_for_requests)
-    due: list[Due] = []
-    for rotation in fleet.rotations:
-        found = _look(rotation, stored[rotation.name], run, next_try, force=force)
-        if isinstance(found, Due):
-            due.append(found)
-        else:
-            told.tell(found)
+    looked_at = [_look(r, stored[r.name], run, next_try, force=force) for r in fleet.rotations]
+    due = [each for each in looked_at if isinstance(each, Due)]
+    for each in looked_at:
+        if isinstance(each, Result):
+            told.tell(each)
+    here = _hand_over(due, fleet, open_queue, run, told.tell, next_try) if open_queue else due
     left = 0
-    if open_queue:
-        # A worker finds a rotation by its name, and must not find another document of that name.
-        ambiguous = {name for name, _ in fleet.broken}
-        handed_over = [each for each in due if each.rotation.name not in ambiguous]
-        due = [each for each in due if each.rotation.name in ambiguous]
-        if handed_over:
-            hand_over(handed_over, open_queue(), run=run, tell=told.tell, next_try=next_try)
-    if due:
+    if here:
         from rotator.renewals import Renewals  # most runs have none
 
-        renewals = Renewals(
-            due=due,
-            ports=ports,
-            run=run,
-            tell=told.tell,
-            next_try=next_try,
-            force=force,
-            dry_run=dry_run,
-        )
-        left = renewals.serve()
-    results = sorted(told.results, key=lambda result: result.name)
-    return Summary(
-        results=tuple(results),
-        warnings=(
-            *_left_warnings(left, len(due)),
-            *_shortened(rollover.warnings(results)),
-            *_shortened(_kept_warnings(results, run)),
-            *_shortened(_overlap_warnings(fleet, results, run, contract)),
-        ),
+        renewals = Renewals(due=here, ports=ports, run=run, tell=told.tell, next_try=next_try)
+        left = renewals.serve(force=force, dry_run=dry_run)
+    return summarize(
+        fleet.rotations,
+        told.results,
+        run,
+        contract,
+        left=left,
         dry_run=dry_run,
         left_out=fleet.left_out,
     )
+
+
+def _hand_over(
+    due: Sequence[Due],
+    fleet: Fleet,
+    open_queue: Callable[[], WorkQueue],
+    run: Run,
+    tell: OnResult,
+    next_try: datetime,
+) -> list[Due]:
+    """Hand over what workers find by name; return what has a name that another document has, too."""
+    ambiguous = {name for name, _ in fleet.broken}
+    clear = [each for each in due if each.rotation.name not in ambiguous]
+    if clear:
+        hand_over(clear, open_queue(), run=run, tell=tell, next_try=next_try)
+    return [each for each in due if each.rotation.name in ambiguous]
 
 
 class _Told:
@@ -175,42 +167,3 @@ def _look(
     except RotatorError as error:
         return failed_with(rotation, found, error, now=run.now(), next_try=next_try)
     return settled or Due(rotation=rotation, stored=found)
-
-
-def _shortened(warnings: Iterable[str]) -> Iterator[str]:
-    """A fleet may have the same trouble a thousand times."""
-    rest = iter(warnings)
-    yield from islice(rest, WARNINGS_OF_A_KIND)
-    more = sum(1 for _ in rest)
-    if more:
-        yield f"{more} more rotations have a warning like the one before"
-
-
-def _left_warnings(left: int, due: int) -> Iterator[str]:
-    if left:
-        yield (
-            f"{left} of {due} due rotations are left to the next run; if that goes on, allow more writes a "
-            "second (ROTATOR_WRITES_PER_SECOND) if the account does, or more time (TimeoutSeconds)"
-        )
-
-
-def _kept_warnings(results: Sequence[Result], run: Run) -> Iterator[str]:
-    """Say which stored tokens run out while the endpoint gives none that lives longer."""
-    for result in results:
-        if result.outcome is Outcome.KEPT and result.late and result.expires_at:
-            left = describe_seconds(seconds_until(result.expires_at, run.now()))
-            yield (
-                f"rotation {result.name}: the endpoint gives no token that outlives the stored one, "
-                f"which has {left} left; ask its operator until when it repeats a token"
-            )
-
-
-def _overlap_warnings(fleet: Fleet, results: Sequence[Result], run: Run, contract: Contract) -> Iterator[str]:
-    """Say which consumers may present a dead token: worth a warning, never a reason to stop."""
-    lifetimes = {result.name: result.lifetime for result in results}
-    actual = replace(contract, run_budget=run.budget)
-    for rotation in fleet.rotations:
-        lifetime = lifetimes.get(rotation.name)
-        problem = actual.problem(lifetime, rotation.renew_at) if lifetime else None
-        if problem:
-            yield f"rotation {rotation.name}: {problem}"

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 class Renewals:
     """What is ``due``; each result is told as soon as it is known, from any of several threads.
 
-    ``next_try`` is when the next run comes (UTC). See rotation.rotate for ``force`` and ``dry_run``.
+    ``next_try`` is when the next run comes (UTC).
     """
 
     due: Sequence[Due]
@@ -34,19 +34,19 @@ class Renewals:
     run: Run
     tell: Callable[[Result], None]
     next_try: datetime
-    force: bool = False
-    dry_run: bool = False
+    _force: bool = field(init=False)
+    _dry_run: bool = field(init=False)
     _agenda: Agenda = field(init=False)
     _secrets: CredentialsAhead = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Put it on the agenda."""
-        troubled = self.run.troubled
-        self._agenda = Agenda(self.due, self.run, troubled=troubled, changes_nothing=self.dry_run)
-        self._secrets = CredentialsAhead(self.ports.secrets, self.run, self._following)
+    def serve(self, *, force: bool = False, dry_run: bool = False) -> int:
+        """Renew as much as the run has time for; return how many were left to the next.
 
-    def serve(self) -> int:
-        """Renew as much as the run has time for; return how many were left to the next."""
+        See rotation.rotate for ``force`` and ``dry_run``.
+        """
+        self._force, self._dry_run = force, dry_run
+        self._agenda = Agenda(self.due, self.run, troubled=self.run.troubled, changes_nothing=dry_run)
+        self._secrets = CredentialsAhead(self.ports.secrets, self.run, self._following)
         if len(self.due) == 1:
             self._work()
         else:
@@ -54,7 +54,7 @@ class Renewals:
         left = self._agenda.left()
         for due in left:
             result = left_over(
-                due.rotation, due.stored, now=self.run.now(), next_try=self.next_try, forced=self.force
+                due.rotation, due.stored, now=self.run.now(), next_try=self.next_try, forced=self._force
             )
             self.tell(result)
         return len(left)
@@ -84,13 +84,18 @@ class Renewals:
         if len(self.due) > AT_A_TIME or self._agenda.is_shared(due):
             endpoint = ImpatientEndpoint(endpoint)
         ports = SharedPorts(parameters=self.ports.parameters, secrets=self._secrets, token_endpoint=endpoint)
-        result = rotate(rotation, due.stored, ports, self.run, force=self.force, dry_run=self.dry_run)
+        result = rotate(rotation, due.stored, ports, self.run, force=self._force, dry_run=self._dry_run)
         if result.outcome is Outcome.KEPT:
-            self.run.troubled.add(rotation.name)
             result = replace(result, late=fails_late(rotation, due.stored, self.run.now()))
-        else:
-            self.run.troubled.discard(rotation.name)
+        self._remember(rotation, troubled=result.outcome is Outcome.KEPT)
         self.tell(result)
+
+    def _remember(self, rotation: Rotation, *, troubled: bool) -> None:
+        """Remember for the next run what came to nothing in this one."""
+        if troubled:
+            self.run.troubled.add(rotation.name)
+        elif not self._dry_run:
+            self.run.troubled.discard(rotation.name)
 
     def _prepare(self, rotation: Rotation) -> None:
         """Read the secret before the claim: one that is broken costs no write."""
@@ -108,7 +113,7 @@ class Renewals:
             yield
         except Exception as error:  # noqa: BLE001
             failure = error
-            self.run.troubled.add(due.rotation.name)
+            self._remember(due.rotation, troubled=True)
             self._fail(due, error)
         finally:
             given_up = self._agenda.done(due, unavailable=isinstance(failure, TokenEndpointUnavailable))

@@ -31,6 +31,7 @@ CORE = {
     "sharing",
     "stored",
     "waiting",
+    "summary",
     "register",
     "work",
     "messages",

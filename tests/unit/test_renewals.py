@@ -146,7 +146,7 @@ def test_the_pace_is_kept_and_what_is_left_is_told_and_no_failure() -> None:
     assert {result.note for result in summary.results if result.outcome is Outcome.BUSY} == {
         "this run had no time left for it; the next one begins with what ends first"
     }
-    assert "69 of 100 due rotations are left to the next run" in told["warnings"][0]
+    assert "69 due rotations are left to the next run" in told["warnings"][0]
 
 
 def test_the_next_run_goes_on_where_the_last_one_stopped() -> None:

@@ -1,0 +1,82 @@
+"""The summary of a run: every outcome, and what its operator should know besides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from rotator import rollover
+from rotator.contract import Contract
+from rotator.model import Outcome, Result, Rotation, Summary
+from rotator.policy import describe_seconds, seconds_until
+from rotator.ports import Run
+
+WARNINGS_OF_A_KIND = 10
+"""So many are told one by one; of the others only how many there are."""
+
+
+def summarize(  # noqa: PLR0913 - all that a run knows
+    rotations: Sequence[Rotation],
+    results: Iterable[Result],
+    run: Run,
+    contract: Contract,
+    *,
+    left: int = 0,
+    dry_run: bool = False,
+    left_out: int = 0,
+) -> Summary:
+    """Put the results in order, and add the warnings. ``left`` counts what the run had no time for."""
+    ordered = sorted(results, key=lambda result: result.name)
+    return Summary(
+        results=tuple(ordered),
+        warnings=(
+            *_left_warnings(left),
+            *_shortened(rollover.warnings(ordered)),
+            *_shortened(_kept_warnings(ordered, run)),
+            *_shortened(_overlap_warnings(rotations, ordered, run, contract)),
+        ),
+        dry_run=dry_run,
+        left_out=left_out,
+    )
+
+
+def _shortened(warnings: Iterable[str]) -> Iterator[str]:
+    """A fleet may have the same trouble a thousand times."""
+    rest = iter(warnings)
+    yield from islice(rest, WARNINGS_OF_A_KIND)
+    more = sum(1 for _ in rest)
+    if more:
+        yield f"{more} more rotations have a warning like the one before"
+
+
+def _left_warnings(left: int) -> Iterator[str]:
+    if left:
+        yield (
+            f"{left} due rotations are left to the next run; if that goes on, allow more writes a "
+            "second (ROTATOR_WRITES_PER_SECOND) if the account does, or more time (TimeoutSeconds)"
+        )
+
+
+def _kept_warnings(results: Sequence[Result], run: Run) -> Iterator[str]:
+    """Say which stored tokens run out while the endpoint gives none that lives longer."""
+    for result in results:
+        if result.outcome is Outcome.KEPT and result.late and result.expires_at:
+            left = describe_seconds(seconds_until(result.expires_at, run.now()))
+            yield (
+                f"rotation {result.name}: the endpoint gives no token that outlives the stored one, "
+                f"which has {left} left; ask its operator until when it repeats a token"
+            )
+
+
+def _overlap_warnings(
+    rotations: Sequence[Rotation], results: Sequence[Result], run: Run, contract: Contract
+) -> Iterator[str]:
+    """Say which consumers may present a dead token: worth a warning, never a reason to stop."""
+    lifetimes = {result.name: result.lifetime for result in results}
+    actual = replace(contract, run_budget=run.budget)
+    for rotation in rotations:
+        lifetime = lifetimes.get(rotation.name)
+        problem = actual.problem(lifetime, rotation.renew_at) if lifetime else None
+        if problem:
+            yield f"rotation {rotation.name}: {problem}"
