@@ -68,10 +68,18 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         found: dict[str, Stored | RotatorError] = dict(self._read(self._waiting))
         for reading in self._reading:
             found |= reading.result()
-        again = [r for r in rotations if getattr(found[r.parameter_name], "passing", False)]
-        for start in range(0, len(again), ROTATIONS_PER_READ):  # one at a time: that is within any rate
-            found |= self._read(again[start : start + ROTATIONS_PER_READ])
+        if self._reading:  # by several at once, which may have been too much
+            found |= self._read_again([r for r in rotations if _is_passing(found[r.parameter_name])])
         return {rotation.name: found[rotation.parameter_name] for rotation in rotations}
+
+    def _read_again(self, rotations: Sequence[Rotation]) -> Found:
+        """Read one call at a time, which is within any account's rate, until one fails again."""
+        found: dict[str, Stored | RotatorError] = {}
+        for start in range(0, len(rotations), ROTATIONS_PER_READ):
+            found |= self._read(rotations[start : start + ROTATIONS_PER_READ])
+            if any(map(_is_passing, found.values())):
+                break
+        return found
 
     def __exit__(self, *_: object) -> None:
         """Begin with nothing more."""
@@ -106,6 +114,10 @@ class StoredReader(AbstractContextManager["StoredReader"]):
             except ParameterStoreError as error:
                 stored[rotation.parameter_name] = error
         return stored
+
+
+def _is_passing(found: Stored | RotatorError) -> bool:
+    return isinstance(found, ParameterStoreError) and found.passing
 
 
 def _all(batch: Sequence[Rotation], error: RotatorError) -> Found:

@@ -101,8 +101,11 @@ class Operator(Shell):
 def operator(ministack_endpoint: str, address: str, clean_environment: Mapping[str, str]) -> Operator:
     account = Account(ministack_endpoint, ADMINISTRATOR)
     secrets = account.client("secretsmanager")
-    if not secrets.list_secrets()["SecretList"]:
-        account.create_secret("healthwise/client", "client", CANARY_SECRET)
+    text = json.dumps({"client_id": "client", "client_secret": CANARY_SECRET})
+    try:
+        secrets.create_secret(Name="healthwise/client", SecretString=text)
+    except secrets.exceptions.ResourceExistsException:  # the account is the worker's, and other tests' too
+        secrets.put_secret_value(SecretId="healthwise/client", SecretString=text)
     environment = {**clean_environment, **client_environment(ministack_endpoint, ADMINISTRATOR)}
     return Operator(environment, account, address)
 

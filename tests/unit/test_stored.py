@@ -128,3 +128,23 @@ def test_a_name_stands_in_a_call_once() -> None:
     rotations = [rotation(name=str(n), parameter_name=p) for n, p in enumerate(parameters)]
     assert read_stored(rotations, Watched()).keys() == {"0", "1", "2", "3"}
     assert all(len(names) == len(set(names)) for names in asked)
+
+
+def test_a_single_call_that_was_throttled_is_not_made_again() -> None:
+    """The SDK has tried it several times."""
+    store = Failing(passing=True)
+    assert read_stored(members(5), store)["3"] is store.error
+    assert store.reads == 1
+
+
+def test_when_one_fails_again_the_others_are_left_alone() -> None:
+    class Down(FakeParameterStore):
+        def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
+            super().read(names)
+            error = ParameterStoreError("it failed", advice="wait")
+            error.passing = True
+            raise error
+
+    store = Down()
+    assert len(read_stored(members(100), store)) == 100
+    assert store.reads == 21
