@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import smoke_changes, smoke_parameters, smoke_roles, smoke_stack
+from infra import smoke_changes, smoke_fleet, smoke_parameters, smoke_roles, smoke_stack
 from infra.command import Problem, run
 from infra.smoke_ground import Different, Ground, NotHere, cleaned, code_of, find_ground
 
@@ -68,6 +68,16 @@ CHECKS = (
         "rotations-path",
         "the function's role may read the documents of many rotations, and write none",
         smoke_roles.rotations_path,
+    ),
+    Check(
+        "secrets-together",
+        "secrets are read together though one is missing, and the role gets no other that way",
+        smoke_fleet.secrets_together,
+    ),
+    Check(
+        "workers",
+        "Lambda takes as much work at once as Workers says, failures are kept, the role may send work",
+        smoke_fleet.workers,
     ),
     Check(
         "failed-runs",

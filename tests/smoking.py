@@ -15,6 +15,7 @@ from rotator.local.aws import ACCOUNT
 PARAMETER = "/smoked/token"
 TOKEN = "the-token-that-must-not-be-touched"
 ALARMS = smoke_stack._alarms(smoke_stack.TEMPLATE.read_text())
+OPTIONAL = ("TokenChanged", "Redeploy", "TakeWork", "Work", "Poisoned")
 
 
 @dataclass
@@ -70,8 +71,8 @@ def ground(answers: Mapping[str, Any], **changed: Any) -> Ground:
             "ScheduleName": "smoked-Schedule-1",
             "LogGroupName": "/rotator/smoked",
         },
-        "parameters": {"SecretArn": "the-secret", "RedeployService": "web/api"},
-        "resources": {name: f"smoked-{name}" for name in (*ALARMS, "TokenChanged", "Redeploy")},
+        "parameters": {"SecretArn": "the-secret", "RedeployService": "web/api", "Workers": "3"},
+        "resources": {name: f"smoked-{name}" for name in (*ALARMS, *OPTIONAL)},
         "scratch": "rotator-smoke-1",
     }
     return Ground(**(usual | changed))

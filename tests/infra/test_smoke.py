@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from infra import smoke, smoke_parameters, smoke_stack
+from infra import smoke, smoke_fleet, smoke_parameters, smoke_stack
 from infra.smoke import CHECKS, Check
 from infra.smoke_ground import Ground
 from rotator.local.aws import ACCOUNT, ADMINISTRATOR, client_environment
@@ -35,6 +35,7 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No emulator evaluates missing data, however long one waits."""
     monkeypatch.setattr(smoke_stack, "PATIENCE", -1.0)
     monkeypatch.setattr(smoke_parameters, "PACE", 0.0)
+    monkeypatch.setattr(smoke_fleet, "SETTLED", 0.0)
 
 
 REFUSED = {
@@ -99,17 +100,19 @@ def account(ministack_endpoint: str, function_zip: Path) -> Account:
 
 @pytest.fixture
 def everything(account: Account, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Any]:
-    """What is in the account, which the environment leads to: parameters, their versions, stacks."""
+    """What is in the account, which the environment leads to: parameters, stacks, alarms, secrets."""
     for name, value in client_environment(account.endpoint).items():
         monkeypatch.setenv(name, value)
 
     def look() -> Any:
         parameters = account.client("ssm").get_paginator("describe_parameters").paginate()
         stacks = account.client("cloudformation").describe_stacks()["Stacks"]
+        secrets = account.client("secretsmanager").list_secrets(IncludePlannedDeletion=True)
         return (
             sorted((p["Name"], p["Version"]) for page in parameters for p in page["Parameters"]),
             sorted((stack["StackName"], stack["StackStatus"]) for stack in stacks),
             sorted(a["AlarmName"] for a in account.client("cloudwatch").describe_alarms()["MetricAlarms"]),
+            sorted(s["Name"] for s in secrets["SecretList"]),
         )
 
     return look

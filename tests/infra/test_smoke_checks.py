@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import smoked_changes
-from infra import smoke, smoke_changes, smoke_parameters, smoke_roles, smoke_stack
+import smoked_fleet
+from infra import smoke, smoke_changes, smoke_fleet, smoke_parameters, smoke_roles, smoke_stack
 from infra.smoke import CHECKS, Check
 from infra.smoke_ground import Ground, NotHere
 from rotator.local.aws import ACCOUNT
@@ -22,6 +23,7 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smoke_stack, "PATIENCE", -1.0)
     monkeypatch.setattr(smoke_changes, "PATIENCE", -1.0)
     monkeypatch.setattr(smoke_parameters, "PACE", 0.0)
+    monkeypatch.setattr(smoke_fleet, "SETTLED", 0.0)
 
 
 STATES = {"MetricAlarms": [{"AlarmName": f"smoked-{name}", "StateValue": "OK"} for name in ALARMS]}
@@ -324,6 +326,7 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
     ),
     "no logs": (smoke_stack.logs_json, {"filter_log_events": log()}, "nothing was logged"),
     **smoked_changes.WORLDS,
+    **smoked_fleet.WORLDS,
 }
 
 
