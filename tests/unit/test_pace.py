@@ -57,6 +57,16 @@ def test_a_renewal_that_wrote_nothing_gives_back_what_was_counted_for_it() -> No
     assert seconds.passed == pytest.approx(3)
 
 
+def test_exactly_that_much_is_given_back() -> None:
+    paced, seconds = pace(0.5)
+    begin(paced, 2)
+    paced.give_back()
+    begin(paced, 1)
+    assert seconds.passed == pytest.approx(6)
+    begin(paced, 1)
+    assert seconds.passed == pytest.approx(12)
+
+
 def test_what_is_given_back_late_is_no_credit() -> None:
     paced, seconds = pace(2)
     begin(paced, 1)

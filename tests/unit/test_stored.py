@@ -124,9 +124,9 @@ def test_a_name_stands_in_a_call_once() -> None:
             asked.append(list(names))
             return super().read(names)
 
-    parameters = ("/fleet/a", "/fleet/a", "/fleet/a/status", "/fleet/b")
+    parameters = ("/fleet/a", "/fleet/a", "/fleet/a/status", "/fleet/b", "/fleet/c", "/fleet/b")
     rotations = [rotation(name=str(n), parameter_name=p) for n, p in enumerate(parameters)]
-    assert read_stored(rotations, Watched()).keys() == {"0", "1", "2", "3"}
+    assert read_stored(rotations, Watched()).keys() == set("012345")
     assert all(len(names) == len(set(names)) for names in asked)
 
 
