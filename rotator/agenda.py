@@ -18,7 +18,9 @@ from rotator.ports import Run
 from rotator.waiting import Due, Known, Waiting
 
 AT_A_TIME = 40
-"""Renewals under way at the most: they mostly wait, for the token endpoint."""
+"""Renewals under way at the most. They mostly wait, for the token endpoint: with answers after 100 ms, 16 at
+a time made 87 renewals a second in the bench, and 40 made 134. AWS is called by fewer connections (adapters.aws).
+"""
 
 MISSES = 4
 """Renewals in a row that find an endpoint unavailable, after which the run gives up its others."""

@@ -29,7 +29,7 @@ class Plan:
     rounds: int = 15
     fresh: tuple[int, ...] = (1, 100, 1_000, 10_000)
     due: tuple[int, ...] = (1, 100, 1_000)
-    warm: int = 3
+    warm: int = 9
     typical_runs: int = 20
 
 
