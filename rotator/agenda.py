@@ -19,7 +19,7 @@ from rotator.waiting import Due, Known, Waiting
 
 AT_A_TIME = 40
 """Renewals under way at the most. They mostly wait, for the token endpoint: with answers after 100 ms, 16 at
-a time made 87 renewals a second in the bench, and 40 made 134. AWS is called by fewer connections (adapters.aws).
+a time made 87 renewals a second in the bench, and 40 made 134. AWS is called by fewer connections.
 """
 
 MISSES = 4
