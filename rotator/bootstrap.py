@@ -214,6 +214,8 @@ class Rotator:
 
     def _asked_for(self, names: Sequence[str]) -> Fleet:
         """Find the rotations of these names by their own documents, or if one has none by all of them."""
+        if self.settings.rotation:
+            return self._find().for_worker(names)
         from rotator import register
 
         path = self.settings.rotations_path or ""

@@ -38,13 +38,13 @@ def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
 
     A schedule's event is a plain tick. Others are objects with ``rotations`` (a list of names),
     ``force`` and ``dry_run``, all optional. Where there are workers, a plain tick hands over to them what
-    is due, and the messages that their queue brings are events, too.
+    is due. Messages of a queue that name rotations are events, too; the answer names those that failed.
 
     Raises RotationFailed after the last rotation if any failed, with the summary logged, and
     SettingsError if the event or the settings cannot be used.
     """
     rotator = _rotator()
-    if rotator.settings.queue_url and messages.is_batch(event):
+    if messages.is_batch(event):
         return _serve_messages(rotator, event["Records"], context)  # type: ignore[index]
     names, force, dry_run = _read_event(event)
     is_tick = not (names or force or dry_run)

@@ -5,12 +5,13 @@ An endpoint takes one renewal at a time, and more the more of them succeed; a ho
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from itertools import islice
+from itertools import chain, islice
 from urllib.parse import urlsplit
 
 from rotator.model import Rotation, Stored
@@ -66,6 +67,7 @@ class Endpoint:
 
     url: str
     host: Host
+    number: int
     lanes: tuple[Lane, Lane]
     doubtful: bool = False
     misses: int = 0
@@ -96,6 +98,10 @@ class Endpoint:
             self.at_a_time = min(self.at_a_time * 2, OF_ONE_HOST)
 
 
+_Head = tuple[Key, int, Endpoint, int]
+"""What is first in a lane: its key, its endpoint's number, which tells all apart, the endpoint, the lane."""
+
+
 class Waiting:
     """Sorted by the end of the stored tokens: none at all, or dead ones, before those that live.
 
@@ -108,20 +114,20 @@ class Waiting:
         self._turns = 0
         self._hosts: dict[str, Host] = {}
         self.endpoints: dict[str, Endpoint] = {}
-        self._open: dict[str, Endpoint] = {}
+        self._heads: tuple[list[_Head], list[_Head]] = ([], [])  # of lanes, sorted
         for key, each in _sorted((self._key(each), each) for each in due):
             endpoint = self._endpoint(each.rotation.token_endpoint)
             endpoint.lanes[each.rotation.name in troubled].append((key, each))
             endpoint.host.due += 1
-        self._open |= self.endpoints
+        self._sort_heads()
 
     def __bool__(self) -> bool:
         """Whether anything waits."""
-        return bool(self._open)
+        return any(self._heads)
 
     def __iter__(self) -> Iterator[Due]:
         """All that waits, in no order."""
-        return (due for e in self._open.values() for lane in e.lanes for _, due in lane)
+        return (due for e in self.endpoints.values() for lane in e.lanes for _, due in lane)
 
     @property
     def hosts(self) -> Iterable[Host]:
@@ -130,23 +136,29 @@ class Waiting:
 
     def best(self) -> Endpoint | None:
         """The endpoint that may begin the most urgent of what may begin now."""
-        return self._best()[0]
+        head = self._best()
+        return head[2] if head else None
 
     def take(self) -> Due | None:
         """Take the most urgent of what may begin now."""
-        endpoint, lane = self._best()
-        if endpoint is None or lane is None:
+        head = self._best()
+        if head is None:
             return None
         self._turns += 1
+        _, _, endpoint, lane = head
         endpoint.hold()
-        _, due = lane.popleft()
-        self._close_empty([endpoint])
+        _, due = endpoint.lanes[lane].popleft()
+        heads = self._heads[lane]
+        del heads[bisect_left(heads, head)]
+        if endpoint.lanes[lane]:
+            insort(heads, self._head(endpoint, lane))
         return due
 
     def first(self, count: int) -> list[Due]:
         """So many of the most urgent, whether or not they may begin now."""
-        heads = (keyed for e in self._open.values() for lane in e.lanes for keyed in islice(lane, count))
-        return [due for _, due in _sorted(heads)[:count]]
+        # No other endpoint than those of the first so many heads can have one of them.
+        ahead = (islice(e.lanes[lane], count) for heads in self._heads for _, _, e, lane in heads[:count])
+        return [due for _, due in _sorted(chain.from_iterable(ahead))[:count]]
 
     def remove(
         self, endpoints: Iterable[Endpoint], *, unless: Callable[[Due], bool] = lambda _due: False
@@ -160,7 +172,7 @@ class Waiting:
                 stays = [keyed for keyed in lane if unless(keyed[1])]
                 lane.clear()
                 lane.extend(stays)
-        self._close_empty(gone)
+        self._sort_heads()
         return removed
 
     def let_the_living_go_first(self) -> None:
@@ -168,27 +180,33 @@ class Waiting:
         if self._living_first:
             return
         self._living_first = True
-        for endpoint in self._open.values():
+        for endpoint in self.endpoints.values():
             for lane in endpoint.lanes:
                 keyed = _sorted((self._key(due), due) for _, due in lane)
                 lane.clear()
                 lane.extend(keyed)
+        self._sort_heads()
 
-    def _best(self) -> tuple[Endpoint, Lane] | tuple[None, None]:
-        """Also which of its lanes has it at the head."""
-        free = [endpoint for endpoint in self._open.values() if endpoint.is_free()]
+    def _best(self) -> _Head | None:
+        """The first head of a lane whose endpoint is free."""
         for lane in (1, 0) if self._turns % TROUBLED_TURN == TROUBLED_TURN - 1 else (0, 1):
-            heads = [(e.lanes[lane][0][0], place) for place, e in enumerate(free) if e.lanes[lane]]
-            if heads:
-                endpoint = free[min(heads)[1]]
-                return endpoint, endpoint.lanes[lane]
-        return None, None
+            for head in self._heads[lane]:
+                if head[2].is_free():
+                    return head
+        return None
+
+    def _head(self, endpoint: Endpoint, lane: int) -> _Head:
+        return endpoint.lanes[lane][0][0], endpoint.number, endpoint, lane
+
+    def _sort_heads(self) -> None:
+        for lane, heads in enumerate(self._heads):
+            heads[:] = sorted(self._head(e, lane) for e in self.endpoints.values() if e.lanes[lane])
 
     def _endpoint(self, url: str) -> Endpoint:
         if url not in self.endpoints:
             parts = urlsplit(url)
             host = self._hosts.setdefault(f"{parts.hostname}:{parts.port or 443}", Host())
-            self.endpoints[url] = Endpoint(url, host, (deque(), deque()))
+            self.endpoints[url] = Endpoint(url, host, len(self.endpoints), (deque(), deque()))
         return self.endpoints[url]
 
     def _key(self, due: Due) -> Key:
@@ -196,11 +214,6 @@ class Waiting:
         ends_at = due.ends_at
         seconds = (ends_at - self._now).total_seconds() if ends_at else float("-inf")
         return self._living_first and seconds <= 0, seconds
-
-    def _close_empty(self, endpoints: Iterable[Endpoint]) -> None:
-        for endpoint in endpoints:
-            if not any(endpoint.lanes):
-                self._open.pop(endpoint.url, None)
 
 
 def _sorted(keyed: Iterable[tuple[Key, Due]]) -> list[tuple[Key, Due]]:

@@ -171,9 +171,27 @@ def test_a_tick_fails_at_its_end_for_a_broken_document_and_has_sent_the_rest(
     assert len(queue.messages) == 2
 
 
-def test_without_workers_messages_are_no_event(ports: FakePorts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_are_served_also_by_a_function_that_sends_none(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alone = Settings(rotation=None, rotations_path="/rotations")
     monkeypatch.setattr(handler, "_rotator", lambda: bootstrap.Rotator(settings=alone, ports=ports))
+    assert handle(event(asking_for("a"), asking_for("nobody"))) == ["m-1"]
+    assert {name for name in ports.parameters.writes if name.endswith("token")} == {"/a/token"}
+
+
+def test_messages_may_name_a_functions_only_rotation(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = Settings(rotation=fakes.rotation())
+    monkeypatch.setattr(handler, "_rotator", lambda: bootstrap.Rotator(settings=alone, ports=ports))
+    assert handle(event(asking_for("default"), asking_for("a"))) == ["m-1"]
+    assert "/healthwise/token" in ports.parameters.writes
+
+
+def test_records_of_something_else_are_no_event(ports: FakePorts) -> None:
+    given = event(asking_for("a"))
+    given["Records"][0]["eventSource"] = "aws:s3"
     with pytest.raises(SettingsError, match="unknown key 'Records'"):
-        handler.lambda_handler(event(asking_for("a")), Context())
+        handler.lambda_handler(given, Context())
     assert ports.parameters.writes == []
