@@ -38,13 +38,16 @@ class CredentialsAhead:
         self._run = run
         self._following = following
         self._lock = Lock()
+        self._asking: dict[str, Rotation] = {}  # by threads that wait for the lock
         self._read: dict[str, tuple[ClientCredentials | CredentialsError, datetime]] = {}
         self._failed_at: datetime | None = None
         self._unreachable: CredentialsError | None = None
 
     def prepare(self, rotation: Rotation) -> None:
         """Have the rotation's credentials ready for ``read``. Raises CredentialsError if there are none."""
+        self._asking[rotation.name] = rotation
         with self._lock:
+            del self._asking[rotation.name]
             if self._unreachable:
                 raise self._unreachable  # another call would hang as long, and the run be cut off
             if self._fresh(rotation) is None:
@@ -81,7 +84,8 @@ class CredentialsAhead:
         return found
 
     def _read_together(self, rotation: Rotation) -> None:
-        others = [r for r in self._following(SECRETS_PER_READ - 1) if self._fresh(r) is None]
+        next_ones = {**self._asking, **{r.name: r for r in self._following(SECRETS_PER_READ - 1)}}
+        others = [r for r in next_ones.values() if self._fresh(r) is None][: SECRETS_PER_READ - 1]
         read_at = self._run.now()
         if not others or (self._failed_at and read_at - self._failed_at <= LONGEST_AHEAD):
             return

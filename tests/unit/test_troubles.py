@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Event
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 
 import fakes
 from fakes import Clock, FakePorts, rotation
-from rotator.agenda import AT_A_TIME, MISSES
+from rotator import renewals
+from rotator.agenda import AT_A_TIME, MISSES, Agenda
 from rotator.contract import Contract
 from rotator.errors import CredentialsError, ParameterStoreError, TokenEndpointUnavailable
 from rotator.fleet import Fleet, run_fleet
@@ -120,15 +122,15 @@ def test_what_failed_and_was_mended_is_served_again_although_others_never_are() 
 
 
 class Hanging(fakes.FakeTokenEndpoint):
-    """Its bad hosts answer when everybody else has been served."""
+    """Its bad hosts do not answer, for as long as anybody waits."""
 
-    def __init__(self, clock: Clock, others: Event) -> None:
+    def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self.others = others
+        self.patience: list[float] = []
 
     def request(self, request: TokenRequest, *, time_left: Callable[[], float]) -> TokenResponse:
         if "hangs" in request.url:
-            assert time_left() <= 10, "the thread is needed"
+            self.patience.append(time_left())
             raise TokenEndpointUnavailable("it did not answer in time", advice="wait")
         return super().request(request, time_left=time_left)
 
@@ -139,8 +141,10 @@ def test_more_hanging_hosts_than_threads_do_not_keep_the_others_from_being_serve
     ]
     good = [member(f"z{n}") for n in range(20)]
     world = World(*hanging, *good)
-    world.ports.token_endpoint = Hanging(world.clock, Event())
+    world.ports.token_endpoint = endpoint = Hanging(world.clock)
     assert served(world.run(pace=False)) == {each.name for each in good}
+    assert len(endpoint.patience) == len(hanging)
+    assert max(endpoint.patience) <= 10  # seconds: the thread is needed
 
 
 def test_addresses_of_tenants_at_a_host_that_is_down_cost_one_contact_and_no_claim() -> None:
@@ -253,6 +257,46 @@ def test_a_batch_that_told_nothing_is_not_tried_again_for_every_rotation() -> No
     world.ports.secrets = store = Unbatched()
     assert world.run(pace=False).to_dict()["rotated"] == 50
     assert (len(store.batches), store.reads) == (1, 50)
+
+
+# Interruptions.
+
+
+class Interrupted(ThreadPoolExecutor):
+    """Whoever waits for what it does is interrupted, as by Ctrl-C."""
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        future = super().submit(*args, **kwargs)
+
+        def interrupt() -> None:
+            raise KeyboardInterrupt
+
+        future.result = interrupt  # type: ignore[assignment]
+        return future
+
+
+def test_what_was_begun_before_an_interruption_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(*(member(f"m{n}", token_endpoint=f"https://h{n}.example.test/") for n in range(200)))
+    closed = Event()
+    close = Agenda.close
+
+    def close_and_tell(agenda: Agenda) -> None:
+        close(agenda)
+        closed.set()
+
+    monkeypatch.setattr(Agenda, "close", close_and_tell)
+    monkeypatch.setattr(renewals, "ThreadPoolExecutor", Interrupted)
+
+    def hold(_name: str) -> None:
+        closed.wait(2)
+
+    world.ports.parameters.before_write = hold
+    with pytest.raises(KeyboardInterrupt):
+        world.run(pace=False)
+    writes = world.ports.parameters.writes
+    claimed = {name.split("/")[2] for name in writes}
+    assert len(claimed) <= AT_A_TIME
+    assert len(writes) == 3 * len(claimed)
 
 
 # What an operator is told.
