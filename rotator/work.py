@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from rotator import messages, readers
 from rotator.errors import WorkNotSent
@@ -18,7 +18,7 @@ from rotator.pace import WRITES_PER_RENEWAL
 from rotator.policy import is_unfinished, seconds_until
 from rotator.ports import ParameterStore, Run, WorkQueue
 from rotator.rotation import as_stored
-from rotator.waiting import Due
+from rotator.waiting import Due, Waiting
 
 MESSAGES_PER_CALL = 10
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html"""
@@ -40,7 +40,7 @@ def hand_over(
     What was sent counts as busy, what could not be sent as failed. A call that fails as a whole ends it:
     the next would fail as well, and take its time to do so.
     """
-    rest = soonest_first(due)
+    rest = Waiting(due, run.now(), ()).first(len(due))
     while rest and run.time_for_requests() > 0:
         batch, rest = rest[:MESSAGES_PER_CALL], rest[MESSAGES_PER_CALL:]
         try:
@@ -56,12 +56,6 @@ def hand_over(
                 tell(_handed_over(each, run.now()))
     for each in rest:
         tell(left_over(each.rotation, each.stored, now=run.now(), next_try=next_try))
-
-
-def soonest_first(due: Sequence[Due]) -> list[Due]:
-    """Order it by the end of the stored tokens; first of all where there is none, or none that is known."""
-    beginning = datetime.min.replace(tzinfo=UTC)
-    return sorted(due, key=lambda each: each.ends_at or beginning)
 
 
 def _handed_over(due: Due, now: datetime) -> Result:

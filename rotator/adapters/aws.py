@@ -49,6 +49,7 @@ fails with a message before a run of the default budget is cut off without one.
 
 DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
 THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException"})
+CONCURRENT = frozenset({"ParameterAlreadyExists", "TooManyUpdates"})
 AWS_FAILED = frozenset(
     {"InternalServerError", "InternalServiceError", "InternalFailure", "ServiceUnavailable"}
 )

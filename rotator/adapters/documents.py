@@ -11,8 +11,6 @@ from rotator.errors import ConcurrentUpdate, ParameterStoreError
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
-_CONCURRENT = frozenset({"ParameterAlreadyExists", "TooManyUpdates"})
-
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
 _ADVICE = {
     "ParameterLimitExceeded": "delete parameters that are not used any more, or raise the quota",
@@ -72,7 +70,7 @@ class SsmDocumentStore:
 
 def _failed(error: AwsError, doing: str, document: str, action: str) -> ParameterStoreError:
     problem = f"{doing} the document {document} failed: {error.code}"
-    if error.code in _CONCURRENT:
+    if error.code in aws.CONCURRENT:
         return ConcurrentUpdate(problem, advice="someone else has just written it: see `rotator list`")
     if error.code in aws.DENIED:
         return ParameterStoreError(problem, advice=f"allow this caller {action} on it")

@@ -16,8 +16,6 @@ from rotator.usage import Usage
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
-_CONCURRENT = frozenset({"ParameterAlreadyExists", "TooManyUpdates"})
-
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
 _WRITE_ADVICE = {
     "InvalidKeyId": "check that kms_key_id names an enabled key that the role may use",
@@ -113,7 +111,7 @@ def _parameter(found: Mapping[str, Any]) -> Parameter:
 
 def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterStoreError:
     problem = f"{doing} the parameter {name} failed: {error.code}"
-    if error.code in _CONCURRENT:
+    if error.code in aws.CONCURRENT:
         return ConcurrentUpdate(problem, advice="another run is writing it; the next run goes on")
     if error.code in aws.DENIED:
         advice = f"allow the role {action} on it"
