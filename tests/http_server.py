@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import socketserver
 import ssl
@@ -77,25 +78,32 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_POST()
 
     def do_CONNECT(self) -> None:
-        """Be a proxy (RFC 9110, 9.3.6): pass bytes on in both directions until one side has no more."""
+        """Be a proxy (RFC 9110, 9.3.6): pass bytes on in both directions until a side has no more."""
         self.server.requests.append(Received(self.requestline, dict(self.headers), ""))
         host, _, port = self.path.rpartition(":")
-        with socket.create_connection((host, int(port)), timeout=10) as target:
+        with socket.create_connection((host, int(port)), timeout=10) as target, suppress(OSError):
             self.connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            back = Thread(target=_pump, args=(target, self.connection))
-            back.start()
-            _pump(self.connection, target)
-            back.join()
+            while _passed_on(self.connection, target):
+                pass
 
     def log_message(self, *_args: object) -> None:
         """Say nothing."""
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with suppress(OSError):
-        while sent := source.recv(65536):
-            target.sendall(sent)
-        target.shutdown(socket.SHUT_WR)
+def _passed_on(client: socket.socket, target: socket.socket) -> bool:
+    """Pass on what either has sent; false at the end of one.
+
+    One thread does both: two that read and write a TLS connection at once spoil it (OpenSSL's locks
+    are the caller's to hold, https://docs.openssl.org/3.0/man7/openssl-threads/).
+    """
+    decrypted = isinstance(client, ssl.SSLSocket) and client.pending()
+    ready = [client] if decrypted else select.select([client, target], [], [], 10)[0]
+    for source in ready:
+        sent = source.recv(65536)
+        (target if source is client else client).sendall(sent)
+        if not sent:
+            return False
+    return bool(ready)
 
 
 Serve = Callable[..., Peer]  # a fixture's: the arguments are those of Peer
