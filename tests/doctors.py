@@ -15,7 +15,7 @@ from rotator.contract import Contract
 from rotator.doctor.case import Instruments, Options, Subject
 from rotator.doctor.check import Check, State
 from rotator.doctor.examination import examine, exit_code
-from rotator.doctor.inspection import Key, LogEvent, Schedule, Stack
+from rotator.doctor.inspection import Key, LogEvent, Schedule, Stack, Taker
 from rotator.errors import RotatorError, SettingsError
 from rotator.fleet import Fleet
 from rotator.model import Rotation, Secret, Status
@@ -50,6 +50,9 @@ OUTPUTS = {
     "FunctionName": FUNCTION,
     "LogGroupName": LOG,
 }
+WORK, POISONED = "https://sqs/1/work", "https://sqs/1/poisoned"
+WORKERS = {"WorkQueueUrl": WORK, "PoisonedQueueUrl": POISONED}
+"""What a stack with workers puts out besides."""
 SCHEDULE = Schedule(
     enabled=True,
     expression="rate(5 minutes)",
@@ -171,6 +174,16 @@ class Patient:
 def healthy(**changes: Any) -> Patient:
     """A patient whose every check is a tick."""
     return Patient(**changes).store()
+
+
+def with_workers(*, waiting: int = 0, failed: int = 0) -> Patient:
+    """A patient whose ticks hand over what is due to two workers."""
+    patient = healthy(path="/rotations")
+    outputs = {**OUTPUTS, **WORKERS, "RotationsPath": "/rotations"}
+    patient.inspector.all_stacks = [Stack(name="many", outputs=outputs)]
+    patient.inspector.queues = {WORK: waiting, POISONED: failed}
+    patient.inspector.takers = {(FUNCTION, WORK): Taker(id="an-id", state="Enabled", at_a_time=2)}
+    return patient
 
 
 Breaks = Callable[[Patient], object]

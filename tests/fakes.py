@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any
 
 from rotator import oauth
-from rotator.doctor.inspection import Identity, Key, LogEvent, Schedule, Stack
+from rotator.doctor.inspection import Identity, Key, LogEvent, Schedule, Stack, Taker
 from rotator.errors import (
     CredentialsError,
     RotatorError,
@@ -272,6 +272,8 @@ class FakeInspector:
         self.all_stacks: list[Stack] = []
         self.schedules: dict[str, Schedule] = {}
         self.logs: dict[str, list[LogEvent]] = {}
+        self.queues: dict[str, int] = {}
+        self.takers: dict[tuple[str, str], Taker] = {}
 
     def identity(self) -> Identity:
         self._fail("identity")
@@ -304,6 +306,14 @@ class FakeInspector:
     def schedule(self, name: str) -> Schedule | None:
         self._fail("schedule")
         return self.schedules.get(name)
+
+    def messages(self, queue_url: str) -> int | None:
+        self._fail("messages")
+        return self.queues.get(queue_url)
+
+    def taker(self, function: str, queue_url: str) -> Taker | None:
+        self._fail("taker")
+        return self.takers.get((function, queue_url))
 
     def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
         self._fail("last_event")

@@ -1,4 +1,4 @@
-"""What the doctor asks AWS: STS, SSM, KMS, CloudFormation, EventBridge Scheduler, CloudWatch Logs."""
+"""What the doctor asks AWS: who the caller is, and how the parts of a deployment are."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from botocore import UNSIGNED
 from botocore.config import Config
 
-from rotator.adapters import aws, lookup
+from rotator.adapters import aws, lookup, work_queue
 from rotator.adapters.aws import AwsError
-from rotator.doctor.inspection import Identity, Key, LogEvent, Schedule, Stack
+from rotator.doctor.inspection import Identity, Key, LogEvent, Schedule, Stack, Taker
 from rotator.model import Rotation
 
 _MAY_WRITE = frozenset({"ParameterAlreadyExists", "ParameterPatternMismatchException", "TooManyUpdates"})
@@ -66,7 +66,7 @@ class AwsInspector:
             self._client("kms").describe_key,
             f"the key {key_id}",
             "kms:DescribeKey",
-            missing="NotFoundException",
+            missing={"NotFoundException"},
             KeyId=key_id,
         )
         if answer is None:
@@ -80,7 +80,7 @@ class AwsInspector:
             self._client("cloudformation").describe_stacks,
             f"the stack {name}",
             "cloudformation:DescribeStacks",
-            missing="ValidationError",
+            missing={"ValidationError"},
             StackName=name,
         )
         return _stack(answer["Stacks"][0]) if answer else None
@@ -97,7 +97,7 @@ class AwsInspector:
             self._client("scheduler").get_schedule,
             f"the schedule {name}",
             "scheduler:GetSchedule",
-            missing="ResourceNotFoundException",
+            missing={"ResourceNotFoundException"},
             Name=name,
         )
         if found is None:
@@ -107,6 +107,34 @@ class AwsInspector:
             expression=found["ScheduleExpression"],
             target=found["Target"]["Arn"],
         )
+
+    def messages(self, queue_url: str) -> int | None:
+        """GetQueueAttributes; SQS calls the number approximate."""
+        found = lookup.look_up(
+            self._client("sqs").get_queue_attributes,
+            f"the queue {_name(queue_url)}",
+            "sqs:GetQueueAttributes",
+            missing=work_queue.GONE,
+            QueueUrl=queue_url,
+            AttributeNames=["ApproximateNumberOfMessages"],
+        )
+        return int(found["Attributes"]["ApproximateNumberOfMessages"]) if found else None
+
+    def taker(self, function: str, queue_url: str) -> Taker | None:
+        """ListEventSourceMappings, page by page."""
+        pages = lookup.look_up_pages(
+            self._client("lambda").list_event_source_mappings,
+            "NextMarker",
+            f"what gives work to the function {function}",
+            "lambda:ListEventSourceMappings",
+            marker="Marker",
+            FunctionName=function,
+        )
+        for found in (mapping for page in pages for mapping in page["EventSourceMappings"]):
+            if found.get("EventSourceArn", "").rpartition(":")[2] == _name(queue_url):
+                at_a_time = found.get("ScalingConfig", {}).get("MaximumConcurrency")
+                return Taker(id=found["UUID"], state=found["State"], at_a_time=at_a_time)
+        return None
 
     def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
         """FilterLogEvents, page by page; its times are milliseconds since 1970."""
@@ -142,6 +170,11 @@ def _stack(found: Mapping[str, Any]) -> Stack:
     return Stack(
         name=found["StackName"], outputs=_named(found, "Output"), parameters=_named(found, "Parameter")
     )
+
+
+def _name(queue_url: str) -> str:
+    """The queue's name, with which its address and its ARN end."""
+    return queue_url.rpartition("/")[2]
 
 
 def _named(stack: Mapping[str, Any], kind: str) -> dict[str, str]:

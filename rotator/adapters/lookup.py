@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from rotator.adapters import aws
@@ -11,27 +11,30 @@ from rotator.errors import RotatorError
 
 
 def look_up(
-    operation: Callable[..., Any], what: str, action: str, *, missing: str = "", **parameters: Any
+    operation: Callable[..., Any], what: str, action: str, *, missing: Collection[str] = (), **parameters: Any
 ) -> Any:
-    """Call an operation; return None if AWS answers ``missing``, its code for: there is no such thing.
+    """Call an operation; return None if AWS answers a code of ``missing``: there is no such thing.
 
     ``what`` is looked up, and ``action`` the permission for it, in the RotatorError that is raised otherwise.
     """
     try:
         return aws.call(operation, **parameters)
     except AwsError as error:
-        if error.code == missing:
+        if error.code in missing:
             return None
         raise failed(error, what, action) from error
 
 
 def look_up_pages(
-    operation: Callable[..., Any], token: str, what: str, action: str, **parameters: Any
+    operation: Callable[..., Any], token: str, what: str, action: str, *, marker: str = "", **parameters: Any
 ) -> list[Mapping[str, Any]]:
-    """Call an operation for every page; ``token`` is what the next page is asked for with."""
+    """Call an operation for every page.
+
+    An answer tells in ``token`` where the next page begins; a question tells it in ``marker`` or likewise.
+    """
     pages = [look_up(operation, what, action, **parameters)]
     while following := pages[-1].get(token):
-        pages.append(look_up(operation, what, action, **parameters, **{token: following}))
+        pages.append(look_up(operation, what, action, **parameters, **{marker or token: following}))
     return pages
 
 

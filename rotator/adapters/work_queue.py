@@ -10,7 +10,8 @@ from rotator.adapters.aws import AwsError
 from rotator.errors import WorkNotSent
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
-_GONE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
+GONE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
+"""The codes for a queue that is not there."""
 
 
 class SqsWorkQueue:
@@ -33,7 +34,7 @@ class SqsWorkQueue:
 def _not_sent(error: AwsError) -> WorkNotSent:
     if error.code in aws.DENIED:
         advice = "allow the role sqs:SendMessage on the queue in ROTATOR_QUEUE_URL"
-    elif error.code in _GONE:
+    elif error.code in GONE:
         advice = "set ROTATOR_QUEUE_URL to a queue that exists: deploy the stack again"
     else:
         advice = error.advice or "the next tick sends it again; see the code in AWS's documentation"

@@ -17,6 +17,11 @@ logger = logging.getLogger(__name__)
 ROTATE = "`make rotate FUNCTION=...` (or `rotator rotate`)"
 """How an operator renews a token now: by the deployed function, which has the permissions."""
 
+REPLACE = (
+    "`make undeploy`, then `make deploy`: an update mends nothing that was changed by hand; the token stays"
+)
+"""What helps where a part of the stack is not what CloudFormation takes it for."""
+
 
 class State(StrEnum):
     """How a check ended."""

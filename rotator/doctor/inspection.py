@@ -47,6 +47,18 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Taker:
+    """What takes messages from a queue and gives them to a function: its ``state`` in Lambda's words.
+
+    It is ``Enabled`` where it works. ``at_a_time`` is how many runs there may be at once, if that is limited.
+    """
+
+    id: str
+    state: str
+    at_a_time: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LogEvent:
     """One line of a log, as it was written at that moment."""
 
@@ -84,6 +96,12 @@ class Inspector(Protocol):
 
     def schedule(self, name: str) -> Schedule | None:
         """Return the schedule of this name in the default group, if there is one."""
+
+    def messages(self, queue_url: str) -> int | None:
+        """Return about how many messages wait in this queue, if there is such a queue."""
+
+    def taker(self, function: str, queue_url: str) -> Taker | None:
+        """Return what gives the queue's messages to this function, if anything does."""
 
     def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
         """Return the newest event since then whose message holds these words, if there is one."""

@@ -1,4 +1,4 @@
-"""The checks of the deployment: the schedule that ticks, and the last run that it caused."""
+"""The checks of the deployment: the schedule that ticks, its workers, and the last run that it caused."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from datetime import timedelta
 from typing import Any
 
 from rotator.doctor.case import Instruments, Options, Subject
-from rotator.doctor.check import ROTATE, Check, NotChecked, State, carry_out
+from rotator.doctor.check import REPLACE, ROTATE, Check, NotChecked, State, carry_out
 from rotator.doctor.inspection import LogEvent, Schedule, Stack
+from rotator.doctor.workers import CHECK as WORKERS
+from rotator.doctor.workers import check_workers, has_workers
 from rotator.errors import TOLD, RotatorError
 from rotator.policy import describe_seconds, seconds_until
 
@@ -19,11 +21,6 @@ CHECKS = ("schedule", "last run")
 
 RUN_ENDED = "run ended: "
 """What the function writes before a run's summary (telemetry.log_summary)."""
-
-REPLACE = (
-    "`make undeploy`, then `make deploy`: an update mends nothing that was changed by hand; the token stays"
-)
-"""What helps where a part of the stack is not what CloudFormation takes it for."""
 
 INTERVALS = 3
 """How many intervals may pass since the last run: one may be missed, and the log comes late."""
@@ -42,9 +39,14 @@ class StackChecks:
         self._stack: Stack | None = None
 
     def all(self, identity: Check, timed: Sequence[Check]) -> Iterator[Check]:
-        """Every check in the order of ``CHECKS``; ``timed`` are what those need that look at times."""
+        """Every check in the order of ``CHECKS``; ``timed`` are what those need that look at times.
+
+        A stack with workers has one more, between the two.
+        """
         schedule = carry_out("schedule", self._schedule, needs=(identity,))
         yield schedule
+        if self._stack and has_workers(outputs := self._stack.outputs):
+            yield carry_out(WORKERS, lambda: check_workers(outputs, self._tools.inspector))
         yield carry_out("last run", lambda: self._last_run(schedule), needs=timed)
 
     def _schedule(self) -> str:

@@ -16,6 +16,7 @@ from leaks import foreign, told
 from rotator.adapters import aws
 from rotator.adapters.aws import AwsError
 from rotator.adapters.inspector import AwsInspector
+from rotator.doctor.inspection import Taker
 from rotator.errors import RotatorError, SettingsError
 
 STATUS = {"StackStatus": "CREATE_COMPLETE", "CreationTime": START}
@@ -87,6 +88,31 @@ def test_the_log_is_read_page_by_page_and_its_order_does_not_matter(scripted: Sc
     assert (event.message, event.at) == ("newest", since + timedelta(seconds=9))
 
 
+def test_what_takes_work_is_looked_for_page_by_page(scripted: Scripted) -> None:
+    def mapping(queue: str, **more: Any) -> dict[str, Any]:
+        return {
+            "UUID": f"the mapping of {queue}".ljust(36),
+            "State": "Enabled",
+            "EventSourceArn": f"arn:aws:sqs:r:1:{queue}",
+            **more,
+        }
+
+    pages: list[dict[str, Any]] = [
+        {"EventSourceMappings": [mapping("another-work"), mapping("workers")], "NextMarker": "more"},
+        {"EventSourceMappings": [mapping("work", ScalingConfig={"MaximumConcurrency": 5})]},
+    ]
+    for page, asked in zip(pages, ({}, {"Marker": "more"}), strict=True):
+        scripted["lambda"].add_response("list_event_source_mappings", page, {"FunctionName": "f", **asked})
+    found = scripted.inspector.taker("f", "https://sqs.r.amazonaws.com/1/work")
+    assert found == Taker(id="the mapping of work".ljust(36), state="Enabled", at_a_time=5)
+
+
+@pytest.mark.parametrize("code", ["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"])
+def test_a_queue_that_is_gone_is_none(scripted: Scripted, code: str) -> None:
+    scripted["sqs"].add_client_error("get_queue_attributes", code)
+    assert scripted.inspector.messages("https://sqs/1/work") is None
+
+
 @pytest.mark.parametrize(
     "code", ["ParameterAlreadyExists", "ParameterPatternMismatchException", "TooManyUpdates"]
 )
@@ -115,6 +141,8 @@ LOOKS: dict[str, tuple[str, str, Look]] = {
     "stack": ("cloudformation", "describe_stacks", lambda i: i.stack("rotator")),
     "stacks": ("cloudformation", "describe_stacks", lambda i: i.stacks()),
     "schedule": ("scheduler", "get_schedule", lambda i: i.schedule("tick")),
+    "queue": ("sqs", "get_queue_attributes", lambda i: i.messages("https://sqs/1/work")),
+    "taker": ("lambda", "list_event_source_mappings", lambda i: i.taker("rotator", "https://sqs/1/work")),
     "log": ("logs", "filter_log_events", lambda i: i.last_event("/log", "run ended", START)),
 }
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from io import BytesIO
 from typing import Any, Protocol
+from zipfile import ZipFile
 
 import pytest
 from botocore.session import get_session
@@ -16,7 +18,7 @@ from botocore.session import get_session
 from fakes import CANARY_TOKEN, Clock, FakeInspector, rotation
 from rotator.adapters import aws
 from rotator.adapters.inspector import AwsInspector
-from rotator.doctor.inspection import Inspector, Key, LogEvent, Schedule, Stack
+from rotator.doctor.inspection import Inspector, Key, LogEvent, Schedule, Stack, Taker
 from rotator.errors import RotatorError
 from rotator.local.aws import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.local.deployment import Account
@@ -42,6 +44,10 @@ class World(Protocol):
 
     def add_log(self, name: str, *events: LogEvent) -> None: ...
 
+    def add_queue(self, *messages: str) -> str: ...
+
+    def add_taker(self, function: str, queue: str, at_a_time: int) -> Taker: ...
+
     def add_parameters(self, rotation: Rotation) -> Callable[[], object]: ...
 
     def deny(self, action: str, method: str) -> None: ...
@@ -63,6 +69,16 @@ class FakeWorld:
 
     def add_log(self, name: str, *events: LogEvent) -> None:
         self.inspector.logs[name] = list(events)
+
+    def add_queue(self, *messages: str) -> str:
+        url = f"https://sqs/1/{unique('queue')}"
+        self.inspector.queues[url] = len(messages)
+        return url
+
+    def add_taker(self, function: str, queue: str, at_a_time: int) -> Taker:
+        taker = Taker(id="an-id", state="Disabled", at_a_time=at_a_time)
+        self.inspector.takers[function, queue] = taker
+        return taker
 
     def add_parameters(self, rotation: Rotation) -> Callable[[], object]:
         return lambda: None
@@ -112,6 +128,33 @@ class AwsWorld:
         told = [{"timestamp": int(e.at.timestamp() * 1000), "message": e.message} for e in events]
         logs.put_log_events(logGroupName=name, logStreamName="stream", logEvents=told)
 
+    def add_queue(self, *messages: str) -> str:
+        sqs = self.account.client("sqs")
+        url = str(sqs.create_queue(QueueName=unique("queue"))["QueueUrl"])
+        for message in messages:
+            sqs.send_message(QueueUrl=url, MessageBody=message)
+        return url
+
+    def add_taker(self, function: str, queue: str, at_a_time: int) -> Taker:
+        """A mapping that is turned off, to a function that does nothing."""
+        client, code = self.account.client("lambda"), BytesIO()
+        with ZipFile(code, "w") as archive:
+            archive.writestr("index.py", "")
+        client.create_function(
+            FunctionName=function,
+            Runtime="python3.13",
+            Role=self._role({"Service": "lambda.amazonaws.com"})[1],
+            Handler="index.handler",
+            Code={"ZipFile": code.getvalue()},
+        )
+        made = client.create_event_source_mapping(
+            FunctionName=function,
+            EventSourceArn=f"arn:aws:sqs:us-east-1:{ACCOUNT}:{queue.rpartition('/')[2]}",
+            ScalingConfig={"MaximumConcurrency": at_a_time},
+            Enabled=False,
+        )
+        return Taker(id=made["UUID"], state="Disabled", at_a_time=at_a_time)
+
     def add_parameters(self, rotation: Rotation) -> Callable[[], object]:
         ssm = self.account.client("ssm")
         ssm.put_parameter(Name=rotation.parameter_name, Value=CANARY_TOKEN, Type="SecureString")
@@ -121,9 +164,7 @@ class AwsWorld:
 
     def deny(self, action: str, method: str) -> None:
         """Look on as a role that may do everything but this."""
-        trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
-        iam, role = self.account.client("iam"), unique("role")
-        arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
+        iam, (role, arn) = self.account.client("iam"), self._role({"AWS": ACCOUNT})
         everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
         denied = {"Effect": "Deny", "Action": action, "Resource": "*"}
         iam.put_role_policy(RoleName=role, PolicyName="p", PolicyDocument=_policy(everything, denied))
@@ -136,6 +177,13 @@ class AwsWorld:
             }
         )
         self.inspector = AwsInspector()
+
+    def _role(self, principal: dict[str, str]) -> tuple[str, str]:
+        """Create a role that this principal may be; return its name and ARN."""
+        trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+        iam, name = self.account.client("iam"), unique("role")
+        made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trust))
+        return name, made["Role"]["Arn"]
 
 
 def _policy(*statements: Mapping[str, Any]) -> str:
@@ -259,6 +307,20 @@ def test_the_newest_event_with_the_words_is_found(world: World) -> None:
     assert inspector.last_event(log, "run ended", at[2] + timedelta(seconds=1)) is None
 
 
+def test_messages_that_wait_are_counted_and_a_queue_may_be_missing(world: World) -> None:
+    empty, full = world.add_queue(), world.add_queue("one", "two")
+    gone = full.rpartition("/")[0] + "/gone"
+    assert [world.inspector.messages(queue) for queue in (empty, full, gone)] == [0, 2, None]
+
+
+def test_what_takes_messages_is_found_by_function_and_queue(world: World) -> None:
+    queue, other = world.add_queue(), world.add_queue()
+    taker = world.add_taker("worker", queue, at_a_time=3)
+    assert world.inspector.taker("worker", queue) == taker
+    assert world.inspector.taker("worker", other) is None
+    assert world.inspector.taker("another", queue) is None
+
+
 @pytest.mark.parametrize(
     ("action", "method", "look"),
     [
@@ -268,6 +330,8 @@ def test_the_newest_event_with_the_words_is_found(world: World) -> None:
         ("cloudformation:DescribeStacks", "stack", lambda i: i.stack("rotator")),
         ("cloudformation:DescribeStacks", "stacks", lambda i: i.stacks()),
         ("scheduler:GetSchedule", "schedule", lambda i: i.schedule("tick")),
+        ("sqs:GetQueueAttributes", "messages", lambda i: i.messages("https://sqs/1/work")),
+        ("lambda:ListEventSourceMappings", "taker", lambda i: i.taker("worker", "https://sqs/1/work")),
         ("logs:FilterLogEvents", "last_event", lambda i: i.last_event("/log", "run ended", NOW)),
     ],
 )

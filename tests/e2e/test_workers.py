@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,9 @@ import pytest
 
 import emf
 from deployed import SECRET_NAME, Deployed, less
+from rotator.local.aws import client_environment
 from rotator.local.deployment import Account
+from shell import Shell
 
 NAMES = [f"tenant-{number:02}" for number in range(23)]
 BROKEN = "tenant-broken"
@@ -125,6 +127,24 @@ def test_what_failed_twice_and_what_nobody_understands_is_set_aside(fleet: Fleet
 def test_the_next_tick_sends_only_what_is_still_due(fleet: Fleet) -> None:
     told = fleet.account.invoke(fleet.outputs["FunctionName"], {})
     assert (told["fresh"], told["busy"]) == (len(NAMES), 1)
+
+
+def doctor(fleet: Fleet, environment: Mapping[str, str]) -> dict[str, Any]:
+    """What the doctor says of the workers."""
+    shell = Shell({**environment, **client_environment(fleet.account.endpoint)}, fleet.account)
+    done = shell.run("doctor", NAMES[0], "--stack", "fleet", "--no-token", "--json")
+    (told,) = [check for check in json.loads(done.stdout)["checks"] if check["check"] == "workers"]
+    return dict(told)
+
+
+def test_the_doctor_says_whether_anybody_works(fleet: Fleet, clean_environment: Mapping[str, str]) -> None:
+    well = doctor(fleet, clean_environment)
+    assert (well["state"], well["found"].partition(";")[0]) == ("ok", "2 workers")
+    mapping = _mapping(fleet.account, fleet.outputs, enabled=False)
+    turned_off = doctor(fleet, clean_environment)
+    _mapping(fleet.account, fleet.outputs, enabled=True)
+    assert (turned_off["state"], turned_off["rotation"]) == ("failed", None)
+    assert turned_off["next_step"] == f"aws lambda update-event-source-mapping --uuid {mapping} --enabled"
 
 
 def test_without_a_statement_of_the_workers_the_function_says_which(fleet: Fleet) -> None:

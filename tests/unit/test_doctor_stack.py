@@ -9,11 +9,24 @@ from typing import Any
 
 import pytest
 
-from doctors import BROKEN, LOG, OUTPUTS, SCHEDULE, Patient, healthy, run_ended, summary
+from doctors import (
+    BROKEN,
+    FUNCTION,
+    LOG,
+    OUTPUTS,
+    POISONED,
+    SCHEDULE,
+    WORK,
+    Patient,
+    healthy,
+    run_ended,
+    summary,
+    with_workers,
+)
 from fakes import START
 from rotator.contract import Contract
 from rotator.doctor.check import State
-from rotator.doctor.inspection import LogEvent, Stack
+from rotator.doctor.inspection import LogEvent, Stack, Taker
 
 
 def scheduled(**changes: Any) -> Patient:
@@ -129,6 +142,63 @@ def test_a_schedule_that_is_gone_is_a_cross() -> None:
     patient = healthy()
     patient.inspector.schedules.clear()
     assert patient.examine().failed == {"schedule"}
+
+
+# The workers.
+
+
+def test_only_a_stack_with_workers_is_asked_for_them() -> None:
+    assert "workers" not in {check.name for check in healthy().examine().checks}
+    check = with_workers(waiting=3).examine()["workers"]
+    assert (check.state, check.found) == (State.OK, "2 workers; rotations that wait for one: 3")
+
+
+def test_what_failed_twice_is_told_and_is_no_cross_of_its_own() -> None:
+    check = with_workers(failed=1).examine()["workers"]
+    assert check.state is State.OK
+    assert check.found.endswith("failed twice in the last four days: 1, see the queue PoisonedQueueUrl")
+
+
+@pytest.mark.parametrize("state", ["Disabled", "Disabling", "Creating", "Deleting"])
+def test_workers_that_are_turned_off_are_a_cross_with_the_command_that_turns_them_on(state: str) -> None:
+    patient = with_workers(waiting=40)
+    patient.inspector.takers[FUNCTION, WORK] = Taker(id="an-id", state=state, at_a_time=2)
+    findings = patient.examine()
+    assert (findings.failed, findings.skipped, findings.code) == ({"workers"}, set(), 1)
+    assert f"is {state}); rotations that wait: 40" in findings["workers"].found
+    assert findings["workers"].advice == "aws lambda update-event-source-mapping --uuid an-id --enabled"
+
+
+@pytest.mark.parametrize("state", ["Enabled", "Enabling", "Updating"])
+def test_workers_that_work_or_soon_will_are_well(state: str) -> None:
+    patient = with_workers()
+    patient.inspector.takers[FUNCTION, WORK] = Taker(id="an-id", state=state, at_a_time=None)
+    assert patient.examine()["workers"].found == "any number of workers; rotations that wait for one: 0"
+
+
+def test_where_nobody_takes_the_work_the_stack_is_to_be_replaced() -> None:
+    patient = with_workers(waiting=7)
+    patient.inspector.takers.clear()
+    check = patient.examine()["workers"]
+    assert check.found == "nobody takes the work that ticks hand over; rotations that wait: 7"
+    assert "`make deploy`" in (check.advice or "")
+
+
+@pytest.mark.parametrize("queue", [WORK, POISONED])
+def test_a_queue_that_is_gone_is_a_cross_with_its_name(queue: str) -> None:
+    patient = with_workers()
+    del patient.inspector.queues[queue]
+    check = patient.examine()["workers"]
+    name = queue.rpartition("/")[2]
+    assert (check.state, check.found) == (State.FAILED, f"the queue {name} does not exist")
+
+
+@pytest.mark.parametrize("method", ["messages", "taker"])
+def test_workers_that_could_not_be_asked_for_stop_no_other_check(method: str) -> None:
+    patient = with_workers()
+    patient.inspector.fails[method] = BROKEN
+    findings = patient.examine()
+    assert (findings.failed, findings.skipped) == ({"workers"}, set())
 
 
 # The last run.

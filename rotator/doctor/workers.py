@@ -1,0 +1,55 @@
+"""The check of the workers, where a stack has them: somebody must take the work that ticks hand over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rotator.doctor.check import REPLACE
+from rotator.doctor.inspection import Inspector, Taker
+from rotator.errors import RotatorError
+
+CHECK = "workers"
+"""Its name."""
+
+ENABLED = frozenset({"Enabled", "Enabling", "Updating"})
+"""States of an event source mapping that takes messages, or will in a minute.
+
+https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguration.html
+"""
+
+
+def has_workers(outputs: Mapping[str, str]) -> bool:
+    """Whether these are the outputs of a stack whose ticks hand over what is due."""
+    return "WorkQueueUrl" in outputs
+
+
+def check_workers(outputs: Mapping[str, str], inspector: Inspector) -> str:
+    """Say how many rotations wait and how many failed twice; raises RotatorError where nobody works."""
+    waiting = _messages(outputs["WorkQueueUrl"], inspector)
+    failed = _messages(outputs["PoisonedQueueUrl"], inspector)
+    taker = inspector.taker(outputs["FunctionName"], outputs["WorkQueueUrl"])
+    if taker is None:
+        raise RotatorError(
+            f"nobody takes the work that ticks hand over; rotations that wait: {waiting}", advice=REPLACE
+        )
+    if taker.state not in ENABLED:
+        raise RotatorError(
+            f"the workers are turned off (their event source mapping is {taker.state}); "
+            f"rotations that wait: {waiting}",
+            advice=f"aws lambda update-event-source-mapping --uuid {taker.id} --enabled",
+        )
+    told = f"{_count(taker)}; rotations that wait for one: {waiting}"
+    if failed:
+        told += f"; that failed twice in the last four days: {failed}, see the queue PoisonedQueueUrl"
+    return told
+
+
+def _messages(queue: str, inspector: Inspector) -> int:
+    messages = inspector.messages(queue)
+    if messages is None:
+        raise RotatorError(f"the queue {queue.rpartition('/')[2]} does not exist", advice=REPLACE)
+    return messages
+
+
+def _count(taker: Taker) -> str:
+    return f"{taker.at_a_time} workers" if taker.at_a_time else "any number of workers"
