@@ -76,6 +76,16 @@ def test_what_is_given_back_late_is_no_credit() -> None:
     assert seconds.passed == pytest.approx(3603)
 
 
+def test_what_is_given_back_does_not_shorten_the_rest_after_a_refusal() -> None:
+    paced, seconds = pace(2)
+    begin(paced, 1)
+    paced.slow_down()  # to one a second: three seconds of rest
+    for _ in range(3):
+        paced.give_back()
+    begin(paced, 1)
+    assert seconds.passed == pytest.approx(3)
+
+
 def test_time_that_passed_unused_is_not_caught_up_with() -> None:
     paced, seconds = pace(2)
     begin(paced, 1)
