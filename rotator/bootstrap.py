@@ -21,7 +21,16 @@ from rotator.messages import Batch
 from rotator.model import Rotation, Summary
 from rotator.pace import UNPACED, Pace
 from rotator.policy import RUN_BUDGET
-from rotator.ports import DocumentStore, ParameterStore, Ports, Run, SecretStore, TokenEndpoint, WorkQueue
+from rotator.ports import (
+    LONGEST_CALL,
+    DocumentStore,
+    ParameterStore,
+    Ports,
+    Run,
+    SecretStore,
+    TokenEndpoint,
+    WorkQueue,
+)
 from rotator.settings import Settings
 from rotator.stored import Found, StoredReader
 from rotator.usage import Usage
@@ -30,9 +39,6 @@ if TYPE_CHECKING:  # only many rotations need it
     from rotator.register import Register
 
 OnFound = Callable[[Rotation], None]
-
-LONGEST_WRITE = 40.0
-"""Seconds within which a call to AWS ends, its retries included (adapters.aws.CONFIG)."""
 
 
 def utc_now() -> datetime:
@@ -292,7 +298,7 @@ def begin_run(name: str, time_left: Callable[[], float] | None = None) -> Run:
     """
     overrun = 0.0
     if time_left is None:
-        overrun = LONGEST_WRITE
+        overrun = LONGEST_CALL
         end = time.monotonic() + RUN_BUDGET
 
         def time_left() -> float:

@@ -62,7 +62,12 @@ class SettingsError(RotatorError):
 
 
 class CredentialsError(RotatorError):
-    """The client credentials could not be read from the secret."""
+    """The client credentials could not be read from the secret.
+
+    ``unreachable`` says that nobody answered, for as long as a call may take.
+    """
+
+    unreachable = False
 
 
 class TokenRequestError(RotatorError):
@@ -120,6 +125,11 @@ class ParameterStoreError(RotatorError):
     """
 
     passing = unreachable = False
+
+    def caused_by(self, error: ParameterStoreError) -> Self:
+        """Return it as one that passes, or not, as what caused it does."""
+        self.passing, self.unreachable = error.passing, error.unreachable
+        return self
 
 
 class ConcurrentUpdate(ParameterStoreError):

@@ -137,6 +137,14 @@ class Ports(Protocol):
         """Where tokens come from."""
 
 
+CALLS_AT_A_TIME = 12
+"""Calls to an AWS service that are under way at the most: each has a connection, which costs a handshake, and
+20 ms of CPU before it. Of the renewals under way, most wait for their token endpoint.
+"""
+
+LONGEST_CALL = 40.0
+"""Seconds within which a call to AWS ends, its retries included (adapters.aws.CONFIG)."""
+
 WRITE_RESERVE = 10.0
 """Seconds at a run's end that token requests leave to the two writes."""
 

@@ -18,6 +18,7 @@ from rotator.ports import Ports, Run
 from rotator.rotation import rotate
 from rotator.sharing import CredentialsAhead, ImpatientEndpoint, SharedPorts
 from rotator.waiting import Due
+from rotator.writes import SharedParameters
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class Renewals:
     _dry_run: bool = field(init=False)
     _agenda: Agenda = field(init=False)
     _secrets: CredentialsAhead = field(init=False)
+    _parameters: SharedParameters = field(init=False)
 
     def serve(self, *, force: bool = False, dry_run: bool = False) -> int:
         """Renew as much as the run has time for; return how many were left to the next.
@@ -47,6 +49,7 @@ class Renewals:
         self._force, self._dry_run = force, dry_run
         self._agenda = Agenda(self.due, self.run, troubled=self.run.troubled, changes_nothing=dry_run)
         self._secrets = CredentialsAhead(self.ports.secrets, self.run, self._following)
+        self._parameters = SharedParameters(self.ports.parameters, self.run)
         if len(self.due) == 1:
             self._work()
         else:
@@ -83,7 +86,7 @@ class Renewals:
         endpoint = self.ports.token_endpoint
         if len(self.due) > AT_A_TIME or self._agenda.is_shared(due):
             endpoint = ImpatientEndpoint(endpoint)
-        ports = SharedPorts(parameters=self.ports.parameters, secrets=self._secrets, token_endpoint=endpoint)
+        ports = SharedPorts(parameters=self._parameters, secrets=self._secrets, token_endpoint=endpoint)
         result = rotate(rotation, due.stored, ports, self.run, force=self._force, dry_run=self._dry_run)
         if result.outcome is Outcome.KEPT:
             result = replace(result, late=fails_late(rotation, due.stored, self.run.now()))
@@ -120,7 +123,7 @@ class Renewals:
         if failure:
             for each in given_up:
                 self._fail(each, failure)
-        if isinstance(failure, ParameterStoreError) and failure.unreachable:
+        if isinstance(failure, ParameterStoreError | CredentialsError) and failure.unreachable:
             self._agenda.close()  # the next would hang as long, and the run be cut off
 
     def _contact(self, contact: Contact) -> None:

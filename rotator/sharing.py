@@ -37,35 +37,31 @@ class CredentialsAhead:
         self._secrets = secrets
         self._run = run
         self._following = following
-        self._lock = Lock()
+        self._reading = Lock()  # held while a call may hang; what was read is given out without it
         self._asking: dict[str, Rotation] = {}  # by threads that wait for the lock
         self._read: dict[str, tuple[ClientCredentials | CredentialsError, datetime]] = {}
         self._failed_at: datetime | None = None
-        self._unreachable: CredentialsError | None = None
+        self._unreachable = False
 
     def prepare(self, rotation: Rotation) -> None:
         """Have the rotation's credentials ready for ``read``. Raises CredentialsError if there are none."""
         self._asking[rotation.name] = rotation
-        with self._lock:
+        with self._reading:
             del self._asking[rotation.name]
-            if self._unreachable:
-                raise self._unreachable  # another call would hang as long, and the run be cut off
             if self._fresh(rotation) is None:
                 self._read_together(rotation)
             found = self._fresh(rotation)
         if found is None:
-            found = self._secrets.read(rotation)
-            with self._lock:
-                self._read[rotation.name] = found, self._run.now()
+            found = self._read_alone(rotation)
+            self._read[rotation.name] = found, self._run.now()
         if isinstance(found, CredentialsError):
             raise found
 
     def read(self, rotation: Rotation) -> ClientCredentials:
         """Return what was made ready, once; after that, what the secret holds now."""
-        with self._lock:
-            found = self._fresh(rotation)
-            self._read.pop(rotation.name, None)
-        return found if isinstance(found, ClientCredentials) else self._secrets.read(rotation)
+        found = self._fresh(rotation)
+        self._read.pop(rotation.name, None)
+        return found if isinstance(found, ClientCredentials) else self._read_alone(rotation)
 
     def read_together(
         self, rotations: Sequence[Rotation]
@@ -76,6 +72,27 @@ class CredentialsAhead:
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
         """Another stage is read alone: it is seldom asked for."""
         return self._secrets.read_stage(rotation, stage)
+
+    def _read_alone(self, rotation: Rotation) -> ClientCredentials:
+        self._check(rotation)
+        try:
+            return self._secrets.read(rotation)
+        except CredentialsError as error:
+            self._note(error)
+            raise
+
+    def _note(self, error: CredentialsError) -> None:
+        self._unreachable = self._unreachable or error.unreachable
+
+    def _check(self, rotation: Rotation) -> None:
+        """Raise CredentialsError if nobody answers: another call would hang, too, and the run be cut off."""
+        if self._unreachable:
+            error = CredentialsError(
+                f"the secret {rotation.secret_id} was not read: nobody answered when another was",
+                advice="check the network path to AWS and AWS_ENDPOINT_URL; the next run tries again",
+            )
+            error.unreachable = True
+            raise error
 
     def _fresh(self, rotation: Rotation) -> ClientCredentials | CredentialsError | None:
         found, read_at = self._read.get(rotation.name, (None, None))
@@ -89,10 +106,11 @@ class CredentialsAhead:
         read_at = self._run.now()
         if not others or (self._failed_at and read_at - self._failed_at <= LONGEST_AHEAD):
             return
+        self._check(rotation)
         try:
             together = self._secrets.read_together([rotation, *others])
         except CredentialsError as error:
-            self._unreachable = error
+            self._note(error)
             raise
         self._failed_at = None if together else read_at
         for name, found in together.items():

@@ -30,15 +30,13 @@ from botocore.exceptions import (
 from botocore.session import Session, get_session
 
 from rotator.errors import SettingsError
-
-CONNECTIONS = 12
-"""To a service, kept open. Of the renewals under way, most wait for their token endpoint."""
+from rotator.ports import CALLS_AT_A_TIME
 
 CONFIG = Config(
     connect_timeout=2,
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 4},
-    max_pool_connections=CONNECTIONS,
+    max_pool_connections=CALLS_AT_A_TIME,
     user_agent_extra="rotator",
 )
 """Seconds, and the only retry layer around AWS calls.

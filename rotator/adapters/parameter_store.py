@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from threading import Semaphore
 from typing import TYPE_CHECKING, Any
 
 from rotator.adapters import aws
@@ -39,7 +38,6 @@ class SsmParameterStore:
         self._client = client
         self._usage = usage or Usage()
         self._pace = pace
-        self._connections = Semaphore(aws.CONNECTIONS)  # each costs a handshake, and 20 ms of CPU before it
         # The SDK tells of each answer, also of those that it then mends by trying again.
         client.meta.events.register("response-received.ssm.PutParameter", self._count_throttled)
 
@@ -93,8 +91,7 @@ class SsmParameterStore:
 
     def _put(self, name: str, **parameters: Any) -> int:
         try:
-            with self._connections:
-                return int(aws.call(self._client.put_parameter, Name=name, **parameters)["Version"])
+            return int(aws.call(self._client.put_parameter, Name=name, **parameters)["Version"])
         except AwsError as error:
             raise _failed(error, "writing", name, "ssm:PutParameter") from error
 

@@ -111,10 +111,12 @@ def _unreadable(rotation: Rotation, error: AwsError) -> CredentialsError:
     advice = error.advice or _ADVICE.get(error.code)
     if error.code in aws.DENIED:
         advice = "allow the role secretsmanager:GetSecretValue on it, and its key"
-    return CredentialsError(
+    unreadable = CredentialsError(
         f"the secret {rotation.secret_id} could not be read: {error.code}",
         advice=advice or "see the code in AWS's documentation",
     )
+    unreadable.unreachable = error.code == "Unreachable"
+    return unreadable
 
 
 def parse_credentials(rotation: Rotation, text: str | None, version_id: str) -> ClientCredentials:

@@ -93,6 +93,7 @@ def test_an_unreachable_aws_is_said_to_be_so(
     fail_with(error)
     with pytest.raises(CredentialsError, match="Unreachable; check the network path") as caught:
         secrets.read(ROTATION)
+    assert caught.value.unreachable
     assert foreign(caught.value, RotatorError, aws.AwsError) == []
 
 

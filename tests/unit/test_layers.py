@@ -34,6 +34,7 @@ CORE = {
     "summary",
     "register",
     "work",
+    "writes",
     "messages",
     "settings",
     "readers",

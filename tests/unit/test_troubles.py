@@ -121,6 +121,20 @@ def test_what_failed_and_was_mended_is_served_again_although_others_never_are() 
 # Hosts.
 
 
+class Hung(fakes.FakeParameterStore):
+    """Takes claims, and then nobody answers."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def put(self, name: str, value: str, type_name: str, *, overwrite: bool = True) -> int:
+        is_claim = name.endswith("/status") and '"claimed_by"' in value
+        if not is_claim and name.endswith("/status") == (self.kind == "status"):
+            raise unreachable(ParameterStoreError, "writing failed: Unreachable")
+        return super().put(name, value, type_name, overwrite=overwrite)
+
+
 class Hanging(fakes.FakeTokenEndpoint):
     """Its bad hosts do not answer, for as long as anybody waits."""
 
@@ -219,27 +233,49 @@ def test_after_a_write_that_nobody_answered_no_other_renewal_is_begun() -> None:
     assert len(summary.results) == 200
 
 
-class Unreachable(fakes.FakeSecretStore):
-    """Nobody answers."""
+@pytest.mark.parametrize("kind", ["token", "status"])
+def test_after_a_token_or_status_that_nobody_took_no_other_token_is_asked_for(kind: str) -> None:
+    world = World(*(member(f"m{n}", token_endpoint=f"https://h{n}.example.test/") for n in range(200)))
 
-    calls = 0
+    world.ports.parameters = Hung(kind)
+    summary = world.run(pace=False)
+    assert len(world.ports.token_endpoint.requests) <= AT_A_TIME
+    assert {result.outcome for result in summary.results} == {Outcome.FAILED}
+    assert len(summary.results) == 200
+
+
+class Unreachable(fakes.FakeSecretStore):
+    """Nobody answers, whether secrets are asked for together, if that is allowed at all, or alone."""
+
+    def __init__(self, *, together: bool) -> None:
+        super().__init__()
+        self.together = together
+        self.calls = 0
 
     def read_together(
         self, rotations: Sequence[Rotation]
     ) -> Mapping[str, ClientCredentials | CredentialsError]:
-        self.calls += 1
-        raise CredentialsError("the secret could not be read: Unreachable", advice="check the network")
+        if not self.together:
+            return {}
+        return {rotations[0].name: self.read(rotations[0])}
 
     def read(self, rotation: Rotation) -> ClientCredentials:
         self.calls += 1
-        raise AssertionError
+        raise unreachable(CredentialsError, f"{rotation.secret_id} could not be read: Unreachable")
 
 
-def test_a_secrets_manager_that_nobody_reaches_is_asked_once() -> None:
-    world = World(*(member(f"m{number}") for number in range(50)))
-    world.ports.secrets = store = Unreachable()
-    assert world.run().to_dict()["failed"] == 50
-    assert store.calls == 1
+@pytest.mark.parametrize(("together", "calls"), [(True, 1), (False, AT_A_TIME)])
+def test_a_secrets_manager_that_nobody_reaches_is_not_asked_again(together: bool, calls: int) -> None:
+    world = World(
+        *(member(f"m{n}", secret_id=f"s{n}", token_endpoint=f"https://h{n}.test/") for n in range(200))
+    )
+    world.ports.secrets = store = Unreachable(together=together)
+    summary = world.run(pace=False)
+    assert 1 <= store.calls <= calls
+    assert world.ports.parameters.writes == []
+    assert {result.outcome for result in summary.results} == {Outcome.FAILED}
+    told = {r.name: str(r.error) for r in summary.results if r.error_kind == "CredentialsError"}
+    assert all(f"s{name[1:]} " in error for name, error in told.items())
 
 
 class Unbatched(fakes.FakeSecretStore):
