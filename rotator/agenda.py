@@ -15,7 +15,7 @@ from threading import Condition, Lock
 from rotator.pace import UNPACED
 from rotator.policy import fails_late
 from rotator.ports import Run
-from rotator.waiting import Due, Known, Waiting
+from rotator.waiting import Due, Endpoint, Host, Known, Waiting
 
 AT_A_TIME = 40
 """Renewals under way at the most. They mostly wait, for the token endpoint: with answers after 100 ms, 16 at
@@ -41,6 +41,7 @@ class Reached(Enum):
 
     ANSWERED = "the endpoint works"
     REFUSED = "it answers, and asks to be left alone, or says that it is not there"
+    SILENT = "there is a connection, and no answer"
     NOBODY = "there is no connection"
 
 
@@ -82,25 +83,38 @@ class Agenda:
                     return None
                 if due := self._begin():
                     return due
+                self.give_back()
             return None
 
-    def done(self, due: Due, *, unavailable: bool) -> list[Due]:
-        """Tell that one has ended, and whether its endpoint was unavailable; return what is given up then."""
+    def give_back(self) -> None:
+        """Tell that a renewal has ended before its first write."""
+        self._pace.give_back()
+
+    def done(self, due: Due, *, unavailable: bool | None) -> list[Due]:
+        """Tell that one has ended, and whether its endpoint was unavailable; return what is given up then.
+
+        None says that it ended before that could show.
+        """
         with self._changed:
             self._changed.notify_all()
             endpoint = self._waiting.endpoints[due.rotation.token_endpoint]
             endpoint.release(unavailable=unavailable)
-            if unavailable and endpoint.host.due > 1:
+            if not unavailable:
+                return []
+            if endpoint.host.due > 1:
                 endpoint.host.known = Known.NOTHING
-            if unavailable and (endpoint.doubtful or endpoint.misses >= MISSES):
+            if endpoint.host.silent:
+                return self._waiting.remove(self._of(endpoint.host))
+            if endpoint.doubtful or endpoint.misses >= MISSES:
                 return self._waiting.remove([endpoint])
             return []
 
     def contacted(self, contact: Contact, reached: Reached) -> list[Due]:
         """Tell how a contact ended; return the rotations that are given up for this run because of it.
 
-        If nobody is there, these are all of the host. If the endpoint refused, which it may do to strangers
-        only, they are those of its own that have time left; the most urgent of the others finds out.
+        If nobody is there, these are all of the host. If there was no answer, or a refusal, that may be for
+        strangers only: then they are those of the host, or of the endpoint, that have time left, and the most
+        urgent of the others finds out.
         """
         with self._changed:
             self._changed.notify_all()
@@ -108,8 +122,10 @@ class Agenda:
             endpoint.release()
             endpoint.host.known = Known.UP
             if reached is Reached.NOBODY:
-                everyone = self._waiting.endpoints.values()
-                return self._waiting.remove(each for each in everyone if each.host is endpoint.host)
+                return self._waiting.remove(self._of(endpoint.host))
+            if reached is Reached.SILENT:
+                endpoint.host.silent = True
+                return self._waiting.remove(self._of(endpoint.host), unless=self._is_late)
             if reached is Reached.REFUSED:
                 endpoint.doubtful = True
                 return self._waiting.remove([endpoint], unless=self._is_late)
@@ -134,6 +150,9 @@ class Agenda:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def _of(self, host: Host) -> list[Endpoint]:
+        return [endpoint for endpoint in self._waiting.endpoints.values() if endpoint.host is host]
 
     def _time_left(self) -> float:
         return self._run.time_for_requests() - self._room

@@ -78,10 +78,10 @@ class TokenEndpointUnavailable(TokenRequestError):
     """The endpoint did not answer, or asked to be tried again later.
 
     ``retry_after`` is the wait in seconds it asked for (RFC 9110, 10.2.3), if it did. ``answered`` says that
-    it was there, and answered so.
+    it answered so, and ``connected`` that there was at least a connection.
     """
 
-    answered = False
+    answered = connected = False
 
     def __init__(self, problem: str, *, advice: str, retry_after: float | None = None) -> None:
         super().__init__(problem, advice=advice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -95,16 +96,20 @@ class TokenEndpoint(Protocol):
     ``time_left`` returns the seconds that remain for sending, waiting and reading together.
     """
 
-    def request(self, request: TokenRequest, *, time_left: Callable[[], float]) -> TokenResponse:
+    def request(
+        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+    ) -> TokenResponse:
         """Return the endpoint's 2xx answer, retried while that can help and time is left.
 
+        ``patience`` is for how many seconds from now another try may begin; the first has all the time.
         Raises TokenEndpointUnavailable, TokenRequestRejected or TokenRequestError.
         """
 
     def contact(self, url: str, *, time_left: Callable[[], float]) -> None:
         """Return if the endpoint answers at all, without asking it for a token.
 
-        Raises TokenEndpointUnavailable or TokenRequestError if it does not, however often it is tried.
+        Raises TokenEndpointUnavailable or TokenRequestError if it does not, however often it is tried. The
+        first tells whether there was a connection, and whether the endpoint asked to be left alone.
         """
 
     def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:

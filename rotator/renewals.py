@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from rotator.agenda import AT_A_TIME, Agenda, Contact, Reached
-from rotator.errors import CredentialsError, ParameterStoreError, RotatorError, TokenEndpointUnavailable
+from rotator.errors import (
+    CredentialsError,
+    InvalidTokenResponse,
+    ParameterStoreError,
+    RotatorError,
+    StatusNotWritten,
+    TokenEndpointUnavailable,
+    TokenNotPublished,
+    TokenRequestRejected,
+    TokenVerificationError,
+)
 from rotator.failure import failed_with, left_over
 from rotator.model import Outcome, Result, Rotation
 from rotator.policy import fails_late
@@ -21,6 +30,15 @@ from rotator.waiting import Due
 from rotator.writes import SharedParameters
 
 logger = logging.getLogger(__name__)
+
+_ANSWERED = (
+    InvalidTokenResponse,
+    StatusNotWritten,
+    TokenNotPublished,
+    TokenRequestRejected,
+    TokenVerificationError,
+)
+"""Failures behind an answer of the token endpoint."""
 
 
 @dataclass(kw_only=True)
@@ -76,10 +94,10 @@ class Renewals:
             if isinstance(task, Contact):
                 self._contact(task)
             else:
-                with self._ended(task):
-                    self._renew(task)
+                self._try(task)
 
-    def _renew(self, due: Due) -> None:
+    def _renew(self, due: Due) -> bool | None:
+        """Renew one and tell; return whether its endpoint was unavailable, or None where it was not asked."""
         rotation = due.rotation
         if len(self.due) > 1:
             self._prepare(rotation)
@@ -92,6 +110,7 @@ class Renewals:
             result = replace(result, late=fails_late(rotation, due.stored, self.run.now()))
         self._remember(rotation, troubled=result.outcome is Outcome.KEPT)
         self.tell(result)
+        return None if result.outcome is Outcome.BUSY else False
 
     def _remember(self, rotation: Rotation, *, troubled: bool) -> None:
         """Remember for the next run what came to nothing in this one."""
@@ -105,24 +124,24 @@ class Renewals:
         try:
             self._secrets.prepare(rotation)
         except CredentialsError:
-            self.run.pace.give_back()
+            self._agenda.give_back()
             raise
 
-    @contextmanager
-    def _ended(self, due: Due) -> Iterator[None]:
-        """Tell of a failure, and that one has ended; not even a defect in it may stop the others."""
+    def _try(self, due: Due) -> None:
+        """Renew one, and tell of its end; not even a defect in it may stop the others."""
         failure: Exception | None = None
+        unavailable: bool | None = None
         try:
-            yield
+            unavailable = self._renew(due)
         except Exception as error:  # noqa: BLE001
-            failure = error
+            failure, unavailable = error, _shows_unavailable(error)
             self._remember(due.rotation, troubled=True)
             self._fail(due, error)
         finally:
-            given_up = self._agenda.done(due, unavailable=isinstance(failure, TokenEndpointUnavailable))
-        if failure:
+            given_up = self._agenda.done(due, unavailable=unavailable)
+        if isinstance(failure, TokenEndpointUnavailable):
             for each in given_up:
-                self._fail(each, failure)
+                self._fail(each, _unavailable_to_others(failure))
         if isinstance(failure, ParameterStoreError | CredentialsError) and failure.unreachable:
             self._agenda.close()  # the next would hang as long, and the run be cut off
 
@@ -135,8 +154,7 @@ class Renewals:
             endpoint.contact(contact.endpoint, time_left=self.run.time_for_requests)
         except RotatorError as error:
             problem = error
-            refused = isinstance(error, TokenEndpointUnavailable) and error.answered
-            reached = Reached.REFUSED if refused else Reached.NOBODY
+            reached = _reached(error)
         except Exception as error:  # noqa: BLE001 - a defect here is no reason not to try a renewal
             logger.error("unforeseen %s when a token endpoint was contacted", type(error).__name__)  # noqa: TRY400
         for due in self._agenda.contacted(contact, reached):
@@ -149,3 +167,26 @@ class Renewals:
 
     def _following(self, count: int) -> list[Rotation]:
         return [due.rotation for due in self._agenda.ahead(count)]
+
+
+def _reached(error: RotatorError) -> Reached:
+    """How a contact ended that failed so."""
+    if not isinstance(error, TokenEndpointUnavailable):
+        return Reached.NOBODY
+    if error.answered:
+        return Reached.REFUSED
+    return Reached.SILENT if error.connected else Reached.NOBODY
+
+
+def _shows_unavailable(error: Exception) -> bool | None:
+    """Whether a failed renewal found its endpoint unavailable; None where that did not show."""
+    if isinstance(error, TokenEndpointUnavailable):
+        return True
+    return False if isinstance(error, _ANSWERED) else None
+
+
+def _unavailable_to_others(error: TokenEndpointUnavailable) -> TokenEndpointUnavailable:
+    """What is wrong with an endpoint, told of a rotation that was not requested for that reason."""
+    return TokenEndpointUnavailable(
+        f"not requested, since for others of its endpoint or host: {error.problem}", advice=error.advice
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -125,9 +126,11 @@ class ImpatientEndpoint:
 
     endpoint: TokenEndpoint
 
-    def request(self, request: TokenRequest, *, time_left: Callable[[], float]) -> TokenResponse:
-        """Request a token within PATIENCE."""
-        return self.endpoint.request(request, time_left=within(PATIENCE, time_left))
+    def request(
+        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+    ) -> TokenResponse:
+        """Request a token, and try again within PATIENCE: a slow answer is waited for as ever."""
+        return self.endpoint.request(request, time_left=time_left, patience=min(patience, PATIENCE))
 
     def contact(self, url: str, *, time_left: Callable[[], float]) -> None:
         """See whether it answers within PATIENCE."""

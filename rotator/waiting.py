@@ -47,9 +47,13 @@ class Known(Enum):
 
 @dataclass
 class Host:
-    """A host of token endpoints. ``due`` counts all that the run began with."""
+    """A host of token endpoints. ``due`` counts all that the run began with.
+
+    It is ``silent`` if it did not answer a contact: then one renewal at a time finds out whether it is down.
+    """
 
     known: Known = Known.UP
+    silent: bool = False
     due: int = 0
     under_way: int = 0
 
@@ -77,9 +81,8 @@ class Endpoint:
     def is_free(self) -> bool:
         """Whether another renewal may begin."""
         host = self.host
-        return (
-            self.under_way < self.at_a_time and host.under_way < OF_ONE_HOST and host.known is not Known.ASKED
-        )
+        of_host = 1 if host.silent else OF_ONE_HOST
+        return self.under_way < self.at_a_time and host.under_way < of_host and host.known is not Known.ASKED
 
     def hold(self) -> None:
         """Count one more that is under way."""
@@ -94,7 +97,7 @@ class Endpoint:
             self.misses += 1
             self.at_a_time = 1
         elif unavailable is not None:
-            self.misses, self.doubtful = 0, False
+            self.misses, self.doubtful, self.host.silent = 0, False, False
             self.at_a_time = min(self.at_a_time * 2, OF_ONE_HOST)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -183,7 +184,10 @@ class FakeTokenEndpoint:
         self.probe_status = 200
         self.latency = 0.0
 
-    def request(self, request: TokenRequest, *, time_left: Callable[[], float]) -> TokenResponse:
+    def request(
+        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+    ) -> TokenResponse:
+        last_try = max(0.0, time_left() - patience)
         for attempt in count(1):
             requested_at = self.clock.now()
             self.requests.append(request)
@@ -193,7 +197,7 @@ class FakeTokenEndpoint:
                 oauth.check_status(request, response, self.clock.now())
             except TokenEndpointUnavailable as error:
                 wait = error.retry_after or 1.0
-                if wait > time_left():
+                if wait > time_left() - last_try:
                     raise
                 self.clock.sleep(wait)
                 continue

@@ -16,7 +16,13 @@ from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
-from urllib3.exceptions import DecodeError, HTTPError, NameResolutionError, ReadTimeoutError
+from urllib3.exceptions import (
+    DecodeError,
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ReadTimeoutError,
+)
 
 from rotator.adapters.trust import SharedTrust
 from rotator.errors import InvalidTokenResponse, TokenEndpointUnavailable, TokenRequestError
@@ -112,7 +118,7 @@ def _within(
     try:
         return future.result(seconds)
     except TimeoutError:
-        return TokenEndpointUnavailable("the endpoint did not answer in time", advice=_LATER)
+        return _unavailable("did not answer in time", connected=True)
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -143,7 +149,7 @@ def _failure(error: Exception) -> TokenRequestError:
         problem = "the endpoint's certificate was not accepted"
         advice = "have it mended there, or set REQUESTS_CA_BUNDLE to the authority you trust"
     elif any_is(ssl.SSLEOFError, ssl.SSLZeroReturnError):
-        return TokenEndpointUnavailable("the endpoint closed the connection", advice=_LATER)
+        return _unavailable("closed the connection", connected=False)  # before anything was asked
     elif any_is(ssl.SSLError):
         problem, advice = "TLS with the endpoint failed", "check that token_endpoint speaks https"
     elif any_is(requests.exceptions.ContentDecodingError, DecodeError):
@@ -156,20 +162,30 @@ def _failure(error: Exception) -> TokenRequestError:
     elif not isinstance(error, requests.RequestException | HTTPError):
         problem, advice = "a file that HTTPS needs cannot be read", "check REQUESTS_CA_BUNDLE"
     else:
-        return TokenEndpointUnavailable(f"the endpoint {_reason(any_is)}", advice=_LATER)
+        reason, connected = _reason(any_is)
+        return _unavailable(reason, connected=connected)
     return TokenRequestError(problem, advice=advice)
 
 
-def _reason(any_is: Callable[..., bool]) -> str:
+def _unavailable(reason: str, *, connected: bool) -> TokenEndpointUnavailable:
+    error = TokenEndpointUnavailable(f"the endpoint {reason}", advice=_LATER)
+    error.connected = connected
+    return error
+
+
+def _reason(any_is: Callable[..., bool]) -> tuple[str, bool]:
+    """What it did, and whether there was a connection."""
     if any_is(NameResolutionError):
-        return "has a host name that could not be resolved"
+        return "has a host name that could not be resolved", False
     if any_is(requests.exceptions.ProxyError):
-        return "could not be reached by the proxy"
+        return "could not be reached by the proxy", False
     if any_is(requests.exceptions.ConnectTimeout):
-        return "could not be reached in time"
+        return "could not be reached in time", False
+    if any_is(NewConnectionError):
+        return "could not be connected to", False
     if any_is(requests.exceptions.Timeout, ReadTimeoutError):
-        return "did not answer in time"
-    return "closed the connection or could not be connected to"
+        return "did not answer in time", True
+    return "closed the connection", True
 
 
 def _causes(error: object) -> Iterator[Exception]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
@@ -14,7 +16,12 @@ from typing import Any, Protocol
 import tenacity
 
 from rotator import __version__, oauth
-from rotator.errors import TokenEndpointUnavailable, TokenRequestError, TokenVerificationError
+from rotator.errors import (
+    InvalidTokenResponse,
+    TokenEndpointUnavailable,
+    TokenRequestError,
+    TokenVerificationError,
+)
 from rotator.model import Secret
 from rotator.oauth import TokenRequest, TokenResponse
 from rotator.usage import Usage
@@ -67,8 +74,10 @@ class HttpTokenEndpoint:
         self._spread = spread
         self._usage = usage or Usage()
 
-    def request(self, request: TokenRequest, *, time_left: TimeLeft) -> TokenResponse:
-        """POST the request until it is answered, refused, or no time is left."""
+    def request(
+        self, request: TokenRequest, *, time_left: TimeLeft, patience: float = math.inf
+    ) -> TokenResponse:
+        """POST the request until it is answered, refused, or no time or patience is left."""
         headers = {**HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
         if request.authorization:
             headers["Authorization"] = request.authorization.value
@@ -84,7 +93,7 @@ class HttpTokenEndpoint:
             oauth.check_status(request, response, self._now())
             return response
 
-        return self._repeated(attempt, time_left)
+        return self._repeated(attempt, time_left, patience)
 
     def contact(self, url: str, *, time_left: TimeLeft) -> None:
         """POST a request of nobody until the endpoint answers or no time is left.
@@ -93,28 +102,23 @@ class HttpTokenEndpoint:
         from an endpoint that works; what asks to come later, or stands in its place (502 to 504), does not.
         """
         headers = {**HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
-        answered = False
 
         def attempt() -> TokenResponse:
-            nonlocal answered
-            answered = False
             seconds = _seconds_for_attempt(time_left)
             body = b"grant_type=client_credentials"
             response = self._transport("POST", url, headers, body=body, seconds=seconds)
             if response.status in oauth.ABSENT_STATUS:
-                answered = True
-                raise TokenEndpointUnavailable(
+                absent = TokenEndpointUnavailable(
                     f"the endpoint answered HTTP {response.status}",
                     advice="the next run tries again; ask the endpoint's operator if it lasts",
                     retry_after=oauth.retry_after(response.retry_after, self._now()),
                 )
+                absent.answered = True
+                raise absent
             return response
 
-        try:
+        with suppress(InvalidTokenResponse):  # a page of any kind is an answer, too
             self._repeated(attempt, time_left)
-        except TokenEndpointUnavailable as error:
-            error.answered = answered
-            raise
 
     def probe(self, url: str, token: Secret, *, time_left: TimeLeft) -> None:
         """GET the URL with the token until it is answered or no time is left."""
@@ -144,12 +148,15 @@ class HttpTokenEndpoint:
             advice="check what the client may use, or verify_url itself",
         )
 
-    def _repeated(self, attempt: Callable[[], TokenResponse], time_left: TimeLeft) -> TokenResponse:
+    def _repeated(
+        self, attempt: Callable[[], TokenResponse], time_left: TimeLeft, patience: float = math.inf
+    ) -> TokenResponse:
         """The one retry layer: random exponential waits, Retry-After, bounded by the time left."""
+        least = max(SHORTEST_ATTEMPT, time_left() - patience)
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TokenEndpointUnavailable),
             wait=self._wait,
-            stop=lambda state: state.upcoming_sleep + SHORTEST_ATTEMPT > time_left(),
+            stop=lambda state: state.upcoming_sleep + least > time_left(),
             sleep=self._sleep,
             before_sleep=_log_retry,
             retry_error_callback=_give_up,
@@ -194,4 +201,6 @@ def _give_up(state: tenacity.RetryCallState) -> Any:
     problem = f"{error.problem} (attempt {state.attempt_number}, no time for another)"
     if error.retry_after:
         problem += f", and asked to be left alone for {error.retry_after:.0f} s"
-    raise TokenEndpointUnavailable(problem, advice=error.advice, retry_after=error.retry_after)
+    given_up = TokenEndpointUnavailable(problem, advice=error.advice, retry_after=error.retry_after)
+    given_up.answered, given_up.connected = error.answered, error.connected
+    raise given_up

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
+from pathlib import Path
 
 import pytest
 from botocore.client import BaseClient
@@ -27,6 +28,11 @@ def serve() -> Iterator[Serve]:
 @pytest.fixture
 def caller() -> Caller:
     return Caller()
+
+
+@pytest.fixture
+def trust(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,7 @@ from rotator.errors import (
     TokenRequestError,
     TokenRequestRejected,
 )
-from rotator.local.server import LOOPBACK, free_port
+from rotator.local.server import LOOPBACK
 
 MIB = 1024 * 1024
 
@@ -125,10 +125,10 @@ EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"  # of a deflate stream: it inflates to not
 )
 def test_a_slow_answer_cannot_hold_the_run_beyond_the_time_left(serve: Serve, slow: Answer) -> None:
     peer = serve(slow)
-    caller = Caller(budget=2.0)
+    caller = Caller(budget=1.5)
     with pytest.raises(TokenEndpointUnavailable):
         caller.request(peer.url)
-    assert caller.elapsed() < 2.75
+    assert caller.elapsed() < 3.5  # the shortest of these takes four
 
 
 # Redirects.
@@ -200,11 +200,6 @@ def test_an_unusable_setting_of_the_environment_is_an_error_of_ours(
 
 
 # TLS.
-
-
-@pytest.fixture
-def trust(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
 
 
 def test_a_self_signed_certificate_is_refused_and_not_repeated(
@@ -287,24 +282,3 @@ def test_the_trusted_authorities_are_read_once_for_all_connections(
     for _ in range(3):
         caller.request(serve(TOKEN, tls=tls).url)
     assert len(read) == 1
-
-
-def test_a_contact_sends_no_credentials_and_no_token_comes_of_it(serve: Serve, caller: Caller) -> None:
-    peer = serve(answer(status=401))
-    caller.contact(peer.url)
-    (request,) = peer.requests
-    assert request.body == "grant_type=client_credentials"
-    assert "authorization" not in {name.lower() for name in request.headers}
-
-
-def test_a_contact_that_nobody_answers_is_an_endpoint_that_is_down(caller: Caller) -> None:
-    with pytest.raises(TokenEndpointUnavailable, match="closed the connection or could not be connected to"):
-        caller.contact(f"http://{LOOPBACK}:{free_port()}")
-
-
-def test_a_contact_with_a_certificate_nobody_trusts_fails_at_once(
-    serve: Serve, caller: Caller, tls: ssl.SSLContext
-) -> None:
-    with pytest.raises(TokenRequestError, match="certificate was not accepted"):
-        caller.contact(serve(TOKEN, tls=tls).url)
-    assert caller.slept == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -45,10 +46,12 @@ class World:
     refuse: Callable[[list[Refusal]], None]
     requests: Callable[[], int]
 
-    def request(self) -> TokenResponse:
+    def request(self, *, patience: float = math.inf) -> TokenResponse:
         """Ask for a token, with the budget to spend."""
         end = START + timedelta(seconds=BUDGET)
-        return self.endpoint.request(self.asked, time_left=lambda: (end - self.clock.now()).total_seconds())
+        return self.endpoint.request(
+            self.asked, time_left=lambda: (end - self.clock.now()).total_seconds(), patience=patience
+        )
 
     def contact(self) -> None:
         """See whether it answers, with the budget to spend."""
@@ -168,6 +171,25 @@ def test_an_endpoint_that_asks_for_more_than_the_time_left_is_given_up_at_once(w
     with pytest.raises(TokenEndpointUnavailable) as caught:
         world.request()
     assert (caught.value.retry_after, world.requests(), world.elapsed()) == (120, 1, LATENCY)
+
+
+def test_an_impatient_run_waits_for_the_first_answer_as_ever(world: World) -> None:
+    assert world.request(patience=LATENCY / 2).attempt == 1
+
+
+def test_an_endpoint_that_stays_away_is_given_up_when_patience_ends(world: World) -> None:
+    world.refuse([Refusal(503)] * 100)
+    with pytest.raises(TokenEndpointUnavailable, match="HTTP 503"):
+        world.request(patience=10)
+    assert LATENCY < world.elapsed() <= 10 + LATENCY
+    assert world.requests() > 1
+
+
+def test_an_endpoint_that_asks_for_more_than_the_patience_is_given_up_at_once(world: World) -> None:
+    world.refuse([Refusal(503, retry_after="20")])
+    with pytest.raises(TokenEndpointUnavailable, match="503"):
+        world.request(patience=10)
+    assert (world.requests(), world.elapsed()) == (1, LATENCY)
 
 
 def test_an_endpoint_that_works_answers_a_contact(world: World) -> None:

@@ -271,11 +271,40 @@ def test_one_that_finds_it_unavailable_has_it_contacted_again_before_the_next() 
     assert made.take() == Contact(endpoint=SHARED)
 
 
-def test_one_that_fails_for_a_reason_of_its_own_changes_nothing_for_the_others() -> None:
-    made = answering(agenda(*shared(3)))
+def test_one_that_never_came_to_the_endpoint_changes_nothing_for_the_others() -> None:
+    made = answering(agenda(*shared(3), due("other", 9 * HOUR)))
     (first,) = begun(made, 1)
-    made.done(first, unavailable=False)
-    assert named(begun(made, 2)) == ["1", "2"]
+    assert made.done(first, unavailable=None) == []
+    assert named(begun(made, 2)) == ["1", "other"]  # one at a time, as before
+
+
+def silent(*waiting: Due) -> Agenda:
+    """Let the host not answer the contact; those that have time left are given up."""
+    made = agenda(*waiting)
+    contact = made.take()
+    assert isinstance(contact, Contact)
+    early = {each.rotation.name for each in waiting if each.ends_at == fakes.START + timedelta(hours=10)}
+    assert set(named(made.contacted(contact, Reached.SILENT))) == early
+    return made
+
+
+def test_if_a_host_is_silent_one_that_is_late_finds_out_for_all_its_addresses() -> None:
+    made = silent(*tenants(4), due("early", 10 * HOUR, "https://idp.example.test/early"), due("z", 9 * HOUR))
+    assert named(begun(made, 2)) == ["t0", "z"]
+
+
+def test_if_the_one_that_finds_out_gets_no_answer_all_of_the_silent_host_are_given_up() -> None:
+    made = silent(*tenants(4), due("z", 9 * HOUR))
+    (first,) = begun(made, 1)
+    assert sorted(named(made.done(first, unavailable=True))) == ["t1", "t2", "t3"]
+    assert taken(made) == ["z"]
+
+
+def test_if_the_one_that_finds_out_is_served_the_host_was_silent_to_strangers_only() -> None:
+    made = silent(*tenants(4))
+    (first,) = begun(made, 1)
+    assert made.done(first, unavailable=False) == []
+    assert named(begun(made, 3)) == ["t1", "t2", "t3"]
 
 
 def test_a_host_gets_no_more_than_its_share_whatever_its_addresses() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -72,10 +73,12 @@ def test_secrets_that_are_missing_take_no_turn_from_others() -> None:
 class Choosy(fakes.FakeTokenEndpoint):
     """Refuses a client for good."""
 
-    def request(self, request: TokenRequest, *, time_left: Callable[[], float]) -> TokenResponse:
+    def request(
+        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+    ) -> TokenResponse:
         if request.body.value.endswith("scope=refused"):
             self.answers.appendleft((401, {"error": "invalid_client"}))
-        return super().request(request, time_left=time_left)
+        return super().request(request, time_left=time_left, patience=patience)
 
 
 def with_refused(good: int, refused: int) -> World:
@@ -142,11 +145,13 @@ class Hanging(fakes.FakeTokenEndpoint):
         super().__init__(clock)
         self.patience: list[float] = []
 
-    def request(self, request: TokenRequest, *, time_left: Callable[[], float]) -> TokenResponse:
+    def request(
+        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+    ) -> TokenResponse:
         if "hangs" in request.url:
-            self.patience.append(time_left())
+            self.patience.append(patience)
             raise TokenEndpointUnavailable("it did not answer in time", advice="wait")
-        return super().request(request, time_left=time_left)
+        return super().request(request, time_left=time_left, patience=patience)
 
 
 def test_more_hanging_hosts_than_threads_do_not_keep_the_others_from_being_served() -> None:
@@ -159,6 +164,74 @@ def test_more_hanging_hosts_than_threads_do_not_keep_the_others_from_being_serve
     assert served(world.run(pace=False)) == {each.name for each in good}
     assert len(endpoint.patience) == len(hanging)
     assert max(endpoint.patience) <= 10  # seconds: the thread is needed
+
+
+class Silent(fakes.FakeTokenEndpoint):
+    """Takes connections, and answers no stranger; its clients neither, unless it ``serves`` them."""
+
+    def __init__(self, clock: Clock, *, serves: bool) -> None:
+        super().__init__(clock)
+        self.serves = serves
+
+    def contact(self, url: str, *, time_left: Callable[[], float]) -> None:
+        self.contacts.append(url)
+        raise self.silence()
+
+    def request(
+        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+    ) -> TokenResponse:
+        if not self.serves:
+            self.requests.append(request)
+            raise self.silence()
+        return super().request(request, time_left=time_left, patience=patience)
+
+    @staticmethod
+    def silence() -> TokenEndpointUnavailable:
+        error = TokenEndpointUnavailable("it closed the connection", advice="wait")
+        error.connected = True
+        return error
+
+
+def test_a_host_that_answers_no_stranger_serves_its_clients_before_they_suffer() -> None:
+    world = World(*(member(f"m{number}") for number in range(20)))
+    world.ports.token_endpoint = Silent(world.clock, serves=True)
+    assert world.run().to_dict()["rotated"] == 20
+
+
+def test_a_host_that_answers_no_stranger_is_left_alone_while_there_is_time() -> None:
+    world = World(*(member(f"m{number}") for number in range(20))).store_tokens()
+    world.ports.token_endpoint = Silent(world.clock, serves=True)
+    world.clock.sleep(17 * HOUR)
+    assert world.run().to_dict()["failed_late"] == 0
+    assert world.ports.parameters.writes == []
+
+
+def test_a_host_that_answers_nobody_costs_a_contact_and_a_claim_whatever_its_addresses() -> None:
+    urls = [f"https://idp.example.test/{number}/token" for number in range(30)]
+    world = World(*(member(f"t{number}", token_endpoint=url) for number, url in enumerate(urls)))
+    world.ports.token_endpoint = silent = Silent(world.clock, serves=False)
+    summary = world.run()
+    assert summary.to_dict()["failed"] == 30
+    assert (len(silent.contacts), len(silent.requests)) == (1, 1)
+    assert len(world.ports.parameters.writes) == 2  # a claim, and its end
+    told = {str(result.error) for result in summary.results}
+    assert told == {
+        "it closed the connection; wait",
+        "not requested, since for others of its endpoint or host: it closed the connection; wait",
+    }
+
+
+def test_what_never_came_to_the_endpoint_does_not_speak_for_it() -> None:
+    """Every third secret is missing: that the endpoint asks everybody to come later shows as soon."""
+    world = World(
+        *(
+            member(f"m{number:02}", secret_id="healthwise/client" if number % 3 else "missing")
+            for number in range(60)
+        )
+    )
+    world.ports.token_endpoint = overloaded = Overloaded(world.clock)
+    world.run(pace=False)
+    assert overloaded.asked == MISSES
 
 
 def test_addresses_of_tenants_at_a_host_that_is_down_cost_one_contact_and_no_claim() -> None:
@@ -176,7 +249,9 @@ class Overloaded(fakes.FakeTokenEndpoint):
 
     asked = 0
 
-    def request(self, request: TokenRequest, *, time_left: Callable[[], float]) -> TokenResponse:
+    def request(
+        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+    ) -> TokenResponse:
         self.asked += 1
         raise TokenEndpointUnavailable("HTTP 429", advice="wait", retry_after=600)
 
