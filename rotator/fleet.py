@@ -87,14 +87,18 @@ def run_fleet(  # noqa: PLR0913 - options by name
     on_result: OnResult | None = None,
     stored: Found | None = None,
     open_queue: Callable[[], WorkQueue] | None = None,
+    shared: bool = False,
 ) -> Summary:
     """Try every rotation and return the summary; it raises nothing for a failed one.
 
     What is due is begun soonest expiry first, at the pace of the writes, and what the run has no time for is
     left to the next. ``on_result`` is told each outcome as soon as it is known, by any of several threads.
     ``stored`` is what was found for each rotation just now, if it was read already.
-    With ``open_queue`` what is due is not begun, but handed over to the workers.
+    With ``open_queue`` what is due is not begun, but handed over to the workers. With ``shared`` it is one of
+    many such runs, whose rotations have no more than their share of its time.
     """
+    if not fleet.left_out:
+        run.memory.forget_all_but(fleet.names)
     told = _Told(on_result)
     next_try = run.now() + timedelta(seconds=contract.schedule_interval)
     for name, error in fleet.broken:
@@ -111,7 +115,7 @@ def run_fleet(  # noqa: PLR0913 - options by name
     if here:
         from rotator.renewals import Renewals  # most runs have none
 
-        renewals = Renewals(due=here, ports=ports, run=run, tell=told.tell, next_try=next_try)
+        renewals = Renewals(due=here, ports=ports, run=run, tell=told.tell, next_try=next_try, shared=shared)
         left = renewals.serve(force=force, dry_run=dry_run)
     return summarize(
         fleet.rotations,
@@ -137,6 +141,8 @@ def _hand_over(
     clear = [each for each in due if each.rotation.name not in ambiguous]
     if clear:
         hand_over(clear, open_queue(), run=run, tell=tell, next_try=next_try)
+    else:
+        run.memory.remember_handed_over({})
     return [each for each in due if each.rotation.name in ambiguous]
 
 

@@ -32,22 +32,22 @@ def summarize(  # noqa: PLR0913 - all that a run knows
         results=tuple(ordered),
         warnings=(
             *_left_warnings(left),
-            *_shortened(rollover.warnings(ordered)),
-            *_shortened(_kept_warnings(ordered, run)),
-            *_shortened(_overlap_warnings(rotations, ordered, run, contract)),
+            *shortened(rollover.warnings(ordered)),
+            *shortened(_kept_warnings(ordered, run)),
+            *shortened(_overlap_warnings(rotations, ordered, run, contract)),
         ),
         dry_run=dry_run,
         left_out=left_out,
     )
 
 
-def _shortened(warnings: Iterable[str]) -> Iterator[str]:
+def shortened(warnings: Iterable[str]) -> Iterator[str]:
     """A fleet may have the same trouble a thousand times."""
     rest = iter(warnings)
     yield from islice(rest, WARNINGS_OF_A_KIND)
     more = sum(1 for _ in rest)
     if more:
-        yield f"{more} more rotations have a warning like the one before"
+        yield f"{more} more warnings like the one before"
 
 
 def _left_warnings(left: int) -> Iterator[str]:

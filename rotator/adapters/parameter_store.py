@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rotator.adapters import aws
@@ -10,6 +10,7 @@ from rotator.adapters.aws import AwsError
 from rotator.errors import ConcurrentUpdate, ParameterStoreError
 from rotator.model import Parameter, Rotation, Secret
 from rotator.pace import UNPACED, Pace
+from rotator.ports import no_patience
 from rotator.usage import Usage
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ class SsmParameterStore:
             raise _failed(error, "reading", names[0], "ssm:GetParameters") from error
         return {found["Name"]: _parameter(found) for found in answer["Parameters"]}
 
-    def read_path(self, path: str) -> Iterator[Mapping[str, Parameter]]:
+    def read_path(
+        self, path: str, *, patience: Callable[[], float] = no_patience
+    ) -> Iterator[Mapping[str, Parameter]]:
         """Read everything below a path, ten parameters a page."""
         page: dict[str, Any] = {}
         while True:
@@ -63,7 +66,10 @@ class SsmParameterStore:
                     **page,
                 )
             except AwsError as error:
-                raise _failed(error, "reading", path, "ssm:GetParametersByPath") from error
+                failed = _failed(error, "reading", path, "ssm:GetParametersByPath")
+                if failed.passing and patience() > 0:
+                    continue  # the SDK has waited between its tries
+                raise failed from error
             yield {each["Name"]: _parameter(each) for each in answer["Parameters"]}
             if not answer.get("NextToken"):
                 return

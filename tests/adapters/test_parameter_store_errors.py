@@ -169,6 +169,28 @@ def test_a_failing_page_fails_the_whole_path(stub: Stubber, store: SsmParameterS
         list(store.read_path("/rotations"))
 
 
+def test_a_page_that_is_throttled_is_asked_for_again_while_there_is_patience(
+    stub: Stubber, store: SsmParameterStore
+) -> None:
+    patience = iter([9.0, 0.1, 0.0])
+    found = [{"Name": f"/rotations/{n}", "Value": "{}", "Version": 1, "Type": "String"} for n in range(2)]
+    stub.add_response("get_parameters_by_path", {"Parameters": found[:1], "NextToken": "1"})
+    for _ in range(2):
+        stub.add_client_error("get_parameters_by_path", "ThrottlingException")
+    stub.add_response("get_parameters_by_path", {"Parameters": found[1:], "NextToken": "2"})
+    stub.add_client_error("get_parameters_by_path", "ThrottlingException")
+    pages = store.read_path("/rotations", patience=lambda: next(patience))
+    assert [list(next(pages)), list(next(pages))] == [["/rotations/0"], ["/rotations/1"]]
+    with pytest.raises(ParameterStoreError, match="ThrottlingException"):
+        next(pages)
+
+
+def test_a_page_that_is_denied_is_not_asked_for_again(stub: Stubber, store: SsmParameterStore) -> None:
+    stub.add_client_error("get_parameters_by_path", "AccessDeniedException")
+    with pytest.raises(ParameterStoreError, match="AccessDenied"):
+        list(store.read_path("/rotations", patience=lambda: 60.0))
+
+
 # What is not even sent.
 
 

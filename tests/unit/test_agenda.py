@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 import fakes
 from fakes import Clock, rotation
 from rotator.agenda import MISSES, Agenda, Contact, Reached
+from rotator.errors import TokenEndpointUnavailable
 from rotator.model import Status, Stored
 from rotator.pace import Pace
+from rotator.ports import Down, Memory
 from rotator.waiting import OF_ONE_HOST, TROUBLED_TURN, Due
 
 HOUR = 3600.0
@@ -45,8 +47,21 @@ def stored(ends_in: float) -> Stored:
     return Stored(token_version=1, status_version=1, status=status)
 
 
-def agenda(*waiting: Due, clock: Clock | None = None, budget: float = 60, **options: Any) -> Agenda:
-    return Agenda(waiting, fakes.run(clock or Clock(), budget=budget), **options)
+def agenda(
+    *waiting: Due,
+    clock: Clock | None = None,
+    budget: float = 60,
+    memory: Memory | None = None,
+    **options: Any,
+) -> Agenda:
+    run = fakes.run(clock or Clock(), budget=budget)
+    return Agenda(waiting, replace(run, memory=memory or Memory()), **options)
+
+
+def troubled(*names: str) -> Memory:
+    """Rotations that were tried in vain: the first an hour ago, each other a minute later."""
+    hour_ago = fakes.START - timedelta(hours=1)
+    return Memory(troubled={name: hour_ago + timedelta(minutes=n) for n, name in enumerate(names)})
 
 
 def taken(made: Agenda) -> list[str]:
@@ -94,7 +109,7 @@ def test_what_failed_when_it_was_last_tried_comes_after_the_others_but_for_a_tur
     made = agenda(
         *(due(f"bad{n}", -HOUR + n) for n in range(3)),
         *map(due, "abcdefgh"),
-        troubled={"bad0", "bad1", "bad2"},
+        memory=troubled("bad0", "bad1", "bad2"),
     )
     order = taken(made)
     assert [place for place, name in enumerate(order) if name.startswith("bad")] == [
@@ -105,7 +120,17 @@ def test_what_failed_when_it_was_last_tried_comes_after_the_others_but_for_a_tur
 
 
 def test_if_all_have_failed_before_they_are_begun_in_their_order() -> None:
-    assert taken(agenda(due("b", 20), due("a", 10), troubled={"a", "b"})) == ["a", "b"]
+    assert taken(agenda(due("b", 20), due("a", 10), memory=troubled("b", "a"))) == ["a", "b"]
+
+
+def test_of_dead_ones_that_failed_each_has_its_turn_whatever_is_dead_for_longer() -> None:
+    dead = [due(name, -HOUR * n) for n, name in enumerate("abc", start=1)]
+    assert taken(agenda(*dead, memory=troubled("b", "a", "c"))) == ["b", "a", "c"]
+
+
+def test_what_lives_and_failed_comes_by_its_expiry() -> None:
+    living = [due(name, HOUR * n) for n, name in enumerate("abc", start=1)]
+    assert taken(agenda(*living, memory=troubled("b", "a", "c"))) == ["a", "b", "c"]
 
 
 @given(st.lists(st.tuples(st.integers(-5, 50), st.integers(0, 4)), max_size=30), st.data())
@@ -160,6 +185,17 @@ def answering(made: Agenda) -> Agenda:
 
 def test_an_endpoint_of_one_rotation_is_not_contacted() -> None:
     assert taken(agenda(due("a"), due("b"))) == ["a", "b"]
+
+
+def test_an_endpoint_of_one_rotation_is_contacted_if_it_was_down_when_it_was_last_asked() -> None:
+    down = Down(at=fakes.START, error=TokenEndpointUnavailable("down", advice="wait"))
+    memory = Memory(down={"a.example.test:443": down})
+    made = agenda(due("a"), due("b", 9 * HOUR), memory=memory)
+    contact = made.take()
+    assert isinstance(contact, Contact)
+    assert contact.host == "a.example.test:443"
+    assert named(made.contacted(contact, Reached.NOBODY)) == ["a"]
+    assert taken(made) == ["b"]
 
 
 def test_an_endpoint_of_several_is_contacted_before_the_first_is_begun() -> None:

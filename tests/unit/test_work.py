@@ -13,7 +13,7 @@ from fakes import DAY, FakePorts, FakeWorkQueue
 from rotator import bootstrap, messages, work
 from rotator.bootstrap import Rotator
 from rotator.errors import ParameterStoreError, WorkNotSent
-from rotator.model import Outcome, Parameter, Summary, format_time
+from rotator.model import HEALTHWISE_TOKEN_ENDPOINT, Outcome, Parameter, Summary, format_time
 from rotator.settings import Settings
 
 PATH = "/rotations"
@@ -96,14 +96,81 @@ def test_what_another_run_is_at_just_now_is_not_sent() -> None:
 
 def test_what_ends_soonest_is_sent_first_and_before_it_what_has_no_token() -> None:
     shop = Workshop("a", "b", "c", "d")
-    for name, life in (("a", 3 * DAY), ("b", DAY), ("d", 2 * DAY)):
+    for name, life in (("a", 1.3 * DAY), ("b", DAY), ("d", 1.2 * DAY)):
         shop.ports.token_endpoint.answers.append(
             (200, shop.ports.token_endpoint.token_answer(expires_in=life, access_token=f"token-{name}"))
         )
         shop.work(name)
-    shop.clock.sleep(2.9 * DAY)
+    shop.clock.sleep(0.9 * DAY)
     shop.tick()
     assert shop.sent == ["c", "b", "d", "a"]
+
+
+DEAD, LIVING = [f"dead-{number:03}" for number in range(230)], [f"good-{number:02}" for number in range(20)]
+
+
+def crowded() -> Workshop:
+    """More dead tokens than workers renew in a tick, and some that live, a minute apart."""
+    shop = Workshop(*DEAD, *LIVING)
+    for name in LIVING:
+        shop.work(name)
+        shop.clock.sleep(60)
+    shop.clock.sleep(18 * 3600)
+    return shop
+
+
+def test_what_is_dead_takes_no_more_turns_than_what_lives() -> None:
+    shop = crowded()
+    shop.tick()
+    assert sorted(shop.sent) == sorted([*DEAD, *LIVING])
+    assert [name for name in shop.sent if name in LIVING] == LIVING
+    assert shop.sent.index(LIVING[-1]) < 2 * len(LIVING)
+
+
+def test_what_is_dead_comes_in_another_order_each_time() -> None:
+    shop = crowded()
+    early: set[str] = set()
+    for number in range(12):
+        shop.queue.calls.clear()
+        shop.rotator.tick(fakes.run(shop.clock, name=f"run-{number}"))
+        early |= set(shop.sent[:100])
+    assert early == {*DEAD, *LIVING}
+
+
+def test_what_a_worker_tried_in_vain_since_it_was_handed_over_comes_behind_the_others() -> None:
+    shop = crowded()
+    shop.tick()
+    tried = LIVING[:5]
+    for name in tried:  # a claim and its end
+        text = shop.ports.parameters.parameters[f"/tokens/{name}/status"].value
+        shop.ports.parameters.put(f"/tokens/{name}/status", text, "String")
+    shop.queue.calls.clear()
+    shop.tick()
+    places = {name: shop.sent.index(name) for name in LIVING}
+    assert sorted(places[name] for name in tried) == [3, 7, 11, 15, 19]
+    assert [name for name in shop.sent if name in LIVING[5:]] == LIVING[5:]
+
+
+def test_what_was_served_and_is_due_again_is_not_taken_for_tried_in_vain() -> None:
+    shop = Workshop(*LIVING)
+    shop.tick()
+    for name in LIVING:
+        shop.work(name)
+        shop.clock.sleep(60)
+    shop.tick()
+    shop.clock.sleep(18 * 3600)
+    shop.queue.calls.clear()
+    shop.tick()
+    assert shop.sent == LIVING
+
+
+def test_a_tick_that_finds_nothing_due_forgets_what_was_handed_over() -> None:
+    shop = Workshop("a")
+    shop.tick()
+    assert shop.rotator.memory.handed_over == {"a": 0}
+    shop.work("a")
+    shop.tick()
+    assert shop.rotator.memory.handed_over == {}
 
 
 def test_a_broken_document_is_failed_and_never_sent() -> None:
@@ -117,7 +184,7 @@ def test_a_broken_document_is_failed_and_never_sent() -> None:
 def test_what_cannot_be_read_is_failed_and_not_sent() -> None:
     shop = Workshop("a")
     documents = dict(shop.ports.parameters.parameters)
-    shop.ports.parameters.read_path = lambda path: iter([documents])  # type: ignore[method-assign]
+    shop.ports.parameters.read_path = lambda *_path, **_patience: iter([documents])  # type: ignore[method-assign]
     shop.ports.parameters.fails["read"] = ParameterStoreError("throttled", advice="wait")
     assert outcomes(shop.tick()) == {"a": "failed"}
     assert shop.queue.calls == []
@@ -188,11 +255,35 @@ def test_a_worker_reads_the_documents_of_its_rotations_and_not_the_whole_path() 
     shop = Workshop("a", "team.b")
     shop.write("team/c", document("c"))
 
-    def unread(path: str) -> Any:
+    def unread(path: str, **_patience: object) -> Any:
         raise AssertionError(path)
 
     shop.ports.parameters.read_path = unread  # type: ignore[method-assign]
     assert outcomes(shop.work("a", "team.b", "team.c")) == dict.fromkeys(["a", "team.b", "team.c"], "rotated")
+
+
+def test_a_worker_has_no_more_patience_with_one_message_than_with_ten() -> None:
+    shop = Workshop("a", "b")
+    shop.ports.token_endpoint.answers.extend([(503, {})] * 100)
+    began = shop.clock.now()
+    assert outcomes(shop.work("a")) == {"a": "failed"}
+    assert shop.clock.now() - began <= timedelta(seconds=11)
+
+
+def test_a_host_that_is_down_is_contacted_once_for_batch_after_batch() -> None:
+    shop = Workshop(*NAMES)
+    endpoint = shop.ports.token_endpoint
+    endpoint.down.add(HEALTHWISE_TOKEN_ENDPOINT)
+    for start in range(0, 20, 10):
+        assert set(outcomes(shop.work(*NAMES[start : start + 10])).values()) == {"failed"}
+        shop.clock.sleep(10)
+    assert outcomes(shop.work(NAMES[20])) == {NAMES[20]: "failed"}  # one that comes alone knows it, too
+    assert len(endpoint.contacts) == 1
+    assert shop.ports.parameters.writes == []
+    shop.clock.sleep(30)
+    endpoint.down.clear()
+    assert set(outcomes(shop.work(*NAMES[:10])).values()) == {"rotated"}
+    assert len(endpoint.contacts) == 2
 
 
 def test_a_rotation_that_its_document_names_otherwise_is_found_all_the_same() -> None:
