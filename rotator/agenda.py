@@ -90,11 +90,11 @@ class Agenda:
             self._changed.notify_all()
             endpoint = self._waiting.endpoints[due.rotation.token_endpoint]
             endpoint.release(unavailable=unavailable)
-            if unavailable and endpoint.host.due > 1:
-                endpoint.host.known = Known.NOTHING
-            if unavailable and (endpoint.doubtful or endpoint.misses >= MISSES):
-                return self._waiting.remove([endpoint])
-            return []
+            if not unavailable:
+                return []
+            endpoint.host.known = Known.NOTHING
+            given_up = endpoint.doubtful or endpoint.misses >= MISSES
+            return self._waiting.remove([endpoint]) if given_up else []
 
     def contacted(self, contact: Contact, reached: Reached) -> list[Due]:
         """Tell how a contact ended; return the rotations that are given up for this run because of it.

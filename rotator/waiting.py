@@ -5,6 +5,7 @@ An endpoint takes one renewal at a time, and more the more of them succeed; a ho
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -212,7 +213,7 @@ class Waiting:
     def _key(self, due: Due) -> Key:
         """By what it is sorted: the seconds until its token ends."""
         ends_at = due.ends_at
-        seconds = (ends_at - self._now).total_seconds() if ends_at else float("-inf")
+        seconds = (ends_at - self._now).total_seconds() if ends_at else -math.inf
         return self._living_first and seconds <= 0, seconds
 
 

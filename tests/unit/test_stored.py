@@ -63,7 +63,10 @@ def test_no_call_begins_when_time_is_over() -> None:
     assert store.reads == 1
     errors = [found for found in stored.values() if isinstance(found, ParameterStoreError)]
     assert len(errors) == 5
-    assert "time was over" in str(errors[0])
+    assert str(errors[0]) == (
+        "the run's time was over before the parameters could be read; "
+        "give the function more time (TimeoutSeconds), or fewer rotations to one stack"
+    )
 
 
 def test_what_was_throttled_is_read_once_more_after_all_others() -> None:
