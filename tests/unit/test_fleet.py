@@ -238,6 +238,12 @@ def test_names_select_rotations() -> None:
     assert fleet.only([]) == fleet
 
 
+def test_names_select_also_what_is_broken() -> None:
+    broken = tuple((name, SettingsError("it is wrong", advice="mend it")) for name in "xy")
+    chosen = Fleet(rotations=(member("a"),), broken=broken).only(["y"])
+    assert (chosen.rotations, chosen.broken) == ((), (broken[1],))
+
+
 @pytest.mark.parametrize(
     ("names", "left_out"), [([], 0), (["a"], 4), (["x", "b", "b"], 3), (["a", "b", "c", "x", "y"], 0)]
 )

@@ -75,6 +75,11 @@ def test_a_parameter_belongs_to_the_first_that_writes_it(parameter: str, taken: 
     assert told(entered) == ({"b": problem} if taken else {})
 
 
+def test_a_parameter_belongs_to_it_however_many_come_between() -> None:
+    entered = read({"a": document("/a"), "b": document("/b"), "c": document("/a")})
+    assert told(entered).keys() == {"c"}
+
+
 def test_what_a_rotation_writes_as_its_status_is_nobodys_either() -> None:
     entered = read({"a": document("/token/status"), "b": document("/token")})
     assert told(entered)["b"].startswith("the parameter /token/status belongs to the rotation a already")
