@@ -100,13 +100,11 @@ class Agenda:
             endpoint.release(unavailable=unavailable)
             if not unavailable:
                 return []
-            if endpoint.host.due > 1:
-                endpoint.host.known = Known.NOTHING
+            endpoint.host.known = Known.NOTHING
             if endpoint.host.silent:
                 return self._waiting.remove(self._of(endpoint.host))
-            if endpoint.doubtful or endpoint.misses >= MISSES:
-                return self._waiting.remove([endpoint])
-            return []
+            given_up = endpoint.doubtful or endpoint.misses >= MISSES
+            return self._waiting.remove([endpoint]) if given_up else []
 
     def contacted(self, contact: Contact, reached: Reached) -> list[Due]:
         """Tell how a contact ended; return the rotations that are given up for this run because of it.

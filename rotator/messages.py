@@ -107,8 +107,8 @@ def _is_superseded(record: Mapping[str, Any], now: datetime, interval: float) ->
 
     One that was received before is not: it shall come to its end, in the dead-letter queue if need be.
     """
-    attributes = record.get("attributes", {})
     try:
+        attributes = record["attributes"]
         sent = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
         return int(attributes["ApproximateReceiveCount"]) == 1 and seconds_until(now, sent) >= interval
     except (KeyError, TypeError, ValueError, OverflowError, OSError):

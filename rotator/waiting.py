@@ -5,6 +5,7 @@ An endpoint takes one renewal at a time, and more the more of them succeed; a ho
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -216,7 +217,7 @@ class Waiting:
     def _key(self, due: Due) -> Key:
         """By what it is sorted: the seconds until its token ends."""
         ends_at = due.ends_at
-        seconds = (ends_at - self._now).total_seconds() if ends_at else float("-inf")
+        seconds = (ends_at - self._now).total_seconds() if ends_at else -math.inf
         dead, tried_at = seconds <= 0, self._troubled.get(due.rotation.name)
         if dead and tried_at:
             seconds = min(0.0, (tried_at - self._now).total_seconds())

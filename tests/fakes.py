@@ -253,6 +253,7 @@ class FakeWorkQueue:
         self.fails: WorkNotSent | None = None
 
     def send(self, messages: Sequence[str]) -> Mapping[int, RotatorError]:
+        assert messages, "AWS refuses a call without any"
         if len(messages) > 10:
             raise WorkNotSent("too many messages", advice="send ten")
         if self.fails:

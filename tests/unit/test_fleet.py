@@ -238,6 +238,12 @@ def test_names_select_rotations() -> None:
     assert fleet.only([]) == fleet
 
 
+def test_names_select_also_what_is_broken() -> None:
+    broken = tuple((name, SettingsError("it is wrong", advice="mend it")) for name in "xy")
+    chosen = Fleet(rotations=(member("a"),), broken=broken).only(["y"])
+    assert (chosen.rotations, chosen.broken) == ((), (broken[1],))
+
+
 @pytest.mark.parametrize(
     ("names", "left_out"), [([], 0), (["a"], 4), (["x", "b", "b"], 3), (["a", "b", "c", "x", "y"], 0)]
 )
@@ -250,6 +256,36 @@ def test_rotations_that_were_not_named_are_counted(names: list[str], left_out: i
 def test_an_unknown_name_is_an_error_that_names_the_known() -> None:
     with pytest.raises(SettingsError, match=r"no rotation named 'd'.*a, b, c"):
         Fleet(rotations=tuple(map(member, "abc"))).only(["d"])
+
+
+@pytest.mark.parametrize(
+    ("count", "advice"),
+    [
+        (10, "name one of: r0000, r0001, r0002, r0003, r0004, r0005, r0006, r0007, r0008, r0009"),
+        (11, "name one of: r0000, r0001, r0002, r0003, r0004, r0005, r0006, r0007, r0008, r0009 and 1 more"),
+        (2011, "r0009 and 2,001 more"),
+    ],
+)
+def test_of_many_known_names_ten_are_told(count: int, advice: str) -> None:
+    fleet = Fleet(rotations=tuple(member(f"r{number:04}") for number in reversed(range(count))))
+    with pytest.raises(SettingsError) as caught:
+        fleet.only(["r0001", "nobody"])
+    assert caught.value.problem == "there is no rotation named 'nobody'"
+    assert caught.value.advice.endswith(advice)
+
+
+def test_of_a_long_name_that_nobody_has_the_beginning_is_told() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Fleet(rotations=(member("a"),)).only(["x" * 65])
+    assert str(caught.value) == f"there is no rotation named '{'x' * 64}'; name one of: a"
+
+
+def test_a_worker_has_the_rotations_that_it_was_asked_for_and_counts_the_others_as_many() -> None:
+    broken = tuple((name, SettingsError("it is wrong", advice="mend it")) for name in ("a", "x", "y"))
+    fleet = Fleet(rotations=tuple(map(member, "abc")), broken=broken).for_worker(["a", "x", "gone"])
+    assert fakes.names(fleet.rotations) == ["a"], "of two documents with this name, the one that counts"
+    assert fleet.broken == (broken[1],)
+    assert fleet.left_out == 1000
 
 
 def test_a_short_overlap_is_a_warning_in_the_summary_and_no_failure() -> None:

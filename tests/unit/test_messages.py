@@ -153,6 +153,17 @@ def test_a_message_of_unknown_age_is_served(attributes: dict[str, Any]) -> None:
     assert read(record({"rotations": ["a"]}) | {"attributes": attributes}).names == ["a"]
 
 
+def test_a_message_without_attributes_is_served() -> None:
+    bare = record({"rotations": ["a"]})
+    del bare["attributes"]
+    assert read(bare).names == ["a"]
+
+
+def test_every_message_that_is_dropped_is_counted() -> None:
+    old = [record({"rotations": ["a"]}, id=str(number), age=300) for number in range(3)]
+    assert read(*old).superseded == 3
+
+
 @pytest.mark.parametrize(
     "event",
     [

@@ -13,6 +13,7 @@ from fakes import DAY, FakePorts, FakeWorkQueue
 from rotator import bootstrap, messages, work
 from rotator.bootstrap import Rotator
 from rotator.errors import ParameterStoreError, WorkNotSent
+from rotator.failure import LEFT
 from rotator.model import HEALTHWISE_TOKEN_ENDPOINT, Outcome, Parameter, Summary, format_time
 from rotator.settings import Settings
 
@@ -201,6 +202,7 @@ def test_what_the_queue_refused_is_failed_with_what_consumers_still_have() -> No
     early, late = failed[NAMES[3]], failed[NAMES[24]]
     assert (early.late, late.late) == (False, True), "one has a token with time left, one has none"
     assert (early.seconds_remaining, late.seconds_remaining) == (round(0.3 * DAY), 0)
+    assert {r.next_try for r in failed.values()} == {shop.clock.now() + timedelta(minutes=5)}
     assert {r.error_kind for r in failed.values()} == {"WorkNotSent"}
     assert len(shop.sent) == 23
 
@@ -286,6 +288,20 @@ def test_a_host_that_is_down_is_contacted_once_for_batch_after_batch() -> None:
     assert len(endpoint.contacts) == 2
 
 
+def test_a_worker_that_is_asked_for_many_reads_ten_documents_a_call() -> None:
+    shop = Workshop(*NAMES)
+    sizes: list[int] = []
+    read = shop.ports.parameters.read
+
+    def watched(names: Any) -> Any:
+        sizes.append(len(names))
+        return read(names)
+
+    shop.ports.parameters.read = watched  # type: ignore[method-assign]
+    assert outcomes(shop.work(*NAMES)) == dict.fromkeys(NAMES, "rotated")
+    assert sizes[:3] == [10, 10, 5]
+
+
 def test_a_rotation_that_its_document_names_otherwise_is_found_all_the_same() -> None:
     shop = Workshop("a")
     shop.write("document-7", document("b", name="b"))
@@ -340,18 +356,41 @@ def test_what_is_handed_over_without_a_life_that_is_known_counts_as_dead() -> No
     assert lives["well"] == (0.3 * DAY, True)
 
 
-def test_what_there_is_no_time_left_to_hand_over_is_left_to_the_next_tick() -> None:
-    shop = Workshop(*NAMES)
+def slow(shop: Workshop, seconds: float) -> Workshop:
+    """Let each call to the queue take so long; of a run's 60 seconds, 50 are for that."""
     send = shop.queue.send
 
-    def slow(bodies: Any) -> Any:
-        shop.clock.sleep(30)
+    def send_slowly(bodies: Any) -> Any:
+        shop.clock.sleep(seconds)
         return send(bodies)
 
-    shop.queue.send = slow  # type: ignore[method-assign,assignment]
-    summary = shop.tick()
-    assert len(shop.queue.calls) == 2
-    assert [each.error_kind for each in summary.results if each.error] == ["NotReached"] * 5
+    shop.queue.send = send_slowly  # type: ignore[assignment,method-assign]
+    return shop
+
+
+IN_TIME = pytest.mark.parametrize(("seconds", "calls"), [(24, 3), (25, 2), (49.5, 2), (50, 1)])
+
+
+@IN_TIME
+def test_what_is_dead_and_was_not_handed_over_in_time_is_a_failure(seconds: float, calls: int) -> None:
+    shop = slow(Workshop(*NAMES), seconds)
+    next_try = shop.clock.now() + timedelta(minutes=5)
+    results = shop.tick().results
+    assert len(shop.queue.calls) == calls
+    failed = [(each.error_kind, each.next_try) for each in results if each.error]
+    assert failed == [("NotReached", next_try)] * (25 - min(10 * calls, 25))
+
+
+@IN_TIME
+def test_what_lives_and_was_not_handed_over_in_time_is_left_to_the_next_tick(
+    seconds: float, calls: int
+) -> None:
+    shop = Workshop(*NAMES)
+    shop.work(*NAMES)
+    shop.clock.sleep(0.7 * DAY)
+    notes = [each.note for each in slow(shop, seconds).tick().results if each.outcome is Outcome.BUSY]
+    sent = min(10 * calls, 25)
+    assert sorted(map(str, notes)) == sorted([work.HANDED_OVER] * sent + [LEFT] * (25 - sent))
 
 
 def test_a_worker_that_may_not_read_the_documents_fails_as_a_whole() -> None:
@@ -382,9 +421,16 @@ def test_more_workers_than_the_pace_allows_are_warned_of_in_every_tick() -> None
     crowd = Settings(rotation=None, rotations_path=PATH, queue_url="https://queue", workers=10)
     shop.rotator = Rotator(settings=crowd, ports=shop.ports, open_queue=shop.open)
     (warning,) = shop.tick().warnings
-    assert warning.startswith(
-        "10 workers share 2 writes a second, so 10 rotations take one 150 s, and a run has 50 s"
+    assert warning == (
+        "10 workers share 2 writes a second, so 10 rotations take one 150 s, and a run has 50 s; "
+        "take fewer Workers, raise TimeoutSeconds, or raise WritesPerSecond if the account's quota allows it"
     )
+
+
+def test_workers_that_need_all_of_a_run_and_no_more_are_not_too_many() -> None:
+    run = fakes.run(fakes.Clock())
+    assert list(work.pace_warning(6, 10, run)) == []
+    assert len(list(work.pace_warning(6, 11, run))) == 1
 
 
 def test_each_of_several_workers_keeps_its_part_of_the_pace() -> None:
