@@ -17,12 +17,15 @@ class Register:
     """Rotations by their names, and what is wrong with the others.
 
     ``names`` has for every document the name under which it is known, also if it is broken, and ``places``
-    for every rotation its document.
+    for every rotation its document. ``kms_key_id`` is the key of those that name none.
     """
 
-    def __init__(self, path: str, allowed_hosts: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, path: str, allowed_hosts: frozenset[str] = frozenset(), kms_key_id: str | None = None
+    ) -> None:
         self.path = path
         self.allowed_hosts = allowed_hosts
+        self.kms_key_id = kms_key_id
         self.rotations: dict[str, Rotation] = {}
         self.broken: list[tuple[str, SettingsError]] = []
         self.documents: dict[str, Parameter] = {}
@@ -50,7 +53,9 @@ class Register:
 
         Raises SettingsError if it cannot be read, or has the name or a parameter of one that is entered.
         """
-        return self._fitting(settings.read_document(self.path, document, parameter, self.allowed_hosts))
+        return self._fitting(
+            settings.read_document(self.path, document, parameter, self.allowed_hosts, self.kms_key_id)
+        )
 
     def _fitting(self, rotation: Rotation | SettingsError) -> Rotation:
         if isinstance(rotation, SettingsError):
@@ -79,7 +84,7 @@ class Register:
     def without(self, document: str) -> Register:
         """Return the register of all the other documents."""
         others = {name: parameter for name, parameter in self.documents.items() if name != document}
-        return read(self.path, [others], self.allowed_hosts)
+        return read(self.path, [others], self.allowed_hosts, kms_key_id=self.kms_key_id)
 
     def fleet(self) -> Fleet:
         """Return all of it."""
@@ -91,6 +96,8 @@ def read(
     pages: Iterable[Mapping[str, Parameter]],
     allowed_hosts: frozenset[str],
     found: Callable[[Rotation], None] = lambda _rotation: None,
+    *,
+    kms_key_id: str | None = None,
 ) -> Register:
     """Enter documents in the order of their names: of two that cannot both be, the first counts.
 
@@ -101,13 +108,13 @@ def read(
     for page in pages:
         for document, parameter in page.items():
             try:
-                rotation = settings.read_document(path, document, parameter, allowed_hosts)
+                rotation = settings.read_document(path, document, parameter, allowed_hosts, kms_key_id)
             except SettingsError as error:
                 documents[document] = parameter, error
             else:
                 documents[document] = parameter, rotation
                 found(rotation)
-    register = Register(path, allowed_hosts)
+    register = Register(path, allowed_hosts, kms_key_id)
     for document, (parameter, rotation_or_error) in sorted(documents.items()):
         register.enter(document, parameter, rotation_or_error)
     return register

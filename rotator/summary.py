@@ -58,7 +58,7 @@ def _left_warnings(left: int, *, forced: bool) -> Iterator[str]:
     if left and forced:
         yield (
             f"{left} rotations were not forced, for the run's time was over: run it again, with their names; "
-            "a run comes to more of them with more writes a second (ROTATOR_WRITES_PER_SECOND) if the account "
+            "a run comes to more with more writes a second (ROTATOR_WRITES_PER_SECOND) if the account "
             "allows that, or more time (TimeoutSeconds)"
         )
     elif left:

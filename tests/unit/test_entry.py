@@ -96,6 +96,16 @@ def test_defaults_are_left_out_and_an_empty_scope_is_none() -> None:
     assert json.loads(many.texts()["tenant-a"]) == {**GIVEN, "scope": ""}
 
 
+def test_the_key_of_all_is_not_written_into_a_document_and_a_key_of_its_own_is() -> None:
+    """Or a document would keep to the stack's old key when that has another."""
+    many = Many().set(kms_key_id="alias/all")
+    assert added(many).rotation.kms_key_id == "alias/all"
+    assert json.loads(many.texts()["tenant-a"]) == GIVEN
+    assert many.rotator.fleet().rotations[0].kms_key_id == "alias/all"
+    assert added(many, replace=True, kms_key_id="alias/aws/ssm").rotation.kms_key_id == "alias/aws/ssm"
+    assert many.rotator.fleet().rotations[0].kms_key_id == "alias/aws/ssm"
+
+
 def test_double_brackets_are_written_so_that_parameter_store_takes_them() -> None:
     many = Many()
     rotation = added(many, token_request_params='{"a": "{{{x}}}", "b": "{{"}').rotation
