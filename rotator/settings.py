@@ -132,6 +132,14 @@ def read_document(
     return _rotation(given, allowed_hosts, lambda key: f"{key} in the document {parameter_name}")
 
 
+def named_parameter(document: Parameter) -> str | None:
+    """The token's parameter that a document names, also one that cannot be used for another reason."""
+    try:
+        return readers.parameter_name(json.loads(document.value)["parameter_name"])
+    except (ValueError, RecursionError, TypeError, KeyError, Refused):
+        return None
+
+
 def read_name(value: str) -> str:
     """Read a rotation's name as it is typed; raises SettingsError."""
     return str(_read("NAME", value, _ROTATION["name"]))

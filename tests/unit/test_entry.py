@@ -218,6 +218,30 @@ def test_a_document_of_4_kb_is_taken_and_a_larger_one_refused() -> None:
     assert "the document of b has 4,097 bytes, and may have 4,096; shorten scope" in problem
 
 
+@pytest.mark.parametrize("parameter", ["/b/token", "/b/token/status"])
+@pytest.mark.parametrize(
+    "broken",
+    [{"renew_at": 7}, {"secret_id": None}, {"unknown": 1}],
+    ids=["a bad value", "a gap", "an unknown key"],
+)
+def test_a_parameter_that_a_broken_document_names_is_refused(broken: dict[str, Any], parameter: str) -> None:
+    """Once that is mended it would take the parameter over, if its name comes first."""
+    many = Many(a=document("b", **broken))
+    problem = refused(many, "z", parameter_name=parameter)
+    assert f"the parameter {parameter} is named by the document {PATH}/a, which cannot be used" in problem
+    assert "mend or remove that first" in problem
+
+
+def test_a_rotation_that_is_served_is_changed_although_a_broken_document_names_its_parameter() -> None:
+    many = Many(a=document("b", renew_at=7), b=document("b"))
+    assert added(many, "b", replace=True, parameter_name="/b/token", scope="x").rotation.scope == "x"
+
+
+def test_a_broken_document_that_names_a_parameter_stops_no_rotation_that_is_there() -> None:
+    many = Many(a=document("b", renew_at=7), b=document("b"))
+    assert [rotation.name for rotation in many.rotator.fleet().rotations] == ["b"]
+
+
 def test_one_that_is_broken_hinders_no_other() -> None:
     many = Many(bad="{", worse=document("w", renew_at=7))
     added(many)
