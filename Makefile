@@ -19,8 +19,10 @@ demo: $(VENV)/.local ## See all of it work on embedded parts; KEEP=1 leaves it r
 
 # These read their variables from the environment, into which make puts those of its command line: pasted
 # into a recipe, a value would be the shell's to run.
-rotate: $(VENV)/.base ## Rotate now, with whatever is configured; FUNCTION=name lets the deployed function do it.
-	@$(BIN)/rotator rotate --force $${FUNCTION:+--function "$$FUNCTION"}
+rotate: $(VENV)/.base ## Rotate now, with whatever is configured; FUNCTION=name: the deployed function does; NAMES="a b": these of many.
+	@set -f; set -- $$NAMES; if [ $$# = 0 ] && [ -n "$${NAMES+given}" ]; then \
+		echo 'rotate: NAMES is empty; name rotations, or leave it out for all' >&2; exit 2; fi; \
+	$(BIN)/rotator rotate --force $${FUNCTION:+--function "$$FUNCTION"} $${NAMES:+-- "$$@"}
 
 deploy: $(VENV)/.base ## Deploy or upgrade: STACK= SECRET= PARAMETER= BUCKET= [SET="Name=value ..." TAGS="key=value ..."].
 	@$(BIN)/python -m infra.deploy

@@ -165,7 +165,12 @@ def _report(stack: stacks.Stack) -> None:
     if "AlarmTopicArn" not in stack.outputs:
         print('no alarm calls anybody: deploy again with SET="AlarmEmail=on-call@example.com"')
     print("next:")
-    print(f"  make rotate FUNCTION={stack.outputs['FunctionName']}   # the first token, now")
+    function = stack.outputs["FunctionName"]
+    if "RotationsPath" in stack.outputs:  # where to force one would be to force all
+        print(f"  .venv/bin/rotator add NAME --stack {stack.name} --secret-id ... --parameter-name ...")
+        print(f"  .venv/bin/rotator rotate --function {function}   # what has no token, or is due, now")
+    else:
+        print(f"  make rotate FUNCTION={function}   # the first token, now")
     print(f"  make logs STACK={stack.name}")
 
 

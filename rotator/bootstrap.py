@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache, cached_property
@@ -18,7 +18,7 @@ from rotator.contract import Contract
 from rotator.errors import SettingsError
 from rotator.fleet import Fleet, OnResult, run_fleet
 from rotator.messages import Batch
-from rotator.model import Rotation, Summary
+from rotator.model import Parameter, Rotation, Summary
 from rotator.pace import UNPACED, Pace
 from rotator.policy import RUN_BUDGET
 from rotator.ports import (
@@ -211,11 +211,18 @@ class Rotator:
 
         Raises ParameterStoreError if they cannot be read.
         """
+        pages = self.ports.parameters.read_path(self.settings.rotations_path or "", patience=patience)
+        return self._read(pages, found)
+
+    def _read(
+        self, pages: Iterable[Mapping[str, Parameter]], found: OnFound = lambda _rotation: None
+    ) -> Register:
         from rotator import register
 
-        path = self.settings.rotations_path or ""
-        pages = self.ports.parameters.read_path(path, patience=patience)
-        return register.read(path, pages, self.settings.allowed_hosts, found)
+        of = self.settings
+        return register.read(
+            of.rotations_path or "", pages, of.allowed_hosts, found, kms_key_id=of.kms_key_id
+        )
 
     def _look(self, run: Run) -> tuple[Fleet, Found]:
         """Find all rotations, and what is stored for each."""
@@ -227,11 +234,8 @@ class Rotator:
         """Find the rotations of these names by their own documents, or if one has none by all of them."""
         if self.settings.rotation:
             return self._find().for_worker(names)
-        from rotator import register
-
         path = self.settings.rotations_path or ""
-        pages = [work.read_documents(path, names, self.ports.parameters)]
-        fleet = register.read(path, pages, self.settings.allowed_hosts).fleet()
+        fleet = self._read([work.read_documents(path, names, self.ports.parameters)]).fleet()
         if set(names) - fleet.names:
             fleet = self.register().fleet()
         return fleet.for_worker(names)

@@ -149,11 +149,15 @@ class StatusNotWritten(ParameterStoreError):
 
 
 class NotReached(RotatorError):
-    """A rotation was due, and late or forced, and the run had no time left for it."""
+    """A rotation was due, and late or ``forced``, and the run had no time left for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, forced: bool = False) -> None:
+        problem = "the run's time was over before its turn came"
+        if forced:
+            super().__init__(f"not forced: {problem}", advice="run it again")
+            return
         super().__init__(
-            "the run's time was over before its turn came",
+            problem,
             advice="run it again; if it lasts, see which endpoints do not answer, allow more writes a "
             "second (ROTATOR_WRITES_PER_SECOND) if the account does, or give the function more time",
         )

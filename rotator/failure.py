@@ -10,7 +10,7 @@ from datetime import datetime
 
 from rotator.errors import NotReached, RotatorError, StatusNotWritten, TokenNotPublished
 from rotator.model import Outcome, Result, Rotation, Stored
-from rotator.policy import fails_late, seconds_until
+from rotator.policy import TokenState, fails_late, seconds_until, token_state
 from rotator.rotation import as_stored
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 LEFT = "this run had no time left for it; the next one begins with what ends first"
 
 
-def failed(name: str, error: RotatorError, next_try: datetime) -> Result:
+def failed(name: str, error: RotatorError, next_try: datetime | None) -> Result:
     """A failure; as long as nothing is known of the stored token, it counts as a late one."""
     return Result(
         name=name,
@@ -31,7 +31,7 @@ def failed(name: str, error: RotatorError, next_try: datetime) -> Result:
 
 
 def failed_with(
-    rotation: Rotation, stored: Stored, error: Exception, *, now: datetime, next_try: datetime
+    rotation: Rotation, stored: Stored, error: Exception, *, now: datetime, next_try: datetime | None
 ) -> Result:
     """A failure of a rotation of which it is known what is, or was, stored for it."""
     foreseen = failed(rotation.name, _foreseen(error, rotation.name), next_try)
@@ -50,8 +50,15 @@ def failed_with(
 def left_over(
     rotation: Rotation, stored: Stored, *, now: datetime, next_try: datetime, forced: bool = False
 ) -> Result:
-    """One that the run had no time left for. If it is late already, or was forced, that is a failure."""
-    if forced or fails_late(rotation, stored, now):
+    """One that the run had no time left for. If it is late already, or was forced, that is a failure.
+
+    No run comes to one that was forced and is not due.
+    """
+    if forced:
+        is_fresh = token_state(rotation, stored, now) is TokenState.FRESH
+        tried = None if is_fresh else next_try
+        return failed_with(rotation, stored, NotReached(forced=True), now=now, next_try=tried)
+    if fails_late(rotation, stored, now):
         return failed_with(rotation, stored, NotReached(), now=now, next_try=next_try)
     return as_stored(rotation, stored, Outcome.BUSY, note=LEFT)
 

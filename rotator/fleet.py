@@ -123,6 +123,7 @@ def run_fleet(  # noqa: PLR0913 - options by name
         run,
         contract,
         left=left,
+        forced=force,
         dry_run=dry_run,
         left_out=fleet.left_out,
     )

@@ -65,7 +65,7 @@ class DocumentStore(Protocol):
         """
 
     def replace(self, document: str, text: str) -> None:
-        """Store a document in the place of the one that is there.
+        """Store a document in the place of the one that is there; one that was just deleted is there again.
 
         Raises ConcurrentUpdate if someone else was writing it just then.
         """

@@ -17,18 +17,24 @@ class Register:
     """Rotations by their names, and what is wrong with the others.
 
     ``names`` has for every document the name under which it is known, also if it is broken, and ``places``
-    for every rotation its document.
+    for every rotation its document; ``refused`` has why a document is broken. ``owners`` has the rotation of
+    every parameter for a token or a status, and ``named`` the document of each that a broken one names.
+    ``kms_key_id`` is the key of documents that name none.
     """
 
-    def __init__(self, path: str, allowed_hosts: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, path: str, allowed_hosts: frozenset[str] = frozenset(), kms_key_id: str | None = None
+    ) -> None:
         self.path = path
         self.allowed_hosts = allowed_hosts
+        self.kms_key_id = kms_key_id
         self.rotations: dict[str, Rotation] = {}
-        self.broken: list[tuple[str, SettingsError]] = []
+        self.refused: dict[str, SettingsError] = {}
         self.documents: dict[str, Parameter] = {}
         self.names: dict[str, str] = {}
         self.places: dict[str, str] = {}
-        self._written: dict[str, str] = {}
+        self.owners: dict[str, str] = {}
+        self.named: dict[str, str] = {}
 
     def enter(self, document: str, parameter: Parameter, read: Rotation | SettingsError) -> None:
         """Enter what was read in a document, or why it cannot be used."""
@@ -36,12 +42,14 @@ class Register:
             rotation = self._fitting(read)
         except SettingsError as error:
             name = settings.document_name(self.path, document)
-            self.broken.append((name, error))
+            self.refused[document] = error
+            if parameter_name := settings.named_parameter(parameter):
+                self.named |= dict.fromkeys((parameter_name, f"{parameter_name}/status"), document)
         else:
             name = rotation.name
             self.rotations[name] = rotation
             self.places[name] = document
-            self._written |= dict.fromkeys((rotation.parameter_name, rotation.status_name), name)
+            self.owners |= dict.fromkeys((rotation.parameter_name, rotation.status_name), name)
         self.documents[document] = parameter
         self.names[document] = name
 
@@ -50,7 +58,21 @@ class Register:
 
         Raises SettingsError if it cannot be read, or has the name or a parameter of one that is entered.
         """
-        return self._fitting(settings.read_document(self.path, document, parameter, self.allowed_hosts))
+        return self._fitting(
+            settings.read_document(self.path, document, parameter, self.allowed_hosts, self.kms_key_id)
+        )
+
+    def check_not_named(self, rotation: Rotation) -> None:
+        """Raise SettingsError if a broken document names a parameter of the rotation.
+
+        Once that is mended it may take the parameter over: of two, the first counts.
+        """
+        for name in (rotation.parameter_name, rotation.status_name):
+            if name in self.named:
+                raise SettingsError(
+                    f"the parameter {name} is named by the document {self.named[name]}, which cannot be used",
+                    advice="mend or remove that first, or set parameter_name to another name",
+                )
 
     def _fitting(self, rotation: Rotation | SettingsError) -> Rotation:
         if isinstance(rotation, SettingsError):
@@ -60,9 +82,9 @@ class Register:
                 f"two documents are named {rotation.name}", advice="name one of them otherwise"
             )
         for name in (rotation.parameter_name, rotation.status_name):
-            if name in self._written:
+            if name in self.owners:
                 raise SettingsError(
-                    f"the parameter {name} belongs to the rotation {self._written[name]} already",
+                    f"the parameter {name} belongs to the rotation {self.owners[name]} already",
                     advice="set parameter_name to another name",
                 )
             if name.startswith(f"{self.path}/"):
@@ -76,14 +98,16 @@ class Register:
         """Return the documents that are known under a name: none, one or, where some are broken, several."""
         return [document for document, known in self.names.items() if known == name]
 
-    def without(self, document: str) -> Register:
+    def without(self, *documents: str) -> Register:
         """Return the register of all the other documents."""
-        others = {name: parameter for name, parameter in self.documents.items() if name != document}
-        return read(self.path, [others], self.allowed_hosts)
+        gone = frozenset(documents)
+        others = {name: parameter for name, parameter in self.documents.items() if name not in gone}
+        return read(self.path, [others], self.allowed_hosts, kms_key_id=self.kms_key_id)
 
     def fleet(self) -> Fleet:
         """Return all of it."""
-        return Fleet(rotations=tuple(self.rotations.values()), broken=tuple(self.broken))
+        broken = tuple((self.names[document], error) for document, error in self.refused.items())
+        return Fleet(rotations=tuple(self.rotations.values()), broken=broken)
 
 
 def read(
@@ -91,6 +115,8 @@ def read(
     pages: Iterable[Mapping[str, Parameter]],
     allowed_hosts: frozenset[str],
     found: Callable[[Rotation], None] = lambda _rotation: None,
+    *,
+    kms_key_id: str | None = None,
 ) -> Register:
     """Enter documents in the order of their names: of two that cannot both be, the first counts.
 
@@ -101,13 +127,13 @@ def read(
     for page in pages:
         for document, parameter in page.items():
             try:
-                rotation = settings.read_document(path, document, parameter, allowed_hosts)
+                rotation = settings.read_document(path, document, parameter, allowed_hosts, kms_key_id)
             except SettingsError as error:
                 documents[document] = parameter, error
             else:
                 documents[document] = parameter, rotation
                 found(rotation)
-    register = Register(path, allowed_hosts)
+    register = Register(path, allowed_hosts, kms_key_id)
     for document, (parameter, rotation_or_error) in sorted(documents.items()):
         register.enter(document, parameter, rotation_or_error)
     return register

@@ -31,10 +31,14 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """A run's settings: one rotation, or the path under which many have their documents."""
+    """A run's settings: one rotation, or the path under which many have their documents.
+
+    ``kms_key_id`` is the key of those whose document names none.
+    """
 
     rotation: Rotation | None
     rotations_path: str | None = None
+    kms_key_id: str | None = None
     allowed_hosts: frozenset[str] = frozenset()
     schedule_interval: float = 300
     consumer_cache: float = 300
@@ -58,7 +62,10 @@ def read_environment(environ: Mapping[str, str]) -> Settings:
     read = {key: _read(PREFIX + key.upper(), given[key], _RUN[key]) for key in _RUN if key in given}
     rotation = None
     if "rotations_path" in read:
-        for key in sorted(_ROTATION.keys() & given.keys()):
+        read |= {
+            key: _read(PREFIX + key.upper(), given[key], _ROTATION[key]) for key in _OF_ALL & given.keys()
+        }
+        for key in sorted(_ROTATION.keys() & given.keys() - _OF_ALL):
             raise SettingsError(
                 f"{PREFIX}{key.upper()} and ROTATOR_ROTATIONS_PATH are both set",
                 advice="with a path, write it into each rotation's document instead",
@@ -88,11 +95,15 @@ def nothing_is_set(environ: Mapping[str, str]) -> bool:
 
 
 def read_document(
-    path: str, parameter_name: str, parameter: Parameter, allowed_hosts: frozenset[str]
+    path: str,
+    parameter_name: str,
+    parameter: Parameter,
+    allowed_hosts: frozenset[str],
+    kms_key_id: str | None = None,
 ) -> Rotation:
     """Read one rotation from its document: a JSON object in an SSM String under the path.
 
-    The rotation is named after the parameter unless the document says otherwise.
+    The rotation is named after the parameter, and its key is ``kms_key_id``, unless the document has others.
     Raises SettingsError, which names the document and the key.
     """
     if parameter.type != "String":
@@ -116,7 +127,17 @@ def read_document(
             advice=_did_you_mean(key, _ROTATION),
         )
     given.setdefault("name", document_name(path, parameter_name))
+    if kms_key_id:
+        given.setdefault("kms_key_id", kms_key_id)
     return _rotation(given, allowed_hosts, lambda key: f"{key} in the document {parameter_name}")
+
+
+def named_parameter(document: Parameter) -> str | None:
+    """The token's parameter that a document names, also one that cannot be used for another reason."""
+    try:
+        return readers.parameter_name(json.loads(document.value)["parameter_name"])
+    except (ValueError, RecursionError, TypeError, KeyError, Refused):
+        return None
 
 
 def read_name(value: str) -> str:
@@ -213,6 +234,9 @@ _ROTATION: Mapping[str, Callable[[Any], Any]] = {
     "secret_rollover": readers.boolean,
 }
 """Each key of a rotation, and what reads it. The defaults stand in model.Rotation."""
+
+_OF_ALL = frozenset({"kms_key_id"})
+"""Those that may be set for all documents together, as their default."""
 
 _RUN: Mapping[str, Callable[[Any], Any]] = {
     "rotations_path": readers.path,

@@ -23,15 +23,19 @@ def summarize(  # noqa: PLR0913 - all that a run knows
     contract: Contract,
     *,
     left: int = 0,
+    forced: bool = False,
     dry_run: bool = False,
     left_out: int = 0,
 ) -> Summary:
-    """Put the results in order, and add the warnings. ``left`` counts what the run had no time for."""
+    """Put the results in order, and add the warnings. ``left`` counts what the run had no time for.
+
+    What was ``forced`` and is left no run comes to by itself.
+    """
     ordered = sorted(results, key=lambda result: result.name)
     return Summary(
         results=tuple(ordered),
         warnings=(
-            *_left_warnings(left),
+            *_left_warnings(left, forced=forced),
             *shortened(rollover.warnings(ordered)),
             *shortened(_kept_warnings(ordered, run)),
             *shortened(_overlap_warnings(rotations, ordered, run, contract)),
@@ -50,8 +54,14 @@ def shortened(warnings: Iterable[str]) -> Iterator[str]:
         yield f"{more} more warnings like the one before"
 
 
-def _left_warnings(left: int) -> Iterator[str]:
-    if left:
+def _left_warnings(left: int, *, forced: bool) -> Iterator[str]:
+    if left and forced:
+        yield (
+            f"{left} rotations were not forced, for the run's time was over: run it again, with their names; "
+            "a run comes to more with more writes a second (ROTATOR_WRITES_PER_SECOND) if the account "
+            "allows that, or more time (TimeoutSeconds)"
+        )
+    elif left:
         yield (
             f"{left} due rotations are left to the next run; if that goes on, allow more writes a "
             "second (ROTATOR_WRITES_PER_SECOND) if the account does, or more time (TimeoutSeconds)"

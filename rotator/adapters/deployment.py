@@ -29,7 +29,9 @@ OF_ONE: Mapping[str, str] = MappingProxyType(
         "RenewAt": "ROTATOR_RENEW_AT",
     }
 )
-OF_MANY: Mapping[str, str] = MappingProxyType({"RotationsPath": "ROTATOR_ROTATIONS_PATH"})
+OF_MANY: Mapping[str, str] = MappingProxyType(
+    {"RotationsPath": "ROTATOR_ROTATIONS_PATH", "ParameterKmsKeyArn": "ROTATOR_KMS_KEY_ID"}
+)
 OF_A_RUN: Mapping[str, str] = MappingProxyType(
     {
         "AllowedHosts": "ROTATOR_ALLOWED_HOSTS",
@@ -64,6 +66,6 @@ def variables_of(parameters: Mapping[str, str], *, created_key: str | None = Non
     known = {**names, **OF_A_RUN}
     variables = {variable: parameters[name] for name, variable in known.items() if name in parameters}
     variables["ROTATOR_SCHEDULE_INTERVAL"] = f"{parameters['ScheduleMinutes']}m"
-    if created_key and names is OF_ONE:
+    if created_key:
         variables["ROTATOR_KMS_KEY_ID"] = created_key
     return variables

@@ -35,7 +35,10 @@ def _not_sent(error: AwsError) -> WorkNotSent:
     if error.code in aws.DENIED:
         advice = "allow the role sqs:SendMessage on the queue in ROTATOR_QUEUE_URL"
     elif error.code in GONE:
-        advice = "set ROTATOR_QUEUE_URL to a queue that exists: deploy the stack again"
+        advice = (
+            "their queue was deleted, and an update of the stack makes no other: `make undeploy`, then "
+            '`make deploy`, or `make deploy` with SET="Workers=0" for now'
+        )
     else:
         advice = error.advice or "the next tick sends it again; see the code in AWS's documentation"
     return WorkNotSent(f"it could not be handed over to the workers: {error.code}", advice=advice)

@@ -35,7 +35,7 @@ KEYS = {
     "secret_rollover": ("BOOLEAN", "false: never try AWSPENDING and AWSPREVIOUS."),
     "renew_at": ("FRACTION", "The fraction of life after which a token is renewed."),
     "fallback_lifetime": ("TIME", "A token's life where the endpoint does not tell it, such as 1h."),
-    "kms_key_id": ("KEY", "The token parameter's key."),
+    "kms_key_id": ("KEY", "The token parameter's key, if not the stack's or ROTATOR_KMS_KEY_ID."),
     "tier": ("TIER", "Standard, Advanced or Intelligent-Tiering."),
     "verify_url": ("URL", "Must answer 2xx to a GET with a new token before that is published."),
 }

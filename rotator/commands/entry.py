@@ -51,7 +51,7 @@ def prepare(rotator: Rotator, name: str, given: Mapping[str, Any], *, replace: b
     """Make the document of these keys and judge it as the function will, among all the others.
 
     Raises SettingsError for whatever the function would refuse, for a name that is taken (with ``replace``:
-    that is not), and for an overlap contract that cannot hold.
+    that is not), for a parameter that a broken document names, and for an overlap contract that cannot hold.
     """
     name = settings.read_name(name)
     path = rotator.settings.rotations_path or ""
@@ -61,14 +61,18 @@ def prepare(rotator: Rotator, name: str, given: Mapping[str, Any], *, replace: b
     register = rotator.register()
     document = _place(register, name, usual, replace=replace)
     text = _text(wanted, settings.document_name(path, document))
-    rotation = register.without(document).judge(document, _as_stored(text))
+    others = register.without(document)
+    rotation = others.judge(document, _as_stored(text))
+    before = register.rotations.get(name)
+    if before is None or before.parameter_name != rotation.parameter_name:
+        others.check_not_named(rotation)
     rotator.check_overlap(Fleet(rotations=(rotation,)))
     return Entry(
         rotation=rotation,
         document=document,
         text=text,
         replaces=replace,
-        before=register.rotations.get(name),
+        before=before,
     )
 
 

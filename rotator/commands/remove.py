@@ -18,8 +18,8 @@ from rotator.register import Register
 
 FAILED = 1
 
-ROTATIONS_PER_CALL = 5
-"""DeleteParameters takes ten names, and a rotation has two."""
+NAMES_PER_CALL = 10
+"""https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameters.html"""
 
 
 @click.command("remove")
@@ -85,13 +85,31 @@ def _ask(documents: Sequence[str]) -> None:
 
 
 def _left(register: Register, removed: Sequence[str]) -> Iterator[str]:
-    """Say what stays, and how to have that go, too."""
-    rotations = [each for name, each in register.rotations.items() if register.places[name] in removed]
-    if rotations:
+    """Say what becomes of the others, what stays, and how to have that go, too."""
+    rest = register.without(*removed)
+    yield from _changes(register, rest)
+    gone = frozenset(removed)
+    rotations = [each for name, each in register.rotations.items() if register.places[name] in gone]
+    for name in (each.parameter_name for each in rotations):
+        if name in rest.named and name not in rest.owners:
+            yield f"{name} is named by {rest.named[name]}, which cannot be used: mend or remove that, too."
+    written = [name for each in rotations for name in (each.parameter_name, each.status_name)]
+    left = [name for name in written if name not in rest.owners and name not in rest.named]
+    if left:
         yield "What it wrote stays, and a token is good until it ends. To delete that too, with the AWS CLI:"
-    for start in range(0, len(rotations), ROTATIONS_PER_CALL):
-        batch = rotations[start : start + ROTATIONS_PER_CALL]
-        parameters = [name for each in batch for name in (each.parameter_name, each.status_name)]
-        yield f"  aws ssm delete-parameters --names {' '.join(parameters)}"
-    if removed and register.names.keys() <= {*removed}:
+    for start in range(0, len(left), NAMES_PER_CALL):
+        yield f"  aws ssm delete-parameters --names {' '.join(left[start : start + NAMES_PER_CALL])}"
+    if removed and not rest.names:
         yield f"No rotation is left under {register.path}: the function's runs fail until one is added."
+
+
+def _changes(register: Register, rest: Register) -> Iterator[str]:
+    """Say which other documents are served only now that nothing is in their way, and which no more."""
+    served = {*register.places.values()}
+    for name, document in rest.places.items():
+        if document not in served:
+            token = rest.rotations[name].parameter_name
+            yield f"From now on {name} is served, in {token}: its document {document} was refused until now."
+    for document, error in rest.refused.items():
+        if document in served:
+            yield f"From now on the document {document} is refused: {error}"

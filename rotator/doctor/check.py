@@ -14,8 +14,11 @@ from rotator.errors import RotatorError
 logger = logging.getLogger(__name__)
 
 
-ROTATE = "`make rotate FUNCTION=...` (or `rotator rotate`)"
-"""How an operator renews a token now: by the deployed function, which has the permissions."""
+ROTATE = "`rotator rotate --function ...`"
+"""How an operator renews what is due now: by the deployed function, which has the permissions.
+
+Of many rotations that leaves the fresh ones alone; `make rotate` would force them, too.
+"""
 
 REPLACE = (
     "`make undeploy`, then `make deploy`: an update mends nothing that was changed by hand; the token stays"

@@ -27,7 +27,8 @@ def sqs() -> Iterator[tuple[SqsWorkQueue, Stubber]]:
     ("code", "advice"),
     [
         ("AccessDenied", "allow the role sqs:SendMessage"),
-        ("AWS.SimpleQueueService.NonExistentQueue", "deploy the stack again"),
+        ("AWS.SimpleQueueService.NonExistentQueue", "`make undeploy`, then `make deploy`"),
+        ("AWS.SimpleQueueService.NonExistentQueue", 'SET="Workers=0" for now'),
         ("ThrottlingException", "request rate is used up"),
         ("InternalFailure", "AWS failed on its side"),
         ("KmsThrottled", "the next tick sends it again"),

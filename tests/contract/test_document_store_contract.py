@@ -75,6 +75,13 @@ def test_a_document_is_replaced_as_a_whole(world: World) -> None:
     assert (world.read()["a"].value, world.read()["a"].type) == (TEXT, "String")
 
 
+def test_a_document_that_was_deleted_meanwhile_is_there_again_once_it_is_replaced(world: World) -> None:
+    world.documents.create(f"{world.path}/a", "{}")
+    world.documents.delete(f"{world.path}/a")
+    world.documents.replace(f"{world.path}/a", TEXT)
+    assert world.read()["a"].value == TEXT
+
+
 def test_a_deleted_document_is_gone_and_no_other(world: World) -> None:
     for name in ("a", "b", "a.b"):
         world.documents.create(f"{world.path}/{name}", TEXT)

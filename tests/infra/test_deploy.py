@@ -142,6 +142,21 @@ def test_success_prints_the_outputs_and_what_to_do_next(
 
 
 @pytest.mark.usefixtures("packaged")
+def test_of_many_rotations_it_never_says_to_force_them_all(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers("cloudformation describe-stacks", stack(outputs={"RotationsPath": "/rotations"}))
+    assert run_deploy(environ) == 0
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[-4:] == [
+        "next:",
+        "  .venv/bin/rotator add NAME --stack rotator --secret-id ... --parameter-name ...",
+        "  .venv/bin/rotator rotate --function rotator-Function-1   # what has no token, or is due, now",
+        "  make logs STACK=rotator",
+    ]
+
+
+@pytest.mark.usefixtures("packaged")
 def test_an_upgrade_without_tags_keeps_those_of_the_stack(aws: FakeAws, environ: dict[str, str]) -> None:
     aws.answers("cloudformation describe-stacks", stack(Tags=[{"Key": "team", "Value": "red"}]))
     assert run_deploy(environ) == 0

@@ -220,8 +220,9 @@ def test_the_name_of_one_secret_or_parameter_is_compared_as_it_is(wildcard: str)
     assert not takes("ParameterName", f"/healthwise/t{wildcard}ken")
 
 
-def test_a_key_that_the_stack_creates_may_be_used_in_the_same_way() -> None:
-    given, created = Stack({**ONE, "ParameterKmsKeyArn": KEY_ARN}), Stack({**ONE, "CreateKey": "true"})
+@pytest.mark.parametrize("of", [ONE, MANY], ids=["one", "many"])
+def test_a_key_that_the_stack_creates_may_be_used_in_the_same_way(of: dict[str, str]) -> None:
+    given, created = Stack({**of, "ParameterKmsKeyArn": KEY_ARN}), Stack({**of, "CreateKey": "true"})
     for sid in ("EncryptToken", "DecryptToken"):
         assert statement(created, sid) == {**statement(given, sid), "Resource": "<Key.Arn>"}
 

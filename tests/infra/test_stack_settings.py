@@ -23,8 +23,13 @@ OF_WORKERS = {"ROTATOR_QUEUE_URL", "ROTATOR_WORKERS"}
         {**ONE, "CreateKey": "true"},
         MANY,
         {**MANY, "Workers": "2"},
+        {**MANY, "ParameterKmsKeyArn": "arn:k"},
+        {**MANY, "CreateKey": "true"},
     ],
-    ids=["one rotation", "a key given", "a key created", "many rotations", "workers"],
+    ids=[
+        *("one rotation", "a key given", "a key created"),
+        *("many rotations", "workers", "a key given for many", "a key created for many"),
+    ],
 )
 def test_a_stacks_settings_are_its_functions_variables(given: dict[str, str]) -> None:
     stack = Stack(given)

@@ -49,9 +49,11 @@ def test_the_function_is_told_every_setting_and_nothing_else() -> None:
     assert environment(Stack(REQUIRED)).keys() == {settings.PREFIX + key.upper() for key in keys}
 
 
-def test_for_many_rotations_it_is_told_every_setting_of_the_run_and_none_of_a_rotation() -> None:
+def test_for_many_rotations_it_is_told_every_setting_of_the_run_and_of_a_rotation_what_may_be_of_all() -> (
+    None
+):
     told = environment(Stack({**MANY, "Workers": "2"}))
-    assert told.keys() == {settings.PREFIX + key.upper() for key in settings._RUN}
+    assert told.keys() == {settings.PREFIX + key.upper() for key in settings._RUN.keys() | settings._OF_ALL}
     assert told.keys() - environment(Stack(MANY)).keys() == {"ROTATOR_QUEUE_URL", "ROTATOR_WORKERS"}
     told["ROTATOR_QUEUE_URL"] = "https://sqs.eu-central-1.amazonaws.com/123456789012/work"
     found = read_environment(told)
@@ -64,10 +66,12 @@ def test_a_stack_with_the_defaults_has_the_settings_defaults() -> None:
     assert read_environment(environment(Stack(REQUIRED))) == Settings(rotation=rotation)
 
 
-def test_the_key_that_the_stack_creates_is_the_tokens() -> None:
-    created = environment(Stack({**REQUIRED, "CreateKey": "true"}))
-    given = environment(Stack({**REQUIRED, "ParameterKmsKeyArn": KEY_ARN}))
+@pytest.mark.parametrize("of", [REQUIRED, MANY], ids=["one", "many"])
+def test_the_key_that_the_stack_creates_is_the_tokens(of: dict[str, str]) -> None:
+    created = environment(Stack({**of, "CreateKey": "true"}))
+    given = environment(Stack({**of, "ParameterKmsKeyArn": KEY_ARN}))
     assert (created["ROTATOR_KMS_KEY_ID"], given["ROTATOR_KMS_KEY_ID"]) == (CREATED_KEY_ARN, KEY_ARN)
+    assert environment(Stack(of))["ROTATOR_KMS_KEY_ID"] == ""
 
 
 GOOD = [

@@ -131,14 +131,22 @@ def test_what_else_could_not_be_deleted_is_to_be_mended_and_undeployed_again(
     )
 
 
-def make_rotate(folder: Path, environ: Mapping[str, str], *variables: str) -> str:
+def try_to_make_rotate(
+    folder: Path, environ: Mapping[str, str], *variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run the Makefile's target with a stand-in of our command that prints its arguments."""
     rotator = folder / ".venv" / "bin" / "rotator"
     rotator.parent.mkdir(parents=True)
     rotator.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     rotator.chmod(0o755)
     made = ["make", "--file", str(CHECKOUT / "Makefile"), "--old-file", ".venv/.base", "rotate", *variables]
-    return subprocess.run(made, env=environ, cwd=folder, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(made, env=environ, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def make_rotate(folder: Path, environ: Mapping[str, str], *variables: str) -> str:
+    made = try_to_make_rotate(folder, environ, *variables)
+    made.check_returncode()
+    return made.stdout
 
 
 @pytest.mark.parametrize("is_exported", [False, True], ids=["on the command line", "in the environment"])
@@ -158,6 +166,36 @@ def test_without_a_functions_name_it_is_rotated_here(
     tmp_path: Path, clean_environment: Mapping[str, str]
 ) -> None:
     assert make_rotate(tmp_path, clean_environment, "FUNCTION=").splitlines() == ["rotate", "--force"]
+
+
+def test_of_many_rotations_those_that_are_named_are_rotated(
+    tmp_path: Path, clean_environment: Mapping[str, str]
+) -> None:
+    printed = make_rotate(tmp_path, clean_environment, "FUNCTION=rotator", "NAMES=tenant-a  tenant-b")
+    force = ["rotate", "--force", "--function", "rotator"]
+    assert printed.splitlines() == [*force, "--", "tenant-a", "tenant-b"]
+
+
+@pytest.mark.parametrize("is_exported", [False, True], ids=["on the command line", "in the environment"])
+def test_names_are_never_the_shells_to_run_nor_files_nor_options(
+    tmp_path: Path, clean_environment: Mapping[str, str], is_exported: bool
+) -> None:
+    names = f'--dry-run * a"; touch {tmp_path}/F; `touch {tmp_path}/F`'
+    if is_exported:
+        printed = make_rotate(tmp_path, {**clean_environment, "NAMES": names})
+    else:
+        printed = make_rotate(tmp_path, clean_environment, f"NAMES={names}")
+    assert printed.splitlines() == ["rotate", "--force", "--", *names.split()]
+    assert not (tmp_path / "F").exists()
+
+
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_names_that_are_empty_do_not_mean_all(
+    tmp_path: Path, clean_environment: Mapping[str, str], nothing: str
+) -> None:
+    made = try_to_make_rotate(tmp_path, clean_environment, "FUNCTION=rotator", f"NAMES={nothing}")
+    assert (made.returncode, made.stdout) == (2, "")
+    assert made.stderr.splitlines()[0] == "rotate: NAMES is empty; name rotations, or leave it out for all"
 
 
 def run_logs(environ: Mapping[str, str]) -> int:

@@ -178,7 +178,7 @@ def test_a_token_that_has_ended_is_not() -> None:
     check = Patient().store(hours_old=26).examine()["stored token"]
     assert (check.found, check.advice) == (
         "it ended 2 h ago",
-        "see why the last runs failed, then `make rotate FUNCTION=...` (or `rotator rotate`)",
+        "see why the last runs failed, then `rotator rotate --function ...`",
     )
 
 

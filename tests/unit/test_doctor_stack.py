@@ -219,7 +219,7 @@ def test_a_run_that_failed_is_a_cross_with_its_reason() -> None:
     check = logged(run_ended(summary("down; wait"))).examine()["last run"]
     assert check.state is State.FAILED
     assert check.found == "2 min ago, 1 of 1 rotations failed: default: down; wait"
-    assert check.advice == "do what the error says, then `make rotate FUNCTION=...` (or `rotator rotate`)"
+    assert check.advice == "do what the error says, then `rotator rotate --function ...`"
 
 
 def test_of_a_run_over_many_rotations_a_few_failures_are_told_and_all_are_counted() -> None:

@@ -96,6 +96,16 @@ def test_defaults_are_left_out_and_an_empty_scope_is_none() -> None:
     assert json.loads(many.texts()["tenant-a"]) == {**GIVEN, "scope": ""}
 
 
+def test_the_key_of_all_is_not_written_into_a_document_and_a_key_of_its_own_is() -> None:
+    """Or a document would keep to the stack's old key when that has another."""
+    many = Many().set(kms_key_id="alias/all")
+    assert added(many).rotation.kms_key_id == "alias/all"
+    assert json.loads(many.texts()["tenant-a"]) == GIVEN
+    assert many.rotator.fleet().rotations[0].kms_key_id == "alias/all"
+    assert added(many, replace=True, kms_key_id="alias/aws/ssm").rotation.kms_key_id == "alias/aws/ssm"
+    assert many.rotator.fleet().rotations[0].kms_key_id == "alias/aws/ssm"
+
+
 def test_double_brackets_are_written_so_that_parameter_store_takes_them() -> None:
     many = Many()
     rotation = added(many, token_request_params='{"a": "{{{x}}}", "b": "{{"}').rotation
@@ -206,6 +216,30 @@ def test_a_document_of_4_kb_is_taken_and_a_larger_one_refused() -> None:
     assert len(many.texts()["tenant-a"]) == LARGEST == 4096
     problem = refused(many, "b", parameter_name="/tenant-b/token", scope="x" * (spare + 1))
     assert "the document of b has 4,097 bytes, and may have 4,096; shorten scope" in problem
+
+
+@pytest.mark.parametrize("parameter", ["/b/token", "/b/token/status"])
+@pytest.mark.parametrize(
+    "broken",
+    [{"renew_at": 7}, {"secret_id": None}, {"unknown": 1}],
+    ids=["a bad value", "a gap", "an unknown key"],
+)
+def test_a_parameter_that_a_broken_document_names_is_refused(broken: dict[str, Any], parameter: str) -> None:
+    """Once that is mended it would take the parameter over, if its name comes first."""
+    many = Many(a=document("b", **broken))
+    problem = refused(many, "z", parameter_name=parameter)
+    assert f"the parameter {parameter} is named by the document {PATH}/a, which cannot be used" in problem
+    assert "mend or remove that first" in problem
+
+
+def test_a_rotation_that_is_served_is_changed_although_a_broken_document_names_its_parameter() -> None:
+    many = Many(a=document("b", renew_at=7), b=document("b"))
+    assert added(many, "b", replace=True, parameter_name="/b/token", scope="x").rotation.scope == "x"
+
+
+def test_a_broken_document_that_names_a_parameter_stops_no_rotation_that_is_there() -> None:
+    many = Many(a=document("b", renew_at=7), b=document("b"))
+    assert [rotation.name for rotation in many.rotator.fleet().rotations] == ["b"]
 
 
 def test_one_that_is_broken_hinders_no_other() -> None:

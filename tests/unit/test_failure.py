@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -116,12 +116,19 @@ def test_what_is_left_over_in_time_is_busy_and_has_its_token() -> None:
     )
 
 
-@pytest.mark.parametrize(("hours_left", "forced"), [(1, False), (20, True)], ids=["late", "forced"])
-def test_what_is_left_over_late_or_was_forced_is_a_failure(hours_left: float, forced: bool) -> None:
-    told = left_over(ROTATION, living(hours_left), now=START, next_try=NEXT, forced=forced)
-    expected = failed_with(ROTATION, living(hours_left), NotReached(), now=START, next_try=NEXT)
-    assert told == expected
+def test_what_is_left_over_late_is_a_failure() -> None:
+    told = left_over(ROTATION, living(1), now=START, next_try=NEXT)
+    assert told == failed_with(ROTATION, living(1), NotReached(), now=START, next_try=NEXT)
     assert told.error_kind == "NotReached"
+
+
+@pytest.mark.parametrize(("hours_left", "next_try"), [(20, None), (6, NEXT), (1, NEXT)])
+def test_what_was_forced_and_is_left_over_is_a_failure_with_a_next_try_only_if_it_is_due(
+    hours_left: float, next_try: datetime | None
+) -> None:
+    told = left_over(ROTATION, living(hours_left), now=START, next_try=NEXT, forced=True)
+    error = NotReached(forced=True)
+    assert told == failed_with(ROTATION, living(hours_left), error, now=START, next_try=next_try)
 
 
 def test_a_defect_is_told_by_its_type_and_place_alone(caplog: pytest.LogCaptureFixture) -> None:

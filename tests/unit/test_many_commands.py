@@ -230,6 +230,50 @@ def test_what_is_removed_leaves_its_token_and_says_how_to_delete_that(command: A
     assert "No rotation is left" not in done.stdout
 
 
+def test_a_token_that_another_rotation_takes_over_is_not_to_be_deleted(command: Any) -> None:
+    many = Many(a=document("x"), b=document("x"), c=document("c"))
+    done = command(many, "remove", "a", "c", "--yes")
+    assert "aws ssm delete-parameters --names /c/token /c/token/status\n" in done.stdout
+    assert "delete-parameters --names /x/token" not in done.stdout
+    assert (
+        "From now on b is served, in /x/token: its document /rotations/b was refused until now."
+        in done.stdout
+    )
+    assert [(each.name, each.parameter_name) for each in many.rotator.fleet().rotations] == [
+        ("b", "/x/token")
+    ]
+
+
+def test_where_two_that_name_one_parameter_are_removed_it_is_to_be_deleted(command: Any) -> None:
+    done = command(Many(a=document("x"), b=document("x"), c=document("c")), "remove", "a", "b", "--yes")
+    assert "delete-parameters --names /x/token /x/token/status\n" in done.stdout
+    assert "From now on" not in done.stdout
+
+
+def test_a_document_that_takes_over_the_name_of_a_removed_one_is_told(command: Any) -> None:
+    many = Many(a=document("x"), z=document("y", name="a"))
+    done = command(many, "remove", "/rotations/a", "--yes")
+    assert "delete-parameters --names /x/token /x/token/status\n" in done.stdout
+    assert (
+        "From now on a is served, in /y/token: its document /rotations/z was refused until now."
+        in done.stdout
+    )
+
+
+def test_a_rotation_that_is_refused_once_another_takes_over_is_told(command: Any) -> None:
+    many = Many(a=document("x"), b=document("x", name="c"), c=document("c"))
+    done = command(many, "remove", "a", "--yes")
+    assert "From now on c is served, in /x/token" in done.stdout
+    assert "From now on the document /rotations/c is refused: two documents are named c" in done.stdout
+
+
+def test_a_token_that_a_broken_document_names_is_not_to_be_deleted(command: Any) -> None:
+    many = Many(a=document("x"), b=document("x", renew_at=7), c=document("c"))
+    done = command(many, "remove", "a", "--yes")
+    assert "delete-parameters" not in done.stdout
+    assert "/x/token is named by /rotations/b, which cannot be used: mend or remove that, too." in done.stdout
+
+
 def test_of_many_the_tokens_are_deleted_ten_parameters_at_a_time(command: Any) -> None:
     many = Many(**{f"t{number}": document(f"t{number}") for number in range(6)})
     done = command(many, "remove", *many.texts(), "--yes")

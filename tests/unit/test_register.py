@@ -30,7 +30,7 @@ def read(documents: Mapping[str, Parameter], allowed_hosts: frozenset[str] = ANY
 
 def told(entered: Register) -> dict[str, str]:
     """What is wrong with which documents, by the names under which they are known."""
-    return {name: str(error) for name, error in entered.broken}
+    return {name: str(error) for name, error in entered.fleet().broken}
 
 
 BROKEN = Parameter(value="{", version=1, type="String")
@@ -110,7 +110,7 @@ def test_a_document_is_judged_by_those_that_are_entered_and_is_not_entered() -> 
     with pytest.raises(SettingsError):
         entered.judge(f"{PATH}/b", document("/b", token_endpoint="https://elsewhere.example.test/"))
     assert entered.names == {f"{PATH}/a": "a"}
-    assert entered.broken == []
+    assert entered.refused == {}
 
 
 def test_a_register_without_a_document_has_room_for_what_that_stood_for() -> None:

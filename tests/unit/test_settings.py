@@ -25,10 +25,16 @@ def refused(**changes: str) -> str:
     return str(caught.value)
 
 
-def document(fields: object, *, type: str = "String", hosts: frozenset[str] = NO_HOSTS) -> Rotation:
+def document(
+    fields: object,
+    *,
+    type: str = "String",
+    hosts: frozenset[str] = NO_HOSTS,
+    kms_key_id: str | None = None,
+) -> Rotation:
     text = fields if isinstance(fields, str) else json.dumps(fields)
     parameter = Parameter(value=text, version=1, type=type)
-    return settings.read_document("/rotations", "/rotations/tenant-a", parameter, hosts)
+    return settings.read_document("/rotations", "/rotations/tenant-a", parameter, hosts, kms_key_id)
 
 
 DOCUMENT = {"secret_id": "s", "parameter_name": "/tenant-a/token"}
@@ -250,6 +256,14 @@ def test_with_a_path_no_rotation_is_read_from_the_environment() -> None:
     assert (found.rotation, found.rotations_path) == (None, "/rotations")
 
 
+def test_with_a_path_the_key_is_that_of_documents_that_name_none() -> None:
+    environ = {"ROTATOR_ROTATIONS_PATH": "/rotations", "ROTATOR_KMS_KEY_ID": "alias/all"}
+    found = settings.read_environment(environ)
+    assert (found.rotation, found.kms_key_id) == (None, "alias/all")
+    with pytest.raises(SettingsError, match="ROTATOR_KMS_KEY_ID is"):
+        settings.read_environment({**environ, "ROTATOR_KMS_KEY_ID": "my key"})
+
+
 # Documents
 
 
@@ -267,6 +281,15 @@ def test_a_document_may_name_itself() -> None:
 
 def test_a_null_in_a_document_counts_as_not_set() -> None:
     assert document({**DOCUMENT, "verify_url": None}) == document(DOCUMENT)
+
+
+@pytest.mark.parametrize(
+    ("own", "key"),
+    [({}, "alias/all"), ({"kms_key_id": None}, "alias/all"), ({"kms_key_id": "alias/a"}, "alias/a")],
+)
+def test_a_documents_own_key_comes_before_that_of_all(own: dict[str, Any], key: str) -> None:
+    assert document({**DOCUMENT, **own}, kms_key_id="alias/all").kms_key_id == key
+    assert document({**DOCUMENT, **own}).kms_key_id == own.get("kms_key_id")
 
 
 @pytest.mark.parametrize(

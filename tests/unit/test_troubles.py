@@ -454,8 +454,24 @@ def test_what_is_left_of_a_forced_run_is_a_failure() -> None:
     world = World(*(member(f"m{number}") for number in range(100))).store_tokens()
     summary = world.run(force=True)
     assert (len(served(summary)), summary.to_dict()["failed"]) == (31, 69)
-    assert {result.error_kind for result in summary.results if result.error} == {"NotReached"}
+    left = [result for result in summary.results if result.error]
+    assert {result.error_kind for result in left} == {"NotReached"}
+    assert {result.error for result in left} == {
+        "not forced: the run's time was over before its turn came; run it again"
+    }
+    assert {result.next_try for result in left} == {None}
     assert summary.to_dict()["failed_late"] == 0
+    [warning] = summary.warnings
+    assert warning.startswith("69 rotations were not forced, for the run's time was over: run it again")
+
+
+def test_what_is_left_of_a_forced_run_and_is_due_has_a_next_try() -> None:
+    world = World(*(member(f"m{number}") for number in range(100))).store_tokens()
+    world.clock.sleep(17 * HOUR)
+    left = [result for result in world.run(force=True).results if result.error]
+    assert len(left) == 69
+    assert all(result.next_try for result in left)
+    assert {str(result.error).partition(":")[0] for result in left} == {"not forced"}
 
 
 @pytest.mark.parametrize("rollover", [True, False])

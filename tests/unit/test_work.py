@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,15 @@ from rotator import bootstrap, messages, work
 from rotator.bootstrap import Rotator
 from rotator.errors import ParameterStoreError, WorkNotSent
 from rotator.failure import LEFT
-from rotator.model import HEALTHWISE_TOKEN_ENDPOINT, Outcome, Parameter, Summary, format_time
+from rotator.model import (
+    HEALTHWISE_TOKEN_ENDPOINT,
+    Outcome,
+    Parameter,
+    Rotation,
+    Secret,
+    Summary,
+    format_time,
+)
 from rotator.settings import Settings
 
 PATH = "/rotations"
@@ -306,6 +315,24 @@ def test_a_rotation_that_its_document_names_otherwise_is_found_all_the_same() ->
     shop = Workshop("a")
     shop.write("document-7", document("b", name="b"))
     assert outcomes(shop.work("a", "b")) == {"a": "rotated", "b": "rotated"}
+
+
+@pytest.mark.parametrize("own", [None, "alias/own"])
+def test_a_worker_stores_a_token_under_the_key_of_all_unless_the_document_has_its_own(
+    own: str | None,
+) -> None:
+    shop, keys = Workshop(), []
+    shop.write("a", document("a", kms_key_id=own))
+    shop.rotator = replace(shop.rotator, settings=replace(shop.rotator.settings, kms_key_id="alias/all"))
+    store = shop.ports.parameters.write_token
+
+    def write(rotation: Rotation, token: Secret) -> int:
+        keys.append(rotation.kms_key_id)
+        return store(rotation, token)
+
+    shop.ports.parameters.write_token = write  # type: ignore[method-assign]
+    assert outcomes(shop.work("a")) == {"a": "rotated"}
+    assert keys == [own or "alias/all"]
 
 
 def test_a_rotation_that_is_not_there_is_no_outcome_but_a_warning() -> None:
