@@ -45,6 +45,7 @@ NOT_IN_THE_FUNCTION = (
     "lookup.py",
     "cli.py",
     "report.py",
+    "screen.py",
     "__main__.py",
     "__pycache__",
 )

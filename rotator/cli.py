@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 
-from rotator import __version__, bootstrap, report
+from rotator import __version__, bootstrap, report, screen
 from rotator.commands import ready
 from rotator.errors import CommandNotRun, RotatorError, SettingsError
 from rotator.fleet import OnResult
@@ -105,7 +105,7 @@ def rotate(
     if as_json:
         click.echo(json.dumps(summary.to_dict(), indent=2))
     else:
-        report.print_summary(Console(), summary)
+        report.print_summary(screen.out(), summary)
     if summary.failed:
         sys.exit(FAILED)
 

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rotator import policy, rollover
+from rotator import policy, rollover, screen
 from rotator.contract import Contract
 from rotator.errors import RotatorError
-from rotator.model import Claim, Outcome, Rotation, Stage, Stored, Summary, format_time
+from rotator.model import Claim, Outcome, Result, Rotation, Stage, Stored, Summary, format_time
 from rotator.policy import TokenState, describe_seconds, outlook, seconds_until
 
 _COLOURS = {
@@ -128,31 +128,27 @@ class StatusLine:
 
 def print_summary(console: Console, summary: Summary) -> None:
     """Print a run's outcomes as a table, then its warnings."""
-    table = plain_table("rotation", "outcome", "expires at (UTC)", "version")
-    for result in summary.results:
-        outcome = Text(result.outcome.value, style=_COLOURS[result.outcome])
-        if result.error and not result.late:
-            outcome = Text("failed early", style="yellow")
-        if summary.dry_run and result.outcome is Outcome.ROTATED:
-            outcome = Text("would be rotated", style="yellow")
-        table.add_row(
-            result.name,
-            outcome,
-            format_time(result.expires_at) if result.expires_at else "-",
-            str(result.parameter_version or "-"),
-        )
-    console.print(table)
+    rows = [_outcome_row(result, dry_run=summary.dry_run) for result in summary.results]
+    console.print(screen.table(("rotation", "outcome", "expires at (UTC)", "version"), rows))
     notes = [(r.name, f"{r.error}; {outlook(r)}" if r.error else r.note) for r in summary.results]
     for note in (*_alike(notes), *_warnings(summary.warnings)):
         console.print(note, soft_wrap=True)
 
 
+def _outcome_row(result: Result, *, dry_run: bool) -> list[str | Text]:
+    outcome = Text(result.outcome.value, style=_COLOURS[result.outcome])
+    if result.error and not result.late:
+        outcome = Text("failed early", style="yellow")
+    if dry_run and result.outcome is Outcome.ROTATED:
+        outcome = Text("would be rotated", style="yellow")
+    expires_at = format_time(result.expires_at) if result.expires_at else "-"
+    return [result.name, outcome, expires_at, str(result.parameter_version or "-")]
+
+
 def status_table(lines: Sequence[StatusLine]) -> Table:
     """What is stored for every rotation."""
-    table = plain_table("rotation", "state", "expires in", "renewed in", "version", "least life")
-    for line in lines:
-        table.add_row(*_status_row(line))
-    return table
+    columns = ("rotation", "state", "expires in", "renewed in", "version", "least life")
+    return screen.table(columns, map(_status_row, lines))
 
 
 def status_notes(lines: Sequence[StatusLine]) -> list[Text]:
@@ -210,14 +206,6 @@ def status_line(
         least_life=least,
         overlap=str(overlap) if overlap else None,
     )
-
-
-def plain_table(*columns: str) -> Table:
-    """A table without lines, whose cells are folded rather than cut off."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
 
 
 def _alike(notes: Sequence[tuple[str, str | None]]) -> list[Text]:

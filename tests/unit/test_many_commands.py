@@ -27,7 +27,9 @@ DENIED = ParameterStoreError("deleting failed: AccessDeniedException", advice="a
 def command(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run a command on a fleet in memory."""
 
-    def run(many: Many, *args: str, answer: str | None = None, path: str = PATH) -> Result:
+    def run(
+        many: Many, *args: str, answer: str | None = None, path: str = PATH, columns: int = 200
+    ) -> Result:
         def build(_environ: object) -> Rotator:
             return many.rotator
 
@@ -35,7 +37,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(bootstrap, "utc_now", many.clock.now)
         monkeypatch.setattr(bootstrap, "document_store", lambda: many.documents)
         return CliRunner().invoke(
-            cli.main, args, input=answer, env={"ROTATOR_ROTATIONS_PATH": path, "COLUMNS": "200"}
+            cli.main, args, input=answer, env={"ROTATOR_ROTATIONS_PATH": path, "COLUMNS": f"{columns}"}
         )
 
     return run
@@ -340,6 +342,14 @@ def test_the_list_for_programs_is_the_same(command: Any) -> None:
             "endpoint_host": "auth.healthwise.net",
         }
     ]
+
+
+ARN = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:healthwise/{'client-' * 10}a:smile:-AbCdEf"
+
+
+def test_what_is_listed_can_be_searched_and_copied_where_there_is_no_terminal(command: Any) -> None:
+    done = command(Many(a=document("a", secret_id=ARN)), "list", columns=40)
+    assert done.stdout.splitlines()[1].split() == ["a", "/a/token", ARN, "auth.healthwise.net"]
 
 
 def test_a_list_without_anything_broken_is_a_success(command: Any) -> None:

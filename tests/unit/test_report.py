@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from fakes import START, rotation
-from rotator import report
+from rotator import report, screen
 from rotator.contract import Contract
 from rotator.model import Claim, Outcome, Result, Stage, Status, Stored, Summary
 
@@ -105,3 +105,20 @@ def test_early_and_late_failures_are_told_apart_with_the_time_left() -> None:
         table = shown(Summary(results=(failed,)))
         assert word in table
         assert "a: down; wait; 1 min 30 s of the stored token's life left" in table
+
+
+def test_a_cell_is_shown_as_it_is() -> None:
+    odd = "a:smile:[b]c[/b]"
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(screen.table(("name", "state"), [(odd, odd)]))
+        console.print(report.status_table([replace(line(), name=odd)]))
+    assert capture.get().count(odd) == 3
+    assert odd in shown(Summary(results=(Result(name=odd, outcome=Outcome.FRESH),)))
+
+
+def test_only_a_terminal_has_an_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert screen.out().width == screen.UNFOLDED
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert screen.out().width == 40
