@@ -44,6 +44,7 @@ NOT_IN_THE_FUNCTION = (
     "deployment.py",
     "lookup.py",
     "cli.py",
+    "notes.py",
     "report.py",
     "screen.py",
     "__main__.py",

@@ -40,7 +40,7 @@ CORE = {
     "readers",
     "usage",
 }
-ENTRY = {"handler", "cli", "report", "screen", "telemetry", "bootstrap", "__main__"}
+ENTRY = {"handler", "cli", "notes", "report", "screen", "telemetry", "bootstrap", "__main__"}
 ADAPTERS = {f"adapters.{path.stem}" for path in (PACKAGE / "adapters").glob("[!_]*.py")}
 SIMULATION = {f"simulation.{path.stem}" for path in (PACKAGE / "simulation").glob("[!_]*.py")}
 DOCTOR = {f"doctor.{path.stem}" for path in (PACKAGE / "doctor").glob("[!_]*.py")}
