@@ -37,6 +37,8 @@ if TYPE_CHECKING:  # model is imported by nearly everything that imports this
 TOLD = 10
 """Failures that a run's error names, late ones first: Lambda keeps no long ones, and the log has all."""
 
+BETWEEN_FAILURES = " | "
+
 
 class RotatorError(Exception):
     """The base of every error of this package.
@@ -175,7 +177,7 @@ class RotationFailed(RotatorError):
             f"{summary.failed_late} late: act now" if summary.failed_late else "none late: there is time"
         )
         super().__init__(
-            f"{len(failed)} of {len(summary.results)} rotations failed: " + " | ".join(told),
+            f"{len(failed)} of {len(summary.results)} rotations failed: " + BETWEEN_FAILURES.join(told),
             advice=f"no stored token is worse than before and the next run tries again; {urgency}",
         )
         self.summary = summary

@@ -215,6 +215,28 @@ def test_the_deployed_functions_progress_is_not_seen_from_here(command: Any) -> 
     assert "--progress is for runs of this machine" in done.stderr
 
 
+# rotate --function
+
+
+def invoked(monkeypatch: pytest.MonkeyPatch, error: RotatorError, *args: str) -> Result:
+    def invoke(*_: object) -> Any:
+        raise error
+
+    monkeypatch.setattr(bootstrap, "invoke_function", invoke)
+    return CliRunner().invoke(cli.main, ["rotate", "--function", "rotator", *args])
+
+
+@pytest.mark.parametrize(("kind", "code"), [(RotatorError, 1), (SettingsError, 2)], ids=["failed", "refused"])
+def test_a_failing_function_is_told_to_programs_too(
+    kind: type[RotatorError], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = kind("the function rotator failed: a: down\n  b: down", advice="see its log")
+    done = invoked(monkeypatch, error, "--json")
+    assert (done.exit_code, json.loads(done.stdout)) == (code, {"error": str(error)})
+    assert done.stderr == f"rotator: {error}\n"
+    assert invoked(monkeypatch, error).stdout == ""
+
+
 # remove
 
 
