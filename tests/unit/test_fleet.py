@@ -252,6 +252,21 @@ def test_an_unknown_name_is_an_error_that_names_the_known() -> None:
         Fleet(rotations=tuple(map(member, "abc"))).only(["d"])
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("tenant-0077", "did you mean tenant-"),
+        ("q", "tenant-008, tenant-009 and 590 more"),
+        ("tenant-00*", "give whole names: patterns are for `rotator status` only"),
+    ],
+)
+def test_among_hundreds_an_unknown_name_is_told_what_comes_close(name: str, advice: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Fleet(rotations=tuple(member(f"tenant-{number:03}") for number in range(600))).only([name])
+    assert f"no rotation named '{name}'; " in str(caught.value)
+    assert advice in caught.value.advice
+
+
 def test_a_short_overlap_is_a_warning_in_the_summary_and_no_failure() -> None:
     clock = Clock()
     ports = fakes.ports(clock, (200, {"access_token": "t", "token_type": "Bearer", "expires_in": 600}))

@@ -36,6 +36,7 @@ CORE = {
     "work",
     "writes",
     "messages",
+    "naming",
     "settings",
     "readers",
     "usage",

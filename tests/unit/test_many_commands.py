@@ -106,6 +106,18 @@ def test_what_is_not_well_is_shown_and_refused(secret: bool, status: int | Rotat
     assert not isinstance(refusal, SettingsError)
 
 
+@pytest.mark.parametrize(
+    ("advice", "shown"),
+    [
+        ("the next run tries again; check the network path", "→ check the network path\n"),
+        ("check the path; the next run tries again", "→ check the path\n"),
+        ("the next run tries again", "→ try again in a moment\n"),
+    ],
+)
+def test_nobody_is_told_of_a_next_run_of_what_is_not_there_yet(advice: str, shown: str) -> None:
+    assert checked(Many(), TokenRequestError("it is down", advice=advice))[0].endswith(shown)
+
+
 def test_the_doctors_instruments_are_made_without_a_call() -> None:
     assert instruments().now().tzinfo is not None
 
@@ -295,7 +307,7 @@ def test_of_two_documents_of_one_name_each_is_removed_by_its_own(command: Any) -
     [
         ("tenant-x", "did you mean tenant-a"),
         ("q", "name one of: other, tenant-a"),
-        ("tenant-*", "did you mean"),
+        ("tenant-*", "give whole names: patterns are for `rotator status` only"),
         ("/rotations/q", "name one of"),
     ],
 )
