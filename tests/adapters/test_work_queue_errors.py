@@ -26,7 +26,7 @@ def sqs() -> Iterator[tuple[SqsWorkQueue, Stubber]]:
 @pytest.mark.parametrize(
     ("code", "advice"),
     [
-        ("AccessDenied", "allow the role sqs:SendMessage"),
+        ("AccessDenied", "allow this caller sqs:SendMessage"),
         ("AWS.SimpleQueueService.NonExistentQueue", "deploy the stack again"),
         ("ThrottlingException", "request rate is used up"),
         ("InternalFailure", "AWS failed on its side"),
