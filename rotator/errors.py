@@ -39,6 +39,13 @@ TOLD = 10
 
 BETWEEN_FAILURES = " | "
 
+# Settings have one name with those who deploy a stack, and another with those who run by hand.
+MORE_TIME = "raise TimeoutSeconds of the stack"
+MORE_WRITES = (
+    "raise WritesPerSecond of the stack (ROTATOR_WRITES_PER_SECOND) if the account's quota allows it"
+)
+FEWER_WORKERS = "lower Workers of the stack (ROTATOR_WORKERS)"
+
 
 class RotatorError(Exception):
     """The base of every error of this package.
@@ -156,8 +163,8 @@ class NotReached(RotatorError):
     def __init__(self) -> None:
         super().__init__(
             "the run's time was over before its turn came",
-            advice="run it again; if it lasts, see which endpoints do not answer, allow more writes a "
-            "second (ROTATOR_WRITES_PER_SECOND) if the account does, or give the function more time",
+            advice="run it again; if it lasts, see which endpoints do not answer, "
+            f"{MORE_WRITES}, or {MORE_TIME}",
         )
 
 

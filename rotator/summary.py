@@ -8,6 +8,7 @@ from itertools import islice
 
 from rotator import rollover
 from rotator.contract import Contract
+from rotator.errors import MORE_TIME, MORE_WRITES
 from rotator.model import Outcome, Result, Rotation, Summary
 from rotator.policy import describe_seconds, seconds_until
 from rotator.ports import Run
@@ -53,8 +54,7 @@ def _shortened(warnings: Iterable[str]) -> Iterator[str]:
 def _left_warnings(left: int) -> Iterator[str]:
     if left:
         yield (
-            f"{left} due rotations are left to the next run; if that goes on, allow more writes a "
-            "second (ROTATOR_WRITES_PER_SECOND) if the account does, or more time (TimeoutSeconds)"
+            f"{left} due rotations are left to the next run; if that goes on, {MORE_WRITES}, or {MORE_TIME}"
         )
 
 

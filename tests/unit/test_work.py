@@ -294,6 +294,10 @@ def test_more_workers_than_the_pace_allows_are_warned_of_in_every_tick() -> None
     assert warning.startswith(
         "10 workers share 2 writes a second, so 10 rotations take one 150 s, and a run has 50 s"
     )
+    assert warning.endswith(
+        "; lower Workers of the stack (ROTATOR_WORKERS), raise TimeoutSeconds of the stack, or raise "
+        "WritesPerSecond of the stack (ROTATOR_WRITES_PER_SECOND) if the account's quota allows it"
+    )
 
 
 def test_each_of_several_workers_keeps_its_part_of_the_pace() -> None:
