@@ -12,6 +12,7 @@ from rotator.contract import Contract
 from rotator.errors import RotatorError, SettingsError
 from rotator.failure import failed, failed_with
 from rotator.model import Result, Rotation, Stored, Summary
+from rotator.naming import unknown
 from rotator.ports import Ports, Run, WorkQueue
 from rotator.rotation import look
 from rotator.stored import Found, read_stored
@@ -23,9 +24,6 @@ OnResult = Callable[[Result], None]
 
 OTHERS = 1000
 """Rotations that a worker leaves out: it does not count them, and there are more than a few."""
-
-NAMED = 10
-"""Names that are told of hundreds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +53,7 @@ class Fleet:
         known = self.names
         for name in names:
             if name not in known:
-                more = f" and {len(known) - NAMED:,} more" if len(known) > NAMED else ""
-                raise SettingsError(
-                    f"there is no rotation named {name[:64]!r}",
-                    advice="name one of: " + ", ".join(sorted(known)[:NAMED]) + more,
-                )
+                raise unknown(name, known)
         rotations = tuple(r for r in self.rotations if r.name in wanted)
         broken = tuple(b for b in self.broken if b[0] in wanted)
         left_out = len(self.rotations) + len(self.broken) - len(rotations) - len(broken)

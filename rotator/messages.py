@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from rotator.errors import SettingsError
+from rotator.errors import MORE_WRITES, SettingsError
 from rotator.model import Outcome, Summary
 from rotator.policy import seconds_until
 
@@ -120,7 +120,7 @@ def warnings(batch: Batch, summary: Summary) -> Iterator[str]:
     if batch.superseded:
         yield (
             f"{batch.superseded} messages are older than a tick and were dropped, since the next has sent "
-            "again what is still due; if that lasts, see what is slow, or allow more writes a second"
+            "again what is still due; if that lasts, see what is slow, or " + MORE_WRITES
         )
     for message, error in batch.malformed.items():
         yield f"message {message}: {error}"

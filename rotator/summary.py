@@ -8,6 +8,7 @@ from itertools import islice
 
 from rotator import rollover
 from rotator.contract import Contract
+from rotator.errors import MORE_TIME, MORE_WRITES
 from rotator.model import Outcome, Result, Rotation, Summary
 from rotator.policy import describe_seconds, seconds_until
 from rotator.ports import Run
@@ -58,13 +59,11 @@ def _left_warnings(left: int, *, forced: bool) -> Iterator[str]:
     if left and forced:
         yield (
             f"{left} rotations were not forced, for the run's time was over: run it again, with their names; "
-            "a run comes to more with more writes a second (ROTATOR_WRITES_PER_SECOND) if the account "
-            "allows that, or more time (TimeoutSeconds)"
+            f"for more in a run, {MORE_WRITES}, or {MORE_TIME}"
         )
     elif left:
         yield (
-            f"{left} due rotations are left to the next run; if that goes on, allow more writes a "
-            "second (ROTATOR_WRITES_PER_SECOND) if the account does, or more time (TimeoutSeconds)"
+            f"{left} due rotations are left to the next run; if that goes on, {MORE_WRITES}, or {MORE_TIME}"
         )
 
 

@@ -13,7 +13,7 @@ from itertools import cycle
 from random import Random
 
 from rotator import messages, readers
-from rotator.errors import WorkNotSent
+from rotator.errors import FEWER_WORKERS, MORE_TIME, MORE_WRITES, WorkNotSent
 from rotator.failure import failed_with, left_over
 from rotator.model import Outcome, Parameter, Result
 from rotator.pace import WRITES_PER_RENEWAL
@@ -134,6 +134,5 @@ def pace_warning(writes_per_second: float, workers: int, run: Run) -> Iterator[s
     if needed > has:
         yield (
             f"{workers} workers share {writes_per_second:g} writes a second, so {BATCH} rotations take "
-            f"one {needed:.0f} s, and a run has {has:.0f} s; take fewer Workers, raise TimeoutSeconds, or "
-            "raise WritesPerSecond if the account's quota allows it"
+            f"one {needed:.0f} s, and a run has {has:.0f} s; {FEWER_WORKERS}, {MORE_TIME}, or {MORE_WRITES}"
         )

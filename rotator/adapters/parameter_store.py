@@ -16,9 +16,11 @@ from rotator.usage import Usage
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
+READ_PATH = "ssm:GetParametersByPath"
+
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
 _WRITE_ADVICE = {
-    "InvalidKeyId": "check that kms_key_id names an enabled key that the role may use",
+    "InvalidKeyId": "check that kms_key_id names an enabled key that this caller may use",
     "KMSInvalidStateException": "enable the key that kms_key_id names",
     "DisabledException": "enable the key that kms_key_id names",
     "ParameterLimitExceeded": "delete parameters that are not used any more, or raise the quota",
@@ -66,7 +68,7 @@ class SsmParameterStore:
                     **page,
                 )
             except AwsError as error:
-                failed = _failed(error, "reading", path, "ssm:GetParametersByPath")
+                failed = _failed(error, "reading", path, READ_PATH)
                 if failed.passing and patience() > 0:
                     continue  # the SDK has waited between its tries
                 raise failed from error
@@ -113,11 +115,11 @@ def _parameter(found: Mapping[str, Any]) -> Parameter:
 
 
 def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterStoreError:
-    problem = f"{doing} the parameter {name} failed: {error.code}"
+    problem = f"{doing} the {'path' if action == READ_PATH else 'parameter'} {name} failed: {error.code}"
     if error.code in aws.CONCURRENT:
         return ConcurrentUpdate(problem, advice="another run is writing it; the next run goes on")
     if error.code in aws.DENIED:
-        advice = f"allow the role {action} on it"
+        advice = f"allow this caller {action} on it"
         if doing == "writing":
             advice += ", and kms:Encrypt and kms:GenerateDataKey with its key if kms_key_id names one"
     else:

@@ -56,7 +56,9 @@ def test_a_broken_document_is_known_by_the_name_of_its_place_and_fails_alone() -
 def test_of_two_documents_with_one_name_the_first_counts() -> None:
     entered = read({"b": document("/b", name="a"), "a": document("/a")})
     assert entered.rotations["a"].parameter_name == "/a"
-    assert told(entered) == {"b": "two documents are named a; name one of them otherwise"}
+    assert told(entered) == {
+        "b": f"two documents are named a: {PATH}/a and {PATH}/b; name one of them otherwise"
+    }
 
 
 def test_both_documents_of_a_name_are_found_by_it() -> None:

@@ -66,7 +66,7 @@ def test_no_call_begins_when_time_is_over() -> None:
     assert len(errors) == 5
     assert str(errors[0]) == (
         "the run's time was over before the parameters could be read; "
-        "give the function more time (TimeoutSeconds), or fewer rotations to one stack"
+        "raise TimeoutSeconds of the stack, or give fewer rotations to one stack"
     )
 
 

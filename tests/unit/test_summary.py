@@ -43,8 +43,8 @@ def test_a_summary_says_how_many_were_left_out_and_that_it_was_a_dry_run() -> No
 def test_what_was_left_to_the_next_run_is_a_warning_with_an_advice() -> None:
     assert told(left=7).warnings == (
         (
-            "7 due rotations are left to the next run; if that goes on, allow more writes a "
-            "second (ROTATOR_WRITES_PER_SECOND) if the account does, or more time (TimeoutSeconds)"
+            "7 due rotations are left to the next run; if that goes on, raise WritesPerSecond of the stack "
+            "(ROTATOR_WRITES_PER_SECOND) if the account's quota allows it, or raise TimeoutSeconds of the stack"
         ),
     )
 

@@ -450,7 +450,8 @@ def test_more_workers_than_the_pace_allows_are_warned_of_in_every_tick() -> None
     (warning,) = shop.tick().warnings
     assert warning == (
         "10 workers share 2 writes a second, so 10 rotations take one 150 s, and a run has 50 s; "
-        "take fewer Workers, raise TimeoutSeconds, or raise WritesPerSecond if the account's quota allows it"
+        "lower Workers of the stack (ROTATOR_WORKERS), raise TimeoutSeconds of the stack, or raise "
+        "WritesPerSecond of the stack (ROTATOR_WRITES_PER_SECOND) if the account's quota allows it"
     )
 
 
