@@ -44,7 +44,8 @@ def test_what_was_left_to_the_next_run_is_a_warning_with_an_advice() -> None:
     assert told(left=7).warnings == (
         (
             "7 due rotations are left to the next run; if that goes on, raise WritesPerSecond of the stack "
-            "(ROTATOR_WRITES_PER_SECOND) if the account's quota allows it, or raise TimeoutSeconds of the stack"
+            "(ROTATOR_WRITES_PER_SECOND) if the account's quota allows it, or raise TimeoutSeconds of the "
+            "stack"
         ),
     )
 
