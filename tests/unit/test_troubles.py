@@ -13,7 +13,7 @@ import pytest
 
 import fakes
 from fakes import Clock, FakePorts, rotation
-from rotator import renewals
+from rotator import oauth, renewals
 from rotator.agenda import AT_A_TIME, MISSES, Agenda
 from rotator.contract import Contract
 from rotator.errors import CredentialsError, ParameterStoreError, TokenEndpointUnavailable
@@ -78,7 +78,9 @@ class Choosy(fakes.FakeTokenEndpoint):
         self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
     ) -> TokenResponse:
         if request.body.value.endswith("scope=refused"):
-            self.answers.appendleft((401, {"error": "invalid_client"}))
+            now = self.clock.now()
+            refusal = TokenResponse(status=401, body=b'{"error": "invalid_client"}', requested_at=now)
+            oauth.check_status(request, refusal, now)
         return super().request(request, time_left=time_left, patience=patience)
 
 
