@@ -21,6 +21,8 @@ from rotator.model import ClientCredentials, Outcome, Rotation, Secret, Stage, S
 from rotator.oauth import TokenRequest, TokenResponse
 from rotator.pace import Pace
 
+pytestmark = pytest.mark.usefixtures("nobody_waits_for_ever")
+
 CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
 HOUR = 3600
 
