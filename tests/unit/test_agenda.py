@@ -227,6 +227,12 @@ def test_a_host_is_contacted_once_for_all_its_addresses() -> None:
     assert named(begun(made, 5)) == ["t0", "t1", "t2", "t3", "t4"]
 
 
+def test_while_a_host_is_contacted_nothing_else_is_begun_there() -> None:
+    made = agenda(*tenants(5))
+    assert isinstance(made.take(), Contact)
+    assert waits(made)
+
+
 def test_if_nobody_is_there_all_addresses_of_the_host_are_given_up() -> None:
     made = agenda(*tenants(5), due("other", 9 * HOUR))
     contact = made.take()
