@@ -105,6 +105,14 @@ def test_a_single_renewal_reads_its_secret_alone() -> None:
     assert (world.ports.secrets.batches, world.ports.secrets.reads) == ([], 1)
 
 
+def test_a_single_renewal_reads_its_secret_after_its_claim() -> None:
+    world = World(member("a"))
+    reads: list[int] = []
+    world.ports.parameters.before_write = lambda _name: reads.append(world.ports.secrets.reads)
+    world.run()
+    assert reads == [0, 1, 1]
+
+
 def test_each_renewal_writes_claim_token_and_status() -> None:
     world = World(*members(30))
     world.run()
@@ -282,6 +290,16 @@ def test_a_client_that_is_alone_may_try_for_the_whole_run() -> None:
     world.ports.token_endpoint = Endpoint(world.clock, lambda time_left: patience.append(time_left()))
     world.run()
     assert patience == [50]
+
+
+@pytest.mark.parametrize(("others", "patience"), [(AT_A_TIME - 1, 50), (AT_A_TIME, 10)])
+def test_patience_is_short_if_there_are_more_renewals_than_threads(others: int, patience: float) -> None:
+    hosts = [member(f"m{n}", f"https://host{n}.example.test/") for n in range(others)]
+    world = World(member("watched", BAD), *hosts)
+    seen: list[float] = []
+    world.ports.token_endpoint = Endpoint(world.clock, lambda time_left: seen.append(time_left()))
+    world.run()
+    assert seen == [patience]
 
 
 def test_a_slow_endpoint_does_not_hold_up_the_others() -> None:
