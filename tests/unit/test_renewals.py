@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -300,6 +300,18 @@ def test_patience_is_short_if_there_are_more_renewals_than_threads(others: int, 
     world.ports.token_endpoint = Endpoint(world.clock, lambda time_left: seen.append(time_left()))
     world.run()
     assert seen == [patience]
+
+
+def test_forty_are_under_way_at_a_time() -> None:
+    """Each write waits for one of every other rotation."""
+    world = World(*(member(f"m{n}", f"https://host{n}.example.test/") for n in range(AT_A_TIME)))
+    together = Barrier(AT_A_TIME, timeout=10)
+
+    def wait_for_the_others(_name: str) -> None:
+        together.wait()
+
+    world.ports.parameters.before_write = wait_for_the_others
+    assert world.run().to_dict()["rotated"] == AT_A_TIME
 
 
 def test_a_slow_endpoint_does_not_hold_up_the_others() -> None:
