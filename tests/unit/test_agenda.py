@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from threading import Condition, Event, current_thread, main_thread
+from threading import Event
 from typing import Any
 
 import pytest
@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fakes
-import rotator.agenda
 from fakes import Clock, rotation
 from rotator.agenda import MISSES, Agenda, Contact, Reached
 from rotator.errors import TokenEndpointUnavailable
@@ -27,19 +26,7 @@ from rotator.waiting import OF_ONE_HOST, TROUBLED_TURN, Due
 HOUR = 3600.0
 
 
-class Impatient(Condition):
-    """Fails where the agenda would wait for ever: the test itself for nobody, a thread for the test."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        assert timeout is None
-        assert current_thread() is not main_thread(), "nothing that was begun can end meanwhile"
-        assert super().wait(10)
-        return True
-
-
-@pytest.fixture(autouse=True)
-def nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rotator.agenda, "Condition", Impatient)
+pytestmark = pytest.mark.usefixtures("nobody_waits_for_ever")
 
 
 def due(name: str, ends_in: float | None = HOUR, endpoint: str | None = None) -> Due:
@@ -274,6 +261,12 @@ def test_a_host_is_contacted_once_for_all_its_addresses() -> None:
     assert contact == Contact(endpoint="https://idp.example.test/0/token")
     assert made.contacted(contact, Reached.ANSWERED) == []
     assert named(begun(made, 5)) == ["t0", "t1", "t2", "t3", "t4"]
+
+
+def test_while_a_host_is_contacted_nothing_else_is_begun_there() -> None:
+    made = agenda(*tenants(5))
+    assert isinstance(made.take(), Contact)
+    assert waits(made)
 
 
 def test_if_nobody_is_there_all_addresses_of_the_host_are_given_up() -> None:

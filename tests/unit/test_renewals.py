@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -22,6 +22,8 @@ from rotator.model import Outcome, Result, Rotation, Stage, Summary
 from rotator.oauth import TokenRequest, TokenResponse
 from rotator.pace import Pace
 from rotator.ports import Run
+
+pytestmark = pytest.mark.usefixtures("nobody_waits_for_ever")
 
 CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
 HOUR = 3600
@@ -108,6 +110,14 @@ def test_a_single_renewal_reads_its_secret_alone() -> None:
     world = World(member("a"))
     world.run()
     assert (world.ports.secrets.batches, world.ports.secrets.reads) == ([], 1)
+
+
+def test_a_single_renewal_reads_its_secret_after_its_claim() -> None:
+    world = World(member("a"))
+    reads: list[int] = []
+    world.ports.parameters.before_write = lambda _name: reads.append(world.ports.secrets.reads)
+    world.run()
+    assert reads == [0, 1, 1]
 
 
 def test_each_renewal_writes_claim_token_and_status() -> None:
@@ -300,6 +310,28 @@ def test_a_client_that_is_alone_may_try_for_the_whole_run() -> None:
     world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _time_left: None)
     world.run()
     assert endpoint.patience == [math.inf]
+
+
+@pytest.mark.parametrize(("others", "patience"), [(AT_A_TIME - 1, 50), (AT_A_TIME, 10)])
+def test_patience_is_short_if_there_are_more_renewals_than_threads(others: int, patience: float) -> None:
+    hosts = [member(f"m{n}", f"https://host{n}.example.test/") for n in range(others)]
+    world = World(member("watched", BAD), *hosts)
+    seen: list[float] = []
+    world.ports.token_endpoint = Endpoint(world.clock, lambda time_left: seen.append(time_left()))
+    world.run()
+    assert seen == [patience]
+
+
+def test_forty_are_under_way_at_a_time() -> None:
+    """Each write waits for one of every other rotation."""
+    world = World(*(member(f"m{n}", f"https://host{n}.example.test/") for n in range(AT_A_TIME)))
+    together = Barrier(AT_A_TIME, timeout=10)
+
+    def wait_for_the_others(_name: str) -> None:
+        together.wait()
+
+    world.ports.parameters.before_write = wait_for_the_others
+    assert world.run().to_dict()["rotated"] == AT_A_TIME
 
 
 def test_a_slow_endpoint_does_not_hold_up_the_others() -> None:

@@ -122,6 +122,14 @@ def test_two_documents_of_one_name_do_not_get_each_others_status() -> None:
     assert found.token_version == 1
 
 
+def test_a_status_that_cannot_be_understood_fails_its_own_rotation_only() -> None:
+    store = FakeParameterStore()
+    store.put("/fleet/1/status", '{"schema": 2}', "String")
+    stored = read_stored(members(2), store)
+    assert isinstance(stored["0"], Stored)
+    assert isinstance(stored["1"], ParameterStoreError)
+
+
 def test_a_search_that_fails_leaves_no_reader_behind() -> None:
     store = FakeParameterStore()
     reader = StoredReader(store)

@@ -23,6 +23,8 @@ from rotator.oauth import TokenRequest, TokenResponse
 from rotator.pace import Pace
 from rotator.ports import Memory
 
+pytestmark = pytest.mark.usefixtures("nobody_waits_for_ever")
+
 CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
 HOUR = 3600
 
