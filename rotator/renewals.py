@@ -149,7 +149,7 @@ class Renewals:
         if isinstance(failure, TokenEndpointUnavailable):
             for each in given_up:
                 self._fail(each, _unavailable_to_others(failure))
-        if isinstance(failure, ParameterStoreError | CredentialsError) and failure.unreachable:
+        if isinstance(failure, ParameterStoreError) and failure.unreachable:
             self._agenda.close()  # the next would hang as long, and the run be cut off
 
     def _contact(self, contact: Contact) -> None:

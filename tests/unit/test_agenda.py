@@ -491,6 +491,22 @@ def test_renewals_are_begun_at_the_pace_of_their_writes() -> None:
     assert (clock.now() - fakes.START).total_seconds() == pytest.approx(6)
 
 
+def test_a_turn_that_came_to_nothing_is_the_next_ones() -> None:
+    """While the pace was waited for, the endpoint turned out to be unavailable."""
+    clock, begun_first = Clock(), list[Due]()
+
+    def sleep(seconds: float) -> None:
+        clock.sleep(seconds)
+        made.done(begun_first.pop(), unavailable=True)
+
+    pace = Pace(2, clock=lambda: clock.now().timestamp(), sleep=sleep)
+    made = answering(Agenda(shared(3), replace(fakes.run(clock), pace=pace)))
+    begun_first += begun(made, 1)
+    made = answering(made)
+    begun(made, 1)
+    assert (clock.now() - fakes.START).total_seconds() == pytest.approx(1.5)
+
+
 def test_what_would_have_to_wait_beyond_the_run_is_left() -> None:
     clock = Clock()
     made = paced(clock, *map(due, "abcde"), per_second=0.1)

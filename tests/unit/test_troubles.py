@@ -16,7 +16,7 @@ from fakes import Clock, FakePorts, rotation
 from rotator import oauth, renewals
 from rotator.agenda import AT_A_TIME, MISSES, Agenda
 from rotator.contract import Contract
-from rotator.errors import CredentialsError, ParameterStoreError, TokenEndpointUnavailable
+from rotator.errors import ConcurrentUpdate, CredentialsError, ParameterStoreError, TokenEndpointUnavailable
 from rotator.fleet import Fleet, run_fleet
 from rotator.model import ClientCredentials, Outcome, Rotation, Secret, Stage, Summary
 from rotator.oauth import TokenRequest, TokenResponse
@@ -236,6 +236,7 @@ def test_a_host_that_answers_no_stranger_serves_its_clients_before_they_suffer()
     world = World(*(member(f"m{number}") for number in range(20)))
     world.ports.token_endpoint = Silent(world.clock, serves=True)
     assert world.run().to_dict()["rotated"] == 20
+    assert world.memory.down == {}
 
 
 def test_a_host_that_answers_no_stranger_is_left_alone_while_there_is_time() -> None:
@@ -269,6 +270,19 @@ def test_what_never_came_to_the_endpoint_does_not_speak_for_it() -> None:
             for number in range(60)
         )
     )
+    world.ports.token_endpoint = overloaded = Overloaded(world.clock)
+    world.run(pace=False)
+    assert overloaded.asked == MISSES
+
+
+def test_what_another_run_took_first_does_not_speak_for_the_endpoint_either() -> None:
+    world = World(*(member(f"m{number:02}") for number in range(60)))
+
+    def take_every_third(name: str) -> None:
+        if int(name.split("/")[2][1:]) % 3 == 0:
+            raise ConcurrentUpdate("another was faster", advice="wait")
+
+    world.ports.parameters.before_write = take_every_third
     world.ports.token_endpoint = overloaded = Overloaded(world.clock)
     world.run(pace=False)
     assert overloaded.asked == MISSES
