@@ -492,7 +492,7 @@ def test_renewals_are_begun_at_the_pace_of_their_writes() -> None:
 
 
 def test_a_turn_that_came_to_nothing_is_the_next_ones() -> None:
-    """While the pace was waited for, the endpoint turned out to be unavailable."""
+    """While another waited for the pace, an endpoint that has more urgent ones turned out to be unavailable."""
     clock, begun_first = Clock(), list[Due]()
 
     def sleep(seconds: float) -> None:
@@ -500,10 +500,11 @@ def test_a_turn_that_came_to_nothing_is_the_next_ones() -> None:
         made.done(begun_first.pop(), unavailable=True)
 
     pace = Pace(2, clock=lambda: clock.now().timestamp(), sleep=sleep)
-    made = answering(Agenda(shared(3), replace(fakes.run(clock), pace=pace)))
+    waiting = [*shared(3), due("other", 9 * HOUR)]
+    made = answering(Agenda(waiting, replace(fakes.run(clock), pace=pace)))
     begun_first += begun(made, 1)
     made = answering(made)
-    begun(made, 1)
+    assert named(begun(made, 1)) == ["1"]
     assert (clock.now() - fakes.START).total_seconds() == pytest.approx(1.5)
 
 
