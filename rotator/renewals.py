@@ -63,7 +63,7 @@ class Renewals:
     _secrets: CredentialsAhead = field(init=False)
     _parameters: SharedParameters = field(init=False)
 
-    def serve(self, *, force: bool = False, dry_run: bool = False) -> int:
+    def serve(self, *, force: bool, dry_run: bool) -> int:
         """Renew as much as the run has time for; return how many were left to the next.
 
         See rotation.rotate for ``force`` and ``dry_run``.

@@ -185,6 +185,7 @@ def test_what_is_left_although_it_is_late_is_a_failure_that_says_what_to_do() ->
     assert len(failed) == 69
     assert {result.error_kind for result in failed} == {"NotReached"}
     assert all(result.late for result in failed)
+    assert {result.next_try for result in failed} == {world.clock.now() + timedelta(seconds=300 - 45)}
     assert {result.seconds_remaining for result in failed} == {HOUR - 45}
     assert str(failed[0].error).endswith(MORE)
 

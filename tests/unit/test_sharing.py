@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import pytest
 
@@ -136,6 +137,65 @@ def test_what_was_read_too_long_ago_is_read_again() -> None:
     world.clock.sleep(LONGEST_AHEAD.total_seconds() + 1)
     world.ahead.prepare(later)
     assert [batch[0] for batch in world.store.batches] == ["0", "1"]
+
+
+def test_until_then_it_is_not() -> None:
+    world = World()
+    taken = world.next()
+    world.ahead.prepare(taken)
+    world.clock.sleep(LONGEST_AHEAD.total_seconds())
+    assert world.ahead.read(taken).read_ahead
+    assert world.store.reads == 0
+
+
+def test_no_call_is_larger_than_it_may_be_however_many_come_next() -> None:
+    store = FakeSecretStore()
+    CredentialsAhead(store, fakes.run(Clock()), lambda _count: ALL[1:]).prepare(ALL[0])
+    assert [len(batch) for batch in store.batches] == [SECRETS_PER_READ]
+
+
+class Troubled(FakeSecretStore):
+    """Reads nothing together, or fails, while it is told to."""
+
+    tells_nothing = False
+    error: CredentialsError | None = None
+
+    def read_together(self, rotations: Sequence[Rotation]) -> Mapping[str, Any]:
+        found = super().read_together(rotations)
+        if self.error:
+            raise self.error
+        return {} if self.tells_nothing else found
+
+
+def troubled() -> tuple[World, Troubled]:
+    world = World()
+    world.store = store = Troubled()
+    world.ahead = CredentialsAhead(store, fakes.run(world.clock), lambda n: world.waiting[:n])
+    return world, store
+
+
+def test_a_call_that_told_nothing_is_made_again_after_a_while_and_after_one_that_did_at_once() -> None:
+    world, store = troubled()
+    store.tells_nothing = True
+    for seconds, batches in ((0, 1), (LONGEST_AHEAD.total_seconds(), 1), (1, 2)):
+        world.clock.sleep(seconds)
+        world.ahead.prepare(world.next())
+        assert len(store.batches) == batches
+    store.tells_nothing = False
+    world.clock.sleep(LONGEST_AHEAD.total_seconds() + 1)
+    for batches in (3, 4):
+        world.ahead.prepare(world.next())
+        assert len(store.batches) == batches
+        del world.waiting[: SECRETS_PER_READ - 1]
+
+
+def test_a_store_that_nobody_reaches_is_asked_once() -> None:
+    world, store = troubled()
+    store.error = CredentialsError("the secret could not be read: Unreachable", advice="check the network")
+    for _ in range(2):
+        with pytest.raises(CredentialsError, match="Unreachable"):
+            world.ahead.prepare(world.next())
+    assert (len(store.batches), store.reads) == (1, 0)
 
 
 def test_nothing_is_made_ready_for_one_that_did_not_ask() -> None:

@@ -161,6 +161,17 @@ def test_a_run_over_some_forgets_nothing_of_the_others() -> None:
     assert world.memory.troubled.keys() == {"m0", "m1", "m2"}
 
 
+def test_a_token_that_was_kept_is_trouble_until_one_is_rotated() -> None:
+    world = World(member("a")).store_tokens()
+    world.clock.sleep(17 * HOUR)
+    endpoint = world.ports.token_endpoint
+    endpoint.answers.append((200, endpoint.token_answer(expires_in=HOUR)))
+    assert [result.outcome for result in world.run().results] == [Outcome.KEPT]
+    assert world.troubled == {"a"}
+    assert served(world.run()) == {"a"}
+    assert world.troubled == set()
+
+
 # Hosts.
 
 

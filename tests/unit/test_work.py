@@ -306,7 +306,11 @@ def test_a_worker_that_is_asked_for_many_reads_ten_documents_a_call() -> None:
         sizes.append(len(names))
         return read(names)
 
+    def unread(path: str) -> Any:
+        raise AssertionError(path)
+
     shop.ports.parameters.read = watched  # type: ignore[method-assign]
+    shop.ports.parameters.read_path = unread  # type: ignore[method-assign]
     assert outcomes(shop.work(*NAMES)) == dict.fromkeys(NAMES, "rotated")
     assert sizes[:3] == [10, 10, 5]
 
