@@ -44,7 +44,9 @@ NOT_IN_THE_FUNCTION = (
     "deployment.py",
     "lookup.py",
     "cli.py",
+    "notes.py",
     "report.py",
+    "screen.py",
     "__main__.py",
     "__pycache__",
 )

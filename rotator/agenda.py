@@ -7,7 +7,7 @@ and one that is down must not cost a claim and a request for each of its rotatio
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from threading import Condition, Lock
@@ -15,7 +15,7 @@ from threading import Condition, Lock
 from rotator.pace import UNPACED
 from rotator.policy import fails_late
 from rotator.ports import Run
-from rotator.waiting import Due, Endpoint, Host, Known, Waiting
+from rotator.waiting import Due, Endpoint, Host, Known, Waiting, host_of
 
 AT_A_TIME = 40
 """Renewals under way at the most. They mostly wait, for the token endpoint: with answers after 100 ms, 16 at
@@ -35,6 +35,11 @@ class Contact:
 
     endpoint: str
 
+    @property
+    def host(self) -> str:
+        """The name of the host that it speaks for."""
+        return host_of(self.endpoint)
+
 
 class Reached(Enum):
     """How a contact ended."""
@@ -49,28 +54,22 @@ class Agenda:
     """Hands out what is due to any number of threads, which tell how it went.
 
     Tokens that are dead already come first, for half of the run; after that those that live do. Rotations
-    that are ``troubled``, by name, since they failed when they were last tried, have a turn now and then, and
-    those that nobody else needs. So what cannot be mended takes nobody else down with it. A run that
+    that failed when they were last tried, as the run's memory tells, have a turn now and then, and those that
+    nobody else needs. So what cannot be mended takes nobody else down with it. A run that
     ``changes_nothing`` needs no pace and contacts nobody.
     """
 
-    def __init__(
-        self,
-        due: Iterable[Due],
-        run: Run,
-        *,
-        troubled: Collection[str] = (),
-        changes_nothing: bool = False,
-    ) -> None:
+    def __init__(self, due: Iterable[Due], run: Run, *, changes_nothing: bool = False) -> None:
         self._run = run
         self._pace = UNPACED if changes_nothing else run.pace
         self._room = min(ROOM, run.budget / 8)
         self._closed = False
         self._turn = Lock()  # of who takes next; whoever waits for the pace keeps it
         self._changed = Condition()
-        self._waiting = Waiting(due, run.now(), troubled)
-        for host in self._waiting.hosts:
-            if host.due > 1 and not changes_nothing:  # the only rotation of a host finds out by itself
+        self._waiting = Waiting(due, run.now(), run.memory.troubled)
+        for name, host in self._waiting.hosts.items():
+            finds_out_itself = host.due == 1 and name not in run.memory.down
+            if not (finds_out_itself or changes_nothing):
                 host.known = Known.NOTHING
 
     def take(self) -> Due | Contact | None:
@@ -101,13 +100,11 @@ class Agenda:
             endpoint.release(unavailable=unavailable)
             if not unavailable:
                 return []
-            if endpoint.host.due > 1:
-                endpoint.host.known = Known.NOTHING
+            endpoint.host.known = Known.NOTHING
             if endpoint.host.silent:
                 return self._waiting.remove(self._of(endpoint.host))
-            if endpoint.doubtful or endpoint.misses >= MISSES:
-                return self._waiting.remove([endpoint])
-            return []
+            given_up = endpoint.doubtful or endpoint.misses >= MISSES
+            return self._waiting.remove([endpoint]) if given_up else []
 
     def contacted(self, contact: Contact, reached: Reached) -> list[Due]:
         """Tell how a contact ended; return the rotations that are given up for this run because of it.

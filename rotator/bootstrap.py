@@ -24,15 +24,18 @@ from rotator.policy import RUN_BUDGET
 from rotator.ports import (
     LONGEST_CALL,
     DocumentStore,
+    Memory,
     ParameterStore,
     Ports,
     Run,
     SecretStore,
     TokenEndpoint,
     WorkQueue,
+    no_patience,
 )
 from rotator.settings import Settings
 from rotator.stored import Found, StoredReader
+from rotator.summary import shortened
 from rotator.usage import Usage
 
 if TYPE_CHECKING:  # only many rotations need it
@@ -97,15 +100,14 @@ class Adapters:
 class Rotator:
     """What the entry points run. ``usage`` is where its ports count; ``pace`` is that of their writes.
 
-    ``troubled`` remembers from one run to the next what failed (ports.Run).
-    ``open_queue`` gives the workers' queue, if there are workers.
+    ``memory`` is what one run leaves to the next. ``open_queue`` gives the workers' queue, if there is one.
     """
 
     settings: Settings
     ports: Ports
     usage: Usage = field(default_factory=Usage)
     pace: Pace = UNPACED
-    troubled: set[str] = field(default_factory=set)
+    memory: Memory = field(default_factory=Memory)
     open_queue: Callable[[], WorkQueue] | None = None
 
     def fleet(self, names: Sequence[str] = ()) -> Fleet:
@@ -178,12 +180,13 @@ class Rotator:
 
         Raises ParameterStoreError if the documents cannot be read.
         """
-        summary = self.run_fleet(self._asked_for(batch.names), run)
-        return replace(summary, warnings=(*summary.warnings, *messages.warnings(batch, summary)))
+        fleet = self._asked_for(batch.names)
+        summary = run_fleet(fleet, self.ports, self._remembering(run), self.contract, shared=True)
+        return replace(summary, warnings=(*summary.warnings, *shortened(messages.warnings(batch, summary))))
 
     def _remembering(self, run: Run) -> Run:
         """The run with what this process knows from those before."""
-        return replace(run, pace=self.pace, troubled=self.troubled)
+        return replace(run, pace=self.pace, memory=self.memory)
 
     @property
     def contract(self) -> Contract:
@@ -201,12 +204,14 @@ class Rotator:
             if problem:
                 raise SettingsError(f"rotation {rotation.name}: {problem.problem}", advice=problem.advice)
 
-    def register(self, found: OnFound = lambda _rotation: None) -> Register:
+    def register(
+        self, found: OnFound = lambda _rotation: None, patience: Callable[[], float] = no_patience
+    ) -> Register:
         """Read all documents under the path; there may be none. Each rotation is told as soon as it is read.
 
         Raises ParameterStoreError if they cannot be read.
         """
-        pages = self.ports.parameters.read_path(self.settings.rotations_path or "")
+        pages = self.ports.parameters.read_path(self.settings.rotations_path or "", patience=patience)
         return self._read(pages, found)
 
     def _read(
@@ -222,7 +227,7 @@ class Rotator:
     def _look(self, run: Run) -> tuple[Fleet, Found]:
         """Find all rotations, and what is stored for each."""
         with StoredReader(self.ports.parameters, time_left=run.time_for_requests) as reader:
-            fleet = self._find(reader.add)
+            fleet = self._find(reader.add, run.time_for_requests)
             return fleet, reader.of(fleet.rotations)
 
     def _asked_for(self, names: Sequence[str]) -> Fleet:
@@ -235,11 +240,13 @@ class Rotator:
             fleet = self.register().fleet()
         return fleet.for_worker(names)
 
-    def _find(self, found: OnFound = lambda _rotation: None) -> Fleet:
+    def _find(
+        self, found: OnFound = lambda _rotation: None, patience: Callable[[], float] = no_patience
+    ) -> Fleet:
         if self.settings.rotation:
             found(self.settings.rotation)
             return Fleet(rotations=(self.settings.rotation,))
-        register = self.register(found)
+        register = self.register(found, patience)
         if not register.names:
             raise SettingsError(
                 f"there is no rotation under {register.path}",

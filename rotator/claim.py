@@ -17,6 +17,7 @@ from datetime import timedelta
 from rotator import policy
 from rotator import status as status_text
 from rotator.errors import (
+    MORE_TIME,
     ConcurrentUpdate,
     CredentialsError,
     ParameterStoreError,
@@ -48,7 +49,7 @@ class HeldClaim:
         if self.is_over():
             raise ParameterStoreError(
                 f"the run's time was over before {self.rotation.parameter_name} could be written",
-                advice="the next run tries again; if it lasts, raise the function's timeout",
+                advice=f"the next run tries again; if it lasts, {MORE_TIME}",
             )
 
     def give_back(self, *, unfinished: bool = False) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 
-from rotator import __version__, bootstrap, report
+from rotator import __version__, bootstrap, report, screen
 from rotator.commands import ready
 from rotator.errors import CommandNotRun, RotatorError, SettingsError
 from rotator.fleet import OnResult
@@ -98,16 +98,25 @@ def rotate(
     if function:
         if progress:
             raise click.UsageError("--progress is for runs of this machine, not for --function")
-        event = {"force": force, "dry_run": dry_run, **({"rotations": list(names)} if names else {})}
-        summary = bootstrap.invoke_function(function, event)
+        summary = _invoke(function, names, force=force, dry_run=dry_run, as_json=as_json)
     else:
         summary = _run(names, force=force, dry_run=dry_run, progress=progress)
     if as_json:
         click.echo(json.dumps(summary.to_dict(), indent=2))
     else:
-        report.print_summary(Console(), summary)
+        report.print_summary(screen.out(), summary)
     if summary.failed:
         sys.exit(FAILED)
+
+
+def _invoke(function: str, names: Sequence[str], *, force: bool, dry_run: bool, as_json: bool) -> Summary:
+    event = {"force": force, "dry_run": dry_run, **({"rotations": list(names)} if names else {})}
+    try:
+        return bootstrap.invoke_function(function, event)
+    except RotatorError as error:
+        if as_json:
+            click.echo(json.dumps({"error": str(error)}, indent=2))
+        raise
 
 
 def _run(names: Sequence[str], *, force: bool, dry_run: bool, progress: bool) -> Summary:

@@ -37,6 +37,15 @@ if TYPE_CHECKING:  # model is imported by nearly everything that imports this
 TOLD = 10
 """Failures that a run's error names, late ones first: Lambda keeps no long ones, and the log has all."""
 
+BETWEEN_FAILURES = " | "
+
+# Settings have one name with those who deploy a stack, and another with those who run by hand.
+MORE_TIME = "raise TimeoutSeconds of the stack"
+MORE_WRITES = (
+    "raise WritesPerSecond of the stack (ROTATOR_WRITES_PER_SECOND) if the account's quota allows it"
+)
+FEWER_WORKERS = "lower Workers of the stack (ROTATOR_WORKERS)"
+
 
 class RotatorError(Exception):
     """The base of every error of this package.
@@ -158,8 +167,8 @@ class NotReached(RotatorError):
             return
         super().__init__(
             problem,
-            advice="run it again; if it lasts, see which endpoints do not answer, allow more writes a "
-            "second (ROTATOR_WRITES_PER_SECOND) if the account does, or give the function more time",
+            advice="run it again; if it lasts, see which endpoints do not answer, "
+            f"{MORE_WRITES}, or {MORE_TIME}",
         )
 
 
@@ -179,7 +188,7 @@ class RotationFailed(RotatorError):
             f"{summary.failed_late} late: act now" if summary.failed_late else "none late: there is time"
         )
         super().__init__(
-            f"{len(failed)} of {len(summary.results)} rotations failed: " + " | ".join(told),
+            f"{len(failed)} of {len(summary.results)} rotations failed: " + BETWEEN_FAILURES.join(told),
             advice=f"no stored token is worse than before and the next run tries again; {urgency}",
         )
         self.summary = summary

@@ -12,6 +12,7 @@ from rotator.contract import Contract
 from rotator.errors import RotatorError, SettingsError
 from rotator.failure import failed, failed_with
 from rotator.model import Result, Rotation, Stored, Summary
+from rotator.naming import unknown
 from rotator.ports import Ports, Run, WorkQueue
 from rotator.rotation import look
 from rotator.stored import Found, read_stored
@@ -23,9 +24,6 @@ OnResult = Callable[[Result], None]
 
 OTHERS = 1000
 """Rotations that a worker leaves out: it does not count them, and there are more than a few."""
-
-NAMED = 10
-"""Names that are told of hundreds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +53,7 @@ class Fleet:
         known = self.names
         for name in names:
             if name not in known:
-                more = f" and {len(known) - NAMED:,} more" if len(known) > NAMED else ""
-                raise SettingsError(
-                    f"there is no rotation named {name[:64]!r}",
-                    advice="name one of: " + ", ".join(sorted(known)[:NAMED]) + more,
-                )
+                raise unknown(name, known)
         rotations = tuple(r for r in self.rotations if r.name in wanted)
         broken = tuple(b for b in self.broken if b[0] in wanted)
         left_out = len(self.rotations) + len(self.broken) - len(rotations) - len(broken)
@@ -87,14 +81,18 @@ def run_fleet(  # noqa: PLR0913 - options by name
     on_result: OnResult | None = None,
     stored: Found | None = None,
     open_queue: Callable[[], WorkQueue] | None = None,
+    shared: bool = False,
 ) -> Summary:
     """Try every rotation and return the summary; it raises nothing for a failed one.
 
     What is due is begun soonest expiry first, at the pace of the writes, and what the run has no time for is
     left to the next. ``on_result`` is told each outcome as soon as it is known, by any of several threads.
     ``stored`` is what was found for each rotation just now, if it was read already.
-    With ``open_queue`` what is due is not begun, but handed over to the workers.
+    With ``open_queue`` what is due is not begun, but handed over to the workers. With ``shared`` it is one of
+    many such runs, whose rotations have no more than their share of its time.
     """
+    if not fleet.left_out:
+        run.memory.forget_all_but(fleet.names)
     told = _Told(on_result)
     next_try = run.now() + timedelta(seconds=contract.schedule_interval)
     for name, error in fleet.broken:
@@ -111,7 +109,7 @@ def run_fleet(  # noqa: PLR0913 - options by name
     if here:
         from rotator.renewals import Renewals  # most runs have none
 
-        renewals = Renewals(due=here, ports=ports, run=run, tell=told.tell, next_try=next_try)
+        renewals = Renewals(due=here, ports=ports, run=run, tell=told.tell, next_try=next_try, shared=shared)
         left = renewals.serve(force=force, dry_run=dry_run)
     return summarize(
         fleet.rotations,
@@ -138,6 +136,8 @@ def _hand_over(
     clear = [each for each in due if each.rotation.name not in ambiguous]
     if clear:
         hand_over(clear, open_queue(), run=run, tell=tell, next_try=next_try)
+    else:
+        run.memory.remember_handed_over({})
     return [each for each in due if each.rotation.name in ambiguous]
 
 

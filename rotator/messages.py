@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from rotator.errors import SettingsError
+from rotator.errors import MORE_WRITES, SettingsError
 from rotator.model import Outcome, Summary
 from rotator.policy import seconds_until
+
+MOST_NAMES = 10
+"""In one message; a tick sends one."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -81,15 +84,16 @@ def read(records: Sequence[Mapping[str, Any]], now: datetime, interval: float) -
 
 
 def _read_message(body: object) -> tuple[str, ...]:
-    """The names in a message, which may ask for nothing that a tick would not do by itself."""
+    """The names in a message, which may force nothing and say nothing about where a secret goes."""
     try:
         asked = json.loads(body) if isinstance(body, str) else None
     except (ValueError, RecursionError):
         asked = None
     names = asked.get("rotations") if isinstance(asked, dict) and asked.keys() == {"rotations"} else None
-    if not isinstance(names, list) or not names or not all(map(_is_name, names)):
+    if not isinstance(names, list) or not 1 <= len(names) <= MOST_NAMES or not all(map(_is_name, names)):
         raise SettingsError(
-            "it does not name rotations, and nothing else", advice='send {"rotations": ["default"]}'
+            f"it does not name 1 to {MOST_NAMES} rotations, and nothing else",
+            advice='send {"rotations": ["default"]}',
         )
     return tuple(names)
 
@@ -103,8 +107,8 @@ def _is_superseded(record: Mapping[str, Any], now: datetime, interval: float) ->
 
     One that was received before is not: it shall come to its end, in the dead-letter queue if need be.
     """
-    attributes = record.get("attributes", {})
     try:
+        attributes = record["attributes"]
         sent = datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
         return int(attributes["ApproximateReceiveCount"]) == 1 and seconds_until(now, sent) >= interval
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
@@ -112,7 +116,12 @@ def _is_superseded(record: Mapping[str, Any], now: datetime, interval: float) ->
 
 
 def warnings(batch: Batch, summary: Summary) -> Iterator[str]:
-    """Say which messages are nobody's work."""
+    """Say which messages are nobody's work, and how many came too late."""
+    if batch.superseded:
+        yield (
+            f"{batch.superseded} messages are older than a tick and were dropped, since the next has sent "
+            "again what is still due; if that lasts, see what is slow, or " + MORE_WRITES
+        )
     for message, error in batch.malformed.items():
         yield f"message {message}: {error}"
     known = {result.name for result in summary.results}

@@ -224,6 +224,8 @@ class Result:
             result["next_try"] = format_time(self.next_try) if self.next_try else None
         if self.secret_stage is not Stage.CURRENT:
             result["secret_stage"] = self.secret_stage.value
+        if self.note:
+            result["note"] = self.note
         return result
 
     @classmethod
@@ -236,6 +238,7 @@ class Result:
             expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
             parameter_version=result["parameter_version"],
             error=result["error"],
+            note=result.get("note"),
             late=result.get("late", True) if result["error"] else False,
             seconds_remaining=result.get("seconds_remaining"),
             next_try=datetime.fromisoformat(next_try) if next_try else None,

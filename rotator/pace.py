@@ -43,7 +43,7 @@ class Pace:
         self._clock = clock
         self._sleep = sleep
         self._lock = Lock()
-        self._next_renewal = self._slowed_until = float("-inf")
+        self._next_renewal = self._slowed_until = -math.inf
 
     def wait_for_renewal(self, at_most: float) -> bool:
         """Wait until the three writes of another renewal fit, and count them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -12,6 +12,11 @@ from rotator.errors import CredentialsError, RotatorError
 from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
 from rotator.oauth import TokenRequest, TokenResponse
 from rotator.pace import UNPACED, Pace
+
+
+def no_patience() -> float:
+    """No seconds for trying again what the adapter's own tries could not get."""
+    return 0.0
 
 
 class ParameterStore(Protocol):
@@ -23,8 +28,13 @@ class ParameterStore(Protocol):
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         """Return the parameters that exist, by name; ten at the most in one call."""
 
-    def read_path(self, path: str) -> Iterator[Mapping[str, Parameter]]:
-        """Give all parameters below a path, by full name, page by page as they are read."""
+    def read_path(
+        self, path: str, *, patience: Callable[[], float] = no_patience
+    ) -> Iterator[Mapping[str, Parameter]]:
+        """Give all parameters below a path, by full name, page by page as they are read.
+
+        A page that is throttled is asked for again while there are seconds of ``patience``.
+        """
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
         """Store the token as a SecureString under the rotation's key; return its version."""
@@ -142,11 +152,6 @@ class Ports(Protocol):
         """Where tokens come from."""
 
 
-CALLS_AT_A_TIME = 12
-"""Calls to an AWS service that are under way at the most: each has a connection, which costs a handshake, and
-20 ms of CPU before it. Of the renewals under way, most wait for their token endpoint.
-"""
-
 LONGEST_CALL = 40.0
 """Seconds within which a call to AWS ends, its retries included (adapters.aws.CONFIG)."""
 
@@ -155,12 +160,43 @@ WRITE_RESERVE = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Down:
+    """A host of token endpoints that did not serve a contact at that time (UTC), and what was wrong."""
+
+    at: datetime
+    error: RotatorError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """What a process remembers from one run to the next; nothing depends on it but who is served first.
+
+    ``troubled`` tells of rotations that failed when they were last tried when that was (UTC); ``down`` of
+    hosts; ``handed_over`` the versions that statuses had when a tick handed their rotations to the workers.
+    """
+
+    troubled: dict[str, datetime] = field(default_factory=dict)
+    down: dict[str, Down] = field(default_factory=dict)
+    handed_over: dict[str, int] = field(default_factory=dict)
+
+    def forget_all_but(self, names: Collection[str]) -> None:
+        """Forget trouble with rotations that there are no more."""
+        for name in self.troubled.keys() - names:
+            del self.troubled[name]
+
+    def remember_handed_over(self, versions: Mapping[str, int]) -> None:
+        """Remember what the last tick handed over, and nothing older."""
+        self.handed_over.clear()
+        self.handed_over.update(versions)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """One run of the rotator: who it is, what time it is, and how long it may go on.
 
     ``time_left`` returns the seconds until the run must end; ``budget`` is what it began with. Lambda
     cuts a run off then; elsewhere a last write may take up to ``overrun`` seconds more. Renewals keep its
-    ``pace``. ``troubled`` are the names of rotations that failed when a run of this process last tried them.
+    ``pace``. It begins with the ``memory`` of those before it in this process.
     """
 
     id: str
@@ -169,7 +205,7 @@ class Run:
     budget: float
     overrun: float = 0.0
     pace: Pace = UNPACED
-    troubled: set[str] = field(default_factory=set)
+    memory: Memory = field(default_factory=Memory)
 
     def time_for_requests(self) -> float:
         """Seconds left for talking to the token endpoint: the writes come out of the rest."""

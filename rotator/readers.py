@@ -146,6 +146,15 @@ def url(value: Any) -> str:
     return value
 
 
+def queue_url(value: Any) -> str:
+    """Read the address of an SQS queue."""
+    try:
+        return url(value)
+    except Refused as refused:
+        takes = "a queue's https address, such as https://sqs.eu-central-1.amazonaws.com/123456789012/work"
+        raise Refused(takes, shape_only=refused.shape_only) from None
+
+
 def _is_secure(parts: SplitResult) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
 

@@ -39,7 +39,7 @@ class Register:
     def enter(self, document: str, parameter: Parameter, read: Rotation | SettingsError) -> None:
         """Enter what was read in a document, or why it cannot be used."""
         try:
-            rotation = self._fitting(read)
+            rotation = self._fitting(document, read)
         except SettingsError as error:
             name = settings.document_name(self.path, document)
             self.refused[document] = error
@@ -58,9 +58,8 @@ class Register:
 
         Raises SettingsError if it cannot be read, or has the name or a parameter of one that is entered.
         """
-        return self._fitting(
-            settings.read_document(self.path, document, parameter, self.allowed_hosts, self.kms_key_id)
-        )
+        read = settings.read_document(self.path, document, parameter, self.allowed_hosts, self.kms_key_id)
+        return self._fitting(document, read)
 
     def check_not_named(self, rotation: Rotation) -> None:
         """Raise SettingsError if a broken document names a parameter of the rotation.
@@ -74,12 +73,13 @@ class Register:
                     advice="mend or remove that first, or set parameter_name to another name",
                 )
 
-    def _fitting(self, rotation: Rotation | SettingsError) -> Rotation:
+    def _fitting(self, document: str, rotation: Rotation | SettingsError) -> Rotation:
         if isinstance(rotation, SettingsError):
             raise rotation
         if rotation.name in self.rotations:
             raise SettingsError(
-                f"two documents are named {rotation.name}", advice="name one of them otherwise"
+                f"two documents are named {rotation.name}: {self.places[rotation.name]} and {document}",
+                advice="name one of them otherwise",
             )
         for name in (rotation.parameter_name, rotation.status_name):
             if name in self.owners:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rotator.agenda import AT_A_TIME, Agenda, Contact, Reached
 from rotator.errors import (
@@ -23,13 +23,16 @@ from rotator.errors import (
 from rotator.failure import failed_with, left_over
 from rotator.model import Outcome, Result, Rotation
 from rotator.policy import fails_late
-from rotator.ports import Ports, Run
+from rotator.ports import Down, Ports, Run
 from rotator.rotation import rotate
 from rotator.sharing import CredentialsAhead, ImpatientEndpoint, SharedPorts
-from rotator.waiting import Due
+from rotator.waiting import Due, host_of
 from rotator.writes import SharedParameters
 
 logger = logging.getLogger(__name__)
+
+STAYS_DOWN = timedelta(seconds=45)
+"""For so long a host that was down is not contacted again: workers are given ten rotations after another."""
 
 _ANSWERED = (
     InvalidTokenResponse,
@@ -45,7 +48,7 @@ _ANSWERED = (
 class Renewals:
     """What is ``due``; each result is told as soon as it is known, from any of several threads.
 
-    ``next_try`` is when the next run comes (UTC).
+    ``next_try`` is when the next run comes (UTC). They are ``shared`` if others wait for this process, too.
     """
 
     due: Sequence[Due]
@@ -53,6 +56,7 @@ class Renewals:
     run: Run
     tell: Callable[[Result], None]
     next_try: datetime
+    shared: bool = False
     _force: bool = field(init=False)
     _dry_run: bool = field(init=False)
     _agenda: Agenda = field(init=False)
@@ -65,7 +69,7 @@ class Renewals:
         See rotation.rotate for ``force`` and ``dry_run``.
         """
         self._force, self._dry_run = force, dry_run
-        self._agenda = Agenda(self.due, self.run, troubled=self.run.troubled, changes_nothing=dry_run)
+        self._agenda = Agenda(self.due, self.run, changes_nothing=dry_run)
         self._secrets = CredentialsAhead(self.ports.secrets, self.run, self._following)
         self._parameters = SharedParameters(self.ports.parameters, self.run)
         if len(self.due) == 1:
@@ -102,7 +106,7 @@ class Renewals:
         if len(self.due) > 1:
             self._prepare(rotation)
         endpoint = self.ports.token_endpoint
-        if len(self.due) > AT_A_TIME or self._agenda.is_shared(due):
+        if self.shared or len(self.due) > AT_A_TIME or self._agenda.is_shared(due):
             endpoint = ImpatientEndpoint(endpoint)
         ports = SharedPorts(parameters=self._parameters, secrets=self._secrets, token_endpoint=endpoint)
         result = rotate(rotation, due.stored, ports, self.run, force=self._force, dry_run=self._dry_run)
@@ -110,14 +114,17 @@ class Renewals:
             result = replace(result, late=fails_late(rotation, due.stored, self.run.now()))
         self._remember(rotation, troubled=result.outcome is Outcome.KEPT)
         self.tell(result)
-        return None if result.outcome is Outcome.BUSY else False
+        if result.outcome is Outcome.BUSY:
+            return None
+        self.run.memory.down.pop(host_of(rotation.token_endpoint), None)
+        return False
 
     def _remember(self, rotation: Rotation, *, troubled: bool) -> None:
         """Remember for the next run what came to nothing in this one."""
         if troubled:
-            self.run.troubled.add(rotation.name)
+            self.run.memory.troubled[rotation.name] = self.run.now()
         elif not self._dry_run:
-            self.run.troubled.discard(rotation.name)
+            self.run.memory.troubled.pop(rotation.name, None)
 
     def _prepare(self, rotation: Rotation) -> None:
         """Read the secret before the claim: one that is broken costs no write."""
@@ -148,18 +155,29 @@ class Renewals:
     def _contact(self, contact: Contact) -> None:
         """See whether an endpoint answers; if not, rotations fail without a claim."""
         problem: RotatorError | None = None
-        reached = Reached.ANSWERED
+        try:
+            self._ask(contact)
+        except RotatorError as error:
+            problem = error
+        except Exception as error:  # noqa: BLE001 - a defect here is no reason not to try a renewal
+            logger.error("unforeseen %s when a token endpoint was contacted", type(error).__name__)  # noqa: TRY400
+        for due in self._agenda.contacted(contact, _reached(problem)):
+            if problem:
+                self._fail(due, problem)
+
+    def _ask(self, contact: Contact) -> None:
+        """Contact it, unless it was down a moment ago; raises what was, or is, wrong with it."""
+        down, now = self.run.memory.down, self.run.now()
+        known = down.pop(contact.host, None)
+        if known and timedelta(0) <= now - known.at < STAYS_DOWN:
+            down[contact.host] = known
+            raise known.error
         try:
             endpoint = ImpatientEndpoint(self.ports.token_endpoint)
             endpoint.contact(contact.endpoint, time_left=self.run.time_for_requests)
         except RotatorError as error:
-            problem = error
-            reached = _reached(error)
-        except Exception as error:  # noqa: BLE001 - a defect here is no reason not to try a renewal
-            logger.error("unforeseen %s when a token endpoint was contacted", type(error).__name__)  # noqa: TRY400
-        for due in self._agenda.contacted(contact, reached):
-            if problem:
-                self._fail(due, problem)
+            down[contact.host] = Down(at=now, error=error)
+            raise
 
     def _fail(self, due: Due, error: Exception) -> None:
         now = self.run.now()
@@ -169,8 +187,10 @@ class Renewals:
         return [due.rotation for due in self._agenda.ahead(count)]
 
 
-def _reached(error: RotatorError) -> Reached:
-    """How a contact ended that failed so."""
+def _reached(error: RotatorError | None) -> Reached:
+    """How a contact ended that failed so, if it failed."""
+    if error is None:
+        return Reached.ANSWERED
     if not isinstance(error, TokenEndpointUnavailable):
         return Reached.NOBODY
     if error.answered:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rotator import policy, rollover
+from rotator import notes, policy, rollover, screen
 from rotator.contract import Contract
 from rotator.errors import RotatorError
-from rotator.model import Claim, Outcome, Rotation, Stage, Stored, Summary, format_time
+from rotator.model import Claim, Outcome, Result, Rotation, Stage, Stored, Summary, format_time
 from rotator.policy import TokenState, describe_seconds, outlook, seconds_until
 
 _COLOURS = {
@@ -37,9 +38,6 @@ _NEXT = {
     "unknown": "its status is missing or tells of another version; the next run renews it",
     "missing": "it has no token yet: `rotator rotate` requests one",
 }
-
-NAMED = 3
-"""So many rotations are named where a note is true of several."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,46 +125,60 @@ class StatusLine:
 
 
 def print_summary(console: Console, summary: Summary) -> None:
-    """Print a run's outcomes as a table, then its warnings."""
-    table = plain_table("rotation", "outcome", "expires at (UTC)", "version")
-    for result in summary.results:
-        outcome = Text(result.outcome.value, style=_COLOURS[result.outcome])
-        if result.error and not result.late:
-            outcome = Text("failed early", style="yellow")
-        if summary.dry_run and result.outcome is Outcome.ROTATED:
-            outcome = Text("would be rotated", style="yellow")
-        table.add_row(
-            result.name,
-            outcome,
-            format_time(result.expires_at) if result.expires_at else "-",
-            str(result.parameter_version or "-"),
-        )
-    console.print(table)
-    notes = [(r.name, f"{r.error}; {outlook(r)}" if r.error else r.note) for r in summary.results]
-    for note in (*_alike(notes), *_warnings(summary.warnings)):
+    """Print a run's outcomes as a table, what is worst first; then notes, warnings and how many there are."""
+    results = sorted(summary.results, key=lambda result: (not result.error, not result.late, result.name))
+    rows = [_outcome_row(result, dry_run=summary.dry_run) for result in results]
+    console.print(screen.table(("rotation", "outcome", "expires at (UTC)", "version"), rows))
+    for note in (*_result_notes(results), *_warnings(summary.warnings)):
         console.print(note, soft_wrap=True)
+    if len(results) != 1:
+        console.print(Text(_totals(summary), style="bold"), soft_wrap=True)
+
+
+def _result_notes(results: Sequence[Result]) -> Iterator[Text]:
+    """What there is to say of outcomes; where several failed alike, what is left to the worst of them."""
+    for members, note in notes.alike(results, lambda result: result.error or result.note):
+        told = f"{notes.together([result.name for result in members])}: {note}"
+        if members[0].error:
+            worst = min(members, key=lambda result: result.seconds_remaining or 0)
+            told += f"; {'at worst: ' * (len(members) > 1)}{outlook(worst)}"
+        yield Text(told)
+
+
+def _totals(summary: Summary) -> str:
+    """How many ended how, in a line."""
+    counted = Counter(result.outcome for result in summary.results)
+    words = {Outcome.ROTATED: "would be rotated"} if summary.dry_run else {}
+    told = ", ".join(f"{counted[each]:,} {words.get(each, each)}" for each in Outcome if counted[each])
+    early = counted[Outcome.FAILED] - summary.failed_late
+    return f"{len(summary.results):,} rotations: {told}" + (f" ({early:,} of them early)" if early else "")
+
+
+def _outcome_row(result: Result, *, dry_run: bool) -> list[str | Text]:
+    outcome = Text(result.outcome.value, style=_COLOURS[result.outcome])
+    if result.error and not result.late:
+        outcome = Text("failed early", style="yellow")
+    if dry_run and result.outcome is Outcome.ROTATED:
+        outcome = Text("would be rotated", style="yellow")
+    expires_at = format_time(result.expires_at) if result.expires_at else "-"
+    return [result.name, outcome, expires_at, str(result.parameter_version or "-")]
 
 
 def status_table(lines: Sequence[StatusLine]) -> Table:
     """What is stored for every rotation."""
-    table = plain_table("rotation", "state", "expires in", "renewed in", "version", "least life")
-    for line in lines:
-        table.add_row(*_status_row(line))
-    return table
+    columns = ("rotation", "state", "expires in", "renewed in", "version", "least life")
+    return screen.table(columns, map(_status_row, lines))
 
 
 def status_notes(lines: Sequence[StatusLine]) -> list[Text]:
     """What there is to say besides, then the warnings."""
     return [
-        *_alike([(line.name, line.note) for line in lines]),
+        *(
+            Text(f"{notes.together([line.name for line in members])}: {note}")
+            for members, note in notes.alike(lines, lambda line: line.note)
+        ),
         *_warnings(list(dict.fromkeys(line.overlap for line in lines if line.overlap))),
     ]
-
-
-def _together(names: Sequence[str]) -> str:
-    """Say of whom a note is, without filling the screen with hundreds of names."""
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _status_row(line: StatusLine) -> list[str | Text]:
@@ -210,23 +222,6 @@ def status_line(
         least_life=least,
         overlap=str(overlap) if overlap else None,
     )
-
-
-def plain_table(*columns: str) -> Table:
-    """A table without lines, whose cells are folded rather than cut off."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
-
-
-def _alike(notes: Sequence[tuple[str, str | None]]) -> list[Text]:
-    """Notes by name, once for all of whom they are true."""
-    alike: dict[str, list[str]] = {}
-    for name, note in notes:
-        if note:
-            alike.setdefault(note, []).append(name)
-    return [Text(f"{_together(names)}: {note}") for note, names in alike.items()]
 
 
 def _warnings(warnings: Sequence[str]) -> list[Text]:

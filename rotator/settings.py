@@ -140,9 +140,14 @@ def named_parameter(document: Parameter) -> str | None:
         return None
 
 
-def read_name(value: str) -> str:
-    """Read a rotation's name as it is typed; raises SettingsError."""
-    return str(_read("NAME", value, _ROTATION["name"]))
+def read_options(name: str, given: Mapping[str, Any], allowed_hosts: frozenset[str]) -> Rotation:
+    """Read a rotation from the keys of a document, each given as an option; raises SettingsError."""
+    return _rotation({"name": name, **given}, allowed_hosts, lambda key: "--" + key.replace("_", "-"))
+
+
+def read_name(value: str, *, new: bool) -> str:
+    """Read a rotation's name as it is typed; raises SettingsError. A ``new`` one is no ``.`` or ``..``."""
+    return str(_read("NAME", value, _NEW_NAME if new else _ROTATION["name"]))
 
 
 def document_name(path: str, parameter_name: str) -> str:
@@ -199,7 +204,7 @@ def _read(label: str, value: Any, parse: Callable[[Any], Any]) -> Any:
 
 def _shape(value: Any) -> str:
     if isinstance(value, str):
-        return f"a text of {len(value)} characters that cannot be one"
+        return f"a text of {len(value)} characters"
     return f"a {type(value).__name__}"
 
 
@@ -238,13 +243,19 @@ _ROTATION: Mapping[str, Callable[[Any], Any]] = {
 _OF_ALL = frozenset({"kms_key_id"})
 """Those that may be set for all documents together, as their default."""
 
+_NEW_NAME = readers.matching(
+    r"(?=[_.-]*[A-Za-z0-9])[A-Za-z0-9_.-]{1,64}",
+    "1 to 64 letters, digits and ._-, with a letter or digit among them",
+)
+"""Documents that have a name without any are served as ever."""
+
 _RUN: Mapping[str, Callable[[Any], Any]] = {
     "rotations_path": readers.path,
     "allowed_hosts": readers.hosts,
     "schedule_interval": readers.seconds(60, 24 * 3600),
     "consumer_cache": readers.seconds(0, 24 * 3600),
     "writes_per_second": readers.number(0.1, 10_000, "a number from 0.1 to 10000"),
-    "queue_url": readers.url,
+    "queue_url": readers.queue_url,
     "workers": lambda value: int(
         readers.matching(r"[2-9]|[1-9][0-9]{1,2}|1000", "a number from 2 to 1000")(value)
     ),

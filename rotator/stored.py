@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rotator import status
-from rotator.errors import ParameterStoreError, RotatorError
+from rotator.errors import MORE_TIME, ParameterStoreError, RotatorError
 from rotator.model import Rotation, Stored
 from rotator.ports import ParameterStore
 
@@ -127,5 +127,5 @@ def _all(batch: Sequence[Rotation], error: RotatorError) -> Found:
 def _not_read() -> ParameterStoreError:
     return ParameterStoreError(
         "the run's time was over before the parameters could be read",
-        advice="give the function more time (TimeoutSeconds), or fewer rotations to one stack",
+        advice=f"{MORE_TIME}, or give fewer rotations to one stack",
     )

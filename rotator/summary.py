@@ -8,6 +8,7 @@ from itertools import islice
 
 from rotator import rollover
 from rotator.contract import Contract
+from rotator.errors import MORE_TIME, MORE_WRITES
 from rotator.model import Outcome, Result, Rotation, Summary
 from rotator.policy import describe_seconds, seconds_until
 from rotator.ports import Run
@@ -36,35 +37,33 @@ def summarize(  # noqa: PLR0913 - all that a run knows
         results=tuple(ordered),
         warnings=(
             *_left_warnings(left, forced=forced),
-            *_shortened(rollover.warnings(ordered)),
-            *_shortened(_kept_warnings(ordered, run)),
-            *_shortened(_overlap_warnings(rotations, ordered, run, contract)),
+            *shortened(rollover.warnings(ordered)),
+            *shortened(_kept_warnings(ordered, run)),
+            *shortened(_overlap_warnings(rotations, ordered, run, contract)),
         ),
         dry_run=dry_run,
         left_out=left_out,
     )
 
 
-def _shortened(warnings: Iterable[str]) -> Iterator[str]:
+def shortened(warnings: Iterable[str]) -> Iterator[str]:
     """A fleet may have the same trouble a thousand times."""
     rest = iter(warnings)
     yield from islice(rest, WARNINGS_OF_A_KIND)
     more = sum(1 for _ in rest)
     if more:
-        yield f"{more} more rotations have a warning like the one before"
+        yield f"{more} more warnings like the one before"
 
 
 def _left_warnings(left: int, *, forced: bool) -> Iterator[str]:
     if left and forced:
         yield (
             f"{left} rotations were not forced, for the run's time was over: run it again, with their names; "
-            "a run comes to more with more writes a second (ROTATOR_WRITES_PER_SECOND) if the account "
-            "allows that, or more time (TimeoutSeconds)"
+            f"for more in a run, {MORE_WRITES}, or {MORE_TIME}"
         )
     elif left:
         yield (
-            f"{left} due rotations are left to the next run; if that goes on, allow more writes a "
-            "second (ROTATOR_WRITES_PER_SECOND) if the account does, or more time (TimeoutSeconds)"
+            f"{left} due rotations are left to the next run; if that goes on, {MORE_WRITES}, or {MORE_TIME}"
         )
 
 

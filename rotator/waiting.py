@@ -5,9 +5,10 @@ An endpoint takes one renewal at a time, and more the more of them succeed; a ho
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -108,11 +109,13 @@ _Head = tuple[Key, int, Endpoint, int]
 class Waiting:
     """Sorted by the end of the stored tokens: none at all, or dead ones, before those that live.
 
-    ``now`` is when the run began; ``troubled`` are the names of rotations that failed when last tried.
+    ``now`` is when the run began; ``troubled`` tells of rotations that failed when last tried when that was.
+    Of those the dead ones come in that order: each has its turn, however many stay dead.
     """
 
-    def __init__(self, due: Iterable[Due], now: datetime, troubled: Collection[str]) -> None:
+    def __init__(self, due: Iterable[Due], now: datetime, troubled: Mapping[str, datetime]) -> None:
         self._now = now
+        self._troubled = troubled
         self._living_first = False
         self._turns = 0
         self._hosts: dict[str, Host] = {}
@@ -133,9 +136,9 @@ class Waiting:
         return (due for e in self.endpoints.values() for lane in e.lanes for _, due in lane)
 
     @property
-    def hosts(self) -> Iterable[Host]:
-        """All hosts, also those for which nothing waits any more."""
-        return self._hosts.values()
+    def hosts(self) -> Mapping[str, Host]:
+        """All hosts by name, also those for which nothing waits any more."""
+        return self._hosts
 
     def best(self) -> Endpoint | None:
         """The endpoint that may begin the most urgent of what may begin now."""
@@ -207,16 +210,24 @@ class Waiting:
 
     def _endpoint(self, url: str) -> Endpoint:
         if url not in self.endpoints:
-            parts = urlsplit(url)
-            host = self._hosts.setdefault(f"{parts.hostname}:{parts.port or 443}", Host())
+            host = self._hosts.setdefault(host_of(url), Host())
             self.endpoints[url] = Endpoint(url, host, len(self.endpoints), (deque(), deque()))
         return self.endpoints[url]
 
     def _key(self, due: Due) -> Key:
         """By what it is sorted: the seconds until its token ends."""
         ends_at = due.ends_at
-        seconds = (ends_at - self._now).total_seconds() if ends_at else float("-inf")
-        return self._living_first and seconds <= 0, seconds
+        seconds = (ends_at - self._now).total_seconds() if ends_at else -math.inf
+        dead, tried_at = seconds <= 0, self._troubled.get(due.rotation.name)
+        if dead and tried_at:
+            seconds = min(0.0, (tried_at - self._now).total_seconds())
+        return self._living_first and dead, seconds
+
+
+def host_of(url: str) -> str:
+    """The name of an address's host, with its port."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 443}"
 
 
 def _sorted(keyed: Iterable[tuple[Key, Due]]) -> list[tuple[Key, Due]]:

@@ -9,16 +9,18 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import cycle
+from random import Random
 
 from rotator import messages, readers
-from rotator.errors import WorkNotSent
+from rotator.errors import FEWER_WORKERS, MORE_TIME, MORE_WRITES, WorkNotSent
 from rotator.failure import failed_with, left_over
 from rotator.model import Outcome, Parameter, Result
 from rotator.pace import WRITES_PER_RENEWAL
 from rotator.policy import is_unfinished, seconds_until
 from rotator.ports import ParameterStore, Run, WorkQueue
 from rotator.rotation import as_stored
-from rotator.waiting import Due, Waiting
+from rotator.waiting import Due
 
 MESSAGES_PER_CALL = 10
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html"""
@@ -35,12 +37,12 @@ HANDED_OVER = "handed over to the workers"
 def hand_over(
     due: Sequence[Due], queue: WorkQueue, *, run: Run, tell: Callable[[Result], None], next_try: datetime
 ) -> None:
-    """Send what is due to the workers, soonest expiry first, ten messages a call.
+    """Send what is due to the workers, ten messages a call.
 
     What was sent counts as busy, what could not be sent as failed. A call that fails as a whole ends it:
     the next would fail as well, and take its time to do so.
     """
-    rest = Waiting(due, run.now(), ()).first(len(due))
+    rest, sent = _in_order(due, run), dict[str, int]()
     while rest and run.time_for_requests() > 0:
         batch, rest = rest[:MESSAGES_PER_CALL], rest[MESSAGES_PER_CALL:]
         try:
@@ -53,9 +55,44 @@ def hand_over(
                 now = run.now()
                 tell(failed_with(each.rotation, each.stored, refused[place], now=now, next_try=next_try))
             else:
+                sent[each.rotation.name] = each.stored.status_version
                 tell(_handed_over(each, run.now()))
+    run.memory.remember_handed_over(sent)
     for each in rest:
         tell(left_over(each.rotation, each.stored, now=run.now(), next_try=next_try))
+
+
+def _in_order(due: Sequence[Due], run: Run) -> list[Due]:
+    """What lives soonest expiry first, and what is dead; of each so many that neither starves the other.
+
+    More may be due than workers do in a tick, and the rest is dropped. So what is dead comes in another order
+    each time, and what a worker has tried in vain since it was handed over has every fourth turn.
+    """
+    memory, now = run.memory.handed_over, run.now()
+    living, dead, tried = list[Due](), list[Due](), list[Due]()
+    for each in due:
+        if memory.get(each.rotation.name, each.stored.status_version) != each.stored.status_version:
+            tried.append(each)
+        else:
+            (living if each.ends_at and each.ends_at > now else dead).append(each)
+    living.sort(key=lambda each: each.ends_at or now)
+    shuffle = Random(run.id).shuffle  # noqa: S311 - whoever could guess it gains nothing
+    shuffle(dead)
+    shuffle(tried)
+    live = iter(living)
+    return list(_in_turn(iter(dead), live, live, iter(tried)))
+
+
+def _in_turn(*turns: Iterator[Due]) -> Iterator[Due]:
+    """Give one of each in its turn, until there are none; a turn with nothing to give is passed over."""
+    passed_over = 0
+    for turn in cycle(turns):
+        each = next(turn, None)
+        passed_over = 0 if each else passed_over + 1
+        if each:
+            yield each
+        elif passed_over == len(turns):
+            return
 
 
 def _handed_over(due: Due, now: datetime) -> Result:
@@ -97,6 +134,5 @@ def pace_warning(writes_per_second: float, workers: int, run: Run) -> Iterator[s
     if needed > has:
         yield (
             f"{workers} workers share {writes_per_second:g} writes a second, so {BATCH} rotations take "
-            f"one {needed:.0f} s, and a run has {has:.0f} s; take fewer Workers, raise TimeoutSeconds, or "
-            "raise WritesPerSecond if the account's quota allows it"
+            f"one {needed:.0f} s, and a run has {has:.0f} s; {FEWER_WORKERS}, {MORE_TIME}, or {MORE_WRITES}"
         )

@@ -7,7 +7,12 @@ from threading import Semaphore
 
 from rotator.errors import ParameterStoreError
 from rotator.model import Parameter, Rotation, Secret
-from rotator.ports import CALLS_AT_A_TIME, LONGEST_CALL, ParameterStore, Run
+from rotator.ports import LONGEST_CALL, ParameterStore, Run, no_patience
+
+WRITES_AT_A_TIME = 12
+"""As many as there are connections: each costs a handshake, and 20 ms of CPU before it. Of the renewals under
+way, most wait for their token endpoint.
+"""
 
 
 class SharedParameters:
@@ -20,16 +25,18 @@ class SharedParameters:
     def __init__(self, parameters: ParameterStore, run: Run) -> None:
         self._parameters = parameters
         self._run = run
-        self._connections = Semaphore(CALLS_AT_A_TIME)
+        self._connections = Semaphore(WRITES_AT_A_TIME)
         self._hung = False
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         """Read as ever."""
         return self._parameters.read(names)
 
-    def read_path(self, path: str) -> Iterator[Mapping[str, Parameter]]:
+    def read_path(
+        self, path: str, *, patience: Callable[[], float] = no_patience
+    ) -> Iterator[Mapping[str, Parameter]]:
         """Read as ever."""
-        return self._parameters.read_path(path)
+        return self._parameters.read_path(path, patience=patience)
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
         """Store the token when there is a connection."""

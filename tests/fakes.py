@@ -24,7 +24,7 @@ from rotator.errors import (
 )
 from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
 from rotator.oauth import TokenRequest, TokenResponse
-from rotator.ports import Run
+from rotator.ports import Run, no_patience
 from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
 
 START = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
@@ -79,9 +79,11 @@ class FakeParameterStore(MemoryParameterStore):
         self._fail("read")
         return super().read(names)
 
-    def read_path(self, path: str) -> Iterator[Mapping[str, Parameter]]:
+    def read_path(
+        self, path: str, *, patience: Callable[[], float] = no_patience
+    ) -> Iterator[Mapping[str, Parameter]]:
         self._fail("read")
-        return super().read_path(path)
+        return super().read_path(path, patience=patience)
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
         self._fail("token")
@@ -251,6 +253,7 @@ class FakeWorkQueue:
         self.fails: WorkNotSent | None = None
 
     def send(self, messages: Sequence[str]) -> Mapping[int, RotatorError]:
+        assert messages, "AWS refuses a call without any"
         if len(messages) > 10:
             raise WorkNotSent("too many messages", advice="send ten")
         if self.fails:

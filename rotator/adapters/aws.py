@@ -30,13 +30,15 @@ from botocore.exceptions import (
 from botocore.session import Session, get_session
 
 from rotator.errors import SettingsError
-from rotator.ports import CALLS_AT_A_TIME
+
+CONNECTIONS = 12
+"""To a service, kept open: as many as writes are under way (writes.WRITES_AT_A_TIME)."""
 
 CONFIG = Config(
     connect_timeout=2,
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 4},
-    max_pool_connections=CALLS_AT_A_TIME,
+    max_pool_connections=CONNECTIONS,
     user_agent_extra="rotator",
 )
 """Seconds, and the only retry layer around AWS calls.

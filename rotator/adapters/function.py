@@ -10,17 +10,20 @@ from botocore.config import Config
 
 from rotator.adapters import aws
 from rotator.adapters.aws import AwsError
-from rotator.errors import RotatorError, SettingsError
+from rotator.errors import BETWEEN_FAILURES, RotatorError, SettingsError
 
 ONCE = Config(connect_timeout=5, read_timeout=900, retries={"total_max_attempts": 1})
 """Lambda's longest run in seconds, and no second invocation behind the operator's back."""
+
+EVERY_OUTCOME = "every outcome is in `make logs STACK=NAME`, every token in `rotator status --stack NAME`"
 
 
 def invoke(name: str, event: Mapping[str, Any]) -> dict[str, Any]:
     """Invoke the function with an event and return the summary it returns.
 
     Raises SettingsError if there is no such function or it refuses the event or its settings,
-    RotatorError if it may not be invoked or fails.
+    RotatorError if it may not be invoked or fails. If a rotation failed, it returns no summary, but an
+    error's text, which names a few of those that did.
     """
     client = aws.client("lambda", ONCE)
     try:
@@ -34,7 +37,13 @@ def invoke(name: str, event: Mapping[str, Any]) -> dict[str, Any]:
     returned = json.loads(answer["Payload"].read())
     if "FunctionError" not in answer:
         return dict(returned)
-    # The function's own messages hold no secret; those of the runtime tell of timeouts and memory.
-    kind = SettingsError if returned.get("errorType") == "SettingsError" else RotatorError
+    raise _failed(name, returned)
+
+
+def _failed(name: str, returned: Mapping[str, Any]) -> RotatorError:
+    """Its own messages hold no secret; those of the runtime tell of timeouts and memory."""
     problem = f"the function {name} failed: {returned.get('errorMessage', 'without a word')}"
-    raise kind(problem, advice="its log tells more")
+    if returned.get("errorType") == "RotationFailed":
+        return RotatorError(problem.replace(BETWEEN_FAILURES, "\n  "), advice=EVERY_OUTCOME)
+    kind = SettingsError if returned.get("errorType") == "SettingsError" else RotatorError
+    return kind(problem, advice="`make logs STACK=NAME` tells more")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rotator.adapters import aws
@@ -10,14 +10,17 @@ from rotator.adapters.aws import AwsError
 from rotator.errors import ConcurrentUpdate, ParameterStoreError
 from rotator.model import Parameter, Rotation, Secret
 from rotator.pace import UNPACED, Pace
+from rotator.ports import no_patience
 from rotator.usage import Usage
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
+READ_PATH = "ssm:GetParametersByPath"
+
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
 _WRITE_ADVICE = {
-    "InvalidKeyId": "check that kms_key_id names an enabled key that the role may use",
+    "InvalidKeyId": "check that kms_key_id names an enabled key that this caller may use",
     "KMSInvalidStateException": "enable the key that kms_key_id names",
     "DisabledException": "enable the key that kms_key_id names",
     "ParameterLimitExceeded": "delete parameters that are not used any more, or raise the quota",
@@ -49,7 +52,9 @@ class SsmParameterStore:
             raise _failed(error, "reading", names[0], "ssm:GetParameters") from error
         return {found["Name"]: _parameter(found) for found in answer["Parameters"]}
 
-    def read_path(self, path: str) -> Iterator[Mapping[str, Parameter]]:
+    def read_path(
+        self, path: str, *, patience: Callable[[], float] = no_patience
+    ) -> Iterator[Mapping[str, Parameter]]:
         """Read everything below a path, ten parameters a page."""
         page: dict[str, Any] = {}
         while True:
@@ -63,7 +68,10 @@ class SsmParameterStore:
                     **page,
                 )
             except AwsError as error:
-                raise _failed(error, "reading", path, "ssm:GetParametersByPath") from error
+                failed = _failed(error, "reading", path, READ_PATH)
+                if failed.passing and patience() > 0:
+                    continue  # the SDK has waited between its tries
+                raise failed from error
             yield {each["Name"]: _parameter(each) for each in answer["Parameters"]}
             if not answer.get("NextToken"):
                 return
@@ -107,11 +115,11 @@ def _parameter(found: Mapping[str, Any]) -> Parameter:
 
 
 def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterStoreError:
-    problem = f"{doing} the parameter {name} failed: {error.code}"
+    problem = f"{doing} the {'path' if action == READ_PATH else 'parameter'} {name} failed: {error.code}"
     if error.code in aws.CONCURRENT:
         return ConcurrentUpdate(problem, advice="another run is writing it; the next run goes on")
     if error.code in aws.DENIED:
-        advice = f"allow the role {action} on it"
+        advice = f"allow this caller {action} on it"
         if doing == "writing":
             advice += ", and kms:Encrypt and kms:GenerateDataKey with its key if kms_key_id names one"
     else:

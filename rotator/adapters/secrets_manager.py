@@ -21,7 +21,7 @@ FORM = 'store it as {"client_id": "...", "client_secret": "..."}'
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
 _ADVICE = {
     "ResourceNotFoundException": "create it in this account and Region, or set secret_id to one",
-    "DecryptionFailure": "allow the role kms:Decrypt with the secret's key",
+    "DecryptionFailure": "allow this caller kms:Decrypt with the secret's key",
     "InvalidRequestException": "restore the secret if it is marked for deletion",
     "InvalidParameterException": "check secret_id",
     "ValidationException": "check secret_id",
@@ -110,7 +110,7 @@ def _judged(rotation: Rotation, value: Mapping[str, Any]) -> ClientCredentials |
 def _unreadable(rotation: Rotation, error: AwsError) -> CredentialsError:
     advice = error.advice or _ADVICE.get(error.code)
     if error.code in aws.DENIED:
-        advice = "allow the role secretsmanager:GetSecretValue on it, and its key"
+        advice = "allow this caller secretsmanager:GetSecretValue on it, and kms:Decrypt with its key"
     unreadable = CredentialsError(
         f"the secret {rotation.secret_id} could not be read: {error.code}",
         advice=advice or "see the code in AWS's documentation",

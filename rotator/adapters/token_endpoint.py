@@ -17,6 +17,7 @@ import tenacity
 
 from rotator import __version__, oauth
 from rotator.errors import (
+    MORE_TIME,
     InvalidTokenResponse,
     TokenEndpointUnavailable,
     TokenRequestError,
@@ -176,7 +177,7 @@ def _seconds_for_attempt(time_left: TimeLeft) -> float:
     if left < SHORTEST_ATTEMPT:
         raise TokenEndpointUnavailable(
             "no time is left in this run for a request",
-            advice="the next run tries again; if it lasts, raise the function's timeout",
+            advice=f"the next run tries again; if it lasts, {MORE_TIME}",
         )
     return left
 

@@ -33,7 +33,7 @@ class SqsWorkQueue:
 
 def _not_sent(error: AwsError) -> WorkNotSent:
     if error.code in aws.DENIED:
-        advice = "allow the role sqs:SendMessage on the queue in ROTATOR_QUEUE_URL"
+        advice = "allow this caller sqs:SendMessage on the queue in ROTATOR_QUEUE_URL"
     elif error.code in GONE:
         advice = (
             "their queue was deleted, and an update of the stack makes no other: `make undeploy`, then "

@@ -9,10 +9,10 @@ from typing import Any
 
 from rotator import settings
 from rotator.bootstrap import Rotator
-from rotator.commands.names import unknown
 from rotator.errors import ConcurrentUpdate, SettingsError
 from rotator.fleet import Fleet
 from rotator.model import TIER_LIMITS, Parameter, Rotation
+from rotator.naming import unknown
 from rotator.ports import DocumentStore
 from rotator.register import Register
 
@@ -57,11 +57,10 @@ def prepare(rotator: Rotator, name: str, given: Mapping[str, Any], *, replace: b
     Raises SettingsError for whatever the function would refuse, for a name that is taken (with ``replace``:
     that is not), for a parameter that a broken document names, and for an overlap contract that cannot hold.
     """
-    name = settings.read_name(name)
+    name = settings.read_name(name, new=not replace)
     path = rotator.settings.rotations_path or ""
     usual = f"{path}/{name}"
-    hosts = rotator.settings.allowed_hosts
-    wanted = settings.read_document(path, usual, _as_stored(_dump({"name": name, **given})), hosts)
+    wanted = settings.read_options(name, given, rotator.settings.allowed_hosts)
     register = rotator.register()
     document = _place(register, name, usual, replace=replace)
     text = _text(wanted, settings.document_name(path, document))

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from rotator import report
+from rotator import screen
 from rotator.commands.ready import rotator, stack_option
 from rotator.fleet import Fleet
 from rotator.model import Rotation
@@ -32,7 +32,7 @@ def command(*, stack: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(to_dict(fleet), indent=2))
     else:
-        _print(Console(), fleet)
+        _print(screen.out(), fleet)
     if fleet.broken:
         sys.exit(FAILED)
 
@@ -54,11 +54,9 @@ def to_dict(fleet: Fleet) -> dict[str, Any]:
 
 
 def _print(console: Console, fleet: Fleet) -> None:
-    table = report.plain_table("rotation", "parameter", "secret", "endpoint")
-    for each in _in_order(fleet):
-        table.add_row(each.name, each.parameter_name, each.secret_id, _host(each))
     if fleet.rotations:
-        console.print(table)
+        rows = [(each.name, each.parameter_name, each.secret_id, _host(each)) for each in _in_order(fleet)]
+        console.print(screen.table(("rotation", "parameter", "secret", "endpoint"), rows))
     for name, error in fleet.broken:
         console.print(Text(name, style="red") + Text(f": {error}"), soft_wrap=True)
 

@@ -10,9 +10,9 @@ import click
 
 from rotator import bootstrap
 from rotator.commands.entry import ambiguous
-from rotator.commands.names import unknown
 from rotator.commands.ready import rotator_of_many, stack_option
 from rotator.errors import ParameterStoreError, SettingsError
+from rotator.naming import unknown
 from rotator.ports import DocumentStore
 from rotator.register import Register
 

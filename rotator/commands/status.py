@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from rotator import bootstrap, readers
+from rotator import bootstrap, readers, screen
 from rotator.commands import overview
 from rotator.commands.overview import STATES, Chosen, Overview
 from rotator.commands.ready import rotator, stack_option
@@ -78,7 +78,7 @@ def command(names: tuple[str, ...], *, stack: str | None, as_json: bool, **optio
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
     else:
-        _print(Console(), found)
+        _print(screen.out(), found)
     if not found.good:
         sys.exit(FAILED)
 

@@ -14,7 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from rotator import bootstrap
+from rotator import bootstrap, screen
 from rotator.commands.overview import Overview
 from rotator.errors import RotatorError, SettingsError
 from rotator.model import format_time
@@ -32,7 +32,7 @@ def run(look: Look, *, every: float, as_json: bool) -> bool:
     See ``watch`` for what it returns and raises.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with _printing_lines() if as_json else showing(Console()) as show:
+    with _printing_lines() if as_json else showing(screen.out()) as show:
         return watch(look, show, now=bootstrap.utc_now, sleep=time.sleep, every=every)
 
 

@@ -8,9 +8,8 @@ import sys
 from collections.abc import Sequence
 
 import click
-from rich.console import Console
 
-from rotator import bootstrap, telemetry
+from rotator import bootstrap, screen, telemetry
 from rotator.doctor.case import Instruments, Options, Subject
 from rotator.doctor.check import Check, State
 from rotator.doctor.checklist import print_check, print_total
@@ -48,7 +47,7 @@ def command(
     """
     options = Options(request_token=not no_token, try_encodings=try_encodings, stack=stack)
     subject = _subject(names, stack)
-    console, checks = Console(), []
+    console, checks = screen.out(), []
     several = isinstance(subject, Subject) and len(subject.fleet.rotations) + len(subject.fleet.broken) > 1
     for check in examine(subject, instruments(), options):
         checks.append(check)

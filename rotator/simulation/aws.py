@@ -6,10 +6,11 @@ They pass the same contract tests as the adapters (tests/contract).
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rotator.errors import ConcurrentUpdate, CredentialsError, ParameterStoreError
 from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
+from rotator.ports import no_patience
 
 
 class MemoryParameterStore:
@@ -25,7 +26,12 @@ class MemoryParameterStore:
             raise ParameterStoreError("too many names", advice="send ten")
         return {name: _as_read(self.parameters[name]) for name in names if name in self.parameters}
 
-    def read_path(self, path: str) -> Iterator[Mapping[str, Parameter]]:
+    def read_path(
+        self,
+        path: str,
+        *,
+        patience: Callable[[], float] = no_patience,  # noqa: ARG002 - it throttles nobody
+    ) -> Iterator[Mapping[str, Parameter]]:
         """Give those below a path, ten a page."""
         below = path.rstrip("/") + "/"
         found = [(name, _as_read(p)) for name, p in self.parameters.items() if name.startswith(below)]

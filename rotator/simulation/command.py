@@ -13,9 +13,8 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
-from rotator import readers
+from rotator import readers, screen
 from rotator.contract import Contract
 from rotator.policy import describe_seconds
 from rotator.readers import Refused
@@ -106,7 +105,7 @@ def command(picture: Path | None, *, as_json: bool, **options: Any) -> None:
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2))
     else:
-        _print(Console(), report)
+        _print(screen.out(), report)
     if picture:
         plot(report, picture)
     if report.broken_promises:
@@ -141,16 +140,13 @@ def _progress() -> Iterator[Callable[[float], None]]:
 
 
 def _print(console: Console, report: Report) -> None:
-    console.print(f"{_summary(report)}\n", highlight=False, soft_wrap=True)
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in _rows(report):
-        table.add_row(name, value)
-    console.print(table)
+    console.print(f"{_summary(report)}\n", soft_wrap=True)
+    console.print(screen.table((), _rows(report)))
     good = not (report.expired_seconds or report.broken_promises) and report.least_remaining_life is not None
     colour = "green" if good else "red"
-    console.print(f"\n[{colour}]{headline(report).capitalize()}.[/]", highlight=False, soft_wrap=True)
+    console.print(f"\n{headline(report).capitalize()}.", style=colour, soft_wrap=True)
     for promise in report.broken_promises:
-        console.print(f"broken promise: {promise}", style="red", highlight=False, soft_wrap=True)
+        console.print(f"broken promise: {promise}", style="red", soft_wrap=True)
 
 
 def _summary(report: Report) -> str:

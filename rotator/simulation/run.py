@@ -16,7 +16,7 @@ from rotator.errors import CredentialsError, ParameterStoreError
 from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
 from rotator.oauth import TokenResponse
 from rotator.policy import RUN_BUDGET
-from rotator.ports import Run
+from rotator.ports import Run, no_patience
 from rotator.simulation.provider import no_answer
 
 if TYPE_CHECKING:
@@ -117,8 +117,10 @@ class _Parameters:
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         return self._call(lambda: self._world.store.read(names))
 
-    def read_path(self, path: str) -> Iterator[Mapping[str, Parameter]]:
-        return self._call(lambda: self._world.store.read_path(path))
+    def read_path(
+        self, path: str, *, patience: Callable[[], float] = no_patience
+    ) -> Iterator[Mapping[str, Parameter]]:
+        return self._call(lambda: self._world.store.read_path(path, patience=patience))
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
         return self._call(lambda: self._world.publish(rotation, token, forced=self._run.forced))

@@ -135,31 +135,36 @@ def test_a_writer_that_was_not_alone_is_told_so(
 
 
 @pytest.mark.parametrize(
-    ("operation", "read", "name", "action"),
+    ("operation", "read", "place", "action"),
     [
-        ("get_parameters", lambda store: store.read([TOKEN_NAME]), TOKEN_NAME, "ssm:GetParameters"),
+        (
+            "get_parameters",
+            lambda store: store.read([TOKEN_NAME]),
+            f"parameter {TOKEN_NAME}",
+            "ssm:GetParameters",
+        ),
         (
             "get_parameters_by_path",
             lambda store: list(store.read_path("/rotations")),
-            "/rotations",
+            "path /rotations",
             "ssm:GetParametersByPath",
         ),
     ],
     ids=["names", "path"],
 )
-def test_a_denied_read_names_the_parameter_and_the_action(
+def test_a_denied_read_names_the_parameter_or_path_and_the_action(
     stub: Stubber,
     store: SsmParameterStore,
     operation: str,
     read: Callable[[SsmParameterStore], object],
-    name: str,
+    place: str,
     action: str,
 ) -> None:
     stub.add_client_error(operation, "AccessDeniedException")
     with pytest.raises(ParameterStoreError) as caught:
         read(store)
-    assert caught.value.problem == f"reading the parameter {name} failed: AccessDeniedException"
-    assert f"allow the role {action} on it" in caught.value.advice
+    assert caught.value.problem == f"reading the {place} failed: AccessDeniedException"
+    assert f"allow this caller {action} on it" in caught.value.advice
 
 
 def test_a_failing_page_fails_the_whole_path(stub: Stubber, store: SsmParameterStore) -> None:
@@ -167,6 +172,28 @@ def test_a_failing_page_fails_the_whole_path(stub: Stubber, store: SsmParameterS
     stub.add_client_error("get_parameters_by_path", "ThrottlingException")
     with pytest.raises(ParameterStoreError, match="ThrottlingException"):
         list(store.read_path("/rotations"))
+
+
+def test_a_page_that_is_throttled_is_asked_for_again_while_there_is_patience(
+    stub: Stubber, store: SsmParameterStore
+) -> None:
+    patience = iter([9.0, 0.1, 0.0])
+    found = [{"Name": f"/rotations/{n}", "Value": "{}", "Version": 1, "Type": "String"} for n in range(2)]
+    stub.add_response("get_parameters_by_path", {"Parameters": found[:1], "NextToken": "1"})
+    for _ in range(2):
+        stub.add_client_error("get_parameters_by_path", "ThrottlingException")
+    stub.add_response("get_parameters_by_path", {"Parameters": found[1:], "NextToken": "2"})
+    stub.add_client_error("get_parameters_by_path", "ThrottlingException")
+    pages = store.read_path("/rotations", patience=lambda: next(patience))
+    assert [list(next(pages)), list(next(pages))] == [["/rotations/0"], ["/rotations/1"]]
+    with pytest.raises(ParameterStoreError, match="ThrottlingException"):
+        next(pages)
+
+
+def test_a_page_that_is_denied_is_not_asked_for_again(stub: Stubber, store: SsmParameterStore) -> None:
+    stub.add_client_error("get_parameters_by_path", "AccessDeniedException")
+    with pytest.raises(ParameterStoreError, match="AccessDenied"):
+        list(store.read_path("/rotations", patience=lambda: 60.0))
 
 
 # What is not even sent.

@@ -57,8 +57,8 @@ def _holds(stub: Stubber, text: str) -> None:
     ("code", "advice"),
     [
         ("ResourceNotFoundException", "set secret_id"),
-        ("AccessDeniedException", "secretsmanager:GetSecretValue"),
-        ("DecryptionFailure", "kms:Decrypt"),
+        ("AccessDeniedException", "allow this caller secretsmanager:GetSecretValue"),
+        ("DecryptionFailure", "allow this caller kms:Decrypt"),
         ("InvalidRequestException", "marked for deletion"),
         ("InvalidParameterException", "check secret_id"),
         ("ValidationException", "check secret_id"),
@@ -119,8 +119,8 @@ PENDING = {"SecretId": ROTATION.secret_id, "VersionStage": "AWSPENDING"}
 @pytest.mark.parametrize(
     ("code", "advice"),
     [
-        ("AccessDeniedException", "secretsmanager:GetSecretValue"),
-        ("DecryptionFailure", "kms:Decrypt"),
+        ("AccessDeniedException", "allow this caller secretsmanager:GetSecretValue"),
+        ("DecryptionFailure", "allow this caller kms:Decrypt"),
         ("InvalidRequestException", "marked for deletion"),
         ("ThrottlingException", "request rate"),
         ("InternalServiceError", "the next run tries again"),

@@ -26,7 +26,7 @@ def sqs() -> Iterator[tuple[SqsWorkQueue, Stubber]]:
 @pytest.mark.parametrize(
     ("code", "advice"),
     [
-        ("AccessDenied", "allow the role sqs:SendMessage"),
+        ("AccessDenied", "allow this caller sqs:SendMessage"),
         ("AWS.SimpleQueueService.NonExistentQueue", "`make undeploy`, then `make deploy`"),
         ("AWS.SimpleQueueService.NonExistentQueue", 'SET="Workers=0" for now'),
         ("ThrottlingException", "request rate is used up"),

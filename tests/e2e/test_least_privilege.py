@@ -56,17 +56,19 @@ def many(deployed: Deployed) -> dict[str, str]:
     ("sid", "only", "told"),
     [
         pytest.param(
-            "ReadCredentials", "", "allow the role secretsmanager:GetSecretValue", id="ReadCredentials"
-        ),
-        pytest.param("KeepTokenAndStatus", "", "allow the role ssm:GetParameters", id="KeepTokenAndStatus"),
-        pytest.param(
-            "KeepTokenAndStatus", "GetParameters", "allow the role ssm:GetParameters", id="GetParameters"
+            "ReadCredentials", "", "allow this caller secretsmanager:GetSecretValue", id="ReadCredentials"
         ),
         pytest.param(
-            "KeepTokenAndStatus", "PutParameter", "allow the role ssm:PutParameter", id="PutParameter"
+            "KeepTokenAndStatus", "", "allow this caller ssm:GetParameters", id="KeepTokenAndStatus"
         ),
-        pytest.param("KeepTokenAndStatus", "/status", "allow the role ssm:GetParameters", id="the status"),
-        pytest.param("KeepTokenAndStatus", "/token", "allow the role ssm:GetParameters", id="the token"),
+        pytest.param(
+            "KeepTokenAndStatus", "GetParameters", "allow this caller ssm:GetParameters", id="GetParameters"
+        ),
+        pytest.param(
+            "KeepTokenAndStatus", "PutParameter", "allow this caller ssm:PutParameter", id="PutParameter"
+        ),
+        pytest.param("KeepTokenAndStatus", "/status", "allow this caller ssm:GetParameters", id="the status"),
+        pytest.param("KeepTokenAndStatus", "/token", "allow this caller ssm:GetParameters", id="the token"),
     ],
 )
 def test_without_a_statement_an_action_or_a_resource_the_function_fails_and_says_which(
@@ -80,9 +82,9 @@ def test_without_a_statement_an_action_or_a_resource_the_function_fails_and_says
 @pytest.mark.parametrize(
     ("sid", "told"),
     [
-        ("ReadCredentials", "allow the role secretsmanager:GetSecretValue"),
-        ("KeepTokenAndStatus", "allow the role ssm:GetParameters"),
-        ("ReadRotations", "allow the role ssm:GetParametersByPath"),
+        ("ReadCredentials", "allow this caller secretsmanager:GetSecretValue"),
+        ("KeepTokenAndStatus", "allow this caller ssm:GetParameters"),
+        ("ReadRotations", "allow this caller ssm:GetParametersByPath"),
     ],
 )
 def test_without_a_statement_the_function_with_many_rotations_fails_and_says_which(

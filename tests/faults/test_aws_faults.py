@@ -45,7 +45,7 @@ TELLS = {
     "500": "InternalServerError; AWS failed on its side; the next run tries again",
     "reset": UNREACHABLE,
     "timeout": UNREACHABLE,
-    "denied": "AccessDeniedException; allow the role ",
+    "denied": "AccessDeniedException; allow this caller ",
     "answer lost": UNREACHABLE,
 }
 

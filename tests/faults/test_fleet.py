@@ -189,9 +189,13 @@ def test_a_thousand_are_served_in_the_order_in_which_they_end_although_writes_ar
 
 
 def _assert_order(claimed: Sequence[datetime]) -> None:
-    """Claims are made in this order, but for those that were under way together or had to be tried again."""
+    """Claims are made in this order, but for those that were under way together or had to be tried again.
+
+    In no order half of them would be three hundred places from theirs.
+    """
     in_time = sorted(claimed)
-    assert max(abs(in_time.index(at) - place) for place, at in enumerate(claimed)) <= 10
+    away = sorted(abs(in_time.index(at) - place) for place, at in enumerate(claimed))
+    assert away[len(away) * 19 // 20] <= AT_A_TIME
 
 
 def _assert_pace(written: Sequence[datetime]) -> None:
@@ -199,7 +203,7 @@ def _assert_pace(written: Sequence[datetime]) -> None:
     seconds = timedelta(seconds=5)
     times = sorted(written)
     for first, at in enumerate(times):
-        assert bisect_right(times, at + seconds) - first <= 5 * PACE * 1.2
+        assert bisect_right(times, at + seconds) - first <= 5 * PACE * 1.5
 
 
 class Quota:

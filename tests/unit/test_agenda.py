@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,11 +17,16 @@ from hypothesis import strategies as st
 import fakes
 from fakes import Clock, rotation
 from rotator.agenda import MISSES, Agenda, Contact, Reached
+from rotator.errors import TokenEndpointUnavailable
 from rotator.model import Status, Stored
 from rotator.pace import Pace
+from rotator.ports import Down, Memory
 from rotator.waiting import OF_ONE_HOST, TROUBLED_TURN, Due
 
 HOUR = 3600.0
+
+
+pytestmark = pytest.mark.usefixtures("nobody_waits_for_ever")
 
 
 def due(name: str, ends_in: float | None = HOUR, endpoint: str | None = None) -> Due:
@@ -45,8 +51,33 @@ def stored(ends_in: float) -> Stored:
     return Stored(token_version=1, status_version=1, status=status)
 
 
-def agenda(*waiting: Due, clock: Clock | None = None, budget: float = 60, **options: Any) -> Agenda:
-    return Agenda(waiting, fakes.run(clock or Clock(), budget=budget), **options)
+class Bounded(Pace):
+    """No pace, which fails for an agenda that asks for ever."""
+
+    asked = 0
+
+    def wait_for_renewal(self, at_most: float) -> bool:
+        self.asked += 1
+        assert self.asked < 1000
+        return super().wait_for_renewal(at_most)
+
+
+def agenda(
+    *waiting: Due,
+    clock: Clock | None = None,
+    budget: float = 60,
+    memory: Memory | None = None,
+    **options: Any,
+) -> Agenda:
+    run = fakes.run(clock or Clock(), budget=budget)
+    run = replace(run, pace=Bounded(math.inf), memory=memory or Memory())
+    return Agenda(waiting, run, **options)
+
+
+def troubled(*names: str) -> Memory:
+    """Rotations that were tried in vain: the first an hour ago, each other a minute later."""
+    hour_ago = fakes.START - timedelta(hours=1)
+    return Memory(troubled={name: hour_ago + timedelta(minutes=n) for n, name in enumerate(names)})
 
 
 def taken(made: Agenda) -> list[str]:
@@ -61,6 +92,13 @@ def taken(made: Agenda) -> list[str]:
 
 def named(dues: Iterable[Due]) -> list[str]:
     return [each.rotation.name for each in dues]
+
+
+def waits(made: Agenda) -> bool:
+    """Whether nothing may begin before something ends that was begun."""
+    with pytest.raises(AssertionError, match="can end meanwhile"):
+        made.take()
+    return True
 
 
 def begun(made: Agenda, count: int) -> list[Due]:
@@ -90,11 +128,25 @@ def test_after_half_of_the_run_what_lives_comes_before_what_is_dead() -> None:
     assert taken(made) == ["lives", "dead1", "dead2"]
 
 
+def test_until_then_it_does_not() -> None:
+    clock = Clock()
+    made = agenda(due("dead", -90), due("lives", 60), clock=clock)
+    clock.sleep(30)
+    assert taken(made) == ["dead", "lives"]
+
+
+def test_a_token_that_ended_when_the_run_began_is_dead_and_one_with_a_second_left_lives() -> None:
+    clock = Clock()
+    made = agenda(due("dead", 0), due("lives", 1), clock=clock)
+    clock.sleep(31)
+    assert taken(made) == ["lives", "dead"]
+
+
 def test_what_failed_when_it_was_last_tried_comes_after_the_others_but_for_a_turn_now_and_then() -> None:
     made = agenda(
         *(due(f"bad{n}", -HOUR + n) for n in range(3)),
         *map(due, "abcdefgh"),
-        troubled={"bad0", "bad1", "bad2"},
+        memory=troubled("bad0", "bad1", "bad2"),
     )
     order = taken(made)
     assert [place for place, name in enumerate(order) if name.startswith("bad")] == [
@@ -105,7 +157,17 @@ def test_what_failed_when_it_was_last_tried_comes_after_the_others_but_for_a_tur
 
 
 def test_if_all_have_failed_before_they_are_begun_in_their_order() -> None:
-    assert taken(agenda(due("b", 20), due("a", 10), troubled={"a", "b"})) == ["a", "b"]
+    assert taken(agenda(due("b", 20), due("a", 10), memory=troubled("b", "a"))) == ["a", "b"]
+
+
+def test_of_dead_ones_that_failed_each_has_its_turn_whatever_is_dead_for_longer() -> None:
+    dead = [due(name, -HOUR * n) for n, name in enumerate("abc", start=1)]
+    assert taken(agenda(*dead, memory=troubled("b", "a", "c"))) == ["b", "a", "c"]
+
+
+def test_what_lives_and_failed_comes_by_its_expiry() -> None:
+    living = [due(name, HOUR * n) for n, name in enumerate("abc", start=1)]
+    assert taken(agenda(*living, memory=troubled("b", "a", "c"))) == ["a", "b", "c"]
 
 
 @given(st.lists(st.tuples(st.integers(-5, 50), st.integers(0, 4)), max_size=30), st.data())
@@ -162,6 +224,17 @@ def test_an_endpoint_of_one_rotation_is_not_contacted() -> None:
     assert taken(agenda(due("a"), due("b"))) == ["a", "b"]
 
 
+def test_an_endpoint_of_one_rotation_is_contacted_if_it_was_down_when_it_was_last_asked() -> None:
+    down = Down(at=fakes.START, error=TokenEndpointUnavailable("down", advice="wait"))
+    memory = Memory(down={"a.example.test:443": down})
+    made = agenda(due("a"), due("b", 9 * HOUR), memory=memory)
+    contact = made.take()
+    assert isinstance(contact, Contact)
+    assert contact.host == "a.example.test:443"
+    assert named(made.contacted(contact, Reached.NOBODY)) == ["a"]
+    assert taken(made) == ["b"]
+
+
 def test_an_endpoint_of_several_is_contacted_before_the_first_is_begun() -> None:
     made = agenda(*shared(3))
     assert made.take() == Contact(endpoint=SHARED)
@@ -188,6 +261,12 @@ def test_a_host_is_contacted_once_for_all_its_addresses() -> None:
     assert contact == Contact(endpoint="https://idp.example.test/0/token")
     assert made.contacted(contact, Reached.ANSWERED) == []
     assert named(begun(made, 5)) == ["t0", "t1", "t2", "t3", "t4"]
+
+
+def test_while_a_host_is_contacted_nothing_else_is_begun_there() -> None:
+    made = agenda(*tenants(5))
+    assert isinstance(made.take(), Contact)
+    assert waits(made)
 
 
 def test_if_nobody_is_there_all_addresses_of_the_host_are_given_up() -> None:
@@ -224,7 +303,9 @@ def test_if_the_one_that_finds_out_is_served_the_others_are_begun() -> None:
     made.contacted(contact, Reached.REFUSED)
     (first,) = begun(made, 1)
     assert made.done(first, unavailable=False) == []
-    assert named(begun(made, 2)) == ["1", "2"]
+    second, third = begun(made, 2)
+    assert named([second, third]) == ["1", "2"]
+    assert made.done(second, unavailable=True) == [], "from now on it is as any other"
 
 
 def test_after_some_misses_in_a_row_an_endpoint_is_given_up_although_it_answers_contacts() -> None:
@@ -238,11 +319,37 @@ def test_after_some_misses_in_a_row_an_endpoint_is_given_up_although_it_answers_
     assert made.take() is None
 
 
+def test_after_a_miss_a_host_of_two_is_contacted_again() -> None:
+    made = answering(agenda(*shared(2)))
+    (first,) = begun(made, 1)
+    made.done(first, unavailable=True)
+    assert made.take() == Contact(endpoint=SHARED)
+
+
+def test_after_a_miss_one_is_begun_at_a_time_again() -> None:
+    made = answering(agenda(*shared(9)))
+    made.done(*begun(made, 1), unavailable=False)
+    served, missed = begun(made, 2)
+    made.done(served, unavailable=False)
+    made.done(missed, unavailable=True)
+    made = answering(made)
+    begun(made, 1)
+    assert waits(made)
+
+
 def test_a_success_between_misses_makes_them_forgotten() -> None:
     made = answering(agenda(*shared(3 * MISSES)))
     for number in range(2 * MISSES):
         (each,) = begun(made, 1)
         unavailable = number % 2 == 0
+        assert made.done(each, unavailable=unavailable) == []
+        made = answering(made) if unavailable else made
+
+
+def test_after_a_success_misses_are_counted_anew() -> None:
+    made = answering(agenda(*shared(3 * MISSES)))
+    for unavailable in (*[True] * (MISSES - 1), False, *[True] * (MISSES - 1)):
+        (each,) = begun(made, 1)
         assert made.done(each, unavailable=unavailable) == []
         made = answering(made) if unavailable else made
 
@@ -259,9 +366,11 @@ def test_more_are_begun_at_a_time_the_more_of_them_succeed() -> None:
     assert named(begun(made, 1)) == ["other"]  # the second waits for the first
     made.done(first[0], unavailable=False)
     two = begun(made, 2)
+    assert waits(made)
     for each in two:
         made.done(each, unavailable=False)
     assert named(begun(made, 8)) == ["3", "4", "5", "6", "7", "8", "9", "10"]
+    assert waits(made)
 
 
 def test_one_that_finds_it_unavailable_has_it_contacted_again_before_the_next() -> None:
@@ -353,6 +462,19 @@ def test_nothing_is_begun_without_room_for_it_and_the_rest_is_left() -> None:
     assert named(made.left()) == ["b"]
 
 
+@pytest.mark.parametrize(
+    ("budget", "passed", "begins"), [(60, 44.9, True), (60, 45, False), (8, 4.9, True), (8, 5, False)]
+)
+def test_the_room_is_five_seconds_or_an_eighth_of_a_short_run(
+    budget: float, passed: float, begins: bool
+) -> None:
+    """Besides what the run keeps for writes: ten seconds, or a quarter of it."""
+    clock = Clock()
+    made = agenda(due("a"), clock=clock, budget=budget)
+    clock.sleep(passed)
+    assert taken(made) == (["a"] if begins else [])
+
+
 def test_also_a_short_run_begins_with_something() -> None:
     assert taken(agenda(due("a"), budget=1)) == ["a"]
 
@@ -402,6 +524,23 @@ def test_whoever_waits_for_the_pace_when_it_is_closed_begins_nothing() -> None:
     made.append(Agenda([due("a"), due("b")], replace(fakes.run(clock), pace=pace)))
     begun(made[0], 1)
     assert made[0].take() is None
+
+
+def test_what_turned_out_to_be_down_while_the_pace_was_waited_for_is_contacted_first() -> None:
+    clock = Clock()
+    made: list[Agenda] = []
+    under_way: list[Due] = []
+
+    def end_meanwhile(_seconds: float) -> None:
+        made[0].done(under_way.pop(), unavailable=True)
+
+    pace = Pace(1, clock=lambda: clock.now().timestamp(), sleep=end_meanwhile)
+    made.append(answering(Agenda(shared(4), replace(fakes.run(clock), pace=pace))))
+    made[0].done(*begun(made[0], 1), unavailable=False)
+    clock.sleep(3)
+    under_way += begun(made[0], 1)
+    assert made[0].take() == Contact(endpoint=SHARED)
+    assert named(made[0].left()) == ["2", "3"]
 
 
 def test_whoever_waits_when_it_is_closed_is_let_go() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from fakes import rotation
 from rotator.bootstrap import Rotator
 from rotator.errors import SettingsError
 from rotator.model import Outcome, Parameter
+from rotator.ports import no_patience
 from rotator.settings import Settings
 
 CLOCK = fakes.Clock()
@@ -41,6 +43,20 @@ def test_a_bad_document_fails_under_its_name_and_the_others_are_served() -> None
     assert [r.outcome.value for r in summary.results] == ["rotated", "failed", "failed", "rotated"]
     assert "not a JSON object" in str(summary.results[1].error)
     assert "renew_at in the document /rotations/c" in str(summary.results[2].error)
+
+
+def test_a_run_has_patience_with_pages_while_there_is_time_for_requests_and_others_have_none() -> None:
+    rotator, had = documented(a=tenant("a")), list[float]()
+    read_path = rotator.ports.parameters.read_path
+
+    def note(path: str, *, patience: Callable[[], float] = no_patience) -> Any:
+        had.append(patience())
+        return read_path(path)
+
+    rotator.ports.parameters.read_path = note  # type: ignore[method-assign]
+    rotator.run(fakes.run(CLOCK, budget=60))
+    rotator.fleet()
+    assert had == [50, 0]
 
 
 def test_a_path_without_documents_is_an_error() -> None:

@@ -49,7 +49,7 @@ def test_the_first_document_under_a_path_is_added() -> None:
     assert [rotation.name for rotation in many.rotator.fleet().rotations] == ["tenant-a"]
 
 
-@pytest.mark.parametrize("name", ["a", "tenant-a.staging", "A_b-C.9", ".", "-", "x" * 64])
+@pytest.mark.parametrize("name", ["a", "tenant-a.staging", "A_b-C.9", ".a", "-9", "x" * 64])
 def test_a_rotation_has_the_name_under_which_it_was_added(name: str) -> None:
     many = Many()
     assert added(many, name).rotation == many.rotator.fleet([name]).rotations[0]
@@ -116,7 +116,17 @@ def test_double_brackets_are_written_so_that_parameter_store_takes_them() -> Non
 
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [("", '""'), ("a/b", '"a/b"'), ("a b", '"a b"'), ("é", "u00e9"), ("a*", '"a*"'), ("x" * 65, "x" * 65)],
+    [
+        ("", '""'),
+        (".", '"."'),
+        ("..", '".."'),
+        ("-_", '"-_"'),
+        ("a/b", '"a/b"'),
+        ("a b", '"a b"'),
+        ("é", "u00e9"),
+        ("a*", '"a*"'),
+        ("x" * 65, "x" * 65),
+    ],
 )
 def test_an_illegal_name_is_refused(name: str, shown: str) -> None:
     problem = refused(Many(), name)
@@ -136,7 +146,7 @@ def test_an_illegal_name_is_refused(name: str, shown: str) -> None:
 )
 def test_what_may_be_a_secret_is_refused_without_being_shown(key: str, value: str) -> None:
     problem = refused(Many(), **only(key, value))
-    assert f"{key} in the document {PATH}/tenant-a is a text of {len(value)} characters" in problem
+    assert problem.startswith(f"--{key.replace('_', '-')} is a text of {len(value)} characters; it takes ")
     assert "canary" not in problem
 
 
@@ -158,7 +168,8 @@ def test_what_may_be_a_secret_is_refused_without_being_shown(key: str, value: st
     ],
 )
 def test_a_value_that_the_function_would_refuse_is_refused(key: str, value: str) -> None:
-    assert f"{key} in the document {PATH}/tenant-a is " in refused(Many(), **only(key, value))
+    problem = refused(Many(), **only(key, value))
+    assert problem.startswith(f"--{key.replace('_', '-')} is {json.dumps(value)}; it takes ")
 
 
 def test_a_host_that_is_not_allowed_is_refused() -> None:
@@ -203,6 +214,22 @@ def test_a_status_that_is_anothers_token_is_refused() -> None:
 @pytest.mark.parametrize("parameter", [f"{PATH}/a", PATH])
 def test_a_token_among_the_documents_is_refused(parameter: str) -> None:
     assert "would stand among the documents under /rotations" in refused(Many(), parameter_name=parameter)
+
+
+@pytest.mark.parametrize("name", [".", "-"])
+def test_a_rotation_without_a_letter_that_is_there_is_served_and_can_be_changed(name: str) -> None:
+    many = Many(**{name: document("a")})
+    assert added(many, name, replace=True, scope="x").rotation.name == name
+    assert [each.scope for each in many.rotator.fleet().rotations] == ["x"]
+
+
+def test_of_two_documents_of_one_name_both_are_named() -> None:
+    many = Many(t0008=document("a"), t0009=document("b", name="t0008"))
+    ((name, error),) = many.rotator.fleet().broken
+    assert (name, error.problem) == (
+        "t0009",
+        "two documents are named t0008: /rotations/t0008 and /rotations/t0009",
+    )
 
 
 def test_an_overlap_that_cannot_hold_is_refused() -> None:

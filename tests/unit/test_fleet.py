@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,12 +20,14 @@ from rotator.model import (
     ClientCredentials,
     Outcome,
     Parameter,
+    Result,
     Rotation,
     Secret,
     Stage,
     Summary,
     format_time,
 )
+from rotator.pace import Pace
 
 CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
 
@@ -217,6 +220,71 @@ def test_an_unforeseen_error_is_of_the_kind_of_all() -> None:
     assert kinds(Fleet(rotations=(member("a"),)), ports) == ["RotatorError"]
 
 
+NEXT_TICK = fakes.START + timedelta(seconds=300)
+
+
+def test_whatever_could_not_even_be_tried_tells_when_the_next_try_comes() -> None:
+    ports = fakes.ports(Clock())
+    ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
+    fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="mend b")),))
+    assert [each.next_try for each in serve(fleet, ports, Clock()).results] == [NEXT_TICK] * 2
+
+
+def test_a_parameter_of_another_type_is_a_failure_with_what_is_known_of_it() -> None:
+    clock = Clock()
+    ports = fakes.ports(clock)
+    fleet = Fleet(rotations=(member("a"),))
+    serve(fleet, ports, clock)
+    found = ports.parameters.parameters["/fleet/a"]
+    ports.parameters.parameters["/fleet/a"] = replace(found, type="String")
+    (failed,) = serve(fleet, ports, clock).results
+    assert (failed.name, failed.error_kind) == ("a", "ParameterStoreError")
+    assert str(failed.error).startswith("the parameter /fleet/a is a String, not a SecureString")
+    assert (failed.parameter_version, failed.seconds_remaining) == (1, 86400)
+    assert failed.next_try == NEXT_TICK
+
+
+def test_parameters_that_the_run_has_no_time_to_read_are_not_read() -> None:
+    clock = Clock()
+    ports = fakes.ports(clock)
+    run = replace(fakes.run(clock), time_left=lambda: 0.0)
+    summary = run_fleet(Fleet(rotations=(member("a"),)), ports, run, CONTRACT)
+    assert "before the parameters could be read" in str(summary.results[0].error)
+    assert ports.parameters.reads == 0
+
+
+def test_whoever_watches_is_told_every_outcome_and_cannot_stop_any() -> None:
+    told: list[Result] = []
+
+    def watch(result: Result) -> None:
+        told.append(result)
+        raise BrokenPipeError
+
+    fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="mend b")),))
+    summary = serve(fleet, fakes.ports(Clock()), Clock(), on_result=watch)
+    assert sorted(told, key=lambda result: result.name) == list(summary.results)
+    assert len(told) == 2
+
+
+def test_a_dry_run_says_so_and_writes_nothing() -> None:
+    ports = fakes.ports(Clock())
+    summary = serve(Fleet(rotations=(member("a"),)), ports, Clock(), dry_run=True)
+    assert summary.dry_run
+    assert ports.parameters.writes == []
+
+
+def test_what_a_run_has_no_time_for_is_counted_in_a_warning() -> None:
+    clock = Clock()
+    pace = Pace(0.01, clock=lambda: clock.now().timestamp(), sleep=clock.sleep)
+    run = replace(fakes.run(clock), pace=pace)
+    rotations = [
+        rotation(name=name, parameter_name=f"/{name}", token_endpoint=f"https://{name}.example.test/")
+        for name in "abc"
+    ]
+    summary = run_fleet(Fleet(rotations=tuple(rotations)), fakes.ports(clock), run, CONTRACT)
+    assert any(warning.startswith("2 due rotations are left to the next run") for warning in summary.warnings)
+
+
 def test_a_rotation_that_did_not_fail_has_no_kind_of_error() -> None:
     assert kinds(Fleet(rotations=(member("a"),)), fakes.ports(Clock())) == [None]
 
@@ -238,6 +306,12 @@ def test_names_select_rotations() -> None:
     assert fleet.only([]) == fleet
 
 
+def test_names_select_also_what_is_broken() -> None:
+    broken = tuple((name, SettingsError("it is wrong", advice="mend it")) for name in "xy")
+    chosen = Fleet(rotations=(member("a"),), broken=broken).only(["y"])
+    assert (chosen.rotations, chosen.broken) == ((), (broken[1],))
+
+
 @pytest.mark.parametrize(
     ("names", "left_out"), [([], 0), (["a"], 4), (["x", "b", "b"], 3), (["a", "b", "c", "x", "y"], 0)]
 )
@@ -250,6 +324,35 @@ def test_rotations_that_were_not_named_are_counted(names: list[str], left_out: i
 def test_an_unknown_name_is_an_error_that_names_the_known() -> None:
     with pytest.raises(SettingsError, match=r"no rotation named 'd'.*a, b, c"):
         Fleet(rotations=tuple(map(member, "abc"))).only(["d"])
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("tenant-0077", "did you mean tenant-"),
+        ("q", "tenant-008, tenant-009 and 590 more"),
+        ("tenant-00*", "give whole names: patterns are for `rotator status` only"),
+    ],
+)
+def test_among_hundreds_an_unknown_name_is_told_what_comes_close(name: str, advice: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Fleet(rotations=tuple(member(f"tenant-{number:03}") for number in range(600))).only([name])
+    assert f"no rotation named '{name}'; " in str(caught.value)
+    assert advice in caught.value.advice
+
+
+def test_of_a_long_name_that_nobody_has_the_beginning_is_told() -> None:
+    with pytest.raises(SettingsError) as caught:
+        Fleet(rotations=(member("a"),)).only(["x" * 65])
+    assert str(caught.value) == f"there is no rotation named '{'x' * 64}'; name one of: a"
+
+
+def test_a_worker_has_the_rotations_that_it_was_asked_for_and_counts_the_others_as_many() -> None:
+    broken = tuple((name, SettingsError("it is wrong", advice="mend it")) for name in ("a", "x", "y"))
+    fleet = Fleet(rotations=tuple(map(member, "abc")), broken=broken).for_worker(["a", "x", "gone"])
+    assert fakes.names(fleet.rotations) == ["a"], "of two documents with this name, the one that counts"
+    assert fleet.broken == (broken[1],)
+    assert fleet.left_out == 1000
 
 
 def test_a_short_overlap_is_a_warning_in_the_summary_and_no_failure() -> None:

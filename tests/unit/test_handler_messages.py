@@ -143,7 +143,7 @@ def test_a_worker_tells_its_outcomes_but_not_the_least_life_of_all(
     assert told.metrics["Rotated"] == 2
     assert "TokenSecondsRemaining" not in told.metrics
     assert "rotation a: rotated" in caplog.text
-    assert "message m-2: it does not name rotations, and nothing else; " in caplog.text
+    assert "message m-2: it does not name 1 to 10 rotations, and nothing else; " in caplog.text
 
 
 def test_a_tick_that_hands_over_tells_the_least_life_of_all(

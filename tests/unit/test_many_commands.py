@@ -27,7 +27,9 @@ DENIED = ParameterStoreError("deleting failed: AccessDeniedException", advice="a
 def command(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run a command on a fleet in memory."""
 
-    def run(many: Many, *args: str, answer: str | None = None, path: str = PATH) -> Result:
+    def run(
+        many: Many, *args: str, answer: str | None = None, path: str = PATH, columns: int = 200
+    ) -> Result:
         def build(_environ: object) -> Rotator:
             return many.rotator
 
@@ -35,7 +37,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(bootstrap, "utc_now", many.clock.now)
         monkeypatch.setattr(bootstrap, "document_store", lambda: many.documents)
         return CliRunner().invoke(
-            cli.main, args, input=answer, env={"ROTATOR_ROTATIONS_PATH": path, "COLUMNS": "200"}
+            cli.main, args, input=answer, env={"ROTATOR_ROTATIONS_PATH": path, "COLUMNS": f"{columns}"}
         )
 
     return run
@@ -102,6 +104,18 @@ def test_what_is_not_well_is_shown_and_refused(secret: bool, status: int | Rotat
     assert f"tenant-a was not written, {why}" in str(refusal)
     assert "--no-check" in refusal.advice
     assert not isinstance(refusal, SettingsError)
+
+
+@pytest.mark.parametrize(
+    ("advice", "shown"),
+    [
+        ("the next run tries again; check the network path", "→ check the network path\n"),
+        ("check the path; the next run tries again", "→ check the path\n"),
+        ("the next run tries again", "→ try again in a moment\n"),
+    ],
+)
+def test_nobody_is_told_of_a_next_run_of_what_is_not_there_yet(advice: str, shown: str) -> None:
+    assert checked(Many(), TokenRequestError("it is down", advice=advice))[0].endswith(shown)
 
 
 def test_the_doctors_instruments_are_made_without_a_call() -> None:
@@ -211,6 +225,28 @@ def test_the_deployed_functions_progress_is_not_seen_from_here(command: Any) -> 
     done = command(Many(), "rotate", "--progress", "--function", "rotator")
     assert done.exit_code == 2
     assert "--progress is for runs of this machine" in done.stderr
+
+
+# rotate --function
+
+
+def invoked(monkeypatch: pytest.MonkeyPatch, error: RotatorError, *args: str) -> Result:
+    def invoke(*_: object) -> Any:
+        raise error
+
+    monkeypatch.setattr(bootstrap, "invoke_function", invoke)
+    return CliRunner().invoke(cli.main, ["rotate", "--function", "rotator", *args])
+
+
+@pytest.mark.parametrize(("kind", "code"), [(RotatorError, 1), (SettingsError, 2)], ids=["failed", "refused"])
+def test_a_failing_function_is_told_to_programs_too(
+    kind: type[RotatorError], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = kind("the function rotator failed: a: down\n  b: down", advice="see its log")
+    done = invoked(monkeypatch, error, "--json")
+    assert (done.exit_code, json.loads(done.stdout)) == (code, {"error": str(error)})
+    assert done.stderr == f"rotator: {error}\n"
+    assert invoked(monkeypatch, error).stdout == ""
 
 
 # remove
@@ -323,7 +359,7 @@ def test_of_two_documents_of_one_name_each_is_removed_by_its_own(command: Any) -
     [
         ("tenant-x", "did you mean tenant-a"),
         ("q", "name one of: other, tenant-a"),
-        ("tenant-*", "did you mean"),
+        ("tenant-*", "give whole names: patterns are for `rotator status` only"),
         ("/rotations/q", "name one of"),
     ],
 )
@@ -392,6 +428,14 @@ def test_the_list_for_programs_is_the_same(command: Any) -> None:
             "endpoint_host": "auth.healthwise.net",
         }
     ]
+
+
+ARN = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:healthwise/{'client-' * 10}a:smile:-AbCdEf"
+
+
+def test_what_is_listed_can_be_searched_and_copied_where_there_is_no_terminal(command: Any) -> None:
+    done = command(Many(a=document("a", secret_id=ARN)), "list", columns=40)
+    assert done.stdout.splitlines()[1].split() == ["a", "/a/token", ARN, "auth.healthwise.net"]
 
 
 def test_a_list_without_anything_broken_is_a_success(command: Any) -> None:

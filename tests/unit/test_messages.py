@@ -40,6 +40,17 @@ def test_what_a_tick_sends_is_what_a_worker_reads() -> None:
     assert read(record(messages.asking_for("tenant-1.eu"))).names == ["tenant-1.eu"]
 
 
+def test_a_message_may_name_ten() -> None:
+    names = [f"r{number}" for number in range(10)]
+    assert read(record({"rotations": names})).names == names
+
+
+def test_messages_that_came_too_late_are_told_of() -> None:
+    batch = read(record(messages.asking_for("a"), age=INTERVAL), record(messages.asking_for("b"), id="n"))
+    (warning,) = messages.warnings(batch, summary(b="rotated"))
+    assert warning.startswith("1 messages are older than a tick and were dropped")
+
+
 def test_a_name_that_several_messages_ask_for_is_there_once() -> None:
     asked = [["a", "b"], ["b"], ["c", "a", "c"]]
     batch = read(*[record({"rotations": names}, id=str(place)) for place, names in enumerate(asked)])
@@ -56,6 +67,7 @@ MALFORMED = {
     "an empty object": "{}",
     "no names": '{"rotations": []}',
     "a text as names": '{"rotations": "a"}',
+    "too many names": json.dumps({"rotations": [f"r{number}" for number in range(11)]}),
     "a number as a name": '{"rotations": [1]}',
     "a list as a name": '{"rotations": [["a"]]}',
     "an empty name": '{"rotations": [""]}',
@@ -87,8 +99,8 @@ def test_a_malformed_message_is_named_and_never_quoted() -> None:
     batch = read(record(f'{{"client_secret": "{fakes.CANARY_SECRET}"}}', id="m-1"))
     (warning,) = messages.warnings(batch, summary())
     assert (
-        warning
-        == 'message m-1: it does not name rotations, and nothing else; send {"rotations": ["default"]}'
+        warning == "message m-1: it does not name 1 to 10 rotations, and nothing else; "
+        'send {"rotations": ["default"]}'
     )
 
 
@@ -139,6 +151,17 @@ def test_a_message_is_dropped_when_the_next_tick_has_come_unless_it_failed_befor
 )
 def test_a_message_of_unknown_age_is_served(attributes: dict[str, Any]) -> None:
     assert read(record({"rotations": ["a"]}) | {"attributes": attributes}).names == ["a"]
+
+
+def test_a_message_without_attributes_is_served() -> None:
+    bare = record({"rotations": ["a"]})
+    del bare["attributes"]
+    assert read(bare).names == ["a"]
+
+
+def test_every_message_that_is_dropped_is_counted() -> None:
+    old = [record({"rotations": ["a"]}, id=str(number), age=300) for number in range(3)]
+    assert read(*old).superseded == 3
 
 
 @pytest.mark.parametrize(

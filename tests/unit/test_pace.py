@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from rotator.pace import UNPACED, Pace
@@ -86,6 +88,14 @@ def test_what_is_given_back_does_not_shorten_the_rest_after_a_refusal() -> None:
     assert seconds.passed == pytest.approx(3)
 
 
+def test_a_renewal_whose_time_has_just_come_does_not_sleep() -> None:
+    paced, seconds = pace(2)
+    begin(paced, 1)
+    seconds.now += 1.5
+    begin(paced, 1)
+    assert seconds.passed == 1.5
+
+
 def test_time_that_passed_unused_is_not_caught_up_with() -> None:
     paced, seconds = pace(2)
     begin(paced, 1)
@@ -99,7 +109,7 @@ def test_a_renewal_that_would_come_too_late_is_refused_and_not_counted() -> None
     begin(paced, 1)
     assert not paced.wait_for_renewal(1.4)
     assert seconds.passed == 0
-    assert paced.wait_for_renewal(1.6)
+    assert paced.wait_for_renewal(1.5)
     assert seconds.passed == pytest.approx(1.5)
 
 
@@ -178,5 +188,10 @@ def test_the_rate_comes_back_and_never_beyond_what_was_set() -> None:
 
 def test_without_a_quota_nothing_waits() -> None:
     begin(UNPACED, 1000)
-    UNPACED.slow_down()
-    begin(UNPACED, 1)
+
+
+def test_without_a_quota_a_refusal_is_a_pause_and_no_slower_pace() -> None:
+    paced, seconds = pace(math.inf)
+    paced.slow_down()
+    begin(paced, 1000)
+    assert seconds.passed == 1

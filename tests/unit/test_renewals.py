@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
 
 import fakes
 from fakes import DAY, Clock, FakePorts, rotation
+from rotator import renewals
 from rotator.agenda import AT_A_TIME
 from rotator.contract import Contract
 from rotator.errors import TokenEndpointUnavailable
@@ -22,10 +23,17 @@ from rotator.oauth import TokenRequest, TokenResponse
 from rotator.pace import Pace
 from rotator.ports import Run
 
+pytestmark = pytest.mark.usefixtures("nobody_waits_for_ever")
+
 CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
 HOUR = 3600
 GOOD, BAD = "https://good.example.test/token", "https://bad.example.test/token"
 DOWN = TokenEndpointUnavailable("the endpoint could not be reached", advice="try again")
+
+MORE = (
+    "raise WritesPerSecond of the stack (ROTATOR_WRITES_PER_SECOND) if the account's quota allows it, or "
+    "raise TimeoutSeconds of the stack"
+)
 
 
 def member(name: str, endpoint: str = GOOD, **settings: Any) -> Rotation:
@@ -104,6 +112,14 @@ def test_a_single_renewal_reads_its_secret_alone() -> None:
     assert (world.ports.secrets.batches, world.ports.secrets.reads) == ([], 1)
 
 
+def test_a_single_renewal_reads_its_secret_after_its_claim() -> None:
+    world = World(member("a"))
+    reads: list[int] = []
+    world.ports.parameters.before_write = lambda _name: reads.append(world.ports.secrets.reads)
+    world.run()
+    assert reads == [0, 1, 1]
+
+
 def test_each_renewal_writes_claim_token_and_status() -> None:
     world = World(*members(30))
     world.run()
@@ -132,7 +148,8 @@ def test_credentials_that_were_changed_after_they_were_read_ahead_are_read_again
 # Order and pace.
 
 
-def test_what_ends_first_is_claimed_first() -> None:
+def test_what_ends_first_is_claimed_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(renewals, "AT_A_TIME", 1)  # of several under way, any may come to its claim first
     world = World(*reversed(members(12))).served(seconds_apart=60).later(20 * HOUR)
     world.run(pace=2)
     assert world.claims() == [f"r{number:03}" for number in reversed(range(12))]
@@ -147,7 +164,7 @@ def test_the_pace_is_kept_and_what_is_left_is_told_and_no_failure() -> None:
     assert {result.note for result in summary.results if result.outcome is Outcome.BUSY} == {
         "this run had no time left for it; the next one begins with what ends first"
     }
-    assert "69 due rotations are left to the next run" in told["warnings"][0]
+    assert told["warnings"] == [f"69 due rotations are left to the next run; if that goes on, {MORE}"]
 
 
 def test_the_next_run_goes_on_where_the_last_one_stopped() -> None:
@@ -169,7 +186,7 @@ def test_what_is_left_although_it_is_late_is_a_failure_that_says_what_to_do() ->
     assert {result.error_kind for result in failed} == {"NotReached"}
     assert all(result.late for result in failed)
     assert {result.seconds_remaining for result in failed} == {HOUR - 45}
-    assert "ROTATOR_WRITES_PER_SECOND" in str(failed[0].error)
+    assert str(failed[0].error).endswith(MORE)
 
 
 def test_a_dry_run_tells_of_all_and_neither_writes_nor_contacts_anybody() -> None:
@@ -293,6 +310,28 @@ def test_a_client_that_is_alone_may_try_for_the_whole_run() -> None:
     world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _time_left: None)
     world.run()
     assert endpoint.patience == [math.inf]
+
+
+@pytest.mark.parametrize(("others", "patience"), [(AT_A_TIME - 1, 50), (AT_A_TIME, 10)])
+def test_patience_is_short_if_there_are_more_renewals_than_threads(others: int, patience: float) -> None:
+    hosts = [member(f"m{n}", f"https://host{n}.example.test/") for n in range(others)]
+    world = World(member("watched", BAD), *hosts)
+    seen: list[float] = []
+    world.ports.token_endpoint = Endpoint(world.clock, lambda time_left: seen.append(time_left()))
+    world.run()
+    assert seen == [patience]
+
+
+def test_forty_are_under_way_at_a_time() -> None:
+    """Each write waits for one of every other rotation."""
+    world = World(*(member(f"m{n}", f"https://host{n}.example.test/") for n in range(AT_A_TIME)))
+    together = Barrier(AT_A_TIME, timeout=10)
+
+    def wait_for_the_others(_name: str) -> None:
+        together.wait()
+
+    world.ports.parameters.before_write = wait_for_the_others
+    assert world.run().to_dict()["rotated"] == AT_A_TIME
 
 
 def test_a_slow_endpoint_does_not_hold_up_the_others() -> None:

@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from fakes import START, rotation
-from rotator import report
+from rotator import notes, report, screen
 from rotator.contract import Contract
+from rotator.errors import ParameterStoreError
 from rotator.model import Claim, Outcome, Result, Stage, Status, Stored, Summary
 
 STORED = Stored(
@@ -105,3 +106,95 @@ def test_early_and_late_failures_are_told_apart_with_the_time_left() -> None:
         table = shown(Summary(results=(failed,)))
         assert word in table
         assert "a: down; wait; 1 min 30 s of the stored token's life left" in table
+
+
+def test_a_cell_is_shown_as_it_is() -> None:
+    odd = "a:smile:[b]c[/b]"
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(screen.table(("name", "state"), [(odd, odd)]))
+        console.print(report.status_table([replace(line(), name=odd)]))
+    assert capture.get().count(odd) == 3
+    assert odd in shown(Summary(results=(Result(name=odd, outcome=Outcome.FRESH),)))
+
+
+def test_only_a_terminal_has_an_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert screen.out().width == screen.UNFOLDED
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert screen.out().width == 40
+
+
+# Of hundreds.
+
+
+def failure(name: str, error: str, *, late: bool = False, left: int | None = 3600) -> Result:
+    return Result(
+        name=name,
+        outcome=Outcome.FAILED,
+        error=error,
+        expires_at=START,
+        seconds_remaining=left,
+        late=late,
+    )
+
+
+def denied(name: str) -> str:
+    return f"reading the parameter /{name}/token failed: AccessDenied; allow this caller that"
+
+
+def test_failures_come_first_late_ones_before_early_ones_and_the_totals_come_last() -> None:
+    results = [Result(name=f"t{number:03}", outcome=Outcome.ROTATED) for number in range(990)]
+    results += [failure(f"u{number}", "down; wait", late=number > 6) for number in range(10)]
+    lines = shown(Summary(results=tuple(results))).splitlines()
+    first = [line.split()[0] for line in lines[1:12]]
+    assert first == ["u7", "u8", "u9", "u0", "u1", "u2", "u3", "u4", "u5", "u6", "t000"]
+    assert lines[-1] == "1,000 rotations: 990 rotated, 10 failed (7 of them early)"
+
+
+def test_a_dry_runs_totals_say_what_would_be_done_and_one_rotation_needs_none() -> None:
+    two = tuple(Result(name=name, outcome=Outcome.ROTATED) for name in "ab")
+    assert shown(Summary(results=two, dry_run=True)).splitlines()[-1] == "2 rotations: 2 would be rotated"
+    assert "rotations:" not in shown(Summary(results=two[:1]))
+
+
+def test_the_same_failure_of_many_is_told_once_with_what_is_left_to_the_worst() -> None:
+    results = [
+        failure(name, denied(name), left=left) for name, left in zip("abcd", (9, 7, 8, 9), strict=True)
+    ]
+    results.append(failure("e", "down; wait"))
+    text = shown(Summary(results=tuple(results)))
+    told = (
+        "a, b, c and 1 more: reading the parameter ... failed: AccessDenied; allow this caller that; at worst"
+    )
+    assert (text.count("AccessDenied"), f"{told}: 7 s" in text) == (1, True)
+    assert "e: down; wait; 1 h of the stored token's life left" in text
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "common"),
+    [
+        ("the secret a could not be read", "the secret b could not be read", "the secret ... could not"),
+        ("writing /a/token: no; try", "writing /b/token: no; try", "writing ...: no; try"),
+        ("https://a.test/x is down", "https://a.test/x is down", "https://a.test/x is down"),
+        ("HTTP 500 of /a", "HTTP 503 of /a", None),
+    ],
+)
+def test_names_alone_do_not_tell_notes_apart(one: str, other: str, common: str | None) -> None:
+    found = [note for _, note in notes.alike([one, other], str)]
+    if common is None:
+        assert found == [one, other]
+    else:
+        assert [note[: len(common)] for note in found] == [common]
+
+
+def test_the_same_denial_of_many_is_one_line_of_the_status() -> None:
+    lines = [
+        report.status_line(
+            rotation(name=name), ParameterStoreError(denied(name), advice="or else"), START, Contract()
+        )
+        for name in "abcde"
+    ]
+    assert [str(note) for note in report.status_notes(lines)] == [
+        "a, b, c and 2 more: reading the parameter ... failed: AccessDenied; allow this caller that; or else"
+    ]

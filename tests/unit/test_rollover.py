@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from rotator.errors import (
     TokenRequestRejected,
     TokenVerificationError,
 )
-from rotator.model import Outcome, Result, Secret, Stage
+from rotator.model import ClientCredentials, Outcome, Result, Rotation, Secret, Stage
 
 PENDING, PREVIOUS = "canary-pending/+=", "canary-previous/+="
 REFUSED = (401, {"error": "invalid_client"})
@@ -310,6 +311,68 @@ def test_it_is_said_that_other_stages_are_tried_before_they_are(caplog: pytest.L
     caplog.set_level(logging.INFO, logger="rotator")
     failure(world(REFUSED))
     assert "rotation default: AWSCURRENT is refused; other stages of its secret are tried" in caplog.messages
+
+
+# Credentials that were read ahead, with those of other rotations.
+
+
+class ReadAhead(FakeSecretStore):
+    """The first read is of a while ago."""
+
+    def read(self, rotation: Rotation) -> ClientCredentials:
+        return replace(super().read(rotation), read_ahead=True)
+
+
+def read_ahead(*answers: Any, now: str, **settings: Any) -> World:
+    """A world whose secret has other credentials by now, besides those of other stages."""
+    made = World(*answers, **settings)
+    made.ports.secrets = ReadAhead()
+    made.ports.secrets.stage(Stage.CURRENT, now)
+    return staged(made, pending=PENDING)
+
+
+@pytest.mark.parametrize("secret_rollover", [True, False])
+def test_what_was_read_ahead_and_is_refused_is_read_again_before_any_other_stage(
+    secret_rollover: bool,
+) -> None:
+    made = read_ahead(REFUSED, now="newer", secret_rollover=secret_rollover)
+    assert made.tick().secret_stage is Stage.CURRENT
+    assert asked_with(made) == [CANARY_SECRET, "newer"]
+
+
+@pytest.mark.parametrize(
+    ("secret_rollover", "tried"),
+    [(True, [CANARY_SECRET, "newer", PENDING]), (False, [CANARY_SECRET, "newer"])],
+)
+def test_no_other_stage_is_tried_after_that_where_it_is_off(secret_rollover: bool, tried: list[str]) -> None:
+    made = read_ahead(REFUSED, REFUSED, REFUSED, now="newer", secret_rollover=secret_rollover)
+    failure(made)
+    assert asked_with(made) == tried
+
+
+def test_what_did_not_change_since_it_was_read_ahead_is_not_tried_again() -> None:
+    made = read_ahead(REFUSED, now=CANARY_SECRET, secret_rollover=False)
+    failure(made)
+    assert asked_with(made) == [CANARY_SECRET]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "asked", "why"),
+    [
+        pytest.param(49, 2, None, id="just enough"),
+        pytest.param(50, 1, "request with", id="too little for a request"),
+        pytest.param(50.1, 1, "try", id="too little for a read"),
+    ],
+)
+def test_it_is_read_again_in_less_time_than_a_stage_that_may_hang(
+    seconds: float, asked: int, why: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = read_ahead(REFUSED, REFUSED, now="newer", secret_rollover=False)
+    made.ports.token_endpoint.latency = seconds
+    failure(made)
+    assert len(asked_with(made)) == asked
+    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert warnings == ([f"rotation default: no time is left to {why} AWSCURRENT"] if why else [])
 
 
 # Whether a token may have been issued: the trace of an unfinished renewal.

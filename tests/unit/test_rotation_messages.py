@@ -70,7 +70,7 @@ def test_a_run_whose_time_is_over_says_what_to_do() -> None:
     world.ports.token_endpoint.latency = 61
     with pytest.raises(ParameterStoreError) as caught:
         world.tick()
-    assert caught.value.advice == "the next run tries again; if it lasts, raise the function's timeout"
+    assert caught.value.advice == "the next run tries again; if it lasts, raise TimeoutSeconds of the stack"
 
 
 def test_a_parameter_of_another_type_says_what_to_do() -> None:

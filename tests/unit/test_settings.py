@@ -372,6 +372,10 @@ def test_workers_have_a_queue_and_a_number() -> None:
         ({**QUEUE, "ROTATOR_WORKERS": "many"}, "from 2 to 1000"),
         ({**QUEUE, "ROTATOR_WORKERS": "2.5"}, "from 2 to 1000"),
         ({**QUEUE, "ROTATOR_QUEUE_URL": "http://queue.example/work"}, "ROTATOR_QUEUE_URL is"),
+        (
+            {**QUEUE, "ROTATOR_QUEUE_URL": "foo"},
+            r"ROTATOR_QUEUE_URL is a text of 3 characters; it takes a queue's https address, such as ",
+        ),
     ],
 )
 def test_workers_that_cannot_be_are_refused(environ: dict[str, str], problem: str) -> None:

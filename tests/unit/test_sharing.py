@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import pytest
 
 import fakes
 from fakes import Clock, FakeSecretStore, rotation
 from rotator.errors import CredentialsError
-from rotator.model import Rotation
-from rotator.sharing import LONGEST_AHEAD, PATIENCE, SECRETS_PER_READ, CredentialsAhead, within
+from rotator.model import Rotation, Secret, Stage
+from rotator.oauth import TokenRequest, TokenResponse, token_request
+from rotator.sharing import (
+    LONGEST_AHEAD,
+    PATIENCE,
+    SECRETS_PER_READ,
+    CredentialsAhead,
+    ImpatientEndpoint,
+    within,
+)
 
 ALL = [rotation(name=str(n), parameter_name=f"/fleet/{n}") for n in range(50)]
 
@@ -41,8 +51,48 @@ def test_the_secrets_that_are_needed_next_are_read_in_one_call() -> None:
 def test_the_last_one_is_read_alone() -> None:
     world = World()
     world.waiting = ALL[:1]
-    world.ahead.prepare(world.next())
+    taken = world.next()
+    world.ahead.prepare(taken)
+    assert world.ahead.read(taken).client_id == "client"
     assert (world.store.batches, world.store.reads) == ([], 1)
+
+
+def test_no_more_of_the_next_are_looked_at_than_one_call_takes() -> None:
+    world = World()
+    world.ahead.prepare(world.next())
+    world.ahead.prepare(ALL[-1])
+    assert (len(world.store.batches), world.store.reads) == (1, 1)
+
+
+def test_those_that_ask_while_another_is_served_are_read_together() -> None:
+    store = FakeSecretStore()
+    first, *others = ALL[:3]
+    with ThreadPoolExecutor() as pool:
+        asking: list[Future[None]] = []
+
+        def none_but_others_ask(_count: int) -> list[Rotation]:
+            if not asking:
+                asking.extend(pool.submit(ahead.prepare, each) for each in others)
+                while len(ahead._asking) < len(others) and not any(each.done() for each in asking):
+                    wait(asking, timeout=0)  # gives way to them
+            return []
+
+        ahead = CredentialsAhead(store, fakes.run(Clock()), none_but_others_ask)
+        ahead.prepare(first)
+        for each in asking:
+            each.result(timeout=10)
+    assert [sorted(batch) for batch in store.batches] == [["1", "2"]]
+    assert store.reads == 1
+
+
+def test_other_stages_and_other_rotations_are_what_the_store_has() -> None:
+    world = World()
+    world.store.stage(Stage.PENDING, "pending")
+    pending = world.ahead.read_stage(ALL[0], Stage.PENDING)
+    assert pending
+    assert pending.version_id == "secret-awspending"
+    assert world.ahead.read_stage(ALL[0], Stage.PREVIOUS) is None
+    assert world.ahead.read_together(ALL[:2]).keys() == {"0", "1"}
 
 
 def test_one_that_cannot_be_read_together_is_read_alone_which_tells_why() -> None:
@@ -92,6 +142,44 @@ def test_nothing_is_made_ready_for_one_that_did_not_ask() -> None:
     world = World()
     assert not world.ahead.read(ALL[0]).read_ahead
     assert world.store.batches == []
+
+
+class Watched(fakes.FakeTokenEndpoint):
+    """Notes for how long it may try."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.patience: list[float] = []
+
+    def request(
+        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+    ) -> TokenResponse:
+        self.patience += [time_left(), patience]
+        return super().request(request, time_left=time_left, patience=patience)
+
+    def contact(self, url: str, *, time_left: Callable[[], float]) -> None:
+        self.patience.append(time_left())
+        super().contact(url, time_left=time_left)
+
+    def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
+        self.patience.append(time_left())
+        super().probe(url, token, time_left=time_left)
+
+
+def test_an_impatient_endpoint_is_asked_the_same_and_has_less_time_for_trying_again() -> None:
+    clock = Clock()
+    endpoint = Watched(clock)
+    impatient = ImpatientEndpoint(endpoint)
+    left = fakes.run(clock, budget=60).time_left
+    credentials = FakeSecretStore().read(ALL[0])
+    request = token_request(ALL[0], credentials)
+    assert impatient.request(request, time_left=left).status == 200
+    impatient.contact("https://auth.example.test/", time_left=left)
+    impatient.probe("https://api.example.test/", Secret("token"), time_left=left)
+    assert endpoint.requests == [request]
+    assert endpoint.contacts == ["https://auth.example.test/"]
+    assert endpoint.probes == [("https://api.example.test/", "token")]
+    assert endpoint.patience == [60, PATIENCE, PATIENCE, 60]
 
 
 def test_patience_ends_before_the_time_does() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from threading import Event
 
 import pytest
 
 from fakes import FakeParameterStore, rotation
 from rotator.errors import ParameterStoreError
 from rotator.model import Parameter, Rotation, Stored
-from rotator.stored import StoredReader, read_stored
+from rotator.stored import READERS, StoredReader, read_stored
 
 
 def members(count: int) -> list[Rotation]:
@@ -63,7 +64,10 @@ def test_no_call_begins_when_time_is_over() -> None:
     assert store.reads == 1
     errors = [found for found in stored.values() if isinstance(found, ParameterStoreError)]
     assert len(errors) == 5
-    assert "time was over" in str(errors[0])
+    assert str(errors[0]) == (
+        "the run's time was over before the parameters could be read; "
+        "raise TimeoutSeconds of the stack, or give fewer rotations to one stack"
+    )
 
 
 def test_what_was_throttled_is_read_once_more_after_all_others() -> None:
@@ -71,6 +75,23 @@ def test_what_was_throttled_is_read_once_more_after_all_others() -> None:
     stored = read_stored(members(23), store)
     assert all(isinstance(found, Stored) for found in stored.values())
     assert store.reads == 6
+
+
+def test_everything_is_read_once_more_if_all_of_it_was_throttled() -> None:
+    class Throttled(FakeParameterStore):
+        def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
+            found = super().read(names)
+            if self.reads <= 5:
+                error = ParameterStoreError("it failed", advice="wait")
+                error.passing = True
+                raise error
+            return found
+
+    store = Throttled()
+    stored = read_stored(members(23), store)
+    assert stored.keys() == {str(number) for number in range(23)}
+    assert all(isinstance(found, Stored) for found in stored.values())
+    assert store.reads == 10
 
 
 def test_what_is_throttled_again_fails() -> None:
@@ -101,6 +122,14 @@ def test_two_documents_of_one_name_do_not_get_each_others_status() -> None:
     assert found.token_version == 1
 
 
+def test_a_status_that_cannot_be_understood_fails_its_own_rotation_only() -> None:
+    store = FakeParameterStore()
+    store.put("/fleet/1/status", '{"schema": 2}', "String")
+    stored = read_stored(members(2), store)
+    assert isinstance(stored["0"], Stored)
+    assert isinstance(stored["1"], ParameterStoreError)
+
+
 def test_a_search_that_fails_leaves_no_reader_behind() -> None:
     store = FakeParameterStore()
     reader = StoredReader(store)
@@ -109,9 +138,27 @@ def test_a_search_that_fails_leaves_no_reader_behind() -> None:
     assert reader._pool._shutdown
 
 
-def fail_after_some(reader: StoredReader) -> None:
+def test_a_search_that_fails_lets_no_call_begin_any_more() -> None:
+    ended = Event()
+
+    class Slow(FakeParameterStore):
+        def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
+            ended.wait(1)
+            return super().read(names)
+
+    store = Slow()
+    reader = StoredReader(store)
+    with pytest.raises(ZeroDivisionError), reader:
+        fail_after_some(reader, ended)
+    assert store.reads <= READERS
+
+
+def fail_after_some(reader: StoredReader, ended: Event | None = None) -> None:
+    """Fail with most calls still to come, and tell when the last has ended, if only by being dropped."""
     for each in members(50):
         reader.add(each)
+    if ended:
+        reader._reading[-1].add_done_callback(lambda _call: ended.set())
     raise ZeroDivisionError
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import fakes
 from fakes import Clock, FakePorts, rotation
-from rotator import renewals
+from rotator import oauth, renewals
 from rotator.agenda import AT_A_TIME, MISSES, Agenda
 from rotator.contract import Contract
 from rotator.errors import CredentialsError, ParameterStoreError, TokenEndpointUnavailable
@@ -21,6 +21,9 @@ from rotator.fleet import Fleet, run_fleet
 from rotator.model import ClientCredentials, Outcome, Rotation, Secret, Stage, Summary
 from rotator.oauth import TokenRequest, TokenResponse
 from rotator.pace import Pace
+from rotator.ports import Memory
+
+pytestmark = pytest.mark.usefixtures("nobody_waits_for_ever")
 
 CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
 HOUR = 3600
@@ -37,11 +40,11 @@ class World:
         self.clock = Clock()
         self.ports: FakePorts = fakes.ports(self.clock)
         self.fleet = Fleet(rotations=rotations)
-        self.troubled: set[str] = set()
+        self.memory = Memory()
         self.pace = Pace(2, clock=lambda: self.clock.now().timestamp(), sleep=self.clock.sleep)
 
     def run(self, *, pace: bool = True, **options: Any) -> Summary:
-        run = replace(fakes.run(self.clock), troubled=self.troubled)
+        run = replace(fakes.run(self.clock), memory=self.memory)
         return run_fleet(
             self.fleet, self.ports, replace(run, pace=self.pace) if pace else run, CONTRACT, **options
         )
@@ -77,7 +80,9 @@ class Choosy(fakes.FakeTokenEndpoint):
         self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
     ) -> TokenResponse:
         if request.body.value.endswith("scope=refused"):
-            self.answers.appendleft((401, {"error": "invalid_client"}))
+            now = self.clock.now()
+            refusal = TokenResponse(status=401, body=b'{"error": "invalid_client"}', requested_at=now)
+            oauth.check_status(request, refusal, now)
         return super().request(request, time_left=time_left, patience=patience)
 
 
@@ -118,7 +123,42 @@ def test_what_failed_and_was_mended_is_served_again_although_others_never_are() 
         mended |= served(world.run())
         world.clock.sleep(240)
     assert mended == refused
-    assert world.troubled == set()
+    assert world.memory.troubled == {}
+
+
+def test_dead_tokens_that_are_refused_for_good_let_no_other_dead_one_wait_for_ever() -> None:
+    """As many as a run has turns for, dead for longer than the one that failed once and is mended."""
+    world = World(
+        *(member(f"m{number:02}", scope="refused") for number in range(40)), member("once", scope="refused")
+    )
+    world.store_tokens()
+    world.clock.sleep(30 * HOUR)
+    world.ports.token_endpoint = Choosy(world.clock)
+    for _ in range(3):
+        world.run()
+        world.clock.sleep(240)
+    index = [each.name for each in world.fleet.rotations].index("once")
+    mended = member("once")
+    world.fleet = Fleet(rotations=(*world.fleet.rotations[:index], mended))
+    served_at = next(number for number in range(6) if "once" in served(world.run()))
+    assert served_at <= 2
+
+
+def test_trouble_with_rotations_that_are_gone_is_forgotten() -> None:
+    world = World(*(member(f"m{number}", secret_id="missing") for number in range(3)))
+    world.run()
+    assert world.memory.troubled.keys() == {"m0", "m1", "m2"}
+    world.fleet = Fleet(rotations=world.fleet.rotations[:1])
+    world.run()
+    assert world.memory.troubled.keys() == {"m0"}
+
+
+def test_a_run_over_some_forgets_nothing_of_the_others() -> None:
+    world = World(*(member(f"m{number}", secret_id="missing") for number in range(3)))
+    world.run()
+    world.fleet = world.fleet.only(["m0"])
+    world.run()
+    assert world.memory.troubled.keys() == {"m0", "m1", "m2"}
 
 
 # Hosts.

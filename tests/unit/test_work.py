@@ -14,7 +14,16 @@ from fakes import DAY, FakePorts, FakeWorkQueue
 from rotator import bootstrap, messages, work
 from rotator.bootstrap import Rotator
 from rotator.errors import ParameterStoreError, WorkNotSent
-from rotator.model import Outcome, Parameter, Rotation, Secret, Summary, format_time
+from rotator.failure import LEFT
+from rotator.model import (
+    HEALTHWISE_TOKEN_ENDPOINT,
+    Outcome,
+    Parameter,
+    Rotation,
+    Secret,
+    Summary,
+    format_time,
+)
 from rotator.settings import Settings
 
 PATH = "/rotations"
@@ -97,14 +106,81 @@ def test_what_another_run_is_at_just_now_is_not_sent() -> None:
 
 def test_what_ends_soonest_is_sent_first_and_before_it_what_has_no_token() -> None:
     shop = Workshop("a", "b", "c", "d")
-    for name, life in (("a", 3 * DAY), ("b", DAY), ("d", 2 * DAY)):
+    for name, life in (("a", 1.3 * DAY), ("b", DAY), ("d", 1.2 * DAY)):
         shop.ports.token_endpoint.answers.append(
             (200, shop.ports.token_endpoint.token_answer(expires_in=life, access_token=f"token-{name}"))
         )
         shop.work(name)
-    shop.clock.sleep(2.9 * DAY)
+    shop.clock.sleep(0.9 * DAY)
     shop.tick()
     assert shop.sent == ["c", "b", "d", "a"]
+
+
+DEAD, LIVING = [f"dead-{number:03}" for number in range(230)], [f"good-{number:02}" for number in range(20)]
+
+
+def crowded() -> Workshop:
+    """More dead tokens than workers renew in a tick, and some that live, a minute apart."""
+    shop = Workshop(*DEAD, *LIVING)
+    for name in LIVING:
+        shop.work(name)
+        shop.clock.sleep(60)
+    shop.clock.sleep(18 * 3600)
+    return shop
+
+
+def test_what_is_dead_takes_no_more_turns_than_what_lives() -> None:
+    shop = crowded()
+    shop.tick()
+    assert sorted(shop.sent) == sorted([*DEAD, *LIVING])
+    assert [name for name in shop.sent if name in LIVING] == LIVING
+    assert shop.sent.index(LIVING[-1]) < 2 * len(LIVING)
+
+
+def test_what_is_dead_comes_in_another_order_each_time() -> None:
+    shop = crowded()
+    early: set[str] = set()
+    for number in range(12):
+        shop.queue.calls.clear()
+        shop.rotator.tick(fakes.run(shop.clock, name=f"run-{number}"))
+        early |= set(shop.sent[:100])
+    assert early == {*DEAD, *LIVING}
+
+
+def test_what_a_worker_tried_in_vain_since_it_was_handed_over_comes_behind_the_others() -> None:
+    shop = crowded()
+    shop.tick()
+    tried = LIVING[:5]
+    for name in tried:  # a claim and its end
+        text = shop.ports.parameters.parameters[f"/tokens/{name}/status"].value
+        shop.ports.parameters.put(f"/tokens/{name}/status", text, "String")
+    shop.queue.calls.clear()
+    shop.tick()
+    places = {name: shop.sent.index(name) for name in LIVING}
+    assert sorted(places[name] for name in tried) == [3, 7, 11, 15, 19]
+    assert [name for name in shop.sent if name in LIVING[5:]] == LIVING[5:]
+
+
+def test_what_was_served_and_is_due_again_is_not_taken_for_tried_in_vain() -> None:
+    shop = Workshop(*LIVING)
+    shop.tick()
+    for name in LIVING:
+        shop.work(name)
+        shop.clock.sleep(60)
+    shop.tick()
+    shop.clock.sleep(18 * 3600)
+    shop.queue.calls.clear()
+    shop.tick()
+    assert shop.sent == LIVING
+
+
+def test_a_tick_that_finds_nothing_due_forgets_what_was_handed_over() -> None:
+    shop = Workshop("a")
+    shop.tick()
+    assert shop.rotator.memory.handed_over == {"a": 0}
+    shop.work("a")
+    shop.tick()
+    assert shop.rotator.memory.handed_over == {}
 
 
 def test_a_broken_document_is_failed_and_never_sent() -> None:
@@ -118,7 +194,7 @@ def test_a_broken_document_is_failed_and_never_sent() -> None:
 def test_what_cannot_be_read_is_failed_and_not_sent() -> None:
     shop = Workshop("a")
     documents = dict(shop.ports.parameters.parameters)
-    shop.ports.parameters.read_path = lambda path: iter([documents])  # type: ignore[method-assign]
+    shop.ports.parameters.read_path = lambda *_path, **_patience: iter([documents])  # type: ignore[method-assign]
     shop.ports.parameters.fails["read"] = ParameterStoreError("throttled", advice="wait")
     assert outcomes(shop.tick()) == {"a": "failed"}
     assert shop.queue.calls == []
@@ -135,6 +211,7 @@ def test_what_the_queue_refused_is_failed_with_what_consumers_still_have() -> No
     early, late = failed[NAMES[3]], failed[NAMES[24]]
     assert (early.late, late.late) == (False, True), "one has a token with time left, one has none"
     assert (early.seconds_remaining, late.seconds_remaining) == (round(0.3 * DAY), 0)
+    assert {r.next_try for r in failed.values()} == {shop.clock.now() + timedelta(minutes=5)}
     assert {r.error_kind for r in failed.values()} == {"WorkNotSent"}
     assert len(shop.sent) == 23
 
@@ -189,11 +266,49 @@ def test_a_worker_reads_the_documents_of_its_rotations_and_not_the_whole_path() 
     shop = Workshop("a", "team.b")
     shop.write("team/c", document("c"))
 
-    def unread(path: str) -> Any:
+    def unread(path: str, **_patience: object) -> Any:
         raise AssertionError(path)
 
     shop.ports.parameters.read_path = unread  # type: ignore[method-assign]
     assert outcomes(shop.work("a", "team.b", "team.c")) == dict.fromkeys(["a", "team.b", "team.c"], "rotated")
+
+
+def test_a_worker_has_no_more_patience_with_one_message_than_with_ten() -> None:
+    shop = Workshop("a", "b")
+    shop.ports.token_endpoint.answers.extend([(503, {})] * 100)
+    began = shop.clock.now()
+    assert outcomes(shop.work("a")) == {"a": "failed"}
+    assert shop.clock.now() - began <= timedelta(seconds=11)
+
+
+def test_a_host_that_is_down_is_contacted_once_for_batch_after_batch() -> None:
+    shop = Workshop(*NAMES)
+    endpoint = shop.ports.token_endpoint
+    endpoint.down.add(HEALTHWISE_TOKEN_ENDPOINT)
+    for start in range(0, 20, 10):
+        assert set(outcomes(shop.work(*NAMES[start : start + 10])).values()) == {"failed"}
+        shop.clock.sleep(10)
+    assert outcomes(shop.work(NAMES[20])) == {NAMES[20]: "failed"}  # one that comes alone knows it, too
+    assert len(endpoint.contacts) == 1
+    assert shop.ports.parameters.writes == []
+    shop.clock.sleep(30)
+    endpoint.down.clear()
+    assert set(outcomes(shop.work(*NAMES[:10])).values()) == {"rotated"}
+    assert len(endpoint.contacts) == 2
+
+
+def test_a_worker_that_is_asked_for_many_reads_ten_documents_a_call() -> None:
+    shop = Workshop(*NAMES)
+    sizes: list[int] = []
+    read = shop.ports.parameters.read
+
+    def watched(names: Any) -> Any:
+        sizes.append(len(names))
+        return read(names)
+
+    shop.ports.parameters.read = watched  # type: ignore[method-assign]
+    assert outcomes(shop.work(*NAMES)) == dict.fromkeys(NAMES, "rotated")
+    assert sizes[:3] == [10, 10, 5]
 
 
 def test_a_rotation_that_its_document_names_otherwise_is_found_all_the_same() -> None:
@@ -268,18 +383,41 @@ def test_what_is_handed_over_without_a_life_that_is_known_counts_as_dead() -> No
     assert lives["well"] == (0.3 * DAY, True)
 
 
-def test_what_there_is_no_time_left_to_hand_over_is_left_to_the_next_tick() -> None:
-    shop = Workshop(*NAMES)
+def slow(shop: Workshop, seconds: float) -> Workshop:
+    """Let each call to the queue take so long; of a run's 60 seconds, 50 are for that."""
     send = shop.queue.send
 
-    def slow(bodies: Any) -> Any:
-        shop.clock.sleep(30)
+    def send_slowly(bodies: Any) -> Any:
+        shop.clock.sleep(seconds)
         return send(bodies)
 
-    shop.queue.send = slow  # type: ignore[method-assign,assignment]
-    summary = shop.tick()
-    assert len(shop.queue.calls) == 2
-    assert [each.error_kind for each in summary.results if each.error] == ["NotReached"] * 5
+    shop.queue.send = send_slowly  # type: ignore[assignment,method-assign]
+    return shop
+
+
+IN_TIME = pytest.mark.parametrize(("seconds", "calls"), [(24, 3), (25, 2), (49.5, 2), (50, 1)])
+
+
+@IN_TIME
+def test_what_is_dead_and_was_not_handed_over_in_time_is_a_failure(seconds: float, calls: int) -> None:
+    shop = slow(Workshop(*NAMES), seconds)
+    next_try = shop.clock.now() + timedelta(minutes=5)
+    results = shop.tick().results
+    assert len(shop.queue.calls) == calls
+    failed = [(each.error_kind, each.next_try) for each in results if each.error]
+    assert failed == [("NotReached", next_try)] * (25 - min(10 * calls, 25))
+
+
+@IN_TIME
+def test_what_lives_and_was_not_handed_over_in_time_is_left_to_the_next_tick(
+    seconds: float, calls: int
+) -> None:
+    shop = Workshop(*NAMES)
+    shop.work(*NAMES)
+    shop.clock.sleep(0.7 * DAY)
+    notes = [each.note for each in slow(shop, seconds).tick().results if each.outcome is Outcome.BUSY]
+    sent = min(10 * calls, 25)
+    assert sorted(map(str, notes)) == sorted([work.HANDED_OVER] * sent + [LEFT] * (25 - sent))
 
 
 def test_a_worker_that_may_not_read_the_documents_fails_as_a_whole() -> None:
@@ -310,9 +448,17 @@ def test_more_workers_than_the_pace_allows_are_warned_of_in_every_tick() -> None
     crowd = Settings(rotation=None, rotations_path=PATH, queue_url="https://queue", workers=10)
     shop.rotator = Rotator(settings=crowd, ports=shop.ports, open_queue=shop.open)
     (warning,) = shop.tick().warnings
-    assert warning.startswith(
-        "10 workers share 2 writes a second, so 10 rotations take one 150 s, and a run has 50 s"
+    assert warning == (
+        "10 workers share 2 writes a second, so 10 rotations take one 150 s, and a run has 50 s; "
+        "lower Workers of the stack (ROTATOR_WORKERS), raise TimeoutSeconds of the stack, or raise "
+        "WritesPerSecond of the stack (ROTATOR_WRITES_PER_SECOND) if the account's quota allows it"
     )
+
+
+def test_workers_that_need_all_of_a_run_and_no_more_are_not_too_many() -> None:
+    run = fakes.run(fakes.Clock())
+    assert list(work.pace_warning(6, 10, run)) == []
+    assert len(list(work.pace_warning(6, 11, run))) == 1
 
 
 def test_each_of_several_workers_keeps_its_part_of_the_pace() -> None:

@@ -10,10 +10,11 @@ import pytest
 
 import fakes
 from fakes import Clock, FakeParameterStore, rotation
+from rotator.adapters import aws
 from rotator.errors import ParameterStoreError
 from rotator.model import Secret
-from rotator.ports import CALLS_AT_A_TIME, LONGEST_CALL
-from rotator.writes import SharedParameters
+from rotator.ports import LONGEST_CALL
+from rotator.writes import WRITES_AT_A_TIME, SharedParameters
 
 ROTATION = rotation()
 TOKEN, STATUS = ROTATION.parameter_name, ROTATION.status_name
@@ -57,8 +58,12 @@ def test_everything_is_passed_on() -> None:
     assert page.keys() == read.keys()
 
 
+def test_there_is_a_connection_for_each_write() -> None:
+    assert aws.CONNECTIONS == WRITES_AT_A_TIME
+
+
 def test_no_more_writes_are_under_way_than_there_are_connections() -> None:
-    world, lock, full = World(), Lock(), Barrier(CALLS_AT_A_TIME)
+    world, lock, full = World(), Lock(), Barrier(WRITES_AT_A_TIME)
     under_way = most = 0
 
     def write(_name: str) -> None:
@@ -71,9 +76,9 @@ def test_no_more_writes_are_under_way_than_there_are_connections() -> None:
             under_way -= 1
 
     world.store.before_write = write
-    with ThreadPoolExecutor(3 * CALLS_AT_A_TIME) as pool:
-        list(pool.map(lambda _: world.shared.write_status(ROTATION, "{}"), range(3 * CALLS_AT_A_TIME)))
-    assert most == CALLS_AT_A_TIME
+    with ThreadPoolExecutor(3 * WRITES_AT_A_TIME) as pool:
+        list(pool.map(lambda _: world.shared.write_status(ROTATION, "{}"), range(3 * WRITES_AT_A_TIME)))
+    assert most == WRITES_AT_A_TIME
 
 
 @pytest.mark.parametrize("write", ["token", "status", "first status"])
@@ -109,7 +114,7 @@ def test_those_that_wait_for_a_connection_do_not_hang_one_after_another() -> Non
         writes = [pool.submit(world.shared.write_token, ROTATION, Secret("token")) for _ in range(40)]
         everybody_waits.set()
         assert all(isinstance(write.exception(), ParameterStoreError) for write in writes)
-    assert CALLS_AT_A_TIME <= tried < 2 * CALLS_AT_A_TIME
+    assert WRITES_AT_A_TIME <= tried < 2 * WRITES_AT_A_TIME
 
 
 def test_a_long_run_tries_the_next_write_and_goes_on_if_that_works() -> None:

@@ -1,0 +1,63 @@
+"""What the deployed function answers when it fails, and what an operator is told of that."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+
+from rotator.adapters import aws, function
+from rotator.errors import RotationFailed, RotatorError, SettingsError
+from rotator.model import Outcome, Result, Summary
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+
+@pytest.fixture
+def client(access_key: None, monkeypatch: pytest.MonkeyPatch) -> LambdaClient:
+    made: LambdaClient = aws.client("lambda")
+    monkeypatch.setattr(aws, "client", lambda *_: made)
+    return made
+
+
+def told(stub: Stubber, kind: str, message: str) -> RotatorError:
+    """What is raised when the function raises that."""
+    text = json.dumps({"errorType": kind, "errorMessage": message}).encode()
+    answer: dict[str, Any] = {
+        "StatusCode": 200,
+        "FunctionError": "Unhandled",
+        "Payload": StreamingBody(io.BytesIO(text), len(text)),
+    }
+    stub.add_response("invoke", answer, {"FunctionName": "rotator", "Payload": b"{}"})
+    with pytest.raises(RotatorError) as caught:
+        function.invoke("rotator", {})
+    return caught.value
+
+
+def test_failed_rotations_have_a_line_each_and_it_is_said_where_all_outcomes_are(stub: Stubber) -> None:
+    results = [
+        Result(name=f"t{number}", outcome=Outcome.FAILED, error="down; wait", late=True)
+        for number in range(600)
+    ]
+    error = told(stub, "RotationFailed", str(RotationFailed(Summary(results=tuple(results)))))
+    lines = str(error).splitlines()
+    assert lines[0] == "the function rotator failed: 600 of 600 rotations failed: t0: down; wait"
+    assert lines[1:10] == [f"  t{number}: down; wait" for number in range(1, 10)]
+    assert lines[10].startswith("  and 590 more; no stored token is worse than before")
+    assert "`make logs STACK=NAME`" in error.advice
+    assert "`rotator status --stack NAME`" in error.advice
+    assert not isinstance(error, SettingsError)
+
+
+@pytest.mark.parametrize(("kind", "code"), [("SettingsError", SettingsError), ("Runtime.X", RotatorError)])
+def test_any_other_failure_is_told_with_where_the_log_is(
+    stub: Stubber, kind: str, code: type[RotatorError]
+) -> None:
+    error = told(stub, kind, "a | b")
+    assert type(error) is code
+    assert str(error) == "the function rotator failed: a | b; `make logs STACK=NAME` tells more"

@@ -1,0 +1,149 @@
+"""What a failed rotation tells: of itself, of what consumers still have, and of how urgent it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+import fakes
+from fakes import DAY, START, rotation
+from rotator import failure
+from rotator.errors import CredentialsError, NotReached, StatusNotWritten, TokenNotPublished
+from rotator.failure import failed_with, left_over
+from rotator.model import Outcome, Result, Status, Stored
+
+ERROR = CredentialsError("the secret could not be read", advice="allow it")
+NEXT = START + timedelta(minutes=5)
+HOUR = timedelta(hours=1)
+ROTATION = rotation(name="a")
+UNKNOWN = Stored(token_version=3)
+
+
+def status(hours_left: float, version: int = 3) -> Status:
+    expires_at = START + hours_left * HOUR
+    return Status(
+        parameter_version=version,
+        issued_at=expires_at - timedelta(days=1),
+        expires_at=expires_at,
+        renew_at=START,
+        scope="*",
+        token_sha256="0" * 16,
+        secret_version_id="v1",
+        rotator_version="0",
+    )
+
+
+def living(hours_left: float) -> Stored:
+    return Stored(token_version=3, status_version=5, status=status(hours_left))
+
+
+FAILED = Result(
+    name="a",
+    outcome=Outcome.FAILED,
+    error="the secret could not be read; allow it",
+    error_kind="CredentialsError",
+    late=True,
+    next_try=NEXT,
+)
+
+
+def test_where_nothing_is_known_of_the_token_a_failure_is_late() -> None:
+    assert failure.failed("a", ERROR, NEXT) == FAILED
+
+
+@pytest.mark.parametrize(
+    ("stored", "known"),
+    [
+        pytest.param(Stored(), {"seconds_remaining": 0}, id="there is no token"),
+        pytest.param(UNKNOWN, {"parameter_version": 3}, id="there is one of which nothing is known"),
+        pytest.param(
+            living(6),
+            {
+                "parameter_version": 3,
+                "expires_at": START + 6 * HOUR,
+                "lifetime": DAY,
+                "late": False,
+                "seconds_remaining": 6 * 3600,
+            },
+            id="it lives",
+        ),
+        pytest.param(
+            living(-1),
+            {
+                "parameter_version": 3,
+                "expires_at": START - HOUR,
+                "lifetime": DAY,
+                "seconds_remaining": -3600,
+            },
+            id="it is dead",
+        ),
+    ],
+)
+def test_a_failure_tells_what_is_known_of_the_token(stored: Stored, known: dict[str, object]) -> None:
+    told = failed_with(ROTATION, stored, ERROR, now=START, next_try=NEXT)
+    assert told == replace(FAILED, **known)  # type: ignore[arg-type]
+
+
+def test_seconds_are_not_told_before_they_are_over() -> None:
+    told = failed_with(ROTATION, living(6), ERROR, now=START + timedelta(seconds=0.5), next_try=NEXT)
+    assert told.seconds_remaining == 6 * 3600 - 1
+
+
+def test_a_token_that_was_issued_and_not_stored_is_late_whatever_is_left_of_the_old() -> None:
+    error = TokenNotPublished("the key is disabled", advice="enable it")
+    told = failed_with(ROTATION, living(20), error, now=START, next_try=NEXT)
+    assert (told.late, told.seconds_remaining) == (True, 20 * 3600)
+
+
+def test_a_token_that_was_stored_without_its_status_is_what_consumers_have() -> None:
+    new = status(24, version=4)
+    error = StatusNotWritten("denied", advice="allow it", status=new)
+    told = failed_with(ROTATION, living(1), error, now=START, next_try=NEXT)
+    assert (told.parameter_version, told.expires_at) == (4, new.expires_at)
+    assert (told.late, told.seconds_remaining) == (False, DAY)
+
+
+def test_what_is_left_over_in_time_is_busy_and_has_its_token() -> None:
+    assert left_over(ROTATION, living(6), now=START, next_try=NEXT) == Result(
+        name="a",
+        outcome=Outcome.BUSY,
+        parameter_version=3,
+        expires_at=START + 6 * HOUR,
+        lifetime=DAY,
+        note="this run had no time left for it; the next one begins with what ends first",
+    )
+
+
+def test_what_is_left_over_late_is_a_failure() -> None:
+    told = left_over(ROTATION, living(1), now=START, next_try=NEXT)
+    assert told == failed_with(ROTATION, living(1), NotReached(), now=START, next_try=NEXT)
+    assert told.error_kind == "NotReached"
+
+
+@pytest.mark.parametrize(("hours_left", "next_try"), [(20, None), (6, NEXT), (1, NEXT)])
+def test_what_was_forced_and_is_left_over_is_a_failure_with_a_next_try_only_if_it_is_due(
+    hours_left: float, next_try: datetime | None
+) -> None:
+    told = left_over(ROTATION, living(hours_left), now=START, next_try=NEXT, forced=True)
+    error = NotReached(forced=True)
+    assert told == failed_with(ROTATION, living(hours_left), error, now=START, next_try=next_try)
+
+
+def test_a_defect_is_told_by_its_type_and_place_alone(caplog: pytest.LogCaptureFixture) -> None:
+    def explode() -> None:
+        raise ZeroDivisionError(fakes.CANARY_SECRET)
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        explode()
+    told = failed_with(ROTATION, living(6), caught.value, now=START, next_try=NEXT)
+    assert told.error == "unforeseen ZeroDivisionError; report it with the log's traceback"
+    assert told.error_kind == "RotatorError"
+    (message,) = caplog.messages
+    first, *frames = message.splitlines()
+    assert first == "unforeseen ZeroDivisionError in rotation a"
+    assert len(frames) >= 4, "two of them, with their lines"
+    assert all(line.startswith("  ") for line in frames)
+    assert "in explode" in message
+    assert fakes.CANARY_SECRET not in message + repr(told)

@@ -1,0 +1,141 @@
+"""Which rotations documents stand for, and which of them get in each other's way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+import fakes
+from many import PATH
+from rotator import register
+from rotator.errors import SettingsError
+from rotator.model import Parameter, Rotation
+from rotator.register import Register
+
+ANY_HOST: frozenset[str] = frozenset()
+
+
+def document(parameter_name: str, **more: Any) -> Parameter:
+    text = json.dumps({"secret_id": "client", "parameter_name": parameter_name, **more})
+    return Parameter(value=text, version=1, type="String")
+
+
+def read(documents: Mapping[str, Parameter], allowed_hosts: frozenset[str] = ANY_HOST) -> Register:
+    pages = [{f"{PATH}/{name}": parameter} for name, parameter in documents.items()]
+    return register.read(PATH, pages, allowed_hosts)
+
+
+def told(entered: Register) -> dict[str, str]:
+    """What is wrong with which documents, by the names under which they are known."""
+    return {name: str(error) for name, error in entered.fleet().broken}
+
+
+BROKEN = Parameter(value="{", version=1, type="String")
+
+
+def test_every_document_of_every_page_is_a_rotation_in_the_order_of_their_names() -> None:
+    entered = read({"b": document("/b"), "c": document("/c", name="other"), "a": document("/a")})
+    assert fakes.names(entered.fleet().rotations) == ["a", "b", "other"]
+    assert entered.fleet().broken == ()
+    assert entered.names == {f"{PATH}/a": "a", f"{PATH}/b": "b", f"{PATH}/c": "other"}
+    assert entered.places == {"a": f"{PATH}/a", "b": f"{PATH}/b", "other": f"{PATH}/c"}
+
+
+def test_a_broken_document_is_known_by_the_name_of_its_place_and_fails_alone() -> None:
+    entered = read({"a": document("/a"), "team/b": BROKEN, "c": document("/c")})
+    assert fakes.names(entered.fleet().rotations) == ["a", "c"]
+    assert [name for name, _ in entered.fleet().broken] == ["team.b"]
+    assert "is not a JSON object" in told(entered)["team.b"]
+    assert entered.documents_of("team.b") == [f"{PATH}/team/b"]
+    assert entered.places.keys() == {"a", "c"}
+
+
+def test_of_two_documents_with_one_name_the_first_counts() -> None:
+    entered = read({"b": document("/b", name="a"), "a": document("/a")})
+    assert entered.rotations["a"].parameter_name == "/a"
+    assert told(entered) == {
+        "b": f"two documents are named a: {PATH}/a and {PATH}/b; name one of them otherwise"
+    }
+
+
+def test_both_documents_of_a_name_are_found_by_it() -> None:
+    entered = read({"team.b": document("/one"), "team/b": document("/two"), "c": document("/c")})
+    assert entered.documents_of("team.b") == [f"{PATH}/team.b", f"{PATH}/team/b"]
+    assert entered.documents_of("nobody") == []
+
+
+@pytest.mark.parametrize(
+    ("parameter", "taken"),
+    [("/token", "/token"), ("/token/status", "/token/status"), ("/token/status/status", None)],
+)
+def test_a_parameter_belongs_to_the_first_that_writes_it(parameter: str, taken: str | None) -> None:
+    entered = read({"a": document("/token"), "b": document(parameter)})
+    problem = f"the parameter {taken} belongs to the rotation a already; set parameter_name to another name"
+    assert told(entered) == ({"b": problem} if taken else {})
+
+
+def test_a_parameter_belongs_to_it_however_many_come_between() -> None:
+    entered = read({"a": document("/a"), "b": document("/b"), "c": document("/a")})
+    assert told(entered).keys() == {"c"}
+
+
+def test_what_a_rotation_writes_as_its_status_is_nobodys_either() -> None:
+    entered = read({"a": document("/token/status"), "b": document("/token")})
+    assert told(entered)["b"].startswith("the parameter /token/status belongs to the rotation a already")
+
+
+def test_no_token_is_written_among_the_documents() -> None:
+    entered = read({"a": document(f"{PATH}/token"), "b": document(f"{PATH}-tokens/b")})
+    assert told(entered) == {
+        "a": f"the parameter {PATH}/token would stand among the documents under {PATH}; "
+        "set parameter_name to a name elsewhere"
+    }
+
+
+def test_only_allowed_hosts_are_taken() -> None:
+    documents = {"a": document("/a"), "b": document("/b", token_endpoint="https://good.example.test/")}
+    entered = read(documents, frozenset({"good.example.test"}))
+    assert fakes.names(entered.fleet().rotations) == ["b"]
+    assert entered.allowed_hosts == {"good.example.test"}
+    assert fakes.names(Register(PATH).rotations.values()) == []
+
+
+def test_a_document_is_judged_by_those_that_are_entered_and_is_not_entered() -> None:
+    entered = read({"a": document("/a")}, frozenset({"auth.healthwise.net"}))
+    assert entered.judge(f"{PATH}/b", document("/b")).name == "b"
+    for parameter in (document("/a"), document("/b", name="a"), BROKEN):
+        with pytest.raises(SettingsError):
+            entered.judge(f"{PATH}/b", parameter)
+    with pytest.raises(SettingsError):
+        entered.judge(f"{PATH}/b", document("/b", token_endpoint="https://elsewhere.example.test/"))
+    assert entered.names == {f"{PATH}/a": "a"}
+    assert entered.refused == {}
+
+
+def test_a_register_without_a_document_has_room_for_what_that_stood_for() -> None:
+    elsewhere = document("/c", token_endpoint="https://elsewhere.example.test/")
+    documents = {"a": document("/a"), "b": document("/b"), "c": elsewhere}
+    entered = read(documents, frozenset({"auth.healthwise.net"}))
+    others = entered.without(f"{PATH}/a")
+    assert (list(others.rotations), others.path) == (["b"], PATH)
+    assert others.allowed_hosts == entered.allowed_hosts
+    assert others.judge(f"{PATH}/d", document("/a", name="a")).name == "a"
+    assert entered.rotations.keys() == {"a", "b"}
+
+
+def test_a_rotation_is_told_when_its_document_is_read_while_the_next_page_is_still_to_come() -> None:
+    found: list[Rotation] = []
+    seen: list[list[str]] = []
+
+    def pages() -> Any:
+        for name in ("b", "a"):
+            seen.append(fakes.names(found))
+            yield {f"{PATH}/{name}": document("/same"), f"{PATH}/{name}-broken": BROKEN}
+
+    entered = register.read(PATH, pages(), ANY_HOST, found.append)
+    assert seen == [[], ["b"]]
+    assert fakes.names(found) == ["b", "a"]
+    assert entered.rotations.keys() == {"a"}, "it may be told of some that are then refused"
