@@ -114,5 +114,10 @@ def _told(entry: Entry, stack: str | None) -> list[str]:
         f"The next run goes by it; `rotator rotate {name}{function}` does so now.",
     ]
     if entry.before and entry.before.parameter_name != entry.rotation.parameter_name:
-        told.append(f"Nobody renews {entry.before.parameter_name} any more; its token stays until it ends.")
+        left, heir = entry.before.parameter_name, entry.heir
+        told.append(
+            f"From now on {heir} is served, in {left}: its document was refused until now."
+            if heir
+            else f"Nobody renews {left} any more; its token stays until it ends."
+        )
     return told

@@ -22,13 +22,17 @@ LARGEST = TIER_LIMITS["Standard"]
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A rotation's document as it will be stored; ``before`` is the rotation of that name until now."""
+    """A rotation's document as it will be stored; ``before`` is the rotation of that name until now.
+
+    ``heir`` is the rotation that has the token's parameter of that one then, if another has.
+    """
 
     rotation: Rotation
     document: str
     text: str
     replaces: bool
     before: Rotation | None = None
+    heir: str | None = None
 
     def write(self, documents: DocumentStore, now_stored: Callable[[], Register]) -> None:
         """Store it; raises SettingsError if meanwhile somebody else has added another of that name.
@@ -72,6 +76,7 @@ def prepare(rotator: Rotator, name: str, given: Mapping[str, Any], *, replace: b
         text=text,
         replaces=replace,
         before=before,
+        heir=others.owners.get(before.parameter_name) if before else None,
     )
 
 

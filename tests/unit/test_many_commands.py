@@ -310,6 +310,14 @@ def test_a_token_that_a_broken_document_names_is_not_to_be_deleted(command: Any)
     assert "/x/token is named by /rotations/b, which cannot be used: mend or remove that, too." in done.stdout
 
 
+def test_a_change_to_another_parameter_says_who_takes_the_old_one_over(command: Any) -> None:
+    many = Many(a=document("x"), b=document("x"))
+    given = ("--secret-id", "healthwise/client", "--parameter-name", "/y/token")
+    done = command(many, "add", "a", *given, "--replace", "--no-check")
+    assert (done.exit_code, "Nobody renews" in done.stdout) == (0, False)
+    assert "From now on b is served, in /x/token: its document was refused until now." in done.stdout
+
+
 def test_of_many_the_tokens_are_deleted_ten_parameters_at_a_time(command: Any) -> None:
     many = Many(**{f"t{number}": document(f"t{number}") for number in range(6)})
     done = command(many, "remove", *many.texts(), "--yes")
