@@ -492,7 +492,7 @@ def test_renewals_are_begun_at_the_pace_of_their_writes() -> None:
 
 
 def test_a_turn_that_came_to_nothing_is_the_next_ones() -> None:
-    """While another waited for the pace, an endpoint that has more urgent ones turned out to be unavailable."""
+    """While one waited for the pace, the endpoint of more urgent ones turned out to be unavailable."""
     clock, begun_first = Clock(), list[Due]()
 
     def sleep(seconds: float) -> None:
