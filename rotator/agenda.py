@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from enum import Enum
 from threading import Condition, Lock
 
+from rotator.hosts import Host, Known, host_of
 from rotator.pace import UNPACED
 from rotator.policy import fails_late
 from rotator.ports import Run
-from rotator.waiting import Due, Endpoint, Host, Known, Waiting, host_of
+from rotator.waiting import Due, Endpoint, Waiting
 
 AT_A_TIME = 40
 """Renewals under way at the most. They mostly wait, for the token endpoint: with answers after 100 ms, 16 at

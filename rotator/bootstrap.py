@@ -17,6 +17,7 @@ from rotator.agenda import AT_A_TIME
 from rotator.contract import Contract
 from rotator.errors import SettingsError
 from rotator.fleet import Fleet, OnResult, run_fleet
+from rotator.memory import Memory
 from rotator.messages import Batch
 from rotator.model import Parameter, Rotation, Summary
 from rotator.pace import UNPACED, Pace
@@ -24,7 +25,6 @@ from rotator.policy import RUN_BUDGET
 from rotator.ports import (
     LONGEST_CALL,
     DocumentStore,
-    Memory,
     ParameterStore,
     Ports,
     Run,

@@ -21,12 +21,14 @@ from rotator.errors import (
     TokenVerificationError,
 )
 from rotator.failure import failed_with, left_over
+from rotator.hosts import host_of
+from rotator.memory import Down
 from rotator.model import Outcome, Result, Rotation
 from rotator.policy import fails_late
-from rotator.ports import Down, Ports, Run
+from rotator.ports import Ports, Run
 from rotator.rotation import rotate
 from rotator.sharing import CredentialsAhead, ImpatientEndpoint, SharedPorts
-from rotator.waiting import Due, host_of
+from rotator.waiting import Due
 from rotator.writes import SharedParameters
 
 logger = logging.getLogger(__name__)

@@ -11,14 +11,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from itertools import chain, islice
-from urllib.parse import urlsplit
 
+from rotator.hosts import OF_ONE_HOST, Host, Known, host_of
 from rotator.model import Rotation, Stored
-
-OF_ONE_HOST = 36
-"""Renewals that may be under way with the same host, however slow it is."""
 
 TROUBLED_TURN = 4
 """Every so many turns one is for a rotation that failed when it was last tried, if there are any."""
@@ -36,27 +32,6 @@ class Due:
         """When consumers lose their token; None if they have none, or nothing is known of it."""
         status = self.stored.trusted
         return status.expires_at if status else None
-
-
-class Known(Enum):
-    """What is known of a host."""
-
-    NOTHING = "it is to be asked before the next renewal"
-    ASKED = "somebody asks it just now"
-    UP = "it answers"
-
-
-@dataclass
-class Host:
-    """A host of token endpoints. ``due`` counts all that the run began with.
-
-    It is ``silent`` if it did not answer a contact: then one renewal at a time finds out whether it is down.
-    """
-
-    known: Known = Known.UP
-    silent: bool = False
-    due: int = 0
-    under_way: int = 0
 
 
 Key = tuple[bool, float]
@@ -222,12 +197,6 @@ class Waiting:
         if dead and tried_at:
             seconds = min(0.0, (tried_at - self._now).total_seconds())
         return self._living_first and dead, seconds
-
-
-def host_of(url: str) -> str:
-    """The name of an address's host, with its port."""
-    parts = urlsplit(url)
-    return f"{parts.hostname}:{parts.port or 443}"
 
 
 def _sorted(keyed: Iterable[tuple[Key, Due]]) -> list[tuple[Key, Due]]:

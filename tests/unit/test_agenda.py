@@ -18,10 +18,11 @@ import fakes
 from fakes import Clock, rotation
 from rotator.agenda import MISSES, Agenda, Contact, Reached
 from rotator.errors import TokenEndpointUnavailable
+from rotator.hosts import OF_ONE_HOST
+from rotator.memory import Down, Memory
 from rotator.model import Status, Stored
 from rotator.pace import Pace
-from rotator.ports import Down, Memory
-from rotator.waiting import OF_ONE_HOST, TROUBLED_TURN, Due
+from rotator.waiting import TROUBLED_TURN, Due
 
 HOUR = 3600.0
 

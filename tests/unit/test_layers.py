@@ -36,6 +36,8 @@ CORE = {
     "work",
     "writes",
     "messages",
+    "memory",
+    "hosts",
     "naming",
     "settings",
     "readers",

@@ -192,9 +192,11 @@ def test_a_call_that_told_nothing_is_made_again_after_a_while_and_after_one_that
 def test_a_store_that_nobody_reaches_is_asked_once() -> None:
     world, store = troubled()
     store.error = CredentialsError("the secret could not be read: Unreachable", advice="check the network")
-    for _ in range(2):
-        with pytest.raises(CredentialsError, match="Unreachable"):
+    store.error.unreachable = True
+    for problem in ("Unreachable", "was not read: nobody answered when another was"):
+        with pytest.raises(CredentialsError, match=problem) as caught:
             world.ahead.prepare(world.next())
+        assert caught.value.unreachable
     assert (len(store.batches), store.reads) == (1, 0)
 
 

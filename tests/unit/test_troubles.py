@@ -18,10 +18,10 @@ from rotator.agenda import AT_A_TIME, MISSES, Agenda
 from rotator.contract import Contract
 from rotator.errors import ConcurrentUpdate, CredentialsError, ParameterStoreError, TokenEndpointUnavailable
 from rotator.fleet import Fleet, run_fleet
+from rotator.memory import Memory
 from rotator.model import ClientCredentials, Outcome, Rotation, Secret, Stage, Summary
 from rotator.oauth import TokenRequest, TokenResponse
 from rotator.pace import Pace
-from rotator.ports import Memory
 
 pytestmark = pytest.mark.usefixtures("nobody_waits_for_ever")
 
@@ -167,9 +167,9 @@ def test_a_token_that_was_kept_is_trouble_until_one_is_rotated() -> None:
     endpoint = world.ports.token_endpoint
     endpoint.answers.append((200, endpoint.token_answer(expires_in=HOUR)))
     assert [result.outcome for result in world.run().results] == [Outcome.KEPT]
-    assert world.troubled == {"a"}
+    assert world.memory.troubled.keys() == {"a"}
     assert served(world.run()) == {"a"}
-    assert world.troubled == set()
+    assert world.memory.troubled == {}
 
 
 # Hosts.

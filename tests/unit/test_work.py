@@ -306,7 +306,7 @@ def test_a_worker_that_is_asked_for_many_reads_ten_documents_a_call() -> None:
         sizes.append(len(names))
         return read(names)
 
-    def unread(path: str) -> Any:
+    def unread(path: str, **_patience: object) -> Any:
         raise AssertionError(path)
 
     shop.ports.parameters.read = watched  # type: ignore[method-assign]
