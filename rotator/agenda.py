@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from threading import Condition, Lock
 
-from rotator.hosts import Host, Known, host_of
+from rotator.hosts import Host, Known
 from rotator.pace import UNPACED
 from rotator.policy import fails_late
 from rotator.ports import Run
@@ -35,11 +35,6 @@ class Contact:
     """An endpoint to ask whether it answers at all, before anything is claimed for its host."""
 
     endpoint: str
-
-    @property
-    def host(self) -> str:
-        """The name of the host that it speaks for."""
-        return host_of(self.endpoint)
 
 
 class Reached(Enum):
@@ -68,10 +63,10 @@ class Agenda:
         self._turn = Lock()  # of who takes next; whoever waits for the pace keeps it
         self._changed = Condition()
         self._waiting = Waiting(due, run.now(), run.memory.troubled)
-        for name, host in self._waiting.hosts.items():
-            finds_out_itself = host.due == 1 and name not in run.memory.down
-            if not (finds_out_itself or changes_nothing):
-                host.known = Known.NOTHING
+        for endpoint in self._waiting.endpoints.values():
+            is_asked = endpoint.host.due > 1 or run.memory.why_down(endpoint.url, run.id)
+            if is_asked and not changes_nothing:  # the only rotation of a host finds out by itself
+                endpoint.host.known = Known.NOTHING
 
     def take(self) -> Due | Contact | None:
         """Return what to do next, once that may begin; None if there is nothing more to do in this run."""
@@ -101,7 +96,8 @@ class Agenda:
             endpoint.release(unavailable=unavailable)
             if not unavailable:
                 return []
-            endpoint.host.known = Known.NOTHING
+            if endpoint.host.known is not Known.ASKED:
+                endpoint.host.known = Known.NOTHING
             if endpoint.host.silent:
                 return self._waiting.remove(self._of(endpoint.host))
             given_up = endpoint.doubtful or endpoint.misses >= MISSES
@@ -118,11 +114,10 @@ class Agenda:
             self._changed.notify_all()
             endpoint = self._waiting.endpoints[contact.endpoint]
             endpoint.release()
-            endpoint.host.known = Known.UP
+            endpoint.host.known, endpoint.host.silent = Known.UP, reached is Reached.SILENT
             if reached is Reached.NOBODY:
                 return self._waiting.remove(self._of(endpoint.host))
             if reached is Reached.SILENT:
-                endpoint.host.silent = True
                 return self._waiting.remove(self._of(endpoint.host), unless=self._is_late)
             if reached is Reached.REFUSED:
                 endpoint.doubtful = True

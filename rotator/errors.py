@@ -60,10 +60,16 @@ class RotatorError(Exception):
 
     def at(self, place: str) -> Self:
         """Return the same error, of the same type, whose message begins with the place where it happened."""
-        placed = type(self).__new__(type(self))
-        placed.__dict__ |= self.__dict__
+        placed = self.again()
         RotatorError.__init__(placed, f"{place}: {self.problem}", advice=self.advice)
         return placed
+
+    def again(self) -> Self:
+        """Return the same error without its traceback and causes, which keep alive all that was at hand."""
+        same = type(self).__new__(type(self))
+        same.__dict__ |= self.__dict__
+        same.args = self.args
+        return same
 
 
 class SettingsError(RotatorError):

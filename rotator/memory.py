@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from rotator.errors import RotatorError
+from rotator.hosts import host_of
+
+STAYS_DOWN = timedelta(seconds=45)
+"""For so long what was down is not contacted again: workers are given ten rotations after another."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Down:
-    """A host of token endpoints that did not serve a contact at that time (UTC), and what was wrong."""
+    """A token endpoint, or its whole host, that did not serve a contact of a run at that time (UTC)."""
 
     at: datetime
+    run: str
     error: RotatorError
 
 
@@ -21,8 +26,9 @@ class Down:
 class Memory:
     """Trouble, and what was done about it.
 
-    ``troubled`` tells of rotations that failed when they were last tried when that was (UTC); ``down`` of
-    hosts; ``handed_over`` the versions that statuses had when a tick handed their rotations to the workers.
+    ``troubled`` tells of rotations that failed when they were last tried when that was (UTC); ``down``, by
+    address or host, of endpoints; ``handed_over`` the versions that statuses had when a tick handed their
+    rotations to the workers.
     """
 
     troubled: dict[str, datetime] = field(default_factory=dict)
@@ -33,6 +39,32 @@ class Memory:
         """Forget trouble with rotations that there are no more."""
         for name in self.troubled.keys() - names:
             del self.troubled[name]
+
+    def remember_down(
+        self, endpoint: str, error: RotatorError, now: datetime, run: str, *, whole_host: bool
+    ) -> None:
+        """Remember that an endpoint did not serve a contact, and why, or that its whole host did not."""
+        # A copy: the error itself would keep all that its run had at hand.
+        told = error.at("not requested, since a moment ago")
+        self.down[host_of(endpoint) if whole_host else endpoint] = Down(at=now, run=run, error=told)
+
+    def why_down(self, endpoint: str, run: str) -> RotatorError | None:
+        """Return why another run found this endpoint down, if one did."""
+        for place in (endpoint, host_of(endpoint)):
+            if place in self.down and self.down[place].run != run:
+                return self.down[place].error.again()
+        return None
+
+    def forget_down(self, endpoint: str) -> None:
+        """Forget that it was down, since it has answered."""
+        for place in (endpoint, host_of(endpoint)):
+            self.down.pop(place, None)
+
+    def forget_what_was_down(self, now: datetime) -> None:
+        """Forget all that was longer ago than STAYS_DOWN."""
+        for place, down in list(self.down.items()):
+            if not timedelta(0) <= now - down.at < STAYS_DOWN:
+                self.down.pop(place, None)
 
     def remember_handed_over(self, versions: Mapping[str, int]) -> None:
         """Remember what the last tick handed over, and nothing older."""

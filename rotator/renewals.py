@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rotator.agenda import AT_A_TIME, Agenda, Contact, Reached
 from rotator.errors import (
@@ -21,8 +21,6 @@ from rotator.errors import (
     TokenVerificationError,
 )
 from rotator.failure import failed_with, left_over
-from rotator.hosts import host_of
-from rotator.memory import Down
 from rotator.model import Outcome, Result, Rotation
 from rotator.policy import fails_late
 from rotator.ports import Ports, Run
@@ -32,9 +30,6 @@ from rotator.waiting import Due
 from rotator.writes import SharedParameters
 
 logger = logging.getLogger(__name__)
-
-STAYS_DOWN = timedelta(seconds=45)
-"""For so long a host that was down is not contacted again: workers are given ten rotations after another."""
 
 _ANSWERED = (
     InvalidTokenResponse,
@@ -71,6 +66,7 @@ class Renewals:
         See rotation.rotate for ``force`` and ``dry_run``.
         """
         self._force, self._dry_run = force, dry_run
+        self.run.memory.forget_what_was_down(self.run.now())
         self._agenda = Agenda(self.due, self.run, changes_nothing=dry_run)
         self._secrets = CredentialsAhead(self.ports.secrets, self.run, self._following)
         self._parameters = SharedParameters(self.ports.parameters, self.run)
@@ -116,10 +112,7 @@ class Renewals:
             result = replace(result, late=fails_late(rotation, due.stored, self.run.now()))
         self._remember(rotation, troubled=result.outcome is Outcome.KEPT)
         self.tell(result)
-        if result.outcome is Outcome.BUSY:
-            return None
-        self.run.memory.down.pop(host_of(rotation.token_endpoint), None)
-        return False
+        return None if result.outcome is Outcome.BUSY else False
 
     def _remember(self, rotation: Rotation, *, troubled: bool) -> None:
         """Remember for the next run what came to nothing in this one."""
@@ -131,8 +124,9 @@ class Renewals:
     def _prepare(self, rotation: Rotation) -> None:
         """Read the secret before the claim: one that is broken costs no write."""
         try:
+            self._parameters.check(rotation.status_name)
             self._secrets.prepare(rotation)
-        except CredentialsError:
+        except (CredentialsError, ParameterStoreError):
             self._agenda.give_back()
             raise
 
@@ -148,11 +142,11 @@ class Renewals:
             self._fail(due, error)
         finally:
             given_up = self._agenda.done(due, unavailable=unavailable)
+        if unavailable is False and not self._dry_run:
+            self.run.memory.forget_down(due.rotation.token_endpoint)
         if isinstance(failure, TokenEndpointUnavailable):
             for each in given_up:
                 self._fail(each, _unavailable_to_others(failure))
-        if isinstance(failure, ParameterStoreError) and failure.unreachable:
-            self._agenda.close()  # the next would hang as long, and the run be cut off
 
     def _contact(self, contact: Contact) -> None:
         """See whether an endpoint answers; if not, rotations fail without a claim."""
@@ -169,16 +163,15 @@ class Renewals:
 
     def _ask(self, contact: Contact) -> None:
         """Contact it, unless it was down a moment ago; raises what was, or is, wrong with it."""
-        down, now = self.run.memory.down, self.run.now()
-        known = down.pop(contact.host, None)
-        if known and timedelta(0) <= now - known.at < STAYS_DOWN:
-            down[contact.host] = known
-            raise known.error
+        if known := self.run.memory.why_down(contact.endpoint, self.run.id):
+            raise known
+        now = self.run.now()
         try:
             endpoint = ImpatientEndpoint(self.ports.token_endpoint)
             endpoint.contact(contact.endpoint, time_left=self.run.time_for_requests)
         except RotatorError as error:
-            down[contact.host] = Down(at=now, error=error)
+            is_host = _reached(error) is Reached.NOBODY
+            self.run.memory.remember_down(contact.endpoint, error, now, self.run.id, whole_host=is_host)
             raise
 
     def _fail(self, due: Due, error: Exception) -> None:
@@ -209,6 +202,4 @@ def _shows_unavailable(error: Exception) -> bool | None:
 
 def _unavailable_to_others(error: TokenEndpointUnavailable) -> TokenEndpointUnavailable:
     """What is wrong with an endpoint, told of a rotation that was not requested for that reason."""
-    return TokenEndpointUnavailable(
-        f"not requested, since for others of its endpoint or host: {error.problem}", advice=error.advice
-    )
+    return error.at("not requested, since for others of its endpoint or host")

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 
 from rotator.errors import CredentialsError
+from rotator.hanging import ADVICE, Hanging
 from rotator.model import ClientCredentials, Rotation, Secret, Stage
 from rotator.oauth import TokenRequest, TokenResponse
 from rotator.ports import ParameterStore, Run, SecretStore, TokenEndpoint
@@ -42,7 +43,7 @@ class CredentialsAhead:
         self._asking: dict[str, Rotation] = {}  # by threads that wait for the lock
         self._read: dict[str, tuple[ClientCredentials | CredentialsError, datetime]] = {}
         self._failed_at: datetime | None = None
-        self._unreachable = False
+        self._hanging = Hanging(run)
 
     def prepare(self, rotation: Rotation) -> None:
         """Have the rotation's credentials ready for ``read``. Raises CredentialsError if there are none."""
@@ -76,21 +77,16 @@ class CredentialsAhead:
 
     def _read_alone(self, rotation: Rotation) -> ClientCredentials:
         self._check(rotation)
-        try:
+        with self._hanging.noted():
             return self._secrets.read(rotation)
-        except CredentialsError as error:
-            self._note(error)
-            raise
-
-    def _note(self, error: CredentialsError) -> None:
-        self._unreachable = self._unreachable or error.unreachable
 
     def _check(self, rotation: Rotation) -> None:
-        """Raise CredentialsError if nobody answers: another call would hang, too, and the run be cut off."""
-        if self._unreachable:
+        """Raise CredentialsError if another call could hang beyond the run's end."""
+        if self._hanging.could_outlast_the_run():
             error = CredentialsError(
-                f"the secret {rotation.secret_id} was not read: nobody answered when another was",
-                advice="check the network path to AWS and AWS_ENDPOINT_URL; the next run tries again",
+                f"the secret {rotation.secret_id} was not read: nobody answered when another was, for longer "
+                "than the run has left",
+                advice=ADVICE,
             )
             error.unreachable = True
             raise error
@@ -108,11 +104,8 @@ class CredentialsAhead:
         if not others or (self._failed_at and read_at - self._failed_at <= LONGEST_AHEAD):
             return
         self._check(rotation)
-        try:
+        with self._hanging.noted():
             together = self._secrets.read_together([rotation, *others])
-        except CredentialsError as error:
-            self._note(error)
-            raise
         self._failed_at = None if together else read_at
         for name, found in together.items():
             if isinstance(found, ClientCredentials):

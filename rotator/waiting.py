@@ -110,11 +110,6 @@ class Waiting:
         """All that waits, in no order."""
         return (due for e in self.endpoints.values() for lane in e.lanes for _, due in lane)
 
-    @property
-    def hosts(self) -> Mapping[str, Host]:
-        """All hosts by name, also those for which nothing waits any more."""
-        return self._hosts
-
     def best(self) -> Endpoint | None:
         """The endpoint that may begin the most urgent of what may begin now."""
         head = self._best()

@@ -1,13 +1,14 @@
-"""The writes of one run: so many at a time, and after one that nobody answered none that may hang as long."""
+"""The writes of one run: so many at a time, none after its end, and none that would hang beyond it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Semaphore
 
-from rotator.errors import ParameterStoreError
+from rotator.errors import MORE_TIME, ParameterStoreError
+from rotator.hanging import ADVICE, Hanging
 from rotator.model import Parameter, Rotation, Secret
-from rotator.ports import LONGEST_CALL, ParameterStore, Run, no_patience
+from rotator.ports import ParameterStore, Run, no_patience
 
 WRITES_AT_A_TIME = 12
 """As many as there are connections: each costs a handshake, and 20 ms of CPU before it. Of the renewals under
@@ -16,17 +17,13 @@ way, most wait for their token endpoint.
 
 
 class SharedParameters:
-    """The port ParameterStore, as the threads of a run share it.
-
-    A run that is cut off tells nobody what went wrong. So where a call has hung, those that wait for a
-    connection do not hang in their turn, unless the run lasts longer than that.
-    """
+    """The port ParameterStore, as the threads of a run share it."""
 
     def __init__(self, parameters: ParameterStore, run: Run) -> None:
         self._parameters = parameters
         self._run = run
         self._connections = Semaphore(WRITES_AT_A_TIME)
-        self._hung = False
+        self._hanging = Hanging(run)
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         """Read as ever."""
@@ -39,8 +36,9 @@ class SharedParameters:
         return self._parameters.read_path(path, patience=patience)
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
-        """Store the token when there is a connection."""
-        return self._write(rotation.parameter_name, lambda: self._parameters.write_token(rotation, token))
+        """Store the token when there is a connection, if the claim has not ended meanwhile."""
+        name = rotation.parameter_name
+        return self._write(name, lambda: self._parameters.write_token(rotation, token), spare=0.0)
 
     def create_status(self, rotation: Rotation, text: str) -> int:
         """Store the first status when there is a connection."""
@@ -50,23 +48,26 @@ class SharedParameters:
         """Store the status when there is a connection."""
         return self._write(rotation.status_name, lambda: self._parameters.write_status(rotation, text))
 
-    def _write(self, name: str, write: Callable[[], int]) -> int:
+    def check(self, name: str) -> None:
+        """Raise ParameterStoreError if a write of this parameter could hang beyond the run's end."""
+        if self._hanging.could_outlast_the_run():
+            error = ParameterStoreError(
+                f"the parameter {name} was not written: nobody answered another write, for longer than the "
+                "run has left",
+                advice=ADVICE,
+            )
+            error.unreachable = True
+            raise error
+
+    def _write(self, name: str, write: Callable[[], int], *, spare: float | None = None) -> int:
+        """Write, unless it is too late: the run is over, by so many seconds if it may be at all."""
+        spare = self._run.overrun if spare is None else spare
         with self._connections:
-            if self._hung and self._run.time_left() < LONGEST_CALL:
-                raise _not_tried(name)
-            try:
-                version = write()
-            except ParameterStoreError as error:
-                self._hung = error.unreachable
-                raise
-            self._hung = False
-            return version
-
-
-def _not_tried(name: str) -> ParameterStoreError:
-    error = ParameterStoreError(
-        f"the parameter {name} was not written: nobody answered the write before, and the run ends soon",
-        advice="check the network path to AWS and AWS_ENDPOINT_URL; the next run tries again",
-    )
-    error.unreachable = True
-    return error
+            self.check(name)
+            if self._run.time_left() + spare <= 0:
+                raise ParameterStoreError(
+                    f"the run's time was over before {name} could be written",
+                    advice=f"the next run tries again; if it lasts, {MORE_TIME}",
+                )
+            with self._hanging.noted():
+                return write()

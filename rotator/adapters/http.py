@@ -24,7 +24,7 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from rotator.adapters.trust import SharedTrust
+from rotator.adapters.trust import SharedTrust, note_connection
 from rotator.errors import InvalidTokenResponse, TokenEndpointUnavailable, TokenRequestError
 from rotator.oauth import TokenResponse
 
@@ -107,8 +107,10 @@ def _within(
     endpoint that sends a byte now and then, could hold the run for ever.
     """
     future: Future[TokenResponse | TokenRequestError] = Future()
+    connected = threading.Event()
 
     def run() -> None:
+        note_connection(connected)
         try:
             future.set_result(exchange())
         except Exception as error:  # noqa: BLE001 - a defect; it is raised where it is waited for
@@ -118,7 +120,7 @@ def _within(
     try:
         return future.result(seconds)
     except TimeoutError:
-        return _unavailable("did not answer in time", connected=True)
+        return _unavailable("did not answer in time", connected=connected.is_set())
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

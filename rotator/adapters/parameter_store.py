@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +35,22 @@ _WRITE_ADVICE = {
 }
 
 
+PAGE_REST = 2.0
+"""Seconds before a throttled page of a path is asked for again: the SDK's own tries were too many."""
+
+
 class SsmParameterStore:
     """The port ParameterStore on Amazon's. Throttled writes slow the ``pace`` down; ``usage`` counts them."""
 
-    def __init__(self, client: SSMClient, *, usage: Usage | None = None, pace: Pace = UNPACED) -> None:
+    def __init__(
+        self,
+        client: SSMClient,
+        *,
+        usage: Usage | None = None,
+        pace: Pace = UNPACED,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._sleep = sleep
         self._client = client
         self._usage = usage or Usage()
         self._pace = pace
@@ -69,8 +82,9 @@ class SsmParameterStore:
                 )
             except AwsError as error:
                 failed = _failed(error, "reading", path, READ_PATH)
-                if failed.passing and patience() > 0:
-                    continue  # the SDK has waited between its tries
+                if failed.passing and patience() > PAGE_REST:
+                    self._sleep(PAGE_REST)  # the SDK tries less and less often, and then not at all
+                    continue
                 raise failed from error
             yield {each["Name"]: _parameter(each) for each in answer["Parameters"]}
             if not answer.get("NextToken"):

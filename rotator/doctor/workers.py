@@ -11,7 +11,7 @@ from rotator.errors import RotatorError
 CHECK = "workers"
 """Its name."""
 
-ENABLED = frozenset({"Enabled", "Enabling", "Updating"})
+ENABLED = frozenset({"Enabled", "Enabling", "Creating", "Updating"})
 """States of an event source mapping that takes messages, or will in a minute.
 
 https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguration.html

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from adapters.caller import Caller
-from http_server import TOKEN, Answer, Serve, answer, half, half_then_reset, silence
+from http_server import TOKEN, Answer, Serve, answer, half, half_then_reset, raw, silence
 from rotator.adapters.http import MAX_BODY
 from rotator.errors import TokenEndpointUnavailable, TokenRequestError
 from rotator.local.server import LOOPBACK, free_port
@@ -46,6 +49,33 @@ def test_a_contact_that_is_not_answered_to_its_end_was_at_least_connected(
 def test_a_contact_whose_connection_is_refused_found_nobody(caller: Caller) -> None:
     assert kind(caller, f"http://{LOOPBACK}:{free_port()}") == (False, False)
     assert caller.slept  # and tried again
+
+
+@pytest.fixture
+def black_hole() -> Iterator[str]:
+    """The address of a server that takes no more connections: whoever asks for one hears nothing."""
+    with socket.create_server((LOOPBACK, 0), backlog=0) as server, ExitStack() as stack:
+        for _ in range(8):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        yield f"{LOOPBACK}:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_contact_that_hears_nothing_at_all_found_nobody(black_hole: str, scheme: str) -> None:
+    assert kind(Caller(budget=1.5), f"{scheme}://{black_hole}/") == (False, False)
+
+
+@pytest.mark.usefixtures("trust")
+def test_a_contact_that_is_not_answered_over_tls_was_connected_whether_or_not_for_the_first_time(
+    serve: Serve, tls: ssl.SSLContext
+) -> None:
+    kept = raw(b"HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n")
+    peer = serve(kept, silence, tls=tls)
+    caller = Caller(budget=3)
+    caller.contact(peer.url)
+    assert kind(caller, peer.url) == (True, False)
 
 
 def test_a_contact_whose_host_has_no_address_found_nobody(caller: Caller) -> None:

@@ -175,9 +175,10 @@ def test_a_failing_page_fails_the_whole_path(stub: Stubber, store: SsmParameterS
 
 
 def test_a_page_that_is_throttled_is_asked_for_again_while_there_is_patience(
-    stub: Stubber, store: SsmParameterStore
+    stub: Stubber, client: SSMClient
 ) -> None:
-    patience = iter([9.0, 0.1, 0.0])
+    patience, slept = iter([9.0, 2.1, 2.0]), list[float]()
+    store = SsmParameterStore(client, sleep=slept.append)
     found = [{"Name": f"/rotations/{n}", "Value": "{}", "Version": 1, "Type": "String"} for n in range(2)]
     stub.add_response("get_parameters_by_path", {"Parameters": found[:1], "NextToken": "1"})
     for _ in range(2):
@@ -188,6 +189,7 @@ def test_a_page_that_is_throttled_is_asked_for_again_while_there_is_patience(
     assert [list(next(pages)), list(next(pages))] == [["/rotations/0"], ["/rotations/1"]]
     with pytest.raises(ParameterStoreError, match="ThrottlingException"):
         next(pages)
+    assert slept == [2, 2]
 
 
 def test_a_page_that_is_denied_is_not_asked_for_again(stub: Stubber, store: SsmParameterStore) -> None:

@@ -19,7 +19,7 @@ from fakes import Clock, rotation
 from rotator.agenda import MISSES, Agenda, Contact, Reached
 from rotator.errors import TokenEndpointUnavailable
 from rotator.hosts import OF_ONE_HOST
-from rotator.memory import Down, Memory
+from rotator.memory import Memory
 from rotator.model import Status, Stored
 from rotator.pace import Pace
 from rotator.waiting import TROUBLED_TURN, Due
@@ -226,12 +226,11 @@ def test_an_endpoint_of_one_rotation_is_not_contacted() -> None:
 
 
 def test_an_endpoint_of_one_rotation_is_contacted_if_it_was_down_when_it_was_last_asked() -> None:
-    down = Down(at=fakes.START, error=TokenEndpointUnavailable("down", advice="wait"))
-    memory = Memory(down={"a.example.test:443": down})
+    memory, down = Memory(), TokenEndpointUnavailable("down", advice="wait")
+    memory.remember_down("https://a.example.test/token", down, fakes.START, "run-0", whole_host=True)
     made = agenda(due("a"), due("b", 9 * HOUR), memory=memory)
     contact = made.take()
-    assert isinstance(contact, Contact)
-    assert contact.host == "a.example.test:443"
+    assert contact == Contact(endpoint="https://a.example.test/token")
     assert named(made.contacted(contact, Reached.NOBODY)) == ["a"]
     assert taken(made) == ["b"]
 

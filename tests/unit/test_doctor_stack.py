@@ -159,7 +159,7 @@ def test_what_failed_twice_is_told_and_is_no_cross_of_its_own() -> None:
     assert check.found.endswith("failed twice in the last four days: 1, see the queue PoisonedQueueUrl")
 
 
-@pytest.mark.parametrize("state", ["Disabled", "Disabling", "Creating", "Deleting"])
+@pytest.mark.parametrize("state", ["Disabled", "Disabling", "Deleting"])
 def test_workers_that_are_turned_off_are_a_cross_with_the_command_that_turns_them_on(state: str) -> None:
     patient = with_workers(waiting=40)
     patient.inspector.takers[FUNCTION, WORK] = Taker(id="an-id", state=state, at_a_time=2)
@@ -169,7 +169,7 @@ def test_workers_that_are_turned_off_are_a_cross_with_the_command_that_turns_the
     assert findings["workers"].advice == "aws lambda update-event-source-mapping --uuid an-id --enabled"
 
 
-@pytest.mark.parametrize("state", ["Enabled", "Enabling", "Updating"])
+@pytest.mark.parametrize("state", ["Enabled", "Enabling", "Creating", "Updating"])
 def test_workers_that_work_or_soon_will_are_well(state: str) -> None:
     patient = with_workers()
     patient.inspector.takers[FUNCTION, WORK] = Taker(id="an-id", state=state, at_a_time=None)

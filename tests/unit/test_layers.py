@@ -38,6 +38,7 @@ CORE = {
     "messages",
     "memory",
     "hosts",
+    "hanging",
     "naming",
     "settings",
     "readers",

@@ -12,7 +12,7 @@ import pytest
 import fakes
 from fakes import Clock, FakeSecretStore, rotation
 from rotator.errors import CredentialsError
-from rotator.model import Rotation, Secret, Stage
+from rotator.model import ClientCredentials, Rotation, Secret, Stage
 from rotator.oauth import TokenRequest, TokenResponse, token_request
 from rotator.sharing import (
     LONGEST_AHEAD,
@@ -189,15 +189,65 @@ def test_a_call_that_told_nothing_is_made_again_after_a_while_and_after_one_that
         del world.waiting[: SECRETS_PER_READ - 1]
 
 
-def test_a_store_that_nobody_reaches_is_asked_once() -> None:
-    world, store = troubled()
-    store.error = CredentialsError("the secret could not be read: Unreachable", advice="check the network")
-    store.error.unreachable = True
-    for problem in ("Unreachable", "was not read: nobody answered when another was"):
+class Hanging(FakeSecretStore):
+    """Nobody answers for so long, while it is told to hang; it may tell nothing of many together."""
+
+    def __init__(self, clock: Clock, seconds: float, *, together: bool) -> None:
+        super().__init__()
+        self.clock, self.seconds, self.together = clock, seconds, together
+        self.hangs = True
+        self.asked = 0
+
+    def hang(self) -> None:
+        self.asked += 1
+        if self.hangs:
+            self.clock.sleep(self.seconds)
+            error = CredentialsError("the secret could not be read: Unreachable", advice="check the network")
+            error.unreachable = True
+            raise error
+
+    def read_together(
+        self, rotations: Sequence[Rotation]
+    ) -> Mapping[str, ClientCredentials | CredentialsError]:
+        if not self.together:
+            return {}
+        self.hang()
+        return super().read_together(rotations)
+
+    def read(self, rotation: Rotation) -> ClientCredentials:
+        self.hang()
+        return super().read(rotation)
+
+
+def hanging(seconds: float, *, together: bool) -> tuple[World, Hanging]:
+    world = World()
+    store = Hanging(world.clock, seconds, together=together)
+    world.ahead = CredentialsAhead(store, fakes.run(world.clock), lambda n: world.waiting[:n])
+    return world, store
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_store_that_hangs_is_not_asked_again_if_the_run_would_be_cut_off(together: bool) -> None:
+    world, store = hanging(35, together=together)
+    for problem in ("Unreachable", "the secret healthwise/client was not read: nobody answered when another"):
         with pytest.raises(CredentialsError, match=problem) as caught:
             world.ahead.prepare(world.next())
         assert caught.value.unreachable
-    assert (len(store.batches), store.reads) == (1, 0)
+    assert store.asked == 1
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_store_that_failed_to_answer_for_a_moment_is_asked_for_the_next(together: bool) -> None:
+    world, store = hanging(5, together=together)
+    with pytest.raises(CredentialsError, match="Unreachable"):
+        world.ahead.prepare(world.next())
+    store.hangs = False
+    world.clock.sleep(30)
+    taken = world.next()
+    world.ahead.prepare(taken)
+    world.clock.sleep(17)  # three seconds are left: it has answered since
+    world.ahead.prepare(world.next())
+    assert world.ahead.read(taken).client_id == "client"
 
 
 def test_nothing_is_made_ready_for_one_that_did_not_ask() -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from threading import Event
 from typing import Any
 
@@ -22,6 +23,7 @@ from rotator.memory import Memory
 from rotator.model import ClientCredentials, Outcome, Rotation, Secret, Stage, Summary
 from rotator.oauth import TokenRequest, TokenResponse
 from rotator.pace import Pace
+from rotator.writes import WRITES_AT_A_TIME
 
 pytestmark = pytest.mark.usefixtures("nobody_waits_for_ever")
 
@@ -178,13 +180,14 @@ def test_a_token_that_was_kept_is_trouble_until_one_is_rotated() -> None:
 class Hung(fakes.FakeParameterStore):
     """Takes claims, and then nobody answers."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, clock: Clock) -> None:
         super().__init__()
-        self.kind = kind
+        self.kind, self.clock = kind, clock
 
     def put(self, name: str, value: str, type_name: str, *, overwrite: bool = True) -> int:
         is_claim = name.endswith("/status") and '"claimed_by"' in value
         if not is_claim and name.endswith("/status") == (self.kind == "status"):
+            hang(self.clock)
             raise unreachable(ParameterStoreError, "writing failed: Unreachable")
         return super().put(name, value, type_name, overwrite=overwrite)
 
@@ -363,21 +366,44 @@ def unreachable(kind: type[Any], message: str) -> Any:
     return error
 
 
-def test_after_a_write_that_nobody_answered_no_other_renewal_is_begun() -> None:
+def hang(clock: Clock) -> None:
+    """Find nobody for 35 seconds, from the run's beginning on."""
+    clock.time = max(clock.time, fakes.START + timedelta(seconds=35))
+
+
+def test_after_a_write_that_nobody_answered_no_other_is_begun_and_each_rotation_is_told_why() -> None:
     world = World(*(member(f"m{n}", token_endpoint=f"https://h{n}.example.test/") for n in range(200)))
-    error = unreachable(ParameterStoreError, "writing failed: Unreachable")
-    world.ports.parameters.before_write = lambda _name: (_ for _ in ()).throw(error)
-    summary = world.run(pace=False)
-    tried = [result for result in summary.results if result.error_kind == "ParameterStoreError"]
-    assert 1 <= len(tried) <= AT_A_TIME
+    tried: list[str] = []
+
+    def find_nobody(name: str) -> None:
+        tried.append(name)
+        hang(world.clock)
+        raise unreachable(ParameterStoreError, "writing failed: Unreachable")
+
+    world.ports.parameters.before_write = find_nobody
+    summary = world.run()
+    assert 1 <= len(tried) <= 2 * WRITES_AT_A_TIME
+    assert {result.error_kind for result in summary.results} == {"ParameterStoreError"}
+    assert sum("nobody answered another write" in str(result.error) for result in summary.results) >= 160
     assert len(summary.results) == 200
+
+
+def test_a_write_that_nobody_answered_for_a_moment_stops_nothing() -> None:
+    world = World(*(member(f"m{n}", token_endpoint=f"https://h{n}.example.test/") for n in range(200)))
+
+    def fail_once(_name: str) -> None:
+        world.ports.parameters.before_write = lambda _name: None
+        raise unreachable(ParameterStoreError, "writing failed: Unreachable")
+
+    world.ports.parameters.before_write = fail_once
+    assert world.run(pace=False).to_dict()["failed"] == 1
 
 
 @pytest.mark.parametrize("kind", ["token", "status"])
 def test_after_a_token_or_status_that_nobody_took_no_other_token_is_asked_for(kind: str) -> None:
     world = World(*(member(f"m{n}", token_endpoint=f"https://h{n}.example.test/") for n in range(200)))
 
-    world.ports.parameters = Hung(kind)
+    world.ports.parameters = Hung(kind, world.clock)
     summary = world.run(pace=False)
     assert len(world.ports.token_endpoint.requests) <= AT_A_TIME
     assert {result.outcome for result in summary.results} == {Outcome.FAILED}
@@ -387,9 +413,9 @@ def test_after_a_token_or_status_that_nobody_took_no_other_token_is_asked_for(ki
 class Unreachable(fakes.FakeSecretStore):
     """Nobody answers, whether secrets are asked for together, if that is allowed at all, or alone."""
 
-    def __init__(self, *, together: bool) -> None:
+    def __init__(self, clock: Clock, *, together: bool) -> None:
         super().__init__()
-        self.together = together
+        self.clock, self.together = clock, together
         self.calls = 0
 
     def read_together(
@@ -401,6 +427,7 @@ class Unreachable(fakes.FakeSecretStore):
 
     def read(self, rotation: Rotation) -> ClientCredentials:
         self.calls += 1
+        hang(self.clock)
         raise unreachable(CredentialsError, f"{rotation.secret_id} could not be read: Unreachable")
 
 
@@ -409,7 +436,7 @@ def test_a_secrets_manager_that_nobody_reaches_is_not_asked_again(together: bool
     world = World(
         *(member(f"m{n}", secret_id=f"s{n}", token_endpoint=f"https://h{n}.test/") for n in range(200))
     )
-    world.ports.secrets = store = Unreachable(together=together)
+    world.ports.secrets = store = Unreachable(world.clock, together=together)
     summary = world.run(pace=False)
     assert 1 <= store.calls <= calls
     assert world.ports.parameters.writes == []

@@ -13,8 +13,9 @@ import fakes
 from fakes import DAY, FakePorts, FakeWorkQueue
 from rotator import bootstrap, messages, work
 from rotator.bootstrap import Rotator
-from rotator.errors import ParameterStoreError, WorkNotSent
+from rotator.errors import ParameterStoreError, TokenEndpointUnavailable, WorkNotSent
 from rotator.failure import LEFT
+from rotator.memory import STAYS_DOWN
 from rotator.model import (
     HEALTHWISE_TOKEN_ENDPOINT,
     Outcome,
@@ -42,7 +43,7 @@ class Workshop:
         self.clock = fakes.Clock()
         self.ports: FakePorts = fakes.ports(self.clock)
         self.queue = FakeWorkQueue()
-        self.opened = 0
+        self.opened = self.runs = 0
         for name in names:
             self.write(name, document(name))
         settings = Settings(rotation=None, rotations_path=PATH, queue_url="https://queue", workers=2)
@@ -62,7 +63,8 @@ class Workshop:
     def work(self, *names: str) -> Summary:
         """What a worker does that is asked for these, in a message each."""
         batch = messages.Batch(wanted={name: (name,) for name in names}, malformed={})
-        return self.rotator.work(fakes.run(self.clock), batch)
+        self.runs += 1
+        return self.rotator.work(fakes.run(self.clock, name=f"worker-{self.runs}"), batch)
 
     @property
     def sent(self) -> list[str]:
@@ -313,6 +315,78 @@ def test_a_worker_that_is_asked_for_many_reads_ten_documents_a_call() -> None:
     shop.ports.parameters.read_path = unread  # type: ignore[method-assign]
     assert outcomes(shop.work(*NAMES)) == dict.fromkeys(NAMES, "rotated")
     assert sizes[:3] == [10, 10, 5]
+
+
+def at(host: str, *names: str) -> dict[str, str]:
+    """Documents of rotations at addresses of their own at a host."""
+    return {name: document(name, token_endpoint=f"https://{host}/{name}/token") for name in names}
+
+
+def test_an_address_that_refused_strangers_says_nothing_of_others_at_its_host() -> None:
+    shop = Workshop()
+    for name, text in at("idp.example.test", "a1", "b1").items():
+        shop.write(name, text)
+        shop.write(f"{name}x", document(f"{name}x", token_endpoint=f"https://idp.example.test/{name}/token"))
+    refused = TokenEndpointUnavailable("HTTP 429", advice="wait")
+    refused.answered = True
+    endpoint = shop.ports.token_endpoint
+    contact = endpoint.contact
+
+    def refuse_a(url: str, *, time_left: Any) -> None:
+        contact(url, time_left=time_left)
+        if "/a1/" in url:
+            raise refused
+
+    endpoint.contact = refuse_a  # type: ignore[method-assign]
+    shop.work("a1", "a1x")
+    endpoint.contacts.clear()
+    assert outcomes(shop.work("b1", "b1x")) == {"b1": "rotated", "b1x": "rotated"}
+    assert endpoint.contacts == ["https://idp.example.test/b1/token"]
+
+
+def test_what_another_run_found_down_is_told_as_that() -> None:
+    shop = Workshop("a", "b")
+    shop.ports.token_endpoint.down.add(HEALTHWISE_TOKEN_ENDPOINT)
+    (first, _), (again, _) = shop.work("a", "b").results, shop.work("a", "b").results
+    assert str(first.error).startswith("the endpoint could not be reached")
+    assert str(again.error).startswith("not requested, since a moment ago: the endpoint could not be reached")
+
+
+def test_a_host_that_answered_is_not_remembered_as_down_whatever_it_answered() -> None:
+    shop = Workshop("a")
+    memory, down = shop.rotator.memory, TokenEndpointUnavailable("down", advice="wait")
+    down.connected = True
+    for place in (True, False):
+        memory.remember_down(HEALTHWISE_TOKEN_ENDPOINT, down, shop.clock.now(), "run-0", whole_host=place)
+    shop.ports.token_endpoint.answers.append((400, {"error": "invalid_scope"}))
+    assert outcomes(shop.work("a")) == {"a": "failed"}
+    assert memory.down == {}
+
+
+def test_a_dry_run_forgets_nothing_of_what_is_down() -> None:
+    shop = Workshop("a")
+    memory, down = shop.rotator.memory, TokenEndpointUnavailable("down", advice="wait")
+    memory.remember_down(HEALTHWISE_TOKEN_ENDPOINT, down, shop.clock.now(), "run-0", whole_host=True)
+    shop.rotator.run(fakes.run(shop.clock), dry_run=True)
+    assert memory.down.keys() == {"auth.healthwise.net:443"}
+
+
+def test_what_was_down_long_ago_is_forgotten_and_a_lone_rotation_is_not_contacted() -> None:
+    shop = Workshop("a")
+    memory, down = shop.rotator.memory, TokenEndpointUnavailable("down", advice="wait")
+    memory.remember_down(HEALTHWISE_TOKEN_ENDPOINT, down, shop.clock.now(), "run-0", whole_host=True)
+    shop.clock.sleep(STAYS_DOWN.total_seconds())
+    assert outcomes(shop.work("a")) == {"a": "rotated"}
+    assert shop.ports.token_endpoint.contacts == []
+
+
+def test_what_is_remembered_of_a_host_keeps_nothing_of_the_run_alive() -> None:
+    shop = Workshop("a", "b")
+    shop.ports.token_endpoint.down.add(HEALTHWISE_TOKEN_ENDPOINT)
+    for _ in range(2):  # found, and told again
+        shop.work("a", "b")
+        (known,) = shop.rotator.memory.down.values()
+        assert [known.error.__traceback__, known.error.__cause__, known.error.__context__] == [None] * 3
 
 
 def test_a_rotation_that_its_document_names_otherwise_is_found_all_the_same() -> None:

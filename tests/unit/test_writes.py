@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier, Event, Lock
 
@@ -13,7 +15,6 @@ from fakes import Clock, FakeParameterStore, rotation
 from rotator.adapters import aws
 from rotator.errors import ParameterStoreError
 from rotator.model import Secret
-from rotator.ports import LONGEST_CALL
 from rotator.writes import WRITES_AT_A_TIME, SharedParameters
 
 ROTATION = rotation()
@@ -86,7 +87,7 @@ def test_after_a_write_that_hung_none_is_begun_that_could_outlast_the_run(write:
     world = World()
     world.hang()
     before = list(world.store.writes)
-    with pytest.raises(ParameterStoreError, match="was not written: nobody answered") as caught:
+    with pytest.raises(ParameterStoreError, match="was not written: nobody answered another write") as caught:
         {
             "token": lambda: world.shared.write_token(ROTATION, Secret("token")),
             "status": lambda: world.shared.write_status(ROTATION, "{}"),
@@ -121,8 +122,46 @@ def test_a_long_run_tries_the_next_write_and_goes_on_if_that_works() -> None:
     world = World(budget=900)
     world.hang()
     assert world.shared.write_status(ROTATION, "{}") == 1
-    world.clock.sleep(900 - 35 - LONGEST_CALL + 1)
+    world.clock.sleep(900 - 35 - 1)
     assert world.shared.write_status(ROTATION, "{}") == 2
+
+
+@pytest.mark.parametrize(("seconds_left", "is_tried"), [(7.1, True), (7, False)])
+def test_a_token_is_tried_after_another_write_as_long_as_it_could_not_outlast_the_run(
+    seconds_left: float, is_tried: bool
+) -> None:
+    """It was issued, and the old one may have ended for it."""
+    world = World()
+    world.hang(seconds=7)
+    world.clock.sleep(53 - seconds_left)
+    with nullcontext() if is_tried else pytest.raises(ParameterStoreError, match="was not written"):
+        assert world.shared.write_token(ROTATION, Secret("token")) == 1
+
+
+def test_no_token_is_written_when_the_claim_may_have_ended_while_it_waited() -> None:
+    world = World()
+    world.clock.sleep(60)
+    with pytest.raises(ParameterStoreError, match=f"was over before {TOKEN} could be written"):
+        world.shared.write_token(ROTATION, Secret("token"))
+    assert world.store.writes == []
+
+
+@pytest.mark.parametrize(("late", "is_written"), [(9, True), (10, False)])
+def test_a_status_may_follow_within_the_overrun(late: float, is_written: bool) -> None:
+    world = World()
+    run = replace(fakes.run(world.clock), overrun=10)
+    shared = SharedParameters(world.store, run)
+    world.clock.sleep(60 + late)
+    with nullcontext() if is_written else pytest.raises(ParameterStoreError, match="time was over"):
+        assert shared.write_status(ROTATION, "{}") == 1
+
+
+def test_whoever_is_to_begin_is_told_before_it_costs_anything() -> None:
+    world = World()
+    world.shared.check(STATUS)
+    world.hang()
+    with pytest.raises(ParameterStoreError, match=f"the parameter {STATUS} was not written"):
+        world.shared.check(STATUS)
 
 
 def test_a_write_that_was_refused_is_no_reason_not_to_try_the_next() -> None:
