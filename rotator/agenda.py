@@ -64,7 +64,7 @@ class Agenda:
         self._changed = Condition()
         self._waiting = Waiting(due, run.now(), run.memory.troubled)
         for endpoint in self._waiting.endpoints.values():
-            is_asked = endpoint.host.due > 1 or run.memory.why_down(endpoint.url, run.id)
+            is_asked = endpoint.host.due > 1 or run.memory.why_down(endpoint.url)
             if is_asked and not changes_nothing:  # the only rotation of a host finds out by itself
                 endpoint.host.known = Known.NOTHING
 

@@ -15,10 +15,9 @@ STAYS_DOWN = timedelta(seconds=45)
 
 @dataclass(frozen=True, kw_only=True)
 class Down:
-    """A token endpoint, or its whole host, that did not serve a contact of a run at that time (UTC)."""
+    """A token endpoint, or its whole host, that did not serve a contact at that time (UTC), and why."""
 
     at: datetime
-    run: str
     error: RotatorError
 
 
@@ -40,18 +39,16 @@ class Memory:
         for name in self.troubled.keys() - names:
             del self.troubled[name]
 
-    def remember_down(
-        self, endpoint: str, error: RotatorError, now: datetime, run: str, *, whole_host: bool
-    ) -> None:
+    def remember_down(self, endpoint: str, error: RotatorError, now: datetime, *, whole_host: bool) -> None:
         """Remember that an endpoint did not serve a contact, and why, or that its whole host did not."""
         # A copy: the error itself would keep all that its run had at hand.
         told = error.at("not requested, since a moment ago")
-        self.down[host_of(endpoint) if whole_host else endpoint] = Down(at=now, run=run, error=told)
+        self.down[host_of(endpoint) if whole_host else endpoint] = Down(at=now, error=told)
 
-    def why_down(self, endpoint: str, run: str) -> RotatorError | None:
-        """Return why another run found this endpoint down, if one did."""
+    def why_down(self, endpoint: str) -> RotatorError | None:
+        """Return why this endpoint was found down, if it was."""
         for place in (endpoint, host_of(endpoint)):
-            if place in self.down and self.down[place].run != run:
+            if place in self.down:
                 return self.down[place].error.again()
         return None
 

@@ -163,7 +163,7 @@ class Renewals:
 
     def _ask(self, contact: Contact) -> None:
         """Contact it, unless it was down a moment ago; raises what was, or is, wrong with it."""
-        if known := self.run.memory.why_down(contact.endpoint, self.run.id):
+        if known := self.run.memory.why_down(contact.endpoint):
             raise known
         now = self.run.now()
         try:
@@ -171,7 +171,7 @@ class Renewals:
             endpoint.contact(contact.endpoint, time_left=self.run.time_for_requests)
         except RotatorError as error:
             is_host = _reached(error) is Reached.NOBODY
-            self.run.memory.remember_down(contact.endpoint, error, now, self.run.id, whole_host=is_host)
+            self.run.memory.remember_down(contact.endpoint, error, now, whole_host=is_host)
             raise
 
     def _fail(self, due: Due, error: Exception) -> None:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from adapters.caller import Caller
-from http_server import TOKEN, Answer, Serve, answer, half, half_then_reset, raw, silence
+from http_server import TOKEN, Answer, Serve, answer, half, half_then_reset, silence
 from rotator.adapters.http import MAX_BODY
 from rotator.errors import TokenEndpointUnavailable, TokenRequestError
 from rotator.local.server import LOOPBACK, free_port
@@ -67,15 +67,31 @@ def test_a_contact_that_hears_nothing_at_all_found_nobody(black_hole: str, schem
     assert kind(Caller(budget=1.5), f"{scheme}://{black_hole}/") == (False, False)
 
 
+def once(connection: socket.socket) -> None:
+    """Answer, keep the connection, and listen to all that still comes."""
+    connection.sendall(b"HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n")
+    while connection.recv(65536):
+        pass
+
+
 @pytest.mark.usefixtures("trust")
-def test_a_contact_that_is_not_answered_over_tls_was_connected_whether_or_not_for_the_first_time(
+def test_a_contact_that_is_not_answered_on_a_connection_from_before_was_connected(
     serve: Serve, tls: ssl.SSLContext
 ) -> None:
-    kept = raw(b"HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n")
-    peer = serve(kept, silence, tls=tls)
+    peer = serve(once, tls=tls)
     caller = Caller(budget=3)
     caller.contact(peer.url)
     assert kind(caller, peer.url) == (True, False)
+    assert len(peer.requests) == 1  # that it knows of
+
+
+@pytest.mark.usefixtures("trust")
+def test_a_contact_that_is_not_answered_by_way_of_a_proxy_was_connected(
+    serve: Serve, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, peer = serve(TOKEN), serve(silence, tls=tls)
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+    assert kind(Caller(budget=1.5), peer.url) == (True, False)
 
 
 def test_a_contact_whose_host_has_no_address_found_nobody(caller: Caller) -> None:

@@ -227,7 +227,7 @@ def test_an_endpoint_of_one_rotation_is_not_contacted() -> None:
 
 def test_an_endpoint_of_one_rotation_is_contacted_if_it_was_down_when_it_was_last_asked() -> None:
     memory, down = Memory(), TokenEndpointUnavailable("down", advice="wait")
-    memory.remember_down("https://a.example.test/token", down, fakes.START, "run-0", whole_host=True)
+    memory.remember_down("https://a.example.test/token", down, fakes.START, whole_host=True)
     made = agenda(due("a"), due("b", 9 * HOUR), memory=memory)
     contact = made.take()
     assert contact == Contact(endpoint="https://a.example.test/token")
@@ -414,6 +414,18 @@ def test_if_the_one_that_finds_out_is_served_the_host_was_silent_to_strangers_on
     (first,) = begun(made, 1)
     assert made.done(first, unavailable=False) == []
     assert named(begun(made, 3)) == ["t1", "t2", "t3"]
+
+
+def test_one_that_ends_while_the_host_is_contacted_causes_no_second_contact() -> None:
+    made = agenda(*tenants(4), due("other", 9 * HOUR))
+    contact = made.take()
+    assert isinstance(contact, Contact)
+    made.contacted(contact, Reached.ANSWERED)
+    first, second = begun(made, 2)
+    made.done(first, unavailable=True)
+    assert isinstance(made.take(), Contact)
+    made.done(second, unavailable=True)
+    assert named(begun(made, 1)) == ["other"]
 
 
 def test_a_host_gets_no_more_than_its_share_whatever_its_addresses() -> None:

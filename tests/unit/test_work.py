@@ -330,15 +330,21 @@ def test_an_address_that_refused_strangers_says_nothing_of_others_at_its_host() 
     refused = TokenEndpointUnavailable("HTTP 429", advice="wait")
     refused.answered = True
     endpoint = shop.ports.token_endpoint
-    contact = endpoint.contact
+    contact, request = endpoint.contact, endpoint.request
 
-    def refuse_a(url: str, *, time_left: Any) -> None:
+    def refuse_contacts_of_a(url: str, *, time_left: Any) -> None:
         contact(url, time_left=time_left)
         if "/a1/" in url:
             raise refused
 
-    endpoint.contact = refuse_a  # type: ignore[method-assign]
-    shop.work("a1", "a1x")
+    def refuse_a(asked: Any, **time: Any) -> Any:
+        if "/a1/" in asked.url:
+            raise refused
+        return request(asked, **time)
+
+    endpoint.contact = refuse_contacts_of_a  # type: ignore[method-assign]
+    endpoint.request = refuse_a  # type: ignore[assignment,method-assign]
+    assert set(outcomes(shop.work("a1", "a1x")).values()) == {"failed"}
     endpoint.contacts.clear()
     assert outcomes(shop.work("b1", "b1x")) == {"b1": "rotated", "b1x": "rotated"}
     assert endpoint.contacts == ["https://idp.example.test/b1/token"]
@@ -357,7 +363,7 @@ def test_a_host_that_answered_is_not_remembered_as_down_whatever_it_answered() -
     memory, down = shop.rotator.memory, TokenEndpointUnavailable("down", advice="wait")
     down.connected = True
     for place in (True, False):
-        memory.remember_down(HEALTHWISE_TOKEN_ENDPOINT, down, shop.clock.now(), "run-0", whole_host=place)
+        memory.remember_down(HEALTHWISE_TOKEN_ENDPOINT, down, shop.clock.now(), whole_host=place)
     shop.ports.token_endpoint.answers.append((400, {"error": "invalid_scope"}))
     assert outcomes(shop.work("a")) == {"a": "failed"}
     assert memory.down == {}
@@ -366,7 +372,7 @@ def test_a_host_that_answered_is_not_remembered_as_down_whatever_it_answered() -
 def test_a_dry_run_forgets_nothing_of_what_is_down() -> None:
     shop = Workshop("a")
     memory, down = shop.rotator.memory, TokenEndpointUnavailable("down", advice="wait")
-    memory.remember_down(HEALTHWISE_TOKEN_ENDPOINT, down, shop.clock.now(), "run-0", whole_host=True)
+    memory.remember_down(HEALTHWISE_TOKEN_ENDPOINT, down, shop.clock.now(), whole_host=True)
     shop.rotator.run(fakes.run(shop.clock), dry_run=True)
     assert memory.down.keys() == {"auth.healthwise.net:443"}
 
@@ -374,7 +380,7 @@ def test_a_dry_run_forgets_nothing_of_what_is_down() -> None:
 def test_what_was_down_long_ago_is_forgotten_and_a_lone_rotation_is_not_contacted() -> None:
     shop = Workshop("a")
     memory, down = shop.rotator.memory, TokenEndpointUnavailable("down", advice="wait")
-    memory.remember_down(HEALTHWISE_TOKEN_ENDPOINT, down, shop.clock.now(), "run-0", whole_host=True)
+    memory.remember_down(HEALTHWISE_TOKEN_ENDPOINT, down, shop.clock.now(), whole_host=True)
     shop.clock.sleep(STAYS_DOWN.total_seconds())
     assert outcomes(shop.work("a")) == {"a": "rotated"}
     assert shop.ports.token_endpoint.contacts == []
