@@ -65,7 +65,7 @@ class Pace:
         """Take back what was counted for a renewal that ended before its first write."""
         with self._lock:
             earlier = self._next_renewal - WRITES_PER_RENEWAL / self._rate
-            self._next_renewal = max(self._clock(), self._slowed_until, earlier)
+            self._next_renewal = max(self._slowed_until, earlier)
 
     def slow_down(self) -> None:
         """Halve the rate, and begin no renewal for a while: AWS answered that there were too many writes.

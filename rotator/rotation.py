@@ -69,7 +69,7 @@ def rotate(
     return _publish_status(rotation, token, version, credentials, ports)
 
 
-def look(rotation: Rotation, stored: Stored, run: Run, *, force: bool = False) -> Result | None:
+def look(rotation: Rotation, stored: Stored, run: Run, *, force: bool) -> Result | None:
     """Return the outcome if there is nothing to do: the token is fresh, or another run is at it.
 
     Raises ParameterStoreError if the token's parameter is of another type.

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import cycle
+from itertools import zip_longest
 from random import Random
 
 from rotator import messages, readers
@@ -80,19 +80,8 @@ def _in_order(due: Sequence[Due], run: Run) -> list[Due]:
     shuffle(dead)
     shuffle(tried)
     live = iter(living)
-    return list(_in_turn(iter(dead), live, live, iter(tried)))
-
-
-def _in_turn(*turns: Iterator[Due]) -> Iterator[Due]:
-    """Give one of each in its turn, until there are none; a turn with nothing to give is passed over."""
-    passed_over = 0
-    for turn in cycle(turns):
-        each = next(turn, None)
-        passed_over = 0 if each else passed_over + 1
-        if each:
-            yield each
-        elif passed_over == len(turns):
-            return
+    turns = zip_longest(dead, live, live, tried)
+    return [each for turn in turns for each in turn if each]
 
 
 def _handed_over(due: Due, now: datetime) -> Result:

@@ -45,6 +45,9 @@ def test_after_a_write_that_nobody_answered_no_other_is_begun_and_each_rotation_
     assert {result.error_kind for result in summary.results} == {"ParameterStoreError"}
     assert sum("nobody answered another write" in str(result.error) for result in summary.results) >= 160
     assert len(summary.results) == 200
+    for result in summary.results:
+        if "nobody answered another write" in str(result.error):
+            assert str(result.error).startswith(f"the parameter /fleet/{result.name}/")
 
 
 def test_a_write_that_nobody_answered_for_a_moment_stops_nothing() -> None:

@@ -69,6 +69,16 @@ def test_exactly_that_much_is_given_back() -> None:
     assert seconds.passed == pytest.approx(12)
 
 
+def test_one_that_gives_back_leaves_the_others_their_turns() -> None:
+    """Four began together: the fifth comes in the place of the last."""
+    slept: list[float] = []
+    paced = Pace(2, clock=lambda: 1000.0, sleep=slept.append)
+    begin(paced, 4)
+    paced.give_back()
+    begin(paced, 1)
+    assert slept == pytest.approx([1.5, 3, 4.5, 4.5])
+
+
 def test_what_is_given_back_late_is_no_credit() -> None:
     paced, seconds = pace(2)
     begin(paced, 1)

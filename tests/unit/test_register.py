@@ -139,3 +139,39 @@ def test_a_rotation_is_told_when_its_document_is_read_while_the_next_page_is_sti
     assert seen == [[], ["b"]]
     assert fakes.names(found) == ["b", "a"]
     assert entered.rotations.keys() == {"a"}, "it may be told of some that are then refused"
+
+
+def test_a_parameter_that_a_broken_document_names_is_not_given_away() -> None:
+    broken = {"a": document("/one", renew_at=7), "b": document("/two", renew_at=7), "c": BROKEN}
+    entered = read({**broken, "d": document("/four")})
+    for parameter, names, by in (
+        ("/one", "/one", "a"),
+        ("/two", "/two", "b"),
+        ("/two/status", "/two/status", "b"),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            entered.check_not_named(fakes.rotation(parameter_name=parameter))
+        assert str(caught.value) == (
+            f"the parameter {names} is named by the document {PATH}/{by}, which cannot be used; "
+            "mend or remove that first, or set parameter_name to another name"
+        )
+    for parameter in ("/three", "/four"):
+        entered.check_not_named(fakes.rotation(parameter_name=parameter))
+
+
+def test_the_key_of_all_is_that_of_documents_that_name_none() -> None:
+    pages = [{f"{PATH}/a": document("/a"), f"{PATH}/b": document("/b", kms_key_id="alias/own")}]
+    entered = register.read(PATH, pages, ANY_HOST, kms_key_id="alias/all")
+    assert {name: each.kms_key_id for name, each in entered.rotations.items()} == {
+        "a": "alias/all",
+        "b": "alias/own",
+    }
+    assert entered.judge(f"{PATH}/c", document("/c")).kms_key_id == "alias/all"
+    assert entered.without(f"{PATH}/b").judge(f"{PATH}/c", document("/c")).kms_key_id == "alias/all"
+    assert entered.without(f"{PATH}/b").rotations["a"].kms_key_id == "alias/all"
+
+
+def test_a_document_that_is_judged_is_named_beside_the_one_that_has_its_name() -> None:
+    entered = read({"a": document("/a")})
+    with pytest.raises(SettingsError, match=f"two documents are named a: {PATH}/a and {PATH}/b;"):
+        entered.judge(f"{PATH}/b", document("/b", name="a"))

@@ -323,11 +323,11 @@ def test_patience_is_short_if_there_are_more_renewals_than_threads(others: int, 
 
 
 class Together(fakes.FakeTokenEndpoint):
-    """Answers when as many as there may be have asked."""
+    """Answers when so many have asked."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, count: int) -> None:
         super().__init__(clock)
-        self.barrier = Barrier(AT_A_TIME, timeout=30)
+        self.barrier = Barrier(count, timeout=30)
 
     def request(
         self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
@@ -336,11 +336,18 @@ class Together(fakes.FakeTokenEndpoint):
         return super().request(request, time_left=time_left, patience=patience)
 
 
-def test_forty_are_under_way_at_a_time() -> None:
+@pytest.mark.parametrize("count", [2, AT_A_TIME])
+def test_up_to_forty_are_under_way_at_a_time(count: int) -> None:
     """Each token request waits for one of every other rotation."""
-    world = World(*(member(f"m{n}", f"https://host{n}.example.test/") for n in range(AT_A_TIME)))
-    world.ports.token_endpoint = Together(world.clock)
-    assert world.run().to_dict()["rotated"] == AT_A_TIME
+    world = World(*(member(f"m{n}", f"https://host{n}.example.test/") for n in range(count)))
+    world.ports.token_endpoint = Together(world.clock, count)
+    assert world.run().to_dict()["rotated"] == count
+
+
+def test_a_broken_secret_costs_no_write_where_there_are_two_either() -> None:
+    world = World(member("a"), member("broken", secret_id="missing"))
+    assert outcomes(world.run())["broken"] is Outcome.FAILED
+    assert not any("broken" in name for name in world.writes)
 
 
 def test_a_slow_endpoint_does_not_hold_up_the_others() -> None:
@@ -373,7 +380,7 @@ def test_a_defect_in_the_contact_stops_nothing(caplog: pytest.LogCaptureFixture)
     world = World(*members(5))
     world.ports.token_endpoint = Defective(world.clock)
     assert world.run().to_dict()["rotated"] == 5
-    assert "unforeseen ZeroDivisionError" in caplog.text
+    assert "unforeseen ZeroDivisionError when a token endpoint was contacted" in caplog.messages
     assert fakes.CANARY_SECRET not in caplog.text
 
 

@@ -236,6 +236,20 @@ def test_a_store_that_hangs_is_not_asked_again_if_the_run_would_be_cut_off(toget
     assert store.asked == 1
 
 
+def test_a_secret_that_is_not_even_read_alone_says_so_of_itself() -> None:
+    """The batch told nothing a moment ago, so that is not tried again either."""
+    world, store = hanging(25, together=False)
+    world.ahead = CredentialsAhead(store, fakes.run(world.clock, budget=45), lambda n: world.waiting[:n])
+    with pytest.raises(CredentialsError, match="Unreachable"):
+        world.ahead.prepare(world.next())
+    with pytest.raises(CredentialsError) as caught:
+        world.ahead.prepare(world.next())
+    assert str(caught.value) == (
+        "the secret healthwise/client was not read: nobody answered when another was, for longer than the "
+        "run has left; check the network path to AWS and AWS_ENDPOINT_URL; the next run tries again"
+    )
+
+
 @pytest.mark.parametrize("together", [True, False])
 def test_a_store_that_failed_to_answer_for_a_moment_is_asked_for_the_next(together: bool) -> None:
     world, store = hanging(5, together=together)

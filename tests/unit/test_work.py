@@ -107,6 +107,16 @@ def test_what_a_worker_tried_in_vain_since_it_was_handed_over_comes_behind_the_o
     assert [name for name in shop.sent if name in LIVING[5:]] == LIVING[5:]
 
 
+def test_where_all_was_tried_in_vain_all_is_handed_over_again() -> None:
+    shop = Workshop("a", "b", "c")
+    shop.tick()
+    for name in "abc":
+        shop.ports.parameters.put(f"/tokens/{name}/status", '{"schema": 1}', "String")
+    shop.queue.calls.clear()
+    shop.tick()
+    assert sorted(shop.sent) == ["a", "b", "c"]
+
+
 def test_what_was_served_and_is_due_again_is_not_taken_for_tried_in_vain() -> None:
     shop = Workshop(*LIVING)
     shop.tick()

@@ -116,6 +116,17 @@ def test_an_address_that_refused_strangers_says_nothing_of_others_at_its_host() 
     assert endpoint.contacts == ["https://idp.example.test/b1/token"]
 
 
+def test_a_host_that_nobody_reached_is_down_for_all_its_addresses() -> None:
+    documents = at("idp.example.test", "a1", "a2", "b1", "b2")
+    shop = Workshop()
+    for name, text in documents.items():
+        shop.write(name, text)
+    shop.ports.token_endpoint.down.update(f"https://idp.example.test/{name}/token" for name in documents)
+    shop.work("a1", "a2")
+    assert set(outcomes(shop.work("b1", "b2")).values()) == {"failed"}
+    assert len(shop.ports.token_endpoint.contacts) == 1
+
+
 def test_what_another_run_found_down_is_told_as_that() -> None:
     shop = Workshop("a", "b")
     shop.ports.token_endpoint.down.add(HEALTHWISE_TOKEN_ENDPOINT)
