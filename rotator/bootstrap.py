@@ -23,7 +23,6 @@ from rotator.model import Parameter, Rotation, Summary
 from rotator.pace import UNPACED, Pace
 from rotator.policy import RUN_BUDGET
 from rotator.ports import (
-    LONGEST_CALL,
     DocumentStore,
     ParameterStore,
     Ports,
@@ -42,6 +41,9 @@ if TYPE_CHECKING:  # only many rotations need it
     from rotator.register import Register
 
 OnFound = Callable[[Rotation], None]
+
+LONGEST_WRITE = 40.0
+"""Seconds within which a call to AWS ends, its retries included (adapters.aws.CONFIG)."""
 
 
 def utc_now() -> datetime:
@@ -309,7 +311,7 @@ def begin_run(name: str, time_left: Callable[[], float] | None = None) -> Run:
     """
     overrun = 0.0
     if time_left is None:
-        overrun = LONGEST_CALL
+        overrun = LONGEST_WRITE
         end = time.monotonic() + RUN_BUDGET
 
         def time_left() -> float:

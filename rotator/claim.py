@@ -30,6 +30,14 @@ from rotator.ports import ParameterStore, Run
 logger = logging.getLogger(__name__)
 
 
+def too_late(name: str) -> ParameterStoreError:
+    """Say that a parameter was not written, since the run was over."""
+    return ParameterStoreError(
+        f"the run's time was over before {name} could be written",
+        advice=f"the next run tries again; if it lasts, {MORE_TIME}",
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class HeldClaim:
     """A claim that this run holds on a rotation, and what was stored before it."""
@@ -47,10 +55,7 @@ class HeldClaim:
     def check(self) -> None:
         """Raise ParameterStoreError if it is over: a late token could take the place of a newer one."""
         if self.is_over():
-            raise ParameterStoreError(
-                f"the run's time was over before {self.rotation.parameter_name} could be written",
-                advice=f"the next run tries again; if it lasts, {MORE_TIME}",
-            )
+            raise too_late(self.rotation.parameter_name)
 
     def give_back(self, *, unfinished: bool = False) -> None:
         """End the claim before its time; an ``unfinished`` renewal leaves it in the status, ended."""

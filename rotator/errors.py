@@ -39,6 +39,9 @@ TOLD = 10
 
 BETWEEN_FAILURES = " | "
 
+NETWORK = "check the network path to AWS and AWS_ENDPOINT_URL; the next run tries again"
+"""What helps where nobody answers for AWS."""
+
 # Settings have one name with those who deploy a stack, and another with those who run by hand.
 MORE_TIME = "raise TimeoutSeconds of the stack"
 MORE_WRITES = (
@@ -140,11 +143,6 @@ class ParameterStoreError(RotatorError):
     """
 
     passing = unreachable = False
-
-    def caused_by(self, error: ParameterStoreError) -> Self:
-        """Return it as one that passes, or not, as what caused it does."""
-        self.passing, self.unreachable = error.passing, error.unreachable
-        return self
 
 
 class ConcurrentUpdate(ParameterStoreError):

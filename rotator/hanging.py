@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from rotator.errors import CredentialsError, ParameterStoreError
 from rotator.ports import Run
 
-ADVICE = "check the network path to AWS and AWS_ENDPOINT_URL; the next run tries again"
-
 
 class Hanging:
     """How long the last call to a service took to find nobody, if nobody has answered since.

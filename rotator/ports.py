@@ -153,9 +153,6 @@ class Ports(Protocol):
         """Where tokens come from."""
 
 
-LONGEST_CALL = 40.0
-"""Seconds within which a call to AWS ends, its retries included (adapters.aws.CONFIG)."""
-
 WRITE_RESERVE = 10.0
 """Seconds at a run's end that token requests leave to the two writes."""
 

@@ -142,11 +142,10 @@ def _publish(rotation: Rotation, token: AccessToken, ports: Ports) -> int:
     try:
         return ports.parameters.write_token(rotation, token.value)
     except ParameterStoreError as error:
-        failed = TokenNotPublished(
+        raise TokenNotPublished(
             f"a new token was issued but not stored: {error.problem}",
             advice=f"{error.advice}; the stored token may have ended if the endpoint allows only one",
-        )
-        raise failed.caused_by(error) from error
+        ) from error
 
 
 def _keep(rotation: Rotation, stored: Stored, claim: HeldClaim, credentials: ClientCredentials) -> Result:
@@ -178,12 +177,11 @@ def _publish_status(
     try:
         ports.parameters.write_status(rotation, status_text.dump(status))
     except ParameterStoreError as error:
-        failed = StatusNotWritten(
+        raise StatusNotWritten(
             f"the new token is stored as version {version}, but its status is not: {error.problem}",
             advice=f"{error.advice}; the next run renews it again",
             status=status,
-        )
-        raise failed.caused_by(error) from error
+        ) from error
     return Result(
         name=rotation.name,
         outcome=Outcome.ROTATED,

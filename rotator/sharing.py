@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from threading import Lock
 
-from rotator.errors import CredentialsError
-from rotator.hanging import ADVICE, Hanging
+from rotator.errors import NETWORK, CredentialsError
+from rotator.hanging import Hanging
 from rotator.model import ClientCredentials, Rotation, Secret, Stage
 from rotator.oauth import TokenRequest, TokenResponse
 from rotator.ports import ParameterStore, Run, SecretStore, TokenEndpoint
@@ -86,7 +86,7 @@ class CredentialsAhead:
             error = CredentialsError(
                 f"the secret {rotation.secret_id} was not read: nobody answered when another was, for longer "
                 "than the run has left",
-                advice=ADVICE,
+                advice=NETWORK,
             )
             error.unreachable = True
             raise error

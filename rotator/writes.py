@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import Semaphore
 
-from rotator.errors import MORE_TIME, ParameterStoreError
-from rotator.hanging import ADVICE, Hanging
+from rotator.claim import too_late
+from rotator.errors import NETWORK, ParameterStoreError
+from rotator.hanging import Hanging
 from rotator.model import Parameter, Rotation, Secret
 from rotator.ports import ParameterStore, Run, no_patience
 
@@ -54,7 +55,7 @@ class SharedParameters:
             error = ParameterStoreError(
                 f"the parameter {name} was not written: nobody answered another write, for longer than the "
                 "run has left",
-                advice=ADVICE,
+                advice=NETWORK,
             )
             error.unreachable = True
             raise error
@@ -65,9 +66,6 @@ class SharedParameters:
         with self._connections:
             self.check(name)
             if self._run.time_left() + spare <= 0:
-                raise ParameterStoreError(
-                    f"the run's time was over before {name} could be written",
-                    advice=f"the next run tries again; if it lasts, {MORE_TIME}",
-                )
+                raise too_late(name)
             with self._hanging.noted():
                 return write()

@@ -29,7 +29,7 @@ from botocore.exceptions import (
 )
 from botocore.session import Session, get_session
 
-from rotator.errors import SettingsError
+from rotator.errors import NETWORK, SettingsError
 
 CONNECTIONS = 12
 """To a service, kept open: as many as writes are under way (writes.WRITES_AT_A_TIME)."""
@@ -132,7 +132,7 @@ class AwsError(Exception):
         if self.code in AWS_FAILED:
             return "AWS failed on its side; the next run tries again"
         if self.code == "Unreachable":
-            return "check the network path to AWS and AWS_ENDPOINT_URL; the next run tries again"
+            return NETWORK
         return None
 
 
