@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 OPERATIONS: Mapping[str, frozenset[str]] = {
-    "secretsmanager": frozenset({"BatchGetSecretValue", "GetSecretValue"}),
+    "secretsmanager": frozenset({"GetSecretValue"}),
     "sqs": frozenset({"SendMessageBatch"}),
     "ssm": frozenset({"GetParameters", "GetParametersByPath", "PutParameter"}),
 }

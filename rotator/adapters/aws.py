@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from botocore.config import Config
 from botocore.exceptions import (
@@ -27,23 +27,24 @@ from botocore.exceptions import (
     ProfileNotFound,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 from botocore.session import Session, get_session
 
 from rotator.errors import NETWORK, SettingsError
 
-CONNECTIONS = 12
-"""To a service, kept open: as many as writes are under way (writes.WRITES_AT_A_TIME)."""
+CONNECTIONS = 40
+"""To a service, kept open: as many as there are renewals at a time (scheduler.AT_A_TIME)."""
 
 CONFIG = Config(
     connect_timeout=2,
     read_timeout=5,
-    retries={"mode": "standard", "total_max_attempts": 4},
+    retries={"mode": "standard", "total_max_attempts": 3},
     max_pool_connections=CONNECTIONS,
     user_agent_extra="rotator",
 )
 """Seconds, and the only retry layer around AWS calls.
 
-Four attempts with their timeouts and waits (1, 2 and 4 s at the most) take 35 s: a call that hangs
+Three attempts with their timeouts and waits (1 and 2 s at most) take 24 s: a call that gets no response
 fails with a message before a run of the default budget is cut off without one.
 """
 
@@ -65,6 +66,16 @@ UNKNOWN_CALLER = frozenset(
         "MissingAuthenticationToken",
     }
 )
+NOT_AN_ANSWER = "NotAnAnswer"
+"""The code of ours for what a proxy or a portal answers in AWS's place."""
+
+TRANSIENT = THROTTLED | AWS_FAILED
+"""The codes of what may be over soon."""
+
+_UNREADABLE = (ResponseParserError, LookupError, AttributeError, TypeError, ValueError)
+"""What the SDK, or a reader of an answer, raises where a member is missing or has another type."""
+
+T = TypeVar("T")
 
 _lock = threading.Lock()
 
@@ -113,6 +124,16 @@ def client(service: str, config: Config = CONFIG) -> Any:
     raise SettingsError(problem, advice=advice)
 
 
+_ADVICE = {
+    **dict.fromkeys(UNKNOWN_CALLER, "AWS does not accept these credentials: renew them, or check the clock"),
+    **dict.fromkeys(THROTTLED, "the account's request rate is used up; the next run tries again"),
+    **dict.fromkeys(AWS_FAILED, "AWS failed on its side; the next run tries again"),
+    "NoCredentials": "set AWS credentials or AWS_PROFILE",
+    "Unreachable": NETWORK,
+    NOT_AN_ANSWER: "not an answer of AWS: is a proxy in between? the next run tries again",
+}
+
+
 class AwsError(Exception):
     """An AWS call failed: ``code`` is AWS's error code, or the name of the SDK's error."""
 
@@ -122,26 +143,22 @@ class AwsError(Exception):
 
     @property
     def advice(self) -> str | None:
-        """What helps against causes that any call may have; None if the caller knows better."""
-        if self.code in UNKNOWN_CALLER:
-            return "AWS does not accept these credentials: renew them, or check the clock"
-        if self.code == "NoCredentials":
-            return "set AWS credentials or AWS_PROFILE"
-        if self.code in THROTTLED:
-            return "the account's request rate is used up; the next run tries again"
-        if self.code in AWS_FAILED:
-            return "AWS failed on its side; the next run tries again"
-        if self.code == "Unreachable":
-            return NETWORK
-        return None
+        """The next step against a cause that any call may have; None if the caller knows better."""
+        return _ADVICE.get(self.code)
 
 
-def call(operation: Callable[..., Any], **parameters: Any) -> Any:
-    """Call an operation of a client; raise AwsError, which quotes nothing, if it fails."""
+def call(operation: Callable[..., Any], *, read: Callable[[Any], T], **parameters: Any) -> T:
+    """Call an operation of a client and return what ``read`` takes from its answer.
+
+    An answer in which a member is missing that ``read`` uses is not one of AWS.
+
+    Raises:
+        AwsError: The call failed. It quotes nothing.
+    """
     try:
-        return operation(**parameters)
+        return read(operation(**parameters))
     except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", "Unknown"))
+        code = _code(error)
     except (
         NoCredentialsError,
         PartialCredentialsError,
@@ -152,5 +169,13 @@ def call(operation: Callable[..., Any], **parameters: Any) -> Any:
     except BotoCoreError as error:
         connection = "Connect" in type(error).__name__ or "Timeout" in type(error).__name__
         code = "Unreachable" if connection else type(error).__name__
+    except _UNREADABLE:
+        code = NOT_AN_ANSWER
     # Outside the handlers, so that the SDK's exception is not even the context of this one.
     raise AwsError(code)
+
+
+def _code(error: ClientError) -> str:
+    """Return AWS's error code; the SDK puts the HTTP status in its place if an answer has none."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    return NOT_AN_ANSWER if not code or code.isdigit() else code

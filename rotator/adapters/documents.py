@@ -46,7 +46,11 @@ class SsmDocumentStore:
         https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameter.html
         """
         try:
-            aws.call(self._client.delete_parameter, Name=document)
+            aws.call(
+                self._client.delete_parameter,
+                read=lambda answer: answer["ResponseMetadata"]["RequestId"],  # it has no member of its own
+                Name=document,
+            )
         except AwsError as error:
             if error.code == "ParameterNotFound":
                 return False
@@ -58,6 +62,7 @@ class SsmDocumentStore:
         try:
             aws.call(
                 self._client.put_parameter,
+                read=lambda answer: int(answer["Version"]),
                 Name=document,
                 Value=text,
                 Type="String",

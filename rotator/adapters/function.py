@@ -27,17 +27,29 @@ def invoke(name: str, event: Mapping[str, Any]) -> dict[str, Any]:
     """
     client = aws.client("lambda", ONCE)
     try:
-        answer = aws.call(client.invoke, FunctionName=name, Payload=json.dumps(event).encode())
+        failed, returned = aws.call(
+            client.invoke, read=_answer, FunctionName=name, Payload=json.dumps(event).encode()
+        )
     except AwsError as error:
         problem = f"the function {name} could not be invoked: {error.code}"
         if error.code in ("ResourceNotFoundException", "ParamValidationError", "ValidationException"):
             raise SettingsError(problem, advice="check its name, the account and the Region") from error
         advice = error.advice or f"allow lambda:InvokeFunction on {name}"
         raise RotatorError(problem, advice=advice) from error
+    if failed:
+        raise _failed(name, returned)
+    if "rotations" not in returned:
+        advice = f"check its name; {AwsError(aws.NOT_AN_ANSWER).advice}"
+        raise SettingsError(f"the answer is not one of a rotator's function: {name}", advice=advice)
+    return returned
+
+
+def _answer(answer: Mapping[str, Any]) -> tuple[bool, dict[str, Any]]:
+    """Return whether the function failed, and what it returned."""
     returned = json.loads(answer["Payload"].read())
-    if "FunctionError" not in answer:
-        return dict(returned)
-    raise _failed(name, returned)
+    if not isinstance(returned, dict):
+        raise TypeError
+    return "FunctionError" in answer, returned
 
 
 def _failed(name: str, returned: Mapping[str, Any]) -> RotatorError:

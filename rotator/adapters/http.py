@@ -24,7 +24,7 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from rotator.adapters.trust import SharedTrust, note_connection
+from rotator.adapters.trust import SharedTrust
 from rotator.errors import InvalidTokenResponse, TokenEndpointUnavailable, TokenRequestError
 from rotator.oauth import TokenResponse
 
@@ -107,10 +107,8 @@ def _within(
     endpoint that sends a byte now and then, could hold the run for ever.
     """
     future: Future[TokenResponse | TokenRequestError] = Future()
-    connected = threading.Event()
 
     def run() -> None:
-        note_connection(connected)
         try:
             future.set_result(exchange())
         except Exception as error:  # noqa: BLE001 - a defect; it is raised where it is waited for
@@ -120,7 +118,7 @@ def _within(
     try:
         return future.result(seconds)
     except TimeoutError:
-        return _unavailable("did not answer in time", connected=connected.is_set())
+        return _unavailable("did not answer in time", may_have_issued=True)
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -134,9 +132,8 @@ def _read_body(answer: requests.Response) -> bytes | InvalidTokenResponse:
     while piece := answer.raw.read1(8192, decode_content=True):
         body += piece
         if len(body) > MAX_BODY:
-            return InvalidTokenResponse(
-                f"the endpoint sent more than {MAX_BODY} bytes", advice=_READ_ITS_MANUAL
-            )
+            problem = f"the endpoint sent more than {MAX_BODY} bytes"
+            return InvalidTokenResponse(problem, advice=_READ_ITS_MANUAL, may_have_issued=False)
     return bytes(body)
 
 
@@ -151,7 +148,7 @@ def _failure(error: Exception) -> TokenRequestError:
         problem = "the endpoint's certificate was not accepted"
         advice = "have it mended there, or set REQUESTS_CA_BUNDLE to the authority you trust"
     elif any_is(ssl.SSLEOFError, ssl.SSLZeroReturnError):
-        return _unavailable("closed the connection", connected=False)  # before anything was asked
+        return _unavailable("closed the connection", may_have_issued=False)  # before a request was sent
     elif any_is(ssl.SSLError):
         problem, advice = "TLS with the endpoint failed", "check that token_endpoint speaks https"
     elif any_is(requests.exceptions.ContentDecodingError, DecodeError):
@@ -164,19 +161,17 @@ def _failure(error: Exception) -> TokenRequestError:
     elif not isinstance(error, requests.RequestException | HTTPError):
         problem, advice = "a file that HTTPS needs cannot be read", "check REQUESTS_CA_BUNDLE"
     else:
-        reason, connected = _reason(any_is)
-        return _unavailable(reason, connected=connected)
+        reason, sent = _reason(any_is)
+        return _unavailable(reason, may_have_issued=sent)
     return TokenRequestError(problem, advice=advice)
 
 
-def _unavailable(reason: str, *, connected: bool) -> TokenEndpointUnavailable:
-    error = TokenEndpointUnavailable(f"the endpoint {reason}", advice=_LATER)
-    error.connected = connected
-    return error
+def _unavailable(reason: str, *, may_have_issued: bool) -> TokenEndpointUnavailable:
+    return TokenEndpointUnavailable(f"the endpoint {reason}", advice=_LATER, may_have_issued=may_have_issued)
 
 
 def _reason(any_is: Callable[..., bool]) -> tuple[str, bool]:
-    """What it did, and whether there was a connection."""
+    """Return what the endpoint did, and whether a request may have been sent before."""
     if any_is(NameResolutionError):
         return "has a host name that could not be resolved", False
     if any_is(requests.exceptions.ProxyError):

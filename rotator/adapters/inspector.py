@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -18,7 +18,7 @@ from rotator.model import Rotation
 _MAY_WRITE = frozenset({"ParameterAlreadyExists", "ParameterPatternMismatchException", "TooManyUpdates"})
 """What PutParameter answers to a caller who may write, of a parameter that is not to be overwritten."""
 
-_REFUSED_ANYWAY = {"Value": "a token", "AllowedPattern": "^$", "Overwrite": False}
+_REFUSED_ANYWAY: dict[str, Any] = {"Value": "a token", "AllowedPattern": "^$", "Overwrite": False}
 """A value that its own pattern forbids: should the parameter have gone meanwhile, none is created."""
 
 
@@ -32,8 +32,14 @@ class AwsInspector:
         """GetCallerIdentity, which no policy can deny. STS would do without a Region, the job cannot."""
         region = self._client("ssm").meta.region_name
         get = self._client("sts").get_caller_identity
-        answer = lookup.look_up(get, "the caller's identity", "sts:GetCallerIdentity")
-        return Identity(account=answer["Account"], arn=answer["Arn"], region=region)
+        identity = lookup.look_up(
+            get,
+            "the caller's identity",
+            "sts:GetCallerIdentity",
+            read=lambda answer: Identity(account=answer["Account"], arn=answer["Arn"], region=region),
+        )
+        assert identity  # noqa: S101 - every caller has one
+        return identity
 
     def aws_date(self) -> str | None:
         """Let AWS refuse a request without a signature: a wrong clock or key cannot spoil that."""
@@ -45,11 +51,11 @@ class AwsInspector:
         sts = self._client("sts", aws.CONFIG.merge(Config(signature_version=UNSIGNED)))
         sts.meta.events.register("after-call", remember)
         try:
-            aws.call(sts.get_caller_identity)
+            aws.call(sts.get_caller_identity, read=lambda answer: answer["Account"])
         except AwsError as error:
-            if not dates:
+            if not dates or error.code == aws.NOT_AN_ANSWER:
                 raise lookup.failed(error, "AWS's time", "sts:GetCallerIdentity") from error
-        return dates[-1]
+        return dates[-1] if dates else None
 
     def may_write_token(self, rotation: Rotation) -> None:
         """PutParameter as the job calls it, but without overwriting, which AWS refuses to those it lets."""
@@ -60,110 +66,128 @@ class AwsInspector:
         """Likewise of the status."""
         self._may_write(rotation.status_name, Type="String")
 
+    def may_write_lease(self, rotation: Rotation) -> None:
+        """Likewise of the lease."""
+        self._may_write(rotation.lease_name, Type="String")
+
     def key(self, key_id: str) -> Key | None:
         """DescribeKey."""
-        answer = lookup.look_up(
+        return lookup.look_up(
             self._client("kms").describe_key,
             f"the key {key_id}",
             "kms:DescribeKey",
+            read=lambda answer: _key(answer["KeyMetadata"]),
             missing={"NotFoundException"},
             KeyId=key_id,
         )
-        if answer is None:
-            return None
-        found = answer["KeyMetadata"]
-        return Key(state=found["KeyState"], usage=found["KeyUsage"], spec=found["KeySpec"])
 
     def stack(self, name: str) -> Stack | None:
         """DescribeStacks of one; CloudFormation calls a name that it does not know invalid."""
-        answer = lookup.look_up(
+        return lookup.look_up(
             self._client("cloudformation").describe_stacks,
             f"the stack {name}",
             "cloudformation:DescribeStacks",
+            read=lambda answer: _stack(answer["Stacks"][0]),
             missing={"ValidationError"},
             StackName=name,
         )
-        return _stack(answer["Stacks"][0]) if answer else None
 
     def stacks(self) -> Sequence[Stack]:
         """DescribeStacks, page by page."""
-        describe = self._client("cloudformation").describe_stacks
-        pages = lookup.look_up_pages(describe, "NextToken", "the stacks", "cloudformation:DescribeStacks")
-        return [_stack(found) for page in pages for found in page["Stacks"]]
+        return lookup.look_up_pages(
+            self._client("cloudformation").describe_stacks,
+            "NextToken",
+            "the stacks",
+            "cloudformation:DescribeStacks",
+            read=lambda answer: map(_stack, answer["Stacks"]),
+        )
 
     def schedule(self, name: str) -> Schedule | None:
         """GetSchedule in the default group, where the template puts it."""
-        found = lookup.look_up(
+        return lookup.look_up(
             self._client("scheduler").get_schedule,
             f"the schedule {name}",
             "scheduler:GetSchedule",
+            read=_schedule,
             missing={"ResourceNotFoundException"},
             Name=name,
-        )
-        if found is None:
-            return None
-        return Schedule(
-            enabled=found["State"] == "ENABLED",
-            expression=found["ScheduleExpression"],
-            target=found["Target"]["Arn"],
         )
 
     def messages(self, queue_url: str) -> int | None:
         """GetQueueAttributes; SQS calls the number approximate."""
-        found = lookup.look_up(
+        return lookup.look_up(
             self._client("sqs").get_queue_attributes,
             f"the queue {_name(queue_url)}",
             "sqs:GetQueueAttributes",
+            read=lambda answer: int(answer["Attributes"]["ApproximateNumberOfMessages"]),
             missing=work_queue.GONE,
             QueueUrl=queue_url,
             AttributeNames=["ApproximateNumberOfMessages"],
         )
-        return int(found["Attributes"]["ApproximateNumberOfMessages"]) if found else None
 
     def taker(self, function: str, queue_url: str) -> Taker | None:
         """ListEventSourceMappings, page by page."""
-        pages = lookup.look_up_pages(
+        takers = lookup.look_up_pages(
             self._client("lambda").list_event_source_mappings,
             "NextMarker",
             f"what gives work to the function {function}",
             "lambda:ListEventSourceMappings",
+            read=lambda answer: _takers(answer, _name(queue_url)),
             marker="Marker",
             FunctionName=function,
         )
-        for found in (mapping for page in pages for mapping in page["EventSourceMappings"]):
-            if found.get("EventSourceArn", "").rpartition(":")[2] == _name(queue_url):
-                at_a_time = found.get("ScalingConfig", {}).get("MaximumConcurrency")
-                return Taker(id=found["UUID"], state=found["State"], at_a_time=at_a_time)
-        return None
+        return takers[0] if takers else None
 
     def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
         """FilterLogEvents, page by page; its times are milliseconds since 1970."""
-        pages = lookup.look_up_pages(
+        events = lookup.look_up_pages(
             self._client("logs").filter_log_events,
             "nextToken",
             f"the log {log_group}",
             "logs:FilterLogEvents",
+            read=lambda answer: map(_log_event, answer["events"]),
             logGroupName=log_group,
             filterPattern=f'"{words}"',
             startTime=int(since.timestamp() * 1000),
         )
-        events = [event for page in pages for event in page["events"]]
-        if not events:
-            return None
-        newest = max(events, key=lambda event: event["timestamp"])
-        at = datetime.fromtimestamp(newest["timestamp"] / 1000, UTC)
-        return LogEvent(at=at, message=newest["message"])
+        return max(events, key=lambda event: event.at, default=None)
 
     def _may_write(self, name: str, **parameters: Any) -> None:
         put = self._client("ssm").put_parameter
         try:
-            aws.call(put, Name=name, **_REFUSED_ANYWAY, **parameters)
+            aws.call(
+                put, read=lambda answer: int(answer["Version"]), Name=name, **_REFUSED_ANYWAY, **parameters
+            )
         except AwsError as error:
             if error.code in _MAY_WRITE:
                 return
             raise lookup.failed(
                 error, f"the parameter {name}", "ssm:PutParameter", "may not be written"
             ) from error
+
+
+def _key(found: Mapping[str, Any]) -> Key:
+    return Key(state=found["KeyState"], usage=found["KeyUsage"], spec=found["KeySpec"])
+
+
+def _schedule(found: Mapping[str, Any]) -> Schedule:
+    return Schedule(
+        enabled=found["State"] == "ENABLED",
+        expression=found["ScheduleExpression"],
+        target=found["Target"]["Arn"],
+    )
+
+
+def _takers(answer: Mapping[str, Any], queue: str) -> Iterator[Taker]:
+    """Return the event source mappings that take messages from the queue of this name."""
+    for found in answer["EventSourceMappings"]:
+        if found.get("EventSourceArn", "").rpartition(":")[2] == queue:
+            at_a_time = found.get("ScalingConfig", {}).get("MaximumConcurrency")
+            yield Taker(id=found["UUID"], state=found["State"], at_a_time=at_a_time)
+
+
+def _log_event(found: Mapping[str, Any]) -> LogEvent:
+    return LogEvent(at=datetime.fromtimestamp(found["timestamp"] / 1000, UTC), message=found["message"])
 
 
 def _stack(found: Mapping[str, Any]) -> Stack:

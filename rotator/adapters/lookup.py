@@ -1,24 +1,41 @@
-"""Facts looked up in AWS for people: what could not be told is told by AWS's code, with a next step."""
+"""Facts looked up in AWS for people: a lookup that fails names AWS's code and the next step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, TypeVar
 
 from rotator.adapters import aws
 from rotator.adapters.aws import AwsError
 from rotator.errors import RotatorError
 
+T = TypeVar("T")
+
 
 def look_up(
-    operation: Callable[..., Any], what: str, action: str, *, missing: Collection[str] = (), **parameters: Any
-) -> Any:
-    """Call an operation; return None if AWS answers a code of ``missing``: there is no such thing.
+    operation: Callable[..., Any],
+    what: str,
+    action: str,
+    *,
+    read: Callable[[Any], T],
+    missing: Collection[str] = (),
+    **parameters: Any,
+) -> T | None:
+    """Call an operation and return what ``read`` takes from its answer, or None if there is no such thing.
 
-    ``what`` is looked up, and ``action`` the permission for it, in the RotatorError that is raised otherwise.
+    Args:
+        operation: Of a client.
+        what: What is looked up, for the error.
+        action: The permission for it, for the error.
+        read: Takes what is needed from an answer.
+        missing: AWS's codes for a thing that does not exist.
+        parameters: Of the operation.
+
+    Raises:
+        RotatorError: It could not be looked up.
     """
     try:
-        return aws.call(operation, **parameters)
+        return aws.call(operation, read=read, **parameters)
     except AwsError as error:
         if error.code in missing:
             return None
@@ -26,19 +43,38 @@ def look_up(
 
 
 def look_up_pages(
-    operation: Callable[..., Any], token: str, what: str, action: str, *, marker: str = "", **parameters: Any
-) -> list[Mapping[str, Any]]:
-    """Call an operation for every page.
+    operation: Callable[..., Any],
+    token: str,
+    what: str,
+    action: str,
+    *,
+    read: Callable[[Any], Iterable[T]],
+    marker: str = "",
+    **parameters: Any,
+) -> list[T]:
+    """Call an operation for every page, and return what ``read`` takes from each; see ``look_up``.
 
-    An answer tells in ``token`` where the next page begins; a question tells it in ``marker`` or likewise.
+    An answer names the next page in ``token``; the next call names it in ``marker``, or in the same member.
     """
-    pages = [look_up(operation, what, action, **parameters)]
-    while following := pages[-1].get(token):
-        pages.append(look_up(operation, what, action, **parameters, **{marker or token: following}))
-    return pages
+    found: list[T] = []
+    following: dict[str, str] = {}
+    while True:
+        try:
+            more, after = aws.call(
+                operation,
+                read=lambda answer: (list(read(answer)), answer.get(token)),
+                **parameters,
+                **following,
+            )
+        except AwsError as error:
+            raise failed(error, what, action) from error
+        found += more
+        if not after:
+            return found
+        following = {marker or token: after}
 
 
 def failed(error: AwsError, what: str, action: str, how: str = "could not be looked up") -> RotatorError:
-    """Say what could not be done, by AWS's code, and who must allow what."""
+    """Return the error for what could not be done: AWS's code, and the permission that may be missing."""
     advice = f"allow this caller {action} on it" if error.code in aws.DENIED else error.advice
     return RotatorError(f"{what} {how}: {error.code}", advice=advice or "see the code in AWS's documentation")

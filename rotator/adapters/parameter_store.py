@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rotator.adapters import aws
 from rotator.adapters.aws import AwsError
 from rotator.errors import ConcurrentUpdate, ParameterStoreError
 from rotator.model import Parameter, Rotation, Secret
-from rotator.pace import UNPACED, Pace
 from rotator.ports import no_patience
-from rotator.usage import Usage
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
+
+K = TypeVar("K")
 
 READ_PATH = "ssm:GetParametersByPath"
 
@@ -38,32 +38,51 @@ _WRITE_ADVICE = {
 PAGE_REST = 2.0
 """Seconds before a throttled page of a path is asked for again: the SDK's own tries were too many."""
 
+NAMES_SHOWN = 3
+"""In a message: token, status and lease."""
+
+VERSIONS_PER_CALL = 10
+"""GetParameters takes ten names."""
+
 
 class SsmParameterStore:
-    """The port ParameterStore on Amazon's. Throttled writes slow the ``pace`` down; ``usage`` counts them."""
+    """The port ParameterStore on SSM. ``on_throttled`` is called for every write that AWS throttles."""
 
     def __init__(
         self,
         client: SSMClient,
         *,
-        usage: Usage | None = None,
-        pace: Pace = UNPACED,
+        on_throttled: Callable[[], None] = lambda: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._sleep = sleep
         self._client = client
-        self._usage = usage or Usage()
-        self._pace = pace
-        # The SDK tells of each answer, also of those that it then mends by trying again.
-        client.meta.events.register("response-received.ssm.PutParameter", self._count_throttled)
+        self._on_throttled = on_throttled
+        # The SDK reports each answer, also those after which its own retry succeeds.
+        client.meta.events.register("response-received.ssm.PutParameter", self._watch)
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         """Read up to ten parameters in one call, encrypted values as they are stored."""
+        return self._get(names, lambda found: str(found["Name"]))
+
+    def read_versions(self, name: str, versions: Sequence[int]) -> Mapping[int, Parameter]:
+        """Read versions of a parameter; those that are gone are among AWS's InvalidParameters."""
+        found: dict[int, Parameter] = {}
+        for start in range(0, len(versions), VERSIONS_PER_CALL):
+            names = [f"{name}:{version}" for version in versions[start : start + VERSIONS_PER_CALL]]
+            found |= self._get(names, lambda each: int(each["Version"]))
+        return found
+
+    def _get(self, names: Sequence[str], key: Callable[[Mapping[str, Any]], K]) -> dict[K, Parameter]:
         try:
-            answer = aws.call(self._client.get_parameters, Names=list(names), WithDecryption=False)
+            return aws.call(
+                self._client.get_parameters,
+                read=lambda answer: {key(found): _parameter(found) for found in answer["Parameters"]},
+                Names=list(names),
+                WithDecryption=False,
+            )
         except AwsError as error:
-            raise _failed(error, "reading", names[0], "ssm:GetParameters") from error
-        return {found["Name"]: _parameter(found) for found in answer["Parameters"]}
+            raise _failed(error, "reading", _shown(names), "ssm:GetParameters") from error
 
     def read_path(
         self, path: str, *, patience: Callable[[], float] = no_patience
@@ -72,8 +91,9 @@ class SsmParameterStore:
         page: dict[str, Any] = {}
         while True:
             try:
-                answer = aws.call(
+                found, token = aws.call(
                     self._client.get_parameters_by_path,
+                    read=_page,
                     Path=path,
                     Recursive=True,
                     MaxResults=10,  # as many as it gives
@@ -82,14 +102,14 @@ class SsmParameterStore:
                 )
             except AwsError as error:
                 failed = _failed(error, "reading", path, READ_PATH)
-                if failed.passing and patience() > PAGE_REST:
+                if failed.transient and patience() > PAGE_REST:
                     self._sleep(PAGE_REST)  # the SDK tries less and less often, and then not at all
                     continue
                 raise failed from error
-            yield {each["Name"]: _parameter(each) for each in answer["Parameters"]}
-            if not answer.get("NextToken"):
+            yield found
+            if not token:
                 return
-            page = {"NextToken": answer["NextToken"]}
+            page = {"NextToken": token}
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
         """Write the token as the newest version."""
@@ -103,42 +123,68 @@ class SsmParameterStore:
             **key,
         )
 
-    def create_status(self, rotation: Rotation, text: str) -> int:
-        """Write the first status; never over another."""
-        return self._put(rotation.status_name, Value=text, Type="String", Overwrite=False)
-
     def write_status(self, rotation: Rotation, text: str) -> int:
         """Write the status as the newest version."""
         return self._put(rotation.status_name, Value=text, Type="String", Overwrite=True)
 
+    def create_lease(self, rotation: Rotation, text: str) -> int:
+        """Write the first version of the lease; never over another."""
+        return self._put(rotation.lease_name, Value=text, Type="String", Overwrite=False)
+
+    def write_lease(self, rotation: Rotation, text: str) -> int:
+        """Write the lease as the newest version."""
+        return self._put(rotation.lease_name, Value=text, Type="String", Overwrite=True)
+
     def _put(self, name: str, **parameters: Any) -> int:
         try:
-            return int(aws.call(self._client.put_parameter, Name=name, **parameters)["Version"])
+            return aws.call(
+                self._client.put_parameter,
+                read=lambda answer: int(answer["Version"]),
+                Name=name,
+                **parameters,
+            )
         except AwsError as error:
             raise _failed(error, "writing", name, "ssm:PutParameter") from error
 
-    def _count_throttled(self, parsed_response: Mapping[str, Any] | None, **_: object) -> None:
+    def _watch(self, parsed_response: Mapping[str, Any] | None, **_: object) -> None:
         """Take note of an answer; it is None where none came."""
         if parsed_response and parsed_response.get("Error", {}).get("Code") in aws.THROTTLED:
-            self._usage.add(throttled_writes=1)
-            self._pace.slow_down()
+            self._on_throttled()
+
+
+def _page(answer: Mapping[str, Any]) -> tuple[dict[str, Parameter], str | None]:
+    return {each["Name"]: _parameter(each) for each in answer["Parameters"]}, answer.get("NextToken")
 
 
 def _parameter(found: Mapping[str, Any]) -> Parameter:
-    return Parameter(value=found.get("Value", ""), version=int(found["Version"]), type=found["Type"])
+    return Parameter(value=str(found["Value"]), version=int(found["Version"]), type=str(found["Type"]))
+
+
+def _shown(names: Sequence[str]) -> str:
+    """Return names for a message: a few, such as those of one rotation, or the first and how many others."""
+    if len(names) > NAMES_SHOWN:
+        return f"{names[0]} and {len(names) - 1} others"
+    *before, last = names
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterStoreError:
-    problem = f"{doing} the {'path' if action == READ_PATH else 'parameter'} {name} failed: {error.code}"
+    kind = "path" if action == READ_PATH else "parameters" if " and " in name else "parameter"
+    problem = f"{doing} the {kind} {name} failed: {error.code}"
     if error.code in aws.CONCURRENT:
-        return ConcurrentUpdate(problem, advice="another run is writing it; the next run goes on")
+        return ConcurrentUpdate(
+            problem, advice="a run writes it only while it holds the lease: find out what else writes it"
+        )
     if error.code in aws.DENIED:
-        advice = f"allow this caller {action} on it"
+        advice = f"allow this caller {action} on {'them' if kind == 'parameters' else 'it'}"
         if doing == "writing":
             advice += ", and kms:Encrypt and kms:GenerateDataKey with its key if kms_key_id names one"
     else:
         advice = error.advice or _WRITE_ADVICE.get(error.code, "see the code in AWS's documentation")
-    failed = ParameterStoreError(problem, advice=advice)
-    failed.passing = error.code in aws.THROTTLED | aws.AWS_FAILED
-    failed.unreachable = error.code == "Unreachable"
-    return failed
+    return ParameterStoreError(
+        problem,
+        advice=advice,
+        transient=error.code in aws.TRANSIENT,
+        unreachable=error.code == "Unreachable",
+        foreign=error.code == aws.NOT_AN_ANSWER,
+    )

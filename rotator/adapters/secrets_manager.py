@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -33,41 +32,14 @@ class SecretsManager:
 
     def __init__(self, client: SecretsManagerClient) -> None:
         self._client = client
-        self._denied = False
 
     def read(self, rotation: Rotation) -> ClientCredentials:
         """Read the version that is labelled AWSCURRENT."""
         try:
-            answer = aws.call(self._client.get_secret_value, SecretId=rotation.secret_id)
+            text, version_id = self._get(SecretId=rotation.secret_id)
         except AwsError as error:
             raise _unreadable(rotation, error) from error
-        return parse_credentials(rotation, answer.get("SecretString"), answer["VersionId"])
-
-    def read_together(
-        self, rotations: Sequence[Rotation]
-    ) -> Mapping[str, ClientCredentials | CredentialsError]:
-        """Read the versions labelled AWSCURRENT by BatchGetSecretValue, unless that was denied before.
-
-        The call as a whole fails where the permission of that name is missing, or a VPC endpoint's policy
-        denies one of the secrets. What it does not tell of, whatever the cause, is read alone.
-        https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html
-        """
-        if self._denied:
-            return {}
-        ids = list({rotation.secret_id: None for rotation in rotations})
-        try:
-            answer = aws.call(self._client.batch_get_secret_value, SecretIdList=ids)
-        except AwsError as error:
-            if error.code == "Unreachable":
-                raise _unreadable(rotations[0], error) from error
-            self._denied = error.code in aws.DENIED
-            return {}
-        found = _by_id(answer.get("SecretValues", ()))
-        return {
-            rotation.name: _judged(rotation, found[rotation.secret_id])
-            for rotation in rotations
-            if rotation.secret_id in found
-        }
+        return parse_credentials(rotation, text, version_id)
 
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
         """Read the version that is labelled so.
@@ -77,46 +49,30 @@ class SecretsManager:
         https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
         """
         try:
-            answer = aws.call(
-                self._client.get_secret_value, SecretId=rotation.secret_id, VersionStage=stage.value
-            )
+            text, version_id = self._get(SecretId=rotation.secret_id, VersionStage=stage.value)
         except AwsError as error:
             if error.code == "ResourceNotFoundException":
                 return None
             raise _unreadable(rotation, error) from error
-        credentials = parse_credentials(rotation, answer.get("SecretString"), answer["VersionId"])
-        return replace(credentials, stage=stage)
+        return replace(parse_credentials(rotation, text, version_id), stage=stage)
 
-
-def _by_id(values: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """By all that a secret may be called: its ARN, also without the six characters at the end, and its name.
-
-    The whole ARN of one may be what another's is without those: then it is the one.
-    """
-    return {
-        **{value["ARN"][:-7]: value for value in values},
-        **{value["ARN"]: value for value in values},
-        **{value["Name"]: value for value in values},
-    }
-
-
-def _judged(rotation: Rotation, value: Mapping[str, Any]) -> ClientCredentials | CredentialsError:
-    try:
-        return parse_credentials(rotation, value.get("SecretString"), value["VersionId"])
-    except CredentialsError as error:
-        return error
+    def _get(self, **secret: str) -> tuple[str | None, str]:
+        """Return the text of a secret, None if it is binary, and the id of its version."""
+        return aws.call(
+            self._client.get_secret_value,
+            read=lambda answer: (answer.get("SecretString"), str(answer["VersionId"])),
+            **secret,
+        )
 
 
 def _unreadable(rotation: Rotation, error: AwsError) -> CredentialsError:
     advice = error.advice or _ADVICE.get(error.code)
     if error.code in aws.DENIED:
         advice = "allow this caller secretsmanager:GetSecretValue on it, and kms:Decrypt with its key"
-    unreadable = CredentialsError(
+    return CredentialsError(
         f"the secret {rotation.secret_id} could not be read: {error.code}",
         advice=advice or "see the code in AWS's documentation",
     )
-    unreadable.unreachable = error.code == "Unreachable"
-    return unreadable
 
 
 def parse_credentials(rotation: Rotation, text: str | None, version_id: str) -> ClientCredentials:

@@ -7,7 +7,6 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
@@ -18,7 +17,6 @@ import tenacity
 from rotator import __version__, oauth
 from rotator.errors import (
     MORE_TIME,
-    InvalidTokenResponse,
     TokenEndpointUnavailable,
     TokenRequestError,
     TokenVerificationError,
@@ -84,42 +82,27 @@ class HttpTokenEndpoint:
             headers["Authorization"] = request.authorization.value
 
         attempts = count(1)
+        unanswered: TokenEndpointUnavailable | None = None
 
         def attempt() -> TokenResponse:
+            nonlocal unanswered
             seconds = _seconds_for_attempt(time_left)
             number, body = next(attempts), request.body.value.encode("ascii")
             self._usage.add(token_requests=int(number == 1), token_request_attempts=1)
-            response = self._transport("POST", request.url, headers, body=body, seconds=seconds)
-            response = replace(response, attempt=number)
+            try:
+                response = self._transport("POST", request.url, headers, body=body, seconds=seconds)
+            except TokenEndpointUnavailable as error:
+                if error.may_have_issued:
+                    unanswered = error
+                raise
             oauth.check_status(request, response, self._now())
             return response
 
-        return self._repeated(attempt, time_left, patience)
-
-    def contact(self, url: str, *, time_left: TimeLeft) -> None:
-        """POST a request of nobody until the endpoint answers or no time is left.
-
-        One without a client is refused (RFC 6749, 5.2) and issues nothing. Whatever the refusal, it comes
-        from an endpoint that works; what asks to come later, or stands in its place (502 to 504), does not.
-        """
-        headers = {**HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
-
-        def attempt() -> TokenResponse:
-            seconds = _seconds_for_attempt(time_left)
-            body = b"grant_type=client_credentials"
-            response = self._transport("POST", url, headers, body=body, seconds=seconds)
-            if response.status in oauth.ABSENT_STATUS:
-                absent = TokenEndpointUnavailable(
-                    f"the endpoint answered HTTP {response.status}",
-                    advice="the next run tries again; ask the endpoint's operator if it lasts",
-                    retry_after=oauth.retry_after(response.retry_after, self._now()),
-                )
-                absent.answered = True
-                raise absent
-            return response
-
-        with suppress(InvalidTokenResponse):  # a page of any kind is an answer, too
-            self._repeated(attempt, time_left)
+        try:
+            response = self._repeated(attempt, time_left, patience)
+        except TokenRequestError as error:
+            raise error.after(unanswered) from None
+        return replace(response, unanswered_before=unanswered is not None)
 
     def probe(self, url: str, token: Secret, *, time_left: TimeLeft) -> None:
         """GET the URL with the token until it is answered or no time is left."""
@@ -202,6 +185,4 @@ def _give_up(state: tenacity.RetryCallState) -> Any:
     problem = f"{error.problem} (attempt {state.attempt_number}, no time for another)"
     if error.retry_after:
         problem += f", and asked to be left alone for {error.retry_after:.0f} s"
-    given_up = TokenEndpointUnavailable(problem, advice=error.advice, retry_after=error.retry_after)
-    given_up.answered, given_up.connected = error.answered, error.connected
-    raise given_up
+    raise TokenEndpointUnavailable(problem, advice=error.advice, retry_after=error.retry_after)

@@ -1,4 +1,4 @@
-"""Connections for HTTPS: whom they trust, read once for all of them, and whether there is one."""
+"""Connections for HTTPS: the authorities they trust, read once for all of them."""
 
 from __future__ import annotations
 
@@ -10,55 +10,7 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssl_ import create_urllib3_context
-
-_exchange = threading.local()
-
-
-def note_connection(connected: threading.Event) -> None:
-    """Have the event set once this thread has a connection to ask something over."""
-    _exchange.connected = connected
-
-
-class _Noting:
-    """A connection of urllib3 that notes when it is there, or is there already."""
-
-    sock: Any
-
-    def connect(self) -> None:
-        super().connect()  # type: ignore[misc]
-        self._note()
-
-    def request(self, *args: Any, **options: Any) -> None:
-        if self.sock is not None:
-            self._note()
-        super().request(*args, **options)  # type: ignore[misc]
-
-    @staticmethod
-    def _note() -> None:
-        if connected := getattr(_exchange, "connected", None):
-            connected.set()
-
-
-class _HttpConnection(_Noting, HTTPConnection):
-    pass
-
-
-class _HttpsConnection(_Noting, HTTPSConnection):
-    pass
-
-
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _HttpConnection
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _HttpsConnection
-
-
-_POOLS = {"http": _HttpPool, "https": _HttpsPool}
 
 
 class SharedTrust(HTTPAdapter):
@@ -90,16 +42,9 @@ class SharedTrust(HTTPAdapter):
         self.proxy_context = self._context(verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH)
         return super().get_connection_with_tls_context(request, verify, proxies, cert)
 
-    def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Make what connects directly."""
-        super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        """Make what connects by a proxy."""
-        manager = super().proxy_manager_for(proxy, proxy_ssl_context=self.proxy_context, **options)
-        manager.pool_classes_by_scheme = _POOLS
-        return manager
+        """Return the manager of connections by way of a proxy."""
+        return super().proxy_manager_for(proxy, proxy_ssl_context=self.proxy_context, **options)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Leave it to that context."""

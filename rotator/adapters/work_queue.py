@@ -25,10 +25,20 @@ class SqsWorkQueue:
         """Send the messages in one call, whose answer tells of each."""
         entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(messages)]
         try:
-            answer = aws.call(self._client.send_message_batch, QueueUrl=self._url, Entries=entries)
+            taken, refused = aws.call(
+                self._client.send_message_batch, read=_results, QueueUrl=self._url, Entries=entries
+            )
         except AwsError as error:
             raise _not_sent(error) from error
-        return {int(each["Id"]): _not_sent(AwsError(each["Code"])) for each in answer.get("Failed", ())}
+        unmentioned = dict.fromkeys(range(len(messages)), aws.NOT_AN_ANSWER)
+        codes = {place: code for place, code in {**unmentioned, **refused}.items() if place not in taken}
+        return {place: _not_sent(AwsError(code)) for place, code in codes.items()}
+
+
+def _results(answer: Mapping[str, Any]) -> tuple[set[int], dict[int, str]]:
+    """Return the places of the messages that were taken, and the error codes of the others by place."""
+    taken = {int(each["Id"]) for each in answer.get("Successful", ())}
+    return taken, {int(each["Id"]): str(each["Code"]) for each in answer.get("Failed", ())}
 
 
 def _not_sent(error: AwsError) -> WorkNotSent:
@@ -40,5 +50,5 @@ def _not_sent(error: AwsError) -> WorkNotSent:
             '`make deploy`, or `make deploy` with SET="Workers=0" for now'
         )
     else:
-        advice = error.advice or "the next tick sends it again; see the code in AWS's documentation"
-    return WorkNotSent(f"it could not be handed over to the workers: {error.code}", advice=advice)
+        advice = error.advice or "the next scheduled run sends it again; see the code in AWS's documentation"
+    return WorkNotSent(f"it could not be enqueued for the workers: {error.code}", advice=advice)

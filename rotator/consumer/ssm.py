@@ -63,17 +63,10 @@ class SsmReader:
         Raises TokenUnavailable if it is missing, denied or out of reach, SettingsError if the SDK has no
         Region or profile to go by.
         """
-        answer = self._ask()
-        found = {name: each for each in answer["Parameters"] for name in _names(each)}
-        token, status = found.get(self._name), found.get(f"{self._name}/status")
-        if token is None:
+        found = self._ask()
+        if found is None:
             raise self._missing()
-        return Found(
-            token=token.get("Value", ""),
-            version=int(token["Version"]),
-            status=status["Value"] if status else None,
-            read_at=_date(answer),
-        )
+        return found
 
     @property
     def _ssm(self) -> SSMClient:
@@ -82,11 +75,11 @@ class SsmReader:
             self._client, self._made_by = aws.client("ssm", CONFIG), os.getpid()
         return self._client
 
-    def _all_ways(self) -> list[Callable[[], Mapping[str, Any]]]:
+    def _all_ways(self) -> list[Callable[[], Found | None]]:
         together = [self._read_both] if self._has_status else []
         return [*together, self._read_token, self._read_token_by_itself]
 
-    def _ask(self) -> Mapping[str, Any]:
+    def _ask(self) -> Found | None:
         """Read in the first way that is not denied, and begin with that one the next times.
 
         One denied name makes AWS refuse the whole call, and a policy for somebody else's parameter may allow
@@ -98,30 +91,43 @@ class SsmReader:
         failure = AwsError("")
         for number, way in enumerate(self._ways):
             try:
-                answer = way()
+                found = way()
             except AwsError as error:
                 failure = error
                 if error.code not in aws.DENIED:
                     break
             else:
                 self._ways = self._ways[number:]
-                return answer
+                return found
         raise self._missing() if failure.code == "ParameterNotFound" else self._failed(failure)
 
-    def _read_both(self) -> Mapping[str, Any]:
+    def _read_both(self) -> Found | None:
         names = [self._name, f"{self._name}/status"]
-        return self._call(self._ssm.get_parameters, Names=names)
+        return aws.call(self._ssm.get_parameters, read=self._found, WithDecryption=True, Names=names)
 
-    def _read_token(self) -> Mapping[str, Any]:
-        return self._call(self._ssm.get_parameters, Names=[self._name])
+    def _read_token(self) -> Found | None:
+        return aws.call(self._ssm.get_parameters, read=self._found, WithDecryption=True, Names=[self._name])
 
-    def _read_token_by_itself(self) -> Mapping[str, Any]:
-        answer = self._call(self._ssm.get_parameter, Name=self._name)
-        return {**answer, "Parameters": [answer["Parameter"]]}
+    def _read_token_by_itself(self) -> Found | None:
+        return aws.call(
+            self._ssm.get_parameter,
+            read=lambda answer: self._found({**answer, "Parameters": [answer["Parameter"]]}),
+            WithDecryption=True,
+            Name=self._name,
+        )
 
-    def _call(self, operation: Callable[..., Any], **names: Any) -> Mapping[str, Any]:
-        answer: Mapping[str, Any] = aws.call(operation, WithDecryption=True, **names)
-        return answer
+    def _found(self, answer: Mapping[str, Any]) -> Found | None:
+        """Take token and status from an answer; None if the token is not in it."""
+        found = {name: each for each in answer["Parameters"] for name in _names(each)}
+        token, status = found.get(self._name), found.get(f"{self._name}/status")
+        if token is None:
+            return None
+        return Found(
+            token=str(token["Value"]),
+            version=int(token["Version"]),
+            status=status["Value"] if status else None,
+            read_at=_date(answer),
+        )
 
     def _missing(self) -> TokenUnavailable:
         return TokenUnavailable(

@@ -48,8 +48,5 @@ class Caller:
     def post(self, url: str) -> TokenResponse:
         return self.request(url, client_authentication=ClientAuthentication.POST)
 
-    def contact(self, url: str) -> None:
-        self._endpoint.contact(url, time_left=self._time_left)
-
     def probe(self, url: str) -> None:
         self._endpoint.probe(url, Secret(CANARY_TOKEN), time_left=self._time_left)

@@ -48,7 +48,7 @@ def test_failed_rotations_have_a_line_each_and_it_is_said_where_all_outcomes_are
     lines = str(error).splitlines()
     assert lines[0] == "the function rotator failed: 600 of 600 rotations failed: t0: down; wait"
     assert lines[1:10] == [f"  t{number}: down; wait" for number in range(1, 10)]
-    assert lines[10].startswith("  and 590 more; no stored token is worse than before")
+    assert lines[10].startswith("  and 590 more; the next run tries again")
     assert "`make logs STACK=NAME`" in error.advice
     assert "`rotator status --stack NAME`" in error.advice
     assert not isinstance(error, SettingsError)

@@ -120,9 +120,9 @@ def test_a_refused_write_says_what_to_do_and_quotes_nothing(
 @pytest.mark.parametrize(
     ("write", "code"),
     [
-        (SsmParameterStore.create_status, "ParameterAlreadyExists"),
-        (SsmParameterStore.create_status, "TooManyUpdates"),
-        (SsmParameterStore.write_status, "TooManyUpdates"),
+        (SsmParameterStore.create_lease, "ParameterAlreadyExists"),
+        (SsmParameterStore.create_lease, "TooManyUpdates"),
+        (SsmParameterStore.write_lease, "TooManyUpdates"),
     ],
     ids=["created before", "created meanwhile", "written meanwhile"],
 )
@@ -130,7 +130,7 @@ def test_a_writer_that_was_not_alone_is_told_so(
     stub: Stubber, store: SsmParameterStore, write: Callable[..., int], code: str
 ) -> None:
     stub.add_client_error("put_parameter", code)
-    with pytest.raises(ConcurrentUpdate, match=STATUS_NAME):
+    with pytest.raises(ConcurrentUpdate, match=ROTATION.lease_name):
         write(store, ROTATION, "{}")
 
 

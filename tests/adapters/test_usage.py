@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 ROTATION = rotation()
 NOWHERE = "https://ssm.nowhere.invalid"
-ATTEMPTS = 4  # of the SDK, for one call
+ATTEMPTS = 3  # of the SDK, for one call
 
 # Token requests.
 
@@ -107,7 +107,7 @@ def usage() -> Usage:
 
 @pytest.fixture
 def store(client: SSMClient, usage: Usage) -> SsmParameterStore:
-    return SsmParameterStore(client, usage=usage)
+    return SsmParameterStore(client, on_throttled=lambda: usage.add(throttled_writes=1))
 
 
 @pytest.fixture
@@ -142,8 +142,9 @@ def _aws_answer(code: str | None) -> AWSResponse:
 
 WRITES: dict[str, Callable[[SsmParameterStore], int]] = {
     "token": lambda store: store.write_token(ROTATION, Secret(CANARY_TOKEN)),
-    "first status": lambda store: store.create_status(ROTATION, "{}"),
     "status": lambda store: store.write_status(ROTATION, "{}"),
+    "first lease": lambda store: store.create_lease(ROTATION, "{}"),
+    "lease": lambda store: store.write_lease(ROTATION, "{}"),
 }
 
 

@@ -1,0 +1,140 @@
+"""Answers that are not AWS's: a proxy or a portal in between, to each call that is made of AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from fakes import CANARY_TOKEN, rotation
+from http_server import Peer, Serve, answer
+from rotator.adapters import aws, deployment, function
+from rotator.adapters.documents import SsmDocumentStore
+from rotator.adapters.inspector import AwsInspector
+from rotator.adapters.parameter_store import SsmParameterStore
+from rotator.adapters.secrets_manager import SecretsManager
+from rotator.adapters.work_queue import SqsWorkQueue
+from rotator.consumer import ssm
+from rotator.errors import ParameterStoreError, RotatorError, WorkNotSent
+from rotator.model import Secret, Stage
+
+ROTATION = rotation()
+QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/work"
+SINCE = datetime(2026, 1, 1, tzinfo=UTC)
+
+PAGE = b"<html><body>Please accept our terms.</body></html>"
+ANSWERS: dict[str, tuple[int, bytes, str]] = {
+    "a page": (200, PAGE, "text/html"),
+    "a page that says it is JSON": (200, PAGE, "application/x-amz-json-1.1"),
+    "a page that is no XML": (200, b"<html><p>Please", "text/html; charset=utf-8"),
+    "nothing": (200, b"", "text/html"),
+    "a list": (200, b"[]", "application/json"),
+    "a text": (200, b'"' + CANARY_TOKEN.encode() + b'"', "application/json"),
+    "another object": (200, b'{"Parameters": null, "Version": null}', "application/json"),
+    "members of another type": (
+        200,
+        b'{"Parameters": [1], "Stacks": 2, "Version": []}',
+        "application/json",
+    ),
+    "a parameter without a value": (
+        200,
+        b'{"Parameters": [{"Name": "/healthwise/token", "Version": 1, "Type": "String"}], "Version": null}',
+        "application/json",
+    ),
+    "a page with 403": (403, PAGE, "text/html"),
+    "nothing with 403": (403, b"", "text/html"),
+    "a page with 407": (407, PAGE, "text/html"),
+    "a page with 302": (302, PAGE, "text/html"),
+}
+
+
+@pytest.fixture(params=ANSWERS)
+def peer(
+    request: pytest.FixtureRequest, serve: Serve, access_key: None, monkeypatch: pytest.MonkeyPatch
+) -> Peer:
+    """What stands in AWS's place, and answers every call so."""
+    status, body, kind = ANSWERS[request.param]
+    made = serve(answer(status, body, Content_Type=kind))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", made.url)
+    return made
+
+
+def store() -> SsmParameterStore:
+    return SsmParameterStore(aws.client("ssm"))
+
+
+PARAMETERS: dict[str, Callable[[], Any]] = {
+    "GetParameters": lambda: store().read(["/a", "/b"]),
+    "GetParameters of versions": lambda: store().read_versions("/a", [1, 2]),
+    "GetParametersByPath": lambda: list(store().read_path("/rotations")),
+    "PutParameter of a token": lambda: store().write_token(ROTATION, Secret(CANARY_TOKEN)),
+    "PutParameter of a status": lambda: store().write_status(ROTATION, "{}"),
+    "PutParameter of a lease": lambda: store().create_lease(ROTATION, "{}"),
+    "PutParameter of the next lease": lambda: store().write_lease(ROTATION, "{}"),
+    "PutParameter of a document": lambda: SsmDocumentStore(aws.client("ssm")).create("/a", "{}"),
+}
+OTHERS: dict[str, Callable[[], Any]] = {
+    "GetSecretValue": lambda: SecretsManager(aws.client("secretsmanager")).read(ROTATION),
+    "GetSecretValue of a stage": lambda: SecretsManager(aws.client("secretsmanager")).read_stage(
+        ROTATION, Stage.PENDING
+    ),
+    "GetCallerIdentity": lambda: AwsInspector().identity(),
+    "AWS's time": lambda: AwsInspector().aws_date(),
+    "may write": lambda: AwsInspector().may_write_token(ROTATION),
+    "DescribeKey": lambda: AwsInspector().key("alias/a"),
+    "DescribeStacks of one": lambda: AwsInspector().stack("rotator"),
+    "DescribeStacks": lambda: AwsInspector().stacks(),
+    "GetSchedule": lambda: AwsInspector().schedule("tick"),
+    "GetQueueAttributes": lambda: AwsInspector().messages(QUEUE),
+    "ListEventSourceMappings": lambda: AwsInspector().taker("rotator", QUEUE),
+    "FilterLogEvents": lambda: AwsInspector().last_event("/rotator", "run ended", SINCE),
+    "the settings of a stack": lambda: deployment.stack_variables("rotator"),
+    "Invoke": lambda: function.invoke("rotator", {}),
+    "a consumer's read": lambda: ssm.SsmReader("/healthwise/token")(),
+}
+
+
+def not_an_answer(error: RotatorError, peer: Peer) -> bool:
+    """Whether an error says what it should, and repeats nothing of the answer."""
+    assert peer.requests
+    said = f"{error} {error!r}"
+    assert "terms" not in said
+    assert CANARY_TOKEN not in said
+    return "not an answer of AWS: is a proxy in between?" in error.advice
+
+
+@pytest.mark.parametrize("call", PARAMETERS)
+def test_answer_that_is_not_of_aws_is_a_foreign_error_of_parameter_store(call: str, peer: Peer) -> None:
+    with pytest.raises(ParameterStoreError) as caught:
+        PARAMETERS[call]()
+    assert not_an_answer(caught.value, peer)
+    kind = caught.value.transient, caught.value.unreachable, caught.value.foreign
+    assert kind == (False, False, call != "PutParameter of a document")
+
+
+@pytest.mark.parametrize("call", OTHERS)
+def test_answer_that_is_not_of_aws_is_an_error_that_says_so(call: str, peer: Peer) -> None:
+    with pytest.raises(RotatorError) as caught:
+        OTHERS[call]()
+    assert not_an_answer(caught.value, peer)
+
+
+def test_answer_that_is_not_of_aws_means_that_no_message_was_sent(peer: Peer) -> None:
+    queue = SqsWorkQueue(aws.client("sqs"), QUEUE)
+    try:
+        refused = dict(queue.send(["a", "b"]))
+    except WorkNotSent as error:
+        refused = dict.fromkeys((0, 1), error)
+    assert refused.keys() == {0, 1}
+    assert all(not_an_answer(error, peer) for error in refused.values())
+
+
+def test_page_in_place_of_a_deletion_is_not_taken_for_one(
+    serve: Serve, access_key: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DeleteParameter's own answer has no members."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", serve(answer(200, PAGE, Content_Type="text/html")).url)
+    with pytest.raises(ParameterStoreError, match="not an answer of AWS"):
+        SsmDocumentStore(aws.client("ssm")).delete("/a")
