@@ -11,11 +11,11 @@
     |  +- InvalidTokenResponse       2xx, but not a token we would publish
     +- TokenVerificationError        ``verify_url`` did not accept the token
     +- ParameterStoreError           denied, throttled, too large, wrong type, key unusable
-    |  +- ConcurrentUpdate           someone else wrote first
+    |  +- ConcurrentUpdate           another run wrote first
     |  +- TokenNotPublished          a token was issued and could not be stored
     |  +- StatusNotWritten           the new token is stored; carries the status that is not
     +- NotReached                    the run's time was over before its turn came
-    +- WorkNotSent                   a rotation that is due could not be handed over to the workers
+    +- WorkNotSent                   a rotation that is due could not be enqueued for the workers
     +- RotationFailed                the run's: holds the summary
     +- TokenUnavailable              the reading side has no token to give
     |  +- TokenExpired               what is stored has ended
@@ -53,18 +53,22 @@ FEWER_WORKERS = "lower Workers of the stack (ROTATOR_WORKERS)"
 class RotatorError(Exception):
     """The base of every error of this package.
 
-    ``problem`` is what happened; ``advice`` is what to do next. ``str()`` gives both.
+    ``problem`` is what happened; ``advice`` is what to do next. ``str()`` gives both. ``may_have_issued``
+    says that the token endpoint may have issued a token that was not published.
     """
 
-    def __init__(self, problem: str, *, advice: str) -> None:
+    def __init__(self, problem: str, *, advice: str, may_have_issued: bool = False) -> None:
         super().__init__(f"{problem}; {advice}")
         self.problem = problem
         self.advice = advice
+        self.may_have_issued = may_have_issued
 
     def at(self, place: str) -> Self:
         """Return the same error, of the same type, whose message begins with the place where it happened."""
         placed = self.again()
-        RotatorError.__init__(placed, f"{place}: {self.problem}", advice=self.advice)
+        RotatorError.__init__(
+            placed, f"{place}: {self.problem}", advice=self.advice, may_have_issued=self.may_have_issued
+        )
         return placed
 
     def again(self) -> Self:
@@ -80,46 +84,51 @@ class SettingsError(RotatorError):
 
 
 class CredentialsError(RotatorError):
-    """The client credentials could not be read from the secret.
-
-    ``unreachable`` says that nobody answered, for as long as a call may take.
-    """
-
-    unreachable = False
+    """The client credentials could not be read from the secret."""
 
 
 class TokenRequestError(RotatorError):
     """No token was obtained from the token endpoint."""
 
+    def after(self, earlier: TokenRequestError | None) -> Self:
+        """Return the same error, as it follows an earlier request of the run that failed."""
+        if earlier is None or not earlier.may_have_issued:
+            return self
+        same = self.again()
+        same.may_have_issued = True
+        return same
+
 
 class TokenEndpointUnavailable(TokenRequestError):
     """The endpoint did not answer, or asked to be tried again later.
 
-    ``retry_after`` is the wait in seconds it asked for (RFC 9110, 10.2.3), if it did. ``answered`` says that
-    it answered so, and ``connected`` that there was at least a connection.
+    ``retry_after`` is the wait in seconds it asked for (RFC 9110, 10.2.3), if it did.
     """
 
-    answered = connected = False
-
-    def __init__(self, problem: str, *, advice: str, retry_after: float | None = None) -> None:
-        super().__init__(problem, advice=advice)
+    def __init__(
+        self,
+        problem: str,
+        *,
+        advice: str,
+        retry_after: float | None = None,
+        may_have_issued: bool = False,
+    ) -> None:
+        super().__init__(problem, advice=advice, may_have_issued=may_have_issued)
         self.retry_after = retry_after
 
 
 class TokenRequestRejected(TokenRequestError):
     """The endpoint refused the request; repeating it would not help.
 
-    ``code`` is the error code of RFC 6749, 5.2, if the answer held a known one. ``at_once`` says that
-    no earlier request of the run was left without a clear answer: no token can have been issued.
+    ``code`` is the error code of RFC 6749, 5.2, if the answer held a known one.
     """
 
     def __init__(
-        self, problem: str, *, advice: str, status: int, code: str | None, at_once: bool = True
+        self, problem: str, *, advice: str, status: int, code: str | None, may_have_issued: bool = False
     ) -> None:
-        super().__init__(problem, advice=advice)
+        super().__init__(problem, advice=advice, may_have_issued=may_have_issued)
         self.status = status
         self.code = code
-        self.at_once = at_once
 
     @property
     def client_refused(self) -> bool:
@@ -128,21 +137,40 @@ class TokenRequestRejected(TokenRequestError):
 
 
 class InvalidTokenResponse(TokenRequestError):
-    """The endpoint said yes, but what it sent is not a token fit to publish."""
+    """The endpoint answered 2xx, but what it sent is not a token fit to publish."""
+
+    def __init__(self, problem: str, *, advice: str, may_have_issued: bool = True) -> None:
+        super().__init__(problem, advice=advice, may_have_issued=may_have_issued)
 
 
 class TokenVerificationError(RotatorError):
     """The probe of ``verify_url`` with the new token did not answer 2xx."""
 
+    def __init__(self, problem: str, *, advice: str) -> None:
+        super().__init__(problem, advice=advice, may_have_issued=True)
+
 
 class ParameterStoreError(RotatorError):
     """A parameter could not be read or written.
 
-    ``passing`` says that it was throttled or AWS failed, which may soon be over; ``unreachable`` that nobody
-    answered, for as long as a call may take.
+    ``transient`` says that the call was throttled or AWS failed, which may soon be over; ``unreachable`` that
+    there was no answer for as long as a call may take; ``foreign`` that something else answered in its place.
     """
 
-    passing = unreachable = False
+    def __init__(
+        self,
+        problem: str,
+        *,
+        advice: str,
+        transient: bool = False,
+        unreachable: bool = False,
+        foreign: bool = False,
+        may_have_issued: bool = False,
+    ) -> None:
+        super().__init__(problem, advice=advice, may_have_issued=may_have_issued)
+        self.transient = transient
+        self.unreachable = unreachable
+        self.foreign = foreign
 
 
 class ConcurrentUpdate(ParameterStoreError):
@@ -150,14 +178,29 @@ class ConcurrentUpdate(ParameterStoreError):
 
 
 class TokenNotPublished(ParameterStoreError):
-    """A token was issued but could not be stored: where that ended the stored one, consumers suffer."""
+    """A token was issued but could not be stored: where that revoked the stored one, consumers suffer."""
+
+    def __init__(self, cause: ParameterStoreError) -> None:
+        super().__init__(
+            f"a new token was issued but not stored: {cause.problem}",
+            advice=f"{cause.advice}; the stored token may be revoked if the endpoint allows only one",
+            unreachable=cause.unreachable,
+            foreign=cause.foreign,
+            may_have_issued=True,
+        )
 
 
 class StatusNotWritten(ParameterStoreError):
     """The new token was stored, but not the ``status`` that tells of it."""
 
-    def __init__(self, problem: str, *, advice: str, status: Status) -> None:
-        super().__init__(problem, advice=advice)
+    def __init__(self, status: Status, cause: ParameterStoreError) -> None:
+        super().__init__(
+            f"the new token is stored as version {status.parameter_version}, but its status is not: "
+            f"{cause.problem}",
+            advice=f"{cause.advice}; the next run renews it again",
+            unreachable=cause.unreachable,
+            foreign=cause.foreign,
+        )
         self.status = status
 
 
@@ -193,7 +236,7 @@ class RotationFailed(RotatorError):
         )
         super().__init__(
             f"{len(failed)} of {len(summary.results)} rotations failed: " + BETWEEN_FAILURES.join(told),
-            advice=f"no stored token is worse than before and the next run tries again; {urgency}",
+            advice=f"the next run tries again; {urgency}",
         )
         self.summary = summary
 

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rotator.errors import RotatorError
 
 HEALTHWISE_TOKEN_ENDPOINT = "https://auth.healthwise.net/oauth2/token"  # noqa: S105 - an address
 
@@ -89,19 +92,25 @@ class Rotation:
         """The name of the status parameter."""
         return f"{self.parameter_name}/status"
 
+    @property
+    def lease_name(self) -> str:
+        """The name of the lease parameter."""
+        return f"{self.parameter_name}/lease"
+
+    @property
+    def parameter_names(self) -> tuple[str, str, str]:
+        """The names of the three parameters that the rotator writes: token, status and lease."""
+        return self.parameter_name, self.status_name, self.lease_name
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClientCredentials:
-    """What the secret holds (RFC 6749, 2.3.1), and which version of the secret it was.
-
-    What was ``read_ahead``, with other rotations' secrets, may not be the current version any more.
-    """
+    """What the secret holds (RFC 6749, 2.3.1), and which version of the secret it was."""
 
     client_id: str
     client_secret: Secret
     version_id: str
     stage: Stage = Stage.CURRENT
-    read_ahead: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +130,10 @@ class AccessToken:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """What the status parameter tells about the token beside it."""
+    """What the status parameter shows about the token beside it.
+
+    ``lease_version`` is the version of the lease under which the token was published, 0 if that is not known.
+    """
 
     parameter_version: int
     issued_at: datetime
@@ -133,19 +145,12 @@ class Status:
     rotator_version: str
     token_type: str = "Bearer"  # noqa: S105 - RFC 6750's name, no secret
     secret_stage: Stage = Stage.CURRENT
+    lease_version: int = 0
 
     @property
     def lifetime(self) -> float:
         """The token's whole life in seconds."""
         return (self.expires_at - self.issued_at).total_seconds()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A run's mark on a rotation: nobody else renews it until then."""
-
-    by: str
-    until: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,25 +162,6 @@ class Parameter:
     type: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stored:
-    """What was found in Parameter Store for one rotation. Version 0 means: not there."""
-
-    token_version: int = 0
-    token_type: str = "SecureString"  # noqa: S105 - a type of parameter
-    status_version: int = 0
-    status: Status | None = None
-    claim: Claim | None = None
-    status_problem: str | None = None
-
-    @property
-    def trusted(self) -> Status | None:
-        """The status, if it speaks of exactly the token that is stored."""
-        if self.status and self.token_version == self.status.parameter_version:
-            return self.status
-        return None
-
-
 class Outcome(StrEnum):
     """How one rotation of a run ended."""
 
@@ -184,6 +170,53 @@ class Outcome(StrEnum):
     KEPT = "kept"
     BUSY = "busy"
     FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """A renewal that published no token: when it ended (UTC), and how.
+
+    ``outcome`` is FAILED or KEPT, or None if its run ended without releasing the lease.
+    """
+
+    at: datetime
+    outcome: Outcome | None
+    error_kind: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """The lease of one rotation, as a reader finds it.
+
+    ``version`` is the lease parameter's, 0 if there is none. ``held_until`` (UTC) is set while a run holds
+    the lease. ``last_attempt`` is set if no token was published since. ``may_be_revoked`` means that the
+    token endpoint may have issued a token that was not published, which revokes the stored one at some
+    providers.
+    """
+
+    version: int = 0
+    held_until: datetime | None = None
+    last_attempt: Attempt | None = None
+    may_be_revoked: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """The parameters of one rotation. Version 0 means that a parameter does not exist."""
+
+    token_version: int = 0
+    status_version: int = 0
+    status: Status | None = None
+    status_problem: str | None = None
+    lease: Lease = Lease()
+    lease_error: RotatorError | None = None
+
+    @property
+    def trusted(self) -> Status | None:
+        """The status, if it speaks of exactly the token that is stored."""
+        if self.status and self.token_version == self.status.parameter_version:
+            return self.status
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)

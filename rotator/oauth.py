@@ -37,9 +37,6 @@ MAX_LIFETIME = 366 * 24 * 3600
 RETRYABLE_STATUS = frozenset({408, 425, 429})
 """Answers besides 5xx that ask for another try (RFC 9110, RFC 8470, RFC 6585)."""
 
-ABSENT_STATUS = RETRYABLE_STATUS | {502, 503, 504}
-"""Answers of an endpoint that is as good as down (RFC 9110, 15.6). 500 may be one to a bad request."""
-
 # Only these codes are ever repeated in a message: the member is the server's text, and a server
 # may echo anything. 5.2, and what RFC 6749, 8628 and 8707 add that servers answer with.
 _KNOWN_CODES = frozenset(
@@ -85,16 +82,16 @@ class TokenRequest:
 class TokenResponse:
     """The endpoint's answer. ``requested_at`` is when the answered request was sent.
 
-    ``attempt`` counts the run's requests up to this one; what became of earlier ones is not known.
-    ``date`` is the header by which the endpoint tells the time (RFC 9110, 6.6.1).
+    ``unanswered_before`` says that an earlier request of the run was sent and never answered. ``date`` is
+    the header in which the endpoint reports its time (RFC 9110, 6.6.1).
     """
 
     status: int
     body: bytes
     requested_at: datetime
     retry_after: str | None = None
-    attempt: int = 1
     date: str | None = None
+    unanswered_before: bool = False
 
 
 def is_scope(text: str) -> bool:
@@ -159,7 +156,7 @@ def check_status(request: TokenRequest, response: TokenResponse, now: datetime) 
             advice="set token_endpoint to the final address",
             status=status,
             code=None,
-            at_once=response.attempt == 1,
+            may_have_issued=response.unanswered_before,
         )
     raise _rejection(request, response)
 
@@ -178,7 +175,7 @@ def _rejection(request: TokenRequest, response: TokenResponse) -> TokenRequestRe
         advice=advice,
         status=response.status,
         code=code,
-        at_once=response.attempt == 1,
+        may_have_issued=response.unanswered_before,
     )
 
 
@@ -221,7 +218,9 @@ def read_token_of_any_size(
     """Do what ``read_token`` does, whether or not the tier can hold it."""
     answer = _json_object(response.body)
     if answer is None:
-        raise _invalid("did not answer with a JSON object" if response.body else "answered nothing")
+        what = "did not answer with a JSON object" if response.body else "answered nothing"
+        # A page comes from something else than the endpoint; half an object may have held a token.
+        raise _invalid(what, may_have_issued=response.body.lstrip().startswith(b"{"))
     if "error" in answer:
         raise _rejection(request, response)
     if str(answer.get("token_type", "")).lower() != "bearer":
@@ -314,8 +313,9 @@ def _error_code(answer: dict[str, Any]) -> str | None:
     return code if isinstance(code, str) and code in _KNOWN_CODES else None
 
 
-def _invalid(what: str) -> InvalidTokenResponse:
+def _invalid(what: str, *, may_have_issued: bool = True) -> InvalidTokenResponse:
     return InvalidTokenResponse(
         f"the token endpoint {what}",
         advice="check token_endpoint and the endpoint's documentation",
+        may_have_issued=may_have_issued,
     )

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 
-from rotator.model import AccessToken, Claim, Result, Rotation, Status, Stored, format_time
+from rotator.model import AccessToken, Result, Rotation, Status, Stored, format_time
 
 JITTER = 0.02
 """The part of a life by which renewals are spread, so that a fleet does not renew as one."""
@@ -20,12 +20,9 @@ JITTER = 0.02
 RUN_BUDGET = 60.0
 """Seconds a run may take where nothing says otherwise; the function's default timeout."""
 
-LONGEST_RUN = timedelta(minutes=16)
-"""Longer than any run: a Lambda function ends after 15 minutes, and clocks differ a little."""
-
 
 class TokenState(StrEnum):
-    """What a stored token is to its consumers and to the next tick."""
+    """What a stored token is to its consumers and to the next scheduled run."""
 
     FRESH = "fresh"
     DUE = "due"
@@ -35,10 +32,10 @@ class TokenState(StrEnum):
 
 
 def token_state(rotation: Rotation, stored: Stored, now: datetime) -> TokenState:
-    """Judge the stored token. Everything but FRESH is renewed by the next tick.
+    """Return the state of the stored token. Everything but FRESH is renewed by the next run.
 
-    UNKNOWN is a token whose status is missing, unreadable or speaks of another version:
-    it may be good, but nothing here can promise it.
+    UNKNOWN is a token whose status is missing, unreadable or names another version:
+    it may be valid, but nothing here can guarantee it.
     """
     if not stored.token_version:
         return TokenState.MISSING
@@ -47,38 +44,37 @@ def token_state(rotation: Rotation, stored: Stored, now: datetime) -> TokenState
         return TokenState.UNKNOWN
     if now >= status.expires_at:
         return TokenState.EXPIRED
-    if now >= renewal_time(rotation, status) or is_unfinished(stored, now):
-        return TokenState.DUE
-    return TokenState.FRESH
+    return TokenState.DUE if now >= due_at(rotation, status) else TokenState.FRESH
 
 
-def is_unfinished(stored: Stored, now: datetime) -> bool:
-    """Whether a run claimed the rotation, ended, and did not say how.
+def due_at(rotation: Rotation, status: Status) -> datetime:
+    """Return the time (UTC) from which the stored token is renewed.
 
-    It may have been issued a token and died before that was published, and some providers end
-    the old token with the new one's birth: a token that looks fresh may be dead.
+    The status counts beside the settings: a forced renewal sets its ``renew_at`` before it requests a token.
     """
-    return stored.claim is not None and not is_live(stored.claim, now)
+    return min(status.renew_at, renewal_time(rotation, status))
+
+
+def may_be_revoked(rotation: Rotation, stored: Stored, now: datetime) -> bool:
+    """Whether an earlier run may have been issued a token that it did not publish.
+
+    Some providers revoke the stored token then. A token that is still fresh was not touched: a run
+    that renews a fresh token makes it due first.
+    """
+    status = stored.trusted
+    return stored.lease.may_be_revoked and (status is None or now >= due_at(rotation, status))
 
 
 def fails_late(rotation: Rotation, stored: Stored, now: datetime) -> bool:
     """Whether a failure now is an error; in the first half of the renewal window it is a warning.
 
-    Where nothing is known of the stored token, or an earlier run may have left it dead, it is an error.
+    It is an error where nothing is known of the stored token, or where that may be revoked.
     """
     status = stored.trusted
-    if status is None or is_unfinished(stored, now):
+    if status is None or may_be_revoked(rotation, stored, now):
         return True
-    due = renewal_time(rotation, status)
+    due = due_at(rotation, status)
     return now >= due + (status.expires_at - due) / 2
-
-
-def is_live(claim: Claim, now: datetime) -> bool:
-    """Whether a claim still keeps others away.
-
-    It ends by itself. One that reaches further than any run can last was not made by a run.
-    """
-    return now < claim.until <= now + LONGEST_RUN
 
 
 def renewal_time(rotation: Rotation, token: Status | AccessToken) -> datetime:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from rotator.errors import CredentialsError, RotatorError
-from rotator.memory import Memory
+from rotator.errors import RotatorError
 from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
 from rotator.oauth import TokenRequest, TokenResponse
-from rotator.pace import UNPACED, Pace
 
 
 def no_patience() -> float:
@@ -29,6 +27,9 @@ class ParameterStore(Protocol):
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         """Return the parameters that exist, by name; ten at the most in one call."""
 
+    def read_versions(self, name: str, versions: Sequence[int]) -> Mapping[int, Parameter]:
+        """Return those of a parameter's versions that are still kept, ten a call."""
+
     def read_path(
         self, path: str, *, patience: Callable[[], float] = no_patience
     ) -> Iterator[Mapping[str, Parameter]]:
@@ -40,16 +41,19 @@ class ParameterStore(Protocol):
     def write_token(self, rotation: Rotation, token: Secret) -> int:
         """Store the token as a SecureString under the rotation's key; return its version."""
 
-    def create_status(self, rotation: Rotation, text: str) -> int:
-        """Store the first status and return its version, 1.
+    def write_status(self, rotation: Rotation, text: str) -> int:
+        """Store the status and return its version."""
 
-        Raises ConcurrentUpdate if there is one already.
+    def create_lease(self, rotation: Rotation, text: str) -> int:
+        """Store the first version of the lease and return its number, 1.
+
+        Raises ConcurrentUpdate if there is a lease already.
         """
 
-    def write_status(self, rotation: Rotation, text: str) -> int:
-        """Replace the status and return its version.
+    def write_lease(self, rotation: Rotation, text: str) -> int:
+        """Store the next version of the lease and return its number.
 
-        Raises ConcurrentUpdate if Parameter Store was writing it for someone else just then.
+        Raises ConcurrentUpdate if Parameter Store was writing it for another run at that moment.
         """
 
 
@@ -84,16 +88,6 @@ class SecretStore(Protocol):
         Raises CredentialsError when it is missing, denied or malformed.
         """
 
-    def read_together(
-        self, rotations: Sequence[Rotation]
-    ) -> Mapping[str, ClientCredentials | CredentialsError]:
-        """Read the current versions of up to 20 rotations' secrets in one call.
-
-        Return them by the rotation's name, or what is wrong with what a secret holds. Whose name is missing
-        could not be read so, and is to be read alone, which tells why.
-        Raises CredentialsError only if nobody answers, for as long as a call may take.
-        """
-
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
         """Return the credentials in the version with this staging label, or None if no version has it.
 
@@ -116,19 +110,12 @@ class TokenEndpoint(Protocol):
         Raises TokenEndpointUnavailable, TokenRequestRejected or TokenRequestError.
         """
 
-    def contact(self, url: str, *, time_left: Callable[[], float]) -> None:
-        """Return if the endpoint answers at all, without asking it for a token.
-
-        Raises TokenEndpointUnavailable or TokenRequestError if it does not, however often it is tried. The
-        first tells whether there was a connection, and whether the endpoint asked to be left alone.
-        """
-
     def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
         """Return if a GET with the token answers 2xx; raise TokenVerificationError if not."""
 
 
 class WorkQueue(Protocol):
-    """The queue from which workers take what a tick found due."""
+    """The queue from which workers take what a scheduled run found due."""
 
     def send(self, messages: Sequence[str]) -> Mapping[int, RotatorError]:
         """Send ten messages at the most; return why by its place for each that the queue refused.
@@ -162,8 +149,7 @@ class Run:
     """One run of the rotator: who it is, what time it is, and how long it may go on.
 
     ``time_left`` returns the seconds until the run must end; ``budget`` is what it began with. Lambda
-    cuts a run off then; elsewhere a last write may take up to ``overrun`` seconds more. Renewals keep its
-    ``pace``. It begins with the ``memory`` of those before it in this process.
+    cuts a run off then; elsewhere a last write may take up to ``overrun`` seconds more.
     """
 
     id: str
@@ -171,9 +157,7 @@ class Run:
     time_left: Callable[[], float]
     budget: float
     overrun: float = 0.0
-    pace: Pace = UNPACED
-    memory: Memory = field(default_factory=Memory)
 
     def time_for_requests(self) -> float:
-        """Seconds left for talking to the token endpoint: the writes come out of the rest."""
+        """Return the seconds left for requests to the token endpoint; the writes take the rest."""
         return self.time_left() - min(WRITE_RESERVE, self.budget / 4)

@@ -18,8 +18,8 @@ class Register:
 
     ``names`` has for every document the name under which it is known, also if it is broken, and ``places``
     for every rotation its document; ``refused`` has why a document is broken. ``owners`` has the rotation of
-    every parameter for a token or a status, and ``named`` the document of each that a broken one names.
-    ``kms_key_id`` is the key of documents that name none.
+    every parameter for a token, a status or a lease, and ``named`` the document of each that a broken one
+    names. ``kms_key_id`` is the key of documents that name none.
     """
 
     def __init__(
@@ -44,12 +44,13 @@ class Register:
             name = settings.document_name(self.path, document)
             self.refused[document] = error
             if parameter_name := settings.named_parameter(parameter):
-                self.named |= dict.fromkeys((parameter_name, f"{parameter_name}/status"), document)
+                named = (parameter_name, f"{parameter_name}/status", f"{parameter_name}/lease")
+                self.named |= dict.fromkeys(named, document)
         else:
             name = rotation.name
             self.rotations[name] = rotation
             self.places[name] = document
-            self.owners |= dict.fromkeys((rotation.parameter_name, rotation.status_name), name)
+            self.owners |= dict.fromkeys(rotation.parameter_names, name)
         self.documents[document] = parameter
         self.names[document] = name
 
@@ -66,7 +67,7 @@ class Register:
 
         Once that is mended it may take the parameter over: of two, the first counts.
         """
-        for name in (rotation.parameter_name, rotation.status_name):
+        for name in rotation.parameter_names:
             if name in self.named:
                 raise SettingsError(
                     f"the parameter {name} is named by the document {self.named[name]}, which cannot be used",
@@ -81,7 +82,7 @@ class Register:
                 f"two documents are named {rotation.name}: {self.places[rotation.name]} and {document}",
                 advice="name one of them otherwise",
             )
-        for name in (rotation.parameter_name, rotation.status_name):
+        for name in rotation.parameter_names:
             if name in self.owners:
                 raise SettingsError(
                     f"the parameter {name} belongs to the rotation {self.owners[name]} already",

@@ -16,7 +16,7 @@ from rich.text import Text
 from rotator import notes, policy, rollover, screen
 from rotator.contract import Contract
 from rotator.errors import RotatorError
-from rotator.model import Claim, Outcome, Result, Rotation, Stage, Stored, Summary, format_time
+from rotator.model import Attempt, Outcome, Result, Rotation, Stage, Stored, Summary, format_time
 from rotator.policy import TokenState, describe_seconds, outlook, seconds_until
 
 _COLOURS = {
@@ -55,12 +55,13 @@ class StatusLine:
 
     @property
     def good(self) -> bool:
-        """Whether consumers have a token that is known to be alive."""
-        return self.state in (TokenState.FRESH, TokenState.DUE) and not self._unfinished
+        """Whether consumers have a token that is known to be valid."""
+        return self.state in (TokenState.FRESH, TokenState.DUE) and not self._may_be_revoked
 
     @property
-    def _unfinished(self) -> bool:
-        return policy.is_unfinished(self.stored, self.now)
+    def _may_be_revoked(self) -> bool:
+        rotation = self.rotation
+        return rotation is not None and policy.may_be_revoked(rotation, self.stored, self.now)
 
     @property
     def seconds_left(self) -> float | None:
@@ -69,21 +70,27 @@ class StatusLine:
         return seconds_until(status.expires_at, self.now) if status else None
 
     @property
-    def live_claim(self) -> Claim | None:
-        """The claim of a run that renews it just now."""
-        claim = self.stored.claim
-        return claim if claim and policy.is_live(claim, self.now) else None
+    def note(self) -> str | None:
+        """The reason for the state, and the next step if there is one."""
+        lease = self.stored.lease
+        if lease.held_until:
+            return f"a run may renew it until {format_time(lease.held_until)}"
+        if self.stored.status_problem:
+            return f"its status cannot be read: {self.stored.status_problem}; the next run writes it again"
+        if self.stored.lease_error:
+            return f"its lease is not known: {self.stored.lease_error}"
+        if self._may_be_revoked:
+            reason = "the endpoint may have issued a token that was not stored, and this one may be revoked"
+            return f"{reason}{self._last_attempt}; the next run renews it"
+        if self.error or self.state in _NEXT:
+            return self.error or f"{_NEXT[self.state]}{self._last_attempt}"
+        return self._rollover or self._last_attempt.removeprefix("; ") or None
 
     @property
-    def note(self) -> str | None:
-        """What there is to say besides."""
-        if self.live_claim:
-            return f"a run may renew it until {format_time(self.live_claim.until)}"
-        if self.stored.status_problem:
-            return f"its status cannot be read: {self.stored.status_problem}; the next run heals it"
-        if self._unfinished:
-            return "a run ended without saying how, and the token may be dead; the next run renews it"
-        return self.error or _NEXT.get(self.state) or self._rollover
+    def _last_attempt(self) -> str:
+        """The last attempt to renew it, if that published no token."""
+        attempt = self.stored.lease.last_attempt
+        return f"; {_describe(attempt)}" if attempt else ""
 
     @property
     def _rollover(self) -> str | None:
@@ -100,11 +107,11 @@ class StatusLine:
         status = self.stored.trusted
         if self.rotation is None or status is None:
             return None
-        return policy.renewal_time(self.rotation, status)
+        return policy.due_at(self.rotation, status)
 
     def to_dict(self) -> dict[str, Any]:
         """The line as ``--json`` gives it."""
-        status, claim = self.stored.trusted, self.live_claim
+        status, lease = self.stored.trusted, self.stored.lease
         line = {
             "name": self.name,
             "state": self.state,
@@ -115,13 +122,32 @@ class StatusLine:
             "renew_at": format_time(self.renewal) if self.renewal else None,
             "seconds_remaining": int(self.seconds_left) if self.seconds_left is not None else None,
             "minimum_remaining_life": math.floor(self.least_life) if self.least_life is not None else None,
-            "claimed_until": format_time(claim.until) if claim else None,
+            "leased_until": format_time(lease.held_until) if lease.held_until else None,
+            "last_attempt": _attempt_to_dict(lease.last_attempt) if lease.last_attempt else None,
             "warning": self.overlap,
             "error": self.error,
         }
         if status and status.secret_stage is not Stage.CURRENT:
             line["secret_stage"] = status.secret_stage.value
         return line
+
+
+def _describe(attempt: Attempt) -> str:
+    if attempt.outcome is None:
+        how = "ended without releasing its lease"
+    elif attempt.outcome is Outcome.KEPT:
+        how = "kept the token"
+    else:
+        how = f"failed with {attempt.error_kind}"
+    return f"the last attempt, until {format_time(attempt.at)}, {how}"
+
+
+def _attempt_to_dict(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "at": format_time(attempt.at),
+        "outcome": attempt.outcome.value if attempt.outcome else None,
+        "error_kind": attempt.error_kind,
+    }
 
 
 def print_summary(console: Console, summary: Summary) -> None:

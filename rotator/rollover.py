@@ -10,20 +10,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 
-from rotator.errors import CredentialsError, RotatorError, TokenRequestRejected
+from rotator.errors import CredentialsError, RotatorError, TokenRequestError, TokenRequestRejected
 from rotator.model import AccessToken, ClientCredentials, Result, Rotation, Stage
 from rotator.ports import Run, SecretStore
 
 logger = logging.getLogger(__name__)
 
-ROOM = 40.0
-"""Seconds of a run, or two thirds of a short one, without which no other stage is read.
+TIME_RESERVE_SECONDS = 30.0
+"""Of a run, or two thirds of a short one, without which no other stage is read.
 
-A read that hangs takes nearly as long, and a run that is cut off cannot tell why it failed.
+A read that does not respond takes nearly as long, and a run that is cut off cannot report why it failed.
 """
-
-SHORT_ROOM = 10.0
-"""The same where secrets have just been read for many rotations: one more will hardly hang."""
 
 SHORTEST_REQUEST = 1.0
 """Seconds without which a request is not begun: it would hide the refusal behind an error of its own."""
@@ -46,13 +43,13 @@ def obtain(
 
     Only where the endpoint refuses the client itself are the other stages tried. Raises that first refusal if
     no other stage is accepted either, and what ended the request with another stage, named, if anything
-    else did. ``at_once`` of what is raised speaks of all requests.
+    else did. ``may_have_issued`` of what is raised speaks of all requests.
     """
     current = secrets.read(rotation)
     try:
         return obtain_with(current), current
     except TokenRequestRejected as error:
-        if not (error.client_refused and (rotation.secret_rollover or current.read_ahead)):
+        if not (error.client_refused and rotation.secret_rollover):
             raise
         refusals = [error]
     tried: list[Stage] = []
@@ -72,17 +69,12 @@ def obtain(
 def _others(
     rotation: Rotation, secrets: SecretStore, run: Run, current: ClientCredentials
 ) -> Iterator[ClientCredentials]:
-    """The other stages' credentials, read one by one, without those that were tried already.
-
-    AWSCURRENT is read once more if it was read ahead: its label may have moved since.
-    """
+    """Read the other stages' credentials one by one, without those that were tried already."""
     logger.info("rotation %s: AWSCURRENT is refused; other stages of its secret are tried", rotation.name)
     tried = [current]
-    room = SHORT_ROOM if current.read_ahead else min(ROOM, run.budget * 2 / 3)
-    again = (Stage.CURRENT,) if current.read_ahead else ()
-    others = (Stage.PENDING, Stage.PREVIOUS) if rotation.secret_rollover else ()
-    for stage in (*again, *others):
-        if run.time_left() < room:
+    reserve = min(TIME_RESERVE_SECONDS, run.budget * 2 / 3)
+    for stage in (Stage.PENDING, Stage.PREVIOUS):
+        if run.time_left() < reserve:
             logger.warning("rotation %s: no time is left to try %s", rotation.name, stage)
             return
         other = _read(rotation, secrets, stage)
@@ -111,28 +103,25 @@ def _are_same(one: ClientCredentials, other: ClientCredentials) -> bool:
 def _ended(
     error: RotatorError, tried: Sequence[Stage], refusals: Sequence[TokenRequestRejected]
 ) -> RotatorError:
-    """What another stage's request ended with, and where."""
+    """Return the error that another stage's request ended with, and which stages were tried before it."""
     *before, last = [Stage.CURRENT, *tried]
     ended = error.at(f"with {last}, after {' and '.join(before)} had been refused")
-    if isinstance(ended, TokenRequestRejected):
-        ended.at_once = ended.at_once and _at_once(refusals)
-    return ended
+    return ended.after(_unclear(refusals)) if isinstance(ended, TokenRequestError) else ended
 
 
 def _all_refused(tried: Sequence[Stage], refusals: Sequence[TokenRequestRejected]) -> TokenRequestRejected:
-    """The refusal of AWSCURRENT, which is what is to be mended, and what else was tried."""
+    """Return the refusal of AWSCURRENT, which is what must be fixed, and which other stages were tried."""
     first = refusals[0]
     return TokenRequestRejected(
         f"{first.problem}, and so with {' and '.join(tried)}",
         advice=first.advice,
         status=first.status,
         code=first.code,
-        at_once=_at_once(refusals),
-    )
+    ).after(_unclear(refusals))
 
 
-def _at_once(refusals: Sequence[TokenRequestRejected]) -> bool:
-    return all(refusal.at_once for refusal in refusals)
+def _unclear(refusals: Sequence[TokenRequestRejected]) -> TokenRequestRejected | None:
+    return next((refusal for refusal in refusals if refusal.may_have_issued), None)
 
 
 def warnings(results: Sequence[Result]) -> Iterator[str]:

@@ -1,20 +1,20 @@
 """The job: renew one access token before it expires, and never make anything worse.
 
-Check, policy, claim, credentials, token request, checks, publish, status. The order is the
-promise: nothing is written that was not checked, and the status follows the token it names, so
-that a run which dies anywhere leaves a good token and something the next run puts right.
+Read, decide, lease, credentials, token request, checks, token, status. The order is the guarantee: nothing
+is written that was not checked, and the status follows the token it names, so that a run which ends
+anywhere leaves a valid token and parameters from which the next run recovers.
 """
 
 from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from rotator import __version__, oauth, policy, rollover
+from rotator import __version__, lease, oauth, policy, rollover
 from rotator import status as status_text
-from rotator.claim import HeldClaim, acquire
 from rotator.errors import ParameterStoreError, StatusNotWritten, TokenNotPublished
+from rotator.lease import HeldLease
 from rotator.model import (
     AccessToken,
     ClientCredentials,
@@ -23,84 +23,99 @@ from rotator.model import (
     Rotation,
     Status,
     Stored,
-    format_time,
 )
 from rotator.policy import TokenState
-from rotator.ports import Ports, Run
+from rotator.ports import ParameterStore, Ports, Run
+from rotator.results import as_stored, busy, failed_with
 
 logger = logging.getLogger(__name__)
 
 INACCURACY = timedelta(seconds=60)
-"""By which the end of a token may be misjudged: its request was that long on the way at the most."""
+"""How much the expiry of a token may be misjudged: the longest that its request was on the way."""
 
 
 def rotate(
     rotation: Rotation,
-    stored: Stored,
+    checked: Stored,
     ports: Ports,
     run: Run,
     *,
     force: bool = False,
     dry_run: bool = False,
 ) -> Result:
-    """Renew the rotation's token if it is due, given what is stored now.
+    """Renew the rotation's token if it is due, and return the outcome; a failure is an outcome, too.
 
-    ``force`` renews a fresh one too, and publishes what expires sooner. ``dry_run`` stops
-    before the first change, the claim, and tells the outcome that a run would aim at.
-    Raises a RotatorError if it fails; the stored token is then what it was, unless the error is
-    StatusNotWritten, or the answer to its own write was lost: then it is the new one.
+    The stored token stays as it was if the renewal failed, unless the error is StatusNotWritten, or the
+    answer to its own write was lost: then it is the new one.
+
+    Args:
+        rotation: What to renew.
+        checked: What was stored when the rotation was found due. It decides nothing, since another run may
+            have renewed the token since; it is reported if what is stored now cannot be read.
+        ports: Where parameters, secrets and tokens are.
+        run: Who renews, and for how long.
+        force: Renew a fresh token too, and publish one that expires sooner.
+        dry_run: Stop before the first change, the lease, and return the outcome that a run would aim at.
     """
-    if settled := look(rotation, stored, run, force=force):
-        return settled
+    stored = checked
+    try:
+        stored = read(rotation, ports.parameters, run.now())
+        return _rotate(rotation, stored, ports, run, force=force, dry_run=dry_run)
+    except Exception as error:  # noqa: BLE001 - a defect in one rotation may not stop the others
+        return failed_with(rotation, stored, error, now=run.now())
+
+
+def read(rotation: Rotation, parameters: ParameterStore, now: datetime) -> Stored:
+    """Read token, status and lease in one call, and more of the lease's versions where that is needed."""
+    found = parameters.read(rotation.parameter_names)
+    stored = status_text.read(rotation, found)
+    if stored.status and stored.status.parameter_version > stored.token_version > 0:
+        # A run may have written both while this call read them one after the other.
+        found = parameters.read(rotation.parameter_names)
+        stored = status_text.read(rotation, found)
+    return lease.with_lease(rotation, stored, found, parameters, now)
+
+
+def _rotate(
+    rotation: Rotation, stored: Stored, ports: Ports, run: Run, *, force: bool, dry_run: bool
+) -> Result:
+    if stored.status_problem:
+        logger.warning("the status of rotation %s cannot be read: %s", rotation.name, stored.status_problem)
+    state = policy.token_state(rotation, stored, run.now())
+    if state is TokenState.FRESH and not force:
+        return as_stored(rotation, stored, Outcome.FRESH)
+    if stored.lease.held_until:
+        return busy(rotation, stored, stored.lease.held_until)
     if dry_run:
         ports.secrets.read(rotation)
         return as_stored(rotation, stored, Outcome.ROTATED, note="dry run: nothing was changed")
-    claim = acquire(rotation, stored, ports.parameters, run)
-    if claim is None:
-        return _busy(rotation, stored)
-    with claim.given_back_on_failure():
-        token, credentials = _obtain(rotation, ports, run)
-        if not force and _outlived(stored, token, run):
-            return _keep(rotation, stored, claim, credentials)
-        claim.check()
-        version = _publish(rotation, token, ports)
+    held = lease.acquire(rotation, stored, ports.parameters, run)
+    if held is None:
+        return as_stored(rotation, stored, Outcome.BUSY, note="another run acquired its lease first")
+    with held.released_on_failure():
+        if state is TokenState.FRESH:
+            held.mark_due()
+        return _renew(held, ports, force=force)
+
+
+def _renew(held: HeldLease, ports: Ports, *, force: bool) -> Result:
+    """Request a token under the lease, and publish it unless the stored one is at least as good."""
+    rotation, stored, run = held.rotation, held.stored, held.run
+    token, credentials = _obtain(held, ports)
+    if not force and _is_outlived(rotation, stored, token, run):
+        return _keep(held, token, credentials)
+    version = _publish(held, token)
     if stored.status and _is_repeated(stored.status, token):
         token = replace(token, issued_at=stored.status.issued_at)  # or its renewal window would shrink
-    return _publish_status(rotation, token, version, credentials, ports)
+    return _publish_status(held, token, version, credentials)
 
 
-def look(rotation: Rotation, stored: Stored, run: Run, *, force: bool) -> Result | None:
-    """Return the outcome if there is nothing to do: the token is fresh, or another run is at it.
-
-    Raises ParameterStoreError if the token's parameter is of another type.
-    """
-    _check_types(rotation, stored)
-    if not force and policy.token_state(rotation, stored, run.now()) is TokenState.FRESH:
-        return as_stored(rotation, stored, Outcome.FRESH)
-    if stored.claim and policy.is_live(stored.claim, run.now()):
-        return _busy(rotation, stored)
-    return None
-
-
-def _check_types(rotation: Rotation, stored: Stored) -> None:
-    """A parameter's type cannot be changed by a write: better to know before a token is asked for."""
-    if stored.token_type != "SecureString":  # noqa: S105 - a type of parameter
-        raise ParameterStoreError(
-            f"the parameter {rotation.parameter_name} is a {stored.token_type}, not a SecureString",
-            advice="delete it, or set parameter_name to another name",
-        )
-    if stored.status_problem:
-        logger.warning(
-            "the status of rotation %s cannot be read, %s; it is written anew",
-            rotation.name,
-            stored.status_problem,
-        )
-
-
-def _obtain(rotation: Rotation, ports: Ports, run: Run) -> tuple[AccessToken, ClientCredentials]:
+def _obtain(held: HeldLease, ports: Ports) -> tuple[AccessToken, ClientCredentials]:
     """Return a token that has passed every check, and the credentials that it was issued for."""
+    rotation, run = held.rotation, held.run
 
     def obtain(credentials: ClientCredentials) -> AccessToken:
+        held.check()  # a token that could not be published any more may revoke the one that is
         request = oauth.token_request(rotation, credentials)
         response = ports.token_endpoint.request(request, time_left=run.time_for_requests)
         token = oauth.read_token(rotation, request, response, run.now())
@@ -111,10 +126,10 @@ def _obtain(rotation: Rotation, ports: Ports, run: Run) -> tuple[AccessToken, Cl
     return rollover.obtain(rotation, ports.secrets, run, obtain)
 
 
-def _outlived(stored: Stored, token: AccessToken, run: Run) -> bool:
-    """Whether the stored token lives at least as long, in whole seconds as they are stored.
+def _is_outlived(rotation: Rotation, stored: Stored, token: AccessToken, run: Run) -> bool:
+    """Whether the stored token is valid at least as long, in whole seconds as they are stored.
 
-    Where an earlier run may have left it dead, another token that ends at the same time is better.
+    Where the stored one may be revoked, another token that expires at the same time is better.
     """
     status = stored.trusted
     if status is None:
@@ -122,7 +137,7 @@ def _outlived(stored: Stored, token: AccessToken, run: Run) -> bool:
     if _is_repeated(status, token):
         return True
     expires_at = token.expires_at.replace(microsecond=0)
-    if policy.is_unfinished(stored, run.now()):
+    if policy.may_be_revoked(rotation, stored, run.now()):
         return expires_at < status.expires_at
     return expires_at <= status.expires_at
 
@@ -130,39 +145,35 @@ def _outlived(stored: Stored, token: AccessToken, run: Run) -> bool:
 def _is_repeated(status: Status, token: AccessToken) -> bool:
     """Whether it is the stored token once more, as some providers give it from a cache.
 
-    Each request took its own time on the way, so the same token may seem to end a little later than
-    before. If it ends much later, its life was extended, and it is as good as new.
+    Each request took its own time on the way, so the same token may seem to expire a little later than
+    before. If it expires much later, its lifetime was extended, and it is as good as new.
     """
-    extended = token.expires_at > status.expires_at + INACCURACY
+    extended = token.expires_at - status.expires_at > INACCURACY
     return status.token_sha256 == token.value.fingerprint and not extended
 
 
-def _publish(rotation: Rotation, token: AccessToken, ports: Ports) -> int:
+def _publish(held: HeldLease, token: AccessToken) -> int:
     """Store the token for the consumers; return its version."""
     try:
-        return ports.parameters.write_token(rotation, token.value)
+        held.check()
+        return held.parameters.write_token(held.rotation, token.value)
     except ParameterStoreError as error:
-        raise TokenNotPublished(
-            f"a new token was issued but not stored: {error.problem}",
-            advice=f"{error.advice}; the stored token may have ended if the endpoint allows only one",
-        ) from error
+        raise TokenNotPublished(error) from error
 
 
-def _keep(rotation: Rotation, stored: Stored, claim: HeldClaim, credentials: ClientCredentials) -> Result:
-    claim.give_back()
+def _keep(held: HeldLease, token: AccessToken, credentials: ClientCredentials) -> Result:
+    held.keep(may_have_issued=not _is_repeated(held.status, token))
     note = "the endpoint's token expires no later than the stored one"
-    kept = as_stored(rotation, stored, Outcome.KEPT, note=note)
-    return replace(kept, secret_stage=credentials.stage)
+    kept = as_stored(held.rotation, held.stored, Outcome.KEPT, note=note)
+    late = policy.fails_late(held.rotation, held.stored, held.run.now())
+    return replace(kept, secret_stage=credentials.stage, late=late)
 
 
 def _publish_status(
-    rotation: Rotation,
-    token: AccessToken,
-    version: int,
-    credentials: ClientCredentials,
-    ports: Ports,
+    held: HeldLease, token: AccessToken, version: int, credentials: ClientCredentials
 ) -> Result:
-    """Write the status that names the published token's version and carries no claim."""
+    """Write the status that names the published token's version; it settles the lease."""
+    rotation = held.rotation
     status = Status(
         parameter_version=version,
         issued_at=token.issued_at,
@@ -173,15 +184,13 @@ def _publish_status(
         secret_version_id=credentials.version_id,
         rotator_version=__version__,
         secret_stage=credentials.stage,
+        lease_version=held.version,
     )
     try:
-        ports.parameters.write_status(rotation, status_text.dump(status))
+        held.check_status()
+        held.parameters.write_status(rotation, status_text.dump(status))
     except ParameterStoreError as error:
-        raise StatusNotWritten(
-            f"the new token is stored as version {version}, but its status is not: {error.problem}",
-            advice=f"{error.advice}; the next run renews it again",
-            status=status,
-        ) from error
+        raise StatusNotWritten(status, error) from error
     return Result(
         name=rotation.name,
         outcome=Outcome.ROTATED,
@@ -189,24 +198,4 @@ def _publish_status(
         parameter_version=version,
         lifetime=token.lifetime,
         secret_stage=credentials.stage,
-    )
-
-
-def _busy(rotation: Rotation, stored: Stored) -> Result:
-    note = "another run renews it just now"
-    if stored.claim:
-        note = f"another run may renew it until {format_time(stored.claim.until)}"
-    return as_stored(rotation, stored, Outcome.BUSY, note=note)
-
-
-def as_stored(rotation: Rotation, stored: Stored, outcome: Outcome, *, note: str | None = None) -> Result:
-    """An outcome that leaves what is stored as it was."""
-    status = stored.trusted
-    return Result(
-        name=rotation.name,
-        outcome=outcome,
-        expires_at=status.expires_at if status else None,
-        parameter_version=stored.token_version or None,
-        lifetime=status.lifetime if status else None,
-        note=note,
     )

@@ -1,8 +1,4 @@
-"""The status parameter as text: JSON, schema 1, no secret in it.
-
-While a run renews, the text also carries its claim; the other fields stay true meanwhile.
-Before the first token there is nothing to tell, so the text holds the schema and the claim only.
-"""
+"""The status parameter as text: JSON, schema 1, with no secret in it."""
 
 from __future__ import annotations
 
@@ -12,94 +8,110 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rotator.errors import ParameterStoreError
-from rotator.model import Claim, Parameter, Rotation, Stage, Status, Stored, format_time
+from rotator.model import Parameter, Rotation, Stage, Status, Stored, format_time
 
 SCHEMA = 1
 
 
-def dump(status: Status | None, claim: Claim | None = None) -> str:
-    """Write status and claim as the status parameter's text."""
-    fields: dict[str, Any] = {"schema": SCHEMA}
-    if status:
-        fields |= {
-            "parameter_version": status.parameter_version,
-            "issued_at": format_time(status.issued_at),
-            "expires_at": format_time(status.expires_at),
-            "renew_at": format_time(status.renew_at),
-            "scope": status.scope,
-            "token_type": status.token_type,
-            "token_sha256": status.token_sha256,
-            "secret_version_id": status.secret_version_id,
-            "rotator_version": status.rotator_version,
-        }
-        if status.secret_stage is not Stage.CURRENT:
-            fields["secret_stage"] = status.secret_stage.value
-    if claim:
-        fields |= {"claimed_by": claim.by, "claimed_until": format_time(claim.until)}
+def dump(status: Status) -> str:
+    """Return a status as the status parameter's text."""
+    fields: dict[str, Any] = {
+        "schema": SCHEMA,
+        "parameter_version": status.parameter_version,
+        "issued_at": format_time(status.issued_at),
+        "expires_at": format_time(status.expires_at),
+        "renew_at": format_time(status.renew_at),
+        "scope": status.scope,
+        "token_type": status.token_type,
+        "token_sha256": status.token_sha256,
+        "secret_version_id": status.secret_version_id,
+        "rotator_version": status.rotator_version,
+        "lease_version": status.lease_version,
+    }
+    if status.secret_stage is not Stage.CURRENT:
+        fields["secret_stage"] = status.secret_stage.value
     return json.dumps(fields)
 
 
 def read(rotation: Rotation, parameters: Mapping[str, Parameter]) -> Stored:
-    """Put together what is stored for a rotation from the parameters that were found.
+    """Return what the token and status parameters of a rotation show; the lease is read apart.
 
-    A status that cannot be read is no status: the rotation is due, and heals.
-    Raises ParameterStoreError when a newer rotator wrote it, because two versions that
-    do not understand each other would renew in turns for ever.
+    A status that cannot be read is no status: the rotation is due, and the next renewal writes it again.
+
+    Raises:
+        ParameterStoreError: A parameter has a type that no write can change, or a newer rotator wrote the
+            status. Two versions that do not understand each other would renew in turns for ever.
     """
     token = parameters.get(rotation.parameter_name)
     found = parameters.get(rotation.status_name)
-    status, claim, problem = _parse(rotation, found.value) if found else (None, None, None)
+    _check_type(rotation.parameter_name, token, "SecureString", "or set parameter_name to another name")
+    _check_type(rotation.status_name, found, "String", "the next run writes it again")
+    status, problem = _parse(rotation, found.value) if found else (None, None)
     return Stored(
         token_version=token.version if token else 0,
-        token_type=token.type if token else "SecureString",
         status_version=found.version if found else 0,
         status=status,
-        claim=claim,
         status_problem=problem,
     )
 
 
-def _parse(rotation: Rotation, text: str) -> tuple[Status | None, Claim | None, str | None]:
+def _check_type(name: str, found: Parameter | None, type_name: str, otherwise: str) -> None:
+    """Check the type before a token is requested: PutParameter cannot change it."""
+    if found and found.type != type_name:
+        raise ParameterStoreError(
+            f"the parameter {name} is a {found.type}, not a {type_name}", advice=f"delete it, {otherwise}"
+        )
+
+
+def _parse(rotation: Rotation, text: str) -> tuple[Status | None, str | None]:
     try:
         fields = json.loads(text)
-        schema = fields["schema"]
-        if isinstance(schema, int) and schema > SCHEMA:
-            raise ParameterStoreError(
-                f"the status parameter {rotation.status_name} has schema {schema}, "
-                f"written by a newer rotator; this one knows schema {SCHEMA}",
-                advice="deploy the newer version here too, or delete that parameter to start over",
-            )
-        if type(schema) is not int or schema != SCHEMA:
-            return None, None, "its schema is not a known number"
-        return _status(fields), _claim(fields), None
+        check_schema(
+            rotation.status_name, fields["schema"], SCHEMA, or_else=", or delete that parameter to start over"
+        )
+        if not is_schema(fields["schema"], SCHEMA):
+            return None, "its schema is not a known number"
+        return _status(fields) if "parameter_version" in fields else None, None
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
-        return None, None, "it is not the JSON that the rotator writes"
+        return None, "it is not the JSON that the rotator writes"
 
 
-def _status(fields: Mapping[str, Any]) -> Status | None:
-    if "parameter_version" not in fields:
-        return None
+def check_schema(name: str, schema: object, known: int, *, or_else: str = "") -> None:
+    """Raise ParameterStoreError if a parameter's schema is newer than the one that is known."""
+    if isinstance(schema, int) and schema > known:
+        raise ParameterStoreError(
+            f"the parameter {name} has schema {schema}, written by a newer rotator; "
+            f"this one knows schema {known}",
+            advice="deploy the newer version here too" + or_else,
+        )
+
+
+def is_schema(schema: object, known: int) -> bool:
+    """Whether a schema is this number; ``true`` is not."""
+    return type(schema) is int and schema == known
+
+
+def _status(fields: Mapping[str, Any]) -> Status:
+    renew_at = read_time(fields["renew_at"])
+    if "claimed_until" in fields:  # version 0.1 kept its lease here; a renewal that it began is finished
+        renew_at = min(renew_at, read_time(fields["claimed_until"]))
     return Status(
         parameter_version=int(fields["parameter_version"]),
-        issued_at=_time(fields["issued_at"]),
-        expires_at=_time(fields["expires_at"]),
-        renew_at=_time(fields["renew_at"]),
+        issued_at=read_time(fields["issued_at"]),
+        expires_at=read_time(fields["expires_at"]),
+        renew_at=renew_at,
         scope=str(fields["scope"]),
         token_type=str(fields["token_type"]),
         token_sha256=str(fields["token_sha256"]),
         secret_version_id=str(fields["secret_version_id"]),
         rotator_version=str(fields["rotator_version"]),
         secret_stage=Stage(fields.get("secret_stage", Stage.CURRENT)),
+        lease_version=int(fields.get("lease_version", 0)),
     )
 
 
-def _claim(fields: Mapping[str, Any]) -> Claim | None:
-    if "claimed_by" not in fields:
-        return None
-    return Claim(by=str(fields["claimed_by"]), until=_time(fields["claimed_until"]))
-
-
-def _time(text: str) -> datetime:
+def read_time(text: str) -> datetime:
+    """Read an RFC 3339 time; raises ValueError or TypeError for anything else, such as one without zone."""
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
         raise ValueError

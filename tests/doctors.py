@@ -137,7 +137,7 @@ class Patient:
             secret_version_id="secret-v1",
             rotator_version="0",
         )
-        self.ports.parameters.create_status(each, status.dump(left))
+        self.ports.parameters.write_status(each, status.dump(left))
         self.ports.parameters.writes.clear()
         return self
 
@@ -177,7 +177,7 @@ def healthy(**changes: Any) -> Patient:
 
 
 def with_workers(*, waiting: int = 0, failed: int = 0) -> Patient:
-    """A patient whose ticks hand over what is due to two workers."""
+    """A patient whose scheduled runs enqueue what is due for two workers."""
     patient = healthy(path="/rotations")
     outputs = {**OUTPUTS, **WORKERS, "RotationsPath": "/rotations"}
     patient.inspector.all_stacks = [Stack(name="many", outputs=outputs)]

@@ -10,18 +10,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from itertools import count
 from typing import Any
 
 from rotator import oauth
 from rotator.doctor.inspection import Identity, Key, LogEvent, Schedule, Stack, Taker
 from rotator.errors import (
-    CredentialsError,
     RotatorError,
     TokenEndpointUnavailable,
     TokenVerificationError,
     WorkNotSent,
 )
+from rotator.lease import LeaseText
 from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
 from rotator.oauth import TokenRequest, TokenResponse
 from rotator.ports import Run, no_patience
@@ -65,7 +64,7 @@ def run(clock: Clock, *, name: str = "run-1", budget: float = 60) -> Run:
 
 
 class FakeParameterStore(MemoryParameterStore):
-    """The store in memory, watched. ``fails`` maps "read", "token", "status" to an error."""
+    """The store in memory, watched. ``fails`` maps "read", "token", "status", "lease" to an error."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,6 +92,14 @@ class FakeParameterStore(MemoryParameterStore):
         self._fail("status")
         return super().write_status(rotation, text)
 
+    def create_lease(self, rotation: Rotation, text: str) -> int:
+        self._fail("lease")
+        return super().create_lease(rotation, text)
+
+    def write_lease(self, rotation: Rotation, text: str) -> int:
+        self._fail("lease")
+        return super().write_lease(rotation, text)
+
     def _fail(self, kind: str) -> None:
         if kind in self.fails:
             raise self.fails[kind]
@@ -102,6 +109,14 @@ class FakeParameterStore(MemoryParameterStore):
         version = super().put(name, value, type_name, overwrite=overwrite)
         self.writes.append(name)
         return version
+
+    def put_lease(self, of: Rotation, *, expires_at: datetime, **changes: Any) -> None:
+        """Store a lease that another run has acquired."""
+        found = self.parameters.get(of.lease_name)
+        text = LeaseText(
+            run="other", read_version=found.version if found else 0, expires_at=expires_at, **changes
+        )
+        self.put(of.lease_name, text.dump(), "String")
 
     def status(self, name: str = "/healthwise/token/status") -> dict[str, Any]:
         """The status parameter's JSON."""
@@ -141,18 +156,11 @@ class FakeSecretStore(MemorySecretStore):
         credentials = ClientCredentials(client_id="client", client_secret=secret, version_id="secret-v1")
         super().__init__({"healthwise/client": credentials})
         self.reads = 0
-        self.batches: list[list[str]] = []
         self.fails: dict[Stage, RotatorError] = {}
 
     def read(self, rotation: Rotation) -> ClientCredentials:
         self.reads += 1
         return super().read(rotation)
-
-    def read_together(
-        self, rotations: Sequence[Rotation]
-    ) -> Mapping[str, ClientCredentials | CredentialsError]:
-        self.batches.append(names(rotations))
-        return super().read_together(rotations)
 
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
         if stage in self.fails:
@@ -180,7 +188,6 @@ class FakeTokenEndpoint:
         self.clock = clock
         self.answers: deque[tuple[int, object] | RotatorError] = deque(answers)
         self.requests: list[TokenRequest] = []
-        self.contacts: list[str] = []
         self.down: set[str] = set()
         self.probes: list[tuple[str, str]] = []
         self.probe_status = 200
@@ -190,11 +197,13 @@ class FakeTokenEndpoint:
         self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
     ) -> TokenResponse:
         last_try = max(0.0, time_left() - patience)
-        for attempt in count(1):
+        while True:
             requested_at = self.clock.now()
             self.requests.append(request)
             self.clock.sleep(self.latency)
-            response = replace(self._answer(requested_at), attempt=attempt)
+            if request.url in self.down:
+                raise TokenEndpointUnavailable("the endpoint could not be reached", advice="try again")
+            response = self._answer(requested_at)
             try:
                 oauth.check_status(request, response, self.clock.now())
             except TokenEndpointUnavailable as error:
@@ -204,7 +213,6 @@ class FakeTokenEndpoint:
                 self.clock.sleep(wait)
                 continue
             return response
-        raise AssertionError
 
     def _answer(self, requested_at: datetime) -> TokenResponse:
         answer: object = self.answers.popleft() if self.answers else None
@@ -221,20 +229,6 @@ class FakeTokenEndpoint:
         """What a healthy endpoint answers next."""
         token = f"{CANARY_TOKEN}-{len(self.requests)}"
         return {"access_token": token, "token_type": "Bearer", "expires_in": DAY, **changes}
-
-    def contact(self, url: str, *, time_left: Callable[[], float]) -> None:
-        self.contacts.append(url)
-        if url in self.down or time_left() <= 0:
-            raise TokenEndpointUnavailable("the endpoint could not be reached", advice="try again")
-        while True:
-            self.clock.sleep(self.latency)
-            answer = self.answers[0] if self.answers else None
-            if not (isinstance(answer, tuple) and answer[0] in oauth.ABSENT_STATUS):
-                return
-            self.answers.popleft()
-            if time_left() < 2:
-                raise TokenEndpointUnavailable(f"HTTP {answer[0]}", advice="try again")
-            self.clock.sleep(1.0)
 
     def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
         self.probes.append((url, token.value))
@@ -259,7 +253,7 @@ class FakeWorkQueue:
         if self.fails:
             raise self.fails
         self.calls.append([message for message in messages if message not in self.refuses])
-        refused = WorkNotSent("it could not be handed over to the workers: Refused", advice="wait")
+        refused = WorkNotSent("it could not be enqueued for the workers: Refused", advice="wait")
         return {place: refused for place, message in enumerate(messages) if message in self.refuses}
 
     @property
@@ -297,6 +291,9 @@ class FakeInspector:
 
     def may_write_status(self, rotation: Rotation) -> None:
         self._fail("may_write_status")
+
+    def may_write_lease(self, rotation: Rotation) -> None:
+        self._fail("may_write_lease")
 
     def key(self, key_id: str) -> Key | None:
         self._fail("key")

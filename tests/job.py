@@ -6,13 +6,13 @@ from typing import Any
 
 import fakes
 from fakes import DAY, Clock, FakePorts, rotation
-from rotator import status
-from rotator.errors import TokenEndpointUnavailable, TokenRequestRejected
+from rotator.errors import RotatorError, TokenEndpointUnavailable, TokenRequestRejected
 from rotator.model import Outcome, Result, Stored
-from rotator.rotation import rotate
+from rotator.rotation import read, rotate
 
 TOKEN = "/healthwise/token"
 STATUS = "/healthwise/token/status"
+LEASE = "/healthwise/token/lease"
 HOUR = 3600
 
 
@@ -25,13 +25,13 @@ class World:
         self.ports: FakePorts = fakes.ports(self.clock, *answers)
 
     def stored(self) -> Stored:
-        return status.read(self.rotation, self.ports.parameters.read([TOKEN, STATUS]))
+        return read(self.rotation, self.ports.parameters, self.clock.now())
 
     def tick(
         self, *, name: str = "run-1", budget: float = 60, stored: Stored | None = None, **options: bool
     ) -> Result:
         run = fakes.run(self.clock, name=name, budget=budget)
-        return rotate(self.rotation, stored or self.stored(), self.ports, run, **options)
+        return rotate(self.rotation, stored or Stored(), self.ports, run, **options)
 
     def later(self, seconds: float) -> World:
         self.clock.sleep(seconds)
@@ -45,6 +45,17 @@ class World:
     @property
     def status(self) -> dict[str, Any]:
         return self.ports.parameters.status()
+
+    @property
+    def lease(self) -> dict[str, Any]:
+        return self.ports.parameters.status(LEASE)
+
+
+def assert_failed(result: Result, kind: type[RotatorError] = RotatorError, text: str = "") -> None:
+    """Assert that a result is a failure with an error of exactly this class, or of any."""
+    assert result.outcome is Outcome.FAILED
+    assert kind is RotatorError or result.error_kind == kind.__name__
+    assert text in str(result.error)
 
 
 def rotated(*answers: Any, **settings: Any) -> World:
@@ -71,3 +82,4 @@ def stop(here: bool) -> None:
 
 REFUSED = TokenRequestRejected("refused", advice="mend", status=401, code="invalid_client")
 UNAVAILABLE = TokenEndpointUnavailable("down", advice="wait")
+UNANSWERED = TokenEndpointUnavailable("no answer", advice="wait", may_have_issued=True)

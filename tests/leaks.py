@@ -7,6 +7,7 @@ import logging
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
@@ -125,8 +126,8 @@ def listening() -> Iterator[Leaks]:
     leaks = Leaks()
     make_error = RotatorError.__init__
 
-    def keep(error: RotatorError, problem: str, *, advice: str) -> None:
-        make_error(error, problem, advice=advice)
+    def keep(error: RotatorError, problem: str, **options: Any) -> None:
+        make_error(error, problem, **options)
         leaks.errors.append(error)
 
     with pytest.MonkeyPatch.context() as patch:

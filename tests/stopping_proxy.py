@@ -1,4 +1,4 @@
-"""Between a process and the world: a proxy that holds one request, so that its sender can be killed there."""
+"""Between a process and the world: a proxy that holds a request, whose sender is then killed or overtaken."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from werkzeug.wrappers import Request, Response
 
 from rotator.local.server import serving
 
+NOBODY_LISTENS = Response(status=503)
 _ABOUT_THE_CONNECTION = {"Host", "Connection", "Content-Length"}
 
 
@@ -27,6 +28,12 @@ class StoppingProxy:
         self._api = api
         self._nth = nth
         self._answered = answered
+        self._through = False
+
+    def let_through(self) -> None:
+        """Let the held request go on as if nothing had been."""
+        self._through = True
+        self.released.set()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return self._answer(Request(environ))(environ, start_response)
@@ -34,27 +41,28 @@ class StoppingProxy:
     def _answer(self, request: Request) -> Response:
         self.calls.append(_describe(request))
         held = len(self.calls) == self._nth
-        if held and not self._answered:
-            return self._hold()
-        answer = self._forward(request)
-        return self._hold() if held else answer
+        if held and not self._answered and not self._hold():
+            return NOBODY_LISTENS
+        answer = forward(request, self._aws if "X-Amz-Target" in request.headers else self._api)
+        return NOBODY_LISTENS if held and self._answered and not self._hold() else answer
 
-    def _hold(self) -> Response:
-        """Answer only when nobody listens any more."""
+    def _hold(self) -> bool:
+        """Wait, and return whether to go on."""
         self.stopped.set()
         self.released.wait()
-        return Response(status=503)
+        return self._through
 
-    def _forward(self, request: Request) -> Response:
-        upstream = self._aws if "X-Amz-Target" in request.headers else self._api
-        answer = requests.request(
-            request.method,
-            upstream + request.path,
-            data=request.get_data(),
-            headers={name: value for name, value in request.headers if name not in _ABOUT_THE_CONNECTION},
-            timeout=10,
-        )
-        return Response(answer.content, answer.status_code, content_type=answer.headers["Content-Type"])
+
+def forward(request: Request, upstream: str) -> Response:
+    """Send a request on and return the answer."""
+    answer = requests.request(
+        request.method,
+        upstream + request.path,
+        data=request.get_data(),
+        headers={name: value for name, value in request.headers if name not in _ABOUT_THE_CONNECTION},
+        timeout=10,
+    )
+    return Response(answer.content, answer.status_code, content_type=answer.headers["Content-Type"])
 
 
 def _describe(request: Request) -> str:

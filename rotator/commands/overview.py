@@ -17,7 +17,7 @@ from rotator.commands.names import matching
 from rotator.model import Stored, format_time
 from rotator.policy import TokenState, describe_seconds
 from rotator.report import StatusLine
-from rotator.stored import read_stored
+from rotator.stored import read_stored_for_display
 
 UNREADABLE = "unreadable"
 STATES = (*(state.value for state in TokenState), UNREADABLE)
@@ -126,7 +126,7 @@ def look(rotator: Rotator, names: Sequence[str], now: datetime, chosen: Chosen =
     known = [*(rotation.name for rotation in fleet.rotations), *(name for name, _ in fleet.broken)]
     meant = matching(names, known)
     rotations = [rotation for rotation in fleet.rotations if rotation.name in meant]
-    stored = read_stored(rotations, rotator.ports.parameters)
+    stored = read_stored_for_display(rotations, rotator.ports.parameters, now=now)
     lines = [report.status_line(r, stored[r.name], now, rotator.contract) for r in rotations]
     lines += [
         StatusLine(rotation=None, name=name, state=UNREADABLE, stored=Stored(), now=now, error=str(error))

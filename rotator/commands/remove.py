@@ -29,8 +29,8 @@ NAMES_PER_CALL = 10
 def command(names: tuple[str, ...], *, stack: str | None, yes: bool) -> None:
     """Remove rotations: delete their documents, so that nobody renews their tokens any more.
 
-    NAME is a rotation's, also of one that cannot be read, or its document's, which begins with "/". Tokens
-    and their status stay.
+    NAME is a rotation's, also of one that cannot be read, or its document's, which begins with "/". Tokens,
+    statuses and leases stay.
     """
     register = rotator_of_many(os.environ, stack).register()
     documents = chosen(register, names)
@@ -93,7 +93,7 @@ def _left(register: Register, removed: Sequence[str]) -> Iterator[str]:
     for name in (each.parameter_name for each in rotations):
         if name in rest.named and name not in rest.owners:
             yield f"{name} is named by {rest.named[name]}, which cannot be used: mend or remove that, too."
-    written = [name for each in rotations for name in (each.parameter_name, each.status_name)]
+    written = [name for each in rotations for name in each.parameter_names]
     left = [name for name in written if name not in rest.owners and name not in rest.named]
     if left:
         yield "What it wrote stays, and a token is good until it ends. To delete that too, with the AWS CLI:"

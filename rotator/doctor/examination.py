@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from rotator import policy
 from rotator.doctor.case import Instruments, Options, Subject, once
@@ -17,7 +18,7 @@ from rotator.doctor.stack import StackChecks
 from rotator.errors import RotatorError
 from rotator.model import Rotation, Stored
 from rotator.policy import describe_seconds
-from rotator.stored import read_stored
+from rotator.stored import read_stored_for_display
 
 SETTINGS = "settings"
 OVERLAP = "overlap contract"
@@ -38,7 +39,7 @@ def examine(subject: Subject | RotatorError, tools: Instruments, options: Option
     if isinstance(subject, RotatorError):
         yield from _without_settings(subject, identity, tools)
         return
-    found = _stored(subject, identity)
+    found = _stored(subject, identity, tools.now())
     yield from _settings(subject, options.stack)
     overlaps = [_overlap(rotation, found, subject) for rotation in subject.fleet.rotations]
     yield from overlaps
@@ -90,12 +91,12 @@ def _settings(subject: Subject, stack: str | None) -> Iterator[Check]:
         )
 
 
-def _stored(subject: Subject, identity: Check) -> Found:
+def _stored(subject: Subject, identity: Check, now: datetime) -> Found:
     """What is stored for every rotation; it tells the lifetimes, so it is read early."""
     rotations = subject.fleet.rotations
     if identity.state is not State.OK:
         return {rotation.name: Stored() for rotation in rotations}
-    return read_stored(rotations, subject.ports.parameters)
+    return read_stored_for_display(rotations, subject.ports.parameters, now=now)
 
 
 def _overlap(rotation: Rotation, found: Found, subject: Subject) -> Check:

@@ -85,6 +85,9 @@ class Inspector(Protocol):
     def may_write_status(self, rotation: Rotation) -> None:
         """Return if the caller may write the status parameter, which must be there."""
 
+    def may_write_lease(self, rotation: Rotation) -> None:
+        """Return if the caller may write the lease parameter, which must be there."""
+
     def key(self, key_id: str) -> Key | None:
         """Return the KMS key of this id, ARN or alias, if there is one."""
 

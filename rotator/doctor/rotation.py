@@ -107,6 +107,8 @@ class RotationChecks:
     def _parameter(self) -> str:
         if isinstance(self._stored, RotatorError):
             raise NotChecked("the parameters could not be read: see the stored token")
+        if self._stored.lease_error:
+            raise self._stored.lease_error
         inspector, writable = self._tools.inspector, []
         if self._stored.token_version:
             inspector.may_write_token(self._rotation)
@@ -114,9 +116,13 @@ class RotationChecks:
         if self._stored.status_version:
             inspector.may_write_status(self._rotation)
             writable.append(self._rotation.status_name)
+        if self._stored.lease.version:
+            inspector.may_write_lease(self._rotation)
+            writable.append(self._rotation.lease_name)
         if not writable:
             raise NotChecked(f"{self._rotation.parameter_name} is not there yet: the first run creates it")
-        return f"this caller may write {' and '.join(writable)}"
+        missing = "" if self._stored.lease.version else f"; {self._rotation.lease_name} is not there yet"
+        return f"this caller may write {', '.join(writable)}{missing}"
 
     def _key(self) -> str:
         name = self._rotation.kms_key_id or AWS_KEY
@@ -162,9 +168,9 @@ def check_stored(rotation: Rotation, stored: Stored | RotatorError, now: datetim
     if state is TokenState.EXPIRED:
         ended = describe_seconds(-seconds_until(stored.trusted.expires_at, now))
         raise RotatorError(f"it ended {ended} ago", advice=f"see why the last runs failed, then {ROTATE}")
-    if policy.is_unfinished(stored, now):
+    if policy.may_be_revoked(rotation, stored, now):
         raise RotatorError(
-            "a run ended without saying how, and the token may be dead",
+            "the endpoint may have issued a token that was not stored, and the stored one may be revoked",
             advice=f"wait for the next run, which renews it, or {ROTATE}",
         )
     left = describe_seconds(seconds_until(stored.trusted.expires_at, now))

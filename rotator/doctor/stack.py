@@ -1,4 +1,4 @@
-"""The checks of the deployment: the schedule that ticks, its workers, and the last run that it caused."""
+"""The checks of the deployment: the schedule, its workers, and the last run that it caused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The check of the workers, where a stack has them: somebody must take the work that ticks hand over."""
+"""The check of the workers, where a stack has them: a worker must take what scheduled runs enqueue."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguratio
 
 
 def has_workers(outputs: Mapping[str, str]) -> bool:
-    """Whether these are the outputs of a stack whose ticks hand over what is due."""
+    """Whether these are the outputs of a stack whose scheduled runs enqueue what is due."""
     return "WorkQueueUrl" in outputs
 
 
@@ -30,7 +30,7 @@ def check_workers(outputs: Mapping[str, str], inspector: Inspector) -> str:
     taker = inspector.taker(outputs["FunctionName"], outputs["WorkQueueUrl"])
     if taker is None:
         raise RotatorError(
-            f"nobody takes the work that ticks hand over; rotations that wait: {waiting}", advice=REPLACE
+            f"no worker takes what scheduled runs enqueue; rotations that wait: {waiting}", advice=REPLACE
         )
     if taker.state not in ENABLED:
         raise RotatorError(

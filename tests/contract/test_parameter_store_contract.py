@@ -18,6 +18,7 @@ from rotator.ports import ParameterStore
 ROTATION = rotation()
 TOKEN_NAME, STATUS_NAME = ROTATION.parameter_name, ROTATION.status_name
 TOKEN = Secret(CANARY_TOKEN)
+LEASE_NAME, LEASE = ROTATION.lease_name, '{"schema": 1, "run": "é"}\n'
 STATUS = '{"schema": 1, "scope": "* é", "parameter_version": 1}\n'
 
 
@@ -91,40 +92,73 @@ def test_a_token_is_never_read_in_the_clear(store: ParameterStore) -> None:
     assert TOKEN.value not in [found[TOKEN_NAME].value for found in read]
 
 
-def test_a_status_is_a_string_that_reads_back_exactly(store: ParameterStore) -> None:
-    store.create_status(ROTATION, STATUS)
+def test_status_is_a_string_that_reads_back_exactly(store: ParameterStore) -> None:
+    assert store.write_status(ROTATION, STATUS) == 1
     status = store.read([STATUS_NAME])[STATUS_NAME]
     assert (status.type, status.value, status.version) == ("String", STATUS, 1)
 
 
-def test_the_first_status_is_version_one(store: ParameterStore) -> None:
-    assert store.create_status(ROTATION, STATUS) == 1
-
-
-def test_a_status_that_exists_is_not_created_again_and_stays_untouched(store: ParameterStore) -> None:
-    store.create_status(ROTATION, STATUS)
-    before = store.read([STATUS_NAME])
-    with pytest.raises(ConcurrentUpdate):
-        store.create_status(ROTATION, "another")
-    assert store.read([STATUS_NAME]) == before
-
-
 def test_every_write_of_the_status_is_answered_with_the_next_version(store: ParameterStore) -> None:
-    store.create_status(ROTATION, STATUS)
-    assert [store.write_status(ROTATION, text) for text in ("second", "third")] == [2, 3]
+    assert [store.write_status(ROTATION, text) for text in ("first", "second", "third")] == [1, 2, 3]
     assert store.read([STATUS_NAME])[STATUS_NAME].value == "third"
 
 
-def test_token_and_status_are_numbered_apart(store: ParameterStore) -> None:
+def test_token_status_and_lease_are_numbered_apart(store: ParameterStore) -> None:
     versions = [store.write_token(ROTATION, TOKEN) for _ in range(3)]
-    assert (versions[-1], store.create_status(ROTATION, STATUS)) == (3, 1)
+    written = store.write_status(ROTATION, STATUS), store.create_lease(ROTATION, LEASE)
+    assert (versions[-1], *written) == (3, 1, 1)
+
+
+def test_lease_is_a_string_that_reads_back_exactly(store: ParameterStore) -> None:
+    assert store.create_lease(ROTATION, LEASE) == 1
+    lease = store.read([LEASE_NAME])[LEASE_NAME]
+    assert (lease.type, lease.value, lease.version) == ("String", LEASE, 1)
+
+
+def test_lease_that_exists_is_not_created_again_and_stays_unchanged(store: ParameterStore) -> None:
+    store.create_lease(ROTATION, LEASE)
+    before = store.read([LEASE_NAME])
+    with pytest.raises(ConcurrentUpdate):
+        store.create_lease(ROTATION, "another")
+    assert store.read([LEASE_NAME]) == before
 
 
 def test_of_two_writers_that_read_the_same_version_one_is_answered_the_next(store: ParameterStore) -> None:
-    store.create_status(ROTATION, STATUS)
-    read = store.read([STATUS_NAME])[STATUS_NAME].version
-    answers = [store.write_status(ROTATION, claim) for claim in ("run-1", "run-2")]
+    store.create_lease(ROTATION, LEASE)
+    read = store.read([LEASE_NAME])[LEASE_NAME].version
+    answers = [store.write_lease(ROTATION, run) for run in ("run-1", "run-2")]
     assert [answer == read + 1 for answer in answers] == [True, False]
+
+
+def written(store: ParameterStore, count: int) -> ParameterStore:
+    """Store so many versions of a lease: each holds its own number."""
+    store.create_lease(ROTATION, "1")
+    for number in range(2, count + 1):
+        store.write_lease(ROTATION, str(number))
+    return store
+
+
+def test_earlier_versions_are_read_by_their_numbers(store: ParameterStore) -> None:
+    found = written(store, 4).read_versions(LEASE_NAME, [2, 3])
+    assert {version: (each.value, each.version) for version, each in found.items()} == {
+        2: ("2", 2),
+        3: ("3", 3),
+    }
+
+
+def test_more_than_ten_versions_are_read(store: ParameterStore) -> None:
+    found = written(store, 25).read_versions(LEASE_NAME, range(2, 25))
+    assert {version: each.value for version, each in found.items()} == {n: str(n) for n in range(2, 25)}
+
+
+def test_versions_that_do_not_exist_are_left_out(store: ParameterStore) -> None:
+    assert written(store, 2).read_versions(LEASE_NAME, [2, 3, 4]).keys() == {2}
+    assert store.read_versions("/healthwise/nothing", [1]) == {}
+    assert store.read_versions(LEASE_NAME, []) == {}
+
+
+def test_a_hundred_versions_are_kept(store: ParameterStore) -> None:
+    assert written(store, 105).read_versions(LEASE_NAME, range(1, 106)).keys() == {*range(6, 106)}
 
 
 def below(store: ParameterStore, path: str) -> dict[str, Parameter]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
@@ -111,16 +111,3 @@ def test_another_stage_changes_nothing_for_the_current_one_and_the_third(world: 
 
 def test_a_missing_secret_has_no_other_stages(world: World) -> None:
     assert world.store.read_stage(rotation(secret_id="team/forgotten"), Stage.PENDING) is None
-
-
-def test_secrets_are_read_together_as_each_would_be_alone(world: World) -> None:
-    same = replace(ROTATION, name="same")
-    missing = rotation(name="missing", secret_id="team/forgotten")
-    found = world.store.read_together([ROTATION, same, missing])
-    alone = world.store.read(ROTATION)
-    assert found == {"default": alone, "same": alone}
-
-
-def test_read_together_are_current_versions_only(world: World) -> None:
-    world.add(Stage.PENDING, "another")
-    assert world.store.read_together([ROTATION])["default"] == world.store.read(ROTATION)

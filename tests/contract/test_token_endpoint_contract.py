@@ -53,11 +53,6 @@ class World:
             self.asked, time_left=lambda: (end - self.clock.now()).total_seconds(), patience=patience
         )
 
-    def contact(self) -> None:
-        """See whether it answers, with the budget to spend."""
-        end = START + timedelta(seconds=BUDGET)
-        self.endpoint.contact(self.asked.url, time_left=lambda: (end - self.clock.now()).total_seconds())
-
     def elapsed(self, since: datetime = START) -> float:
         return (self.clock.now() - since).total_seconds()
 
@@ -144,18 +139,10 @@ def test_a_refused_client_is_told_so_and_asks_only_once(world: World) -> None:
     assert (caught.value.code, caught.value.status, world.requests()) == ("invalid_client", 401, 1)
 
 
-def test_an_answer_tells_how_many_requests_it_took(world: World) -> None:
-    assert world.request().attempt == 1
+def test_answer_after_refusals_follows_no_unanswered_request(world: World) -> None:
     world.refuse([Refusal(503), Refusal(429)])
-    assert world.request().attempt == 3
-
-
-def test_a_refusal_is_final_at_once_only_where_no_request_before_it_went_unanswered(world: World) -> None:
-    for earlier, at_once in (([], True), ([Refusal(503)], False)):
-        world.refuse([*earlier, Refusal(403, error="access_denied")])
-        with pytest.raises(TokenRequestRejected) as caught:
-            world.request()
-        assert caught.value.at_once is at_once
+    assert not world.request().unanswered_before
+    assert world.requests() == 3
 
 
 def test_an_endpoint_that_stays_away_is_given_up_within_the_time_left(world: World) -> None:
@@ -174,7 +161,8 @@ def test_an_endpoint_that_asks_for_more_than_the_time_left_is_given_up_at_once(w
 
 
 def test_an_impatient_run_waits_for_the_first_answer_as_ever(world: World) -> None:
-    assert world.request(patience=LATENCY / 2).attempt == 1
+    assert world.request(patience=LATENCY / 2).status == 200
+    assert world.requests() == 1
 
 
 def test_an_endpoint_that_stays_away_is_given_up_when_patience_ends(world: World) -> None:
@@ -190,28 +178,3 @@ def test_an_endpoint_that_asks_for_more_than_the_patience_is_given_up_at_once(wo
     with pytest.raises(TokenEndpointUnavailable, match="503"):
         world.request(patience=10)
     assert (world.requests(), world.elapsed()) == (1, LATENCY)
-
-
-def test_an_endpoint_that_works_answers_a_contact(world: World) -> None:
-    world.contact()
-    assert world.request().status == 200
-
-
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_a_contact_is_tried_again_while_the_endpoint_may_come_back(world: World, status: int) -> None:
-    world.refuse([Refusal(status)] * 2)
-    world.contact()
-    assert world.elapsed() > 3 * LATENCY
-
-
-def test_an_endpoint_that_says_500_to_a_request_of_nobody_is_not_taken_for_down(world: World) -> None:
-    world.refuse([Refusal(500)])
-    world.contact()
-    assert world.elapsed() == LATENCY
-
-
-def test_an_endpoint_that_stays_away_from_a_contact_is_given_up_within_the_time_left(world: World) -> None:
-    world.refuse([Refusal(503)] * 100)
-    with pytest.raises(TokenEndpointUnavailable):
-        world.contact()
-    assert world.elapsed() <= BUDGET + LATENCY

@@ -34,17 +34,26 @@ API = AuthorizationApi({"client": CANARY_SECRET})
 TOKEN = "/healthwise/token"
 
 CALLS = {
+    "check": "GetParameters",
     "read": "GetParameters",
-    "claim": f"PutParameter {TOKEN}/status",
+    "lease": f"PutParameter {TOKEN}/lease",
+    "due": f"PutParameter {TOKEN}/status",
     "secret": "GetSecretValue",
     "token request": "POST /oauth2/token",
     "probe": "GET /topics",
     "token": f"PutParameter {TOKEN}",
     "status": f"PutParameter {TOKEN}/status",
 }
+"""Of a forced renewal. The first token has no status that could be marked due."""
+
+RENEWAL = list(CALLS)
+FIRST_TOKEN = [call for call in CALLS if call != "due"]
+RUNS = [pytest.param(True, call, id=f"renewal-{call}") for call in RENEWAL] + [
+    pytest.param(False, call, id=f"first token-{call}") for call in FIRST_TOKEN
+]
 
 AN_HOUR_AGO = timedelta(hours=-1)
-WHEN_THE_CLAIM_HAS_ENDED = timedelta(minutes=3)
+WHEN_THE_LEASE_HAS_EXPIRED = timedelta(minutes=3)
 
 
 @pytest.fixture(scope="module")
@@ -110,30 +119,32 @@ def token_history(account: Account) -> list[str]:
 def assert_healthy(api: str, account: Account) -> None:
     rotator = bootstrap.build(settings(api))
     [rotation] = rotator.fleet().rotations
-    stored = read_stored([rotation], rotator.ports.parameters)[rotation.name]
+    now = datetime.now(UTC) + WHEN_THE_LEASE_HAS_EXPIRED
+    stored = read_stored([rotation], rotator.ports.parameters, leases_at=now)[rotation.name]
     token: Any = account.client("ssm").get_parameter(Name=TOKEN, WithDecryption=True)["Parameter"]
     assert isinstance(stored, Stored)
     assert stored.status
     assert stored.status.parameter_version == token["Version"]
-    assert stored.claim is None
-    assert policy.token_state(rotation, stored, datetime.now(UTC)) is TokenState.FRESH
+    assert stored.lease.held_until is None
+    assert not policy.may_be_revoked(rotation, stored, now)
+    assert policy.token_state(rotation, stored, now) is TokenState.FRESH
     topics = requests.get(f"{api}/topics", headers={"Authorization": f"Bearer {token['Value']}"}, timeout=10)
     assert topics.status_code == 200
 
 
-@pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("answered", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("renewal", [False, True], ids=["first token", "renewal"])
+@pytest.mark.parametrize(("renewal", "call"), RUNS)
 def test_a_run_that_is_killed_leaves_a_good_token_and_the_next_one_heals(
     renewal: bool, answered: bool, call: str, api: str, account: Account, clean_environment: Mapping[str, str]
 ) -> None:
     if renewal:  # forced, not due: the next run cannot see by the time alone that there is something to do
         assert ordinary_run(api, AN_HOUR_AGO) is Outcome.ROTATED
-    nth = list(CALLS).index(call) + 1
+    calls = RENEWAL if renewal else FIRST_TOKEN
+    nth = calls.index(call) + 1
     with stopping_proxy(account.endpoint, api, nth=nth, answered=answered) as proxy:
         code, said = kill_where_it_is_held(proxy, {**clean_environment, "ROTATOR_LOG_LEVEL": "DEBUG"})
     assert code == -signal.SIGKILL
-    assert proxy.calls == list(CALLS.values())[:nth]
+    assert proxy.calls == [CALLS[each] for each in calls[:nth]]
 
     published = (call, answered) == ("token", True) or call == "status"
     tokens = token_history(account)
@@ -143,5 +154,5 @@ def test_a_run_that_is_killed_leaves_a_good_token_and_the_next_one_heals(
     for token in tokens:
         jwt.decode(token, API.key)  # raises if the API did not sign, and so issue, it
 
-    assert ordinary_run(api, WHEN_THE_CLAIM_HAS_ENDED) in (Outcome.ROTATED, Outcome.FRESH)
+    assert ordinary_run(api, WHEN_THE_LEASE_HAS_EXPIRED) in (Outcome.ROTATED, Outcome.FRESH)
     assert_healthy(api, account)

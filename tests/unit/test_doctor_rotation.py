@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +13,7 @@ from rotator.doctor.check import State
 from rotator.errors import (
     ParameterStoreError,
 )
-from rotator.model import BasicEncoding, Claim, ClientAuthentication, ClientCredentials, Secret
+from rotator.model import BasicEncoding, ClientAuthentication, ClientCredentials, Secret
 
 # Token requests.
 
@@ -122,7 +121,9 @@ def test_only_the_parameter_that_is_there_is_tried() -> None:
     patient = Patient()
     patient.ports.parameters.write_token(patient.rotations[0], Secret("stored"))
     patient.inspector.fails["may_write_status"] = BROKEN
-    assert patient.examine()["parameter"].found == "this caller may write /healthwise/token"
+    assert patient.examine()["parameter"].found == (
+        "this caller may write /healthwise/token; /healthwise/token/lease is not there yet"
+    )
 
 
 def test_parameters_that_cannot_be_read_are_told_once() -> None:
@@ -157,14 +158,6 @@ def test_a_key_of_ones_own_is_good_while_it_is_enabled() -> None:
 # The stored token.
 
 
-def claim(patient: Patient, *, minutes: float) -> None:
-    stored = patient.ports.parameters
-    until = patient.clock.now() + timedelta(minutes=minutes)
-    mark = Claim(by="run-1", until=until)
-    text = {**stored.status(), "claimed_by": mark.by, "claimed_until": mark.until.isoformat()}
-    stored.write_status(patient.rotations[0], json.dumps(text))
-
-
 @pytest.mark.parametrize(
     ("hours_old", "found"),
     [(1, "version 1 is fresh, with 23 h left"), (20, "version 1 is due, with 4 h left")],
@@ -192,9 +185,17 @@ def test_a_token_of_which_nothing_is_known_is_not() -> None:
     assert "it is not the JSON" in patient.examine()["stored token"].found
 
 
-def test_a_renewal_under_way_is_good_and_one_that_never_ended_is_not() -> None:
-    patient = healthy()
-    claim(patient, minutes=1)
+def test_renewal_under_way_is_good_and_one_that_never_ended_is_not() -> None:
+    patient = Patient().store(hours_old=20)
+    of, now = patient.rotations[0], patient.clock.now()
+    patient.ports.parameters.put_lease(of, expires_at=now + timedelta(minutes=1))
     assert patient.examine().failed == set()
-    claim(patient, minutes=-1)
-    assert "a run ended without saying how" in patient.examine()["stored token"].found
+    patient = Patient().store(hours_old=20)
+    patient.ports.parameters.put_lease(of, expires_at=now - timedelta(minutes=1))
+    assert "the stored one may be revoked" in patient.examine()["stored token"].found
+
+
+def test_lease_that_cannot_be_read_is_a_failed_check() -> None:
+    patient = healthy()
+    patient.ports.parameters.put("/healthwise/token/lease", "x", "SecureString")
+    assert "/healthwise/token/lease is a SecureString" in patient.examine()["parameter"].found

@@ -180,7 +180,7 @@ def test_where_nobody_takes_the_work_the_stack_is_to_be_replaced() -> None:
     patient = with_workers(waiting=7)
     patient.inspector.takers.clear()
     check = patient.examine()["workers"]
-    assert check.found == "nobody takes the work that ticks hand over; rotations that wait: 7"
+    assert check.found == "no worker takes what scheduled runs enqueue; rotations that wait: 7"
     assert "`make deploy`" in (check.advice or "")
 
 

@@ -258,7 +258,7 @@ def test_what_is_removed_leaves_its_token_and_says_how_to_delete_that(command: A
     done = command(many, "remove", "a", "--yes")
     assert (done.exit_code, done.stderr, list(many.texts())) == (0, "", ["b"])
     assert "removed a (/rotations/a)\n" in done.stdout
-    assert "aws ssm delete-parameters --names /a/token /a/token/status\n" in done.stdout
+    assert "aws ssm delete-parameters --names /a/token /a/token/status /a/token/lease\n" in done.stdout
     assert many.ports.parameters.read(["/a/token", "/a/token/status"]).keys() == {
         "/a/token",
         "/a/token/status",
@@ -269,7 +269,7 @@ def test_what_is_removed_leaves_its_token_and_says_how_to_delete_that(command: A
 def test_a_token_that_another_rotation_takes_over_is_not_to_be_deleted(command: Any) -> None:
     many = Many(a=document("x"), b=document("x"), c=document("c"))
     done = command(many, "remove", "a", "c", "--yes")
-    assert "aws ssm delete-parameters --names /c/token /c/token/status\n" in done.stdout
+    assert "aws ssm delete-parameters --names /c/token /c/token/status /c/token/lease\n" in done.stdout
     assert "delete-parameters --names /x/token" not in done.stdout
     assert (
         "From now on b is served, in /x/token: its document /rotations/b was refused until now."
@@ -282,14 +282,14 @@ def test_a_token_that_another_rotation_takes_over_is_not_to_be_deleted(command: 
 
 def test_where_two_that_name_one_parameter_are_removed_it_is_to_be_deleted(command: Any) -> None:
     done = command(Many(a=document("x"), b=document("x"), c=document("c")), "remove", "a", "b", "--yes")
-    assert "delete-parameters --names /x/token /x/token/status\n" in done.stdout
+    assert "delete-parameters --names /x/token /x/token/status /x/token/lease\n" in done.stdout
     assert "From now on" not in done.stdout
 
 
 def test_a_document_that_takes_over_the_name_of_a_removed_one_is_told(command: Any) -> None:
     many = Many(a=document("x"), z=document("y", name="a"))
     done = command(many, "remove", "/rotations/a", "--yes")
-    assert "delete-parameters --names /x/token /x/token/status\n" in done.stdout
+    assert "delete-parameters --names /x/token /x/token/status /x/token/lease\n" in done.stdout
     assert (
         "From now on a is served, in /y/token: its document /rotations/z was refused until now."
         in done.stdout
@@ -322,7 +322,7 @@ def test_of_many_the_tokens_are_deleted_ten_parameters_at_a_time(command: Any) -
     many = Many(**{f"t{number}": document(f"t{number}") for number in range(6)})
     done = command(many, "remove", *many.texts(), "--yes")
     lines = [line.split() for line in done.stdout.splitlines() if "delete-parameters" in line]
-    assert [len(line) - 4 for line in lines] == [10, 2]
+    assert [len(line) - 4 for line in lines] == [10, 8]
     assert "No rotation is left under /rotations" in done.stdout
 
 

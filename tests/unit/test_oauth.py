@@ -434,17 +434,28 @@ def test_no_member_whatsoever_breaks_the_reading(value: object) -> None:
         assert token.expires_at > NOW
 
 
-@pytest.mark.parametrize(("attempt", "at_once"), [(1, True), (2, False), (3, False)])
+@pytest.mark.parametrize(
+    ("body", "issued"), [(b"  {", True), (b"{", True), (b"<html>{", False), (b"", False)], ids=str
+)
+def test_half_an_object_may_have_held_a_token(body: bytes, issued: bool) -> None:
+    request = oauth.token_request(rotation(), credentials())
+    response = TokenResponse(status=200, body=body, requested_at=NOW)
+    with pytest.raises(InvalidTokenResponse) as caught:
+        oauth.read_token(rotation(), request, response, NOW)
+    assert caught.value.may_have_issued is issued
+
+
+@pytest.mark.parametrize("unanswered", [False, True])
 @pytest.mark.parametrize(
     ("status", "body"),
     [(403, b""), (302, b""), (200, b'{"error": "invalid_client"}')],
     ids=["refusal", "redirect", "error in a good answer"],
 )
 def test_a_refusal_tells_whether_a_request_before_it_went_unanswered(
-    status: int, body: bytes, attempt: int, at_once: bool
+    status: int, body: bytes, unanswered: bool
 ) -> None:
     request = oauth.token_request(rotation(), credentials())
-    response = TokenResponse(status=status, body=body, requested_at=NOW, attempt=attempt)
+    response = TokenResponse(status=status, body=body, requested_at=NOW, unanswered_before=unanswered)
 
     def judge() -> None:
         oauth.check_status(request, response, NOW)
@@ -452,4 +463,4 @@ def test_a_refusal_tells_whether_a_request_before_it_went_unanswered(
 
     with pytest.raises(TokenRequestRejected) as caught:
         judge()
-    assert caught.value.at_once is at_once
+    assert caught.value.may_have_issued is unanswered

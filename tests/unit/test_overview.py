@@ -13,13 +13,13 @@ from rich.console import Console
 
 from fakes import rotation
 from many import Many, document
-from rotator import bootstrap, cli, status
+from rotator import bootstrap, cli
 from rotator.commands import overview
 from rotator.commands.names import matching
 from rotator.commands.overview import STATES, Chosen, Overview
 from rotator.commands.watch import showing
 from rotator.errors import SettingsError
-from rotator.model import Claim
+from rotator.model import format_time
 from rotator.policy import TokenState
 
 HOURS = {"dead": -1, "deader": -5, "due-later": 7, "due-sooner": 2, "fresh-later": 23, "fresh-sooner": 20}
@@ -32,9 +32,11 @@ def many() -> Many:
     for name, hours in HOURS.items():
         made.token(name, hours_left=hours)
     made.token("half-done", hours_left=22)
-    told = made.ports.parameters.status("/half-done/token/status")
-    claim = status.dump(None, Claim(by="run-1", until=made.clock.now() - timedelta(minutes=1)))
-    made.ports.parameters.put("/half-done/token/status", json.dumps(told | json.loads(claim)), "String")
+    status = made.ports.parameters.status("/half-done/token/status")
+    marked = json.dumps({**status, "renew_at": format_time(made.clock.now() - timedelta(minutes=2))})
+    made.ports.parameters.put("/half-done/token/status", marked, "String")
+    half_done = rotation(parameter_name="/half-done/token")
+    made.ports.parameters.put_lease(half_done, expires_at=made.clock.now() - timedelta(minutes=1))
     made.ports.parameters.put("/odd/token", "token", "SecureString")
     return made
 
@@ -45,6 +47,16 @@ def look(many: Many, *names: str, **chosen: Any) -> Overview:
 
 def shown(found: Overview) -> list[str]:
     return [line.name for line in found.lines]
+
+
+def test_token_is_shown_without_a_lease_that_cannot_be_read(many: Many) -> None:
+    """Whoever may only read tokens is not allowed to read their leases."""
+    many.ports.parameters.put("/due-later/token/lease", "x", "SecureString")
+    (line,) = look(many, "due-later").lines
+    assert (line.state, line.stored.token_version) == (TokenState.DUE, 1)
+    assert (line.note or "").startswith(
+        "its lease is not known: the lease parameter /due-later/token/lease is a Sec"
+    )
 
 
 ORDER = [

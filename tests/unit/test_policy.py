@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fakes import DAY, START, rotation
 from rotator import policy
-from rotator.model import Claim, Outcome, Result, Status, Stored
+from rotator.model import Lease, Outcome, Result, Status, Stored
 from rotator.policy import TokenState
 
 HOUR = timedelta(hours=1)
@@ -75,37 +75,41 @@ def test_a_fleet_created_in_one_minute_does_not_renew_in_one() -> None:
     assert max(due) - min(due) > timedelta(minutes=20)
 
 
+UNFINISHED = Lease(version=1, may_be_revoked=True)
+FORCED = replace(STORED, status=status(renew_at=START + HOUR), lease=UNFINISHED)
+
+
+def test_status_makes_a_token_due_before_the_settings_do() -> None:
+    marked = replace(STORED, status=status(renew_at=START + HOUR))
+    assert policy.token_state(rotation(), marked, START + HOUR - HOUR / 60) is TokenState.FRESH
+    assert policy.token_state(rotation(), marked, START + HOUR) is TokenState.DUE
+
+
+def test_settings_make_a_token_due_before_the_status_does() -> None:
+    assert policy.token_state(rotation(renew_at=0.2), STORED, START + 5 * HOUR) is TokenState.DUE
+
+
 @pytest.mark.parametrize(
-    ("minutes", "live"),
+    ("stored", "hours", "revoked"),
     [
-        pytest.param(1, True, id="not yet over"),
-        pytest.param(16, True, id="as long as the longest run"),
-        pytest.param(0, False, id="just over"),
-        pytest.param(-5, False, id="over"),
-        pytest.param(60, False, id="longer than any run"),
+        pytest.param(replace(STORED, lease=UNFINISHED), 1, False, id="fresh: no token was requested"),
+        pytest.param(replace(STORED, lease=UNFINISHED), 17, True, id="due"),
+        pytest.param(FORCED, 1, True, id="made due by force"),
+        pytest.param(STORED, 17, False, id="nothing may have been issued"),
+        pytest.param(Stored(token_version=7, lease=UNFINISHED), 1, True, id="nothing is known"),
     ],
 )
-def test_a_claim_is_live_until_its_end_unless_no_run_could_have_made_it(minutes: int, live: bool) -> None:
-    claim = Claim(by="someone", until=START + timedelta(minutes=minutes))
-    assert policy.is_live(claim, START) is live
-
-
-def test_a_claim_that_ended_without_a_word_makes_a_fresh_token_due() -> None:
-    stored = replace(STORED, claim=Claim(by="someone", until=START))
-    assert policy.token_state(rotation(), stored, START - HOUR / 60) is TokenState.FRESH
-    assert policy.token_state(rotation(), stored, START) is TokenState.DUE
+def test_stored_token_may_be_revoked_if_another_may_have_been_issued(
+    stored: Stored, hours: float, revoked: bool
+) -> None:
+    assert policy.may_be_revoked(rotation(), stored, START + hours * HOUR) is revoked
 
 
 @pytest.mark.parametrize(
     ("stored", "hours", "late"),
     [
-        pytest.param(replace(STORED, claim=Claim(by="x", until=START)), 1, True, id="an unfinished renewal"),
-        pytest.param(
-            replace(STORED, claim=Claim(by="x", until=START + 1.01 * HOUR)),
-            1,
-            False,
-            id="a renewal under way",
-        ),
+        pytest.param(FORCED, 1, True, id="an unfinished renewal"),
+        pytest.param(replace(STORED, lease=UNFINISHED), 1, False, id="a renewal that requested nothing"),
         pytest.param(STORED, 1, False, id="before the window"),
         pytest.param(STORED, 19.5, False, id="in its first half"),
         pytest.param(STORED, 20.1, True, id="in its second half"),

@@ -12,7 +12,7 @@ from fakes import START, rotation
 from rotator import notes, report, screen
 from rotator.contract import Contract
 from rotator.errors import ParameterStoreError
-from rotator.model import Claim, Outcome, Result, Stage, Status, Stored, Summary
+from rotator.model import Attempt, Lease, Outcome, Result, Stage, Status, Stored, Summary
 
 STORED = Stored(
     token_version=7,
@@ -30,9 +30,9 @@ STORED = Stored(
 )
 
 
-def line(claim: Claim | None = None) -> report.StatusLine:
-    found = Stored(token_version=7, status_version=3, status=STORED.status, claim=claim)
-    return report.status_line(rotation(), found, START + timedelta(hours=1), Contract())
+def line(lease: Lease = Lease(), *, hours: float = 1) -> report.StatusLine:  # noqa: B008 - frozen
+    found = Stored(token_version=7, status_version=3, status=STORED.status, lease=lease)
+    return report.status_line(rotation(), found, START + timedelta(hours=hours), Contract())
 
 
 def shown(summary: Summary) -> str:
@@ -47,16 +47,39 @@ def test_a_fresh_token_is_good_and_needs_no_note() -> None:
 
 
 def test_a_renewal_that_was_left_unfinished_is_not_good_and_explained() -> None:
-    unfinished = line(Claim(by="run-1", until=START))
+    crashed = Attempt(at=START + timedelta(hours=17), outcome=None)
+    unfinished = line(Lease(version=3, last_attempt=crashed, may_be_revoked=True), hours=18)
     assert (unfinished.state, unfinished.good) == ("due", False)
     assert unfinished.note == (
-        "a run ended without saying how, and the token may be dead; the next run renews it"
+        "the endpoint may have issued a token that was not stored, and this one may be revoked; "
+        "the last attempt, until 2026-11-24T23:00:00Z, ended without releasing its lease; "
+        "the next run renews it"
     )
 
 
 def test_a_renewal_under_way_is_good() -> None:
-    under_way = line(Claim(by="run-1", until=START + timedelta(minutes=61)))
+    under_way = line(Lease(version=3, held_until=START + timedelta(minutes=61)))
     assert (under_way.state, under_way.good) == ("fresh", True)
+    assert under_way.note == "a run may renew it until 2026-11-24T07:01:00Z"
+    assert under_way.to_dict()["leased_until"] == "2026-11-24T07:01:00Z"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind", "how"),
+    [
+        (Outcome.FAILED, "CredentialsError", "failed with CredentialsError"),
+        (Outcome.KEPT, None, "kept the token"),
+        (None, None, "ended without releasing its lease"),
+    ],
+)
+def test_last_attempt_is_shown_with_its_outcome(outcome: Outcome | None, kind: str | None, how: str) -> None:
+    shown = line(Lease(version=3, last_attempt=Attempt(at=START, outcome=outcome, error_kind=kind)))
+    assert (shown.good, shown.note) == (True, f"the last attempt, until 2026-11-24T06:00:00Z, {how}")
+    assert shown.to_dict()["last_attempt"] == {
+        "at": "2026-11-24T06:00:00Z",
+        "outcome": outcome and outcome.value,
+        "error_kind": kind,
+    }
 
 
 def test_a_token_of_the_current_secret_tells_no_stage() -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 import logging
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import fakes
 from fakes import CANARY_SECRET, CANARY_TOKEN, FakeSecretStore
-from job import HOUR, UNAVAILABLE, World, fakes_answer, rotated
+from job import HOUR, UNANSWERED, UNAVAILABLE, World, fakes_answer, rotated
 from leaks import told
-from rotator import rollover
+from rotator import rollover, rotation
 from rotator.errors import (
     CredentialsError,
     InvalidTokenResponse,
@@ -22,7 +21,7 @@ from rotator.errors import (
     TokenRequestRejected,
     TokenVerificationError,
 )
-from rotator.model import ClientCredentials, Outcome, Result, Rotation, Secret, Stage
+from rotator.model import Outcome, Result, Secret, Stage
 
 PENDING, PREVIOUS = "canary-pending/+=", "canary-previous/+="
 REFUSED = (401, {"error": "invalid_client"})
@@ -49,10 +48,12 @@ def asked_with(made: World) -> list[str]:
     return [base64.b64decode(h.removeprefix("Basic ")).decode().partition(":")[2] for h in headers]
 
 
-def failure(made: World, *, force: bool = False, budget: float = 60) -> RotatorError:
+def failure(made: World, *, budget: float = 60) -> RotatorError:
+    """The error with which a run fails."""
+    run = fakes.run(made.clock, budget=budget)
     with pytest.raises(RotatorError) as caught:
-        made.tick(force=force, budget=budget)
-    assert made.token in (None, f"{CANARY_TOKEN}-1")
+        rotation._rotate(made.rotation, made.stored(), made.ports, run, force=False, dry_run=False)
+    assert made.token is None
     return caught.value
 
 
@@ -264,8 +265,8 @@ def test_versions_that_cannot_be_read_do_not_hide_the_refusal() -> None:
 @pytest.mark.parametrize(
     ("budget", "latency", "asked"),
     [
-        pytest.param(60, 20, 2, id="just enough"),
-        pytest.param(60, 20.1, 1, id="too little for a read that hangs"),
+        pytest.param(60, 30, 2, id="just enough"),
+        pytest.param(60, 30.1, 1, id="too little for a read that hangs"),
         pytest.param(18, 5.9, 2, id="two thirds of a short run"),
         pytest.param(18, 6.1, 1, id="less than that"),
     ],
@@ -313,108 +314,35 @@ def test_it_is_said_that_other_stages_are_tried_before_they_are(caplog: pytest.L
     assert "rotation default: AWSCURRENT is refused; other stages of its secret are tried" in caplog.messages
 
 
-# Credentials that were read ahead, with those of other rotations.
-
-
-class ReadAhead(FakeSecretStore):
-    """The first read is of a while ago."""
-
-    def read(self, rotation: Rotation) -> ClientCredentials:
-        return replace(super().read(rotation), read_ahead=True)
-
-
-def read_ahead(*answers: Any, now: str, **settings: Any) -> World:
-    """A world whose secret has other credentials by now, besides those of other stages."""
-    made = World(*answers, **settings)
-    made.ports.secrets = ReadAhead()
-    made.ports.secrets.stage(Stage.CURRENT, now)
-    return staged(made, pending=PENDING)
-
-
-@pytest.mark.parametrize("secret_rollover", [True, False])
-def test_what_was_read_ahead_and_is_refused_is_read_again_before_any_other_stage(
-    secret_rollover: bool,
-) -> None:
-    made = read_ahead(REFUSED, now="newer", secret_rollover=secret_rollover)
-    assert made.tick().secret_stage is Stage.CURRENT
-    assert asked_with(made) == [CANARY_SECRET, "newer"]
-
-
-@pytest.mark.parametrize(
-    ("secret_rollover", "tried"),
-    [(True, [CANARY_SECRET, "newer", PENDING]), (False, [CANARY_SECRET, "newer"])],
-)
-def test_no_other_stage_is_tried_after_that_where_it_is_off(secret_rollover: bool, tried: list[str]) -> None:
-    made = read_ahead(REFUSED, REFUSED, REFUSED, now="newer", secret_rollover=secret_rollover)
-    failure(made)
-    assert asked_with(made) == tried
-
-
-def test_what_did_not_change_since_it_was_read_ahead_is_not_tried_again() -> None:
-    made = read_ahead(REFUSED, now=CANARY_SECRET, secret_rollover=False)
-    failure(made)
-    assert asked_with(made) == [CANARY_SECRET]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "asked", "why"),
-    [
-        pytest.param(49, 2, None, id="just enough"),
-        pytest.param(50, 1, "request with", id="too little for a request"),
-        pytest.param(50.1, 1, "try", id="too little for a read"),
-    ],
-)
-def test_it_is_read_again_in_less_time_than_a_stage_that_may_hang(
-    seconds: float, asked: int, why: str | None, caplog: pytest.LogCaptureFixture
-) -> None:
-    made = read_ahead(REFUSED, REFUSED, now="newer", secret_rollover=False)
-    made.ports.token_endpoint.latency = seconds
-    failure(made)
-    assert len(asked_with(made)) == asked
-    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert warnings == ([f"rotation default: no time is left to {why} AWSCURRENT"] if why else [])
-
-
 # Whether a token may have been issued: the trace of an unfinished renewal.
 
 
-@pytest.mark.parametrize(
-    ("attempts", "at_once"),
-    [
-        pytest.param((1, 1, 1), True, id="three answers"),
-        pytest.param((2, 1, 1), False, id="AWSCURRENT in doubt"),
-        pytest.param((1, 2, 1), False, id="AWSPENDING in doubt"),
-        pytest.param((1, 1, 2), False, id="AWSPREVIOUS in doubt"),
-    ],
+DOUBTFUL = TokenRequestRejected(
+    "refused", advice="mend", status=401, code="invalid_client", may_have_issued=True
 )
-@pytest.mark.parametrize("last", [REFUSED, (400, {"error": "invalid_scope"})], ids=["refused", "ended"])
-def test_a_refusal_is_at_once_only_if_every_request_was_answered_the_first_time(
-    attempts: tuple[int, ...], at_once: bool, last: Any
-) -> None:
-    answers: list[Any] = []
-    for number, answer in zip(attempts, (REFUSED, REFUSED, last), strict=True):
-        answers += [(503, {"retry_after": "1"})] * (number - 1) + [answer]
-    error = failure(world(*answers, pending=PENDING, previous=PREVIOUS))
-    assert isinstance(error, TokenRequestRejected)
-    assert error.at_once is at_once
 
 
 @pytest.mark.parametrize(
-    ("answers", "then"),
+    ("answers", "issued"),
     [
-        pytest.param([REFUSED, REFUSED], Outcome.FRESH, id="nothing was issued"),
-        pytest.param([REFUSED, (503, {"retry_after": "1"}), REFUSED], Outcome.ROTATED, id="in doubt"),
-        pytest.param([(503, {"retry_after": "1"}), REFUSED, REFUSED], Outcome.ROTATED, id="first in doubt"),
-        pytest.param([REFUSED, (200, b"<html>")], Outcome.ROTATED, id="issued, and no token"),
-        pytest.param([REFUSED, UNAVAILABLE], Outcome.ROTATED, id="no answer"),
+        pytest.param([REFUSED, REFUSED, REFUSED], "no", id="three answers"),
+        pytest.param([DOUBTFUL, REFUSED, REFUSED], "unknown", id="AWSCURRENT in doubt"),
+        pytest.param([REFUSED, DOUBTFUL, REFUSED], "unknown", id="AWSPENDING in doubt"),
+        pytest.param([REFUSED, REFUSED, DOUBTFUL], "unknown", id="AWSPREVIOUS in doubt"),
+        pytest.param([DOUBTFUL, (400, {"error": "invalid_scope"})], "unknown", id="ended after doubt"),
+        pytest.param([REFUSED, (400, {"error": "invalid_scope"})], "no", id="ended by a refusal"),
+        pytest.param([REFUSED, UNANSWERED], "unknown", id="not answered"),
+        pytest.param([REFUSED, UNAVAILABLE], "no", id="not reached"),
+        pytest.param([REFUSED, (200, b"<html>")], "no", id="a page"),
+        pytest.param([REFUSED, (200, b"{")], "unknown", id="issued, and no token"),
     ],
 )
-def test_a_forced_run_leaves_a_trace_if_any_stage_may_have_been_issued_a_token(
-    answers: list[Any], then: Outcome
+def test_lease_records_whether_any_stage_may_have_been_issued_a_token(
+    answers: list[Any], issued: str
 ) -> None:
-    made = staged(rotated(*answers), pending=PENDING)
-    failure(made, force=True)
-    assert made.later(1).tick(name="run-2").outcome is then
+    made = world(*answers, pending=PENDING, previous=PREVIOUS)
+    failure(made)
+    assert made.lease["issued"] == issued
 
 
 # What is said.

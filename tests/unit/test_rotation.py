@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,21 @@ import pytest
 
 import fakes
 from fakes import CANARY_SECRET, CANARY_TOKEN, START, rotation
-from job import HOUR, REFUSED, STATUS, TOKEN, UNAVAILABLE, Crashed, World, fakes_answer, rotated, stop
+from job import (
+    HOUR,
+    LEASE,
+    REFUSED,
+    STATUS,
+    TOKEN,
+    UNAVAILABLE,
+    Crashed,
+    World,
+    assert_failed,
+    fakes_answer,
+    rotated,
+    stop,
+)
+from rotator import __version__
 from rotator.errors import (
     CredentialsError,
     InvalidTokenResponse,
@@ -35,7 +50,7 @@ def test_the_first_tick_stores_a_token_and_a_status_that_names_its_version() -> 
     assert world.token == f"{CANARY_TOKEN}-1"
     assert world.status["parameter_version"] == 1
     assert world.status["secret_version_id"] == "secret-v1"
-    assert "claimed_by" not in world.status
+    assert world.status["lease_version"] == 1
 
 
 def test_a_fresh_token_costs_one_read_and_nothing_else() -> None:
@@ -47,10 +62,10 @@ def test_a_fresh_token_costs_one_read_and_nothing_else() -> None:
     assert len(world.ports.token_endpoint.requests) == 1
 
 
-def test_a_due_token_is_renewed_by_claim_then_token_then_status() -> None:
+def test_due_token_is_renewed_by_lease_then_token_then_status() -> None:
     world = rotated().later(17 * HOUR)
     assert world.tick().outcome is Outcome.ROTATED
-    assert world.ports.parameters.writes == [STATUS, TOKEN, STATUS]
+    assert world.ports.parameters.writes == [LEASE, TOKEN, STATUS]
     assert (world.token, world.status["parameter_version"]) == (f"{CANARY_TOKEN}-2", 2)
 
 
@@ -73,6 +88,12 @@ def test_the_expiry_counts_from_the_attempt_that_was_answered() -> None:
     assert world.tick().expires_at == START + timedelta(seconds=10, days=1)
 
 
+def test_status_records_the_scope_and_the_version_of_the_rotator() -> None:
+    world = rotated((200, fakes_answer(scope="search.api"))).later(17 * HOUR)
+    world.tick()
+    assert (world.status["scope"], world.status["rotator_version"]) == ("search.api", __version__)
+
+
 def test_force_renews_a_fresh_token() -> None:
     world = rotated()
     assert world.tick(force=True).outcome is Outcome.ROTATED
@@ -89,8 +110,7 @@ def test_a_dry_run_changes_nothing_and_requests_nothing() -> None:
 
 def test_a_dry_run_fails_where_the_credentials_would() -> None:
     world = World(secret_id="missing")
-    with pytest.raises(CredentialsError):
-        world.tick(dry_run=True)
+    assert_failed(world.tick(dry_run=True), CredentialsError)
 
 
 def test_a_probe_comes_before_the_token_is_published() -> None:
@@ -119,7 +139,7 @@ def test_a_probe_comes_before_the_token_is_published() -> None:
 def test_whatever_was_spoilt_one_tick_heals(spoil: Any) -> None:
     world = rotated()
     spoil(world.ports.parameters.parameters)
-    assert world.tick().outcome is Outcome.ROTATED
+    assert world.later(62).tick().outcome is Outcome.ROTATED
     assert world.token == f"{CANARY_TOKEN}-2"
     assert world.tick().outcome is Outcome.FRESH
 
@@ -127,13 +147,13 @@ def test_whatever_was_spoilt_one_tick_heals(spoil: Any) -> None:
 # Kept
 
 
-def test_a_token_that_expires_no_later_is_not_published_and_the_claim_is_given_back() -> None:
+def test_token_that_expires_no_later_is_kept_and_lease_released() -> None:
     world = rotated((200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR)
     result = world.tick()
     assert (result.outcome, result.parameter_version) == (Outcome.KEPT, 1)
     assert result.expires_at == START + timedelta(days=1)
     assert world.token == f"{CANARY_TOKEN}-1"
-    assert "claimed_by" not in world.status
+    assert (world.lease["state"], world.lease["outcome"]) == ("released", "kept")
 
 
 def test_force_publishes_even_a_token_that_expires_sooner() -> None:
@@ -145,7 +165,7 @@ def test_force_publishes_even_a_token_that_expires_sooner() -> None:
 def test_a_shorter_token_is_published_where_nothing_is_known_of_the_stored_one() -> None:
     world = rotated((200, fakes_answer(expires_in=60)))
     del world.ports.parameters.parameters[STATUS]
-    assert world.tick().outcome is Outcome.ROTATED
+    assert world.later(62).tick().outcome is Outcome.ROTATED
     assert world.token == "other"
 
 
@@ -179,6 +199,13 @@ def test_a_repeated_token_that_seems_to_end_later_is_newer_only_if_that_is_no_in
     assert world.tick().outcome is outcome
 
 
+def test_a_stored_token_that_expires_at_the_end_of_time_is_kept() -> None:
+    world = rotated()
+    changed = {**world.status, "renew_at": world.status["issued_at"], "expires_at": "9999-12-31T23:59:59Z"}
+    world.ports.parameters.put(STATUS, json.dumps(changed), "String")
+    assert world.later(60).tick().outcome is Outcome.KEPT
+
+
 def test_a_repeated_token_that_is_published_by_force_keeps_its_renewal_window() -> None:
     repeated = fakes_answer(access_token=f"{CANARY_TOKEN}-1", expires_in=12 * HOUR)
     world = rotated((200, repeated)).later(12 * HOUR)
@@ -208,47 +235,46 @@ def test_a_failed_request_leaves_token_and_status_as_they_were(
 ) -> None:
     world = rotated(answer).later(17 * HOUR)
     before = world.token, world.status
-    with pytest.raises(error):
-        world.tick()
+    assert_failed(world.tick(), error)
     assert (world.token, world.status) == before
 
 
 def test_a_failed_probe_publishes_nothing() -> None:
     world = rotated(verify_url="https://content.example.test/topics").later(17 * HOUR)
     world.ports.token_endpoint.probe_status = 401
-    with pytest.raises(TokenVerificationError):
-        world.tick()
+    assert_failed(world.tick(), TokenVerificationError)
     assert world.token == f"{CANARY_TOKEN}-1"
 
 
-def test_a_failure_gives_the_claim_back_so_that_the_next_try_need_not_wait() -> None:
+def test_failure_releases_lease_for_the_next_run() -> None:
     world = rotated(REFUSED).later(17 * HOUR)
-    with pytest.raises(TokenRequestRejected):
-        world.tick()
+    assert_failed(world.tick(), TokenRequestRejected)
     assert world.tick(name="run-2").outcome is Outcome.ROTATED
 
 
-def test_a_claim_that_cannot_be_given_back_does_not_hide_the_failure() -> None:
+def deny_lease(world: World, name: str) -> None:
+    """Deny every write of the lease after the first."""
+    world.ports.parameters.fails["lease"] = ParameterStoreError("denied", advice="allow")
+
+
+def test_unreleased_lease_does_not_hide_the_failure() -> None:
     world = World(REFUSED)
-    world.ports.parameters.fails["status"] = ParameterStoreError("denied", advice="allow")
-    with pytest.raises(TokenRequestRejected):
-        world.tick()
+    world.ports.parameters.before_write = lambda name: deny_lease(world, name)
+    assert_failed(world.tick(), TokenRequestRejected)
 
 
 def test_missing_credentials_are_told_before_a_token_is_requested() -> None:
     world = World(secret_id="missing")
-    with pytest.raises(CredentialsError, match="missing"):
-        world.tick()
+    assert_failed(world.tick(), CredentialsError, "missing")
     assert world.ports.token_endpoint.requests == []
     assert world.token is None
 
 
-def test_a_token_that_cannot_be_written_leaves_the_old_one_and_gives_the_claim_back() -> None:
+def test_unwritable_token_leaves_token_and_status_unchanged() -> None:
     world = rotated().later(17 * HOUR)
     before = world.token, world.status
     world.ports.parameters.fails["token"] = ParameterStoreError("key disabled", advice="enable")
-    with pytest.raises(ParameterStoreError):
-        world.tick()
+    assert_failed(world.tick(), TokenNotPublished)
     assert (world.token, world.status) == before
 
 
@@ -261,50 +287,49 @@ def test_a_status_that_cannot_be_written_leaves_the_new_token_and_is_healed() ->
             parameters.fails["status"] = ParameterStoreError("denied", advice="allow it")
 
     parameters.before_write = deny_the_status_that_follows
-    with pytest.raises(StatusNotWritten) as caught:
-        world.tick()
-    assert str(caught.value) == (
+    result = world.tick()
+    assert_failed(result, StatusNotWritten)
+    assert result.error == (
         "the new token is stored as version 1, but its status is not: denied; allow it; "
         "the next run renews it again"
     )
-    assert (world.token, caught.value.status.parameter_version) == (f"{CANARY_TOKEN}-1", 1)
+    assert (world.token, result.parameter_version) == (f"{CANARY_TOKEN}-1", 1)
     parameters.fails.clear()
     parameters.before_write = lambda name: None
     assert world.later(62).tick(name="run-2").outcome is Outcome.ROTATED
 
 
-def test_a_run_whose_time_is_over_publishes_nothing_and_leaves_the_claim_to_end_by_itself() -> None:
+def test_run_without_time_publishes_nothing_and_lease_expires() -> None:
     world = rotated().later(17 * HOUR)
     world.ports.token_endpoint.latency = 61
-    with pytest.raises(ParameterStoreError, match="time was over before /healthwise/token"):
-        world.tick()
+    assert_failed(world.tick(), TokenNotPublished, "time was over before /healthwise/token")
     assert world.token == f"{CANARY_TOKEN}-1"
-    assert world.status["claimed_by"] == "run-1"
+    assert (world.lease["run"], world.lease["state"]) == ("run-1", "held")
     world.ports.token_endpoint.latency = 0
     assert world.later(2).tick(name="run-2").outcome is Outcome.ROTATED
 
 
 @pytest.mark.parametrize("seconds", [61, HOUR], ids=["just to its end", "for an hour"])
-def test_a_run_that_slept_past_its_claim_publishes_nothing_though_its_own_time_stood_still(
+def test_run_that_slept_past_its_lease_publishes_nothing(
     seconds: float,
 ) -> None:
     world = rotated().later(17 * HOUR)
     world.ports.token_endpoint.latency = seconds
     asleep = replace(fakes.run(world.clock), time_left=lambda: 60.0)
-    with pytest.raises(ParameterStoreError, match="time was over"):
-        rotate(world.rotation, world.stored(), world.ports, asleep)
+    result = rotate(world.rotation, world.stored(), world.ports, asleep)
+    assert_failed(result, TokenNotPublished, "time was over")
     assert world.token == f"{CANARY_TOKEN}-1"
-    assert world.status["claimed_by"] == "run-1"
+    assert (world.lease["run"], world.lease["state"]) == ("run-1", "held")
 
 
-def test_a_token_that_was_issued_but_not_stored_is_told_as_such() -> None:
+def test_unwritable_token_is_reported_as_issued() -> None:
     world = rotated().later(17 * HOUR)
     world.ports.parameters.fails["token"] = ParameterStoreError("key disabled", advice="enable it")
-    with pytest.raises(TokenNotPublished) as caught:
-        world.tick()
-    assert str(caught.value) == (
+    result = world.tick()
+    assert_failed(result, TokenNotPublished)
+    assert result.error == (
         "a new token was issued but not stored: key disabled; "
-        "enable it; the stored token may have ended if the endpoint allows only one"
+        "enable it; the stored token may be revoked if the endpoint allows only one"
     )
 
 
@@ -312,15 +337,14 @@ def test_a_token_that_was_issued_but_not_stored_is_told_as_such() -> None:
 def test_a_parameter_of_another_type_is_refused_before_anything_is_requested(type_name: str) -> None:
     world = World()
     world.ports.parameters.parameters[TOKEN] = Parameter(value="x", version=1, type=type_name)
-    with pytest.raises(ParameterStoreError, match=f"is a {type_name}"):
-        world.tick()
+    assert_failed(world.tick(), ParameterStoreError, f"is a {type_name}")
     assert world.ports.parameters.writes == []
     assert world.ports.token_endpoint.requests == []
 
 
 # Crashes
 
-BOUNDARIES = ["claim", "token", "status"]
+BOUNDARIES = ["lease", "token", "status"]
 
 
 @pytest.mark.parametrize("nth", range(3), ids=[f"before the {name} is written" for name in BOUNDARIES])
@@ -345,9 +369,9 @@ def test_a_crash_before_any_write_leaves_a_good_token_and_the_next_tick_heals(nt
 def test_no_error_and_no_result_shows_a_secret() -> None:
     shown = [repr(World().tick()), repr(World().tick().to_dict())]
     for answer in (REFUSED, (401, {"error": CANARY_SECRET}), (200, CANARY_TOKEN.encode())):
-        with pytest.raises(RotatorError) as caught:
-            World(answer).tick()
-        shown += [str(caught.value), repr(caught.value)]
+        result = World(answer).tick()
+        assert_failed(result)
+        shown += [repr(result), repr(result.to_dict())]
     assert "canary" not in "".join(shown)
 
 

@@ -9,9 +9,22 @@ from datetime import timedelta
 import pytest
 
 from fakes import DAY, START
-from job import HOUR, REFUSED, STATUS, TOKEN, Crashed, World, fakes_answer, rotated, stop
+from job import (
+    HOUR,
+    LEASE,
+    REFUSED,
+    STATUS,
+    TOKEN,
+    Crashed,
+    World,
+    assert_failed,
+    fakes_answer,
+    rotated,
+    stop,
+)
 from rotator.errors import (
     ParameterStoreError,
+    TokenNotPublished,
     TokenRequestRejected,
 )
 from rotator.model import Outcome, Parameter, Result
@@ -48,7 +61,7 @@ def test_a_kept_token_is_told_with_the_reason() -> None:
     assert world.tick() == replace(STORED_FOR_A_DAY, outcome=Outcome.KEPT, note=note)
 
 
-def test_a_run_that_finds_a_claim_says_until_when() -> None:
+def test_run_that_finds_a_lease_reports_until_when() -> None:
     world = rotated()
     world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
     with pytest.raises(Crashed):
@@ -59,41 +72,51 @@ def test_a_run_that_finds_a_claim_says_until_when() -> None:
 
 def test_a_run_that_is_overtaken_says_so() -> None:
     world = World()
-    seen = world.stored()
-    world.tick(stored=seen)
-    overtaken = world.tick(stored=seen)
-    assert overtaken == Result(name="default", outcome=Outcome.BUSY, note="another run renews it just now")
+    world.ports.parameters.before_write = lambda _name: overtake(world)
+    note = "another run acquired its lease first"
+    assert world.tick() == Result(name="default", outcome=Outcome.BUSY, note=note)
+
+
+def overtake(world: World) -> None:
+    """Let another run renew the token at this moment."""
+    world.ports.parameters.before_write = lambda _name: None
+    world.tick(name="run-2")
 
 
 def test_a_run_whose_time_is_over_says_what_to_do() -> None:
     world = World()
     world.ports.token_endpoint.latency = 61
-    with pytest.raises(ParameterStoreError) as caught:
-        world.tick()
-    assert caught.value.advice == "the next run tries again; if it lasts, raise TimeoutSeconds of the stack"
+    advice = "the next run tries again; if it lasts, raise TimeoutSeconds of the stack"
+    assert_failed(world.tick(), TokenNotPublished, advice)
 
 
 def test_a_parameter_of_another_type_says_what_to_do() -> None:
     world = World()
     world.ports.parameters.parameters[TOKEN] = Parameter(value="x", version=1, type="String")
-    with pytest.raises(ParameterStoreError) as caught:
-        world.tick()
-    assert caught.value.advice == "delete it, or set parameter_name to another name"
+    assert_failed(world.tick(), ParameterStoreError, "delete it, or set parameter_name to another name")
 
 
 def test_a_status_that_cannot_be_read_is_told_and_written_anew(caplog: pytest.LogCaptureFixture) -> None:
-    world = rotated()
+    world = rotated().later(62)
     world.ports.parameters.parameters[STATUS] = Parameter(value="?", version=9, type="String")
     world.tick()
     problem = "it is not the JSON that the rotator writes"
-    told = f"the status of rotation default cannot be read, {problem}; it is written anew"
-    assert warnings_of(caplog) == [told]
+    assert warnings_of(caplog) == [f"the status of rotation default cannot be read: {problem}"]
     assert world.status["parameter_version"] == 2
 
 
-def test_a_claim_that_is_not_given_back_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_unreleased_lease_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     world = World(REFUSED)
-    world.ports.parameters.fails["status"] = ParameterStoreError("denied", advice="allow")
-    with pytest.raises(TokenRequestRejected):
-        world.tick()
-    assert warnings_of(caplog) == ["the claim on rotation default was not given back; it ends by itself"]
+    denied = ParameterStoreError("denied", advice="allow")
+    world.ports.parameters.before_write = lambda _name: world.ports.parameters.fails.update(lease=denied)
+    assert_failed(world.tick(), TokenRequestRejected)
+    assert warnings_of(caplog) == ["the lease of rotation default was not released; it expires"]
+
+
+def test_unreadable_lease_is_logged_and_overwritten(caplog: pytest.LogCaptureFixture) -> None:
+    world = World()
+    world.ports.parameters.put(LEASE, "?", "String")
+    assert world.tick().outcome is Outcome.ROTATED
+    assert warnings_of(caplog) == [
+        f"the lease parameter {LEASE} of rotation default holds no lease; the next renewal overwrites it"
+    ]

@@ -11,7 +11,7 @@ import pytest
 from fakes import START, rotation
 from rotator import status
 from rotator.errors import ParameterStoreError
-from rotator.model import Claim, Parameter, Stage, Status
+from rotator.model import Parameter, Stage, Status
 
 STATUS = Status(
     parameter_version=17,
@@ -22,8 +22,8 @@ STATUS = Status(
     token_sha256="0123456789abcdef",
     secret_version_id="secret-v1",
     rotator_version="1.2.3",
+    lease_version=4,
 )
-CLAIM = Claim(by="run-1", until=START + timedelta(minutes=1))
 
 
 def stored(text: str, *, token_version: int = 17) -> dict[str, Parameter]:
@@ -45,21 +45,13 @@ def test_the_text_has_exactly_the_fields_that_consumers_were_promised() -> None:
         "token_sha256": "0123456789abcdef",
         "secret_version_id": "secret-v1",
         "rotator_version": "1.2.3",
-    }
-
-
-def test_a_claim_stands_beside_the_fields_which_stay_true() -> None:
-    claimed = json.loads(status.dump(STATUS, CLAIM))
-    assert claimed == {
-        **json.loads(status.dump(STATUS)),
-        "claimed_by": "run-1",
-        "claimed_until": "2026-11-24T06:01:00Z",
+        "lease_version": 4,
     }
 
 
 def test_what_was_written_is_read_back() -> None:
-    found = status.read(rotation(), stored(status.dump(STATUS, CLAIM)))
-    assert (found.status, found.claim, found.status_problem) == (STATUS, CLAIM, None)
+    found = status.read(rotation(), stored(status.dump(STATUS)))
+    assert (found.status, found.status_problem) == (STATUS, None)
     assert (found.token_version, found.status_version) == (17, 5)
 
 
@@ -70,9 +62,42 @@ def test_another_stage_of_the_secret_is_one_field_more_and_is_read_back(stage: S
     assert status.read(rotation(), stored(status.dump(other))).status == other
 
 
-def test_before_the_first_token_there_is_only_the_claim() -> None:
-    found = status.read(rotation(), stored(status.dump(None, CLAIM)))
-    assert (found.status, found.claim) == (None, CLAIM)
+def test_status_of_version_0_1_without_a_token_is_no_status() -> None:
+    found = status.read(rotation(), stored('{"schema": 1}'))
+    assert (found.status, found.status_problem) == (None, None)
+
+
+def test_status_of_version_0_1_has_lease_version_zero() -> None:
+    text = json.loads(status.dump(STATUS))
+    del text["lease_version"]
+    assert status.read(rotation(), stored(json.dumps(text))).status == replace(STATUS, lease_version=0)
+
+
+def test_claim_of_version_0_1_makes_the_token_due_when_it_has_expired() -> None:
+    claimed = altered(claimed_by="run-1", claimed_until="2026-11-24T06:01:00Z")
+    assert status.read(rotation(), stored(claimed)).status == replace(
+        STATUS, renew_at=START + timedelta(minutes=1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "type_name", "problem"),
+    [
+        ("/healthwise/token", "String", "is a String, not a SecureString; delete it, or set parameter_name"),
+        ("/healthwise/token", "StringList", "is a StringList, not a SecureString"),
+        (
+            "/healthwise/token/status",
+            "SecureString",
+            "is a SecureString, not a String; delete it, the next run",
+        ),
+    ],
+)
+def test_parameter_of_a_type_that_no_write_changes_is_an_error(
+    name: str, type_name: str, problem: str
+) -> None:
+    found = stored(status.dump(STATUS))
+    with pytest.raises(ParameterStoreError, match=f"the parameter {name} {problem}"):
+        status.read(rotation(), {**found, name: replace(found[name], type=type_name)})
 
 
 def test_nothing_stored_is_read_as_nothing() -> None:
@@ -105,7 +130,9 @@ def altered(**changes: object) -> str:
         pytest.param(altered(expires_at=None), id="end missing"),
         pytest.param(altered(secret_stage="AWSFUTURE"), id="stage unknown"),
         pytest.param(altered(secret_stage=None), id="stage missing"),
-        pytest.param(altered(claimed_by="x", claimed_until="soon"), id="claim without end"),
+        pytest.param(altered(claimed_by="x", claimed_until="soon"), id="claim of version 0.1 without end"),
+        pytest.param(altered(lease_version="many"), id="lease version not a number"),
+        pytest.param(altered(lease_version=None), id="lease version null"),
         pytest.param("[" * 100_000, id="nested without end"),
         pytest.param('{"schema": 1, "parameter_version": 17}', id="fields missing"),
     ],
@@ -113,10 +140,19 @@ def altered(**changes: object) -> str:
 def test_an_unreadable_status_is_no_status_and_says_so(text: str) -> None:
     found = status.read(rotation(), stored(text))
     assert found.status is None
-    assert found.claim is None
-    assert found.status_problem
+    assert found.status_problem in (
+        "it is not the JSON that the rotator writes",
+        "its schema is not a known number",
+    )
 
 
 def test_a_status_from_a_newer_schema_is_an_error_that_names_it() -> None:
-    with pytest.raises(ParameterStoreError, match=r"/healthwise/token/status has schema 2.*newer"):
+    with pytest.raises(ParameterStoreError, match=r"/healthwise/token/status has schema 2.*newer") as caught:
         status.read(rotation(), stored(altered(schema=2)))
+    assert caught.value.advice == "deploy the newer version here too, or delete that parameter to start over"
+
+
+def test_a_token_type_is_read_as_it_was_written() -> None:
+    found = status.read(rotation(), stored(altered(token_type="bearer"))).status
+    assert found
+    assert found.token_type == "bearer"

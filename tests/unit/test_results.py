@@ -9,10 +9,16 @@ import pytest
 
 import fakes
 from fakes import DAY, START, rotation
-from rotator import failure
-from rotator.errors import CredentialsError, NotReached, StatusNotWritten, TokenNotPublished
-from rotator.failure import failed_with, left_over
+from rotator import results
+from rotator.errors import (
+    CredentialsError,
+    NotReached,
+    ParameterStoreError,
+    StatusNotWritten,
+    TokenNotPublished,
+)
 from rotator.model import Outcome, Result, Status, Stored
+from rotator.results import failed_with, foreseen, left_over
 
 ERROR = CredentialsError("the secret could not be read", advice="allow it")
 NEXT = START + timedelta(minutes=5)
@@ -27,7 +33,7 @@ def status(hours_left: float, version: int = 3) -> Status:
         parameter_version=version,
         issued_at=expires_at - timedelta(days=1),
         expires_at=expires_at,
-        renew_at=START,
+        renew_at=expires_at - 8 * HOUR,
         scope="*",
         token_sha256="0" * 16,
         secret_version_id="v1",
@@ -50,7 +56,7 @@ FAILED = Result(
 
 
 def test_where_nothing_is_known_of_the_token_a_failure_is_late() -> None:
-    assert failure.failed("a", ERROR, NEXT) == FAILED
+    assert results.failed("a", ERROR, NEXT) == FAILED
 
 
 @pytest.mark.parametrize(
@@ -92,14 +98,14 @@ def test_seconds_are_not_told_before_they_are_over() -> None:
 
 
 def test_a_token_that_was_issued_and_not_stored_is_late_whatever_is_left_of_the_old() -> None:
-    error = TokenNotPublished("the key is disabled", advice="enable it")
+    error = TokenNotPublished(ParameterStoreError("the key is disabled", advice="enable it"))
     told = failed_with(ROTATION, living(20), error, now=START, next_try=NEXT)
     assert (told.late, told.seconds_remaining) == (True, 20 * 3600)
 
 
 def test_a_token_that_was_stored_without_its_status_is_what_consumers_have() -> None:
     new = status(24, version=4)
-    error = StatusNotWritten("denied", advice="allow it", status=new)
+    error = StatusNotWritten(new, ParameterStoreError("denied", advice="allow it"))
     told = failed_with(ROTATION, living(1), error, now=START, next_try=NEXT)
     assert (told.parameter_version, told.expires_at) == (4, new.expires_at)
     assert (told.late, told.seconds_remaining) == (False, DAY)
@@ -112,7 +118,7 @@ def test_what_is_left_over_in_time_is_busy_and_has_its_token() -> None:
         parameter_version=3,
         expires_at=START + 6 * HOUR,
         lifetime=DAY,
-        note="this run had no time left for it; the next one begins with what ends first",
+        note="this run had no time left for it; the next one begins with what expires first",
     )
 
 
@@ -147,3 +153,7 @@ def test_a_defect_is_told_by_its_type_and_place_alone(caplog: pytest.LogCaptureF
     assert all(line.startswith("  ") for line in frames)
     assert "in explode" in message
     assert fakes.CANARY_SECRET not in message + repr(told)
+
+
+def test_unforeseen_error_outside_a_renewal_has_issued_no_token() -> None:
+    assert not foreseen(KeyError(), "the reading of parameters").may_have_issued

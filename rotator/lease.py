@@ -1,0 +1,331 @@
+"""The lease of a rotation: one run at a time renews its token.
+
+Parameter Store has no conditional write, but it numbers the versions of a parameter. Of all runs that read
+version n of the lease parameter, the one whose write becomes version n + 1 holds the lease. Every other run
+has overwritten the lease's text and nothing else, and is busy. The versions before such a text
+show which run holds the lease.
+
+A lease ends when its holder publishes a token (the status then names the lease's version), when its holder
+writes that it is released, or at ``expires_at``.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from rotator import policy
+from rotator import status as status_text
+from rotator.errors import MORE_TIME, ConcurrentUpdate, ParameterStoreError, RotatorError, StatusNotWritten
+from rotator.model import Attempt, Lease, Outcome, Parameter, Rotation, Status, Stored, format_time
+from rotator.ports import ParameterStore, Run
+from rotator.results import foreseen
+
+logger = logging.getLogger(__name__)
+
+SCHEMA = 1
+
+LONGEST_RUN = timedelta(minutes=16)
+"""A Lambda function runs for 15 minutes at most, and clocks differ a little."""
+
+VERSIONS_KEPT = 100
+"""https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaseText:
+    """One version of the lease parameter, as its writer meant it.
+
+    ``read_version`` is the version that the writer had read, 0 if there was none; of a released text it is
+    the version that was held. A released text expires when it is written.
+    """
+
+    run: str
+    read_version: int
+    expires_at: datetime
+    released: bool = False
+    outcome: Outcome | None = None
+    error_kind: str | None = None
+    may_have_issued: bool = False
+
+    def dump(self) -> str:
+        """Return the text: JSON, schema 1, with no secret in it."""
+        return json.dumps(
+            {
+                "schema": SCHEMA,
+                "run": self.run,
+                "read_version": self.read_version,
+                "expires_at": format_time(self.expires_at),
+                "state": "released" if self.released else "held",
+                "outcome": self.outcome,
+                "error_kind": self.error_kind,
+                "issued": "unknown" if self.may_have_issued else "no",
+            }
+        )
+
+    def attempt(self, now: datetime) -> Attempt:
+        """Return what a text reports of its run's attempt; its clock may have been ahead."""
+        return Attempt(at=min(self.expires_at, now), outcome=self.outcome, error_kind=self.error_kind)
+
+
+def parse(name: str, text: str) -> LeaseText | None:
+    """Read one version of a lease parameter; None if no rotator wrote it.
+
+    Raises:
+        ParameterStoreError: A newer rotator wrote it. Two versions that do not understand each other could
+            hold the lease at once.
+    """
+    try:
+        fields = json.loads(text)
+        schema = fields["schema"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    status_text.check_schema(name, schema, SCHEMA)
+    try:
+        return _read_fields(fields) if status_text.is_schema(schema, SCHEMA) else None
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+        return None
+
+
+def _read_fields(fields: Mapping[str, Any]) -> LeaseText:
+    states, issued = {"held": False, "released": True}, {"no": False, "unknown": True}
+    outcome, error_kind, read_version = fields["outcome"], fields["error_kind"], fields["read_version"]
+    if type(read_version) is not int or read_version < 0:
+        raise ValueError
+    if error_kind is not None and not error_kind.isidentifier():  # a terminal shows it
+        raise ValueError
+    return LeaseText(
+        run=str(fields["run"]),
+        read_version=read_version,
+        expires_at=status_text.read_time(fields["expires_at"]),
+        released=states[fields["state"]],
+        outcome=None if outcome is None else Outcome(outcome),
+        error_kind=error_kind,
+        may_have_issued=issued[fields["issued"]],
+    )
+
+
+def with_lease(
+    rotation: Rotation,
+    stored: Stored,
+    found: Mapping[str, Parameter],
+    parameters: ParameterStore,
+    now: datetime,
+) -> Stored:
+    """Return what is stored for a rotation, with its lease.
+
+    Args:
+        rotation: Whose lease it is.
+        stored: Its token and status.
+        found: The parameters that were read, by name.
+        parameters: Where earlier versions of the lease are read, if the current one does not hold.
+        now: The time (UTC).
+
+    Raises:
+        ParameterStoreError: The lease parameter is not a String, a newer rotator wrote it, or an earlier
+            version cannot be read.
+    """
+    settled = stored.status.lease_version if stored.status else 0
+    current = found.get(rotation.lease_name)
+    return replace(stored, lease=_read(rotation, current, parameters, settled=settled, now=now))
+
+
+def _read(
+    rotation: Rotation, found: Parameter | None, parameters: ParameterStore, *, settled: int, now: datetime
+) -> Lease:
+    """Return the lease that a lease parameter shows; ``settled`` is the version that the status names."""
+    if found is None:
+        return Lease()
+    if found.type != "String":
+        raise ParameterStoreError(
+            f"the lease parameter {rotation.lease_name} is a {found.type}, not a String",
+            advice="delete it: the next run creates it again",
+        )
+    current = parse(rotation.lease_name, found.value)
+    if current is None:
+        logger.warning(
+            "the lease parameter %s of rotation %s holds no lease; the next renewal overwrites it",
+            rotation.lease_name,
+            rotation.name,
+        )
+        return Lease(version=found.version)
+    texts = {found.version: current}
+    # A lease that was deleted counts from 1 again: then any version may be the holder's.
+    first = current.read_version + 1 if current.read_version < found.version else 1
+    overwritten = range(first, found.version)
+    if kept := overwritten[-VERSIONS_KEPT + 1 :]:
+        for version, parameter in parameters.read_versions(rotation.lease_name, kept).items():
+            if text := parse(rotation.lease_name, parameter.value):
+                texts[version] = text
+    lease = judge(texts, settled=settled, now=now)
+    some_are_gone = len(texts) <= len(overwritten)
+    if some_are_gone and lease.held_until is None and _is_in_force(current, now):
+        return replace(lease, held_until=current.expires_at)  # a run may hold what cannot be read any more
+    return lease
+
+
+def _is_in_force(text: LeaseText, now: datetime) -> bool:
+    """Whether a text has not expired, and ends no later than any run can."""
+    return now < text.expires_at <= now + LONGEST_RUN
+
+
+def judge(texts: Mapping[int, LeaseText], *, settled: int, now: datetime) -> Lease:
+    """Return what the versions of a lease parameter show together; the newest one is the current one."""
+    newest = max(texts)
+    decisive = {v: t for v, t in texts.items() if t.released or v == t.read_version + 1}
+    lease = Lease(version=newest)
+    if not decisive:  # of a writer that lost, what it knew about the attempt before
+        return replace(lease, may_be_revoked=texts[newest].may_have_issued)
+    released = {(text.run, text.read_version) for text in decisive.values() if text.released}
+    for version, text in sorted(decisive.items()):
+        if version == settled:
+            lease = Lease(version=newest)
+        elif text.released:
+            # A provider that revokes the stored token issues one that expires later, and is not kept.
+            revoked = text.may_have_issued and text.outcome is not Outcome.KEPT
+            lease = replace(lease, last_attempt=text.attempt(now), may_be_revoked=revoked)
+        elif (text.run, version) in released:
+            continue
+        elif _is_in_force(text, now):
+            lease = replace(lease, held_until=text.expires_at, may_be_revoked=text.may_have_issued)
+        else:  # its run ended without a word
+            lease = replace(lease, last_attempt=text.attempt(now), may_be_revoked=True)
+    return lease
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldLease:
+    """A lease that this run holds, and what was stored when it was acquired."""
+
+    rotation: Rotation
+    stored: Stored
+    parameters: ParameterStore
+    run: Run
+    version: int
+    expires_at: datetime
+
+    @property
+    def status(self) -> Status:
+        """The stored token's status, which is known of any token that is fresh, or kept."""
+        status = self.stored.trusted
+        assert status  # noqa: S101
+        return status
+
+    def has_expired(self) -> bool:
+        """Whether another run may hold it by now, by either clock: a sleeping laptop stops one of them."""
+        return self.run.time_left() + self.run.overrun <= 0 or self.run.now() >= self.expires_at
+
+    def mark_due(self) -> None:
+        """Make a fresh token due in its status, before a request that may revoke it.
+
+        A run that ends from here on leaves a token that the next run renews.
+        """
+        self._set_renewal(self.run.now())
+
+    def keep(self, *, may_have_issued: bool) -> None:
+        """Release the lease because the stored token is valid at least as long as the one that was issued.
+
+        The token is renewed again when its lifetime says so, also if an earlier run has made it due.
+        """
+        regular = policy.renewal_time(self.rotation, self.status).replace(microsecond=0)
+        if self.status.renew_at < regular:
+            self._set_renewal(regular)
+        self.release(Outcome.KEPT, may_have_issued=may_have_issued)
+
+    def _set_renewal(self, renew_at: datetime) -> None:
+        self.check_status()
+        text = status_text.dump(replace(self.status, renew_at=renew_at))
+        self.parameters.write_status(self.rotation, text)
+
+    def check(self) -> None:
+        """Raise ParameterStoreError if it is too late to write a token: it could replace a newer one."""
+        if self.run.time_left() <= 0 or self.has_expired():
+            raise too_late(self.rotation.parameter_name)
+
+    def check_status(self) -> None:
+        """Raise ParameterStoreError if it is too late to write a status."""
+        if self.has_expired():
+            raise too_late(self.rotation.status_name)
+
+    def release(self, outcome: Outcome, *, error_kind: str | None = None, may_have_issued: bool) -> None:
+        """End the lease before it expires, and record how the attempt ended."""
+        if self.has_expired():
+            return
+        text = LeaseText(
+            run=self.run.id,
+            read_version=self.version,
+            expires_at=self.run.now(),
+            released=True,
+            outcome=outcome,
+            error_kind=error_kind,
+            may_have_issued=may_have_issued,
+        )
+        try:
+            self.parameters.write_lease(self.rotation, text.dump())
+        except ParameterStoreError:
+            logger.warning("the lease of rotation %s was not released; it expires", self.rotation.name)
+
+    @contextmanager
+    def released_on_failure(self) -> Iterator[None]:
+        """Release it when the body fails, so that the next run need not wait until it expires.
+
+        A write without an answer may still arrive: until then nobody else may hold the lease.
+        """
+        try:
+            yield
+        except Exception as error:
+            known = foreseen(error, f"rotation {self.rotation.name}", may_have_issued=True)
+            if not (isinstance(known, ParameterStoreError) and known.unreachable):
+                self._release_failed(type(error).__name__, known)
+            if known is error:
+                raise
+            raise known from None
+
+    def _release_failed(self, error_kind: str, error: RotatorError) -> None:
+        is_published = isinstance(error, StatusNotWritten)
+        unfinished = self.stored.lease.may_be_revoked and not is_published
+        self.release(
+            Outcome.FAILED, error_kind=error_kind, may_have_issued=unfinished or error.may_have_issued
+        )
+
+
+def acquire(rotation: Rotation, stored: Stored, parameters: ParameterStore, run: Run) -> HeldLease | None:
+    """Acquire the lease until this run must be over; None if another run was faster."""
+    seconds = math.ceil(run.time_left() + run.overrun) + 1  # it is written in whole seconds
+    text = LeaseText(
+        run=run.id,
+        read_version=stored.lease.version,
+        expires_at=run.now() + timedelta(seconds=seconds),
+        may_have_issued=stored.lease.may_be_revoked,
+    )
+    write = parameters.write_lease if stored.lease.version else parameters.create_lease
+    try:
+        version = write(rotation, text.dump())
+    except ConcurrentUpdate:
+        return None
+    # A lease that was deleted counts from 1 again; the version that the status names is no run's.
+    settled = stored.status.lease_version if stored.status else 0
+    if version != stored.lease.version + 1 or version == settled:
+        return None
+    return HeldLease(
+        rotation=rotation,
+        stored=stored,
+        parameters=parameters,
+        run=run,
+        version=version,
+        expires_at=text.expires_at.replace(microsecond=0),
+    )
+
+
+def too_late(name: str) -> ParameterStoreError:
+    """Return the error for a parameter that was not written because the run was over."""
+    return ParameterStoreError(
+        f"the run's time was over before {name} could be written",
+        advice=f"the next run tries again; if it lasts, {MORE_TIME}",
+    )

@@ -1,0 +1,110 @@
+"""Results of rotations: what a run reports of each, and what consumers still have where it failed."""
+
+from __future__ import annotations
+
+import logging
+import math
+import traceback
+from dataclasses import replace
+from datetime import datetime
+
+from rotator.errors import NotReached, RotatorError, StatusNotWritten
+from rotator.model import Outcome, Result, Rotation, Stored, format_time
+from rotator.policy import TokenState, fails_late, seconds_until, token_state
+
+logger = logging.getLogger(__name__)
+
+LEFT = "this run had no time left for it; the next one begins with what expires first"
+
+
+def as_stored(rotation: Rotation, stored: Stored, outcome: Outcome, *, note: str | None = None) -> Result:
+    """Return an outcome that leaves what is stored as it was."""
+    status = stored.trusted
+    return Result(
+        name=rotation.name,
+        outcome=outcome,
+        expires_at=status.expires_at if status else None,
+        parameter_version=stored.token_version or None,
+        lifetime=status.lifetime if status else None,
+        note=note,
+    )
+
+
+def busy(rotation: Rotation, stored: Stored, held_until: datetime) -> Result:
+    """Return the outcome of a rotation whose lease another run holds."""
+    note = f"another run may renew it until {format_time(held_until)}"
+    return as_stored(rotation, stored, Outcome.BUSY, note=note)
+
+
+def failed(name: str, error: Exception, next_try: datetime | None = None) -> Result:
+    """Return a failure; as long as nothing is known of the stored token, it counts as a late one."""
+    told = foreseen(error, f"rotation {name}")
+    return Result(
+        name=name,
+        outcome=Outcome.FAILED,
+        error=str(told),
+        error_kind=type(told).__name__,
+        late=True,
+        next_try=next_try,
+    )
+
+
+def failed_with(
+    rotation: Rotation, stored: Stored, error: Exception, *, now: datetime, next_try: datetime | None = None
+) -> Result:
+    """Return a failure of a rotation of which it is known what is, or was, stored for it."""
+    left = _left_by(error, stored)
+    status = left.trusted
+    issued = isinstance(error, RotatorError) and error.may_have_issued
+    return replace(
+        failed(rotation.name, error, next_try),
+        expires_at=status.expires_at if status else None,
+        parameter_version=left.token_version or None,
+        lifetime=status.lifetime if status else None,
+        late=issued or fails_late(rotation, left, now),
+        seconds_remaining=_seconds_remaining(left, now),
+    )
+
+
+def left_over(
+    rotation: Rotation, stored: Stored, *, now: datetime, next_try: datetime, forced: bool = False
+) -> Result:
+    """Return the result of a rotation for which the run had no time left.
+
+    It is a failure if it is late, or was forced: no later run forces it.
+    """
+    if forced or fails_late(rotation, stored, now):
+        return not_begun(rotation, stored, NotReached(forced=forced), now=now, next_try=next_try)
+    return as_stored(rotation, stored, Outcome.BUSY, note=LEFT)
+
+
+def not_begun(
+    rotation: Rotation, stored: Stored, error: RotatorError, *, now: datetime, next_try: datetime
+) -> Result:
+    """Return the failure of a rotation that was not begun; what was fresh and forced has no next try."""
+    is_fresh = token_state(rotation, stored, now) is TokenState.FRESH
+    return failed_with(rotation, stored, error, now=now, next_try=None if is_fresh else next_try)
+
+
+def foreseen(error: Exception, where: str, *, may_have_issued: bool = False) -> RotatorError:
+    """Return an error of ours as it is; of any other only its type, because nobody knows what it quotes."""
+    if isinstance(error, RotatorError):
+        return error
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("unforeseen %s in %s\n%s", type(error).__name__, where, frames)
+    problem = f"unforeseen {type(error).__name__}"
+    return RotatorError(problem, advice="report it with the log's traceback", may_have_issued=may_have_issued)
+
+
+def _left_by(error: Exception, stored: Stored) -> Stored:
+    """Return what is stored after a failure, as far as it is known."""
+    if isinstance(error, StatusNotWritten):
+        return replace(stored, status=error.status, token_version=error.status.parameter_version)
+    return stored
+
+
+def _seconds_remaining(stored: Stored, now: datetime) -> int | None:
+    """Return the stored token's remaining lifetime: 0 if there is none, None if that is not known."""
+    if stored.trusted:
+        return math.floor(seconds_until(stored.trusted.expires_at, now))
+    return None if stored.token_version else 0
