@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from rotator import messages, policy, settings, work
 from rotator.adapters import aws
-from rotator.agenda import AT_A_TIME
 from rotator.contract import Contract
 from rotator.errors import SettingsError
-from rotator.fleet import Fleet, OnResult, run_fleet
-from rotator.memory import Memory
+from rotator.executor import executor_for
+from rotator.fleet import Fleet, MakeExecutor, OnResult, run_fleet
 from rotator.messages import Batch
 from rotator.model import Parameter, Rotation, Summary
-from rotator.pace import UNPACED, Pace
 from rotator.policy import RUN_BUDGET
 from rotator.ports import (
     DocumentStore,
@@ -36,14 +34,18 @@ from rotator.settings import Settings
 from rotator.stored import Found, StoredReader
 from rotator.summary import shortened
 from rotator.usage import Usage
+from rotator.write_rate import WriteRate
 
 if TYPE_CHECKING:  # only many rotations need it
     from rotator.register import Register
 
 OnFound = Callable[[Rotation], None]
 
-LONGEST_WRITE = 40.0
+LONGEST_WRITE = 30.0
 """Seconds within which a call to AWS ends, its retries included (adapters.aws.CONFIG)."""
+
+TOKEN_ENDPOINT_CONNECTIONS = 40
+"""To a host, kept open: as many as there are renewals at a time (scheduler.AT_A_TIME)."""
 
 
 def utc_now() -> datetime:
@@ -54,21 +56,26 @@ def utc_now() -> datetime:
 class Adapters:
     """The ports on the real world, each made when it is first used.
 
-    Most ticks find every token fresh: they pay for Parameter Store, and for nothing else. What they use
-    is counted in ``usage``; writes keep the ``pace``.
+    Most runs find every token fresh: they pay for Parameter Store, and for nothing else. What they use
+    is counted in ``usage``; throttled writes slow the ``write_rate`` down.
     """
 
-    def __init__(self, usage: Usage | None = None, pace: Pace = UNPACED) -> None:
+    def __init__(self, usage: Usage | None = None, write_rate: WriteRate | None = None) -> None:
         self._lock = RLock()
         self._usage = usage or Usage()
-        self._pace = pace
+        self._write_rate = write_rate
 
     @cached_property
     def parameters(self) -> ParameterStore:
         """SSM Parameter Store."""
         from rotator.adapters.parameter_store import SsmParameterStore
 
-        return SsmParameterStore(aws.client("ssm"), usage=self._usage, pace=self._pace)
+        return SsmParameterStore(aws.client("ssm"), on_throttled=self._slow_down)
+
+    def _slow_down(self) -> None:
+        self._usage.add(throttled_writes=1)
+        if self._write_rate:
+            self._write_rate.slow_down()
 
     @property
     def secrets(self) -> SecretStore:
@@ -93,24 +100,24 @@ class Adapters:
         from rotator.adapters.http import HttpTransport
         from rotator.adapters.token_endpoint import HttpTokenEndpoint
 
-        return HttpTokenEndpoint(
-            HttpTransport(now=utc_now, connections=AT_A_TIME), now=utc_now, usage=self._usage
-        )
+        transport = HttpTransport(now=utc_now, connections=TOKEN_ENDPOINT_CONNECTIONS)
+        return HttpTokenEndpoint(transport, now=utc_now, usage=self._usage)
 
 
 @dataclass(frozen=True)
 class Rotator:
-    """What the entry points run. ``usage`` is where its ports count; ``pace`` is that of their writes.
+    """What the entry points run. ``usage`` is where its ports count; ``write_rate`` limits the writes.
 
-    ``memory`` is what one run leaves to the next. ``open_queue`` gives the workers' queue, if there is one.
+    ``open_queue`` opens the workers' queue, if there is one. ``executor_for`` makes what carries renewals
+    out.
     """
 
     settings: Settings
     ports: Ports
     usage: Usage = field(default_factory=Usage)
-    pace: Pace = UNPACED
-    memory: Memory = field(default_factory=Memory)
+    write_rate: WriteRate | None = None
     open_queue: Callable[[], WorkQueue] | None = None
+    executor_for: MakeExecutor = executor_for
 
     def fleet(self, names: Sequence[str] = ()) -> Fleet:
         """Return the rotations of these names, or all of them.
@@ -147,34 +154,18 @@ class Rotator:
         stored: Found | None = None,
     ) -> Summary:
         """Serve these rotations; see fleet.run_fleet."""
-        return run_fleet(
-            fleet,
-            self.ports,
-            self._remembering(run),
-            self.contract,
-            force=force,
-            dry_run=dry_run,
-            on_result=on_result,
-            stored=stored,
-        )
+        return self._serve(fleet, run, force=force, dry_run=dry_run, on_result=on_result, stored=stored)
 
-    def tick(self, run: Run) -> Summary:
-        """Do what a schedule asks for: serve all, or hand what is due over to the workers if there are any.
+    def run_scheduled(self, run: Run) -> Summary:
+        """Do what a schedule asks for: serve all, or enqueue what is due if there are workers.
 
         Raises what ``fleet`` raises.
         """
         if self.open_queue is None:
             return self.run(run)
         fleet, stored = self._look(run)
-        told = run_fleet(
-            fleet,
-            self.ports,
-            self._remembering(run),
-            self.contract,
-            stored=stored,
-            open_queue=self.open_queue,
-        )
-        slow = work.pace_warning(self.settings.writes_per_second, self.settings.workers, run)
+        told = self._serve(fleet, run, stored=stored, open_queue=self.open_queue)
+        slow = work.write_rate_warning(self.settings.writes_per_second, self.settings.workers, run)
         return replace(told, warnings=(*told.warnings, *slow))
 
     def work(self, run: Run, batch: Batch) -> Summary:
@@ -183,12 +174,19 @@ class Rotator:
         Raises ParameterStoreError if the documents cannot be read.
         """
         fleet = self._asked_for(batch.names)
-        summary = run_fleet(fleet, self.ports, self._remembering(run), self.contract, shared=True)
+        summary = self._serve(fleet, run, shared=True)
         return replace(summary, warnings=(*summary.warnings, *shortened(messages.warnings(batch, summary))))
 
-    def _remembering(self, run: Run) -> Run:
-        """The run with what this process knows from those before."""
-        return replace(run, pace=self.pace, memory=self.memory)
+    def _serve(self, fleet: Fleet, run: Run, **options: Any) -> Summary:
+        return run_fleet(
+            fleet,
+            self.ports,
+            run,
+            self.contract,
+            write_rate=self.write_rate,
+            executor_for=self.executor_for,
+            **options,
+        )
 
     @property
     def contract(self) -> Contract:
@@ -260,9 +258,14 @@ class Rotator:
 def build(environ: Mapping[str, str]) -> Rotator:
     """Read the settings and make a rotator on the real world; raises SettingsError."""
     read = settings.read_environment(environ)
-    usage, pace = Usage(), Pace(read.writes_per_second / read.workers)
-    open_queue = _opener(read.queue_url) if read.queue_url else None
-    return Rotator(settings=read, ports=Adapters(usage, pace), usage=usage, pace=pace, open_queue=open_queue)
+    usage, write_rate = Usage(), WriteRate(read.writes_per_second / read.workers)
+    return Rotator(
+        settings=read,
+        ports=Adapters(usage, write_rate),
+        usage=usage,
+        write_rate=write_rate,
+        open_queue=_opener(read.queue_url) if read.queue_url else None,
+    )
 
 
 def _opener(url: str) -> Callable[[], WorkQueue]:

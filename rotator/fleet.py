@@ -1,26 +1,31 @@
-"""One run: every rotation is tried, each on its own, and every outcome is told."""
+"""One run: every rotation is tried, each on its own, and every outcome is reported."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
 
 from rotator.contract import Contract
 from rotator.errors import RotatorError, SettingsError
-from rotator.failure import failed, failed_with
-from rotator.model import Result, Rotation, Stored, Summary
+from rotator.executor import Executor, executor_for
+from rotator.model import Outcome, Result, Rotation, Stored, Summary
 from rotator.naming import unknown
+from rotator.policy import TokenState, token_state
 from rotator.ports import Ports, Run, WorkQueue
-from rotator.rotation import look
-from rotator.stored import Found, read_stored
+from rotator.results import as_stored, busy, failed
+from rotator.stored import READERS, Found, read_stored
 from rotator.summary import summarize
-from rotator.waiting import Due
-from rotator.work import hand_over
+from rotator.urgency import Due
+from rotator.work import enqueue
+from rotator.write_rate import WriteRate
 
 OnResult = Callable[[Result], None]
+MakeExecutor = Callable[[int, int], AbstractContextManager[Executor]]
+"""Makes what carries out so many tasks, so many at a time."""
 
 OTHERS = 1000
 """Rotations that a worker leaves out: it does not count them, and there are more than a few."""
@@ -62,7 +67,7 @@ class Fleet:
     def for_worker(self, names: Sequence[str]) -> Fleet:
         """Return the rotations of those of the names that there are, as one worker among others serves them.
 
-        Of two documents with one name a tick tells; the rotation that has it is served.
+        Of two documents with one name a scheduled run tells; the rotation that has it is served.
         """
         rotations = tuple(r for r in self.rotations if r.name in names)
         served = {rotation.name for rotation in rotations}
@@ -76,6 +81,9 @@ def run_fleet(  # noqa: PLR0913 - options by name
     run: Run,
     contract: Contract,
     *,
+    write_rate: WriteRate | None = None,
+    executor_for: MakeExecutor = executor_for,
+    readers: int = READERS,
     force: bool = False,
     dry_run: bool = False,
     on_result: OnResult | None = None,
@@ -83,37 +91,59 @@ def run_fleet(  # noqa: PLR0913 - options by name
     open_queue: Callable[[], WorkQueue] | None = None,
     shared: bool = False,
 ) -> Summary:
-    """Try every rotation and return the summary; it raises nothing for a failed one.
+    """Try every rotation and return the summary; a failure of one stops no other, and raises nothing.
 
-    What is due is begun soonest expiry first, at the pace of the writes, and what the run has no time for is
-    left to the next. ``on_result`` is told each outcome as soon as it is known, by any of several threads.
-    ``stored`` is what was found for each rotation just now, if it was read already.
-    With ``open_queue`` what is due is not begun, but handed over to the workers. With ``shared`` it is one of
-    many such runs, whose rotations have no more than their share of its time.
+    What is due is renewed in the order of its urgency, at the rate of writes, and what the run has no time
+    for is left to the next one.
+
+    Args:
+        fleet: The rotations.
+        ports: Where parameters, secrets and tokens are.
+        run: Who renews, and for how long.
+        contract: What consumers were promised.
+        write_rate: Of the process; without one, writes are not limited.
+        executor_for: Makes what carries out the renewals.
+        readers: How many threads read parameters at a time.
+        force: See rotation.rotate.
+        dry_run: See rotation.rotate.
+        on_result: Is given each outcome as soon as it is known, by any of several threads.
+        stored: What was found for each rotation just now, if it was read already.
+        open_queue: Opens the workers' queue: what is due is then enqueued instead of renewed.
+        shared: Whether rotations besides these have a share of the run's time.
     """
-    if not fleet.left_out:
-        run.memory.forget_all_but(fleet.names)
-    told = _Told(on_result)
+    results = _Results(on_result)
     next_try = run.now() + timedelta(seconds=contract.schedule_interval)
     for name, error in fleet.broken:
-        told.tell(failed(name, error, next_try))
+        results.add(failed(name, error, next_try))
     if stored is None:
-        stored = read_stored(fleet.rotations, ports.parameters, time_left=run.time_for_requests)
-    looked_at = [_look(r, stored[r.name], run, next_try, force=force) for r in fleet.rotations]
-    due = [each for each in looked_at if isinstance(each, Due)]
-    for each in looked_at:
-        if isinstance(each, Result):
-            told.tell(each)
-    here = _hand_over(due, fleet, open_queue, run, told.tell, next_try) if open_queue else due
+        stored = read_stored(
+            fleet.rotations, ports.parameters, time_left=run.time_for_requests, readers=readers
+        )
+    due = list(_check(fleet.rotations, stored, run, results.add, next_try, force=force))
+    if open_queue or len(due) > 1:
+        due = list(_not_leased(due, ports, run, results.add, readers))
+    if open_queue:
+        due = _enqueue(due, fleet, open_queue, run, results.add, next_try)
     left = 0
-    if here:
-        from rotator.renewals import Renewals  # most runs have none
+    if due:
+        from rotator.scheduler import AT_A_TIME, Scheduler  # most runs renew nothing
 
-        renewals = Renewals(due=here, ports=ports, run=run, tell=told.tell, next_try=next_try, shared=shared)
-        left = renewals.serve(force=force, dry_run=dry_run)
+        scheduler = Scheduler(
+            due,
+            ports,
+            run,
+            results.add,
+            next_try=next_try,
+            write_rate=write_rate or WriteRate(math.inf),
+            shared=shared,
+            force=force,
+            dry_run=dry_run,
+        )
+        with executor_for(len(due), AT_A_TIME) as executor:
+            left = scheduler.renew(executor)
     return summarize(
         fleet.rotations,
-        told.results,
+        results.all,
         run,
         contract,
         left=left,
@@ -123,48 +153,75 @@ def run_fleet(  # noqa: PLR0913 - options by name
     )
 
 
-def _hand_over(
+def _check(
+    rotations: Sequence[Rotation],
+    found: Found,
+    run: Run,
+    report: OnResult,
+    next_try: datetime,
+    *,
+    force: bool,
+) -> Iterator[Due]:
+    """Return what is due, and report every other rotation."""
+    for rotation in rotations:
+        stored = found[rotation.name]
+        if isinstance(stored, RotatorError):
+            report(failed(rotation.name, stored, next_try))
+        elif not force and token_state(rotation, stored, run.now()) is TokenState.FRESH:
+            report(as_stored(rotation, stored, Outcome.FRESH))
+        else:
+            yield Due(rotation=rotation, stored=stored)
+
+
+def _not_leased(due: Sequence[Due], ports: Ports, run: Run, report: OnResult, readers: int) -> Iterator[Due]:
+    """Return what no other run renews just now, with its lease, which shows what failed before.
+
+    A lease that cannot be read stops nothing here: the renewal reads it again, and reports why.
+    """
+    found = read_stored(
+        [each.rotation for each in due],
+        ports.parameters,
+        leases_at=run.now(),
+        time_left=lambda: run.time_left() - run.budget / 2,  # the order is worth no more
+        readers=readers,
+    )
+    for each in due:
+        stored = found[each.rotation.name]
+        if not isinstance(stored, Stored):
+            yield each
+        elif stored.lease.held_until:
+            report(busy(each.rotation, stored, stored.lease.held_until))
+        else:
+            yield Due(rotation=each.rotation, stored=stored)
+
+
+def _enqueue(
     due: Sequence[Due],
     fleet: Fleet,
     open_queue: Callable[[], WorkQueue],
     run: Run,
-    tell: OnResult,
+    report: OnResult,
     next_try: datetime,
 ) -> list[Due]:
-    """Hand over what workers find by name; return what has a name that another document has, too."""
+    """Enqueue what workers find by name; return what has a name that another document has, too."""
     ambiguous = {name for name, _ in fleet.broken}
     clear = [each for each in due if each.rotation.name not in ambiguous]
     if clear:
-        hand_over(clear, open_queue(), run=run, tell=tell, next_try=next_try)
-    else:
-        run.memory.remember_handed_over({})
+        enqueue(clear, open_queue(), run=run, report=report, next_try=next_try)
     return [each for each in due if each.rotation.name in ambiguous]
 
 
-class _Told:
+class _Results:
     """The results so far."""
 
     def __init__(self, on_result: OnResult | None) -> None:
         self._on_result = on_result
         self._lock = Lock()
-        self.results: list[Result] = []
+        self.all: list[Result] = []
 
-    def tell(self, result: Result) -> None:
+    def add(self, result: Result) -> None:
         with self._lock:
-            self.results.append(result)
+            self.all.append(result)
         if self._on_result:
-            with suppress(Exception):  # whoever watches must not stop what he watches
+            with suppress(Exception):  # whoever watches must not stop what is watched
                 self._on_result(result)
-
-
-def _look(
-    rotation: Rotation, found: Stored | RotatorError, run: Run, next_try: datetime, *, force: bool
-) -> Due | Result:
-    """Say what is to be renewed; of the others, the outcome."""
-    if isinstance(found, RotatorError):
-        return failed(rotation.name, found, next_try)
-    try:
-        settled = look(rotation, found, run, force=force)
-    except RotatorError as error:
-        return failed_with(rotation, found, error, now=run.now(), next_try=next_try)
-    return settled or Due(rotation=rotation, stored=found)

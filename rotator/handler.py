@@ -36,9 +36,10 @@ class LambdaContext(Protocol):
 def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
     """Serve the rotations the event names, or all of them.
 
-    A schedule's event is a plain tick. Others are objects with ``rotations`` (a list of names),
-    ``force`` and ``dry_run``, all optional. Where there are workers, a plain tick hands over to them what
-    is due. Messages of a queue that name rotations are events, too; the answer names those that failed.
+    A schedule's event means all rotations. Others are objects with ``rotations`` (a list of names),
+    ``force`` and ``dry_run``, all optional. Where there are workers, an event without any of these enqueues
+    for them what is due. Messages of a queue that name rotations are events, too; the answer names those that
+    failed.
 
     Raises RotationFailed after the last rotation if any failed, with the summary logged, and
     SettingsError if the event or the settings cannot be used.
@@ -47,10 +48,14 @@ def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
     if messages.is_batch(event):
         return _serve_messages(rotator, event["Records"], context)  # type: ignore[index]
     names, force, dry_run = _read_event(event)
-    is_tick = not (names or force or dry_run)
+    is_scheduled = not (names or force or dry_run)
 
     def serve(run: Run) -> Summary:
-        return rotator.tick(run) if is_tick else rotator.run(run, names, force=force, dry_run=dry_run)
+        return (
+            rotator.run_scheduled(run)
+            if is_scheduled
+            else rotator.run(run, names, force=force, dry_run=dry_run)
+        )
 
     summary = _told(rotator, context, serve)
     if summary.failed:

@@ -18,7 +18,7 @@ from rotator.model import Outcome, Summary
 from rotator.policy import seconds_until
 
 MOST_NAMES = 10
-"""In one message; a tick sends one."""
+"""In one message; a scheduled run sends one."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -32,7 +32,7 @@ def asking_for(name: str) -> str:
 class Batch:
     """What the records of an event ask for: by message, the names or what is wrong with it.
 
-    ``superseded`` counts those that a later tick has taken the place of: they are done.
+    ``superseded`` counts those that a later scheduled run has taken the place of: they are done.
     """
 
     wanted: Mapping[str, tuple[str, ...]]
@@ -103,7 +103,7 @@ def _is_name(name: object) -> bool:
 
 
 def _is_superseded(record: Mapping[str, Any], now: datetime, interval: float) -> bool:
-    """Whether a tick has come since it was sent: that has sent again what is still due, in a better order.
+    """Whether a scheduled run has since sent again what is still due, in a better order.
 
     One that was received before is not: it shall come to its end, in the dead-letter queue if need be.
     """
@@ -119,8 +119,8 @@ def warnings(batch: Batch, summary: Summary) -> Iterator[str]:
     """Say which messages are nobody's work, and how many came too late."""
     if batch.superseded:
         yield (
-            f"{batch.superseded} messages are older than a tick and were dropped, since the next has sent "
-            "again what is still due; if that lasts, see what is slow, or " + MORE_WRITES
+            f"{batch.superseded} messages are older than the last scheduled run, which has sent again what "
+            "is still due, and were dropped; if that lasts, see what is slow, or " + MORE_WRITES
         )
     for message, error in batch.malformed.items():
         yield f"message {message}: {error}"

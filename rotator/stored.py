@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
-from rotator import status
+from rotator import lease, status
 from rotator.errors import MORE_TIME, ParameterStoreError, RotatorError
-from rotator.model import Rotation, Stored
+from rotator.model import Parameter, Rotation, Stored
 from rotator.ports import ParameterStore
+from rotator.results import foreseen
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,8 +22,8 @@ if TYPE_CHECKING:
 READERS = 2
 """Calls at a time. Documents come one page after another, and a page of ten is two of these calls."""
 
-ROTATIONS_PER_READ = 5
-"""GetParameters takes ten names, and a rotation has two."""
+NAMES_PER_READ = 10
+"""https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html"""
 
 Found = Mapping[str, Stored | RotatorError]
 
@@ -31,53 +34,91 @@ def forever() -> float:
 
 
 def read_stored(
-    rotations: Sequence[Rotation], parameters: ParameterStore, *, time_left: Callable[[], float] = forever
+    rotations: Sequence[Rotation],
+    parameters: ParameterStore,
+    *,
+    leases_at: datetime | None = None,
+    time_left: Callable[[], float] = forever,
+    readers: int = READERS,
 ) -> Found:
-    """Read token and status of every rotation, by its name. See StoredReader for what an error means."""
-    with StoredReader(parameters, time_left=time_left) as reader:
+    """Return what is stored for every rotation, by its name; see StoredReader."""
+    with StoredReader(parameters, leases_at=leases_at, time_left=time_left, readers=readers) as reader:
         for rotation in rotations:
             reader.add(rotation)
         return reader.of(rotations)
 
 
-class StoredReader(AbstractContextManager["StoredReader"]):
-    """Reads token and status of five rotations a call, while whoever adds them goes on to find more.
+def read_stored_for_display(
+    rotations: Sequence[Rotation], parameters: ParameterStore, *, now: datetime
+) -> Found:
+    """Return what is stored for every rotation, without its lease where only that cannot be read.
 
-    Whose call fails, or does not begin in the ``time_left`` (seconds), is found with an error.
+    Who may read a token may not be allowed to read its lease. ``Stored.lease_error`` tells why it is missing.
+    """
+    found = read_stored(rotations, parameters, leases_at=now)
+    errors = {name: each for name, each in found.items() if _may_be_of_a_lease(each)}
+    others = read_stored([r for r in rotations if r.name in errors], parameters)
+    return {**found, **{name: _without_lease(each, errors[name]) for name, each in others.items()}}
+
+
+class StoredReader(AbstractContextManager["StoredReader"]):
+    """Reads token and status of five rotations a call, while the caller goes on to find and add more.
+
+    With a time (UTC) in ``leases_at`` it reads the leases, too, of three rotations a call, and judges them by
+    that time. A rotation whose call fails, or does not begin in the ``time_left`` (seconds), is found with an
+    error. So many ``readers`` are threads that call at a time; without one, the caller itself does.
     """
 
-    def __init__(self, parameters: ParameterStore, *, time_left: Callable[[], float] = forever) -> None:
+    def __init__(
+        self,
+        parameters: ParameterStore,
+        *,
+        leases_at: datetime | None = None,
+        time_left: Callable[[], float] = forever,
+        readers: int = READERS,
+    ) -> None:
         self._parameters = parameters
+        self._readers = readers
+        self._leases_at = leases_at
         self._time_left = time_left
         self._waiting: list[Rotation] = []
         self._names: set[str] = set()
         self._unreachable: ParameterStoreError | None = None
         self._reading: list[Future[Found]] = []
+        self._known: dict[str, Stored | RotatorError] = {}
 
     def add(self, rotation: Rotation) -> None:
         """Have one more read."""
-        names = {rotation.parameter_name, rotation.status_name}
-        if len(self._waiting) == ROTATIONS_PER_READ or names & self._names:  # a name stands in a call once
-            self._reading.append(self._pool.submit(self._read, self._waiting))
+        names = set(self._names_of(rotation))
+        is_full = len(self._names) + len(names) > NAMES_PER_READ
+        if is_full or names & self._names:  # a name stands in a call once
+            self._begin_reading()
             self._waiting, self._names = [], set()
         self._waiting.append(rotation)
         self._names |= names
 
     def of(self, rotations: Iterable[Rotation]) -> Found:
         """Return what is stored for these, by their names, once all that were added have been read."""
-        found: dict[str, Stored | RotatorError] = dict(self._read(self._waiting))
+        found: dict[str, Stored | RotatorError] = {**self._known, **self._read(self._waiting)}
         for reading in self._reading:
             found |= reading.result()
-        if self._reading:  # by several at once, which may have been too much
-            found |= self._read_again([r for r in rotations if _is_passing(found[r.parameter_name])])
+        if self._reading or self._known:  # several calls, which may have been too much
+            found |= self._read_again([r for r in rotations if _is_transient(found[r.parameter_name])])
         return {rotation.name: found[rotation.parameter_name] for rotation in rotations}
+
+    def _begin_reading(self) -> None:
+        if self._readers:
+            self._reading.append(self._pool.submit(self._read, self._waiting))
+        else:
+            self._known |= self._read(self._waiting)
 
     def _read_again(self, rotations: Sequence[Rotation]) -> Found:
         """Read one call at a time, which is within any account's rate, until one fails again."""
         found: dict[str, Stored | RotatorError] = {}
-        for start in range(0, len(rotations), ROTATIONS_PER_READ):
-            found |= self._read(rotations[start : start + ROTATIONS_PER_READ])
-            if any(map(_is_passing, found.values())):
+        size = NAMES_PER_READ // (3 if self._leases_at else 2)
+        for start in range(0, len(rotations), size):
+            found |= self._read(rotations[start : start + size])
+            if any(map(_is_transient, found.values())):
                 break
         return found
 
@@ -90,7 +131,7 @@ class StoredReader(AbstractContextManager["StoredReader"]):
     def _pool(self) -> ThreadPoolExecutor:
         from concurrent.futures import ThreadPoolExecutor  # a single rotation does without
 
-        return ThreadPoolExecutor(max_workers=READERS)
+        return ThreadPoolExecutor(max_workers=self._readers)
 
     def _read(self, batch: Sequence[Rotation]) -> Found:
         """Read a batch, by the tokens' parameters: names may be those of two documents."""
@@ -99,25 +140,51 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         if self._unreachable or self._time_left() <= 0:
             return _all(batch, self._unreachable or _not_read())
         try:
-            found = self._parameters.read([n for r in batch for n in (r.parameter_name, r.status_name)])
-        except ParameterStoreError as error:
+            found = self._parameters.read([name for r in batch for name in self._names_of(r)])
+        except Exception as error:  # noqa: BLE001 - a defect in one reading may not stop the others
+            return self._failed(batch, foreseen(error, "the reading of parameters"))
+        return {rotation.parameter_name: self._parse(rotation, found) for rotation in batch}
+
+    def _failed(self, batch: Sequence[Rotation], error: RotatorError) -> Found:
+        """Return the error of a call, unless it may be that of one rotation alone: then read each by itself.
+
+        One denied or unusable name makes AWS refuse the whole call.
+        """
+        if isinstance(error, ParameterStoreError):
             if error.unreachable:
                 self._unreachable = error  # the next call would hang as long, and the run be cut off
-            if error.unreachable or error.passing or len(batch) == 1:
+            if error.unreachable or error.transient or error.foreign:
                 return _all(batch, error)
-            # One denied or unusable name makes AWS refuse the whole call.
-            return {name: each for r in batch for name, each in self._read([r]).items()}
-        stored: dict[str, Stored | RotatorError] = {}
-        for rotation in batch:
-            try:
-                stored[rotation.parameter_name] = status.read(rotation, found)
-            except ParameterStoreError as error:
-                stored[rotation.parameter_name] = error
+        if len(batch) == 1:
+            return _all(batch, error)
+        return {name: each for r in batch for name, each in self._read([r]).items()}
+
+    def _names_of(self, rotation: Rotation) -> tuple[str, ...]:
+        return rotation.parameter_names if self._leases_at else rotation.parameter_names[:2]
+
+    def _parse(self, rotation: Rotation, found: Mapping[str, Parameter]) -> Stored | RotatorError:
+        try:
+            stored = status.read(rotation, found)
+            if self._leases_at:
+                return lease.with_lease(rotation, stored, found, self._parameters, self._leases_at)
+        except Exception as error:  # noqa: BLE001 - likewise
+            return foreseen(error, f"what is stored for rotation {rotation.name}")
         return stored
 
 
-def _is_passing(found: Stored | RotatorError) -> bool:
-    return isinstance(found, ParameterStoreError) and found.passing
+def _may_be_of_a_lease(found: Stored | RotatorError) -> TypeGuard[ParameterStoreError]:
+    """Whether a call failed for what it asked for, which is not so when nobody else gets an answer either."""
+    return isinstance(found, ParameterStoreError) and not (
+        found.unreachable or found.transient or found.foreign
+    )
+
+
+def _without_lease(found: Stored | RotatorError, error: RotatorError) -> Stored | RotatorError:
+    return replace(found, lease_error=error) if isinstance(found, Stored) else found
+
+
+def _is_transient(found: Stored | RotatorError) -> bool:
+    return isinstance(found, ParameterStoreError) and found.transient
 
 
 def _all(batch: Sequence[Rotation], error: RotatorError) -> Found:

@@ -46,7 +46,7 @@ class Workshop:
         self.ports.parameters.parameters[f"{PATH}/{name}"] = parameter
 
     def tick(self) -> Summary:
-        return self.rotator.tick(fakes.run(self.clock))
+        return self.rotator.run_scheduled(fakes.run(self.clock))
 
     def work(self, *names: str) -> Summary:
         """What a worker does that is asked for these, in a message each."""

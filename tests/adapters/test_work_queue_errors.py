@@ -31,7 +31,7 @@ def sqs() -> Iterator[tuple[SqsWorkQueue, Stubber]]:
         ("AWS.SimpleQueueService.NonExistentQueue", 'SET="Workers=0" for now'),
         ("ThrottlingException", "request rate is used up"),
         ("InternalFailure", "AWS failed on its side"),
-        ("KmsThrottled", "the next tick sends it again"),
+        ("KmsThrottled", "the next scheduled run sends it again"),
     ],
 )
 def test_a_call_that_fails_says_what_to_do_and_quotes_nothing(
@@ -53,5 +53,5 @@ def test_the_answer_tells_of_each_message_that_was_refused(sqs: tuple[SqsWorkQue
     stubber.add_response("send_message_batch", {"Successful": successful, "Failed": [failed]})
     refused = queue.send(["a", "b", "c"])
     assert list(refused) == [1]
-    assert str(refused[1]).startswith("it could not be handed over to the workers: InternalError; ")
+    assert str(refused[1]).startswith("it could not be enqueued for the workers: InternalError; ")
     assert CANARY not in str(refused[1])

@@ -15,17 +15,21 @@ from faults.timing import SDK_READ_TIMEOUT, SHORT_SDK_TIMEOUT, shorten_timeouts
 from faults.world import DUE, FRESH, HEALTHY, World
 from rotator.adapters import aws
 
+READ = {"service": "ssm", "operation": "GetParameters"}
 WRITE = {"service": "ssm", "operation": "PutParameter"}
 CALLS: dict[str, dict[str, Any]] = {
-    "read": {"service": "ssm", "operation": "GetParameters"},
-    "claim": {**WRITE, "body": "Type == 'String' && contains(Value, 'claimed_by')"},
+    "check": {**READ, "body": "!contains(Names, '/healthwise/token/lease')"},
+    "read": {**READ, "body": "contains(Names, '/healthwise/token/lease')"},
+    "lease": {**WRITE, "body": "Type == 'String' && contains(Value, 'read_version')"},
     "secret": {"service": "secretsmanager", "operation": "GetSecretValue"},
     "token": {**WRITE, "body": "Type == 'SecureString'"},
-    "status": {**WRITE, "body": "Type == 'String' && !contains(Value, 'claimed_by')"},
+    "status": {**WRITE, "body": "Type == 'String' && contains(Value, 'parameter_version')"},
 }
 SUBJECTS = {
-    "read": "reading the parameter /healthwise/token failed",
-    "claim": "writing the parameter /healthwise/token/status failed",
+    "check": "reading the parameters /healthwise/token and /healthwise/token/status failed",
+    "read": "reading the parameters /healthwise/token, /healthwise/token/status and "
+    "/healthwise/token/lease failed",
+    "lease": "writing the parameter /healthwise/token/lease failed",
     "secret": "the secret healthwise/client could not be read",
     "token": "writing the parameter /healthwise/token failed",
     "status": "writing the parameter /healthwise/token/status failed",
@@ -51,7 +55,7 @@ TELLS = {
 
 # Outcomes; in all but the first and the last the stored token is what it was.
 ROTATED = "rotated"
-BUSY = "busy"  # the run's own claim was written twice, which looks like someone else's
+BUSY = "busy"  # the run's own lease was written twice, which looks like another run's
 FAILED = "failed"
 PUBLISHED = "failed, with a new token stored"
 
@@ -59,22 +63,24 @@ AGES = {"due": DUE, "fresh": FRESH}  # a fresh one is renewed by force
 
 FOR_GOOD = {
     # token, call         throttled  500        reset      timeout    denied     answer lost
-    ("none", "claim"):   (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
+    ("none", "lease"):   (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
     ("none", "token"):   (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    PUBLISHED),
     ("none", "status"):  (PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED),
+    ("due", "check"):    (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
     ("due", "read"):     (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
-    ("due", "claim"):    (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
+    ("due", "lease"):    (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
     ("due", "secret"):   (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
     ("due", "token"):    (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    PUBLISHED),
     ("due", "status"):   (PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED),
     ("fresh", "token"):  (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    PUBLISHED),
-    ("fresh", "status"): (PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED, PUBLISHED),
+    ("fresh", "status"): (FAILED,    FAILED,    FAILED,    FAILED,    FAILED,    FAILED),
 }  # fmt: skip
 ONCE = {  # the SDK tries again, except where it is denied
     # token, call         throttled  500        reset      timeout    denied     answer lost
+    ("due", "check"):    (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    ROTATED),
     ("due", "read"):     (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    ROTATED),
-    ("none", "claim"):   (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    BUSY),
-    ("due", "claim"):    (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    BUSY),
+    ("none", "lease"):   (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    BUSY),
+    ("due", "lease"):    (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    BUSY),
     ("due", "secret"):   (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    ROTATED),
     ("due", "token"):    (ROTATED,   ROTATED,   ROTATED,   ROTATED,   FAILED,    ROTATED),
     ("due", "status"):   (ROTATED,   ROTATED,   ROTATED,   ROTATED,   PUBLISHED, ROTATED),

@@ -24,7 +24,7 @@ from conftest import CHECKOUT
 from fakes import CANARY_SECRET
 from faults.proxy import Microburst
 from rotator import bootstrap, status
-from rotator.agenda import AT_A_TIME
+from rotator.circuit_breaker import FAILURES_TO_OPEN
 from rotator.fleet import Fleet
 from rotator.local.authorization_api import AuthorizationApi
 from rotator.local.aws import REGION, client_environment
@@ -32,16 +32,17 @@ from rotator.local.deployment import Account
 from rotator.local.server import LOOPBACK, free_port, serving
 from rotator.model import Outcome, Secret, Status, Stored, Summary
 from rotator.policy import TokenState, token_state
+from rotator.scheduler import AT_A_TIME
 from rotator.stored import read_stored
 
-ALL = 1000
+ALL = 150
 DOCUMENTS = "/rotations"
 SECRET = "tenants/client"
-PACE = 100
+WRITE_RATE = 100
 THROTTLED = {
     "service": "ssm",
     "operation": "PutParameter",
-    "sequence": {"fail": 1, "pass": 199},
+    "sequence": {"fail": 1, "pass": 49},
     "error": {"code": "ThrottlingException"},
 }
 
@@ -98,11 +99,11 @@ class Tenants:
         return Summary.from_dict(json.loads(said))
 
     def versions(self, kind: str) -> dict[str, list[datetime]]:
-        """When each version of the tokens, or of the statuses, was written, by rotation."""
+        """When each version of the tokens, statuses or leases was written, by rotation."""
         written: dict[str, list[datetime]] = {}
         for name, versions in self.backend()._parameters.items():
             parts = name.split("/")
-            if parts[1] == "tenants" and len(parts) == {"token": 4, "status": 5}[kind]:
+            if parts[1] == "tenants" and parts[-1] == kind:
                 written[parts[2]] = [version.last_modified_date.replace(tzinfo=UTC) for version in versions]
         return written
 
@@ -116,15 +117,15 @@ class Tenants:
         return ends
 
     def states(self, at: datetime) -> Counter[TokenState]:
-        """What the rotator thinks of all of them, and whether anybody claims one."""
+        """What the rotator thinks of all of them; no run may hold a lease."""
         rotator = bootstrap.build(self.environment)
         fleet: Fleet = rotator.fleet()
-        found = read_stored(fleet.rotations, rotator.ports.parameters)
+        found = read_stored(fleet.rotations, rotator.ports.parameters, leases_at=at)
         states: Counter[TokenState] = Counter()
         for rotation in fleet.rotations:
             stored = found[rotation.name]
             assert isinstance(stored, Stored)
-            assert stored.claim is None
+            assert stored.lease.held_until is None
             states[token_state(rotation, stored, at)] += 1
         return states
 
@@ -156,7 +157,7 @@ def tenants(
         **client_environment(faults.endpoint),
         "ROTATOR_ROTATIONS_PATH": DOCUMENTS,
         "ROTATOR_ALLOWED_HOSTS": LOOPBACK,
-        "ROTATOR_WRITES_PER_SECOND": str(PACE),
+        "ROTATOR_WRITES_PER_SECOND": str(WRITE_RATE),
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
@@ -164,7 +165,7 @@ def tenants(
         yield Tenants(api, f"{address}/oauth2/token", {**clean_environment, **settings})
 
 
-def test_a_thousand_are_served_in_the_order_in_which_they_end_although_writes_are_throttled(
+def test_rotations_are_renewed_by_soonest_expiry_although_writes_are_throttled(
     tenants: Tenants, faults: Microburst
 ) -> None:
     tenants.store(ALL)
@@ -173,37 +174,40 @@ def test_a_thousand_are_served_in_the_order_in_which_they_end_although_writes_ar
     rotated = 0
     for _ in range(9):
         summary = tenants.run()
-        assert all("its turn" in result.error for result in summary.results if result.error)
+        assert {result.error_kind for result in summary.results if result.error} <= {"NotReached"}
         rotated += summary.to_dict()["rotated"]
         if rotated == ALL:
             break
-    assert faults.broken() > 10
+    assert faults.broken() > 5
     faults.heal()
     assert tenants.states(datetime.now(UTC)) == {TokenState.FRESH: ALL}
     tokens = tenants.versions("token")
     assert all(len(versions) == 2 for versions in tokens.values())
     assert all(tokens[name][1] < ends[name] for name in tokens)  # none had expired
-    statuses = tenants.versions("status")
-    _assert_order([statuses[name][1] for name in sorted(ends, key=lambda name: ends[name])])
-    _assert_pace([at for each in (*tokens.values(), *statuses.values()) for at in each[1:]])
+    leases, statuses = tenants.versions("lease"), tenants.versions("status")
+    _assert_order([leases[name][0] for name in sorted(ends, key=lambda name: ends[name])])
+    renewed = (*tokens.values(), *statuses.values())
+    _assert_rate(
+        [at for each in renewed for at in each[1:]] + [at for each in leases.values() for at in each]
+    )
 
 
-def _assert_order(claimed: Sequence[datetime]) -> None:
-    """Claims are made in this order, but for those that were under way together or had to be tried again.
+def _assert_order(acquired: Sequence[datetime]) -> None:
+    """Leases are acquired in this order, but for those under way together or that had to be tried again.
 
-    In no order half of them would be three hundred places from theirs.
+    In no order half of them would be fifty places from theirs.
     """
-    in_time = sorted(claimed)
-    away = sorted(abs(in_time.index(at) - place) for place, at in enumerate(claimed))
-    assert away[len(away) * 19 // 20] <= AT_A_TIME
+    in_time = sorted(acquired)
+    away = sorted(abs(in_time.index(at) - place) for place, at in enumerate(acquired))
+    assert away[len(away) * 19 // 20] <= 25
 
 
-def _assert_pace(written: Sequence[datetime]) -> None:
-    """In no five seconds are there more writes than the pace allows, and what a slow server lets pile up."""
+def _assert_rate(written: Sequence[datetime]) -> None:
+    """In no five seconds are there more writes than the rate allows, and what a slow server lets pile up."""
     seconds = timedelta(seconds=5)
     times = sorted(written)
     for first, at in enumerate(times):
-        assert bisect_right(times, at + seconds) - first <= 5 * PACE * 1.5
+        assert bisect_right(times, at + seconds) - first <= 5 * WRITE_RATE * 1.5
 
 
 class Quota:
@@ -238,7 +242,7 @@ class Answer(io.BytesIO):
         yield self.read()
 
 
-def test_a_quota_of_half_the_pace_is_found_and_no_token_stays_lost(tenants: Tenants) -> None:
+def test_quota_of_half_the_write_rate_is_found_and_no_token_stays_lost(tenants: Tenants) -> None:
     tenants.store(60)
     rotator = bootstrap.build({**tenants.environment, "ROTATOR_WRITES_PER_SECOND": "20"})
     quota = Quota(10)
@@ -257,46 +261,36 @@ def test_a_quota_of_half_the_pace_is_found_and_no_token_stays_lost(tenants: Tena
 def test_after_a_kill_in_the_middle_an_ordinary_run_makes_everything_healthy(
     tenants: Tenants, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count = 300
+    count = 120
     tenants.store(count)
     with tenants.rotate() as process:
-        _wait_until(lambda: sum(len(each) == 2 for each in tenants.versions("token").values()) > 100)
+        _wait_until(lambda: sum(len(each) == 2 for each in tenants.versions("token").values()) > 30)
         process.kill()
     requested = tenants.api.misbehaviour.token_requests
     written = sum(len(each) == 2 for each in tenants.versions("token").values())
-    assert 100 < written < count
-    claims_have_ended = datetime.now(UTC) + timedelta(minutes=3)
-    monkeypatch.setattr(bootstrap, "utc_now", lambda: claims_have_ended)
+    assert 30 < written < count
+    leases_have_expired = datetime.now(UTC) + timedelta(minutes=3)
+    monkeypatch.setattr(bootstrap, "utc_now", lambda: leases_have_expired)
     summary = bootstrap.build(tenants.environment).run(bootstrap.begin_run("ordinary"))
     assert not summary.failed
-    assert tenants.states(claims_have_ended) == {TokenState.FRESH: count}
+    assert tenants.states(leases_have_expired) == {TokenState.FRESH: count}
     unfinished = count - sum(result.outcome is Outcome.FRESH for result in summary.results)
-    assert count - written <= unfinished <= count - written + AT_A_TIME
-    assert tenants.api.misbehaviour.token_requests - requested == unfinished + 1  # and one contact
+    # What the killed process had sent may have arrived after its end.
+    assert abs(count - written - unfinished) <= AT_A_TIME
+    assert 0 <= tenants.api.misbehaviour.token_requests - requested - unfinished <= AT_A_TIME
 
 
-def test_an_endpoint_that_nobody_reaches_costs_no_write(tenants: Tenants) -> None:
-    tenants.store(100, f"http://{LOOPBACK}:{free_port()}/token")
-    summary = tenants.run()
-    assert summary.to_dict()["failed"] == 100
-    assert all(len(each) == 1 for kind in ("token", "status") for each in tenants.versions(kind).values())
-
-
-@pytest.mark.parametrize(
-    ("minutes", "writes"), [(300, 0), (5, 2)], ids=["with time left", "late: one is tried"]
-)
-def test_an_endpoint_that_is_unavailable_costs_a_few_requests(
-    tenants: Tenants, minutes: float, writes: int
+@pytest.mark.parametrize("reached", [False, True], ids=["not reached", "unavailable"])
+def test_unavailable_endpoint_costs_a_few_requests_and_writes_of_leases_only(
+    tenants: Tenants, reached: bool
 ) -> None:
-    tenants.store(100, minutes=minutes)
+    tenants.store(100, "" if reached else f"http://{LOOPBACK}:{free_port()}/token")
     tenants.api.misbehaviour.plan(*[{"status": 503}] * 100)
     summary = tenants.run()
     assert summary.to_dict()["failed"] == 100
-    assert tenants.api.misbehaviour.token_requests < 25
-    written = [
-        at for kind in ("token", "status") for each in tenants.versions(kind).values() for at in each[1:]
-    ]
-    assert len(written) == writes
+    assert tenants.api.misbehaviour.token_requests < 40
+    assert all(len(each) == 1 for kind in ("token", "status") for each in tenants.versions(kind).values())
+    assert [len(each) for each in tenants.versions("lease").values()] == [2] * FAILURES_TO_OPEN
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:

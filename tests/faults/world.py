@@ -30,13 +30,13 @@ DAY_TOKEN = f"{CANARY_TOKEN}-of-a-day"  # what peers issue; the API makes its ow
 HEALTHY = {
     "the status names the stored version": True,
     "the status names the stored token": True,
-    "somebody claims it": False,
+    "a run holds its lease until": None,
     "state": "fresh",
 }
 
 DUE = timedelta(hours=17)  # the renewal window of a token of a day begins before its hour 16
 FRESH = timedelta(hours=1)
-NEXT_TICK = timedelta(minutes=5)  # a claim of a run that failed has ended by then
+NEXT_TICK = timedelta(minutes=5)  # the lease of a run that failed has expired by then
 
 
 class Api:
@@ -135,10 +135,14 @@ class World:
         self.timing.ahead += NEXT_TICK
         return self.rotate()
 
+    def shown(self) -> dict[str, Any]:
+        """What ``rotator status`` shows of the rotation."""
+        _, shown = self._command_line("status")
+        return dict(shown["rotations"][0])
+
     def state(self) -> str:
-        """What ``rotator status`` tells of the token."""
-        _, told = self._command_line("status")
-        return str(told["rotations"][0]["state"])
+        """The state of the token in that."""
+        return str(self.shown()["state"])
 
     def _command_line(self, command: str, *options: str) -> tuple[int, Any]:
         done = CliRunner().invoke(cli.main, [command, "--json", *options])
@@ -180,7 +184,7 @@ class World:
         return {
             "the status names the stored version": told["parameter_version"] == len(tokens),
             "the status names the stored token": told["token_sha256"] == Secret(tokens[-1]).fingerprint,
-            "somebody claims it": "claimed_by" in told,
+            "a run holds its lease until": self.shown()["leased_until"],
             "state": self.state(),
         }
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from threading import Condition, current_thread, main_thread
 
 import pytest
 
 from consumers import Consumer, consumer
-from rotator import agenda
 
 
 @pytest.fixture(autouse=True)
@@ -19,22 +17,6 @@ def no_level_of_another_test() -> Iterator[None]:
     before = logger.level
     yield
     logger.setLevel(before)
-
-
-class Impatient(Condition):
-    """Fails where an agenda would wait for ever: the main thread at once, any other if nobody comes."""
-
-    def wait(self, timeout: float | None = None) -> bool:
-        assert timeout is None
-        assert current_thread() is not main_thread(), "nothing that was begun can end meanwhile"
-        assert super().wait(10)
-        return True
-
-
-@pytest.fixture
-def nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A defect that would hang fails."""
-    monkeypatch.setattr(agenda, "Condition", Impatient)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from fakes import CANARY_SECRET, Clock, rotation
 from rotator import errors
 from rotator.contract import Contract
 from rotator.errors import ParameterStoreError, RotationFailed, SettingsError
+from rotator.executor import Inline
 from rotator.fleet import Fleet, run_fleet
 from rotator.model import (
     ClientCredentials,
@@ -27,7 +28,7 @@ from rotator.model import (
     Summary,
     format_time,
 )
-from rotator.pace import Pace
+from rotator.write_rate import WriteRate
 
 CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
 
@@ -230,7 +231,7 @@ def test_whatever_could_not_even_be_tried_tells_when_the_next_try_comes() -> Non
     assert [each.next_try for each in serve(fleet, ports, Clock()).results] == [NEXT_TICK] * 2
 
 
-def test_a_parameter_of_another_type_is_a_failure_with_what_is_known_of_it() -> None:
+def test_parameter_of_another_type_is_a_late_failure() -> None:
     clock = Clock()
     ports = fakes.ports(clock)
     fleet = Fleet(rotations=(member("a"),))
@@ -240,8 +241,7 @@ def test_a_parameter_of_another_type_is_a_failure_with_what_is_known_of_it() -> 
     (failed,) = serve(fleet, ports, clock).results
     assert (failed.name, failed.error_kind) == ("a", "ParameterStoreError")
     assert str(failed.error).startswith("the parameter /fleet/a is a String, not a SecureString")
-    assert (failed.parameter_version, failed.seconds_remaining) == (1, 86400)
-    assert failed.next_try == NEXT_TICK
+    assert (failed.late, failed.next_try) == (True, NEXT_TICK)
 
 
 def test_parameters_that_the_run_has_no_time_to_read_are_not_read() -> None:
@@ -275,13 +275,18 @@ def test_a_dry_run_says_so_and_writes_nothing() -> None:
 
 def test_what_a_run_has_no_time_for_is_counted_in_a_warning() -> None:
     clock = Clock()
-    pace = Pace(0.01, clock=lambda: clock.now().timestamp(), sleep=clock.sleep)
-    run = replace(fakes.run(clock), pace=pace)
+    rate = WriteRate(0.01, clock=lambda: clock.now().timestamp())
     rotations = [
         rotation(name=name, parameter_name=f"/{name}", token_endpoint=f"https://{name}.example.test/")
         for name in "abc"
     ]
-    summary = run_fleet(Fleet(rotations=tuple(rotations)), fakes.ports(clock), run, CONTRACT)
+    summary = serve(
+        Fleet(rotations=tuple(rotations)),
+        fakes.ports(clock),
+        clock,
+        write_rate=rate,
+        executor_for=lambda *_: Inline(clock.sleep),
+    )
     assert any(warning.startswith("2 due rotations are left to the next run") for warning in summary.warnings)
 
 

@@ -49,9 +49,9 @@ def test_messages_that_came_too_late_are_told_of() -> None:
     batch = read(record(messages.asking_for("a"), age=INTERVAL), record(messages.asking_for("b"), id="n"))
     (warning,) = messages.warnings(batch, summary(b="rotated"))
     assert warning == (
-        "1 messages are older than a tick and were dropped, since the next has sent again what is still due; "
-        "if that lasts, see what is slow, or raise WritesPerSecond of the stack (ROTATOR_WRITES_PER_SECOND) "
-        "if the account's quota allows it"
+        "1 messages are older than the last scheduled run, which has sent again what is still due, and were "
+        "dropped; if that lasts, see what is slow, or raise WritesPerSecond of the stack "
+        "(ROTATOR_WRITES_PER_SECOND) if the account's quota allows it"
     )
 
 

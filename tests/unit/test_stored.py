@@ -3,18 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from threading import Event
+from datetime import datetime, timedelta
+from threading import Event, Thread, current_thread
 
 import pytest
 
-from fakes import FakeParameterStore, rotation
-from rotator.errors import ParameterStoreError
+from fakes import CANARY_SECRET, START, FakeParameterStore, rotation
+from rotator.errors import ParameterStoreError, RotatorError
+from rotator.lease import LeaseText
 from rotator.model import Parameter, Rotation, Stored
-from rotator.stored import READERS, StoredReader, read_stored
+from rotator.stored import READERS, StoredReader, read_stored, read_stored_for_display
 
 
 def members(count: int) -> list[Rotation]:
     return [rotation(name=str(number), parameter_name=f"/fleet/{number}") for number in range(count)]
+
+
+@pytest.mark.parametrize("leases_at", [None, START])
+@pytest.mark.parametrize("readers", [0, READERS])
+def test_callers_own_thread_reads_where_there_are_no_readers(
+    readers: int, leases_at: datetime | None
+) -> None:
+    class Watched(FakeParameterStore):
+        def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
+            threads.add(current_thread())
+            return super().read(names)
+
+    threads: set[Thread] = set()
+    found = read_stored(members(20), Watched(), readers=readers, leases_at=leases_at)
+    assert len(found) == 20
+    assert all(isinstance(each, Stored) for each in found.values())
+    assert (threads == {current_thread()}) is not bool(readers)
+
+
+def test_lease_that_a_loser_overwrote_is_found_in_its_earlier_versions() -> None:
+    store = FakeParameterStore()
+    for rotation_ in members(2):
+        store.put_lease(rotation_, expires_at=START + timedelta(minutes=1))
+        lost = LeaseText(run="loser", read_version=0, expires_at=START + timedelta(minutes=1))
+        store.put(rotation_.lease_name, lost.dump(), "String")
+    for found in read_stored(members(2), store, leases_at=START).values():
+        assert isinstance(found, Stored)
+        assert found.lease.held_until == START + timedelta(minutes=1)
+
+
+def test_unforeseen_error_in_what_is_stored_is_logged_with_the_rotation(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = FakeParameterStore()
+    store.read_versions = None  # type: ignore[method-assign,assignment]
+    for rotation_ in members(2):
+        lost = LeaseText(run="loser", read_version=0, expires_at=START)
+        for _ in range(2):
+            store.put(rotation_.lease_name, lost.dump(), "String")
+    read_stored(members(2), store, leases_at=START)
+    assert "unforeseen TypeError in what is stored for rotation 1\n" in caplog.text
+
+
+class Denied(FakeParameterStore):
+    """A store that lets nobody read a lease, or with ``tokens`` a token."""
+
+    def __init__(self, *, tokens: bool = False, **kind: bool) -> None:
+        super().__init__()
+        self.denied = "" if tokens else "/lease"
+        self.error = ParameterStoreError("denied", advice="allow it", **kind)
+
+    def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
+        found = super().read(names)
+        if any(name.endswith(self.denied) for name in names):
+            raise self.error
+        return found
+
+
+def test_what_is_shown_has_its_token_where_only_the_lease_cannot_be_read() -> None:
+    store = Denied()
+    assert read_stored_for_display(members(7), store, now=START) == {
+        str(number): Stored(lease_error=store.error) for number in range(7)
+    }
+
+
+def test_what_is_shown_has_an_error_where_the_token_cannot_be_read_either() -> None:
+    store = Denied(tokens=True)
+    assert set(read_stored_for_display(members(7), store, now=START).values()) == {store.error}
+
+
+@pytest.mark.parametrize("kind", ["unreachable", "transient", "foreign"])
+def test_what_is_shown_is_read_once_while_aws_is_not_available(kind: str) -> None:
+    store = Denied(**{kind: True})
+    assert read_stored_for_display(members(1), store, now=START) == {"0": store.error}
+    assert store.reads == 1
 
 
 @pytest.mark.parametrize(("count", "calls"), [(0, 0), (1, 1), (5, 1), (6, 2), (11, 3), (1000, 200)])
@@ -27,10 +104,9 @@ def test_five_rotations_are_read_a_call(count: int, calls: int) -> None:
 class Failing(FakeParameterStore):
     """A store that refuses any call with one of the names in it."""
 
-    def __init__(self, *, passing: bool = False, unreachable: bool = False, times: int = 1000) -> None:
+    def __init__(self, *, times: int = 1000, **kind: bool) -> None:
         super().__init__()
-        self.error = ParameterStoreError("it failed", advice="mend it")
-        self.error.passing, self.error.unreachable = passing, unreachable
+        self.error: Exception = ParameterStoreError("it failed", advice="mend it", **kind)
         self.times = times
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
@@ -46,6 +122,28 @@ def test_one_parameter_that_is_denied_or_unusable_fails_its_own_rotation_only() 
     stored = dict(read_stored(members(8), store))
     assert stored.pop("3") is store.error
     assert all(isinstance(found, Stored) for found in stored.values())
+
+
+def test_parameters_that_something_else_answered_for_fail_and_are_not_read_again() -> None:
+    """Whatever stands in between may stay there; the failure tells of it, and the next run tries again."""
+    store = Failing(foreign=True, times=1)
+    stored = read_stored(members(8), store)
+    assert [name for name, found in stored.items() if found is store.error] == ["0", "1", "2", "3", "4"]
+    assert store.reads == 2
+
+
+def test_unforeseen_error_of_one_rotation_fails_it_alone_and_quotes_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = Failing()
+    store.error = KeyError(CANARY_SECRET)
+    stored = dict(read_stored(members(8), store))
+    failed = stored.pop("3")
+    assert isinstance(failed, RotatorError)
+    assert "unforeseen KeyError" in str(failed)
+    assert "unforeseen KeyError in the reading of parameters\n" in caplog.text
+    assert all(isinstance(found, Stored) for found in stored.values())
+    assert CANARY_SECRET not in caplog.text + repr(failed)
 
 
 def test_when_nobody_answers_no_other_call_is_begun() -> None:
@@ -71,31 +169,32 @@ def test_no_call_begins_when_time_is_over() -> None:
 
 
 def test_what_was_throttled_is_read_once_more_after_all_others() -> None:
-    store = Failing(passing=True, times=1)
+    store = Failing(transient=True, times=1)
     stored = read_stored(members(23), store)
     assert all(isinstance(found, Stored) for found in stored.values())
     assert store.reads == 6
 
 
-def test_everything_is_read_once_more_if_all_of_it_was_throttled() -> None:
+@pytest.mark.parametrize(("leases_at", "calls"), [(None, 5), (START, 8)])
+def test_everything_is_read_once_more_if_all_of_it_was_throttled(
+    leases_at: datetime | None, calls: int
+) -> None:
     class Throttled(FakeParameterStore):
         def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
             found = super().read(names)
-            if self.reads <= 5:
-                error = ParameterStoreError("it failed", advice="wait")
-                error.passing = True
-                raise error
+            if self.reads <= calls:
+                raise ParameterStoreError("it failed", advice="wait", transient=True)
             return found
 
     store = Throttled()
-    stored = read_stored(members(23), store)
+    stored = read_stored(members(23), store, leases_at=leases_at)
     assert stored.keys() == {str(number) for number in range(23)}
     assert all(isinstance(found, Stored) for found in stored.values())
-    assert store.reads == 10
+    assert store.reads == 2 * calls
 
 
 def test_what_is_throttled_again_fails() -> None:
-    store = Failing(passing=True)
+    store = Failing(transient=True)
     stored = read_stored(members(8), store)
     assert [name for name, found in stored.items() if found is store.error] == ["0", "1", "2", "3", "4"]
     assert store.reads == 3
@@ -179,7 +278,7 @@ def test_a_name_stands_in_a_call_once() -> None:
 
 def test_a_single_call_that_was_throttled_is_not_made_again() -> None:
     """The SDK has tried it several times."""
-    store = Failing(passing=True)
+    store = Failing(transient=True)
     assert read_stored(members(5), store)["3"] is store.error
     assert store.reads == 1
 
@@ -188,9 +287,7 @@ def test_when_one_fails_again_the_others_are_left_alone() -> None:
     class Down(FakeParameterStore):
         def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
             super().read(names)
-            error = ParameterStoreError("it failed", advice="wait")
-            error.passing = True
-            raise error
+            raise ParameterStoreError("it failed", advice="wait", transient=True)
 
     store = Down()
     assert len(read_stored(members(100), store)) == 100

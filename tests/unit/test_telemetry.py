@@ -13,10 +13,10 @@ import pytest
 import emf
 from fakes import START
 from rotator import errors, telemetry
-from rotator.failure import LEFT
 from rotator.model import Outcome, Result, Stage, Summary
+from rotator.results import LEFT
 from rotator.usage import Used
-from rotator.work import HANDED_OVER
+from rotator.work import ENQUEUED
 
 HOUR = 3600
 NOTHING_USED = Used()
@@ -240,9 +240,9 @@ def test_the_summary_as_it_is_returned_tells_neither_kinds_nor_numbers_left_out(
 
 
 def test_why_a_rotation_is_busy_is_told_to_programs_and_read_back() -> None:
-    results = tuple(Result(name=note, outcome=Outcome.BUSY, note=note) for note in (HANDED_OVER, LEFT))
+    results = tuple(Result(name=note, outcome=Outcome.BUSY, note=note) for note in (ENQUEUED, LEFT))
     told = Summary(results=results).to_dict()
-    assert [each["note"] for each in told["rotations"]] == [HANDED_OVER, LEFT]
+    assert [each["note"] for each in told["rotations"]] == [ENQUEUED, LEFT]
     assert Summary.from_dict(json.loads(json.dumps(told))).results == results
 
 

@@ -1,8 +1,7 @@
-"""A tick hands over what is due, on fakes."""
+"""A scheduled run enqueues what is due, on fakes."""
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -13,11 +12,8 @@ from fakes import DAY, FakeWorkQueue
 from rotator import messages, work
 from rotator.bootstrap import Rotator
 from rotator.errors import ParameterStoreError, WorkNotSent
-from rotator.failure import LEFT
-from rotator.model import (
-    Outcome,
-    format_time,
-)
+from rotator.model import Outcome, Rotation
+from rotator.results import LEFT
 from rotator.settings import Settings
 from workshop import NAMES, PATH, Workshop, document, outcomes
 
@@ -28,7 +24,7 @@ def test_a_fleet_of_25_that_is_due_is_sent_in_three_calls_and_nothing_is_renewed
     assert [len(call) for call in shop.queue.calls] == [10, 10, 5]
     assert sorted(shop.sent) == NAMES
     assert outcomes(summary) == dict.fromkeys(NAMES, "busy")
-    assert {result.note for result in summary.results} == {work.HANDED_OVER}
+    assert {result.note for result in summary.results} == {work.ENQUEUED}
     assert shop.ports.parameters.writes == []
     assert shop.ports.token_endpoint.requests == []
 
@@ -42,15 +38,20 @@ def test_what_is_fresh_is_not_sent_and_the_queue_is_not_even_opened() -> None:
 
 def test_what_another_run_is_at_just_now_is_not_sent() -> None:
     shop = Workshop("a", "b")
-    until = format_time(shop.clock.now() + timedelta(minutes=5))
-    status = {"schema": 1, "claimed_by": "another", "claimed_until": until}
-    shop.ports.parameters.put("/tokens/a/status", json.dumps(status), "String")
+    shop.ports.parameters.put_lease(lease_of("a"), expires_at=shop.clock.now() + timedelta(minutes=5))
     summary = shop.tick()
     assert outcomes(summary) == {"a": "busy", "b": "busy"}
     assert shop.sent == ["b"]
 
 
-def test_what_ends_soonest_is_sent_first_and_before_it_what_has_no_token() -> None:
+def test_only_rotation_that_is_due_is_not_sent_while_another_run_is_at_it() -> None:
+    shop = Workshop("a")
+    shop.ports.parameters.put_lease(lease_of("a"), expires_at=shop.clock.now() + timedelta(minutes=5))
+    assert outcomes(shop.tick()) == {"a": "busy"}
+    assert shop.sent == []
+
+
+def test_soonest_expiry_is_sent_first_and_what_never_had_a_token_last() -> None:
     shop = Workshop("a", "b", "c", "d")
     for name, life in (("a", 1.3 * DAY), ("b", DAY), ("d", 1.2 * DAY)):
         shop.ports.token_endpoint.answers.append(
@@ -59,84 +60,49 @@ def test_what_ends_soonest_is_sent_first_and_before_it_what_has_no_token() -> No
         shop.work(name)
     shop.clock.sleep(0.9 * DAY)
     shop.tick()
-    assert shop.sent == ["c", "b", "d", "a"]
+    assert shop.sent == ["b", "d", "a", "c"]
 
 
-DEAD, LIVING = [f"dead-{number:03}" for number in range(230)], [f"good-{number:02}" for number in range(20)]
+def lease_of(name: str) -> Rotation:
+    """The rotation of this name, as far as its lease's name depends on it."""
+    return fakes.rotation(name=name, parameter_name=f"/tokens/{name}")
 
 
-def crowded() -> Workshop:
-    """More dead tokens than workers renew in a tick, and some that live, a minute apart."""
-    shop = Workshop(*DEAD, *LIVING)
-    for name in LIVING:
-        shop.work(name)
-        shop.clock.sleep(60)
-    shop.clock.sleep(18 * 3600)
-    return shop
+def failed_attempt(shop: Workshop, name: str) -> None:
+    """Let a worker try a rotation in vain."""
+    shop.ports.token_endpoint.answers.appendleft((401, {"error": "invalid_client"}))
+    assert outcomes(shop.work(name)) == {name: "failed"}
 
 
-def test_what_is_dead_takes_no_more_turns_than_what_lives() -> None:
-    shop = crowded()
-    shop.tick()
-    assert sorted(shop.sent) == sorted([*DEAD, *LIVING])
-    assert [name for name in shop.sent if name in LIVING] == LIVING
-    assert shop.sent.index(LIVING[-1]) < 2 * len(LIVING)
-
-
-def test_what_is_dead_comes_in_another_order_each_time() -> None:
-    shop = crowded()
-    early: set[str] = set()
-    for number in range(12):
-        shop.queue.calls.clear()
-        shop.rotator.tick(fakes.run(shop.clock, name=f"run-{number}"))
-        early |= set(shop.sent[:100])
-    assert early == {*DEAD, *LIVING}
-
-
-def test_what_a_worker_tried_in_vain_since_it_was_handed_over_comes_behind_the_others() -> None:
-    shop = crowded()
-    shop.tick()
-    tried = LIVING[:5]
-    for name in tried:  # a claim and its end
-        text = shop.ports.parameters.parameters[f"/tokens/{name}/status"].value
-        shop.ports.parameters.put(f"/tokens/{name}/status", text, "String")
-    shop.queue.calls.clear()
-    shop.tick()
-    places = {name: shop.sent.index(name) for name in LIVING}
-    assert sorted(places[name] for name in tried) == [3, 7, 11, 15, 19]
-    assert [name for name in shop.sent if name in LIVING[5:]] == LIVING[5:]
-
-
-def test_where_all_was_tried_in_vain_all_is_handed_over_again() -> None:
-    shop = Workshop("a", "b", "c")
-    shop.tick()
+def test_rotation_that_a_worker_tried_in_vain_is_sent_after_the_others() -> None:
+    shop = Workshop("a", "b", "c", "new")
     for name in "abc":
-        shop.ports.parameters.put(f"/tokens/{name}/status", '{"schema": 1}', "String")
-    shop.queue.calls.clear()
-    shop.tick()
-    assert sorted(shop.sent) == ["a", "b", "c"]
-
-
-def test_what_was_served_and_is_due_again_is_not_taken_for_tried_in_vain() -> None:
-    shop = Workshop(*LIVING)
-    shop.tick()
-    for name in LIVING:
         shop.work(name)
         shop.clock.sleep(60)
-    shop.tick()
     shop.clock.sleep(18 * 3600)
-    shop.queue.calls.clear()
+    failed_attempt(shop, "a")
+    failed_attempt(shop, "new")
     shop.tick()
-    assert shop.sent == LIVING
+    assert shop.sent == ["b", "c", "a", "new"]
 
 
-def test_a_tick_that_finds_nothing_due_forgets_what_was_handed_over() -> None:
-    shop = Workshop("a")
-    shop.tick()
-    assert shop.rotator.memory.handed_over == {"a": 0}
+def test_process_needs_no_memory_to_send_failed_rotations_last() -> None:
+    shop = Workshop("a", "b")
+    failed_attempt(shop, "a")
+    fresh = Rotator(settings=shop.rotator.settings, ports=shop.ports, open_queue=shop.open)
+    fresh.run_scheduled(fakes.run(shop.clock))
+    assert shop.sent == ["b", "a"]
+
+
+def test_rotation_that_was_renewed_since_it_failed_is_sent_in_its_own_place() -> None:
+    shop = Workshop("a", "b")
+    failed_attempt(shop, "a")
     shop.work("a")
+    shop.clock.sleep(60)
+    shop.work("b")
+    shop.clock.sleep(18 * 3600)
     shop.tick()
-    assert shop.rotator.memory.handed_over == {}
+    assert shop.sent == ["a", "b"]
 
 
 def test_a_broken_document_is_failed_and_never_sent() -> None:
@@ -180,15 +146,26 @@ def test_a_queue_that_fails_is_not_asked_again_in_the_same_tick() -> None:
         def send(self, messages: Any) -> Any:
             calls.append(len(messages))
             if len(calls) == 2:
-                raise WorkNotSent(
-                    "it could not be handed over to the workers: AccessDenied", advice="allow it"
-                )
+                raise WorkNotSent("it could not be enqueued for the workers: AccessDenied", advice="allow it")
             return super().send(messages)
 
     shop.queue = Failing()
     summary = shop.tick()
     assert calls == [10, 10]
     assert sorted(outcomes(summary).values()) == ["busy"] * 10 + ["failed"] * 15
+
+
+def test_unforeseen_error_of_queue_is_told_of_every_rotation_that_was_not_sent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken(FakeWorkQueue):
+        def send(self, _messages: Any) -> Any:
+            raise KeyError
+
+    shop = Workshop(*NAMES)
+    shop.queue = Broken()
+    assert {str(result.error).split(";")[0] for result in shop.tick().results} == {"unforeseen KeyError"}
+    assert "unforeseen KeyError in the sending of work\n" in caplog.text
 
 
 def test_the_next_tick_sends_again_what_is_still_due() -> None:
@@ -228,10 +205,9 @@ def test_what_is_handed_over_without_a_life_that_is_known_counts_as_dead() -> No
     shop.work("unreadable", "unfinished", "well")
     shop.clock.sleep(0.7 * DAY)
     shop.ports.parameters.put("/tokens/unreadable/status", "?", "String")
-    status = shop.ports.parameters.status("/tokens/unfinished/status")
-    ended = format_time(shop.clock.now() - timedelta(minutes=5))
-    trace = {**status, "claimed_by": "another", "claimed_until": ended}
-    shop.ports.parameters.put("/tokens/unfinished/status", json.dumps(trace), "String")
+    shop.ports.parameters.put_lease(
+        lease_of("unfinished"), expires_at=shop.clock.now() - timedelta(minutes=5)
+    )
     lives = {each.name: (each.seconds_remaining, bool(each.expires_at)) for each in shop.tick().results}
     assert lives["unreadable"] == lives["unfinished"] == (0, False)
     assert lives["well"] == (0.3 * DAY, True)
@@ -271,7 +247,7 @@ def test_what_lives_and_was_not_handed_over_in_time_is_left_to_the_next_tick(
     shop.clock.sleep(0.7 * DAY)
     notes = [each.note for each in slow(shop, seconds).tick().results if each.outcome is Outcome.BUSY]
     sent = min(10 * calls, 25)
-    assert sorted(map(str, notes)) == sorted([work.HANDED_OVER] * sent + [LEFT] * (25 - sent))
+    assert sorted(map(str, notes)) == sorted([work.ENQUEUED] * sent + [LEFT] * (25 - sent))
 
 
 def test_more_workers_than_the_pace_allows_are_warned_of_in_every_tick() -> None:
@@ -289,5 +265,5 @@ def test_more_workers_than_the_pace_allows_are_warned_of_in_every_tick() -> None
 
 def test_workers_that_need_all_of_a_run_and_no_more_are_not_too_many() -> None:
     run = fakes.run(fakes.Clock())
-    assert list(work.pace_warning(6, 10, run)) == []
-    assert len(list(work.pace_warning(6, 11, run))) == 1
+    assert list(work.write_rate_warning(6, 10, run)) == []
+    assert len(list(work.write_rate_warning(6, 11, run))) == 1

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-import fakes
 from rotator import bootstrap
-from rotator.errors import ParameterStoreError, TokenEndpointUnavailable
-from rotator.memory import STAYS_DOWN
+from rotator.circuit_breaker import FAILURES_TO_OPEN
+from rotator.errors import ParameterStoreError
 from rotator.model import (
     HEALTHWISE_TOKEN_ENDPOINT,
     Rotation,
@@ -49,20 +48,15 @@ def test_a_worker_has_no_more_patience_with_one_message_than_with_ten() -> None:
     assert shop.clock.now() - began <= timedelta(seconds=11)
 
 
-def test_a_host_that_is_down_is_contacted_once_for_batch_after_batch() -> None:
+def test_unavailable_endpoint_costs_each_batch_a_few_requests_and_recovers_with_the_next() -> None:
     shop = Workshop(*NAMES)
     endpoint = shop.ports.token_endpoint
     endpoint.down.add(HEALTHWISE_TOKEN_ENDPOINT)
     for start in range(0, 20, 10):
         assert set(outcomes(shop.work(*NAMES[start : start + 10])).values()) == {"failed"}
-        shop.clock.sleep(10)
-    assert outcomes(shop.work(NAMES[20])) == {NAMES[20]: "failed"}  # one that comes alone knows it, too
-    assert len(endpoint.contacts) == 1
-    assert shop.ports.parameters.writes == []
-    shop.clock.sleep(30)
+    assert len(endpoint.requests) == 2 * FAILURES_TO_OPEN
     endpoint.down.clear()
     assert set(outcomes(shop.work(*NAMES[:10])).values()) == {"rotated"}
-    assert len(endpoint.contacts) == 2
 
 
 def test_a_worker_that_is_asked_for_many_reads_ten_documents_a_call() -> None:
@@ -81,95 +75,6 @@ def test_a_worker_that_is_asked_for_many_reads_ten_documents_a_call() -> None:
     shop.ports.parameters.read_path = unread  # type: ignore[method-assign]
     assert outcomes(shop.work(*NAMES)) == dict.fromkeys(NAMES, "rotated")
     assert sizes[:3] == [10, 10, 5]
-
-
-def at(host: str, *names: str) -> dict[str, str]:
-    """Documents of rotations at addresses of their own at a host."""
-    return {name: document(name, token_endpoint=f"https://{host}/{name}/token") for name in names}
-
-
-def test_an_address_that_refused_strangers_says_nothing_of_others_at_its_host() -> None:
-    shop = Workshop()
-    for name, text in at("idp.example.test", "a1", "b1").items():
-        shop.write(name, text)
-        shop.write(f"{name}x", document(f"{name}x", token_endpoint=f"https://idp.example.test/{name}/token"))
-    refused = TokenEndpointUnavailable("HTTP 429", advice="wait")
-    refused.answered = True
-    endpoint = shop.ports.token_endpoint
-    contact, request = endpoint.contact, endpoint.request
-
-    def refuse_contacts_of_a(url: str, *, time_left: Any) -> None:
-        contact(url, time_left=time_left)
-        if "/a1/" in url:
-            raise refused
-
-    def refuse_a(asked: Any, **time: Any) -> Any:
-        if "/a1/" in asked.url:
-            raise refused
-        return request(asked, **time)
-
-    endpoint.contact = refuse_contacts_of_a  # type: ignore[method-assign]
-    endpoint.request = refuse_a  # type: ignore[assignment,method-assign]
-    assert set(outcomes(shop.work("a1", "a1x")).values()) == {"failed"}
-    endpoint.contacts.clear()
-    assert outcomes(shop.work("b1", "b1x")) == {"b1": "rotated", "b1x": "rotated"}
-    assert endpoint.contacts == ["https://idp.example.test/b1/token"]
-
-
-def test_a_host_that_nobody_reached_is_down_for_all_its_addresses() -> None:
-    documents = at("idp.example.test", "a1", "a2", "b1", "b2")
-    shop = Workshop()
-    for name, text in documents.items():
-        shop.write(name, text)
-    shop.ports.token_endpoint.down.update(f"https://idp.example.test/{name}/token" for name in documents)
-    shop.work("a1", "a2")
-    assert set(outcomes(shop.work("b1", "b2")).values()) == {"failed"}
-    assert len(shop.ports.token_endpoint.contacts) == 1
-
-
-def test_what_another_run_found_down_is_told_as_that() -> None:
-    shop = Workshop("a", "b")
-    shop.ports.token_endpoint.down.add(HEALTHWISE_TOKEN_ENDPOINT)
-    (first, _), (again, _) = shop.work("a", "b").results, shop.work("a", "b").results
-    assert str(first.error).startswith("the endpoint could not be reached")
-    assert str(again.error).startswith("not requested, since a moment ago: the endpoint could not be reached")
-
-
-def test_a_host_that_answered_is_not_remembered_as_down_whatever_it_answered() -> None:
-    shop = Workshop("a")
-    memory, down = shop.rotator.memory, TokenEndpointUnavailable("down", advice="wait")
-    down.connected = True
-    for place in (True, False):
-        memory.remember_down(HEALTHWISE_TOKEN_ENDPOINT, down, shop.clock.now(), whole_host=place)
-    shop.ports.token_endpoint.answers.append((400, {"error": "invalid_scope"}))
-    assert outcomes(shop.work("a")) == {"a": "failed"}
-    assert memory.down == {}
-
-
-def test_a_dry_run_forgets_nothing_of_what_is_down() -> None:
-    shop = Workshop("a")
-    memory, down = shop.rotator.memory, TokenEndpointUnavailable("down", advice="wait")
-    memory.remember_down(HEALTHWISE_TOKEN_ENDPOINT, down, shop.clock.now(), whole_host=True)
-    shop.rotator.run(fakes.run(shop.clock), dry_run=True)
-    assert memory.down.keys() == {"auth.healthwise.net:443"}
-
-
-def test_what_was_down_long_ago_is_forgotten_and_a_lone_rotation_is_not_contacted() -> None:
-    shop = Workshop("a")
-    memory, down = shop.rotator.memory, TokenEndpointUnavailable("down", advice="wait")
-    memory.remember_down(HEALTHWISE_TOKEN_ENDPOINT, down, shop.clock.now(), whole_host=True)
-    shop.clock.sleep(STAYS_DOWN.total_seconds())
-    assert outcomes(shop.work("a")) == {"a": "rotated"}
-    assert shop.ports.token_endpoint.contacts == []
-
-
-def test_what_is_remembered_of_a_host_keeps_nothing_of_the_run_alive() -> None:
-    shop = Workshop("a", "b")
-    shop.ports.token_endpoint.down.add(HEALTHWISE_TOKEN_ENDPOINT)
-    for _ in range(2):  # found, and told again
-        shop.work("a", "b")
-        (known,) = shop.rotator.memory.down.values()
-        assert [known.error.__traceback__, known.error.__cause__, known.error.__context__] == [None] * 3
 
 
 def test_a_rotation_that_its_document_names_otherwise_is_found_all_the_same() -> None:
@@ -237,13 +142,14 @@ def test_a_name_that_no_path_can_have_does_not_fail_the_others(name: str) -> Non
     assert not [each for each in asked if "//" in each or each.endswith("/") or each.count("/") > 15]
 
 
-def test_each_of_several_workers_keeps_its_part_of_the_pace() -> None:
+def test_each_of_several_workers_has_its_part_of_the_write_rate() -> None:
     one = {"ROTATOR_ROTATIONS_PATH": PATH, "ROTATOR_WRITES_PER_SECOND": "6"}
     three = {**one, "ROTATOR_QUEUE_URL": "https://queue.example/work", "ROTATOR_WORKERS": "3"}
-    waits: list[float] = []
+    delays: list[float] = []
     for environ in (one, three):
-        pace = bootstrap.build(environ).pace
-        pace._clock, pace._sleep = (lambda: 0.0), waits.append
-        assert pace.wait_for_renewal(10)
-        assert pace.wait_for_renewal(10)
-    assert waits == [0.5, 1.5]
+        rate = bootstrap.build(environ).write_rate
+        assert rate
+        rate._clock = lambda: 0.0
+        rate.count_renewal()
+        delays.append(rate.delay())
+    assert delays == [0.5, 1.5]

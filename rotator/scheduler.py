@@ -1,0 +1,222 @@
+"""The renewals of one run: which of them begins next, and when, until the run's time is over.
+
+One thread decides, and waits for what it has begun. Before a renewal there are its place in the order, the
+endpoint's circuit breaker, the limits on what is under way, and the rate of writes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from rotator.circuit_breaker import CircuitBreaker, State
+from rotator.errors import TokenEndpointUnavailable, TokenRequestError
+from rotator.executor import Executor
+from rotator.model import Outcome, Result, Secret
+from rotator.oauth import TokenRequest, TokenResponse
+from rotator.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
+from rotator.results import left_over, not_begun
+from rotator.rotation import rotate
+from rotator.urgency import Due, by_urgency
+from rotator.write_rate import WriteRate
+
+AT_A_TIME = 40
+"""Renewals under way at most. They mostly wait for the token endpoint: with answers after 100 ms, 16 at a
+time made two thirds of the renewals a second that 40 make.
+"""
+
+PER_HOST = 36
+"""Of those, with the same host, however slow it is."""
+
+RETRY_BUDGET_SECONDS = 10.0
+"""For the retries of one rotation while others wait for the same host, or for a thread."""
+
+TIME_RESERVE_SECONDS = 5.0
+"""For token requests, or an eighth of a short run, without which no renewal begins."""
+
+
+class Scheduler:
+    """Renews what is due; each result is reported as soon as it is known, from any of several threads."""
+
+    def __init__(  # noqa: PLR0913 - options by name
+        self,
+        due: Iterable[Due],
+        ports: Ports,
+        run: Run,
+        report: Callable[[Result], None],
+        *,
+        next_try: datetime,
+        write_rate: WriteRate,
+        shared: bool,
+        force: bool,
+        dry_run: bool,
+    ) -> None:
+        """Prepare the renewals.
+
+        Args:
+            due: What is renewed.
+            ports: Where parameters, secrets and tokens are.
+            run: Who renews, and for how long.
+            report: Is given each result.
+            next_try: When the next run comes (UTC).
+            write_rate: Of the process.
+            shared: Whether rotations besides these have a share of the run's time.
+            force: See rotation.rotate.
+            dry_run: See rotation.rotate.
+        """
+        self._waiting = by_urgency(due, run.now())
+        self._ports = ports
+        self._run = run
+        self._report = report
+        self._next_try = next_try
+        self._rate = write_rate
+        self._force = force
+        self._dry_run = dry_run
+        self._hosts = Counter(map(_host, self._waiting))
+        self._is_shared = shared or len(self._waiting) > AT_A_TIME
+        # The run's own time is a clock that never goes back.
+        endpoints = {due.rotation.token_endpoint for due in self._waiting}
+        self._breakers = {url: CircuitBreaker(lambda: -run.time_left()) for url in endpoints}
+        self._running: Counter[str] = Counter()
+        self._ended: list[tuple[Due, _WatchedEndpoint]] = []
+        self._reserve = min(TIME_RESERVE_SECONDS, run.budget / 8)
+
+    def renew(self, executor: Executor) -> int:
+        """Renew as much as the run has time for; return for how many renewals it had none left."""
+        while (seconds := self._begin_next(executor)) is not None:
+            self._wait(executor, seconds)
+        return sum(map(self._report_not_begun, self._waiting))
+
+    def _begin_next(self, executor: Executor) -> float | None:
+        """Begin the most urgent renewal that may begin; return the seconds until another may.
+
+        That is infinite while only the end of a renewal can let another begin. None means that nothing is
+        under way, and that no renewal can begin any more.
+        """
+        place, delay = self._next(), self._rate.delay()
+        if place is None or delay > self._time_left():
+            return math.inf if self._running.total() else None
+        if delay == 0:
+            self._begin(self._waiting.pop(place), executor)
+        return delay
+
+    def _next(self) -> int | None:
+        """Return the place of the most urgent renewal that the limits and the circuit breakers let begin."""
+        if self._running.total() >= AT_A_TIME:
+            return None
+        for place, due in enumerate(self._waiting):
+            if self._running[_host(due)] < PER_HOST and self._breaker(due).allows():
+                return place
+        return None
+
+    def _begin(self, due: Due, executor: Executor) -> None:
+        if not self._dry_run:
+            self._rate.count_renewal()
+        self._running[_host(due)] += 1
+        self._breaker(due).begin()
+        endpoint = _WatchedEndpoint(lambda: self._ports.token_endpoint, self._retry_budget(due))
+        executor.start(lambda: self._renew(due, endpoint))
+
+    def _renew(self, due: Due, endpoint: _WatchedEndpoint) -> None:
+        """Renew one rotation and report its result; this runs in a thread of its own."""
+        ports = _RotationPorts(self._ports, endpoint)
+        result = rotate(due.rotation, due.stored, ports, self._run, force=self._force, dry_run=self._dry_run)
+        if result.outcome is Outcome.FAILED:
+            result = replace(result, next_try=self._next_try)
+        self._report(result)
+        self._ended.append((due, endpoint))
+
+    def _wait(self, executor: Executor, seconds: float) -> None:
+        """Wait until a renewal ends, or for so many seconds, and count what has ended."""
+        executor.wait(None if math.isinf(seconds) else seconds)
+        self._count_ended()
+
+    def _count_ended(self) -> None:
+        while self._ended:
+            due, endpoint = self._ended.pop()
+            self._running[_host(due)] -= 1
+            self._breaker(due).end(answered=endpoint.answered, error=endpoint.error)
+
+    def _report_not_begun(self, due: Due) -> bool:
+        """Report a rotation that was not begun; return whether that was for want of time."""
+        now, error = self._run.now(), self._breaker(due).error
+        if error is None or self._breaker(due).state is State.CLOSED:
+            self._report(
+                left_over(due.rotation, due.stored, now=now, next_try=self._next_try, forced=self._force)
+            )
+            return True
+        unavailable = TokenEndpointUnavailable(
+            "no request was sent, because requests of other rotations to this endpoint failed: "
+            + error.problem,
+            advice=error.advice,
+        )
+        self._report(not_begun(due.rotation, due.stored, unavailable, now=now, next_try=self._next_try))
+        return False
+
+    def _breaker(self, due: Due) -> CircuitBreaker:
+        return self._breakers[due.rotation.token_endpoint]
+
+    def _retry_budget(self, due: Due) -> float:
+        return RETRY_BUDGET_SECONDS if self._is_shared or self._hosts[_host(due)] > 1 else math.inf
+
+    def _time_left(self) -> float:
+        return self._run.time_for_requests() - self._reserve
+
+
+def _host(due: Due) -> str:
+    """Return the host of a rotation's token endpoint, with its port."""
+    parts = urlsplit(due.rotation.token_endpoint)
+    return f"{parts.hostname}:{parts.port or 443}"
+
+
+class _WatchedEndpoint:
+    """The port TokenEndpoint for one renewal, which bounds its retries and notes whether it was answered."""
+
+    def __init__(self, endpoint: Callable[[], TokenEndpoint], retry_budget: float) -> None:
+        self._endpoint = endpoint
+        self._retry_budget = retry_budget
+        self.answered = False
+        self.error: TokenEndpointUnavailable | None = None
+
+    def request(
+        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+    ) -> TokenResponse:
+        """Request a token, and retry within the budget; a slow answer is waited for as before."""
+        try:
+            response = self._endpoint().request(
+                request, time_left=time_left, patience=min(patience, self._retry_budget)
+            )
+        except TokenEndpointUnavailable as error:
+            self.error = error.again()
+            raise
+        except TokenRequestError:
+            self.answered = True
+            raise
+        self.answered = True
+        return response
+
+    def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
+        """Try the token as without a budget: it was issued, and must not be lost for a slow API."""
+        self._endpoint().probe(url, token, time_left=time_left)
+
+
+class _RotationPorts:
+    """The ports of a run, with the token endpoint of one renewal."""
+
+    def __init__(self, ports: Ports, endpoint: TokenEndpoint) -> None:
+        self._ports = ports
+        self.token_endpoint = endpoint
+
+    @property
+    def parameters(self) -> ParameterStore:
+        """Parameter Store."""
+        return self._ports.parameters
+
+    @property
+    def secrets(self) -> SecretStore:
+        """Secrets Manager, when it is first needed."""
+        return self._ports.secrets

@@ -1,0 +1,36 @@
+"""What the suite promises whoever starts it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from conftest import CHECKOUT
+
+STARTS_A_CHILD = (
+    "import conftest, subprocess; subprocess.run(['sh', '-c', 'kill -{name} $$; echo it is ignored'])"
+)
+
+
+@pytest.mark.parametrize("name", ["HUP", "INT", "QUIT", "TERM"])
+def test_process_of_test_hears_signal_that_suite_ignores(name: str) -> None:
+    """As it is ignored under ``nohup``, or behind a shell's ``&``."""
+    done = subprocess.run(
+        [
+            "sh",
+            "-c",
+            f'trap "" {name}; exec "$@"',
+            "sh",
+            sys.executable,
+            "-c",
+            STARTS_A_CHILD.format(name=name),
+        ],
+        env={"PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "tests")])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == ""

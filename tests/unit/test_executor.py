@@ -1,0 +1,110 @@
+"""What carries out the renewals of a run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from rotator.executor import Inline, Threads, executor_for
+
+
+def test_single_task_needs_no_thread() -> None:
+    assert isinstance(executor_for(1, 40), Inline)
+    assert isinstance(executor_for(0, 40), Inline)
+
+
+def test_inline_task_is_carried_out_where_it_begins() -> None:
+    ran_in: list[threading.Thread] = []
+    with Inline() as executor:
+        executor.start(lambda: ran_in.append(threading.current_thread()))
+        executor.wait()
+    assert ran_in == [threading.current_thread()]
+
+
+def test_inline_wait_lets_time_pass() -> None:
+    slept: list[float] = []
+    executor = Inline(slept.append)
+    executor.wait(1.5)
+    executor.wait(None)
+    assert slept == [1.5]
+
+
+def test_tasks_are_under_way_together() -> None:
+    barrier = threading.Barrier(3, timeout=30)
+
+    def task() -> None:
+        barrier.wait()
+
+    with executor_for(3, 40) as executor:
+        for _ in range(3):
+            executor.start(task)
+        for _ in range(3):
+            executor.wait(30)
+
+
+def test_no_more_tasks_are_under_way_than_at_a_time() -> None:
+    running, most = 0, 0
+    lock = threading.Lock()
+
+    def task() -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        threading.Event().wait(0.01)
+        with lock:
+            running -= 1
+
+    with executor_for(20, 4) as executor:
+        for _ in range(20):
+            executor.start(task)
+        for _ in range(20):
+            executor.wait(30)
+    assert most <= 4
+
+
+def test_wait_ends_without_an_end_after_its_time() -> None:
+    release = threading.Event()
+
+    def task() -> None:
+        release.wait(30)
+
+    with Threads(1) as executor:
+        executor.start(task)
+        executor.wait(0.01)
+        release.set()
+        executor.wait(30)
+
+
+def failing(error: BaseException) -> Callable[[], None]:
+    def task() -> None:
+        raise error
+
+    return task
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), ZeroDivisionError()])
+def test_error_of_a_task_is_raised_where_it_is_waited_for(error: BaseException) -> None:
+    with Threads(2) as executor:
+        executor.start(failing(error))
+        with pytest.raises(type(error)):
+            executor.wait(30)
+
+
+def test_executor_waits_for_what_has_begun_and_begins_nothing_more() -> None:
+    ended: list[int] = []
+
+    def task(number: int) -> None:
+        threading.Event().wait(0.02)
+        ended.append(number)
+
+    def interrupt(executor: Threads) -> None:
+        for number in range(5):
+            executor.start(lambda number=number: task(number))  # type: ignore[misc]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), Threads(1) as executor:
+        interrupt(executor)
+    assert 0 < len(ended) < 5

@@ -1,0 +1,602 @@
+"""Multiple renewals in one run: which begins when, what they cost each other, and what is left of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from threading import Barrier, Event, Thread, current_thread
+from typing import Any
+
+import pytest
+
+import fakes
+from fakes import DAY, Clock, FakePorts, rotation
+from rotator.circuit_breaker import FAILURES_TO_OPEN
+from rotator.contract import Contract
+from rotator.errors import TokenEndpointUnavailable
+from rotator.executor import Inline, executor_for
+from rotator.fleet import Fleet, run_fleet
+from rotator.model import Outcome, Parameter, Result, Rotation, Summary
+from rotator.oauth import TokenRequest, TokenResponse
+from rotator.ports import Run
+from rotator.scheduler import AT_A_TIME, PER_HOST, RETRY_BUDGET_SECONDS
+from rotator.write_rate import WriteRate
+
+CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
+HOUR = 3600
+GOOD, BAD = "https://good.example.test/token", "https://bad.example.test/token"
+DOWN = TokenEndpointUnavailable("the endpoint could not be reached", advice="try again")
+
+MORE = (
+    "raise WritesPerSecond of the stack (ROTATOR_WRITES_PER_SECOND) if the account's quota allows it, or "
+    "raise TimeoutSeconds of the stack"
+)
+
+
+NO_REQUEST = "no request was sent, because requests of other rotations to this endpoint failed: "
+
+
+def member(name: str, endpoint: str = GOOD, **settings: Any) -> Rotation:
+    return rotation(name=name, parameter_name=f"/fleet/{name}", token_endpoint=endpoint, **settings)
+
+
+def members(count: int, endpoint: str = GOOD, prefix: str = "r") -> list[Rotation]:
+    return [member(f"{prefix}{number:03}", endpoint) for number in range(count)]
+
+
+def hosts(count: int) -> list[Rotation]:
+    return [member(f"m{number:03}", f"https://host{number}.example.test/") for number in range(count)]
+
+
+class World:
+    """A fleet, its ports, and runs: one renewal after another, unless there are threads."""
+
+    def __init__(self, *rotations: Rotation) -> None:
+        self.clock = Clock()
+        self.ports: FakePorts = fakes.ports(self.clock)
+        self.fleet = Fleet(rotations=rotations)
+        self.runs = 0
+
+    def run(
+        self, *, budget: float = 60, rate: float | None = None, threads: bool = False, **options: Any
+    ) -> Summary:
+        self.runs += 1
+        return run_fleet(
+            self.fleet,
+            self.ports,
+            fakes.run(self.clock, name=f"run-{self.runs}", budget=budget),
+            CONTRACT,
+            write_rate=None if rate is None else WriteRate(rate, clock=lambda: self.clock.now().timestamp()),
+            executor_for=executor_for if threads else lambda *_: Inline(self.clock.sleep),
+            **options,
+        )
+
+    def served(self, seconds_apart: float = 0) -> World:
+        """Let every rotation have a token, each a little younger than the one before."""
+        for each in self.fleet.rotations:
+            run_fleet(Fleet(rotations=(each,)), self.ports, fakes.run(self.clock), CONTRACT)
+            self.clock.sleep(seconds_apart)
+        self.forget()
+        return self
+
+    def later(self, seconds: float) -> World:
+        self.clock.sleep(seconds)
+        return self
+
+    def forget(self) -> None:
+        self.ports.parameters.writes.clear()
+        self.ports.token_endpoint.requests.clear()
+
+    @property
+    def writes(self) -> list[str]:
+        return self.ports.parameters.writes
+
+    def begun(self) -> list[str]:
+        """The rotations in the order in which their leases were acquired."""
+        return list(dict.fromkeys(name.split("/")[2] for name in self.writes))
+
+
+def outcomes(summary: Summary) -> dict[str, Outcome]:
+    return {result.name: result.outcome for result in summary.results}
+
+
+# Order and write rate.
+
+
+def test_renewal_writes_lease_token_and_status() -> None:
+    world = World(*members(30))
+    world.run(threads=True)
+    assert len(world.writes) == 90
+
+
+def test_soonest_expiry_is_renewed_first() -> None:
+    world = World(*reversed(members(12))).served(seconds_apart=60).later(20 * HOUR)
+    world.run(rate=2)
+    assert world.begun() == [f"r{number:03}" for number in reversed(range(12))]
+
+
+def test_write_rate_is_kept_and_the_rest_is_left_to_the_next_run() -> None:
+    world = World(*members(100)).served(seconds_apart=1).later(17 * HOUR)
+    summary = world.run(rate=2)
+    counts = summary.to_dict()
+    assert (counts["rotated"], counts["busy"], counts["failed"]) == (31, 69, 0)
+    assert len(world.writes) == 93
+    assert {result.note for result in summary.results if result.outcome is Outcome.BUSY} == {
+        "this run had no time left for it; the next one begins with what expires first"
+    }
+    assert counts["warnings"] == [f"69 due rotations are left to the next run; if that goes on, {MORE}"]
+
+
+def test_next_run_goes_on_where_the_last_one_stopped() -> None:
+    world = World(*members(50)).served(seconds_apart=1).later(17 * HOUR)
+    first = world.run(rate=2)
+    rotated = {name for name, outcome in outcomes(first).items() if outcome is Outcome.ROTATED}
+    world.forget()
+    world.later(300)
+    second = world.run(rate=2)
+    assert second.to_dict()["rotated"] == 50 - len(rotated)
+    assert not rotated & set(world.begun())
+
+
+def test_late_rotation_that_is_left_is_a_failure_that_says_what_to_do() -> None:
+    world = World(*members(100)).served().later(23 * HOUR)
+    summary = world.run(rate=2)
+    failed = [result for result in summary.results if result.outcome is Outcome.FAILED]
+    assert len(failed) == 69
+    assert {result.error_kind for result in failed} == {"NotReached"}
+    assert all(result.late for result in failed)
+    assert {result.next_try for result in failed} == {world.clock.now() + timedelta(seconds=300 - 45)}
+    assert {result.seconds_remaining for result in failed} == {HOUR - 45}
+    assert str(failed[0].error).endswith(MORE)
+
+
+def test_dry_run_reports_all_and_neither_writes_nor_requests_anything() -> None:
+    world = World(*members(100))
+    summary = world.run(rate=2, dry_run=True)
+    assert summary.to_dict()["rotated"] == 100
+    assert (world.writes, world.ports.token_endpoint.requests) == ([], [])
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_rotation_that_failed_in_the_last_run_comes_last_in_the_next(count: int) -> None:
+    broken = member("broken", secret_id="missing")
+    world = World(broken, *members(count)).served(seconds_apart=1).later(17 * HOUR)
+    assert world.run().to_dict()["failed"] == 1
+    world.forget()
+    world.later(18 * HOUR).run()
+    assert world.begun() == [*(f"r{number:03}" for number in range(count)), "broken"]
+
+
+def test_expired_token_whose_renewal_failed_yields_to_valid_ones() -> None:
+    world = World(*members(2)).served().later(17 * HOUR)
+    world.ports.token_endpoint.answers.append((401, {"error": "invalid_client"}))
+    assert outcomes(world.run()) == {"r000": Outcome.FAILED, "r001": Outcome.ROTATED}
+    world.forget()
+    world.later(16.5 * HOUR).run()
+    assert world.begun() == ["r001", "r000"]
+
+
+def test_only_rotation_that_is_due_is_read_twice_and_not_thrice() -> None:
+    """Order and leases matter to more than one; the renewal itself reads the lease."""
+    world = World(*members(1))
+    world.run()
+    assert world.ports.parameters.reads == 2
+
+
+def test_forced_rotations_that_are_left_are_failures_with_an_advice() -> None:
+    world = World(*members(100)).served()
+    summary = world.run(rate=2, force=True)
+    assert summary.to_dict()["failed"] == 69
+    assert {result.error for result in summary.results if result.error} == {
+        "not forced: the run's time was over before its turn came; run it again"
+    }
+    assert summary.warnings[0].startswith("69 rotations were not forced")
+
+
+@pytest.mark.parametrize(("seconds_gone", "begun"), [(0.9, 1), (1.1, 0)])
+def test_no_renewal_of_a_short_run_begins_without_an_eighth_of_it_for_requests(
+    seconds_gone: float, begun: int
+) -> None:
+    world = World(*members(1))
+    run = fakes.run(world.clock, budget=16)
+    world.clock.sleep(9 + seconds_gone)  # a quarter is for writes, and an eighth is a reserve
+    run_fleet(world.fleet, world.ports, run, CONTRACT)
+    assert len(world.ports.token_endpoint.requests) == begun
+
+
+def test_leased_rotation_is_busy_and_takes_no_slot() -> None:
+    world = World(*members(3))
+    until = world.clock.now() + timedelta(seconds=50)
+    world.ports.parameters.put_lease(world.fleet.rotations[0], expires_at=until)
+    world.forget()
+    summary = world.run()
+    assert outcomes(summary)["r000"] is Outcome.BUSY
+    assert summary.results[0].note == "another run may renew it until 2026-11-24T06:00:50Z"
+    assert world.begun() == ["r001", "r002"]
+
+
+def test_lease_that_cannot_be_read_fails_its_own_rotation_only() -> None:
+    world = World(*members(3))
+    secure = Parameter(value="x", version=1, type="SecureString")
+    world.ports.parameters.parameters["/fleet/r001/lease"] = secure
+    summary = world.run()
+    assert [result.outcome for result in summary.results] == [
+        Outcome.ROTATED,
+        Outcome.FAILED,
+        Outcome.ROTATED,
+    ]
+    assert "/fleet/r001/lease is a SecureString" in str(summary.results[1].error)
+
+
+# Reports.
+
+
+def test_result_is_reported_once_as_soon_as_it_is_known() -> None:
+    world = World(*members(20), member("broken", secret_id="missing"))
+    reported: list[Result] = []
+    summary = world.run(on_result=reported.append, threads=True)
+    assert sorted(reported, key=lambda result: result.name) == list(summary.results)
+
+
+def test_defect_of_a_watcher_stops_nothing() -> None:
+    def explode(_result: Result) -> None:
+        raise BrokenPipeError
+
+    assert World(*members(20)).run(on_result=explode, threads=True).to_dict()["rotated"] == 20
+
+
+def test_defect_in_one_renewal_stops_nothing() -> None:
+    world = World(*members(30))
+
+    def explode(name: str) -> None:
+        if name.startswith("/fleet/r007"):
+            raise ZeroDivisionError
+
+    world.ports.parameters.before_write = explode
+    found = outcomes(world.run(threads=True))
+    assert [name for name, outcome in found.items() if outcome is Outcome.FAILED] == ["r007"]
+
+
+def test_interrupted_run_begins_nothing_more() -> None:
+    world = World(*hosts(100))
+    begun: list[str] = []
+    interrupted = KeyboardInterrupt()
+
+    def interrupt(name: str) -> None:
+        begun.append(name)
+        raise interrupted
+
+    world.ports.parameters.before_write = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        world.run(threads=True)
+    assert len(begun) <= AT_A_TIME
+
+
+# Endpoints.
+
+
+class Endpoint(fakes.FakeTokenEndpoint):
+    """One whose bad address behaves as it is told to."""
+
+    def __init__(self, clock: Clock, behave: Callable[[Callable[[], float]], None]) -> None:
+        super().__init__(clock)
+        self.behave = behave
+        self.asked_bad = 0
+        self.patience: list[float] = []
+
+    def request(
+        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+    ) -> TokenResponse:
+        if request.url == BAD:
+            self.asked_bad += 1
+            self.patience.append(patience)
+            self.behave(time_left)
+        return super().request(request, time_left=time_left, patience=patience)
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_unavailable_endpoint_costs_a_few_requests_for_all_its_rotations(threads: bool) -> None:
+    world = World(*members(30, BAD, "b"), *members(10))
+    world.ports.token_endpoint.down.add(BAD)
+    summary = world.run(threads=threads)
+    counts = summary.to_dict()
+    assert (counts["rotated"], counts["failed"]) == (10, 30)
+    asked = [request.url for request in world.ports.token_endpoint.requests]
+    assert asked.count(BAD) == FAILURES_TO_OPEN
+    errors = [result.error for result in summary.results if result.error]
+    assert errors.count(str(DOWN)) == FAILURES_TO_OPEN
+    assert errors.count(f"{NO_REQUEST}the endpoint could not be reached; try again") == 30 - FAILURES_TO_OPEN
+    assert summary.warnings == (), "none was left for want of time"
+    assert sum(name.startswith("/fleet/b") for name in world.writes) == 2 * FAILURES_TO_OPEN
+
+
+def test_rotation_that_was_not_requested_reports_what_consumers_still_have() -> None:
+    world = World(*members(5, BAD)).served().later(17 * HOUR)
+    world.ports.token_endpoint.down.add(BAD)
+    for result in world.run().results:
+        assert (result.late, result.seconds_remaining) == (False, 7 * HOUR)
+        assert result.next_try == world.clock.now() + timedelta(seconds=300)
+        assert result.error_kind == "TokenEndpointUnavailable"
+
+
+def test_rotation_that_was_not_requested_has_lost_no_token_that_others_may_have() -> None:
+    """An endpoint that breaks off its answers may have issued those tokens, and this one's is as it was."""
+    world = World(*members(5, BAD)).served().later(17 * HOUR)
+
+    def break_off(_time_left: object) -> None:
+        raise TokenEndpointUnavailable("the answer broke off", advice="try again", may_have_issued=True)
+
+    world.ports.token_endpoint = Endpoint(world.clock, break_off)
+    results = world.run().results
+    assert [result.late for result in results] == [True] * FAILURES_TO_OPEN + [False] * 2
+
+
+def test_rotation_that_was_forced_and_not_requested_is_tried_by_no_later_run() -> None:
+    world = World(*members(5, BAD)).served()
+    world.ports.token_endpoint.down.add(BAD)
+    results = world.run(force=True).results
+    unrequested = [each for each in results if (each.error or "").startswith(NO_REQUEST)]
+    assert [each.next_try for each in unrequested] == [None] * 2
+
+
+def test_endpoint_that_answers_again_after_the_cool_down_serves_the_rest() -> None:
+    world = World(*members(10, BAD, "b"), *members(20))
+    began = world.clock.now()
+
+    def fail_for_ten_seconds(_time_left: object) -> None:
+        if world.clock.now() - began < timedelta(seconds=10):
+            raise DOWN
+
+    world.ports.token_endpoint = Endpoint(world.clock, fail_for_ten_seconds)
+    assert world.run(rate=2).to_dict()["rotated"] == 30 - FAILURES_TO_OPEN
+
+
+def test_clients_that_an_endpoint_never_serves_do_not_keep_the_others_from_it() -> None:
+    world = World(*members(10, BAD, "b"))
+
+    def fail_for_the_first_two(_time_left: object) -> None:
+        if endpoint.asked_bad <= 2:
+            raise DOWN
+
+    world.ports.token_endpoint = endpoint = Endpoint(world.clock, fail_for_the_first_two)
+    assert world.run().to_dict()["rotated"] == 8
+
+
+def test_endpoint_that_refuses_every_client_is_available() -> None:
+    world = World(*members(10))
+    world.ports.token_endpoint.answers.extend([(401, {"error": "invalid_client"})] * 9)
+    summary = world.run()
+    assert (summary.to_dict()["failed"], summary.to_dict()["rotated"]) == (9, 1)
+
+
+def test_endpoint_that_several_rotations_share_is_asked_by_one_until_it_answers() -> None:
+    world = World(*members(10, BAD, "b"))
+    asked: list[int] = []
+    release = Event()
+
+    def wait(_time_left: object) -> None:
+        asked.append(endpoint.asked_bad)
+        if len(asked) == 1:
+            release.wait(0.2)
+            assert len(asked) == 1, "another began before the first was answered"
+
+    world.ports.token_endpoint = endpoint = Endpoint(world.clock, wait)
+    assert world.run(threads=True).to_dict()["rotated"] == 10
+
+
+def test_rotation_does_not_retry_for_the_whole_run_while_others_wait() -> None:
+    """The first answer is waited for as before: no token that was issued is lost for a short budget."""
+    world = World(*members(2, BAD, "b"))
+    left: list[float] = []
+    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda time_left: left.append(time_left()))
+    world.run()
+    assert (endpoint.patience, left) == ([RETRY_BUDGET_SECONDS] * 2, [50, 50])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_endpoint_that_answers_after_twelve_seconds_works_for_one_and_for_several(count: int) -> None:
+    world = World(*members(count))
+    world.ports.token_endpoint.latency = 12
+    assert world.run().to_dict()["rotated"] == count
+
+
+@pytest.mark.parametrize(
+    ("others", "budget"),
+    [(1, math.inf), (AT_A_TIME - 1, math.inf), (AT_A_TIME, RETRY_BUDGET_SECONDS)],
+)
+def test_retry_budget_is_short_if_renewals_wait_for_a_thread(others: int, budget: float) -> None:
+    world = World(member("watched", BAD), *hosts(others))
+    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _time_left: None)
+    world.run()
+    assert endpoint.patience == [budget]
+
+
+def test_retry_budget_is_short_for_one_of_many_runs() -> None:
+    world = World(member("watched", BAD))
+    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _time_left: None)
+    world.run(shared=True)
+    assert endpoint.patience == [RETRY_BUDGET_SECONDS]
+
+
+@pytest.mark.parametrize(
+    ("port", "budget"),
+    [("", RETRY_BUDGET_SECONDS), (":443", RETRY_BUDGET_SECONDS), (":8443", math.inf)],
+)
+def test_host_is_the_same_with_the_same_port(port: str, budget: float) -> None:
+    other = f"https://bad.example.test{port}/other"
+    world = World(member("watched", BAD), member("other", other))
+    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _time_left: None)
+    world.run()
+    assert endpoint.patience == [budget]
+
+
+def test_issued_token_is_tried_without_a_budget() -> None:
+    world = World(*members(2), member("r", verify_url="https://api.example.test/me"))
+    assert world.run().to_dict()["rotated"] == 3
+    assert world.ports.token_endpoint.probes == [
+        ("https://api.example.test/me", world.ports.parameters.parameters["/fleet/r"].value)
+    ]
+
+
+class Together(fakes.FakeTokenEndpoint):
+    """Answers when so many have asked."""
+
+    def __init__(self, clock: Clock, count: int) -> None:
+        super().__init__(clock)
+        self.barrier = Barrier(count, timeout=30)
+
+    def request(
+        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+    ) -> TokenResponse:
+        self.barrier.wait()
+        return super().request(request, time_left=time_left, patience=patience)
+
+
+@pytest.mark.parametrize("count", [2, AT_A_TIME])
+def test_up_to_forty_renewals_are_under_way_at_a_time(count: int) -> None:
+    """Each token request waits for one of every other rotation."""
+    world = World(*hosts(count))
+    world.ports.token_endpoint = Together(world.clock, count)
+    assert world.run(threads=True).to_dict()["rotated"] == count
+
+
+@pytest.mark.parametrize("status", [200, 401])
+def test_endpoint_that_has_answered_is_asked_by_many_at_a_time(status: int) -> None:
+    """Also if what it answered is a refusal."""
+
+    class Shared(fakes.FakeTokenEndpoint):
+        def request(self, request: TokenRequest, **options: Any) -> TokenResponse:
+            if self.requests:
+                barrier.wait()
+            return super().request(request, **options)
+
+    barrier = Barrier(3, timeout=30)
+    world = World(*members(4))
+    world.ports.token_endpoint = endpoint = Shared(world.clock)
+    if status != 200:
+        endpoint.answers.append((status, {"error": "invalid_client"}))
+    assert world.run(threads=True).to_dict()["rotated"] == 4 - (status != 200)
+
+
+class Deferred(Inline):
+    """Carries a task out when somebody waits for one, and counts those that are under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tasks: list[Callable[[], None]] = []
+        self.most = 0
+
+    def start(self, task: Callable[[], None]) -> None:
+        self.tasks.append(task)
+        self.most = max(self.most, len(self.tasks))
+
+    def wait(self, seconds: float | None = None) -> None:
+        if self.tasks and seconds is None:
+            self.tasks.pop(0)()
+
+
+@pytest.mark.parametrize(
+    ("rotations", "most"),
+    [(hosts(AT_A_TIME + 20), AT_A_TIME), (hosts(AT_A_TIME), AT_A_TIME)],
+)
+def test_no_more_than_forty_renewals_are_under_way_at_a_time(rotations: list[Rotation], most: int) -> None:
+    world = World(*rotations)
+    executor = Deferred()
+    summary = run_fleet(
+        world.fleet, world.ports, fakes.run(world.clock), CONTRACT, executor_for=lambda *_: executor
+    )
+    assert summary.to_dict()["rotated"] == len(rotations)
+    assert executor.most == most
+
+
+def test_slow_host_does_not_hold_up_the_others() -> None:
+    """Its requests are answered only when all others have been served."""
+    slow = [member(f"b{number:03}", f"{BAD}/{number}") for number in range(60)]
+    world = World(*slow, *members(40))
+    others_done = Event()
+    reported: list[Result] = []
+    under_way, most = 0, 0
+
+    class Slow(fakes.FakeTokenEndpoint):
+        def request(self, request: TokenRequest, **options: Any) -> TokenResponse:
+            nonlocal under_way, most
+            if request.url.startswith(BAD):
+                under_way += 1
+                most = max(most, under_way)
+                assert others_done.wait(30)
+                under_way -= 1
+            return super().request(request, **options)
+
+    def note(result: Result) -> None:
+        reported.append(result)
+        if sum(each.name.startswith("r") for each in reported) == 40:
+            others_done.set()
+
+    world.ports.token_endpoint = Slow(world.clock)
+    assert world.run(on_result=note, threads=True).to_dict()["rotated"] == 100
+    assert most <= PER_HOST
+
+
+# Time.
+
+
+def test_rotation_that_could_not_be_read_in_time_is_a_failure_and_not_renewed_blindly() -> None:
+    world = World(*members(7))
+    run = Run(id="run", now=world.clock.now, time_left=lambda: 0.0, budget=60)
+    summary = run_fleet(world.fleet, world.ports, run, CONTRACT)
+    assert {result.error_kind for result in summary.results} == {"ParameterStoreError"}
+    assert "before the parameters could be read" in str(summary.results[0].error)
+    assert (world.ports.parameters.reads, world.writes) == (0, [])
+
+
+@pytest.mark.parametrize("readers", [0, 2])
+def test_parameters_are_read_by_as_many_threads_as_a_run_is_given(readers: int) -> None:
+    world = World(*members(20)).served().later(17 * HOUR)
+    read = world.ports.parameters.read
+    threads: dict[bool, set[Thread]] = {False: set(), True: set()}
+
+    def watch(names: Sequence[str]) -> Any:
+        threads[any(name.endswith("/lease") for name in names)].add(current_thread())
+        return read(names)
+
+    world.ports.parameters.read = watch  # type: ignore[method-assign]
+    world.run(readers=readers)
+    assert [len(each) > 1 for each in threads.values()] == [bool(readers)] * 2
+
+
+def test_leases_are_read_in_half_of_the_run_at_most() -> None:
+    """What is not read by then is renewed as if nothing had failed before."""
+    world = World(*members(20)).served().later(17 * HOUR)
+    read = world.ports.parameters.read
+
+    reads_of_leases = 0
+
+    def read_slowly(names: Sequence[str]) -> Any:
+        nonlocal reads_of_leases
+        world.clock.sleep(7)
+        reads_of_leases += len(names) == 9
+        return read(names)
+
+    world.ports.parameters.read = read_slowly  # type: ignore[method-assign]
+    summary = world.run(readers=0)
+    assert reads_of_leases == 1
+    assert {result.outcome for result in summary.results} == {Outcome.BUSY, Outcome.ROTATED}
+
+
+def test_renewals_of_a_fleet_created_in_one_minute_drift_apart() -> None:
+    """The jitter is stable and counts in each lifetime, so that the third renewal is spread thrice as far."""
+    world = World(*members(40)).served(seconds_apart=1)
+    spread = []
+    for _ in range(3):
+        times = [
+            world.ports.parameters.status(each.status_name)["renew_at"] for each in world.fleet.rotations
+        ]
+        spread.append((fakes.time(max(times)) - fakes.time(min(times))).total_seconds())
+        for _ in range(DAY // 300):
+            world.later(300).run()
+            now = [world.ports.parameters.status(r.status_name)["renew_at"] for r in world.fleet.rotations]
+            if all(new != old for new, old in zip(now, times, strict=True)):
+                break
+    assert spread[0] > 1000
+    assert spread[2] > 2 * spread[0]

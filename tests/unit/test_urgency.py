@@ -1,0 +1,101 @@
+"""The order in which rotations are renewed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from fakes import START, rotation
+from rotator.model import Attempt, Lease, Outcome, Status, Stored
+from rotator.urgency import Due, by_urgency
+
+HOUR = timedelta(hours=1)
+
+
+def due(
+    name: str,
+    expires_in: float | None = None,
+    *,
+    failed: float | None = None,
+    missing: bool = False,
+    outcome: Outcome | None = Outcome.FAILED,
+) -> Due:
+    """A rotation whose token expires in so many hours, and whose last attempt failed so many hours ago."""
+    status = None
+    if expires_in is not None:
+        status = Status(
+            parameter_version=1,
+            issued_at=START - 24 * HOUR,
+            expires_at=START + expires_in * HOUR,
+            renew_at=START - HOUR,
+            scope="*",
+            token_sha256="0" * 16,
+            secret_version_id="v",
+            rotator_version="0",
+        )
+    attempt = None if failed is None else Attempt(at=START - failed * HOUR, outcome=outcome)
+    stored = Stored(token_version=int(not missing), status=status, lease=Lease(last_attempt=attempt))
+    return Due(rotation=rotation(name=name), stored=stored)
+
+
+def order(*rotations: Due) -> list[str]:
+    return [each.rotation.name for each in by_urgency(rotations, START)]
+
+
+def test_soonest_expiry_comes_first() -> None:
+    assert order(due("8h", 8), due("1h", 1), due("3h", 3)) == ["1h", "3h", "8h"]
+
+
+def test_expired_and_unknown_tokens_come_before_valid_ones() -> None:
+    assert order(due("valid", 1), due("expired", -1), due("unknown")) == ["unknown", "expired", "valid"]
+
+
+def test_rotation_that_never_had_a_token_takes_no_slot_from_a_valid_one() -> None:
+    assert order(due("new", missing=True), due("valid", 8)) == ["valid", "new"]
+
+
+def test_failed_rotations_come_last_and_the_longest_since_the_last_attempt_first() -> None:
+    rotations = (
+        due("valid", 1, failed=0.1),
+        due("expired", -10, failed=1.5),
+        due("unknown", failed=3),
+        due("missing", missing=True, failed=1),
+        due("new", missing=True),
+        due("well", 8),
+    )
+    assert order(*rotations) == ["well", "new", "unknown", "expired", "missing", "valid"]
+
+
+def test_token_that_one_failure_put_last_has_its_turn_before_it_expires() -> None:
+    """However many others come first, as new ones do that go on and on."""
+    new = [due(f"new{n}", missing=True) for n in range(1000)]
+    assert order(*new, due("valid", 3.1, failed=1))[-1] == "valid"
+    assert order(*new, due("well", 5), due("valid", 3, failed=1))[:2] == ["valid", "well"]
+
+
+def test_failed_token_that_expired_has_its_turn_after_valid_ones_and_before_new_ones() -> None:
+    """Its turns become rare: many that cannot be fixed leave the new ones theirs."""
+    rotations = (due("new", missing=True), due("well", 8))
+    assert order(*rotations, due("expired", -8, failed=1)) == ["well", "new", "expired"]
+    assert order(*rotations, due("expired", -8, failed=4)) == ["well", "expired", "new"]
+
+
+def test_token_that_fails_at_the_moment_of_its_expiry_comes_next() -> None:
+    assert order(due("well", 1), due("ends", 0, failed=0)) == ["well", "ends"]
+    assert order(due("new", missing=True), due("ends", 0, failed=0)) == ["ends", "new"]
+
+
+def test_kept_token_and_crashed_run_count_as_failed() -> None:
+    kept = due("kept", 7, failed=2, outcome=Outcome.KEPT)
+    crashed = due("crashed", 4, failed=1, outcome=None)
+    assert order(crashed, kept, due("well", 3)) == ["well", "kept", "crashed"]
+
+
+def test_every_failed_rotation_has_its_turn() -> None:
+    """However many cannot be fixed, each is tried again before any is tried twice."""
+    failed = {f"t{n}": 10.0 - n for n in range(10)}
+    tried = []
+    for run in range(5):
+        names = order(*(due(name, failed=hours) for name, hours in failed.items()))[:2]
+        failed |= dict.fromkeys(names, -float(run))
+        tried += names
+    assert sorted(tried) == sorted(failed)
