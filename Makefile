@@ -39,7 +39,7 @@ smoke: $(VENV)/.base ## Verify in a real account what emulators do not enforce: 
 test: $(VENV)/.test ## Run every test.
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-soak: $(VENV)/.base ## Live through 500 token-years of random trouble; ten minutes or so.
+soak: $(VENV)/.base ## Simulate 500 token-years and 200 fleets with random faults, and interleavings of three runs; about 12 minutes.
 	$(BIN)/python -m rotator.simulation.soak
 
 mutants: $(VENV)/.mutants ## Test the tests: break the core in small ways, and see that they notice.

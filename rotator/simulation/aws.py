@@ -12,6 +12,8 @@ from rotator.errors import ConcurrentUpdate, CredentialsError, ParameterStoreErr
 from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
 from rotator.ports import no_patience
 
+VERSIONS_KEPT = 100
+
 
 class MemoryParameterStore:
     """The port ParameterStore on a dict, which holds what was written, in the clear."""
@@ -19,12 +21,18 @@ class MemoryParameterStore:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.parameters: dict[str, Parameter] = {}
+        self.history: dict[str, dict[int, Parameter]] = {}
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         """Return those that exist; the values of SecureStrings are not told."""
         if len(names) > 10:
             raise ParameterStoreError("too many names", advice="send ten")
         return {name: _as_read(self.parameters[name]) for name in names if name in self.parameters}
+
+    def read_versions(self, name: str, versions: Sequence[int]) -> Mapping[int, Parameter]:
+        """Return those of a parameter's versions that are still kept."""
+        kept = self.history.get(name, {}) if name in self.parameters else {}
+        return {version: _as_read(kept[version]) for version in versions if version in kept}
 
     def read_path(
         self,
@@ -42,13 +50,17 @@ class MemoryParameterStore:
         """Store the token's next version."""
         return self.put(rotation.parameter_name, token.value, "SecureString")
 
-    def create_status(self, rotation: Rotation, text: str) -> int:
-        """Store the first status; raises ConcurrentUpdate if there is one."""
-        return self.put(rotation.status_name, text, "String", overwrite=False)
-
     def write_status(self, rotation: Rotation, text: str) -> int:
         """Store the status's next version."""
         return self.put(rotation.status_name, text, "String")
+
+    def create_lease(self, rotation: Rotation, text: str) -> int:
+        """Store the lease's first version; raises ConcurrentUpdate if there is one."""
+        return self.put(rotation.lease_name, text, "String", overwrite=False)
+
+    def write_lease(self, rotation: Rotation, text: str) -> int:
+        """Store the lease's next version."""
+        return self.put(rotation.lease_name, text, "String")
 
     def put(self, name: str, value: str, type_name: str, *, overwrite: bool = True) -> int:
         """Store a version and return its number."""
@@ -58,6 +70,9 @@ class MemoryParameterStore:
                 raise ConcurrentUpdate("it exists", advice="leave it")
             version = old.version + 1 if old else 1
             self.parameters[name] = Parameter(value=value, version=version, type=type_name)
+            versions = self.history[name] = self.history.get(name, {}) if old else {}
+            versions[version] = self.parameters[name]
+            versions.pop(version - VERSIONS_KEPT, None)
             return version
 
 
@@ -82,12 +97,6 @@ class MemorySecretStore:
                 advice="create it",
             )
         return self.credentials[rotation.secret_id]
-
-    def read_together(
-        self, rotations: Sequence[Rotation]
-    ) -> Mapping[str, ClientCredentials | CredentialsError]:
-        """Return the credentials of those that have some."""
-        return {r.name: self.credentials[r.secret_id] for r in rotations if r.secret_id in self.credentials}
 
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
         """Return the credentials that the rotation's secret has in another stage."""

@@ -19,24 +19,30 @@ from rotator.simulation.scenario import REPEATED_UNTIL, SHORTEST_OF_VARYING, Beh
 from rotator.simulation.timeline import START, Timeline
 
 LATENCY = (0.05, 0.5)
-"""Seconds that a request is on its way, and again its answer: from, to."""
+SLOW = (4.0, 9.0)
+"""Seconds that a request is on its way, and again its answer, from and to: usually, and at a slow host."""
 
 TIMEOUT = 20.0
 """Seconds after which an attempt without an answer is given up, as in adapters.http."""
 
-FAILURES: tuple[tuple[int, bytes, str | None], ...] = (
+DOWN: tuple[tuple[int, bytes, str | None], ...] = (
     (500, b"", None),
     (502, b"<html>Bad Gateway</html>", None),
     (503, b"", "30"),
     (503, b"", "86400"),
     (429, b"slow down", None),
     (408, b"", None),
+)
+"""Answers while the endpoint is down: status, body, Retry-After."""
+
+FAILURES = (
+    *DOWN,
     (401, b'{"error": "invalid_client"}', None),
     (200, b"<html>Maintenance</html>", None),
-    (200, b'{"access_token": "cut o', None),
     (200, b'{"error": "server_error"}', None),
+    (200, b'{"access_token": "cut o', None),
 )
-"""Answers of an endpoint in trouble: status, body, Retry-After."""
+"""Answers of an endpoint that fails now and then."""
 
 
 @dataclass
@@ -55,7 +61,10 @@ class Issued:
 
 
 class Provider:
-    """The authorization server, and the APIs that its tokens open."""
+    """The authorization server, and the APIs that its tokens open.
+
+    ``latency`` is how long a request is on its way, and its answer: from, to (seconds).
+    """
 
     def __init__(
         self,
@@ -67,6 +76,8 @@ class Provider:
         behaviour: Behaviour = Behaviour.STEADY,
         clock_skew: float = 0,
     ) -> None:
+        self.latency = LATENCY
+        self.refuses_client = False
         self._timeline = timeline
         self._random = random
         self._weather = weather
@@ -102,6 +113,8 @@ class Provider:
         sleep(self._latency())
         if self._is_failing():
             return self._failure(sleep, seconds)
+        if self.refuses_client and method == "POST":
+            return TokenResponse(status=401, body=b'{"error": "invalid_client"}', requested_at=requested_at)
         if method == "GET":
             status = 200 if self._opens(headers["Authorization"].removeprefix("Bearer ")) else 401
             return TokenResponse(status=status, body=b"", requested_at=requested_at)
@@ -112,7 +125,7 @@ class Provider:
         return TokenResponse(status=200, body=body, requested_at=requested_at)
 
     def _latency(self) -> float:
-        return self._random.uniform(*LATENCY)
+        return self._random.uniform(*self.latency)
 
     def _is_failing(self) -> bool:
         now = self._timeline.seconds
@@ -126,7 +139,8 @@ class Provider:
 
     def is_down(self) -> bool:
         """Whether an outage is under way."""
-        return bool(self.outages) and self._timeline.seconds < self.outages[-1][1]
+        now = self._timeline.seconds
+        return (bool(self.outages) and now < self.outages[-1][1]) or self._weather(now).endpoint >= 1
 
     def _repeats(self, now: float) -> bool:
         """Whether it answers with the newest token once more instead of issuing another."""
@@ -136,13 +150,14 @@ class Provider:
         return newest.ends_at - now > self._lifetime * REPEATED_UNTIL
 
     def _failure(self, sleep: Callable[[float], None], seconds: float) -> TokenResponse:
-        kind = self._random.randrange(len(FAILURES) + 2)
-        if kind == len(FAILURES):
-            raise no_answer()
-        if kind > len(FAILURES):
+        failures = DOWN if self.is_down() else FAILURES
+        kind = self._random.randrange(len(failures) + 2)
+        if kind == len(failures):
+            raise unreachable()
+        if kind > len(failures):
             sleep(min(TIMEOUT, seconds))
-            raise no_answer()
-        status, body, retry_after = FAILURES[kind]
+            raise unreachable()
+        status, body, retry_after = failures[kind]
         return TokenResponse(
             status=status, body=body, requested_at=self._timeline.now(), retry_after=retry_after
         )
@@ -180,6 +195,13 @@ class Provider:
         return ".".join(base64.urlsafe_b64encode(part).decode() for part in (b"{}", claims, b"signature"))
 
 
+def unreachable() -> TokenEndpointUnavailable:
+    """Return the error for an endpoint to which there was no connection."""
+    return TokenEndpointUnavailable("the endpoint could not be reached", advice="the next run tries again")
+
+
 def no_answer() -> TokenEndpointUnavailable:
-    """Say that nothing came back: the request, or the answer to it, was lost."""
-    return TokenEndpointUnavailable("the endpoint did not answer", advice="the next run tries again")
+    """Return the error for a request without an answer: the request, or the answer to it, was lost."""
+    return TokenEndpointUnavailable(
+        "the endpoint did not answer", advice="the next run tries again", may_have_issued=True
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from rotator.adapters.token_endpoint import HttpTokenEndpoint
 from rotator.errors import CredentialsError, ParameterStoreError
@@ -26,6 +26,9 @@ T = TypeVar("T")
 
 CALL = 0.03
 """Seconds that an AWS call takes."""
+
+SDK_WAITS = (0.5, 1.0, 0.0)
+"""Seconds that the SDK waits after each attempt of a call that is throttled."""
 
 FAILING_CALL = 7.0
 """Seconds that a call takes which fails, the SDK's retries included."""
@@ -52,6 +55,8 @@ class SimulatedRun:
         self._timeline = world.timeline
         self._end = world.timeline.seconds + RUN_BUDGET
         self.forced = forced
+        self.is_dead = False
+        self.on_throttled: Callable[[], None] = lambda: None
         self.run = Run(id=name, now=world.timeline.now, time_left=self.time_left, budget=RUN_BUDGET)
         self.parameters = _Parameters(self, world)
         self.secrets = _Secrets(self, world)
@@ -61,12 +66,19 @@ class SimulatedRun:
         return self._end - self._timeline.seconds
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass, to this run's end at the most."""
+        """Let time pass, to this run's end at most."""
         left = self.time_left()
         if seconds >= left:
             self._timeline.sleep(max(0.0, left))
-            raise Killed
+            self.die()
         self._timeline.sleep(seconds)
+        if self.is_dead:
+            raise Killed
+
+    def die(self) -> NoReturn:
+        """End the process, and with it whatever else it does at this moment."""
+        self.is_dead = True
+        raise Killed
 
     @cached_property
     def token_endpoint(self) -> HttpTokenEndpoint:
@@ -82,22 +94,24 @@ class SimulatedRun:
         self, method: str, url: str, headers: Mapping[str, str], *, body: bytes | None, seconds: float
     ) -> TokenResponse:
         assert body is None or url.startswith("https:")  # noqa: S101 - a token request goes nowhere else
-        self._world.note_request(self)
+        tenant = self._world.tenant_of(headers)
+        tenant.note_request(self)
+        self._world.note_request(self, tenant)
         return self.call(
-            lambda: self._world.provider.exchange(self.sleep, method, headers, seconds), no_answer, takes=0
+            lambda: tenant.provider.exchange(self.sleep, method, headers, seconds), no_answer, takes=0
         )
 
     def call(self, effect: Callable[[], T], error: Callable[[], Exception], takes: float = CALL) -> T:
         """Do what a call does, unless something is wrong with it."""
         fault = self._world.fault()
         if fault is Fault.KILLED_BEFORE:
-            raise Killed
+            self.die()
         if fault is Fault.REFUSED:
             self.sleep(FAILING_CALL)
             raise error()
         result = effect()
         if fault is Fault.KILLED_AFTER:
-            raise Killed
+            self.die()
         if fault is Fault.LOST:
             self.sleep(FAILING_CALL)
             raise error()
@@ -117,24 +131,45 @@ class _Parameters:
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         return self._call(lambda: self._world.store.read(names))
 
+    def read_versions(self, name: str, versions: Sequence[int]) -> Mapping[int, Parameter]:
+        return self._call(lambda: self._world.store.read_versions(name, versions))
+
     def read_path(
         self, path: str, *, patience: Callable[[], float] = no_patience
     ) -> Iterator[Mapping[str, Parameter]]:
         return self._call(lambda: self._world.store.read_path(path, patience=patience))
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
-        return self._call(lambda: self._world.publish(rotation, token, forced=self._run.forced))
-
-    def create_status(self, rotation: Rotation, text: str) -> int:
-        return self._call(lambda: self._world.store.create_status(rotation, text))
+        tenant = self._world.tenants[rotation.name]
+        return self._write(lambda: tenant.publish(token, forced=self._run.forced))
 
     def write_status(self, rotation: Rotation, text: str) -> int:
+        return self._end(rotation, lambda: self._world.store.write_status(rotation, text))
+
+    def create_lease(self, rotation: Rotation, text: str) -> int:
+        return self._write(lambda: self._world.store.create_lease(rotation, text))
+
+    def write_lease(self, rotation: Rotation, text: str) -> int:
+        return self._end(rotation, lambda: self._world.store.write_lease(rotation, text))
+
+    def _end(self, rotation: Rotation, write: Callable[[], int]) -> int:
+        """Write what, after a token request, ends the lease."""
+
         def effect() -> int:
-            version = self._world.store.write_status(rotation, text)
-            self._world.note_end(self._run)
+            version = write()
+            self._world.tenants[rotation.name].note_end(self._run)
             return version
 
-        return self._call(effect)
+        return self._write(effect)
+
+    def _write(self, effect: Callable[[], int]) -> int:
+        """Write as the SDK does: it waits and repeats a write that is throttled."""
+        for wait in SDK_WAITS:
+            if self._world.takes_write():
+                return self._call(effect)
+            self._run.on_throttled()
+            self._run.sleep(wait)
+        raise _unavailable()
 
 
 class _Secrets:
@@ -144,11 +179,6 @@ class _Secrets:
 
     def read(self, rotation: Rotation) -> ClientCredentials:
         return self._call(lambda: self._world.secrets.read(rotation))
-
-    def read_together(
-        self, rotations: Sequence[Rotation]
-    ) -> Mapping[str, ClientCredentials | CredentialsError]:
-        return {rotation.name: self.read(rotation) for rotation in rotations}
 
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
         return self._call(lambda: self._world.secrets.read_stage(rotation, stage))

@@ -45,6 +45,10 @@ class Timeline:
             self.seconds = wake  # nothing else happens until then
             return
         self.at(wake, getcurrent().switch)
+        self.leave()
+
+    def leave(self) -> None:
+        """Let the process that calls this stop until an event goes on with it."""
         self._hub.switch()
 
     def run_until(self, end: float) -> None:

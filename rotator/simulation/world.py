@@ -1,4 +1,4 @@
-"""The simulated world: one rotation, its ticks, its provider and its consumers.
+"""The simulated world: its rotations, scheduled runs, providers and consumers.
 
 It keeps what happened as numbers, and as ``broken_promises`` what must never happen, whatever fails.
 """
@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from random import Random
 
-from rotator import policy, status
+from rotator import policy
 from rotator.fleet import Fleet, run_fleet
-from rotator.model import ClientCredentials, Rotation, Secret, Stored
-from rotator.rotation import INACCURACY
+from rotator.model import ClientCredentials, Secret, Stored, Summary
+from rotator.rotation import INACCURACY, read
 from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
 from rotator.simulation.consumers import Consumers
-from rotator.simulation.provider import TIMEOUT, Issued, Provider
+from rotator.simulation.provider import SLOW, TIMEOUT, Issued, Provider
 from rotator.simulation.run import Fault, Killed, SimulatedRun
 from rotator.simulation.scenario import Scenario, Weather
 from rotator.simulation.timeline import Timeline
@@ -40,8 +40,104 @@ def unheard() -> Iterator[None]:
         logger.setLevel(level)
 
 
+class Tenant:
+    """One rotation of a world, with its provider and its consumers."""
+
+    def __init__(self, world: World, scenario: Scenario, weather: Weather) -> None:
+        self._world = world
+        self.scenario = scenario
+        self.rotation = scenario.rotation
+        self.provider = Provider(
+            world.timeline,
+            world.random,
+            weather,
+            lifetime=scenario.lifetime,
+            behaviour=scenario.behaviour,
+            clock_skew=scenario.clock_skew,
+        )
+        self.consumers = Consumers(scenario.contract.consumer_cache)
+        self.bad_tokens = 0
+        self._renewing: set[SimulatedRun] = set()
+        world.secrets.credentials[self.rotation.secret_id] = ClientCredentials(
+            client_id=self.rotation.name, client_secret=Secret("simulated"), version_id="1"
+        )
+
+    def note_request(self, run: SimulatedRun) -> None:
+        """A run requests a token: no other run may be renewing it."""
+        self._renewing.add(run)
+        if len(self._renewing) > 1:
+            self._break("two runs renewed at once")
+
+    def note_end(self, run: SimulatedRun) -> None:
+        """A run is not renewing it any more: it said so in a parameter, or ended."""
+        self._renewing.discard(run)
+
+    def publish(self, value: Secret, *, forced: bool = False) -> int:
+        """Store a token for the consumers; it must be one that the provider issued, and no worse."""
+        now = self._world.timeline.seconds
+        token = self.provider.issued.get(value.value)
+        if token is None:
+            self.bad_tokens += 1
+            self._break("a token was published that was never issued")
+            token = Issued(ends_at=0)
+        replaced = self.stored_token
+        if replaced and self.stored().trusted and not forced:
+            slack = SLACK + abs(self.scenario.clock_skew)
+            if token.ends_at < replaced.ends_at - slack:
+                self.bad_tokens += 1
+                self._break("a token was replaced by one that ends earlier")
+        version = self._world.store.write_token(self.rotation, value)
+        self.consumers.receive(token, now)
+        return version
+
+    def _break(self, promise: str) -> None:
+        self._world.break_promise(
+            promise if len(self._world.tenants) == 1 else f"{self.rotation.name}: {promise}"
+        )
+
+    def stored(self) -> Stored:
+        """What a run would find."""
+        return read(self.rotation, self._world.store, self._world.timeline.now())
+
+    @property
+    def stored_token(self) -> Issued | None:
+        """The token in the parameter, as the provider knows it."""
+        found = self._world.store.parameters.get(self.rotation.parameter_name)
+        return self.provider.issued.get(found.value) if found else None
+
+    def state(self) -> policy.TokenState:
+        """The stored token as the rotator judges it."""
+        return policy.token_state(self.rotation, self.stored(), self._world.timeline.now())
+
+    def is_good(self) -> bool:
+        """Whether consumers have a valid token, and the status says for how long."""
+        token = self.stored_token
+        return bool(token and token.is_alive(self._world.timeline.seconds) and self.stored().trusted)
+
+    def is_healthy(self) -> bool:
+        """Whether that is so, and no renewal is under way or was left unfinished."""
+        stored, now = self.stored(), self._world.timeline.now()
+        unfinished = stored.lease.held_until or policy.may_be_revoked(self.rotation, stored, now)
+        return self.is_good() and not unfinished
+
+    def expect_good(self, *, at_once: bool = False) -> None:
+        """Count it as a broken promise if consumers do not have a valid token now.
+
+        Unless ``at_once``, it may be the very moment between the issue of a token and its publication: it
+        gets as much time as an answer takes, and a second.
+        """
+        if self.is_good():
+            return
+        if at_once:
+            self._break("a token that should have been renewed by now is dead or unknown")
+        else:
+            timeline = self._world.timeline
+            grace = 1 + self.provider.latency[1] if self.provider.latency is SLOW else 1
+            timeline.at(timeline.seconds + grace, lambda: self.expect_good(at_once=True))
+
+
 class World:
-    """A scenario that goes on as time does."""
+    """A scenario that goes on as time does: one rotation, or those of a fleet."""
 
     def __init__(
         self, scenario: Scenario, *, weather: Weather | None = None, faults: Faults | None = None
@@ -52,30 +148,23 @@ class World:
         self.weather: Weather = weather or (lambda _now: scenario.rates)
         self.fault: Faults = faults or self.random_fault
         self.store = MemoryParameterStore()
-        self.secrets = MemorySecretStore({scenario.rotation.secret_id: _CREDENTIALS})
-        self.provider = Provider(
-            self.timeline,
-            self.random,
-            self.weather,
-            lifetime=scenario.lifetime,
-            behaviour=scenario.behaviour,
-            clock_skew=scenario.clock_skew,
-        )
-        self.consumers = Consumers(scenario.contract.consumer_cache)
+        self.secrets = MemorySecretStore({})
         self.aws_calls = 0
         self.ticks = 0
         self.failed_ticks = 0
         self.outcomes: Counter[str] = Counter()
-        self.bad_tokens = 0
         self.broken_promises: list[str] = []
-        self._fleet = Fleet(rotations=(scenario.rotation,))
-        self._names = (scenario.rotation.parameter_name, scenario.rotation.status_name)
-        self._renewing: set[SimulatedRun] = set()
+        self.tenants = self._make_tenants()
+        self.tenant = next(iter(self.tenants.values()))
 
-    # Ticks.
+    def _make_tenants(self) -> dict[str, Tenant]:
+        """Return the rotations of this world, by name."""
+        return {self.scenario.rotation.name: Tenant(self, self.scenario, self.weather)}
+
+    # Runs.
 
     def start_schedule(self) -> None:
-        """Let ticks come as the schedule says, and as late, often or seldom as they then do."""
+        """Let scheduled runs come, and as late, often or seldom as they then do."""
         self.timeline.at(self.timeline.seconds, lambda: self._tick(self.timeline.seconds))
 
     def _tick(self, when: float) -> None:
@@ -95,24 +184,33 @@ class World:
         self.timeline.start_at(when, lambda: self._serve(force=force))
 
     def _serve(self, *, force: bool) -> None:
-        self.ticks += 1
-        run = SimulatedRun(self, f"run-{self.ticks}", forced=force)
+        run = self.begin_run(forced=force)
         try:
-            summary = run_fleet(self._fleet, run, run.run, self.scenario.contract, force=force)
+            self._count(self.serve(run))
         except Killed:
             self.outcomes["killed"] += 1
             self.failed_ticks += 1
-            return
         finally:
-            self.note_end(run)
-        self.outcomes[summary.results[0].outcome.value] += 1
-        if summary.failed:
-            if "unforeseen" in str(summary.results[0].error):
-                self._break(f"the job has a defect: {summary.results[0].error}")
-            self.failed_ticks += 1
-            self.outcomes["failed_late"] += summary.failed_late
+            for tenant in self.tenants.values():
+                tenant.note_end(run)
 
-    # What runs do to the world.
+    def begin_run(self, *, forced: bool = False) -> SimulatedRun:
+        """Begin a run now."""
+        self.ticks += 1
+        return SimulatedRun(self, f"run-{self.ticks}", forced=forced)
+
+    def serve(self, run: SimulatedRun) -> Summary:
+        """Do what a run does; raises Killed if it ends without a word."""
+        fleet = Fleet(rotations=(self.scenario.rotation,))
+        return run_fleet(fleet, run, run.run, self.scenario.contract, force=run.forced)
+
+    def _count(self, summary: Summary) -> None:
+        for result in summary.results:
+            self.outcomes[result.outcome.value] += 1
+            if "unforeseen" in str(result.error):
+                self.break_promise(f"the job has a defect: {result.error}")
+        self.failed_ticks += summary.failed
+        self.outcomes["failed_late"] += summary.failed_late
 
     def random_fault(self) -> Fault | None:
         """What goes wrong with the next call, as often as the weather says."""
@@ -126,72 +224,38 @@ class World:
             return self.random.choice((Fault.REFUSED, Fault.LOST))
         return None
 
-    def note_request(self, run: SimulatedRun) -> None:
-        """Somebody asks for a token: nobody else may be at it."""
-        self._renewing.add(run)
-        if len(self._renewing) > 1:
-            self._break("two runs renewed at once")
+    def tenant_of(self, headers: Mapping[str, str]) -> Tenant:
+        """Return the rotation for which a request is sent."""
+        del headers
+        return self.tenant
 
-    def note_end(self, run: SimulatedRun) -> None:
-        """A run is not at it any more: it said so in the status, or died."""
-        self._renewing.discard(run)
+    def note_request(self, run: SimulatedRun, tenant: Tenant) -> None:
+        """A run requests a token for a rotation."""
 
-    def publish(self, rotation: Rotation, value: Secret, *, forced: bool = False) -> int:
-        """Store a token for the consumers; it must be one that the provider issued, and no worse."""
-        token = self.provider.issued.get(value.value)
-        if token is None:
-            self.bad_tokens += 1
-            self._break("a token was published that was never issued")
-            token = Issued(ends_at=0)
-        replaced = self.stored_token
-        if replaced and self.stored().trusted and not forced:
-            slack = SLACK + abs(self.scenario.clock_skew)
-            if token.ends_at < replaced.ends_at - slack:
-                self.bad_tokens += 1
-                self._break("a token was replaced by one that ends earlier")
-        version = self.store.write_token(rotation, value)
-        self.consumers.receive(token, self.timeline.seconds)
-        return version
+    def takes_write(self) -> bool:
+        """Whether the account's rate of writes lets another one pass now."""
+        return True
 
-    def _break(self, promise: str) -> None:
+    def break_promise(self, promise: str) -> None:
+        """Note what must never happen, whatever fails."""
         self.broken_promises.append(f"{promise}, {self.timeline.seconds:.0f} s after the beginning")
 
-    # What is there to see.
-
-    def stored(self) -> Stored:
-        """What a run would find."""
-        return status.read(self.scenario.rotation, self.store.read(self._names))
+    # The only rotation, or the first.
 
     @property
-    def stored_token(self) -> Issued | None:
-        """The token in the parameter, as the provider knows it."""
-        found = self.store.parameters.get(self.scenario.rotation.parameter_name)
-        return self.provider.issued.get(found.value) if found else None
+    def provider(self) -> Provider:
+        """Its provider."""
+        return self.tenant.provider
 
-    def state(self) -> policy.TokenState:
-        """The stored token as the rotator judges it."""
-        return policy.token_state(self.scenario.rotation, self.stored(), self.timeline.now())
+    @property
+    def consumers(self) -> Consumers:
+        """Its consumers."""
+        return self.tenant.consumers
 
-    def is_good(self) -> bool:
-        """Whether consumers have a token that lives, and everybody knows how long."""
-        token = self.stored_token
-        return bool(token and token.is_alive(self.timeline.seconds) and self.stored().trusted)
-
-    def is_healthy(self) -> bool:
-        """Whether that is so, and no renewal is under way or was left unfinished."""
-        return self.is_good() and self.stored().claim is None
-
-    def expect_good(self, *, at_once: bool = False) -> None:
-        """Count it as a broken promise if consumers do not have a good token now.
-
-        Unless ``at_once``, it may be the very moment between the writes of a run: it gets a second more.
-        """
-        if self.is_good():
-            return
-        if at_once:
-            self._break("a token that should have been renewed by now is dead or unknown")
-        else:
-            self.timeline.at(self.timeline.seconds + 1, lambda: self.expect_good(at_once=True))
+    @property
+    def bad_tokens(self) -> int:
+        """How many tokens were published that must not have been, of all rotations."""
+        return sum(tenant.bad_tokens for tenant in self.tenants.values())
 
     def is_flooding(self) -> bool:
         """Whether runs that had something to do asked more than twice in each second of their time."""
@@ -200,7 +264,5 @@ class World:
 
     def close(self) -> None:
         """Count what remains to be counted; nothing happens any more."""
-        self.consumers.close(self.timeline.seconds)
-
-
-_CREDENTIALS = ClientCredentials(client_id="simulated", client_secret=Secret("simulated"), version_id="1")
+        for tenant in self.tenants.values():
+            tenant.consumers.close(self.timeline.seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
@@ -23,8 +24,8 @@ TICKS = 4000
 
 CALM = Rates()
 
-CLAIM = RUN_BUDGET + 2
-"""Seconds for which the claim of a run that died keeps others away."""
+LEASE = RUN_BUDGET + 2
+"""Seconds for which the lease of a run that died keeps others away."""
 
 
 def scenario(number: int) -> Scenario:
@@ -69,34 +70,41 @@ def promised_outage(drawn: Scenario) -> float:
 
 
 def healing(drawn: Scenario) -> float:
-    """Seconds after which all is well again: a claim left behind has ended, and a run has come and gone."""
-    return CLAIM + drawn.contract.schedule_interval + RUN_BUDGET
+    """Seconds after which all is well again: a lease left behind has expired, and a run has come and gone."""
+    return LEASE + drawn.contract.schedule_interval + RUN_BUDGET
 
 
 def budget(drawn: Scenario) -> float:
     """The longest trouble of any kind: a run that died in it may keep others away for a while afterwards."""
-    return promised_outage(drawn) - 2 * drawn.contract.schedule_interval - CLAIM
+    return promised_outage(drawn) - 2 * drawn.contract.schedule_interval - LEASE
 
 
 def trouble(drawn: Scenario) -> tuple[Weather, list[tuple[float, float]]]:
     """Draw the windows of trouble; return them as weather, and when each of them begins and ends."""
     dice = Random(-drawn.seed)  # noqa: S311 - likewise
-    interval, longest = drawn.contract.schedule_interval, budget(drawn)
-    pause = 3 * interval + CLAIM
-    begins, ends, rates = [], [], []
-    when = pause
-    while when < drawn.end:
-        when += pause + dice.expovariate(2 / drawn.lifetime)
-        begins.append(when)
-        when += dice.uniform(0, longest)
-        ends.append(when)
+    interval = drawn.contract.schedule_interval
+    windows, rates = [], []
+    for window in trouble_windows(dice, drawn, longest=budget(drawn), pause=3 * interval + LEASE):
+        windows.append(window)
         rates.append(_rates(dice, interval))
+    begins = [begin for begin, _ in windows]
 
     def weather(now: float) -> Rates:
         index = bisect_right(begins, now) - 1
-        return rates[index] if index >= 0 and now < ends[index] else CALM
+        return rates[index] if index >= 0 and now < windows[index][1] else CALM
 
-    return weather, list(zip(begins, ends, strict=True))
+    return weather, windows
+
+
+def trouble_windows(
+    dice: Random, drawn: Scenario, *, longest: float, pause: float
+) -> Iterator[tuple[float, float]]:
+    """Draw when trouble begins and ends, for so many seconds at most, and with a pause before each."""
+    when = pause
+    while when < drawn.end:
+        begin = when + pause + dice.expovariate(2 / drawn.lifetime)
+        when = begin + dice.uniform(0, longest)
+        yield begin, when
 
 
 def _rates(dice: Random, interval: float) -> Rates:

@@ -36,7 +36,7 @@ def test_the_soak_tells_what_it_lived_through_and_exits_with_0_if_all_was_well()
 
 def test_the_soak_names_the_world_in_which_a_promise_was_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     lived = soak.Lived(
-        number=7,
+        name="world 7",
         years=1,
         ticks=1,
         failed_ticks=0,
@@ -45,7 +45,7 @@ def test_the_soak_names_the_world_in_which_a_promise_was_broken(monkeypatch: pyt
         bad_tokens=0,
         wrong=("it was bad",),
     )
-    monkeypatch.setattr(soak, "_lives", lambda _numbers: [lived])
+    monkeypatch.setattr(soak, "_lives", lambda _live, numbers: [lived] * len(numbers))
     done = CliRunner().invoke(soak.main, ["--only", "7"])
     assert done.exit_code == 1
     assert "world 7: it was bad" in done.output

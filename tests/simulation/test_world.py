@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from rotator import rotation as job
-from rotator.claim import HeldClaim
+from rotator import lease
 from rotator.contract import Contract
-from rotator.model import Claim, Rotation, Secret, Stored
+from rotator.lease import HeldLease
+from rotator.model import Rotation, Secret, Stored
 from rotator.policy import RUN_BUDGET, TokenState
 from rotator.ports import ParameterStore, Run
 from rotator.simulation.run import Fault
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
 from rotator.simulation.world import World
-from rotator.simulation.worlds import CALM, CLAIM
+from rotator.simulation.worlds import CALM, LEASE
 
 HOUR = 3600.0
 
@@ -37,7 +37,7 @@ def world(**changes: Any) -> World:
     """A world with a fresh token and without a schedule."""
     made = World(replace(Scenario(), **changes), faults=Luck())
     tick(made)
-    assert made.state() is TokenState.FRESH
+    assert made.tenant.state() is TokenState.FRESH
     return made
 
 
@@ -56,12 +56,18 @@ def later(of: World, seconds: float) -> None:
 
 # Faults.
 
-CALLS = ["read", "claim", "read secret", "token request", "write token", "write status"]
+CALLS = ["check", "read", "lease", "read secret", "token request", "write token", "write status"]
+FORCED_CALLS = [*CALLS[:3], "make due", *CALLS[3:]]
 
 
-@pytest.mark.parametrize("force", [False, True], ids=["due", "forced"])
+@pytest.mark.parametrize(
+    ("force", "nth"),
+    [
+        *(pytest.param(False, nth, id=f"due-{call}") for nth, call in enumerate(CALLS)),
+        *(pytest.param(True, nth, id=f"forced-{call}") for nth, call in enumerate(FORCED_CALLS)),
+    ],
+)
 @pytest.mark.parametrize("behaviour", Behaviour)
-@pytest.mark.parametrize("nth", range(6), ids=CALLS)
 @pytest.mark.parametrize("fault", Fault)
 def test_whatever_goes_wrong_at_any_call_one_tick_heals_it(
     fault: Fault, nth: int, behaviour: Behaviour, force: bool
@@ -69,20 +75,20 @@ def test_whatever_goes_wrong_at_any_call_one_tick_heals_it(
     made = world(behaviour=behaviour)
     later(made, 0.5 * DAY if force else 0.9 * DAY)
     tick(made, *[None] * nth, fault, force=force)
-    later(made, CLAIM)
+    later(made, LEASE)
     tick(made)
-    assert made.is_healthy()
+    assert made.tenant.is_healthy()
     assert made.broken_promises == []
 
 
 @pytest.mark.parametrize("fault", Fault)
-@pytest.mark.parametrize("nth", range(6), ids=CALLS)
+@pytest.mark.parametrize("nth", range(7), ids=CALLS)
 def test_whatever_goes_wrong_with_the_first_token_one_tick_heals_it(fault: Fault, nth: int) -> None:
     made = World(Scenario(), faults=Luck())
     tick(made, *[None] * nth, fault)
-    later(made, CLAIM)
+    later(made, LEASE)
     tick(made)
-    assert made.is_healthy()
+    assert made.tenant.is_healthy()
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.01, 0.04, 0.07, 0.1, 0.5, 1.0])
@@ -114,14 +120,14 @@ def test_a_provider_that_ends_older_tokens_leaves_nothing_dead_but_for_a_moment(
         tick(made)
     assert made.outcomes["rotated"] == 6
     assert 0 < made.consumers.revoked_seconds < 5
-    assert made.is_healthy()
+    assert made.tenant.is_healthy()
 
 
 def test_a_provider_that_repeats_a_token_is_asked_until_it_gives_another() -> None:
     made = world(behaviour=Behaviour.REPEATS)
     later(made, 0.7 * DAY)
     tick(made)
-    assert (made.outcomes["kept"], made.state()) == (1, TokenState.DUE)
+    assert (made.outcomes["kept"], made.tenant.state()) == (1, TokenState.DUE)
     later(made, 0.1 * DAY)
     tick(made)
     assert made.outcomes["rotated"] == 2
@@ -129,10 +135,10 @@ def test_a_provider_that_repeats_a_token_is_asked_until_it_gives_another() -> No
 
 def test_a_forced_repetition_does_not_shrink_the_renewal_window() -> None:
     made = world(behaviour=Behaviour.REPEATS)
-    before = made.stored().trusted
+    before = made.tenant.stored().trusted
     later(made, 0.5 * DAY)
     tick(made, force=True)
-    after = made.stored().trusted
+    after = made.tenant.stored().trusted
     assert before
     assert after
     assert (after.parameter_version, after.issued_at) == (2, before.issued_at)
@@ -142,12 +148,12 @@ def test_a_forced_repetition_does_not_shrink_the_renewal_window() -> None:
 @pytest.mark.parametrize("fault", [Fault.KILLED_BEFORE, Fault.KILLED_AFTER, Fault.LOST])
 def test_a_repetition_whose_status_got_lost_does_not_shrink_the_renewal_window(fault: Fault) -> None:
     made = world(behaviour=Behaviour.REPEATS)
-    before = made.stored().trusted
+    before = made.tenant.stored().trusted
     later(made, 0.5 * DAY)
-    tick(made, None, None, None, None, fault, force=True)  # at the write of the token, or just after it
-    later(made, CLAIM)
+    tick(made, *[None] * 6, fault, force=True)  # at the write of the token, or just after it
+    later(made, LEASE)
     tick(made)
-    after = made.stored().trusted
+    after = made.tenant.stored().trusted
     assert before
     assert after
     assert after.issued_at == before.issued_at
@@ -241,7 +247,7 @@ def test_no_run_on_a_bad_day_tells_a_secret_or_a_token(caplog: pytest.LogCapture
 
 def test_a_token_that_nobody_issued_is_noticed() -> None:
     made = world()
-    made.publish(made.scenario.rotation, Secret("made up"))
+    made.tenant.publish(Secret("made up"))
     assert "never issued" in made.broken_promises[0]
 
 
@@ -249,20 +255,22 @@ def test_a_worse_token_is_noticed() -> None:
     made = world()
     (good,) = made.provider.issued.values()
     made.provider.issued["worse"] = replace(good, ends_at=good.ends_at - HOUR)
-    made.publish(made.scenario.rotation, Secret("worse"))
+    made.tenant.publish(Secret("worse"))
     assert "ends earlier" in made.broken_promises[0]
 
 
-def acquire_always(rotation: Rotation, stored: Stored, parameters: ParameterStore, run: Run) -> HeldClaim:
-    """A claim that keeps nobody away."""
-    mine = Claim(by=run.id, until=run.now() + timedelta(seconds=61))
-    return HeldClaim(rotation=rotation, stored=stored, parameters=parameters, run=run, claim=mine)
+def acquire_always(rotation: Rotation, stored: Stored, parameters: ParameterStore, run: Run) -> HeldLease:
+    """A lease that excludes no other run."""
+    until = run.now() + timedelta(seconds=61)
+    return HeldLease(
+        rotation=rotation, stored=stored, parameters=parameters, run=run, version=1, expires_at=until
+    )
 
 
 def test_two_renewals_at_once_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = world()
     later(made, 0.9 * DAY)
-    monkeypatch.setattr(job, "acquire", acquire_always)
+    monkeypatch.setattr(lease, "acquire", acquire_always)
     made.start_run(made.timeline.seconds)
     made.start_run(made.timeline.seconds)
     later(made, RUN_BUDGET)
@@ -279,28 +287,28 @@ def test_a_defect_of_the_job_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_forced_run_that_failed_does_not_excuse_a_worse_token_later() -> None:
     made = world()
-    tick(made, None, None, None, None, Fault.REFUSED, force=True)
+    tick(made, *[None] * 6, Fault.REFUSED, force=True)
     assert made.outcomes["failed"] == 1
-    good = made.stored_token
+    good = made.tenant.stored_token
     assert good
     made.provider.issued["worse"] = replace(good, ends_at=good.ends_at - HOUR)
-    made.publish(made.scenario.rotation, Secret("worse"))
+    made.tenant.publish(Secret("worse"))
     assert "ends earlier" in made.broken_promises[0]
 
 
 def test_a_dead_token_that_should_have_been_renewed_is_noticed() -> None:
     made = world()
-    made.expect_good()
+    made.tenant.expect_good()
     later(made, 1)
     assert made.broken_promises == []
     later(made, 1.1 * DAY)
-    made.expect_good()
+    made.tenant.expect_good()
     later(made, 1)
     assert "dead or unknown" in made.broken_promises[0]
 
 
 def test_an_expired_token_is_not_healthy() -> None:
     made = world()
-    assert made.is_healthy()
+    assert made.tenant.is_healthy()
     later(made, 1.1 * DAY)
-    assert not made.is_healthy()
+    assert not made.tenant.is_healthy()

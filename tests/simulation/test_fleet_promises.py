@@ -1,0 +1,102 @@
+"""What is promised to a fleet, whatever fails: Hypothesis looks for a sequence of troubles that breaks it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from rotator.policy import RUN_BUDGET
+from rotator.simulation.fleet_world import DOWN, FleetWorld
+from rotator.simulation.fleets import HOSTS, fleet_budget, fleet_healing, fleet_scenario
+from rotator.simulation.scenario import Rates, Weather
+from rotator.simulation.worlds import CALM
+
+TROUBLE = st.builds(
+    Rates,
+    aws=st.sampled_from((0.0, 0.3, 1.0)),
+    crashes=st.sampled_from((0.0, 0.05)),
+    missed=st.sampled_from((0.0, 0.5)),
+    duplicated=st.sampled_from((0.0, 1.0)),
+    delay=st.sampled_from((0.0, RUN_BUDGET)),
+)
+HOSTS_DOWN = st.tuples(*[st.sampled_from((0.0, 0.5, 1.0))] * HOSTS)
+"""The share of token requests that fail at each host."""
+
+
+class FleetPromises(RuleBasedStateMachine):
+    """A fleet on its schedule, through troubles of which none is longer than was promised to be survived."""
+
+    world: FleetWorld
+    rates = CALM
+    down: tuple[float, ...] = (0.0,) * HOSTS
+
+    @initialize(number=st.integers(1, 300))
+    def begin(self, number: int) -> None:
+        self.drawn = fleet_scenario(number)
+        self.world = FleetWorld(self.drawn, weather=self.weather_of)
+        self.world.start_schedule()
+        self.calm()
+
+    def weather_of(self, host: int) -> Weather:
+        if host in self.drawn.dead:
+            return DOWN
+        return lambda _now: replace(self.rates, endpoint=self.down[host])
+
+    def go_on(self, seconds: float) -> None:
+        timeline = self.world.timeline
+        timeline.run_until(timeline.seconds + seconds)
+
+    @rule(rates=TROUBLE, down=HOSTS_DOWN, share=st.sampled_from((1.0, 0.5, 0.1)))
+    def trouble(self, rates: Rates, down: tuple[float, ...], share: float) -> None:
+        """Hosts fail, AWS fails, runs crash, come late, twice or not at all."""
+        self.rates, self.down = rates, down
+        self.go_on(share * fleet_budget(self.drawn))
+        self.calm()
+
+    @rule(delays=st.lists(st.sampled_from((0.0, 0.1, 1.0, 45.0)), min_size=1, max_size=3))
+    def operators(self, delays: list[float]) -> None:
+        """Some people renew all rotations by force, at about the same time."""
+        for delay in delays:
+            self.world.start_run(self.world.timeline.seconds + delay, force=True)
+        self.go_on(2 * RUN_BUDGET)
+        self.calm()
+
+    @rule(share=st.floats(0, 1))
+    def time_passes(self, share: float) -> None:
+        self.go_on(share * self.drawn.common.lifetime)
+
+    def calm(self) -> None:
+        """Once the faults stop, every rotation recovers in as many runs as the write rate needs."""
+        self.rates, self.down = CALM, (0.0,) * HOSTS
+        self.go_on(fleet_healing(self.drawn))
+        now = self.world.timeline.seconds
+        ends = {
+            each.rotation.name: each.stored_token.ends_at for each in self.world.healthy if each.stored_token
+        }
+        assert ends.keys() == {each.rotation.name for each in self.world.healthy}
+        assert min(ends.values()) > now
+
+    @invariant()
+    def no_promise_is_broken(self) -> None:
+        assert self.world.broken_promises == []
+
+    @invariant()
+    def no_valid_token_expires(self) -> None:
+        assert self.world.expired_seconds == 0
+
+    @invariant()
+    def every_token_was_issued(self) -> None:
+        assert self.world.bad_tokens == 0
+
+
+class TestFleetPromises(FleetPromises.TestCase):  # type: ignore[valid-type, misc]
+    settings = settings(
+        max_examples=25,
+        stateful_step_count=5,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )

@@ -1,0 +1,153 @@
+"""Every interleaving of two runs of the real job, and that a broken protocol is found out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rotator import lease, rotation, scheduler
+from rotator import status as status_text
+from rotator.errors import ConcurrentUpdate, RotatorError
+from rotator.lease import HeldLease
+from rotator.model import Lease, Parameter, Result, Rotation, Stored
+from rotator.ports import ParameterStore, Ports, Run
+from rotator.results import failed_with
+from rotator.simulation.interleavings import explore, starts
+
+acquire, read_lease, act = lease.acquire, lease._read, rotation._rotate
+
+
+@pytest.mark.parametrize(("faults", "at_least"), [(0, 2_000), (1, 15_000)])
+def test_every_interleaving_of_two_runs_keeps_every_invariant(
+    faults: int, at_least: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    explored = [explore(start) for start in starts(2, faults=faults)]
+    assert [str(each.broken) for each in explored if each.broken] == []
+    assert all(each.complete for each in explored)
+    worlds, ends = sum(each.worlds for each in explored), sum(each.ends for each in explored)
+    with capsys.disabled():
+        print(f"\ntwo runs, {faults} faults: {worlds:,} worlds, {ends:,} of them final")  # noqa: T201 - it says how much was seen
+    assert worlds > at_least
+
+
+def test_exploration_that_is_cut_off_is_not_complete() -> None:
+    answers = iter([True] * 20)
+    explored = explore(next(starts(3, faults=2)), go_on=lambda: next(answers, False))
+    assert (explored.complete, explored.broken) == (False, None)
+    assert 20 < explored.worlds < 1000
+
+
+class Hopeful:
+    """A store that answers a write of a lease with the version that its writer hopes for."""
+
+    def __init__(self, parameters: ParameterStore, read_version: int) -> None:
+        self._parameters = parameters
+        self._read_version = read_version
+
+    def write_lease(self, of: Rotation, text: str) -> int:
+        self._parameters.write_lease(of, text)
+        return self._read_version + 1
+
+    def create_lease(self, of: Rotation, text: str) -> int:
+        try:
+            return self._parameters.create_lease(of, text)
+        except ConcurrentUpdate:
+            return 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parameters, name)
+
+
+def acquire_without_version_check(
+    of: Rotation, stored: Stored, parameters: ParameterStore, run: Run
+) -> HeldLease | None:
+    hopeful: Any = Hopeful(parameters, stored.lease.version)
+    held = acquire(of, stored, hopeful, run)
+    return held and replace(held, parameters=parameters)
+
+
+def judge_current_text_alone(
+    of: Rotation, found: Parameter | None, parameters: ParameterStore, **options: Any
+) -> Lease:
+    """Take every text for one that holds, as the naive variant of the protocol does."""
+    if found is None:
+        return Lease()
+    text = lease.parse(of.lease_name, found.value)
+    assert text
+    judged = lease.judge({found.version if text.released else text.read_version + 1: text}, **options)
+    return replace(judged, version=found.version)
+
+
+def write_status_before_the_lease(
+    of: Rotation, stored: Stored, ports: Ports, run: Run, **options: Any
+) -> Result:
+    """Write what was read before the lease is held, as version 0.1 wrote its claim."""
+    if stored.trusted:
+        ports.parameters.write_status(of, status_text.dump(stored.trusted))
+    return act(of, stored, ports, run, **options)
+
+
+def decide_by_the_check(of: Rotation, checked: Stored, ports: Ports, run: Run, **options: Any) -> Result:
+    """Read the lease, but not again what the check of all rotations has read, as version 0.1 did."""
+    try:
+        found = ports.parameters.read([of.lease_name])
+        stored = lease.with_lease(of, checked, found, ports.parameters, run.now())
+        return act(of, stored, ports, run, **options)
+    except Exception as error:  # noqa: BLE001
+        return failed_with(of, checked, error, now=run.now())
+
+
+@contextmanager
+def release_after_every_failure(held: HeldLease) -> Iterator[None]:
+    """Release the lease also after a write that was not answered and may still arrive."""
+    try:
+        yield
+    except RotatorError as error:
+        held._release_failed(type(error).__name__, error)
+        raise
+
+
+BREAKS: dict[str, tuple[Any, str, Any, int, str]] = {
+    "no version check": (lease, "acquire", acquire_without_version_check, 0, "hold the lease at once"),
+    "a loser's text judged alone": (
+        lease,
+        "_read",
+        judge_current_text_alone,
+        1,
+        "a lease is held although no run is left",
+    ),
+    "a status written before the lease is held": (
+        rotation,
+        "_rotate",
+        write_status_before_the_lease,
+        0,
+        "a fresh token is not fresh any more",
+    ),
+    "a lease released although a write may still arrive": (
+        HeldLease,
+        "released_on_failure",
+        release_after_every_failure,
+        1,
+        "a fresh token is not fresh any more",
+    ),
+    "no second read before the decision": (
+        scheduler,
+        "rotate",
+        decide_by_the_check,
+        1,
+        "there were 2 token requests",
+    ),
+}
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+def test_broken_protocol_is_found_out(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, name, replacement, faults, found = BREAKS[broken]
+    monkeypatch.setattr(module, name, replacement)
+    explored = [explore(start).broken for start in starts(2, faults=faults)]
+    assert any(found in str(each) for each in explored)
+    assert not any("defect" in str(each) for each in explored)
