@@ -53,6 +53,11 @@ CHECKS = (
         smoke_parameters.create_once,
     ),
     Check(
+        "earlier-versions",
+        "a version that was overwritten is read by its number, and the role may read and write the lease",
+        smoke_parameters.earlier_versions,
+    ),
+    Check(
         "labels",
         "a label on the oldest of 100 versions blocks the next one: ParameterMaxVersionLimitExceeded",
         smoke_parameters.labels,
@@ -68,11 +73,6 @@ CHECKS = (
         "rotations-path",
         "the function's role may read the documents of many rotations, and write none",
         smoke_roles.rotations_path,
-    ),
-    Check(
-        "secrets-together",
-        "secrets are read together though one is missing, and the role gets no other that way",
-        smoke_fleet.secrets_together,
     ),
     Check(
         "workers",

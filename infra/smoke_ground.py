@@ -70,6 +70,11 @@ class Ground:
         partition = self.outputs["FunctionRoleArn"].split(":")[1]
         return f"arn:{partition}:{service}:{self.region}:{self.account}:{resource}"
 
+    @property
+    def token_name(self) -> str:
+        """The token parameter of the stack, or one that a rotation of it could have."""
+        return self.outputs.get("ParameterName") or f"{self.parameters['ParameterPrefix']}/smoke"
+
     def service(self, name: str) -> str:
         """A service's name in ``kms:ViaService``, which ends otherwise in China."""
         china = self.outputs["FunctionRoleArn"].startswith("arn:aws-cn:")

@@ -13,6 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from infra.smoke_ground import ONCE, Different, Ground, code_of, expect_refusal, refused_with
+from infra.smoke_roles import expect
 
 STANDARD_BYTES = 4096
 ADVANCED_BYTES = 8192
@@ -65,7 +66,7 @@ def type_change(ground: Ground) -> str:
 
 
 def too_many_updates(ground: Ground) -> str:
-    """Two writes at once never get one version, which the claim relies on."""
+    """Two writes at once never get one version, which the lease relies on."""
     ssm, name = ground.client("ssm", ONCE), ground.new_name("too-many-updates")
     last = ssm.put_parameter(Name=name, Value="x", Type="String")["Version"]
     answers: set[str] = set()
@@ -89,12 +90,30 @@ def _version_or_code(ssm: Any, name: str) -> int | str:
 
 
 def create_once(ground: Ground) -> str:
-    """A parameter is created once, which the first claim relies on."""
+    """A parameter is created once, which the first lease relies on."""
     ssm, name = ground.client("ssm"), ground.new_name("create-once")
     ssm.put_parameter(Name=name, Value="x", Type="String", Overwrite=False)
     return expect_refusal(
         "ParameterAlreadyExists", ssm.put_parameter, Name=name, Value="x", Type="String", Overwrite=False
     )
+
+
+def earlier_versions(ground: Ground) -> str:
+    """A version that was overwritten is read by its number, which a lease that was lost relies on.
+
+    https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html
+    """
+    ssm, name = ground.client("ssm"), ground.new_name("earlier-versions")
+    for value in ("first", "second"):
+        ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
+    answer = ssm.get_parameters(Names=[f"{name}:1", f"{name}:3"])
+    found = {each["Version"]: each["Value"] for each in answer["Parameters"]}
+    if found != {1: "first"}:
+        raise Different(f"the versions {sorted(found)} were answered, or another value")
+    role, lease = ground.outputs["FunctionRoleArn"], ground.arn("ssm", f"parameter{ground.token_name}/lease")
+    for action in ("ssm:GetParameters", "ssm:PutParameter"):
+        expect(ground, role, action, lease, allowed=True)
+    return "the first version was answered, and none for one that does not exist"
 
 
 def labels(ground: Ground) -> str:

@@ -14,10 +14,9 @@ def kms_condition(ground: Ground) -> str:
     key = ground.outputs.get("KeyArn") or ground.parameters.get("ParameterKmsKeyArn")
     if not key:
         raise NotHere("the stack uses aws/ssm; deploy one with CreateKey=true to check this")
-    name = ground.outputs.get("ParameterName") or f"{ground.parameters['ParameterPrefix']}/smoke"
     right = {
         "kms:ViaService": ground.service("ssm"),
-        "kms:EncryptionContext:PARAMETER_ARN": ground.arn("ssm", f"parameter{name}"),
+        "kms:EncryptionContext:PARAMETER_ARN": ground.arn("ssm", f"parameter{ground.token_name}"),
     }
     wrong = {
         "kms:ViaService": ground.service("s3"),
@@ -68,9 +67,8 @@ def failed_runs(ground: Ground) -> str:
 
 def consumer_policy(ground: Ground) -> str:
     """Whoever has the consumers' policy reads the token, and does not write it."""
-    name = ground.outputs.get("ParameterName") or f"{ground.parameters['ParameterPrefix']}/smoke"
     document = _document(ground, ground.outputs["ConsumerPolicyArn"])
-    token = ground.arn("ssm", f"parameter{name}")
+    token = ground.arn("ssm", f"parameter{ground.token_name}")
     other = ground.arn("ssm", f"parameter/{ground.scratch}")
     for action, resource, allowed in (
         ("ssm:GetParameter", token, True),

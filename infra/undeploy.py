@@ -52,7 +52,7 @@ def _what_stays(stack: Stack, token_ends: str) -> list[str]:
     if token := stack.outputs.get("ParameterName"):
         lines += [
             f"the token in {token}: it {token_ends}, and nothing renews it any more",
-            f"  aws ssm delete-parameters --names {token} {token}/status",
+            f"  aws ssm delete-parameters --names {token} {token}/status {token}/lease",
         ]
     if path := stack.outputs.get("RotationsPath"):
         lines += [

@@ -70,8 +70,6 @@ class World:
                 return self._put(asked)
             case "GetSecretValue":
                 return 200, _secret(asked["SecretId"])
-            case "BatchGetSecretValue":
-                return 200, {"SecretValues": [_secret(name) for name in asked["SecretIdList"]], "Errors": []}
         return 400, {"__type": "UnknownOperationException"}
 
     def _add_rotation(self, document: str, parameter: str, *, due: bool) -> None:

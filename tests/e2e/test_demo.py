@@ -94,7 +94,7 @@ def test_every_step_happened_and_is_told_in_one_line(demo: Demo) -> None:
         "force a rotation",
         "the consumer reads the new version and calls GET /topics",
     ]
-    assert "waiting for the schedule's first tick" in demo.printed
+    assert "waiting for the schedule's first run" in demo.printed
 
 
 def test_the_token_that_it_left_opens_the_api(demo: Demo) -> None:

@@ -295,7 +295,9 @@ def test_undeploying_removes_the_stack_and_leaves_the_token(
     done = operator.make("undeploy", STACK=STACK)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"the token in {PARAMETER}: it ends at {status['expires_at']}" in done.stdout
-    assert f"aws ssm delete-parameters --names {PARAMETER} {PARAMETER}/status" in done.stdout
+    assert (
+        f"aws ssm delete-parameters --names {PARAMETER} {PARAMETER}/status {PARAMETER}/lease" in done.stdout
+    )
     assert operator.status(STACK) is None
     assert ssm.get_parameter(Name=PARAMETER)["Parameter"]["Version"] == version
     with pytest.raises(ClientError, match="ResourceNotFound"):

@@ -59,16 +59,26 @@ def many(deployed: Deployed) -> dict[str, str]:
             "ReadCredentials", "", "allow this caller secretsmanager:GetSecretValue", id="ReadCredentials"
         ),
         pytest.param(
-            "KeepTokenAndStatus", "", "allow this caller ssm:GetParameters", id="KeepTokenAndStatus"
+            "KeepTokenStatusAndLease", "", "allow this caller ssm:GetParameters", id="KeepTokenStatusAndLease"
         ),
         pytest.param(
-            "KeepTokenAndStatus", "GetParameters", "allow this caller ssm:GetParameters", id="GetParameters"
+            "KeepTokenStatusAndLease",
+            "GetParameters",
+            "allow this caller ssm:GetParameters",
+            id="GetParameters",
         ),
         pytest.param(
-            "KeepTokenAndStatus", "PutParameter", "allow this caller ssm:PutParameter", id="PutParameter"
+            "KeepTokenStatusAndLease", "PutParameter", "allow this caller ssm:PutParameter", id="PutParameter"
         ),
-        pytest.param("KeepTokenAndStatus", "/status", "allow this caller ssm:GetParameters", id="the status"),
-        pytest.param("KeepTokenAndStatus", "/token", "allow this caller ssm:GetParameters", id="the token"),
+        pytest.param(
+            "KeepTokenStatusAndLease", "/status", "allow this caller ssm:GetParameters", id="the status"
+        ),
+        pytest.param(
+            "KeepTokenStatusAndLease", "/token", "allow this caller ssm:GetParameters", id="the token"
+        ),
+        pytest.param(
+            "KeepTokenStatusAndLease", "/lease", "allow this caller ssm:GetParameters", id="the lease"
+        ),
     ],
 )
 def test_without_a_statement_an_action_or_a_resource_the_function_fails_and_says_which(
@@ -83,7 +93,7 @@ def test_without_a_statement_an_action_or_a_resource_the_function_fails_and_says
     ("sid", "told"),
     [
         ("ReadCredentials", "allow this caller secretsmanager:GetSecretValue"),
-        ("KeepTokenAndStatus", "allow this caller ssm:GetParameters"),
+        ("KeepTokenStatusAndLease", "allow this caller ssm:GetParameters"),
         ("ReadRotations", "allow this caller ssm:GetParametersByPath"),
     ],
 )
@@ -93,13 +103,6 @@ def test_without_a_statement_the_function_with_many_rotations_fails_and_says_whi
     with less(deployed.account, many, sid):
         assert told in str(deployed.force(many))
     assert deployed.force(many)["rotated"] == 2
-
-
-def test_without_the_statement_for_batches_secrets_are_read_one_by_one(
-    deployed: Deployed, many: dict[str, str]
-) -> None:
-    with less(deployed.account, many, "ReadCredentialsTogether"):
-        assert deployed.force(many)["rotated"] == 2
 
 
 STATEMENTS = {
@@ -114,8 +117,8 @@ def test_every_statement_of_the_functions_role_is_taken_away_by_a_test() -> None
 
     Those of the workers are taken away in test_workers.
     """
-    taken = {"ReadCredentials", "KeepTokenAndStatus", "ReadRotations", "LeaveRotationsAsTheyAre"}
-    taken |= {"ReadNamedRotations", "HandOverWork", "ReadCredentialsTogether"}
+    taken = {"ReadCredentials", "KeepTokenStatusAndLease", "ReadRotations", "LeaveRotationsAsTheyAre"}
+    taken |= {"ReadNamedRotations", "EnqueueWork"}
     assert STATEMENTS - taken == {"WriteLogs", "KeepFailedRuns"}
 
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -27,8 +27,8 @@ def shell(moto: Account, clean_environment: Mapping[str, str]) -> Shell:
     return given
 
 
-def put(shell: Shell, name: str, value: str) -> None:
-    shell.account.client("ssm").put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
+def put(shell: Shell, name: str, value: str, kind: Literal["String", "SecureString"] = "String") -> None:
+    shell.account.client("ssm").put_parameter(Name=name, Value=value, Type=kind, Overwrite=True)
 
 
 def make_fresh(shell: Shell, name: str) -> None:
@@ -45,7 +45,7 @@ def make_fresh(shell: Shell, name: str) -> None:
         "secret_version_id": "v",
         "rotator_version": "0",
     }
-    put(shell, f"/{name}/token", "token")
+    put(shell, f"/{name}/token", "token", "SecureString")
     put(shell, f"/{name}/token/status", json.dumps(status))
 
 

@@ -150,7 +150,7 @@ def test_the_doctor_says_whether_anybody_works(fleet: Fleet, clean_environment: 
 def test_without_a_statement_of_the_workers_the_function_says_which(fleet: Fleet) -> None:
     function, outputs = fleet.outputs["FunctionName"], fleet.outputs
     message = {"messageId": "m", "eventSource": "aws:sqs", "body": json.dumps({"rotations": NAMES[:1]})}
-    with less(fleet.account, outputs, "HandOverWork"), pytest.raises(RuntimeError, match="sqs:SendMessage"):
+    with less(fleet.account, outputs, "EnqueueWork"), pytest.raises(RuntimeError, match="sqs:SendMessage"):
         fleet.account.invoke(function, {})
     with (
         less(fleet.account, outputs, "ReadNamedRotations"),

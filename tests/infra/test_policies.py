@@ -64,7 +64,7 @@ def everywhere(stack: Stack) -> Iterator[dict[str, Any]]:
 def test_the_roles_may_do_exactly_this() -> None:
     assert allowed(Stack(ONE)) == {
         "ReadCredentials": "secretsmanager:GetSecretValue",
-        "KeepTokenAndStatus": ["ssm:GetParameters", "ssm:PutParameter"],
+        "KeepTokenStatusAndLease": ["ssm:GetParameters", "ssm:PutParameter"],
         "WriteLogs": ["logs:CreateLogStream", "logs:PutLogEvents"],
         "KeepFailedRuns": "sqs:SendMessage",
         "InvokeFunction": "lambda:InvokeFunction",
@@ -74,7 +74,7 @@ def test_the_roles_may_do_exactly_this() -> None:
 
 def test_for_many_rotations_the_role_may_read_their_documents_besides() -> None:
     more = allowed(Stack(MANY)).keys() - allowed(Stack(ONE)).keys()
-    assert more == {"ReadCredentialsTogether", "ReadRotations", "LeaveRotationsAsTheyAre"}
+    assert more == {"ReadRotations", "LeaveRotationsAsTheyAre"}
     assert statement(Stack(MANY), "ReadRotations")["Resource"] == f"{PARAMETERS}/rotator/rotations"
 
 
@@ -108,7 +108,7 @@ def test_for_one_rotation_no_statement_allows_more_than_it_names(given: dict[str
 
 def test_for_many_rotations_a_wildcard_stands_only_behind_a_prefix() -> None:
     for each in Stack({**MANY, **KEYS}).statements():
-        if each["Effect"] == "Deny" or each["Action"] == "secretsmanager:BatchGetSecretValue":
+        if each["Effect"] == "Deny":
             continue
         text = json.dumps([each["Action"], each["Resource"]])
         assert (
@@ -117,21 +117,19 @@ def test_for_many_rotations_a_wildcard_stands_only_behind_a_prefix() -> None:
         )
 
 
-def test_the_one_action_on_everything_gives_nothing_away_by_itself() -> None:
-    """BatchGetSecretValue returns what GetSecretValue allows, and IAM has no resources for it."""
-    (wide,) = [each for each in Stack({**MANY, **KEYS}).statements() if each["Resource"] == "*"]
-    assert (wide["Sid"], wide["Action"]) == ("ReadCredentialsTogether", "secretsmanager:BatchGetSecretValue")
+def test_no_action_is_allowed_on_everything() -> None:
+    assert [each["Sid"] for each in Stack({**MANY, **KEYS}).statements() if each["Resource"] == "*"] == []
 
 
-def test_one_rotation_has_one_secret_and_two_parameters() -> None:
+def test_one_rotation_has_one_secret_and_three_parameters() -> None:
     assert statement(Stack(ONE), "ReadCredentials")["Resource"] == SECRET_ARN
-    names = [f"{PARAMETERS}/healthwise/token", f"{PARAMETERS}/healthwise/token/status"]
-    assert statement(Stack(ONE), "KeepTokenAndStatus")["Resource"] == names
+    names = [f"{PARAMETERS}/healthwise/token{part}" for part in ("", "/status", "/lease")]
+    assert statement(Stack(ONE), "KeepTokenStatusAndLease")["Resource"] == names
 
 
 def test_many_rotations_have_what_is_below_their_prefixes() -> None:
     assert statement(Stack(MANY), "ReadCredentials")["Resource"] == f"{SECRETS}:healthwise/*"
-    assert statement(Stack(MANY), "KeepTokenAndStatus")["Resource"] == [f"{PARAMETERS}/healthwise/*"]
+    assert statement(Stack(MANY), "KeepTokenStatusAndLease")["Resource"] == [f"{PARAMETERS}/healthwise/*"]
 
 
 def test_without_keys_of_ours_no_key_may_be_used() -> None:
@@ -282,7 +280,7 @@ def test_the_schedulers_role_is_for_schedules_of_this_account_that_invoke_this_f
 def test_consumers_may_read_token_and_status_and_nothing_else() -> None:
     [reading] = Stack(ONE).resources["ConsumerPolicy"]["PolicyDocument"]["Statement"]
     assert reading["Action"] == ["ssm:GetParameter", "ssm:GetParameters"]
-    assert reading["Resource"] == statement(Stack(ONE), "KeepTokenAndStatus")["Resource"]
+    assert reading["Resource"] == [f"{PARAMETERS}/healthwise/token", f"{PARAMETERS}/healthwise/token/status"]
     many = Stack(MANY).resources["ConsumerPolicy"]["PolicyDocument"]["Statement"]
     assert [each["Resource"] for each in many if each["Effect"] == "Allow"] == [
         [f"{PARAMETERS}/healthwise/*"]

@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from infra import smoke, smoke_fleet, smoke_parameters, smoke_stack
+from infra import smoke, smoke_parameters, smoke_stack
 from infra.smoke import CHECKS, Check
 from infra.smoke_ground import Ground
 from rotator.local.aws import ACCOUNT, ADMINISTRATOR, client_environment
@@ -35,7 +35,6 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No emulator evaluates missing data, however long one waits."""
     monkeypatch.setattr(smoke_stack, "PATIENCE", -1.0)
     monkeypatch.setattr(smoke_parameters, "PACE", 0.0)
-    monkeypatch.setattr(smoke_fleet, "SETTLED", 0.0)
 
 
 REFUSED = {

@@ -10,7 +10,7 @@ import pytest
 
 import smoked_changes
 import smoked_fleet
-from infra import smoke, smoke_changes, smoke_fleet, smoke_parameters, smoke_roles, smoke_stack
+from infra import smoke, smoke_changes, smoke_parameters, smoke_roles, smoke_stack
 from infra.smoke import CHECKS, Check
 from infra.smoke_ground import Ground, NotHere
 from rotator.local.aws import ACCOUNT
@@ -23,7 +23,6 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smoke_stack, "PATIENCE", -1.0)
     monkeypatch.setattr(smoke_changes, "PATIENCE", -1.0)
     monkeypatch.setattr(smoke_parameters, "PACE", 0.0)
-    monkeypatch.setattr(smoke_fleet, "SETTLED", 0.0)
 
 
 STATES = {"MetricAlarms": [{"AlarmName": f"smoked-{name}", "StateValue": "OK"} for name in ALARMS]}
@@ -82,6 +81,19 @@ def only_reading() -> Callable[..., Any]:
     return simulate
 
 
+LEASE = f"arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter{PARAMETER}/lease"
+
+
+def versions(values: Mapping[int, str]) -> dict[str, Any]:
+    """Parameter Store's answers to who asks for versions by their numbers, and IAM's about the lease."""
+    found = [{"Version": number, "Value": value} for number, value in values.items()]
+    return {
+        "put_parameter": PUT,
+        "get_parameters": {"Parameters": found},
+        "simulate_principal_policy": allow(LEASE),
+    }
+
+
 WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = {
     "sizes refused": (smoke_parameters.sizes, {"put_parameter": TOO_LARGE}, None),
     "one size taken": (smoke_parameters.sizes, {"put_parameter": [TOO_LARGE, PUT]}, "it was done"),
@@ -122,6 +134,27 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         smoke_parameters.create_once,
         {"put_parameter": [PUT, refused("ParameterAlreadyExists")]},
         None,
+    ),
+    "earlier version": (smoke_parameters.earlier_versions, versions({1: "first"}), None),
+    "earlier version gone": (
+        smoke_parameters.earlier_versions,
+        versions({}),
+        "the versions [] were answered",
+    ),
+    "earlier version of another value": (
+        smoke_parameters.earlier_versions,
+        versions({1: "second"}),
+        "the versions [1] were answered, or another value",
+    ),
+    "version that does not exist": (
+        smoke_parameters.earlier_versions,
+        versions({1: "first", 3: "third"}),
+        "the versions [1, 3] were answered",
+    ),
+    "lease denied": (
+        smoke_parameters.earlier_versions,
+        versions({1: "first"}) | {"simulate_principal_policy": allow()},
+        "ssm:GetParameters is implicitDeny",
     ),
     "created twice": (smoke_parameters.create_once, {"put_parameter": PUT}, "it was done"),
     "label blocks": (

@@ -86,7 +86,10 @@ def test_undeploy_says_what_stays_and_how_to_remove_it(
     printed = capsys.readouterr().out
     assert told in printed
     assert CANARY not in printed
-    assert "aws ssm delete-parameters --names /healthwise/token /healthwise/token/status" in printed
+    assert (
+        "aws ssm delete-parameters --names /healthwise/token /healthwise/token/status /healthwise/token/lease"
+        in printed
+    )
     assert f"aws secretsmanager delete-secret --secret-id {SECRET_ARN}" in printed
     assert "aws kms schedule-key-deletion --key-id arn:aws:kms:eu-central-1:123456789012:key/1" in printed
 

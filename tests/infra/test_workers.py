@@ -11,10 +11,10 @@ import pytest
 from cloudformation import PARAMETERS, Stack
 from conftest import CHECKOUT
 from rotator import settings, work
-from rotator.agenda import ROOM
-from rotator.pace import WRITES_PER_RENEWAL
 from rotator.ports import WRITE_RESERVE
+from rotator.scheduler import TIME_RESERVE_SECONDS
 from rotator.settings import Settings
+from rotator.write_rate import WRITES_PER_RENEWAL
 
 MANY = {
     "RotationsPath": "/rotator/rotations",
@@ -98,7 +98,7 @@ def test_the_role_may_use_the_queue_and_read_the_documents_and_no_more() -> None
         assert more.pop(each["Sid"]) == each
     assert {sid: (s["Effect"], s["Action"], s["Resource"]) for sid, s in more.items()} == {
         "ReadNamedRotations": ("Allow", "ssm:GetParameters", DOCUMENTS),
-        "HandOverWork": (
+        "EnqueueWork": (
             "Allow",
             ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"],
             "<Work.Arn>",
@@ -128,7 +128,7 @@ def test_the_dashboard_shows_what_waits_and_what_is_poisoned() -> None:
 )
 def test_the_guides_arithmetic_of_writes_is_right(timeout: int, minutes: int) -> None:
     rotations = Settings(rotation=None).writes_per_second / WRITES_PER_RENEWAL
-    a_run = 1 + int((timeout - WRITE_RESERVE - ROOM) * rotations)
+    a_run = 1 + int((timeout - WRITE_RESERVE - TIME_RESERVE_SECONDS) * rotations)
     a_day = a_run * 24 * 60 // minutes
     assert (
         f"| {a_run} a run, {a_day // 100 / 10:,.1f}00 a day | {int(a_day / 1.5) // 100 / 10:.1f}00 |".replace(
