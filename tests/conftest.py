@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import ssl
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,23 @@ from rotator.local.deployment import Account
 from rotator.local.server import free_port
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def take_back_ignored_signals() -> None:
+    """Let no process of a test ignore what ``nohup`` or a shell's ``&`` let this one ignore.
+
+    What is ignored stays ignored in children, what is handled does not. A worker of xdist is such a child:
+    it ends with the process that started it and not by a SIGHUP.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for kind in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        is_workers = kind is signal.SIGHUP and "PYTEST_XDIST_WORKER" in os.environ
+        if signal.getsignal(kind) is signal.SIG_IGN or is_workers:
+            signal.signal(kind, lambda *_: None)
+
+
+take_back_ignored_signals()
 
 
 @pytest.fixture(autouse=True)
