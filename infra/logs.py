@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from infra import stacks
 from infra.aws_cli import CliError, connect
 from infra.command import Problem, run
-from rotator.readers import UNITS
+from rotator.config.validators import UNITS
 
 
 def logs(environ: Mapping[str, str]) -> None:

@@ -11,16 +11,21 @@ from functools import cache, cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from rotator import messages, policy, settings, work
-from rotator.adapters import aws
-from rotator.contract import Contract
+from rotator.adapters.runtime import aws_client
+from rotator.config import environment as settings
+from rotator.config.environment import Settings
 from rotator.errors import SettingsError
-from rotator.executor import executor_for
-from rotator.fleet import Fleet, MakeExecutor, OnResult, run_fleet
-from rotator.messages import Batch
-from rotator.model import Parameter, Rotation, Summary
-from rotator.policy import RUN_BUDGET
-from rotator.ports import (
+from rotator.fleet.executor import executor_for
+from rotator.fleet.run import Fleet, MakeExecutor, OnResult, run_fleet
+from rotator.fleet.state_reader import Found, StoredReader
+from rotator.fleet.summary import shortened
+from rotator.fleet.write_rate import WriteRate
+from rotator.observability.counters import Usage
+from rotator.renewal import policy
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.models import Parameter, Rotation, Summary
+from rotator.renewal.policy import RUN_BUDGET
+from rotator.renewal.ports import (
     DocumentStore,
     ParameterStore,
     Ports,
@@ -30,14 +35,12 @@ from rotator.ports import (
     WorkQueue,
     no_patience,
 )
-from rotator.settings import Settings
-from rotator.stored import Found, StoredReader
-from rotator.summary import shortened
-from rotator.usage import Usage
-from rotator.write_rate import WriteRate
+from rotator.workers import dispatch as work
+from rotator.workers import queue_messages
+from rotator.workers.queue_messages import Batch
 
 if TYPE_CHECKING:  # only many rotations need it
-    from rotator.register import Register
+    from rotator.config.registry import Register
 
 OnFound = Callable[[Rotation], None]
 
@@ -68,9 +71,9 @@ class Adapters:
     @cached_property
     def parameters(self) -> ParameterStore:
         """SSM Parameter Store."""
-        from rotator.adapters.parameter_store import SsmParameterStore
+        from rotator.adapters.runtime.parameter_store import SsmParameterStore
 
-        return SsmParameterStore(aws.client("ssm"), on_throttled=self._slow_down)
+        return SsmParameterStore(aws_client.client("ssm"), on_throttled=self._slow_down)
 
     def _slow_down(self) -> None:
         self._usage.add(throttled_writes=1)
@@ -91,14 +94,14 @@ class Adapters:
 
     @cached_property
     def _secrets(self) -> SecretStore:
-        from rotator.adapters.secrets_manager import SecretsManager
+        from rotator.adapters.runtime.secrets_manager import SecretsManager
 
-        return SecretsManager(aws.client("secretsmanager"))
+        return SecretsManager(aws_client.client("secretsmanager"))
 
     @cached_property
     def _token_endpoint(self) -> TokenEndpoint:
-        from rotator.adapters.http import HttpTransport
-        from rotator.adapters.token_endpoint import HttpTokenEndpoint
+        from rotator.adapters.runtime.http_transport import HttpTransport
+        from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
 
         transport = HttpTransport(now=utc_now, connections=TOKEN_ENDPOINT_CONNECTIONS)
         return HttpTokenEndpoint(transport, now=utc_now, usage=self._usage)
@@ -175,7 +178,9 @@ class Rotator:
         """
         fleet = self._asked_for(batch.names)
         summary = self._serve(fleet, run, shared=True)
-        return replace(summary, warnings=(*summary.warnings, *shortened(messages.warnings(batch, summary))))
+        return replace(
+            summary, warnings=(*summary.warnings, *shortened(queue_messages.warnings(batch, summary)))
+        )
 
     def _serve(self, fleet: Fleet, run: Run, **options: Any) -> Summary:
         return run_fleet(
@@ -217,7 +222,7 @@ class Rotator:
     def _read(
         self, pages: Iterable[Mapping[str, Parameter]], found: OnFound = lambda _rotation: None
     ) -> Register:
-        from rotator import register
+        from rotator.config import registry as register
 
         of = self.settings
         return register.read(
@@ -273,9 +278,9 @@ def _opener(url: str) -> Callable[[], WorkQueue]:
 
     @cache
     def open_queue() -> WorkQueue:
-        from rotator.adapters.work_queue import SqsWorkQueue
+        from rotator.adapters.runtime.sqs import SqsWorkQueue
 
-        return SqsWorkQueue(aws.client("sqs"), url)
+        return SqsWorkQueue(aws_client.client("sqs"), url)
 
     return open_queue
 
@@ -287,23 +292,23 @@ def environment(environ: Mapping[str, str], stack: str | None) -> Mapping[str, s
     """
     if not stack:
         return environ
-    from rotator.adapters.deployment import stack_variables
+    from rotator.adapters.operator.stack_settings import stack_variables
 
     return stack_variables(stack)
 
 
 def document_store() -> DocumentStore:
     """Make the store that operators write documents to."""
-    from rotator.adapters.documents import SsmDocumentStore
+    from rotator.adapters.operator.document_store import SsmDocumentStore
 
-    return SsmDocumentStore(aws.client("ssm"))
+    return SsmDocumentStore(aws_client.client("ssm"))
 
 
 def invoke_function(name: str, event: Mapping[str, Any]) -> Summary:
     """Run the deployed function and return its summary; see adapters.function for what it raises."""
-    from rotator.adapters import function
+    from rotator.adapters.operator import lambda_invoke
 
-    return Summary.from_dict(function.invoke(name, event))
+    return Summary.from_dict(lambda_invoke.invoke(name, event))
 
 
 def begin_run(name: str, time_left: Callable[[], float] | None = None) -> Run:

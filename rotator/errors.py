@@ -31,7 +31,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:  # model is imported by nearly everything that imports this
-    from rotator.model import Status, Summary
+    from rotator.renewal.models import Status, Summary
 
 
 TOLD = 10

@@ -12,10 +12,12 @@ from typing import Any, Protocol
 # What is imported stays, so a search for garbage in it is a cold start's waste. It begins behind the imports,
 # and leaves alone what they made: https://docs.python.org/3.13/library/gc.html#gc.freeze
 gc.disable()
-from rotator import bootstrap, messages, telemetry  # noqa: E402
+from rotator import bootstrap  # noqa: E402
 from rotator.errors import RotationFailed, SettingsError  # noqa: E402
-from rotator.model import Summary  # noqa: E402
-from rotator.ports import Run  # noqa: E402
+from rotator.observability import logs  # noqa: E402
+from rotator.renewal.models import Summary  # noqa: E402
+from rotator.renewal.ports import Run  # noqa: E402
+from rotator.workers import queue_messages  # noqa: E402
 
 gc.freeze()
 gc.enable()
@@ -45,7 +47,7 @@ def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
     SettingsError if the event or the settings cannot be used.
     """
     rotator = _rotator()
-    if messages.is_batch(event):
+    if queue_messages.is_batch(event):
         return _serve_messages(rotator, event["Records"], context)  # type: ignore[index]
     names, force, dry_run = _read_event(event)
     is_scheduled = not (names or force or dry_run)
@@ -70,7 +72,7 @@ def _serve_messages(
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
-    batch = messages.read(records, bootstrap.utc_now(), rotator.settings.schedule_interval)
+    batch = queue_messages.read(records, bootstrap.utc_now(), rotator.settings.schedule_interval)
     summary = _told(rotator, context, lambda run: rotator.work(run, batch))
     return {"batchItemFailures": [{"itemIdentifier": message} for message in batch.failures(summary)]}
 
@@ -82,9 +84,9 @@ def _told(rotator: bootstrap.Rotator, context: LambdaContext, serve: Callable[[R
     began = time.monotonic()
     summary = serve(run)
     duration, now = time.monotonic() - began, bootstrap.utc_now()
-    telemetry.log_summary(summary, now)
+    logs.log_summary(summary, now)
     service = os.environ.get("AWS_LAMBDA_FUNCTION_NAME") or "rotator"
-    telemetry.record_metrics(summary, now, service=service, duration=duration, used=rotator.usage.take())
+    logs.record_metrics(summary, now, service=service, duration=duration, used=rotator.usage.take())
     return summary
 
 
@@ -92,7 +94,7 @@ def _told(rotator: bootstrap.Rotator, context: LambdaContext, serve: Callable[[R
 def _rotator() -> bootstrap.Rotator:
     """Made once for an environment: later invocations find its connections open."""
     rotator = bootstrap.build(os.environ)
-    telemetry.configure(rotator.settings.log_level)
+    logs.configure(rotator.settings.log_level)
     return rotator
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from rotator.local.deployment import TEMPLATE
+from rotator.devstack.deployment import TEMPLATE
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]

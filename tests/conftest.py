@@ -14,9 +14,9 @@ from moto.server import ThreadedMotoServer
 
 from certificates import server_context, write_self_signed
 from rotator import handler
-from rotator.local.aws import ADMINISTRATOR, client_environment, running_aws
-from rotator.local.deployment import Account
-from rotator.local.server import free_port
+from rotator.devstack.aws import ADMINISTRATOR, client_environment, running_aws
+from rotator.devstack.deployment import Account
+from rotator.devstack.server import free_port
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 

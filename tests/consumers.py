@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fakes import DAY, START
-from rotator import status as status_text
 from rotator.consumer import TokenSource
-from rotator.consumer.lifetime import Clock
-from rotator.consumer.reading import Found
+from rotator.consumer.parse import Found
+from rotator.consumer.token_clock import Clock
 from rotator.errors import RotatorError, TokenUnavailable
-from rotator.model import Secret, Status
+from rotator.renewal import status as status_text
+from rotator.renewal.models import Secret, Status
 
 NAME = "/healthwise/token"
 

@@ -16,9 +16,9 @@ from werkzeug.wrappers import Request, Response
 
 from deployed import CLIENT_ID, Deployed
 from fakes import CANARY_SECRET
-from rotator.local.aws import client_environment
-from rotator.local.deployment import Account
-from rotator.local.server import serving
+from rotator.devstack.aws import client_environment
+from rotator.devstack.deployment import Account
+from rotator.devstack.server import serving
 
 _ABOUT_THE_CONNECTION = {"Connection", "Content-Length"}  # Host stays: it is signed
 

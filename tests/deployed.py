@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fakes import CANARY_SECRET
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.aws import running_aws
-from rotator.local.deployment import Account, build_zip
-from rotator.local.server import serving
+from rotator.devstack.authorization_api import AuthorizationApi
+from rotator.devstack.aws import running_aws
+from rotator.devstack.deployment import Account, build_zip
+from rotator.devstack.server import serving
 
 CLIENT_ID = "client"
 SECRET_NAME = "healthwise/client"

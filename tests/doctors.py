@@ -10,16 +10,16 @@ from email.utils import format_datetime
 from typing import Any
 
 from fakes import DAY, START, Clock, FakeInspector, FakePorts, ports, rotation, run
-from rotator import status
-from rotator.contract import Contract
-from rotator.doctor.case import Instruments, Options, Subject
 from rotator.doctor.check import Check, State
+from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.examination import examine, exit_code
 from rotator.doctor.inspection import Key, LogEvent, Schedule, Stack, Taker
 from rotator.errors import RotatorError, SettingsError
-from rotator.fleet import Fleet
-from rotator.model import Rotation, Secret, Status
-from rotator.oauth import TokenResponse
+from rotator.fleet.run import Fleet
+from rotator.oauth.client_credentials import TokenResponse
+from rotator.renewal import status
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.models import Rotation, Secret, Status
 
 CHECKS = [
     "settings",

@@ -12,18 +12,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from rotator import oauth
 from rotator.doctor.inspection import Identity, Key, LogEvent, Schedule, Stack, Taker
-from rotator.errors import (
-    RotatorError,
-    TokenEndpointUnavailable,
-    TokenVerificationError,
-    WorkNotSent,
-)
-from rotator.lease import LeaseText
-from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
-from rotator.oauth import TokenRequest, TokenResponse
-from rotator.ports import Run, no_patience
+from rotator.errors import RotatorError, TokenEndpointUnavailable, TokenVerificationError, WorkNotSent
+from rotator.oauth import client_credentials
+from rotator.oauth.client_credentials import TokenRequest, TokenResponse
+from rotator.renewal.lease import LeaseText
+from rotator.renewal.models import ClientCredentials, Parameter, Rotation, Secret, Stage
+from rotator.renewal.ports import Run, no_patience
 from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
 
 START = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
@@ -205,7 +200,7 @@ class FakeTokenEndpoint:
                 raise TokenEndpointUnavailable("the endpoint could not be reached", advice="try again")
             response = self._answer(requested_at)
             try:
-                oauth.check_status(request, response, self.clock.now())
+                client_credentials.check_status(request, response, self.clock.now())
             except TokenEndpointUnavailable as error:
                 wait = error.retry_after or 1.0
                 if wait > time_left() - last_try:

@@ -18,7 +18,7 @@ from threading import Thread
 from typing import Any
 
 from fakes import CANARY_TOKEN
-from rotator.local.server import LOOPBACK
+from rotator.devstack.server import LOOPBACK
 
 TOKEN_BODY = json.dumps({"access_token": CANARY_TOKEN, "token_type": "Bearer", "expires_in": 60}).encode()
 

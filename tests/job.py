@@ -7,8 +7,8 @@ from typing import Any
 import fakes
 from fakes import DAY, Clock, FakePorts, rotation
 from rotator.errors import RotatorError, TokenEndpointUnavailable, TokenRequestRejected
-from rotator.model import Outcome, Result, Stored
-from rotator.rotation import read, rotate
+from rotator.renewal.models import Outcome, Result, Stored
+from rotator.renewal.renew import read, rotate
 
 TOKEN = "/healthwise/token"
 STATUS = "/healthwise/token/status"

@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from fakes import DAY, Clock, FakeDocumentStore, FakePorts, ports, rotation
-from rotator import status
 from rotator.bootstrap import Rotator
-from rotator.model import Secret, Status
-from rotator.settings import Settings
+from rotator.config.environment import Settings
+from rotator.renewal import status
+from rotator.renewal.models import Secret, Status
 
 PATH = "/rotations"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from fakes import jwt
-from rotator.local.deployment import Account
+from rotator.devstack.deployment import Account
 
 PARAMETER = "/healthwise/token"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conftest import CHECKOUT
-from rotator.local.deployment import Account
+from rotator.devstack.deployment import Account
 
 ROTATOR = (sys.executable, "-m", "rotator")
 PATIENCE = 60

@@ -8,7 +8,7 @@ from typing import Any
 
 from infra import smoke_changes
 from infra.smoke_ground import Ground
-from rotator.local.aws import ACCOUNT
+from rotator.devstack.aws import ACCOUNT
 from smoking import refused
 
 SERVICE = f"arn:aws:ecs:eu-central-1:{ACCOUNT}:service/web/api"

@@ -8,7 +8,7 @@ from typing import Any
 
 from infra import smoke_fleet
 from infra.smoke_ground import Ground
-from rotator.local.aws import ACCOUNT
+from rotator.devstack.aws import ACCOUNT
 from smoked_changes import simulated
 from smoking import refused
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from infra import smoke_stack
 from infra.smoke_ground import Ground
-from rotator.local.aws import ACCOUNT
+from rotator.devstack.aws import ACCOUNT
 
 PARAMETER = "/smoked/token"
 TOKEN = "the-token-that-must-not-be-touched"

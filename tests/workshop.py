@@ -7,13 +7,10 @@ from typing import Any
 
 import fakes
 from fakes import FakePorts, FakeWorkQueue
-from rotator import messages
 from rotator.bootstrap import Rotator
-from rotator.model import (
-    Parameter,
-    Summary,
-)
-from rotator.settings import Settings
+from rotator.config.environment import Settings
+from rotator.renewal.models import Parameter, Summary
+from rotator.workers import queue_messages
 
 PATH = "/rotations"
 
@@ -50,7 +47,7 @@ class Workshop:
 
     def work(self, *names: str) -> Summary:
         """What a worker does that is asked for these, in a message each."""
-        batch = messages.Batch(wanted={name: (name,) for name in names}, malformed={})
+        batch = queue_messages.Batch(wanted={name: (name,) for name in names}, malformed={})
         self.runs += 1
         return self.rotator.work(fakes.run(self.clock, name=f"worker-{self.runs}"), batch)
 

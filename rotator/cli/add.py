@@ -12,15 +12,15 @@ from rich.console import Console
 
 from rotator import bootstrap
 from rotator.bootstrap import Rotator
-from rotator.commands.entry import Entry, prepare
-from rotator.commands.ready import rotator_of_many, stack_option
-from rotator.doctor.case import Instruments, Subject
+from rotator.cli.checklist import print_check
+from rotator.cli.document_editor import Entry, prepare
+from rotator.cli.stack_option import rotator_of_many, stack_option
 from rotator.doctor.check import State
-from rotator.doctor.checklist import print_check
+from rotator.doctor.context import Instruments, Subject
 from rotator.doctor.rotation import check_sources
 from rotator.errors import RotatorError
-from rotator.fleet import Fleet
-from rotator.model import Rotation
+from rotator.fleet.run import Fleet
+from rotator.renewal.models import Rotation
 
 KEYS = {
     "secret_id": ("NAME", "The secret with the client credentials: its name or ARN."),
@@ -72,7 +72,7 @@ def command(
     rotator = rotator_of_many(os.environ, stack)
     entry = prepare(rotator, name, {k: v for k, v in given.items() if v is not None}, replace=replace)
     if not no_check:
-        from rotator.doctor.command import instruments
+        from rotator.cli.doctor import instruments
 
         check(entry.rotation, rotator, instruments(), Console(stderr=True))
     if dry_run:

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 
 import click
 
-from rotator import bootstrap, screen, telemetry
-from rotator.doctor.case import Instruments, Options, Subject
+from rotator import bootstrap
+from rotator.cli import console as screen
+from rotator.cli.checklist import print_check, print_total
 from rotator.doctor.check import Check, State
-from rotator.doctor.checklist import print_check, print_total
+from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.examination import examine, exit_code
 from rotator.errors import RotatorError
-from rotator.oauth import TokenResponse
+from rotator.oauth.client_credentials import TokenResponse
+from rotator.observability import logs
 
 LONGEST_GET = 20.0
 """Seconds for one GET that only asks whether somebody is there."""
@@ -63,7 +65,7 @@ def command(
 def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
     try:
         rotator = bootstrap.build(bootstrap.environment(os.environ, stack))
-        telemetry.configure(rotator.settings.log_level)
+        logs.configure(rotator.settings.log_level)
         return Subject(
             fleet=rotator.fleet(names),
             contract=rotator.contract,
@@ -77,9 +79,9 @@ def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
 
 def instruments() -> Instruments:
     """What the doctor looks with on the real world."""
-    from rotator.adapters.http import HttpTransport
-    from rotator.adapters.inspector import AwsInspector
-    from rotator.adapters.token_endpoint import HEADERS
+    from rotator.adapters.operator.inspector import AwsInspector
+    from rotator.adapters.runtime.http_transport import HttpTransport
+    from rotator.adapters.runtime.token_endpoint import HEADERS
 
     transport = HttpTransport(now=bootstrap.utc_now)
     headers = {**HEADERS, "Cache-Control": "no-cache"}  # a cache's answer would have an old Date

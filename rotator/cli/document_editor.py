@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rotator import settings
 from rotator.bootstrap import Rotator
+from rotator.config import environment
+from rotator.config.naming import unknown
+from rotator.config.registry import Register
 from rotator.errors import ConcurrentUpdate, SettingsError
-from rotator.fleet import Fleet
-from rotator.model import TIER_LIMITS, Parameter, Rotation
-from rotator.naming import unknown
-from rotator.ports import DocumentStore
-from rotator.register import Register
+from rotator.fleet.run import Fleet
+from rotator.renewal.models import TIER_LIMITS, Parameter, Rotation
+from rotator.renewal.ports import DocumentStore
 
 LARGEST = TIER_LIMITS["Standard"]
 """Bytes of a document. The function reads it at every run, so it is no place for more."""
@@ -57,13 +57,13 @@ def prepare(rotator: Rotator, name: str, given: Mapping[str, Any], *, replace: b
     Raises SettingsError for whatever the function would refuse, for a name that is taken (with ``replace``:
     that is not), for a parameter that a broken document names, and for an overlap contract that cannot hold.
     """
-    name = settings.read_name(name, new=not replace)
+    name = environment.read_name(name, new=not replace)
     path = rotator.settings.rotations_path or ""
     usual = f"{path}/{name}"
-    wanted = settings.read_options(name, given, rotator.settings.allowed_hosts)
+    wanted = environment.read_options(name, given, rotator.settings.allowed_hosts)
     register = rotator.register()
     document = _place(register, name, usual, replace=replace)
-    text = _text(wanted, settings.document_name(path, document))
+    text = _text(wanted, environment.document_name(path, document))
     others = register.without(document)
     rotation = others.judge(document, _as_stored(text))
     before = register.rotations.get(name)

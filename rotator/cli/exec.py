@@ -8,9 +8,9 @@ import sys
 
 import click
 
-from rotator.commands.become import become
-from rotator.commands.ready import stack_option
-from rotator.commands.source import NAME_HELP, current_token
+from rotator.cli.process import become
+from rotator.cli.stack_option import stack_option
+from rotator.cli.token_lookup import NAME_HELP, current_token
 
 HELP = f"""
 Run CMD with the token in its environment.

@@ -12,10 +12,10 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from rotator import screen
-from rotator.commands.ready import rotator, stack_option
-from rotator.fleet import Fleet
-from rotator.model import Rotation
+from rotator.cli import console as screen
+from rotator.cli.stack_option import rotator, stack_option
+from rotator.fleet.run import Fleet
+from rotator.renewal.models import Rotation
 
 FAILED = 1
 

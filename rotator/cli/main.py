@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 import click
 from rich.console import Console
 
-from rotator import __version__, bootstrap, report, screen
-from rotator.commands import ready
+from rotator import __version__, bootstrap
+from rotator.cli import console, stack_option, tables
 from rotator.errors import CommandNotRun, RotatorError, SettingsError
-from rotator.fleet import OnResult
-from rotator.model import Summary
+from rotator.fleet.run import OnResult
+from rotator.renewal.models import Summary
 
 FAILED = 1
 USAGE = 2
@@ -104,7 +104,7 @@ def rotate(
     if as_json:
         click.echo(json.dumps(summary.to_dict(), indent=2))
     else:
-        report.print_summary(screen.out(), summary)
+        tables.print_summary(console.out(), summary)
     if summary.failed:
         sys.exit(FAILED)
 
@@ -120,12 +120,12 @@ def _invoke(function: str, names: Sequence[str], *, force: bool, dry_run: bool, 
 
 
 def _run(names: Sequence[str], *, force: bool, dry_run: bool, progress: bool) -> Summary:
-    rotator = ready.rotator(os.environ)
+    rotator = stack_option.rotator(os.environ)
     fleet = rotator.fleet(names)
     rotator.check_overlap(fleet)
     showing: AbstractContextManager[OnResult | None] = nullcontext()
     if progress:
-        from rotator.commands.progress import showing as bar
+        from rotator.cli.progress import showing as bar
 
         showing = bar(len(fleet.rotations) + len(fleet.broken), Console(stderr=True))
     with showing as on_result:
@@ -138,7 +138,7 @@ def _run(names: Sequence[str], *, force: bool, dry_run: bool, progress: bool) ->
 def demo(*, keep: bool) -> None:
     """See everything work on embedded parts: no AWS account, nothing left behind."""
     try:
-        from rotator.local.demo import run
+        from rotator.devstack.demo import run
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"the demo needs the package {error.name}",

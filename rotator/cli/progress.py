@@ -11,8 +11,8 @@ from threading import Lock
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from rotator.fleet import OnResult
-from rotator.model import Outcome, Result
+from rotator.fleet.run import OnResult
+from rotator.renewal.models import Outcome, Result
 
 EVERY = 10.0
 """Seconds from one line to the next where no bar can be drawn."""

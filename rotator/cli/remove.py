@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 import click
 
 from rotator import bootstrap
-from rotator.commands.entry import ambiguous
-from rotator.commands.ready import rotator_of_many, stack_option
+from rotator.cli.document_editor import ambiguous
+from rotator.cli.stack_option import rotator_of_many, stack_option
+from rotator.config.naming import unknown
+from rotator.config.registry import Register
 from rotator.errors import ParameterStoreError, SettingsError
-from rotator.naming import unknown
-from rotator.ports import DocumentStore
-from rotator.register import Register
+from rotator.renewal.ports import DocumentStore
 
 FAILED = 1
 

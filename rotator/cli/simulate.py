@@ -14,10 +14,11 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from rotator import readers, screen
-from rotator.contract import Contract
-from rotator.policy import describe_seconds
-from rotator.readers import Refused
+from rotator.cli import console as screen
+from rotator.config import validators
+from rotator.config.validators import Refused
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.policy import describe_seconds
 from rotator.simulation.plot import check_picture, plot
 from rotator.simulation.scenario import Behaviour, Rates, Scenario
 from rotator.simulation.simulate import Report, headline, simulate
@@ -40,17 +41,17 @@ class _Value(click.ParamType[Any]):
 
 
 def _duration(low: int, high: int = LONGEST) -> _Value:
-    return _Value("duration", readers.seconds(low, high))
+    return _Value("duration", validators.seconds(low, high))
 
 
 def _share(*names: str, tells: str) -> Callable[..., Any]:
     return click.option(
-        *names, type=_Value("share", readers.number(0, 1, "a share from 0 to 1")), default="0", help=tells
+        *names, type=_Value("share", validators.number(0, 1, "a share from 0 to 1")), default="0", help=tells
     )
 
 
-_DAYS = _Value("days", readers.number(0.01, 36_500, "a number from 0.01 to 36500"))
-_SKEW = _Value("seconds", readers.number(-86_400, 86_400, "a number of seconds from -86400 to 86400"))
+_DAYS = _Value("days", validators.number(0.01, 36_500, "a number from 0.01 to 36500"))
+_SKEW = _Value("seconds", validators.number(-86_400, 86_400, "a number of seconds from -86400 to 86400"))
 
 
 @click.command("simulate")
@@ -62,7 +63,7 @@ _SKEW = _Value("seconds", readers.number(-86_400, 86_400, "a number of seconds f
     envvar="ROTATOR_SCHEDULE_INTERVAL", help="How often the function runs.",
 )  # fmt: skip
 @click.option(
-    "--renew-at", type=_Value("fraction", readers.number(0.1, 0.95, "a fraction from 0.1 to 0.95")),
+    "--renew-at", type=_Value("fraction", validators.number(0.1, 0.95, "a fraction from 0.1 to 0.95")),
     default="0.667", show_default=True, envvar="ROTATOR_RENEW_AT",
     help="The fraction of life after which a token is renewed.",
 )  # fmt: skip

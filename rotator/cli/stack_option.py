@@ -6,9 +6,11 @@ from collections.abc import Mapping
 
 import click
 
-from rotator import bootstrap, settings, telemetry
+from rotator import bootstrap
 from rotator.bootstrap import Rotator
+from rotator.config import environment
 from rotator.errors import SettingsError
+from rotator.observability import logs
 
 PATH = "ROTATOR_ROTATIONS_PATH"
 
@@ -20,11 +22,11 @@ def rotator(environ: Mapping[str, str], stack: str | None = None) -> Rotator:
     try:
         made = bootstrap.build(bootstrap.environment(environ, stack))
     except SettingsError as error:
-        if not stack and settings.nothing_is_set(environ):
+        if not stack and environment.nothing_is_set(environ):
             advice = f"{error.advice}, or run `make demo` to see it work without AWS"
             raise SettingsError(error.problem, advice=advice) from error
         raise
-    telemetry.configure(made.settings.log_level)
+    logs.configure(made.settings.log_level)
     return made
 
 

@@ -12,11 +12,13 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from rotator import bootstrap, readers, screen
-from rotator.commands import overview
-from rotator.commands.overview import STATES, Chosen, Overview
-from rotator.commands.ready import rotator, stack_option
-from rotator.readers import Refused
+from rotator import bootstrap
+from rotator.cli import console as screen
+from rotator.cli import status_view
+from rotator.cli.stack_option import rotator, stack_option
+from rotator.cli.status_view import STATES, Chosen, Overview
+from rotator.config import validators
+from rotator.config.validators import Refused
 
 FAILED = 1
 
@@ -33,7 +35,7 @@ def _states(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
 
 def _seconds(_ctx: click.Context, _param: click.Parameter, given: str | None) -> int | None:
     try:
-        return None if given is None else readers.seconds(0, _LONGEST)(given)
+        return None if given is None else validators.seconds(0, _LONGEST)(given)
     except Refused as refused:
         raise click.BadParameter(f"it takes {refused}") from None
 
@@ -69,9 +71,9 @@ def command(names: tuple[str, ...], *, stack: str | None, as_json: bool, **optio
     if options["every"] and not options["watch"]:
         raise click.UsageError("--every is for --watch")
     chosen = Chosen(states=options["states"], ending_within=options["ending_within"])
-    look = partial(overview.look, rotator(os.environ, stack), names, chosen=chosen)
+    look = partial(status_view.look, rotator(os.environ, stack), names, chosen=chosen)
     if options["watch"]:
-        from rotator.commands.watch import EVERY, run
+        from rotator.cli.watch import EVERY, run
 
         sys.exit(0 if run(look, every=options["every"] or EVERY, as_json=as_json) else FAILED)
     found = look(bootstrap.utc_now())

@@ -11,13 +11,13 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from rotator import report
 from rotator.bootstrap import Rotator
-from rotator.commands.names import matching
-from rotator.model import Stored, format_time
-from rotator.policy import TokenState, describe_seconds
-from rotator.report import StatusLine
-from rotator.stored import read_stored_for_display
+from rotator.cli import tables
+from rotator.cli.names import matching
+from rotator.cli.tables import StatusLine
+from rotator.fleet.state_reader import read_stored_for_display
+from rotator.renewal.models import Stored, format_time
+from rotator.renewal.policy import TokenState, describe_seconds
 
 UNREADABLE = "unreadable"
 STATES = (*(state.value for state in TokenState), UNREADABLE)
@@ -107,8 +107,8 @@ class Overview:
     def table(self) -> Iterator[RenderableType]:
         """The rotations as people read them, and what there is to say of them."""
         if self.lines:
-            yield report.status_table(self.lines)
-            yield from report.status_notes(self.lines)
+            yield tables.status_table(self.lines)
+            yield from tables.status_notes(self.lines)
 
     def headline(self) -> Iterator[RenderableType]:
         """The summary, where it says more than the table."""
@@ -127,7 +127,7 @@ def look(rotator: Rotator, names: Sequence[str], now: datetime, chosen: Chosen =
     meant = matching(names, known)
     rotations = [rotation for rotation in fleet.rotations if rotation.name in meant]
     stored = read_stored_for_display(rotations, rotator.ports.parameters, now=now)
-    lines = [report.status_line(r, stored[r.name], now, rotator.contract) for r in rotations]
+    lines = [tables.status_line(r, stored[r.name], now, rotator.contract) for r in rotations]
     lines += [
         StatusLine(rotation=None, name=name, state=UNREADABLE, stored=Stored(), now=now, error=str(error))
         for name, error in fleet.broken

@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rotator import notes, policy, rollover, screen
-from rotator.contract import Contract
+from rotator.cli import console as screen
+from rotator.cli import message_groups
 from rotator.errors import RotatorError
-from rotator.model import Attempt, Outcome, Result, Rotation, Stage, Stored, Summary, format_time
-from rotator.policy import TokenState, describe_seconds, outlook, seconds_until
+from rotator.renewal import policy, secret_rollover
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.models import Attempt, Outcome, Result, Rotation, Stage, Stored, Summary, format_time
+from rotator.renewal.policy import TokenState, describe_seconds, outlook, seconds_until
 
 _COLOURS = {
     "rotated": "green",
@@ -98,7 +100,7 @@ class StatusLine:
         stage = self.stored.trusted.secret_stage if self.stored.trusted else Stage.CURRENT
         if stage is Stage.CURRENT:
             return None
-        next_step = f"{rollover.NEXT_STEP[stage]}; if that is done, rotate once more"
+        next_step = f"{secret_rollover.NEXT_STEP[stage]}; if that is done, rotate once more"
         return f"its token was requested with {stage}: finish the rollover; {next_step}"
 
     @property
@@ -163,8 +165,8 @@ def print_summary(console: Console, summary: Summary) -> None:
 
 def _result_notes(results: Sequence[Result]) -> Iterator[Text]:
     """What there is to say of outcomes; where several failed alike, what is left to the worst of them."""
-    for members, note in notes.alike(results, lambda result: result.error or result.note):
-        told = f"{notes.together([result.name for result in members])}: {note}"
+    for members, note in message_groups.alike(results, lambda result: result.error or result.note):
+        told = f"{message_groups.together([result.name for result in members])}: {note}"
         if members[0].error:
             worst = min(members, key=lambda result: result.seconds_remaining or 0)
             told += f"; {'at worst: ' * (len(members) > 1)}{outlook(worst)}"
@@ -200,8 +202,8 @@ def status_notes(lines: Sequence[StatusLine]) -> list[Text]:
     """What there is to say besides, then the warnings."""
     return [
         *(
-            Text(f"{notes.together([line.name for line in members])}: {note}")
-            for members, note in notes.alike(lines, lambda line: line.note)
+            Text(f"{message_groups.together([line.name for line in members])}: {note}")
+            for members, note in message_groups.alike(lines, lambda line: line.note)
         ),
         *_warnings(list(dict.fromkeys(line.overlap for line in lines if line.overlap))),
     ]

@@ -8,8 +8,8 @@ from typing import BinaryIO
 
 import click
 
-from rotator.commands.ready import stack_option
-from rotator.commands.source import NAME_HELP, current_token
+from rotator.cli.stack_option import stack_option
+from rotator.cli.token_lookup import NAME_HELP, current_token
 from rotator.errors import RotatorError, SettingsError
 
 STDOUT = 1

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 import click
 
-from rotator import bootstrap, readers, settings
+from rotator import bootstrap
+from rotator.config import environment, validators
+from rotator.config.environment import Settings
+from rotator.config.validators import Refused
 from rotator.consumer import TokenSource
 from rotator.errors import SettingsError
-from rotator.policy import describe_seconds
-from rotator.readers import Refused
-from rotator.settings import Settings
+from rotator.renewal.policy import describe_seconds
 
 NAME_HELP = """\
 NAME is the name of a rotation or, if it begins with "/", the parameter's own name, which needs no settings;
@@ -56,7 +57,7 @@ def parameter_name(name: str | None, environ: Mapping[str, str], stack: str | No
     try:
         rotator = bootstrap.build(_without_secret(variables))
     except SettingsError as error:
-        if stack or not settings.nothing_is_set(environ):
+        if stack or not environment.nothing_is_set(environ):
             raise
         advice = f"{error.advice}, or give the parameter's own name as NAME"
         raise SettingsError(error.problem, advice=advice) from error
@@ -71,7 +72,7 @@ def parameter_name(name: str | None, environ: Mapping[str, str], stack: str | No
 
 def _full_name(name: str) -> str:
     try:
-        return readers.any_parameter_name(name)
+        return validators.any_parameter_name(name)
     except Refused as refused:
         raise SettingsError(f"NAME is {name[:64]!r}", advice=f"it takes {refused}") from refused
 

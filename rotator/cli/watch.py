@@ -14,10 +14,11 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from rotator import bootstrap, screen
-from rotator.commands.overview import Overview
+from rotator import bootstrap
+from rotator.cli import console as screen
+from rotator.cli.status_view import Overview
 from rotator.errors import RotatorError, SettingsError
-from rotator.model import format_time
+from rotator.renewal.models import format_time
 
 EVERY = 5.0
 """Seconds from one look to the next, if nobody says otherwise."""

@@ -13,17 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from rotator import readers
+from rotator.config import validators
+from rotator.config.validators import Refused
 from rotator.errors import SettingsError
-from rotator.model import (
-    TIER_LIMITS,
-    BasicEncoding,
-    ClientAuthentication,
-    Parameter,
-    Rotation,
-)
-from rotator.oauth import MAX_LIFETIME
-from rotator.readers import Refused
+from rotator.oauth.client_credentials import MAX_LIFETIME
+from rotator.renewal.models import TIER_LIMITS, BasicEncoding, ClientAuthentication, Parameter, Rotation
 
 PREFIX = "ROTATOR_"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -135,7 +129,7 @@ def read_document(
 def named_parameter(document: Parameter) -> str | None:
     """The token's parameter that a document names, also one that cannot be used for another reason."""
     try:
-        return readers.parameter_name(json.loads(document.value)["parameter_name"])
+        return validators.parameter_name(json.loads(document.value)["parameter_name"])
     except (ValueError, RecursionError, TypeError, KeyError, Refused):
         return None
 
@@ -219,45 +213,47 @@ _TAKES_REQUIRED = {
 }
 
 _ROTATION: Mapping[str, Callable[[Any], Any]] = {
-    "name": readers.matching(r"[A-Za-z0-9_.-]{1,64}", "1 to 64 letters, digits and ._-"),
+    "name": validators.matching(r"[A-Za-z0-9_.-]{1,64}", "1 to 64 letters, digits and ._-"),
     # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
-    "secret_id": readers.matching(r"[A-Za-z0-9/_+=.@:-]{1,2048}", "a secret's name or ARN", shape_only=True),
-    "parameter_name": readers.parameter_name,
-    "token_endpoint": readers.url,
-    "scope": readers.scope,
-    "token_request_params": readers.token_request_params,
-    "client_authentication": lambda v: ClientAuthentication(readers.one_of(*ClientAuthentication)(v)),
-    "basic_encoding": lambda v: BasicEncoding(readers.one_of(*BasicEncoding)(v)),
-    "renew_at": readers.number(0.1, 0.95, "a fraction from 0.1 to 0.95"),
-    "fallback_lifetime": readers.seconds(60, MAX_LIFETIME),
-    "kms_key_id": readers.matching(
+    "secret_id": validators.matching(
+        r"[A-Za-z0-9/_+=.@:-]{1,2048}", "a secret's name or ARN", shape_only=True
+    ),
+    "parameter_name": validators.parameter_name,
+    "token_endpoint": validators.url,
+    "scope": validators.scope,
+    "token_request_params": validators.token_request_params,
+    "client_authentication": lambda v: ClientAuthentication(validators.one_of(*ClientAuthentication)(v)),
+    "basic_encoding": lambda v: BasicEncoding(validators.one_of(*BasicEncoding)(v)),
+    "renew_at": validators.number(0.1, 0.95, "a fraction from 0.1 to 0.95"),
+    "fallback_lifetime": validators.seconds(60, MAX_LIFETIME),
+    "kms_key_id": validators.matching(
         r"alias/[A-Za-z0-9/_-]{1,250}|[A-Za-z0-9-]{1,64}|arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:(key|alias)/\S+",
         "a key's id, its ARN, or alias/NAME",
     ),
-    "tier": readers.one_of(*TIER_LIMITS),
-    "verify_url": readers.url,
-    "secret_rollover": readers.boolean,
+    "tier": validators.one_of(*TIER_LIMITS),
+    "verify_url": validators.url,
+    "secret_rollover": validators.boolean,
 }
 """Each key of a rotation, and what reads it. The defaults stand in model.Rotation."""
 
 _OF_ALL = frozenset({"kms_key_id"})
 """Those that may be set for all documents together, as their default."""
 
-_NEW_NAME = readers.matching(
+_NEW_NAME = validators.matching(
     r"(?=[_.-]*[A-Za-z0-9])[A-Za-z0-9_.-]{1,64}",
     "1 to 64 letters, digits and ._-, with a letter or digit among them",
 )
 """Documents that have a name without any are served as ever."""
 
 _RUN: Mapping[str, Callable[[Any], Any]] = {
-    "rotations_path": readers.path,
-    "allowed_hosts": readers.hosts,
-    "schedule_interval": readers.seconds(60, 24 * 3600),
-    "consumer_cache": readers.seconds(0, 24 * 3600),
-    "writes_per_second": readers.number(0.1, 10_000, "a number from 0.1 to 10000"),
-    "queue_url": readers.queue_url,
+    "rotations_path": validators.path,
+    "allowed_hosts": validators.hosts,
+    "schedule_interval": validators.seconds(60, 24 * 3600),
+    "consumer_cache": validators.seconds(0, 24 * 3600),
+    "writes_per_second": validators.number(0.1, 10_000, "a number from 0.1 to 10000"),
+    "queue_url": validators.queue_url,
     "workers": lambda value: int(
-        readers.matching(r"[2-9]|[1-9][0-9]{1,2}|1000", "a number from 2 to 1000")(value)
+        validators.matching(r"[2-9]|[1-9][0-9]{1,2}|1000", "a number from 2 to 1000")(value)
     ),
-    "log_level": lambda value: readers.one_of(*LOG_LEVELS)(str(value).upper()),
+    "log_level": lambda value: validators.one_of(*LOG_LEVELS)(str(value).upper()),
 }

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from rotator import settings
+from rotator.config import environment
 from rotator.errors import SettingsError
-from rotator.fleet import Fleet
-from rotator.model import Parameter, Rotation
+from rotator.fleet.run import Fleet
+from rotator.renewal.models import Parameter, Rotation
 
 
 class Register:
@@ -41,9 +41,9 @@ class Register:
         try:
             rotation = self._fitting(document, read)
         except SettingsError as error:
-            name = settings.document_name(self.path, document)
+            name = environment.document_name(self.path, document)
             self.refused[document] = error
-            if parameter_name := settings.named_parameter(parameter):
+            if parameter_name := environment.named_parameter(parameter):
                 named = (parameter_name, f"{parameter_name}/status", f"{parameter_name}/lease")
                 self.named |= dict.fromkeys(named, document)
         else:
@@ -59,7 +59,7 @@ class Register:
 
         Raises SettingsError if it cannot be read, or has the name or a parameter of one that is entered.
         """
-        read = settings.read_document(self.path, document, parameter, self.allowed_hosts, self.kms_key_id)
+        read = environment.read_document(self.path, document, parameter, self.allowed_hosts, self.kms_key_id)
         return self._fitting(document, read)
 
     def check_not_named(self, rotation: Rotation) -> None:
@@ -128,7 +128,7 @@ def read(
     for page in pages:
         for document, parameter in page.items():
             try:
-                rotation = settings.read_document(path, document, parameter, allowed_hosts, kms_key_id)
+                rotation = environment.read_document(path, document, parameter, allowed_hosts, kms_key_id)
             except SettingsError as error:
                 documents[document] = parameter, error
             else:

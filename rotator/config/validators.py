@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from rotator.oauth import is_scope
+from rotator.oauth.client_credentials import is_scope
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 UNITS = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400})  # CloudFormation cannot multiply

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from rotator.consumer.lifetime import Moment
+from rotator.consumer.token_clock import Moment
 
 FIRST = 0.02
 LONGEST = 10.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from rotator.consumer.lifetime import Copy, Moment, Need
-from rotator.consumer.pause import Pause
+from rotator.consumer.backoff import Pause
+from rotator.consumer.token_clock import Copy, Moment, Need
 from rotator.errors import RotatorError, TokenExpired, TokenUnavailable
 
 

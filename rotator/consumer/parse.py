@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from rotator import jwt
 from rotator.errors import TokenUnavailable
+from rotator.oauth import jwt
 
 _LEGAL = re.compile(r"[\x21-\x7e]+")  # what can stand in a header (RFC 6749, A.12, less the space)
 _JSON = ("{", "[", '"')  # how an endpoint's whole answer begins, and no token (RFC 6750, 2.1)

@@ -12,11 +12,11 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rotator.consumer.flight import SingleFlight
-from rotator.consumer.held import Held, expired
-from rotator.consumer.lifetime import Clock, Copy, Moment, Need, copy_of
-from rotator.consumer.reading import ParameterReader, stored_token
+from rotator.consumer.cached_token import Held, expired
+from rotator.consumer.parse import ParameterReader, stored_token
+from rotator.consumer.single_flight import SingleFlight
 from rotator.consumer.ssm import SsmReader
+from rotator.consumer.token_clock import Clock, Copy, Moment, Need, copy_of
 from rotator.errors import RotatorError, TokenUnavailable
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 
-from rotator.adapters import aws
-from rotator.adapters.aws import AwsError
-from rotator.consumer.reading import Found
+from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime.aws_client import AwsError
+from rotator.consumer.parse import Found
 from rotator.errors import TokenUnavailable
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class SsmReader:
         self._name = parameter_name
         self._client = client
         self._made_by: int | None = None
-        aws.keep_sdk_quiet()  # also where the client is given: at DEBUG it logs what it reads
+        aws_client.keep_sdk_quiet()  # also where the client is given: at DEBUG it logs what it reads
         self._has_status = _HAS_STATUS.fullmatch(parameter_name) is not None
         self._ways = self._all_ways()
         self._reads = 0
@@ -72,7 +72,7 @@ class SsmReader:
     def _ssm(self) -> SSMClient:
         """The client that was given, or one of this process's own: a child must not use its parent's."""
         if self._client is None or self._made_by not in (None, os.getpid()):
-            self._client, self._made_by = aws.client("ssm", CONFIG), os.getpid()
+            self._client, self._made_by = aws_client.client("ssm", CONFIG), os.getpid()
         return self._client
 
     def _all_ways(self) -> list[Callable[[], Found | None]]:
@@ -94,7 +94,7 @@ class SsmReader:
                 found = way()
             except AwsError as error:
                 failure = error
-                if error.code not in aws.DENIED:
+                if error.code not in aws_client.DENIED:
                     break
             else:
                 self._ways = self._ways[number:]
@@ -103,13 +103,15 @@ class SsmReader:
 
     def _read_both(self) -> Found | None:
         names = [self._name, f"{self._name}/status"]
-        return aws.call(self._ssm.get_parameters, read=self._found, WithDecryption=True, Names=names)
+        return aws_client.call(self._ssm.get_parameters, read=self._found, WithDecryption=True, Names=names)
 
     def _read_token(self) -> Found | None:
-        return aws.call(self._ssm.get_parameters, read=self._found, WithDecryption=True, Names=[self._name])
+        return aws_client.call(
+            self._ssm.get_parameters, read=self._found, WithDecryption=True, Names=[self._name]
+        )
 
     def _read_token_by_itself(self) -> Found | None:
-        return aws.call(
+        return aws_client.call(
             self._ssm.get_parameter,
             read=lambda answer: self._found({**answer, "Parameters": [answer["Parameter"]]}),
             WithDecryption=True,
@@ -137,7 +139,7 @@ class SsmReader:
 
     def _failed(self, error: AwsError) -> TokenUnavailable:
         advice = error.advice or _ADVICE.get(error.code, "see the code in AWS's documentation")
-        if error.code in aws.DENIED:
+        if error.code in aws_client.DENIED:
             advice = (
                 "allow this caller ssm:GetParameters on it and on its status, and kms:Decrypt with its key: "
                 "the rotator's stack has a policy for that, ConsumerPolicyArn"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from rotator.consumer.reading import StoredToken
+from rotator.consumer.parse import StoredToken
 
 ACCURACY = timedelta(seconds=1)
 """Of the time that an answer of AWS tells: the header Date has whole seconds (RFC 9110, 6.6.1)."""

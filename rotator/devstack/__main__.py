@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from rotator.local.authorization_api import SAMPLE_CLIENTS, AuthorizationApi
-from rotator.local.server import address, make
+from rotator.devstack.authorization_api import SAMPLE_CLIENTS, AuthorizationApi
+from rotator.devstack.server import address, make
 
 
 @click.command()

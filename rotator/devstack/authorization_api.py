@@ -27,8 +27,8 @@ from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator, JWTBearerTokenValida
 from flask import Flask, Request, Response, g, jsonify, request
 from joserfc.jwk import OctKey
 
-from rotator import jwt
-from rotator.local.misbehaviour import Misbehaviour
+from rotator.devstack.misbehaviour import Misbehaviour
+from rotator.oauth import jwt
 
 ISSUER = "https://auth.healthwise.net/"
 AUDIENCE = "https://content.healthwise.net/"

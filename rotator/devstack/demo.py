@@ -24,11 +24,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
-from rotator.local import deployment
-from rotator.local.aws import client_environment
-from rotator.local.deployment import Account
-from rotator.local.world import World, running_world
-from rotator.policy import describe_seconds
+from rotator.devstack import deployment
+from rotator.devstack.aws import client_environment
+from rotator.devstack.deployment import Account
+from rotator.devstack.stack import World, running_world
+from rotator.renewal.policy import describe_seconds
 
 CLIENT_ID = "demo-client"
 SECRET_NAME = "healthwise/client"  # noqa: S105 - a name

@@ -19,9 +19,9 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.aws import running_aws
-from rotator.local.server import serving
+from rotator.devstack.authorization_api import AuthorizationApi
+from rotator.devstack.aws import running_aws
+from rotator.devstack.server import serving
 
 STOP_SECONDS = 20
 

@@ -7,12 +7,12 @@ from contextlib import suppress
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from rotator.doctor.case import Instruments
 from rotator.doctor.check import NotChecked
+from rotator.doctor.context import Instruments
 from rotator.errors import RotatorError
-from rotator.model import Rotation
-from rotator.oauth import http_date
-from rotator.policy import describe_seconds, seconds_until
+from rotator.oauth.client_credentials import http_date
+from rotator.renewal.models import Rotation
+from rotator.renewal.policy import describe_seconds, seconds_until
 
 LARGEST_SKEW = 60.0
 """Seconds between two clocks. AWS bears five minutes, but a token's life is counted in seconds."""

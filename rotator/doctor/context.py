@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from rotator.contract import Contract
 from rotator.doctor.inspection import Inspector
 from rotator.errors import RotatorError
-from rotator.fleet import Fleet
-from rotator.oauth import TokenResponse
-from rotator.ports import Ports, Run
+from rotator.fleet.run import Fleet
+from rotator.oauth.client_credentials import TokenResponse
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.ports import Ports, Run
 
 Reach = Callable[[str], TokenResponse]
 """Sends one GET without credentials to an address and returns the answer, whatever its status.

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from rotator import oauth
 from rotator.errors import InvalidTokenResponse, RotatorError, TokenRequestRejected
-from rotator.model import AccessToken, BasicEncoding, ClientAuthentication, ClientCredentials, Rotation
-from rotator.ports import Run, TokenEndpoint
+from rotator.oauth import client_credentials
+from rotator.renewal.models import (
+    AccessToken,
+    BasicEncoding,
+    ClientAuthentication,
+    ClientCredentials,
+    Rotation,
+)
+from rotator.renewal.ports import Run, TokenEndpoint
 
 Answer = AccessToken | InvalidTokenResponse
 """What comes of credentials that are accepted: a token, or what is wrong with it."""
@@ -33,7 +39,7 @@ def request_token(
     if rotation.client_authentication is not ClientAuthentication.BASIC:
         answer = _ask(rotation, credentials, endpoint, run)
         return NewToken(token=answer, accepted=f"accepted, as {rotation.client_authentication}")
-    if not oauth.token_request(rotation, credentials).ambiguous_basic:
+    if not client_credentials.token_request(rotation, credentials).ambiguous_basic:
         answer = _ask(rotation, credentials, endpoint, run)
         return NewToken(token=answer, accepted="accepted, with Basic; its two dialects are the same here")
     if both:
@@ -80,9 +86,9 @@ def _told(answers: Mapping[BasicEncoding, object]) -> str:
 
 
 def _ask(rotation: Rotation, credentials: ClientCredentials, endpoint: TokenEndpoint, run: Run) -> Answer:
-    request = oauth.token_request(rotation, credentials)
+    request = client_credentials.token_request(rotation, credentials)
     response = endpoint.request(request, time_left=run.time_for_requests)
     try:
-        return oauth.read_token_of_any_size(rotation, request, response, run.now())
+        return client_credentials.read_token_of_any_size(rotation, request, response, run.now())
     except InvalidTokenResponse as error:
         return error

@@ -6,19 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from rotator import policy
-from rotator.doctor.case import Instruments, Options, Subject, once
 from rotator.doctor.check import Check, NotChecked, State, carry_out
 from rotator.doctor.clocks import compare_clocks
+from rotator.doctor.context import Instruments, Options, Subject, once
 from rotator.doctor.inspection import Inspector
 from rotator.doctor.rotation import CHECKS as OF_A_ROTATION
 from rotator.doctor.rotation import RotationChecks, check_stored
 from rotator.doctor.stack import CHECKS as OF_THE_STACK
 from rotator.doctor.stack import StackChecks
 from rotator.errors import RotatorError
-from rotator.model import Rotation, Stored
-from rotator.policy import describe_seconds
-from rotator.stored import read_stored_for_display
+from rotator.fleet.state_reader import read_stored_for_display
+from rotator.renewal import policy
+from rotator.renewal.models import Rotation, Stored
+from rotator.renewal.policy import describe_seconds
 
 SETTINGS = "settings"
 OVERLAP = "overlap contract"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from rotator.model import Rotation
+from rotator.renewal.models import Rotation
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from rotator import oauth, policy
-from rotator.doctor.case import Instruments, Options, Subject
 from rotator.doctor.check import ROTATE, Check, NotChecked, State, carry_out
+from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.credentials import NewToken, request_token
 from rotator.errors import InvalidTokenResponse, RotatorError
-from rotator.model import TIER_LIMITS, AccessToken, ClientCredentials, Rotation, Stored
-from rotator.policy import TokenState, describe_seconds, seconds_until
+from rotator.oauth import client_credentials
+from rotator.renewal import policy
+from rotator.renewal.models import TIER_LIMITS, AccessToken, ClientCredentials, Rotation, Stored
+from rotator.renewal.policy import TokenState, describe_seconds, seconds_until
 
 CHECKS = ("secret", "token endpoint", "credentials", "token", "size", "parameter", "key")
 """Their names, in their order."""
@@ -96,11 +97,11 @@ class RotationChecks:
         if problem and overlap.state is not State.FAILED:
             raise problem
         self._token = token
-        form = "JWT" if oauth.is_jwt(token.value) else "opaque"
+        form = "JWT" if client_credentials.is_jwt(token.value) else "opaque"
         return f"Bearer, {form}, lives {describe_seconds(token.lifetime)}"
 
     def _size(self) -> str:
-        oauth.check_size(self._rotation, self._token)
+        client_credentials.check_size(self._rotation, self._token)
         tier = self._rotation.tier
         return f"{len(self._token.value.value):,} of the {TIER_LIMITS[tier]:,} bytes of the tier {tier}"
 

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
 
-from rotator.contract import Contract
+from rotator.config.naming import unknown
 from rotator.errors import RotatorError, SettingsError
-from rotator.executor import Executor, executor_for
-from rotator.model import Outcome, Result, Rotation, Stored, Summary
-from rotator.naming import unknown
-from rotator.policy import TokenState, token_state
-from rotator.ports import Ports, Run, WorkQueue
-from rotator.results import as_stored, busy, failed
-from rotator.stored import READERS, Found, read_stored
-from rotator.summary import summarize
-from rotator.urgency import Due
-from rotator.work import enqueue
-from rotator.write_rate import WriteRate
+from rotator.fleet.executor import Executor, executor_for
+from rotator.fleet.state_reader import READERS, Found, read_stored
+from rotator.fleet.summary import summarize
+from rotator.fleet.urgency import Due
+from rotator.fleet.write_rate import WriteRate
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.models import Outcome, Result, Rotation, Stored, Summary
+from rotator.renewal.policy import TokenState, token_state
+from rotator.renewal.ports import Ports, Run, WorkQueue
+from rotator.renewal.results import as_stored, busy, failed
+from rotator.workers.dispatch import enqueue
 
 OnResult = Callable[[Result], None]
 MakeExecutor = Callable[[int, int], AbstractContextManager[Executor]]
@@ -126,7 +126,7 @@ def run_fleet(  # noqa: PLR0913 - options by name
         due = _enqueue(due, fleet, open_queue, run, results.add, next_try)
     left = 0
     if due:
-        from rotator.scheduler import AT_A_TIME, Scheduler  # most runs renew nothing
+        from rotator.fleet.scheduler import AT_A_TIME, Scheduler  # most runs renew nothing
 
         scheduler = Scheduler(
             due,

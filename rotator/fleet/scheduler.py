@@ -13,16 +13,16 @@ from dataclasses import replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from rotator.circuit_breaker import CircuitBreaker, State
 from rotator.errors import TokenEndpointUnavailable, TokenRequestError
-from rotator.executor import Executor
-from rotator.model import Outcome, Result, Secret
-from rotator.oauth import TokenRequest, TokenResponse
-from rotator.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
-from rotator.results import left_over, not_begun
-from rotator.rotation import rotate
-from rotator.urgency import Due, by_urgency
-from rotator.write_rate import WriteRate
+from rotator.fleet.circuit_breaker import CircuitBreaker, State
+from rotator.fleet.executor import Executor
+from rotator.fleet.urgency import Due, by_urgency
+from rotator.fleet.write_rate import WriteRate
+from rotator.oauth.client_credentials import TokenRequest, TokenResponse
+from rotator.renewal.models import Outcome, Result, Secret
+from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
+from rotator.renewal.renew import rotate
+from rotator.renewal.results import left_over, not_begun
 
 AT_A_TIME = 40
 """Renewals under way at most. They mostly wait for the token endpoint: with answers after 100 ms, 16 at a

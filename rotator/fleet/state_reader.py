@@ -10,11 +10,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeGuard
 
-from rotator import lease, status
 from rotator.errors import MORE_TIME, ParameterStoreError, RotatorError
-from rotator.model import Parameter, Rotation, Stored
-from rotator.ports import ParameterStore
-from rotator.results import foreseen
+from rotator.renewal import lease, status
+from rotator.renewal.models import Parameter, Rotation, Stored
+from rotator.renewal.ports import ParameterStore
+from rotator.renewal.results import foreseen
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from rotator import rollover
-from rotator.contract import Contract
 from rotator.errors import MORE_TIME, MORE_WRITES
-from rotator.model import Outcome, Result, Rotation, Summary
-from rotator.policy import describe_seconds, seconds_until
-from rotator.ports import Run
+from rotator.renewal import secret_rollover
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.models import Outcome, Result, Rotation, Summary
+from rotator.renewal.policy import describe_seconds, seconds_until
+from rotator.renewal.ports import Run
 
 WARNINGS_OF_A_KIND = 10
 """So many are told one by one; of the others only how many there are."""
@@ -37,7 +37,7 @@ def summarize(  # noqa: PLR0913 - all that a run knows
         results=tuple(ordered),
         warnings=(
             *_left_warnings(left, forced=forced),
-            *shortened(rollover.warnings(ordered)),
+            *shortened(secret_rollover.warnings(ordered)),
             *shortened(_kept_warnings(ordered, run)),
             *shortened(_overlap_warnings(rotations, ordered, run, contract)),
         ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum, auto
 
-from rotator.model import Rotation, Stored
+from rotator.renewal.models import Rotation, Stored
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 

@@ -15,13 +15,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
-from rotator import jwt
-from rotator.errors import (
-    InvalidTokenResponse,
-    TokenEndpointUnavailable,
-    TokenRequestRejected,
-)
-from rotator.model import (
+from rotator.errors import InvalidTokenResponse, TokenEndpointUnavailable, TokenRequestRejected
+from rotator.oauth import jwt
+from rotator.renewal.models import (
     TIER_LIMITS,
     AccessToken,
     BasicEncoding,

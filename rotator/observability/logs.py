@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from rotator.model import Outcome, Result, Stage, Summary, format_time
-from rotator.policy import outlook, seconds_until
-from rotator.usage import Used
+from rotator.observability.counters import Used
+from rotator.renewal.models import Outcome, Result, Stage, Summary, format_time
+from rotator.renewal.policy import outlook, seconds_until
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from rotator.errors import SettingsError
-from rotator.policy import RUN_BUDGET, describe_seconds
+from rotator.renewal.policy import RUN_BUDGET, describe_seconds
 
 EARLIEST_RENEWAL = 0.1
 """The least ``renew_at`` that the settings take."""

@@ -20,12 +20,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from rotator import policy
-from rotator import status as status_text
 from rotator.errors import MORE_TIME, ConcurrentUpdate, ParameterStoreError, RotatorError, StatusNotWritten
-from rotator.model import Attempt, Lease, Outcome, Parameter, Rotation, Status, Stored, format_time
-from rotator.ports import ParameterStore, Run
-from rotator.results import foreseen
+from rotator.renewal import policy
+from rotator.renewal import status as status_text
+from rotator.renewal.models import Attempt, Lease, Outcome, Parameter, Rotation, Status, Stored, format_time
+from rotator.renewal.ports import ParameterStore, Run
+from rotator.renewal.results import foreseen
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Protocol
 
 from rotator.errors import RotatorError
-from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
-from rotator.oauth import TokenRequest, TokenResponse
+from rotator.oauth.client_credentials import TokenRequest, TokenResponse
+from rotator.renewal.models import ClientCredentials, Parameter, Rotation, Secret, Stage
 
 
 def no_patience() -> float:

@@ -11,22 +11,16 @@ import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rotator import __version__, lease, oauth, policy, rollover
-from rotator import status as status_text
+from rotator import __version__
 from rotator.errors import ParameterStoreError, StatusNotWritten, TokenNotPublished
-from rotator.lease import HeldLease
-from rotator.model import (
-    AccessToken,
-    ClientCredentials,
-    Outcome,
-    Result,
-    Rotation,
-    Status,
-    Stored,
-)
-from rotator.policy import TokenState
-from rotator.ports import ParameterStore, Ports, Run
-from rotator.results import as_stored, busy, failed_with
+from rotator.oauth import client_credentials
+from rotator.renewal import lease, policy, secret_rollover
+from rotator.renewal import status as status_text
+from rotator.renewal.lease import HeldLease
+from rotator.renewal.models import AccessToken, ClientCredentials, Outcome, Result, Rotation, Status, Stored
+from rotator.renewal.policy import TokenState
+from rotator.renewal.ports import ParameterStore, Ports, Run
+from rotator.renewal.results import as_stored, busy, failed_with
 
 logger = logging.getLogger(__name__)
 
@@ -116,14 +110,14 @@ def _obtain(held: HeldLease, ports: Ports) -> tuple[AccessToken, ClientCredentia
 
     def obtain(credentials: ClientCredentials) -> AccessToken:
         held.check()  # a token that could not be published any more may revoke the one that is
-        request = oauth.token_request(rotation, credentials)
+        request = client_credentials.token_request(rotation, credentials)
         response = ports.token_endpoint.request(request, time_left=run.time_for_requests)
-        token = oauth.read_token(rotation, request, response, run.now())
+        token = client_credentials.read_token(rotation, request, response, run.now())
         if rotation.verify_url:
             ports.token_endpoint.probe(rotation.verify_url, token.value, time_left=run.time_for_requests)
         return token
 
-    return rollover.obtain(rotation, ports.secrets, run, obtain)
+    return secret_rollover.obtain(rotation, ports.secrets, run, obtain)
 
 
 def _is_outlived(rotation: Rotation, stored: Stored, token: AccessToken, run: Run) -> bool:

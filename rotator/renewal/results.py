@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from rotator.errors import NotReached, RotatorError, StatusNotWritten
-from rotator.model import Outcome, Result, Rotation, Stored, format_time
-from rotator.policy import TokenState, fails_late, seconds_until, token_state
+from rotator.renewal.models import Outcome, Result, Rotation, Stored, format_time
+from rotator.renewal.policy import TokenState, fails_late, seconds_until, token_state
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from rotator.errors import CredentialsError, RotatorError, TokenRequestError, TokenRequestRejected
-from rotator.model import AccessToken, ClientCredentials, Result, Rotation, Stage
-from rotator.ports import Run, SecretStore
+from rotator.renewal.models import AccessToken, ClientCredentials, Result, Rotation, Stage
+from rotator.renewal.ports import Run, SecretStore
 
 logger = logging.getLogger(__name__)
 

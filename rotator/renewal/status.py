@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rotator.errors import ParameterStoreError
-from rotator.model import Parameter, Rotation, Stage, Status, Stored, format_time
+from rotator.renewal.models import Parameter, Rotation, Stage, Status, Stored, format_time
 
 SCHEMA = 1
 

@@ -9,8 +9,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rotator.errors import ConcurrentUpdate, CredentialsError, ParameterStoreError
-from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
-from rotator.ports import no_patience
+from rotator.renewal.models import ClientCredentials, Parameter, Rotation, Secret, Stage
+from rotator.renewal.ports import no_patience
 
 VERSIONS_KEPT = 100
 

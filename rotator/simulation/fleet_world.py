@@ -8,17 +8,17 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rotator.circuit_breaker import COOL_DOWN_SECONDS, FAILURES_TO_OPEN
 from rotator.errors import RotatorError, SettingsError
-from rotator.fleet import Fleet, run_fleet
-from rotator.model import Outcome, Summary
-from rotator.policy import RUN_BUDGET
+from rotator.fleet.circuit_breaker import COOL_DOWN_SECONDS, FAILURES_TO_OPEN
+from rotator.fleet.run import Fleet, run_fleet
+from rotator.fleet.write_rate import WriteRate
+from rotator.renewal.models import Outcome, Summary
+from rotator.renewal.policy import RUN_BUDGET
 from rotator.simulation.processes import Greenlets
 from rotator.simulation.provider import SLOW
 from rotator.simulation.run import Killed, SimulatedRun
 from rotator.simulation.scenario import Rates, Scenario, Weather
 from rotator.simulation.world import Faults, Tenant, World
-from rotator.write_rate import WriteRate
 
 BATCH = 10
 """Messages that a worker is given at a time."""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from rotator.contract import Contract
-from rotator.policy import RUN_BUDGET
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.policy import RUN_BUDGET
 from rotator.simulation.fleet_world import DOWN, FleetScenario
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario, Weather
 from rotator.simulation.worlds import CALM, LEASE, healing, promised_outage, trouble_windows

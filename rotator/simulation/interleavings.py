@@ -19,15 +19,16 @@ from typing import Any, NamedTuple, TypeVar
 
 from greenlet import getcurrent, greenlet
 
-from rotator import oauth, policy, status
-from rotator.contract import Contract
 from rotator.errors import ConcurrentUpdate, CredentialsError, ParameterStoreError, TokenEndpointUnavailable
-from rotator.fleet import Fleet, run_fleet
-from rotator.model import ClientCredentials, Outcome, Parameter, Rotation, Secret, Status, Stored
-from rotator.oauth import TokenRequest, TokenResponse
-from rotator.policy import TokenState
-from rotator.ports import Run
-from rotator.rotation import read
+from rotator.fleet.run import Fleet, run_fleet
+from rotator.oauth import client_credentials
+from rotator.oauth.client_credentials import TokenRequest, TokenResponse
+from rotator.renewal import policy, status
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.models import ClientCredentials, Outcome, Parameter, Rotation, Secret, Status, Stored
+from rotator.renewal.policy import TokenState
+from rotator.renewal.ports import Run
+from rotator.renewal.renew import read
 from rotator.simulation.aws import MemoryParameterStore
 from rotator.simulation.timeline import START
 
@@ -453,7 +454,7 @@ class _Endpoint:
 
         error = TokenEndpointUnavailable("no answer", advice="wait", may_have_issued=True)
         response = self.world.call(self.run, "request token", issue, lambda: error)
-        oauth.check_status(request, response, self.world.now)
+        client_credentials.check_status(request, response, self.world.now)
         return response
 
     def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:

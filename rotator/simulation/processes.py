@@ -8,7 +8,7 @@ from typing import Any
 
 from greenlet import getcurrent
 
-from rotator.executor import Task
+from rotator.fleet.executor import Task
 from rotator.simulation.timeline import Timeline
 
 

@@ -14,7 +14,7 @@ from datetime import timedelta
 from random import Random
 
 from rotator.errors import TokenEndpointUnavailable
-from rotator.oauth import TokenResponse
+from rotator.oauth.client_credentials import TokenResponse
 from rotator.simulation.scenario import REPEATED_UNTIL, SHORTEST_OF_VARYING, Behaviour, Weather
 from rotator.simulation.timeline import START, Timeline
 

@@ -11,12 +11,12 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from rotator.adapters.token_endpoint import HttpTokenEndpoint
+from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
 from rotator.errors import CredentialsError, ParameterStoreError
-from rotator.model import ClientCredentials, Parameter, Rotation, Secret, Stage
-from rotator.oauth import TokenResponse
-from rotator.policy import RUN_BUDGET
-from rotator.ports import Run, no_patience
+from rotator.oauth.client_credentials import TokenResponse
+from rotator.renewal.models import ClientCredentials, Parameter, Rotation, Secret, Stage
+from rotator.renewal.policy import RUN_BUDGET
+from rotator.renewal.ports import Run, no_patience
 from rotator.simulation.provider import no_answer
 
 if TYPE_CHECKING:

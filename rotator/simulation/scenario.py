@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from rotator.contract import Contract
 from rotator.errors import SettingsError
-from rotator.model import Rotation
-from rotator.policy import describe_seconds
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.models import Rotation
+from rotator.renewal.policy import describe_seconds
 
 DAY = 86400.0
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from rotator.policy import JITTER, RUN_BUDGET, describe_seconds
+from rotator.renewal.policy import JITTER, RUN_BUDGET, describe_seconds
 from rotator.simulation.consumers import Published
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
 from rotator.simulation.world import World, unheard

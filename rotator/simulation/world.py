@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from random import Random
 
-from rotator import policy
-from rotator.fleet import Fleet, run_fleet
-from rotator.model import ClientCredentials, Secret, Stored, Summary
-from rotator.rotation import INACCURACY, read
+from rotator.fleet.run import Fleet, run_fleet
+from rotator.renewal import policy
+from rotator.renewal.models import ClientCredentials, Secret, Stored, Summary
+from rotator.renewal.renew import INACCURACY, read
 from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
 from rotator.simulation.consumers import Consumers
 from rotator.simulation.provider import SLOW, TIMEOUT, Issued, Provider

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
-from rotator.contract import Contract
-from rotator.policy import RUN_BUDGET
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.policy import RUN_BUDGET
 from rotator.simulation.scenario import (
     DAY,
     REPEATED_UNTIL,

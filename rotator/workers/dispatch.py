@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from rotator import messages, readers
+from rotator.config import validators
 from rotator.errors import FEWER_WORKERS, MORE_TIME, MORE_WRITES
-from rotator.model import Outcome, Parameter, Result
-from rotator.policy import may_be_revoked, seconds_until
-from rotator.ports import ParameterStore, Run, WorkQueue
-from rotator.results import as_stored, failed_with, foreseen, left_over
-from rotator.stored import NAMES_PER_READ
-from rotator.urgency import Due, by_urgency
-from rotator.write_rate import WRITES_PER_RENEWAL
+from rotator.fleet.state_reader import NAMES_PER_READ
+from rotator.fleet.urgency import Due, by_urgency
+from rotator.fleet.write_rate import WRITES_PER_RENEWAL
+from rotator.renewal.models import Outcome, Parameter, Result
+from rotator.renewal.policy import may_be_revoked, seconds_until
+from rotator.renewal.ports import ParameterStore, Run, WorkQueue
+from rotator.renewal.results import as_stored, failed_with, foreseen, left_over
+from rotator.workers import queue_messages
 
 MESSAGES_PER_CALL = 10
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html"""
@@ -41,7 +42,7 @@ def enqueue(
     while rest and run.time_for_requests() > 0:
         batch, rest = rest[:MESSAGES_PER_CALL], rest[MESSAGES_PER_CALL:]
         try:
-            refused = queue.send([messages.asking_for(each.rotation.name) for each in batch])
+            refused = queue.send([queue_messages.asking_for(each.rotation.name) for each in batch])
         except Exception as error:  # noqa: BLE001 - what was not sent is reported, whatever happened
             batch, rest = batch + rest, []
             refused = dict.fromkeys(range(len(batch)), foreseen(error, "the sending of work"))
@@ -84,8 +85,8 @@ def read_documents(path: str, names: Sequence[str], parameters: ParameterStore) 
 def _is_a_parameters(name: str) -> bool:
     """Whether a parameter may have this name; AWS refuses a whole call for one that none can have."""
     try:
-        readers.any_parameter_name(name)
-    except readers.Refused:
+        validators.any_parameter_name(name)
+    except validators.Refused:
         return False
     return True
 

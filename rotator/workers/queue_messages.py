@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rotator.errors import MORE_WRITES, SettingsError
-from rotator.model import Outcome, Summary
-from rotator.policy import seconds_until
+from rotator.renewal.models import Outcome, Summary
+from rotator.renewal.policy import seconds_until
 
 MOST_NAMES = 10
 """In one message; a scheduled run sends one."""

@@ -7,12 +7,12 @@ import time
 from typing import Any
 
 from fakes import CANARY_SECRET, CANARY_TOKEN, Clock, rotation
-from rotator import oauth
-from rotator.adapters.http import HttpTransport
-from rotator.adapters.token_endpoint import HttpTokenEndpoint
-from rotator.model import ClientAuthentication, ClientCredentials, Secret
-from rotator.oauth import TokenResponse
-from rotator.usage import Usage
+from rotator.adapters.runtime.http_transport import HttpTransport
+from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
+from rotator.oauth import client_credentials
+from rotator.oauth.client_credentials import TokenResponse
+from rotator.observability.counters import Usage
+from rotator.renewal.models import ClientAuthentication, ClientCredentials, Secret
 
 CREDENTIALS = ClientCredentials(client_id="client", client_secret=Secret(CANARY_SECRET), version_id="v1")
 BASIC = "Basic " + base64.b64encode(f"client:{CANARY_SECRET}".encode()).decode()
@@ -42,7 +42,7 @@ class Caller:
         return self._budget - self.elapsed() - sum(self.slept)
 
     def request(self, url: str, **changes: Any) -> TokenResponse:
-        asked = oauth.token_request(rotation(token_endpoint=url, **changes), CREDENTIALS)
+        asked = client_credentials.token_request(rotation(token_endpoint=url, **changes), CREDENTIALS)
         return self._endpoint.request(asked, time_left=self._time_left)
 
     def post(self, url: str) -> TokenResponse:

@@ -15,7 +15,7 @@ from botocore.stub import Stubber
 
 from adapters.caller import Caller
 from http_server import Peer, Serve, serving
-from rotator.adapters import aws
+from rotator.adapters.runtime import aws_client
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def trust(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def fresh_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process keeps a session, and that keeps credentials: none of an earlier test's."""
-    monkeypatch.setattr(aws, "session", cache(get_session))
+    monkeypatch.setattr(aws_client, "session", cache(get_session))
 
 
 @pytest.fixture

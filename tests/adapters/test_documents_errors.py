@@ -10,8 +10,8 @@ from botocore.exceptions import BotoCoreError, EndpointConnectionError
 from botocore.stub import Stubber
 
 from leaks import foreign
-from rotator.adapters import aws
-from rotator.adapters.documents import SsmDocumentStore
+from rotator.adapters.operator.document_store import SsmDocumentStore
+from rotator.adapters.runtime import aws_client
 from rotator.errors import ConcurrentUpdate, ParameterStoreError, RotatorError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ Act = Callable[[SsmDocumentStore], object]
 
 @pytest.fixture
 def client(access_key: None) -> SSMClient:
-    made: SSMClient = aws.client("ssm")
+    made: SSMClient = aws_client.client("ssm")
     return made
 
 
@@ -67,7 +67,7 @@ def test_what_is_refused_says_what_to_do_and_quotes_nothing(
     assert f"the document {NAME} failed: {code}" in caught.value.problem
     assert advice in caught.value.advice
     assert QUOTED not in str(caught.value)
-    assert foreign(caught.value, RotatorError, aws.AwsError) == []
+    assert foreign(caught.value, RotatorError, aws_client.AwsError) == []
 
 
 @pytest.mark.parametrize(

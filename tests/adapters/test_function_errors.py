@@ -10,9 +10,10 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from rotator.adapters import aws, function
+from rotator.adapters.operator import lambda_invoke
+from rotator.adapters.runtime import aws_client
 from rotator.errors import RotationFailed, RotatorError, SettingsError
-from rotator.model import Outcome, Result, Summary
+from rotator.renewal.models import Outcome, Result, Summary
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def client(access_key: None, monkeypatch: pytest.MonkeyPatch) -> LambdaClient:
-    made: LambdaClient = aws.client("lambda")
-    monkeypatch.setattr(aws, "client", lambda *_: made)
+    made: LambdaClient = aws_client.client("lambda")
+    monkeypatch.setattr(aws_client, "client", lambda *_: made)
     return made
 
 
@@ -35,7 +36,7 @@ def told(stub: Stubber, kind: str, message: str) -> RotatorError:
     }
     stub.add_response("invoke", answer, {"FunctionName": "rotator", "Payload": b"{}"})
     with pytest.raises(RotatorError) as caught:
-        function.invoke("rotator", {})
+        lambda_invoke.invoke("rotator", {})
     return caught.value
 
 

@@ -13,9 +13,9 @@ from botocore.stub import Stubber
 
 from fakes import CANARY_SECRET, START, rotation
 from leaks import foreign, told
-from rotator.adapters import aws
-from rotator.adapters.aws import AwsError
-from rotator.adapters.inspector import AwsInspector
+from rotator.adapters.operator.inspector import AwsInspector
+from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime.aws_client import AwsError
 from rotator.doctor.inspection import Taker
 from rotator.errors import RotatorError, SettingsError
 
@@ -33,7 +33,7 @@ class Scripted:
 
     def __getitem__(self, service: str) -> Stubber:
         if service not in self._stubs:
-            self._clients[service] = aws.client(service)
+            self._clients[service] = aws_client.client(service)
             self._stubs[service] = self._stack.enter_context(Stubber(self._clients[service]))
         return self._stubs[service]
 
@@ -176,7 +176,9 @@ def test_where_aws_cannot_be_reached_nobody_tells_the_time(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     quick = Config(retries={"total_max_attempts": 1})
-    inspector = AwsInspector(lambda service, _config=None: aws.client(service, aws.CONFIG.merge(quick)))
+    inspector = AwsInspector(
+        lambda service, _config=None: aws_client.client(service, aws_client.CONFIG.merge(quick))
+    )
     with pytest.raises(RotatorError, match="AWS's time could not be looked up: Unreachable"):
         inspector.aws_date()
 

@@ -10,15 +10,16 @@ import pytest
 
 from fakes import CANARY_TOKEN, rotation
 from http_server import Peer, Serve, answer
-from rotator.adapters import aws, deployment, function
-from rotator.adapters.documents import SsmDocumentStore
-from rotator.adapters.inspector import AwsInspector
-from rotator.adapters.parameter_store import SsmParameterStore
-from rotator.adapters.secrets_manager import SecretsManager
-from rotator.adapters.work_queue import SqsWorkQueue
+from rotator.adapters.operator import lambda_invoke, stack_settings
+from rotator.adapters.operator.document_store import SsmDocumentStore
+from rotator.adapters.operator.inspector import AwsInspector
+from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime.parameter_store import SsmParameterStore
+from rotator.adapters.runtime.secrets_manager import SecretsManager
+from rotator.adapters.runtime.sqs import SqsWorkQueue
 from rotator.consumer import ssm
 from rotator.errors import ParameterStoreError, RotatorError, WorkNotSent
-from rotator.model import Secret, Stage
+from rotator.renewal.models import Secret, Stage
 
 ROTATION = rotation()
 QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/work"
@@ -62,7 +63,7 @@ def peer(
 
 
 def store() -> SsmParameterStore:
-    return SsmParameterStore(aws.client("ssm"))
+    return SsmParameterStore(aws_client.client("ssm"))
 
 
 PARAMETERS: dict[str, Callable[[], Any]] = {
@@ -73,11 +74,11 @@ PARAMETERS: dict[str, Callable[[], Any]] = {
     "PutParameter of a status": lambda: store().write_status(ROTATION, "{}"),
     "PutParameter of a lease": lambda: store().create_lease(ROTATION, "{}"),
     "PutParameter of the next lease": lambda: store().write_lease(ROTATION, "{}"),
-    "PutParameter of a document": lambda: SsmDocumentStore(aws.client("ssm")).create("/a", "{}"),
+    "PutParameter of a document": lambda: SsmDocumentStore(aws_client.client("ssm")).create("/a", "{}"),
 }
 OTHERS: dict[str, Callable[[], Any]] = {
-    "GetSecretValue": lambda: SecretsManager(aws.client("secretsmanager")).read(ROTATION),
-    "GetSecretValue of a stage": lambda: SecretsManager(aws.client("secretsmanager")).read_stage(
+    "GetSecretValue": lambda: SecretsManager(aws_client.client("secretsmanager")).read(ROTATION),
+    "GetSecretValue of a stage": lambda: SecretsManager(aws_client.client("secretsmanager")).read_stage(
         ROTATION, Stage.PENDING
     ),
     "GetCallerIdentity": lambda: AwsInspector().identity(),
@@ -90,8 +91,8 @@ OTHERS: dict[str, Callable[[], Any]] = {
     "GetQueueAttributes": lambda: AwsInspector().messages(QUEUE),
     "ListEventSourceMappings": lambda: AwsInspector().taker("rotator", QUEUE),
     "FilterLogEvents": lambda: AwsInspector().last_event("/rotator", "run ended", SINCE),
-    "the settings of a stack": lambda: deployment.stack_variables("rotator"),
-    "Invoke": lambda: function.invoke("rotator", {}),
+    "the settings of a stack": lambda: stack_settings.stack_variables("rotator"),
+    "Invoke": lambda: lambda_invoke.invoke("rotator", {}),
     "a consumer's read": lambda: ssm.SsmReader("/healthwise/token")(),
 }
 
@@ -122,7 +123,7 @@ def test_answer_that_is_not_of_aws_is_an_error_that_says_so(call: str, peer: Pee
 
 
 def test_answer_that_is_not_of_aws_means_that_no_message_was_sent(peer: Peer) -> None:
-    queue = SqsWorkQueue(aws.client("sqs"), QUEUE)
+    queue = SqsWorkQueue(aws_client.client("sqs"), QUEUE)
     try:
         refused = dict(queue.send(["a", "b"]))
     except WorkNotSent as error:
@@ -137,4 +138,4 @@ def test_page_in_place_of_a_deletion_is_not_taken_for_one(
     """DeleteParameter's own answer has no members."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", serve(answer(200, PAGE, Content_Type="text/html")).url)
     with pytest.raises(ParameterStoreError, match="not an answer of AWS"):
-        SsmDocumentStore(aws.client("ssm")).delete("/a")
+        SsmDocumentStore(aws_client.client("ssm")).delete("/a")

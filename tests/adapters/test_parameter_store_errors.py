@@ -19,11 +19,11 @@ from botocore.stub import Stubber
 
 from fakes import CANARY_TOKEN, rotation
 from leaks import foreign, told
-from rotator.adapters import aws
-from rotator.adapters.parameter_store import SsmParameterStore
+from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime.parameter_store import SsmParameterStore
+from rotator.devstack.deployment import Account
 from rotator.errors import ConcurrentUpdate, ParameterStoreError, RotatorError, SettingsError
-from rotator.local.deployment import Account
-from rotator.model import Secret
+from rotator.renewal.models import Secret
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -36,7 +36,7 @@ NOWHERE = "https://ssm.nowhere.invalid"
 
 @pytest.fixture
 def client(access_key: None) -> SSMClient:
-    made: SSMClient = aws.client("ssm")
+    made: SSMClient = aws_client.client("ssm")
     return made
 
 
@@ -223,7 +223,7 @@ def test_an_unreachable_aws_is_said_to_be_so(
 @pytest.mark.usefixtures("region")
 def test_missing_aws_credentials_are_said_to_be_missing() -> None:
     with pytest.raises(ParameterStoreError, match="NoCredentials; set AWS credentials"):
-        SsmParameterStore(aws.client("ssm")).read([TOKEN_NAME])
+        SsmParameterStore(aws_client.client("ssm")).read([TOKEN_NAME])
 
 
 def test_a_value_that_the_sdk_refuses_is_not_quoted(store: SsmParameterStore) -> None:
@@ -238,7 +238,7 @@ def test_no_exception_of_the_sdk_travels_along(
     fail_with(NoCredentialsError())
     with pytest.raises(ParameterStoreError) as caught:
         store.read([TOKEN_NAME])
-    assert foreign(caught.value, RotatorError, aws.AwsError) == []
+    assert foreign(caught.value, RotatorError, aws_client.AwsError) == []
 
 
 # How a client is made.
@@ -246,14 +246,14 @@ def test_no_exception_of_the_sdk_travels_along(
 
 def test_a_missing_region_is_named() -> None:
     with pytest.raises(SettingsError, match="set AWS_DEFAULT_REGION"):
-        aws.client("ssm")
+        aws_client.client("ssm")
 
 
 @pytest.mark.usefixtures("region")
 def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(SettingsError, match="AWS_PROFILE names a profile that does not exist"):
-        aws.client("ssm")
+        aws_client.client("ssm")
 
 
 @pytest.mark.usefixtures("region")
@@ -261,14 +261,14 @@ def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_unusable_endpoint_of_aws_is_named(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     with pytest.raises(SettingsError, match="check AWS_ENDPOINT_URL"):
-        aws.client("ssm")
+        aws_client.client("ssm")
 
 
 @pytest.mark.usefixtures("moto")
 def test_the_sdk_tells_no_token_even_if_everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.NOTSET, logger="botocore")
-    store = SsmParameterStore(aws.client("ssm"))
+    store = SsmParameterStore(aws_client.client("ssm"))
     store.write_token(ROTATION, TOKEN)
     store.read([TOKEN_NAME])
     assert logging.getLogger("botocore.parsers").getEffectiveLevel() == logging.WARNING
@@ -276,6 +276,6 @@ def test_the_sdk_tells_no_token_even_if_everything_is_logged(caplog: pytest.LogC
 
 
 def test_a_client_works_in_an_account(moto: Account) -> None:
-    SsmParameterStore(aws.client("ssm")).write_token(ROTATION, TOKEN)
+    SsmParameterStore(aws_client.client("ssm")).write_token(ROTATION, TOKEN)
     (found,) = moto.client("ssm").describe_parameters()["Parameters"]
     assert (found["Name"], found["Type"]) == (TOKEN_NAME, "SecureString")

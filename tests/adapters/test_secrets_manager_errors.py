@@ -18,11 +18,11 @@ from botocore.stub import Stubber
 
 from fakes import CANARY_SECRET, rotation
 from leaks import foreign, told
-from rotator.adapters import aws
-from rotator.adapters.secrets_manager import FORM, SecretsManager
+from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime.secrets_manager import FORM, SecretsManager
+from rotator.devstack.deployment import Account
 from rotator.errors import CredentialsError, RotatorError
-from rotator.local.deployment import Account
-from rotator.model import BasicEncoding, ClientAuthentication, ClientCredentials, Secret, Stage
+from rotator.renewal.models import BasicEncoding, ClientAuthentication, ClientCredentials, Secret, Stage
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -35,7 +35,7 @@ NOWHERE = "https://secretsmanager.nowhere.invalid"
 
 @pytest.fixture
 def client(access_key: None) -> SecretsManagerClient:
-    made: SecretsManagerClient = aws.client("secretsmanager")
+    made: SecretsManagerClient = aws_client.client("secretsmanager")
     return made
 
 
@@ -93,20 +93,20 @@ def test_an_unreachable_aws_is_said_to_be_so(
     fail_with(error)
     with pytest.raises(CredentialsError, match="Unreachable; check the network path") as caught:
         secrets.read(ROTATION)
-    assert foreign(caught.value, RotatorError, aws.AwsError) == []
+    assert foreign(caught.value, RotatorError, aws_client.AwsError) == []
 
 
 @pytest.mark.usefixtures("region")
 def test_missing_aws_credentials_are_said_to_be_missing() -> None:
     with pytest.raises(CredentialsError, match="NoCredentials; set AWS credentials"):
-        SecretsManager(aws.client("secretsmanager")).read(ROTATION)
+        SecretsManager(aws_client.client("secretsmanager")).read(ROTATION)
 
 
 def test_a_secret_marked_for_deletion_is_said_to_be_so(moto: Account) -> None:
     moto.create_secret(ROTATION.secret_id, "client", CANARY_SECRET)
     moto.client("secretsmanager").delete_secret(SecretId=ROTATION.secret_id)
     with pytest.raises(CredentialsError, match="marked for deletion"):
-        SecretsManager(aws.client("secretsmanager")).read(ROTATION)
+        SecretsManager(aws_client.client("secretsmanager")).read(ROTATION)
 
 
 # Another stage.
@@ -134,7 +134,7 @@ def test_another_stage_that_cannot_be_read_is_told_like_the_current_one(
     assert caught.value.problem == f"the secret {ROTATION.secret_id} could not be read: {code}"
     assert advice in caught.value.advice
     assert CANARY_SECRET not in told(caught.value)
-    assert foreign(caught.value, RotatorError, aws.AwsError) == []
+    assert foreign(caught.value, RotatorError, aws_client.AwsError) == []
 
 
 def test_a_label_that_no_version_carries_is_no_error(stub: Stubber, secrets: SecretsManager) -> None:
@@ -274,5 +274,5 @@ def test_the_sdk_tells_no_secret_even_if_everything_is_logged(
     moto.create_secret(ROTATION.secret_id, "client", CANARY_SECRET)
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.NOTSET, logger="botocore")
-    SecretsManager(aws.client("secretsmanager")).read(ROTATION)
+    SecretsManager(aws_client.client("secretsmanager")).read(ROTATION)
     assert CANARY_SECRET not in caplog.text

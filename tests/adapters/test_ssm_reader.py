@@ -19,7 +19,7 @@ from botocore.stub import Stubber
 
 from fakes import CANARY_TOKEN
 from leaks import foreign
-from rotator.adapters import aws
+from rotator.adapters.runtime import aws_client
 from rotator.consumer import TokenSource
 from rotator.consumer.ssm import CONFIG, TRY_ALL_AGAIN, SsmReader
 from rotator.errors import SettingsError, TokenUnavailable
@@ -33,7 +33,7 @@ BOTH = [NAME, f"{NAME}/status"]
 
 @pytest.fixture
 def client(access_key: None) -> SSMClient:
-    made: SSMClient = aws.client("ssm", CONFIG)
+    made: SSMClient = aws_client.client("ssm", CONFIG)
     return made
 
 

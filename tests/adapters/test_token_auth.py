@@ -20,8 +20,8 @@ from flask import Flask, Response, redirect, request
 from consumers import Consumer, consumer
 from fakes import CANARY_TOKEN
 from rotator.consumer import HttpxTokenAuth, TokenAuth, TokenSource
+from rotator.devstack.server import serving
 from rotator.errors import SettingsError, TokenUnavailable
-from rotator.local.server import serving
 
 Call = Callable[..., int]
 """Sends a request with the source's token; returns the status of the answer."""

@@ -12,9 +12,9 @@ from adapters.caller import BASIC, Caller
 from fakes import CANARY_SECRET, CANARY_TOKEN
 from http_server import OUTAGE, TOKEN, Serve, answer, half_then_reset, half_then_silence, raw, silence
 from leaks import credential_forms, foreign, token_forms, told, told_in
-from rotator.adapters import http
+from rotator.adapters.runtime import http_transport
+from rotator.devstack.server import LOOPBACK, free_port
 from rotator.errors import RotatorError
-from rotator.local.server import LOOPBACK, free_port
 
 ECHO = json.dumps({"error": CANARY_SECRET, "error_description": f"{CANARY_TOKEN} {BASIC}"}).encode()
 
@@ -56,7 +56,7 @@ def test_no_error_and_no_log_line_tells_a_secret(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(http, "READ_TIMEOUT", 0.1)
+    monkeypatch.setattr(http_transport, "READ_TIMEOUT", 0.1)
     for logger in ("", "rotator", "urllib3", "requests"):
         caplog.set_level(logging.DEBUG, logger=logger or None)
     url = FAILURES[failure](serve)

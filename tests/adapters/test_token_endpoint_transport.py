@@ -25,15 +25,15 @@ from http_server import (
     late_silence,
     silence,
 )
-from rotator.adapters import trust as shared_trust
-from rotator.adapters.http import MAX_BODY
+from rotator.adapters.runtime import tls as shared_trust
+from rotator.adapters.runtime.http_transport import MAX_BODY
+from rotator.devstack.server import LOOPBACK
 from rotator.errors import (
     InvalidTokenResponse,
     TokenEndpointUnavailable,
     TokenRequestError,
     TokenRequestRejected,
 )
-from rotator.local.server import LOOPBACK
 
 MIB = 1024 * 1024
 

@@ -16,8 +16,9 @@ from botocore.exceptions import ConnectionClosedError
 from adapters.caller import Caller
 from fakes import CANARY_TOKEN, rotation
 from http_server import OUTAGE, TOKEN, Answer, Serve, answer, half
-from rotator.adapters import aws
-from rotator.adapters.parameter_store import SsmParameterStore
+from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime.parameter_store import SsmParameterStore
+from rotator.devstack.server import LOOPBACK, free_port
 from rotator.errors import (
     ConcurrentUpdate,
     InvalidTokenResponse,
@@ -26,9 +27,8 @@ from rotator.errors import (
     TokenRequestError,
     TokenRequestRejected,
 )
-from rotator.local.server import LOOPBACK, free_port
-from rotator.model import Secret
-from rotator.usage import Usage, Used
+from rotator.observability.counters import Usage, Used
+from rotator.renewal.models import Secret
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -96,7 +96,7 @@ def test_a_probe_does_not_count(serve: Serve, caller: Caller) -> None:
 def client(access_key: None, monkeypatch: pytest.MonkeyPatch) -> SSMClient:
     """A client whose SDK does not sleep between its attempts."""
     monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda _seconds: None))
-    made: SSMClient = aws.client("ssm")
+    made: SSMClient = aws_client.client("ssm")
     return made
 
 
@@ -149,7 +149,7 @@ WRITES: dict[str, Callable[[SsmParameterStore], int]] = {
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
-@pytest.mark.parametrize("code", sorted(aws.THROTTLED))
+@pytest.mark.parametrize("code", sorted(aws_client.THROTTLED))
 def test_a_throttled_write_that_the_sdk_mends_is_counted(
     store: SsmParameterStore,
     usage: Usage,

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from rotator.adapters.work_queue import SqsWorkQueue
+from rotator.adapters.runtime.sqs import SqsWorkQueue
 from rotator.errors import WorkNotSent
 
 URL = "https://sqs.eu-central-1.amazonaws.com/123456789012/work"

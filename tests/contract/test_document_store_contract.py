@@ -9,13 +9,13 @@ import boto3
 import pytest
 
 from fakes import FakeDocumentStore, FakeParameterStore
-from rotator.adapters import aws
-from rotator.adapters.documents import SsmDocumentStore
-from rotator.adapters.parameter_store import SsmParameterStore
+from rotator.adapters.operator.document_store import SsmDocumentStore
+from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime.parameter_store import SsmParameterStore
+from rotator.devstack.aws import ADMINISTRATOR, client_environment
 from rotator.errors import ConcurrentUpdate
-from rotator.local.aws import ADMINISTRATOR, client_environment
-from rotator.model import Parameter
-from rotator.ports import DocumentStore, ParameterStore
+from rotator.renewal.models import Parameter
+from rotator.renewal.ports import DocumentStore, ParameterStore
 
 TEXT = '{"secret_id": "healthwise/client", "token_request_params": {"é": "{\\u007bx}}"}}'
 
@@ -50,7 +50,7 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Wo
         endpoint = request.getfixturevalue("ministack_endpoint")
         for name, value in client_environment(endpoint, ADMINISTRATOR).items():
             monkeypatch.setenv(name, value)
-    client = aws.client("ssm")
+    client = aws_client.client("ssm")
     made = World(SsmDocumentStore(client), SsmParameterStore(client), path)
     assert made.read() == {}  # a first call may be slow and repeated, which only a read bears
     return made

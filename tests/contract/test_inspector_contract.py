@@ -16,14 +16,14 @@ import pytest
 from botocore.session import get_session
 
 from fakes import CANARY_TOKEN, Clock, FakeInspector, rotation
-from rotator.adapters import aws
-from rotator.adapters.inspector import AwsInspector
+from rotator.adapters.operator.inspector import AwsInspector
+from rotator.adapters.runtime import aws_client
+from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment
+from rotator.devstack.deployment import Account
 from rotator.doctor.inspection import Inspector, Key, LogEvent, Schedule, Stack, Taker
 from rotator.errors import RotatorError
-from rotator.local.aws import ACCOUNT, ADMINISTRATOR, client_environment
-from rotator.local.deployment import Account
-from rotator.model import Rotation
-from rotator.oauth import http_date
+from rotator.oauth.client_credentials import http_date
+from rotator.renewal.models import Rotation
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 TARGET = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:ticked"
@@ -200,7 +200,7 @@ def aws_world(ministack_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> AwsWo
     def become(credentials: Mapping[str, str]) -> None:
         for name, value in client_environment(ministack_endpoint, credentials).items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(aws, "session", cache(get_session))
+        monkeypatch.setattr(aws_client, "session", cache(get_session))
 
     become(ADMINISTRATOR)
     return AwsWorld(Account(ministack_endpoint, ADMINISTRATOR), become)

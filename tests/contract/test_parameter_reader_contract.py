@@ -12,11 +12,11 @@ from botocore.session import get_session
 
 from consumers import NAME, Clocks, FakeReader, status_of
 from fakes import CANARY_TOKEN
-from rotator.adapters import aws
-from rotator.consumer.reading import ParameterReader
+from rotator.adapters.runtime import aws_client
+from rotator.consumer.parse import ParameterReader
 from rotator.consumer.ssm import SsmReader
+from rotator.devstack.deployment import Account
 from rotator.errors import TokenUnavailable
-from rotator.local.deployment import Account
 
 
 @dataclass
@@ -56,7 +56,7 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Wo
     if request.param == "ssm by ARN":
         made.read = SsmReader(f"arn:aws:ssm:us-east-1:123456789012:parameter{NAME}", account.client("ssm"))
     if request.param == "ssm by an environment's client":
-        monkeypatch.setattr(aws, "session", cache(get_session))
+        monkeypatch.setattr(aws_client, "session", cache(get_session))
         made.read = SsmReader(NAME)
     return made
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import pytest
 
 from fakes import CANARY_TOKEN, FakeParameterStore, rotation
-from rotator.adapters import aws
-from rotator.adapters.parameter_store import SsmParameterStore
+from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime.parameter_store import SsmParameterStore
+from rotator.devstack.deployment import Account
 from rotator.errors import ConcurrentUpdate, ParameterStoreError
-from rotator.local.deployment import Account
-from rotator.model import Parameter, Secret
-from rotator.ports import ParameterStore
+from rotator.renewal.models import Parameter, Secret
+from rotator.renewal.ports import ParameterStore
 
 ROTATION = rotation()
 TOKEN_NAME, STATUS_NAME = ROTATION.parameter_name, ROTATION.status_name
@@ -38,7 +38,7 @@ def _fake() -> World:
 def _ssm(account: Account) -> World:
     ssm = account.client("ssm")
     return World(
-        SsmParameterStore(aws.client("ssm")),
+        SsmParameterStore(aws_client.client("ssm")),
         lambda name, value: ssm.put_parameter(Name=name, Value=value, Type="String"),
     )
 

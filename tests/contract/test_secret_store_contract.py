@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import pytest
 
 from fakes import CANARY_SECRET, FakeSecretStore, rotation
-from rotator.adapters import aws
-from rotator.adapters.secrets_manager import SecretsManager
+from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime.secrets_manager import SecretsManager
+from rotator.devstack.aws import ADMINISTRATOR, client_environment
+from rotator.devstack.deployment import Account
 from rotator.errors import CredentialsError
-from rotator.local.aws import ADMINISTRATOR, client_environment
-from rotator.local.deployment import Account
-from rotator.model import ClientCredentials, Secret, Stage
-from rotator.ports import SecretStore
+from rotator.renewal.models import ClientCredentials, Secret, Stage
+from rotator.renewal.ports import SecretStore
 
 ROTATION = rotation()
 
@@ -44,7 +44,7 @@ def _amazon(account: Account) -> World:
         )
         return str(added["VersionId"])
 
-    return World(SecretsManager(aws.client("secretsmanager")), version_id, add)
+    return World(SecretsManager(aws_client.client("secretsmanager")), version_id, add)
 
 
 def _fake() -> World:

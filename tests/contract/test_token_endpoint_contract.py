@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from fakes import CANARY_SECRET, START, Clock, FakeTokenEndpoint, rotation
-from rotator import oauth
-from rotator.adapters.http import HttpTransport
-from rotator.adapters.token_endpoint import HttpTokenEndpoint
+from rotator.adapters.runtime.http_transport import HttpTransport
+from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
+from rotator.devstack.authorization_api import AuthorizationApi
+from rotator.devstack.server import serving
 from rotator.errors import TokenEndpointUnavailable, TokenRequestRejected
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.server import serving
-from rotator.model import ClientCredentials, Secret
-from rotator.oauth import TokenRequest, TokenResponse
-from rotator.ports import TokenEndpoint
+from rotator.oauth import client_credentials
+from rotator.oauth.client_credentials import TokenRequest, TokenResponse
+from rotator.renewal.models import ClientCredentials, Secret
+from rotator.renewal.ports import TokenEndpoint
 
 CREDENTIALS = ClientCredentials(client_id="client", client_secret=Secret(CANARY_SECRET), version_id="v1")
 BUDGET = 60.0
@@ -68,7 +68,7 @@ def fake() -> World:
             (r.status, {"error": r.error, "retry_after": r.retry_after}) for r in refusals
         )
 
-    asked = oauth.token_request(rotation(), CREDENTIALS)
+    asked = client_credentials.token_request(rotation(), CREDENTIALS)
     return World(clock, endpoint, asked, refuse, lambda: len(endpoint.requests))
 
 
@@ -85,7 +85,9 @@ def http() -> Iterator[World]:
         api.misbehaviour.plan(*map(_planned, refusals))
 
     with serving(slow) as address:
-        asked = oauth.token_request(rotation(token_endpoint=f"{address}/oauth2/token"), CREDENTIALS)
+        asked = client_credentials.token_request(
+            rotation(token_endpoint=f"{address}/oauth2/token"), CREDENTIALS
+        )
         endpoint = HttpTokenEndpoint(HttpTransport(now=clock.now), now=clock.now, sleep=clock.sleep)
         yield World(clock, endpoint, asked, refuse, lambda: api.misbehaviour.token_requests)
 

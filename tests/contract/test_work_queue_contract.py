@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import pytest
 
 from fakes import FakeWorkQueue
-from rotator.adapters.work_queue import SqsWorkQueue
+from rotator.adapters.runtime.sqs import SqsWorkQueue
+from rotator.devstack.aws import ADMINISTRATOR
+from rotator.devstack.deployment import Account
 from rotator.errors import WorkNotSent
-from rotator.local.aws import ADMINISTRATOR
-from rotator.local.deployment import Account
-from rotator.ports import WorkQueue
+from rotator.renewal.ports import WorkQueue
 
 
 @dataclass

@@ -8,8 +8,8 @@ import pytest
 
 from deployed import Deployed, running
 from reading import PARAMETER, put, token_of_life
-from rotator.local.aws import client_environment
-from rotator.local.deployment import Account
+from rotator.devstack.aws import client_environment
+from rotator.devstack.deployment import Account
 from shell import Shell
 
 

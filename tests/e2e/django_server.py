@@ -12,7 +12,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from rotator.local.server import address, make
+from rotator.devstack.server import address, make
 
 
 def main() -> None:

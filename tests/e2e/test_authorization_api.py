@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import requests
 
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.server import serving
+from rotator.devstack.authorization_api import AuthorizationApi
+from rotator.devstack.server import serving
 
 API = AuthorizationApi({"client": "secret"})
 

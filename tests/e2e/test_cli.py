@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from fakes import CANARY_SECRET
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.aws import client_environment
-from rotator.local.deployment import Account
-from rotator.local.server import serving
+from rotator.devstack.authorization_api import AuthorizationApi
+from rotator.devstack.aws import client_environment
+from rotator.devstack.deployment import Account
+from rotator.devstack.server import serving
 from shell import Shell
 
 API = AuthorizationApi({"client": CANARY_SECRET})

@@ -12,8 +12,8 @@ import requests
 from consumers import Clocks
 from deployed import Deployed
 from rotator.consumer import HttpxTokenAuth, TokenAuth, TokenSource
+from rotator.devstack.deployment import Account
 from rotator.errors import TokenUnavailable
-from rotator.local.deployment import Account
 
 NAME = "/healthwise/token"
 

@@ -20,9 +20,9 @@ import requests
 from botocore.exceptions import ClientError
 
 from conftest import CHECKOUT
-from rotator.local.aws import ADMINISTRATOR
-from rotator.local.demo import PARAMETER_NAME, SECRET_NAME
-from rotator.local.deployment import Account
+from rotator.devstack.aws import ADMINISTRATOR
+from rotator.devstack.demo import PARAMETER_NAME, SECRET_NAME
+from rotator.devstack.deployment import Account
 
 # One worker runs all of these, as it does every file: they share one demo, which takes more than a minute.
 

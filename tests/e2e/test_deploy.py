@@ -19,10 +19,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from conftest import CHECKOUT
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.aws import ACCOUNT, ADMINISTRATOR, client_environment
-from rotator.local.deployment import Account
-from rotator.local.server import serving
+from rotator.devstack.authorization_api import AuthorizationApi
+from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment
+from rotator.devstack.deployment import Account
+from rotator.devstack.server import serving
 
 # One worker runs all of these in their order, as it does every file: they share one stack and its end.
 

@@ -22,12 +22,13 @@ from fakes import CANARY_SECRET
 from http_server import OUTAGE, Peer
 from http_server import serving as serving_peer
 from leaks import credential_forms, token_forms, told_in
-from rotator import bootstrap, cli
-from rotator.adapters import aws
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.aws import ACCOUNT, ADMINISTRATOR, client_environment, running_aws
-from rotator.local.deployment import Account, build_zip
-from rotator.local.server import free_port, serving
+from rotator import bootstrap
+from rotator.adapters.runtime import aws_client
+from rotator.cli import main
+from rotator.devstack.authorization_api import AuthorizationApi
+from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment, running_aws
+from rotator.devstack.deployment import Account, build_zip
+from rotator.devstack.server import free_port, serving
 
 DASH = "\N{EN DASH}"
 SECRET_NAME, PARAMETER_NAME = "healthwise/client", "/healthwise/token"
@@ -360,10 +361,10 @@ def test_a_host_that_is_not_allowed(world: World) -> None:
 def test_a_clock_that_is_off(world: World, monkeypatch: pytest.MonkeyPatch, hours: int, word: str) -> None:
     for name, value in world.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(aws, "session", cache(get_session))
+    monkeypatch.setattr(aws_client, "session", cache(get_session))
     true_now = bootstrap.utc_now
     monkeypatch.setattr(bootstrap, "utc_now", lambda: true_now() + timedelta(hours=hours))
-    done = CliRunner().invoke(cli.main, ["doctor"], env={"COLUMNS": "200"})
+    done = CliRunner().invoke(main.main, ["doctor"], env={"COLUMNS": "200"})
     world.nothing_is_told(done.output)
     examined = Examined.read(done.exit_code, done.stdout)
     examined.has_one_cross("clock", dashes=ON_THE_CLOCK, advice="set this machine's clock")

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.server import serving
+from rotator.devstack.authorization_api import AuthorizationApi
+from rotator.devstack.server import serving
 
 HTTP_SAMPLE = """\
 POST /oauth2/token HTTP/1.1

@@ -15,10 +15,10 @@ from conftest import CHECKOUT
 from fakes import CANARY_SECRET
 from leaks import token_forms, told_in
 from reading import PARAMETER
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.aws import client_environment
-from rotator.local.deployment import Account
-from rotator.local.server import serving
+from rotator.devstack.authorization_api import AuthorizationApi
+from rotator.devstack.aws import client_environment
+from rotator.devstack.deployment import Account
+from rotator.devstack.server import serving
 from shell import ROTATOR, Shell
 from terminal import terminal
 

@@ -20,14 +20,15 @@ from joserfc import jwt
 from conftest import CHECKOUT
 from fakes import CANARY_SECRET
 from leaks import credential_forms, token_forms, told_in
-from rotator import bootstrap, policy
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.aws import client_environment
-from rotator.local.deployment import Account
-from rotator.local.server import serving
-from rotator.model import Outcome, Stored
-from rotator.policy import TokenState
-from rotator.stored import read_stored
+from rotator import bootstrap
+from rotator.devstack.authorization_api import AuthorizationApi
+from rotator.devstack.aws import client_environment
+from rotator.devstack.deployment import Account
+from rotator.devstack.server import serving
+from rotator.fleet.state_reader import read_stored
+from rotator.renewal import policy
+from rotator.renewal.models import Outcome, Stored
+from rotator.renewal.policy import TokenState
 from stopping_proxy import StoppingProxy, stopping_proxy
 
 API = AuthorizationApi({"client": CANARY_SECRET})

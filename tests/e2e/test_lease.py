@@ -14,12 +14,12 @@ import pytest
 from fakes import CANARY_SECRET, rotation
 from rotator import bootstrap
 from rotator.bootstrap import Adapters, Rotator
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.aws import ADMINISTRATOR, client_environment
-from rotator.local.deployment import Account
-from rotator.local.server import serving
-from rotator.model import Outcome, Parameter, Rotation, Summary
-from rotator.settings import Settings
+from rotator.config.environment import Settings
+from rotator.devstack.authorization_api import AuthorizationApi
+from rotator.devstack.aws import ADMINISTRATOR, client_environment
+from rotator.devstack.deployment import Account
+from rotator.devstack.server import serving
+from rotator.renewal.models import Outcome, Parameter, Rotation, Summary
 from shell import PATIENCE, Shell
 from stopping_proxy import stopping_proxy
 

@@ -18,9 +18,9 @@ import cloudformation
 from deployed import CLIENT_ID, SECRET_NAME, Deployed, less
 from fakes import CANARY_SECRET
 from rotator import handler
-from rotator.adapters import aws
+from rotator.adapters.runtime import aws_client
+from rotator.devstack.deployment import Account
 from rotator.errors import RotationFailed
-from rotator.local.deployment import Account
 
 BY_AWS_ITSELF = {
     *("logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"),
@@ -145,7 +145,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     session = get_session()
     session.register("before-call", keep)
-    monkeypatch.setattr(aws, "session", lambda: session)
+    monkeypatch.setattr(aws_client, "session", lambda: session)
     return made
 
 

@@ -13,10 +13,10 @@ import requests
 
 from conftest import CHECKOUT
 from fakes import CANARY_SECRET
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.aws import ACCOUNT, ADMINISTRATOR, client_environment
-from rotator.local.deployment import Account
-from rotator.local.server import serving
+from rotator.devstack.authorization_api import AuthorizationApi
+from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment
+from rotator.devstack.deployment import Account
+from rotator.devstack.server import serving
 from shell import PATIENCE, ROTATOR, Shell
 from terminal import terminal
 

@@ -24,12 +24,12 @@ from conftest import CHECKOUT
 from fakes import CANARY_SECRET
 from leaks import Leaks, credential_forms, listening, token_forms
 from rotator import bootstrap
-from rotator.adapters.aws import AwsError
+from rotator.adapters.runtime.aws_client import AwsError
 from rotator.bootstrap import Rotator
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.aws import ADMINISTRATOR, client_environment
-from rotator.local.deployment import Account
-from rotator.local.server import serving
+from rotator.devstack.authorization_api import AuthorizationApi
+from rotator.devstack.aws import ADMINISTRATOR, client_environment
+from rotator.devstack.deployment import Account
+from rotator.devstack.server import serving
 
 NEW_SECRET = "canary-new/+="
 GUIDE = (CHECKOUT / "infra" / "README.md").read_text()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from deployed import SECRET_NAME, Deployed
-from rotator.local.aws import ADMINISTRATOR, client_environment
+from rotator.devstack.aws import ADMINISTRATOR, client_environment
 from shell import Shell
 
 PREFIX = "/healthwise"

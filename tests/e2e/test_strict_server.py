@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from conftest import CHECKOUT
-from rotator.local.aws import client_environment
-from rotator.local.deployment import Account
+from rotator.devstack.aws import client_environment
+from rotator.devstack.deployment import Account
 
 CLIENT_SECRET = "canary-secret +/=:%é"
 

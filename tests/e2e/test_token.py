@@ -12,8 +12,8 @@ import pytest
 from conftest import CHECKOUT
 from leaks import token_forms, told_in
 from reading import PARAMETER, Spoil, become_nobody, put, remove, spoilt, token_of_life
-from rotator.local.aws import ADMINISTRATOR, client_environment
-from rotator.local.deployment import Account
+from rotator.devstack.aws import ADMINISTRATOR, client_environment
+from rotator.devstack.deployment import Account
 from shell import PATIENCE, ROTATOR, Shell
 from terminal import terminal
 

@@ -18,8 +18,8 @@ import pytest
 
 from deployed import Deployed
 from infra import smoke, smoke_changes
-from rotator.local.aws import ACCOUNT, client_environment
-from rotator.local.deployment import Account
+from rotator.devstack.aws import ACCOUNT, client_environment
+from rotator.devstack.deployment import Account
 
 STACK = "told"
 SOURCE = "told.ssm"

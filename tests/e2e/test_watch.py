@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import pytest
 
-from rotator.local.aws import client_environment
-from rotator.local.deployment import Account
+from rotator.devstack.aws import client_environment
+from rotator.devstack.deployment import Account
 from shell import PATIENCE, Shell
 
 DOCUMENT = '{"secret_id": "healthwise/client", "parameter_name": "/%s/token"}'

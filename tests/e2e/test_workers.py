@@ -12,8 +12,8 @@ import pytest
 
 import emf
 from deployed import SECRET_NAME, Deployed, less
-from rotator.local.aws import client_environment
-from rotator.local.deployment import Account
+from rotator.devstack.aws import client_environment
+from rotator.devstack.deployment import Account
 from shell import Shell
 
 NAMES = [f"tenant-{number:02}" for number in range(23)]

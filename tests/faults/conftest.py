@@ -14,10 +14,10 @@ from faults.proxy import Microburst, running_microburst
 from faults.timing import Timing
 from faults.world import SECRET, TOKEN, Api, World
 from leaks import Leaks, credential_forms, listening
-from rotator.adapters import aws
-from rotator.local.aws import client_environment
-from rotator.local.deployment import Account
-from rotator.local.server import serving
+from rotator.adapters.runtime import aws_client
+from rotator.devstack.aws import client_environment
+from rotator.devstack.deployment import Account
+from rotator.devstack.server import serving
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +73,7 @@ def leaks() -> Iterator[Leaks]:
 @pytest.fixture
 def ssm(moto: Account, session: Session, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The account's parameters, seen directly; the account has the secret already."""
-    monkeypatch.setattr(aws, "session", lambda: session)
+    monkeypatch.setattr(aws_client, "session", lambda: session)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", boto3.Session(botocore_session=session))
     moto.create_secret(SECRET, "client", CANARY_SECRET)
     return moto.client("ssm")

@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from rotator.local.server import LOOPBACK, free_port
+from rotator.devstack.server import LOOPBACK, free_port
 
 START_SECONDS = 30
 

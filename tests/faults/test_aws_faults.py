@@ -13,7 +13,7 @@ import pytest
 from faults.proxy import Microburst
 from faults.timing import SDK_READ_TIMEOUT, SHORT_SDK_TIMEOUT, shorten_timeouts
 from faults.world import DUE, FRESH, HEALTHY, World
-from rotator.adapters import aws
+from rotator.adapters.runtime import aws_client
 
 READ = {"service": "ssm", "operation": "GetParameters"}
 WRITE = {"service": "ssm", "operation": "PutParameter"}
@@ -108,7 +108,7 @@ class Cell:
     def broken_calls(self) -> int:
         """All of the SDK's attempts, or the first."""
         only_one = self.lasts == "once" or self.fault == "denied"
-        return 1 if only_one else int(aws.CONFIG.retries["total_max_attempts"])  # type: ignore[attr-defined]
+        return 1 if only_one else int(aws_client.CONFIG.retries["total_max_attempts"])  # type: ignore[attr-defined]
 
 
 CELLS = [

@@ -12,7 +12,7 @@ import pytest
 from consumers import Clocks, status_of
 from faults.proxy import Microburst
 from faults.world import TOKEN
-from rotator.adapters import aws
+from rotator.adapters.runtime import aws_client
 from rotator.consumer import TokenSource
 from rotator.consumer.ssm import CONFIG
 from rotator.errors import RotatorError, TokenUnavailable
@@ -65,7 +65,7 @@ def world(
     ssm: Any, settings: None, timing: None, faults: Microburst, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
     clocks = Clocks()
-    source = TokenSource(TOKEN, client=aws.client("ssm", CONFIG), clock=clocks.clock)
+    source = TokenSource(TOKEN, client=aws_client.client("ssm", CONFIG), clock=clocks.clock)
     yield World(ssm, faults, clocks, source)
     if source._reads.in_flight:
         source._reads.in_flight.wait(30)

@@ -36,7 +36,7 @@ from faults.endpoints import (
 from faults.timing import shorten_timeouts
 from faults.world import HEALTHY, STORED_TOKEN, World
 from http_server import answer, half, half_then_reset, half_then_silence, head, raw, silence
-from rotator.adapters.http import MAX_BODY
+from rotator.adapters.runtime.http_transport import MAX_BODY
 
 ECHO = f"{CANARY_SECRET} {BASIC} {STORED_TOKEN}"
 REFUSAL = json.dumps({"error": "invalid_client", "error_description": ECHO})

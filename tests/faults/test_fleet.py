@@ -23,17 +23,18 @@ from moto.ssm.models import ssm_backends
 from conftest import CHECKOUT
 from fakes import CANARY_SECRET
 from faults.proxy import Microburst
-from rotator import bootstrap, status
-from rotator.circuit_breaker import FAILURES_TO_OPEN
-from rotator.fleet import Fleet
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.aws import REGION, client_environment
-from rotator.local.deployment import Account
-from rotator.local.server import LOOPBACK, free_port, serving
-from rotator.model import Outcome, Secret, Status, Stored, Summary
-from rotator.policy import TokenState, token_state
-from rotator.scheduler import AT_A_TIME
-from rotator.stored import read_stored
+from rotator import bootstrap
+from rotator.devstack.authorization_api import AuthorizationApi
+from rotator.devstack.aws import REGION, client_environment
+from rotator.devstack.deployment import Account
+from rotator.devstack.server import LOOPBACK, free_port, serving
+from rotator.fleet.circuit_breaker import FAILURES_TO_OPEN
+from rotator.fleet.run import Fleet
+from rotator.fleet.scheduler import AT_A_TIME
+from rotator.fleet.state_reader import read_stored
+from rotator.renewal import status
+from rotator.renewal.models import Outcome, Secret, Status, Stored, Summary
+from rotator.renewal.policy import TokenState, token_state
 
 ALL = 150
 DOCUMENTS = "/rotations"

@@ -11,7 +11,7 @@ import pytest
 from adapters.caller import BASIC
 from fakes import CANARY_SECRET
 from leaks import Leaks, credential_forms, token_forms
-from rotator.adapters import aws
+from rotator.adapters.runtime import aws_client
 from rotator.errors import CredentialsError
 
 rotator_log = logging.getLogger("rotator.anything")
@@ -98,6 +98,6 @@ def test_the_errors_of_libraries_that_travel_with_ours_are_found(leaks: Leaks) -
 
 
 def test_what_the_product_keeps_quiet_is_quiet_though_everything_is_at_debug(leaks: Leaks) -> None:
-    aws.keep_sdk_quiet()
+    aws_client.keep_sdk_quiet()
     logging.getLogger("botocore.endpoint").debug(CANARY_SECRET)
     assert leaks.found() == []

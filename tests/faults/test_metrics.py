@@ -9,9 +9,9 @@ import pytest
 import emf
 from faults.proxy import Microburst
 from faults.world import World
-from rotator.adapters import aws
+from rotator.adapters.runtime import aws_client
 
-SDK_ATTEMPTS: int = aws.CONFIG.retries["total_max_attempts"]  # type: ignore[attr-defined]
+SDK_ATTEMPTS: int = aws_client.CONFIG.retries["total_max_attempts"]  # type: ignore[attr-defined]
 WRITE = {"service": "ssm", "operation": "PutParameter"}
 READ = {"service": "ssm", "operation": "GetParameters"}
 THROTTLED = {"error": {"code": "ThrottlingException"}}

@@ -15,13 +15,13 @@ import emf
 from fakes import CANARY_SECRET, CANARY_TOKEN
 from faults.middlebox import middlebox
 from faults.timing import Context, Timing
-from rotator import cli
+from rotator.cli import main
+from rotator.devstack.authorization_api import AuthorizationApi
+from rotator.devstack.aws import client_environment
+from rotator.devstack.deployment import Account
+from rotator.devstack.server import LOOPBACK, serving
 from rotator.errors import RotationFailed
 from rotator.handler import lambda_handler
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.aws import client_environment
-from rotator.local.deployment import Account
-from rotator.local.server import LOOPBACK, serving
 from shell import Shell
 
 ALL = 8
@@ -91,7 +91,7 @@ class Ways:
 
     def command(self, *args: str) -> Result:
         """Run the command line, which never ends in a traceback."""
-        done = CliRunner().invoke(cli.main, [*args, "--json"])
+        done = CliRunner().invoke(main.main, [*args, "--json"])
         assert isinstance(done.exception, SystemExit | None)
         assert CANARY_TOKEN not in done.output
         return done

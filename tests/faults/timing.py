@@ -14,11 +14,11 @@ import botocore.endpoint
 import pytest
 
 from rotator import bootstrap
-from rotator.adapters import aws, http
-from rotator.adapters.token_endpoint import HttpTokenEndpoint
-from rotator.policy import RUN_BUDGET
+from rotator.adapters.runtime import aws_client, http_transport
+from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
+from rotator.renewal.policy import RUN_BUDGET
 
-SDK_READ_TIMEOUT: float = aws.CONFIG.read_timeout  # type: ignore[attr-defined]
+SDK_READ_TIMEOUT: float = aws_client.CONFIG.read_timeout  # type: ignore[attr-defined]
 SHORT_SDK_TIMEOUT = 0.5
 SHORT_TIMEOUT = 0.1
 
@@ -52,9 +52,9 @@ class Timing:
 
 def shorten_timeouts(patch: pytest.MonkeyPatch) -> None:
     """Give up on silence much sooner: only for tests of silence, because a busy machine is slow, too."""
-    patch.setattr(aws.CONFIG, "read_timeout", SHORT_SDK_TIMEOUT)
-    patch.setattr(http, "READ_TIMEOUT", SHORT_TIMEOUT)
-    patch.setattr(http, "CONNECT_TIMEOUT", SHORT_TIMEOUT)
+    patch.setattr(aws_client.CONFIG, "read_timeout", SHORT_SDK_TIMEOUT)
+    patch.setattr(http_transport, "READ_TIMEOUT", SHORT_TIMEOUT)
+    patch.setattr(http_transport, "CONNECT_TIMEOUT", SHORT_TIMEOUT)
 
 
 class Context:

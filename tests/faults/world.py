@@ -13,13 +13,14 @@ from click.testing import CliRunner
 from fakes import CANARY_SECRET, CANARY_TOKEN
 from faults.timing import Context, Timing
 from leaks import Leaks, token_forms
-from rotator import cli, status
-from rotator.adapters.aws import AwsError
+from rotator.adapters.runtime.aws_client import AwsError
+from rotator.cli import main
+from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.errors import RotationFailed
 from rotator.handler import lambda_handler
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.model import Secret, Status
-from rotator.policy import RUN_BUDGET
+from rotator.renewal import status
+from rotator.renewal.models import Secret, Status
+from rotator.renewal.policy import RUN_BUDGET
 
 TOKEN = "/healthwise/token"
 STATUS = f"{TOKEN}/status"
@@ -145,7 +146,7 @@ class World:
         return str(self.shown()["state"])
 
     def _command_line(self, command: str, *options: str) -> tuple[int, Any]:
-        done = CliRunner().invoke(cli.main, [command, "--json", *options])
+        done = CliRunner().invoke(main.main, [command, "--json", *options])
         self.leaks.hear(f"rotator {command}", done.output)
         return done.exit_code, json.loads(done.stdout)
 

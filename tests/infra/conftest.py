@@ -12,7 +12,7 @@ import pytest
 from deploying import ACCOUNT, ALL_GIVEN, CODE, NO_STACK, SECRET_ARN, ZIP, stack
 from fake_aws import FakeAws
 from infra import build, function_code, stacks
-from rotator.local.deployment import build_zip
+from rotator.devstack.deployment import build_zip
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ from alarms import Alarm, Sample
 from cloudformation import DOCUMENT, Stack
 from fakes import Clock, FakePorts, rotation
 from rotator import bootstrap, errors, handler
+from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, RotationFailed, RotatorError, SettingsError
-from rotator.settings import Settings
 
 SECRET = {"SecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:healthwise/client-AbCdEf"}
 STACK = Stack(SECRET)

@@ -9,8 +9,8 @@ import pytest
 
 from alarms import EXTRA_PERIODS
 from cloudformation import DOCUMENT, PARAMETERS, Stack
-from rotator.contract import ROUNDING, Contract
-from rotator.readers import UNITS
+from rotator.config.validators import UNITS
+from rotator.renewal.guarantee import ROUNDING, Contract
 
 SECRET = {"SecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:healthwise/client-AbCdEf"}
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"

@@ -19,10 +19,10 @@ import requests
 import emf
 from fakes import CANARY_SECRET
 from infra import build
-from rotator.local.authorization_api import AuthorizationApi
-from rotator.local.aws import client_environment
-from rotator.local.deployment import Account
-from rotator.local.server import serving
+from rotator.devstack.authorization_api import AuthorizationApi
+from rotator.devstack.aws import client_environment
+from rotator.devstack.deployment import Account
+from rotator.devstack.server import serving
 from runtime_api import RUNTIME_CLIENT, Function, running_function
 
 pytest.importorskip("awslambdaric")  # for Linux only

@@ -28,7 +28,7 @@ from botocore.session import Session, get_session
 
 import rotator
 from infra import build, sdk
-from rotator.adapters import parameter_store
+from rotator.adapters.runtime import parameter_store
 
 INSTALLED = Path(botocore.__file__).parent / "data"
 NEW_EACH_TIME = {"amz-sdk-invocation-id", "X-Amz-Date", "Authorization"}

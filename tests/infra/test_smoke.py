@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError
 from infra import smoke, smoke_parameters, smoke_stack
 from infra.smoke import CHECKS, Check
 from infra.smoke_ground import Ground
-from rotator.local.aws import ACCOUNT, ADMINISTRATOR, client_environment
-from rotator.local.deployment import Account
+from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment
+from rotator.devstack.deployment import Account
 from smoking import PARAMETER, TOKEN, ground, refused
 
 MOTOS_ACCOUNT = "123456789012"

@@ -13,7 +13,7 @@ import smoked_fleet
 from infra import smoke, smoke_changes, smoke_parameters, smoke_roles, smoke_stack
 from infra.smoke import CHECKS, Check
 from infra.smoke_ground import Ground, NotHere
-from rotator.local.aws import ACCOUNT
+from rotator.devstack.aws import ACCOUNT
 from smoking import ALARMS, PARAMETER, TOKEN, ground, refused
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cloudformation import Stack
-from rotator.adapters.deployment import variables_of
+from rotator.adapters.operator.stack_settings import variables_of
 
 ONE = {"SecretArn": "arn:x", "TokenRequestParams": '{"expiration": "3600"}', "ScheduleMinutes": "1"}
 MANY = {"RotationsPath": "/rotations", "AllowedHosts": "auth.example.com", "ConsumerCacheSeconds": "60"}

@@ -7,11 +7,11 @@ import importlib
 import pytest
 
 from cloudformation import DOCUMENT, PARAMETERS, Stack, takes
-from rotator import settings
-from rotator.local.deployment import TEMPLATE
-from rotator.model import Rotation
-from rotator.policy import RUN_BUDGET
-from rotator.settings import Settings, read_environment
+from rotator.config import environment as settings
+from rotator.config.environment import Settings, read_environment
+from rotator.devstack.deployment import TEMPLATE
+from rotator.renewal.models import Rotation
+from rotator.renewal.policy import RUN_BUDGET
 
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:healthwise/client-AbCdEf"
 KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"

@@ -15,8 +15,8 @@ import pytest
 
 from cloudformation import Stack
 from conftest import CHECKOUT
-from rotator.local.aws import ADMINISTRATOR
-from rotator.local.deployment import Account
+from rotator.devstack.aws import ADMINISTRATOR
+from rotator.devstack.deployment import Account
 
 ONE = {"SecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:healthwise/client-AbCdEf"}
 MANY = {

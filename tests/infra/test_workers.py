@@ -10,11 +10,12 @@ import pytest
 
 from cloudformation import PARAMETERS, Stack
 from conftest import CHECKOUT
-from rotator import settings, work
-from rotator.ports import WRITE_RESERVE
-from rotator.scheduler import TIME_RESERVE_SECONDS
-from rotator.settings import Settings
-from rotator.write_rate import WRITES_PER_RENEWAL
+from rotator.config import environment
+from rotator.config.environment import Settings
+from rotator.fleet.scheduler import TIME_RESERVE_SECONDS
+from rotator.fleet.write_rate import WRITES_PER_RENEWAL
+from rotator.renewal.ports import WRITE_RESERVE
+from rotator.workers import dispatch
 
 MANY = {
     "RotationsPath": "/rotator/rotations",
@@ -39,7 +40,7 @@ def test_the_same_function_takes_ten_messages_at_a_time_and_says_which_failed() 
     assert {k: v for k, v in STACK.resources["TakeWork"].items() if k != "Tags"} == {
         "EventSourceArn": "<Work.Arn>",
         "FunctionName": "<Function>",
-        "BatchSize": work.BATCH,
+        "BatchSize": dispatch.BATCH,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "ScalingConfig": {"MaximumConcurrency": "3"},
     }
@@ -54,7 +55,7 @@ def test_the_function_knows_its_queue_and_how_many_share_the_writes() -> None:
 def test_a_number_of_workers_is_one_that_lambda_and_the_function_take(workers: int) -> None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html."""
     assert 2 <= workers <= 1000
-    assert settings._RUN["workers"](str(workers)) == workers
+    assert environment._RUN["workers"](str(workers)) == workers
 
 
 def seconds(queue: dict[str, Any], name: str) -> int:

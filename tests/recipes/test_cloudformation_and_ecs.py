@@ -13,8 +13,8 @@ import pytest
 
 from consuming import Consuming
 from guide import block, blocks
-from rotator.local.aws import ADMINISTRATOR
-from rotator.local.deployment import Account
+from rotator.devstack.aws import ADMINISTRATOR
+from rotator.devstack.deployment import Account
 
 TEMPLATE = block("7. CloudFormation", "yaml")
 OWN, OLD_IMAGE = map(json.loads, blocks("5. ECS", "json"))

@@ -14,8 +14,8 @@ import pytest
 from consuming import Consuming
 from extension import TTL, ParameterCache, running_extension
 from guide import block
-from rotator.contract import Contract
-from rotator.local.authorization_api import TOPICS
+from rotator.devstack.authorization_api import TOPICS
+from rotator.renewal.guarantee import Contract
 from rotator.simulation.scenario import DAY, Rates, Scenario
 from rotator.simulation.world import World, unheard
 

@@ -9,8 +9,8 @@ import pytest
 import cloudformation
 from conftest import CHECKOUT
 from guide import GUIDE, TEXT, block, blocks, section
-from rotator.contract import Contract
-from rotator.policy import describe_seconds
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.policy import describe_seconds
 
 HEADINGS = re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
 RECIPES = [heading for heading in HEADINGS if heading[0].isdigit()]

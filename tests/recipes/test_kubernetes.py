@@ -12,7 +12,7 @@ import yaml  # type: ignore[import-untyped]
 import cloudformation
 from consuming import Consuming
 from guide import block, section
-from rotator.contract import Contract
+from rotator.renewal.guarantee import Contract
 
 HEADING = "6. Kubernetes"
 DOCUMENTS: dict[str, dict[str, Any]] = {

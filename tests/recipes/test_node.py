@@ -15,8 +15,8 @@ import pytest
 import npm
 from consuming import Consuming, Conversation, conversation
 from guide import blocks
-from rotator.local.authorization_api import TOPICS
-from rotator.local.server import free_port
+from rotator.devstack.authorization_api import TOPICS
+from rotator.devstack.server import free_port
 
 MODULE, PROGRAM = blocks("3. Node", "js")
 

@@ -15,7 +15,7 @@ import pytest
 from conftest import CHECKOUT
 from consuming import Consuming, Conversation, conversation
 from guide import block, blocks
-from rotator.local.authorization_api import TOPICS
+from rotator.devstack.authorization_api import TOPICS
 
 REQUESTS, HTTPX, BOTO3 = blocks("2. Python", "python")
 

@@ -12,7 +12,7 @@ import pytest
 
 from consuming import Consuming, conversation
 from guide import blocks
-from rotator.local.authorization_api import TOPICS
+from rotator.devstack.authorization_api import TOPICS
 
 RECIPE, WITH_EXEC = blocks("1. AWS CLI and shell", "sh")
 FUNCTIONS = RECIPE.removesuffix('healthwise "$TOPICS_URL"\n')

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from rotator.policy import RUN_BUDGET
+from rotator.renewal.policy import RUN_BUDGET
 from rotator.simulation.fleet_world import DOWN, FleetWorld
 from rotator.simulation.fleets import HOSTS, fleet_budget, fleet_healing, fleet_scenario
 from rotator.simulation.scenario import Rates, Weather

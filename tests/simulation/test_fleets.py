@@ -8,16 +8,16 @@ from datetime import datetime
 
 import pytest
 
-from rotator import scheduler
-from rotator.circuit_breaker import CircuitBreaker
-from rotator.contract import Contract
-from rotator.policy import RUN_BUDGET
+from rotator.fleet import scheduler
+from rotator.fleet.circuit_breaker import CircuitBreaker
+from rotator.fleet.urgency import Due
+from rotator.fleet.write_rate import WriteRate
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.policy import RUN_BUDGET
 from rotator.simulation import fleets, soak
 from rotator.simulation.fleet_world import DOWN, FleetScenario, FleetWorld
 from rotator.simulation.run import Fault
 from rotator.simulation.scenario import DAY, Behaviour, Scenario
-from rotator.urgency import Due
-from rotator.write_rate import WriteRate
 
 HOUR = 3600.0
 

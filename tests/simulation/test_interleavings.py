@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 
-from rotator import lease, rotation, scheduler
-from rotator import status as status_text
 from rotator.errors import ConcurrentUpdate, RotatorError
-from rotator.lease import HeldLease
-from rotator.model import Lease, Parameter, Result, Rotation, Stored
-from rotator.ports import ParameterStore, Ports, Run
-from rotator.results import failed_with
+from rotator.fleet import scheduler
+from rotator.renewal import lease, renew
+from rotator.renewal import status as status_text
+from rotator.renewal.lease import HeldLease
+from rotator.renewal.models import Lease, Parameter, Result, Rotation, Stored
+from rotator.renewal.ports import ParameterStore, Ports, Run
+from rotator.renewal.results import failed_with
 from rotator.simulation.interleavings import explore, starts
 
-acquire, read_lease, act = lease.acquire, lease._read, rotation._rotate
+acquire, read_lease, act = lease.acquire, lease._read, renew._rotate
 
 
 @pytest.mark.parametrize(("faults", "at_least"), [(0, 2_000), (1, 15_000)])
@@ -121,7 +122,7 @@ BREAKS: dict[str, tuple[Any, str, Any, int, str]] = {
         "a lease is held although no run is left",
     ),
     "a status written before the lease is held": (
-        rotation,
+        renew,
         "_rotate",
         write_status_before_the_lease,
         0,

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from rotator.contract import Contract
-from rotator.policy import RUN_BUDGET, renewal_time, seconds_until
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.policy import RUN_BUDGET, renewal_time, seconds_until
 from rotator.simulation.run import Fault
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
 from rotator.simulation.world import World

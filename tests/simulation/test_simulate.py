@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from rotator import cli, readers
-from rotator import rotation as job
-from rotator.contract import Contract
+from rotator.cli import main
+from rotator.config import validators
+from rotator.renewal import renew as job
+from rotator.renewal.guarantee import Contract
 from rotator.simulation.scenario import Scenario
 from rotator.simulation.simulate import STEPS, simulate
 
@@ -21,7 +22,7 @@ HOUR = 3600
 
 
 def run(*args: str, **environment: str) -> Result:
-    return CliRunner().invoke(cli.main, ["simulate", *args], env={"COLUMNS": "200", **environment})
+    return CliRunner().invoke(main.main, ["simulate", *args], env={"COLUMNS": "200", **environment})
 
 
 def report(*args: str, **environment: str) -> dict[str, Any]:
@@ -147,7 +148,7 @@ def test_what_goes_wrong_besides_is_told_with_the_settings() -> None:
 def test_consumers_find_no_less_life_than_they_were_promised(
     lifetime: int, schedule: str, outage: float
 ) -> None:
-    limit = Contract(schedule_interval=readers.seconds(1, 9999)(schedule)).longest_outage(lifetime, 0.5)
+    limit = Contract(schedule_interval=validators.seconds(1, 9999)(schedule)).longest_outage(lifetime, 0.5)
     told = report(
         *("--lifetime", str(lifetime), "--schedule", schedule, "--renew-at", "0.5", "--every", str(lifetime)),
         *("--outage", str(int(outage * limit)), "--days", str(5 * lifetime / 86400)),

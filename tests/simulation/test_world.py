@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from rotator import lease
-from rotator.contract import Contract
-from rotator.lease import HeldLease
-from rotator.model import Rotation, Secret, Stored
-from rotator.policy import RUN_BUDGET, TokenState
-from rotator.ports import ParameterStore, Run
+from rotator.renewal import lease
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.lease import HeldLease
+from rotator.renewal.models import Rotation, Secret, Stored
+from rotator.renewal.policy import RUN_BUDGET, TokenState
+from rotator.renewal.ports import ParameterStore, Run
 from rotator.simulation.run import Fault
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
 from rotator.simulation.world import World

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from rotator.commands import become
+from rotator.cli import process
 from rotator.errors import CommandNotRun
 
 
 def on_windows(monkeypatch: pytest.MonkeyPatch, command: Sequence[str]) -> int:
     with monkeypatch.context() as windows:
         windows.setattr(os, "name", "nt")
-        return become.become(command, {**os.environ, "TOKEN": "canary"})
+        return process.become(command, {**os.environ, "TOKEN": "canary"})
 
 
 def test_on_windows_the_childs_exit_code_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:

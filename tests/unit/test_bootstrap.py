@@ -12,10 +12,10 @@ import pytest
 import fakes
 from fakes import rotation
 from rotator.bootstrap import Rotator
+from rotator.config.environment import Settings
 from rotator.errors import SettingsError
-from rotator.model import Outcome, Parameter
-from rotator.ports import no_patience
-from rotator.settings import Settings
+from rotator.renewal.models import Outcome, Parameter
+from rotator.renewal.ports import no_patience
 
 CLOCK = fakes.Clock()
 

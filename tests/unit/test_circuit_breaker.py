@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rotator.circuit_breaker import COOL_DOWN_SECONDS, FAILURES_TO_OPEN, CircuitBreaker, State
 from rotator.errors import TokenEndpointUnavailable
+from rotator.fleet.circuit_breaker import COOL_DOWN_SECONDS, FAILURES_TO_OPEN, CircuitBreaker, State
 
 DOWN = TokenEndpointUnavailable("down", advice="wait")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from consumers import consumer
 from fakes import DAY
-from rotator.consumer.lifetime import Clock, Moment
+from rotator.consumer.token_clock import Clock, Moment
 from rotator.errors import TokenExpired
 
 HOUR = 3600

@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from consumers import consumer
-from rotator.adapters import aws
-from rotator.consumer.flight import SingleFlight
+from rotator.adapters.runtime import aws_client
+from rotator.consumer.single_flight import SingleFlight
 
 
 def always() -> bool:
@@ -125,6 +125,6 @@ def test_a_forked_child_can_make_clients_also_if_its_parent_was_just_making_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    aws.client("ssm")  # the session's own first steps are botocore's business
-    with aws._lock:
-        assert in_a_child(lambda: type(aws.client("ssm")).__name__) == "SSM"
+    aws_client.client("ssm")  # the session's own first steps are botocore's business
+    with aws_client._lock:
+        assert in_a_child(lambda: type(aws_client.client("ssm")).__name__) == "SSM"

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from fakes import START
-from rotator.consumer.lifetime import Clock, Copy, Moment, Need, copy_of
-from rotator.consumer.pause import Pause
-from rotator.consumer.reading import StoredToken
+from rotator.consumer.backoff import Pause
+from rotator.consumer.parse import StoredToken
+from rotator.consumer.token_clock import Clock, Copy, Moment, Need, copy_of
 
 ZERO = Moment(now=START, monotonic=0.0)
 

@@ -10,7 +10,7 @@ import pytest
 
 from consumers import NAME, status_of
 from fakes import CANARY_TOKEN, START, jwt
-from rotator.consumer.reading import Found, stored_token
+from rotator.consumer.parse import Found, stored_token
 from rotator.errors import TokenUnavailable
 
 END = START + timedelta(days=1)

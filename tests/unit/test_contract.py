@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fakes import DAY
-from rotator.contract import Contract
+from rotator.renewal.guarantee import Contract
 
 HOUR = 3600
 

@@ -26,14 +26,11 @@ from doctors import (
 )
 from fakes import CANARY_SECRET, DAY, START, jwt, rotation
 from leaks import told_in
-from rotator.contract import Contract
+from rotator.cli.checklist import print_check, print_total
 from rotator.doctor.check import Check, State
-from rotator.doctor.checklist import print_check, print_total
-from rotator.errors import (
-    SettingsError,
-    TokenRequestError,
-)
-from rotator.model import Secret
+from rotator.errors import SettingsError, TokenRequestError
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.models import Secret
 
 
 def at(hours: float) -> str:

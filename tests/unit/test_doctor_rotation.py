@@ -10,10 +10,8 @@ import pytest
 from doctors import AFTER_THE_SECRET, BROKEN, Patient, answers, has_key, healthy, issues
 from fakes import DAY, jwt
 from rotator.doctor.check import State
-from rotator.errors import (
-    ParameterStoreError,
-)
-from rotator.model import BasicEncoding, ClientAuthentication, ClientCredentials, Secret
+from rotator.errors import ParameterStoreError
+from rotator.renewal.models import BasicEncoding, ClientAuthentication, ClientCredentials, Secret
 
 # Token requests.
 

@@ -24,9 +24,9 @@ from doctors import (
     with_workers,
 )
 from fakes import START
-from rotator.contract import Contract
 from rotator.doctor.check import State
 from rotator.doctor.inspection import LogEvent, Stack, Taker
+from rotator.renewal.guarantee import Contract
 
 
 def scheduled(**changes: Any) -> Patient:

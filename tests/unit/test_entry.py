@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from many import PATH, Many, document
-from rotator import settings
-from rotator.commands.add import KEYS, REQUIRED
-from rotator.commands.entry import LARGEST, Entry, prepare
+from rotator.cli.add import KEYS, REQUIRED
+from rotator.cli.document_editor import LARGEST, Entry, prepare
+from rotator.config import environment
 from rotator.errors import ConcurrentUpdate, ParameterStoreError, SettingsError
-from rotator.model import Parameter, Rotation
+from rotator.renewal.models import Parameter, Rotation
 
 GIVEN: dict[str, Any] = {"secret_id": "healthwise/client", "parameter_name": "/tenant-a/token"}
 
@@ -38,8 +38,8 @@ def only(key: str, value: str) -> dict[str, Any]:
 
 
 def test_every_key_of_a_document_but_its_name_has_an_option() -> None:
-    assert KEYS.keys() == settings._ROTATION.keys() - {"name"}
-    assert {*REQUIRED} == settings._TAKES_REQUIRED.keys()
+    assert KEYS.keys() == environment._ROTATION.keys() - {"name"}
+    assert {*REQUIRED} == environment._TAKES_REQUIRED.keys()
 
 
 def test_the_first_document_under_a_path_is_added() -> None:
@@ -368,4 +368,4 @@ def test_what_is_judged_is_what_is_written() -> None:
     many = Many()
     entry = added(many, **EVERYTHING)
     read = Parameter(value=many.texts()["tenant-a"], version=1, type="String")
-    assert settings.read_document(PATH, entry.document, read, frozenset()) == entry.rotation
+    assert environment.read_document(PATH, entry.document, read, frozenset()) == entry.rotation

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rotator.executor import Inline, Threads, executor_for
+from rotator.fleet.executor import Inline, Threads, executor_for
 
 
 def test_single_task_needs_no_thread() -> None:

@@ -13,11 +13,12 @@ import pytest
 import fakes
 from fakes import CANARY_SECRET, Clock, rotation
 from rotator import errors
-from rotator.contract import Contract
 from rotator.errors import ParameterStoreError, RotationFailed, SettingsError
-from rotator.executor import Inline
-from rotator.fleet import Fleet, run_fleet
-from rotator.model import (
+from rotator.fleet.executor import Inline
+from rotator.fleet.run import Fleet, run_fleet
+from rotator.fleet.write_rate import WriteRate
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.models import (
     ClientCredentials,
     Outcome,
     Parameter,
@@ -28,7 +29,6 @@ from rotator.model import (
     Summary,
     format_time,
 )
-from rotator.write_rate import WriteRate
 
 CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
 

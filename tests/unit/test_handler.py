@@ -14,9 +14,9 @@ import emf
 import fakes
 from fakes import CANARY_SECRET, CANARY_TOKEN, FakePorts, rotation
 from rotator import bootstrap, handler
+from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, RotationFailed, SettingsError
-from rotator.model import Stage
-from rotator.settings import Settings
+from rotator.renewal.models import Stage
 
 
 class Context:

@@ -11,9 +11,9 @@ import emf
 import fakes
 from fakes import FakePorts, FakeWorkQueue
 from rotator import bootstrap, handler
+from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, RotationFailed, SettingsError
-from rotator.model import Parameter
-from rotator.settings import Settings
+from rotator.renewal.models import Parameter
 
 NAMES = ("a", "b", "c")
 WORKERS = Settings(rotation=None, rotations_path="/rotations", queue_url="https://queue", workers=2)

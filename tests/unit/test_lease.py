@@ -27,7 +27,6 @@ from job import (
     rotated,
     stop,
 )
-from rotator import lease, policy
 from rotator.errors import (
     ConcurrentUpdate,
     CredentialsError,
@@ -39,10 +38,11 @@ from rotator.errors import (
     TokenRequestRejected,
     TokenVerificationError,
 )
-from rotator.lease import LeaseText
-from rotator.model import Attempt, Lease, Outcome, Parameter
-from rotator.policy import TokenState
-from rotator.rotation import rotate
+from rotator.renewal import lease, policy
+from rotator.renewal.lease import LeaseText
+from rotator.renewal.models import Attempt, Lease, Outcome, Parameter
+from rotator.renewal.policy import TokenState
+from rotator.renewal.renew import rotate
 
 # Of two runs
 

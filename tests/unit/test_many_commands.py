@@ -12,13 +12,13 @@ from rich.console import Console
 from doctors import healthy
 from fakes import CANARY_SECRET, rotation
 from many import PATH, Many, document
-from rotator import bootstrap, cli
+from rotator import bootstrap
 from rotator.bootstrap import Rotator
-from rotator.commands import add, progress, remove
-from rotator.doctor.case import Instruments
-from rotator.doctor.command import instruments
+from rotator.cli import add, main, progress, remove
+from rotator.cli.doctor import instruments
+from rotator.doctor.context import Instruments
 from rotator.errors import ParameterStoreError, RotatorError, SettingsError, TokenRequestError
-from rotator.oauth import TokenResponse
+from rotator.oauth.client_credentials import TokenResponse
 
 DENIED = ParameterStoreError("deleting failed: AccessDeniedException", advice="allow it")
 
@@ -37,7 +37,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr(bootstrap, "utc_now", many.clock.now)
         monkeypatch.setattr(bootstrap, "document_store", lambda: many.documents)
         return CliRunner().invoke(
-            cli.main, args, input=answer, env={"ROTATOR_ROTATIONS_PATH": path, "COLUMNS": f"{columns}"}
+            main.main, args, input=answer, env={"ROTATOR_ROTATIONS_PATH": path, "COLUMNS": f"{columns}"}
         )
 
     return run
@@ -235,7 +235,7 @@ def invoked(monkeypatch: pytest.MonkeyPatch, error: RotatorError, *args: str) ->
         raise error
 
     monkeypatch.setattr(bootstrap, "invoke_function", invoke)
-    return CliRunner().invoke(cli.main, ["rotate", "--function", "rotator", *args])
+    return CliRunner().invoke(main.main, ["rotate", "--function", "rotator", *args])
 
 
 @pytest.mark.parametrize(("kind", "code"), [(RotatorError, 1), (SettingsError, 2)], ids=["failed", "refused"])

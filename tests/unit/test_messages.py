@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import fakes
-from rotator import messages
-from rotator.model import Outcome, Result, Summary
+from rotator.renewal.models import Outcome, Result, Summary
+from rotator.workers import queue_messages
 
 NOW = fakes.START
 INTERVAL = 300.0
@@ -28,8 +28,8 @@ def record(body: Any, *, id: str = "m", age: float = 0, received: int = 1, **mor
     }
 
 
-def read(*records: dict[str, Any]) -> messages.Batch:
-    return messages.read(records, NOW, INTERVAL)
+def read(*records: dict[str, Any]) -> queue_messages.Batch:
+    return queue_messages.read(records, NOW, INTERVAL)
 
 
 def summary(**outcomes: str) -> Summary:
@@ -37,7 +37,7 @@ def summary(**outcomes: str) -> Summary:
 
 
 def test_what_a_tick_sends_is_what_a_worker_reads() -> None:
-    assert read(record(messages.asking_for("tenant-1.eu"))).names == ["tenant-1.eu"]
+    assert read(record(queue_messages.asking_for("tenant-1.eu"))).names == ["tenant-1.eu"]
 
 
 def test_a_message_may_name_ten() -> None:
@@ -46,8 +46,10 @@ def test_a_message_may_name_ten() -> None:
 
 
 def test_messages_that_came_too_late_are_told_of() -> None:
-    batch = read(record(messages.asking_for("a"), age=INTERVAL), record(messages.asking_for("b"), id="n"))
-    (warning,) = messages.warnings(batch, summary(b="rotated"))
+    batch = read(
+        record(queue_messages.asking_for("a"), age=INTERVAL), record(queue_messages.asking_for("b"), id="n")
+    )
+    (warning,) = queue_messages.warnings(batch, summary(b="rotated"))
     assert warning == (
         "1 messages are older than the last scheduled run, which has sent again what is still due, and were "
         "dropped; if that lasts, see what is slow, or raise WritesPerSecond of the stack "
@@ -101,7 +103,7 @@ def test_a_body_that_is_no_text_is_malformed(body: object) -> None:
 
 def test_a_malformed_message_is_named_and_never_quoted() -> None:
     batch = read(record(f'{{"client_secret": "{fakes.CANARY_SECRET}"}}', id="m-1"))
-    (warning,) = messages.warnings(batch, summary())
+    (warning,) = queue_messages.warnings(batch, summary())
     assert (
         warning == "message m-1: it does not name 1 to 10 rotations, and nothing else; "
         'send {"rotations": ["default"]}'
@@ -126,7 +128,7 @@ def test_a_rotation_that_is_not_there_is_told_and_its_message_comes_again() -> N
     batch = read(record({"rotations": ["gone"]}, id="m-1"), record({"rotations": ["a"]}, id="m-2"))
     told = summary(a="fresh")
     assert batch.failures(told) == ["m-1"]
-    assert list(messages.warnings(batch, told)) == [
+    assert list(queue_messages.warnings(batch, told)) == [
         "message m-1: there is no rotation named gone; it may have been deleted since"
     ]
 
@@ -183,8 +185,8 @@ def test_every_message_that_is_dropped_is_counted() -> None:
     ],
 )
 def test_other_events_bring_no_messages(event: Any) -> None:
-    assert not messages.is_batch(event)
+    assert not queue_messages.is_batch(event)
 
 
 def test_an_event_of_a_queue_brings_messages() -> None:
-    assert messages.is_batch({"Records": [record("{}"), record("")]})
+    assert queue_messages.is_batch({"Records": [record("{}"), record("")]})

@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import CANARY_SECRET, CANARY_TOKEN, DAY, START, jwt, rotation
-from rotator import oauth
 from rotator.errors import (
     InvalidTokenResponse,
     TokenEndpointUnavailable,
     TokenRequestError,
     TokenRequestRejected,
 )
-from rotator.model import AccessToken, BasicEncoding, ClientAuthentication, ClientCredentials, Secret
-from rotator.oauth import TokenResponse
+from rotator.oauth import client_credentials
+from rotator.oauth.client_credentials import TokenResponse
+from rotator.renewal.models import AccessToken, BasicEncoding, ClientAuthentication, ClientCredentials, Secret
 
 NOW = START + timedelta(seconds=2)
 
@@ -43,11 +43,15 @@ def good(**changes: Any) -> dict[str, Any]:
 
 def read(body: object, **settings: Any) -> AccessToken:
     of = rotation(**settings)
-    return oauth.read_token(of, oauth.token_request(of, credentials()), answer(body), NOW)
+    return client_credentials.read_token(
+        of, client_credentials.token_request(of, credentials()), answer(body), NOW
+    )
 
 
 def basic_pair(encoding: BasicEncoding, client_id: str, client_secret: str) -> str:
-    request = oauth.token_request(rotation(basic_encoding=encoding), credentials(client_id, client_secret))
+    request = client_credentials.token_request(
+        rotation(basic_encoding=encoding), credentials(client_id, client_secret)
+    )
     assert request.authorization
     kind, _, encoded = request.authorization.value.partition(" ")
     assert kind == "Basic"
@@ -58,12 +62,14 @@ def basic_pair(encoding: BasicEncoding, client_id: str, client_secret: str) -> s
 
 
 def test_the_body_is_the_documented_one() -> None:
-    request = oauth.token_request(rotation(token_request_params={"expiration": "86400"}), credentials())
+    request = client_credentials.token_request(
+        rotation(token_request_params={"expiration": "86400"}), credentials()
+    )
     assert request.body.value == "grant_type=client_credentials&scope=*&expiration=86400"
 
 
 def test_an_empty_scope_is_left_out() -> None:
-    body = oauth.token_request(rotation(scope=""), credentials()).body.value
+    body = client_credentials.token_request(rotation(scope=""), credentials()).body.value
     assert body == "grant_type=client_credentials"
 
 
@@ -86,7 +92,7 @@ def test_a_strict_server_decodes_what_form_basic_encoded(client_id: str, client_
 
 def test_client_secret_post_sends_the_secret_in_the_body_and_no_header() -> None:
     by_post = rotation(client_authentication=ClientAuthentication.POST)
-    request = oauth.token_request(by_post, credentials())
+    request = client_credentials.token_request(by_post, credentials())
     assert (request.url, request.authorization) == (by_post.token_endpoint, None)
     assert request.ambiguous_basic is False
     assert parse_qs(request.body.value)["client_secret"] == [CANARY_SECRET]
@@ -94,7 +100,7 @@ def test_client_secret_post_sends_the_secret_in_the_body_and_no_header() -> None
 
 
 def test_neither_request_nor_answer_shows_a_secret() -> None:
-    request = oauth.token_request(rotation(), credentials())
+    request = client_credentials.token_request(rotation(), credentials())
     shown = repr(request) + repr(answer(good())) + repr(credentials())
     encoded = base64.b64encode(f"client:{CANARY_SECRET}".encode()).decode()
     assert CANARY_SECRET not in shown
@@ -108,34 +114,42 @@ def test_neither_request_nor_answer_shows_a_secret() -> None:
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
 def test_an_answer_that_asks_for_another_try_is_unavailable(status: int) -> None:
     with pytest.raises(TokenEndpointUnavailable, match=f"HTTP {status}"):
-        oauth.check_status(oauth.token_request(rotation(), credentials()), answer({}, status), NOW)
+        client_credentials.check_status(
+            client_credentials.token_request(rotation(), credentials()), answer({}, status), NOW
+        )
 
 
 def test_an_answer_that_asks_for_another_try_may_say_when() -> None:
-    request = oauth.token_request(rotation(), credentials())
+    request = client_credentials.token_request(rotation(), credentials())
     with pytest.raises(TokenEndpointUnavailable) as caught:
-        oauth.check_status(request, answer({}, 503, retry_after="Tue, 24 Nov 2026 06:00:32 GMT"), NOW)
+        client_credentials.check_status(
+            request, answer({}, 503, retry_after="Tue, 24 Nov 2026 06:00:32 GMT"), NOW
+        )
     assert caught.value.retry_after == 30
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 400, 401, 403, 404, 405, 422, 451])
 def test_every_other_refusal_is_final(status: int) -> None:
     with pytest.raises(TokenRequestRejected) as caught:
-        oauth.check_status(oauth.token_request(rotation(), credentials()), answer({}, status), NOW)
+        client_credentials.check_status(
+            client_credentials.token_request(rotation(), credentials()), answer({}, status), NOW
+        )
     assert (caught.value.status, caught.value.code) == (status, None)
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])
 def test_a_2xx_passes(status: int) -> None:
-    oauth.check_status(oauth.token_request(rotation(), credentials()), answer({}, status), NOW)
+    client_credentials.check_status(
+        client_credentials.token_request(rotation(), credentials()), answer({}, status), NOW
+    )
 
 
 def rejected(
     body: object, status: int = 401, secret: str = CANARY_SECRET, **settings: Any
 ) -> TokenRequestRejected:
-    request = oauth.token_request(rotation(**settings), credentials(client_secret=secret))
+    request = client_credentials.token_request(rotation(**settings), credentials(client_secret=secret))
     with pytest.raises(TokenRequestRejected) as caught:
-        oauth.check_status(request, answer(body, status), NOW)
+        client_credentials.check_status(request, answer(body, status), NOW)
     return caught.value
 
 
@@ -209,7 +223,7 @@ def test_invalid_client_does_not_blame_the_dialect_without_basic() -> None:
 def test_retry_after_is_read_as_seconds_or_date_and_else_ignored(
     header: str | None, seconds: float | None
 ) -> None:
-    assert oauth.retry_after(header, NOW) == seconds
+    assert client_credentials.retry_after(header, NOW) == seconds
 
 
 # The token
@@ -312,11 +326,13 @@ def test_a_token_must_fit_the_tier(tier: str, size: int, fits: bool) -> None:
 def test_a_token_may_be_read_whatever_its_size_and_that_judged_apart() -> None:
     of = rotation(tier="Standard")
     body = good(access_token="x" * 4097)
-    token = oauth.read_token_of_any_size(of, oauth.token_request(of, credentials()), answer(body), NOW)
+    token = client_credentials.read_token_of_any_size(
+        of, client_credentials.token_request(of, credentials()), answer(body), NOW
+    )
     assert token.lifetime == DAY
     with pytest.raises(InvalidTokenResponse, match="4097 bytes"):
-        oauth.check_size(of, token)
-    oauth.check_size(rotation(tier="Advanced"), token)
+        client_credentials.check_size(of, token)
+    client_credentials.check_size(rotation(tier="Advanced"), token)
 
 
 @pytest.mark.parametrize(
@@ -332,14 +348,14 @@ def test_a_token_may_be_read_whatever_its_size_and_that_judged_apart() -> None:
     ],
 )
 def test_a_jwt_is_told_from_an_opaque_token(token: str, is_jwt: bool) -> None:
-    assert oauth.is_jwt(Secret(token)) is is_jwt
+    assert client_credentials.is_jwt(Secret(token)) is is_jwt
 
 
 def test_a_date_of_http_is_read_in_utc_and_anything_else_is_none() -> None:
-    assert oauth.http_date("Tue, 24 Nov 2026 06:00:00 GMT") == START
-    assert oauth.http_date("Tue, 24 Nov 2026 07:00:00 +0100") == START
-    assert oauth.http_date("Tue, 24 Nov 2026 06:00:00 -0000") == START
-    assert oauth.http_date("yesterday") is None
+    assert client_credentials.http_date("Tue, 24 Nov 2026 06:00:00 GMT") == START
+    assert client_credentials.http_date("Tue, 24 Nov 2026 07:00:00 +0100") == START
+    assert client_credentials.http_date("Tue, 24 Nov 2026 06:00:00 -0000") == START
+    assert client_credentials.http_date("yesterday") is None
 
 
 def test_a_date_is_in_utc_wherever_this_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,7 +363,7 @@ def test_a_date_is_in_utc_wherever_this_machine_stands(monkeypatch: pytest.Monke
     time.tzset()
     try:
         for text in ("Tue, 24 Nov 2026 07:00:00 +0100", "Tue, 24 Nov 2026 06:00:00 -0000"):
-            date = oauth.http_date(text)
+            date = client_credentials.http_date(text)
             assert date == START
             assert date.tzinfo is UTC
     finally:
@@ -370,7 +386,10 @@ def epoch(seconds: float) -> float:
         pytest.param(None, epoch(DAY), DAY, id="only exp"),
         pytest.param(None, epoch(DAY) + 0.5, DAY + 0.5, id="exp with a fraction"),
         pytest.param(
-            oauth.MAX_LIFETIME, epoch(oauth.MAX_LIFETIME), oauth.MAX_LIFETIME, id="the longest life"
+            client_credentials.MAX_LIFETIME,
+            epoch(client_credentials.MAX_LIFETIME),
+            client_credentials.MAX_LIFETIME,
+            id="the longest life",
         ),
         pytest.param(3600, "soon", 3600, id="exp is text"),
         pytest.param(3600, True, 3600, id="exp is true"),
@@ -454,12 +473,12 @@ def test_half_an_object_may_have_held_a_token(body: bytes, issued: bool) -> None
 def test_a_refusal_tells_whether_a_request_before_it_went_unanswered(
     status: int, body: bytes, unanswered: bool
 ) -> None:
-    request = oauth.token_request(rotation(), credentials())
+    request = client_credentials.token_request(rotation(), credentials())
     response = TokenResponse(status=status, body=body, requested_at=NOW, unanswered_before=unanswered)
 
     def judge() -> None:
-        oauth.check_status(request, response, NOW)
-        oauth.read_token(rotation(), request, response, NOW)
+        client_credentials.check_status(request, response, NOW)
+        client_credentials.read_token(rotation(), request, response, NOW)
 
     with pytest.raises(TokenRequestRejected) as caught:
         judge()

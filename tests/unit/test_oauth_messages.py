@@ -7,10 +7,10 @@ import json
 import pytest
 
 from fakes import START, jwt, rotation
-from rotator import oauth
 from rotator.errors import TokenRequestError
-from rotator.model import ClientCredentials, Secret
-from rotator.oauth import TokenResponse
+from rotator.oauth import client_credentials
+from rotator.oauth.client_credentials import TokenResponse
+from rotator.renewal.models import ClientCredentials, Secret
 
 AMBIGUOUS = ClientCredentials(client_id="client", client_secret=Secret("a+b"), version_id="v1")
 READ_ITS_MANUAL = "check token_endpoint and the endpoint's documentation"
@@ -18,13 +18,13 @@ READ_ITS_MANUAL = "check token_endpoint and the endpoint's documentation"
 
 def error(status: int, body: object) -> TokenRequestError:
     """Judge an answer as a run does."""
-    request = oauth.token_request(rotation(), AMBIGUOUS)
+    request = client_credentials.token_request(rotation(), AMBIGUOUS)
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     response = TokenResponse(status=status, body=raw, requested_at=START)
 
     def judge() -> None:
-        oauth.check_status(request, response, START)
-        oauth.read_token(rotation(), request, response, START)
+        client_credentials.check_status(request, response, START)
+        client_credentials.read_token(rotation(), request, response, START)
 
     with pytest.raises(TokenRequestError) as caught:
         judge()

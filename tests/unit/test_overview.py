@@ -13,14 +13,14 @@ from rich.console import Console
 
 from fakes import rotation
 from many import Many, document
-from rotator import bootstrap, cli
-from rotator.commands import overview
-from rotator.commands.names import matching
-from rotator.commands.overview import STATES, Chosen, Overview
-from rotator.commands.watch import showing
+from rotator import bootstrap
+from rotator.cli import main, status_view
+from rotator.cli.names import matching
+from rotator.cli.status_view import STATES, Chosen, Overview
+from rotator.cli.watch import showing
 from rotator.errors import SettingsError
-from rotator.model import format_time
-from rotator.policy import TokenState
+from rotator.renewal.models import format_time
+from rotator.renewal.policy import TokenState
 
 HOURS = {"dead": -1, "deader": -5, "due-later": 7, "due-sooner": 2, "fresh-later": 23, "fresh-sooner": 20}
 
@@ -42,7 +42,7 @@ def many() -> Many:
 
 
 def look(many: Many, *names: str, **chosen: Any) -> Overview:
-    return overview.look(many.rotator, names, many.clock.now(), Chosen(**chosen))
+    return status_view.look(many.rotator, names, many.clock.now(), Chosen(**chosen))
 
 
 def shown(found: Overview) -> list[str]:
@@ -220,7 +220,7 @@ def test_a_watch_begins_with_the_summary_and_one_rotation_needs_none(many: Many)
 def run(many: Many, monkeypatch: pytest.MonkeyPatch, *args: str) -> Result:
     monkeypatch.setattr(bootstrap, "build", lambda _environ: many.rotator)
     monkeypatch.setattr(bootstrap, "utc_now", many.clock.now)
-    return CliRunner().invoke(cli.main, ["status", *args], env={"COLUMNS": "200"})
+    return CliRunner().invoke(main.main, ["status", *args], env={"COLUMNS": "200"})
 
 
 def test_the_table_is_in_that_order_and_the_summary_its_last_line(

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import DAY, START, rotation
-from rotator import policy
-from rotator.model import Lease, Outcome, Result, Status, Stored
-from rotator.policy import TokenState
+from rotator.renewal import policy
+from rotator.renewal.models import Lease, Outcome, Result, Status, Stored
+from rotator.renewal.policy import TokenState
 
 HOUR = timedelta(hours=1)
 

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from rich.console import Console
 
-from rotator.commands.progress import EVERY, showing
-from rotator.model import Outcome, Result
+from rotator.cli.progress import EVERY, showing
+from rotator.renewal.models import Outcome, Result
 
 
 def results(*outcomes: Outcome) -> list[Result]:

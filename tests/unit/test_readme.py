@@ -14,10 +14,14 @@ import emf
 from conftest import CHECKOUT
 from fakes import START
 from infra import request
-from rotator import cli, errors, policy, settings, telemetry
-from rotator.contract import Contract
-from rotator.model import Outcome, Result, Rotation, Stage, Summary
-from rotator.usage import Used
+from rotator import errors
+from rotator.cli import main
+from rotator.config import environment as settings
+from rotator.observability import logs
+from rotator.observability.counters import Used
+from rotator.renewal import policy
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.models import Outcome, Result, Rotation, Stage, Summary
 
 README = (CHECKOUT / "README.md").read_text()
 MAKEFILE = (CHECKOUT / "Makefile").read_text()
@@ -51,12 +55,12 @@ def test_the_outcomes_table_has_every_outcome() -> None:
 def test_the_metrics_table_has_every_metric_and_no_other(capsys: pytest.CaptureFixture[str]) -> None:
     rows = re.search(r"\| metric in the namespace `Rotator` \|.+?\n\n", README, re.DOTALL)
     assert rows
-    named = set(re.findall(r"`([A-Z]\w+)`", rows[0])) - {telemetry.NAMESPACE}
+    named = set(re.findall(r"`([A-Z]\w+)`", rows[0])) - {logs.NAMESPACE}
     kinds = {name for name in named if hasattr(errors, name)}
     alive = Result(name="a", outcome=Outcome.ROTATED, expires_at=START, secret_stage=Stage.PENDING)
     previous = replace(alive, secret_stage=Stage.PREVIOUS)
     used = Used(token_requests=1, token_request_attempts=1, throttled_writes=1)
-    telemetry.record_metrics(Summary(results=(alive, previous)), START, service="x", duration=0, used=used)
+    logs.record_metrics(Summary(results=(alive, previous)), START, service="x", duration=0, used=used)
     told, *_ = emf.read(capsys.readouterr().out)
     assert kinds
     assert named - kinds == told.metrics.keys()
@@ -75,7 +79,7 @@ def test_the_logs_fields_are_the_ones_that_are_named() -> None:
     named = re.search(r"one line an outcome, with (.+?), as far as", README, re.DOTALL)
     assert named
     shown = re.sub(r" \(`outcome`\)", "", named[1])
-    assert re.findall(r"`(\w+)`", shown) == list(telemetry._fields(failed, START))
+    assert re.findall(r"`(\w+)`", shown) == list(logs._fields(failed, START))
 
 
 def test_the_promised_life_is_what_the_defaults_give() -> None:
@@ -119,7 +123,7 @@ def test_every_deployment_that_is_shown_is_a_whole_one(document: str) -> None:
 )
 def test_every_command_and_option_that_is_named_exists(command: str) -> None:
     name, *options = command.split()
-    help_text = CliRunner().invoke(cli.main, [name, "--help"]).output
+    help_text = CliRunner().invoke(main.main, [name, "--help"]).output
     assert all(option in help_text for option in options)
 
 
@@ -135,7 +139,7 @@ def test_the_simulation_prints_what_it_is_said_to_and_draws_its_picture(
     command = re.search(r"^\.venv/bin/rotator (simulate .+)$", README, re.MULTILINE)
     assert command
     monkeypatch.chdir(tmp_path)
-    printed = CliRunner().invoke(cli.main, command[1].split(), env={"COLUMNS": "200"}).stdout
+    printed = CliRunner().invoke(main.main, command[1].split(), env={"COLUMNS": "200"}).stdout
     shown = re.search(r"```text\n(promised remaining life.+?)```", README, re.DOTALL)
     assert shown
     assert shown[1].splitlines() == [

@@ -10,10 +10,10 @@ import pytest
 
 import fakes
 from many import PATH
-from rotator import register
+from rotator.config import registry
+from rotator.config.registry import Register
 from rotator.errors import SettingsError
-from rotator.model import Parameter, Rotation
-from rotator.register import Register
+from rotator.renewal.models import Parameter, Rotation
 
 ANY_HOST: frozenset[str] = frozenset()
 
@@ -25,7 +25,7 @@ def document(parameter_name: str, **more: Any) -> Parameter:
 
 def read(documents: Mapping[str, Parameter], allowed_hosts: frozenset[str] = ANY_HOST) -> Register:
     pages = [{f"{PATH}/{name}": parameter} for name, parameter in documents.items()]
-    return register.read(PATH, pages, allowed_hosts)
+    return registry.read(PATH, pages, allowed_hosts)
 
 
 def told(entered: Register) -> dict[str, str]:
@@ -135,7 +135,7 @@ def test_a_rotation_is_told_when_its_document_is_read_while_the_next_page_is_sti
             seen.append(fakes.names(found))
             yield {f"{PATH}/{name}": document("/same"), f"{PATH}/{name}-broken": BROKEN}
 
-    entered = register.read(PATH, pages(), ANY_HOST, found.append)
+    entered = registry.read(PATH, pages(), ANY_HOST, found.append)
     assert seen == [[], ["b"]]
     assert fakes.names(found) == ["b", "a"]
     assert entered.rotations.keys() == {"a"}, "it may be told of some that are then refused"
@@ -161,7 +161,7 @@ def test_a_parameter_that_a_broken_document_names_is_not_given_away() -> None:
 
 def test_the_key_of_all_is_that_of_documents_that_name_none() -> None:
     pages = [{f"{PATH}/a": document("/a"), f"{PATH}/b": document("/b", kms_key_id="alias/own")}]
-    entered = register.read(PATH, pages, ANY_HOST, kms_key_id="alias/all")
+    entered = registry.read(PATH, pages, ANY_HOST, kms_key_id="alias/all")
     assert {name: each.kms_key_id for name, each in entered.rotations.items()} == {
         "a": "alias/all",
         "b": "alias/own",

@@ -9,10 +9,11 @@ import pytest
 from rich.console import Console
 
 from fakes import START, rotation
-from rotator import notes, report, screen
-from rotator.contract import Contract
+from rotator.cli import console as screen
+from rotator.cli import message_groups, tables
 from rotator.errors import ParameterStoreError
-from rotator.model import Attempt, Lease, Outcome, Result, Stage, Status, Stored, Summary
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.models import Attempt, Lease, Outcome, Result, Stage, Status, Stored, Summary
 
 STORED = Stored(
     token_version=7,
@@ -30,15 +31,15 @@ STORED = Stored(
 )
 
 
-def line(lease: Lease = Lease(), *, hours: float = 1) -> report.StatusLine:  # noqa: B008 - frozen
+def line(lease: Lease = Lease(), *, hours: float = 1) -> tables.StatusLine:  # noqa: B008 - frozen
     found = Stored(token_version=7, status_version=3, status=STORED.status, lease=lease)
-    return report.status_line(rotation(), found, START + timedelta(hours=hours), Contract())
+    return tables.status_line(rotation(), found, START + timedelta(hours=hours), Contract())
 
 
 def shown(summary: Summary) -> str:
     console = Console(width=200)
     with console.capture() as capture:
-        report.print_summary(console, summary)
+        tables.print_summary(console, summary)
     return capture.get()
 
 
@@ -98,12 +99,12 @@ def test_a_token_of_another_stage_is_good_and_asks_for_the_rollovers_end(
 ) -> None:
     assert STORED.status
     stored = replace(STORED, status=replace(STORED.status, secret_stage=stage))
-    rolled = report.status_line(rotation(), stored, START + timedelta(hours=1), Contract())
+    rolled = tables.status_line(rotation(), stored, START + timedelta(hours=1), Contract())
     assert (rolled.state, rolled.good) == ("fresh", True)
     assert rolled.note
     assert rolled.note.startswith(f"its token was requested with {stage}: finish the rollover; {next_step}")
     assert rolled.to_dict()["secret_stage"] == stage.value
-    late = report.status_line(rotation(), stored, START + timedelta(hours=25), Contract())
+    late = tables.status_line(rotation(), stored, START + timedelta(hours=25), Contract())
     assert late.note
     assert late.note.startswith("its token has ended")
 
@@ -111,7 +112,7 @@ def test_a_token_of_another_stage_is_good_and_asks_for_the_rollovers_end(
 def test_a_status_that_speaks_of_another_token_tells_no_stage() -> None:
     assert STORED.status
     other = replace(STORED, token_version=8, status=replace(STORED.status, secret_stage=Stage.PENDING))
-    unknown = report.status_line(rotation(), other, START, Contract())
+    unknown = tables.status_line(rotation(), other, START, Contract())
     assert "AWSPENDING" not in str(unknown.note)
     assert "secret_stage" not in unknown.to_dict()
 
@@ -136,7 +137,7 @@ def test_a_cell_is_shown_as_it_is() -> None:
     console = Console(width=200)
     with console.capture() as capture:
         console.print(screen.table(("name", "state"), [(odd, odd)]))
-        console.print(report.status_table([replace(line(), name=odd)]))
+        console.print(tables.status_table([replace(line(), name=odd)]))
     assert capture.get().count(odd) == 3
     assert odd in shown(Summary(results=(Result(name=odd, outcome=Outcome.FRESH),)))
 
@@ -204,7 +205,7 @@ def test_the_same_failure_of_many_is_told_once_with_what_is_left_to_the_worst() 
     ],
 )
 def test_names_alone_do_not_tell_notes_apart(one: str, other: str, common: str | None) -> None:
-    found = [note for _, note in notes.alike([one, other], str)]
+    found = [note for _, note in message_groups.alike([one, other], str)]
     if common is None:
         assert found == [one, other]
     else:
@@ -213,11 +214,11 @@ def test_names_alone_do_not_tell_notes_apart(one: str, other: str, common: str |
 
 def test_the_same_denial_of_many_is_one_line_of_the_status() -> None:
     lines = [
-        report.status_line(
+        tables.status_line(
             rotation(name=name), ParameterStoreError(denied(name), advice="or else"), START, Contract()
         )
         for name in "abcde"
     ]
-    assert [str(note) for note in report.status_notes(lines)] == [
+    assert [str(note) for note in tables.status_notes(lines)] == [
         "a, b, c and 2 more: reading the parameter ... failed: AccessDenied; allow this caller that; or else"
     ]

@@ -9,7 +9,6 @@ import pytest
 
 import fakes
 from fakes import DAY, START, rotation
-from rotator import results
 from rotator.errors import (
     CredentialsError,
     NotReached,
@@ -17,8 +16,9 @@ from rotator.errors import (
     StatusNotWritten,
     TokenNotPublished,
 )
-from rotator.model import Outcome, Result, Status, Stored
-from rotator.results import failed_with, foreseen, left_over
+from rotator.renewal import results
+from rotator.renewal.models import Outcome, Result, Status, Stored
+from rotator.renewal.results import failed_with, foreseen, left_over
 
 ERROR = CredentialsError("the secret could not be read", advice="allow it")
 NEXT = START + timedelta(minutes=5)

@@ -12,7 +12,6 @@ import fakes
 from fakes import CANARY_SECRET, CANARY_TOKEN, FakeSecretStore
 from job import HOUR, UNANSWERED, UNAVAILABLE, World, fakes_answer, rotated
 from leaks import told
-from rotator import rollover, rotation
 from rotator.errors import (
     CredentialsError,
     InvalidTokenResponse,
@@ -21,7 +20,8 @@ from rotator.errors import (
     TokenRequestRejected,
     TokenVerificationError,
 )
-from rotator.model import Outcome, Result, Secret, Stage
+from rotator.renewal import renew, secret_rollover
+from rotator.renewal.models import Outcome, Result, Secret, Stage
 
 PENDING, PREVIOUS = "canary-pending/+=", "canary-previous/+="
 REFUSED = (401, {"error": "invalid_client"})
@@ -52,7 +52,7 @@ def failure(made: World, *, budget: float = 60) -> RotatorError:
     """The error with which a run fails."""
     run = fakes.run(made.clock, budget=budget)
     with pytest.raises(RotatorError) as caught:
-        rotation._rotate(made.rotation, made.stored(), made.ports, run, force=False, dry_run=False)
+        renew._rotate(made.rotation, made.stored(), made.ports, run, force=False, dry_run=False)
     assert made.token is None
     return caught.value
 
@@ -360,7 +360,7 @@ def test_nothing_tells_a_secret_of_any_stage(caplog: pytest.LogCaptureFixture) -
 def test_a_warning_names_the_rotation_the_stage_and_the_next_step(stage: Stage) -> None:
     plain = Result(name="a", outcome=Outcome.ROTATED)
     rolled = Result(name="b", outcome=Outcome.ROTATED, secret_stage=stage)
-    assert list(rollover.warnings([plain, rolled])) == [
+    assert list(secret_rollover.warnings([plain, rolled])) == [
         f"rotation b: the token endpoint refused the client with AWSCURRENT and took {stage}; "
         + {
             Stage.PENDING: "promote that version to AWSCURRENT "
@@ -383,6 +383,6 @@ def test_the_credentials_that_worked_come_back_with_their_token() -> None:
             return issued
         raise refusal
 
-    token, credentials = rollover.obtain(fakes.rotation(), secrets, fakes.run(clock), obtain)
+    token, credentials = secret_rollover.obtain(fakes.rotation(), secrets, fakes.run(clock), obtain)
     assert token is issued
     assert (credentials.version_id, credentials.stage) == ("secret-awspending", Stage.PENDING)

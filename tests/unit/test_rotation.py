@@ -37,8 +37,8 @@ from rotator.errors import (
     TokenRequestRejected,
     TokenVerificationError,
 )
-from rotator.model import Outcome, Parameter, Rotation
-from rotator.rotation import rotate
+from rotator.renewal.models import Outcome, Parameter, Rotation
+from rotator.renewal.renew import rotate
 
 # Success
 

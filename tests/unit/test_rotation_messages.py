@@ -22,12 +22,8 @@ from job import (
     rotated,
     stop,
 )
-from rotator.errors import (
-    ParameterStoreError,
-    TokenNotPublished,
-    TokenRequestRejected,
-)
-from rotator.model import Outcome, Parameter, Result
+from rotator.errors import ParameterStoreError, TokenNotPublished, TokenRequestRejected
+from rotator.renewal.models import Outcome, Parameter, Result
 
 STORED_FOR_A_DAY = Result(
     name="default",

@@ -12,16 +12,16 @@ import pytest
 
 import fakes
 from fakes import DAY, Clock, FakePorts, rotation
-from rotator.circuit_breaker import FAILURES_TO_OPEN
-from rotator.contract import Contract
 from rotator.errors import TokenEndpointUnavailable
-from rotator.executor import Inline, executor_for
-from rotator.fleet import Fleet, run_fleet
-from rotator.model import Outcome, Parameter, Result, Rotation, Summary
-from rotator.oauth import TokenRequest, TokenResponse
-from rotator.ports import Run
-from rotator.scheduler import AT_A_TIME, PER_HOST, RETRY_BUDGET_SECONDS
-from rotator.write_rate import WriteRate
+from rotator.fleet.circuit_breaker import FAILURES_TO_OPEN
+from rotator.fleet.executor import Inline, executor_for
+from rotator.fleet.run import Fleet, run_fleet
+from rotator.fleet.scheduler import AT_A_TIME, PER_HOST, RETRY_BUDGET_SECONDS
+from rotator.fleet.write_rate import WriteRate
+from rotator.oauth.client_credentials import TokenRequest, TokenResponse
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.models import Outcome, Parameter, Result, Rotation, Summary
+from rotator.renewal.ports import Run
 
 CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
 HOUR = 3600

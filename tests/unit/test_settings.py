@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 
-from rotator import settings
+from rotator.config import environment
 from rotator.errors import SettingsError
-from rotator.model import BasicEncoding, ClientAuthentication, Parameter, Rotation
+from rotator.renewal.models import BasicEncoding, ClientAuthentication, Parameter, Rotation
 
 REQUIRED = {"ROTATOR_SECRET_ID": "healthwise/client", "ROTATOR_PARAMETER_NAME": "/healthwise/token"}
 NO_HOSTS: frozenset[str] = frozenset()
 
 
-def read(**changes: str) -> settings.Settings:
-    return settings.read_environment({**REQUIRED, **{f"ROTATOR_{k.upper()}": v for k, v in changes.items()}})
+def read(**changes: str) -> environment.Settings:
+    return environment.read_environment(
+        {**REQUIRED, **{f"ROTATOR_{k.upper()}": v for k, v in changes.items()}}
+    )
 
 
 def refused(**changes: str) -> str:
@@ -34,14 +36,14 @@ def document(
 ) -> Rotation:
     text = fields if isinstance(fields, str) else json.dumps(fields)
     parameter = Parameter(value=text, version=1, type=type)
-    return settings.read_document("/rotations", "/rotations/tenant-a", parameter, hosts, kms_key_id)
+    return environment.read_document("/rotations", "/rotations/tenant-a", parameter, hosts, kms_key_id)
 
 
 DOCUMENT = {"secret_id": "s", "parameter_name": "/tenant-a/token"}
 
 
 def test_every_key_of_a_rotation_has_a_reader() -> None:
-    assert settings._ROTATION.keys() == Rotation.__dataclass_fields__.keys()
+    assert environment._ROTATION.keys() == Rotation.__dataclass_fields__.keys()
 
 
 def test_the_defaults_are_the_designs() -> None:
@@ -228,7 +230,7 @@ def test_a_missing_required_setting_is_named(key: str) -> None:
 
 def test_with_nothing_set_the_first_missing_setting_is_named() -> None:
     with pytest.raises(SettingsError, match=r"^ROTATOR_SECRET_ID is not set"):
-        settings.read_environment({})
+        environment.read_environment({})
 
 
 def test_a_misspelt_variable_is_refused_with_the_right_spelling() -> None:
@@ -252,16 +254,16 @@ def test_a_path_and_a_rotation_of_its_own_exclude_each_other() -> None:
 
 
 def test_with_a_path_no_rotation_is_read_from_the_environment() -> None:
-    found = settings.read_environment({"ROTATOR_ROTATIONS_PATH": "/rotations/"})
+    found = environment.read_environment({"ROTATOR_ROTATIONS_PATH": "/rotations/"})
     assert (found.rotation, found.rotations_path) == (None, "/rotations")
 
 
 def test_with_a_path_the_key_is_that_of_documents_that_name_none() -> None:
     environ = {"ROTATOR_ROTATIONS_PATH": "/rotations", "ROTATOR_KMS_KEY_ID": "alias/all"}
-    found = settings.read_environment(environ)
+    found = environment.read_environment(environ)
     assert (found.rotation, found.kms_key_id) == (None, "alias/all")
     with pytest.raises(SettingsError, match="ROTATOR_KMS_KEY_ID is"):
-        settings.read_environment({**environ, "ROTATOR_KMS_KEY_ID": "my key"})
+        environment.read_environment({**environ, "ROTATOR_KMS_KEY_ID": "my key"})
 
 
 # Documents
@@ -357,9 +359,9 @@ QUEUE = {
 
 
 def test_workers_have_a_queue_and_a_number() -> None:
-    found = settings.read_environment({"ROTATOR_ROTATIONS_PATH": "/rotations", **QUEUE})
+    found = environment.read_environment({"ROTATOR_ROTATIONS_PATH": "/rotations", **QUEUE})
     assert (found.queue_url, found.workers) == (QUEUE["ROTATOR_QUEUE_URL"], 4)
-    alone = settings.read_environment({"ROTATOR_ROTATIONS_PATH": "/rotations"})
+    alone = environment.read_environment({"ROTATOR_ROTATIONS_PATH": "/rotations"})
     assert (alone.queue_url, alone.workers) == (None, 1)
 
 
@@ -380,10 +382,10 @@ def test_workers_have_a_queue_and_a_number() -> None:
 )
 def test_workers_that_cannot_be_are_refused(environ: dict[str, str], problem: str) -> None:
     with pytest.raises(SettingsError, match=problem):
-        settings.read_environment({"ROTATOR_ROTATIONS_PATH": "/rotations", **environ})
+        environment.read_environment({"ROTATOR_ROTATIONS_PATH": "/rotations", **environ})
 
 
 def test_one_rotation_has_no_workers() -> None:
     one = {"ROTATOR_SECRET_ID": "healthwise/client", "ROTATOR_PARAMETER_NAME": "/healthwise/token"}
     with pytest.raises(SettingsError, match="without ROTATOR_ROTATIONS_PATH"):
-        settings.read_environment({**one, **QUEUE})
+        environment.read_environment({**one, **QUEUE})

@@ -8,7 +8,7 @@ import pytest
 
 from fakes import FakeParameterStore
 from rotator import bootstrap
-from rotator.commands.source import parameter_name
+from rotator.cli.token_lookup import parameter_name
 from rotator.errors import SettingsError
 
 ONE = {"ROTATOR_PARAMETER_NAME": "/healthwise/token"}

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from fakes import START, rotation
-from rotator import status
 from rotator.errors import ParameterStoreError
-from rotator.model import Parameter, Stage, Status
+from rotator.renewal import status
+from rotator.renewal.models import Parameter, Stage, Status
 
 STATUS = Status(
     parameter_version=17,

@@ -10,9 +10,9 @@ import pytest
 
 from fakes import CANARY_SECRET, START, FakeParameterStore, rotation
 from rotator.errors import ParameterStoreError, RotatorError
-from rotator.lease import LeaseText
-from rotator.model import Parameter, Rotation, Stored
-from rotator.stored import READERS, StoredReader, read_stored, read_stored_for_display
+from rotator.fleet.state_reader import READERS, StoredReader, read_stored, read_stored_for_display
+from rotator.renewal.lease import LeaseText
+from rotator.renewal.models import Parameter, Rotation, Stored
 
 
 def members(count: int) -> list[Rotation]:

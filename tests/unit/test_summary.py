@@ -9,9 +9,9 @@ import pytest
 
 import fakes
 from fakes import DAY, rotation
-from rotator.contract import Contract
-from rotator.model import Outcome, Result, Rotation, Stage, Summary
-from rotator.summary import WARNINGS_OF_A_KIND, summarize
+from rotator.fleet.summary import WARNINGS_OF_A_KIND, summarize
+from rotator.renewal.guarantee import Contract
+from rotator.renewal.models import Outcome, Result, Rotation, Stage, Summary
 
 CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
 

@@ -12,11 +12,12 @@ import pytest
 
 import emf
 from fakes import START
-from rotator import errors, telemetry
-from rotator.model import Outcome, Result, Stage, Summary
-from rotator.results import LEFT
-from rotator.usage import Used
-from rotator.work import ENQUEUED
+from rotator import errors
+from rotator.observability import logs
+from rotator.observability.counters import Used
+from rotator.renewal.models import Outcome, Result, Stage, Summary
+from rotator.renewal.results import LEFT
+from rotator.workers.dispatch import ENQUEUED
 
 HOUR = 3600
 NOTHING_USED = Used()
@@ -47,7 +48,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> Any:
         results: Sequence[Result], used: Used = NOTHING_USED, duration: float = 0.0, **changes: Any
     ) -> list[emf.Told]:
         summary = Summary(results=tuple(results), **changes)
-        telemetry.record_metrics(summary, START, service="rotator-x", duration=duration, used=used)
+        logs.record_metrics(summary, START, service="rotator-x", duration=duration, used=used)
         return emf.read(capsys.readouterr().out)
 
     return tell
@@ -162,7 +163,7 @@ def logged(result: Result, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
     """An outcome as Lambda's runtime writes it, without what it writes of every record."""
     runtime = pytest.importorskip("awslambdaric.lambda_runtime_log_utils")  # for Linux only
     caplog.set_level(logging.INFO, logger="rotator")
-    telemetry.log_summary(Summary(results=(result,)), START)
+    logs.log_summary(Summary(results=(result,)), START)
     line: dict[str, Any] = json.loads(runtime.JsonFormatter().format(caplog.records[0]))
     return {name: value for name, value in line.items() if name not in ("timestamp", "logger", "requestId")}
 
@@ -252,7 +253,7 @@ def test_why_a_rotation_is_busy_is_told_to_programs_and_read_back() -> None:
 def whole_log(caplog: pytest.LogCaptureFixture, *results: Result) -> tuple[list[str], dict[str, Any]]:
     """The rotations that have a line of their own, and the line of the whole."""
     with caplog.at_level(logging.DEBUG):
-        telemetry.log_summary(Summary(results=results), START)
+        logs.log_summary(Summary(results=results), START)
     lines = [record.rotation for record in caplog.records if hasattr(record, "rotation")]
     whole: dict[str, Any] = json.loads(caplog.messages[-1].removeprefix("run ended: "))
     return lines, whole

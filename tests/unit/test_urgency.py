@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from fakes import START, rotation
-from rotator.model import Attempt, Lease, Outcome, Status, Stored
-from rotator.urgency import Due, by_urgency
+from rotator.fleet.urgency import Due, by_urgency
+from rotator.renewal.models import Attempt, Lease, Outcome, Status, Stored
 
 HOUR = timedelta(hours=1)
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rotator.usage import Usage, Used
+from rotator.observability.counters import Usage, Used
 
 THREADS = 8
 TIMES = 2000

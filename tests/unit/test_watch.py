@@ -12,11 +12,11 @@ from rich.console import Console
 
 from fakes import START, Clock, FakeParameterStore, ports, rotation
 from rotator.bootstrap import Rotator
-from rotator.commands import overview
-from rotator.commands.overview import Overview
-from rotator.commands.watch import Show, showing, watch
+from rotator.cli import status_view
+from rotator.cli.status_view import Overview
+from rotator.cli.watch import Show, showing, watch
+from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, SettingsError
-from rotator.settings import Settings
 
 DOCUMENT = '{"secret_id": "healthwise/client", "parameter_name": "/%s/token"}'
 DOWN = ParameterStoreError("reading failed: Unreachable", advice="check the network path")
@@ -42,7 +42,7 @@ class Watched:
 
     def _look(self, now: object) -> Overview:
         self.before.get(len(self.seen), lambda: None)()
-        return overview.look(self.rotator, (), self.clock.now())
+        return status_view.look(self.rotator, (), self.clock.now())
 
     def _sleep(self, seconds: float) -> None:
         self.clock.sleep(seconds)

@@ -9,12 +9,13 @@ import pytest
 
 import fakes
 from fakes import DAY, FakeWorkQueue
-from rotator import messages, work
 from rotator.bootstrap import Rotator
+from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, WorkNotSent
-from rotator.model import Outcome, Rotation
-from rotator.results import LEFT
-from rotator.settings import Settings
+from rotator.renewal.models import Outcome, Rotation
+from rotator.renewal.results import LEFT
+from rotator.workers import dispatch
+from rotator.workers import queue_messages as messages
 from workshop import NAMES, PATH, Workshop, document, outcomes
 
 
@@ -24,7 +25,7 @@ def test_a_fleet_of_25_that_is_due_is_sent_in_three_calls_and_nothing_is_renewed
     assert [len(call) for call in shop.queue.calls] == [10, 10, 5]
     assert sorted(shop.sent) == NAMES
     assert outcomes(summary) == dict.fromkeys(NAMES, "busy")
-    assert {result.note for result in summary.results} == {work.ENQUEUED}
+    assert {result.note for result in summary.results} == {dispatch.ENQUEUED}
     assert shop.ports.parameters.writes == []
     assert shop.ports.token_endpoint.requests == []
 
@@ -247,7 +248,7 @@ def test_what_lives_and_was_not_handed_over_in_time_is_left_to_the_next_tick(
     shop.clock.sleep(0.7 * DAY)
     notes = [each.note for each in slow(shop, seconds).tick().results if each.outcome is Outcome.BUSY]
     sent = min(10 * calls, 25)
-    assert sorted(map(str, notes)) == sorted([work.ENQUEUED] * sent + [LEFT] * (25 - sent))
+    assert sorted(map(str, notes)) == sorted([dispatch.ENQUEUED] * sent + [LEFT] * (25 - sent))
 
 
 def test_more_workers_than_the_pace_allows_are_warned_of_in_every_tick() -> None:
@@ -265,5 +266,5 @@ def test_more_workers_than_the_pace_allows_are_warned_of_in_every_tick() -> None
 
 def test_workers_that_need_all_of_a_run_and_no_more_are_not_too_many() -> None:
     run = fakes.run(fakes.Clock())
-    assert list(work.write_rate_warning(6, 10, run)) == []
-    assert len(list(work.write_rate_warning(6, 11, run))) == 1
+    assert list(dispatch.write_rate_warning(6, 10, run)) == []
+    assert len(list(dispatch.write_rate_warning(6, 11, run))) == 1

@@ -9,13 +9,9 @@ from typing import Any
 import pytest
 
 from rotator import bootstrap
-from rotator.circuit_breaker import FAILURES_TO_OPEN
 from rotator.errors import ParameterStoreError
-from rotator.model import (
-    HEALTHWISE_TOKEN_ENDPOINT,
-    Rotation,
-    Secret,
-)
+from rotator.fleet.circuit_breaker import FAILURES_TO_OPEN
+from rotator.renewal.models import HEALTHWISE_TOKEN_ENDPOINT, Rotation, Secret
 from workshop import NAMES, PATH, Workshop, document, outcomes
 
 

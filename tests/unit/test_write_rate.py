@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from rotator.write_rate import WriteRate
+from rotator.fleet.write_rate import WriteRate
 
 
 class Seconds:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rotator.adapters import aws
-from rotator.adapters.aws import AwsError
+from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime.aws_client import AwsError
 from rotator.errors import ConcurrentUpdate, ParameterStoreError
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ _ADVICE = {
     "ParameterPatternMismatchException": "remove the parameter's AllowedPattern",
     # No tier can be lowered: .../userguide/parameter-store-advanced-parameters.html
     "ValidationException": "check the path; if the document is in the Advanced tier, remove and add it",
-    **dict.fromkeys(aws.THROTTLED, "the account's request rate is used up; try again in a moment"),
-    **dict.fromkeys(aws.AWS_FAILED, "AWS failed on its side; try again in a moment"),
+    **dict.fromkeys(aws_client.THROTTLED, "the account's request rate is used up; try again in a moment"),
+    **dict.fromkeys(aws_client.AWS_FAILED, "AWS failed on its side; try again in a moment"),
     "Unreachable": "check the network path to AWS and AWS_ENDPOINT_URL, then try again",
 }
 
@@ -46,7 +46,7 @@ class SsmDocumentStore:
         https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameter.html
         """
         try:
-            aws.call(
+            aws_client.call(
                 self._client.delete_parameter,
                 read=lambda answer: answer["ResponseMetadata"]["RequestId"],  # it has no member of its own
                 Name=document,
@@ -60,7 +60,7 @@ class SsmDocumentStore:
     def _put(self, document: str, text: str, *, overwrite: bool) -> None:
         """The tier is named, so that an account whose default is another pays nothing for it."""
         try:
-            aws.call(
+            aws_client.call(
                 self._client.put_parameter,
                 read=lambda answer: int(answer["Version"]),
                 Name=document,
@@ -75,9 +75,9 @@ class SsmDocumentStore:
 
 def _failed(error: AwsError, doing: str, document: str, action: str) -> ParameterStoreError:
     problem = f"{doing} the document {document} failed: {error.code}"
-    if error.code in aws.CONCURRENT:
+    if error.code in aws_client.CONCURRENT:
         return ConcurrentUpdate(problem, advice="someone else has just written it: see `rotator list`")
-    if error.code in aws.DENIED:
+    if error.code in aws_client.DENIED:
         return ParameterStoreError(problem, advice=f"allow this caller {action} on it")
     advice = _ADVICE.get(error.code) or error.advice or "see the code in AWS's documentation"
     return ParameterStoreError(problem, advice=advice)

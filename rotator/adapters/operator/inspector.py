@@ -10,10 +10,11 @@ from typing import Any
 from botocore import UNSIGNED
 from botocore.config import Config
 
-from rotator.adapters import aws, lookup, work_queue
-from rotator.adapters.aws import AwsError
+from rotator.adapters.operator import lookup
+from rotator.adapters.runtime import aws_client, sqs
+from rotator.adapters.runtime.aws_client import AwsError
 from rotator.doctor.inspection import Identity, Key, LogEvent, Schedule, Stack, Taker
-from rotator.model import Rotation
+from rotator.renewal.models import Rotation
 
 _MAY_WRITE = frozenset({"ParameterAlreadyExists", "ParameterPatternMismatchException", "TooManyUpdates"})
 """What PutParameter answers to a caller who may write, of a parameter that is not to be overwritten."""
@@ -25,7 +26,7 @@ _REFUSED_ANYWAY: dict[str, Any] = {"Value": "a token", "AllowedPattern": "^$", "
 class AwsInspector:
     """The port Inspector on Amazon's. ``client`` makes a client of a service, with a Config or ours."""
 
-    def __init__(self, client: Callable[..., Any] = aws.client) -> None:
+    def __init__(self, client: Callable[..., Any] = aws_client.client) -> None:
         self._client = cache(client)
 
     def identity(self) -> Identity:
@@ -48,12 +49,12 @@ class AwsInspector:
         def remember(http_response: Any, **_: Any) -> None:
             dates.append(http_response.headers.get("Date"))
 
-        sts = self._client("sts", aws.CONFIG.merge(Config(signature_version=UNSIGNED)))
+        sts = self._client("sts", aws_client.CONFIG.merge(Config(signature_version=UNSIGNED)))
         sts.meta.events.register("after-call", remember)
         try:
-            aws.call(sts.get_caller_identity, read=lambda answer: answer["Account"])
+            aws_client.call(sts.get_caller_identity, read=lambda answer: answer["Account"])
         except AwsError as error:
-            if not dates or error.code == aws.NOT_AN_ANSWER:
+            if not dates or error.code == aws_client.NOT_AN_ANSWER:
                 raise lookup.failed(error, "AWS's time", "sts:GetCallerIdentity") from error
         return dates[-1] if dates else None
 
@@ -120,7 +121,7 @@ class AwsInspector:
             f"the queue {_name(queue_url)}",
             "sqs:GetQueueAttributes",
             read=lambda answer: int(answer["Attributes"]["ApproximateNumberOfMessages"]),
-            missing=work_queue.GONE,
+            missing=sqs.GONE,
             QueueUrl=queue_url,
             AttributeNames=["ApproximateNumberOfMessages"],
         )
@@ -155,7 +156,7 @@ class AwsInspector:
     def _may_write(self, name: str, **parameters: Any) -> None:
         put = self._client("ssm").put_parameter
         try:
-            aws.call(
+            aws_client.call(
                 put, read=lambda answer: int(answer["Version"]), Name=name, **_REFUSED_ANYWAY, **parameters
             )
         except AwsError as error:

@@ -8,8 +8,8 @@ from typing import Any
 
 from botocore.config import Config
 
-from rotator.adapters import aws
-from rotator.adapters.aws import AwsError
+from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime.aws_client import AwsError
 from rotator.errors import BETWEEN_FAILURES, RotatorError, SettingsError
 
 ONCE = Config(connect_timeout=5, read_timeout=900, retries={"total_max_attempts": 1})
@@ -25,9 +25,9 @@ def invoke(name: str, event: Mapping[str, Any]) -> dict[str, Any]:
     RotatorError if it may not be invoked or fails. If a rotation failed, it returns no summary, but an
     error's text, which names a few of those that did.
     """
-    client = aws.client("lambda", ONCE)
+    client = aws_client.client("lambda", ONCE)
     try:
-        failed, returned = aws.call(
+        failed, returned = aws_client.call(
             client.invoke, read=_answer, FunctionName=name, Payload=json.dumps(event).encode()
         )
     except AwsError as error:
@@ -39,7 +39,7 @@ def invoke(name: str, event: Mapping[str, Any]) -> dict[str, Any]:
     if failed:
         raise _failed(name, returned)
     if "rotations" not in returned:
-        advice = f"check its name; {AwsError(aws.NOT_AN_ANSWER).advice}"
+        advice = f"check its name; {AwsError(aws_client.NOT_AN_ANSWER).advice}"
         raise SettingsError(f"the answer is not one of a rotator's function: {name}", advice=advice)
     return returned
 

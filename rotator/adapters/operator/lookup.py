@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeVar
 
-from rotator.adapters import aws
-from rotator.adapters.aws import AwsError
+from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime.aws_client import AwsError
 from rotator.errors import RotatorError
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ def look_up(
         RotatorError: It could not be looked up.
     """
     try:
-        return aws.call(operation, read=read, **parameters)
+        return aws_client.call(operation, read=read, **parameters)
     except AwsError as error:
         if error.code in missing:
             return None
@@ -60,7 +60,7 @@ def look_up_pages(
     following: dict[str, str] = {}
     while True:
         try:
-            more, after = aws.call(
+            more, after = aws_client.call(
                 operation,
                 read=lambda answer: (list(read(answer)), answer.get(token)),
                 **parameters,
@@ -76,5 +76,5 @@ def look_up_pages(
 
 def failed(error: AwsError, what: str, action: str, how: str = "could not be looked up") -> RotatorError:
     """Return the error for what could not be done: AWS's code, and the permission that may be missing."""
-    advice = f"allow this caller {action} on it" if error.code in aws.DENIED else error.advice
+    advice = f"allow this caller {action} on it" if error.code in aws_client.DENIED else error.advice
     return RotatorError(f"{what} {how}: {error.code}", advice=advice or "see the code in AWS's documentation")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from rotator.adapters.inspector import AwsInspector
+from rotator.adapters.operator.inspector import AwsInspector
 from rotator.errors import SettingsError
 
 OF_ONE: Mapping[str, str] = MappingProxyType(

@@ -24,9 +24,9 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from rotator.adapters.trust import SharedTrust
+from rotator.adapters.runtime.tls import SharedTrust
 from rotator.errors import InvalidTokenResponse, TokenEndpointUnavailable, TokenRequestError
-from rotator.oauth import TokenResponse
+from rotator.oauth.client_credentials import TokenResponse
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 15.0

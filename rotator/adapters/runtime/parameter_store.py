@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rotator.adapters import aws
-from rotator.adapters.aws import AwsError
+from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime.aws_client import AwsError
 from rotator.errors import ConcurrentUpdate, ParameterStoreError
-from rotator.model import Parameter, Rotation, Secret
-from rotator.ports import no_patience
+from rotator.renewal.models import Parameter, Rotation, Secret
+from rotator.renewal.ports import no_patience
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -75,7 +75,7 @@ class SsmParameterStore:
 
     def _get(self, names: Sequence[str], key: Callable[[Mapping[str, Any]], K]) -> dict[K, Parameter]:
         try:
-            return aws.call(
+            return aws_client.call(
                 self._client.get_parameters,
                 read=lambda answer: {key(found): _parameter(found) for found in answer["Parameters"]},
                 Names=list(names),
@@ -91,7 +91,7 @@ class SsmParameterStore:
         page: dict[str, Any] = {}
         while True:
             try:
-                found, token = aws.call(
+                found, token = aws_client.call(
                     self._client.get_parameters_by_path,
                     read=_page,
                     Path=path,
@@ -137,7 +137,7 @@ class SsmParameterStore:
 
     def _put(self, name: str, **parameters: Any) -> int:
         try:
-            return aws.call(
+            return aws_client.call(
                 self._client.put_parameter,
                 read=lambda answer: int(answer["Version"]),
                 Name=name,
@@ -148,7 +148,7 @@ class SsmParameterStore:
 
     def _watch(self, parsed_response: Mapping[str, Any] | None, **_: object) -> None:
         """Take note of an answer; it is None where none came."""
-        if parsed_response and parsed_response.get("Error", {}).get("Code") in aws.THROTTLED:
+        if parsed_response and parsed_response.get("Error", {}).get("Code") in aws_client.THROTTLED:
             self._on_throttled()
 
 
@@ -171,11 +171,11 @@ def _shown(names: Sequence[str]) -> str:
 def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterStoreError:
     kind = "path" if action == READ_PATH else "parameters" if " and " in name else "parameter"
     problem = f"{doing} the {kind} {name} failed: {error.code}"
-    if error.code in aws.CONCURRENT:
+    if error.code in aws_client.CONCURRENT:
         return ConcurrentUpdate(
             problem, advice="a run writes it only while it holds the lease: find out what else writes it"
         )
-    if error.code in aws.DENIED:
+    if error.code in aws_client.DENIED:
         advice = f"allow this caller {action} on {'them' if kind == 'parameters' else 'it'}"
         if doing == "writing":
             advice += ", and kms:Encrypt and kms:GenerateDataKey with its key if kms_key_id names one"
@@ -184,7 +184,7 @@ def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterSto
     return ParameterStoreError(
         problem,
         advice=advice,
-        transient=error.code in aws.TRANSIENT,
+        transient=error.code in aws_client.TRANSIENT,
         unreachable=error.code == "Unreachable",
-        foreign=error.code == aws.NOT_AN_ANSWER,
+        foreign=error.code == aws_client.NOT_AN_ANSWER,
     )

@@ -7,10 +7,17 @@ import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rotator.adapters import aws
-from rotator.adapters.aws import AwsError
+from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime.aws_client import AwsError
 from rotator.errors import CredentialsError
-from rotator.model import BasicEncoding, ClientAuthentication, ClientCredentials, Rotation, Secret, Stage
+from rotator.renewal.models import (
+    BasicEncoding,
+    ClientAuthentication,
+    ClientCredentials,
+    Rotation,
+    Secret,
+    Stage,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -58,7 +65,7 @@ class SecretsManager:
 
     def _get(self, **secret: str) -> tuple[str | None, str]:
         """Return the text of a secret, None if it is binary, and the id of its version."""
-        return aws.call(
+        return aws_client.call(
             self._client.get_secret_value,
             read=lambda answer: (answer.get("SecretString"), str(answer["VersionId"])),
             **secret,
@@ -67,7 +74,7 @@ class SecretsManager:
 
 def _unreadable(rotation: Rotation, error: AwsError) -> CredentialsError:
     advice = error.advice or _ADVICE.get(error.code)
-    if error.code in aws.DENIED:
+    if error.code in aws_client.DENIED:
         advice = "allow this caller secretsmanager:GetSecretValue on it, and kms:Decrypt with its key"
     return CredentialsError(
         f"the secret {rotation.secret_id} could not be read: {error.code}",

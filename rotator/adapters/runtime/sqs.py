@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rotator.adapters import aws
-from rotator.adapters.aws import AwsError
+from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime.aws_client import AwsError
 from rotator.errors import WorkNotSent
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
@@ -25,12 +25,12 @@ class SqsWorkQueue:
         """Send the messages in one call, whose answer tells of each."""
         entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(messages)]
         try:
-            taken, refused = aws.call(
+            taken, refused = aws_client.call(
                 self._client.send_message_batch, read=_results, QueueUrl=self._url, Entries=entries
             )
         except AwsError as error:
             raise _not_sent(error) from error
-        unmentioned = dict.fromkeys(range(len(messages)), aws.NOT_AN_ANSWER)
+        unmentioned = dict.fromkeys(range(len(messages)), aws_client.NOT_AN_ANSWER)
         codes = {place: code for place, code in {**unmentioned, **refused}.items() if place not in taken}
         return {place: _not_sent(AwsError(code)) for place, code in codes.items()}
 
@@ -42,7 +42,7 @@ def _results(answer: Mapping[str, Any]) -> tuple[set[int], dict[int, str]]:
 
 
 def _not_sent(error: AwsError) -> WorkNotSent:
-    if error.code in aws.DENIED:
+    if error.code in aws_client.DENIED:
         advice = "allow this caller sqs:SendMessage on the queue in ROTATOR_QUEUE_URL"
     elif error.code in GONE:
         advice = (

@@ -14,16 +14,12 @@ from typing import Any, Protocol
 
 import tenacity
 
-from rotator import __version__, oauth
-from rotator.errors import (
-    MORE_TIME,
-    TokenEndpointUnavailable,
-    TokenRequestError,
-    TokenVerificationError,
-)
-from rotator.model import Secret
-from rotator.oauth import TokenRequest, TokenResponse
-from rotator.usage import Usage
+from rotator import __version__
+from rotator.errors import MORE_TIME, TokenEndpointUnavailable, TokenRequestError, TokenVerificationError
+from rotator.oauth import client_credentials
+from rotator.oauth.client_credentials import TokenRequest, TokenResponse
+from rotator.observability.counters import Usage
+from rotator.renewal.models import Secret
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +91,7 @@ class HttpTokenEndpoint:
                 if error.may_have_issued:
                     unanswered = error
                 raise
-            oauth.check_status(request, response, self._now())
+            client_credentials.check_status(request, response, self._now())
             return response
 
         try:
@@ -111,11 +107,11 @@ class HttpTokenEndpoint:
         def attempt() -> TokenResponse:
             seconds = _seconds_for_attempt(time_left)
             response = self._transport("GET", url, headers, body=None, seconds=seconds)
-            if oauth.is_retryable(response.status):
+            if client_credentials.is_retryable(response.status):
                 raise TokenEndpointUnavailable(
                     f"HTTP {response.status}",
                     advice="",
-                    retry_after=oauth.retry_after(response.retry_after, self._now()),
+                    retry_after=client_credentials.retry_after(response.retry_after, self._now()),
                 )
             return response
 

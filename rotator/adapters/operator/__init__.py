@@ -1,0 +1,1 @@
+"""The calls of an operator's commands: never in the function's zip."""

@@ -1,0 +1,1 @@
+"""The calls of the function: part of its zip."""

@@ -1,0 +1,1 @@
+"""Settings, rotation documents, and which rotations they describe."""

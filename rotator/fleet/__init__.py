@@ -1,0 +1,1 @@
+"""Multiple rotations in one run."""

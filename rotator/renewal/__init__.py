@@ -1,0 +1,1 @@
+"""The renewal of one token: no I/O and no SDK."""
