@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from rotator.adapters.runtime import aws_client
 from rotator.config import environment as settings
 from rotator.config.environment import Settings
+from rotator.config.registry import Fleet
 from rotator.errors import SettingsError
 from rotator.fleet.executor import executor_for
-from rotator.fleet.run import Fleet, MakeExecutor, OnResult, run_fleet
+from rotator.fleet.run import MakeExecutor, OnResult, run_fleet
 from rotator.fleet.state_reader import Found, StoredReader
 from rotator.fleet.summary import shortened
 from rotator.fleet.write_rate import WriteRate
@@ -167,7 +168,7 @@ class Rotator:
         if self.open_queue is None:
             return self.run(run)
         fleet, stored = self._look(run)
-        told = self._serve(fleet, run, stored=stored, open_queue=self.open_queue)
+        told = self._serve(fleet, run, stored=stored, enqueue=partial(work.enqueue, self.open_queue))
         slow = work.write_rate_warning(self.settings.writes_per_second, self.settings.workers, run)
         return replace(told, warnings=(*told.warnings, *slow))
 

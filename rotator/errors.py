@@ -13,10 +13,10 @@
     +- ParameterStoreError           denied, throttled, too large, wrong type, key unusable
     |  +- ConcurrentUpdate           another run wrote first
     |  +- TokenNotPublished          a token was issued and could not be stored
-    |  +- StatusNotWritten           the new token is stored; carries the status that is not
+    |  +- StatusNotWritten           the new token is stored; carries the status that is not (renewal.status)
     +- NotReached                    the run's time was over before its turn came
     +- WorkNotSent                   a rotation that is due could not be enqueued for the workers
-    +- RotationFailed                the run's: holds the summary
+    +- RotationFailed                the run's: holds the summary (fleet.summary)
     +- TokenUnavailable              the reading side has no token to give
     |  +- TokenExpired               what is stored has ended
     +- CommandNotRun                 of `rotator exec`; carries the exit code
@@ -28,16 +28,7 @@ exceptions: those carry the request, and with it the secret, wherever the except
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:  # model is imported by nearly everything that imports this
-    from rotator.renewal.models import Status, Summary
-
-
-TOLD = 10
-"""Failures that a run's error names, late ones first: Lambda keeps no long ones, and the log has all."""
-
-BETWEEN_FAILURES = " | "
+from typing import Self
 
 NETWORK = "check the network path to AWS and AWS_ENDPOINT_URL; the next run tries again"
 """What helps where nobody answers for AWS."""
@@ -190,20 +181,6 @@ class TokenNotPublished(ParameterStoreError):
         )
 
 
-class StatusNotWritten(ParameterStoreError):
-    """The new token was stored, but not the ``status`` that tells of it."""
-
-    def __init__(self, status: Status, cause: ParameterStoreError) -> None:
-        super().__init__(
-            f"the new token is stored as version {status.parameter_version}, but its status is not: "
-            f"{cause.problem}",
-            advice=f"{cause.advice}; the next run renews it again",
-            unreachable=cause.unreachable,
-            foreign=cause.foreign,
-        )
-        self.status = status
-
-
 class NotReached(RotatorError):
     """A rotation was due, and late or ``forced``, and the run had no time left for it."""
 
@@ -221,24 +198,6 @@ class NotReached(RotatorError):
 
 class WorkNotSent(RotatorError):
     """A message to the workers was not taken by their queue."""
-
-
-class RotationFailed(RotatorError):
-    """At least one rotation of the run failed; ``summary`` holds every outcome."""
-
-    def __init__(self, summary: Summary) -> None:
-        failed = sorted((r for r in summary.results if r.error), key=lambda result: not result.late)
-        told = [f"{result.name}: {result.error}" for result in failed[:TOLD]]
-        if len(failed) > TOLD:
-            told.append(f"and {len(failed) - TOLD} more")
-        urgency = (
-            f"{summary.failed_late} late: act now" if summary.failed_late else "none late: there is time"
-        )
-        super().__init__(
-            f"{len(failed)} of {len(summary.results)} rotations failed: " + BETWEEN_FAILURES.join(told),
-            advice=f"the next run tries again; {urgency}",
-        )
-        self.summary = summary
 
 
 class TokenUnavailable(RotatorError):

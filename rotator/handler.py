@@ -13,7 +13,8 @@ from typing import Any, Protocol
 # and leaves alone what they made: https://docs.python.org/3.13/library/gc.html#gc.freeze
 gc.disable()
 from rotator import bootstrap  # noqa: E402
-from rotator.errors import RotationFailed, SettingsError  # noqa: E402
+from rotator.errors import SettingsError  # noqa: E402
+from rotator.fleet.summary import RotationFailed  # noqa: E402
 from rotator.observability import logs  # noqa: E402
 from rotator.renewal.models import Summary  # noqa: E402
 from rotator.renewal.ports import Run  # noqa: E402

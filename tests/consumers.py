@@ -12,8 +12,9 @@ from rotator.consumer import TokenSource
 from rotator.consumer.parse import Found
 from rotator.consumer.token_clock import Clock
 from rotator.errors import RotatorError, TokenUnavailable
+from rotator.oauth.models import Secret
 from rotator.renewal import status as status_text
-from rotator.renewal.models import Secret, Status
+from rotator.renewal.models import Status
 
 NAME = "/healthwise/token"
 

@@ -10,16 +10,17 @@ from email.utils import format_datetime
 from typing import Any
 
 from fakes import DAY, START, Clock, FakeInspector, FakePorts, ports, rotation, run
+from rotator.config.deployment import Key, LogEvent, Schedule, Stack, Taker
+from rotator.config.registry import Fleet
 from rotator.doctor.check import Check, State
 from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.examination import examine, exit_code
-from rotator.doctor.inspection import Key, LogEvent, Schedule, Stack, Taker
 from rotator.errors import RotatorError, SettingsError
-from rotator.fleet.run import Fleet
 from rotator.oauth.client_credentials import TokenResponse
+from rotator.oauth.models import Secret
 from rotator.renewal import status
 from rotator.renewal.guarantee import Contract
-from rotator.renewal.models import Rotation, Secret, Status
+from rotator.renewal.models import Rotation, Status
 
 CHECKS = [
     "settings",

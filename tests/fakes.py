@@ -12,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from rotator.doctor.inspection import Identity, Key, LogEvent, Schedule, Stack, Taker
+from rotator.config.deployment import Identity, Key, LogEvent, Schedule, Stack, Taker
 from rotator.errors import RotatorError, TokenEndpointUnavailable, TokenVerificationError, WorkNotSent
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
+from rotator.oauth.models import ClientCredentials, Secret, Stage
 from rotator.renewal.lease import LeaseText
-from rotator.renewal.models import ClientCredentials, Parameter, Rotation, Secret, Stage
+from rotator.renewal.models import Parameter, Rotation
 from rotator.renewal.ports import Run, no_patience
 from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
 

@@ -10,8 +10,9 @@ from typing import Any
 from fakes import DAY, Clock, FakeDocumentStore, FakePorts, ports, rotation
 from rotator.bootstrap import Rotator
 from rotator.config.environment import Settings
+from rotator.oauth.models import Secret
 from rotator.renewal import status
-from rotator.renewal.models import Secret, Status
+from rotator.renewal.models import Status
 
 PATH = "/rotations"
 

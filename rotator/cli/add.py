@@ -15,11 +15,11 @@ from rotator.bootstrap import Rotator
 from rotator.cli.checklist import print_check
 from rotator.cli.document_editor import Entry, prepare
 from rotator.cli.stack_option import rotator_of_many, stack_option
+from rotator.config.registry import Fleet
 from rotator.doctor.check import State
 from rotator.doctor.context import Instruments, Subject
 from rotator.doctor.rotation import check_sources
 from rotator.errors import RotatorError
-from rotator.fleet.run import Fleet
 from rotator.renewal.models import Rotation
 
 KEYS = {

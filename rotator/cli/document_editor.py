@@ -10,9 +10,8 @@ from typing import Any
 from rotator.bootstrap import Rotator
 from rotator.config import environment
 from rotator.config.naming import unknown
-from rotator.config.registry import Register
+from rotator.config.registry import Fleet, Register
 from rotator.errors import ConcurrentUpdate, SettingsError
-from rotator.fleet.run import Fleet
 from rotator.renewal.models import TIER_LIMITS, Parameter, Rotation
 from rotator.renewal.ports import DocumentStore
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from rotator.cli import console as screen
 from rotator.cli.stack_option import rotator, stack_option
-from rotator.fleet.run import Fleet
+from rotator.config.registry import Fleet
 from rotator.renewal.models import Rotation
 
 FAILED = 1

@@ -16,9 +16,10 @@ from rich.text import Text
 from rotator.cli import console as screen
 from rotator.cli import message_groups
 from rotator.errors import RotatorError
+from rotator.oauth.models import Stage
 from rotator.renewal import policy, secret_rollover
 from rotator.renewal.guarantee import Contract
-from rotator.renewal.models import Attempt, Outcome, Result, Rotation, Stage, Stored, Summary, format_time
+from rotator.renewal.models import Attempt, Outcome, Result, Rotation, Stored, Summary, format_time
 from rotator.renewal.policy import TokenState, describe_seconds, outlook, seconds_until
 
 _COLOURS = {

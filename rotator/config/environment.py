@@ -17,7 +17,8 @@ from rotator.config import validators
 from rotator.config.validators import Refused
 from rotator.errors import SettingsError
 from rotator.oauth.client_credentials import MAX_LIFETIME
-from rotator.renewal.models import TIER_LIMITS, BasicEncoding, ClientAuthentication, Parameter, Rotation
+from rotator.oauth.models import BasicEncoding, ClientAuthentication
+from rotator.renewal.models import TIER_LIMITS, Parameter, Rotation
 
 PREFIX = "ROTATOR_"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")

@@ -5,12 +5,60 @@ Rotations must not get in each other's way, so each is judged by those before it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from rotator.config import environment
+from rotator.config.naming import unknown
 from rotator.errors import SettingsError
-from rotator.fleet.run import Fleet
 from rotator.renewal.models import Parameter, Rotation
+
+OTHERS = 1000
+"""Rotations that a worker leaves out: it does not count them, and there are more than a few."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """The rotations to serve, and by name what is wrong with those that cannot be.
+
+    ``left_out`` counts those that exist besides.
+    """
+
+    rotations: tuple[Rotation, ...]
+    broken: tuple[tuple[str, SettingsError], ...] = ()
+    left_out: int = 0
+
+    @property
+    def names(self) -> set[str]:
+        """The names of all of them."""
+        return {rotation.name for rotation in self.rotations} | {name for name, _ in self.broken}
+
+    def only(self, names: Sequence[str]) -> Fleet:
+        """Return the rotations of these names, or all of them if no name is given.
+
+        Raises SettingsError for a name that no rotation has.
+        """
+        if not names:
+            return self
+        wanted = frozenset(names)
+        known = self.names
+        for name in names:
+            if name not in known:
+                raise unknown(name, known)
+        rotations = tuple(r for r in self.rotations if r.name in wanted)
+        broken = tuple(b for b in self.broken if b[0] in wanted)
+        left_out = len(self.rotations) + len(self.broken) - len(rotations) - len(broken)
+        return Fleet(rotations=rotations, broken=broken, left_out=left_out)
+
+    def for_worker(self, names: Sequence[str]) -> Fleet:
+        """Return the rotations of those of the names that there are, as one worker among others serves them.
+
+        Of two documents with one name a scheduled run tells; the rotation that has it is served.
+        """
+        rotations = tuple(r for r in self.rotations if r.name in names)
+        served = {rotation.name for rotation in rotations}
+        broken = tuple(b for b in self.broken if b[0] in names and b[0] not in served)
+        return Fleet(rotations=rotations, broken=broken, left_out=OTHERS)
 
 
 class Register:

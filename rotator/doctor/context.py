@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from rotator.doctor.inspection import Inspector
+from rotator.config.deployment import Inspector
+from rotator.config.registry import Fleet
 from rotator.errors import RotatorError
-from rotator.fleet.run import Fleet
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.renewal.guarantee import Contract
 from rotator.renewal.ports import Ports, Run

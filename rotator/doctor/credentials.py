@@ -7,13 +7,8 @@ from dataclasses import dataclass, replace
 
 from rotator.errors import InvalidTokenResponse, RotatorError, TokenRequestRejected
 from rotator.oauth import client_credentials
-from rotator.renewal.models import (
-    AccessToken,
-    BasicEncoding,
-    ClientAuthentication,
-    ClientCredentials,
-    Rotation,
-)
+from rotator.oauth.models import AccessToken, BasicEncoding, ClientAuthentication, ClientCredentials
+from rotator.renewal.models import Rotation
 from rotator.renewal.ports import Run, TokenEndpoint
 
 Answer = AccessToken | InvalidTokenResponse
@@ -89,6 +84,6 @@ def _ask(rotation: Rotation, credentials: ClientCredentials, endpoint: TokenEndp
     request = client_credentials.token_request(rotation, credentials)
     response = endpoint.request(request, time_left=run.time_for_requests)
     try:
-        return client_credentials.read_token_of_any_size(rotation, request, response, run.now())
+        return client_credentials.read_token(rotation, request, response, run.now())
     except InvalidTokenResponse as error:
         return error

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from rotator.config.deployment import Inspector
 from rotator.doctor.check import Check, NotChecked, State, carry_out
 from rotator.doctor.clocks import compare_clocks
 from rotator.doctor.context import Instruments, Options, Subject, once
-from rotator.doctor.inspection import Inspector
 from rotator.doctor.rotation import CHECKS as OF_A_ROTATION
 from rotator.doctor.rotation import RotationChecks, check_stored
 from rotator.doctor.stack import CHECKS as OF_THE_STACK

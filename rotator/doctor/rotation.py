@@ -11,9 +11,11 @@ from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.credentials import NewToken, request_token
 from rotator.errors import InvalidTokenResponse, RotatorError
 from rotator.oauth import client_credentials
+from rotator.oauth.models import AccessToken, ClientCredentials
 from rotator.renewal import policy
-from rotator.renewal.models import TIER_LIMITS, AccessToken, ClientCredentials, Rotation, Stored
+from rotator.renewal.models import TIER_LIMITS, Rotation, Stored
 from rotator.renewal.policy import TokenState, describe_seconds, seconds_until
+from rotator.renewal.renew import check_size
 
 CHECKS = ("secret", "token endpoint", "credentials", "token", "size", "parameter", "key")
 """Their names, in their order."""
@@ -101,7 +103,7 @@ class RotationChecks:
         return f"Bearer, {form}, lives {describe_seconds(token.lifetime)}"
 
     def _size(self) -> str:
-        client_credentials.check_size(self._rotation, self._token)
+        check_size(self._rotation, self._token)
         tier = self._rotation.tier
         return f"{len(self._token.value.value):,} of the {TIER_LIMITS[tier]:,} bytes of the tier {tier}"
 

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from rotator.config.deployment import LogEvent, Schedule, Stack
 from rotator.doctor.check import REPLACE, ROTATE, Check, NotChecked, State, carry_out
 from rotator.doctor.context import Instruments, Options, Subject
-from rotator.doctor.inspection import LogEvent, Schedule, Stack
 from rotator.doctor.workers import CHECK as WORKERS
 from rotator.doctor.workers import check_workers, has_workers
-from rotator.errors import TOLD, RotatorError
+from rotator.errors import RotatorError
+from rotator.fleet.summary import TOLD
 from rotator.renewal.policy import describe_seconds, seconds_until
 
 CHECKS = ("schedule", "last run")

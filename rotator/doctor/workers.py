@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from rotator.config.deployment import Inspector, Taker
 from rotator.doctor.check import REPLACE
-from rotator.doctor.inspection import Inspector, Taker
 from rotator.errors import RotatorError
 
 CHECK = "workers"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
+from typing import Protocol
 
-from rotator.config.naming import unknown
-from rotator.errors import RotatorError, SettingsError
+from rotator.config.registry import Fleet
+from rotator.errors import RotatorError
 from rotator.fleet.executor import Executor, executor_for
 from rotator.fleet.state_reader import READERS, Found, read_stored
 from rotator.fleet.summary import summarize
@@ -19,60 +19,21 @@ from rotator.fleet.write_rate import WriteRate
 from rotator.renewal.guarantee import Contract
 from rotator.renewal.models import Outcome, Result, Rotation, Stored, Summary
 from rotator.renewal.policy import TokenState, token_state
-from rotator.renewal.ports import Ports, Run, WorkQueue
+from rotator.renewal.ports import Ports, Run
 from rotator.renewal.results import as_stored, busy, failed
-from rotator.workers.dispatch import enqueue
 
 OnResult = Callable[[Result], None]
+
+
+class Enqueue(Protocol):
+    """Enqueues due rotations for the workers, and reports each."""
+
+    def __call__(self, due: Sequence[Due], *, run: Run, report: OnResult, next_try: datetime) -> None:
+        """Enqueue what is due; ``next_try`` (UTC) is when the next run comes."""
+
+
 MakeExecutor = Callable[[int, int], AbstractContextManager[Executor]]
 """Makes what carries out so many tasks, so many at a time."""
-
-OTHERS = 1000
-"""Rotations that a worker leaves out: it does not count them, and there are more than a few."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fleet:
-    """The rotations to serve, and by name what is wrong with those that cannot be.
-
-    ``left_out`` counts those that exist besides.
-    """
-
-    rotations: tuple[Rotation, ...]
-    broken: tuple[tuple[str, SettingsError], ...] = ()
-    left_out: int = 0
-
-    @property
-    def names(self) -> set[str]:
-        """The names of all of them."""
-        return {rotation.name for rotation in self.rotations} | {name for name, _ in self.broken}
-
-    def only(self, names: Sequence[str]) -> Fleet:
-        """Return the rotations of these names, or all of them if no name is given.
-
-        Raises SettingsError for a name that no rotation has.
-        """
-        if not names:
-            return self
-        wanted = frozenset(names)
-        known = self.names
-        for name in names:
-            if name not in known:
-                raise unknown(name, known)
-        rotations = tuple(r for r in self.rotations if r.name in wanted)
-        broken = tuple(b for b in self.broken if b[0] in wanted)
-        left_out = len(self.rotations) + len(self.broken) - len(rotations) - len(broken)
-        return Fleet(rotations=rotations, broken=broken, left_out=left_out)
-
-    def for_worker(self, names: Sequence[str]) -> Fleet:
-        """Return the rotations of those of the names that there are, as one worker among others serves them.
-
-        Of two documents with one name a scheduled run tells; the rotation that has it is served.
-        """
-        rotations = tuple(r for r in self.rotations if r.name in names)
-        served = {rotation.name for rotation in rotations}
-        broken = tuple(b for b in self.broken if b[0] in names and b[0] not in served)
-        return Fleet(rotations=rotations, broken=broken, left_out=OTHERS)
 
 
 def run_fleet(  # noqa: PLR0913 - options by name
@@ -88,7 +49,7 @@ def run_fleet(  # noqa: PLR0913 - options by name
     dry_run: bool = False,
     on_result: OnResult | None = None,
     stored: Found | None = None,
-    open_queue: Callable[[], WorkQueue] | None = None,
+    enqueue: Enqueue | None = None,
     shared: bool = False,
 ) -> Summary:
     """Try every rotation and return the summary; a failure of one stops no other, and raises nothing.
@@ -108,7 +69,7 @@ def run_fleet(  # noqa: PLR0913 - options by name
         dry_run: See rotation.rotate.
         on_result: Is given each outcome as soon as it is known, by any of several threads.
         stored: What was found for each rotation just now, if it was read already.
-        open_queue: Opens the workers' queue: what is due is then enqueued instead of renewed.
+        enqueue: Enqueues what is due for the workers, instead of its renewal here.
         shared: Whether rotations besides these have a share of the run's time.
     """
     results = _Results(on_result)
@@ -120,10 +81,11 @@ def run_fleet(  # noqa: PLR0913 - options by name
             fleet.rotations, ports.parameters, time_left=run.time_for_requests, readers=readers
         )
     due = list(_check(fleet.rotations, stored, run, results.add, next_try, force=force))
-    if open_queue or len(due) > 1:
+    if enqueue or len(due) > 1:
         due = list(_not_leased(due, ports, run, results.add, readers))
-    if open_queue:
-        due = _enqueue(due, fleet, open_queue, run, results.add, next_try)
+    if enqueue:
+        due, clear = _of_ambiguous_names(due, fleet)
+        enqueue(clear, run=run, report=results.add, next_try=next_try)
     left = 0
     if due:
         from rotator.fleet.scheduler import AT_A_TIME, Scheduler  # most runs renew nothing
@@ -195,20 +157,11 @@ def _not_leased(due: Sequence[Due], ports: Ports, run: Run, report: OnResult, re
             yield Due(rotation=each.rotation, stored=stored)
 
 
-def _enqueue(
-    due: Sequence[Due],
-    fleet: Fleet,
-    open_queue: Callable[[], WorkQueue],
-    run: Run,
-    report: OnResult,
-    next_try: datetime,
-) -> list[Due]:
-    """Enqueue what workers find by name; return what has a name that another document has, too."""
+def _of_ambiguous_names(due: Sequence[Due], fleet: Fleet) -> tuple[list[Due], list[Due]]:
+    """Return what has a name that another rotation document has, too, and what a worker finds by its name."""
     ambiguous = {name for name, _ in fleet.broken}
     clear = [each for each in due if each.rotation.name not in ambiguous]
-    if clear:
-        enqueue(clear, open_queue(), run=run, report=report, next_try=next_try)
-    return [each for each in due if each.rotation.name in ambiguous]
+    return [each for each in due if each.rotation.name in ambiguous], clear
 
 
 class _Results:

@@ -19,7 +19,8 @@ from rotator.fleet.executor import Executor
 from rotator.fleet.urgency import Due, by_urgency
 from rotator.fleet.write_rate import WriteRate
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
-from rotator.renewal.models import Outcome, Result, Secret
+from rotator.oauth.models import Secret
+from rotator.renewal.models import Outcome, Result
 from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 from rotator.renewal.renew import rotate
 from rotator.renewal.results import left_over, not_begun

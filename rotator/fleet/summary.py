@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from rotator.errors import MORE_TIME, MORE_WRITES
+from rotator.errors import MORE_TIME, MORE_WRITES, RotatorError
 from rotator.renewal import secret_rollover
 from rotator.renewal.guarantee import Contract
 from rotator.renewal.models import Outcome, Result, Rotation, Summary
@@ -15,6 +15,28 @@ from rotator.renewal.ports import Run
 
 WARNINGS_OF_A_KIND = 10
 """So many are told one by one; of the others only how many there are."""
+
+
+TOLD = 10
+"""Failures that a run's error names, late ones first: Lambda keeps no long ones, and the log has all."""
+
+
+class RotationFailed(RotatorError):
+    """At least one rotation of the run failed; ``summary`` holds every outcome."""
+
+    def __init__(self, summary: Summary) -> None:
+        failed = sorted((r for r in summary.results if r.error), key=lambda result: not result.late)
+        told = [f"{result.name}: {result.error}" for result in failed[:TOLD]]
+        if len(failed) > TOLD:
+            told.append(f"and {len(failed) - TOLD} more")
+        urgency = (
+            f"{summary.failed_late} late: act now" if summary.failed_late else "none late: there is time"
+        )
+        super().__init__(
+            f"{len(failed)} of {len(summary.results)} rotations failed: " + "\n  ".join(told),
+            advice=f"the next run tries again; {urgency}",
+        )
+        self.summary = summary
 
 
 def summarize(  # noqa: PLR0913 - all that a run knows

@@ -17,13 +17,12 @@ from urllib.parse import quote_plus, urlencode
 
 from rotator.errors import InvalidTokenResponse, TokenEndpointUnavailable, TokenRequestRejected
 from rotator.oauth import jwt
-from rotator.renewal.models import (
-    TIER_LIMITS,
+from rotator.oauth.models import (
     AccessToken,
     BasicEncoding,
+    Client,
     ClientAuthentication,
     ClientCredentials,
-    Rotation,
     Secret,
 )
 
@@ -95,22 +94,22 @@ def is_scope(text: str) -> bool:
     return _SCOPE.fullmatch(text) is not None
 
 
-def token_request(rotation: Rotation, credentials: ClientCredentials) -> TokenRequest:
+def token_request(client: Client, credentials: ClientCredentials) -> TokenRequest:
     """Build the access token request of the client credentials grant (4.4.2)."""
     parameters = {"grant_type": "client_credentials"}
-    if rotation.scope:
-        parameters["scope"] = rotation.scope
-    parameters |= rotation.token_request_params
+    if client.scope:
+        parameters["scope"] = client.scope
+    parameters |= client.token_request_params
     authorization = None
     ambiguous = False
-    if rotation.client_authentication is ClientAuthentication.POST:
+    if client.client_authentication is ClientAuthentication.POST:
         parameters["client_id"] = credentials.client_id
         parameters["client_secret"] = credentials.client_secret.value
     else:
-        authorization = _basic(credentials, rotation.basic_encoding)
+        authorization = _basic(credentials, client.basic_encoding)
         ambiguous = _basic(credentials, BasicEncoding.RAW) != _basic(credentials, BasicEncoding.FORM)
     return TokenRequest(
-        url=rotation.token_endpoint,
+        url=client.token_endpoint,
         body=Secret(urlencode(parameters, safe="*")),
         authorization=authorization,
         ambiguous_basic=ambiguous,
@@ -195,23 +194,12 @@ def http_date(text: str) -> datetime | None:
         return None
 
 
-def read_token(
-    rotation: Rotation, request: TokenRequest, response: TokenResponse, now: datetime
-) -> AccessToken:
+def read_token(client: Client, request: TokenRequest, response: TokenResponse, now: datetime) -> AccessToken:
     """Check a 2xx answer and read the token from it (5.1).
 
-    Raises TokenRequestRejected if it holds an ``error``, InvalidTokenResponse if it holds
-    anything else than a Bearer token that is legal, alive and small enough for the tier.
+    Raises TokenRequestRejected if it holds an ``error``, InvalidTokenResponse if it holds anything else than
+    a Bearer token that is legal and valid.
     """
-    token = read_token_of_any_size(rotation, request, response, now)
-    check_size(rotation, token)
-    return token
-
-
-def read_token_of_any_size(
-    rotation: Rotation, request: TokenRequest, response: TokenResponse, now: datetime
-) -> AccessToken:
-    """Do what ``read_token`` does, whether or not the tier can hold it."""
     answer = _json_object(response.body)
     if answer is None:
         what = "did not answer with a JSON object" if response.body else "answered nothing"
@@ -222,7 +210,7 @@ def read_token_of_any_size(
     if str(answer.get("token_type", "")).lower() != "bearer":
         raise _invalid("issued a token whose token_type is not Bearer")
     token = _legal_token(answer.get("access_token"))
-    expires_at = _expiry(rotation, answer, token, response.requested_at)
+    expires_at = _expiry(client, answer, token, response.requested_at)
     if expires_at <= now:
         raise InvalidTokenResponse(
             "the token endpoint issued a token that is expired already",
@@ -236,7 +224,7 @@ def read_token_of_any_size(
         value=Secret(token),
         issued_at=response.requested_at,
         expires_at=expires_at,
-        scope=str(granted) if usable else rotation.scope,
+        scope=str(granted) if usable else client.scope,
     )
 
 
@@ -248,23 +236,12 @@ def _legal_token(token: object) -> str:
     return token
 
 
-def check_size(rotation: Rotation, token: AccessToken) -> None:
-    """Raise InvalidTokenResponse if the rotation's tier cannot hold the token."""
-    size, limit = len(token.value.value), TIER_LIMITS[rotation.tier]
-    if size > limit:
-        raise InvalidTokenResponse(
-            f"the token endpoint issued a token of {size} bytes, "
-            f"more than the {limit} bytes of the tier {rotation.tier}",
-            advice="set tier to Intelligent-Tiering (8192 bytes) or ask for a narrower scope",
-        )
-
-
-def _expiry(rotation: Rotation, answer: dict[str, Any], token: str, requested_at: datetime) -> datetime:
+def _expiry(client: Client, answer: dict[str, Any], token: str, requested_at: datetime) -> datetime:
     """The earlier of ``expires_in`` and the JWT's ``exp``; failing both, the fallback."""
     lifetime = _expires_in(answer.get("expires_in"))
     exp = jwt.expiry(token)
     if lifetime is None and exp is None:
-        lifetime = rotation.fallback_lifetime
+        lifetime = client.fallback_lifetime
     if lifetime is None and exp is None:
         raise InvalidTokenResponse(
             "the token endpoint did not say how long the token lives",

@@ -15,8 +15,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from rotator.oauth.models import Stage
 from rotator.observability.counters import Used
-from rotator.renewal.models import Outcome, Result, Stage, Summary, format_time
+from rotator.renewal.models import Outcome, Result, Summary, format_time
 from rotator.renewal.policy import outlook, seconds_until
 
 logger = logging.getLogger(__name__)

@@ -20,12 +20,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from rotator.errors import MORE_TIME, ConcurrentUpdate, ParameterStoreError, RotatorError, StatusNotWritten
+from rotator.errors import MORE_TIME, ConcurrentUpdate, ParameterStoreError, RotatorError
 from rotator.renewal import policy
 from rotator.renewal import status as status_text
 from rotator.renewal.models import Attempt, Lease, Outcome, Parameter, Rotation, Status, Stored, format_time
 from rotator.renewal.ports import ParameterStore, Run
 from rotator.renewal.results import foreseen
+from rotator.renewal.status import StatusNotWritten
 
 logger = logging.getLogger(__name__)
 

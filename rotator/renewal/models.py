@@ -5,13 +5,14 @@ Times are aware datetimes in UTC; durations are seconds.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from rotator.oauth.models import BasicEncoding, ClientAuthentication, Stage
 
 if TYPE_CHECKING:
     from rotator.errors import RotatorError
@@ -25,47 +26,6 @@ TIER_LIMITS: Mapping[str, int] = MappingProxyType(
 
 https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
 """
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Secret:
-    """A text that must never be shown. Only ``value`` reveals it."""
-
-    value: str
-
-    def __repr__(self) -> str:
-        """Show nothing of it."""
-        return "Secret(***)"
-
-    @property
-    def fingerprint(self) -> str:
-        """The first 16 hex digits of its SHA-256: enough to tell two apart, useless to forge."""
-        return hashlib.sha256(self.value.encode()).hexdigest()[:16]
-
-
-class ClientAuthentication(StrEnum):
-    """How the client proves itself to the token endpoint (RFC 7591, 2)."""
-
-    BASIC = "client_secret_basic"
-    POST = "client_secret_post"
-
-
-class BasicEncoding(StrEnum):
-    """The dialect of Basic: as the Healthwise samples send it, or as RFC 6749, 2.3.1 says."""
-
-    RAW = "raw"
-    FORM = "form"
-
-
-class Stage(StrEnum):
-    """The staging label of a version of a secret: whose credentials are used.
-
-    https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html#term_version
-    """
-
-    CURRENT = "AWSCURRENT"
-    PENDING = "AWSPENDING"
-    PREVIOUS = "AWSPREVIOUS"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,31 +61,6 @@ class Rotation:
     def parameter_names(self) -> tuple[str, str, str]:
         """The names of the three parameters that the rotator writes: token, status and lease."""
         return self.parameter_name, self.status_name, self.lease_name
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClientCredentials:
-    """What the secret holds (RFC 6749, 2.3.1), and which version of the secret it was."""
-
-    client_id: str
-    client_secret: Secret
-    version_id: str
-    stage: Stage = Stage.CURRENT
-
-
-@dataclass(frozen=True, kw_only=True)
-class AccessToken:
-    """A token that passed every check. Its life counts from before the request was sent."""
-
-    value: Secret
-    issued_at: datetime
-    expires_at: datetime
-    scope: str
-
-    @property
-    def lifetime(self) -> float:
-        """The whole life in seconds."""
-        return (self.expires_at - self.issued_at).total_seconds()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 
-from rotator.renewal.models import AccessToken, Result, Rotation, Status, Stored, format_time
+from rotator.oauth.models import AccessToken
+from rotator.renewal.models import Result, Rotation, Status, Stored, format_time
 
 JITTER = 0.02
 """The part of a life by which renewals are spread, so that a fleet does not renew as one."""

@@ -10,7 +10,8 @@ from typing import Protocol
 
 from rotator.errors import RotatorError
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
-from rotator.renewal.models import ClientCredentials, Parameter, Rotation, Secret, Stage
+from rotator.oauth.models import ClientCredentials, Secret, Stage
+from rotator.renewal.models import Parameter, Rotation
 
 
 def no_patience() -> float:

@@ -12,15 +12,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rotator import __version__
-from rotator.errors import ParameterStoreError, StatusNotWritten, TokenNotPublished
+from rotator.errors import InvalidTokenResponse, ParameterStoreError, TokenNotPublished
 from rotator.oauth import client_credentials
+from rotator.oauth.models import AccessToken, ClientCredentials
 from rotator.renewal import lease, policy, secret_rollover
 from rotator.renewal import status as status_text
 from rotator.renewal.lease import HeldLease
-from rotator.renewal.models import AccessToken, ClientCredentials, Outcome, Result, Rotation, Status, Stored
+from rotator.renewal.models import TIER_LIMITS, Outcome, Result, Rotation, Status, Stored
 from rotator.renewal.policy import TokenState
 from rotator.renewal.ports import ParameterStore, Ports, Run
 from rotator.renewal.results import as_stored, busy, failed_with
+from rotator.renewal.status import StatusNotWritten
 
 logger = logging.getLogger(__name__)
 
@@ -113,11 +115,23 @@ def _obtain(held: HeldLease, ports: Ports) -> tuple[AccessToken, ClientCredentia
         request = client_credentials.token_request(rotation, credentials)
         response = ports.token_endpoint.request(request, time_left=run.time_for_requests)
         token = client_credentials.read_token(rotation, request, response, run.now())
+        check_size(rotation, token)
         if rotation.verify_url:
             ports.token_endpoint.probe(rotation.verify_url, token.value, time_left=run.time_for_requests)
         return token
 
     return secret_rollover.obtain(rotation, ports.secrets, run, obtain)
+
+
+def check_size(rotation: Rotation, token: AccessToken) -> None:
+    """Raise InvalidTokenResponse if the rotation's tier cannot hold the token."""
+    size, limit = len(token.value.value), TIER_LIMITS[rotation.tier]
+    if size > limit:
+        raise InvalidTokenResponse(
+            f"the token endpoint issued a token of {size} bytes, "
+            f"more than the {limit} bytes of the tier {rotation.tier}",
+            advice="set tier to Intelligent-Tiering (8192 bytes) or ask for a narrower scope",
+        )
 
 
 def _is_outlived(rotation: Rotation, stored: Stored, token: AccessToken, run: Run) -> bool:

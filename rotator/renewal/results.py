@@ -8,9 +8,10 @@ import traceback
 from dataclasses import replace
 from datetime import datetime
 
-from rotator.errors import NotReached, RotatorError, StatusNotWritten
+from rotator.errors import NotReached, RotatorError
 from rotator.renewal.models import Outcome, Result, Rotation, Stored, format_time
 from rotator.renewal.policy import TokenState, fails_late, seconds_until, token_state
+from rotator.renewal.status import StatusNotWritten
 
 logger = logging.getLogger(__name__)
 

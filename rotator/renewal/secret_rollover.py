@@ -11,7 +11,8 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from rotator.errors import CredentialsError, RotatorError, TokenRequestError, TokenRequestRejected
-from rotator.renewal.models import AccessToken, ClientCredentials, Result, Rotation, Stage
+from rotator.oauth.models import AccessToken, ClientCredentials, Stage
+from rotator.renewal.models import Result, Rotation
 from rotator.renewal.ports import Run, SecretStore
 
 logger = logging.getLogger(__name__)

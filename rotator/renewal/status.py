@@ -8,9 +8,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rotator.errors import ParameterStoreError
-from rotator.renewal.models import Parameter, Rotation, Stage, Status, Stored, format_time
+from rotator.oauth.models import Stage
+from rotator.renewal.models import Parameter, Rotation, Status, Stored, format_time
 
 SCHEMA = 1
+
+
+class StatusNotWritten(ParameterStoreError):
+    """The new token was stored, but not the ``status`` that tells of it."""
+
+    def __init__(self, status: Status, cause: ParameterStoreError) -> None:
+        super().__init__(
+            f"the new token is stored as version {status.parameter_version}, but its status is not: "
+            f"{cause.problem}",
+            advice=f"{cause.advice}; the next run renews it again",
+            unreachable=cause.unreachable,
+            foreign=cause.foreign,
+        )
+        self.status = status
 
 
 def dump(status: Status) -> str:

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rotator.errors import ConcurrentUpdate, CredentialsError, ParameterStoreError
-from rotator.renewal.models import ClientCredentials, Parameter, Rotation, Secret, Stage
+from rotator.oauth.models import ClientCredentials, Secret, Stage
+from rotator.renewal.models import Parameter, Rotation
 from rotator.renewal.ports import no_patience
 
 VERSIONS_KEPT = 100

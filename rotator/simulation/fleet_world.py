@@ -7,10 +7,12 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from rotator.config.registry import Fleet
 from rotator.errors import RotatorError, SettingsError
 from rotator.fleet.circuit_breaker import COOL_DOWN_SECONDS, FAILURES_TO_OPEN
-from rotator.fleet.run import Fleet, run_fleet
+from rotator.fleet.run import run_fleet
 from rotator.fleet.write_rate import WriteRate
 from rotator.renewal.models import Outcome, Summary
 from rotator.renewal.policy import RUN_BUDGET
@@ -19,6 +21,7 @@ from rotator.simulation.provider import SLOW
 from rotator.simulation.run import Killed, SimulatedRun
 from rotator.simulation.scenario import Rates, Scenario, Weather
 from rotator.simulation.world import Faults, Tenant, World
+from rotator.workers import dispatch
 
 BATCH = 10
 """Messages that a worker is given at a time."""
@@ -118,8 +121,8 @@ class FleetWorld(World):
 
     def serve(self, run: SimulatedRun) -> Summary:
         """Do what a scheduled run does: renew what is due, or enqueue it for the workers."""
-        open_queue = (lambda: self) if self.fleet.workers and not run.forced else None
-        return self._run(self._rotations, run, force=run.forced, open_queue=open_queue)
+        enqueue = partial(dispatch.enqueue, lambda: self) if self.fleet.workers and not run.forced else None
+        return self._run(self._rotations, run, force=run.forced, enqueue=enqueue)
 
     def _run(self, rotations: Fleet, run: SimulatedRun, **options: object) -> Summary:
         """Run the production code in a process of its own, with its share of the rate of writes."""

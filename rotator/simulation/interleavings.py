@@ -19,13 +19,15 @@ from typing import Any, NamedTuple, TypeVar
 
 from greenlet import getcurrent, greenlet
 
+from rotator.config.registry import Fleet
 from rotator.errors import ConcurrentUpdate, CredentialsError, ParameterStoreError, TokenEndpointUnavailable
-from rotator.fleet.run import Fleet, run_fleet
+from rotator.fleet.run import run_fleet
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
+from rotator.oauth.models import ClientCredentials, Secret
 from rotator.renewal import policy, status
 from rotator.renewal.guarantee import Contract
-from rotator.renewal.models import ClientCredentials, Outcome, Parameter, Rotation, Secret, Status, Stored
+from rotator.renewal.models import Outcome, Parameter, Rotation, Status, Stored
 from rotator.renewal.policy import TokenState
 from rotator.renewal.ports import Run
 from rotator.renewal.renew import read

@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from random import Random
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
 from rotator.errors import CredentialsError, ParameterStoreError
 from rotator.oauth.client_credentials import TokenResponse
-from rotator.renewal.models import ClientCredentials, Parameter, Rotation, Secret, Stage
+from rotator.oauth.models import ClientCredentials, Secret, Stage
+from rotator.renewal.models import Parameter, Rotation
 from rotator.renewal.policy import RUN_BUDGET
 from rotator.renewal.ports import Run, no_patience
+from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
 from rotator.simulation.provider import no_answer
-
-if TYPE_CHECKING:
-    from rotator.simulation.world import World
+from rotator.simulation.timeline import Timeline
 
 T = TypeVar("T")
 
@@ -47,10 +48,31 @@ class Fault(Enum):
     KILLED_AFTER = "the process dies after it"
 
 
+class Surroundings(Protocol):
+    """What a run meets: the store, the secrets, the rotations with their providers, and what goes wrong."""
+
+    timeline: Timeline
+    random: Random
+    store: MemoryParameterStore
+    secrets: MemorySecretStore
+    tenants: dict[str, Any]
+    fault: Callable[[], Fault | None]
+    aws_calls: int
+
+    def tenant_of(self, headers: Mapping[str, str]) -> Any:
+        """Return the rotation for which a request is sent."""
+
+    def note_request(self, run: SimulatedRun, tenant: Any) -> None:
+        """Count a token request."""
+
+    def takes_write(self) -> bool:
+        """Whether the account's rate of writes lets another one pass now."""
+
+
 class SimulatedRun:
     """The ports as one run has them, and the run's own clock."""
 
-    def __init__(self, world: World, name: str, *, forced: bool) -> None:
+    def __init__(self, world: Surroundings, name: str, *, forced: bool) -> None:
         self._world = world
         self._timeline = world.timeline
         self._end = world.timeline.seconds + RUN_BUDGET
@@ -97,9 +119,10 @@ class SimulatedRun:
         tenant = self._world.tenant_of(headers)
         tenant.note_request(self)
         self._world.note_request(self, tenant)
-        return self.call(
+        response: TokenResponse = self.call(
             lambda: tenant.provider.exchange(self.sleep, method, headers, seconds), no_answer, takes=0
         )
+        return response
 
     def call(self, effect: Callable[[], T], error: Callable[[], Exception], takes: float = CALL) -> T:
         """Do what a call does, unless something is wrong with it."""
@@ -120,7 +143,7 @@ class SimulatedRun:
 
 
 class _Parameters:
-    def __init__(self, run: SimulatedRun, world: World) -> None:
+    def __init__(self, run: SimulatedRun, world: Surroundings) -> None:
         self._run = run
         self._world = world
 
@@ -173,7 +196,7 @@ class _Parameters:
 
 
 class _Secrets:
-    def __init__(self, run: SimulatedRun, world: World) -> None:
+    def __init__(self, run: SimulatedRun, world: Surroundings) -> None:
         self._run = run
         self._world = world
 

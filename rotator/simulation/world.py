@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from random import Random
 
-from rotator.fleet.run import Fleet, run_fleet
+from rotator.config.registry import Fleet
+from rotator.fleet.run import run_fleet
+from rotator.oauth.models import ClientCredentials, Secret
 from rotator.renewal import policy
-from rotator.renewal.models import ClientCredentials, Secret, Stored, Summary
+from rotator.renewal.models import Stored, Summary
 from rotator.renewal.renew import INACCURACY, read
 from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
 from rotator.simulation.consumers import Consumers

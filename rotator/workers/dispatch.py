@@ -31,14 +31,21 @@ ENQUEUED = "enqueued for the workers"
 
 
 def enqueue(
-    due: Sequence[Due], queue: WorkQueue, *, run: Run, report: Callable[[Result], None], next_try: datetime
+    open_queue: Callable[[], WorkQueue],
+    due: Sequence[Due],
+    *,
+    run: Run,
+    report: Callable[[Result], None],
+    next_try: datetime,
 ) -> None:
     """Send what is due to the workers in the order of its urgency, ten messages a call.
 
     What was sent counts as busy, what could not be sent as failed. A call that fails as a whole ends it:
     the next would fail as well, and take its time to do so.
     """
-    rest = by_urgency(due, run.now())
+    if not due:
+        return
+    queue, rest = open_queue(), by_urgency(due, run.now())
     while rest and run.time_for_requests() > 0:
         batch, rest = rest[:MESSAGES_PER_CALL], rest[MESSAGES_PER_CALL:]
         try:

@@ -11,8 +11,8 @@ from rotator.adapters.runtime.http_transport import HttpTransport
 from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenResponse
+from rotator.oauth.models import ClientAuthentication, ClientCredentials, Secret
 from rotator.observability.counters import Usage
-from rotator.renewal.models import ClientAuthentication, ClientCredentials, Secret
 
 CREDENTIALS = ClientCredentials(client_id="client", client_secret=Secret(CANARY_SECRET), version_id="v1")
 BASIC = "Basic " + base64.b64encode(f"client:{CANARY_SECRET}".encode()).decode()

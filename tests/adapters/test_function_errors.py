@@ -12,7 +12,8 @@ from botocore.stub import Stubber
 
 from rotator.adapters.operator import lambda_invoke
 from rotator.adapters.runtime import aws_client
-from rotator.errors import RotationFailed, RotatorError, SettingsError
+from rotator.errors import RotatorError, SettingsError
+from rotator.fleet.summary import RotationFailed
 from rotator.renewal.models import Outcome, Result, Summary
 
 if TYPE_CHECKING:

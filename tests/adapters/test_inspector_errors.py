@@ -16,7 +16,7 @@ from leaks import foreign, told
 from rotator.adapters.operator.inspector import AwsInspector
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.aws_client import AwsError
-from rotator.doctor.inspection import Taker
+from rotator.config.deployment import Taker
 from rotator.errors import RotatorError, SettingsError
 
 STATUS = {"StackStatus": "CREATE_COMPLETE", "CreationTime": START}

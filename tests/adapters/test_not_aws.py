@@ -19,7 +19,7 @@ from rotator.adapters.runtime.secrets_manager import SecretsManager
 from rotator.adapters.runtime.sqs import SqsWorkQueue
 from rotator.consumer import ssm
 from rotator.errors import ParameterStoreError, RotatorError, WorkNotSent
-from rotator.renewal.models import Secret, Stage
+from rotator.oauth.models import Secret, Stage
 
 ROTATION = rotation()
 QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/work"

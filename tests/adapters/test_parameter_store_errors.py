@@ -23,7 +23,7 @@ from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.parameter_store import SsmParameterStore
 from rotator.devstack.deployment import Account
 from rotator.errors import ConcurrentUpdate, ParameterStoreError, RotatorError, SettingsError
-from rotator.renewal.models import Secret
+from rotator.oauth.models import Secret
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

@@ -22,7 +22,7 @@ from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.secrets_manager import FORM, SecretsManager
 from rotator.devstack.deployment import Account
 from rotator.errors import CredentialsError, RotatorError
-from rotator.renewal.models import BasicEncoding, ClientAuthentication, ClientCredentials, Secret, Stage
+from rotator.oauth.models import BasicEncoding, ClientAuthentication, ClientCredentials, Secret, Stage
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

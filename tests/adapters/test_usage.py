@@ -27,8 +27,8 @@ from rotator.errors import (
     TokenRequestError,
     TokenRequestRejected,
 )
+from rotator.oauth.models import Secret
 from rotator.observability.counters import Usage, Used
-from rotator.renewal.models import Secret
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

@@ -18,9 +18,9 @@ from botocore.session import get_session
 from fakes import CANARY_TOKEN, Clock, FakeInspector, rotation
 from rotator.adapters.operator.inspector import AwsInspector
 from rotator.adapters.runtime import aws_client
+from rotator.config.deployment import Inspector, Key, LogEvent, Schedule, Stack, Taker
 from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
-from rotator.doctor.inspection import Inspector, Key, LogEvent, Schedule, Stack, Taker
 from rotator.errors import RotatorError
 from rotator.oauth.client_credentials import http_date
 from rotator.renewal.models import Rotation

@@ -12,7 +12,8 @@ from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.parameter_store import SsmParameterStore
 from rotator.devstack.deployment import Account
 from rotator.errors import ConcurrentUpdate, ParameterStoreError
-from rotator.renewal.models import Parameter, Secret
+from rotator.oauth.models import Secret
+from rotator.renewal.models import Parameter
 from rotator.renewal.ports import ParameterStore
 
 ROTATION = rotation()

@@ -14,7 +14,7 @@ from rotator.adapters.runtime.secrets_manager import SecretsManager
 from rotator.devstack.aws import ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
 from rotator.errors import CredentialsError
-from rotator.renewal.models import ClientCredentials, Secret, Stage
+from rotator.oauth.models import ClientCredentials, Secret, Stage
 from rotator.renewal.ports import SecretStore
 
 ROTATION = rotation()

@@ -19,7 +19,7 @@ from rotator.devstack.server import serving
 from rotator.errors import TokenEndpointUnavailable, TokenRequestRejected
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
-from rotator.renewal.models import ClientCredentials, Secret
+from rotator.oauth.models import ClientCredentials, Secret
 from rotator.renewal.ports import TokenEndpoint
 
 CREDENTIALS = ClientCredentials(client_id="client", client_secret=Secret(CANARY_SECRET), version_id="v1")

@@ -20,7 +20,7 @@ from fakes import CANARY_SECRET
 from rotator import handler
 from rotator.adapters.runtime import aws_client
 from rotator.devstack.deployment import Account
-from rotator.errors import RotationFailed
+from rotator.fleet.summary import RotationFailed
 
 BY_AWS_ITSELF = {
     *("logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"),

@@ -24,16 +24,17 @@ from conftest import CHECKOUT
 from fakes import CANARY_SECRET
 from faults.proxy import Microburst
 from rotator import bootstrap
+from rotator.config.registry import Fleet
 from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws import REGION, client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.server import LOOPBACK, free_port, serving
 from rotator.fleet.circuit_breaker import FAILURES_TO_OPEN
-from rotator.fleet.run import Fleet
 from rotator.fleet.scheduler import AT_A_TIME
 from rotator.fleet.state_reader import read_stored
+from rotator.oauth.models import Secret
 from rotator.renewal import status
-from rotator.renewal.models import Outcome, Secret, Status, Stored, Summary
+from rotator.renewal.models import Outcome, Status, Stored, Summary
 from rotator.renewal.policy import TokenState, token_state
 
 ALL = 150

@@ -20,7 +20,7 @@ from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws import client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.server import LOOPBACK, serving
-from rotator.errors import RotationFailed
+from rotator.fleet.summary import RotationFailed
 from rotator.handler import lambda_handler
 from shell import Shell
 

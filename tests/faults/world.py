@@ -16,10 +16,11 @@ from leaks import Leaks, token_forms
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.cli import main
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.errors import RotationFailed
+from rotator.fleet.summary import RotationFailed
 from rotator.handler import lambda_handler
+from rotator.oauth.models import Secret
 from rotator.renewal import status
-from rotator.renewal.models import Secret, Status
+from rotator.renewal.models import Status
 from rotator.renewal.policy import RUN_BUDGET
 
 TOKEN = "/healthwise/token"

@@ -18,7 +18,8 @@ from cloudformation import DOCUMENT, Stack
 from fakes import Clock, FakePorts, rotation
 from rotator import bootstrap, errors, handler
 from rotator.config.environment import Settings
-from rotator.errors import ParameterStoreError, RotationFailed, RotatorError, SettingsError
+from rotator.errors import ParameterStoreError, RotatorError, SettingsError
+from rotator.fleet.summary import RotationFailed
 
 SECRET = {"SecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:healthwise/client-AbCdEf"}
 STACK = Stack(SECRET)
@@ -289,7 +290,7 @@ def test_every_kind_of_error_is_on_it_and_every_rollover() -> None:
         for kind in vars(errors).values()
         if isinstance(kind, type)
         and issubclass(kind, RotatorError)
-        and kind is not errors.RotationFailed
+        and kind is not RotationFailed
         and not issubclass(kind, errors.TokenUnavailable | errors.CommandNotRun)  # nothing of a run's
     }
     rollovers = {"RotatedWithPending", "RotatedWithPrevious"}

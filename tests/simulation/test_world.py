@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from rotator.oauth.models import Secret
 from rotator.renewal import lease
 from rotator.renewal.guarantee import Contract
 from rotator.renewal.lease import HeldLease
-from rotator.renewal.models import Rotation, Secret, Stored
+from rotator.renewal.models import Rotation, Stored
 from rotator.renewal.policy import RUN_BUDGET, TokenState
 from rotator.renewal.ports import ParameterStore, Run
 from rotator.simulation.run import Fault

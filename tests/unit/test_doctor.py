@@ -29,8 +29,8 @@ from leaks import told_in
 from rotator.cli.checklist import print_check, print_total
 from rotator.doctor.check import Check, State
 from rotator.errors import SettingsError, TokenRequestError
+from rotator.oauth.models import Secret
 from rotator.renewal.guarantee import Contract
-from rotator.renewal.models import Secret
 
 
 def at(hours: float) -> str:

@@ -11,7 +11,7 @@ from doctors import AFTER_THE_SECRET, BROKEN, Patient, answers, has_key, healthy
 from fakes import DAY, jwt
 from rotator.doctor.check import State
 from rotator.errors import ParameterStoreError
-from rotator.renewal.models import BasicEncoding, ClientAuthentication, ClientCredentials, Secret
+from rotator.oauth.models import BasicEncoding, ClientAuthentication, ClientCredentials, Secret
 
 # Token requests.
 

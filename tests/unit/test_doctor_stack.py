@@ -24,8 +24,8 @@ from doctors import (
     with_workers,
 )
 from fakes import START
+from rotator.config.deployment import LogEvent, Stack, Taker
 from rotator.doctor.check import State
-from rotator.doctor.inspection import LogEvent, Stack, Taker
 from rotator.renewal.guarantee import Contract
 
 

@@ -13,22 +13,15 @@ import pytest
 import fakes
 from fakes import CANARY_SECRET, Clock, rotation
 from rotator import errors
-from rotator.errors import ParameterStoreError, RotationFailed, SettingsError
+from rotator.config.registry import Fleet
+from rotator.errors import ParameterStoreError, SettingsError
 from rotator.fleet.executor import Inline
-from rotator.fleet.run import Fleet, run_fleet
+from rotator.fleet.run import run_fleet
+from rotator.fleet.summary import RotationFailed
 from rotator.fleet.write_rate import WriteRate
+from rotator.oauth.models import ClientCredentials, Secret, Stage
 from rotator.renewal.guarantee import Contract
-from rotator.renewal.models import (
-    ClientCredentials,
-    Outcome,
-    Parameter,
-    Result,
-    Rotation,
-    Secret,
-    Stage,
-    Summary,
-    format_time,
-)
+from rotator.renewal.models import Outcome, Parameter, Result, Rotation, Summary, format_time
 
 CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
 

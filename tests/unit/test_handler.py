@@ -15,8 +15,9 @@ import fakes
 from fakes import CANARY_SECRET, CANARY_TOKEN, FakePorts, rotation
 from rotator import bootstrap, handler
 from rotator.config.environment import Settings
-from rotator.errors import ParameterStoreError, RotationFailed, SettingsError
-from rotator.renewal.models import Stage
+from rotator.errors import ParameterStoreError, SettingsError
+from rotator.fleet.summary import RotationFailed
+from rotator.oauth.models import Stage
 
 
 class Context:

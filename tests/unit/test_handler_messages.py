@@ -12,7 +12,8 @@ import fakes
 from fakes import FakePorts, FakeWorkQueue
 from rotator import bootstrap, handler
 from rotator.config.environment import Settings
-from rotator.errors import ParameterStoreError, RotationFailed, SettingsError
+from rotator.errors import ParameterStoreError, SettingsError
+from rotator.fleet.summary import RotationFailed
 from rotator.renewal.models import Parameter
 
 NAMES = ("a", "b", "c")

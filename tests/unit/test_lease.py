@@ -32,7 +32,6 @@ from rotator.errors import (
     CredentialsError,
     InvalidTokenResponse,
     ParameterStoreError,
-    StatusNotWritten,
     TokenEndpointUnavailable,
     TokenNotPublished,
     TokenRequestRejected,
@@ -43,6 +42,7 @@ from rotator.renewal.lease import LeaseText
 from rotator.renewal.models import Attempt, Lease, Outcome, Parameter
 from rotator.renewal.policy import TokenState
 from rotator.renewal.renew import rotate
+from rotator.renewal.status import StatusNotWritten
 
 # Of two runs
 

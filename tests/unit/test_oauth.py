@@ -22,7 +22,8 @@ from rotator.errors import (
 )
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenResponse
-from rotator.renewal.models import AccessToken, BasicEncoding, ClientAuthentication, ClientCredentials, Secret
+from rotator.oauth.models import AccessToken, BasicEncoding, ClientAuthentication, ClientCredentials, Secret
+from rotator.renewal.renew import check_size
 
 NOW = START + timedelta(seconds=2)
 
@@ -326,13 +327,13 @@ def test_a_token_must_fit_the_tier(tier: str, size: int, fits: bool) -> None:
 def test_a_token_may_be_read_whatever_its_size_and_that_judged_apart() -> None:
     of = rotation(tier="Standard")
     body = good(access_token="x" * 4097)
-    token = client_credentials.read_token_of_any_size(
+    token = client_credentials.read_token(
         of, client_credentials.token_request(of, credentials()), answer(body), NOW
     )
     assert token.lifetime == DAY
     with pytest.raises(InvalidTokenResponse, match="4097 bytes"):
-        client_credentials.check_size(of, token)
-    client_credentials.check_size(rotation(tier="Advanced"), token)
+        check_size(of, token)
+    check_size(rotation(tier="Advanced"), token)
 
 
 @pytest.mark.parametrize(

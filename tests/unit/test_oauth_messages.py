@@ -10,7 +10,7 @@ from fakes import START, jwt, rotation
 from rotator.errors import TokenRequestError
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenResponse
-from rotator.renewal.models import ClientCredentials, Secret
+from rotator.oauth.models import ClientCredentials, Secret
 
 AMBIGUOUS = ClientCredentials(client_id="client", client_secret=Secret("a+b"), version_id="v1")
 READ_ITS_MANUAL = "check token_endpoint and the endpoint's documentation"

@@ -17,11 +17,12 @@ from infra import request
 from rotator import errors
 from rotator.cli import main
 from rotator.config import environment as settings
+from rotator.oauth.models import Stage
 from rotator.observability import logs
 from rotator.observability.counters import Used
 from rotator.renewal import policy
 from rotator.renewal.guarantee import Contract
-from rotator.renewal.models import Outcome, Result, Rotation, Stage, Summary
+from rotator.renewal.models import Outcome, Result, Rotation, Summary
 
 README = (CHECKOUT / "README.md").read_text()
 MAKEFILE = (CHECKOUT / "Makefile").read_text()

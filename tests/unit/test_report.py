@@ -12,8 +12,9 @@ from fakes import START, rotation
 from rotator.cli import console as screen
 from rotator.cli import message_groups, tables
 from rotator.errors import ParameterStoreError
+from rotator.oauth.models import Stage
 from rotator.renewal.guarantee import Contract
-from rotator.renewal.models import Attempt, Lease, Outcome, Result, Stage, Status, Stored, Summary
+from rotator.renewal.models import Attempt, Lease, Outcome, Result, Status, Stored, Summary
 
 STORED = Stored(
     token_version=7,

@@ -9,16 +9,11 @@ import pytest
 
 import fakes
 from fakes import DAY, START, rotation
-from rotator.errors import (
-    CredentialsError,
-    NotReached,
-    ParameterStoreError,
-    StatusNotWritten,
-    TokenNotPublished,
-)
+from rotator.errors import CredentialsError, NotReached, ParameterStoreError, TokenNotPublished
 from rotator.renewal import results
 from rotator.renewal.models import Outcome, Result, Status, Stored
-from rotator.renewal.results import failed_with, foreseen, left_over
+from rotator.renewal.results import failed_with, left_over
+from rotator.renewal.status import StatusNotWritten
 
 ERROR = CredentialsError("the secret could not be read", advice="allow it")
 NEXT = START + timedelta(minutes=5)

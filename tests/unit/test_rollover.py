@@ -20,8 +20,9 @@ from rotator.errors import (
     TokenRequestRejected,
     TokenVerificationError,
 )
+from rotator.oauth.models import Secret, Stage
 from rotator.renewal import renew, secret_rollover
-from rotator.renewal.models import Outcome, Result, Secret, Stage
+from rotator.renewal.models import Outcome, Result
 
 PENDING, PREVIOUS = "canary-pending/+=", "canary-previous/+="
 REFUSED = (401, {"error": "invalid_client"})

@@ -31,7 +31,6 @@ from rotator.errors import (
     InvalidTokenResponse,
     ParameterStoreError,
     RotatorError,
-    StatusNotWritten,
     TokenEndpointUnavailable,
     TokenNotPublished,
     TokenRequestRejected,
@@ -39,6 +38,7 @@ from rotator.errors import (
 )
 from rotator.renewal.models import Outcome, Parameter, Rotation
 from rotator.renewal.renew import rotate
+from rotator.renewal.status import StatusNotWritten
 
 # Success
 

@@ -12,10 +12,11 @@ import pytest
 
 import fakes
 from fakes import DAY, Clock, FakePorts, rotation
+from rotator.config.registry import Fleet
 from rotator.errors import TokenEndpointUnavailable
 from rotator.fleet.circuit_breaker import FAILURES_TO_OPEN
 from rotator.fleet.executor import Inline, executor_for
-from rotator.fleet.run import Fleet, run_fleet
+from rotator.fleet.run import run_fleet
 from rotator.fleet.scheduler import AT_A_TIME, PER_HOST, RETRY_BUDGET_SECONDS
 from rotator.fleet.write_rate import WriteRate
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse

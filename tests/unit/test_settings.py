@@ -9,7 +9,8 @@ import pytest
 
 from rotator.config import environment
 from rotator.errors import SettingsError
-from rotator.renewal.models import BasicEncoding, ClientAuthentication, Parameter, Rotation
+from rotator.oauth.models import BasicEncoding, ClientAuthentication
+from rotator.renewal.models import Parameter, Rotation
 
 REQUIRED = {"ROTATOR_SECRET_ID": "healthwise/client", "ROTATOR_PARAMETER_NAME": "/healthwise/token"}
 NO_HOSTS: frozenset[str] = frozenset()

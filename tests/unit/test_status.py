@@ -10,8 +10,9 @@ import pytest
 
 from fakes import START, rotation
 from rotator.errors import ParameterStoreError
+from rotator.oauth.models import Stage
 from rotator.renewal import status
-from rotator.renewal.models import Parameter, Stage, Status
+from rotator.renewal.models import Parameter, Status
 
 STATUS = Status(
     parameter_version=17,

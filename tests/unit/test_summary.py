@@ -10,8 +10,9 @@ import pytest
 import fakes
 from fakes import DAY, rotation
 from rotator.fleet.summary import WARNINGS_OF_A_KIND, summarize
+from rotator.oauth.models import Stage
 from rotator.renewal.guarantee import Contract
-from rotator.renewal.models import Outcome, Result, Rotation, Stage, Summary
+from rotator.renewal.models import Outcome, Result, Rotation, Summary
 
 CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
 

@@ -13,9 +13,11 @@ import pytest
 import emf
 from fakes import START
 from rotator import errors
+from rotator.fleet.summary import RotationFailed
+from rotator.oauth.models import Stage
 from rotator.observability import logs
 from rotator.observability.counters import Used
-from rotator.renewal.models import Outcome, Result, Stage, Summary
+from rotator.renewal.models import Outcome, Result, Summary
 from rotator.renewal.results import LEFT
 from rotator.workers.dispatch import ENQUEUED
 
@@ -285,7 +287,7 @@ def test_the_line_of_the_whole_stays_within_what_cloudwatch_keeps(caplog: pytest
 
 def test_the_error_of_a_run_names_a_few_failures_the_late_ones_first() -> None:
     early = [failed(f"early{number}", late=False) for number in range(30)]
-    text = str(errors.RotationFailed(Summary(results=(*early, failed("late")))))
+    text = str(RotationFailed(Summary(results=(*early, failed("late")))))
     assert text.startswith("31 of 31 rotations failed: late: a problem; an advice | early0: ")
     assert "early8: a problem; an advice | and 21 more; " in text
     assert "early9" not in text

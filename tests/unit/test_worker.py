@@ -11,7 +11,8 @@ import pytest
 from rotator import bootstrap
 from rotator.errors import ParameterStoreError
 from rotator.fleet.circuit_breaker import FAILURES_TO_OPEN
-from rotator.renewal.models import HEALTHWISE_TOKEN_ENDPOINT, Rotation, Secret
+from rotator.oauth.models import Secret
+from rotator.renewal.models import HEALTHWISE_TOKEN_ENDPOINT, Rotation
 from workshop import NAMES, PATH, Workshop, document, outcomes
 
 

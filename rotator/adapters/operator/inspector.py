@@ -13,7 +13,7 @@ from botocore.config import Config
 from rotator.adapters.operator import lookup
 from rotator.adapters.runtime import aws_client, sqs
 from rotator.adapters.runtime.aws_client import AwsError
-from rotator.doctor.inspection import Identity, Key, LogEvent, Schedule, Stack, Taker
+from rotator.config.deployment import Identity, Key, LogEvent, Schedule, Stack, Taker
 from rotator.renewal.models import Rotation
 
 _MAY_WRITE = frozenset({"ParameterAlreadyExists", "ParameterPatternMismatchException", "TooManyUpdates"})

@@ -10,7 +10,7 @@ from botocore.config import Config
 
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.aws_client import AwsError
-from rotator.errors import BETWEEN_FAILURES, RotatorError, SettingsError
+from rotator.errors import RotatorError, SettingsError
 
 ONCE = Config(connect_timeout=5, read_timeout=900, retries={"total_max_attempts": 1})
 """Lambda's longest run in seconds, and no second invocation behind the operator's back."""
@@ -56,6 +56,6 @@ def _failed(name: str, returned: Mapping[str, Any]) -> RotatorError:
     """Its own messages hold no secret; those of the runtime tell of timeouts and memory."""
     problem = f"the function {name} failed: {returned.get('errorMessage', 'without a word')}"
     if returned.get("errorType") == "RotationFailed":
-        return RotatorError(problem.replace(BETWEEN_FAILURES, "\n  "), advice=EVERY_OUTCOME)
+        return RotatorError(problem, advice=EVERY_OUTCOME)
     kind = SettingsError if returned.get("errorType") == "SettingsError" else RotatorError
     return kind(problem, advice="`make logs STACK=NAME` tells more")

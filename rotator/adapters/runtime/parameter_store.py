@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.errors import ConcurrentUpdate, ParameterStoreError
-from rotator.renewal.models import Parameter, Rotation, Secret
+from rotator.oauth.models import Secret
+from rotator.renewal.models import Parameter, Rotation
 from rotator.renewal.ports import no_patience
 
 if TYPE_CHECKING:

@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.errors import CredentialsError
-from rotator.renewal.models import (
-    BasicEncoding,
-    ClientAuthentication,
-    ClientCredentials,
-    Rotation,
-    Secret,
-    Stage,
-)
+from rotator.oauth.models import BasicEncoding, ClientAuthentication, ClientCredentials, Secret, Stage
+from rotator.renewal.models import Rotation
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

@@ -18,8 +18,8 @@ from rotator import __version__
 from rotator.errors import MORE_TIME, TokenEndpointUnavailable, TokenRequestError, TokenVerificationError
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
+from rotator.oauth.models import Secret
 from rotator.observability.counters import Usage
-from rotator.renewal.models import Secret
 
 logger = logging.getLogger(__name__)
 
