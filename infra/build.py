@@ -32,24 +32,20 @@ CACHE_TAG = "cpython-313"
 TASK_ROOT = "/var/task"
 """Where Lambda unpacks the zip: what tracebacks show."""
 
-NOT_IN_THE_FUNCTION = (
-    "local",
-    "simulation",
-    "doctor",
-    "consumer",
-    "commands",
-    "documents.py",
-    "inspector.py",
-    "function.py",
-    "deployment.py",
-    "lookup.py",
-    "cli.py",
-    "notes.py",
-    "report.py",
-    "screen.py",
-    "__main__.py",
-    "__pycache__",
+NOT_IN_THE_FUNCTION = frozenset(
+    {
+        "cli",
+        "consumer",
+        "devstack",
+        "doctor",
+        "simulation",
+        "adapters/operator",
+        "config/deployment.py",
+        "__main__.py",
+    }
 )
+"""Paths below the package."""
+
 POWERTOOLS_UTILITIES = frozenset({"jmespath_utils", "typing"})
 """Imported with the metrics; the other utilities are most of the package."""
 
@@ -88,7 +84,11 @@ def build(output: Path, compiler: str | None = None) -> str:
         _install_requirements(stage, REQUIREMENTS)
         _drop_unused(stage)
         _cut_sdk(stage)
-        shutil.copytree(PACKAGE, stage / "rotator", ignore=lambda _folder, _names: set(NOT_IN_THE_FUNCTION))
+        shutil.copytree(
+            PACKAGE,
+            stage / "rotator",
+            ignore=lambda folder, names: {each for each in names if is_ignored(Path(folder) / each)},
+        )
         if compiler:
             _compile(stage, compiler)
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -97,6 +97,13 @@ def build(output: Path, compiler: str | None = None) -> str:
         output.with_suffix(".cdx.json").unlink(missing_ok=True)
         unfinished.replace(output)
     return hashlib.sha256(output.read_bytes()).hexdigest()
+
+
+def is_ignored(path: Path) -> bool:
+    """Whether a path of the package is not in the function."""
+    parts = path.relative_to(PACKAGE).parts
+    above = {"/".join(parts[:count]) for count in range(1, len(parts) + 1)}
+    return "__pycache__" in parts or not above.isdisjoint(NOT_IN_THE_FUNCTION)
 
 
 def _install_requirements(stage: Path, requirements: Path) -> None:

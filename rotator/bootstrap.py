@@ -26,18 +26,10 @@ from rotator.renewal import policy
 from rotator.renewal.guarantee import Contract
 from rotator.renewal.models import Parameter, Rotation, Summary
 from rotator.renewal.policy import RUN_BUDGET
-from rotator.renewal.ports import (
-    DocumentStore,
-    ParameterStore,
-    Ports,
-    Run,
-    SecretStore,
-    TokenEndpoint,
-    WorkQueue,
-    no_patience,
-)
+from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint, no_patience
 from rotator.workers import dispatch as work
 from rotator.workers import queue_messages
+from rotator.workers.dispatch import WorkQueue
 from rotator.workers.queue_messages import Batch
 
 if TYPE_CHECKING:  # only many rotations need it
@@ -284,32 +276,6 @@ def _opener(url: str) -> Callable[[], WorkQueue]:
         return SqsWorkQueue(aws_client.client("sqs"), url)
 
     return open_queue
-
-
-def environment(environ: Mapping[str, str], stack: str | None) -> Mapping[str, str]:
-    """Return the variables to read settings from: the environment's, or those that a stack gives.
-
-    A stack that is named counts alone; see adapters.deployment for what it raises.
-    """
-    if not stack:
-        return environ
-    from rotator.adapters.operator.stack_settings import stack_variables
-
-    return stack_variables(stack)
-
-
-def document_store() -> DocumentStore:
-    """Make the store that operators write documents to."""
-    from rotator.adapters.operator.document_store import SsmDocumentStore
-
-    return SsmDocumentStore(aws_client.client("ssm"))
-
-
-def invoke_function(name: str, event: Mapping[str, Any]) -> Summary:
-    """Run the deployed function and return its summary; see adapters.function for what it raises."""
-    from rotator.adapters.operator import lambda_invoke
-
-    return Summary.from_dict(lambda_invoke.invoke(name, event))
 
 
 def begin_run(name: str, time_left: Callable[[], float] | None = None) -> Run:

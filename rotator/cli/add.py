@@ -10,8 +10,8 @@ from dataclasses import replace
 import click
 from rich.console import Console
 
-from rotator import bootstrap
 from rotator.bootstrap import Rotator
+from rotator.cli import operator
 from rotator.cli.checklist import print_check
 from rotator.cli.document_editor import Entry, prepare
 from rotator.cli.stack_option import rotator_of_many, stack_option
@@ -79,7 +79,7 @@ def command(
         click.echo(json.dumps(json.loads(entry.text), indent=2))
         click.echo(f"rotator: {entry.document} would be written; nothing was", err=True)
         return
-    entry.write(bootstrap.document_store(), rotator.register)
+    entry.write(operator.document_store(), rotator.register)
     for line in _told(entry, stack):
         click.echo(line)
 

@@ -11,6 +11,7 @@ import click
 
 from rotator import bootstrap
 from rotator.cli import console as screen
+from rotator.cli import operator
 from rotator.cli.checklist import print_check, print_total
 from rotator.doctor.check import Check, State
 from rotator.doctor.context import Instruments, Options, Subject
@@ -64,7 +65,7 @@ def command(
 
 def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
     try:
-        rotator = bootstrap.build(bootstrap.environment(os.environ, stack))
+        rotator = bootstrap.build(operator.environment(os.environ, stack))
         logs.configure(rotator.settings.log_level)
         return Subject(
             fleet=rotator.fleet(names),

@@ -10,10 +10,9 @@ from typing import Any
 from rotator.bootstrap import Rotator
 from rotator.config import environment
 from rotator.config.naming import unknown
-from rotator.config.registry import Fleet, Register
+from rotator.config.registry import DocumentStore, Fleet, Register
 from rotator.errors import ConcurrentUpdate, SettingsError
 from rotator.renewal.models import TIER_LIMITS, Parameter, Rotation
-from rotator.renewal.ports import DocumentStore
 
 LARGEST = TIER_LIMITS["Standard"]
 """Bytes of a document. The function reads it at every run, so it is no place for more."""

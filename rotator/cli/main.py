@@ -18,7 +18,7 @@ import click
 from rich.console import Console
 
 from rotator import __version__, bootstrap
-from rotator.cli import console, stack_option, tables
+from rotator.cli import console, operator, stack_option, tables
 from rotator.errors import CommandNotRun, RotatorError, SettingsError
 from rotator.fleet.run import OnResult
 from rotator.renewal.models import Summary
@@ -28,14 +28,14 @@ USAGE = 2
 
 
 _ELSEWHERE = {
-    "add": "rotator.commands.add",
-    "doctor": "rotator.doctor.command",
-    "exec": "rotator.commands.exec",
-    "list": "rotator.commands.list",
-    "remove": "rotator.commands.remove",
-    "simulate": "rotator.simulation.command",
-    "status": "rotator.commands.status",
-    "token": "rotator.commands.token",
+    "add": "rotator.cli.add",
+    "doctor": "rotator.cli.doctor",
+    "exec": "rotator.cli.exec",
+    "list": "rotator.cli.list",
+    "remove": "rotator.cli.remove",
+    "simulate": "rotator.cli.simulate",
+    "status": "rotator.cli.status",
+    "token": "rotator.cli.token",
 }
 
 
@@ -112,7 +112,7 @@ def rotate(
 def _invoke(function: str, names: Sequence[str], *, force: bool, dry_run: bool, as_json: bool) -> Summary:
     event = {"force": force, "dry_run": dry_run, **({"rotations": list(names)} if names else {})}
     try:
-        return bootstrap.invoke_function(function, event)
+        return operator.invoke_function(function, event)
     except RotatorError as error:
         if as_json:
             click.echo(json.dumps({"error": str(error)}, indent=2))

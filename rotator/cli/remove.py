@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from rotator import bootstrap
+from rotator.cli import operator
 from rotator.cli.document_editor import ambiguous
 from rotator.cli.stack_option import rotator_of_many, stack_option
 from rotator.config.naming import unknown
-from rotator.config.registry import Register
+from rotator.config.registry import DocumentStore, Register
 from rotator.errors import ParameterStoreError, SettingsError
-from rotator.renewal.ports import DocumentStore
 
 FAILED = 1
 
@@ -36,7 +35,7 @@ def command(names: tuple[str, ...], *, stack: str | None, yes: bool) -> None:
     documents = chosen(register, names)
     if not yes:
         _ask(documents)
-    removed = remove(register, documents, bootstrap.document_store())
+    removed = remove(register, documents, operator.document_store())
     for line in _left(register, removed):
         click.echo(line)
     if len(removed) < len(documents):

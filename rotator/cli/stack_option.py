@@ -8,6 +8,7 @@ import click
 
 from rotator import bootstrap
 from rotator.bootstrap import Rotator
+from rotator.cli import operator
 from rotator.config import environment
 from rotator.errors import SettingsError
 from rotator.observability import logs
@@ -20,7 +21,7 @@ stack_option = click.option("--stack", metavar="NAME", help="Take the settings o
 def rotator(environ: Mapping[str, str], stack: str | None = None) -> Rotator:
     """Read the settings; where there are none at all, point to the demo."""
     try:
-        made = bootstrap.build(bootstrap.environment(environ, stack))
+        made = bootstrap.build(operator.environment(environ, stack))
     except SettingsError as error:
         if not stack and environment.nothing_is_set(environ):
             advice = f"{error.advice}, or run `make demo` to see it work without AWS"
@@ -32,7 +33,7 @@ def rotator(environ: Mapping[str, str], stack: str | None = None) -> Rotator:
 
 def rotator_of_many(environ: Mapping[str, str], stack: str | None) -> Rotator:
     """Read the settings of many rotations; raises SettingsError where there is no path to documents."""
-    variables = bootstrap.environment(environ, stack)
+    variables = operator.environment(environ, stack)
     if not variables.get(PATH):
         if stack:
             problem = f"the stack {stack} has one rotation, and no path for the documents of many"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from rotator.config import environment
 from rotator.config.naming import unknown
@@ -186,3 +187,25 @@ def read(
     for document, (parameter, rotation_or_error) in sorted(documents.items()):
         register.enter(document, parameter, rotation_or_error)
     return register
+
+
+class DocumentStore(Protocol):
+    """The documents of many rotations, as an operator writes them; the job only ever reads them.
+
+    Every method raises ParameterStoreError when it is denied, throttled or refused.
+    """
+
+    def create(self, document: str, text: str) -> None:
+        """Store a document that is not there yet.
+
+        Raises ConcurrentUpdate if it is.
+        """
+
+    def replace(self, document: str, text: str) -> None:
+        """Store a document in the place of the one that is there; one that was just deleted is there again.
+
+        Raises ConcurrentUpdate if someone else was writing it just then.
+        """
+
+    def delete(self, document: str) -> bool:
+        """Delete a document; return whether it was there."""

@@ -1,4 +1,4 @@
-"""``python -m rotator.local``: the embedded Authorization API alone, to try requests against."""
+"""``python -m rotator.devstack``: the embedded Authorization API alone, to try requests against."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def running_aws(folder: Path) -> Iterator[str]:
     log = folder / "ministack.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "rotator.local.ministack"],
+            [sys.executable, "-m", "rotator.devstack.ministack"],
             env=_environment(folder, port),
             cwd=folder,
             stdin=subprocess.DEVNULL,

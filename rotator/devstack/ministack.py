@@ -1,4 +1,4 @@
-"""MiniStack with three mistakes mended and one thing pretended, as ``python -m rotator.local.ministack``.
+"""MiniStack with three mistakes mended and one thing pretended, as ``python -m rotator.devstack.ministack``.
 
 Version 1.5.33 authorizes GetParameters and GetParametersByPath against ``*``, so that a role which
 names its parameters is refused. IAM checks every parameter of the call, and the path:

@@ -62,7 +62,7 @@ def running_world(clients: Mapping[str, str]) -> Iterator[World]:
     """
     with tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(
-            [sys.executable, "-m", "rotator.local.world"],
+            [sys.executable, "-m", "rotator.devstack.stack"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=complaints,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from rotator.errors import RotatorError
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret, Stage
 from rotator.renewal.models import Parameter, Rotation
@@ -58,28 +57,6 @@ class ParameterStore(Protocol):
         """
 
 
-class DocumentStore(Protocol):
-    """The documents of many rotations, as an operator writes them; the job only ever reads them.
-
-    Every method raises ParameterStoreError when it is denied, throttled or refused.
-    """
-
-    def create(self, document: str, text: str) -> None:
-        """Store a document that is not there yet.
-
-        Raises ConcurrentUpdate if it is.
-        """
-
-    def replace(self, document: str, text: str) -> None:
-        """Store a document in the place of the one that is there; one that was just deleted is there again.
-
-        Raises ConcurrentUpdate if someone else was writing it just then.
-        """
-
-    def delete(self, document: str) -> bool:
-        """Delete a document; return whether it was there."""
-
-
 class SecretStore(Protocol):
     """AWS Secrets Manager, from which only client credentials are read."""
 
@@ -113,16 +90,6 @@ class TokenEndpoint(Protocol):
 
     def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
         """Return if a GET with the token answers 2xx; raise TokenVerificationError if not."""
-
-
-class WorkQueue(Protocol):
-    """The queue from which workers take what a scheduled run found due."""
-
-    def send(self, messages: Sequence[str]) -> Mapping[int, RotatorError]:
-        """Send ten messages at the most; return why by its place for each that the queue refused.
-
-        Raises WorkNotSent if none was taken.
-        """
 
 
 class Ports(Protocol):

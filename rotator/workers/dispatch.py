@@ -6,18 +6,19 @@ Every scheduled run sends again what is still due, so that a message may be lost
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Protocol
 
 from rotator.config import validators
-from rotator.errors import FEWER_WORKERS, MORE_TIME, MORE_WRITES
+from rotator.errors import FEWER_WORKERS, MORE_TIME, MORE_WRITES, RotatorError
 from rotator.fleet.state_reader import NAMES_PER_READ
 from rotator.fleet.urgency import Due, by_urgency
 from rotator.fleet.write_rate import WRITES_PER_RENEWAL
 from rotator.renewal.models import Outcome, Parameter, Result
 from rotator.renewal.policy import may_be_revoked, seconds_until
-from rotator.renewal.ports import ParameterStore, Run, WorkQueue
+from rotator.renewal.ports import ParameterStore, Run
 from rotator.renewal.results import as_stored, failed_with, foreseen, left_over
 from rotator.workers import queue_messages
 
@@ -28,6 +29,16 @@ BATCH = 10
 """Messages that a worker is given at a time (infra/template.yaml)."""
 
 ENQUEUED = "enqueued for the workers"
+
+
+class WorkQueue(Protocol):
+    """The queue from which workers take what a scheduled run found due."""
+
+    def send(self, messages: Sequence[str]) -> Mapping[int, RotatorError]:
+        """Send ten messages at the most; return why by its place for each that the queue refused.
+
+        Raises WorkNotSent if none was taken.
+        """
 
 
 def enqueue(

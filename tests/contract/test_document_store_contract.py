@@ -12,10 +12,11 @@ from fakes import FakeDocumentStore, FakeParameterStore
 from rotator.adapters.operator.document_store import SsmDocumentStore
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.parameter_store import SsmParameterStore
+from rotator.config.registry import DocumentStore
 from rotator.devstack.aws import ADMINISTRATOR, client_environment
 from rotator.errors import ConcurrentUpdate
 from rotator.renewal.models import Parameter
-from rotator.renewal.ports import DocumentStore, ParameterStore
+from rotator.renewal.ports import ParameterStore
 
 TEXT = '{"secret_id": "healthwise/client", "token_request_params": {"é": "{\\u007bx}}"}}'
 

@@ -13,7 +13,7 @@ from rotator.adapters.runtime.sqs import SqsWorkQueue
 from rotator.devstack.aws import ADMINISTRATOR
 from rotator.devstack.deployment import Account
 from rotator.errors import WorkNotSent
-from rotator.renewal.ports import WorkQueue
+from rotator.workers.dispatch import WorkQueue
 
 
 @dataclass

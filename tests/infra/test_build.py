@@ -9,7 +9,9 @@ import sys
 import zipfile
 from collections.abc import Mapping
 from email import message_from_bytes
+from fnmatch import fnmatch
 from importlib.metadata import version
+from modulefinder import ModuleFinder
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -20,8 +22,7 @@ AS_STARTED = dict(os.environ)
 """With the proxy and the package index of whoever runs the tests: pip needs them."""
 
 NOT_FOR_LAMBDA = re.compile(
-    r"rotator/(local/|simulation/|doctor/|commands/)"
-    r"|rotator/(adapters/(inspector|deployment|lookup|function)|cli|report|__main__)\.py"
+    r"rotator/(cli|consumer|devstack|doctor|simulation|adapters/operator)/|rotator/__main__\.py"
     r"|(tests|click|rich|ministack|authlib|flask|boto3|s3transfer)\b"
     r"|.*\.(so|pyd)$|.*(?<!\.cpython-313)\.pyc$|(.*/)?__pycache__/.*(?<!\.pyc)$",
     re.IGNORECASE,
@@ -42,9 +43,9 @@ sys.path.append(sys.argv[1])
 import rotator
 for module in pkgutil.walk_packages(rotator.__path__, "rotator."):
     importlib.import_module(module.name)
-from rotator.adapters import aws
+from rotator.adapters.runtime import aws_client
 from rotator.handler import lambda_handler
-print(*(aws.client(service).meta.service_model.service_name for service in ("ssm", "secretsmanager")))
+print(*(aws_client.client(service).meta.service_model.service_name for service in ("ssm", "secretsmanager")))
 """
 
 SDK = {"botocore", "jmespath"}
@@ -113,6 +114,15 @@ def test_every_file_has_the_same_time_and_mode(archive: zipfile.ZipFile) -> None
 
 def test_nothing_is_in_it_that_the_function_does_not_use(archive: zipfile.ZipFile) -> None:
     assert [name for name in archive.namelist() if NOT_FOR_LAMBDA.match(name)] == []
+
+
+def test_its_modules_are_those_that_the_handler_can_import(archive: zipfile.ZipFile) -> None:
+    finder = ModuleFinder(path=[str(build.PACKAGE.parent)])
+    finder.run_script(str(build.PACKAGE / "handler.py"))
+    reachable = {name for name in finder.modules if name.partition(".")[0] == "rotator"}
+    files = [Path(name).with_suffix("") for name in archive.namelist() if fnmatch(name, "rotator/*.py")]
+    modules = {".".join(file.parts).removesuffix(".__init__") for file in files}
+    assert modules == reachable | {"rotator.handler"}
 
 
 def test_only_services_that_are_called_are_described(archive: zipfile.ZipFile) -> None:

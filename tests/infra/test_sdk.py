@@ -286,8 +286,8 @@ def test_the_sdk_takes_the_cut_endpoints_for_its_own_and_goes_by_its_rules(
     unpacked: Path, clean_environment: Mapping[str, str]
 ) -> None:
     program = (
-        "from rotator.adapters import aws; aws.client('ssm');"
-        "print(aws.session()._get_internal_component('endpoint_resolver').uses_builtin_data)"
+        "from rotator.adapters.runtime import aws_client; aws_client.client('ssm');"
+        "print(aws_client.session()._get_internal_component('endpoint_resolver').uses_builtin_data)"
     )
     assert (
         in_the_zip(program, unpacked, {**clean_environment, "AWS_DEFAULT_REGION": "eu-central-1"}) == "True"
@@ -307,9 +307,10 @@ def function_sources() -> list[ast.Module]:
     """The sources of rotator that are in the zip."""
     package = Path(rotator.__file__).parent
     return [
-        ast.parse(path.read_text())
-        for path in package.rglob("*.py")
-        if not set(path.relative_to(package).parts) & set(build.NOT_IN_THE_FUNCTION)
+        ast.parse((Path(folder) / name).read_text())
+        for folder, _, names in os.walk(package)
+        for name in names
+        if name.endswith(".py") and not build.is_ignored(Path(folder) / name)
     ]
 
 
@@ -327,7 +328,7 @@ def test_every_service_that_the_function_makes_a_client_of_is_in_the_cut() -> No
     named = {
         call.args[0].value
         for call in calls
-        if ast.unparse(call.func) == "aws.client" and isinstance(call.args[0], ast.Constant)
+        if ast.unparse(call.func) == "aws_client.client" and isinstance(call.args[0], ast.Constant)
     }
     assert {"ssm", "secretsmanager"} <= named <= sdk.OPERATIONS.keys()
 
@@ -372,7 +373,10 @@ def test_an_operation_that_the_service_does_not_have_stops_the_cut() -> None:
 def test_a_data_path_of_the_operators_own_comes_first(
     unpacked: Path, clean_environment: Mapping[str, str]
 ) -> None:
-    program = "from rotator.adapters import aws; print(hasattr(aws.client('ssm'), 'describe_parameters'))"
+    program = (
+        "from rotator.adapters.runtime import aws_client;"
+        "print(hasattr(aws_client.client('ssm'), 'describe_parameters'))"
+    )
     environment = {**clean_environment, "AWS_DEFAULT_REGION": "eu-central-1"}
     assert in_the_zip(program, unpacked, environment) == "False"
     environment["AWS_DATA_PATH"] = os.pathsep.join(["/nowhere", str(INSTALLED)])

@@ -25,7 +25,14 @@ def test_a_token_source_brings_nothing_of_the_rotating_side(clean_environment: M
     ours = {
         name for name in loaded if name.startswith("rotator.") and not name.startswith("rotator.consumer")
     }
-    assert ours == {"rotator.adapters", "rotator.adapters.aws", "rotator.errors", "rotator.jwt"}
+    assert ours == {
+        "rotator.adapters",
+        "rotator.adapters.runtime",
+        "rotator.adapters.runtime.aws_client",
+        "rotator.errors",
+        "rotator.oauth",
+        "rotator.oauth.jwt",
+    }
     assert not loaded & {*HTTP, "tenacity", "click", "rich", "aws_lambda_powertools"}
 
 

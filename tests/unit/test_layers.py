@@ -1,174 +1,134 @@
-"""The direction of imports: entry points -> bootstrap -> adapters -> core, never back."""
+"""The direction of imports: between packages they run one way, and SDKs stay in the adapters."""
 
 from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import rotator
 
-PACKAGE = Path(rotator.__file__).parent
-CORE = {
-    "circuit_breaker",
-    "contract",
-    "errors",
-    "executor",
-    "fleet",
-    "jwt",
-    "lease",
-    "messages",
-    "model",
-    "naming",
-    "oauth",
-    "policy",
-    "ports",
-    "readers",
-    "register",
-    "results",
-    "rollover",
-    "rotation",
-    "scheduler",
-    "settings",
-    "status",
-    "stored",
-    "summary",
-    "urgency",
-    "usage",
-    "work",
-    "write_rate",
+ROOT = Path(rotator.__file__).parent
+
+CORE = ("renewal", "oauth", "errors")
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "errors": (),
+    "oauth": ("errors",),
+    "renewal": ("oauth", "errors"),
+    "config": CORE,
+    "fleet": ("config", *CORE),
+    "workers": ("fleet", "config", *CORE),
+    "observability": ("renewal", "oauth"),
+    "adapters.runtime": ("observability", *CORE),
+    "adapters.operator": ("adapters.runtime", "config", *CORE),
+    "bootstrap": (
+        "adapters.operator",
+        "adapters.runtime",
+        "observability",
+        "workers",
+        "fleet",
+        "config",
+        *CORE,
+    ),
+    "handler": ("bootstrap", "observability", "workers", "fleet", *CORE),
+    "consumer": ("adapters.runtime.aws_client", "oauth.jwt", "errors"),
+    "doctor": ("fleet", "config", *CORE),
+    "simulation": ("adapters.runtime.token_endpoint", "workers", "fleet", "config", *CORE),
+    "devstack": ("adapters.runtime.aws_client", "oauth.jwt", "renewal"),
+    "cli": (
+        *("bootstrap", "doctor", "simulation", "devstack", "consumer", "adapters.operator"),
+        *("adapters.runtime", "observability", "fleet", "config", *CORE),
+    ),
+    "__main__": ("cli",),
 }
-ENTRY = {"handler", "cli", "notes", "report", "screen", "telemetry", "bootstrap", "__main__"}
-ADAPTERS = {f"adapters.{path.stem}" for path in (PACKAGE / "adapters").glob("[!_]*.py")}
-SIMULATION = {f"simulation.{path.stem}" for path in (PACKAGE / "simulation").glob("[!_]*.py")}
-DOCTOR = {f"doctor.{path.stem}" for path in (PACKAGE / "doctor").glob("[!_]*.py")}
-COMMANDS = {f"commands.{path.stem}" for path in (PACKAGE / "commands").glob("[!_]*.py")}
-COMMAND_LINES = {f"commands.{name}" for name in ("add", "exec", "list", "remove", "status", "token")}
-CONSUMER = {f"consumer.{path.stem}" for path in (PACKAGE / "consumer").glob("*.py")}
-SHARED = {"errors", "jwt", "adapters.aws"}  # what both sides speak of, and how they call AWS
-DOCTORS_COMMAND = {"doctor.command", "doctor.checklist"}
+"""Of each package or module, from the bottom to the top, those whose modules it may import."""
+
 SDKS = {"boto3", "botocore", "requests", "tenacity", "urllib3"}
+SDK_USERS = ("adapters", "consumer.ssm", "consumer.requests_auth", "devstack")
+ENVIRONMENT_USERS = ("cli", "handler", "devstack", "adapters.runtime.aws_client")
 
 
-def imports(module: str) -> set[str]:
-    """Everything a module imports, inside functions and for types too; ours without ``rotator.``."""
-    source = (PACKAGE / (module.replace(".", "/") + ".py")).read_text()
-    found = set()
-    for node in ast.walk(ast.parse(source)):
+def modules() -> list[str]:
+    return sorted(
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in ROOT.rglob("*.py")
+        if path != ROOT / "__init__.py"
+    )
+
+
+def source(module: str) -> str:
+    path = ROOT / module.replace(".", "/")
+    return (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")).read_text()
+
+
+def imports(module: str) -> Iterator[str]:
+    """All that a module imports, inside functions and for types, too; ours without ``rotator.``."""
+    for node in ast.walk(ast.parse(source(module))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            found |= {
-                f"{base}.{alias.name}" if base in ("rotator", "rotator.adapters") else base
-                for alias in node.names
-            }
-    return {name.removeprefix("rotator.") for name in found}
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}".removeprefix("rotator.")
+                yield name if name in MODULES else node.module.removeprefix("rotator.")
+
+
+MODULES = modules()
+OF_A_PACKAGE = [module for module in MODULES if module != "adapters"]
+
+
+def is_in(module: str, packages: tuple[str, ...]) -> bool:
+    return any(f"{module}.".startswith(f"{package}.") for package in packages)
+
+
+def package(module: str) -> str:
+    (found,) = (each for each in MAY_IMPORT if is_in(module, (each,)))
+    return found
 
 
 def ours(module: str) -> set[str]:
-    return imports(module) & (CORE | ENTRY | ADAPTERS)
+    return {name for name in imports(module) if name in MODULES}
 
 
-def foreign(module: str) -> set[str]:
-    return {name.partition(".")[0] for name in imports(module)} - set(sys.stdlib_module_names)
+@pytest.mark.parametrize("module", OF_A_PACKAGE)
+def test_module_imports_only_what_its_package_may(module: str) -> None:
+    own = package(module)
+    assert [name for name in ours(module) if not is_in(name, (own, *MAY_IMPORT[own]))] == []
 
 
-def test_every_module_has_its_place() -> None:
-    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
-    assert modules == CORE | ENTRY
+def test_packages_are_declared_from_the_bottom_to_the_top() -> None:
+    below: set[str] = set()
+    for name, allowed in MAY_IMPORT.items():
+        assert {package(each) for each in allowed} <= below, name
+        below.add(name)
 
 
-@pytest.mark.parametrize("module", sorted(CORE))
-def test_the_core_imports_the_standard_library_and_itself_only(module: str) -> None:
-    assert ours(module) <= CORE
-    assert foreign(module) <= CORE | {"__version__"}
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    TopologicalSorter({module: ours(module) - {module} for module in MODULES}).prepare()
 
 
-@pytest.mark.parametrize("module", sorted(ADAPTERS))
-def test_an_adapter_imports_the_core_and_its_sdk_only(module: str) -> None:
-    assert ours(module) <= CORE | ADAPTERS
-    assert foreign(module) <= SDKS | CORE | {
-        "adapters",
-        "doctor",
-        "mypy_boto3_ssm",
-        "mypy_boto3_secretsmanager",
-        "__version__",
-    }
-
-
-@pytest.mark.parametrize("module", sorted(SIMULATION))
-def test_the_simulation_runs_the_core_and_the_real_retry_layer_and_no_other_adapter(module: str) -> None:
-    assert ours(module) <= CORE | {"adapters.token_endpoint", "screen"}
-    assert foreign(module) & SDKS == set()
-
-
-@pytest.mark.parametrize("module", sorted(DOCTOR - DOCTORS_COMMAND))
-def test_the_doctor_sees_the_world_through_ports_only(module: str) -> None:
-    assert ours(module) <= CORE
-    assert foreign(module) <= CORE | {"doctor"}
-
-
-@pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | ENTRY - {"cli"}))
-def test_only_the_command_line_knows_the_doctor_and_his_inspector_no_more_than_the_port(module: str) -> None:
-    doctors = {name for name in imports(module) if name.startswith("doctor")}
-    assert doctors <= ({"doctor.inspection"} if module == "adapters.inspector" else set())
-
-
-@pytest.mark.parametrize("module", sorted(CONSUMER))
-def test_the_reading_side_imports_nothing_of_the_rotating_one(module: str) -> None:
-    of_ours = {name for name in imports(module) if (PACKAGE / (name.replace(".", "/") + ".py")).exists()}
-    assert of_ours - CONSUMER <= SHARED
-
-
-@pytest.mark.parametrize("module", sorted(CONSUMER - {"consumer.ssm", "consumer.requests_auth"}))
-def test_of_the_reading_side_only_its_ends_import_an_sdk(module: str) -> None:
-    assert foreign(module) & SDKS == set()
-
-
-@pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | SIMULATION | DOCTOR | {"handler", "bootstrap"}))
-def test_the_rotating_side_does_not_know_the_reading_one(module: str) -> None:
-    assert not any(name.startswith("consumer") for name in imports(module))
-
-
-@pytest.mark.parametrize("module", sorted(COMMANDS))
-def test_the_commands_import_no_adapter_and_no_sdk(module: str) -> None:
-    assert ours(module) <= CORE | {"bootstrap", "report", "screen", "telemetry"}
-    assert foreign(module) & SDKS == set()
-
-
-@pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | CONSUMER | DOCTOR | ENTRY - {"cli"}))
-def test_only_the_command_line_knows_those_commands(module: str) -> None:
-    assert not any(name.startswith("commands") for name in imports(module))
-
-
-@pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | ENTRY - {"cli"}))
-def test_only_the_command_line_knows_the_simulation(module: str) -> None:
-    assert not any(name.startswith("simulation") for name in imports(module))
-
-
-@pytest.mark.parametrize("module", sorted(CORE | ENTRY))
+@pytest.mark.parametrize("module", [each for each in MODULES if not is_in(each, SDK_USERS)])
 def test_only_adapters_import_an_sdk(module: str) -> None:
-    assert foreign(module) & SDKS == set()
+    assert {name.partition(".")[0] for name in imports(module)} & SDKS == set()
 
 
-@pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | {"bootstrap"}))
-def test_nothing_imports_an_entry_point(module: str) -> None:
-    assert ours(module) & (ENTRY - {"bootstrap", "telemetry"}) == set()
+@pytest.mark.parametrize("module", [each for each in MODULES if is_in(each, ("errors", "oauth", "renewal"))])
+def test_renewal_imports_nothing_but_the_standard_library_and_itself(module: str) -> None:
+    roots = {name.partition(".")[0] for name in imports(module)}
+    assert roots - sys.stdlib_module_names <= {"errors", "oauth", "renewal", "rotator"}
 
 
-@pytest.mark.parametrize("module", sorted(CORE | ADAPTERS | ENTRY - {"cli"}))
-def test_only_the_command_line_knows_the_embedded_world(module: str) -> None:
-    assert not any(name.startswith("local") for name in imports(module))
+@pytest.mark.parametrize("module", [each for each in MODULES if not is_in(each, ENVIRONMENT_USERS)])
+def test_only_entry_points_read_the_environment(module: str) -> None:
+    assert "os.environ" not in source(module)
+    assert "getenv" not in source(module)
 
 
-@pytest.mark.parametrize(
-    "module",
-    sorted(CORE | ADAPTERS | COMMANDS - COMMAND_LINES | {"bootstrap", "telemetry", "report"}),
-)
-def test_the_environment_is_handed_over_by_the_entry_points(module: str) -> None:
-    source = (PACKAGE / (module.replace(".", "/") + ".py")).read_text()
-    assert "os.environ" not in source
-    assert "getenv" not in source
+def test_top_level_reads_as_a_table_of_contents() -> None:
+    files = [path for path in ROOT.iterdir() if path.is_file()]
+    folders = [path for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"]
+    assert len(files) <= 8
+    assert len(folders) <= 13

@@ -14,7 +14,7 @@ from fakes import CANARY_SECRET, rotation
 from many import PATH, Many, document
 from rotator import bootstrap
 from rotator.bootstrap import Rotator
-from rotator.cli import add, main, progress, remove
+from rotator.cli import add, main, operator, progress, remove
 from rotator.cli.doctor import instruments
 from rotator.doctor.context import Instruments
 from rotator.errors import ParameterStoreError, RotatorError, SettingsError, TokenRequestError
@@ -35,7 +35,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Any:
 
         monkeypatch.setattr(bootstrap, "build", build)
         monkeypatch.setattr(bootstrap, "utc_now", many.clock.now)
-        monkeypatch.setattr(bootstrap, "document_store", lambda: many.documents)
+        monkeypatch.setattr(operator, "document_store", lambda: many.documents)
         return CliRunner().invoke(
             main.main, args, input=answer, env={"ROTATOR_ROTATIONS_PATH": path, "COLUMNS": f"{columns}"}
         )
@@ -184,7 +184,7 @@ def test_an_option_that_is_missing_is_named(missing: str, command: Any) -> None:
 
 
 def has_variables(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
-    monkeypatch.setattr(bootstrap, "environment", lambda _environ, stack: variables if stack else {})
+    monkeypatch.setattr(operator, "environment", lambda _environ, stack: variables if stack else {})
 
 
 def test_a_stack_of_one_rotation_has_no_place_for_more(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +234,7 @@ def invoked(monkeypatch: pytest.MonkeyPatch, error: RotatorError, *args: str) ->
     def invoke(*_: object) -> Any:
         raise error
 
-    monkeypatch.setattr(bootstrap, "invoke_function", invoke)
+    monkeypatch.setattr(operator, "invoke_function", invoke)
     return CliRunner().invoke(main.main, ["rotate", "--function", "rotator", *args])
 
 

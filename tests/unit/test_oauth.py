@@ -44,9 +44,10 @@ def good(**changes: Any) -> dict[str, Any]:
 
 def read(body: object, **settings: Any) -> AccessToken:
     of = rotation(**settings)
-    return client_credentials.read_token(
-        of, client_credentials.token_request(of, credentials()), answer(body), NOW
-    )
+    request = client_credentials.token_request(of, credentials())
+    token = client_credentials.read_token(of, request, answer(body), NOW)
+    check_size(of, token)
+    return token
 
 
 def basic_pair(encoding: BasicEncoding, client_id: str, client_secret: str) -> str:

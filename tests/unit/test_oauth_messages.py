@@ -11,6 +11,7 @@ from rotator.errors import TokenRequestError
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret
+from rotator.renewal.renew import check_size
 
 AMBIGUOUS = ClientCredentials(client_id="client", client_secret=Secret("a+b"), version_id="v1")
 READ_ITS_MANUAL = "check token_endpoint and the endpoint's documentation"
@@ -24,7 +25,8 @@ def error(status: int, body: object) -> TokenRequestError:
 
     def judge() -> None:
         client_credentials.check_status(request, response, START)
-        client_credentials.read_token(rotation(), request, response, START)
+        token = client_credentials.read_token(rotation(), request, response, START)
+        check_size(rotation(), token)
 
     with pytest.raises(TokenRequestError) as caught:
         judge()

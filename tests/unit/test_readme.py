@@ -129,7 +129,7 @@ def test_every_command_and_option_that_is_named_exists(command: str) -> None:
 
 
 def test_the_demos_steps_are_the_ones_it_prints() -> None:
-    demo = (CHECKOUT / "rotator" / "local" / "demo.py").read_text()
+    demo = (CHECKOUT / "rotator" / "devstack" / "demo.py").read_text()
     steps = re.findall(r"^✓ (.+) \(\d", README, re.MULTILINE)
     assert steps == re.findall(r'self\.step\("(.+?)"\)', demo)
 

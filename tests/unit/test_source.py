@@ -110,7 +110,7 @@ def test_a_name_that_means_nothing_is_refused_with_advice(
 
 def test_a_stack_tells_its_own_settings_and_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
     stacks = {"web": {"ROTATOR_SECRET_ID": "arn", "ROTATOR_PARAMETER_NAME": "/web/token"}}
-    monkeypatch.setattr("rotator.adapters.deployment.stack_variables", stacks.__getitem__)
+    monkeypatch.setattr("rotator.adapters.operator.stack_settings.stack_variables", stacks.__getitem__)
     assert parameter_name(None, ONE, "web") == "/web/token"
     with pytest.raises(SettingsError, match="/a needs no stack; leave out --stack"):
         parameter_name("/a", ONE, "web")

@@ -288,6 +288,6 @@ def test_the_line_of_the_whole_stays_within_what_cloudwatch_keeps(caplog: pytest
 def test_the_error_of_a_run_names_a_few_failures_the_late_ones_first() -> None:
     early = [failed(f"early{number}", late=False) for number in range(30)]
     text = str(RotationFailed(Summary(results=(*early, failed("late")))))
-    assert text.startswith("31 of 31 rotations failed: late: a problem; an advice | early0: ")
-    assert "early8: a problem; an advice | and 21 more; " in text
+    assert text.startswith("31 of 31 rotations failed: late: a problem; an advice\n  early0: ")
+    assert "early8: a problem; an advice\n  and 21 more; " in text
     assert "early9" not in text
