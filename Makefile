@@ -46,7 +46,7 @@ mutants: $(VENV)/.mutants ## Test the tests: break the core in small ways, and s
 	$(BIN)/python tests/mutants.py
 
 bench: $(VENV)/.test ## Measure what it costs, beside others, on a stub; about four minutes.
-	@PYTHONPATH=tests $(BIN)/python -m bench
+	@PYTHONPATH=tests:tests/helpers $(BIN)/python -m bench
 
 lint: $(VENV)/.lint $(VENV)/.checkov ## Check style, types and the template.
 	$(BIN)/ruff check .

@@ -6,7 +6,7 @@ import base64
 import time
 from typing import Any
 
-from fakes import CANARY_SECRET, CANARY_TOKEN, Clock, rotation
+from fake_ports import CANARY_SECRET, CANARY_TOKEN, Clock, rotation
 from rotator.adapters.runtime.http_transport import HttpTransport
 from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
 from rotator.oauth import client_credentials

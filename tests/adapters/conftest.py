@@ -14,8 +14,8 @@ from botocore.session import get_session
 from botocore.stub import Stubber
 
 from adapters.caller import Caller
-from http_server import Peer, Serve, serving
 from rotator.adapters.runtime import aws_client
+from scripted_server import Peer, Serve, serving
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, EndpointConnectionError
 from botocore.stub import Stubber
 
-from leaks import foreign
+from leak_check import foreign
 from rotator.adapters.operator.document_store import SsmDocumentStore
 from rotator.adapters.runtime import aws_client
 from rotator.errors import ConcurrentUpdate, ParameterStoreError, RotatorError

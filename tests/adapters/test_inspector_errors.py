@@ -11,8 +11,8 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from fakes import CANARY_SECRET, START, rotation
-from leaks import foreign, told
+from fake_ports import CANARY_SECRET, START, rotation
+from leak_check import foreign, told
 from rotator.adapters.operator.inspector import AwsInspector
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.aws_client import AwsError

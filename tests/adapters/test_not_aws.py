@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from fakes import CANARY_TOKEN, rotation
-from http_server import Peer, Serve, answer
+from fake_ports import CANARY_TOKEN, rotation
 from rotator.adapters.operator import lambda_invoke, stack_settings
 from rotator.adapters.operator.document_store import SsmDocumentStore
 from rotator.adapters.operator.inspector import AwsInspector
@@ -20,6 +19,7 @@ from rotator.adapters.runtime.sqs import SqsWorkQueue
 from rotator.consumer import ssm
 from rotator.errors import ParameterStoreError, RotatorError, WorkNotSent
 from rotator.oauth.models import Secret, Stage
+from scripted_server import Peer, Serve, answer
 
 ROTATION = rotation()
 QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/work"

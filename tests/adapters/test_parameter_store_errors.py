@@ -17,8 +17,8 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-from fakes import CANARY_TOKEN, rotation
-from leaks import foreign, told
+from fake_ports import CANARY_TOKEN, rotation
+from leak_check import foreign, told
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.parameter_store import SsmParameterStore
 from rotator.devstack.deployment import Account

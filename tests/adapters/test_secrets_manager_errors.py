@@ -16,8 +16,8 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-from fakes import CANARY_SECRET, rotation
-from leaks import foreign, told
+from fake_ports import CANARY_SECRET, rotation
+from leak_check import foreign, told
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.secrets_manager import FORM, SecretsManager
 from rotator.devstack.deployment import Account

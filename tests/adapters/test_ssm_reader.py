@@ -17,8 +17,8 @@ from botocore.exceptions import (
 )
 from botocore.stub import Stubber
 
-from fakes import CANARY_TOKEN
-from leaks import foreign
+from fake_ports import CANARY_TOKEN
+from leak_check import foreign
 from rotator.adapters.runtime import aws_client
 from rotator.consumer import TokenSource
 from rotator.consumer.ssm import CONFIG, TRY_ALL_AGAIN, SsmReader

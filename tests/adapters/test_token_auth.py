@@ -17,11 +17,11 @@ import pytest
 import requests
 from flask import Flask, Response, redirect, request
 
-from consumers import Consumer, consumer
-from fakes import CANARY_TOKEN
+from fake_ports import CANARY_TOKEN
 from rotator.consumer import HttpxTokenAuth, TokenAuth, TokenSource
 from rotator.devstack.server import serving
 from rotator.errors import SettingsError, TokenUnavailable
+from token_source_setup import Consumer, consumer
 
 Call = Callable[..., int]
 """Sends a request with the source's token; returns the status of the answer."""

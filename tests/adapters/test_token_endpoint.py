@@ -11,8 +11,16 @@ from urllib.parse import parse_qs
 import pytest
 
 from adapters.caller import BASIC, Caller
-from fakes import CANARY_SECRET, CANARY_TOKEN, START
-from http_server import (
+from fake_ports import CANARY_SECRET, CANARY_TOKEN, START
+from rotator.adapters.runtime import http_transport
+from rotator.devstack.server import LOOPBACK, free_port
+from rotator.errors import (
+    TokenEndpointUnavailable,
+    TokenRequestError,
+    TokenRequestRejected,
+    TokenVerificationError,
+)
+from scripted_server import (
     OUTAGE,
     TOKEN,
     TOKEN_BODY,
@@ -23,14 +31,6 @@ from http_server import (
     half_then_reset,
     half_then_silence,
     silence,
-)
-from rotator.adapters.runtime import http_transport
-from rotator.devstack.server import LOOPBACK, free_port
-from rotator.errors import (
-    TokenEndpointUnavailable,
-    TokenRequestError,
-    TokenRequestRejected,
-    TokenVerificationError,
 )
 
 # Requests and answers.

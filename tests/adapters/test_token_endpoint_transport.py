@@ -12,8 +12,17 @@ from pathlib import Path
 import pytest
 
 from adapters.caller import BASIC, Caller
-from fakes import CANARY_TOKEN
-from http_server import (
+from fake_ports import CANARY_TOKEN
+from rotator.adapters.runtime import tls as shared_trust
+from rotator.adapters.runtime.http_transport import MAX_BODY
+from rotator.devstack.server import LOOPBACK
+from rotator.errors import (
+    InvalidTokenResponse,
+    TokenEndpointUnavailable,
+    TokenRequestError,
+    TokenRequestRejected,
+)
+from scripted_server import (
     TOKEN,
     TOKEN_BODY,
     Answer,
@@ -24,15 +33,6 @@ from http_server import (
     head,
     late_silence,
     silence,
-)
-from rotator.adapters.runtime import tls as shared_trust
-from rotator.adapters.runtime.http_transport import MAX_BODY
-from rotator.devstack.server import LOOPBACK
-from rotator.errors import (
-    InvalidTokenResponse,
-    TokenEndpointUnavailable,
-    TokenRequestError,
-    TokenRequestRejected,
 )
 
 MIB = 1024 * 1024

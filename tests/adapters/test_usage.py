@@ -14,8 +14,7 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionClosedError
 
 from adapters.caller import Caller
-from fakes import CANARY_TOKEN, rotation
-from http_server import OUTAGE, TOKEN, Answer, Serve, answer, half
+from fake_ports import CANARY_TOKEN, rotation
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.parameter_store import SsmParameterStore
 from rotator.devstack.server import LOOPBACK, free_port
@@ -29,6 +28,7 @@ from rotator.errors import (
 )
 from rotator.oauth.models import Secret
 from rotator.observability.counters import Usage, Used
+from scripted_server import OUTAGE, TOKEN, Answer, Serve, answer, half
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient

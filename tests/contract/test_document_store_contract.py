@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import boto3
 import pytest
 
-from fakes import FakeDocumentStore, FakeParameterStore
+from fake_ports import FakeDocumentStore, FakeParameterStore
 from rotator.adapters.operator.document_store import SsmDocumentStore
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.parameter_store import SsmParameterStore

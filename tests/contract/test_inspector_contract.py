@@ -15,7 +15,7 @@ from zipfile import ZipFile
 import pytest
 from botocore.session import get_session
 
-from fakes import CANARY_TOKEN, Clock, FakeInspector, rotation
+from fake_ports import CANARY_TOKEN, Clock, FakeInspector, rotation
 from rotator.adapters.operator.inspector import AwsInspector
 from rotator.adapters.runtime import aws_client
 from rotator.config.deployment import Inspector, Key, LogEvent, Schedule, Stack, Taker

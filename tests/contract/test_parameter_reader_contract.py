@@ -10,13 +10,13 @@ from functools import cache
 import pytest
 from botocore.session import get_session
 
-from consumers import NAME, Clocks, FakeReader, status_of
-from fakes import CANARY_TOKEN
+from fake_ports import CANARY_TOKEN
 from rotator.adapters.runtime import aws_client
 from rotator.consumer.parse import ParameterReader
 from rotator.consumer.ssm import SsmReader
 from rotator.devstack.deployment import Account
 from rotator.errors import TokenUnavailable
+from token_source_setup import NAME, Clocks, FakeReader, status_of
 
 
 @dataclass

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from fakes import CANARY_TOKEN, FakeParameterStore, rotation
+from fake_ports import CANARY_TOKEN, FakeParameterStore, rotation
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.parameter_store import SsmParameterStore
 from rotator.devstack.deployment import Account

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from fakes import CANARY_SECRET, FakeSecretStore, rotation
+from fake_ports import CANARY_SECRET, FakeSecretStore, rotation
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.secrets_manager import SecretsManager
 from rotator.devstack.aws import ADMINISTRATOR, client_environment

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fakes import CANARY_SECRET, START, Clock, FakeTokenEndpoint, rotation
+from fake_ports import CANARY_SECRET, START, Clock, FakeTokenEndpoint, rotation
 from rotator.adapters.runtime.http_transport import HttpTransport
 from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
 from rotator.devstack.authorization_api import AuthorizationApi

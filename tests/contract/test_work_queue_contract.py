@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from fakes import FakeWorkQueue
+from fake_ports import FakeWorkQueue
 from rotator.adapters.runtime.sqs import SqsWorkQueue
 from rotator.devstack.aws import ADMINISTRATOR
 from rotator.devstack.deployment import Account

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from deployed import Deployed, running
-from reading import PARAMETER, put, token_of_life
+from command_line import Shell
+from deployed_stack import Deployed, running
 from rotator.devstack.aws import client_environment
 from rotator.devstack.deployment import Account
-from shell import Shell
+from stored_tokens import PARAMETER, put, token_of_life
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import pytest
 
-import emf
-from deployed import SECRET_NAME, Deployed
+import embedded_metrics
+from deployed_stack import SECRET_NAME, Deployed
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def carry_over(deployed: Deployed, outputs: dict[str, str], since: float) -> dic
     cloudwatch = deployed.account.client("cloudwatch")
     printed = "\n".join(deployed.account.log_lines(outputs["LogGroupName"], since=since))
     told: dict[str, float] = {}
-    for each in emf.read(printed):
+    for each in embedded_metrics.read(printed):
         dimensions = [{"Name": name, "Value": value} for name, value in each.dimensions.items()]
         data = [{"MetricName": n, "Value": v, "Dimensions": dimensions} for n, v in each.metrics.items()]
         assert dimensions == [{"Name": "service", "Value": outputs["FunctionName"]}]

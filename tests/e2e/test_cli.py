@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from fakes import CANARY_SECRET
+from command_line import Shell
+from fake_ports import CANARY_SECRET
 from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws import client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.server import serving
-from shell import Shell
 
 API = AuthorizationApi({"client": CANARY_SECRET})
 

@@ -9,11 +9,11 @@ import httpx
 import pytest
 import requests
 
-from consumers import Clocks
-from deployed import Deployed
+from deployed_stack import Deployed
 from rotator.consumer import HttpxTokenAuth, TokenAuth, TokenSource
 from rotator.devstack.deployment import Account
 from rotator.errors import TokenUnavailable
+from token_source_setup import Clocks
 
 NAME = "/healthwise/token"
 

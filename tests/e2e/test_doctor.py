@@ -17,11 +17,9 @@ from botocore.session import get_session
 from click.testing import CliRunner
 
 from conftest import CHECKOUT
-from doctors import AFTER_THE_SECRET, CHECKS, ON_THE_CLOCK
-from fakes import CANARY_SECRET
-from http_server import OUTAGE, Peer
-from http_server import serving as serving_peer
-from leaks import credential_forms, token_forms, told_in
+from doctor_patient import AFTER_THE_SECRET, CHECKS, ON_THE_CLOCK
+from fake_ports import CANARY_SECRET
+from leak_check import credential_forms, token_forms, told_in
 from rotator import bootstrap
 from rotator.adapters.runtime import aws_client
 from rotator.cli import main
@@ -29,6 +27,8 @@ from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment, running_aws
 from rotator.devstack.deployment import Account, build_zip
 from rotator.devstack.server import free_port, serving
+from scripted_server import OUTAGE, Peer
+from scripted_server import serving as serving_peer
 
 DASH = "\N{EN DASH}"
 SECRET_NAME, PARAMETER_NAME = "healthwise/client", "/healthwise/token"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from command_line import PATIENCE, ROTATOR, Shell
 from conftest import CHECKOUT
-from leaks import token_forms, told_in
-from reading import PARAMETER, put, token_of_life
-from shell import PATIENCE, ROTATOR, Shell
-from terminal import terminal
+from leak_check import token_forms, told_in
+from pseudo_terminal import terminal
+from stored_tokens import PARAMETER, put, token_of_life
 
 PYTHON = (sys.executable, "-c")
 PRINT_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"

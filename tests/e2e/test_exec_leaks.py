@@ -11,16 +11,16 @@ from typing import Any
 import psutil
 import pytest
 
+from command_line import ROTATOR, Shell
 from conftest import CHECKOUT
-from fakes import CANARY_SECRET
-from leaks import token_forms, told_in
-from reading import PARAMETER
+from fake_ports import CANARY_SECRET
+from leak_check import token_forms, told_in
+from pseudo_terminal import terminal
 from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws import client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.server import serving
-from shell import ROTATOR, Shell
-from terminal import terminal
+from stored_tokens import PARAMETER
 
 PYTHON_GET = """
 import os, urllib.request

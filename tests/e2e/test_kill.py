@@ -18,8 +18,8 @@ import requests
 from joserfc import jwt
 
 from conftest import CHECKOUT
-from fakes import CANARY_SECRET
-from leaks import credential_forms, token_forms, told_in
+from fake_ports import CANARY_SECRET
+from leak_check import credential_forms, token_forms, told_in
 from rotator import bootstrap
 from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws import client_environment

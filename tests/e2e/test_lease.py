@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from fakes import CANARY_SECRET, rotation
+from command_line import PATIENCE, Shell
+from fake_ports import CANARY_SECRET, rotation
 from rotator import bootstrap
 from rotator.bootstrap import Adapters, Rotator
 from rotator.config.environment import Settings
@@ -20,7 +21,6 @@ from rotator.devstack.aws import ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.server import serving
 from rotator.renewal.models import Outcome, Parameter, Rotation, Summary
-from shell import PATIENCE, Shell
 from stopping_proxy import stopping_proxy
 
 RUNS = 20

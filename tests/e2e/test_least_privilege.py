@@ -14,9 +14,9 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 
-import cloudformation
-from deployed import CLIENT_ID, SECRET_NAME, Deployed, less
-from fakes import CANARY_SECRET
+import template
+from deployed_stack import CLIENT_ID, SECRET_NAME, Deployed, less
+from fake_ports import CANARY_SECRET
 from rotator import handler
 from rotator.adapters.runtime import aws_client
 from rotator.devstack.deployment import Account
@@ -108,7 +108,7 @@ def test_without_a_statement_the_function_with_many_rotations_fails_and_says_whi
 STATEMENTS = {
     each["Sid"]
     for given in ({"SecretArn": "arn:x"}, {"RotationsPath": "/x", "Workers": "2"})
-    for each in cloudformation.Stack(given).statements("Role")
+    for each in template.Stack(given).statements("Role")
 }
 
 
@@ -191,7 +191,7 @@ def test_the_role_allows_no_call_that_the_function_does_not_make(
         settings |= {"QUEUE_URL": url, "WORKERS": "2"}
     run_all_kinds(monkeypatch, {f"ROTATOR_{k}": v for k, v in settings.items()}, moto)
     allowed = set()
-    for each in cloudformation.Stack(given).statements("Role"):
+    for each in template.Stack(given).statements("Role"):
         assert each["Effect"] == "Allow" or each["Sid"] == "LeaveRotationsAsTheyAre"
         allowed |= {each["Action"]} if isinstance(each["Action"], str) else set(each["Action"])
     if kind == "workers":  # IAM knows no action for the batch
@@ -238,7 +238,7 @@ def test_a_consumer_reads_by_the_stacks_policy_and_can_do_nothing_else(
 
 def become_function(account: Account, outputs: dict[str, str]) -> Account:
     """Assume the function's role, which trusts nobody but Lambda until this lets us in."""
-    trust = cloudformation.Stack({"SecretArn": "arn:x"}).resources["Role"]["AssumeRolePolicyDocument"]
+    trust = template.Stack({"SecretArn": "arn:x"}).resources["Role"]["AssumeRolePolicyDocument"]
     trust["Statement"][0]["Principal"] = {"AWS": "000000000000"}
     role = outputs["FunctionRoleArn"].rpartition("/")[2]
     account.client("iam").update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))

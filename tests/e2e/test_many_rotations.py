@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 import requests
 
+from command_line import PATIENCE, ROTATOR, Shell
 from conftest import CHECKOUT
-from fakes import CANARY_SECRET
+from fake_ports import CANARY_SECRET
+from pseudo_terminal import terminal
 from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.server import serving
-from shell import PATIENCE, ROTATOR, Shell
-from terminal import terminal
 
 API = AuthorizationApi({"client": CANARY_SECRET})
 

@@ -21,8 +21,8 @@ import pytest
 import requests
 
 from conftest import CHECKOUT
-from fakes import CANARY_SECRET
-from leaks import Leaks, credential_forms, listening, token_forms
+from fake_ports import CANARY_SECRET
+from leak_check import Leaks, credential_forms, listening, token_forms
 from rotator import bootstrap
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.bootstrap import Rotator

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from deployed import SECRET_NAME, Deployed
+from command_line import Shell
+from deployed_stack import SECRET_NAME, Deployed
 from rotator.devstack.aws import ADMINISTRATOR, client_environment
-from shell import Shell
 
 PREFIX = "/healthwise"
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from command_line import PATIENCE, ROTATOR, Shell
 from conftest import CHECKOUT
-from leaks import token_forms, told_in
-from reading import PARAMETER, Spoil, become_nobody, put, remove, spoilt, token_of_life
+from leak_check import token_forms, told_in
+from pseudo_terminal import terminal
 from rotator.devstack.aws import ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
-from shell import PATIENCE, ROTATOR, Shell
-from terminal import terminal
+from stored_tokens import PARAMETER, Spoil, become_nobody, put, remove, spoilt, token_of_life
 
 DAY = 86400
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from deployed import Deployed
+from deployed_stack import Deployed
 from infra import smoke, smoke_changes
 from rotator.devstack.aws import ACCOUNT, client_environment
 from rotator.devstack.deployment import Account

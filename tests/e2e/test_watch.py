@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import pytest
 
+from command_line import PATIENCE, Shell
 from rotator.devstack.aws import client_environment
 from rotator.devstack.deployment import Account
-from shell import PATIENCE, Shell
 
 DOCUMENT = '{"secret_id": "healthwise/client", "parameter_name": "/%s/token"}'
 WATCH = ("status", "--watch", "--every", "1")

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-import emf
-from deployed import SECRET_NAME, Deployed, less
+import embedded_metrics
+from command_line import Shell
+from deployed_stack import SECRET_NAME, Deployed, less
 from rotator.devstack.aws import client_environment
 from rotator.devstack.deployment import Account
-from shell import Shell
 
 NAMES = [f"tenant-{number:02}" for number in range(23)]
 BROKEN = "tenant-broken"
@@ -116,7 +116,7 @@ def test_a_tick_hands_over_what_is_due_and_renews_nothing_itself(fleet: Fleet) -
 
 def test_workers_serve_every_rotation_once_however_often_it_was_asked_for(fleet: Fleet) -> None:
     assert {name: fleet.version(name) for name in NAMES} == dict.fromkeys(NAMES, 1)
-    told = emf.read("\n".join(fleet.account.log_lines(fleet.outputs["LogGroupName"])))
+    told = embedded_metrics.read("\n".join(fleet.account.log_lines(fleet.outputs["LogGroupName"])))
     assert sum(line.metrics.get("TokenRequests", 0) for line in told) == len(NAMES)
 
 

@@ -9,11 +9,11 @@ import boto3
 import pytest
 from botocore.session import Session, get_session
 
-from fakes import CANARY_SECRET
+from fake_ports import CANARY_SECRET
 from faults.proxy import Microburst, running_microburst
 from faults.timing import Timing
 from faults.world import SECRET, TOKEN, Api, World
-from leaks import Leaks, credential_forms, listening
+from leak_check import Leaks, credential_forms, listening
 from rotator.adapters.runtime import aws_client
 from rotator.devstack.aws import client_environment
 from rotator.devstack.deployment import Account

@@ -12,8 +12,8 @@ from typing import Any
 
 from faults.timing import Timing
 from faults.world import DAY_TOKEN, Api
-from http_server import Answer, Peer, answer, serving
 from rotator.devstack.server import LOOPBACK
+from scripted_server import Answer, Peer, answer, serving
 
 DAY_TOKEN_BODY = json.dumps({"access_token": DAY_TOKEN, "token_type": "Bearer", "expires_in": 86400})
 GOOD = answer(body=DAY_TOKEN_BODY.encode())

@@ -8,7 +8,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from werkzeug.wrappers import Request, Response
 
-from fakes import CANARY_TOKEN
+from fake_ports import CANARY_TOKEN
 from rotator.devstack.server import serving
 from stopping_proxy import forward
 

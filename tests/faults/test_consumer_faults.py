@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from consumers import Clocks, status_of
 from faults.proxy import Microburst
 from faults.world import TOKEN
 from rotator.adapters.runtime import aws_client
 from rotator.consumer import TokenSource
 from rotator.consumer.ssm import CONFIG
 from rotator.errors import RotatorError, TokenUnavailable
+from token_source_setup import Clocks, status_of
 
 LIFE = 3600
 CACHE = 300

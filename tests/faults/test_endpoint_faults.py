@@ -17,7 +17,7 @@ from email.utils import format_datetime
 import pytest
 
 from adapters.caller import BASIC
-from fakes import CANARY_SECRET
+from fake_ports import CANARY_SECRET
 from faults.endpoints import (
     DAY_TOKEN_BODY,
     GOOD,
@@ -35,8 +35,8 @@ from faults.endpoints import (
 )
 from faults.timing import shorten_timeouts
 from faults.world import HEALTHY, STORED_TOKEN, World
-from http_server import answer, half, half_then_reset, half_then_silence, head, raw, silence
 from rotator.adapters.runtime.http_transport import MAX_BODY
+from scripted_server import answer, half, half_then_reset, half_then_silence, head, raw, silence
 
 ECHO = f"{CANARY_SECRET} {BASIC} {STORED_TOKEN}"
 REFUSAL = json.dumps({"error": "invalid_client", "error_description": ECHO})

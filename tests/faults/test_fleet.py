@@ -21,7 +21,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ssm.models import ssm_backends
 
 from conftest import CHECKOUT
-from fakes import CANARY_SECRET
+from fake_ports import CANARY_SECRET
 from faults.proxy import Microburst
 from rotator import bootstrap
 from rotator.config.registry import Fleet

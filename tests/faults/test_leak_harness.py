@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from adapters.caller import BASIC
-from fakes import CANARY_SECRET
-from leaks import Leaks, credential_forms, token_forms
+from fake_ports import CANARY_SECRET
+from leak_check import Leaks, credential_forms, token_forms
 from rotator.adapters.runtime import aws_client
 from rotator.errors import CredentialsError
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-import emf
+import embedded_metrics
 from faults.proxy import Microburst
 from faults.world import World
 from rotator.adapters.runtime import aws_client
@@ -25,7 +25,7 @@ def tick(world: World, outcome: str = "rotated") -> dict[str, float]:
     world.leaks.hear("stdout", out)
     world.leaks.hear("stderr", err)
     assert world.leaked() == []
-    (line,) = emf.read(out)
+    (line,) = embedded_metrics.read(out)
     return line.metrics
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-import emf
-from fakes import CANARY_SECRET, CANARY_TOKEN
+import embedded_metrics
+from command_line import Shell
+from fake_ports import CANARY_SECRET, CANARY_TOKEN
 from faults.middlebox import middlebox
 from faults.timing import Context, Timing
 from rotator.cli import main
@@ -22,7 +23,6 @@ from rotator.devstack.deployment import Account
 from rotator.devstack.server import LOOPBACK, serving
 from rotator.fleet.summary import RotationFailed
 from rotator.handler import lambda_handler
-from shell import Shell
 
 ALL = 8
 DOCUMENTS = "/rotations"
@@ -147,7 +147,7 @@ def test_function_tells_summary_and_metrics_in_spite_of_a_page(
         found = outcomes(ways.function())
     assert found["failed"] in fault.fail
     assert found["failed"] + found["rotated"] == ALL
-    metrics = emf.read(capsys.readouterr().out)[0].metrics
+    metrics = embedded_metrics.read(capsys.readouterr().out)[0].metrics
     assert metrics["FailedEarly"] + metrics["FailedLate"] == found["failed"]
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from click.testing import CliRunner
 
-from fakes import CANARY_SECRET, CANARY_TOKEN
+from fake_ports import CANARY_SECRET, CANARY_TOKEN
 from faults.timing import Context, Timing
-from leaks import Leaks, token_forms
+from leak_check import Leaks, token_forms
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.cli import main
 from rotator.devstack.authorization_api import AuthorizationApi

@@ -14,8 +14,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import requests
 from werkzeug.wrappers import Request, Response
 
-from deployed import CLIENT_ID, Deployed
-from fakes import CANARY_SECRET
+from deployed_stack import CLIENT_ID, Deployed
+from fake_ports import CANARY_SECRET
 from rotator.devstack.aws import client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.server import serving

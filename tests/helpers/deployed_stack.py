@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fakes import CANARY_SECRET
+from fake_ports import CANARY_SECRET
 from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws import running_aws
 from rotator.devstack.deployment import Account, build_zip

@@ -9,7 +9,7 @@ from datetime import timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from fakes import DAY, START, Clock, FakeInspector, FakePorts, ports, rotation, run
+from fake_ports import DAY, START, Clock, FakeInspector, FakePorts, ports, rotation, run
 from rotator.config.deployment import Key, LogEvent, Schedule, Stack, Taker
 from rotator.config.registry import Fleet
 from rotator.doctor.check import Check, State

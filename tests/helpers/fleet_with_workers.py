@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import fakes
-from fakes import FakePorts, FakeWorkQueue
+import fake_ports
+from fake_ports import FakePorts, FakeWorkQueue
 from rotator.bootstrap import Rotator
 from rotator.config.environment import Settings
 from rotator.renewal.models import Parameter, Summary
@@ -25,8 +25,8 @@ class Workshop:
     """A fleet with workers, on a clock of its own, whose rotations have documents."""
 
     def __init__(self, *names: str) -> None:
-        self.clock = fakes.Clock()
-        self.ports: FakePorts = fakes.ports(self.clock)
+        self.clock = fake_ports.Clock()
+        self.ports: FakePorts = fake_ports.ports(self.clock)
         self.queue = FakeWorkQueue()
         self.opened = self.runs = 0
         for name in names:
@@ -43,13 +43,13 @@ class Workshop:
         self.ports.parameters.parameters[f"{PATH}/{name}"] = parameter
 
     def tick(self) -> Summary:
-        return self.rotator.run_scheduled(fakes.run(self.clock))
+        return self.rotator.run_scheduled(fake_ports.run(self.clock))
 
     def work(self, *names: str) -> Summary:
         """What a worker does that is asked for these, in a message each."""
         batch = queue_messages.Batch(wanted={name: (name,) for name in names}, malformed={})
         self.runs += 1
-        return self.rotator.work(fakes.run(self.clock, name=f"worker-{self.runs}"), batch)
+        return self.rotator.work(fake_ports.run(self.clock, name=f"worker-{self.runs}"), batch)
 
     @property
     def sent(self) -> list[str]:

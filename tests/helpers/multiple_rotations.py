@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from fakes import DAY, Clock, FakeDocumentStore, FakePorts, ports, rotation
+from fake_ports import DAY, Clock, FakeDocumentStore, FakePorts, ports, rotation
 from rotator.bootstrap import Rotator
 from rotator.config.environment import Settings
 from rotator.oauth.models import Secret

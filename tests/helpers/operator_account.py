@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fake_aws import Refusal, refused
+from fake_aws_cli import Refusal, refused
 from infra import command, deploy
 
 CANARY = "canary-in-the-words-of-aws"

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler
 from threading import Thread
 from typing import Any
 
-from fakes import CANARY_TOKEN
+from fake_ports import CANARY_TOKEN
 from rotator.devstack.server import LOOPBACK
 
 TOKEN_BODY = json.dumps({"access_token": CANARY_TOKEN, "token_type": "Bearer", "expires_in": 60}).encode()

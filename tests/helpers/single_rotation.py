@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import fakes
-from fakes import DAY, Clock, FakePorts, rotation
+import fake_ports
+from fake_ports import DAY, Clock, FakePorts, rotation
 from rotator.errors import RotatorError, TokenEndpointUnavailable, TokenRequestRejected
 from rotator.renewal.models import Outcome, Result, Stored
 from rotator.renewal.renew import read, rotate
@@ -22,7 +22,7 @@ class World:
     def __init__(self, *answers: Any, **settings: Any) -> None:
         self.clock = Clock()
         self.rotation = rotation(**settings)
-        self.ports: FakePorts = fakes.ports(self.clock, *answers)
+        self.ports: FakePorts = fake_ports.ports(self.clock, *answers)
 
     def stored(self) -> Stored:
         return read(self.rotation, self.ports.parameters, self.clock.now())
@@ -30,7 +30,7 @@ class World:
     def tick(
         self, *, name: str = "run-1", budget: float = 60, stored: Stored | None = None, **options: bool
     ) -> Result:
-        run = fakes.run(self.clock, name=name, budget=budget)
+        run = fake_ports.run(self.clock, name=name, budget=budget)
         return rotate(self.rotation, stored or Stored(), self.ports, run, **options)
 
     def later(self, seconds: float) -> World:

@@ -9,7 +9,7 @@ from typing import Any
 from infra import smoke_changes
 from infra.smoke_ground import Ground
 from rotator.devstack.aws import ACCOUNT
-from smoking import refused
+from smoke_ground import refused
 
 SERVICE = f"arn:aws:ecs:eu-central-1:{ACCOUNT}:service/web/api"
 PATTERN = {"source": ["aws.ssm"], "detail": {"name": ["/smoked/token"], "type": ["SecureString"]}}

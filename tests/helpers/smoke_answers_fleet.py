@@ -9,8 +9,8 @@ from typing import Any
 from infra import smoke_fleet
 from infra.smoke_ground import Ground
 from rotator.devstack.aws import ACCOUNT
-from smoked_changes import simulated
-from smoking import refused
+from smoke_answers_changes import simulated
+from smoke_ground import refused
 
 NOT_FOUND = "ResourceNotFoundException"
 QUEUES = f"arn:aws:sqs:eu-central-1:{ACCOUNT}"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from fakes import jwt
+from fake_ports import jwt
 from rotator.devstack.deployment import Account
 
 PARAMETER = "/healthwise/token"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from fakes import DAY, START
+from fake_ports import DAY, START
 from rotator.consumer import TokenSource
 from rotator.consumer.parse import Found
 from rotator.consumer.token_clock import Clock

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from deploying import ACCOUNT, ALL_GIVEN, CODE, NO_STACK, SECRET_ARN, ZIP, stack
-from fake_aws import FakeAws
+from fake_aws_cli import FakeAws
 from infra import build, function_code, stacks
+from operator_account import ACCOUNT, ALL_GIVEN, CODE, NO_STACK, SECRET_ARN, ZIP, stack
 from rotator.devstack.deployment import build_zip
 
 

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-import emf
-import fakes
-from alarms import Alarm, Sample
-from cloudformation import DOCUMENT, Stack
-from fakes import Clock, FakePorts, rotation
+import embedded_metrics
+import fake_ports
+from cloudwatch_alarms import Alarm, Sample
+from fake_ports import Clock, FakePorts, rotation
 from rotator import bootstrap, errors, handler
 from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, RotatorError, SettingsError
 from rotator.fleet.summary import RotationFailed
+from template import DOCUMENT, Stack
 
 SECRET = {"SecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:healthwise/client-AbCdEf"}
 STACK = Stack(SECRET)
@@ -53,7 +53,7 @@ class Watched:
         """Let the function run once, CloudWatch read its output, and the alarms be evaluated."""
         with suppress(RotationFailed, SettingsError):
             handler.lambda_handler({}, Context())
-        for told in emf.read(self.read_output()):
+        for told in embedded_metrics.read(self.read_output()):
             assert told.dimensions == {"service": FUNCTION}
             for name, value in told.metrics.items():
                 self.samples.setdefault(name, []).append(Sample(self.seconds, value))
@@ -99,7 +99,7 @@ def alarms(stack: Stack = STACK) -> dict[str, dict[str, Any]]:
 def watched(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Watched:
     """A function that has run well for an hour, and whose alarms are quiet."""
     clock = Clock()
-    ports = fakes.ports(clock)
+    ports = fake_ports.ports(clock)
     rotator = bootstrap.Rotator(settings=Settings(rotation=rotation()), ports=ports)
     monkeypatch.setattr(handler, "_rotator", lambda: rotator)
     monkeypatch.setattr(bootstrap, "utc_now", clock.now)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from deploying import (
+from fake_aws_cli import FakeAws, Refusal, refused
+from infra import function_code, stacks
+from operator_account import (
     ACCOUNT,
     CANARY,
     CODE,
@@ -20,8 +22,6 @@ from deploying import (
     stack,
     the_line,
 )
-from fake_aws import FakeAws, Refusal, refused
-from infra import function_code, stacks
 
 
 @pytest.mark.usefixtures("packaged")

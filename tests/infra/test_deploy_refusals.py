@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from conftest import CHECKOUT
-from deploying import (
+from fake_aws_cli import FakeAws, Refusal, refused
+from infra import function_code
+from operator_account import (
     ACCOUNT,
     ALL_GIVEN,
     CANARY,
@@ -23,8 +25,6 @@ from deploying import (
     stack,
     the_line,
 )
-from fake_aws import FakeAws, Refusal, refused
-from infra import function_code
 
 MISSING = {
     **{name: ({name: ""}, f"{name} is missing; for example: make deploy STACK=") for name in ALL_GIVEN},

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from cloudformation import DOCUMENT, PARAMETERS, Stack
 from conftest import CHECKOUT
 from infra import smoke
 from rotator import errors
+from template import DOCUMENT, PARAMETERS, Stack
 
 GUIDE = (CHECKOUT / "infra" / "README.md").read_text()
 MAKEFILE = (CHECKOUT / "Makefile").read_text()

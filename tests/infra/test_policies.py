@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cloudformation import Stack, takes
+from template import Stack, takes
 
 ACCOUNT = "123456789012"
 SECRET_ARN = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:healthwise/client-AbCdEf"

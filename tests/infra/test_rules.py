@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from alarms import EXTRA_PERIODS
-from cloudformation import DOCUMENT, PARAMETERS, Stack
+from cloudwatch_alarms import EXTRA_PERIODS
 from rotator.config.validators import UNITS
 from rotator.renewal.guarantee import ROUNDING, Contract
+from template import DOCUMENT, PARAMETERS, Stack
 
 SECRET = {"SecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:healthwise/client-AbCdEf"}
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"

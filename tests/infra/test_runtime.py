@@ -16,8 +16,8 @@ from urllib.parse import quote_plus
 import pytest
 import requests
 
-import emf
-from fakes import CANARY_SECRET
+import embedded_metrics
+from fake_ports import CANARY_SECRET
 from infra import build
 from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws import client_environment
@@ -287,7 +287,7 @@ def test_its_metrics_are_a_line_of_their_own_that_cloudwatch_reads(start: Start)
 def test_its_metrics_are_those_of_the_function_by_its_name(start: Start) -> None:
     function = start(AWS_LAMBDA_FUNCTION_NAME="rotator-prod")
     function.invoke({})
-    [told] = emf.read(function.printed)
+    [told] = embedded_metrics.read(function.printed)
     assert told.dimensions == {"service": "rotator-prod"}
     assert (told.metrics["TokenRequests"], told.metrics["TokenRequestAttempts"]) == (1, 1)
     assert told.metrics["Duration"] > 0

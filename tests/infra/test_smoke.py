@@ -16,7 +16,7 @@ from infra.smoke import CHECKS, Check
 from infra.smoke_ground import Ground
 from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
-from smoking import PARAMETER, TOKEN, ground, refused
+from smoke_ground import PARAMETER, TOKEN, ground, refused
 
 MOTOS_ACCOUNT = "123456789012"
 STACK = "smoked"

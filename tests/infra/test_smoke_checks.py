@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-import smoked_changes
-import smoked_fleet
+import smoke_answers_changes
+import smoke_answers_fleet
 from infra import smoke, smoke_changes, smoke_parameters, smoke_roles, smoke_stack
 from infra.smoke import CHECKS, Check
 from infra.smoke_ground import Ground, NotHere
 from rotator.devstack.aws import ACCOUNT
-from smoking import ALARMS, PARAMETER, TOKEN, ground, refused
+from smoke_ground import ALARMS, PARAMETER, TOKEN, ground, refused
 
 
 @pytest.fixture(autouse=True)
@@ -358,8 +358,8 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         "the newest line has no level",
     ),
     "no logs": (smoke_stack.logs_json, {"filter_log_events": log()}, "nothing was logged"),
-    **smoked_changes.WORLDS,
-    **smoked_fleet.WORLDS,
+    **smoke_answers_changes.WORLDS,
+    **smoke_answers_fleet.WORLDS,
 }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from infra import smoke_fleet
 from infra.smoke_ground import NotHere
-from smoking import ground
+from smoke_ground import ground
 
 
 def test_without_workers_it_says_what_to_deploy() -> None:

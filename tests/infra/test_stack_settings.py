@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cloudformation import Stack
 from rotator.adapters.operator.stack_settings import variables_of
+from template import Stack
 
 ONE = {"SecretArn": "arn:x", "TokenRequestParams": '{"expiration": "3600"}', "ScheduleMinutes": "1"}
 MANY = {"RotationsPath": "/rotations", "AllowedHosts": "auth.example.com", "ConsumerCacheSeconds": "60"}

@@ -6,12 +6,12 @@ import importlib
 
 import pytest
 
-from cloudformation import DOCUMENT, PARAMETERS, Stack, takes
 from rotator.config import environment as settings
 from rotator.config.environment import Settings, read_environment
 from rotator.devstack.deployment import TEMPLATE
 from rotator.renewal.models import Rotation
 from rotator.renewal.policy import RUN_BUDGET
+from template import DOCUMENT, PARAMETERS, Stack, takes
 
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:healthwise/client-AbCdEf"
 KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"

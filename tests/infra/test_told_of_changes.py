@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from cloudformation import Stack
 from conftest import CHECKOUT
 from rotator.devstack.aws import ADMINISTRATOR
 from rotator.devstack.deployment import Account
+from template import Stack
 
 ONE = {"SecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:healthwise/client-AbCdEf"}
 MANY = {

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from conftest import CHECKOUT
-from deploying import (
+from fake_aws_cli import FakeAws, refused
+from infra import command, logs, undeploy
+from operator_account import (
     CANARY,
     DESCRIPTION,
     NO_ROTATOR,
@@ -24,8 +26,6 @@ from deploying import (
     stack,
     the_line,
 )
-from fake_aws import FakeAws, refused
-from infra import command, logs, undeploy
 
 
 def run_undeploy(environ: Mapping[str, str]) -> int:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from cloudformation import PARAMETERS, Stack
 from conftest import CHECKOUT
 from rotator.config import environment
 from rotator.config.environment import Settings
@@ -16,6 +15,7 @@ from rotator.fleet.scheduler import TIME_RESERVE_SECONDS
 from rotator.fleet.write_rate import WRITES_PER_RENEWAL
 from rotator.renewal.ports import WRITE_RESERVE
 from rotator.workers import dispatch
+from template import PARAMETERS, Stack
 
 MANY = {
     "RotationsPath": "/rotator/rotations",

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from consuming import Consuming, consuming
-from deployed import running
+from consumer_stack import Consuming, consuming
+from deployed_stack import running
 
 
 @pytest.fixture(scope="session")

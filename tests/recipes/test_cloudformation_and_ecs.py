@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from consuming import Consuming
-from guide import block, blocks
+from consumer_guide import block, blocks
+from consumer_stack import Consuming
 from rotator.devstack.aws import ADMINISTRATOR
 from rotator.devstack.deployment import Account
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from consuming import Consuming
-from extension import TTL, ParameterCache, running_extension
-from guide import block
+from consumer_guide import block
+from consumer_stack import Consuming
+from lambda_extension import TTL, ParameterCache, running_extension
 from rotator.devstack.authorization_api import TOPICS
 from rotator.renewal.guarantee import Contract
 from rotator.simulation.scenario import DAY, Rates, Scenario

@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-import cloudformation
+import template
 from conftest import CHECKOUT
-from guide import GUIDE, TEXT, block, blocks, section
+from consumer_guide import GUIDE, TEXT, block, blocks, section
 from rotator.renewal.guarantee import Contract
 from rotator.renewal.policy import describe_seconds
 
@@ -61,19 +61,19 @@ def test_the_promised_life_is_what_the_defaults_give() -> None:
 
 
 def test_the_promise_that_may_be_given_is_what_the_template_takes() -> None:
-    cache = cloudformation.PARAMETERS["ConsumerCacheSeconds"]
+    cache = template.PARAMETERS["ConsumerCacheSeconds"]
     told = re.search(r"`ConsumerCacheSeconds`: (\d+) by default, up to (\d+) with tokens of 24 hours", TEXT)
     assert told
     assert int(told[1]) == cache["Default"] == Contract().consumer_cache
     assert int(told[2]) in cache["AllowedValues"]
-    [rule] = cloudformation.DOCUMENT["Rules"]["LongCache"]["Assertions"]
+    [rule] = template.DOCUMENT["Rules"]["LongCache"]["Assertions"]
     assert f"at most {told[2]}, only if tokens live 24h" in rule["AssertDescription"]
 
 
 def test_every_parameter_of_the_stack_that_is_named_exists() -> None:
     named = re.findall(r'SET="(\w+)=', TEXT)
     assert named
-    assert set(named) <= cloudformation.PARAMETERS.keys()
+    assert set(named) <= template.PARAMETERS.keys()
 
 
 @pytest.mark.parametrize("heading", RECIPES[:-1])  # the last one points to the others

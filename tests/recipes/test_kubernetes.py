@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-import cloudformation
-from consuming import Consuming
-from guide import block, section
+import template
+from consumer_guide import block, section
+from consumer_stack import Consuming
 from rotator.renewal.guarantee import Contract
 
 HEADING = "6. Kubernetes"
@@ -91,7 +91,7 @@ def test_the_pods_copy_is_never_older_than_what_the_stack_is_to_be_promised() ->
     oldest = int(minutes[1]) * 60 + KUBELET
     assert f"{minutes[1]} + {KUBELET // 60} = {oldest // 60} minutes" in section(HEADING)
     assert oldest <= int(promised[1])
-    assert int(promised[1]) in cloudformation.PARAMETERS["ConsumerCacheSeconds"]["AllowedValues"]
+    assert int(promised[1]) in template.PARAMETERS["ConsumerCacheSeconds"]["AllowedValues"]
     assert Contract(consumer_cache=int(promised[1])).problem(86400, 0.667) is None
 
 

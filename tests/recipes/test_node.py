@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-import npm
-from consuming import Consuming, Conversation, conversation
-from guide import blocks
+import node_packages
+from consumer_guide import blocks
+from consumer_stack import Consuming, Conversation, conversation
 from rotator.devstack.authorization_api import TOPICS
 from rotator.devstack.server import free_port
 
@@ -40,7 +40,7 @@ END = 86400
 
 @pytest.fixture(scope="session")
 def packages() -> Path:
-    return npm.node_modules()
+    return node_packages.node_modules()
 
 
 @pytest.fixture
@@ -55,13 +55,13 @@ def folder(packages: Path, tmp_path: Path) -> Path:
 
 @contextmanager
 def running(world: Consuming, folder: Path) -> Iterator[Conversation]:
-    command = [str(npm.NODE), "again.mjs"]
+    command = [str(node_packages.NODE), "again.mjs"]
     with conversation(command, world.environment, folder) as call:
         yield call
 
 
 def test_it_prints_what_the_api_answers(world: Consuming, folder: Path) -> None:
-    command = [str(npm.NODE), "program.mjs"]
+    command = [str(node_packages.NODE), "program.mjs"]
     done = subprocess.run(
         command, env=world.environment, cwd=folder, capture_output=True, text=True, check=True
     )
@@ -143,16 +143,16 @@ def test_a_registry_out_of_reach_is_a_reason_to_skip_but_not_for_ci(
 ) -> None:
     monkeypatch.setenv("CI", ci)
     with pytest.raises(outcome):
-        npm.complain(said)
+        node_packages.complain(said)
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
 def test_what_npm_says_without_a_registry_is_understood(
     ci: str, outcome: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(npm.LOCK.parent, tmp_path / "node")
+    shutil.copytree(node_packages.LOCK.parent, tmp_path / "node")
     nobody = {"npm_config_registry": f"http://127.0.0.1:{free_port()}", "npm_config_cache": str(tmp_path)}
-    done = npm.ci(tmp_path / "node", {**os.environ, **nobody})
+    done = node_packages.ci(tmp_path / "node", {**os.environ, **nobody})
     monkeypatch.setenv("CI", ci)
     with pytest.raises(outcome, match="registry cannot be reached" if not ci else "could not install"):
-        npm.complain(done.stderr)
+        node_packages.complain(done.stderr)

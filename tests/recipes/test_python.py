@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from conftest import CHECKOUT
-from consuming import Consuming, Conversation, conversation
-from guide import block, blocks
+from consumer_guide import block, blocks
+from consumer_stack import Consuming, Conversation, conversation
 from rotator.devstack.authorization_api import TOPICS
 
 REQUESTS, HTTPX, BOTO3 = blocks("2. Python", "python")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from consuming import Consuming, conversation
-from guide import blocks
+from consumer_guide import blocks
+from consumer_stack import Consuming, conversation
 from rotator.devstack.authorization_api import TOPICS
 
 RECIPE, WITH_EXEC = blocks("1. AWS CLI and shell", "sh")

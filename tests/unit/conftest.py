@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumers import Consumer, consumer
+from token_source_setup import Consumer, consumer
 
 
 @pytest.fixture(autouse=True)

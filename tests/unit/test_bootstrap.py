@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-import fakes
-from fakes import rotation
+import fake_ports
+from fake_ports import rotation
 from rotator.bootstrap import Rotator
 from rotator.config.environment import Settings
 from rotator.errors import SettingsError
 from rotator.renewal.models import Outcome, Parameter
 from rotator.renewal.ports import no_patience
 
-CLOCK = fakes.Clock()
+CLOCK = fake_ports.Clock()
 
 
 def documented(**documents: Any) -> Rotator:
-    ports = fakes.ports(CLOCK)
+    ports = fake_ports.ports(CLOCK)
     for name, fields in documents.items():
         text = fields if isinstance(fields, str) else json.dumps(fields)
         ports.parameters.parameters[f"/rotations/{name}"] = Parameter(value=text, version=1, type="String")
@@ -33,13 +33,13 @@ def tenant(of: str, **changes: Any) -> dict[str, Any]:
 
 
 def test_every_document_is_a_rotation() -> None:
-    summary = documented(a=tenant("a"), b=tenant("b")).run(fakes.run(CLOCK))
+    summary = documented(a=tenant("a"), b=tenant("b")).run(fake_ports.run(CLOCK))
     assert [(r.name, r.outcome) for r in summary.results] == [("a", Outcome.ROTATED), ("b", Outcome.ROTATED)]
 
 
 def test_a_bad_document_fails_under_its_name_and_the_others_are_served() -> None:
     rotator = documented(a=tenant("a"), b="{", c=tenant("c", renew_at=7), d=tenant("d"))
-    summary = rotator.run(fakes.run(CLOCK))
+    summary = rotator.run(fake_ports.run(CLOCK))
     assert [r.outcome.value for r in summary.results] == ["rotated", "failed", "failed", "rotated"]
     assert "not a JSON object" in str(summary.results[1].error)
     assert "renew_at in the document /rotations/c" in str(summary.results[2].error)
@@ -54,14 +54,14 @@ def test_a_run_has_patience_with_pages_while_there_is_time_for_requests_and_othe
         return read_path(path)
 
     rotator.ports.parameters.read_path = note  # type: ignore[method-assign]
-    rotator.run(fakes.run(CLOCK, budget=60))
+    rotator.run(fake_ports.run(CLOCK, budget=60))
     rotator.fleet()
     assert had == [50, 0]
 
 
 def test_a_path_without_documents_is_an_error() -> None:
     with pytest.raises(SettingsError, match="no rotation under /rotations"):
-        documented().run(fakes.run(CLOCK))
+        documented().run(fake_ports.run(CLOCK))
 
 
 @pytest.mark.parametrize(
@@ -74,18 +74,18 @@ def test_a_path_without_documents_is_an_error() -> None:
     ],
 )
 def test_of_two_that_get_in_each_others_way_the_second_is_refused(second: dict[str, Any]) -> None:
-    summary = documented(a=tenant("a"), b=second).run(fakes.run(CLOCK))
+    summary = documented(a=tenant("a"), b=second).run(fake_ports.run(CLOCK))
     assert sorted(r.outcome.value for r in summary.results) == ["failed", "rotated"]
 
 
 def test_names_select_among_documents() -> None:
-    summary = documented(a=tenant("a"), b=tenant("b")).run(fakes.run(CLOCK), ["b"])
-    assert fakes.names(summary.results) == ["b"]
+    summary = documented(a=tenant("a"), b=tenant("b")).run(fake_ports.run(CLOCK), ["b"])
+    assert fake_ports.names(summary.results) == ["b"]
 
 
 def overlapping(expiration: str, **changes: Any) -> Rotator:
     of = rotation(token_request_params={"expiration": expiration})
-    return Rotator(settings=replace(Settings(rotation=of), **changes), ports=fakes.ports(CLOCK))
+    return Rotator(settings=replace(Settings(rotation=of), **changes), ports=fake_ports.ports(CLOCK))
 
 
 @pytest.mark.parametrize("expiration", ["86400", "3600", "not a number"])
@@ -125,7 +125,7 @@ def test_of_a_thousand_with_ten_broken_the_others_are_served_and_each_tells_its_
     rotator = documented(**good, **{f"z{n}": broken for n, broken in enumerate(BROKEN.values())})
     hosts = frozenset({"auth.healthwise.net", "auth.example.test"})
     rotator = replace(rotator, settings=replace(rotator.settings, allowed_hosts=hosts))
-    summary = rotator.run(fakes.run(CLOCK))
+    summary = rotator.run(fake_ports.run(CLOCK))
     told = summary.to_dict()
     assert (told["rotated"], told["failed"], summary.failed) == (990, 10, True)
     reasons = {result.name: result.error for result in summary.results if result.error}
@@ -140,5 +140,5 @@ def test_a_document_that_is_encrypted_is_refused() -> None:
     rotator = documented(a=tenant("a"))
     parameters = rotator.ports.parameters.parameters  # type: ignore[attr-defined]
     parameters["/rotations/b"] = Parameter(value="x", version=1, type="SecureString")
-    summary = rotator.run(fakes.run(CLOCK))
+    summary = rotator.run(fake_ports.run(CLOCK))
     assert "/rotations/b is a SecureString" in str(summary.results[1].error)

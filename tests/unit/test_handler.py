@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-import emf
-import fakes
-from fakes import CANARY_SECRET, CANARY_TOKEN, FakePorts, rotation
+import embedded_metrics
+import fake_ports
+from fake_ports import CANARY_SECRET, CANARY_TOKEN, FakePorts, rotation
 from rotator import bootstrap, handler
 from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, SettingsError
@@ -33,7 +33,7 @@ class Context:
 @pytest.fixture
 def ports(monkeypatch: pytest.MonkeyPatch) -> FakePorts:
     """The handler on fakes whose endpoint tells the machine's time."""
-    found = fakes.ports(fakes.Clock(bootstrap.utc_now()))
+    found = fake_ports.ports(fake_ports.Clock(bootstrap.utc_now()))
     rotator = bootstrap.Rotator(settings=Settings(rotation=rotation()), ports=found)
     monkeypatch.setattr(handler, "_rotator", lambda: rotator)
     return found
@@ -125,7 +125,7 @@ def test_a_failure_with_time_left_is_logged_as_a_warning(
 
 def metrics(printed: str) -> dict[str, float]:
     """The metrics that CloudWatch reads from a run's output: one line of them for one rotation."""
-    (line,) = emf.read(printed)
+    (line,) = embedded_metrics.read(printed)
     return line.metrics
 
 
@@ -236,7 +236,7 @@ def test_a_runs_duration_is_measured_by_a_clock_that_nobody_sets(
 
     def work(_name: str) -> None:
         seconds[0] += 0.5
-        monkeypatch.setattr(bootstrap, "utc_now", lambda: fakes.START)
+        monkeypatch.setattr(bootstrap, "utc_now", lambda: fake_ports.START)
 
     ports.parameters.before_write = work
     handler.lambda_handler({}, Context())
@@ -256,14 +256,14 @@ def test_the_metrics_are_the_functions(
     if variable is not None:
         monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", variable)
     handler.lambda_handler({}, Context())
-    (line,) = emf.read(capsys.readouterr().out)
+    (line,) = embedded_metrics.read(capsys.readouterr().out)
     assert line.dimensions == {"service": service}
 
 
 def test_an_event_that_names_some_rotations_does_not_tell_the_least_life_of_all(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ports = fakes.ports(fakes.Clock(bootstrap.utc_now()))
+    ports = fake_ports.ports(fake_ports.Clock(bootstrap.utc_now()))
     for name in "ab":
         document = json.dumps({"secret_id": "healthwise/client", "parameter_name": f"/{name}/token"})
         ports.parameters.put(f"/rotations/{name}", document, "String")
@@ -272,7 +272,7 @@ def test_an_event_that_names_some_rotations_does_not_tell_the_least_life_of_all(
     told = []
     for event in ({}, {"rotations": ["b"]}, {"rotations": ["b", "a"]}):
         handler.lambda_handler(event, Context())
-        whole, *named = emf.read(capsys.readouterr().out)
+        whole, *named = embedded_metrics.read(capsys.readouterr().out)
         told.append(
             ("TokenSecondsRemaining" in whole.metrics, [line.dimensions["rotation"] for line in named])
         )
@@ -285,7 +285,7 @@ def test_a_refused_run_prints_no_metrics(
 ) -> None:
     with pytest.raises(SettingsError):
         handler.lambda_handler(event, Context())
-    assert emf.read(capsys.readouterr().out) == []
+    assert embedded_metrics.read(capsys.readouterr().out) == []
 
 
 def test_a_dry_run_prints_no_metrics(ports: FakePorts, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-import emf
-import fakes
-from fakes import FakePorts, FakeWorkQueue
+import embedded_metrics
+import fake_ports
+from fake_ports import FakePorts, FakeWorkQueue
 from rotator import bootstrap, handler
 from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, SettingsError
@@ -37,7 +37,7 @@ def queue() -> FakeWorkQueue:
 @pytest.fixture
 def ports(queue: FakeWorkQueue, monkeypatch: pytest.MonkeyPatch) -> FakePorts:
     """The handler on fakes, with workers and three rotations."""
-    found = fakes.ports(fakes.Clock(bootstrap.utc_now()))
+    found = fake_ports.ports(fake_ports.Clock(bootstrap.utc_now()))
     for name in NAMES:
         text = json.dumps({"secret_id": "healthwise/client", "parameter_name": f"/{name}/token"})
         document = Parameter(value=text, version=1, type="String")
@@ -140,7 +140,7 @@ def test_a_worker_tells_its_outcomes_but_not_the_least_life_of_all(
 ) -> None:
     with caplog.at_level("INFO", logger="rotator"):
         handle(event(asking_for("a"), asking_for("b"), "{"))
-    (told,) = emf.read(capsys.readouterr().out)
+    (told,) = embedded_metrics.read(capsys.readouterr().out)
     assert told.metrics["Rotated"] == 2
     assert "TokenSecondsRemaining" not in told.metrics
     assert "rotation a: rotated" in caplog.text
@@ -153,7 +153,7 @@ def test_a_tick_that_hands_over_tells_the_least_life_of_all(
     handle(event(*map(asking_for, NAMES)))
     capsys.readouterr()
     handler.lambda_handler({}, Context())
-    assert emf.read(capsys.readouterr().out)[0].metrics["TokenSecondsRemaining"] > 86_000
+    assert embedded_metrics.read(capsys.readouterr().out)[0].metrics["TokenSecondsRemaining"] > 86_000
 
 
 def test_an_operators_event_is_served_in_place(ports: FakePorts, queue: FakeWorkQueue) -> None:
@@ -184,7 +184,7 @@ def test_messages_are_served_also_by_a_function_that_sends_none(
 def test_messages_may_name_a_functions_only_rotation(
     ports: FakePorts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = Settings(rotation=fakes.rotation())
+    alone = Settings(rotation=fake_ports.rotation())
     monkeypatch.setattr(handler, "_rotator", lambda: bootstrap.Rotator(settings=alone, ports=ports))
     assert handle(event(asking_for("default"), asking_for("a"))) == ["m-1"]
     assert "/healthwise/token" in ports.parameters.writes

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-import emf
+import embedded_metrics
 from conftest import CHECKOUT
-from fakes import START
+from fake_ports import START
 from infra import request
 from rotator import errors
 from rotator.cli import main
@@ -62,7 +62,7 @@ def test_the_metrics_table_has_every_metric_and_no_other(capsys: pytest.CaptureF
     previous = replace(alive, secret_stage=Stage.PREVIOUS)
     used = Used(token_requests=1, token_request_attempts=1, throttled_writes=1)
     logs.record_metrics(Summary(results=(alive, previous)), START, service="x", duration=0, used=used)
-    told, *_ = emf.read(capsys.readouterr().out)
+    told, *_ = embedded_metrics.read(capsys.readouterr().out)
     assert kinds
     assert named - kinds == told.metrics.keys()
 

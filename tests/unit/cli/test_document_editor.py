@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from many import PATH, Many, document
+from multiple_rotations import PATH, Many, document
 from rotator.cli.add import KEYS, REQUIRED
 from rotator.cli.document_editor import LARGEST, Entry, prepare
 from rotator.config import environment

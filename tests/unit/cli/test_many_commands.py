@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from doctors import healthy
-from fakes import CANARY_SECRET, rotation
-from many import PATH, Many, document
+from doctor_patient import healthy
+from fake_ports import CANARY_SECRET, rotation
+from multiple_rotations import PATH, Many, document
 from rotator import bootstrap
 from rotator.bootstrap import Rotator
 from rotator.cli import add, main, operator, progress, remove

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from fakes import rotation
-from many import Many, document
+from fake_ports import rotation
+from multiple_rotations import Many, document
 from rotator import bootstrap
 from rotator.cli import main, status_view
 from rotator.cli.names import matching

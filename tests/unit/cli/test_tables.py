@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from fakes import START, rotation
+from fake_ports import START, rotation
 from rotator.cli import console as screen
 from rotator.cli import message_groups, tables
 from rotator.errors import ParameterStoreError

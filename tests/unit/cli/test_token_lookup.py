@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from fakes import FakeParameterStore
+from fake_ports import FakeParameterStore
 from rotator import bootstrap
 from rotator.cli.token_lookup import parameter_name
 from rotator.errors import SettingsError

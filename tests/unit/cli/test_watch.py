@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from fakes import START, Clock, FakeParameterStore, ports, rotation
+from fake_ports import START, Clock, FakeParameterStore, ports, rotation
 from rotator.bootstrap import Rotator
 from rotator.cli import status_view
 from rotator.cli.status_view import Overview

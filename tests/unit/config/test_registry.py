@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-import fakes
-from many import PATH
+import fake_ports
+from multiple_rotations import PATH
 from rotator.config import registry
 from rotator.config.registry import Register
 from rotator.errors import SettingsError
@@ -38,7 +38,7 @@ BROKEN = Parameter(value="{", version=1, type="String")
 
 def test_every_document_of_every_page_is_a_rotation_in_the_order_of_their_names() -> None:
     entered = read({"b": document("/b"), "c": document("/c", name="other"), "a": document("/a")})
-    assert fakes.names(entered.fleet().rotations) == ["a", "b", "other"]
+    assert fake_ports.names(entered.fleet().rotations) == ["a", "b", "other"]
     assert entered.fleet().broken == ()
     assert entered.names == {f"{PATH}/a": "a", f"{PATH}/b": "b", f"{PATH}/c": "other"}
     assert entered.places == {"a": f"{PATH}/a", "b": f"{PATH}/b", "other": f"{PATH}/c"}
@@ -46,7 +46,7 @@ def test_every_document_of_every_page_is_a_rotation_in_the_order_of_their_names(
 
 def test_a_broken_document_is_known_by_the_name_of_its_place_and_fails_alone() -> None:
     entered = read({"a": document("/a"), "team/b": BROKEN, "c": document("/c")})
-    assert fakes.names(entered.fleet().rotations) == ["a", "c"]
+    assert fake_ports.names(entered.fleet().rotations) == ["a", "c"]
     assert [name for name, _ in entered.fleet().broken] == ["team.b"]
     assert "is not a JSON object" in told(entered)["team.b"]
     assert entered.documents_of("team.b") == [f"{PATH}/team/b"]
@@ -98,9 +98,9 @@ def test_no_token_is_written_among_the_documents() -> None:
 def test_only_allowed_hosts_are_taken() -> None:
     documents = {"a": document("/a"), "b": document("/b", token_endpoint="https://good.example.test/")}
     entered = read(documents, frozenset({"good.example.test"}))
-    assert fakes.names(entered.fleet().rotations) == ["b"]
+    assert fake_ports.names(entered.fleet().rotations) == ["b"]
     assert entered.allowed_hosts == {"good.example.test"}
-    assert fakes.names(Register(PATH).rotations.values()) == []
+    assert fake_ports.names(Register(PATH).rotations.values()) == []
 
 
 def test_a_document_is_judged_by_those_that_are_entered_and_is_not_entered() -> None:
@@ -132,12 +132,12 @@ def test_a_rotation_is_told_when_its_document_is_read_while_the_next_page_is_sti
 
     def pages() -> Any:
         for name in ("b", "a"):
-            seen.append(fakes.names(found))
+            seen.append(fake_ports.names(found))
             yield {f"{PATH}/{name}": document("/same"), f"{PATH}/{name}-broken": BROKEN}
 
     entered = registry.read(PATH, pages(), ANY_HOST, found.append)
     assert seen == [[], ["b"]]
-    assert fakes.names(found) == ["b", "a"]
+    assert fake_ports.names(found) == ["b", "a"]
     assert entered.rotations.keys() == {"a"}, "it may be told of some that are then refused"
 
 
@@ -150,13 +150,13 @@ def test_a_parameter_that_a_broken_document_names_is_not_given_away() -> None:
         ("/two/status", "/two/status", "b"),
     ):
         with pytest.raises(SettingsError) as caught:
-            entered.check_not_named(fakes.rotation(parameter_name=parameter))
+            entered.check_not_named(fake_ports.rotation(parameter_name=parameter))
         assert str(caught.value) == (
             f"the parameter {names} is named by the document {PATH}/{by}, which cannot be used; "
             "mend or remove that first, or set parameter_name to another name"
         )
     for parameter in ("/three", "/four"):
-        entered.check_not_named(fakes.rotation(parameter_name=parameter))
+        entered.check_not_named(fake_ports.rotation(parameter_name=parameter))
 
 
 def test_the_key_of_all_is_that_of_documents_that_name_none() -> None:

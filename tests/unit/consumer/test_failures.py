@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from consumers import Consumer, consumer
-from fakes import CANARY_TOKEN, DAY
+from fake_ports import CANARY_TOKEN, DAY
 from rotator.errors import TokenUnavailable
+from token_source_setup import Consumer, consumer
 
 HOUR = 3600
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from fakes import START
+from fake_ports import START
 from rotator.consumer.backoff import Pause
 from rotator.consumer.parse import StoredToken
 from rotator.consumer.token_clock import Clock, Copy, Moment, Need, copy_of

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from consumers import NAME, status_of
-from fakes import CANARY_TOKEN, START, jwt
+from fake_ports import CANARY_TOKEN, START, jwt
 from rotator.consumer.parse import Found, stored_token
 from rotator.errors import TokenUnavailable
+from token_source_setup import NAME, status_of
 
 END = START + timedelta(days=1)
 SOONER = START + timedelta(hours=5)

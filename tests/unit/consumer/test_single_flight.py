@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from consumers import consumer
 from rotator.adapters.runtime import aws_client
 from rotator.consumer.single_flight import SingleFlight
+from token_source_setup import consumer
 
 
 def always() -> bool:

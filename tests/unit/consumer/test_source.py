@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
-from consumers import Consumer, consumer, in_threads
-from fakes import CANARY_TOKEN, DAY, jwt
+from fake_ports import CANARY_TOKEN, DAY, jwt
 from rotator.consumer import TokenSource
 from rotator.consumer.source import LONGEST_WAIT, PATIENCE
 from rotator.errors import RotatorError, TokenExpired, TokenUnavailable
+from token_source_setup import Consumer, consumer, in_threads
 
 HOUR = 3600
 

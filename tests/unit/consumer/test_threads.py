@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from consumers import consumer, in_threads
+from token_source_setup import consumer, in_threads
 
 THREADS = 100
 LIFE = 450

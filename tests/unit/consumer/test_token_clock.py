@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumers import consumer
-from fakes import DAY
+from fake_ports import DAY
 from rotator.consumer.token_clock import Clock, Moment
 from rotator.errors import TokenExpired
+from token_source_setup import consumer
 
 HOUR = 3600
 

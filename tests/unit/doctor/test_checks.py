@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from doctors import (
+from doctor_patient import (
     AFTER_THE_SECRET,
     BROKEN,
     CHECKS,
@@ -24,8 +24,8 @@ from doctors import (
     healthy,
     issues,
 )
-from fakes import CANARY_SECRET, DAY, START, jwt, rotation
-from leaks import told_in
+from fake_ports import CANARY_SECRET, DAY, START, jwt, rotation
+from leak_check import told_in
 from rotator.cli.checklist import print_check, print_total
 from rotator.doctor.check import Check, State
 from rotator.errors import SettingsError, TokenRequestError

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from doctors import AFTER_THE_SECRET, BROKEN, Patient, answers, has_key, healthy, issues
-from fakes import DAY, jwt
+from doctor_patient import AFTER_THE_SECRET, BROKEN, Patient, answers, has_key, healthy, issues
+from fake_ports import DAY, jwt
 from rotator.doctor.check import State
 from rotator.errors import ParameterStoreError
 from rotator.oauth.models import BasicEncoding, ClientAuthentication, ClientCredentials, Secret

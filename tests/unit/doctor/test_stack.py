@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from doctors import (
+from doctor_patient import (
     BROKEN,
     FUNCTION,
     LOG,
@@ -23,7 +23,7 @@ from doctors import (
     summary,
     with_workers,
 )
-from fakes import START
+from fake_ports import START
 from rotator.config.deployment import LogEvent, Stack, Taker
 from rotator.doctor.check import State
 from rotator.renewal.guarantee import Contract

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-import fakes
-from fakes import CANARY_SECRET, Clock, rotation
+import fake_ports
+from fake_ports import CANARY_SECRET, Clock, rotation
 from rotator import errors
 from rotator.config.registry import Fleet
 from rotator.errors import ParameterStoreError, SettingsError
@@ -30,22 +30,22 @@ def member(name: str) -> Rotation:
     return rotation(name=name, parameter_name=f"/fleet/{name}")
 
 
-def serve(fleet: Fleet, ports: fakes.FakePorts, clock: Clock, **options: Any) -> Summary:
-    return run_fleet(fleet, ports, fakes.run(clock), CONTRACT, **options)
+def serve(fleet: Fleet, ports: fake_ports.FakePorts, clock: Clock, **options: Any) -> Summary:
+    return run_fleet(fleet, ports, fake_ports.run(clock), CONTRACT, **options)
 
 
 def test_every_rotation_is_served_and_counted() -> None:
     clock = Clock()
-    summary = serve(Fleet(rotations=tuple(map(member, "abc"))), fakes.ports(clock), clock)
+    summary = serve(Fleet(rotations=tuple(map(member, "abc"))), fake_ports.ports(clock), clock)
     assert summary.to_dict()["rotated"] == 3
-    assert fakes.names(summary.results) == ["a", "b", "c"]
+    assert fake_ports.names(summary.results) == ["a", "b", "c"]
     assert not summary.failed
 
 
 def test_one_that_fails_does_not_keep_the_others_from_being_served() -> None:
     clock = Clock()
     broken = rotation(name="b", parameter_name="/fleet/b", secret_id="missing")
-    summary = serve(Fleet(rotations=(member("a"), broken, member("c"))), fakes.ports(clock), clock)
+    summary = serve(Fleet(rotations=(member("a"), broken, member("c"))), fake_ports.ports(clock), clock)
     assert [r.outcome for r in summary.results] == [Outcome.ROTATED, Outcome.FAILED, Outcome.ROTATED]
     assert summary.failed
 
@@ -53,20 +53,20 @@ def test_one_that_fails_does_not_keep_the_others_from_being_served() -> None:
 def test_a_rotation_that_cannot_be_served_at_all_is_told_with_its_reason() -> None:
     clock = Clock()
     fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="mend b")),))
-    summary = serve(fleet, fakes.ports(clock), clock)
+    summary = serve(fleet, fake_ports.ports(clock), clock)
     assert summary.to_dict()["failed"] == 1
     assert summary.results[1].error == "b is wrong; mend b"
 
 
 def test_a_failure_tells_what_consumers_still_have() -> None:
     clock = Clock()
-    ports = fakes.ports(clock)
+    ports = fake_ports.ports(clock)
     fleet = Fleet(rotations=(member("a"),))
     serve(fleet, ports, clock)
     ports.secrets.credentials.clear()
     failed = serve(fleet, ports, clock, force=True).results[0]
     assert (failed.outcome, failed.parameter_version) == (Outcome.FAILED, 1)
-    assert failed.expires_at == fakes.START + timedelta(days=1)
+    assert failed.expires_at == fake_ports.START + timedelta(days=1)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_failure_tells_whether_it_is_late_the_time_left_and_the_next_try(
     hours: int, late: bool, remaining: int
 ) -> None:
     clock = Clock()
-    ports = fakes.ports(clock)
+    ports = fake_ports.ports(clock)
     fleet = Fleet(rotations=(member("a"),))
     serve(fleet, ports, clock)
     ports.secrets.credentials.clear()
@@ -92,7 +92,7 @@ def test_a_failure_tells_whether_it_is_late_the_time_left_and_the_next_try(
 
 def test_a_failure_after_the_token_was_stored_tells_of_the_new_one() -> None:
     clock = Clock()
-    ports = fakes.ports(clock)
+    ports = fake_ports.ports(clock)
     fleet = Fleet(rotations=(member("a"),))
     serve(fleet, ports, clock)
     clock.sleep(22 * 3600)
@@ -114,14 +114,14 @@ def test_a_failure_after_the_token_was_stored_tells_of_the_new_one() -> None:
 def test_a_failure_with_no_token_stored_is_late() -> None:
     clock = Clock()
     missing = rotation(name="b", parameter_name="/fleet/b", secret_id="missing")
-    told = serve(Fleet(rotations=(missing,)), fakes.ports(clock), clock).to_dict()
+    told = serve(Fleet(rotations=(missing,)), fake_ports.ports(clock), clock).to_dict()
     assert told["rotations"][0]["late"] is True
     assert told["rotations"][0]["seconds_remaining"] == 0
 
 
 def test_a_token_that_was_issued_but_not_stored_is_late_at_once() -> None:
     clock = Clock()
-    ports = fakes.ports(clock)
+    ports = fake_ports.ports(clock)
     fleet = Fleet(rotations=(member("a"),))
     serve(fleet, ports, clock)
     clock.sleep(17 * 3600)
@@ -136,7 +136,7 @@ def test_a_stored_token_that_runs_out_while_none_outlives_it_is_a_warning(hours:
     repeated = {"access_token": "t", "token_type": "Bearer"}
     left = (24 - hours) * 3600
     answers = [(200, {**repeated, "expires_in": 86400}), (200, {**repeated, "expires_in": left})]
-    ports = fakes.ports(clock, *answers)
+    ports = fake_ports.ports(clock, *answers)
     fleet = Fleet(rotations=(member("a"),))
     serve(fleet, ports, clock)
     clock.sleep(hours * 3600)
@@ -150,7 +150,7 @@ def test_a_stored_token_that_runs_out_while_none_outlives_it_is_a_warning(hours:
 
 def test_a_failed_run_says_how_urgent_it_is() -> None:
     clock = Clock()
-    ports = fakes.ports(clock)
+    ports = fake_ports.ports(clock)
     fleet = Fleet(rotations=(member("a"),))
     serve(fleet, ports, clock)
     ports.secrets.credentials.clear()
@@ -163,7 +163,7 @@ def test_an_unforeseen_error_is_told_by_its_type_and_never_by_its_text(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = Clock()
-    ports = fakes.ports(clock)
+    ports = fake_ports.ports(clock)
 
     def explode(_name: str) -> None:
         raise ZeroDivisionError(CANARY_SECRET)
@@ -177,7 +177,7 @@ def test_an_unforeseen_error_is_told_by_its_type_and_never_by_its_text(
     assert CANARY_SECRET not in caplog.text + repr(summary)
 
 
-def kinds(fleet: Fleet, ports: fakes.FakePorts) -> list[str | None]:
+def kinds(fleet: Fleet, ports: fake_ports.FakePorts) -> list[str | None]:
     """Of the errors that occurred in a run."""
     return [result.error_kind for result in serve(fleet, ports, Clock()).results]
 
@@ -193,19 +193,19 @@ PLAIN_ERRORS = [
 
 @pytest.mark.parametrize("error", PLAIN_ERRORS)
 def test_a_failure_is_of_the_kind_of_its_error(error: type[errors.RotatorError]) -> None:
-    ports = fakes.ports(Clock(), error("a problem", advice="an advice"))
+    ports = fake_ports.ports(Clock(), error("a problem", advice="an advice"))
     assert kinds(Fleet(rotations=(member("a"),)), ports) == [error.__name__]
 
 
 def test_rotations_that_could_not_even_be_tried_are_of_the_kind_of_their_errors() -> None:
-    ports = fakes.ports(Clock())
+    ports = fake_ports.ports(Clock())
     ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
     fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="mend b")),))
     assert kinds(fleet, ports) == ["ParameterStoreError", "SettingsError"]
 
 
 def test_an_unforeseen_error_is_of_the_kind_of_all() -> None:
-    ports = fakes.ports(Clock())
+    ports = fake_ports.ports(Clock())
 
     def explode(_name: str) -> None:
         raise ZeroDivisionError
@@ -214,11 +214,11 @@ def test_an_unforeseen_error_is_of_the_kind_of_all() -> None:
     assert kinds(Fleet(rotations=(member("a"),)), ports) == ["RotatorError"]
 
 
-NEXT_TICK = fakes.START + timedelta(seconds=300)
+NEXT_TICK = fake_ports.START + timedelta(seconds=300)
 
 
 def test_whatever_could_not_even_be_tried_tells_when_the_next_try_comes() -> None:
-    ports = fakes.ports(Clock())
+    ports = fake_ports.ports(Clock())
     ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
     fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="mend b")),))
     assert [each.next_try for each in serve(fleet, ports, Clock()).results] == [NEXT_TICK] * 2
@@ -226,7 +226,7 @@ def test_whatever_could_not_even_be_tried_tells_when_the_next_try_comes() -> Non
 
 def test_parameter_of_another_type_is_a_late_failure() -> None:
     clock = Clock()
-    ports = fakes.ports(clock)
+    ports = fake_ports.ports(clock)
     fleet = Fleet(rotations=(member("a"),))
     serve(fleet, ports, clock)
     found = ports.parameters.parameters["/fleet/a"]
@@ -239,8 +239,8 @@ def test_parameter_of_another_type_is_a_late_failure() -> None:
 
 def test_parameters_that_the_run_has_no_time_to_read_are_not_read() -> None:
     clock = Clock()
-    ports = fakes.ports(clock)
-    run = replace(fakes.run(clock), time_left=lambda: 0.0)
+    ports = fake_ports.ports(clock)
+    run = replace(fake_ports.run(clock), time_left=lambda: 0.0)
     summary = run_fleet(Fleet(rotations=(member("a"),)), ports, run, CONTRACT)
     assert "before the parameters could be read" in str(summary.results[0].error)
     assert ports.parameters.reads == 0
@@ -254,13 +254,13 @@ def test_whoever_watches_is_told_every_outcome_and_cannot_stop_any() -> None:
         raise BrokenPipeError
 
     fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="mend b")),))
-    summary = serve(fleet, fakes.ports(Clock()), Clock(), on_result=watch)
+    summary = serve(fleet, fake_ports.ports(Clock()), Clock(), on_result=watch)
     assert sorted(told, key=lambda result: result.name) == list(summary.results)
     assert len(told) == 2
 
 
 def test_a_dry_run_says_so_and_writes_nothing() -> None:
-    ports = fakes.ports(Clock())
+    ports = fake_ports.ports(Clock())
     summary = serve(Fleet(rotations=(member("a"),)), ports, Clock(), dry_run=True)
     assert summary.dry_run
     assert ports.parameters.writes == []
@@ -275,7 +275,7 @@ def test_what_a_run_has_no_time_for_is_counted_in_a_warning() -> None:
     ]
     summary = serve(
         Fleet(rotations=tuple(rotations)),
-        fakes.ports(clock),
+        fake_ports.ports(clock),
         clock,
         write_rate=rate,
         executor_for=lambda *_: Inline(clock.sleep),
@@ -284,12 +284,12 @@ def test_what_a_run_has_no_time_for_is_counted_in_a_warning() -> None:
 
 
 def test_a_rotation_that_did_not_fail_has_no_kind_of_error() -> None:
-    assert kinds(Fleet(rotations=(member("a"),)), fakes.ports(Clock())) == [None]
+    assert kinds(Fleet(rotations=(member("a"),)), fake_ports.ports(Clock())) == [None]
 
 
 def test_a_newer_status_fails_its_own_rotation_only() -> None:
     clock = Clock()
-    ports = fakes.ports(clock)
+    ports = fake_ports.ports(clock)
     ports.parameters.parameters["/fleet/a/status"] = Parameter(
         value='{"schema": 2}', version=1, type="String"
     )
@@ -300,7 +300,7 @@ def test_a_newer_status_fails_its_own_rotation_only() -> None:
 
 def test_names_select_rotations() -> None:
     fleet = Fleet(rotations=tuple(map(member, "abc")))
-    assert fakes.names(fleet.only(["c", "a"]).rotations) == ["a", "c"]
+    assert fake_ports.names(fleet.only(["c", "a"]).rotations) == ["a", "c"]
     assert fleet.only([]) == fleet
 
 
@@ -316,7 +316,7 @@ def test_names_select_also_what_is_broken() -> None:
 def test_rotations_that_were_not_named_are_counted(names: list[str], left_out: int) -> None:
     broken = tuple((name, SettingsError("it is wrong", advice="mend it")) for name in "xy")
     fleet = Fleet(rotations=tuple(map(member, "abc")), broken=broken).only(names)
-    assert serve(fleet, fakes.ports(Clock()), Clock()).left_out == left_out
+    assert serve(fleet, fake_ports.ports(Clock()), Clock()).left_out == left_out
 
 
 def test_an_unknown_name_is_an_error_that_names_the_known() -> None:
@@ -348,14 +348,14 @@ def test_of_a_long_name_that_nobody_has_the_beginning_is_told() -> None:
 def test_a_worker_has_the_rotations_that_it_was_asked_for_and_counts_the_others_as_many() -> None:
     broken = tuple((name, SettingsError("it is wrong", advice="mend it")) for name in ("a", "x", "y"))
     fleet = Fleet(rotations=tuple(map(member, "abc")), broken=broken).for_worker(["a", "x", "gone"])
-    assert fakes.names(fleet.rotations) == ["a"], "of two documents with this name, the one that counts"
+    assert fake_ports.names(fleet.rotations) == ["a"], "of two documents with this name, the one that counts"
     assert fleet.broken == (broken[1],)
     assert fleet.left_out == 1000
 
 
 def test_a_short_overlap_is_a_warning_in_the_summary_and_no_failure() -> None:
     clock = Clock()
-    ports = fakes.ports(clock, (200, {"access_token": "t", "token_type": "Bearer", "expires_in": 600}))
+    ports = fake_ports.ports(clock, (200, {"access_token": "t", "token_type": "Bearer", "expires_in": 600}))
     summary = serve(Fleet(rotations=(member("a"),)), ports, clock)
     assert not summary.failed
     assert "rotation a: a token of 10 min" in summary.to_dict()["warnings"][0]
@@ -363,7 +363,7 @@ def test_a_short_overlap_is_a_warning_in_the_summary_and_no_failure() -> None:
 
 def test_the_summary_has_exactly_the_promised_members() -> None:
     clock = Clock()
-    summary = serve(Fleet(rotations=(member("a"),)), fakes.ports(clock), clock)
+    summary = serve(Fleet(rotations=(member("a"),)), fake_ports.ports(clock), clock)
     assert summary.to_dict() == {
         "rotated": 1,
         "fresh": 0,
@@ -385,13 +385,13 @@ def test_the_summary_has_exactly_the_promised_members() -> None:
 def test_a_summary_survives_the_way_through_json() -> None:
     clock = Clock()
     missing = rotation(name="b", parameter_name="/fleet/b", secret_id="missing")
-    told = serve(Fleet(rotations=(member("a"), missing)), fakes.ports(clock), clock).to_dict()
+    told = serve(Fleet(rotations=(member("a"), missing)), fake_ports.ports(clock), clock).to_dict()
     assert Summary.from_dict(json.loads(json.dumps(told))).to_dict() == told
 
 
 def test_a_stage_of_the_secret_survives_the_way_through_json() -> None:
     clock = Clock()
-    ports = fakes.ports(clock, (401, {"error": "invalid_client"}))
+    ports = fake_ports.ports(clock, (401, {"error": "invalid_client"}))
     ports.secrets.stage(Stage.PENDING, "pending")
     told = serve(Fleet(rotations=(member("a"),)), ports, clock).to_dict()
     assert told["rotations"][0]["secret_stage"] == "AWSPENDING"
@@ -401,13 +401,13 @@ def test_a_stage_of_the_secret_survives_the_way_through_json() -> None:
 def test_a_failed_run_names_every_failed_rotation_and_its_reason() -> None:
     clock = Clock()
     missing = rotation(name="b", parameter_name="/fleet/b", secret_id="missing")
-    error = RotationFailed(serve(Fleet(rotations=(member("a"), missing)), fakes.ports(clock), clock))
+    error = RotationFailed(serve(Fleet(rotations=(member("a"), missing)), fake_ports.ports(clock), clock))
     assert str(error).startswith("1 of 2 rotations failed: b: the secret missing could not be read")
 
 
 def test_rotations_of_one_run_use_their_own_secrets() -> None:
     clock = Clock()
-    ports = fakes.ports(clock)
+    ports = fake_ports.ports(clock)
     ports.secrets.credentials["other"] = ClientCredentials(
         client_id="other", client_secret=Secret("x"), version_id="other-v9"
     )

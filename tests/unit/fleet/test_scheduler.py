@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-import fakes
-from fakes import DAY, Clock, FakePorts, rotation
+import fake_ports
+from fake_ports import DAY, Clock, FakePorts, rotation
 from rotator.config.registry import Fleet
 from rotator.errors import TokenEndpointUnavailable
 from rotator.fleet.circuit_breaker import FAILURES_TO_OPEN
@@ -55,7 +55,7 @@ class World:
 
     def __init__(self, *rotations: Rotation) -> None:
         self.clock = Clock()
-        self.ports: FakePorts = fakes.ports(self.clock)
+        self.ports: FakePorts = fake_ports.ports(self.clock)
         self.fleet = Fleet(rotations=rotations)
         self.runs = 0
 
@@ -66,7 +66,7 @@ class World:
         return run_fleet(
             self.fleet,
             self.ports,
-            fakes.run(self.clock, name=f"run-{self.runs}", budget=budget),
+            fake_ports.run(self.clock, name=f"run-{self.runs}", budget=budget),
             CONTRACT,
             write_rate=None if rate is None else WriteRate(rate, clock=lambda: self.clock.now().timestamp()),
             executor_for=executor_for if threads else lambda *_: Inline(self.clock.sleep),
@@ -76,7 +76,7 @@ class World:
     def served(self, seconds_apart: float = 0) -> World:
         """Let every rotation have a token, each a little younger than the one before."""
         for each in self.fleet.rotations:
-            run_fleet(Fleet(rotations=(each,)), self.ports, fakes.run(self.clock), CONTRACT)
+            run_fleet(Fleet(rotations=(each,)), self.ports, fake_ports.run(self.clock), CONTRACT)
             self.clock.sleep(seconds_apart)
         self.forget()
         return self
@@ -200,7 +200,7 @@ def test_no_renewal_of_a_short_run_begins_without_an_eighth_of_it_for_requests(
     seconds_gone: float, begun: int
 ) -> None:
     world = World(*members(1))
-    run = fakes.run(world.clock, budget=16)
+    run = fake_ports.run(world.clock, budget=16)
     world.clock.sleep(9 + seconds_gone)  # a quarter is for writes, and an eighth is a reserve
     run_fleet(world.fleet, world.ports, run, CONTRACT)
     assert len(world.ports.token_endpoint.requests) == begun
@@ -277,7 +277,7 @@ def test_interrupted_run_begins_nothing_more() -> None:
 # Endpoints.
 
 
-class Endpoint(fakes.FakeTokenEndpoint):
+class Endpoint(fake_ports.FakeTokenEndpoint):
     """One whose bad address behaves as it is told to."""
 
     def __init__(self, clock: Clock, behave: Callable[[Callable[[], float]], None]) -> None:
@@ -440,7 +440,7 @@ def test_issued_token_is_tried_without_a_budget() -> None:
     ]
 
 
-class Together(fakes.FakeTokenEndpoint):
+class Together(fake_ports.FakeTokenEndpoint):
     """Answers when so many have asked."""
 
     def __init__(self, clock: Clock, count: int) -> None:
@@ -466,7 +466,7 @@ def test_up_to_forty_renewals_are_under_way_at_a_time(count: int) -> None:
 def test_endpoint_that_has_answered_is_asked_by_many_at_a_time(status: int) -> None:
     """Also if what it answered is a refusal."""
 
-    class Shared(fakes.FakeTokenEndpoint):
+    class Shared(fake_ports.FakeTokenEndpoint):
         def request(self, request: TokenRequest, **options: Any) -> TokenResponse:
             if self.requests:
                 barrier.wait()
@@ -505,7 +505,7 @@ def test_no_more_than_forty_renewals_are_under_way_at_a_time(rotations: list[Rot
     world = World(*rotations)
     executor = Deferred()
     summary = run_fleet(
-        world.fleet, world.ports, fakes.run(world.clock), CONTRACT, executor_for=lambda *_: executor
+        world.fleet, world.ports, fake_ports.run(world.clock), CONTRACT, executor_for=lambda *_: executor
     )
     assert summary.to_dict()["rotated"] == len(rotations)
     assert executor.most == most
@@ -519,7 +519,7 @@ def test_slow_host_does_not_hold_up_the_others() -> None:
     reported: list[Result] = []
     under_way, most = 0, 0
 
-    class Slow(fakes.FakeTokenEndpoint):
+    class Slow(fake_ports.FakeTokenEndpoint):
         def request(self, request: TokenRequest, **options: Any) -> TokenResponse:
             nonlocal under_way, most
             if request.url.startswith(BAD):
@@ -593,7 +593,7 @@ def test_renewals_of_a_fleet_created_in_one_minute_drift_apart() -> None:
         times = [
             world.ports.parameters.status(each.status_name)["renew_at"] for each in world.fleet.rotations
         ]
-        spread.append((fakes.time(max(times)) - fakes.time(min(times))).total_seconds())
+        spread.append((fake_ports.time(max(times)) - fake_ports.time(min(times))).total_seconds())
         for _ in range(DAY // 300):
             world.later(300).run()
             now = [world.ports.parameters.status(r.status_name)["renew_at"] for r in world.fleet.rotations]

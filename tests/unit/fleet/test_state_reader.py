@@ -8,7 +8,7 @@ from threading import Event, Thread, current_thread
 
 import pytest
 
-from fakes import CANARY_SECRET, START, FakeParameterStore, rotation
+from fake_ports import CANARY_SECRET, START, FakeParameterStore, rotation
 from rotator.errors import ParameterStoreError, RotatorError
 from rotator.fleet.state_reader import READERS, StoredReader, read_stored, read_stored_for_display
 from rotator.renewal.lease import LeaseText

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-import fakes
-from fakes import DAY, rotation
+import fake_ports
+from fake_ports import DAY, rotation
 from rotator.fleet.summary import WARNINGS_OF_A_KIND, summarize
 from rotator.oauth.models import Stage
 from rotator.renewal.guarantee import Contract
@@ -27,12 +27,14 @@ def rotated(name: str, **more: Any) -> Result:
 
 def told(*results: Result, budget: float = 60, **options: Any) -> Summary:
     rotations = [member(result.name) for result in results]
-    return summarize(rotations, results, fakes.run(fakes.Clock(), budget=budget), CONTRACT, **options)
+    return summarize(
+        rotations, results, fake_ports.run(fake_ports.Clock(), budget=budget), CONTRACT, **options
+    )
 
 
 def test_results_stand_in_the_order_of_their_names_and_nothing_is_said_of_good_ones() -> None:
     summary = told(rotated("b", lifetime=DAY), rotated("a"))
-    assert fakes.names(summary.results) == ["a", "b"]
+    assert fake_ports.names(summary.results) == ["a", "b"]
     assert (summary.warnings, summary.left_out, summary.dry_run) == ((), 0, False)
 
 
@@ -52,7 +54,7 @@ def test_what_was_left_to_the_next_run_is_a_warning_with_an_advice() -> None:
 
 
 def kept(name: str, *, hours: float | None = 3, late: bool = True, outcome: Outcome = Outcome.KEPT) -> Result:
-    ends_at = None if hours is None else fakes.START + timedelta(hours=hours)
+    ends_at = None if hours is None else fake_ports.START + timedelta(hours=hours)
     return Result(name=name, outcome=outcome, expires_at=ends_at, late=late)
 
 
@@ -80,14 +82,14 @@ def test_a_short_overlap_is_a_warning_by_the_budget_of_the_run_at_hand() -> None
 
 
 def test_the_moment_of_renewal_counts_for_the_overlap() -> None:
-    run = fakes.run(fakes.Clock())
+    run = fake_ports.run(fake_ports.Clock())
     late = member("a", renew_at=0.95)
     assert summarize([late], [rotated("a", lifetime=3 * 3600)], run, CONTRACT).warnings != ()
     assert summarize([member("a")], [rotated("a", lifetime=3 * 3600)], run, CONTRACT).warnings == ()
 
 
 def test_rotations_without_a_result_have_no_warning() -> None:
-    assert summarize([member("a")], [], fakes.run(fakes.Clock()), CONTRACT).warnings == ()
+    assert summarize([member("a")], [], fake_ports.run(fake_ports.Clock()), CONTRACT).warnings == ()
 
 
 KINDS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fakes import START, rotation
+from fake_ports import START, rotation
 from rotator.fleet.urgency import Due, by_urgency
 from rotator.renewal.models import Attempt, Lease, Outcome, Status, Stored
 

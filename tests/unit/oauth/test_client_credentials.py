@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes import CANARY_SECRET, CANARY_TOKEN, DAY, START, jwt, rotation
+from fake_ports import CANARY_SECRET, CANARY_TOKEN, DAY, START, jwt, rotation
 from rotator.errors import (
     InvalidTokenResponse,
     TokenEndpointUnavailable,

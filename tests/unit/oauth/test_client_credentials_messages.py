@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from fakes import START, jwt, rotation
+from fake_ports import START, jwt, rotation
 from rotator.errors import TokenRequestError
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenResponse

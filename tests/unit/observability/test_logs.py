@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-import emf
-from fakes import START
+import embedded_metrics
+from fake_ports import START
 from rotator import errors
 from rotator.fleet.summary import RotationFailed
 from rotator.oauth.models import Stage
@@ -48,10 +48,10 @@ def told(capsys: pytest.CaptureFixture[str]) -> Any:
 
     def tell(
         results: Sequence[Result], used: Used = NOTHING_USED, duration: float = 0.0, **changes: Any
-    ) -> list[emf.Told]:
+    ) -> list[embedded_metrics.Told]:
         summary = Summary(results=tuple(results), **changes)
         logs.record_metrics(summary, START, service="rotator-x", duration=duration, used=used)
-        return emf.read(capsys.readouterr().out)
+        return embedded_metrics.read(capsys.readouterr().out)
 
     return tell
 

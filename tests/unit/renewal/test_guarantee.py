@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fakes import DAY
+from fake_ports import DAY
 from rotator.renewal.guarantee import Contract
 
 HOUR = 3600

@@ -10,23 +10,8 @@ from typing import Any
 
 import pytest
 
-import fakes
-from fakes import CANARY_TOKEN, START, rotation
-from job import (
-    HOUR,
-    LEASE,
-    REFUSED,
-    STATUS,
-    TOKEN,
-    UNANSWERED,
-    UNAVAILABLE,
-    Crashed,
-    World,
-    assert_failed,
-    fakes_answer,
-    rotated,
-    stop,
-)
+import fake_ports
+from fake_ports import CANARY_TOKEN, START, rotation
 from rotator.errors import (
     ConcurrentUpdate,
     CredentialsError,
@@ -43,6 +28,21 @@ from rotator.renewal.models import Attempt, Lease, Outcome, Parameter
 from rotator.renewal.policy import TokenState
 from rotator.renewal.renew import rotate
 from rotator.renewal.status import StatusNotWritten
+from single_rotation import (
+    HOUR,
+    LEASE,
+    REFUSED,
+    STATUS,
+    TOKEN,
+    UNANSWERED,
+    UNAVAILABLE,
+    Crashed,
+    World,
+    assert_failed,
+    fakes_answer,
+    rotated,
+    stop,
+)
 
 # Of two runs
 
@@ -140,7 +140,7 @@ def test_lease_lasts_as_long_as_a_last_write_may_take() -> None:
     world = World()
     world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
     with pytest.raises(Crashed):
-        rotate(world.rotation, world.stored(), world.ports, replace(fakes.run(world.clock), overrun=40))
+        rotate(world.rotation, world.stored(), world.ports, replace(fake_ports.run(world.clock), overrun=40))
     assert world.lease["expires_at"] == "2026-11-24T06:01:41Z"
 
 
@@ -198,7 +198,7 @@ def test_lease_is_not_released_by_a_run_whose_lease_has_expired() -> None:
 def test_run_whose_lease_ends_at_this_moment_neither_releases_it_nor_writes_a_status() -> None:
     """By the run's own clock, which goes on where the machine's was set back."""
     world = rotated()
-    held = lease.acquire(world.rotation, world.stored(), world.ports.parameters, fakes.run(world.clock))
+    held = lease.acquire(world.rotation, world.stored(), world.ports.parameters, fake_ports.run(world.clock))
     assert held
     at_the_end = replace(held, run=replace(held.run, time_left=lambda: -40.0, overrun=40.0))
     before_it = replace(held, run=replace(held.run, time_left=lambda: -39.9, overrun=40.0))

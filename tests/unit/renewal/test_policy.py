@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes import DAY, START, rotation
+from fake_ports import DAY, START, rotation
 from rotator.renewal import policy
 from rotator.renewal.models import Lease, Outcome, Result, Status, Stored
 from rotator.renewal.policy import TokenState

@@ -9,23 +9,8 @@ from typing import Any
 
 import pytest
 
-import fakes
-from fakes import CANARY_SECRET, CANARY_TOKEN, START, rotation
-from job import (
-    HOUR,
-    LEASE,
-    REFUSED,
-    STATUS,
-    TOKEN,
-    UNAVAILABLE,
-    Crashed,
-    World,
-    assert_failed,
-    fakes_answer,
-    rotated,
-    stop,
-)
-from rotator import __version__
+import fake_ports
+from fake_ports import CANARY_SECRET, CANARY_TOKEN, START, rotation
 from rotator.errors import (
     CredentialsError,
     InvalidTokenResponse,
@@ -39,6 +24,20 @@ from rotator.errors import (
 from rotator.renewal.models import Outcome, Parameter, Rotation
 from rotator.renewal.renew import rotate
 from rotator.renewal.status import StatusNotWritten
+from single_rotation import (
+    HOUR,
+    LEASE,
+    REFUSED,
+    STATUS,
+    TOKEN,
+    UNAVAILABLE,
+    Crashed,
+    World,
+    assert_failed,
+    fakes_answer,
+    rotated,
+    stop,
+)
 
 # Success
 
@@ -315,7 +314,7 @@ def test_run_that_slept_past_its_lease_publishes_nothing(
 ) -> None:
     world = rotated().later(17 * HOUR)
     world.ports.token_endpoint.latency = seconds
-    asleep = replace(fakes.run(world.clock), time_left=lambda: 60.0)
+    asleep = replace(fake_ports.run(world.clock), time_left=lambda: 60.0)
     result = rotate(world.rotation, world.stored(), world.ports, asleep)
     assert_failed(result, TokenNotPublished, "time was over")
     assert world.token == f"{CANARY_TOKEN}-1"

@@ -8,8 +8,10 @@ from datetime import timedelta
 
 import pytest
 
-from fakes import DAY, START
-from job import (
+from fake_ports import DAY, START
+from rotator.errors import ParameterStoreError, TokenNotPublished, TokenRequestRejected
+from rotator.renewal.models import Outcome, Parameter, Result
+from single_rotation import (
     HOUR,
     LEASE,
     REFUSED,
@@ -22,8 +24,6 @@ from job import (
     rotated,
     stop,
 )
-from rotator.errors import ParameterStoreError, TokenNotPublished, TokenRequestRejected
-from rotator.renewal.models import Outcome, Parameter, Result
 
 STORED_FOR_A_DAY = Result(
     name="default",

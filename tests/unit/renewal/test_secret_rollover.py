@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-import fakes
-from fakes import CANARY_SECRET, CANARY_TOKEN, FakeSecretStore
-from job import HOUR, UNANSWERED, UNAVAILABLE, World, fakes_answer, rotated
-from leaks import told
+import fake_ports
+from fake_ports import CANARY_SECRET, CANARY_TOKEN, FakeSecretStore
+from leak_check import told
 from rotator.errors import (
     CredentialsError,
     InvalidTokenResponse,
@@ -23,6 +22,7 @@ from rotator.errors import (
 from rotator.oauth.models import Secret, Stage
 from rotator.renewal import renew, secret_rollover
 from rotator.renewal.models import Outcome, Result
+from single_rotation import HOUR, UNANSWERED, UNAVAILABLE, World, fakes_answer, rotated
 
 PENDING, PREVIOUS = "canary-pending/+=", "canary-previous/+="
 REFUSED = (401, {"error": "invalid_client"})
@@ -51,7 +51,7 @@ def asked_with(made: World) -> list[str]:
 
 def failure(made: World, *, budget: float = 60) -> RotatorError:
     """The error with which a run fails."""
-    run = fakes.run(made.clock, budget=budget)
+    run = fake_ports.run(made.clock, budget=budget)
     with pytest.raises(RotatorError) as caught:
         renew._rotate(made.rotation, made.stored(), made.ports, run, force=False, dry_run=False)
     assert made.token is None
@@ -375,7 +375,7 @@ def test_a_warning_names_the_rotation_the_stage_and_the_next_step(stage: Stage) 
 def test_the_credentials_that_worked_come_back_with_their_token() -> None:
     secrets = FakeSecretStore()
     secrets.stage(Stage.PENDING, PENDING)
-    clock = fakes.Clock()
+    clock = fake_ports.Clock()
     refusal = TokenRequestRejected("refused", advice="mend", status=401, code="invalid_client")
     issued: Any = object()
 
@@ -384,6 +384,6 @@ def test_the_credentials_that_worked_come_back_with_their_token() -> None:
             return issued
         raise refusal
 
-    token, credentials = secret_rollover.obtain(fakes.rotation(), secrets, fakes.run(clock), obtain)
+    token, credentials = secret_rollover.obtain(fake_ports.rotation(), secrets, fake_ports.run(clock), obtain)
     assert token is issued
     assert (credentials.version_id, credentials.stage) == ("secret-awspending", Stage.PENDING)

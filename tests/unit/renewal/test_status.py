@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from fakes import START, rotation
+from fake_ports import START, rotation
 from rotator.errors import ParameterStoreError
 from rotator.oauth.models import Stage
 from rotator.renewal import status

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-import fakes
-from fakes import DAY, FakeWorkQueue
+import fake_ports
+from fake_ports import DAY, FakeWorkQueue
+from fleet_with_workers import NAMES, PATH, Workshop, document, outcomes
 from rotator.bootstrap import Rotator
 from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, WorkNotSent
@@ -16,7 +17,6 @@ from rotator.renewal.models import Outcome, Rotation
 from rotator.renewal.results import LEFT
 from rotator.workers import dispatch
 from rotator.workers import queue_messages as messages
-from workshop import NAMES, PATH, Workshop, document, outcomes
 
 
 def test_a_fleet_of_25_that_is_due_is_sent_in_three_calls_and_nothing_is_renewed() -> None:
@@ -66,7 +66,7 @@ def test_soonest_expiry_is_sent_first_and_what_never_had_a_token_last() -> None:
 
 def lease_of(name: str) -> Rotation:
     """The rotation of this name, as far as its lease's name depends on it."""
-    return fakes.rotation(name=name, parameter_name=f"/tokens/{name}")
+    return fake_ports.rotation(name=name, parameter_name=f"/tokens/{name}")
 
 
 def failed_attempt(shop: Workshop, name: str) -> None:
@@ -91,7 +91,7 @@ def test_process_needs_no_memory_to_send_failed_rotations_last() -> None:
     shop = Workshop("a", "b")
     failed_attempt(shop, "a")
     fresh = Rotator(settings=shop.rotator.settings, ports=shop.ports, open_queue=shop.open)
-    fresh.run_scheduled(fakes.run(shop.clock))
+    fresh.run_scheduled(fake_ports.run(shop.clock))
     assert shop.sent == ["b", "a"]
 
 
@@ -265,6 +265,6 @@ def test_more_workers_than_the_pace_allows_are_warned_of_in_every_tick() -> None
 
 
 def test_workers_that_need_all_of_a_run_and_no_more_are_not_too_many() -> None:
-    run = fakes.run(fakes.Clock())
+    run = fake_ports.run(fake_ports.Clock())
     assert list(dispatch.write_rate_warning(6, 10, run)) == []
     assert len(list(dispatch.write_rate_warning(6, 11, run))) == 1

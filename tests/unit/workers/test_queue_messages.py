@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-import fakes
+import fake_ports
 from rotator.renewal.models import Outcome, Result, Summary
 from rotator.workers import queue_messages
 
-NOW = fakes.START
+NOW = fake_ports.START
 INTERVAL = 300.0
 
 
@@ -102,7 +102,7 @@ def test_a_body_that_is_no_text_is_malformed(body: object) -> None:
 
 
 def test_a_malformed_message_is_named_and_never_quoted() -> None:
-    batch = read(record(f'{{"client_secret": "{fakes.CANARY_SECRET}"}}', id="m-1"))
+    batch = read(record(f'{{"client_secret": "{fake_ports.CANARY_SECRET}"}}', id="m-1"))
     (warning,) = queue_messages.warnings(batch, summary())
     assert (
         warning == "message m-1: it does not name 1 to 10 rotations, and nothing else; "

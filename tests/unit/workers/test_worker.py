@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from fleet_with_workers import NAMES, PATH, Workshop, document, outcomes
 from rotator import bootstrap
 from rotator.errors import ParameterStoreError
 from rotator.fleet.circuit_breaker import FAILURES_TO_OPEN
 from rotator.oauth.models import Secret
 from rotator.renewal.models import HEALTHWISE_TOKEN_ENDPOINT, Rotation
-from workshop import NAMES, PATH, Workshop, document, outcomes
 
 
 def test_workers_serve_what_they_are_asked_for_and_nothing_else() -> None:
