@@ -9,7 +9,7 @@ LOCK = $(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --generate-hashe
 	--no-emit-index-url --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo rotate deploy undeploy logs smoke test soak mutants bench lint format build lock clean
+.PHONY: help demo rotate deploy undeploy logs smoke check test soak mutants bench lint format build lock clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -35,6 +35,12 @@ logs: $(VENV)/.base ## Show what the function of STACK=name logged in the last h
 
 smoke: $(VENV)/.base ## Verify in a real account what emulators do not enforce: ACCOUNT=123456789012 STACK=name.
 	@$(BIN)/python -m infra.smoke --account="$$ACCOUNT" --stack="$$STACK"
+
+check: $(VENV)/.test $(VENV)/.lint ## Check style and types, and run the unit tests: in less than a minute.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) -q tests/unit
 
 test: $(VENV)/.test ## Run every test.
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -459,10 +459,10 @@ def test_no_member_whatsoever_breaks_the_reading(value: object) -> None:
     ("body", "issued"), [(b"  {", True), (b"{", True), (b"<html>{", False), (b"", False)], ids=str
 )
 def test_half_an_object_may_have_held_a_token(body: bytes, issued: bool) -> None:
-    request = oauth.token_request(rotation(), credentials())
+    request = client_credentials.token_request(rotation(), credentials())
     response = TokenResponse(status=200, body=body, requested_at=NOW)
     with pytest.raises(InvalidTokenResponse) as caught:
-        oauth.read_token(rotation(), request, response, NOW)
+        client_credentials.read_token(rotation(), request, response, NOW)
     assert caught.value.may_have_issued is issued
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import fake_ports
 from fake_ports import CANARY_SECRET, CANARY_TOKEN, START, rotation
+from rotator import __version__
 from rotator.errors import (
     CredentialsError,
     InvalidTokenResponse,
