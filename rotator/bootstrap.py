@@ -12,8 +12,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from rotator.adapters.runtime import aws_client
-from rotator.config import environment as settings
-from rotator.config.environment import Settings
+from rotator.config.environment import Settings, read_environment
 from rotator.config.registry import Fleet
 from rotator.errors import SettingsError
 from rotator.fleet.executor import executor_for
@@ -27,8 +26,7 @@ from rotator.renewal.guarantee import Contract
 from rotator.renewal.models import Parameter, Rotation, Summary
 from rotator.renewal.policy import RUN_BUDGET
 from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint, no_patience
-from rotator.workers import dispatch as work
-from rotator.workers import queue_messages
+from rotator.workers import dispatch, queue_messages
 from rotator.workers.dispatch import WorkQueue
 from rotator.workers.queue_messages import Batch
 
@@ -160,8 +158,8 @@ class Rotator:
         if self.open_queue is None:
             return self.run(run)
         fleet, stored = self._look(run)
-        told = self._serve(fleet, run, stored=stored, enqueue=partial(work.enqueue, self.open_queue))
-        slow = work.write_rate_warning(self.settings.writes_per_second, self.settings.workers, run)
+        told = self._serve(fleet, run, stored=stored, enqueue=partial(dispatch.enqueue, self.open_queue))
+        slow = dispatch.write_rate_warning(self.settings.writes_per_second, self.settings.workers, run)
         return replace(told, warnings=(*told.warnings, *slow))
 
     def work(self, run: Run, batch: Batch) -> Summary:
@@ -215,10 +213,10 @@ class Rotator:
     def _read(
         self, pages: Iterable[Mapping[str, Parameter]], found: OnFound = lambda _rotation: None
     ) -> Register:
-        from rotator.config import registry as register
+        from rotator.config import registry
 
         of = self.settings
-        return register.read(
+        return registry.read(
             of.rotations_path or "", pages, of.allowed_hosts, found, kms_key_id=of.kms_key_id
         )
 
@@ -233,7 +231,7 @@ class Rotator:
         if self.settings.rotation:
             return self._find().for_worker(names)
         path = self.settings.rotations_path or ""
-        fleet = self._read([work.read_documents(path, names, self.ports.parameters)]).fleet()
+        fleet = self._read([dispatch.read_documents(path, names, self.ports.parameters)]).fleet()
         if set(names) - fleet.names:
             fleet = self.register().fleet()
         return fleet.for_worker(names)
@@ -255,7 +253,7 @@ class Rotator:
 
 def build(environ: Mapping[str, str]) -> Rotator:
     """Read the settings and make a rotator on the real world; raises SettingsError."""
-    read = settings.read_environment(environ)
+    read = read_environment(environ)
     usage, write_rate = Usage(), WriteRate(read.writes_per_second / read.workers)
     return Rotator(
         settings=read,

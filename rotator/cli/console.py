@@ -13,13 +13,13 @@ UNFOLDED = 100_000
 """Columns where nobody reads: more than any line has."""
 
 
-def out() -> Console:
+def standard_output() -> Console:
     """Standard output. Cells are folded at a terminal's edge only: whoever reads a pipe searches lines."""
     width = None if sys.stdout.isatty() else UNFOLDED
     return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
+def plain_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> Table:
     """A table without lines, whose cells are folded rather than cut off.
 
     A cell means nothing but itself: in an ARN ``:secret:`` is no picture, and ``[a]`` no style.

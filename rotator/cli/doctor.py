@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import click
 
 from rotator import bootstrap
-from rotator.cli import console as screen
 from rotator.cli import operator
 from rotator.cli.checklist import print_check, print_total
+from rotator.cli.console import standard_output
 from rotator.doctor.check import Check, State
 from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.examination import examine, exit_code
@@ -50,7 +50,7 @@ def command(
     """
     options = Options(request_token=not no_token, try_encodings=try_encodings, stack=stack)
     subject = _subject(names, stack)
-    console, checks = screen.out(), []
+    console, checks = standard_output(), []
     several = isinstance(subject, Subject) and len(subject.fleet.rotations) + len(subject.fleet.broken) > 1
     for check in examine(subject, instruments(), options):
         checks.append(check)

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from rotator.cli import console as screen
+from rotator.cli.console import plain_table, standard_output
 from rotator.cli.stack_option import rotator, stack_option
 from rotator.config.registry import Fleet
 from rotator.renewal.models import Rotation
@@ -32,7 +32,7 @@ def command(*, stack: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(to_dict(fleet), indent=2))
     else:
-        _print(screen.out(), fleet)
+        _print(standard_output(), fleet)
     if fleet.broken:
         sys.exit(FAILED)
 
@@ -56,7 +56,7 @@ def to_dict(fleet: Fleet) -> dict[str, Any]:
 def _print(console: Console, fleet: Fleet) -> None:
     if fleet.rotations:
         rows = [(each.name, each.parameter_name, each.secret_id, _host(each)) for each in _in_order(fleet)]
-        console.print(screen.table(("rotation", "parameter", "secret", "endpoint"), rows))
+        console.print(plain_table(("rotation", "parameter", "secret", "endpoint"), rows))
     for name, error in fleet.broken:
         console.print(Text(name, style="red") + Text(f": {error}"), soft_wrap=True)
 

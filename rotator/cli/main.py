@@ -18,7 +18,8 @@ import click
 from rich.console import Console
 
 from rotator import __version__, bootstrap
-from rotator.cli import console, operator, stack_option, tables
+from rotator.cli import operator, stack_option, tables
+from rotator.cli.console import standard_output
 from rotator.errors import CommandNotRun, RotatorError, SettingsError
 from rotator.fleet.run import OnResult
 from rotator.renewal.models import Summary
@@ -104,7 +105,7 @@ def rotate(
     if as_json:
         click.echo(json.dumps(summary.to_dict(), indent=2))
     else:
-        tables.print_summary(console.out(), summary)
+        tables.print_summary(standard_output(), summary)
     if summary.failed:
         sys.exit(FAILED)
 

@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from rotator.cli import console as screen
+from rotator.cli.console import plain_table, standard_output
 from rotator.config import validators
 from rotator.config.validators import Refused
 from rotator.renewal.guarantee import Contract
@@ -106,7 +106,7 @@ def command(picture: Path | None, *, as_json: bool, **options: Any) -> None:
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2))
     else:
-        _print(screen.out(), report)
+        _print(standard_output(), report)
     if picture:
         plot(report, picture)
     if report.broken_promises:
@@ -142,7 +142,7 @@ def _progress() -> Iterator[Callable[[float], None]]:
 
 def _print(console: Console, report: Report) -> None:
     console.print(f"{_summary(report)}\n", soft_wrap=True)
-    console.print(screen.table((), _rows(report)))
+    console.print(plain_table((), _rows(report)))
     good = not (report.expired_seconds or report.broken_promises) and report.least_remaining_life is not None
     colour = "green" if good else "red"
     console.print(f"\n{headline(report).capitalize()}.", style=colour, soft_wrap=True)

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from rotator import bootstrap
-from rotator.cli import console as screen
 from rotator.cli import status_view
+from rotator.cli.console import standard_output
 from rotator.cli.stack_option import rotator, stack_option
 from rotator.cli.status_view import STATES, Chosen, Overview
 from rotator.config import validators
@@ -80,7 +80,7 @@ def command(names: tuple[str, ...], *, stack: str | None, as_json: bool, **optio
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
     else:
-        _print(screen.out(), found)
+        _print(standard_output(), found)
     if not found.good:
         sys.exit(FAILED)
 

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rotator.cli import console as screen
 from rotator.cli import message_groups
+from rotator.cli.console import plain_table
 from rotator.errors import RotatorError
 from rotator.oauth.models import Stage
 from rotator.renewal import policy, secret_rollover
@@ -157,7 +157,7 @@ def print_summary(console: Console, summary: Summary) -> None:
     """Print a run's outcomes as a table, what is worst first; then notes, warnings and how many there are."""
     results = sorted(summary.results, key=lambda result: (not result.error, not result.late, result.name))
     rows = [_outcome_row(result, dry_run=summary.dry_run) for result in results]
-    console.print(screen.table(("rotation", "outcome", "expires at (UTC)", "version"), rows))
+    console.print(plain_table(("rotation", "outcome", "expires at (UTC)", "version"), rows))
     for note in (*_result_notes(results), *_warnings(summary.warnings)):
         console.print(note, soft_wrap=True)
     if len(results) != 1:
@@ -196,7 +196,7 @@ def _outcome_row(result: Result, *, dry_run: bool) -> list[str | Text]:
 def status_table(lines: Sequence[StatusLine]) -> Table:
     """What is stored for every rotation."""
     columns = ("rotation", "state", "expires in", "renewed in", "version", "least life")
-    return screen.table(columns, map(_status_row, lines))
+    return plain_table(columns, map(_status_row, lines))
 
 
 def status_notes(lines: Sequence[StatusLine]) -> list[Text]:

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from rotator import bootstrap
-from rotator.cli import console as screen
+from rotator.cli.console import standard_output
 from rotator.cli.status_view import Overview
 from rotator.errors import RotatorError, SettingsError
 from rotator.renewal.models import format_time
@@ -33,7 +33,7 @@ def run(look: Look, *, every: float, as_json: bool) -> bool:
     See ``watch`` for what it returns and raises.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with _printing_lines() if as_json else showing(screen.out()) as show:
+    with _printing_lines() if as_json else showing(standard_output()) as show:
         return watch(look, show, now=bootstrap.utc_now, sleep=time.sleep, every=every)
 
 

@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from rotator.config import environment as settings
+from rotator.config import environment as environment_settings
 from rotator.config.environment import Settings, read_environment
 from rotator.devstack.deployment import TEMPLATE
 from rotator.renewal.models import Rotation
@@ -45,15 +45,18 @@ def test_the_function_runs_an_existing_handler_on_python_3_13_and_arm64() -> Non
 
 def test_the_function_is_told_every_setting_and_nothing_else() -> None:
     of_many = {"rotations_path", "queue_url", "workers"}
-    keys = settings._ROTATION.keys() - {"name"} | settings._RUN.keys() - of_many
-    assert environment(Stack(REQUIRED)).keys() == {settings.PREFIX + key.upper() for key in keys}
+    keys = environment_settings._ROTATION.keys() - {"name"} | environment_settings._RUN.keys() - of_many
+    assert environment(Stack(REQUIRED)).keys() == {environment_settings.PREFIX + key.upper() for key in keys}
 
 
 def test_for_many_rotations_it_is_told_every_setting_of_the_run_and_of_a_rotation_what_may_be_of_all() -> (
     None
 ):
     told = environment(Stack({**MANY, "Workers": "2"}))
-    assert told.keys() == {settings.PREFIX + key.upper() for key in settings._RUN.keys() | settings._OF_ALL}
+    assert told.keys() == {
+        environment_settings.PREFIX + key.upper()
+        for key in environment_settings._RUN.keys() | environment_settings._OF_ALL
+    }
     assert told.keys() - environment(Stack(MANY)).keys() == {"ROTATOR_QUEUE_URL", "ROTATOR_WORKERS"}
     told["ROTATOR_QUEUE_URL"] = "https://sqs.eu-central-1.amazonaws.com/123456789012/work"
     found = read_environment(told)
@@ -278,7 +281,9 @@ def test_lambda_never_drops_the_metrics_whatever_our_log_level() -> None:
     """
     names = {level: name["Lambda"] for level, name in DOCUMENT["Mappings"]["LogLevels"].items()}
     assert names == {"DEBUG": "DEBUG", "INFO": "INFO", "WARNING": "INFO", "ERROR": "INFO"}
-    assert names.keys() == set(settings.LOG_LEVELS) == set(PARAMETERS["LogLevel"]["AllowedValues"])
+    assert (
+        names.keys() == set(environment_settings.LOG_LEVELS) == set(PARAMETERS["LogLevel"]["AllowedValues"])
+    )
 
 
 def test_every_parameter_says_what_it_is_and_is_shown_in_a_group() -> None:

@@ -16,7 +16,7 @@ from fake_ports import START
 from infra import request
 from rotator import errors
 from rotator.cli import main
-from rotator.config import environment as settings
+from rotator.config import environment as environment_settings
 from rotator.oauth.models import Stage
 from rotator.observability import logs
 from rotator.observability.counters import Used
@@ -31,7 +31,7 @@ ROWS = dict(re.findall(r"^\| `(ROTATOR_[A-Z_]+)` \| (.+?) \|", README, re.MULTIL
 
 
 def test_the_settings_table_has_every_setting_and_no_other() -> None:
-    known = settings._ROTATION.keys() | settings._RUN.keys()
+    known = environment_settings._ROTATION.keys() | environment_settings._RUN.keys()
     assert {name.removeprefix("ROTATOR_").lower() for name in ROWS} == known
 
 

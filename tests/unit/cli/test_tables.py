@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from fake_ports import START, rotation
-from rotator.cli import console as screen
 from rotator.cli import message_groups, tables
+from rotator.cli.console import UNFOLDED, plain_table, standard_output
 from rotator.errors import ParameterStoreError
 from rotator.oauth.models import Stage
 from rotator.renewal.guarantee import Contract
@@ -137,7 +137,7 @@ def test_a_cell_is_shown_as_it_is() -> None:
     odd = "a:smile:[b]c[/b]"
     console = Console(width=200)
     with console.capture() as capture:
-        console.print(screen.table(("name", "state"), [(odd, odd)]))
+        console.print(plain_table(("name", "state"), [(odd, odd)]))
         console.print(tables.status_table([replace(line(), name=odd)]))
     assert capture.get().count(odd) == 3
     assert odd in shown(Summary(results=(Result(name=odd, outcome=Outcome.FRESH),)))
@@ -145,9 +145,9 @@ def test_a_cell_is_shown_as_it_is() -> None:
 
 def test_only_a_terminal_has_an_edge(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    assert screen.out().width == screen.UNFOLDED
+    assert standard_output().width == UNFOLDED
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    assert screen.out().width == 40
+    assert standard_output().width == 40
 
 
 # Of hundreds.

@@ -16,7 +16,6 @@ from rotator.errors import ParameterStoreError, WorkNotSent
 from rotator.renewal.models import Outcome, Rotation
 from rotator.renewal.results import LEFT
 from rotator.workers import dispatch
-from rotator.workers import queue_messages as messages
 
 
 def test_a_fleet_of_25_that_is_due_is_sent_in_three_calls_and_nothing_is_renewed() -> None:
@@ -127,7 +126,7 @@ def test_what_the_queue_refused_is_failed_with_what_consumers_still_have() -> No
     shop = Workshop(*NAMES)
     shop.work(NAMES[3])
     shop.clock.sleep(0.7 * DAY)
-    shop.queue.refuses = {messages.asking_for(NAMES[3]), messages.asking_for(NAMES[24])}
+    shop.queue.refuses = {queue_messages.asking_for(NAMES[3]), queue_messages.asking_for(NAMES[24])}
     summary = shop.tick()
     failed = {r.name: r for r in summary.results if r.outcome is Outcome.FAILED}
     assert failed.keys() == {NAMES[3], NAMES[24]}
