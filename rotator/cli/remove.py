@@ -14,11 +14,9 @@ from rotator.cli.stack_option import rotator_of_many, stack_option
 from rotator.config.naming import unknown
 from rotator.config.registry import DocumentStore, Register
 from rotator.errors import ParameterStoreError, SettingsError
+from rotator.renewal.ports import NAMES_PER_CALL
 
 FAILED = 1
-
-NAMES_PER_CALL = 10
-"""https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameters.html"""
 
 
 @click.command("remove")

@@ -6,7 +6,6 @@ may be missing, and what it tells is believed only if it speaks of exactly the t
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass, field
@@ -15,6 +14,10 @@ from typing import Protocol
 
 from rotator.errors import TokenUnavailable
 from rotator.oauth import jwt
+from rotator.oauth.models import Secret
+
+STATUS_SCHEMA = 1
+"""As the rotating side writes it (renewal/status.py)."""
 
 _LEGAL = re.compile(r"[\x21-\x7e]+")  # what can stand in a header (RFC 6749, A.12, less the space)
 _JSON = ("{", "[", '"')  # how an endpoint's whole answer begins, and no token (RFC 6750, 2.1)
@@ -68,12 +71,9 @@ def _told_by_status(found: Found) -> tuple[datetime | None, datetime | None]:
         return None, None
     try:
         status = json.loads(found.status)
-        fingerprint = hashlib.sha256(found.token.encode()).hexdigest()[:16]
-        if (
-            status["schema"] != 1
-            or status["parameter_version"] != found.version
-            or status["token_sha256"] != fingerprint
-        ):
+        if status["schema"] != STATUS_SCHEMA or status["parameter_version"] != found.version:
+            return None, None
+        if status["token_sha256"] != Secret(found.token).fingerprint:
             return None, None
         return _time(status["expires_at"]), _time(status["renew_at"])
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):

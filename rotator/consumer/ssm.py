@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
@@ -15,6 +14,7 @@ from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.consumer.parse import Found
 from rotator.errors import TokenUnavailable
+from rotator.oauth.http_date import http_date
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -159,8 +159,4 @@ def _names(found: Mapping[str, Any]) -> list[str]:
 def _date(answer: Mapping[str, Any]) -> datetime | None:
     """The time of an answer by AWS's clock (RFC 9110, 6.6.1); None where it does not tell."""
     text = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
-    try:
-        date = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
+    return http_date(text)

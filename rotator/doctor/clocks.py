@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from rotator.doctor.check import NotChecked
 from rotator.doctor.context import Instruments
 from rotator.errors import RotatorError
-from rotator.oauth.client_credentials import http_date
+from rotator.oauth.http_date import http_date
 from rotator.renewal.models import Rotation
 from rotator.renewal.policy import describe_seconds, seconds_until
 

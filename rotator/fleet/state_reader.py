@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from rotator.errors import MORE_TIME, ParameterStoreError, RotatorError
 from rotator.renewal import lease, status
 from rotator.renewal.models import Parameter, Rotation, Stored
-from rotator.renewal.ports import ParameterStore
+from rotator.renewal.ports import NAMES_PER_CALL, ParameterStore
 from rotator.renewal.results import foreseen
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 READERS = 2
 """Calls at a time. Documents come one page after another, and a page of ten is two of these calls."""
-
-NAMES_PER_READ = 10
-"""https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html"""
 
 Found = Mapping[str, Stored | RotatorError]
 
@@ -90,7 +87,7 @@ class StoredReader(AbstractContextManager["StoredReader"]):
     def add(self, rotation: Rotation) -> None:
         """Have one more read."""
         names = set(self._names_of(rotation))
-        is_full = len(self._names) + len(names) > NAMES_PER_READ
+        is_full = len(self._names) + len(names) > NAMES_PER_CALL
         if is_full or names & self._names:  # a name stands in a call once
             self._begin_reading()
             self._waiting, self._names = [], set()
@@ -115,7 +112,7 @@ class StoredReader(AbstractContextManager["StoredReader"]):
     def _read_again(self, rotations: Sequence[Rotation]) -> Found:
         """Read one call at a time, which is within any account's rate, until one fails again."""
         found: dict[str, Stored | RotatorError] = {}
-        size = NAMES_PER_READ // (3 if self._leases_at else 2)
+        size = NAMES_PER_CALL // (3 if self._leases_at else 2)
         for start in range(0, len(rotations), size):
             found |= self._read(rotations[start : start + size])
             if any(map(_is_transient, found.values())):

@@ -10,13 +10,13 @@ import json
 import math
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 from rotator.errors import InvalidTokenResponse, TokenEndpointUnavailable, TokenRequestRejected
 from rotator.oauth import jwt
+from rotator.oauth.http_date import http_date
 from rotator.oauth.models import (
     AccessToken,
     BasicEncoding,
@@ -183,15 +183,6 @@ def retry_after(header: str | None, now: datetime) -> float | None:
         return float(text)
     date = http_date(text)
     return None if date is None else max(0.0, (date - now).total_seconds())
-
-
-def http_date(text: str) -> datetime | None:
-    """Read a date as HTTP writes it (RFC 9110, 5.6.7), in UTC; None if it is none."""
-    try:
-        date = parsedate_to_datetime(text)
-        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def read_token(client: Client, request: TokenRequest, response: TokenResponse, now: datetime) -> AccessToken:

@@ -12,6 +12,12 @@ from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret, Stage
 from rotator.renewal.models import Parameter, Rotation
 
+NAMES_PER_CALL = 10
+"""Parameters that Parameter Store reads or deletes in one call.
+
+https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html
+"""
+
 
 def no_patience() -> float:
     """No seconds for trying again what the adapter's own tries could not get."""

@@ -13,12 +13,11 @@ from typing import Protocol
 
 from rotator.config import validators
 from rotator.errors import FEWER_WORKERS, MORE_TIME, MORE_WRITES, RotatorError
-from rotator.fleet.state_reader import NAMES_PER_READ
 from rotator.fleet.urgency import Due, by_urgency
 from rotator.fleet.write_rate import WRITES_PER_RENEWAL
 from rotator.renewal.models import Outcome, Parameter, Result
 from rotator.renewal.policy import may_be_revoked, seconds_until
-from rotator.renewal.ports import ParameterStore, Run
+from rotator.renewal.ports import NAMES_PER_CALL, ParameterStore, Run
 from rotator.renewal.results import as_stored, failed_with, foreseen, left_over
 from rotator.workers import queue_messages
 
@@ -95,8 +94,8 @@ def read_documents(path: str, names: Sequence[str], parameters: ParameterStore) 
     forms = [f"{path}/{form}" for name in names for form in (name, name.replace(".", "/"))]
     possible = list(filter(_is_a_parameters, dict.fromkeys(forms)))
     found: dict[str, Parameter] = {}
-    for start in range(0, len(possible), NAMES_PER_READ):
-        found |= parameters.read(possible[start : start + NAMES_PER_READ])
+    for start in range(0, len(possible), NAMES_PER_CALL):
+        found |= parameters.read(possible[start : start + NAMES_PER_CALL])
     return found
 
 

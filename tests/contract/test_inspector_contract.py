@@ -22,7 +22,7 @@ from rotator.config.deployment import Inspector, Key, LogEvent, Schedule, Stack,
 from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
 from rotator.errors import RotatorError
-from rotator.oauth.client_credentials import http_date
+from rotator.oauth.http_date import http_date
 from rotator.renewal.models import Rotation
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -17,7 +17,9 @@ WAYS = ["typical", "rotator, fresh", "least, fresh", "rotator, renewal", "least,
 
 @pytest.fixture(scope="module")
 def printed() -> str:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(str(ROOT / each) for each in (".", "tests", "tests/helpers"))
+    }
     command = [sys.executable, "-m", "bench", "--quick"]
     bench = subprocess.run(
         command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=200

@@ -10,6 +10,7 @@ import pytest
 
 from conftest import CHECKOUT
 
+TESTS = CHECKOUT / "tests"
 STARTS_A_CHILD = (
     "import conftest, subprocess; subprocess.run(['sh', '-c', 'kill -{name} $$; echo it is ignored'])"
 )
@@ -28,7 +29,7 @@ def test_process_of_test_hears_signal_that_suite_ignores(name: str) -> None:
             "-c",
             STARTS_A_CHILD.format(name=name),
         ],
-        env={"PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(CHECKOUT / "tests")])},
+        env={"PYTHONPATH": os.pathsep.join(map(str, (CHECKOUT, TESTS, TESTS / "helpers")))},
         capture_output=True,
         text=True,
         check=True,

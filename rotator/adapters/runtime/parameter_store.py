@@ -11,7 +11,7 @@ from rotator.adapters.runtime.aws_client import AwsError
 from rotator.errors import ConcurrentUpdate, ParameterStoreError
 from rotator.oauth.models import Secret
 from rotator.renewal.models import Parameter, Rotation
-from rotator.renewal.ports import no_patience
+from rotator.renewal.ports import NAMES_PER_CALL, no_patience
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -42,9 +42,6 @@ PAGE_REST = 2.0
 NAMES_SHOWN = 3
 """In a message: token, status and lease."""
 
-VERSIONS_PER_CALL = 10
-"""GetParameters takes ten names."""
-
 
 class SsmParameterStore:
     """The port ParameterStore on SSM. ``on_throttled`` is called for every write that AWS throttles."""
@@ -69,8 +66,8 @@ class SsmParameterStore:
     def read_versions(self, name: str, versions: Sequence[int]) -> Mapping[int, Parameter]:
         """Read versions of a parameter; those that are gone are among AWS's InvalidParameters."""
         found: dict[int, Parameter] = {}
-        for start in range(0, len(versions), VERSIONS_PER_CALL):
-            names = [f"{name}:{version}" for version in versions[start : start + VERSIONS_PER_CALL]]
+        for start in range(0, len(versions), NAMES_PER_CALL):
+            names = [f"{name}:{version}" for version in versions[start : start + NAMES_PER_CALL]]
             found |= self._get(names, lambda each: int(each["Version"]))
         return found
 

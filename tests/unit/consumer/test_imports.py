@@ -31,7 +31,9 @@ def test_a_token_source_brings_nothing_of_the_rotating_side(clean_environment: M
         "rotator.adapters.runtime.aws_client",
         "rotator.errors",
         "rotator.oauth",
+        "rotator.oauth.http_date",
         "rotator.oauth.jwt",
+        "rotator.oauth.models",
     }
     assert not loaded & {*HTTP, "tenacity", "click", "rich", "aws_lambda_powertools"}
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from fake_ports import CANARY_TOKEN, START, jwt
+from rotator.consumer import parse
 from rotator.consumer.parse import Found, stored_token
 from rotator.errors import TokenUnavailable
+from rotator.renewal import status
 from token_source_setup import NAME, status_of
 
 END = START + timedelta(days=1)
@@ -125,3 +127,7 @@ def test_ends_are_told_in_utc() -> None:
 def test_nothing_of_it_shows_the_token() -> None:
     read = found(text=status_of(CANARY_TOKEN, START))
     assert CANARY_TOKEN not in repr(read) + repr(stored_token(NAME, read))
+
+
+def test_status_schema_is_the_one_that_the_rotator_writes() -> None:
+    assert parse.STATUS_SCHEMA == status.SCHEMA

@@ -22,6 +22,7 @@ from rotator.errors import (
 )
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenResponse
+from rotator.oauth.http_date import http_date
 from rotator.oauth.models import AccessToken, BasicEncoding, ClientAuthentication, ClientCredentials, Secret
 from rotator.renewal.renew import check_size
 
@@ -354,10 +355,10 @@ def test_a_jwt_is_told_from_an_opaque_token(token: str, is_jwt: bool) -> None:
 
 
 def test_a_date_of_http_is_read_in_utc_and_anything_else_is_none() -> None:
-    assert client_credentials.http_date("Tue, 24 Nov 2026 06:00:00 GMT") == START
-    assert client_credentials.http_date("Tue, 24 Nov 2026 07:00:00 +0100") == START
-    assert client_credentials.http_date("Tue, 24 Nov 2026 06:00:00 -0000") == START
-    assert client_credentials.http_date("yesterday") is None
+    assert http_date("Tue, 24 Nov 2026 06:00:00 GMT") == START
+    assert http_date("Tue, 24 Nov 2026 07:00:00 +0100") == START
+    assert http_date("Tue, 24 Nov 2026 06:00:00 -0000") == START
+    assert http_date("yesterday") is None
 
 
 def test_a_date_is_in_utc_wherever_this_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,7 +366,7 @@ def test_a_date_is_in_utc_wherever_this_machine_stands(monkeypatch: pytest.Monke
     time.tzset()
     try:
         for text in ("Tue, 24 Nov 2026 07:00:00 +0100", "Tue, 24 Nov 2026 06:00:00 -0000"):
-            date = client_credentials.http_date(text)
+            date = http_date(text)
             assert date == START
             assert date.tzinfo is UTC
     finally:

@@ -15,7 +15,7 @@ from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, WorkNotSent
 from rotator.renewal.models import Outcome, Rotation
 from rotator.renewal.results import LEFT
-from rotator.workers import dispatch
+from rotator.workers import dispatch, queue_messages
 
 
 def test_a_fleet_of_25_that_is_due_is_sent_in_three_calls_and_nothing_is_renewed() -> None:
