@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from rotator.adapters.runtime import aws_client
 from rotator.config.environment import Settings, read_environment
-from rotator.config.registry import Fleet
+from rotator.config.registry import Fleet, Register
 from rotator.errors import SettingsError
-from rotator.fleet.executor import executor_for
 from rotator.fleet.run import MakeExecutor, OnResult, run_fleet
 from rotator.fleet.state_reader import Found, StoredReader
 from rotator.fleet.summary import shortened
@@ -26,17 +25,15 @@ from rotator.renewal.guarantee import Contract
 from rotator.renewal.models import Parameter, Rotation, Summary
 from rotator.renewal.policy import RUN_BUDGET
 from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint, no_patience
-from rotator.workers import dispatch, queue_messages
-from rotator.workers.dispatch import WorkQueue
-from rotator.workers.queue_messages import Batch
 
-if TYPE_CHECKING:  # only many rotations need it
-    from rotator.config.registry import Register
+if TYPE_CHECKING:  # only workers need them
+    from rotator.workers.dispatch import WorkQueue
+    from rotator.workers.queue_messages import Batch
 
 OnFound = Callable[[Rotation], None]
 
 LONGEST_WRITE = 30.0
-"""Seconds within which a call to AWS ends, its retries included (adapters.aws.CONFIG)."""
+"""Seconds within which a call to AWS ends, its retries included (aws_client.CONFIG)."""
 
 TOKEN_ENDPOINT_CONNECTIONS = 40
 """To a host, kept open: as many as there are renewals at a time (scheduler.AT_A_TIME)."""
@@ -111,7 +108,7 @@ class Rotator:
     usage: Usage = field(default_factory=Usage)
     write_rate: WriteRate | None = None
     open_queue: Callable[[], WorkQueue] | None = None
-    executor_for: MakeExecutor = executor_for
+    executor_for: MakeExecutor | None = None
 
     def fleet(self, names: Sequence[str] = ()) -> Fleet:
         """Return the rotations of these names, or all of them.
@@ -157,6 +154,8 @@ class Rotator:
         """
         if self.open_queue is None:
             return self.run(run)
+        from rotator.workers import dispatch
+
         fleet, stored = self._look(run)
         told = self._serve(fleet, run, stored=stored, enqueue=partial(dispatch.enqueue, self.open_queue))
         slow = dispatch.write_rate_warning(self.settings.writes_per_second, self.settings.workers, run)
@@ -167,6 +166,8 @@ class Rotator:
 
         Raises ParameterStoreError if the documents cannot be read.
         """
+        from rotator.workers import queue_messages
+
         fleet = self._asked_for(batch.names)
         summary = self._serve(fleet, run, shared=True)
         return replace(
@@ -230,6 +231,8 @@ class Rotator:
         """Find the rotations of these names by their own documents, or if one has none by all of them."""
         if self.settings.rotation:
             return self._find().for_worker(names)
+        from rotator.workers import dispatch
+
         path = self.settings.rotations_path or ""
         fleet = self._read([dispatch.read_documents(path, names, self.ports.parameters)]).fleet()
         if set(names) - fleet.names:
@@ -291,7 +294,7 @@ def begin_run(name: str, time_left: Callable[[], float] | None = None) -> Run:
             return end - time.monotonic()
 
     return Run(
-        id=f"{name}/{secrets.token_hex(4)}",
+        id=f"{name}/{os.urandom(4).hex()}",
         now=utc_now,
         time_left=time_left,
         budget=time_left(),

@@ -18,7 +18,6 @@ from rotator.fleet.summary import RotationFailed  # noqa: E402
 from rotator.observability import logs  # noqa: E402
 from rotator.renewal.models import Summary  # noqa: E402
 from rotator.renewal.ports import Run  # noqa: E402
-from rotator.workers import queue_messages  # noqa: E402
 
 gc.freeze()
 gc.enable()
@@ -48,7 +47,7 @@ def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
     SettingsError if the event or the settings cannot be used.
     """
     rotator = _rotator()
-    if queue_messages.is_batch(event):
+    if _is_batch(event):
         return _serve_messages(rotator, event["Records"], context)  # type: ignore[index]
     names, force, dry_run = _read_event(event)
     is_scheduled = not (names or force or dry_run)
@@ -66,6 +65,14 @@ def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
     return summary.to_dict()
 
 
+def _is_batch(event: object) -> bool:
+    if not isinstance(event, dict) or "Records" not in event:
+        return False
+    from rotator.workers import queue_messages  # most events come from the schedule
+
+    return queue_messages.is_batch(event)
+
+
 def _serve_messages(
     rotator: bootstrap.Rotator, records: Sequence[dict[str, Any]], context: LambdaContext
 ) -> dict[str, Any]:
@@ -73,6 +80,8 @@ def _serve_messages(
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
+    from rotator.workers import queue_messages
+
     batch = queue_messages.read(records, bootstrap.utc_now(), rotator.settings.schedule_interval)
     summary = _told(rotator, context, lambda run: rotator.work(run, batch))
     return {"batchItemFailures": [{"itemIdentifier": message} for message in batch.failures(summary)]}

@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rotator.config.registry import Fleet
 from rotator.errors import RotatorError
-from rotator.fleet.executor import Executor, executor_for
 from rotator.fleet.state_reader import READERS, Found, read_stored
 from rotator.fleet.summary import summarize
 from rotator.fleet.urgency import Due
@@ -21,6 +20,9 @@ from rotator.renewal.models import Outcome, Result, Rotation, Stored, Summary
 from rotator.renewal.policy import TokenState, token_state
 from rotator.renewal.ports import Ports, Run
 from rotator.renewal.results import as_stored, busy, failed
+
+if TYPE_CHECKING:
+    from rotator.fleet.executor import Executor
 
 OnResult = Callable[[Result], None]
 
@@ -32,7 +34,7 @@ class Enqueue(Protocol):
         """Enqueue what is due; ``next_try`` (UTC) is when the next run comes."""
 
 
-MakeExecutor = Callable[[int, int], AbstractContextManager[Executor]]
+MakeExecutor = Callable[[int, int], AbstractContextManager["Executor"]]
 """Makes what carries out so many tasks, so many at a time."""
 
 
@@ -43,7 +45,7 @@ def run_fleet(  # noqa: PLR0913 - options by name
     contract: Contract,
     *,
     write_rate: WriteRate | None = None,
-    executor_for: MakeExecutor = executor_for,
+    executor_for: MakeExecutor | None = None,
     readers: int = READERS,
     force: bool = False,
     dry_run: bool = False,
@@ -88,7 +90,8 @@ def run_fleet(  # noqa: PLR0913 - options by name
         enqueue(clear, run=run, report=results.add, next_try=next_try)
     left = 0
     if due:
-        from rotator.fleet.scheduler import AT_A_TIME, Scheduler  # most runs renew nothing
+        from rotator.fleet import executor  # most runs renew nothing
+        from rotator.fleet.scheduler import AT_A_TIME, Scheduler
 
         scheduler = Scheduler(
             due,
@@ -101,8 +104,8 @@ def run_fleet(  # noqa: PLR0913 - options by name
             force=force,
             dry_run=dry_run,
         )
-        with executor_for(len(due), AT_A_TIME) as executor:
-            left = scheduler.renew(executor)
+        with (executor_for or executor.executor_for)(len(due), AT_A_TIME) as carries_out:
+            left = scheduler.renew(carries_out)
     return summarize(
         fleet.rotations,
         results.all,

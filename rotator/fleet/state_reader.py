@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeGuard
 
 from rotator.errors import MORE_TIME, ParameterStoreError, RotatorError
-from rotator.renewal import lease, status
+from rotator.renewal import status
 from rotator.renewal.models import Parameter, Rotation, Stored
 from rotator.renewal.ports import NAMES_PER_CALL, ParameterStore
 from rotator.renewal.results import foreseen
@@ -163,6 +163,8 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         try:
             stored = status.read(rotation, found)
             if self._leases_at:
+                from rotator.renewal import lease  # most runs renew nothing
+
                 return lease.with_lease(rotation, stored, found, self._parameters, self._leases_at)
         except Exception as error:  # noqa: BLE001 - likewise
             return foreseen(error, f"what is stored for rotation {rotation.name}")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 
 from rotator.errors import MORE_TIME, MORE_WRITES, RotatorError
-from rotator.renewal import secret_rollover
+from rotator.oauth.models import Stage
 from rotator.renewal.guarantee import Contract
 from rotator.renewal.models import Outcome, Result, Rotation, Summary
 from rotator.renewal.policy import describe_seconds, seconds_until
@@ -59,7 +59,7 @@ def summarize(  # noqa: PLR0913 - all that a run knows
         results=tuple(ordered),
         warnings=(
             *_left_warnings(left, forced=forced),
-            *shortened(secret_rollover.warnings(ordered)),
+            *shortened(_rollover_warnings(ordered)),
             *shortened(_kept_warnings(ordered, run)),
             *shortened(_overlap_warnings(rotations, ordered, run, contract)),
         ),
@@ -87,6 +87,14 @@ def _left_warnings(left: int, *, forced: bool) -> Iterator[str]:
         yield (
             f"{left} due rotations are left to the next run; if that goes on, {MORE_WRITES}, or {MORE_TIME}"
         )
+
+
+def _rollover_warnings(results: Sequence[Result]) -> Iterable[str]:
+    if all(result.secret_stage is Stage.CURRENT for result in results):
+        return ()
+    from rotator.renewal import secret_rollover
+
+    return secret_rollover.warnings(results)
 
 
 def _kept_warnings(results: Sequence[Result], run: Run) -> Iterator[str]:

@@ -321,21 +321,25 @@ def test_the_run_ends_before_the_deadline_that_the_runtime_gives(start: Start, a
 
 DRIVER = """
 import gc, json, sys
-from rotator.adapters import aws
+from rotator.adapters.runtime import aws_client
 from rotator.handler import lambda_handler
 
 class Context:
     aws_request_id = "driver"
     get_remaining_time_in_millis = lambda self: 60_000
 
-UNNEEDED = {"requests", "tenacity", "asyncio", "multiprocessing", "boto3", "s3transfer"}
+UNNEEDED = {
+    *("requests", "tenacity", "asyncio", "multiprocessing", "boto3", "s3transfer", "secrets"),
+    *("rotator.workers", "rotator.fleet.executor", "rotator.fleet.scheduler"),
+    *("rotator.renewal.renew", "rotator.renewal.lease", "rotator.renewal.secret_rollover"),
+}
 requests, clients = [], []
 
 def tell(told):
     return lambda event_name, **_: told.append(event_name.rpartition(".")[2])
 
-aws.session().register("before-send", tell(requests))
-aws.session().register("creating-client-class", tell(clients))
+aws_client.session().register("before-send", tell(requests))
+aws_client.session().register("creating-client-class", tell(clients))
 for _ in range(2):
     requests.clear()
     summary = lambda_handler({}, Context())
