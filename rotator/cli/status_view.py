@@ -15,7 +15,7 @@ from rotator.bootstrap import Rotator
 from rotator.cli import tables
 from rotator.cli.names import matching
 from rotator.cli.tables import StatusLine
-from rotator.fleet.state_reader import read_stored_for_display
+from rotator.doctor.stored_state import read_stored_for_display
 from rotator.renewal.models import Stored, format_time
 from rotator.renewal.policy import TokenState, describe_seconds
 

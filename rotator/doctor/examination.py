@@ -14,8 +14,8 @@ from rotator.doctor.rotation import CHECKS as OF_A_ROTATION
 from rotator.doctor.rotation import RotationChecks, check_stored
 from rotator.doctor.stack import CHECKS as OF_THE_STACK
 from rotator.doctor.stack import StackChecks
+from rotator.doctor.stored_state import read_stored_for_display
 from rotator.errors import RotatorError
-from rotator.fleet.state_reader import read_stored_for_display
 from rotator.renewal import policy
 from rotator.renewal.models import Rotation, Stored
 from rotator.renewal.policy import describe_seconds

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 from rotator.errors import MORE_TIME, ParameterStoreError, RotatorError
 from rotator.renewal import status
@@ -43,19 +42,6 @@ def read_stored(
         for rotation in rotations:
             reader.add(rotation)
         return reader.of(rotations)
-
-
-def read_stored_for_display(
-    rotations: Sequence[Rotation], parameters: ParameterStore, *, now: datetime
-) -> Found:
-    """Return what is stored for every rotation, without its lease where only that cannot be read.
-
-    Who may read a token may not be allowed to read its lease. ``Stored.lease_error`` tells why it is missing.
-    """
-    found = read_stored(rotations, parameters, leases_at=now)
-    errors = {name: each for name, each in found.items() if _may_be_of_a_lease(each)}
-    others = read_stored([r for r in rotations if r.name in errors], parameters)
-    return {**found, **{name: _without_lease(each, errors[name]) for name, each in others.items()}}
 
 
 class StoredReader(AbstractContextManager["StoredReader"]):
@@ -169,17 +155,6 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         except Exception as error:  # noqa: BLE001 - likewise
             return foreseen(error, f"what is stored for rotation {rotation.name}")
         return stored
-
-
-def _may_be_of_a_lease(found: Stored | RotatorError) -> TypeGuard[ParameterStoreError]:
-    """Whether a call failed for what it asked for, which is not so when nobody else gets an answer either."""
-    return isinstance(found, ParameterStoreError) and not (
-        found.unreachable or found.transient or found.foreign
-    )
-
-
-def _without_lease(found: Stored | RotatorError, error: RotatorError) -> Stored | RotatorError:
-    return replace(found, lease_error=error) if isinstance(found, Stored) else found
 
 
 def _is_transient(found: Stored | RotatorError) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from fake_ports import CANARY_SECRET, START, FakeParameterStore, rotation
 from rotator.errors import ParameterStoreError, RotatorError
-from rotator.fleet.state_reader import READERS, StoredReader, read_stored, read_stored_for_display
+from rotator.fleet.state_reader import READERS, StoredReader, read_stored
 from rotator.renewal.lease import LeaseText
 from rotator.renewal.models import Parameter, Rotation, Stored
 
@@ -58,40 +58,6 @@ def test_unforeseen_error_in_what_is_stored_is_logged_with_the_rotation(
             store.put(rotation_.lease_name, lost.dump(), "String")
     read_stored(members(2), store, leases_at=START)
     assert "unforeseen TypeError in what is stored for rotation 1\n" in caplog.text
-
-
-class Denied(FakeParameterStore):
-    """A store that lets nobody read a lease, or with ``tokens`` a token."""
-
-    def __init__(self, *, tokens: bool = False, **kind: bool) -> None:
-        super().__init__()
-        self.denied = "" if tokens else "/lease"
-        self.error = ParameterStoreError("denied", advice="allow it", **kind)
-
-    def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
-        found = super().read(names)
-        if any(name.endswith(self.denied) for name in names):
-            raise self.error
-        return found
-
-
-def test_what_is_shown_has_its_token_where_only_the_lease_cannot_be_read() -> None:
-    store = Denied()
-    assert read_stored_for_display(members(7), store, now=START) == {
-        str(number): Stored(lease_error=store.error) for number in range(7)
-    }
-
-
-def test_what_is_shown_has_an_error_where_the_token_cannot_be_read_either() -> None:
-    store = Denied(tokens=True)
-    assert set(read_stored_for_display(members(7), store, now=START).values()) == {store.error}
-
-
-@pytest.mark.parametrize("kind", ["unreachable", "transient", "foreign"])
-def test_what_is_shown_is_read_once_while_aws_is_not_available(kind: str) -> None:
-    store = Denied(**{kind: True})
-    assert read_stored_for_display(members(1), store, now=START) == {"0": store.error}
-    assert store.reads == 1
 
 
 @pytest.mark.parametrize(("count", "calls"), [(0, 0), (1, 1), (5, 1), (6, 2), (11, 3), (1000, 200)])
