@@ -112,7 +112,7 @@ def test_more_than_can_be_given_to_a_command_is_told(shell: Shell, token: str) -
     """Set inside of the process: nobody could hand it so much either."""
     code = """
 import os, sys
-from rotator.cli import main
+from rotator.cli.main import main
 os.environ |= {f"V{i}": "x" * 100_000 for i in range(60)}
 sys.argv[1:] = ["exec", "--", "true"]
 main()

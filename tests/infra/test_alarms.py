@@ -19,6 +19,7 @@ from rotator import bootstrap, errors, handler
 from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, RotatorError, SettingsError
 from rotator.fleet.summary import RotationFailed
+from rotator.renewal.status import StatusNotWritten
 from template import DOCUMENT, Stack
 
 SECRET = {"SecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:healthwise/client-AbCdEf"}
@@ -287,10 +288,9 @@ def test_the_time_left_is_shown_over_the_line_at_which_somebody_is_called() -> N
 def test_every_kind_of_error_is_on_it_and_every_rollover() -> None:
     kinds = {
         kind.__name__
-        for kind in vars(errors).values()
+        for kind in (*vars(errors).values(), StatusNotWritten)
         if isinstance(kind, type)
         and issubclass(kind, RotatorError)
-        and kind is not RotationFailed
         and not issubclass(kind, errors.TokenUnavailable | errors.CommandNotRun)  # nothing of a run's
     }
     rollovers = {"RotatedWithPending", "RotatedWithPrevious"}
