@@ -176,7 +176,6 @@ class TokenNotPublished(ParameterStoreError):
             f"a new token was issued but not stored: {cause.problem}",
             advice=f"{cause.advice}; the stored token may be revoked if the endpoint allows only one",
             unreachable=cause.unreachable,
-            foreign=cause.foreign,
             may_have_issued=True,
         )
 

@@ -23,7 +23,6 @@ class StatusNotWritten(ParameterStoreError):
             f"{cause.problem}",
             advice=f"{cause.advice}; the next run renews it again",
             unreachable=cause.unreachable,
-            foreign=cause.foreign,
         )
         self.status = status
 

@@ -9,7 +9,7 @@ import pytest
 
 import fake_ports
 from fake_ports import DAY, rotation
-from rotator.fleet.summary import WARNINGS_OF_A_KIND, summarize
+from rotator.fleet.summary import WARNINGS_OF_A_KIND, RotationFailed, summarize
 from rotator.oauth.models import Stage
 from rotator.renewal.guarantee import Contract
 from rotator.renewal.models import Outcome, Result, Rotation, Summary
@@ -111,3 +111,27 @@ def test_ten_warnings_are_ten() -> None:
     warnings = told(*(kept(str(number)) for number in range(WARNINGS_OF_A_KIND))).warnings
     assert len(warnings) == WARNINGS_OF_A_KIND
     assert all(warning.startswith("rotation ") for warning in warnings)
+
+
+def failed(name: str, *, late: bool = False) -> Result:
+    return Result(name=name, outcome=Outcome.FAILED, error="a problem; an advice", late=late)
+
+
+def test_error_of_a_failed_run_names_ten_failures_and_the_late_ones_first() -> None:
+    summary = told(
+        rotated("z"), *(failed(f"early{number}") for number in range(10)), failed("late", late=True)
+    )
+    error = RotationFailed(summary)
+    assert error.summary is summary
+    assert str(error).splitlines() == [
+        "11 of 12 rotations failed: late: a problem; an advice",
+        *(f"  early{number}: a problem; an advice" for number in range(9)),
+        "  and 1 more; the next run tries again; 1 late: act now",
+    ]
+
+
+def test_error_of_a_run_with_ten_early_failures_names_all_of_them() -> None:
+    error = RotationFailed(told(*(failed(f"early{number}") for number in range(10))))
+    assert str(error).splitlines()[-1] == (
+        "  early9: a problem; an advice; the next run tries again; none late: there is time"
+    )

@@ -13,7 +13,6 @@ import pytest
 import embedded_metrics
 from fake_ports import START
 from rotator import errors
-from rotator.fleet.summary import RotationFailed
 from rotator.oauth.models import Stage
 from rotator.observability import logs
 from rotator.observability.counters import Used
@@ -283,11 +282,3 @@ def test_the_line_of_the_whole_stays_within_what_cloudwatch_keeps(caplog: pytest
     assert len(json.dumps(whole)) < 262_144
     assert {each["outcome"] for each in whole["rotations"]} == {"failed"}
     assert whole["not_listed"] == 9_900
-
-
-def test_the_error_of_a_run_names_a_few_failures_the_late_ones_first() -> None:
-    early = [failed(f"early{number}", late=False) for number in range(30)]
-    text = str(RotationFailed(Summary(results=(*early, failed("late")))))
-    assert text.startswith("31 of 31 rotations failed: late: a problem; an advice\n  early0: ")
-    assert "early8: a problem; an advice\n  and 21 more; " in text
-    assert "early9" not in text
