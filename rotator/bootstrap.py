@@ -15,7 +15,7 @@ from rotator.adapters.runtime import aws_client
 from rotator.config.environment import Settings, read_environment
 from rotator.config.registry import Fleet, Register
 from rotator.errors import SettingsError
-from rotator.fleet.run import MakeExecutor, OnResult, run_fleet
+from rotator.fleet.run import OnResult, run_fleet
 from rotator.fleet.state_reader import Found, StoredReader
 from rotator.fleet.summary import shortened
 from rotator.fleet.write_rate import WriteRate
@@ -99,8 +99,7 @@ class Adapters:
 class Rotator:
     """What the entry points run. ``usage`` is where its ports count; ``write_rate`` limits the writes.
 
-    ``open_queue`` opens the workers' queue, if there is one. ``executor_for`` makes what carries renewals
-    out.
+    ``open_queue`` opens the workers' queue, if there is one.
     """
 
     settings: Settings
@@ -108,7 +107,6 @@ class Rotator:
     usage: Usage = field(default_factory=Usage)
     write_rate: WriteRate | None = None
     open_queue: Callable[[], WorkQueue] | None = None
-    executor_for: MakeExecutor | None = None
 
     def fleet(self, names: Sequence[str] = ()) -> Fleet:
         """Return the rotations of these names, or all of them.
@@ -181,7 +179,6 @@ class Rotator:
             run,
             self.contract,
             write_rate=self.write_rate,
-            executor_for=self.executor_for,
             **options,
         )
 

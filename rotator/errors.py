@@ -163,6 +163,11 @@ class ParameterStoreError(RotatorError):
         self.unreachable = unreachable
         self.foreign = foreign
 
+    @property
+    def is_unavailable(self) -> bool:
+        """Whether AWS was not available, so that the parameters of the call have no part in it."""
+        return self.transient or self.unreachable or self.foreign
+
 
 class ConcurrentUpdate(ParameterStoreError):
     """Another writer was faster: ``ParameterAlreadyExists`` or ``TooManyUpdates``."""

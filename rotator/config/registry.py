@@ -54,7 +54,7 @@ class Fleet:
     def for_worker(self, names: Sequence[str]) -> Fleet:
         """Return the rotations of those of the names that there are, as one worker among others serves them.
 
-        Of two documents with one name a scheduled run tells; the rotation that has it is served.
+        A scheduled run reports two documents of one name; the rotation that has the name is served.
         """
         rotations = tuple(r for r in self.rotations if r.name in names)
         served = {rotation.name for rotation in rotations}

@@ -18,7 +18,7 @@ def read_stored_for_display(
 ) -> Found:
     """Return what is stored for every rotation, without its lease where only that cannot be read.
 
-    Who may read a token may not be allowed to read its lease. ``Stored.lease_error`` tells why it is missing.
+    A caller that may read a token may be denied its lease. ``Stored.lease_error`` is why it is missing.
     """
     found = read_stored(rotations, parameters, leases_at=now)
     errors = {name: each for name, each in found.items() if _may_be_of_a_lease(each)}
@@ -27,10 +27,8 @@ def read_stored_for_display(
 
 
 def _may_be_of_a_lease(found: Stored | RotatorError) -> TypeGuard[ParameterStoreError]:
-    """Whether a call failed for what it asked for, which is not so when nobody else gets an answer either."""
-    return isinstance(found, ParameterStoreError) and not (
-        found.unreachable or found.transient or found.foreign
-    )
+    """Whether a call failed because of a parameter in it, and not because AWS is not available."""
+    return isinstance(found, ParameterStoreError) and not found.is_unavailable
 
 
 def _without_lease(found: Stored | RotatorError, error: RotatorError) -> Stored | RotatorError:

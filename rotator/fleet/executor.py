@@ -19,7 +19,7 @@ class Executor(Protocol):
         """Begin a task, and return before it has ended."""
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until a task ends, or for so many seconds. What ended a task beside its return is raised."""
+        """Wait until a task ends, or for n seconds; raise the error that ended a task."""
 
 
 class Threads(AbstractContextManager["Threads"]):
@@ -66,7 +66,7 @@ class Inline(AbstractContextManager["Inline"]):
         task()
 
     def wait(self, seconds: float | None = None) -> None:
-        """Let so many seconds pass; no task is under way."""
+        """Let n seconds pass; no task is under way."""
         if seconds:
             self._sleep(seconds)
 
@@ -75,5 +75,5 @@ class Inline(AbstractContextManager["Inline"]):
 
 
 def executor_for(tasks: int, at_a_time: int) -> Threads | Inline:
-    """Return what carries out so many tasks; most runs have one at most, and need no thread."""
+    """Return an executor for n tasks; most runs have one at most, and need no thread."""
     return Inline() if tasks <= 1 else Threads(min(tasks, at_a_time))

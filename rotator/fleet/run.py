@@ -35,7 +35,7 @@ class Enqueue(Protocol):
 
 
 MakeExecutor = Callable[[int, int], AbstractContextManager["Executor"]]
-"""Makes what carries out so many tasks, so many at a time."""
+"""Makes an executor from the number of tasks, and how many of them are under way at a time at most."""
 
 
 def run_fleet(  # noqa: PLR0913 - options by name
@@ -65,7 +65,7 @@ def run_fleet(  # noqa: PLR0913 - options by name
         run: Who renews, and for how long.
         contract: What consumers were promised.
         write_rate: Of the process; without one, writes are not limited.
-        executor_for: Makes what carries out the renewals.
+        executor_for: Makes the executor of the renewals; by default one with threads.
         readers: How many threads read parameters at a time.
         force: See rotation.rotate.
         dry_run: See rotation.rotate.

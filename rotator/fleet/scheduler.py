@@ -132,7 +132,7 @@ class Scheduler:
         self._ended.append((due, endpoint))
 
     def _wait(self, executor: Executor, seconds: float) -> None:
-        """Wait until a renewal ends, or for so many seconds, and count what has ended."""
+        """Wait until a renewal ends, or for n seconds, and count the renewals that ended."""
         executor.wait(None if math.isinf(seconds) else seconds)
         self._count_ended()
 

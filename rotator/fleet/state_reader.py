@@ -136,7 +136,7 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         if isinstance(error, ParameterStoreError):
             if error.unreachable:
                 self._unreachable = error  # the next call would hang as long, and the run be cut off
-            if error.unreachable or error.transient or error.foreign:
+            if error.is_unavailable:
                 return _all(batch, error)
         if len(batch) == 1:
             return _all(batch, error)

@@ -25,7 +25,7 @@ SETTLING_SECONDS = 1.0
 
 
 class WriteRate:
-    """Lets so many writes a second begin, and fewer for a while after AWS throttled one.
+    """Limits the writes a second, more so for a while after AWS throttled one.
 
     All runs of a process share it. ``clock`` gives seconds that never go back.
     """

@@ -195,7 +195,7 @@ def judge(texts: Mapping[int, LeaseText], *, settled: int, now: datetime) -> Lea
             continue
         elif _is_in_force(text, now):
             lease = replace(lease, held_until=text.expires_at, may_be_revoked=text.may_have_issued)
-        else:  # its run ended without a word
+        else:  # its run ended without releasing it
             lease = replace(lease, last_attempt=text.attempt(now), may_be_revoked=True)
     return lease
 
@@ -276,7 +276,7 @@ class HeldLease:
     def released_on_failure(self) -> Iterator[None]:
         """Release it when the body fails, so that the next run need not wait until it expires.
 
-        A write without an answer may still arrive: until then nobody else may hold the lease.
+        A write without an answer may still arrive: until then no other run may hold the lease.
         """
         try:
             yield

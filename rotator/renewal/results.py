@@ -88,7 +88,7 @@ def not_begun(
 
 
 def foreseen(error: Exception, where: str, *, may_have_issued: bool = False) -> RotatorError:
-    """Return an error of ours as it is; of any other only its type, because nobody knows what it quotes."""
+    """Return an error of ours as it is; of any other only its type, because its text may quote a secret."""
     if isinstance(error, RotatorError):
         return error
     frames = "".join(traceback.format_tb(error.__traceback__))

@@ -25,7 +25,7 @@ class Greenlets(AbstractContextManager["Greenlets"]):
         self._timeline.start_at(self._timeline.seconds, lambda: self._carry_out(task))
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until a task ends, or for so many seconds."""
+        """Wait until a task ends, or for n seconds."""
         if not self._ended:
             self._sleep_until_an_end(seconds)
         if self._ended and (error := self._ended.pop(0)):

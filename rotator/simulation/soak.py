@@ -112,7 +112,7 @@ def _wrong(world: World) -> Iterator[str]:
 
 
 def explore_three_runs(place: int, seconds: float) -> Explored:
-    """Explore one of the starts of three runs, with two faults at most, for so many seconds."""
+    """Explore one of the starts of three runs, with two faults at most, for n seconds."""
     start = list(starts(3, faults=2))[place]
     end = time.monotonic() + seconds
     with unheard():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 import fake_ports
 from fake_ports import DAY, Clock, FakePorts, rotation
 from rotator.errors import RotatorError, TokenEndpointUnavailable, TokenRequestRejected
@@ -83,3 +85,12 @@ def stop(here: bool) -> None:
 REFUSED = TokenRequestRejected("refused", advice="mend", status=401, code="invalid_client")
 UNAVAILABLE = TokenEndpointUnavailable("down", advice="wait")
 UNANSWERED = TokenEndpointUnavailable("no answer", advice="wait", may_have_issued=True)
+
+
+def crash_before_token(world: World, **options: Any) -> World:
+    """Let a run end without a word when it has been issued a token."""
+    world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
+    with pytest.raises(Crashed):
+        world.tick(name="crashed", **options)
+    world.ports.parameters.before_write = lambda name: None
+    return world
