@@ -21,10 +21,11 @@ from rotator.fleet.summary import shortened
 from rotator.fleet.write_rate import WriteRate
 from rotator.observability.counters import Usage
 from rotator.renewal import policy
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.guarantee import Contract
 from rotator.renewal.models import Parameter, Rotation, Summary
 from rotator.renewal.policy import RUN_BUDGET
-from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint, no_patience
+from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 
 if TYPE_CHECKING:  # only workers need them
     from rotator.workers.dispatch import WorkQueue
@@ -32,8 +33,8 @@ if TYPE_CHECKING:  # only workers need them
 
 OnFound = Callable[[Rotation], None]
 
-LONGEST_WRITE = 30.0
-"""Seconds within which a call to AWS ends, its retries included (aws_client.CONFIG)."""
+LONGEST_WRITE_SECONDS = 30.0
+"""Within which a call to AWS ends, its retries included (aws_client.CONFIG)."""
 
 TOKEN_ENDPOINT_CONNECTIONS = 40
 """To a host, kept open: as many as there are renewals at a time (scheduler.AT_A_TIME)."""
@@ -199,13 +200,13 @@ class Rotator:
                 raise SettingsError(f"rotation {rotation.name}: {problem.problem}", advice=problem.advice)
 
     def register(
-        self, found: OnFound = lambda _rotation: None, patience: Callable[[], float] = no_patience
+        self, found: OnFound = lambda _rotation: None, retry_until: Deadline | None = None
     ) -> Register:
         """Read all documents under the path; there may be none. Each rotation is told as soon as it is read.
 
         Raises ParameterStoreError if they cannot be read.
         """
-        pages = self.ports.parameters.read_path(self.settings.rotations_path or "", patience=patience)
+        pages = self.ports.parameters.read_path(self.settings.rotations_path or "", retry_until=retry_until)
         return self._read(pages, found)
 
     def _read(
@@ -220,8 +221,8 @@ class Rotator:
 
     def _look(self, run: Run) -> tuple[Fleet, Found]:
         """Find all rotations, and what is stored for each."""
-        with StoredReader(self.ports.parameters, time_left=run.time_for_requests) as reader:
-            fleet = self._find(reader.add, run.time_for_requests)
+        with StoredReader(self.ports.parameters, deadline=run.request_deadline) as reader:
+            fleet = self._find(reader.add, run.request_deadline)
             return fleet, reader.of(fleet.rotations)
 
     def _asked_for(self, names: Sequence[str]) -> Fleet:
@@ -236,13 +237,11 @@ class Rotator:
             fleet = self.register().fleet()
         return fleet.for_worker(names)
 
-    def _find(
-        self, found: OnFound = lambda _rotation: None, patience: Callable[[], float] = no_patience
-    ) -> Fleet:
+    def _find(self, found: OnFound = lambda _rotation: None, retry_until: Deadline | None = None) -> Fleet:
         if self.settings.rotation:
             found(self.settings.rotation)
             return Fleet(rotations=(self.settings.rotation,))
-        register = self.register(found, patience)
+        register = self.register(found, retry_until)
         if not register.names:
             raise SettingsError(
                 f"there is no rotation under {register.path}",
@@ -276,24 +275,18 @@ def _opener(url: str) -> Callable[[], WorkQueue]:
     return open_queue
 
 
-def begin_run(name: str, time_left: Callable[[], float] | None = None) -> Run:
-    """Begin a run. Without a ``time_left`` it has the default budget from now on.
+def begin_run(name: str, deadline: Deadline | None = None) -> Run:
+    """Begin a run. Without a deadline it has the default budget from now on.
 
     Each run gets a name of its own, even if the one given is used again: AWS delivers an event
     more than once under the same request id, and both runs must not take each other for one.
     """
-    overrun = 0.0
-    if time_left is None:
-        overrun = LONGEST_WRITE
-        end = time.monotonic() + RUN_BUDGET
-
-        def time_left() -> float:
-            return end - time.monotonic()
-
+    end = time.monotonic() + RUN_BUDGET
+    ours = deadline or Deadline(lambda: end - time.monotonic())
     return Run(
         id=f"{name}/{os.urandom(4).hex()}",
         now=utc_now,
-        time_left=time_left,
-        budget=time_left(),
-        overrun=overrun,
+        deadline=ours,
+        budget=ours.remaining(),
+        overrun=0.0 if deadline else LONGEST_WRITE_SECONDS,
     )

@@ -16,6 +16,7 @@ from rotator import bootstrap  # noqa: E402
 from rotator.errors import SettingsError  # noqa: E402
 from rotator.fleet.summary import RotationFailed  # noqa: E402
 from rotator.observability import logs  # noqa: E402
+from rotator.renewal.deadline import Deadline  # noqa: E402
 from rotator.renewal.models import Summary  # noqa: E402
 from rotator.renewal.ports import Run  # noqa: E402
 
@@ -89,7 +90,9 @@ def _serve_messages(
 
 def _told(rotator: bootstrap.Rotator, context: LambdaContext, serve: Callable[[Run], Summary]) -> Summary:
     """The summary of a run, after log and metrics were told of it."""
-    run = bootstrap.begin_run(context.aws_request_id, lambda: context.get_remaining_time_in_millis() / 1000)
+    run = bootstrap.begin_run(
+        context.aws_request_id, Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
+    )
     rotator.usage.take()  # of an earlier run that did not come to tell it
     began = time.monotonic()
     summary = serve(run)

@@ -80,7 +80,7 @@ def run_fleet(  # noqa: PLR0913 - options by name
         results.add(failed(name, error, next_try))
     if stored is None:
         stored = read_stored(
-            fleet.rotations, ports.parameters, time_left=run.time_for_requests, readers=readers
+            fleet.rotations, ports.parameters, deadline=run.request_deadline, readers=readers
         )
     due = list(_check(fleet.rotations, stored, run, results.add, next_try, force=force))
     if enqueue or len(due) > 1:
@@ -147,7 +147,7 @@ def _not_leased(due: Sequence[Due], ports: Ports, run: Run, report: OnResult, re
         [each.rotation for each in due],
         ports.parameters,
         leases_at=run.now(),
-        time_left=lambda: run.time_left() - run.budget / 2,  # the order is worth no more
+        deadline=run.deadline.earlier_by(run.budget / 2),  # the order is worth no more
         readers=readers,
     )
     for each in due:

@@ -20,6 +20,7 @@ from rotator.fleet.urgency import Due, by_urgency
 from rotator.fleet.write_rate import WriteRate
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import Secret
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Outcome, Result
 from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 from rotator.renewal.renew import rotate
@@ -81,10 +82,10 @@ class Scheduler:
         self._is_shared = shared or len(self._waiting) > AT_A_TIME
         # The run's own time is a clock that never goes back.
         endpoints = {due.rotation.token_endpoint for due in self._waiting}
-        self._breakers = {url: CircuitBreaker(lambda: -run.time_left()) for url in endpoints}
+        self._breakers = {url: CircuitBreaker(lambda: -run.deadline.remaining()) for url in endpoints}
         self._running: Counter[str] = Counter()
         self._ended: list[tuple[Due, _WatchedEndpoint]] = []
-        self._reserve = min(TIME_RESERVE_SECONDS, run.budget / 8)
+        self._deadline = run.request_deadline.earlier_by(min(TIME_RESERVE_SECONDS, run.budget / 8))
 
     def renew(self, executor: Executor) -> int:
         """Renew as much as the run has time for; return for how many renewals it had none left."""
@@ -99,7 +100,7 @@ class Scheduler:
         under way, and that no renewal can begin any more.
         """
         place, delay = self._next(), self._rate.delay()
-        if place is None or delay > self._time_left():
+        if place is None or delay > self._deadline.remaining():
             return math.inf if self._running.total() else None
         if delay == 0:
             self._begin(self._waiting.pop(place), executor)
@@ -164,9 +165,6 @@ class Scheduler:
     def _retry_budget(self, due: Due) -> float:
         return RETRY_BUDGET_SECONDS if self._is_shared or self._hosts[_host(due)] > 1 else math.inf
 
-    def _time_left(self) -> float:
-        return self._run.time_for_requests() - self._reserve
-
 
 def _host(due: Due) -> str:
     """Return the host of a rotation's token endpoint, with its port."""
@@ -184,13 +182,12 @@ class _WatchedEndpoint:
         self.error: TokenEndpointUnavailable | None = None
 
     def request(
-        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+        self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
         """Request a token, and retry within the budget; a slow answer is waited for as before."""
+        retry_until = (retry_until or deadline).at_most(self._retry_budget)
         try:
-            response = self._endpoint().request(
-                request, time_left=time_left, patience=min(patience, self._retry_budget)
-            )
+            response = self._endpoint().request(request, deadline=deadline, retry_until=retry_until)
         except TokenEndpointUnavailable as error:
             self.error = error.again()
             raise
@@ -200,9 +197,9 @@ class _WatchedEndpoint:
         self.answered = True
         return response
 
-    def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
+    def probe(self, url: str, token: Secret, *, deadline: Deadline) -> None:
         """Try the token as without a budget: it was issued, and must not be lost for a slow API."""
-        self._endpoint().probe(url, token, time_left=time_left)
+        self._endpoint().probe(url, token, deadline=deadline)
 
 
 class _RotationPorts:

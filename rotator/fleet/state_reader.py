@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rotator.errors import MORE_TIME, ParameterStoreError, RotatorError
 from rotator.renewal import status
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Parameter, Rotation, Stored
 from rotator.renewal.ports import NAMES_PER_CALL, ParameterStore
 from rotator.renewal.results import foreseen
@@ -24,21 +24,16 @@ READERS = 2
 Found = Mapping[str, Stored | RotatorError]
 
 
-def forever() -> float:
-    """More seconds than anything takes."""
-    return math.inf
-
-
 def read_stored(
     rotations: Sequence[Rotation],
     parameters: ParameterStore,
     *,
     leases_at: datetime | None = None,
-    time_left: Callable[[], float] = forever,
+    deadline: Deadline | None = None,
     readers: int = READERS,
 ) -> Found:
     """Return what is stored for every rotation, by its name; see StoredReader."""
-    with StoredReader(parameters, leases_at=leases_at, time_left=time_left, readers=readers) as reader:
+    with StoredReader(parameters, leases_at=leases_at, deadline=deadline, readers=readers) as reader:
         for rotation in rotations:
             reader.add(rotation)
         return reader.of(rotations)
@@ -48,7 +43,7 @@ class StoredReader(AbstractContextManager["StoredReader"]):
     """Reads token and status of five rotations a call, while the caller goes on to find and add more.
 
     With a time (UTC) in ``leases_at`` it reads the leases, too, of three rotations a call, and judges them by
-    that time. A rotation whose call fails, or does not begin in the ``time_left`` (seconds), is found with an
+    that time. A rotation whose call fails, or does not begin before the ``deadline``, is found with an
     error. So many ``readers`` are threads that call at a time; without one, the caller itself does.
     """
 
@@ -57,13 +52,13 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         parameters: ParameterStore,
         *,
         leases_at: datetime | None = None,
-        time_left: Callable[[], float] = forever,
+        deadline: Deadline | None = None,
         readers: int = READERS,
     ) -> None:
         self._parameters = parameters
         self._readers = readers
         self._leases_at = leases_at
-        self._time_left = time_left
+        self._deadline = deadline
         self._waiting: list[Rotation] = []
         self._names: set[str] = set()
         self._unreachable: ParameterStoreError | None = None
@@ -120,7 +115,7 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         """Read a batch, by the tokens' parameters: names may be those of two documents."""
         if not batch:
             return {}
-        if self._unreachable or self._time_left() <= 0:
+        if self._unreachable or (self._deadline and self._deadline.remaining() <= 0):
             return _all(batch, self._unreachable or _not_read())
         try:
             found = self._parameters.read([name for r in batch for name in self._names_of(r)])

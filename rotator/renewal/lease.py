@@ -220,7 +220,7 @@ class HeldLease:
 
     def has_expired(self) -> bool:
         """Whether another run may hold it by now, by either clock: a sleeping laptop stops one of them."""
-        return self.run.time_left() + self.run.overrun <= 0 or self.run.now() >= self.expires_at
+        return self.run.deadline.remaining() + self.run.overrun <= 0 or self.run.now() >= self.expires_at
 
     def mark_due(self) -> None:
         """Make a fresh token due in its status, before a request that may revoke it.
@@ -246,7 +246,7 @@ class HeldLease:
 
     def check(self) -> None:
         """Raise ParameterStoreError if it is too late to write a token: it could replace a newer one."""
-        if self.run.time_left() <= 0 or self.has_expired():
+        if self.run.deadline.remaining() <= 0 or self.has_expired():
             raise too_late(self.rotation.parameter_name)
 
     def check_status(self) -> None:
@@ -298,7 +298,7 @@ class HeldLease:
 
 def acquire(rotation: Rotation, stored: Stored, parameters: ParameterStore, run: Run) -> HeldLease | None:
     """Acquire the lease until this run must be over; None if another run was faster."""
-    seconds = math.ceil(run.time_left() + run.overrun) + 1  # it is written in whole seconds
+    seconds = math.ceil(run.deadline.remaining() + run.overrun) + 1  # it is written in whole seconds
     text = LeaseText(
         run=run.id,
         read_version=stored.lease.version,

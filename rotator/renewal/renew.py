@@ -113,11 +113,11 @@ def _obtain(held: HeldLease, ports: Ports) -> tuple[AccessToken, ClientCredentia
     def obtain(credentials: ClientCredentials) -> AccessToken:
         held.check()  # a token that could not be published any more may revoke the one that is
         request = client_credentials.token_request(rotation, credentials)
-        response = ports.token_endpoint.request(request, time_left=run.time_for_requests)
+        response = ports.token_endpoint.request(request, deadline=run.request_deadline)
         token = client_credentials.read_token(rotation, request, response, run.now())
         check_size(rotation, token)
         if rotation.verify_url:
-            ports.token_endpoint.probe(rotation.verify_url, token.value, time_left=run.time_for_requests)
+            ports.token_endpoint.probe(rotation.verify_url, token.value, deadline=run.request_deadline)
         return token
 
     return secret_rollover.obtain(rotation, ports.secrets, run, obtain)

@@ -23,8 +23,8 @@ TIME_RESERVE_SECONDS = 30.0
 A read that does not respond takes nearly as long, and a run that is cut off cannot report why it failed.
 """
 
-SHORTEST_REQUEST = 1.0
-"""Seconds without which a request is not begun: it would hide the refusal behind an error of its own."""
+SHORTEST_REQUEST_SECONDS = 1.0
+"""With less time, no request begins: its own error would hide the refusal."""
 
 NEXT_STEP = {
     Stage.PENDING: "promote that version to AWSCURRENT (aws secretsmanager update-secret-version-stage)",
@@ -75,13 +75,13 @@ def _others(
     tried = [current]
     reserve = min(TIME_RESERVE_SECONDS, run.budget * 2 / 3)
     for stage in (Stage.PENDING, Stage.PREVIOUS):
-        if run.time_left() < reserve:
+        if run.deadline.remaining() < reserve:
             logger.warning("rotation %s: no time is left to try %s", rotation.name, stage)
             return
         other = _read(rotation, secrets, stage)
         if other is None or any(_are_same(other, each) for each in tried):
             continue
-        if run.time_for_requests() < SHORTEST_REQUEST:
+        if run.request_deadline.remaining() < SHORTEST_REQUEST_SECONDS:
             logger.warning("rotation %s: no time is left to request with %s", rotation.name, stage)
             return
         tried.append(other)

@@ -6,12 +6,12 @@ They pass the same contract tests as the adapters (tests/contract).
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rotator.errors import ConcurrentUpdate, CredentialsError, ParameterStoreError
 from rotator.oauth.models import ClientCredentials, Secret, Stage
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Parameter, Rotation
-from rotator.renewal.ports import no_patience
 
 VERSIONS_KEPT = 100
 
@@ -39,7 +39,7 @@ class MemoryParameterStore:
         self,
         path: str,
         *,
-        patience: Callable[[], float] = no_patience,  # noqa: ARG002 - it throttles nobody
+        retry_until: Deadline | None = None,  # noqa: ARG002 - it throttles nobody
     ) -> Iterator[Mapping[str, Parameter]]:
         """Give those below a path, ten a page."""
         below = path.rstrip("/") + "/"

@@ -7,7 +7,6 @@ answered so far, and checks what must hold in it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret
 from rotator.renewal import policy, status
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.guarantee import Contract
 from rotator.renewal.models import Outcome, Parameter, Rotation, Status, Stored
 from rotator.renewal.policy import TokenState
@@ -236,7 +236,7 @@ class World:
         of_job = Run(
             id=f"run-{run.number}",
             now=lambda: self.now,
-            time_left=lambda: (end - self.now) / timedelta(seconds=1),
+            deadline=Deadline(lambda: (end - self.now) / timedelta(seconds=1)),
             budget=run.budget,
         )
         run.expires_at = end + timedelta(seconds=1)
@@ -442,9 +442,9 @@ class _Endpoint:
     run: _Explored
 
     def request(
-        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+        self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
-        del time_left, patience
+        del deadline, retry_until
 
         def issue() -> TokenResponse:
             self.world.requests += 1
@@ -458,5 +458,5 @@ class _Endpoint:
         client_credentials.check_status(request, response, self.world.now)
         return response
 
-    def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
-        del url, token, time_left
+    def probe(self, url: str, token: Secret, *, deadline: Deadline) -> None:
+        del url, token, deadline

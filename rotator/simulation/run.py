@@ -16,9 +16,10 @@ from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
 from rotator.errors import CredentialsError, ParameterStoreError
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret, Stage
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Parameter, Rotation
 from rotator.renewal.policy import RUN_BUDGET
-from rotator.renewal.ports import Run, no_patience
+from rotator.renewal.ports import Run
 from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
 from rotator.simulation.provider import no_answer
 from rotator.simulation.timeline import Timeline
@@ -79,7 +80,7 @@ class SimulatedRun:
         self.forced = forced
         self.is_dead = False
         self.on_throttled: Callable[[], None] = lambda: None
-        self.run = Run(id=name, now=world.timeline.now, time_left=self.time_left, budget=RUN_BUDGET)
+        self.run = Run(id=name, now=world.timeline.now, deadline=Deadline(self.time_left), budget=RUN_BUDGET)
         self.parameters = _Parameters(self, world)
         self.secrets = _Secrets(self, world)
 
@@ -158,9 +159,9 @@ class _Parameters:
         return self._call(lambda: self._world.store.read_versions(name, versions))
 
     def read_path(
-        self, path: str, *, patience: Callable[[], float] = no_patience
+        self, path: str, *, retry_until: Deadline | None = None
     ) -> Iterator[Mapping[str, Parameter]]:
-        return self._call(lambda: self._world.store.read_path(path, patience=patience))
+        return self._call(lambda: self._world.store.read_path(path, retry_until=retry_until))
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
         tenant = self._world.tenants[rotation.name]

@@ -56,7 +56,7 @@ def enqueue(
     if not due:
         return
     queue, rest = open_queue(), by_urgency(due, run.now())
-    while rest and run.time_for_requests() > 0:
+    while rest and run.request_deadline.remaining() > 0:
         batch, rest = rest[:MESSAGES_PER_CALL], rest[MESSAGES_PER_CALL:]
         try:
             refused = queue.send([queue_messages.asking_for(each.rotation.name) for each in batch])
@@ -110,7 +110,7 @@ def _is_a_parameters(name: str) -> bool:
 
 def write_rate_warning(writes_per_second: float, workers: int, run: Run) -> Iterator[str]:
     """Say if the workers' part of the account's writes is too small for what each is given at a time."""
-    needed, has = BATCH * WRITES_PER_RENEWAL * workers / writes_per_second, run.time_for_requests()
+    needed, has = BATCH * WRITES_PER_RENEWAL * workers / writes_per_second, run.request_deadline.remaining()
     if needed > has:
         yield (
             f"{workers} workers share {writes_per_second:g} writes a second, so {BATCH} rotations take "

@@ -13,6 +13,7 @@ from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.oauth.models import ClientAuthentication, ClientCredentials, Secret
 from rotator.observability.counters import Usage
+from rotator.renewal.deadline import Deadline
 
 CREDENTIALS = ClientCredentials(client_id="client", client_secret=Secret(CANARY_SECRET), version_id="v1")
 BASIC = "Basic " + base64.b64encode(f"client:{CANARY_SECRET}".encode()).decode()
@@ -43,10 +44,10 @@ class Caller:
 
     def request(self, url: str, **changes: Any) -> TokenResponse:
         asked = client_credentials.token_request(rotation(token_endpoint=url, **changes), CREDENTIALS)
-        return self._endpoint.request(asked, time_left=self._time_left)
+        return self._endpoint.request(asked, deadline=Deadline(self._time_left))
 
     def post(self, url: str) -> TokenResponse:
         return self.request(url, client_authentication=ClientAuthentication.POST)
 
     def probe(self, url: str) -> None:
-        self._endpoint.probe(url, Secret(CANARY_TOKEN), time_left=self._time_left)
+        self._endpoint.probe(url, Secret(CANARY_TOKEN), deadline=Deadline(self._time_left))

@@ -13,7 +13,7 @@ from rotator.config import environment
 from rotator.config.environment import Settings
 from rotator.fleet.scheduler import TIME_RESERVE_SECONDS
 from rotator.fleet.write_rate import WRITES_PER_RENEWAL
-from rotator.renewal.ports import WRITE_RESERVE
+from rotator.renewal.ports import WRITE_RESERVE_SECONDS
 from rotator.workers import dispatch
 from template import PARAMETERS, Stack
 
@@ -129,7 +129,7 @@ def test_the_dashboard_shows_what_waits_and_what_is_poisoned() -> None:
 )
 def test_the_guides_arithmetic_of_writes_is_right(timeout: int, minutes: int) -> None:
     rotations = Settings(rotation=None).writes_per_second / WRITES_PER_RENEWAL
-    a_run = 1 + int((timeout - WRITE_RESERVE - TIME_RESERVE_SECONDS) * rotations)
+    a_run = 1 + int((timeout - WRITE_RESERVE_SECONDS - TIME_RESERVE_SECONDS) * rotations)
     a_day = a_run * 24 * 60 // minutes
     assert (
         f"| {a_run} a run, {a_day // 100 / 10:,.1f}00 a day | {int(a_day / 1.5) // 100 / 10:.1f}00 |".replace(

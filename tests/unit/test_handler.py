@@ -18,6 +18,7 @@ from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, SettingsError
 from rotator.fleet.summary import RotationFailed
 from rotator.oauth.models import Stage
+from rotator.renewal.deadline import Deadline
 
 
 class Context:
@@ -300,10 +301,10 @@ def test_every_run_has_a_name_of_its_own_even_under_the_same_request_id() -> Non
 
 
 def test_the_writes_have_their_reserve_of_what_lambda_leaves() -> None:
-    run = bootstrap.begin_run("x", lambda: 60.0)
-    assert (run.time_for_requests(), run.budget) == (50.0, 60.0)
-    short = bootstrap.begin_run("x", lambda: 8.0)
-    assert short.time_for_requests() == 6.0
+    run = bootstrap.begin_run("x", Deadline(lambda: 60.0))
+    assert (run.request_deadline.remaining(), run.budget) == (50.0, 60.0)
+    short = bootstrap.begin_run("x", Deadline(lambda: 8.0))
+    assert short.request_deadline.remaining() == 6.0
 
 
 def test_neither_log_nor_metrics_nor_summary_holds_a_secret(

@@ -10,8 +10,9 @@ from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.errors import ConcurrentUpdate, ParameterStoreError
 from rotator.oauth.models import Secret
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Parameter, Rotation
-from rotator.renewal.ports import NAMES_PER_CALL, no_patience
+from rotator.renewal.ports import NAMES_PER_CALL
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -36,8 +37,8 @@ _WRITE_ADVICE = {
 }
 
 
-PAGE_REST = 2.0
-"""Seconds before a throttled page of a path is asked for again: the SDK's own tries were too many."""
+PAGE_DELAY_SECONDS = 2.0
+"""Before a page is read again that was throttled at each of the SDK's attempts."""
 
 NAMES_SHOWN = 3
 """In a message: token, status and lease."""
@@ -83,7 +84,7 @@ class SsmParameterStore:
             raise _failed(error, "reading", _shown(names), "ssm:GetParameters") from error
 
     def read_path(
-        self, path: str, *, patience: Callable[[], float] = no_patience
+        self, path: str, *, retry_until: Deadline | None = None
     ) -> Iterator[Mapping[str, Parameter]]:
         """Read everything below a path, ten parameters a page."""
         page: dict[str, Any] = {}
@@ -100,8 +101,8 @@ class SsmParameterStore:
                 )
             except AwsError as error:
                 failed = _failed(error, "reading", path, READ_PATH)
-                if failed.transient and patience() > PAGE_REST:
-                    self._sleep(PAGE_REST)  # the SDK tries less and less often, and then not at all
+                if failed.transient and retry_until and retry_until.remaining() > PAGE_DELAY_SECONDS:
+                    self._sleep(PAGE_DELAY_SECONDS)
                     continue
                 raise failed from error
             yield found

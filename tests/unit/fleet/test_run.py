@@ -20,6 +20,7 @@ from rotator.fleet.run import run_fleet
 from rotator.fleet.summary import RotationFailed
 from rotator.fleet.write_rate import WriteRate
 from rotator.oauth.models import ClientCredentials, Secret, Stage
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.guarantee import Contract
 from rotator.renewal.models import Outcome, Parameter, Result, Rotation, Summary, format_time
 
@@ -240,7 +241,7 @@ def test_parameter_of_another_type_is_a_late_failure() -> None:
 def test_parameters_that_the_run_has_no_time_to_read_are_not_read() -> None:
     clock = Clock()
     ports = fake_ports.ports(clock)
-    run = replace(fake_ports.run(clock), time_left=lambda: 0.0)
+    run = replace(fake_ports.run(clock), deadline=Deadline(lambda: 0.0))
     summary = run_fleet(Fleet(rotations=(member("a"),)), ports, run, CONTRACT)
     assert "before the parameters could be read" in str(summary.results[0].error)
     assert ports.parameters.reads == 0

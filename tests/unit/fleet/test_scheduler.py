@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from threading import Barrier, Event, Thread, current_thread
@@ -20,6 +19,7 @@ from rotator.fleet.run import run_fleet
 from rotator.fleet.scheduler import AT_A_TIME, PER_HOST, RETRY_BUDGET_SECONDS
 from rotator.fleet.write_rate import WriteRate
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.guarantee import Contract
 from rotator.renewal.models import Outcome, Parameter, Result, Rotation, Summary
 from rotator.renewal.ports import Run
@@ -277,23 +277,27 @@ def test_interrupted_run_begins_nothing_more() -> None:
 # Endpoints.
 
 
+REQUEST_SECONDS = 50.0
+"""Of a run of 60 s, for requests."""
+
+
 class Endpoint(fake_ports.FakeTokenEndpoint):
     """One whose bad address behaves as it is told to."""
 
-    def __init__(self, clock: Clock, behave: Callable[[Callable[[], float]], None]) -> None:
+    def __init__(self, clock: Clock, behave: Callable[[Deadline], None]) -> None:
         super().__init__(clock)
         self.behave = behave
         self.asked_bad = 0
-        self.patience: list[float] = []
+        self.retry_seconds: list[float] = []
 
     def request(
-        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+        self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
         if request.url == BAD:
             self.asked_bad += 1
-            self.patience.append(patience)
-            self.behave(time_left)
-        return super().request(request, time_left=time_left, patience=patience)
+            self.retry_seconds.append((retry_until or deadline).remaining())
+            self.behave(deadline)
+        return super().request(request, deadline=deadline, retry_until=retry_until)
 
 
 @pytest.mark.parametrize("threads", [False, True])
@@ -325,7 +329,7 @@ def test_rotation_that_was_not_requested_has_lost_no_token_that_others_may_have(
     """An endpoint that breaks off its answers may have issued those tokens, and this one's is as it was."""
     world = World(*members(5, BAD)).served().later(17 * HOUR)
 
-    def break_off(_time_left: object) -> None:
+    def break_off(_deadline: object) -> None:
         raise TokenEndpointUnavailable("the answer broke off", advice="try again", may_have_issued=True)
 
     world.ports.token_endpoint = Endpoint(world.clock, break_off)
@@ -345,7 +349,7 @@ def test_endpoint_that_answers_again_after_the_cool_down_serves_the_rest() -> No
     world = World(*members(10, BAD, "b"), *members(20))
     began = world.clock.now()
 
-    def fail_for_ten_seconds(_time_left: object) -> None:
+    def fail_for_ten_seconds(_deadline: object) -> None:
         if world.clock.now() - began < timedelta(seconds=10):
             raise DOWN
 
@@ -356,7 +360,7 @@ def test_endpoint_that_answers_again_after_the_cool_down_serves_the_rest() -> No
 def test_clients_that_an_endpoint_never_serves_do_not_keep_the_others_from_it() -> None:
     world = World(*members(10, BAD, "b"))
 
-    def fail_for_the_first_two(_time_left: object) -> None:
+    def fail_for_the_first_two(_deadline: object) -> None:
         if endpoint.asked_bad <= 2:
             raise DOWN
 
@@ -376,7 +380,7 @@ def test_endpoint_that_several_rotations_share_is_asked_by_one_until_it_answers(
     asked: list[int] = []
     release = Event()
 
-    def wait(_time_left: object) -> None:
+    def wait(_deadline: object) -> None:
         asked.append(endpoint.asked_bad)
         if len(asked) == 1:
             release.wait(0.2)
@@ -390,9 +394,11 @@ def test_rotation_does_not_retry_for_the_whole_run_while_others_wait() -> None:
     """The first answer is waited for as before: no token that was issued is lost for a short budget."""
     world = World(*members(2, BAD, "b"))
     left: list[float] = []
-    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda time_left: left.append(time_left()))
+    world.ports.token_endpoint = endpoint = Endpoint(
+        world.clock, lambda deadline: left.append(deadline.remaining())
+    )
     world.run()
-    assert (endpoint.patience, left) == ([RETRY_BUDGET_SECONDS] * 2, [50, 50])
+    assert (endpoint.retry_seconds, left) == ([RETRY_BUDGET_SECONDS] * 2, [50, 50])
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -404,32 +410,32 @@ def test_endpoint_that_answers_after_twelve_seconds_works_for_one_and_for_severa
 
 @pytest.mark.parametrize(
     ("others", "budget"),
-    [(1, math.inf), (AT_A_TIME - 1, math.inf), (AT_A_TIME, RETRY_BUDGET_SECONDS)],
+    [(1, REQUEST_SECONDS), (AT_A_TIME - 1, REQUEST_SECONDS), (AT_A_TIME, RETRY_BUDGET_SECONDS)],
 )
 def test_retry_budget_is_short_if_renewals_wait_for_a_thread(others: int, budget: float) -> None:
     world = World(member("watched", BAD), *hosts(others))
-    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _time_left: None)
+    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _deadline: None)
     world.run()
-    assert endpoint.patience == [budget]
+    assert endpoint.retry_seconds == [budget]
 
 
 def test_retry_budget_is_short_for_one_of_many_runs() -> None:
     world = World(member("watched", BAD))
-    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _time_left: None)
+    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _deadline: None)
     world.run(shared=True)
-    assert endpoint.patience == [RETRY_BUDGET_SECONDS]
+    assert endpoint.retry_seconds == [RETRY_BUDGET_SECONDS]
 
 
 @pytest.mark.parametrize(
     ("port", "budget"),
-    [("", RETRY_BUDGET_SECONDS), (":443", RETRY_BUDGET_SECONDS), (":8443", math.inf)],
+    [("", RETRY_BUDGET_SECONDS), (":443", RETRY_BUDGET_SECONDS), (":8443", REQUEST_SECONDS)],
 )
 def test_host_is_the_same_with_the_same_port(port: str, budget: float) -> None:
     other = f"https://bad.example.test{port}/other"
     world = World(member("watched", BAD), member("other", other))
-    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _time_left: None)
+    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _deadline: None)
     world.run()
-    assert endpoint.patience == [budget]
+    assert endpoint.retry_seconds == [budget]
 
 
 def test_issued_token_is_tried_without_a_budget() -> None:
@@ -448,10 +454,10 @@ class Together(fake_ports.FakeTokenEndpoint):
         self.barrier = Barrier(count, timeout=30)
 
     def request(
-        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+        self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
         self.barrier.wait()
-        return super().request(request, time_left=time_left, patience=patience)
+        return super().request(request, deadline=deadline, retry_until=retry_until)
 
 
 @pytest.mark.parametrize("count", [2, AT_A_TIME])
@@ -544,7 +550,7 @@ def test_slow_host_does_not_hold_up_the_others() -> None:
 
 def test_rotation_that_could_not_be_read_in_time_is_a_failure_and_not_renewed_blindly() -> None:
     world = World(*members(7))
-    run = Run(id="run", now=world.clock.now, time_left=lambda: 0.0, budget=60)
+    run = Run(id="run", now=world.clock.now, deadline=Deadline(lambda: 0.0), budget=60)
     summary = run_fleet(world.fleet, world.ports, run, CONTRACT)
     assert {result.error_kind for result in summary.results} == {"ParameterStoreError"}
     assert "before the parameters could be read" in str(summary.results[0].error)

@@ -11,6 +11,7 @@ import pytest
 from fake_ports import CANARY_SECRET, START, FakeParameterStore, rotation
 from rotator.errors import ParameterStoreError, RotatorError
 from rotator.fleet.state_reader import READERS, StoredReader, read_stored
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.lease import LeaseText
 from rotator.renewal.models import Parameter, Rotation, Stored
 
@@ -124,7 +125,7 @@ def test_when_nobody_answers_no_other_call_is_begun() -> None:
 def test_no_call_begins_when_time_is_over() -> None:
     store = FakeParameterStore()
     left = iter([1.0, 0.0])
-    stored = read_stored(members(10), store, time_left=lambda: next(left, 0.0))
+    stored = read_stored(members(10), store, deadline=Deadline(lambda: next(left, 0.0)))
     assert store.reads == 1
     errors = [found for found in stored.values() if isinstance(found, ParameterStoreError)]
     assert len(errors) == 5

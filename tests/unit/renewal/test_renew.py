@@ -22,6 +22,7 @@ from rotator.errors import (
     TokenRequestRejected,
     TokenVerificationError,
 )
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Outcome, Parameter, Rotation
 from rotator.renewal.renew import rotate
 from rotator.renewal.status import StatusNotWritten
@@ -315,7 +316,7 @@ def test_run_that_slept_past_its_lease_publishes_nothing(
 ) -> None:
     world = rotated().later(17 * HOUR)
     world.ports.token_endpoint.latency = seconds
-    asleep = replace(fake_ports.run(world.clock), time_left=lambda: 60.0)
+    asleep = replace(fake_ports.run(world.clock), deadline=Deadline(lambda: 60.0))
     result = rotate(world.rotation, world.stored(), world.ports, asleep)
     assert_failed(result, TokenNotPublished, "time was over")
     assert world.token == f"{CANARY_TOKEN}-1"

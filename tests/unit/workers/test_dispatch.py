@@ -116,7 +116,7 @@ def test_a_broken_document_is_failed_and_never_sent() -> None:
 def test_what_cannot_be_read_is_failed_and_not_sent() -> None:
     shop = Workshop("a")
     documents = dict(shop.ports.parameters.parameters)
-    shop.ports.parameters.read_path = lambda *_path, **_patience: iter([documents])  # type: ignore[method-assign]
+    shop.ports.parameters.read_path = lambda *_path, **_options: iter([documents])  # type: ignore[method-assign]
     shop.ports.parameters.fails["read"] = ParameterStoreError("throttled", advice="wait")
     assert outcomes(shop.tick()) == {"a": "failed"}
     assert shop.queue.calls == []

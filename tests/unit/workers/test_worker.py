@@ -30,7 +30,7 @@ def test_a_worker_reads_the_documents_of_its_rotations_and_not_the_whole_path() 
     shop = Workshop("a", "team.b")
     shop.write("team/c", document("c"))
 
-    def unread(path: str, **_patience: object) -> Any:
+    def unread(path: str, **_options: object) -> Any:
         raise AssertionError(path)
 
     shop.ports.parameters.read_path = unread  # type: ignore[method-assign]
@@ -65,7 +65,7 @@ def test_a_worker_that_is_asked_for_many_reads_ten_documents_a_call() -> None:
         sizes.append(len(names))
         return read(names)
 
-    def unread(path: str, **_patience: object) -> Any:
+    def unread(path: str, **_options: object) -> Any:
         raise AssertionError(path)
 
     shop.ports.parameters.read = watched  # type: ignore[method-assign]
