@@ -13,7 +13,7 @@ from rich.console import Console
 from rotator.bootstrap import Rotator
 from rotator.cli import operator
 from rotator.cli.checklist import print_check
-from rotator.cli.document_editor import Entry, prepare
+from rotator.cli.document_editor import PreparedDocument, prepare
 from rotator.cli.stack_option import rotator_of_many, stack_option
 from rotator.config.registry import Fleet
 from rotator.doctor.check import State
@@ -79,14 +79,14 @@ def command(
         click.echo(json.dumps(json.loads(entry.text), indent=2))
         click.echo(f"rotator: {entry.document} would be written; nothing was", err=True)
         return
-    entry.write(operator.document_store(), rotator.register)
-    for line in _told(entry, stack):
+    entry.write(operator.document_store(), rotator.registry)
+    for line in _report_lines(entry, stack):
         click.echo(line)
 
 
 def check(rotation: Rotation, rotator: Rotator, tools: Instruments, console: Console) -> None:
     """Let the doctor look at secret and endpoint; raises RotatorError if one of them is not well."""
-    subject = Subject(fleet=Fleet(rotations=(rotation,)), contract=rotator.contract, ports=rotator.ports)
+    subject = Subject(fleet=Fleet(rotations=(rotation,)), guarantee=rotator.guarantee, ports=rotator.ports)
     failed = []
     for found in check_sources(rotation, subject, tools):
         print_check(console, replace(found, advice=_for_now(found.advice)), with_rotation=False)
@@ -106,7 +106,7 @@ def _for_now(advice: str | None) -> str | None:
     return "; ".join(parts or ["try again in a moment"])
 
 
-def _told(entry: Entry, stack: str | None) -> list[str]:
+def _report_lines(entry: PreparedDocument, stack: str | None) -> list[str]:
     name = entry.rotation.name
     function = " --function FUNCTION" if stack else ""
     told = [

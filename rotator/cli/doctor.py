@@ -20,7 +20,7 @@ from rotator.errors import RotatorError
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.observability import logs
 
-LONGEST_GET = 20.0
+GET_TIMEOUT_SECONDS = 20.0
 """Seconds for one GET that only asks whether somebody is there."""
 
 
@@ -69,7 +69,7 @@ def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
         logs.configure(rotator.settings.log_level)
         return Subject(
             fleet=rotator.fleet(names),
-            contract=rotator.contract,
+            guarantee=rotator.guarantee,
             ports=rotator.ports,
             rotations_path=rotator.settings.rotations_path,
             log_level=rotator.settings.log_level,
@@ -88,7 +88,7 @@ def instruments() -> Instruments:
     headers = {**HEADERS, "Cache-Control": "no-cache"}  # a cache's answer would have an old Date
 
     def reach(url: str) -> TokenResponse:
-        return transport("GET", url, headers, body=None, seconds=LONGEST_GET)
+        return transport("GET", url, headers, body=None, seconds=GET_TIMEOUT_SECONDS)
 
     return Instruments(
         inspector=AwsInspector(),

@@ -28,7 +28,7 @@ FAILED = 1
 USAGE = 2
 
 
-_ELSEWHERE = {
+_COMMANDS = {
     "add": "rotator.cli.add",
     "doctor": "rotator.cli.doctor",
     "exec": "rotator.cli.exec",
@@ -47,11 +47,11 @@ class _Commands(click.Group):
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *_ELSEWHERE])
+        return sorted([*super().list_commands(ctx), *_COMMANDS])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in _ELSEWHERE:
-            command: click.Command = import_module(_ELSEWHERE[cmd_name]).command
+        if cmd_name in _COMMANDS:
+            command: click.Command = import_module(_COMMANDS[cmd_name]).command
             return command
         return super().get_command(ctx, cmd_name)
 

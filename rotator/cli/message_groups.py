@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-NAMED = 3
+MAX_NAMES = 3
 """So many rotations are named where a note is true of several."""
 
 _OWN = re.compile(r"\S*/\S*[^\s:;,.]|(?<=the secret )\S+|(?<=the rotation )\S+|(?<=are named )\S+")
@@ -32,8 +32,8 @@ def alike(noted: Iterable[_Noted], note: Callable[[_Noted], str | None]) -> list
 
 def together(names: Sequence[str]) -> str:
     """Say of whom a note is, without filling the screen with hundreds of names."""
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _common(texts: Sequence[str]) -> str:

@@ -16,14 +16,14 @@ from rich.progress import Progress
 
 from rotator.cli.console import plain_table, standard_output
 from rotator.config import validators
-from rotator.config.validators import Refused
-from rotator.renewal.guarantee import Contract
+from rotator.config.validators import InvalidValue
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.policy import describe_seconds
 from rotator.simulation.plot import check_picture, plot
 from rotator.simulation.scenario import Behaviour, Rates, Scenario
 from rotator.simulation.simulate import Report, headline, simulate
 
-LONGEST = 366 * 24 * 3600
+MAX_SECONDS = 366 * 24 * 3600
 
 
 class _Value(click.ParamType[Any]):
@@ -36,11 +36,11 @@ class _Value(click.ParamType[Any]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
             return self._read(value)
-        except Refused as refused:
+        except InvalidValue as refused:
             self.fail(f"{value!r} is not {refused}", param, ctx)
 
 
-def _duration(low: int, high: int = LONGEST) -> _Value:
+def _duration(low: int, high: int = MAX_SECONDS) -> _Value:
     return _Value("duration", validators.seconds(low, high))
 
 
@@ -120,7 +120,7 @@ def _scenario(**options: Any) -> Scenario:
         base,
         rotation=replace(base.rotation, renew_at=options["renew_at"]),
         lifetime=options["lifetime"],
-        contract=Contract(schedule_interval=options["schedule"], consumer_cache=options["cache"]),
+        guarantee=Guarantee(schedule_interval=options["schedule"], consumer_cache=options["cache"]),
         days=options["days"],
         seed=options["seed"],
         outage=options["outage"],
@@ -157,8 +157,8 @@ def _summary(report: Report) -> str:
         describe_seconds,
         (
             scenario.lifetime,
-            scenario.contract.schedule_interval,
-            scenario.contract.consumer_cache,
+            scenario.guarantee.schedule_interval,
+            scenario.guarantee.consumer_cache,
             scenario.outage,
         ),
     )
@@ -178,9 +178,9 @@ def _summary(report: Report) -> str:
 def _rows(report: Report) -> Iterator[tuple[str, str]]:
     scenario, least = report.scenario, report.least_remaining_life
     late = report.outcomes.get("failed_late", 0)
-    promised = describe_seconds(replace(scenario, outage=0).least_life)
+    promised = describe_seconds(replace(scenario, outage=0).guaranteed_lifetime)
     if scenario.outage:
-        promised += f", and {describe_seconds(scenario.least_life)} through such an outage"
+        promised += f", and {describe_seconds(scenario.guaranteed_lifetime)} through such an outage"
     how = "computed, and confirmed by simulating it" if report.longest_outage_confirmed else "NOT confirmed"
     if scenario.behaviour is not Behaviour.STEADY or scenario.rates != Rates():
         how += ", with a steady provider and nothing else going wrong"

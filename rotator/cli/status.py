@@ -16,13 +16,13 @@ from rotator import bootstrap
 from rotator.cli import status_view
 from rotator.cli.console import standard_output
 from rotator.cli.stack_option import rotator, stack_option
-from rotator.cli.status_view import STATES, Chosen, Overview
+from rotator.cli.status_view import STATES, Filter, Overview
 from rotator.config import validators
-from rotator.config.validators import Refused
+from rotator.config.validators import InvalidValue
 
 FAILED = 1
 
-_LONGEST = 10 * 365 * 86400
+MAX_SECONDS = 10 * 365 * 86400
 """Seconds; no token that is asked for lives longer."""
 
 
@@ -35,8 +35,8 @@ def _states(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
 
 def _seconds(_ctx: click.Context, _param: click.Parameter, given: str | None) -> int | None:
     try:
-        return None if given is None else validators.seconds(0, _LONGEST)(given)
-    except Refused as refused:
+        return None if given is None else validators.seconds(0, MAX_SECONDS)(given)
+    except InvalidValue as refused:
         raise click.BadParameter(f"it takes {refused}") from None
 
 
@@ -70,13 +70,17 @@ def command(names: tuple[str, ...], *, stack: str | None, as_json: bool, **optio
     """
     if options["every"] and not options["watch"]:
         raise click.UsageError("--every is for --watch")
-    chosen = Chosen(states=options["states"], ending_within=options["ending_within"])
-    look = partial(status_view.look, rotator(os.environ, stack), names, chosen=chosen)
+    filter_by = Filter(states=options["states"], ending_within=options["ending_within"])
+    read_overview = partial(status_view.read_overview, rotator(os.environ, stack), names, filter_by=filter_by)
     if options["watch"]:
-        from rotator.cli.watch import EVERY, run
+        from rotator.cli.watch import DEFAULT_INTERVAL_SECONDS, run
 
-        sys.exit(0 if run(look, every=options["every"] or EVERY, as_json=as_json) else FAILED)
-    found = look(bootstrap.utc_now())
+        sys.exit(
+            0
+            if run(read_overview, every=options["every"] or DEFAULT_INTERVAL_SECONDS, as_json=as_json)
+            else FAILED
+        )
+    found = read_overview(bootstrap.utc_now())
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
     else:

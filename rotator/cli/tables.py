@@ -18,7 +18,7 @@ from rotator.cli.console import plain_table
 from rotator.errors import RotatorError
 from rotator.oauth.models import Stage
 from rotator.renewal import policy, secret_rollover
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Attempt, Outcome, Result, Rotation, Stored, Summary, format_time
 from rotator.renewal.policy import TokenState, describe_seconds, outlook, seconds_until
 
@@ -36,7 +36,7 @@ _COLOURS = {
 }
 
 
-_NEXT = {
+_NEXT_STEPS = {
     "expired": "its token has ended: see why the last runs failed, then `rotator rotate`",
     "unknown": "its status is missing or tells of another version; the next run renews it",
     "missing": "it has no token yet: `rotator rotate` requests one",
@@ -52,7 +52,7 @@ class StatusLine:
     state: str
     stored: Stored
     now: datetime
-    least_life: float | None = None
+    guaranteed_lifetime: float | None = None
     overlap: str | None = None
     error: str | None = None
 
@@ -67,9 +67,9 @@ class StatusLine:
         return rotation is not None and policy.may_be_revoked(rotation, self.stored, self.now)
 
     @property
-    def seconds_left(self) -> float | None:
+    def seconds_remaining(self) -> float | None:
         """What is left of the token's life, less than nothing if it has ended; None if that is not known."""
-        status = self.stored.trusted
+        status = self.stored.token_status
         return seconds_until(status.expires_at, self.now) if status else None
 
     @property
@@ -85,8 +85,8 @@ class StatusLine:
         if self._may_be_revoked:
             reason = "the endpoint may have issued a token that was not stored, and this one may be revoked"
             return f"{reason}{self._last_attempt}; the next run renews it"
-        if self.error or self.state in _NEXT:
-            return self.error or f"{_NEXT[self.state]}{self._last_attempt}"
+        if self.error or self.state in _NEXT_STEPS:
+            return self.error or f"{_NEXT_STEPS[self.state]}{self._last_attempt}"
         return self._rollover or self._last_attempt.removeprefix("; ") or None
 
     @property
@@ -98,7 +98,7 @@ class StatusLine:
     @property
     def _rollover(self) -> str | None:
         """What is left to do where the stored token was requested with another stage than AWSCURRENT."""
-        stage = self.stored.trusted.secret_stage if self.stored.trusted else Stage.CURRENT
+        stage = self.stored.token_status.secret_stage if self.stored.token_status else Stage.CURRENT
         if stage is Stage.CURRENT:
             return None
         next_step = f"{secret_rollover.NEXT_STEP[stage]}; if that is done, rotate once more"
@@ -107,14 +107,14 @@ class StatusLine:
     @property
     def renewal(self) -> datetime | None:
         """When the token becomes due."""
-        status = self.stored.trusted
+        status = self.stored.token_status
         if self.rotation is None or status is None:
             return None
         return policy.due_at(self.rotation, status)
 
     def to_dict(self) -> dict[str, Any]:
         """The line as ``--json`` gives it."""
-        status, lease = self.stored.trusted, self.stored.lease
+        status, lease = self.stored.token_status, self.stored.lease
         line = {
             "name": self.name,
             "state": self.state,
@@ -123,8 +123,10 @@ class StatusLine:
             "issued_at": format_time(status.issued_at) if status else None,
             "expires_at": format_time(status.expires_at) if status else None,
             "renew_at": format_time(self.renewal) if self.renewal else None,
-            "seconds_remaining": int(self.seconds_left) if self.seconds_left is not None else None,
-            "minimum_remaining_life": math.floor(self.least_life) if self.least_life is not None else None,
+            "seconds_remaining": int(self.seconds_remaining) if self.seconds_remaining is not None else None,
+            "minimum_remaining_life": math.floor(self.guaranteed_lifetime)
+            if self.guaranteed_lifetime is not None
+            else None,
             "leased_until": format_time(lease.held_until) if lease.held_until else None,
             "last_attempt": _attempt_to_dict(lease.last_attempt) if lease.last_attempt else None,
             "warning": self.overlap,
@@ -214,10 +216,10 @@ def _status_row(line: StatusLine) -> list[str | Text]:
     return [
         line.name,
         Text(line.state, style=_COLOURS[line.state]),
-        describe_seconds(line.seconds_left) if line.seconds_left is not None else "-",
+        describe_seconds(line.seconds_remaining) if line.seconds_remaining is not None else "-",
         describe_seconds(max(0.0, seconds_until(line.renewal, line.now))) if line.renewal else "-",
         str(line.stored.token_version or "-"),
-        describe_seconds(line.least_life) if line.least_life is not None else "-",
+        describe_seconds(line.guaranteed_lifetime) if line.guaranteed_lifetime is not None else "-",
     ]
 
 
@@ -225,7 +227,7 @@ def status_line(
     rotation: Rotation,
     found: Stored | RotatorError,
     now: datetime,
-    contract: Contract,
+    guarantee: Guarantee,
 ) -> StatusLine:
     """Judge what was found for a rotation."""
     if isinstance(found, RotatorError):
@@ -237,18 +239,18 @@ def status_line(
             now=now,
             error=str(found),
         )
-    lifetime = found.trusted.lifetime if found.trusted else policy.asked_lifetime(rotation)
+    lifetime = found.token_status.lifetime if found.token_status else policy.asked_lifetime(rotation)
     least = overlap = None
     if lifetime is not None:
-        least = contract.least_life(lifetime, rotation.renew_at)
-        overlap = contract.problem(lifetime, rotation.renew_at)
+        least = guarantee.guaranteed_lifetime(lifetime, rotation.renew_at)
+        overlap = guarantee.problem(lifetime, rotation.renew_at)
     return StatusLine(
         rotation=rotation,
         name=rotation.name,
         state=policy.token_state(rotation, found, now),
         stored=found,
         now=now,
-        least_life=least,
+        guaranteed_lifetime=least,
         overlap=str(overlap) if overlap else None,
     )
 

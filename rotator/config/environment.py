@@ -14,9 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rotator.config import validators
-from rotator.config.validators import Refused
+from rotator.config.validators import InvalidValue
 from rotator.errors import SettingsError
-from rotator.oauth.client_credentials import MAX_LIFETIME
+from rotator.oauth.client_credentials import MAX_LIFETIME_SECONDS
 from rotator.oauth.models import BasicEncoding, ClientAuthentication
 from rotator.renewal.models import TIER_LIMITS, Parameter, Rotation
 
@@ -54,13 +54,18 @@ def read_environment(environ: Mapping[str, str]) -> Settings:
         if name.startswith(PREFIX) and (value or name == PREFIX + "SCOPE")
     }
     _refuse_misspelt(given)
-    read = {key: _read(PREFIX + key.upper(), given[key], _RUN[key]) for key in _RUN if key in given}
+    read = {
+        key: _read(PREFIX + key.upper(), given[key], _RUN_SETTINGS[key])
+        for key in _RUN_SETTINGS
+        if key in given
+    }
     rotation = None
     if "rotations_path" in read:
         read |= {
-            key: _read(PREFIX + key.upper(), given[key], _ROTATION[key]) for key in _OF_ALL & given.keys()
+            key: _read(PREFIX + key.upper(), given[key], _ROTATION_SETTINGS[key])
+            for key in _DOCUMENT_DEFAULTS & given.keys()
         }
-        for key in sorted(_ROTATION.keys() & given.keys() - _OF_ALL):
+        for key in sorted(_ROTATION_SETTINGS.keys() & given.keys() - _DOCUMENT_DEFAULTS):
             raise SettingsError(
                 f"{PREFIX}{key.upper()} and ROTATOR_ROTATIONS_PATH are both set",
                 advice="with a path, write it into each rotation's document instead",
@@ -116,10 +121,10 @@ def read_document(
             advice='write it as {"secret_id": "...", "parameter_name": "..."}',
         )
     given = {key: value for key, value in given.items() if value is not None}
-    for key in sorted(given.keys() - _ROTATION.keys()):
+    for key in sorted(given.keys() - _ROTATION_SETTINGS.keys()):
         raise SettingsError(
             f"the document {parameter_name} has the unknown key {key[:64]!r}",
-            advice=_did_you_mean(key, _ROTATION),
+            advice=_did_you_mean(key, _ROTATION_SETTINGS),
         )
     given.setdefault("name", document_name(path, parameter_name))
     if kms_key_id:
@@ -131,7 +136,7 @@ def named_parameter(document: Parameter) -> str | None:
     """The token's parameter that a document names, also one that cannot be used for another reason."""
     try:
         return validators.parameter_name(json.loads(document.value)["parameter_name"])
-    except (ValueError, RecursionError, TypeError, KeyError, Refused):
+    except (ValueError, RecursionError, TypeError, KeyError, InvalidValue):
         return None
 
 
@@ -142,7 +147,7 @@ def read_options(name: str, given: Mapping[str, Any], allowed_hosts: frozenset[s
 
 def read_name(value: str, *, new: bool) -> str:
     """Read a rotation's name as it is typed; raises SettingsError. A ``new`` one is no ``.`` or ``..``."""
-    return str(_read("NAME", value, _NEW_NAME if new else _ROTATION["name"]))
+    return str(_read("NAME", value, _NEW_NAME if new else _ROTATION_SETTINGS["name"]))
 
 
 def document_name(path: str, parameter_name: str) -> str:
@@ -152,7 +157,7 @@ def document_name(path: str, parameter_name: str) -> str:
 
 def _refuse_misspelt(given: Mapping[str, str]) -> None:
     """Variables of ours that nobody reads are refused if they look like a setting misspelt."""
-    known = _ROTATION.keys() | _RUN.keys()
+    known = _ROTATION_SETTINGS.keys() | _RUN_SETTINGS.keys()
     for key in sorted(given.keys() - known):
         if difflib.get_close_matches(key, known, n=1, cutoff=0.8):
             raise SettingsError(
@@ -174,8 +179,8 @@ def _rotation(
     values = {"name": "default"}
     for key in ("secret_id", "parameter_name"):
         if key not in given:
-            raise SettingsError(f"{label(key)} is not set", advice=f"set it to {_TAKES_REQUIRED[key]}")
-    for key, parse in _ROTATION.items():
+            raise SettingsError(f"{label(key)} is not set", advice=f"set it to {_REQUIRED[key]}")
+    for key, parse in _ROTATION_SETTINGS.items():
         if key in given:
             values[key] = _read(label(key), given[key], parse)
     rotation = Rotation(**values)  # type: ignore[arg-type]
@@ -192,7 +197,7 @@ def _rotation(
 def _read(label: str, value: Any, parse: Callable[[Any], Any]) -> Any:
     try:
         return parse(value)
-    except Refused as refused:
+    except InvalidValue as refused:
         got = _shape(value) if refused.shape_only else _shown(value)
         raise SettingsError(f"{label} is {got}", advice=f"it takes {refused}") from refused
 
@@ -208,12 +213,12 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + '..."'
 
 
-_TAKES_REQUIRED = {
+_REQUIRED = {
     "secret_id": "the name or ARN of the secret that holds the client credentials",
     "parameter_name": "the name of the parameter for the token, such as /healthwise/token",
 }
 
-_ROTATION: Mapping[str, Callable[[Any], Any]] = {
+_ROTATION_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "name": validators.matching(r"[A-Za-z0-9_.-]{1,64}", "1 to 64 letters, digits and ._-"),
     # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
     "secret_id": validators.matching(
@@ -226,7 +231,7 @@ _ROTATION: Mapping[str, Callable[[Any], Any]] = {
     "client_authentication": lambda v: ClientAuthentication(validators.one_of(*ClientAuthentication)(v)),
     "basic_encoding": lambda v: BasicEncoding(validators.one_of(*BasicEncoding)(v)),
     "renew_at": validators.number(0.1, 0.95, "a fraction from 0.1 to 0.95"),
-    "fallback_lifetime": validators.seconds(60, MAX_LIFETIME),
+    "fallback_lifetime": validators.seconds(60, MAX_LIFETIME_SECONDS),
     "kms_key_id": validators.matching(
         r"alias/[A-Za-z0-9/_-]{1,250}|[A-Za-z0-9-]{1,64}|arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:(key|alias)/\S+",
         "a key's id, its ARN, or alias/NAME",
@@ -237,7 +242,7 @@ _ROTATION: Mapping[str, Callable[[Any], Any]] = {
 }
 """Each key of a rotation, and what reads it. The defaults stand in model.Rotation."""
 
-_OF_ALL = frozenset({"kms_key_id"})
+_DOCUMENT_DEFAULTS = frozenset({"kms_key_id"})
 """Those that may be set for all documents together, as their default."""
 
 _NEW_NAME = validators.matching(
@@ -246,7 +251,7 @@ _NEW_NAME = validators.matching(
 )
 """Documents that have a name without any are served as ever."""
 
-_RUN: Mapping[str, Callable[[Any], Any]] = {
+_RUN_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "rotations_path": validators.path,
     "allowed_hosts": validators.hosts,
     "schedule_interval": validators.seconds(60, 24 * 3600),

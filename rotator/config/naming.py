@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from rotator.errors import SettingsError
 
-SHOWN = 10
+MAX_SUGGESTED_NAMES = 10
 """So many known names at the most are told of hundreds."""
 
 
@@ -23,8 +23,12 @@ def unknown(name: str, known: Collection[str], *, patterns: bool = False) -> Set
     elif close:
         advice = f"did you mean {' or '.join(close)}?"
     elif known:
-        more = len(known) - SHOWN
-        advice = "name one of: " + ", ".join(sorted(known)[:SHOWN]) + (f" and {more:,} more" * (more > 0))
+        more = len(known) - MAX_SUGGESTED_NAMES
+        advice = (
+            "name one of: "
+            + ", ".join(sorted(known)[:MAX_SUGGESTED_NAMES])
+            + (f" and {more:,} more" * (more > 0))
+        )
     else:
         advice = "add it with `rotator add`"
     return SettingsError(f"there is no rotation named {name[:64]!r}", advice=advice)

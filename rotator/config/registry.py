@@ -27,7 +27,7 @@ class Fleet:
 
     rotations: tuple[Rotation, ...]
     broken: tuple[tuple[str, SettingsError], ...] = ()
-    left_out: int = 0
+    other_rotations: int = 0
 
     @property
     def names(self) -> set[str]:
@@ -48,8 +48,8 @@ class Fleet:
                 raise unknown(name, known)
         rotations = tuple(r for r in self.rotations if r.name in wanted)
         broken = tuple(b for b in self.broken if b[0] in wanted)
-        left_out = len(self.rotations) + len(self.broken) - len(rotations) - len(broken)
-        return Fleet(rotations=rotations, broken=broken, left_out=left_out)
+        other_rotations = len(self.rotations) + len(self.broken) - len(rotations) - len(broken)
+        return Fleet(rotations=rotations, broken=broken, other_rotations=other_rotations)
 
     def for_worker(self, names: Sequence[str]) -> Fleet:
         """Return the rotations of those of the names that there are, as one worker among others serves them.
@@ -59,10 +59,10 @@ class Fleet:
         rotations = tuple(r for r in self.rotations if r.name in names)
         served = {rotation.name for rotation in rotations}
         broken = tuple(b for b in self.broken if b[0] in names and b[0] not in served)
-        return Fleet(rotations=rotations, broken=broken, left_out=OTHERS)
+        return Fleet(rotations=rotations, broken=broken, other_rotations=OTHERS)
 
 
-class Register:
+class Registry:
     """Rotations by their names, and what is wrong with the others.
 
     ``names`` has for every document the name under which it is known, also if it is broken, and ``places``
@@ -148,7 +148,7 @@ class Register:
         """Return the documents that are known under a name: none, one or, where some are broken, several."""
         return [document for document, known in self.names.items() if known == name]
 
-    def without(self, *documents: str) -> Register:
+    def without(self, *documents: str) -> Registry:
         """Return the register of all the other documents."""
         gone = frozenset(documents)
         others = {name: parameter for name, parameter in self.documents.items() if name not in gone}
@@ -167,7 +167,7 @@ def read(
     found: Callable[[Rotation], None] = lambda _rotation: None,
     *,
     kms_key_id: str | None = None,
-) -> Register:
+) -> Registry:
     """Enter documents in the order of their names: of two that cannot both be, the first counts.
 
     ``found`` is told each rotation as soon as its document is read, while the next page is still to come, and
@@ -183,10 +183,10 @@ def read(
             else:
                 documents[document] = parameter, rotation
                 found(rotation)
-    register = Register(path, allowed_hosts, kms_key_id)
+    registry = Registry(path, allowed_hosts, kms_key_id)
     for document, (parameter, rotation_or_error) in sorted(documents.items()):
-        register.enter(document, parameter, rotation_or_error)
-    return register
+        registry.enter(document, parameter, rotation_or_error)
+    return registry
 
 
 class DocumentStore(Protocol):

@@ -14,7 +14,7 @@ from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.workers import CHECK as WORKERS
 from rotator.doctor.workers import check_workers, has_workers
 from rotator.errors import RotatorError
-from rotator.fleet.summary import TOLD
+from rotator.fleet.summary import MAX_NAMED_FAILURES
 from rotator.renewal.policy import describe_seconds, seconds_until
 
 CHECKS = ("schedule", "last run")
@@ -112,7 +112,7 @@ class StackChecks:
 
     def _check_rate(self, schedule: Schedule) -> None:
         """A rate must be the one that the promise to consumers counts with; cron is not compared."""
-        rate, interval = _RATE.fullmatch(schedule.expression), self._subject.contract.schedule_interval
+        rate, interval = _RATE.fullmatch(schedule.expression), self._subject.guarantee.schedule_interval
         if rate and int(rate[1]) * _UNITS[rate[2]] != interval:
             raise RotatorError(
                 f"the schedule is {schedule.expression}, but ROTATOR_SCHEDULE_INTERVAL is "
@@ -124,7 +124,7 @@ class StackChecks:
         if self._stack is None or "LogGroupName" not in self._stack.outputs:
             raise NotChecked("no stack tells of a log")
         now = self._tools.now()
-        longest = INTERVALS * self._subject.contract.schedule_interval
+        longest = INTERVALS * self._subject.guarantee.schedule_interval
         since = now - timedelta(seconds=longest)
         log = self._stack.outputs["LogGroupName"]
         event = self._tools.inspector.last_event(log, RUN_ENDED.strip(": "), since)
@@ -151,7 +151,7 @@ def _judge(event: LogEvent, when: str) -> str:
     if failed:
         everyone = len(summary["rotations"]) + int(summary.get("not_listed", 0))
         count = int(summary.get("failed", len(failed)))
-        told = [f"{each['name']}: {each['error']}" for each in failed[:TOLD]]
+        told = [f"{each['name']}: {each['error']}" for each in failed[:MAX_NAMED_FAILURES]]
         if count > len(told):
             told.append(f"and {count - len(told)} more")
         raise RotatorError(

@@ -24,14 +24,14 @@ from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Outcome, Result
 from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 from rotator.renewal.renew import rotate
-from rotator.renewal.results import left_over, not_begun
+from rotator.renewal.results import not_begun, postponed
 
-AT_A_TIME = 40
+MAX_RENEWALS = 40
 """Renewals under way at most. They mostly wait for the token endpoint: with answers after 100 ms, 16 at a
 time made two thirds of the renewals a second that 40 make.
 """
 
-PER_HOST = 36
+MAX_RENEWALS_PER_HOST = 36
 """Of those, with the same host, however slow it is."""
 
 RETRY_BUDGET_SECONDS = 10.0
@@ -79,7 +79,7 @@ class Scheduler:
         self._force = force
         self._dry_run = dry_run
         self._hosts = Counter(map(_host, self._waiting))
-        self._is_shared = shared or len(self._waiting) > AT_A_TIME
+        self._is_shared = shared or len(self._waiting) > MAX_RENEWALS
         # The run's own time is a clock that never goes back.
         endpoints = {due.rotation.token_endpoint for due in self._waiting}
         self._breakers = {url: CircuitBreaker(lambda: -run.deadline.remaining()) for url in endpoints}
@@ -108,10 +108,10 @@ class Scheduler:
 
     def _next(self) -> int | None:
         """Return the place of the most urgent renewal that the limits and the circuit breakers let begin."""
-        if self._running.total() >= AT_A_TIME:
+        if self._running.total() >= MAX_RENEWALS:
             return None
         for place, due in enumerate(self._waiting):
-            if self._running[_host(due)] < PER_HOST and self._breaker(due).allows():
+            if self._running[_host(due)] < MAX_RENEWALS_PER_HOST and self._breaker(due).allows():
                 return place
         return None
 
@@ -148,7 +148,7 @@ class Scheduler:
         now, error = self._run.now(), self._breaker(due).error
         if error is None or self._breaker(due).state is State.CLOSED:
             self._report(
-                left_over(due.rotation, due.stored, now=now, next_try=self._next_try, forced=self._force)
+                postponed(due.rotation, due.stored, now=now, next_try=self._next_try, forced=self._force)
             )
             return True
         unavailable = TokenEndpointUnavailable(

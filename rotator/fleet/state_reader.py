@@ -13,12 +13,12 @@ from rotator.renewal import status
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Parameter, Rotation, Stored
 from rotator.renewal.ports import NAMES_PER_CALL, ParameterStore
-from rotator.renewal.results import foreseen
+from rotator.renewal.results import as_rotator_error
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-READERS = 2
+DEFAULT_READERS = 2
 """Calls at a time. Documents come one page after another, and a page of ten is two of these calls."""
 
 Found = Mapping[str, Stored | RotatorError]
@@ -30,7 +30,7 @@ def read_stored(
     *,
     leases_at: datetime | None = None,
     deadline: Deadline | None = None,
-    readers: int = READERS,
+    readers: int = DEFAULT_READERS,
 ) -> Found:
     """Return what is stored for every rotation, by its name; see StoredReader."""
     with StoredReader(parameters, leases_at=leases_at, deadline=deadline, readers=readers) as reader:
@@ -53,7 +53,7 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         *,
         leases_at: datetime | None = None,
         deadline: Deadline | None = None,
-        readers: int = READERS,
+        readers: int = DEFAULT_READERS,
     ) -> None:
         self._parameters = parameters
         self._readers = readers
@@ -120,7 +120,7 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         try:
             found = self._parameters.read([name for r in batch for name in self._names_of(r)])
         except Exception as error:  # noqa: BLE001 - a defect in one reading may not stop the others
-            return self._failed(batch, foreseen(error, "the reading of parameters"))
+            return self._failed(batch, as_rotator_error(error, "the reading of parameters"))
         return {rotation.parameter_name: self._parse(rotation, found) for rotation in batch}
 
     def _failed(self, batch: Sequence[Rotation], error: RotatorError) -> Found:
@@ -148,7 +148,7 @@ class StoredReader(AbstractContextManager["StoredReader"]):
 
                 return lease.with_lease(rotation, stored, found, self._parameters, self._leases_at)
         except Exception as error:  # noqa: BLE001 - likewise
-            return foreseen(error, f"what is stored for rotation {rotation.name}")
+            return as_rotator_error(error, f"what is stored for rotation {rotation.name}")
         return stored
 
 

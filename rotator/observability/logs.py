@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from rotator.oauth.models import Stage
-from rotator.observability.counters import Used
+from rotator.observability.counters import Counts
 from rotator.renewal.models import Outcome, Result, Summary, format_time
 from rotator.renewal.policy import outlook, seconds_until
 
@@ -25,10 +25,10 @@ logger = logging.getLogger(__name__)
 NAMESPACE = "Rotator"
 """Of the metrics in CloudWatch."""
 
-FEW_ROTATIONS = 10
+MAX_ROTATION_METRICS = 10
 """So many at the most have a metric of their own: each costs $0.30 a month."""
 
-LISTED = 100
+MAX_LISTED_ROTATIONS = 100
 """Rotations in the log line of the whole, at the most; each that is not fresh has a line of its own, too."""
 
 _UNITS = {"TokenSecondsRemaining": "Seconds", "Duration": "Milliseconds"}
@@ -44,7 +44,7 @@ def configure(level: str) -> None:
 
 def log_summary(summary: Summary, now: datetime) -> None:
     """Log every outcome, then the whole. Of many rotations, fresh ones are not worth a line each."""
-    many = len(summary.results) > FEW_ROTATIONS
+    many = len(summary.results) > MAX_ROTATION_METRICS
     for result in summary.results:
         if many and result.outcome is Outcome.FRESH:
             continue
@@ -59,7 +59,7 @@ def log_summary(summary: Summary, now: datetime) -> None:
     )
 
 
-def record_metrics(summary: Summary, now: datetime, *, service: str, duration: float, used: Used) -> None:
+def record_metrics(summary: Summary, now: datetime, *, service: str, duration: float, counts: Counts) -> None:
     """Print the run's metrics in CloudWatch's embedded format, which costs no call to AWS.
 
     ``service`` is their dimension, ``duration`` the run's in seconds. ``TokenSecondsRemaining`` is the least
@@ -71,17 +71,17 @@ def record_metrics(summary: Summary, now: datetime, *, service: str, duration: f
     """
     if summary.dry_run:
         return
-    lives = {r.name: life for r in summary.results if (life := _life(r, now)) is not None}
-    metrics = {**_counts(summary, used), "Duration": round(1000 * duration)}
-    if lives and not summary.left_out:
+    lives = {r.name: life for r in summary.results if (life := _remaining_lifetime(r, now)) is not None}
+    metrics = {**_counts(summary, counts), "Duration": round(1000 * duration)}
+    if lives and not summary.other_rotations:
         metrics["TokenSecondsRemaining"] = min(lives.values())
     _print_metrics(metrics, service=service)
-    if 1 < len(summary.results) + summary.left_out <= FEW_ROTATIONS:
+    if 1 < len(summary.results) + summary.other_rotations <= MAX_ROTATION_METRICS:
         for name, life in lives.items():
             _print_metrics({"TokenSecondsRemaining": life}, service=service, rotation=name)
 
 
-def _counts(summary: Summary, used: Used) -> dict[str, float]:
+def _counts(summary: Summary, counts: Counts) -> dict[str, float]:
     """Outcomes, and what does not happen in most runs: kinds of errors, rollovers, and what was used.
 
     A metric costs money for each hour in which it is sent, so the latter are never sent as zeros.
@@ -91,9 +91,9 @@ def _counts(summary: Summary, used: Used) -> dict[str, float]:
     rotated = Counter(r.secret_stage for r in summary.results if r.outcome is Outcome.ROTATED)
     rare["RotatedWithPending"] = rotated[Stage.PENDING]
     rare["RotatedWithPrevious"] = rotated[Stage.PREVIOUS]
-    rare["TokenRequests"] = used.token_requests
-    rare["TokenRequestAttempts"] = used.token_request_attempts
-    rare["ThrottledWrites"] = used.throttled_writes
+    rare["TokenRequests"] = counts.token_requests
+    rare["TokenRequestAttempts"] = counts.token_request_attempts
+    rare["ThrottledWrites"] = counts.throttled_writes
     return {
         **{o.value.capitalize(): outcomes[o] for o in (Outcome.ROTATED, Outcome.KEPT, Outcome.BUSY)},
         "FailedEarly": outcomes[Outcome.FAILED] - summary.failed_late,
@@ -114,7 +114,7 @@ def _print_metrics(metrics: Mapping[str, float], **dimensions: str) -> None:
     line.flush_metrics()
 
 
-def _life(result: Result, now: datetime) -> float | None:
+def _remaining_lifetime(result: Result, now: datetime) -> float | None:
     if result.expires_at:
         return max(0.0, seconds_until(result.expires_at, now))
     return result.seconds_remaining
@@ -162,8 +162,8 @@ def _brief(summary: Summary) -> dict[str, Any]:
     told = summary.to_dict()
     listed = [result for result in told["rotations"] if result["outcome"] != Outcome.FRESH]
     listed.sort(key=lambda result: result["outcome"] != Outcome.FAILED)
-    not_listed = len(told["rotations"]) - len(listed[:LISTED])
-    return {**told, "rotations": listed[:LISTED], "not_listed": not_listed}
+    not_listed = len(told["rotations"]) - len(listed[:MAX_LISTED_ROTATIONS])
+    return {**told, "rotations": listed[:MAX_LISTED_ROTATIONS], "not_listed": not_listed}
 
 
 def _level(*, failed: bool, late: bool) -> int:

@@ -25,14 +25,14 @@ from rotator.renewal import policy
 from rotator.renewal import status as status_text
 from rotator.renewal.models import Attempt, Lease, Outcome, Parameter, Rotation, Status, Stored, format_time
 from rotator.renewal.ports import ParameterStore, Run
-from rotator.renewal.results import foreseen
+from rotator.renewal.results import as_rotator_error
 from rotator.renewal.status import StatusNotWritten
 
 logger = logging.getLogger(__name__)
 
 SCHEMA = 1
 
-LONGEST_RUN = timedelta(minutes=16)
+MAX_RUN = timedelta(minutes=16)
 """A Lambda function runs for 15 minutes at most, and clocks differ a little."""
 
 VERSIONS_KEPT = 100
@@ -173,7 +173,7 @@ def _read(
 
 def _is_in_force(text: LeaseText, now: datetime) -> bool:
     """Whether a text has not expired, and ends no later than any run can."""
-    return now < text.expires_at <= now + LONGEST_RUN
+    return now < text.expires_at <= now + MAX_RUN
 
 
 def judge(texts: Mapping[int, LeaseText], *, settled: int, now: datetime) -> Lease:
@@ -214,7 +214,7 @@ class HeldLease:
     @property
     def status(self) -> Status:
         """The stored token's status, which is known of any token that is fresh, or kept."""
-        status = self.stored.trusted
+        status = self.stored.token_status
         assert status  # noqa: S101
         return status
 
@@ -281,7 +281,7 @@ class HeldLease:
         try:
             yield
         except Exception as error:
-            known = foreseen(error, f"rotation {self.rotation.name}", may_have_issued=True)
+            known = as_rotator_error(error, f"rotation {self.rotation.name}", may_have_issued=True)
             if not (isinstance(known, ParameterStoreError) and known.unreachable):
                 self._release_failed(type(error).__name__, known)
             if known is error:

@@ -147,7 +147,7 @@ class Stored:
     lease_error: RotatorError | None = None
 
     @property
-    def trusted(self) -> Status | None:
+    def token_status(self) -> Status | None:
         """The status, if it speaks of exactly the token that is stored."""
         if self.status and self.token_version == self.status.parameter_version:
             return self.status
@@ -224,7 +224,7 @@ class Summary:
     results: tuple[Result, ...]
     warnings: tuple[str, ...] = ()
     dry_run: bool = False
-    left_out: int = 0
+    other_rotations: int = 0
 
     @classmethod
     def from_dict(cls, summary: Mapping[str, Any]) -> Summary:

@@ -18,7 +18,7 @@ from rotator.renewal.models import Result, Rotation, Status, Stored, format_time
 JITTER = 0.02
 """The part of a life by which renewals are spread, so that a fleet does not renew as one."""
 
-RUN_BUDGET = 60.0
+RUN_BUDGET_SECONDS = 60.0
 """Seconds a run may take where nothing says otherwise; the function's default timeout."""
 
 
@@ -40,7 +40,7 @@ def token_state(rotation: Rotation, stored: Stored, now: datetime) -> TokenState
     """
     if not stored.token_version:
         return TokenState.MISSING
-    status = stored.trusted
+    status = stored.token_status
     if status is None:
         return TokenState.UNKNOWN
     if now >= status.expires_at:
@@ -62,7 +62,7 @@ def may_be_revoked(rotation: Rotation, stored: Stored, now: datetime) -> bool:
     Some providers revoke the stored token then. A token that is still fresh was not touched: a run
     that renews a fresh token makes it due first.
     """
-    status = stored.trusted
+    status = stored.token_status
     return stored.lease.may_be_revoked and (status is None or now >= due_at(rotation, status))
 
 
@@ -71,7 +71,7 @@ def fails_late(rotation: Rotation, stored: Stored, now: datetime) -> bool:
 
     It is an error where nothing is known of the stored token, or where that may be revoked.
     """
-    status = stored.trusted
+    status = stored.token_status
     if status is None or may_be_revoked(rotation, stored, now):
         return True
     due = due_at(rotation, status)

@@ -54,20 +54,20 @@ def obtain(
             raise
         refusals = [error]
     tried: list[Stage] = []
-    for credentials in _others(rotation, secrets, run, current):
+    for credentials in _other_credentials(rotation, secrets, run, current):
         tried.append(credentials.stage)
         try:
             return obtain_with(credentials), credentials
         except RotatorError as error:
             if not (isinstance(error, TokenRequestRejected) and error.client_refused):
-                raise _ended(error, tried, refusals) from error
+                raise _error_of_stage(error, tried, refusals) from error
             refusals.append(error)
     if not tried:
         raise refusals[0]
     raise _all_refused(tried, refusals) from refusals[0]
 
 
-def _others(
+def _other_credentials(
     rotation: Rotation, secrets: SecretStore, run: Run, current: ClientCredentials
 ) -> Iterator[ClientCredentials]:
     """Read the other stages' credentials one by one, without those that were tried already."""
@@ -101,13 +101,13 @@ def _are_same(one: ClientCredentials, other: ClientCredentials) -> bool:
     return (one.client_id, one.client_secret) == (other.client_id, other.client_secret)
 
 
-def _ended(
+def _error_of_stage(
     error: RotatorError, tried: Sequence[Stage], refusals: Sequence[TokenRequestRejected]
 ) -> RotatorError:
     """Return the error that another stage's request ended with, and which stages were tried before it."""
     *before, last = [Stage.CURRENT, *tried]
     ended = error.at(f"with {last}, after {' and '.join(before)} had been refused")
-    return ended.after(_unclear(refusals)) if isinstance(ended, TokenRequestError) else ended
+    return ended.after(_unanswered(refusals)) if isinstance(ended, TokenRequestError) else ended
 
 
 def _all_refused(tried: Sequence[Stage], refusals: Sequence[TokenRequestRejected]) -> TokenRequestRejected:
@@ -118,10 +118,10 @@ def _all_refused(tried: Sequence[Stage], refusals: Sequence[TokenRequestRejected
         advice=first.advice,
         status=first.status,
         code=first.code,
-    ).after(_unclear(refusals))
+    ).after(_unanswered(refusals))
 
 
-def _unclear(refusals: Sequence[TokenRequestRejected]) -> TokenRequestRejected | None:
+def _unanswered(refusals: Sequence[TokenRequestRejected]) -> TokenRequestRejected | None:
     return next((refusal for refusal in refusals if refusal.may_have_issued), None)
 
 

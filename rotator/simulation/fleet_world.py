@@ -15,7 +15,7 @@ from rotator.fleet.circuit_breaker import COOL_DOWN_SECONDS, FAILURES_TO_OPEN
 from rotator.fleet.run import run_fleet
 from rotator.fleet.write_rate import WriteRate
 from rotator.renewal.models import Outcome, Summary
-from rotator.renewal.policy import RUN_BUDGET
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.simulation.processes import Greenlets
 from rotator.simulation.provider import SLOW
 from rotator.simulation.run import Killed, SimulatedRun
@@ -29,7 +29,7 @@ BATCH = 10
 BURST = 3.0
 """Writes that an account lets pass at once after a pause, if its quota is lower."""
 
-RENEWALS_WHILE_DOWN = FAILURES_TO_OPEN + math.ceil(RUN_BUDGET / COOL_DOWN_SECONDS)
+RENEWALS_WHILE_DOWN = FAILURES_TO_OPEN + math.ceil(RUN_BUDGET_SECONDS / COOL_DOWN_SECONDS)
 """Renewals of an endpoint that is down and that several rotations share, in a run."""
 
 
@@ -71,7 +71,7 @@ class FleetScenario:
     @property
     def runs_to_serve_all(self) -> int:
         """How many runs renew every rotation once, at the rate of writes, with writes that are throttled."""
-        per_run = min(self.quota, self.write_rate) * (RUN_BUDGET - 15) / 3
+        per_run = min(self.quota, self.write_rate) * (RUN_BUDGET_SECONDS - 15) / 3
         return math.ceil(4 * len(self.tenants) / per_run)
 
 
@@ -134,7 +134,7 @@ class FleetWorld(World):
             rotations,
             run,
             run.run,
-            self.scenario.contract,
+            self.scenario.guarantee,
             write_rate=rate,
             executor_for=lambda *_: Greenlets(self.timeline),
             readers=0,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from rotator.renewal.guarantee import Contract
-from rotator.renewal.policy import RUN_BUDGET
+from rotator.renewal.guarantee import Guarantee
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.simulation.fleet_world import DOWN, FleetScenario
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario, Weather
 from rotator.simulation.worlds import CALM, LEASE, healing, promised_outage, trouble_windows
@@ -26,21 +26,21 @@ def fleet_scenario(number: int) -> FleetScenario:
     dice = Random(number)  # noqa: S311 - the same fleet for the same number
     while True:
         drawn = _draw(dice, number)
-        if fleet_budget(drawn) >= drawn.common.contract.schedule_interval:
+        if fleet_budget(drawn) >= drawn.common.guarantee.schedule_interval:
             return drawn
 
 
 def _draw(dice: Random, number: int) -> FleetScenario:
     interval = dice.choice((60.0, 120.0, 300.0))
     lifetime = float(round(10 ** dice.uniform(3.8, 5.0)))  # two hours to a day
-    contract = Contract(schedule_interval=interval, consumer_cache=dice.choice((0.0, 60.0, 300.0)))
+    guarantee = Guarantee(schedule_interval=interval, consumer_cache=dice.choice((0.0, 60.0, 300.0)))
     hosts = tuple(dice.randrange(HOSTS) for _ in range(ROTATIONS))
     shares_endpoint = [dice.random() < 0.5 for _ in range(HOSTS)]
     tenants = []
     for place, host in enumerate(hosts):
         name = f"tenant-{place:02}"
         path = "" if shares_endpoint[host] else f"/{name}"
-        base = Scenario(contract=contract, lifetime=lifetime, seed=number, days=RUNS * interval / DAY)
+        base = Scenario(guarantee=guarantee, lifetime=lifetime, seed=number, days=RUNS * interval / DAY)
         settings = replace(
             base.rotation,
             name=name,
@@ -66,22 +66,22 @@ def _draw(dice: Random, number: int) -> FleetScenario:
 
 def fleet_budget(drawn: FleetScenario) -> float:
     """Return the longest trouble in seconds after which there is time to renew every rotation."""
-    interval = drawn.common.contract.schedule_interval
+    interval = drawn.common.guarantee.schedule_interval
     outage = min(map(promised_outage, drawn.tenants))
     return outage - 2 * interval - LEASE - fleet_healing(drawn)
 
 
 def fleet_healing(drawn: FleetScenario) -> float:
     """Return the seconds after which all rotations are renewed again."""
-    return healing(drawn.common) + drawn.runs_to_serve_all * drawn.common.contract.schedule_interval
+    return healing(drawn.common) + drawn.runs_to_serve_all * drawn.common.guarantee.schedule_interval
 
 
 def fleet_trouble(drawn: FleetScenario) -> tuple[Callable[[int], Weather], list[tuple[float, float]]]:
     """Draw the windows of trouble; return the weather of each host in them, and when each begins and ends."""
     dice = Random(-drawn.common.seed)  # noqa: S311 - likewise
-    pause = fleet_healing(drawn) + drawn.common.contract.schedule_interval
+    pause = fleet_healing(drawn) + drawn.common.guarantee.schedule_interval
     windows = list(trouble_windows(dice, drawn.common, longest=fleet_budget(drawn), pause=pause))
-    rates = [[_rates(dice, RUN_BUDGET) for _ in range(HOSTS)] for _ in windows]
+    rates = [[_rates(dice, RUN_BUDGET_SECONDS) for _ in range(HOSTS)] for _ in windows]
 
     def weather_of(host: int) -> Weather:
         if host in drawn.dead:

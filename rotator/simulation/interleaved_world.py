@@ -25,7 +25,7 @@ from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret
 from rotator.renewal import policy, status
 from rotator.renewal.deadline import Deadline
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Outcome, Parameter, Rotation, Status, Stored
 from rotator.renewal.policy import TokenState
 from rotator.renewal.ports import Run
@@ -242,7 +242,7 @@ class World:
         run.expires_at = end + timedelta(seconds=1)
         try:
             fleet = Fleet(rotations=(ROTATION,))
-            summary = run_fleet(fleet, _Ports(self, run), of_job, Contract(), force=run.forced)
+            summary = run_fleet(fleet, _Ports(self, run), of_job, Guarantee(), force=run.forced)
         except Killed:
             run.outcome = "crashed"
             return
@@ -309,15 +309,19 @@ class World:
         holders = [each.number for each in self.runs if each.holds and self.now < each.expires_at]
         if len(holders) > 1:
             self._break(f"runs {holders} hold the lease at once")
-        trusted, stored = before.trusted, self._stored
+        token_status, stored = before.token_status, self._stored
         if self._is_fresh(before) and not self._is_fresh(stored):
             is_marked = run.forced and call.startswith("write status")
             if not (is_marked or call == "write token"):
                 self._break("a fresh token is not fresh any more")
-        if trusted and stored.status and stored.status.parameter_version < trusted.parameter_version:
+        if (
+            token_status
+            and stored.status
+            and stored.status.parameter_version < token_status.parameter_version
+        ):
             self._break("the status names an older token than before")
         is_quiet = not any(each.holds for each in self.runs) and not self._is_spoilt
-        if is_quiet and stored.token_version and stored.trusted is None:
+        if is_quiet and stored.token_version and stored.token_status is None:
             self._break("no run is left, and the status names another token than the stored one")
 
     def check_end(self) -> None:

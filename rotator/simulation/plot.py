@@ -63,7 +63,7 @@ def plot(report: Report, path: Path) -> None:
 
 
 def _settings(scenario: Scenario) -> str:
-    life, interval = map(describe_seconds, (scenario.lifetime, scenario.contract.schedule_interval))
+    life, interval = map(describe_seconds, (scenario.lifetime, scenario.guarantee.schedule_interval))
     outage = f", outages of {describe_seconds(scenario.outage)}" if scenario.outage else ""
     renew_at = f"{scenario.rotation.renew_at:g}"
     return f"tokens of {life} renewed at {renew_at} of their life, a run every {interval}{outage}"
@@ -86,7 +86,7 @@ def _draw_panel(axes: Axes, report: Report, panel: Panel) -> None:
         if begin < panel.end and end > panel.begin:
             axes.axvspan(begin / unit, end / unit, color=OUTAGE, alpha=0.5, lw=0, label="endpoint is down")
     panel.draw(axes, report, panel, unit)
-    cache = report.scenario.contract.consumer_cache
+    cache = report.scenario.guarantee.consumer_cache
     told = f"consumers cache for {describe_seconds(cache)}"
     axes.axhline(cache / HOUR, color=DEAD, lw=0.9, ls="--", label=told)
     axes.set_xlim(panel.begin / unit, panel.end / unit)
@@ -111,7 +111,7 @@ def _draw_panel(axes: Axes, report: Report, panel: Panel) -> None:
 
 def _draw_least_lives(axes: Axes, report: Report, _panel: Panel, unit: float) -> None:
     """A dot for every renewal: what was left of the token that it replaced."""
-    cache = report.scenario.contract.consumer_cache
+    cache = report.scenario.guarantee.consumer_cache
     renewals = [(published.until, published.token.ends_at - published.until) for published in report.history]
     for colour, label, is_good in (
         (LIFE, "life left at a renewal", True),

@@ -18,7 +18,7 @@ from rotator.oauth.client_credentials import TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret, Stage
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Parameter, Rotation
-from rotator.renewal.policy import RUN_BUDGET
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.renewal.ports import Run
 from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
 from rotator.simulation.provider import no_answer
@@ -76,11 +76,13 @@ class SimulatedRun:
     def __init__(self, world: Surroundings, name: str, *, forced: bool) -> None:
         self._world = world
         self._timeline = world.timeline
-        self._end = world.timeline.seconds + RUN_BUDGET
+        self._end = world.timeline.seconds + RUN_BUDGET_SECONDS
         self.forced = forced
         self.is_dead = False
         self.on_throttled: Callable[[], None] = lambda: None
-        self.run = Run(id=name, now=world.timeline.now, deadline=Deadline(self.time_left), budget=RUN_BUDGET)
+        self.run = Run(
+            id=name, now=world.timeline.now, deadline=Deadline(self.time_left), budget=RUN_BUDGET_SECONDS
+        )
         self.parameters = _Parameters(self, world)
         self.secrets = _Secrets(self, world)
 

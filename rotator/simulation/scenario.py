@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rotator.errors import SettingsError
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Rotation
 from rotator.renewal.policy import describe_seconds
 
@@ -70,7 +70,7 @@ class Scenario:
 
     rotation: Rotation = field(default_factory=_simulated_rotation)
     lifetime: float = DAY
-    contract: Contract = field(default_factory=Contract)
+    guarantee: Guarantee = field(default_factory=Guarantee)
     days: float = 30
     seed: int = 1
     outage: float = 0
@@ -85,18 +85,18 @@ class Scenario:
         return self.days * DAY
 
     @property
-    def least_life(self) -> float:
+    def guaranteed_lifetime(self) -> float:
         """The life in seconds that consumers are promised to find, outages of this length included."""
-        return self.contract.least_life(self.lifetime, self.rotation.renew_at, outage=self.outage)
+        return self.guarantee.guaranteed_lifetime(self.lifetime, self.rotation.renew_at, outage=self.outage)
 
     @property
     def longest_outage(self) -> float:
         """The longest outage in seconds that these settings promise to survive."""
-        return self.contract.longest_outage(self.lifetime, self.rotation.renew_at)
+        return self.guarantee.longest_outage(self.lifetime, self.rotation.renew_at)
 
     def check(self) -> None:
         """Raise SettingsError, with the nearest setting that works, if this cannot be simulated."""
-        if problem := self.contract.problem(self.lifetime, self.rotation.renew_at, OPTIONS):
+        if problem := self.guarantee.problem(self.lifetime, self.rotation.renew_at, OPTIONS):
             raise problem
         if self.lifetime + self.outage > self.end:
             days = -(-(self.lifetime + self.outage) // DAY)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from rotator.renewal.policy import JITTER, RUN_BUDGET, describe_seconds
+from rotator.renewal.policy import JITTER, RUN_BUDGET_SECONDS, describe_seconds
 from rotator.simulation.consumers import Published
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
 from rotator.simulation.world import World, unheard
@@ -46,8 +46,8 @@ class Report:
         return {
             "settings": {
                 "lifetime": scenario.lifetime,
-                "schedule": scenario.contract.schedule_interval,
-                "cache": scenario.contract.consumer_cache,
+                "schedule": scenario.guarantee.schedule_interval,
+                "cache": scenario.guarantee.consumer_cache,
                 "renew_at": scenario.rotation.renew_at,
                 "outage": scenario.outage,
                 "every": scenario.outages_every,
@@ -57,7 +57,7 @@ class Report:
                 "clock_skew": scenario.clock_skew,
                 **asdict(scenario.rates),
             },
-            "minimum_remaining_life_seconds": math.floor(scenario.least_life),
+            "minimum_remaining_life_seconds": math.floor(scenario.guaranteed_lifetime),
             "least_remaining_life_seconds": None if least is None else math.floor(least),
             "expired_seconds": math.ceil(self.expired_seconds),
             "revoked_seconds": math.ceil(self.revoked_seconds),
@@ -131,7 +131,7 @@ def _is_confirmed(scenario: Scenario) -> bool:
         outages_every=2 * (scenario.lifetime + scenario.longest_outage),
     )
     # Jitter may have begun the renewal earlier, retries go on for a while, the schedule is coarse.
-    spare = JITTER * scenario.lifetime + 2 * scenario.contract.schedule_interval + RUN_BUDGET
+    spare = JITTER * scenario.lifetime + 2 * scenario.guarantee.schedule_interval + RUN_BUDGET_SECONDS
     survived = _run(replace(trial, outage=scenario.longest_outage)).consumers.expired_seconds
     noticed = _run(replace(trial, outage=scenario.longest_outage + spare)).consumers.expired_seconds
     return survived == 0 < noticed

@@ -16,7 +16,7 @@ from rotator.fleet.run import run_fleet
 from rotator.oauth.models import ClientCredentials, Secret
 from rotator.renewal import policy
 from rotator.renewal.models import Stored, Summary
-from rotator.renewal.renew import INACCURACY, read
+from rotator.renewal.renew import EXPIRY_TOLERANCE, read
 from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
 from rotator.simulation.consumers import Consumers
 from rotator.simulation.provider import SLOW, TIMEOUT, Issued, Provider
@@ -24,7 +24,7 @@ from rotator.simulation.run import Fault, Killed, SimulatedRun
 from rotator.simulation.scenario import Scenario, Weather
 from rotator.simulation.timeline import Timeline
 
-SLACK = INACCURACY.total_seconds() + TIMEOUT
+SLACK = EXPIRY_TOLERANCE.total_seconds() + TIMEOUT
 """Seconds by which a newer token may end earlier and nobody could have known."""
 
 Faults = Callable[[], Fault | None]
@@ -57,7 +57,7 @@ class Tenant:
             behaviour=scenario.behaviour,
             clock_skew=scenario.clock_skew,
         )
-        self.consumers = Consumers(scenario.contract.consumer_cache)
+        self.consumers = Consumers(scenario.guarantee.consumer_cache)
         self.bad_tokens = 0
         self._renewing: set[SimulatedRun] = set()
         world.secrets.credentials[self.rotation.secret_id] = ClientCredentials(
@@ -83,7 +83,7 @@ class Tenant:
             self._break("a token was published that was never issued")
             token = Issued(ends_at=0)
         replaced = self.stored_token
-        if replaced and self.stored().trusted and not forced:
+        if replaced and self.stored().token_status and not forced:
             slack = SLACK + abs(self.scenario.clock_skew)
             if token.ends_at < replaced.ends_at - slack:
                 self.bad_tokens += 1
@@ -114,7 +114,7 @@ class Tenant:
     def is_good(self) -> bool:
         """Whether consumers have a valid token, and the status says for how long."""
         token = self.stored_token
-        return bool(token and token.is_alive(self._world.timeline.seconds) and self.stored().trusted)
+        return bool(token and token.is_alive(self._world.timeline.seconds) and self.stored().token_status)
 
     def is_healthy(self) -> bool:
         """Whether that is so, and no renewal is under way or was left unfinished."""
@@ -171,7 +171,7 @@ class World:
 
     def _tick(self, when: float) -> None:
         self.timeline.at(
-            when + self.scenario.contract.schedule_interval, lambda: self._tick(self.timeline.seconds)
+            when + self.scenario.guarantee.schedule_interval, lambda: self._tick(self.timeline.seconds)
         )
         rates = self.weather(when)
         if rates.missed and self.random.random() < rates.missed:
@@ -179,7 +179,7 @@ class World:
         delay = self.random.uniform(0, rates.delay) if rates.delay else 0.0
         self.start_run(when + delay)
         if rates.duplicated and self.random.random() < rates.duplicated:
-            self.start_run(when + delay + self.random.uniform(0, policy.RUN_BUDGET))
+            self.start_run(when + delay + self.random.uniform(0, policy.RUN_BUDGET_SECONDS))
 
     def start_run(self, when: float, *, force: bool = False) -> None:
         """Let a run begin then."""
@@ -204,7 +204,7 @@ class World:
     def serve(self, run: SimulatedRun) -> Summary:
         """Do what a run does; raises Killed if it ends without a word."""
         fleet = Fleet(rotations=(self.scenario.rotation,))
-        return run_fleet(fleet, run, run.run, self.scenario.contract, force=run.forced)
+        return run_fleet(fleet, run, run.run, self.scenario.guarantee, force=run.forced)
 
     def _count(self, summary: Summary) -> None:
         for result in summary.results:
@@ -262,7 +262,7 @@ class World:
     def is_flooding(self) -> bool:
         """Whether runs that had something to do asked more than twice in each second of their time."""
         working = self.ticks - self.outcomes["fresh"]
-        return self.provider.requests > 2 * policy.RUN_BUDGET * working
+        return self.provider.requests > 2 * policy.RUN_BUDGET_SECONDS * working
 
     def close(self) -> None:
         """Count what remains to be counted; nothing happens any more."""

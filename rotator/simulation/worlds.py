@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from random import Random
 
-from rotator.renewal.guarantee import Contract
-from rotator.renewal.policy import RUN_BUDGET
+from rotator.renewal.guarantee import Guarantee
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.simulation.scenario import (
     DAY,
     REPEATED_UNTIL,
@@ -24,7 +24,7 @@ TICKS = 4000
 
 CALM = Rates()
 
-LEASE = RUN_BUDGET + 2
+LEASE = RUN_BUDGET_SECONDS + 2
 """Seconds for which the lease of a run that died keeps others away."""
 
 
@@ -34,7 +34,7 @@ def scenario(number: int) -> Scenario:
     while True:
         drawn = Scenario(
             lifetime=float(round(10 ** dice.uniform(3.3, 6.3))),  # half an hour to three weeks
-            contract=Contract(
+            guarantee=Guarantee(
                 schedule_interval=float(round(10 ** dice.uniform(1.78, 4.2) / 60) * 60),  # a minute to hours
                 consumer_cache=dice.choice((0.0, 60.0, 300.0, 3600.0)),
             ),
@@ -50,9 +50,9 @@ def scenario(number: int) -> Scenario:
                 renew_at=round(dice.uniform(0.3, 0.8), 3),
                 verify_url=dice.choice((None, "https://api.example.test/")),
             ),
-            days=TICKS * drawn.contract.schedule_interval / DAY,
+            days=TICKS * drawn.guarantee.schedule_interval / DAY,
         )
-        if budget(drawn) >= drawn.contract.schedule_interval and drawn.days * DAY > 4 * drawn.lifetime:
+        if budget(drawn) >= drawn.guarantee.schedule_interval and drawn.days * DAY > 4 * drawn.lifetime:
             return drawn
 
 
@@ -66,23 +66,23 @@ def promised_outage(drawn: Scenario) -> float:
         lifetime *= SHORTEST_OF_VARYING
     if drawn.behaviour is Behaviour.REPEATS:
         renew_at = max(renew_at, 1 - REPEATED_UNTIL)
-    return drawn.contract.longest_outage(lifetime, renew_at) - abs(drawn.clock_skew)
+    return drawn.guarantee.longest_outage(lifetime, renew_at) - abs(drawn.clock_skew)
 
 
 def healing(drawn: Scenario) -> float:
     """Seconds after which all is well again: a lease left behind has expired, and a run has come and gone."""
-    return LEASE + drawn.contract.schedule_interval + RUN_BUDGET
+    return LEASE + drawn.guarantee.schedule_interval + RUN_BUDGET_SECONDS
 
 
 def budget(drawn: Scenario) -> float:
     """The longest trouble of any kind: a run that died in it may keep others away for a while afterwards."""
-    return promised_outage(drawn) - 2 * drawn.contract.schedule_interval - LEASE
+    return promised_outage(drawn) - 2 * drawn.guarantee.schedule_interval - LEASE
 
 
 def trouble(drawn: Scenario) -> tuple[Weather, list[tuple[float, float]]]:
     """Draw the windows of trouble; return them as weather, and when each of them begins and ends."""
     dice = Random(-drawn.seed)  # noqa: S311 - likewise
-    interval = drawn.contract.schedule_interval
+    interval = drawn.guarantee.schedule_interval
     windows, rates = [], []
     for window in trouble_windows(dice, drawn, longest=budget(drawn), pause=3 * interval + LEASE):
         windows.append(window)

@@ -89,7 +89,7 @@ OTHERS: dict[str, Callable[[], Any]] = {
     "DescribeStacks": lambda: AwsInspector().stacks(),
     "GetSchedule": lambda: AwsInspector().schedule("tick"),
     "GetQueueAttributes": lambda: AwsInspector().messages(QUEUE),
-    "ListEventSourceMappings": lambda: AwsInspector().taker("rotator", QUEUE),
+    "ListEventSourceMappings": lambda: AwsInspector().event_source_mapping("rotator", QUEUE),
     "FilterLogEvents": lambda: AwsInspector().last_event("/rotator", "run ended", SINCE),
     "the settings of a stack": lambda: stack_settings.stack_variables("rotator"),
     "Invoke": lambda: lambda_invoke.invoke("rotator", {}),

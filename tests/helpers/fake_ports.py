@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from rotator.config.deployment import Identity, Key, LogEvent, Schedule, Stack, Taker
+from rotator.config.deployment import EventSourceMapping, Identity, Key, LogEvent, Schedule, Stack
 from rotator.errors import RotatorError, TokenEndpointUnavailable, TokenVerificationError, WorkNotSent
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
@@ -272,7 +272,7 @@ class FakeInspector:
         self.schedules: dict[str, Schedule] = {}
         self.logs: dict[str, list[LogEvent]] = {}
         self.queues: dict[str, int] = {}
-        self.takers: dict[tuple[str, str], Taker] = {}
+        self.takers: dict[tuple[str, str], EventSourceMapping] = {}
 
     def identity(self) -> Identity:
         self._fail("identity")
@@ -313,7 +313,7 @@ class FakeInspector:
         self._fail("messages")
         return self.queues.get(queue_url)
 
-    def taker(self, function: str, queue_url: str) -> Taker | None:
+    def event_source_mapping(self, function: str, queue_url: str) -> EventSourceMapping | None:
         self._fail("taker")
         return self.takers.get((function, queue_url))
 

@@ -40,7 +40,7 @@ def test_the_same_function_takes_ten_messages_at_a_time_and_says_which_failed() 
     assert {k: v for k, v in STACK.resources["TakeWork"].items() if k != "Tags"} == {
         "EventSourceArn": "<Work.Arn>",
         "FunctionName": "<Function>",
-        "BatchSize": dispatch.BATCH,
+        "BatchSize": dispatch.BATCH_SIZE,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "ScalingConfig": {"MaximumConcurrency": "3"},
     }
@@ -55,7 +55,7 @@ def test_the_function_knows_its_queue_and_how_many_share_the_writes() -> None:
 def test_a_number_of_workers_is_one_that_lambda_and_the_function_take(workers: int) -> None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html."""
     assert 2 <= workers <= 1000
-    assert environment._RUN["workers"](str(workers)) == workers
+    assert environment._RUN_SETTINGS["workers"](str(workers)) == workers
 
 
 def seconds(queue: dict[str, Any], name: str) -> int:

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from rotator.renewal.guarantee import Contract
-from rotator.renewal.policy import RUN_BUDGET, renewal_time, seconds_until
+from rotator.renewal.guarantee import Guarantee
+from rotator.renewal.policy import RUN_BUDGET_SECONDS, renewal_time, seconds_until
 from rotator.simulation.run import Fault
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
 from rotator.simulation.world import World
@@ -43,7 +43,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         base,
         rotation=replace(base.rotation, renew_at=draw(st.sampled_from((0.2, 0.4, 0.667)))),
         lifetime=lifetime,
-        contract=Contract(schedule_interval=interval, consumer_cache=cache),
+        guarantee=Guarantee(schedule_interval=interval, consumer_cache=cache),
         behaviour=draw(st.sampled_from(Behaviour)),
         clock_skew=draw(st.sampled_from((0.0, 60.0, -60.0))),
         seed=draw(st.integers(0, 99)),
@@ -98,7 +98,7 @@ class Promises(RuleBasedStateMachine):
         """It begins with the request that would have renewed the token, and lasts as long as it may."""
         self.wait_until_a_token_is_due()
         longest = promised_outage(self.scenario)
-        provider, interval = self.world.provider, self.scenario.contract.schedule_interval
+        provider, interval = self.world.provider, self.scenario.guarantee.schedule_interval
         outages = len(provider.outages)
         provider.go_down_instead_of_issuing(longest)
         while len(provider.outages) == outages:  # a provider may repeat its token for a while
@@ -107,7 +107,7 @@ class Promises(RuleBasedStateMachine):
         self.calm(0)
 
     def wait_until_a_token_is_due(self) -> None:
-        status = self.world.tenant.stored().trusted
+        status = self.world.tenant.stored().token_status
         assert status is not None
         due = renewal_time(self.scenario.rotation, status)
         self.go_on(max(0.0, seconds_until(due, self.world.timeline.now())))
@@ -123,7 +123,7 @@ class Promises(RuleBasedStateMachine):
         self.plan(bad_luck)
         for delay in delays:
             self.world.start_run(self.world.timeline.seconds + delay, force=True)
-        self.go_on(2 * RUN_BUDGET)
+        self.go_on(2 * RUN_BUDGET_SECONDS)
         self.calm(0)
 
     @rule(share=st.floats(0, 1.5))
@@ -133,9 +133,9 @@ class Promises(RuleBasedStateMachine):
         self.next_calls.clear()
         self.go_on(LEASE)
         self.world.start_run(self.world.timeline.seconds)
-        self.go_on(RUN_BUDGET)
+        self.go_on(RUN_BUDGET_SECONDS)
         assert self.world.tenant.is_healthy()
-        self.go_on(3 * self.scenario.contract.schedule_interval + share * self.scenario.lifetime)
+        self.go_on(3 * self.scenario.guarantee.schedule_interval + share * self.scenario.lifetime)
 
     @invariant()
     def nothing_unchecked_nothing_worse_and_one_renewal_at_a_time(self) -> None:

@@ -215,11 +215,11 @@ def test_a_run_that_could_not_read_the_parameters_tells_no_remaining_life(
 def test_the_metrics_tell_what_this_run_used_and_nothing_of_an_earlier_one(
     ports: FakePorts, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    usage = handler._rotator().usage
-    usage.add(token_requests=10, token_request_attempts=20, throttled_writes=30)
+    counters = handler._rotator().counters
+    counters.add(token_requests=10, token_request_attempts=20, throttled_writes=30)
 
     def use(_name: str) -> None:
-        usage.add(token_requests=1, token_request_attempts=2, throttled_writes=4)
+        counters.add(token_requests=1, token_request_attempts=2, throttled_writes=4)
 
     ports.parameters.before_write = use
     for writes in (3, 0):  # the second run finds the token fresh

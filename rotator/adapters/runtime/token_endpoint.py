@@ -18,7 +18,7 @@ from rotator.errors import MORE_TIME, TokenEndpointUnavailable, TokenRequestErro
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import Secret
-from rotator.observability.counters import Usage
+from rotator.observability.counters import Counters
 from rotator.renewal.deadline import Deadline
 
 logger = logging.getLogger(__name__)
@@ -59,13 +59,13 @@ class HttpTokenEndpoint:
         now: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
         spread: Callable[[float, float], float] = random.uniform,
-        usage: Usage | None = None,
+        counters: Counters | None = None,
     ) -> None:
         self._transport = transport
         self._now = now
         self._sleep = sleep
         self._spread = spread
-        self._usage = usage or Usage()
+        self._counters = counters or Counters()
 
     def request(
         self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
@@ -82,7 +82,7 @@ class HttpTokenEndpoint:
             nonlocal unanswered
             seconds = _seconds_for_attempt(deadline)
             number, body = next(attempts), request.body.value.encode("ascii")
-            self._usage.add(token_requests=int(number == 1), token_request_attempts=1)
+            self._counters.add(token_requests=int(number == 1), token_request_attempts=1)
             try:
                 response = self._transport("POST", request.url, headers, body=body, seconds=seconds)
             except TokenEndpointUnavailable as error:

@@ -213,7 +213,7 @@ def test_a_run_that_is_soon_over_shows_no_progress_where_there_is_no_terminal(co
 
 
 def test_every_rotation_is_told_to_the_bar(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "EVERY", 0.0)
+    monkeypatch.setattr(progress, "LINE_INTERVAL_SECONDS", 0.0)
     many = Many(a=document("a"), b=document("b"), bad="{")
     done = command(many, "rotate", "--progress")
     assert done.stderr.splitlines()[-1] == "3 of 3: 2 rotated, 1 failed"
@@ -389,15 +389,15 @@ def test_one_that_is_denied_holds_up_no_other_and_is_a_failure(command: Any) -> 
 
 def test_one_that_somebody_else_removed_meanwhile_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
     many = Many(a=document("a"))
-    register = many.rotator.register()
+    registry = many.rotator.registry()
     many.documents.delete(f"{PATH}/a")
-    assert remove.remove(register, [f"{PATH}/a"], many.documents) == [f"{PATH}/a"]
+    assert remove.remove(registry, [f"{PATH}/a"], many.documents) == [f"{PATH}/a"]
     assert "was gone already: a" in capsys.readouterr().out
 
 
 def test_a_name_given_twice_is_one() -> None:
-    register = Many(a=document("a")).rotator.register()
-    assert remove.chosen(register, ["a", "a", f"{PATH}/a"]) == [f"{PATH}/a"]
+    registry = Many(a=document("a")).rotator.registry()
+    assert remove.chosen(registry, ["a", "a", f"{PATH}/a"]) == [f"{PATH}/a"]
 
 
 # list

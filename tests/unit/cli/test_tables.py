@@ -10,10 +10,10 @@ from rich.console import Console
 
 from fake_ports import START, rotation
 from rotator.cli import message_groups, tables
-from rotator.cli.console import UNFOLDED, plain_table, standard_output
+from rotator.cli.console import PIPE_COLUMNS, plain_table, standard_output
 from rotator.errors import ParameterStoreError
 from rotator.oauth.models import Stage
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Attempt, Lease, Outcome, Result, Status, Stored, Summary
 
 STORED = Stored(
@@ -34,7 +34,7 @@ STORED = Stored(
 
 def line(lease: Lease = Lease(), *, hours: float = 1) -> tables.StatusLine:  # noqa: B008 - frozen
     found = Stored(token_version=7, status_version=3, status=STORED.status, lease=lease)
-    return tables.status_line(rotation(), found, START + timedelta(hours=hours), Contract())
+    return tables.status_line(rotation(), found, START + timedelta(hours=hours), Guarantee())
 
 
 def shown(summary: Summary) -> str:
@@ -100,12 +100,12 @@ def test_a_token_of_another_stage_is_good_and_asks_for_the_rollovers_end(
 ) -> None:
     assert STORED.status
     stored = replace(STORED, status=replace(STORED.status, secret_stage=stage))
-    rolled = tables.status_line(rotation(), stored, START + timedelta(hours=1), Contract())
+    rolled = tables.status_line(rotation(), stored, START + timedelta(hours=1), Guarantee())
     assert (rolled.state, rolled.good) == ("fresh", True)
     assert rolled.note
     assert rolled.note.startswith(f"its token was requested with {stage}: finish the rollover; {next_step}")
     assert rolled.to_dict()["secret_stage"] == stage.value
-    late = tables.status_line(rotation(), stored, START + timedelta(hours=25), Contract())
+    late = tables.status_line(rotation(), stored, START + timedelta(hours=25), Guarantee())
     assert late.note
     assert late.note.startswith("its token has ended")
 
@@ -113,7 +113,7 @@ def test_a_token_of_another_stage_is_good_and_asks_for_the_rollovers_end(
 def test_a_status_that_speaks_of_another_token_tells_no_stage() -> None:
     assert STORED.status
     other = replace(STORED, token_version=8, status=replace(STORED.status, secret_stage=Stage.PENDING))
-    unknown = tables.status_line(rotation(), other, START, Contract())
+    unknown = tables.status_line(rotation(), other, START, Guarantee())
     assert "AWSPENDING" not in str(unknown.note)
     assert "secret_stage" not in unknown.to_dict()
 
@@ -145,7 +145,7 @@ def test_a_cell_is_shown_as_it_is() -> None:
 
 def test_only_a_terminal_has_an_edge(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
-    assert standard_output().width == UNFOLDED
+    assert standard_output().width == PIPE_COLUMNS
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     assert standard_output().width == 40
 
@@ -216,7 +216,7 @@ def test_names_alone_do_not_tell_notes_apart(one: str, other: str, common: str |
 def test_the_same_denial_of_many_is_one_line_of_the_status() -> None:
     lines = [
         tables.status_line(
-            rotation(name=name), ParameterStoreError(denied(name), advice="or else"), START, Contract()
+            rotation(name=name), ParameterStoreError(denied(name), advice="or else"), START, Guarantee()
         )
         for name in "abcde"
     ]

@@ -44,7 +44,7 @@ DOCUMENT = {"secret_id": "s", "parameter_name": "/tenant-a/token"}
 
 
 def test_every_key_of_a_rotation_has_a_reader() -> None:
-    assert environment._ROTATION.keys() == Rotation.__dataclass_fields__.keys()
+    assert environment._ROTATION_SETTINGS.keys() == Rotation.__dataclass_fields__.keys()
 
 
 def test_the_defaults_are_the_designs() -> None:

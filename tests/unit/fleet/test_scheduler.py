@@ -14,17 +14,17 @@ from fake_ports import DAY, Clock, FakePorts, rotation
 from rotator.config.registry import Fleet
 from rotator.errors import TokenEndpointUnavailable
 from rotator.fleet.circuit_breaker import FAILURES_TO_OPEN
-from rotator.fleet.executor import Inline, executor_for
+from rotator.fleet.executor import InlineExecutor, executor_for
 from rotator.fleet.run import run_fleet
-from rotator.fleet.scheduler import AT_A_TIME, PER_HOST, RETRY_BUDGET_SECONDS
+from rotator.fleet.scheduler import MAX_RENEWALS, MAX_RENEWALS_PER_HOST, RETRY_BUDGET_SECONDS
 from rotator.fleet.write_rate import WriteRate
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.renewal.deadline import Deadline
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Outcome, Parameter, Result, Rotation, Summary
 from rotator.renewal.ports import Run
 
-CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
+CONTRACT = Guarantee(schedule_interval=300, consumer_cache=300)
 HOUR = 3600
 GOOD, BAD = "https://good.example.test/token", "https://bad.example.test/token"
 DOWN = TokenEndpointUnavailable("the endpoint could not be reached", advice="try again")
@@ -69,7 +69,7 @@ class World:
             fake_ports.run(self.clock, name=f"run-{self.runs}", budget=budget),
             CONTRACT,
             write_rate=None if rate is None else WriteRate(rate, clock=lambda: self.clock.now().timestamp()),
-            executor_for=executor_for if threads else lambda *_: Inline(self.clock.sleep),
+            executor_for=executor_for if threads else lambda *_: InlineExecutor(self.clock.sleep),
             **options,
         )
 
@@ -271,7 +271,7 @@ def test_interrupted_run_begins_nothing_more() -> None:
     world.ports.parameters.before_write = interrupt
     with pytest.raises(KeyboardInterrupt):
         world.run(threads=True)
-    assert len(begun) <= AT_A_TIME
+    assert len(begun) <= MAX_RENEWALS
 
 
 # Endpoints.
@@ -410,7 +410,7 @@ def test_endpoint_that_answers_after_twelve_seconds_works_for_one_and_for_severa
 
 @pytest.mark.parametrize(
     ("others", "budget"),
-    [(1, REQUEST_SECONDS), (AT_A_TIME - 1, REQUEST_SECONDS), (AT_A_TIME, RETRY_BUDGET_SECONDS)],
+    [(1, REQUEST_SECONDS), (MAX_RENEWALS - 1, REQUEST_SECONDS), (MAX_RENEWALS, RETRY_BUDGET_SECONDS)],
 )
 def test_retry_budget_is_short_if_renewals_wait_for_a_thread(others: int, budget: float) -> None:
     world = World(member("watched", BAD), *hosts(others))
@@ -460,7 +460,7 @@ class Together(fake_ports.FakeTokenEndpoint):
         return super().request(request, deadline=deadline, retry_until=retry_until)
 
 
-@pytest.mark.parametrize("count", [2, AT_A_TIME])
+@pytest.mark.parametrize("count", [2, MAX_RENEWALS])
 def test_up_to_forty_renewals_are_under_way_at_a_time(count: int) -> None:
     """Each token request waits for one of every other rotation."""
     world = World(*hosts(count))
@@ -486,7 +486,7 @@ def test_endpoint_that_has_answered_is_asked_by_many_at_a_time(status: int) -> N
     assert world.run(threads=True).to_dict()["rotated"] == 4 - (status != 200)
 
 
-class Deferred(Inline):
+class Deferred(InlineExecutor):
     """Carries a task out when somebody waits for one, and counts those that are under way."""
 
     def __init__(self) -> None:
@@ -505,7 +505,7 @@ class Deferred(Inline):
 
 @pytest.mark.parametrize(
     ("rotations", "most"),
-    [(hosts(AT_A_TIME + 20), AT_A_TIME), (hosts(AT_A_TIME), AT_A_TIME)],
+    [(hosts(MAX_RENEWALS + 20), MAX_RENEWALS), (hosts(MAX_RENEWALS), MAX_RENEWALS)],
 )
 def test_no_more_than_forty_renewals_are_under_way_at_a_time(rotations: list[Rotation], most: int) -> None:
     world = World(*rotations)
@@ -542,7 +542,7 @@ def test_slow_host_does_not_hold_up_the_others() -> None:
 
     world.ports.token_endpoint = Slow(world.clock)
     assert world.run(on_result=note, threads=True).to_dict()["rotated"] == 100
-    assert most <= PER_HOST
+    assert most <= MAX_RENEWALS_PER_HOST
 
 
 # Time.

@@ -10,7 +10,7 @@ import pytest
 
 from fake_ports import CANARY_SECRET, START, FakeParameterStore, rotation
 from rotator.errors import ParameterStoreError, RotatorError
-from rotator.fleet.state_reader import READERS, StoredReader, read_stored
+from rotator.fleet.state_reader import DEFAULT_READERS, StoredReader, read_stored
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.lease import LeaseText
 from rotator.renewal.models import Parameter, Rotation, Stored
@@ -21,7 +21,7 @@ def members(count: int) -> list[Rotation]:
 
 
 @pytest.mark.parametrize("leases_at", [None, START])
-@pytest.mark.parametrize("readers", [0, READERS])
+@pytest.mark.parametrize("readers", [0, DEFAULT_READERS])
 def test_callers_own_thread_reads_where_there_are_no_readers(
     readers: int, leases_at: datetime | None
 ) -> None:
@@ -216,7 +216,7 @@ def test_a_search_that_fails_lets_no_call_begin_any_more() -> None:
     reader = StoredReader(store)
     with pytest.raises(ZeroDivisionError), reader:
         fail_after_some(reader, ended)
-    assert store.reads <= READERS
+    assert store.reads <= DEFAULT_READERS
 
 
 def fail_after_some(reader: StoredReader, ended: Event | None = None) -> None:
