@@ -22,6 +22,9 @@ from rotator.renewal.policy import outlook, seconds_until
 
 logger = logging.getLogger(__name__)
 
+SUMMARY_WORDS = "run ended"
+"""With these begins the line of a run's summary, by which `rotator doctor` finds it in a log."""
+
 NAMESPACE = "Rotator"
 """Of the metrics in CloudWatch."""
 
@@ -51,11 +54,13 @@ def log_summary(summary: Summary, now: datetime) -> None:
         _log_result(result, now)
     for warning in summary.warnings:
         logger.warning(warning, extra={"event": "warning"})
+    brief = _brief(summary) if many else summary.to_dict()
     logger.log(
         _level(failed=summary.failed, late=summary.failed_late > 0),
-        "run ended: %s",
-        json.dumps(_brief(summary) if many else summary.to_dict()),
-        extra={"event": "summary"},
+        "%s: %s",
+        SUMMARY_WORDS,
+        json.dumps(brief),  # for logs in plain text, which have no fields
+        extra={"event": "summary", "summary": brief},
     )
 
 

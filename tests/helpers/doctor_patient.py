@@ -70,8 +70,8 @@ def summary(*errors: str, name: str = "default", **counts: int) -> dict[str, Any
 
 def run_ended(told: object, *, minutes_ago: float = 2) -> LogEvent:
     """The line of a run's summary as Lambda keeps it."""
-    message = json.dumps({"level": "INFO", "message": f"run ended: {json.dumps(told)}"})
-    return LogEvent(at=START - timedelta(minutes=minutes_ago), message=message)
+    line = {"level": "INFO", "message": "run ended", "event": "summary", "summary": told}
+    return LogEvent(at=START - timedelta(minutes=minutes_ago), message=json.dumps(line))
 
 
 @dataclass

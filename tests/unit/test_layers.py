@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "handler": ("bootstrap", "observability", "workers", "fleet", *CORE),
     "consumer": ("adapters.runtime.aws_client", "oauth.http_date", "oauth.jwt", "oauth.models", "errors"),
-    "doctor": ("fleet", "config", *CORE),
+    "doctor": ("observability", "fleet", "config", *CORE),
     "simulation": ("adapters.runtime.token_endpoint", "workers", "fleet", "config", *CORE),
     "devstack": ("adapters.runtime.aws_client", "oauth.jwt", "renewal"),
     "cli": (

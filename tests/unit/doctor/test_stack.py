@@ -275,6 +275,8 @@ def test_where_good_runs_are_not_logged_silence_says_nothing(level: str) -> None
         'run ended: {"rotations": ["x"]}',
         '{"message": 1, "x": "run ended"}',
         '{"message": "run ended: null"}',
+        '{"message": "run ended", "summary": null}',
+        '{"message": "run ended", "summary": {"rotations": ["x"]}}',
         '["run ended: "]',
         "1 run ended",
     ],
