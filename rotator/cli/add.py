@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
 
 import click
 from rich.console import Console
@@ -41,8 +40,6 @@ KEYS = {
     "verify_url": ("URL", "Must answer 2xx to a GET with a new token before that is published."),
 }
 """The keys of a document, with what each takes; README.md, "Settings", tells more."""
-
-TRIED_AGAIN = "the next run tries again"
 
 REQUIRED = ("secret_id", "parameter_name")
 
@@ -89,21 +86,13 @@ def check(rotation: Rotation, rotator: Rotator, tools: Instruments, console: Con
     subject = Subject(fleet=Fleet(rotations=(rotation,)), guarantee=rotator.guarantee, ports=rotator.ports)
     failed = []
     for found in check_sources(rotation, subject, tools):
-        print_check(console, replace(found, advice=_for_now(found.advice)), with_rotation=False)
+        print_check(console, found, with_rotation=False)
         failed += [found.name] * (found.state is not State.OK)
     if failed:
         raise RotatorError(
             f"{rotation.name} was not written, because of its {' and '.join(failed)}",
             advice="mend that, or leave the check out with --no-check",
         )
-
-
-def _for_now(advice: str | None) -> str | None:
-    """What of an advice helps where there is no run yet that would try again."""
-    if advice is None:
-        return None
-    parts = [part for part in advice.split("; ") if part != TRIED_AGAIN]
-    return "; ".join(parts or ["try again in a moment"])
 
 
 def _report_lines(entry: PreparedDocument, stack: str | None) -> list[str]:

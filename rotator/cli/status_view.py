@@ -130,7 +130,7 @@ def read_overview(
     stored = read_stored_for_display(rotations, rotator.ports.parameters, now=now)
     lines = [tables.status_line(r, stored[r.name], now, rotator.guarantee) for r in rotations]
     lines += [
-        StatusLine(rotation=None, name=name, state=UNREADABLE, stored=Stored(), now=now, error=str(error))
+        StatusLine(rotation=None, name=name, state=UNREADABLE, stored=Stored(), now=now, error=error)
         for name, error in fleet.broken
         if name in meant
     ]

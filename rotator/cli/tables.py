@@ -15,6 +15,7 @@ from rich.text import Text
 
 from rotator.cli import message_groups
 from rotator.cli.console import plain_table
+from rotator.cli.message_groups import Message
 from rotator.errors import RotatorError
 from rotator.oauth.models import Stage
 from rotator.renewal import policy, secret_rollover
@@ -54,7 +55,7 @@ class StatusLine:
     now: datetime
     guaranteed_lifetime: float | None = None
     overlap: str | None = None
-    error: str | None = None
+    error: RotatorError | None = None
 
     @property
     def good(self) -> bool:
@@ -85,9 +86,21 @@ class StatusLine:
         if self._may_be_revoked:
             reason = "the endpoint may have issued a token that was not stored, and this one may be revoked"
             return f"{reason}{self._last_attempt}; the next run renews it"
-        if self.error or self.state in _NEXT_STEPS:
-            return self.error or f"{_NEXT_STEPS[self.state]}{self._last_attempt}"
-        return self._rollover or self._last_attempt.removeprefix("; ") or None
+        if self.error:
+            return str(self.error)
+        return self._reason_of_state or self._rollover
+
+    @property
+    def reason(self) -> tuple[str | None, str | None]:
+        """What rotations with the same message have in common."""
+        return (type(self.error).__name__, self.error.advice) if self.error else (None, self.note)
+
+    @property
+    def _reason_of_state(self) -> str | None:
+        attempt = self.stored.lease.last_attempt
+        if self.state in _NEXT_STEPS:
+            return f"{_NEXT_STEPS[self.state]}{self._last_attempt}"
+        return _describe(attempt) if attempt and not self._rollover else None
 
     @property
     def _last_attempt(self) -> str:
@@ -130,7 +143,7 @@ class StatusLine:
             "leased_until": format_time(lease.held_until) if lease.held_until else None,
             "last_attempt": _attempt_to_dict(lease.last_attempt) if lease.last_attempt else None,
             "warning": self.overlap,
-            "error": self.error,
+            "error": str(self.error) if self.error else None,
         }
         if status and status.secret_stage is not Stage.CURRENT:
             line["secret_stage"] = status.secret_stage.value
@@ -167,13 +180,19 @@ def print_summary(console: Console, summary: Summary) -> None:
 
 
 def _result_notes(results: Sequence[Result]) -> Iterator[Text]:
-    """What there is to say of outcomes; where several failed alike, what is left to the worst of them."""
-    for members, note in message_groups.alike(results, lambda result: result.error or result.note):
-        told = f"{message_groups.together([result.name for result in members])}: {note}"
-        if members[0].error:
-            worst = min(members, key=lambda result: result.seconds_remaining or 0)
-            told += f"; {'at worst: ' * (len(members) > 1)}{outlook(worst)}"
-        yield Text(told)
+    """Return the errors and reasons of outcomes, one for several rotations where they are the same."""
+    messages = (
+        Message(
+            rotation=result.name,
+            text=result.error or result.note or "",
+            reason=(result.error_kind, result.advice) if result.advice else (result.error, result.note),
+            outlook=outlook(result) if result.error else "",
+            seconds_remaining=result.seconds_remaining,
+        )
+        for result in results
+        if result.error or result.note
+    )
+    return map(Text, message_groups.lines(messages))
 
 
 def _totals(summary: Summary) -> str:
@@ -204,9 +223,11 @@ def status_table(lines: Sequence[StatusLine]) -> Table:
 def status_notes(lines: Sequence[StatusLine]) -> list[Text]:
     """What there is to say besides, then the warnings."""
     return [
-        *(
-            Text(f"{message_groups.together([line.name for line in members])}: {note}")
-            for members, note in message_groups.alike(lines, lambda line: line.note)
+        *map(
+            Text,
+            message_groups.lines(
+                Message(rotation=line.name, text=line.note, reason=line.reason) for line in lines if line.note
+            ),
         ),
         *_warnings(list(dict.fromkeys(line.overlap for line in lines if line.overlap))),
     ]
@@ -237,7 +258,7 @@ def status_line(
             state="unreadable",
             stored=Stored(),
             now=now,
-            error=str(found),
+            error=found,
         )
     lifetime = found.token_status.lifetime if found.token_status else policy.asked_lifetime(rotation)
     least = overlap = None

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from rotator.consumer.cached_token import Cache, expired
 from rotator.consumer.parse import ParameterReader, stored_token
 from rotator.consumer.single_flight import SingleFlight
-from rotator.consumer.ssm import RETRY, SsmReader
+from rotator.consumer.ssm import SsmReader
 from rotator.consumer.token_clock import CachedToken, Moment, Need, cached_token, current_moment
-from rotator.errors import RotatorError, TokenUnavailable
+from rotator.errors import Retry, RotatorError, TokenUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -188,5 +188,6 @@ class TokenSource:
             return error
         return TokenUnavailable(
             f"reading the parameter {self.parameter_name} failed: unforeseen {type(error).__name__}",
-            advice=f"report it; {RETRY}",
+            advice="report it",
+            retry=Retry.NEXT_CALL,
         )

@@ -13,7 +13,7 @@ from botocore.config import Config
 from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.consumer.parse import Found
-from rotator.errors import TokenUnavailable
+from rotator.errors import Retry, TokenUnavailable
 from rotator.oauth.http_date import http_date
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ CONFIG = Config(
 """Timeouts in seconds: a request may wait for the read, and a failed read is soon repeated."""
 
 READS_UNTIL_DENIED_IS_RETRIED = 10
-
-RETRY = "the next call tries again"
 
 _HAS_STATUS = re.compile(r"(arn:[^/]+:parameter)?(/[A-Za-z0-9_.-]+){1,14}")
 """Names below which a status can exist: paths, without a version or label that selects an older token.
@@ -138,7 +136,8 @@ class SsmReader:
         problem = f"the parameter {self._name} could not be read: {code}"
         if code == _NOT_FOUND:
             problem = f"there is no parameter {self._name}"
-        return TokenUnavailable(problem, advice=aws_errors.advice(code, retry=RETRY, own=_ADVICE))
+        retry = Retry.NEXT_CALL if aws_errors.may_pass(code) else None
+        return TokenUnavailable(problem, advice=aws_errors.advice(code, _ADVICE), retry=retry)
 
 
 def _names(found: Mapping[str, Any]) -> list[str]:

@@ -8,12 +8,11 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from rotator.errors import MORE_TIME, ParameterStoreError, RotatorError
+from rotator.errors import MORE_TIME, ParameterStoreError, RotatorError, as_rotator_error
 from rotator.renewal import status
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Parameter, Rotation, Stored
 from rotator.renewal.ports import NAMES_PER_CALL, ParameterStore
-from rotator.renewal.results import as_rotator_error
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor

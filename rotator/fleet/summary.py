@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from rotator.errors import MORE_TIME, MORE_WRITES, RotatorError
+from rotator.errors import MORE_TIME, MORE_WRITES, Retry, RotatorError
 from rotator.oauth.models import Stage
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Outcome, Result, Rotation, Summary
@@ -34,7 +34,7 @@ class RotationFailed(RotatorError):
         )
         super().__init__(
             f"{len(failed)} of {len(summary.results)} rotations failed: " + "\n  ".join(told),
-            advice=f"the next run tries again; {urgency}",
+            advice=f"{Retry.NEXT_RUN}; {urgency}",
         )
         self.summary = summary
 

@@ -141,7 +141,7 @@ def check_status(request: TokenRequest, response: TokenResponse, now: datetime) 
     if is_retryable(status):
         raise TokenEndpointUnavailable(
             f"the token endpoint answered HTTP {status}",
-            advice="the next run tries again; if it lasts, ask the endpoint's operator",
+            advice="ask the endpoint's operator",
             retry_after=retry_after(response.retry_after, now),
         )
     if 300 <= status < 400:

@@ -20,12 +20,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from rotator.errors import MORE_TIME, ConcurrentUpdate, ParameterStoreError, RotatorError
+from rotator.errors import (
+    MORE_TIME,
+    ConcurrentUpdate,
+    ParameterStoreError,
+    Retry,
+    RotatorError,
+    as_rotator_error,
+)
 from rotator.renewal import policy
 from rotator.renewal import status as status_text
 from rotator.renewal.models import Attempt, Lease, Outcome, Parameter, Rotation, Status, Stored, format_time
 from rotator.renewal.ports import ParameterStore, Run
-from rotator.renewal.results import as_rotator_error
 from rotator.renewal.status import StatusNotWritten
 
 logger = logging.getLogger(__name__)
@@ -328,5 +334,6 @@ def too_late(name: str) -> ParameterStoreError:
     """Return the error for a parameter that was not written because the run was over."""
     return ParameterStoreError(
         f"the run's time was over before {name} could be written",
-        advice=f"the next run tries again; if it lasts, {MORE_TIME}",
+        advice=MORE_TIME,
+        retry=Retry.NEXT_RUN,
     )

@@ -158,10 +158,14 @@ class Stored:
 class Result:
     """One rotation's outcome, and the token its consumers have now.
 
-    Of a failure it tells its kind (the error's class in errors.py), whether it is ``late`` (an error; a
-    warning otherwise: policy.fails_late), how many seconds of life the stored token had left (0 if there
-    is none, None if that is not known), and when the next try comes. A token that was kept may be late, too.
-    ``secret_stage`` is the stage of the secret for which the endpoint issued a token in this run.
+    Attributes:
+        error: The message of a failure, ``error_kind`` its class in errors.py, ``advice`` what to do.
+        lifetime: The stored token's whole lifetime in seconds, if it is known.
+        late: Whether a failure is an error and no warning (policy.fails_late); a kept token may be late, too.
+        seconds_remaining: The remaining lifetime of the stored token after a failure: 0 if there is no token,
+            None if it is not known.
+        next_try: When the next run comes (UTC), after a failure.
+        secret_stage: The stage of the secret for which the endpoint issued a token in this run.
     """
 
     name: str
@@ -170,6 +174,7 @@ class Result:
     parameter_version: int | None = None
     error: str | None = None
     error_kind: str | None = None
+    advice: str | None = None
     lifetime: float | None = None
     note: str | None = None
     late: bool = False

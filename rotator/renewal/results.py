@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import traceback
 from dataclasses import replace
 from datetime import datetime
 
-from rotator.errors import NotReached, RotatorError
+from rotator.errors import NotReached, RotatorError, as_rotator_error
 from rotator.renewal.models import Outcome, Result, Rotation, Stored, format_time
 from rotator.renewal.policy import TokenState, fails_late, seconds_until, token_state
 from rotator.renewal.status import StatusNotWritten
-
-logger = logging.getLogger(__name__)
 
 NO_TIME_LEFT = "this run had no time left for it; the next one begins with what expires first"
 
@@ -45,6 +41,7 @@ def failed(name: str, error: Exception, next_try: datetime | None = None) -> Res
         outcome=Outcome.FAILED,
         error=str(known),
         error_kind=type(known).__name__,
+        advice=known.advice,
         late=True,
         next_try=next_try,
     )
@@ -85,16 +82,6 @@ def not_begun(
     """Return the failure of a rotation that was not begun; what was fresh and forced has no next try."""
     is_fresh = token_state(rotation, stored, now) is TokenState.FRESH
     return failed_with(rotation, stored, error, now=now, next_try=None if is_fresh else next_try)
-
-
-def as_rotator_error(error: Exception, where: str, *, may_have_issued: bool = False) -> RotatorError:
-    """Return an error of ours as it is; of any other only its type, because its text may quote a secret."""
-    if isinstance(error, RotatorError):
-        return error
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("unforeseen %s in %s\n%s", type(error).__name__, where, frames)
-    problem = f"unforeseen {type(error).__name__}"
-    return RotatorError(problem, advice="report it with the log's traceback", may_have_issued=may_have_issued)
 
 
 def _stored_after(error: Exception, stored: Stored) -> Stored:

@@ -19,9 +19,10 @@ class StatusNotWritten(ParameterStoreError):
 
     def __init__(self, status: Status, cause: ParameterStoreError) -> None:
         super().__init__(
-            f"the new token is stored as version {status.parameter_version}, but its status is not: "
-            f"{cause.problem}",
-            advice=f"{cause.advice}; the next run renews it again",
+            f"the new token is stored as version {status.parameter_version}, but its status is not, so the "
+            f"next run renews it again: {cause.problem}",
+            advice=cause.advice,
+            retry=cause.retry,
             unreachable=cause.unreachable,
         )
         self.status = status

@@ -197,11 +197,11 @@ class Provider:
 
 def unreachable() -> TokenEndpointUnavailable:
     """Return the error for an endpoint to which there was no connection."""
-    return TokenEndpointUnavailable("the endpoint could not be reached", advice="the next run tries again")
+    return TokenEndpointUnavailable("the endpoint could not be reached", advice="none: it is simulated")
 
 
 def no_answer() -> TokenEndpointUnavailable:
     """Return the error for a request without an answer: the request, or the answer to it, was lost."""
     return TokenEndpointUnavailable(
-        "the endpoint did not answer", advice="the next run tries again", may_have_issued=True
+        "the endpoint did not answer", advice="none: it is simulated", may_have_issued=True
     )

@@ -128,8 +128,8 @@ def test_a_parameter_that_the_other_call_does_not_find_is_missing_too(
 @pytest.mark.parametrize(
     ("code", "advice"),
     [
-        ("ThrottlingException", "the account's request rate is used up; the next call tries again"),
-        ("InternalServerError", "AWS failed on its side; the next call tries again"),
+        ("ThrottlingException", "the next call tries again; if it lasts, find out what uses up"),
+        ("InternalServerError", "the next call tries again; if it lasts, see the AWS Health"),
         ("ExpiredTokenException", "AWS does not accept these credentials"),
         ("InvalidKeyId", "the key it is encrypted with is gone or disabled"),
         ("ParameterVersionNotFound", "name a version or label that it has"),

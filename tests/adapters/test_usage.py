@@ -15,7 +15,7 @@ from botocore.exceptions import ConnectionClosedError
 
 from adapters.caller import Caller
 from fake_ports import CANARY_TOKEN, rotation
-from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.parameter_store import SsmParameterStore
 from rotator.devstack.server import LOOPBACK, free_port
 from rotator.errors import (
@@ -149,7 +149,7 @@ WRITES: dict[str, Callable[[SsmParameterStore], int]] = {
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
-@pytest.mark.parametrize("code", sorted(aws_client.THROTTLED))
+@pytest.mark.parametrize("code", sorted(aws_errors.THROTTLED))
 def test_a_throttled_write_that_the_sdk_mends_is_counted(
     store: SsmParameterStore,
     counters: Counters,

@@ -200,7 +200,7 @@ class FakeTokenEndpoint:
             self.requests.append(request)
             self.clock.sleep(self.latency)
             if request.url in self.down:
-                raise TokenEndpointUnavailable("the endpoint could not be reached", advice="try again")
+                raise TokenEndpointUnavailable("the endpoint could not be reached", advice="check the path")
             response = self._answer(requested_at)
             try:
                 client_credentials.check_status(request, response, self.clock.now())

@@ -11,7 +11,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 from rotator.adapters.operator import lookup
-from rotator.adapters.runtime import aws_client, sqs
+from rotator.adapters.runtime import aws_client, aws_errors, sqs
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.config.deployment import EventSourceMapping, Identity, Key, LogEvent, Schedule, Stack
 from rotator.renewal.models import Rotation
@@ -54,7 +54,7 @@ class AwsInspector:
         try:
             aws_client.call(sts.get_caller_identity, read=lambda answer: answer["Account"])
         except AwsError as error:
-            if not dates or error.code == aws_client.NOT_AN_ANSWER:
+            if not dates or error.code == aws_errors.NOT_AN_ANSWER:
                 raise lookup.failed(error, "AWS's time", "sts:GetCallerIdentity") from error
         return dates[-1] if dates else None
 

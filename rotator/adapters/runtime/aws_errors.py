@@ -31,24 +31,26 @@ UNREACHABLE = "Unreachable"
 NOT_AN_ANSWER = "NotAnAnswer"
 """Codes of ours: the third is for the answer of a proxy or a portal in AWS's place."""
 
-UNKNOWN_CODE_ADVICE = "see the code in AWS's documentation"
-
 _ADVICE = {
     **dict.fromkeys(UNKNOWN_CALLER, "AWS does not accept these credentials: renew them, or check the clock"),
-    **dict.fromkeys(THROTTLED, "the account's request rate is used up; {retry}"),
-    **dict.fromkeys(AWS_FAILED, "AWS failed on its side; {retry}"),
+    **dict.fromkeys(THROTTLED, "find out what uses up the account's request rate"),
+    **dict.fromkeys(AWS_FAILED, "see the AWS Health Dashboard"),
     NO_CREDENTIALS: "set AWS credentials or AWS_PROFILE",
-    UNREACHABLE: "check the network path to AWS and AWS_ENDPOINT_URL; {retry}",
-    NOT_AN_ANSWER: "not an answer of AWS: is a proxy in between? {retry}",
+    UNREACHABLE: "check the network path to AWS and AWS_ENDPOINT_URL",
+    NOT_AN_ANSWER: "check whether a proxy answers in AWS's place",
 }
 
 
-def advice(code: str, *, retry: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
+def advice(code: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return the next step after an error with this code.
 
     Args:
         code: AWS's, or one of ours.
-        retry: When it is tried again, for errors that may soon be over: "the next run tries again".
         own: The advice for codes that only the failed call gets, or on which it has its own.
     """
-    return own.get(code) or _ADVICE.get(code, UNKNOWN_CODE_ADVICE).format(retry=retry)
+    return own.get(code) or _ADVICE.get(code, "see the code in AWS's documentation")
+
+
+def may_pass(code: str) -> bool:
+    """Whether the same call may succeed later although nobody changes anything."""
+    return code in TRANSIENT or code in (UNREACHABLE, NOT_AN_ANSWER)

@@ -35,7 +35,7 @@ READ_TIMEOUT_SECONDS = 15.0
 MAX_BODY_BYTES = 64 * 1024
 """Bytes of an answer that are read; a token that fits Parameter Store needs an eighth of it."""
 
-_NETWORK_ADVICE = "the next run tries again; check the network path, proxies and the host's name"
+_NETWORK_ADVICE = "check the network path, proxies and the host's name"
 _ENDPOINT_ADVICE = "check token_endpoint and the endpoint's documentation"
 
 

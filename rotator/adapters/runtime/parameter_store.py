@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.aws_client import AwsError
-from rotator.errors import ConcurrentUpdate, ParameterStoreError
+from rotator.errors import ConcurrentUpdate, ParameterStoreError, Retry
 from rotator.oauth.models import Secret
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Parameter, Rotation
@@ -147,7 +147,7 @@ class SsmParameterStore:
 
     def _watch(self, parsed_response: Mapping[str, Any] | None, **_: object) -> None:
         """Take note of an answer; it is None where none came."""
-        if parsed_response and parsed_response.get("Error", {}).get("Code") in aws_client.THROTTLED:
+        if parsed_response and parsed_response.get("Error", {}).get("Code") in aws_errors.THROTTLED:
             self._on_throttled()
 
 
@@ -170,20 +170,19 @@ def _shown(names: Sequence[str]) -> str:
 def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterStoreError:
     kind = "path" if action == READ_PATH else "parameters" if " and " in name else "parameter"
     problem = f"{doing} the {kind} {name} failed: {error.code}"
-    if error.code in aws_client.CONCURRENT:
+    if error.code in aws_errors.CONCURRENT:
         return ConcurrentUpdate(
             problem, advice="a run writes it only while it holds the lease: find out what else writes it"
         )
-    if error.code in aws_client.DENIED:
-        advice = f"allow this caller {action} on {'them' if kind == 'parameters' else 'it'}"
-        if doing == "writing":
-            advice += ", and kms:Encrypt and kms:GenerateDataKey with its key if kms_key_id names one"
-    else:
-        advice = error.advice or _WRITE_ADVICE.get(error.code, "see the code in AWS's documentation")
+    permission = f"allow this caller {action} on {'them' if kind == 'parameters' else 'it'}"
+    if doing == "writing":
+        permission += ", and kms:Encrypt and kms:GenerateDataKey with its key if kms_key_id names one"
+    own = {**_WRITE_ADVICE, **dict.fromkeys(aws_errors.DENIED, permission)}
     return ParameterStoreError(
         problem,
-        advice=advice,
-        transient=error.code in aws_client.TRANSIENT,
-        unreachable=error.code == "Unreachable",
-        foreign=error.code == aws_client.NOT_AN_ANSWER,
+        advice=aws_errors.advice(error.code, own),
+        retry=Retry.NEXT_RUN if aws_errors.may_pass(error.code) else None,
+        transient=error.code in aws_errors.TRANSIENT,
+        unreachable=error.code == aws_errors.UNREACHABLE,
+        foreign=error.code == aws_errors.NOT_AN_ANSWER,
     )

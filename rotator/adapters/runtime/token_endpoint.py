@@ -158,7 +158,7 @@ def _seconds_for_attempt(deadline: Deadline) -> float:
     if seconds < SHORTEST_ATTEMPT_SECONDS:
         raise TokenEndpointUnavailable(
             "no time is left in this run for a request",
-            advice=f"the next run tries again; if it lasts, {MORE_TIME}",
+            advice=MORE_TIME,
         )
     return seconds
 

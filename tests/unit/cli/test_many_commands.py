@@ -17,7 +17,7 @@ from rotator.bootstrap import Rotator
 from rotator.cli import add, main, operator, progress, remove
 from rotator.cli.doctor import instruments
 from rotator.doctor.context import Instruments
-from rotator.errors import ParameterStoreError, RotatorError, SettingsError, TokenRequestError
+from rotator.errors import ParameterStoreError, Retry, RotatorError, SettingsError, TokenRequestError
 from rotator.oauth.client_credentials import TokenResponse
 
 DENIED = ParameterStoreError("deleting failed: AccessDeniedException", advice="allow it")
@@ -106,16 +106,9 @@ def test_what_is_not_well_is_shown_and_refused(secret: bool, status: int | Rotat
     assert not isinstance(refusal, SettingsError)
 
 
-@pytest.mark.parametrize(
-    ("advice", "shown"),
-    [
-        ("the next run tries again; check the network path", "→ check the network path\n"),
-        ("check the path; the next run tries again", "→ check the path\n"),
-        ("the next run tries again", "→ try again in a moment\n"),
-    ],
-)
-def test_nobody_is_told_of_a_next_run_of_what_is_not_there_yet(advice: str, shown: str) -> None:
-    assert checked(Many(), TokenRequestError("it is down", advice=advice))[0].endswith(shown)
+def test_check_before_add_does_not_promise_a_next_run() -> None:
+    down = TokenRequestError("it is down", advice="check the path", retry=Retry.NEXT_RUN)
+    assert checked(Many(), down)[0].endswith("→ check the path\n")
 
 
 def test_the_doctors_instruments_are_made_without_a_call() -> None:

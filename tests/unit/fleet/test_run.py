@@ -105,8 +105,8 @@ def test_a_failure_after_the_token_was_stored_tells_of_the_new_one() -> None:
     ports.parameters.before_write = fail_after_the_token
     failed = serve(fleet, ports, clock).to_dict()["rotations"][0]
     assert failed["error"] == (
-        "the new token is stored as version 2, but its status is not: denied; "
-        "allow it; the next run renews it again"
+        "the new token is stored as version 2, but its status is not, so the next run "
+        "renews it again: denied; allow it"
     )
     assert (failed["parameter_version"], failed["late"]) == (2, False)
     assert failed["expires_at"] == format_time(clock.now() + timedelta(days=1))

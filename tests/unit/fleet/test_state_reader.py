@@ -73,7 +73,7 @@ class Failing(FakeParameterStore):
 
     def __init__(self, *, times: int = 1000, **kind: bool) -> None:
         super().__init__()
-        self.error: Exception = ParameterStoreError("it failed", advice="mend it", **kind)
+        self.error: Exception = ParameterStoreError("it failed", advice="fix it", **kind)  # type: ignore[arg-type]
         self.times = times
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:

@@ -291,8 +291,8 @@ def test_a_status_that_cannot_be_written_leaves_the_new_token_and_is_healed() ->
     result = world.tick()
     assert_failed(result, StatusNotWritten)
     assert result.error == (
-        "the new token is stored as version 1, but its status is not: denied; allow it; "
-        "the next run renews it again"
+        "the new token is stored as version 1, but its status is not, so the next run "
+        "renews it again: denied; allow it"
     )
     assert (world.token, result.parameter_version) == (f"{CANARY_TOKEN}-1", 1)
     parameters.fails.clear()
@@ -329,8 +329,8 @@ def test_unwritable_token_is_reported_as_issued() -> None:
     result = world.tick()
     assert_failed(result, TokenNotPublished)
     assert result.error == (
-        "a new token was issued but not stored: key disabled; "
-        "enable it; the stored token may be revoked if the endpoint allows only one"
+        "a new token was issued but not stored, and the stored one may be revoked if the "
+        "endpoint allows only one: key disabled; enable it"
     )
 
 

@@ -45,6 +45,7 @@ FAILED = Result(
     outcome=Outcome.FAILED,
     error="the secret could not be read; allow it",
     error_kind="CredentialsError",
+    advice="allow it",
     late=True,
     next_try=NEXT,
 )
