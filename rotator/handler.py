@@ -15,7 +15,7 @@ gc.disable()
 from rotator import bootstrap  # noqa: E402
 from rotator.errors import SettingsError  # noqa: E402
 from rotator.fleet.summary import RotationFailed  # noqa: E402
-from rotator.observability import logs  # noqa: E402
+from rotator.observability import logs, metrics  # noqa: E402
 from rotator.renewal.deadline import Deadline  # noqa: E402
 from rotator.renewal.models import Summary  # noqa: E402
 from rotator.renewal.ports import Run  # noqa: E402
@@ -101,7 +101,7 @@ def _run_and_report(
     duration, now = time.monotonic() - began, bootstrap.utc_now()
     logs.log_summary(summary, now)
     service = os.environ.get("AWS_LAMBDA_FUNCTION_NAME") or "rotator"
-    logs.record_metrics(summary, now, service=service, duration=duration, counts=rotator.counters.take())
+    metrics.record_metrics(summary, now, service=service, duration=duration, counts=rotator.counters.take())
     return summary
 
 

@@ -13,7 +13,8 @@ from rotator.bootstrap import Rotator
 from rotator.cli import operator
 from rotator.cli.checklist import print_check
 from rotator.cli.document_editor import PreparedDocument, prepare
-from rotator.cli.stack_option import rotator_of_many, stack_option
+from rotator.cli.operator import rotator_of_many
+from rotator.cli.options import print_json, stack_option
 from rotator.config.registry import Fleet
 from rotator.doctor.check import State
 from rotator.doctor.context import Instruments, Subject
@@ -73,7 +74,7 @@ def command(
 
         check(entry.rotation, rotator, instruments(), Console(stderr=True))
     if dry_run:
-        click.echo(json.dumps(json.loads(entry.text), indent=2))
+        print_json(json.loads(entry.text))
         click.echo(f"rotator: {entry.document} would be written; nothing was", err=True)
         return
     entry.write(operator.document_store(), rotator.registry)

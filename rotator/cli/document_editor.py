@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rotator.bootstrap import Rotator
-from rotator.config import environment
-from rotator.config.naming import unknown
-from rotator.config.registry import DocumentStore, Fleet, Registry
+from rotator.config import rotation_documents
+from rotator.config.registry import Fleet, Registry, unknown
+from rotator.config.rotation_documents import DocumentStore
 from rotator.errors import ConcurrentUpdate, SettingsError
 from rotator.renewal.models import TIER_LIMITS, Parameter, Rotation
 
@@ -55,13 +55,13 @@ def prepare(rotator: Rotator, name: str, given: Mapping[str, Any], *, replace: b
     Raises SettingsError for whatever the function would refuse, for a name that is taken (with ``replace``:
     that is not), for a parameter that a broken document names, and for an overlap contract that cannot hold.
     """
-    name = environment.read_name(name, new=not replace)
+    name = rotation_documents.read_name(name, new=not replace)
     path = rotator.settings.rotations_path or ""
     usual = f"{path}/{name}"
-    wanted = environment.read_options(name, given, rotator.settings.allowed_hosts)
+    wanted = rotation_documents.read_options(name, given, rotator.settings.allowed_hosts)
     registry = rotator.registry()
     document = _place(registry, name, usual, replace=replace)
-    text = _text(wanted, environment.document_name(path, document))
+    text = _text(wanted, rotation_documents.document_name(path, document))
     others = registry.without(document)
     rotation = others.judge(document, _as_stored(text))
     before = registry.rotations.get(name)

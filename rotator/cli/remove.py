@@ -10,13 +10,12 @@ import click
 
 from rotator.cli import operator
 from rotator.cli.document_editor import ambiguous
-from rotator.cli.stack_option import rotator_of_many, stack_option
-from rotator.config.naming import unknown
-from rotator.config.registry import DocumentStore, Registry
+from rotator.cli.operator import rotator_of_many
+from rotator.cli.options import FAILED, stack_option
+from rotator.config.registry import Registry, unknown
+from rotator.config.rotation_documents import DocumentStore
 from rotator.errors import ParameterStoreError, SettingsError
 from rotator.renewal.ports import NAMES_PER_CALL
-
-FAILED = 1
 
 
 @click.command("remove")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +14,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from rotator.cli.console import plain_table, standard_output
+from rotator.cli.options import FAILED, json_option, print_json
 from rotator.config import validators
 from rotator.config.validators import InvalidValue
+from rotator.renewal.durations import describe_seconds
 from rotator.renewal.guarantee import Guarantee
-from rotator.renewal.policy import describe_seconds
 from rotator.simulation.plot import check_picture, plot
 from rotator.simulation.scenario import Behaviour, Rates, Scenario
 from rotator.simulation.simulate import Report, headline, simulate
@@ -93,7 +93,7 @@ _SKEW = _Value("seconds", validators.number(-86_400, 86_400, "a number of second
 @click.option("--delay", type=_duration(0), default="0", help="How late runs come at the most.")
 @click.option("--plot", "picture", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.svg|png",
               help="Draw the remaining life over time.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@json_option
 def command(picture: Path | None, *, as_json: bool, **options: Any) -> None:
     """See what an outage would do to your consumers: the real job, in virtual time.
 
@@ -104,13 +104,13 @@ def command(picture: Path | None, *, as_json: bool, **options: Any) -> None:
     with _progress() as tell:
         report = simulate(_scenario(**options), tell)
     if as_json:
-        click.echo(json.dumps(report.to_dict(), indent=2))
+        print_json(report.to_dict())
     else:
         _print(standard_output(), report)
     if picture:
         plot(report, picture)
     if report.broken_promises:
-        sys.exit(1)
+        sys.exit(FAILED)
 
 
 def _scenario(**options: Any) -> Scenario:

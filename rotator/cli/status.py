@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from functools import partial
@@ -15,12 +14,11 @@ from rich.text import Text
 from rotator import bootstrap
 from rotator.cli import status_view
 from rotator.cli.console import standard_output
-from rotator.cli.stack_option import rotator, stack_option
+from rotator.cli.operator import rotator
+from rotator.cli.options import FAILED, json_option, names_argument, print_json, stack_option
 from rotator.cli.status_view import STATES, Filter, Overview
 from rotator.config import validators
 from rotator.config.validators import InvalidValue
-
-FAILED = 1
 
 MAX_SECONDS = 10 * 365 * 86400
 """Seconds; no token that is asked for lives longer."""
@@ -41,7 +39,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, given: str | None) ->
 
 
 @click.command("status")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@names_argument
 @stack_option
 @click.option(
     "--state",
@@ -61,7 +59,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, given: str | None) ->
 @click.option(
     "--every", type=click.IntRange(1, 86_400), metavar="SECONDS", help="How often to --watch; 5 by default."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@json_option
 def command(names: tuple[str, ...], *, stack: str | None, as_json: bool, **options: Any) -> None:
     """Show every stored token's state and the life that consumers can count on.
 
@@ -82,7 +80,7 @@ def command(names: tuple[str, ...], *, stack: str | None, as_json: bool, **optio
         )
     found = read_overview(bootstrap.utc_now())
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=2))
+        print_json(found.to_dict())
     else:
         _print(standard_output(), found)
     if not found.good:

@@ -16,8 +16,9 @@ from rotator.cli import tables
 from rotator.cli.names import matching
 from rotator.cli.tables import StatusLine
 from rotator.doctor.stored_state import read_stored_for_display
-from rotator.renewal.models import Stored, format_time
-from rotator.renewal.policy import TokenState, describe_seconds
+from rotator.renewal.durations import describe_seconds, format_time
+from rotator.renewal.models import Stored
+from rotator.renewal.policy import TokenState
 
 UNREADABLE = "unreadable"
 STATES = (*(state.value for state in TokenState), UNREADABLE)

@@ -19,9 +19,10 @@ from rotator.cli.message_groups import Message
 from rotator.errors import RotatorError
 from rotator.oauth.models import Stage
 from rotator.renewal import policy, secret_rollover
+from rotator.renewal.durations import describe_seconds, format_time, seconds_until
 from rotator.renewal.guarantee import Guarantee
-from rotator.renewal.models import Attempt, Outcome, Result, Rotation, Stored, Summary, format_time
-from rotator.renewal.policy import TokenState, describe_seconds, outlook, seconds_until
+from rotator.renewal.models import Attempt, Outcome, Result, Rotation, Stored, Summary
+from rotator.renewal.policy import TokenState, outlook
 
 _COLOURS = {
     "rotated": "green",

@@ -14,7 +14,7 @@ from rotator.config.environment import Settings
 from rotator.config.validators import InvalidValue
 from rotator.consumer import TokenSource
 from rotator.errors import SettingsError
-from rotator.renewal.policy import describe_seconds
+from rotator.renewal.durations import describe_seconds
 
 NAME_HELP = """\
 NAME is the name of a rotation or, if it begins with "/", the parameter's own name, which needs no settings;

@@ -18,7 +18,7 @@ from rotator import bootstrap
 from rotator.cli.console import standard_output
 from rotator.cli.status_view import Overview
 from rotator.errors import RotatorError, SettingsError
-from rotator.renewal.models import format_time
+from rotator.renewal.durations import format_time
 
 DEFAULT_INTERVAL_SECONDS = 5.0
 """Seconds from one look to the next, if nobody says otherwise."""

@@ -17,8 +17,8 @@ from rotator.doctor.stack import StackChecks
 from rotator.doctor.stored_state import read_stored_for_display
 from rotator.errors import RotatorError
 from rotator.renewal import policy
+from rotator.renewal.durations import describe_seconds
 from rotator.renewal.models import Rotation, Stored
-from rotator.renewal.policy import describe_seconds
 
 SETTINGS = "settings"
 OVERLAP = "overlap contract"

@@ -13,8 +13,9 @@ from rotator.errors import InvalidTokenResponse, RotatorError
 from rotator.oauth import client_credentials
 from rotator.oauth.models import AccessToken, ClientCredentials
 from rotator.renewal import policy
+from rotator.renewal.durations import describe_seconds, seconds_until
 from rotator.renewal.models import TIER_LIMITS, Rotation, Stored
-from rotator.renewal.policy import TokenState, describe_seconds, seconds_until
+from rotator.renewal.policy import TokenState
 from rotator.renewal.renew import check_size
 
 CHECKS = ("secret", "token endpoint", "credentials", "token", "size", "parameter", "key")

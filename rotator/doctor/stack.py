@@ -17,7 +17,7 @@ from rotator.doctor.workers import check_workers, has_workers
 from rotator.errors import RotatorError
 from rotator.fleet.summary import MAX_NAMED_FAILURES
 from rotator.observability.logs import SUMMARY_WORDS
-from rotator.renewal.policy import describe_seconds, seconds_until
+from rotator.renewal.durations import describe_seconds, seconds_until
 
 CHECKS = ("schedule", "last run")
 """Their names, in their order."""

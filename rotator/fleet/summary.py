@@ -8,9 +8,9 @@ from itertools import islice
 
 from rotator.errors import MORE_TIME, MORE_WRITES, Retry, RotatorError
 from rotator.oauth.models import Stage
+from rotator.renewal.durations import describe_seconds, seconds_until
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Outcome, Result, Rotation, Summary
-from rotator.renewal.policy import describe_seconds, seconds_until
 from rotator.renewal.ports import Run
 
 MAX_WARNINGS_OF_A_KIND = 10

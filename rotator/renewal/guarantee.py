@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from rotator.errors import SettingsError
-from rotator.renewal.policy import RUN_BUDGET_SECONDS, describe_seconds
+from rotator.renewal.durations import describe_seconds
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
 
 MIN_RENEW_AT = 0.1
 """The least ``renew_at`` that the settings take."""

@@ -30,7 +30,8 @@ from rotator.errors import (
 )
 from rotator.renewal import policy
 from rotator.renewal import status as status_text
-from rotator.renewal.models import Attempt, Lease, Outcome, Parameter, Rotation, Status, Stored, format_time
+from rotator.renewal.durations import format_time, read_time
+from rotator.renewal.models import Attempt, Lease, Outcome, Parameter, Rotation, Status, Stored
 from rotator.renewal.ports import ParameterStore, Run
 from rotator.renewal.status import StatusNotWritten
 
@@ -110,7 +111,7 @@ def _read_fields(fields: Mapping[str, Any]) -> LeaseText:
     return LeaseText(
         run=str(fields["run"]),
         read_version=read_version,
-        expires_at=status_text.read_time(fields["expires_at"]),
+        expires_at=read_time(fields["expires_at"]),
         released=states[fields["state"]],
         outcome=None if outcome is None else Outcome(outcome),
         error_kind=error_kind,

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rotator.oauth.models import BasicEncoding, ClientAuthentication, Stage
+from rotator.renewal.durations import format_time
 
 if TYPE_CHECKING:
     from rotator.errors import RotatorError
@@ -262,8 +263,3 @@ class Summary:
         if self.dry_run:
             summary["dry_run"] = True
         return summary
-
-
-def format_time(time: datetime) -> str:
-    """RFC 3339 with ``Z``, whole seconds, rounded down: a life is never overstated."""
-    return time.replace(microsecond=0, tzinfo=None).isoformat() + "Z"

@@ -8,12 +8,13 @@ certbot and cert-manager renew, too.
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
 from rotator.oauth.models import AccessToken
-from rotator.renewal.models import Result, Rotation, Status, Stored, format_time
+from rotator.renewal.durations import describe_seconds, format_time
+from rotator.renewal.models import Result, Rotation, Status, Stored
 
 JITTER = 0.02
 """The part of a life by which renewals are spread, so that a fleet does not renew as one."""
@@ -112,19 +113,3 @@ def outlook(failed: Result) -> str:
     else:
         left = f"{describe_seconds(seconds)} of the stored token's life left"
     return f"{left}, next try by {format_time(failed.next_try)}" if failed.next_try else left
-
-
-def describe_seconds(seconds: float) -> str:
-    """A duration for people: its two largest units, as in ``7 h 55 min``."""
-    sign, rest = ("-" if seconds < 0 else ""), int(abs(seconds))
-    shown = []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, rest = divmod(rest, size)
-        if count:
-            shown.append(f"{count} {unit}")
-    return sign + " ".join(shown[:2]) if shown else "0 s"
-
-
-def seconds_until(time: datetime, now: datetime) -> float:
-    """Seconds from now until then; negative when it has passed."""
-    return (time - now) / timedelta(seconds=1)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from rotator.errors import NotReached, RotatorError, as_rotator_error
-from rotator.renewal.models import Outcome, Result, Rotation, Stored, format_time
-from rotator.renewal.policy import TokenState, fails_late, seconds_until, token_state
+from rotator.renewal.durations import format_time, seconds_until
+from rotator.renewal.models import Outcome, Result, Rotation, Stored
+from rotator.renewal.policy import TokenState, fails_late, token_state
 from rotator.renewal.status import StatusNotWritten
 
 NO_TIME_LEFT = "this run had no time left for it; the next one begins with what expires first"

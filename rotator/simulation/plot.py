@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rotator.errors import SettingsError
-from rotator.renewal.policy import describe_seconds
+from rotator.renewal.durations import describe_seconds
 from rotator.simulation.scenario import DAY, Scenario
 from rotator.simulation.simulate import Report, headline
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rotator.errors import SettingsError
+from rotator.renewal.durations import describe_seconds
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Rotation
-from rotator.renewal.policy import describe_seconds
 
 DAY = 86400.0
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from rotator.renewal.policy import JITTER, RUN_BUDGET_SECONDS, describe_seconds
+from rotator.renewal.durations import describe_seconds
+from rotator.renewal.policy import JITTER, RUN_BUDGET_SECONDS
 from rotator.simulation.consumers import Published
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
 from rotator.simulation.world import World, unheard

@@ -15,8 +15,9 @@ from rotator.config import validators
 from rotator.errors import FEWER_WORKERS, MORE_TIME, MORE_WRITES, RotatorError, as_rotator_error
 from rotator.fleet.urgency import Due, by_urgency
 from rotator.fleet.write_rate import WRITES_PER_RENEWAL
+from rotator.renewal.durations import seconds_until
 from rotator.renewal.models import Outcome, Parameter, Result
-from rotator.renewal.policy import may_be_revoked, seconds_until
+from rotator.renewal.policy import may_be_revoked
 from rotator.renewal.ports import NAMES_PER_CALL, ParameterStore, Run
 from rotator.renewal.results import as_stored, failed_with, postponed
 from rotator.workers import queue_messages

@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rotator.errors import MORE_WRITES, SettingsError
+from rotator.renewal.durations import seconds_until
 from rotator.renewal.models import Outcome, Summary
-from rotator.renewal.policy import seconds_until
 
 MAX_NAMES_PER_MESSAGE = 10
 """In one message; a scheduled run sends one."""

@@ -7,6 +7,7 @@ import importlib
 import pytest
 
 from rotator.config import environment as environment_settings
+from rotator.config import rotation_documents
 from rotator.config.environment import Settings, read_environment
 from rotator.devstack.deployment import TEMPLATE
 from rotator.renewal.models import Rotation
@@ -46,7 +47,7 @@ def test_the_function_runs_an_existing_handler_on_python_3_13_and_arm64() -> Non
 def test_the_function_is_told_every_setting_and_nothing_else() -> None:
     of_many = {"rotations_path", "queue_url", "workers"}
     keys = (
-        environment_settings._ROTATION_SETTINGS.keys() - {"name"}
+        rotation_documents.ROTATION_SETTINGS.keys() - {"name"}
         | environment_settings._RUN_SETTINGS.keys() - of_many
     )
     assert environment(Stack(REQUIRED)).keys() == {environment_settings.PREFIX + key.upper() for key in keys}

@@ -9,8 +9,8 @@ import pytest
 import template
 from conftest import CHECKOUT
 from consumer_guide import GUIDE, TEXT, block, blocks, section
+from rotator.renewal.durations import describe_seconds
 from rotator.renewal.guarantee import Guarantee
-from rotator.renewal.policy import describe_seconds
 
 HEADINGS = re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
 RECIPES = [heading for heading in HEADINGS if heading[0].isdigit()]

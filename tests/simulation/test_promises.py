@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from rotator.renewal.durations import seconds_until
 from rotator.renewal.guarantee import Guarantee
-from rotator.renewal.policy import RUN_BUDGET_SECONDS, renewal_time, seconds_until
+from rotator.renewal.policy import RUN_BUDGET_SECONDS, renewal_time
 from rotator.simulation.run import Fault
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
 from rotator.simulation.world import World

@@ -10,7 +10,7 @@ import pytest
 from multiple_rotations import PATH, Many, document
 from rotator.cli.add import KEYS, REQUIRED
 from rotator.cli.document_editor import MAX_DOCUMENT_BYTES, PreparedDocument, prepare
-from rotator.config import environment
+from rotator.config import rotation_documents
 from rotator.errors import ConcurrentUpdate, ParameterStoreError, SettingsError
 from rotator.renewal.models import Parameter, Rotation
 
@@ -38,8 +38,8 @@ def only(key: str, value: str) -> dict[str, Any]:
 
 
 def test_every_key_of_a_document_but_its_name_has_an_option() -> None:
-    assert KEYS.keys() == environment._ROTATION_SETTINGS.keys() - {"name"}
-    assert {*REQUIRED} == environment._REQUIRED.keys()
+    assert KEYS.keys() == rotation_documents.ROTATION_SETTINGS.keys() - {"name"}
+    assert {*REQUIRED} == rotation_documents.REQUIRED_SETTINGS.keys()
 
 
 def test_the_first_document_under_a_path_is_added() -> None:
@@ -368,4 +368,4 @@ def test_what_is_judged_is_what_is_written() -> None:
     many = Many()
     entry = added(many, **EVERYTHING)
     read = Parameter(value=many.texts()["tenant-a"], version=1, type="String")
-    assert environment.read_document(PATH, entry.document, read, frozenset()) == entry.rotation
+    assert rotation_documents.read_document(PATH, entry.document, read, frozenset()) == entry.rotation

@@ -19,7 +19,7 @@ from rotator.cli.names import matching
 from rotator.cli.status_view import STATES, Filter, Overview
 from rotator.cli.watch import showing
 from rotator.errors import SettingsError
-from rotator.renewal.models import format_time
+from rotator.renewal.durations import format_time
 from rotator.renewal.policy import TokenState
 
 HOURS = {"dead": -1, "deader": -5, "due-later": 7, "due-sooner": 2, "fresh-later": 23, "fresh-sooner": 20}

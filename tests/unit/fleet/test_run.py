@@ -21,8 +21,9 @@ from rotator.fleet.summary import RotationFailed
 from rotator.fleet.write_rate import WriteRate
 from rotator.oauth.models import ClientCredentials, Secret, Stage
 from rotator.renewal.deadline import Deadline
+from rotator.renewal.durations import format_time
 from rotator.renewal.guarantee import Guarantee
-from rotator.renewal.models import Outcome, Parameter, Result, Rotation, Summary, format_time
+from rotator.renewal.models import Outcome, Parameter, Result, Rotation, Summary
 
 CONTRACT = Guarantee(schedule_interval=300, consumer_cache=300)
 

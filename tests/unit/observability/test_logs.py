@@ -14,7 +14,7 @@ import embedded_metrics
 from fake_ports import START
 from rotator import errors
 from rotator.oauth.models import Stage
-from rotator.observability import logs
+from rotator.observability import logs, metrics
 from rotator.observability.counters import Counts
 from rotator.renewal.models import Outcome, Result, Summary
 from rotator.renewal.results import NO_TIME_LEFT
@@ -49,7 +49,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> Any:
         results: Sequence[Result], counts: Counts = NOTHING_USED, duration: float = 0.0, **changes: Any
     ) -> list[embedded_metrics.Told]:
         summary = Summary(results=tuple(results), **changes)
-        logs.record_metrics(summary, START, service="rotator-x", duration=duration, counts=counts)
+        metrics.record_metrics(summary, START, service="rotator-x", duration=duration, counts=counts)
         return embedded_metrics.read(capsys.readouterr().out)
 
     return tell
