@@ -16,7 +16,7 @@ from rotator.config.environment import Settings, read_environment
 from rotator.config.registry import Fleet, Registry
 from rotator.errors import SettingsError
 from rotator.fleet.run import OnResult, run_fleet
-from rotator.fleet.state_reader import Found, StoredReader
+from rotator.fleet.state_reader import StoredByName, StoredReader
 from rotator.fleet.summary import shortened
 from rotator.fleet.write_rate import WriteRate
 from rotator.observability.counters import Counters
@@ -141,7 +141,7 @@ class Rotator:
         force: bool = False,
         dry_run: bool = False,
         on_result: OnResult | None = None,
-        stored: Found | None = None,
+        stored: StoredByName | None = None,
     ) -> Summary:
         """Serve these rotations; see fleet.run_fleet."""
         return self._serve(fleet, run, force=force, dry_run=dry_run, on_result=on_result, stored=stored)
@@ -219,7 +219,7 @@ class Rotator:
             of.rotations_path or "", pages, of.allowed_hosts, found, kms_key_id=of.kms_key_id
         )
 
-    def _find_with_stored(self, run: Run) -> tuple[Fleet, Found]:
+    def _find_with_stored(self, run: Run) -> tuple[Fleet, StoredByName]:
         """Find all rotations, and what is stored for each."""
         with StoredReader(self.ports.parameters, deadline=run.request_deadline) as reader:
             fleet = self._find(reader.add, run.request_deadline)

@@ -15,20 +15,17 @@ from rotator.renewal.models import Parameter, Rotation
 MAX_SUGGESTED_NAMES = 10
 """So many known names at the most are told of hundreds."""
 
-OTHERS = 1000
-"""Rotations that a worker leaves out: it does not count them, and there are more than a few."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
     """The rotations to serve, and by name what is wrong with those that cannot be.
 
-    ``left_out`` counts those that exist besides.
+    ``other_rotations`` counts those that exist besides, None if that is not known.
     """
 
     rotations: tuple[Rotation, ...]
     broken: tuple[tuple[str, SettingsError], ...] = ()
-    other_rotations: int = 0
+    other_rotations: int | None = 0
 
     @property
     def names(self) -> set[str]:
@@ -60,7 +57,7 @@ class Fleet:
         rotations = tuple(r for r in self.rotations if r.name in names)
         served = {rotation.name for rotation in rotations}
         broken = tuple(b for b in self.broken if b[0] in names and b[0] not in served)
-        return Fleet(rotations=rotations, broken=broken, other_rotations=OTHERS)
+        return Fleet(rotations=rotations, broken=broken, other_rotations=None)
 
 
 class Registry:

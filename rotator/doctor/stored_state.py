@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import TypeGuard
 
 from rotator.errors import ParameterStoreError, RotatorError
-from rotator.fleet.state_reader import Found, read_stored
+from rotator.fleet.state_reader import StoredByName, read_stored
 from rotator.renewal.models import Rotation, Stored
 from rotator.renewal.ports import ParameterStore
 
 
 def read_stored_for_display(
     rotations: Sequence[Rotation], parameters: ParameterStore, *, now: datetime
-) -> Found:
+) -> StoredByName:
     """Return what is stored for every rotation, without its lease where only that cannot be read.
 
     A caller that may read a token may be denied its lease. ``Stored.lease_error`` is why it is missing.

@@ -1,11 +1,11 @@
-"""What carries out the renewals of a run, several at a time."""
+"""Carries out the renewals of a run, several at a time."""
 
 from __future__ import annotations
 
 import queue
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -13,7 +13,7 @@ Task = Callable[[], None]
 
 
 class Executor(Protocol):
-    """Carries out tasks. It is used by one thread, which alone decides what begins."""
+    """Carries out tasks, for one thread that decides which begins next."""
 
     def start(self, task: Task) -> None:
         """Begin a task, and return before it has ended."""
@@ -31,10 +31,10 @@ class ThreadExecutor(AbstractContextManager["ThreadExecutor"]):
 
     def start(self, task: Task) -> None:
         """Begin a task in a thread."""
-        self._pool.submit(self._carry_out, task)
+        self._pool.submit(task).add_done_callback(self._end)
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait for one end; several that came meanwhile are waited for one by one."""
+        """Wait for the end of one task."""
         try:
             error = self._ended.get(timeout=seconds)
         except queue.Empty:
@@ -42,13 +42,9 @@ class ThreadExecutor(AbstractContextManager["ThreadExecutor"]):
         if error:
             raise error
 
-    def _carry_out(self, task: Task) -> None:
-        try:
-            task()
-        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-            self._ended.put(error)
-        else:
-            self._ended.put(None)
+    def _end(self, future: Future[None]) -> None:
+        if not future.cancelled():
+            self._ended.put(future.exception())
 
     def __exit__(self, *_: object) -> None:
         """Wait for the tasks that have begun, and begin no other."""
@@ -75,5 +71,5 @@ class InlineExecutor(AbstractContextManager["InlineExecutor"]):
 
 
 def executor_for(tasks: int, at_a_time: int) -> ThreadExecutor | InlineExecutor:
-    """Return an executor for n tasks; most runs have one at most, and need no thread."""
+    """Return an executor for n tasks; one task needs no thread."""
     return InlineExecutor() if tasks <= 1 else ThreadExecutor(min(tasks, at_a_time))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import InitVar, dataclass, replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -41,56 +41,48 @@ TIME_RESERVE_SECONDS = 5.0
 """For token requests, or an eighth of a short run, without which no renewal begins."""
 
 
+@dataclass(kw_only=True, eq=False)
 class Scheduler:
-    """Renews what is due; each result is reported as soon as it is known, from any of several threads."""
+    """Renews what is due; each result is reported as soon as it is known, from any of several threads.
 
-    def __init__(  # noqa: PLR0913 - options by name
-        self,
-        due: Iterable[Due],
-        ports: Ports,
-        run: Run,
-        report: Callable[[Result], None],
-        *,
-        next_try: datetime,
-        write_rate: WriteRate,
-        shared: bool,
-        force: bool,
-        dry_run: bool,
-    ) -> None:
-        """Prepare the renewals.
+    Attributes:
+        due: What is renewed.
+        report: Is called with each result.
+        next_try: When the next run comes (UTC).
+        shared: Whether other rotations need a part of the run's time.
+    """
 
-        Args:
-            due: What is renewed.
-            ports: Where parameters, secrets and tokens are.
-            run: Who renews, and for how long.
-            report: Is given each result.
-            next_try: When the next run comes (UTC).
-            write_rate: Of the process.
-            shared: Whether rotations besides these have a share of the run's time.
-            force: See rotation.rotate.
-            dry_run: See rotation.rotate.
-        """
-        self._waiting = by_urgency(due, run.now())
-        self._ports = ports
-        self._run = run
-        self._report = report
-        self._next_try = next_try
-        self._rate = write_rate
-        self._force = force
-        self._dry_run = dry_run
+    due: InitVar[Iterable[Due]]
+    ports: Ports
+    run: Run
+    report: Callable[[Result], None]
+    next_try: datetime
+    write_rate: WriteRate
+    shared: bool
+    force: bool
+    dry_run: bool
+
+    def __post_init__(self, due: Iterable[Due]) -> None:
+        """Put what is due in order, and close no circuit breaker yet."""
+        self._waiting = by_urgency(due, self.run.now())
         self._hosts = Counter(map(_host, self._waiting))
-        self._is_shared = shared or len(self._waiting) > MAX_RENEWALS
-        # The run's own time is a clock that never goes back.
+        self._is_shared = self.shared or len(self._waiting) > MAX_RENEWALS
+        # The run's own deadline is a clock that never goes back.
         endpoints = {due.rotation.token_endpoint for due in self._waiting}
-        self._breakers = {url: CircuitBreaker(lambda: -run.deadline.remaining()) for url in endpoints}
+        self._breakers = {url: CircuitBreaker(lambda: -self.run.deadline.remaining()) for url in endpoints}
         self._running: Counter[str] = Counter()
         self._ended: list[tuple[Due, _WatchedEndpoint]] = []
-        self._deadline = run.request_deadline.earlier_by(min(TIME_RESERVE_SECONDS, run.budget / 8))
+        reserve = min(TIME_RESERVE_SECONDS, self.run.budget / 8)
+        self._deadline = self.run.request_deadline.earlier_by(reserve)
 
     def renew(self, executor: Executor) -> int:
-        """Renew as much as the run has time for; return for how many renewals it had none left."""
+        """Renew as much as the run has time for; return how many renewals it had no time for."""
         while (seconds := self._begin_next(executor)) is not None:
-            self._wait(executor, seconds)
+            executor.wait(None if math.isinf(seconds) else seconds)
+            while self._ended:
+                due, endpoint = self._ended.pop()
+                self._running[_host(due)] -= 1
+                self._breaker(due).end(answered=endpoint.answered, error=endpoint.error)
         return sum(map(self._report_not_begun, self._waiting))
 
     def _begin_next(self, executor: Executor) -> float | None:
@@ -99,7 +91,7 @@ class Scheduler:
         That is infinite while only the end of a renewal can let another begin. None means that nothing is
         under way, and that no renewal can begin any more.
         """
-        place, delay = self._next(), self._rate.delay()
+        place, delay = self._next(), self.write_rate.delay()
         if place is None or delay > self._deadline.remaining():
             return math.inf if self._running.total() else None
         if delay == 0:
@@ -107,7 +99,7 @@ class Scheduler:
         return delay
 
     def _next(self) -> int | None:
-        """Return the place of the most urgent renewal that the limits and the circuit breakers let begin."""
+        """Return the place of the most urgent renewal that limits and circuit breakers allow."""
         if self._running.total() >= MAX_RENEWALS:
             return None
         for place, due in enumerate(self._waiting):
@@ -116,47 +108,33 @@ class Scheduler:
         return None
 
     def _begin(self, due: Due, executor: Executor) -> None:
-        if not self._dry_run:
-            self._rate.count_renewal()
+        if not self.dry_run:
+            self.write_rate.count_renewal()
         self._running[_host(due)] += 1
         self._breaker(due).begin()
-        endpoint = _WatchedEndpoint(lambda: self._ports.token_endpoint, self._retry_budget(due))
+        endpoint = _WatchedEndpoint(lambda: self.ports.token_endpoint, self._retry_budget(due))
         executor.start(lambda: self._renew(due, endpoint))
 
     def _renew(self, due: Due, endpoint: _WatchedEndpoint) -> None:
         """Renew one rotation and report its result; this runs in a thread of its own."""
-        ports = _RotationPorts(self._ports, endpoint)
-        result = rotate(due.rotation, due.stored, ports, self._run, force=self._force, dry_run=self._dry_run)
+        ports = _RotationPorts(self.ports, endpoint)
+        result = rotate(due.rotation, due.stored, ports, self.run, force=self.force, dry_run=self.dry_run)
         if result.outcome is Outcome.FAILED:
-            result = replace(result, next_try=self._next_try)
-        self._report(result)
+            result = replace(result, next_try=self.next_try)
+        self.report(result)
         self._ended.append((due, endpoint))
-
-    def _wait(self, executor: Executor, seconds: float) -> None:
-        """Wait until a renewal ends, or for n seconds, and count the renewals that ended."""
-        executor.wait(None if math.isinf(seconds) else seconds)
-        self._count_ended()
-
-    def _count_ended(self) -> None:
-        while self._ended:
-            due, endpoint = self._ended.pop()
-            self._running[_host(due)] -= 1
-            self._breaker(due).end(answered=endpoint.answered, error=endpoint.error)
 
     def _report_not_begun(self, due: Due) -> bool:
         """Report a rotation that was not begun; return whether that was for want of time."""
-        now, error = self._run.now(), self._breaker(due).error
+        now, error = self.run.now(), self._breaker(due).error
         if error is None or self._breaker(due).state is State.CLOSED:
-            self._report(
-                postponed(due.rotation, due.stored, now=now, next_try=self._next_try, forced=self._force)
+            self.report(
+                postponed(due.rotation, due.stored, now=now, next_try=self.next_try, forced=self.force)
             )
             return True
-        unavailable = TokenEndpointUnavailable(
-            "no request was sent, because requests of other rotations to this endpoint failed: "
-            + error.problem,
-            advice=error.advice,
-        )
-        self._report(not_begun(due.rotation, due.stored, unavailable, now=now, next_try=self._next_try))
+        reason = f"requests of other rotations to this endpoint failed: {error.problem}"
+        unavailable = TokenEndpointUnavailable(f"no request was sent, because {reason}", advice=error.advice)
+        self.report(not_begun(due.rotation, due.stored, unavailable, now=now, next_try=self.next_try))
         return False
 
     def _breaker(self, due: Due) -> CircuitBreaker:
@@ -173,7 +151,7 @@ def _host(due: Due) -> str:
 
 
 class _WatchedEndpoint:
-    """The port TokenEndpoint for one renewal, which bounds its retries and notes whether it was answered."""
+    """The port TokenEndpoint for one renewal: bounds its retries, and records whether it was answered."""
 
     def __init__(self, endpoint: Callable[[], TokenEndpoint], retry_budget: float) -> None:
         self._endpoint = endpoint

@@ -1,12 +1,13 @@
-"""What is stored for many rotations, in as few calls as Parameter Store allows."""
+"""What is stored for multiple rotations, read in as few calls as Parameter Store allows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rotator.errors import MORE_TIME, ParameterStoreError, RotatorError, as_rotator_error
 from rotator.renewal import status
@@ -20,48 +21,41 @@ if TYPE_CHECKING:
 DEFAULT_READERS = 2
 """Calls at a time. Documents come one page after another, and a page of ten is two of these calls."""
 
-Found = Mapping[str, Stored | RotatorError]
+StoredByName = Mapping[str, Stored | RotatorError]
 
 
-def read_stored(
-    rotations: Sequence[Rotation],
-    parameters: ParameterStore,
-    *,
-    leases_at: datetime | None = None,
-    deadline: Deadline | None = None,
-    readers: int = DEFAULT_READERS,
-) -> Found:
-    """Return what is stored for every rotation, by its name; see StoredReader."""
-    with StoredReader(parameters, leases_at=leases_at, deadline=deadline, readers=readers) as reader:
+def read_stored(rotations: Sequence[Rotation], parameters: ParameterStore, **options: Any) -> StoredByName:
+    """Return what is stored for every rotation, by its name; see StoredReader for the options."""
+    with StoredReader(parameters, **options) as reader:
         for rotation in rotations:
             reader.add(rotation)
         return reader.of(rotations)
 
 
+@dataclass(eq=False)
 class StoredReader(AbstractContextManager["StoredReader"]):
-    """Reads token and status of five rotations a call, while the caller goes on to find and add more.
+    """Reads token and status of five rotations a call, while the caller adds more rotations.
 
-    With a time (UTC) in ``leases_at`` it reads the leases, too, of three rotations a call, and judges them by
-    that time. A rotation whose call fails, or does not begin before the ``deadline``, is found with an
-    error. So many ``readers`` are threads that call at a time; without one, the caller itself does.
+    A rotation whose call fails, or does not begin before the deadline, is returned with an error.
+
+    Attributes:
+        leases_at: If given, leases are read, too, of three rotations a call, and judged by this time (UTC).
+        deadline: No call begins later.
+        readers: How many threads call at a time; without one, the calling thread reads.
     """
 
-    def __init__(
-        self,
-        parameters: ParameterStore,
-        *,
-        leases_at: datetime | None = None,
-        deadline: Deadline | None = None,
-        readers: int = DEFAULT_READERS,
-    ) -> None:
-        self._parameters = parameters
-        self._readers = readers
-        self._leases_at = leases_at
-        self._deadline = deadline
+    parameters: ParameterStore
+    _: KW_ONLY
+    leases_at: datetime | None = None
+    deadline: Deadline | None = None
+    readers: int = DEFAULT_READERS
+
+    def __post_init__(self) -> None:
+        """Begin with no rotation."""
         self._waiting: list[Rotation] = []
         self._names: set[str] = set()
         self._unreachable: ParameterStoreError | None = None
-        self._reading: list[Future[Found]] = []
+        self._reading: list[Future[StoredByName]] = []
         self._known: dict[str, Stored | RotatorError] = {}
 
     def add(self, rotation: Rotation) -> None:
@@ -74,7 +68,7 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         self._waiting.append(rotation)
         self._names |= names
 
-    def of(self, rotations: Iterable[Rotation]) -> Found:
+    def of(self, rotations: Iterable[Rotation]) -> StoredByName:
         """Return what is stored for these, by their names, once all that were added have been read."""
         found: dict[str, Stored | RotatorError] = {**self._known, **self._read(self._waiting)}
         for reading in self._reading:
@@ -84,15 +78,15 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         return {rotation.name: found[rotation.parameter_name] for rotation in rotations}
 
     def _begin_reading(self) -> None:
-        if self._readers:
+        if self.readers:
             self._reading.append(self._pool.submit(self._read, self._waiting))
         else:
             self._known |= self._read(self._waiting)
 
-    def _read_again(self, rotations: Sequence[Rotation]) -> Found:
+    def _read_again(self, rotations: Sequence[Rotation]) -> StoredByName:
         """Read one call at a time, which is within any account's rate, until one fails again."""
         found: dict[str, Stored | RotatorError] = {}
-        size = NAMES_PER_CALL // (3 if self._leases_at else 2)
+        size = NAMES_PER_CALL // (3 if self.leases_at else 2)
         for start in range(0, len(rotations), size):
             found |= self._read(rotations[start : start + size])
             if any(map(_is_transient, found.values())):
@@ -108,21 +102,21 @@ class StoredReader(AbstractContextManager["StoredReader"]):
     def _pool(self) -> ThreadPoolExecutor:
         from concurrent.futures import ThreadPoolExecutor  # a single rotation does without
 
-        return ThreadPoolExecutor(max_workers=self._readers)
+        return ThreadPoolExecutor(max_workers=self.readers)
 
-    def _read(self, batch: Sequence[Rotation]) -> Found:
+    def _read(self, batch: Sequence[Rotation]) -> StoredByName:
         """Read a batch, by the tokens' parameters: names may be those of two documents."""
         if not batch:
             return {}
-        if self._unreachable or (self._deadline and self._deadline.remaining() <= 0):
+        if self._unreachable or (self.deadline and self.deadline.remaining() <= 0):
             return _all(batch, self._unreachable or _not_read())
         try:
-            found = self._parameters.read([name for r in batch for name in self._names_of(r)])
+            found = self.parameters.read([name for r in batch for name in self._names_of(r)])
         except Exception as error:  # noqa: BLE001 - a defect in one reading may not stop the others
             return self._failed(batch, as_rotator_error(error, "the reading of parameters"))
         return {rotation.parameter_name: self._parse(rotation, found) for rotation in batch}
 
-    def _failed(self, batch: Sequence[Rotation], error: RotatorError) -> Found:
+    def _failed(self, batch: Sequence[Rotation], error: RotatorError) -> StoredByName:
         """Return the error of a call, unless it may be that of one rotation alone: then read each by itself.
 
         One denied or unusable name makes AWS refuse the whole call.
@@ -137,15 +131,15 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         return {name: each for r in batch for name, each in self._read([r]).items()}
 
     def _names_of(self, rotation: Rotation) -> tuple[str, ...]:
-        return rotation.parameter_names if self._leases_at else rotation.parameter_names[:2]
+        return rotation.parameter_names if self.leases_at else rotation.parameter_names[:2]
 
     def _parse(self, rotation: Rotation, found: Mapping[str, Parameter]) -> Stored | RotatorError:
         try:
             stored = status.read(rotation, found)
-            if self._leases_at:
+            if self.leases_at:
                 from rotator.renewal import lease  # most runs renew nothing
 
-                return lease.with_lease(rotation, stored, found, self._parameters, self._leases_at)
+                return lease.with_lease(rotation, stored, found, self.parameters, self.leases_at)
         except Exception as error:  # noqa: BLE001 - likewise
             return as_rotator_error(error, f"what is stored for rotation {rotation.name}")
         return stored
@@ -155,7 +149,7 @@ def _is_transient(found: Stored | RotatorError) -> bool:
     return isinstance(found, ParameterStoreError) and found.transient
 
 
-def _all(batch: Sequence[Rotation], error: RotatorError) -> Found:
+def _all(batch: Sequence[Rotation], error: RotatorError) -> StoredByName:
     return {rotation.parameter_name: error for rotation in batch}
 
 

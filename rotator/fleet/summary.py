@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
+from rotator.config.registry import Fleet
 from rotator.errors import MORE_TIME, MORE_WRITES, Retry, RotatorError
 from rotator.oauth.models import Stage
 from rotator.renewal.durations import describe_seconds, seconds_until
@@ -14,11 +15,10 @@ from rotator.renewal.models import Outcome, Result, Rotation, Summary
 from rotator.renewal.ports import Run
 
 MAX_WARNINGS_OF_A_KIND = 10
-"""So many are told one by one; of the others only how many there are."""
-
+"""The others are counted."""
 
 MAX_NAMED_FAILURES = 10
-"""Failures that a run's error names, late ones first: Lambda keeps no long ones, and the log has all."""
+"""In the error of a run, late ones first: Lambda shortens long errors, and the log has all of them."""
 
 
 class RotationFailed(RotatorError):
@@ -39,37 +39,43 @@ class RotationFailed(RotatorError):
         self.summary = summary
 
 
-def summarize(  # noqa: PLR0913 - all that a run knows
-    rotations: Sequence[Rotation],
+def summarize(  # noqa: PLR0913 - options by name
+    fleet: Fleet,
     results: Iterable[Result],
     run: Run,
     guarantee: Guarantee,
     *,
-    left: int = 0,
+    postponed: int = 0,
     forced: bool = False,
     dry_run: bool = False,
-    other_rotations: int = 0,
 ) -> Summary:
-    """Put the results in order, and add the warnings. ``left`` counts what the run had no time for.
+    """Return the results in order, with the warnings.
 
-    What was ``forced`` and is left no run comes to by itself.
+    Args:
+        fleet: The rotations of the run.
+        results: Their results.
+        run: The run.
+        guarantee: The remaining lifetime that consumers are guaranteed.
+        postponed: How many renewals the run had no time for.
+        forced: Whether renewals were forced, which no later run does by itself.
+        dry_run: Whether nothing was changed.
     """
     ordered = sorted(results, key=lambda result: result.name)
     return Summary(
         results=tuple(ordered),
         warnings=(
-            *_left_warnings(left, forced=forced),
+            *_postponed_warnings(postponed, forced=forced),
             *shortened(_rollover_warnings(ordered)),
             *shortened(_kept_warnings(ordered, run)),
-            *shortened(_overlap_warnings(rotations, ordered, run, guarantee)),
+            *shortened(_overlap_warnings(fleet.rotations, ordered, run, guarantee)),
         ),
         dry_run=dry_run,
-        other_rotations=other_rotations,
+        other_rotations=fleet.other_rotations,
     )
 
 
 def shortened(warnings: Iterable[str]) -> Iterator[str]:
-    """A fleet may have the same trouble a thousand times."""
+    """Return the first warnings of a kind, and how many more there are."""
     rest = iter(warnings)
     yield from islice(rest, MAX_WARNINGS_OF_A_KIND)
     more = sum(1 for _ in rest)
@@ -77,16 +83,13 @@ def shortened(warnings: Iterable[str]) -> Iterator[str]:
         yield f"{more} more warnings like the one before"
 
 
-def _left_warnings(left: int, *, forced: bool) -> Iterator[str]:
-    if left and forced:
-        yield (
-            f"{left} rotations were not forced, for the run's time was over: run it again, with their names; "
-            f"for more in a run, {MORE_WRITES}, or {MORE_TIME}"
-        )
-    elif left:
-        yield (
-            f"{left} due rotations are left to the next run; if that goes on, {MORE_WRITES}, or {MORE_TIME}"
-        )
+def _postponed_warnings(postponed: int, *, forced: bool) -> Iterator[str]:
+    ways = f"{MORE_WRITES}, or {MORE_TIME}"
+    if postponed and forced:
+        what = f"{postponed} rotations were not forced, because the run's time was over"
+        yield f"{what}: run it again, with their names; for more in a run, {ways}"
+    elif postponed:
+        yield f"{postponed} due rotations are left to the next run; if that lasts, {ways}"
 
 
 def _rollover_warnings(results: Sequence[Result]) -> Iterable[str]:
@@ -98,20 +101,20 @@ def _rollover_warnings(results: Sequence[Result]) -> Iterable[str]:
 
 
 def _kept_warnings(results: Sequence[Result], run: Run) -> Iterator[str]:
-    """Say which stored tokens run out while the endpoint gives none that lives longer."""
+    """Return a warning for each token that expires soon and that the endpoint does not renew."""
     for result in results:
         if result.outcome is Outcome.KEPT and result.late and result.expires_at:
             left = describe_seconds(seconds_until(result.expires_at, run.now()))
             yield (
-                f"rotation {result.name}: the endpoint gives no token that outlives the stored one, "
-                f"which has {left} left; ask its operator until when it repeats a token"
+                f"rotation {result.name}: the endpoint keeps returning tokens that expire no later than the "
+                f"stored one, which has {left} left; ask the provider how long it caches tokens"
             )
 
 
 def _overlap_warnings(
     rotations: Sequence[Rotation], results: Sequence[Result], run: Run, guarantee: Guarantee
 ) -> Iterator[str]:
-    """Say which consumers may present a dead token: worth a warning, never a reason to stop."""
+    """Return a warning for each rotation whose consumers may present an expired token."""
     lifetimes = {result.name: result.lifetime for result in results}
     actual = replace(guarantee, run_budget=run.budget)
     for rotation in rotations:

@@ -35,10 +35,11 @@ def record_metrics(summary: Summary, now: datetime, *, service: str, duration: f
         return
     lives = {r.name: life for r in summary.results if (life := _remaining_lifetime(r, now)) is not None}
     metrics = {**_counts(summary, counts), "Duration": round(1000 * duration)}
-    if lives and not summary.other_rotations:
+    if lives and summary.other_rotations == 0:
         metrics["TokenSecondsRemaining"] = min(lives.values())
     _print_metrics(metrics, service=service)
-    if 1 < len(summary.results) + summary.other_rotations <= MAX_ROTATION_METRICS:
+    others = summary.other_rotations
+    if others is not None and 1 < len(summary.results) + others <= MAX_ROTATION_METRICS:
         for name, life in lives.items():
             _print_metrics({"TokenSecondsRemaining": life}, service=service, rotation=name)
 

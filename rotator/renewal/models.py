@@ -224,13 +224,13 @@ class Result:
 class Summary:
     """Every outcome of one run, and what its operator should know besides.
 
-    ``left_out`` counts the rotations that the run was not asked to serve.
+    ``other_rotations`` counts the rotations that the run did not serve, None if that is not known.
     """
 
     results: tuple[Result, ...]
     warnings: tuple[str, ...] = ()
     dry_run: bool = False
-    other_rotations: int = 0
+    other_rotations: int | None = 0
 
     @classmethod
     def from_dict(cls, summary: Mapping[str, Any]) -> Summary:

@@ -44,7 +44,6 @@ class WorkQueue(Protocol):
 def enqueue(
     open_queue: Callable[[], WorkQueue],
     due: Sequence[Due],
-    *,
     run: Run,
     report: Callable[[Result], None],
     next_try: datetime,

@@ -126,7 +126,7 @@ def test_write_rate_is_kept_and_the_rest_is_left_to_the_next_run() -> None:
     assert {result.note for result in summary.results if result.outcome is Outcome.BUSY} == {
         "this run had no time left for it; the next one begins with what expires first"
     }
-    assert counts["warnings"] == [f"69 due rotations are left to the next run; if that goes on, {MORE}"]
+    assert counts["warnings"] == [f"69 due rotations are left to the next run; if that lasts, {MORE}"]
 
 
 def test_next_run_goes_on_where_the_last_one_stopped() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 import fake_ports
 from fake_ports import DAY, rotation
+from rotator.config.registry import Fleet
 from rotator.fleet.summary import MAX_WARNINGS_OF_A_KIND, RotationFailed, summarize
 from rotator.oauth.models import Stage
 from rotator.renewal.guarantee import Guarantee
@@ -25,11 +27,14 @@ def rotated(name: str, **more: Any) -> Result:
     return Result(name=name, outcome=Outcome.ROTATED, **more)
 
 
+def fleet_of(results: Iterable[Result], other_rotations: int = 0) -> Fleet:
+    rotations = tuple(member(result.name) for result in results)
+    return Fleet(rotations=rotations, other_rotations=other_rotations)
+
+
 def told(*results: Result, budget: float = 60, **options: Any) -> Summary:
-    rotations = [member(result.name) for result in results]
-    return summarize(
-        rotations, results, fake_ports.run(fake_ports.Clock(), budget=budget), CONTRACT, **options
-    )
+    fleet = fleet_of(results, options.pop("other_rotations", 0))
+    return summarize(fleet, results, fake_ports.run(fake_ports.Clock(), budget=budget), CONTRACT, **options)
 
 
 def test_results_stand_in_the_order_of_their_names_and_nothing_is_said_of_good_ones() -> None:
@@ -44,9 +49,9 @@ def test_a_summary_says_how_many_were_left_out_and_that_it_was_a_dry_run() -> No
 
 
 def test_what_was_left_to_the_next_run_is_a_warning_with_an_advice() -> None:
-    assert told(left=7).warnings == (
+    assert told(postponed=7).warnings == (
         (
-            "7 due rotations are left to the next run; if that goes on, raise WritesPerSecond of the stack "
+            "7 due rotations are left to the next run; if that lasts, raise WritesPerSecond of the stack "
             "(ROTATOR_WRITES_PER_SECOND) if the account's quota allows it, or raise TimeoutSeconds of the "
             "stack"
         ),
@@ -61,8 +66,8 @@ def kept(name: str, *, hours: float | None = 3, late: bool = True, outcome: Outc
 def test_a_token_that_runs_out_while_none_outlives_it_is_a_warning() -> None:
     assert told(kept("a")).warnings == (
         (
-            "rotation a: the endpoint gives no token that outlives the stored one, "
-            "which has 3 h left; ask its operator until when it repeats a token"
+            "rotation a: the endpoint keeps returning tokens that expire no later than the stored one, "
+            "which has 3 h left; ask the provider how long it caches tokens"
         ),
     )
 
@@ -84,12 +89,20 @@ def test_a_short_overlap_is_a_warning_by_the_budget_of_the_run_at_hand() -> None
 def test_the_moment_of_renewal_counts_for_the_overlap() -> None:
     run = fake_ports.run(fake_ports.Clock())
     late = member("a", renew_at=0.95)
-    assert summarize([late], [rotated("a", lifetime=3 * 3600)], run, CONTRACT).warnings != ()
-    assert summarize([member("a")], [rotated("a", lifetime=3 * 3600)], run, CONTRACT).warnings == ()
+    assert (
+        summarize(Fleet(rotations=(late,)), [rotated("a", lifetime=3 * 3600)], run, CONTRACT).warnings != ()
+    )
+    assert (
+        summarize(Fleet(rotations=(member("a"),)), [rotated("a", lifetime=3 * 3600)], run, CONTRACT).warnings
+        == ()
+    )
 
 
 def test_rotations_without_a_result_have_no_warning() -> None:
-    assert summarize([member("a")], [], fake_ports.run(fake_ports.Clock()), CONTRACT).warnings == ()
+    assert (
+        summarize(Fleet(rotations=(member("a"),)), [], fake_ports.run(fake_ports.Clock()), CONTRACT).warnings
+        == ()
+    )
 
 
 KINDS = {
