@@ -1,4 +1,4 @@
-"""Settings in, a rotator that is ready to run out: the one place where parts are put together."""
+"""Makes a rotator from settings: the one place where parts are put together."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:  # only workers need them
 OnFound = Callable[[Rotation], None]
 
 LONGEST_WRITE_SECONDS = 30.0
-"""Within which a call to AWS ends, its retries included (aws_client.CONFIG)."""
+"""The longest call to AWS, retries included (aws_client.CONFIG)."""
 
 TOKEN_ENDPOINT_CONNECTIONS = 40
-"""To a host, kept open: as many as there are renewals at a time (scheduler.AT_A_TIME)."""
+"""Connections to a host that are kept open: one for each concurrent renewal (scheduler.MAX_RENEWALS)."""
 
 
 def utc_now() -> datetime:
@@ -48,8 +48,8 @@ def utc_now() -> datetime:
 class Adapters:
     """The ports on the real world, each made when it is first used.
 
-    Most runs find every token fresh: they pay for Parameter Store, and for nothing else. What they use
-    is counted in ``usage``; throttled writes slow the ``write_rate`` down.
+    Most runs find every token fresh and need Parameter Store alone. Requests and throttled writes
+    are counted in ``usage``; throttled writes slow the ``write_rate`` down.
     """
 
     def __init__(self, counters: Counters | None = None, write_rate: WriteRate | None = None) -> None:
@@ -128,7 +128,7 @@ class Rotator:
     ) -> Summary:
         """Serve the rotations of these names, or all of them; see ``fleet`` for what it raises.
 
-        ``on_result`` is told each outcome as soon as it is known.
+        ``on_result`` is called with each result as soon as it is known.
         """
         fleet, stored = (self.fleet(names), None) if names else self._find_with_stored(run)
         return self.run_fleet(fleet, run, force=force, dry_run=dry_run, on_result=on_result, stored=stored)
@@ -185,7 +185,7 @@ class Rotator:
 
     @property
     def guarantee(self) -> Guarantee:
-        """What consumers were promised."""
+        """The remaining lifetime that consumers are guaranteed."""
         return Guarantee(
             schedule_interval=self.settings.schedule_interval,
             consumer_cache=self.settings.consumer_cache,
@@ -202,7 +202,7 @@ class Rotator:
     def registry(
         self, found: OnFound = lambda _rotation: None, retry_until: Deadline | None = None
     ) -> Registry:
-        """Read all documents under the path; there may be none. Each rotation is told as soon as it is read.
+        """Read all documents under the path, which may have none; ``found`` is called with each rotation.
 
         Raises ParameterStoreError if they cannot be read.
         """

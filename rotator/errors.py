@@ -57,7 +57,7 @@ class RotatorError(Exception):
     Attributes:
         problem: What happened, and to what.
         advice: What to do about it.
-        retry: Who tries again, if the same may succeed later although nobody changes anything.
+        retry: Who tries again, if the same may succeed later without a change.
         may_have_issued: Whether the token endpoint may have issued a token that was not published.
     """
 
@@ -87,7 +87,7 @@ class RotatorError(Exception):
         return placed
 
     def again(self) -> Self:
-        """Return the same error without its traceback and causes, which keep alive all that was at hand."""
+        """Return the same error without its traceback and causes, which keep local variables in memory."""
         same = type(self).__new__(type(self))
         same.__dict__ |= self.__dict__
         same.args = self.args
@@ -224,11 +224,11 @@ class WorkNotSent(RotatorError):
 
 
 class TokenUnavailable(RotatorError):
-    """A consumer has no good token, and the parameter gives none (rotator.consumer)."""
+    """A consumer has no valid token, and the parameter has none either (rotator.consumer)."""
 
 
 class TokenExpired(TokenUnavailable):
-    """The parameter was read, but the token in it has ended."""
+    """The parameter was read, but the token in it has expired."""
 
 
 class CommandNotRun(RotatorError):

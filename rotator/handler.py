@@ -91,11 +91,11 @@ def _serve_messages(
 def _run_and_report(
     rotator: bootstrap.Rotator, context: LambdaContext, serve: Callable[[Run], Summary]
 ) -> Summary:
-    """The summary of a run, after log and metrics were told of it."""
+    """Run, write log and metrics, and return the summary."""
     run = bootstrap.begin_run(
         context.aws_request_id, Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
     )
-    rotator.counters.take()  # of an earlier run that did not come to tell it
+    rotator.counters.take()  # of an earlier run that was stopped before it could report them
     began = time.monotonic()
     summary = serve(run)
     duration, now = time.monotonic() - began, bootstrap.utc_now()

@@ -1,4 +1,4 @@
-"""What the doctor asks AWS besides the job's own questions, as a Protocol. The adapter implements it."""
+"""The port through which the doctor reads a deployment, and the records that it returns."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class EventSourceMapping:
-    """What takes messages from a queue and gives them to a function: its ``state`` in Lambda's words.
+    """What gives a queue's messages to a function: its ``state`` in Lambda's words.
 
-    It is ``Enabled`` where it works. ``at_a_time`` is how many runs there may be at once, if that is limited.
+    A working one is ``Enabled``. ``maximum_concurrency`` is the limit of concurrent runs, if there is one.
     """
 
     id: str

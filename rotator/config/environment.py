@@ -18,9 +18,9 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """A run's settings: one rotation, or the path under which many have their documents.
+    """A run's settings: one rotation, or the path of the rotation documents.
 
-    ``kms_key_id`` is the key of those whose document names none.
+    ``kms_key_id`` is the key of rotations whose document names none.
     """
 
     rotation: Rotation | None
@@ -69,7 +69,7 @@ def read_environment(environ: Mapping[str, str]) -> Settings:
 
 
 def _check_workers(read: Mapping[str, Any]) -> None:
-    """Workers are for many rotations; each needs to know how many share the writes, and whence they come."""
+    """Workers are for multiple rotations; each must know how many share the write rate, and its queue."""
     if ("queue_url" in read) != ("workers" in read):
         raise SettingsError(
             "of ROTATOR_QUEUE_URL and ROTATOR_WORKERS only one is set", advice="set both of them, or none"

@@ -1,6 +1,6 @@
-"""Many rotations, read from their documents: what each says, or what is wrong with it.
+"""All rotations, read from their documents, or the error of each document.
 
-Rotations must not get in each other's way, so each is judged by those before it.
+Two rotations must not write the same parameter, so each is checked against those before it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from rotator.errors import SettingsError
 from rotator.renewal.models import Parameter, Rotation
 
 MAX_SUGGESTED_NAMES = 10
-"""So many known names at the most are told of hundreds."""
+"""In the message about an unknown name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """The rotations to serve, and by name what is wrong with those that cannot be.
+    """The rotations to serve, and by name the error of each broken document.
 
-    ``other_rotations`` counts those that exist besides, None if that is not known.
+    ``other_rotations`` counts those that are not served here, None if that is not known.
     """
 
     rotations: tuple[Rotation, ...]
@@ -61,7 +61,7 @@ class Fleet:
 
 
 class Registry:
-    """Rotations by their names, and what is wrong with the others.
+    """Rotations by their names, and the errors of broken documents.
 
     ``names`` has for every document the name under which it is known, also if it is broken, and ``places``
     for every rotation its document; ``refused`` has why a document is broken. ``owners`` has the rotation of
@@ -114,13 +114,13 @@ class Registry:
     def check_not_named(self, rotation: Rotation) -> None:
         """Raise SettingsError if a broken document names a parameter of the rotation.
 
-        Once that is mended it may take the parameter over: of two, the first counts.
+        Once that is fixed it may take the parameter over: of two, the first one is served.
         """
         for name in rotation.parameter_names:
             if name in self.named:
                 raise SettingsError(
                     f"the parameter {name} is named by the document {self.named[name]}, which cannot be used",
-                    advice="mend or remove that first, or set parameter_name to another name",
+                    advice="fix or remove that first, or set parameter_name to another name",
                 )
 
     def _fitting(self, document: str, rotation: Rotation | SettingsError) -> Rotation:
@@ -170,8 +170,8 @@ def read(
 ) -> Registry:
     """Enter documents in the order of their names: of two that cannot both be, the first counts.
 
-    ``found`` is told each rotation as soon as its document is read, while the next page is still to come, and
-    may learn of some that are then refused.
+    ``found`` is called with each rotation as soon as its document is read, before the next page; some of them
+    may then be refused.
     """
     documents: dict[str, tuple[Parameter, Rotation | SettingsError]] = {}
     for page in pages:

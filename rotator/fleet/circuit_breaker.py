@@ -57,7 +57,7 @@ class CircuitBreaker:
         self._running += 1
 
     def end(self, *, answered: bool, error: TokenEndpointUnavailable | None = None) -> None:
-        """Count a renewal that ended: its request was answered, failed with an error, or was never sent."""
+        """Count the end of a renewal: its request was answered, failed with an error, or was never sent."""
         self._running -= 1
         if answered:
             self._state, self._failures, self.error = State.CLOSED, 0, None

@@ -123,7 +123,7 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         """
         if isinstance(error, ParameterStoreError):
             if error.unreachable:
-                self._unreachable = error  # the next call would hang as long, and the run be cut off
+                self._unreachable = error  # the next call would time out, too, and the run with it
             if error.is_unavailable:
                 return _all(batch, error)
         if len(batch) == 1:

@@ -1,4 +1,4 @@
-"""The summary of a run: every outcome, and what its operator should know besides."""
+"""The summary of a run: every result, and warnings for the operator."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""What a JWT tells of itself (RFC 7519), without a look at its signature.
+"""The claims of a JWT (RFC 7519), whose signature is not checked.
 
-That is the business of those who accept the token. Anything that does not read as a JWT is opaque, and
-says nothing.
+That is up to the resource server. A token that cannot be read as a JWT is opaque and has no claims.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ def claims(token: str) -> dict[str, Any] | None:
 
 
 def expiry(token: str) -> datetime | None:
-    """Return the claim ``exp`` (RFC 7519, 4.1.4) in UTC; None where there is none."""
+    """Return the claim ``exp`` (RFC 7519, 4.1.4) in UTC; None if there is none."""
     exp = (claims(token) or {}).get("exp")
     if isinstance(exp, bool) or not isinstance(exp, int | float):
         return None

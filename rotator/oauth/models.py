@@ -22,7 +22,7 @@ class Secret:
 
     @property
     def fingerprint(self) -> str:
-        """The first 16 hex digits of its SHA-256: enough to tell two apart, useless to forge."""
+        """The first 16 hex digits of its SHA-256: enough to distinguish two, useless to forge one."""
         return hashlib.sha256(self.value.encode()).hexdigest()[:16]
 
 
@@ -63,7 +63,7 @@ class ClientCredentials:
 
 @dataclass(frozen=True, kw_only=True)
 class AccessToken:
-    """A token that passed every check. Its life counts from before the request was sent."""
+    """A token that passed every check. Its lifetime counts from before the request was sent."""
 
     value: Secret
     issued_at: datetime
@@ -72,7 +72,7 @@ class AccessToken:
 
     @property
     def lifetime(self) -> float:
-        """The whole life in seconds."""
+        """The whole lifetime in seconds."""
         return (self.expires_at - self.issued_at).total_seconds()
 
 

@@ -1,4 +1,4 @@
-"""What a run used of the world around it: counted by the adapters, told by telemetry."""
+"""Counts of a run's requests and throttled writes: adapters count, metrics report."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from threading import Lock
 class Counts:
     """The counts of one run; a probe of ``verify_url`` is not among them.
 
-    ``token_requests`` took ``token_request_attempts``: each try to send one, retries included.
-    ``throttled_writes`` are PutParameter's answers that the account's rate was exceeded, also those that
-    the SDK mended by trying again.
+    ``token_requests`` took ``token_request_attempts``, retries included. ``throttled_writes`` are the answers
+    of PutParameter that the account's rate was exceeded, also those after which a retry of the SDK succeeded.
     """
 
     token_requests: int = 0
@@ -30,7 +29,7 @@ class Counters:
     def add(
         self, *, token_requests: int = 0, token_request_attempts: int = 0, throttled_writes: int = 0
     ) -> None:
-        """Count so many more."""
+        """Add to the counts."""
         with self._lock:
             self._counts = Counts(
                 token_requests=self._counts.token_requests + token_requests,
@@ -39,7 +38,7 @@ class Counters:
             )
 
     def take(self) -> Counts:
-        """Return what was counted, and begin anew."""
+        """Return the counts, and begin again at zero."""
         with self._lock:
             counts, self._counts = self._counts, Counts()
             return counts

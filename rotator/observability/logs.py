@@ -1,4 +1,4 @@
-"""What a run tells: one line an outcome, one for the summary, and its metrics. Never a value that is secret.
+"""The log of a run: a line for each result, and one for the summary. Never a value that is secret.
 
 In Lambda the runtime has a handler and writes JSON, ``extra`` included; elsewhere, as on an
 operator's terminal or an emulator, a plain handler on standard error is set up here.
@@ -25,7 +25,7 @@ SUMMARY_WORDS = "run ended"
 """With these begins the line of a run's summary, by which `rotator doctor` finds it in a log."""
 
 MAX_LISTED_ROTATIONS = 100
-"""Rotations in the log line of the whole, at the most; each that is not fresh has a line of its own, too."""
+"""In the line of the summary; each rotation that is not fresh has a line of its own, too."""
 
 
 def configure(level: str) -> None:
@@ -36,15 +36,15 @@ def configure(level: str) -> None:
 
 
 def log_summary(summary: Summary, now: datetime) -> None:
-    """Log every outcome, then the whole. Of many rotations, fresh ones are not worth a line each."""
-    many = len(summary.results) > MAX_ROTATION_METRICS
+    """Log every result, then the summary. Of more than ten rotations, fresh ones are not logged."""
+    is_large = len(summary.results) > MAX_ROTATION_METRICS
     for result in summary.results:
-        if many and result.outcome is Outcome.FRESH:
+        if is_large and result.outcome is Outcome.FRESH:
             continue
         _log_result(result, now)
     for warning in summary.warnings:
         logger.warning(warning, extra={"event": "warning"})
-    brief = _brief(summary) if many else summary.to_dict()
+    brief = _brief(summary) if is_large else summary.to_dict()
     logger.log(
         _level(failed=summary.failed, late=summary.failed_late > 0),
         "%s: %s",
@@ -69,9 +69,9 @@ def _log_result(result: Result, now: datetime) -> None:
 
 
 def _fields(result: Result, now: datetime) -> dict[str, object]:
-    """The outcome for programs: JSON's own types, and only what there is to tell.
+    """Return the fields of a result's line, without empty ones.
 
-    ``seconds_remaining`` is what the stored token has left, negative if it has ended.
+    ``seconds_remaining`` is the remaining lifetime of the stored token, negative if it has expired.
     """
     remaining = result.seconds_remaining
     if remaining is None and result.expires_at:
@@ -92,12 +92,12 @@ def _fields(result: Result, now: datetime) -> dict[str, object]:
 
 
 def _brief(summary: Summary) -> dict[str, Any]:
-    """The summary without the fresh, and of the others no more than fit into a line that CloudWatch keeps."""
-    told = summary.to_dict()
-    listed = [result for result in told["rotations"] if result["outcome"] != Outcome.FRESH]
+    """Return the summary without fresh rotations, and with as many others as fit into a line of a log."""
+    fields = summary.to_dict()
+    listed = [result for result in fields["rotations"] if result["outcome"] != Outcome.FRESH]
     listed.sort(key=lambda result: result["outcome"] != Outcome.FAILED)
-    not_listed = len(told["rotations"]) - len(listed[:MAX_LISTED_ROTATIONS])
-    return {**told, "rotations": listed[:MAX_LISTED_ROTATIONS], "not_listed": not_listed}
+    not_listed = len(fields["rotations"]) - len(listed[:MAX_LISTED_ROTATIONS])
+    return {**fields, "rotations": listed[:MAX_LISTED_ROTATIONS], "not_listed": not_listed}
 
 
 def _level(*, failed: bool, late: bool) -> int:

@@ -15,37 +15,42 @@ NAMESPACE = "Rotator"
 """Of the metrics in CloudWatch."""
 
 MAX_ROTATION_METRICS = 10
-"""So many at the most have a metric of their own: each costs $0.30 a month."""
+"""With more rotations, none has a metric of its own: each costs $0.30 a month."""
 
 _UNITS = {"TokenSecondsRemaining": "Seconds", "Duration": "Milliseconds"}
 """Of the metrics that are not counts."""
 
 
 def record_metrics(summary: Summary, now: datetime, *, service: str, duration: float, counts: Counts) -> None:
-    """Print the run's metrics in CloudWatch's embedded format, which costs no call to AWS.
+    """Print the run's metrics in CloudWatch's embedded metric format, which needs no call to AWS.
 
-    ``service`` is their dimension, ``duration`` the run's in seconds. ``TokenSecondsRemaining`` is the least
-    life of any stored token: 0 where there is none, and no value where no run can tell, so that an alarm
-    should take missing values for bad. A run that left rotations out has no such value either: it would
-    hide a dying token among those. Where there are a few rotations, there is one more for each, by name.
+    ``TokenSecondsRemaining`` is the shortest remaining lifetime of any stored token: 0 if a token is missing,
+    and absent if no lifetime is known, so an alarm should treat missing data as breaching. A run that did not
+    serve all rotations leaves it out: another token may expire sooner. A dry run has no metrics.
 
-    A dry run tells nothing.
+    Args:
+        summary: The run's summary.
+        now: The time (UTC).
+        service: The dimension of the metrics.
+        duration: The run's duration in seconds.
+        counts: What the adapters counted.
     """
     if summary.dry_run:
         return
-    lives = {r.name: life for r in summary.results if (life := _remaining_lifetime(r, now)) is not None}
+    lifetimes = {r.name: _remaining_lifetime(r, now) for r in summary.results}
+    known = {name: seconds for name, seconds in lifetimes.items() if seconds is not None}
     metrics = {**_counts(summary, counts), "Duration": round(1000 * duration)}
-    if lives and summary.other_rotations == 0:
-        metrics["TokenSecondsRemaining"] = min(lives.values())
+    if known and summary.other_rotations == 0:
+        metrics["TokenSecondsRemaining"] = min(known.values())
     _print_metrics(metrics, service=service)
     others = summary.other_rotations
     if others is not None and 1 < len(summary.results) + others <= MAX_ROTATION_METRICS:
-        for name, life in lives.items():
-            _print_metrics({"TokenSecondsRemaining": life}, service=service, rotation=name)
+        for name, seconds in known.items():
+            _print_metrics({"TokenSecondsRemaining": seconds}, service=service, rotation=name)
 
 
 def _counts(summary: Summary, counts: Counts) -> dict[str, float]:
-    """Outcomes, and what does not happen in most runs: kinds of errors, rollovers, and what was used.
+    """Return the counts of outcomes, and those of rare events: kinds of errors, rollovers, requests.
 
     A metric costs money for each hour in which it is sent, so the latter are never sent as zeros.
     """

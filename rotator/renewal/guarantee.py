@@ -1,4 +1,4 @@
-"""The contract with consumers: how much life a token has left whenever they read it.
+"""The guarantee to consumers: the remaining lifetime of a token whenever they read it.
 
 Pure arithmetic on seconds. It holds for those who keep a token no longer than ``consumer_cache``.
 """
@@ -21,7 +21,7 @@ MIN_SCHEDULE_SECONDS = 60.0
 """The shortest interval in seconds at which EventBridge Scheduler runs anything."""
 
 ROUNDING_SECONDS = 1e-6
-"""Seconds: what the arithmetic of fractions leaves over is no problem of anybody's."""
+"""Of the arithmetic of fractions."""
 
 SETTING_NAMES = MappingProxyType(
     {
@@ -30,19 +30,19 @@ SETTING_NAMES = MappingProxyType(
         "consumer_cache": "ROTATOR_CONSUMER_CACHE",
     }
 )
-"""What the parts of the contract are called where they are set."""
+"""The names of the settings in messages."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Guarantee:
-    """What the promise to consumers is made of besides the token's life, in seconds."""
+    """The parts of the guarantee besides the token's lifetime, in seconds."""
 
     schedule_interval: float = 300
     consumer_cache: float = 300
     run_budget: float = RUN_BUDGET_SECONDS
 
     def guaranteed_lifetime(self, lifetime: float, renew_at: float, *, outage: float = 0.0) -> float:
-        """The least life in seconds that a consumer ever finds. Negative: tokens end before they are renewed.
+        """Return the guaranteed remaining lifetime in seconds; negative if tokens expire before renewal.
 
         Renewal window - schedule interval - run budget - outage. An outage counts in whole intervals,
         since only the first run after it can renew; it may begin with the last request of one run
@@ -53,7 +53,7 @@ class Guarantee:
         return window - self.schedule_interval - self.run_budget - runs_missed * self.schedule_interval
 
     def longest_outage(self, lifetime: float, renew_at: float) -> float:
-        """The longest outage of the endpoint in seconds that no consumer notices; 0 if there is none."""
+        """Return the longest outage of the endpoint in seconds that no consumer notices, or 0."""
         spare = self.guaranteed_lifetime(lifetime, renew_at) - self.consumer_cache
         runs_missed = spare // self.schedule_interval
         return max(0.0, runs_missed * self.schedule_interval - self.run_budget)
@@ -61,9 +61,9 @@ class Guarantee:
     def problem(
         self, lifetime: float, renew_at: float, names: Mapping[str, str] = SETTING_NAMES
     ) -> SettingsError | None:
-        """Say why consumers may present a dead token, and the nearest settings that work.
+        """Return why consumers may present an expired token, with the nearest settings that work.
 
-        None when they may not: the contract holds. ``names`` is what the advice calls the settings.
+        None if the guarantee holds. ``names`` are the names of the settings in the advice.
         """
         least = self.guaranteed_lifetime(lifetime, renew_at)
         if least >= self.consumer_cache - ROUNDING_SECONDS:
@@ -89,7 +89,7 @@ class Guarantee:
         return SettingsError(problem, advice=self._advice(lifetime, renew_at, names))
 
     def _advice(self, lifetime: float, renew_at: float, names: Mapping[str, str]) -> str:
-        """Every setting that mends it alone; where none does, the lifetime that would."""
+        """Return every setting that fixes it alone; if none does, the lifetime that would."""
         window = lifetime * (1 - renew_at)
         latest = 1 - (self.consumer_cache + self.schedule_interval + self.run_budget) / lifetime
         slowest = window - self.consumer_cache - self.run_budget

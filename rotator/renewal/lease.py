@@ -5,8 +5,8 @@ version n of the lease parameter, the one whose write becomes version n + 1 hold
 has overwritten the lease's text and nothing else, and is busy. The versions before such a text
 show which run holds the lease.
 
-A lease ends when its holder publishes a token (the status then names the lease's version), when its holder
-writes that it is released, or at ``expires_at``.
+A lease is settled when its holder publishes a token (the status then names the lease's version), released
+when its holder writes so, and expires at ``expires_at``.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ def _read(
 
 
 def _is_in_force(text: LeaseText, now: datetime) -> bool:
-    """Whether a text has not expired, and ends no later than any run can."""
+    """Whether a text has not expired, and expires no later than the longest run that begins now."""
     return now < text.expires_at <= now + MAX_RUN
 
 
@@ -202,7 +202,7 @@ def judge(texts: Mapping[int, LeaseText], *, settled: int, now: datetime) -> Lea
             continue
         elif _is_in_force(text, now):
             lease = replace(lease, held_until=text.expires_at, may_be_revoked=text.may_have_issued)
-        else:  # its run ended without releasing it
+        else:  # its run was stopped before it could release it
             lease = replace(lease, last_attempt=text.attempt(now), may_be_revoked=True)
     return lease
 
@@ -232,7 +232,7 @@ class HeldLease:
     def mark_due(self) -> None:
         """Make a fresh token due in its status, before a request that may revoke it.
 
-        A run that ends from here on leaves a token that the next run renews.
+        If the run is stopped from here on, the next run renews the token.
         """
         self._set_renewal(self.run.now())
 
@@ -262,7 +262,7 @@ class HeldLease:
             raise too_late(self.rotation.status_name)
 
     def release(self, outcome: Outcome, *, error_kind: str | None = None, may_have_issued: bool) -> None:
-        """End the lease before it expires, and record how the attempt ended."""
+        """Release the lease before it expires, and record the outcome of the attempt."""
         if self.has_expired():
             return
         text = LeaseText(

@@ -31,7 +31,7 @@ https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-adv
 
 @dataclass(frozen=True, kw_only=True)
 class Rotation:
-    """One line of work: a secret and a token endpoint in, a token parameter out."""
+    """The configuration of one rotation: from a secret and a token endpoint to a token parameter."""
 
     name: str
     secret_id: str
@@ -66,7 +66,7 @@ class Rotation:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """What the status parameter shows about the token beside it.
+    """The content of the status parameter, which describes one version of the token parameter.
 
     ``lease_version`` is the version of the lease under which the token was published, 0 if that is not known.
     """
@@ -85,7 +85,7 @@ class Status:
 
     @property
     def lifetime(self) -> float:
-        """The token's whole life in seconds."""
+        """The token's whole lifetime in seconds."""
         return (self.expires_at - self.issued_at).total_seconds()
 
 
@@ -99,7 +99,7 @@ class Parameter:
 
 
 class Outcome(StrEnum):
-    """How one rotation of a run ended."""
+    """The outcome of one rotation of a run."""
 
     ROTATED = "rotated"
     FRESH = "fresh"
@@ -110,9 +110,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """A renewal that published no token: when it ended (UTC), and how.
+    """An attempt to renew a token that published none: its end (UTC) and its outcome.
 
-    ``outcome`` is FAILED or KEPT, or None if its run ended without releasing the lease.
+    ``outcome`` is FAILED or KEPT, or None if the run was stopped before it could release the lease.
     """
 
     at: datetime
@@ -149,7 +149,7 @@ class Stored:
 
     @property
     def token_status(self) -> Status | None:
-        """The status, if it speaks of exactly the token that is stored."""
+        """The status, if it describes the token that is stored."""
         if self.status and self.token_version == self.status.parameter_version:
             return self.status
         return None
@@ -222,7 +222,7 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Every outcome of one run, and what its operator should know besides.
+    """Every result of one run, and warnings for the operator.
 
     ``other_rotations`` counts the rotations that the run did not serve, None if that is not known.
     """
@@ -248,7 +248,7 @@ class Summary:
 
     @property
     def failed_late(self) -> int:
-        """How many rotations failed with so little life left that it is an error."""
+        """How many rotations failed late, which is an error (policy.fails_late)."""
         return sum(r.late for r in self.results if r.outcome is Outcome.FAILED)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """When to renew, and when a failure to do so is serious: pure arithmetic on times.
 
-A token is renewed in the last part of its life, its renewal window, so that an outage of the
-endpoint has to outlast the whole window before a consumer notices. Two thirds of life is where
-certbot and cert-manager renew, too.
+A token is renewed in the last part of its lifetime, its renewal window, so that an outage of the
+endpoint has to outlast the whole window before a consumer notices. certbot and cert-manager renew after two
+thirds of the lifetime, too.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from rotator.renewal.durations import describe_seconds, format_time
 from rotator.renewal.models import Result, Rotation, Status, Stored
 
 JITTER = 0.02
-"""The part of a life by which renewals are spread, so that a fleet does not renew as one."""
+"""The part of a lifetime over which renewals are spread, so that rotations are not all due at once."""
 
 RUN_BUDGET_SECONDS = 60.0
-"""Seconds a run may take where nothing says otherwise; the function's default timeout."""
+"""Of a run outside Lambda; the function's default timeout."""
 
 
 class TokenState(StrEnum):
-    """What a stored token is to its consumers and to the next scheduled run."""
+    """The state of a stored token."""
 
     FRESH = "fresh"
     DUE = "due"
@@ -80,9 +80,9 @@ def fails_late(rotation: Rotation, stored: Stored, now: datetime) -> bool:
 
 
 def renewal_time(rotation: Rotation, token: Status | AccessToken) -> datetime:
-    """The moment from which a token is due: ``renew_at`` of its life, less a stable jitter.
+    """Return the time (UTC) from which a token is due: ``renew_at`` of its lifetime, less a stable jitter.
 
-    The jitter only ever makes it earlier, so the promised remaining life holds for everyone.
+    The jitter only makes it earlier, so the guaranteed remaining lifetime holds.
     """
     lifetime = token.expires_at - token.issued_at
     return token.issued_at + lifetime * (rotation.renew_at - JITTER * _spread(rotation.parameter_name))
@@ -90,19 +90,19 @@ def renewal_time(rotation: Rotation, token: Status | AccessToken) -> datetime:
 
 @lru_cache(maxsize=16_384)
 def _spread(parameter_name: str) -> float:
-    """A number from 0 to 1 that is always the same for one token parameter."""
+    """Return a number from 0 to 1 that is always the same for one token parameter."""
     digest = hashlib.sha256(parameter_name.encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def asked_lifetime(rotation: Rotation) -> float | None:
-    """The life in seconds that the settings ask the endpoint for, if they do: ``expiration``."""
+    """Return the lifetime in seconds that the settings request (``expiration``), if they do."""
     expiration = rotation.token_request_params.get("expiration", "")
     return float(expiration) if expiration.isascii() and expiration.isdigit() else None
 
 
 def outlook(failed: Result) -> str:
-    """What a failure means to consumers, and when the next try comes."""
+    """Return what a failure means to consumers, and when the next attempt is."""
     seconds = failed.seconds_remaining
     if seconds is None:
         left = "it is not known how long the stored token lives"

@@ -1,4 +1,4 @@
-"""What the job needs from the outside world, as Protocols. The adapters implement them."""
+"""The ports: what a renewal needs from the outside, as Protocols that the adapters implement."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ParameterStore(Protocol):
     """
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
-        """Return the parameters that exist, by name; ten at the most in one call."""
+        """Return the parameters that exist, by name; at most ten in one call."""
 
     def read_versions(self, name: str, versions: Sequence[int]) -> Mapping[int, Parameter]:
         """Return those of a parameter's versions that are still kept, ten a call."""

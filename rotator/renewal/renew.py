@@ -1,8 +1,7 @@
-"""The job: renew one access token before it expires, and never make anything worse.
+"""The renewal of one token: read, decide, lease, credentials, token request, checks, token, status.
 
-Read, decide, lease, credentials, token request, checks, token, status. The order is the guarantee: nothing
-is written that was not checked, and the status follows the token it names, so that a run which ends
-anywhere leaves a valid token and parameters from which the next run recovers.
+The order is the guarantee: a token is checked before it is written, and the status is written after the token
+it describes. A run that is stopped anywhere leaves a valid token, and the next run recovers.
 """
 
 from __future__ import annotations
@@ -95,7 +94,7 @@ def _rotate(
 
 
 def _renew(held: HeldLease, ports: Ports, *, force: bool) -> Result:
-    """Request a token under the lease, and publish it unless the stored one is at least as good."""
+    """Request a token under the lease, and publish it unless the stored one is valid at least as long."""
     rotation, stored, run = held.rotation, held.stored, held.run
     token, credentials = _obtain(held, ports)
     if not force and _is_outlived(rotation, stored, token, run):
@@ -154,7 +153,7 @@ def _is_repeated(status: Status, token: AccessToken) -> bool:
     """Whether it is the stored token once more, as some providers give it from a cache.
 
     Each request took its own time on the way, so the same token may seem to expire a little later than
-    before. If it expires much later, its lifetime was extended, and it is as good as new.
+    before. If it expires much later, its lifetime was extended, and it counts as new.
     """
     extended = token.expires_at - status.expires_at > EXPIRY_TOLERANCE
     return status.token_sha256 == token.value.fingerprint and not extended

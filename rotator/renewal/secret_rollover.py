@@ -1,8 +1,8 @@
-"""Secret rollover: what to do while the provider and Secrets Manager disagree on the client's secret.
+"""Secret rollover: renewals while the provider and Secrets Manager have different secrets of a client.
 
-A secret is rolled in two places, never at the same moment. In between the endpoint refuses the client
-with the credentials labelled AWSCURRENT. It may take those of the version to come (AWSPENDING) or of the
-one before (AWSPREVIOUS), and then there is no gap. Each is tried once: a run costs three requests at most.
+Both cannot be updated at the same moment. In between the endpoint refuses the client with the credentials
+labelled AWSCURRENT. It may accept those of the next version (AWSPENDING) or of the previous one
+(AWSPREVIOUS). Each is tried once: a run makes three requests at most.
 """
 
 from __future__ import annotations
@@ -40,11 +40,13 @@ Obtain = Callable[[ClientCredentials], AccessToken]
 def obtain(
     rotation: Rotation, secrets: SecretStore, run: Run, obtain_with: Obtain
 ) -> tuple[AccessToken, ClientCredentials]:
-    """Return a token, and the credentials that it was issued for: AWSCURRENT's wherever these are good.
+    """Return a token, and the credentials that it was issued for.
 
-    Only where the endpoint refuses the client itself are the other stages tried. Raises that first refusal if
-    no other stage is accepted either, and what ended the request with another stage, named, if anything
-    else did. ``may_have_issued`` of what is raised speaks of all requests.
+    The other stages are tried only if the endpoint refuses the client with AWSCURRENT.
+
+    Raises:
+        TokenRequestRejected: The first refusal, if no other stage is accepted either.
+        RotatorError: Another error of a request, with its stage. ``may_have_issued`` covers all requests.
     """
     current = secrets.read(rotation)
     try:
@@ -104,7 +106,7 @@ def _are_same(one: ClientCredentials, other: ClientCredentials) -> bool:
 def _error_of_stage(
     error: RotatorError, tried: Sequence[Stage], refusals: Sequence[TokenRequestRejected]
 ) -> RotatorError:
-    """Return the error that another stage's request ended with, and which stages were tried before it."""
+    """Return the error of another stage's request, which names the stages that were tried before."""
     *before, last = [Stage.CURRENT, *tried]
     ended = error.at(f"with {last}, after {' and '.join(before)} had been refused")
     return ended.after(_unanswered(refusals)) if isinstance(ended, TokenRequestError) else ended

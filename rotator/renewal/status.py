@@ -15,7 +15,7 @@ SCHEMA = 1
 
 
 class StatusNotWritten(ParameterStoreError):
-    """The new token was stored, but not the ``status`` that tells of it."""
+    """The new token was stored, but not its ``status``."""
 
     def __init__(self, status: Status, cause: ParameterStoreError) -> None:
         super().__init__(

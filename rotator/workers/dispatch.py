@@ -1,4 +1,4 @@
-"""Beyond one function: a scheduled run enqueues what is due for workers, which are the same function again.
+"""A scheduled run enqueues the due rotations for workers, which are invocations of the same function.
 
 Every scheduled run sends again what is still due, so that a message may be lost, come twice or be dropped.
 """
@@ -35,7 +35,7 @@ class WorkQueue(Protocol):
     """The queue from which workers take what a scheduled run found due."""
 
     def send(self, messages: Sequence[str]) -> Mapping[int, RotatorError]:
-        """Send ten messages at the most; return why by its place for each that the queue refused.
+        """Send at most ten messages; return by its place the error of each that the queue refused.
 
         Raises WorkNotSent if none was taken.
         """
@@ -50,8 +50,8 @@ def enqueue(
 ) -> None:
     """Send what is due to the workers in the order of its urgency, ten messages a call.
 
-    What was sent counts as busy, what could not be sent as failed. A call that fails as a whole ends it:
-    the next would fail as well, and take its time to do so.
+    An enqueued rotation is busy, one that could not be enqueued has failed. A call that fails as a whole is
+    the last one: the next would fail as well, after a timeout.
     """
     if not due:
         return

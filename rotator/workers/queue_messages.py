@@ -1,6 +1,6 @@
-"""What the messages to the workers say: rotations by name, as in the function's own event, and nothing else.
+"""The messages to the workers: rotations by name, as in the function's own event, and nothing else.
 
-A queue delivers a message at least once, and whoever may send to it may write what he likes.
+A queue delivers a message at least once, and its senders may write anything.
 https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 """
 
@@ -109,7 +109,7 @@ def _is_name(name: object) -> bool:
 def _is_superseded(record: Mapping[str, Any], now: datetime, interval: float) -> bool:
     """Whether a scheduled run has since sent again what is still due, in a better order.
 
-    One that was received before is not: it shall come to its end, in the dead-letter queue if need be.
+    A message that was received before is not: its retries end in the dead-letter queue.
     """
     try:
         attributes = record["attributes"]
@@ -120,7 +120,7 @@ def _is_superseded(record: Mapping[str, Any], now: datetime, interval: float) ->
 
 
 def warnings(batch: Batch, summary: Summary) -> Iterator[str]:
-    """Say which messages are nobody's work, and how many came too late."""
+    """Return a warning for each message that names no rotation, and for those that came too late."""
     if batch.superseded:
         yield (
             f"{batch.superseded} messages are older than the last scheduled run, which has sent again what "

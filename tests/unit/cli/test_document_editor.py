@@ -256,7 +256,7 @@ def test_a_parameter_that_a_broken_document_names_is_refused(broken: dict[str, A
     many = Many(a=document("b", **broken))
     problem = refused(many, "z", parameter_name=parameter)
     assert f"the parameter {parameter} is named by the document {PATH}/a, which cannot be used" in problem
-    assert "mend or remove that first" in problem
+    assert "fix or remove that first" in problem
 
 
 def test_a_rotation_that_is_served_is_changed_although_a_broken_document_names_its_parameter() -> None:

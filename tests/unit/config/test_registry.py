@@ -153,7 +153,7 @@ def test_a_parameter_that_a_broken_document_names_is_not_given_away() -> None:
             entered.check_not_named(fake_ports.rotation(parameter_name=parameter))
         assert str(caught.value) == (
             f"the parameter {names} is named by the document {PATH}/{by}, which cannot be used; "
-            "mend or remove that first, or set parameter_name to another name"
+            "fix or remove that first, or set parameter_name to another name"
         )
     for parameter in ("/three", "/four"):
         entered.check_not_named(fake_ports.rotation(parameter_name=parameter))
