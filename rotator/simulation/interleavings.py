@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from random import Random
 
-from rotator.simulation.interleaved_world import FRESH, LONG, Broken, Choice, Start, World
+from rotator.simulation.interleaved_runs import FRESH, LONG, Broken, Choice, Start, World
 
 
 @dataclass

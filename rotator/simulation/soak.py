@@ -22,11 +22,11 @@ from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from rotator.simulation.fleet_world import FleetWorld
-from rotator.simulation.fleets import fleet_healing, fleet_scenario, fleet_trouble
 from rotator.simulation.interleavings import Explored, explore, starts
+from rotator.simulation.random_fleets import fleet_healing, fleet_scenario, fleet_trouble
+from rotator.simulation.random_scenarios import healing, scenario, trouble
 from rotator.simulation.scenario import DAY
 from rotator.simulation.world import World, unheard
-from rotator.simulation.worlds import healing, scenario, trouble
 
 YEAR = 365.25 * DAY
 

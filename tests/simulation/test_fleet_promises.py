@@ -10,9 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from rotator.renewal.policy import RUN_BUDGET
 from rotator.simulation.fleet_world import DOWN, FleetWorld
-from rotator.simulation.fleets import HOSTS, fleet_budget, fleet_healing, fleet_scenario
+from rotator.simulation.random_fleets import HOSTS, fleet_budget, fleet_healing, fleet_scenario
+from rotator.simulation.random_scenarios import CALM
 from rotator.simulation.scenario import Rates, Weather
-from rotator.simulation.worlds import CALM
 
 TROUBLE = st.builds(
     Rates,

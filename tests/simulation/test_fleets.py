@@ -14,7 +14,8 @@ from rotator.fleet.urgency import Due
 from rotator.fleet.write_rate import WriteRate
 from rotator.renewal.guarantee import Contract
 from rotator.renewal.policy import RUN_BUDGET
-from rotator.simulation import fleets, soak
+from rotator.simulation import random_fleets as fleets
+from rotator.simulation import soak
 from rotator.simulation.fleet_world import DOWN, FleetScenario, FleetWorld
 from rotator.simulation.run import Fault
 from rotator.simulation.scenario import DAY, Behaviour, Scenario

@@ -11,10 +11,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from rotator.renewal.guarantee import Contract
 from rotator.renewal.policy import RUN_BUDGET, renewal_time, seconds_until
+from rotator.simulation.random_scenarios import CALM, LEASE, budget, promised_outage
 from rotator.simulation.run import Fault
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
 from rotator.simulation.world import World
-from rotator.simulation.worlds import CALM, LEASE, budget, promised_outage
 
 RATES = st.builds(
     Rates,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from rotator.simulation import soak, worlds
+from rotator.simulation import random_scenarios as worlds
+from rotator.simulation import soak
 
 
 @pytest.mark.parametrize("number", range(1, 6))

@@ -16,10 +16,10 @@ from rotator.renewal.lease import HeldLease
 from rotator.renewal.models import Rotation, Stored
 from rotator.renewal.policy import RUN_BUDGET, TokenState
 from rotator.renewal.ports import ParameterStore, Run
+from rotator.simulation.random_scenarios import CALM, LEASE
 from rotator.simulation.run import Fault
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
 from rotator.simulation.world import World
-from rotator.simulation.worlds import CALM, LEASE
 
 HOUR = 3600.0
 

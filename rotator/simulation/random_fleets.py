@@ -9,8 +9,8 @@ from random import Random
 from rotator.renewal.guarantee import Contract
 from rotator.renewal.policy import RUN_BUDGET
 from rotator.simulation.fleet_world import DOWN, FleetScenario
+from rotator.simulation.random_scenarios import CALM, LEASE, healing, promised_outage, trouble_windows
 from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario, Weather
-from rotator.simulation.worlds import CALM, LEASE, healing, promised_outage, trouble_windows
 
 ROTATIONS = 20
 HOSTS = 3
