@@ -22,10 +22,11 @@ from rich.console import Console
 from rich.progress import Progress, TimeElapsedColumn, TimeRemainingColumn
 
 from rotator.simulation.fleet_world import FleetWorld
-from rotator.simulation.interleavings import Explored, explore, starts
+from rotator.simulation.interleavings import Explored, explore
 from rotator.simulation.random_fleets import fleet_healing, fleet_scenario, fleet_trouble
 from rotator.simulation.random_scenarios import healing, scenario, trouble
 from rotator.simulation.scenario import DAY
+from rotator.simulation.starts import starts
 from rotator.simulation.world import World, unheard
 
 YEAR = 365.25 * DAY
@@ -171,10 +172,10 @@ def _explore_all(console: Console, seconds: float) -> list[str]:
     share = seconds * (os.cpu_count() or 1) / len(places)
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         explored = list(pool.map(explore_three_runs, places, [share] * len(places)))
-    worlds, ends = sum(each.worlds for each in explored), sum(each.ends for each in explored)
-    told = f"three runs with two faults: {worlds:,} worlds explored, {ends:,} of them final"
+    states, ends = sum(each.states for each in explored), sum(each.ends for each in explored)
+    told = f"three runs with two faults: {states:,} states explored, {ends:,} of them final"
     console.print(told, highlight=False, soft_wrap=True)
-    broken = [str(each.broken) for each in explored if each.broken]
+    broken = [each.violation for each in explored if each.violation]
     for each in broken:
         console.print(each, style="red", highlight=False, soft_wrap=True)
     return broken
