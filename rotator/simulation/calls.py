@@ -1,32 +1,30 @@
-"""The calls that a run makes to its ports, and ports that leave it to a simulation to carry each call out."""
+"""The calls that a run makes to its ports, what may go wrong with them, and ports that let it go wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from enum import Enum
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar, cast
 
 from rotator.errors import CredentialsError, ParameterStoreError, RotatorError, TokenEndpointUnavailable
-from rotator.oauth.models import ClientCredentials, Secret, Stage
-from rotator.renewal.models import Parameter, Rotation
-from rotator.renewal.ports import no_patience
-from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
 
 T = TypeVar("T")
+Port = TypeVar("Port")
 
 
 class Call(Enum):
-    """A call to one of the ports; the value is what reports name it."""
+    """A call: the port and its method."""
 
-    READ = "read"
-    READ_VERSIONS = "read versions"
-    CREATE_LEASE = "create lease"
-    WRITE_LEASE = "write lease"
-    WRITE_TOKEN = "write token"  # noqa: S105 - a call
-    WRITE_STATUS = "write status"
-    READ_SECRET = "read secret"  # noqa: S105 - a call
-    READ_STAGE = "read stage"
-    REQUEST_TOKEN = "request token"  # noqa: S105 - a call
+    READ = "parameters.read"
+    READ_VERSIONS = "parameters.read_versions"
+    CREATE_LEASE = "parameters.create_lease"
+    WRITE_LEASE = "parameters.write_lease"
+    WRITE_TOKEN = "parameters.write_token"  # noqa: S105 - a call
+    WRITE_STATUS = "parameters.write_status"
+    READ_SECRET = "secrets.read"  # noqa: S105 - a call
+    READ_STAGE = "secrets.read_stage"
+    REQUEST_TOKEN = "token_endpoint.request"  # noqa: S105 - a call
 
 
 LEASE_WRITES = frozenset({Call.CREATE_LEASE, Call.WRITE_LEASE})
@@ -61,62 +59,30 @@ def failure(call: Call) -> RotatorError:
     return ParameterStoreError("Parameter Store failed: ThrottlingException", advice="wait")
 
 
-class Carrier(Protocol):
-    """Carries out a call for a run: returns what ``effect`` returns, or raises what the fault requires."""
+class CarryOut(Protocol):
+    """Carries out a call of a run: returns what ``effect`` returns, or raises what a fault makes of it."""
 
     def __call__(self, call: Call, effect: Callable[[], T]) -> T:
         """Return the call's answer."""
 
 
-class InterceptedParameters:
-    """The port ParameterStore on a store in memory."""
+def intercepted(name: str, port: Port, carry_out: CarryOut) -> Port:
+    """Return a port whose calls are carried out by a function.
 
-    def __init__(self, store: MemoryParameterStore, carry_out: Carrier) -> None:
-        self._store = store
+    Args:
+        name: The port's name in the values of Call.
+        port: What makes the call's effect.
+        carry_out: Is given each call with its effect, and returns the answer.
+    """
+    return cast("Port", _Intercepted(name, port, carry_out))
+
+
+class _Intercepted:
+    def __init__(self, name: str, port: object, carry_out: CarryOut) -> None:
+        self._name = name
+        self._port = port
         self._carry_out = carry_out
 
-    def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
-        """Return the parameters that exist, by name."""
-        return self._carry_out(Call.READ, lambda: self._store.read(names))
-
-    def read_versions(self, name: str, versions: Sequence[int]) -> Mapping[int, Parameter]:
-        """Return those of a parameter's versions that are still kept."""
-        return self._carry_out(Call.READ_VERSIONS, lambda: self._store.read_versions(name, versions))
-
-    def read_path(
-        self, path: str, *, patience: Callable[[], float] = no_patience
-    ) -> Iterator[Mapping[str, Parameter]]:
-        """Return the pages below a path; no simulated run reads rotation documents."""
-        return self._store.read_path(path, patience=patience)
-
-    def write_token(self, rotation: Rotation, token: Secret) -> int:
-        """Store the token's next version."""
-        return self._carry_out(Call.WRITE_TOKEN, lambda: self._store.write_token(rotation, token))
-
-    def write_status(self, rotation: Rotation, text: str) -> int:
-        """Store the status's next version."""
-        return self._carry_out(Call.WRITE_STATUS, lambda: self._store.write_status(rotation, text))
-
-    def create_lease(self, rotation: Rotation, text: str) -> int:
-        """Store the lease's first version."""
-        return self._carry_out(Call.CREATE_LEASE, lambda: self._store.create_lease(rotation, text))
-
-    def write_lease(self, rotation: Rotation, text: str) -> int:
-        """Store the lease's next version."""
-        return self._carry_out(Call.WRITE_LEASE, lambda: self._store.write_lease(rotation, text))
-
-
-class InterceptedSecrets:
-    """The port SecretStore on a store in memory."""
-
-    def __init__(self, store: MemorySecretStore, carry_out: Carrier) -> None:
-        self._store = store
-        self._carry_out = carry_out
-
-    def read(self, rotation: Rotation) -> ClientCredentials:
-        """Return the rotation's credentials."""
-        return self._carry_out(Call.READ_SECRET, lambda: self._store.read(rotation))
-
-    def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
-        """Return the credentials that the rotation's secret has in another stage."""
-        return self._carry_out(Call.READ_STAGE, lambda: self._store.read_stage(rotation, stage))
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        call, effect = Call(f"{self._name}.{method}"), getattr(self._port, method)
+        return lambda *args: self._carry_out(call, partial(effect, *args))

@@ -26,15 +26,7 @@ from rotator.renewal.guarantee import Contract
 from rotator.renewal.ports import Run
 from rotator.renewal.renew import read
 from rotator.simulation.aws import MemorySecretStore
-from rotator.simulation.calls import (
-    LEASE_WRITES,
-    WRITES,
-    Call,
-    Fault,
-    InterceptedParameters,
-    InterceptedSecrets,
-    Killed,
-)
+from rotator.simulation.calls import LEASE_WRITES, WRITES, Call, Fault, Killed, intercepted
 from rotator.simulation.explored_run import RENEWAL_CALLS, ExploredRun
 from rotator.simulation.starts import ROTATION, SHORT_RUN_SECONDS, Start
 from rotator.simulation.timeline import START
@@ -188,8 +180,8 @@ class _Ports:
     """The ports of one run."""
 
     def __init__(self, runs: InterleavedRuns, run: ExploredRun) -> None:
-        self.parameters = InterceptedParameters(runs.store, run.carry_out)
-        self.secrets = InterceptedSecrets(runs.secrets, run.carry_out)
+        self.parameters = intercepted("parameters", runs.store, run.carry_out)
+        self.secrets = intercepted("secrets", runs.secrets, run.carry_out)
         self.token_endpoint = _Endpoint(runs, run)
 
 

@@ -1,9 +1,9 @@
-"""Random worlds, each drawn from its number: settings, a provider, and trouble within the promised budget."""
+"""Random scenarios, each drawn from its number: settings, a provider, and faults within the budget."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
@@ -11,108 +11,117 @@ from rotator.renewal.guarantee import Contract
 from rotator.renewal.policy import RUN_BUDGET
 from rotator.simulation.scenario import (
     DAY,
+    NO_FAULTS,
     REPEATED_UNTIL,
     SHORTEST_OF_VARYING,
     Behaviour,
     Rates,
+    RatesAt,
     Scenario,
-    Weather,
 )
 
-TICKS = 4000
-"""How many ticks a world has."""
+RUNS = 4000
+"""How many scheduled runs a scenario has."""
 
-CALM = Rates()
+LEASE_SECONDS = RUN_BUDGET + 2
+"""How long the lease of a run that was killed keeps other runs away."""
 
-LEASE = RUN_BUDGET + 2
-"""Seconds for which the lease of a run that died keeps others away."""
+Window = tuple[float, float]
+"""When faults begin and end, in seconds since the beginning."""
 
 
-def scenario(number: int) -> Scenario:
-    """Draw the settings of a world that keep the contract with room for trouble."""
-    dice = Random(number)  # noqa: S311 - the same world for the same number
+def random_scenario(number: int) -> Scenario:
+    """Draw settings that keep the guarantee, with a budget for faults."""
+    random = Random(number)  # noqa: S311 - the same scenario for the same number
     while True:
         drawn = Scenario(
-            lifetime=float(round(10 ** dice.uniform(3.3, 6.3))),  # half an hour to three weeks
+            lifetime=float(round(10 ** random.uniform(3.3, 6.3))),  # half an hour to three weeks
             contract=Contract(
-                schedule_interval=float(round(10 ** dice.uniform(1.78, 4.2) / 60) * 60),  # a minute to hours
-                consumer_cache=dice.choice((0.0, 60.0, 300.0, 3600.0)),
+                schedule_interval=float(round(10 ** random.uniform(1.78, 4.2) / 60) * 60),  # 1 min to 4 h
+                consumer_cache=random.choice((0.0, 60.0, 300.0, 3600.0)),
             ),
             seed=number,
-            behaviour=dice.choice(tuple(Behaviour)),
-            clock_skew=dice.choice((0.0, 0.0, 30.0, -30.0, 300.0, -300.0)),
+            behaviour=random.choice(tuple(Behaviour)),
+            clock_skew=random.choice((0.0, 0.0, 30.0, -30.0, 300.0, -300.0)),
         )
         drawn = replace(
             drawn,
             rotation=replace(
                 drawn.rotation,
                 parameter_name=f"/simulated/token-{number}",
-                renew_at=round(dice.uniform(0.3, 0.8), 3),
-                verify_url=dice.choice((None, "https://api.example.test/")),
+                renew_at=round(random.uniform(0.3, 0.8), 3),
+                verify_url=random.choice((None, "https://api.example.test/")),
             ),
-            days=TICKS * drawn.contract.schedule_interval / DAY,
+            days=RUNS * drawn.contract.schedule_interval / DAY,
         )
-        if budget(drawn) >= drawn.contract.schedule_interval and drawn.days * DAY > 4 * drawn.lifetime:
+        if fault_budget(drawn) >= drawn.contract.schedule_interval and drawn.end > 4 * drawn.lifetime:
             return drawn
 
 
-def promised_outage(drawn: Scenario) -> float:
-    """The longest outage in seconds that consumers must not notice, with this provider.
+def guaranteed_outage(scenario: Scenario) -> float:
+    """Return the longest outage in seconds that consumers must not notice, with this provider.
 
     A clock that is wrong or a provider that repeats or shortens its tokens leaves less time.
     """
-    lifetime, renew_at = drawn.lifetime, drawn.rotation.renew_at
-    if drawn.behaviour is Behaviour.VARIES:
+    lifetime, renew_at = scenario.lifetime, scenario.rotation.renew_at
+    if scenario.behaviour is Behaviour.VARIES:
         lifetime *= SHORTEST_OF_VARYING
-    if drawn.behaviour is Behaviour.REPEATS:
+    if scenario.behaviour is Behaviour.REPEATS:
         renew_at = max(renew_at, 1 - REPEATED_UNTIL)
-    return drawn.contract.longest_outage(lifetime, renew_at) - abs(drawn.clock_skew)
+    return scenario.contract.longest_outage(lifetime, renew_at) - abs(scenario.clock_skew)
 
 
-def healing(drawn: Scenario) -> float:
-    """Seconds after which all is well again: a lease left behind has expired, and a run has come and gone."""
-    return LEASE + drawn.contract.schedule_interval + RUN_BUDGET
+def recovery_seconds(scenario: Scenario) -> float:
+    """Return how long recovery takes: a lease left behind has expired, and a run has come and gone."""
+    return LEASE_SECONDS + scenario.contract.schedule_interval + RUN_BUDGET
 
 
-def budget(drawn: Scenario) -> float:
-    """The longest trouble of any kind: a run that died in it may keep others away for a while afterwards."""
-    return promised_outage(drawn) - 2 * drawn.contract.schedule_interval - LEASE
+def fault_budget(scenario: Scenario) -> float:
+    """Return how many seconds faults of any kind may last.
+
+    That is less than an outage: a run that was killed may keep others away for a while afterwards.
+    """
+    return guaranteed_outage(scenario) - 2 * scenario.contract.schedule_interval - LEASE_SECONDS
 
 
-def trouble(drawn: Scenario) -> tuple[Weather, list[tuple[float, float]]]:
-    """Draw the windows of trouble; return them as weather, and when each of them begins and ends."""
-    dice = Random(-drawn.seed)  # noqa: S311 - likewise
-    interval = drawn.contract.schedule_interval
+def random_faults(scenario: Scenario) -> tuple[RatesAt, list[Window]]:
+    """Draw the faults of a scenario; return their rates at any time, and the windows in which they occur."""
+    random = Random(-scenario.seed)  # noqa: S311 - likewise
+    interval = scenario.contract.schedule_interval
     windows, rates = [], []
-    for window in trouble_windows(dice, drawn, longest=budget(drawn), pause=3 * interval + LEASE):
+    pause = 3 * interval + LEASE_SECONDS
+    for window in fault_windows(random, scenario, longest=fault_budget(scenario), pause=pause):
         windows.append(window)
-        rates.append(_rates(dice, interval))
+        rates.append(_random_rates(random, interval))
+    return rates_in_windows(windows, rates), windows
+
+
+def fault_windows(random: Random, scenario: Scenario, *, longest: float, pause: float) -> Iterator[Window]:
+    """Draw when faults begin and end: for ``longest`` seconds at most, with a pause before each window."""
+    end = pause
+    while end < scenario.end:
+        begin = end + pause + random.expovariate(2 / scenario.lifetime)
+        end = begin + random.uniform(0, longest)
+        yield begin, end
+
+
+def rates_in_windows(windows: Sequence[Window], rates: Sequence[Rates]) -> RatesAt:
+    """Return the rates at any time: those of its window, and no faults between two windows."""
     begins = [begin for begin, _ in windows]
 
-    def weather(now: float) -> Rates:
-        index = bisect_right(begins, now) - 1
-        return rates[index] if index >= 0 and now < windows[index][1] else CALM
+    def rates_at(now: float) -> Rates:
+        place = bisect_right(begins, now) - 1
+        return rates[place] if place >= 0 and now < windows[place][1] else NO_FAULTS
 
-    return weather, windows
-
-
-def trouble_windows(
-    dice: Random, drawn: Scenario, *, longest: float, pause: float
-) -> Iterator[tuple[float, float]]:
-    """Draw when trouble begins and ends, for so many seconds at most, and with a pause before each."""
-    when = pause
-    while when < drawn.end:
-        begin = when + pause + dice.expovariate(2 / drawn.lifetime)
-        when = begin + dice.uniform(0, longest)
-        yield begin, when
+    return rates_at
 
 
-def _rates(dice: Random, interval: float) -> Rates:
+def _random_rates(random: Random, interval: float) -> Rates:
     return Rates(
-        endpoint=dice.choice((0.0, 0.3, 0.9, 1.0)),
-        aws=dice.choice((0.0, 0.0, 0.1, 0.5, 1.0)),
-        crashes=dice.choice((0.0, 0.0, 0.05, 0.5)),
-        missed=dice.choice((0.0, 0.0, 0.3, 1.0)),
-        duplicated=dice.choice((0.0, 0.5)),
-        delay=dice.choice((0.0, 30.0, interval)),
+        endpoint=random.choice((0.0, 0.3, 0.9, 1.0)),
+        aws=random.choice((0.0, 0.0, 0.1, 0.5, 1.0)),
+        crashes=random.choice((0.0, 0.0, 0.05, 0.5)),
+        missed=random.choice((0.0, 0.0, 0.3, 1.0)),
+        duplicated=random.choice((0.0, 0.5)),
+        delay=random.choice((0.0, 30.0, interval)),
     )

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from rotator.simulation.world import unheard
+from rotator.simulation.world import quiet_logs
 
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    with unheard():
+    with quiet_logs():
         yield

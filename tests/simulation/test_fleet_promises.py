@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from rotator.renewal.policy import RUN_BUDGET
-from rotator.simulation.fleet_world import DOWN, FleetWorld
-from rotator.simulation.random_fleets import HOSTS, fleet_budget, fleet_healing, fleet_scenario
-from rotator.simulation.random_scenarios import CALM
-from rotator.simulation.scenario import Rates, Weather
+from rotator.simulation.fleet_world import ENDPOINT_DOWN, FleetWorld
+from rotator.simulation.random_fleets import HOSTS, fleet_fault_budget, fleet_recovery_seconds, random_fleet
+from rotator.simulation.scenario import NO_FAULTS, Rates, RatesAt
 
 TROUBLE = st.builds(
     Rates,
@@ -30,19 +29,19 @@ class FleetPromises(RuleBasedStateMachine):
     """A fleet on its schedule, through troubles of which none is longer than was promised to be survived."""
 
     world: FleetWorld
-    rates = CALM
+    rates = NO_FAULTS
     down: tuple[float, ...] = (0.0,) * HOSTS
 
     @initialize(number=st.integers(1, 300))
     def begin(self, number: int) -> None:
-        self.drawn = fleet_scenario(number)
-        self.world = FleetWorld(self.drawn, weather=self.weather_of)
+        self.drawn = random_fleet(number)
+        self.world = FleetWorld(self.drawn, rates_of=self.rates_of)
         self.world.start_schedule()
         self.calm()
 
-    def weather_of(self, host: int) -> Weather:
-        if host in self.drawn.dead:
-            return DOWN
+    def rates_of(self, host: int) -> RatesAt:
+        if host in self.drawn.down_hosts:
+            return ENDPOINT_DOWN
         return lambda _now: replace(self.rates, endpoint=self.down[host])
 
     def go_on(self, seconds: float) -> None:
@@ -53,7 +52,7 @@ class FleetPromises(RuleBasedStateMachine):
     def trouble(self, rates: Rates, down: tuple[float, ...], share: float) -> None:
         """Hosts fail, AWS fails, runs crash, come late, twice or not at all."""
         self.rates, self.down = rates, down
-        self.go_on(share * fleet_budget(self.drawn))
+        self.go_on(share * fleet_fault_budget(self.drawn))
         self.calm()
 
     @rule(delays=st.lists(st.sampled_from((0.0, 0.1, 1.0, 45.0)), min_size=1, max_size=3))
@@ -70,18 +69,20 @@ class FleetPromises(RuleBasedStateMachine):
 
     def calm(self) -> None:
         """Once the faults stop, every rotation recovers in as many runs as the write rate needs."""
-        self.rates, self.down = CALM, (0.0,) * HOSTS
-        self.go_on(fleet_healing(self.drawn))
+        self.rates, self.down = NO_FAULTS, (0.0,) * HOSTS
+        self.go_on(fleet_recovery_seconds(self.drawn))
         now = self.world.timeline.seconds
         ends = {
-            each.rotation.name: each.stored_token.ends_at for each in self.world.healthy if each.stored_token
+            each.rotation.name: each.stored_token.expires_at
+            for each in self.world.healthy
+            if each.stored_token
         }
         assert ends.keys() == {each.rotation.name for each in self.world.healthy}
         assert min(ends.values()) > now
 
     @invariant()
     def no_promise_is_broken(self) -> None:
-        assert self.world.broken_promises == []
+        assert self.world.violations == []
 
     @invariant()
     def no_valid_token_expires(self) -> None:

@@ -11,9 +11,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from rotator.renewal.guarantee import Contract
 from rotator.renewal.policy import RUN_BUDGET, renewal_time, seconds_until
-from rotator.simulation.random_scenarios import CALM, LEASE, budget, promised_outage
-from rotator.simulation.run import Fault
-from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
+from rotator.simulation.calls import Fault
+from rotator.simulation.random_scenarios import LEASE_SECONDS, fault_budget, guaranteed_outage
+from rotator.simulation.run import FAULTS
+from rotator.simulation.scenario import DAY, NO_FAULTS, Behaviour, Rates, Scenario
 from rotator.simulation.world import World
 
 RATES = st.builds(
@@ -25,7 +26,7 @@ RATES = st.builds(
     duplicated=st.sampled_from((0.0, 1.0)),
     delay=st.sampled_from((0.0, 45.0)),
 )
-BAD_LUCK = st.lists(st.tuples(st.integers(0, 7), st.sampled_from(Fault)), max_size=3)
+BAD_LUCK = st.lists(st.tuples(st.integers(0, 7), st.sampled_from(FAULTS)), max_size=3)
 """How many calls go well, and what then goes wrong with the next, whichever run makes them."""
 
 
@@ -54,13 +55,13 @@ class Promises(RuleBasedStateMachine):
     """A world on its schedule, through troubles of which none is longer than was promised to be survived."""
 
     world: World
-    rates = CALM
+    rates = NO_FAULTS
 
-    @initialize(scenario=scenarios().filter(lambda drawn: promised_outage(drawn) > 0))
+    @initialize(scenario=scenarios().filter(lambda drawn: guaranteed_outage(drawn) > 0))
     def begin(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.next_calls: deque[Fault | None] = deque()
-        self.world = World(self.scenario, weather=lambda _now: self.rates, faults=self.fault)
+        self.world = World(self.scenario, rates_at=lambda _now: self.rates, next_fault=self.fault)
         self.world.start_schedule()
         self.calm(0)
 
@@ -90,14 +91,14 @@ class Promises(RuleBasedStateMachine):
             self.wait_until_a_token_is_due()
         self.rates = rates
         self.plan(bad_luck)
-        self.go_on(max(0.0, share * budget(self.scenario)))
+        self.go_on(max(0.0, share * fault_budget(self.scenario)))
         self.calm(0)
 
     @rule()
     def outage(self) -> None:
         """It begins with the request that would have renewed the token, and lasts as long as it may."""
         self.wait_until_a_token_is_due()
-        longest = promised_outage(self.scenario)
+        longest = guaranteed_outage(self.scenario)
         provider, interval = self.world.provider, self.scenario.contract.schedule_interval
         outages = len(provider.outages)
         provider.go_down_instead_of_issuing(longest)
@@ -113,7 +114,7 @@ class Promises(RuleBasedStateMachine):
         self.go_on(max(0.0, seconds_until(due, self.world.timeline.now())))
 
     @rule(
-        rates=st.sampled_from((CALM, Rates(endpoint=1), Rates(endpoint=0.5, aws=0.5))),
+        rates=st.sampled_from((NO_FAULTS, Rates(endpoint=1), Rates(endpoint=0.5, aws=0.5))),
         bad_luck=BAD_LUCK,
         delays=st.lists(st.sampled_from((0.0, 0.0, 0.01, 0.1, 1.0, 45.0)), min_size=1, max_size=4),
     )
@@ -129,9 +130,9 @@ class Promises(RuleBasedStateMachine):
     @rule(share=st.floats(0, 1.5))
     def calm(self, share: float) -> None:
         """Once the faults stop, one tick heals everything, as soon as the claims of the dead have ended."""
-        self.rates = CALM
+        self.rates = NO_FAULTS
         self.next_calls.clear()
-        self.go_on(LEASE)
+        self.go_on(LEASE_SECONDS)
         self.world.start_run(self.world.timeline.seconds)
         self.go_on(RUN_BUDGET)
         assert self.world.tenant.is_healthy()
@@ -139,13 +140,13 @@ class Promises(RuleBasedStateMachine):
 
     @invariant()
     def nothing_unchecked_nothing_worse_and_one_renewal_at_a_time(self) -> None:
-        assert self.world.broken_promises == []
+        assert self.world.violations == []
 
     @invariant()
     def no_consumer_presents_an_expired_token(self) -> None:
         token = self.world.tenant.stored_token
         assert token is not None
-        assert token.ends_at > self.world.timeline.seconds
+        assert token.expires_at > self.world.timeline.seconds
         assert self.world.consumers.expired_seconds == 0
 
     @invariant()
