@@ -21,7 +21,7 @@ from typing import TypeVar
 
 import click
 from rich.console import Console
-from rich.progress import Progress, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import track
 
 from rotator.simulation.fleet_world import FleetWorld
 from rotator.simulation.interleavings import Explored, explore
@@ -41,7 +41,7 @@ print_line = partial(console.print, highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class WorldResult:
     """What happened in one world; ``violations`` is what must never happen."""
 
     name: str
@@ -54,7 +54,7 @@ class Result:
     violations: tuple[str, ...]
 
 
-def simulate_world(number: int) -> Result:
+def simulate_world(number: int) -> WorldResult:
     """Simulate a random world of one rotation to its end."""
     scenario = random_scenario(number)
     rates_at, windows = random_faults(scenario)
@@ -70,7 +70,7 @@ def simulate_world(number: int) -> Result:
     return _finish(world, f"world {number}")
 
 
-def simulate_fleet(number: int) -> Result:
+def simulate_fleet(number: int) -> WorldResult:
     """Simulate a random fleet to its end."""
     fleet = random_fleet(number)
     rates_of, windows = random_fleet_faults(fleet)
@@ -85,7 +85,7 @@ def simulate_fleet(number: int) -> Result:
     return _finish(world, f"fleet {number}")
 
 
-def _finish(world: World, name: str) -> Result:
+def _finish(world: World, name: str) -> WorldResult:
     """Simulate a world to its end, and return what happened."""
     with quiet_logs():
         world.timeline.run_until(world.scenario.end)
@@ -95,7 +95,7 @@ def _finish(world: World, name: str) -> Result:
         violations.append(f"consumers presented an expired token for {world.expired_seconds:.0f} s")
     if len(world.tenants) == 1 and world.is_flooding():
         violations.append(f"the endpoint was flooded with {world.token_requests} requests")
-    return Result(
+    return WorldResult(
         name=name,
         years=len(world.tenants) * world.scenario.end / YEAR,
         runs=world.runs,
@@ -143,19 +143,16 @@ def main(
     sys.exit(bool(violations))
 
 
-def _simulate_all(what: str, simulate: Callable[[int], Result], numbers: Sequence[int]) -> list[str]:
+def _simulate_all(what: str, simulate: Callable[[int], WorldResult], numbers: Sequence[int]) -> list[str]:
     """Simulate worlds, print what happened in them, and return the violations."""
-    results: list[Result] = []
-    columns = (*Progress.get_default_columns()[:3], TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        for result in progress.track(
-            _in_processes(simulate, numbers), total=len(numbers), description=f"{len(numbers)} {what}"
-        ):
-            results.append(result)
-            if len(results) % max(1, len(numbers) // 10) == 0 or len(results) == len(numbers):
-                print_line(_summary(what, results))  # shows the progress if there is no terminal
-            for violation in result.violations:
-                print_line(f"{result.name}: {violation}", style="red")
+    results: list[WorldResult] = []
+    simulated = _in_processes(simulate, numbers)
+    for result in track(simulated, f"{len(numbers)} {what}", len(numbers), console=console):
+        results.append(result)
+        if len(results) % max(1, len(numbers) // 10) == 0 or len(results) == len(numbers):
+            print_line(_summary(what, results))  # shows the progress if there is no terminal
+        for violation in result.violations:
+            print_line(f"{result.name}: {violation}", style="red")
     return [violation for result in results for violation in result.violations]
 
 
@@ -182,7 +179,7 @@ def _enough_worlds(years: float, first: int) -> list[int]:
     return numbers
 
 
-def _summary(what: str, results: Sequence[Result]) -> str:
+def _summary(what: str, results: Sequence[WorldResult]) -> str:
     return (
         f"{sum(each.years for each in results):.0f} token-years in {len(results)} {what}: "
         f"{sum(each.runs for each in results):,} runs, {sum(each.failed_runs for each in results):,} failed, "

@@ -34,7 +34,7 @@ def test_the_soak_tells_what_it_lived_through_and_exits_with_0_if_all_was_well()
 
 
 def test_the_soak_names_the_world_in_which_a_promise_was_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    lived = soak.Result(
+    lived = soak.WorldResult(
         name="world 7",
         years=1,
         runs=1,
