@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from rotator.oauth.models import ClientCredentials, Secret
 from rotator.renewal import policy
 from rotator.renewal.models import Stored
@@ -80,10 +82,14 @@ class Tenant:
         token = self.stored_token
         return bool(token and token.is_valid(self._world.timeline.seconds) and self.stored().trusted)
 
-    def is_healthy(self) -> bool:
-        """Return whether it has a valid token, and no renewal is under way or was left unfinished."""
-        stored, now = self.stored(), self._world.timeline.now()
-        unfinished = stored.lease.held_until or policy.may_be_revoked(self.rotation, stored, now)
+    def is_healthy(self, *, due_at: datetime | None = None) -> bool:
+        """Return whether it has a valid token, and no renewal is under way or was left unfinished.
+
+        Args:
+            due_at: When the token must be due for a renewal to count as left unfinished; now by default.
+        """
+        stored, due_at = self.stored(), due_at or self._world.timeline.now()
+        unfinished = stored.lease.held_until or policy.may_be_revoked(self.rotation, stored, due_at)
         return self.has_valid_token() and not unfinished
 
     def expect_valid_token(self) -> None:

@@ -309,6 +309,20 @@ def test_a_dead_token_that_should_have_been_renewed_is_noticed() -> None:
     assert "expired, revoked or unknown" in made.violations[0]
 
 
+def test_unfinished_renewal_counts_once_a_run_found_it_due() -> None:
+    """A lease whose write was reported as failed stays behind; it is for the first run after the due time."""
+    made = world()
+    run_once(made, None, None, Fault.LOST, force=True)
+    later(made, LEASE_SECONDS)
+    fresh_at = made.timeline.now()
+    assert made.tenant.is_healthy()
+    later(made, 0.7 * DAY)
+    assert made.tenant.state() is TokenState.DUE
+    assert (made.tenant.is_healthy(due_at=fresh_at), made.tenant.is_healthy()) == (True, False)
+    run_once(made)
+    assert made.tenant.is_healthy()
+
+
 def test_an_expired_token_is_not_healthy() -> None:
     made = world()
     assert made.tenant.is_healthy()
