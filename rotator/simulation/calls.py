@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from rotator.errors import CredentialsError, ParameterStoreError, RotatorError, TokenEndpointUnavailable
 
-T = TypeVar("T")
 Port = TypeVar("Port")
 
 
@@ -59,11 +58,8 @@ def failure(call: Call) -> RotatorError:
     return ParameterStoreError("Parameter Store failed: ThrottlingException", advice="wait")
 
 
-class CarryOut(Protocol):
-    """Carries out a call of a run: returns what ``effect`` returns, or raises what a fault makes of it."""
-
-    def __call__(self, call: Call, effect: Callable[[], T]) -> T:
-        """Return the call's answer."""
+CarryOut = Callable[[Call, Callable[[], Any]], Any]
+"""Carries out a call of a run: returns what its effect returns, or raises the error of a fault."""
 
 
 def intercepted(name: str, port: Port, carry_out: CarryOut) -> Port:

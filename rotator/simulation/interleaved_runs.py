@@ -6,6 +6,7 @@ of its next call, and what goes wrong with that call.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -204,8 +205,9 @@ class _Endpoint:
         now = self.runs.now
         if self.run.fault is Fault.REJECTED:
             return TokenResponse(status=401, body=b'{"error": "invalid_client"}', requested_at=now)
-        number = self.runs.token_requests = self.runs.token_requests + 1
-        body = f'{{"access_token": "t{number}", "token_type": "Bearer", "expires_in": 86400}}'
+        self.runs.token_requests += 1
+        token = f"t{self.runs.token_requests}"
+        body = json.dumps({"access_token": token, "token_type": "Bearer", "expires_in": 86400})
         return TokenResponse(status=200, body=body.encode(), requested_at=now)
 
     def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
