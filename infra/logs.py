@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from infra import stacks
 from infra.aws_cli import CliError, connect
 from infra.command import Problem, run
-from rotator.config.validators import UNITS
+from rotator.config.validators import UNIT_SECONDS
 
 
 def logs(environ: Mapping[str, str]) -> None:
@@ -38,7 +38,7 @@ def _seconds(text: str) -> int:
     duration = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if not duration:
         raise Problem("SINCE is no duration", "write 90s, 30m, 1h or 2d")
-    return int(duration[1]) * UNITS[duration[2]]
+    return int(duration[1]) * UNIT_SECONDS[duration[2]]
 
 
 if __name__ == "__main__":

@@ -26,9 +26,9 @@ def scheduler_role(ground: Ground) -> str:
     trust = ground.client("iam").get_role(RoleName=role.rpartition("/")[2])["Role"][
         "AssumeRolePolicyDocument"
     ]
-    trusted = [statement["Principal"] for statement in trust["Statement"]]
-    if trusted != [{"Service": "scheduler.amazonaws.com"}]:
-        raise Different(f"the role trusts {trusted}")
+    token_status = [statement["Principal"] for statement in trust["Statement"]]
+    if token_status != [{"Service": "scheduler.amazonaws.com"}]:
+        raise Different(f"the role trusts {token_status}")
     expect(ground, role, "lambda:InvokeFunction", function, allowed=True)
     other = ground.arn("lambda", f"function:{ground.scratch}")
     expect(ground, role, "lambda:InvokeFunction", other, allowed=False)

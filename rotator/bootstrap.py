@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from rotator.adapters.runtime import aws_client
 from rotator.config.environment import Settings, read_environment
-from rotator.config.registry import Fleet, Register
+from rotator.config.registry import Fleet, Registry
 from rotator.errors import SettingsError
 from rotator.fleet.run import OnResult, run_fleet
 from rotator.fleet.state_reader import Found, StoredReader
 from rotator.fleet.summary import shortened
 from rotator.fleet.write_rate import WriteRate
-from rotator.observability.counters import Usage
+from rotator.observability.counters import Counters
 from rotator.renewal import policy
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.deadline import Deadline
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Parameter, Rotation, Summary
-from rotator.renewal.policy import RUN_BUDGET
-from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint, no_patience
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
+from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 
 if TYPE_CHECKING:  # only workers need them
     from rotator.workers.dispatch import WorkQueue
@@ -32,8 +33,8 @@ if TYPE_CHECKING:  # only workers need them
 
 OnFound = Callable[[Rotation], None]
 
-LONGEST_WRITE = 30.0
-"""Seconds within which a call to AWS ends, its retries included (aws_client.CONFIG)."""
+LONGEST_WRITE_SECONDS = 30.0
+"""Within which a call to AWS ends, its retries included (aws_client.CONFIG)."""
 
 TOKEN_ENDPOINT_CONNECTIONS = 40
 """To a host, kept open: as many as there are renewals at a time (scheduler.AT_A_TIME)."""
@@ -51,9 +52,9 @@ class Adapters:
     is counted in ``usage``; throttled writes slow the ``write_rate`` down.
     """
 
-    def __init__(self, usage: Usage | None = None, write_rate: WriteRate | None = None) -> None:
+    def __init__(self, counters: Counters | None = None, write_rate: WriteRate | None = None) -> None:
         self._lock = RLock()
-        self._usage = usage or Usage()
+        self._counters = counters or Counters()
         self._write_rate = write_rate
 
     @cached_property
@@ -64,7 +65,7 @@ class Adapters:
         return SsmParameterStore(aws_client.client("ssm"), on_throttled=self._slow_down)
 
     def _slow_down(self) -> None:
-        self._usage.add(throttled_writes=1)
+        self._counters.add(throttled_writes=1)
         if self._write_rate:
             self._write_rate.slow_down()
 
@@ -92,7 +93,7 @@ class Adapters:
         from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
 
         transport = HttpTransport(now=utc_now, connections=TOKEN_ENDPOINT_CONNECTIONS)
-        return HttpTokenEndpoint(transport, now=utc_now, usage=self._usage)
+        return HttpTokenEndpoint(transport, now=utc_now, counters=self._counters)
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ class Rotator:
 
     settings: Settings
     ports: Ports
-    usage: Usage = field(default_factory=Usage)
+    counters: Counters = field(default_factory=Counters)
     write_rate: WriteRate | None = None
     open_queue: Callable[[], WorkQueue] | None = None
 
@@ -129,7 +130,7 @@ class Rotator:
 
         ``on_result`` is told each outcome as soon as it is known.
         """
-        fleet, stored = (self.fleet(names), None) if names else self._look(run)
+        fleet, stored = (self.fleet(names), None) if names else self._find_with_stored(run)
         return self.run_fleet(fleet, run, force=force, dry_run=dry_run, on_result=on_result, stored=stored)
 
     def run_fleet(
@@ -154,10 +155,10 @@ class Rotator:
             return self.run(run)
         from rotator.workers import dispatch
 
-        fleet, stored = self._look(run)
-        told = self._serve(fleet, run, stored=stored, enqueue=partial(dispatch.enqueue, self.open_queue))
+        fleet, stored = self._find_with_stored(run)
+        summary = self._serve(fleet, run, stored=stored, enqueue=partial(dispatch.enqueue, self.open_queue))
         slow = dispatch.write_rate_warning(self.settings.writes_per_second, self.settings.workers, run)
-        return replace(told, warnings=(*told.warnings, *slow))
+        return replace(summary, warnings=(*summary.warnings, *slow))
 
     def work(self, run: Run, batch: Batch) -> Summary:
         """Serve what a worker is asked for, and warn of what is not there.
@@ -166,7 +167,7 @@ class Rotator:
         """
         from rotator.workers import queue_messages
 
-        fleet = self._asked_for(batch.names)
+        fleet = self._fleet_for_worker(batch.names)
         summary = self._serve(fleet, run, shared=True)
         return replace(
             summary, warnings=(*summary.warnings, *shortened(queue_messages.warnings(batch, summary)))
@@ -177,15 +178,15 @@ class Rotator:
             fleet,
             self.ports,
             run,
-            self.contract,
+            self.guarantee,
             write_rate=self.write_rate,
             **options,
         )
 
     @property
-    def contract(self) -> Contract:
+    def guarantee(self) -> Guarantee:
         """What consumers were promised."""
-        return Contract(
+        return Guarantee(
             schedule_interval=self.settings.schedule_interval,
             consumer_cache=self.settings.consumer_cache,
         )
@@ -194,23 +195,23 @@ class Rotator:
         """Raise SettingsError if the settings alone show that the overlap contract cannot hold."""
         for rotation in fleet.rotations:
             lifetime = policy.asked_lifetime(rotation)
-            problem = self.contract.problem(lifetime, rotation.renew_at) if lifetime else None
+            problem = self.guarantee.problem(lifetime, rotation.renew_at) if lifetime else None
             if problem:
                 raise SettingsError(f"rotation {rotation.name}: {problem.problem}", advice=problem.advice)
 
-    def register(
-        self, found: OnFound = lambda _rotation: None, patience: Callable[[], float] = no_patience
-    ) -> Register:
+    def registry(
+        self, found: OnFound = lambda _rotation: None, retry_until: Deadline | None = None
+    ) -> Registry:
         """Read all documents under the path; there may be none. Each rotation is told as soon as it is read.
 
         Raises ParameterStoreError if they cannot be read.
         """
-        pages = self.ports.parameters.read_path(self.settings.rotations_path or "", patience=patience)
-        return self._read(pages, found)
+        pages = self.ports.parameters.read_path(self.settings.rotations_path or "", retry_until=retry_until)
+        return self._read_pages(pages, found)
 
-    def _read(
+    def _read_pages(
         self, pages: Iterable[Mapping[str, Parameter]], found: OnFound = lambda _rotation: None
-    ) -> Register:
+    ) -> Registry:
         from rotator.config import registry
 
         of = self.settings
@@ -218,47 +219,45 @@ class Rotator:
             of.rotations_path or "", pages, of.allowed_hosts, found, kms_key_id=of.kms_key_id
         )
 
-    def _look(self, run: Run) -> tuple[Fleet, Found]:
+    def _find_with_stored(self, run: Run) -> tuple[Fleet, Found]:
         """Find all rotations, and what is stored for each."""
-        with StoredReader(self.ports.parameters, time_left=run.time_for_requests) as reader:
-            fleet = self._find(reader.add, run.time_for_requests)
+        with StoredReader(self.ports.parameters, deadline=run.request_deadline) as reader:
+            fleet = self._find(reader.add, run.request_deadline)
             return fleet, reader.of(fleet.rotations)
 
-    def _asked_for(self, names: Sequence[str]) -> Fleet:
+    def _fleet_for_worker(self, names: Sequence[str]) -> Fleet:
         """Find the rotations of these names by their own documents, or if one has none by all of them."""
         if self.settings.rotation:
             return self._find().for_worker(names)
         from rotator.workers import dispatch
 
         path = self.settings.rotations_path or ""
-        fleet = self._read([dispatch.read_documents(path, names, self.ports.parameters)]).fleet()
+        fleet = self._read_pages([dispatch.read_documents(path, names, self.ports.parameters)]).fleet()
         if set(names) - fleet.names:
-            fleet = self.register().fleet()
+            fleet = self.registry().fleet()
         return fleet.for_worker(names)
 
-    def _find(
-        self, found: OnFound = lambda _rotation: None, patience: Callable[[], float] = no_patience
-    ) -> Fleet:
+    def _find(self, found: OnFound = lambda _rotation: None, retry_until: Deadline | None = None) -> Fleet:
         if self.settings.rotation:
             found(self.settings.rotation)
             return Fleet(rotations=(self.settings.rotation,))
-        register = self.register(found, patience)
-        if not register.names:
+        registry = self.registry(found, retry_until)
+        if not registry.names:
             raise SettingsError(
-                f"there is no rotation under {register.path}",
+                f"there is no rotation under {registry.path}",
                 advice="add one with `rotator add`, or correct ROTATOR_ROTATIONS_PATH",
             )
-        return register.fleet()
+        return registry.fleet()
 
 
 def build(environ: Mapping[str, str]) -> Rotator:
     """Read the settings and make a rotator on the real world; raises SettingsError."""
     read = read_environment(environ)
-    usage, write_rate = Usage(), WriteRate(read.writes_per_second / read.workers)
+    counters, write_rate = Counters(), WriteRate(read.writes_per_second / read.workers)
     return Rotator(
         settings=read,
-        ports=Adapters(usage, write_rate),
-        usage=usage,
+        ports=Adapters(counters, write_rate),
+        counters=counters,
         write_rate=write_rate,
         open_queue=_opener(read.queue_url) if read.queue_url else None,
     )
@@ -276,24 +275,18 @@ def _opener(url: str) -> Callable[[], WorkQueue]:
     return open_queue
 
 
-def begin_run(name: str, time_left: Callable[[], float] | None = None) -> Run:
-    """Begin a run. Without a ``time_left`` it has the default budget from now on.
+def begin_run(name: str, deadline: Deadline | None = None) -> Run:
+    """Begin a run. Without a deadline it has the default budget from now on.
 
     Each run gets a name of its own, even if the one given is used again: AWS delivers an event
     more than once under the same request id, and both runs must not take each other for one.
     """
-    overrun = 0.0
-    if time_left is None:
-        overrun = LONGEST_WRITE
-        end = time.monotonic() + RUN_BUDGET
-
-        def time_left() -> float:
-            return end - time.monotonic()
-
+    end = time.monotonic() + RUN_BUDGET_SECONDS
+    ours = deadline or Deadline(lambda: end - time.monotonic())
     return Run(
         id=f"{name}/{os.urandom(4).hex()}",
         now=utc_now,
-        time_left=time_left,
-        budget=time_left(),
-        overrun=overrun,
+        deadline=ours,
+        budget=ours.remaining(),
+        overrun=0.0 if deadline else LONGEST_WRITE_SECONDS,
     )

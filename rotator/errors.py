@@ -14,11 +14,11 @@
     |  +- ConcurrentUpdate           another run wrote first
     |  +- TokenNotPublished          a token was issued and could not be stored
     |  +- StatusNotWritten           the new token is stored; carries the status that is not (renewal.status)
-    +- NotReached                    the run's time was over before its turn came
+    +- NotReached                    the run's time was over before the renewal began
     +- WorkNotSent                   a rotation that is due could not be enqueued for the workers
     +- RotationFailed                the run's: holds the summary (fleet.summary)
-    +- TokenUnavailable              the reading side has no token to give
-    |  +- TokenExpired               what is stored has ended
+    +- TokenUnavailable              the reading side has no token
+    |  +- TokenExpired               the stored token has expired
     +- CommandNotRun                 of `rotator exec`; carries the exit code
 
 A message says what happened and what to do next, and never holds a token, a secret or a
@@ -28,10 +28,12 @@ exceptions: those carry the request, and with it the secret, wherever the except
 
 from __future__ import annotations
 
+import logging
+import traceback
+from enum import StrEnum
 from typing import Self
 
-NETWORK = "check the network path to AWS and AWS_ENDPOINT_URL; the next run tries again"
-"""What helps where nobody answers for AWS."""
+logger = logging.getLogger(__name__)
 
 # Settings have one name with those who deploy a stack, and another with those who run by hand.
 MORE_TIME = "raise TimeoutSeconds of the stack"
@@ -41,25 +43,47 @@ MORE_WRITES = (
 FEWER_WORKERS = "lower Workers of the stack (ROTATOR_WORKERS)"
 
 
-class RotatorError(Exception):
-    """The base of every error of this package.
+class Retry(StrEnum):
+    """Who tries again what failed."""
 
-    ``problem`` is what happened; ``advice`` is what to do next. ``str()`` gives both. ``may_have_issued``
-    says that the token endpoint may have issued a token that was not published.
+    NEXT_RUN = "the next run tries again"
+    NEXT_CALL = "the next call tries again"
+    BY_HAND = "try again"
+
+
+class RotatorError(Exception):
+    """The base of every error of this package. ``str()`` gives the problem and the next step.
+
+    Attributes:
+        problem: What happened, and to what.
+        advice: What to do about it.
+        retry: Who tries again, if the same may succeed later although nobody changes anything.
+        may_have_issued: Whether the token endpoint may have issued a token that was not published.
     """
 
-    def __init__(self, problem: str, *, advice: str, may_have_issued: bool = False) -> None:
-        super().__init__(f"{problem}; {advice}")
+    def __init__(
+        self, problem: str, *, advice: str, retry: Retry | None = None, may_have_issued: bool = False
+    ) -> None:
+        super().__init__(problem)
         self.problem = problem
         self.advice = advice
+        self.retry = retry
         self.may_have_issued = may_have_issued
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return f"{self.problem}; {self.next_step}"
+
+    @property
+    def next_step(self) -> str:
+        """The advice, after who tries again."""
+        return f"{self.retry}; if it lasts, {self.advice}" if self.retry else self.advice
 
     def at(self, place: str) -> Self:
         """Return the same error, of the same type, whose message begins with the place where it happened."""
         placed = self.again()
-        RotatorError.__init__(
-            placed, f"{place}: {self.problem}", advice=self.advice, may_have_issued=self.may_have_issued
-        )
+        placed.problem = f"{place}: {self.problem}"
+        placed.args = (placed.problem,)
         return placed
 
     def again(self) -> Self:
@@ -97,14 +121,9 @@ class TokenEndpointUnavailable(TokenRequestError):
     """
 
     def __init__(
-        self,
-        problem: str,
-        *,
-        advice: str,
-        retry_after: float | None = None,
-        may_have_issued: bool = False,
+        self, problem: str, *, advice: str, retry_after: float | None = None, may_have_issued: bool = False
     ) -> None:
-        super().__init__(problem, advice=advice, may_have_issued=may_have_issued)
+        super().__init__(problem, advice=advice, retry=Retry.NEXT_RUN, may_have_issued=may_have_issued)
         self.retry_after = retry_after
 
 
@@ -148,17 +167,18 @@ class ParameterStoreError(RotatorError):
     there was no answer for as long as a call may take; ``foreign`` that something else answered in its place.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - options by name
         self,
         problem: str,
         *,
         advice: str,
+        retry: Retry | None = None,
         transient: bool = False,
         unreachable: bool = False,
         foreign: bool = False,
         may_have_issued: bool = False,
     ) -> None:
-        super().__init__(problem, advice=advice, may_have_issued=may_have_issued)
+        super().__init__(problem, advice=advice, retry=retry, may_have_issued=may_have_issued)
         self.transient = transient
         self.unreachable = unreachable
         self.foreign = foreign
@@ -178,8 +198,10 @@ class TokenNotPublished(ParameterStoreError):
 
     def __init__(self, cause: ParameterStoreError) -> None:
         super().__init__(
-            f"a new token was issued but not stored: {cause.problem}",
-            advice=f"{cause.advice}; the stored token may be revoked if the endpoint allows only one",
+            "a new token was issued but not stored, and the stored one may be revoked if the endpoint allows "
+            f"only one: {cause.problem}",
+            advice=cause.advice,
+            retry=cause.retry,
             unreachable=cause.unreachable,
             may_have_issued=True,
         )
@@ -189,14 +211,11 @@ class NotReached(RotatorError):
     """A rotation was due, and late or ``forced``, and the run had no time left for it."""
 
     def __init__(self, *, forced: bool = False) -> None:
-        problem = "the run's time was over before its turn came"
-        if forced:
-            super().__init__(f"not forced: {problem}", advice="run it again")
-            return
+        problem = "the run's time was over before its renewal began"
         super().__init__(
-            problem,
-            advice="run it again; if it lasts, see which endpoints do not answer, "
-            f"{MORE_WRITES}, or {MORE_TIME}",
+            f"not forced: {problem}" if forced else problem,
+            advice=f"see which endpoints do not respond, {MORE_WRITES}, or {MORE_TIME}",
+            retry=Retry.BY_HAND,
         )
 
 
@@ -218,3 +237,13 @@ class CommandNotRun(RotatorError):
     def __init__(self, problem: str, *, advice: str, code: int) -> None:
         super().__init__(problem, advice=advice)
         self.code = code
+
+
+def as_rotator_error(error: Exception, where: str, *, may_have_issued: bool = False) -> RotatorError:
+    """Return an error of ours as it is; of any other only its type, because its text may quote a secret."""
+    if isinstance(error, RotatorError):
+        return error
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("unforeseen %s in %s\n%s", type(error).__name__, where, frames)
+    problem = f"unforeseen {type(error).__name__}"
+    return RotatorError(problem, advice="report it with the log's traceback", may_have_issued=may_have_issued)

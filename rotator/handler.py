@@ -15,7 +15,8 @@ gc.disable()
 from rotator import bootstrap  # noqa: E402
 from rotator.errors import SettingsError  # noqa: E402
 from rotator.fleet.summary import RotationFailed  # noqa: E402
-from rotator.observability import logs  # noqa: E402
+from rotator.observability import logs, metrics  # noqa: E402
+from rotator.renewal.deadline import Deadline  # noqa: E402
 from rotator.renewal.models import Summary  # noqa: E402
 from rotator.renewal.ports import Run  # noqa: E402
 
@@ -59,7 +60,7 @@ def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
             else rotator.run(run, names, force=force, dry_run=dry_run)
         )
 
-    summary = _told(rotator, context, serve)
+    summary = _run_and_report(rotator, context, serve)
     if summary.failed:
         raise RotationFailed(summary)
     return summary.to_dict()
@@ -83,20 +84,24 @@ def _serve_messages(
     from rotator.workers import queue_messages
 
     batch = queue_messages.read(records, bootstrap.utc_now(), rotator.settings.schedule_interval)
-    summary = _told(rotator, context, lambda run: rotator.work(run, batch))
+    summary = _run_and_report(rotator, context, lambda run: rotator.work(run, batch))
     return {"batchItemFailures": [{"itemIdentifier": message} for message in batch.failures(summary)]}
 
 
-def _told(rotator: bootstrap.Rotator, context: LambdaContext, serve: Callable[[Run], Summary]) -> Summary:
+def _run_and_report(
+    rotator: bootstrap.Rotator, context: LambdaContext, serve: Callable[[Run], Summary]
+) -> Summary:
     """The summary of a run, after log and metrics were told of it."""
-    run = bootstrap.begin_run(context.aws_request_id, lambda: context.get_remaining_time_in_millis() / 1000)
-    rotator.usage.take()  # of an earlier run that did not come to tell it
+    run = bootstrap.begin_run(
+        context.aws_request_id, Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
+    )
+    rotator.counters.take()  # of an earlier run that did not come to tell it
     began = time.monotonic()
     summary = serve(run)
     duration, now = time.monotonic() - began, bootstrap.utc_now()
     logs.log_summary(summary, now)
     service = os.environ.get("AWS_LAMBDA_FUNCTION_NAME") or "rotator"
-    logs.record_metrics(summary, now, service=service, duration=duration, used=rotator.usage.take())
+    metrics.record_metrics(summary, now, service=service, duration=duration, counts=rotator.counters.take())
     return summary
 
 

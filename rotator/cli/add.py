@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
 
 import click
 from rich.console import Console
@@ -13,8 +12,9 @@ from rich.console import Console
 from rotator.bootstrap import Rotator
 from rotator.cli import operator
 from rotator.cli.checklist import print_check
-from rotator.cli.document_editor import Entry, prepare
-from rotator.cli.stack_option import rotator_of_many, stack_option
+from rotator.cli.document_editor import PreparedDocument, prepare
+from rotator.cli.operator import rotator_of_many
+from rotator.cli.options import print_json, stack_option
 from rotator.config.registry import Fleet
 from rotator.doctor.check import State
 from rotator.doctor.context import Instruments, Subject
@@ -41,8 +41,6 @@ KEYS = {
     "verify_url": ("URL", "Must answer 2xx to a GET with a new token before that is published."),
 }
 """The keys of a document, with what each takes; README.md, "Settings", tells more."""
-
-TRIED_AGAIN = "the next run tries again"
 
 REQUIRED = ("secret_id", "parameter_name")
 
@@ -76,20 +74,20 @@ def command(
 
         check(entry.rotation, rotator, instruments(), Console(stderr=True))
     if dry_run:
-        click.echo(json.dumps(json.loads(entry.text), indent=2))
+        print_json(json.loads(entry.text))
         click.echo(f"rotator: {entry.document} would be written; nothing was", err=True)
         return
-    entry.write(operator.document_store(), rotator.register)
-    for line in _told(entry, stack):
+    entry.write(operator.document_store(), rotator.registry)
+    for line in _report_lines(entry, stack):
         click.echo(line)
 
 
 def check(rotation: Rotation, rotator: Rotator, tools: Instruments, console: Console) -> None:
     """Let the doctor look at secret and endpoint; raises RotatorError if one of them is not well."""
-    subject = Subject(fleet=Fleet(rotations=(rotation,)), contract=rotator.contract, ports=rotator.ports)
+    subject = Subject(fleet=Fleet(rotations=(rotation,)), guarantee=rotator.guarantee, ports=rotator.ports)
     failed = []
     for found in check_sources(rotation, subject, tools):
-        print_check(console, replace(found, advice=_for_now(found.advice)), with_rotation=False)
+        print_check(console, found, with_rotation=False)
         failed += [found.name] * (found.state is not State.OK)
     if failed:
         raise RotatorError(
@@ -98,15 +96,7 @@ def check(rotation: Rotation, rotator: Rotator, tools: Instruments, console: Con
         )
 
 
-def _for_now(advice: str | None) -> str | None:
-    """What of an advice helps where there is no run yet that would try again."""
-    if advice is None:
-        return None
-    parts = [part for part in advice.split("; ") if part != TRIED_AGAIN]
-    return "; ".join(parts or ["try again in a moment"])
-
-
-def _told(entry: Entry, stack: str | None) -> list[str]:
+def _report_lines(entry: PreparedDocument, stack: str | None) -> list[str]:
     name = entry.rotation.name
     function = " --function FUNCTION" if stack else ""
     told = [

@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-UNFOLDED = 100_000
+PIPE_COLUMNS = 100_000
 """Columns where nobody reads: more than any line has."""
 
 
 def standard_output() -> Console:
     """Standard output. Cells are folded at a terminal's edge only: whoever reads a pipe searches lines."""
-    width = None if sys.stdout.isatty() else UNFOLDED
+    width = None if sys.stdout.isatty() else PIPE_COLUMNS
     return Console(width=width, markup=False, emoji=False, highlight=False)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from rotator import bootstrap
 from rotator.cli import operator
 from rotator.cli.checklist import print_check, print_total
 from rotator.cli.console import standard_output
+from rotator.cli.options import json_option, names_argument, print_json, stack_option
 from rotator.doctor.check import Check, State
 from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.examination import examine, exit_code
@@ -20,24 +20,20 @@ from rotator.errors import RotatorError
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.observability import logs
 
-LONGEST_GET = 20.0
+GET_TIMEOUT_SECONDS = 20.0
 """Seconds for one GET that only asks whether somebody is there."""
 
 
 @click.command("doctor")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
-@click.option(
-    "--stack",
-    metavar="NAME",
-    help="Take the settings of this CloudFormation stack, not ROTATOR_*.",
-)
+@names_argument
+@stack_option
 @click.option(
     "--try-encodings",
     is_flag=True,
     help="Request a token in each dialect of Basic, where they differ, and tell which one is accepted.",
 )
 @click.option("--no-token", is_flag=True, help="Request no token.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@json_option
 def command(
     names: tuple[str, ...], *, stack: str | None, try_encodings: bool, no_token: bool, as_json: bool
 ) -> None:
@@ -57,7 +53,7 @@ def command(
         if not as_json:
             print_check(console, check, with_rotation=several)
     if as_json:
-        click.echo(json.dumps(_to_dict(checks), indent=2))
+        print_json(_to_dict(checks))
     else:
         print_total(console, checks)
     sys.exit(exit_code(checks))
@@ -69,7 +65,7 @@ def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
         logs.configure(rotator.settings.log_level)
         return Subject(
             fleet=rotator.fleet(names),
-            contract=rotator.contract,
+            guarantee=rotator.guarantee,
             ports=rotator.ports,
             rotations_path=rotator.settings.rotations_path,
             log_level=rotator.settings.log_level,
@@ -88,7 +84,7 @@ def instruments() -> Instruments:
     headers = {**HEADERS, "Cache-Control": "no-cache"}  # a cache's answer would have an old Date
 
     def reach(url: str) -> TokenResponse:
-        return transport("GET", url, headers, body=None, seconds=LONGEST_GET)
+        return transport("GET", url, headers, body=None, seconds=GET_TIMEOUT_SECONDS)
 
     return Instruments(
         inspector=AwsInspector(),

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from rotator.bootstrap import Rotator
-from rotator.config import environment
-from rotator.config.naming import unknown
-from rotator.config.registry import DocumentStore, Fleet, Register
+from rotator.config import rotation_documents
+from rotator.config.registry import Fleet, Registry, unknown
+from rotator.config.rotation_documents import DocumentStore
 from rotator.errors import ConcurrentUpdate, SettingsError
 from rotator.renewal.models import TIER_LIMITS, Parameter, Rotation
 
-LARGEST = TIER_LIMITS["Standard"]
+MAX_DOCUMENT_BYTES = TIER_LIMITS["Standard"]
 """Bytes of a document. The function reads it at every run, so it is no place for more."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class PreparedDocument:
     """A rotation's document as it will be stored; ``before`` is the rotation of that name until now.
 
     ``heir`` is the rotation that has the token's parameter of that one then, if another has.
@@ -32,7 +32,7 @@ class Entry:
     before: Rotation | None = None
     heir: str | None = None
 
-    def write(self, documents: DocumentStore, now_stored: Callable[[], Register]) -> None:
+    def write(self, documents: DocumentStore, now_stored: Callable[[], Registry]) -> None:
         """Store it; raises SettingsError if meanwhile somebody else has added another of that name.
 
         The SDK repeats a call whose answer was lost, and the second finds what the first has written.
@@ -49,26 +49,26 @@ class Entry:
             raise _taken(self.rotation.name, self.document) from error
 
 
-def prepare(rotator: Rotator, name: str, given: Mapping[str, Any], *, replace: bool) -> Entry:
+def prepare(rotator: Rotator, name: str, given: Mapping[str, Any], *, replace: bool) -> PreparedDocument:
     """Make the document of these keys and judge it as the function will, among all the others.
 
     Raises SettingsError for whatever the function would refuse, for a name that is taken (with ``replace``:
     that is not), for a parameter that a broken document names, and for an overlap contract that cannot hold.
     """
-    name = environment.read_name(name, new=not replace)
+    name = rotation_documents.read_name(name, new=not replace)
     path = rotator.settings.rotations_path or ""
     usual = f"{path}/{name}"
-    wanted = environment.read_options(name, given, rotator.settings.allowed_hosts)
-    register = rotator.register()
-    document = _place(register, name, usual, replace=replace)
-    text = _text(wanted, environment.document_name(path, document))
-    others = register.without(document)
+    wanted = rotation_documents.read_options(name, given, rotator.settings.allowed_hosts)
+    registry = rotator.registry()
+    document = _place(registry, name, usual, replace=replace)
+    text = _text(wanted, rotation_documents.document_name(path, document))
+    others = registry.without(document)
     rotation = others.judge(document, _as_stored(text))
-    before = register.rotations.get(name)
+    before = registry.rotations.get(name)
     if before is None or before.parameter_name != rotation.parameter_name:
         others.check_not_named(rotation)
     rotator.check_overlap(Fleet(rotations=(rotation,)))
-    return Entry(
+    return PreparedDocument(
         rotation=rotation,
         document=document,
         text=text,
@@ -78,22 +78,22 @@ def prepare(rotator: Rotator, name: str, given: Mapping[str, Any], *, replace: b
     )
 
 
-def _place(register: Register, name: str, usual: str, *, replace: bool) -> str:
+def _place(registry: Registry, name: str, usual: str, *, replace: bool) -> str:
     """Where the document belongs: where its rotation has it already, or below the path by its name."""
-    documents = register.documents_of(name)
+    documents = registry.documents_of(name)
     if len(documents) > 1:
         raise ambiguous(name, documents)
     if not replace:
         if documents:
             raise _taken(name, documents[0])
-        if usual in register.names:
-            raise _taken(register.names[usual], usual)
+        if usual in registry.names:
+            raise _taken(registry.names[usual], usual)
         return usual
     if not documents:
-        raise unknown(name, {*register.names.values()})
-    if register.documents[documents[0]].type != "String":  # a type cannot be changed (API_PutParameter)
+        raise unknown(name, {*registry.names.values()})
+    if registry.documents[documents[0]].type != "String":  # a type cannot be changed (API_PutParameter)
         raise SettingsError(
-            f"the document {documents[0]} is a {register.documents[documents[0]].type}",
+            f"the document {documents[0]} is a {registry.documents[documents[0]].type}",
             advice=f"`rotator remove {name}`, and add it half a minute later",
         )
     return documents[0]
@@ -104,9 +104,9 @@ def _text(rotation: Rotation, default_name: str) -> str:
     usual = vars(Rotation(name=default_name, secret_id="", parameter_name=""))
     text = _dump({key: value for key, value in vars(rotation).items() if value != usual[key]})
     size = len(text.encode())
-    if size > LARGEST:
+    if size > MAX_DOCUMENT_BYTES:
         raise SettingsError(
-            f"the document of {rotation.name} has {size:,} bytes, and may have {LARGEST:,}",
+            f"the document of {rotation.name} has {size:,} bytes, and may have {MAX_DOCUMENT_BYTES:,}",
             advice="shorten scope, token_request_params or verify_url",
         )
     return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from typing import Any
@@ -13,16 +12,15 @@ from rich.console import Console
 from rich.text import Text
 
 from rotator.cli.console import plain_table, standard_output
-from rotator.cli.stack_option import rotator, stack_option
+from rotator.cli.operator import rotator
+from rotator.cli.options import FAILED, json_option, print_json, stack_option
 from rotator.config.registry import Fleet
 from rotator.renewal.models import Rotation
-
-FAILED = 1
 
 
 @click.command("list")
 @stack_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@json_option
 def command(*, stack: str | None, as_json: bool) -> None:
     """List the rotations, and at the end those whose documents cannot be used.
 
@@ -30,7 +28,7 @@ def command(*, stack: str | None, as_json: bool) -> None:
     """
     fleet = rotator(os.environ, stack).fleet()
     if as_json:
-        click.echo(json.dumps(to_dict(fleet), indent=2))
+        print_json(to_dict(fleet))
     else:
         _print(standard_output(), fleet)
     if fleet.broken:

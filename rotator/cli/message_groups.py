@@ -1,43 +1,60 @@
-"""What is to be said of many rotations, said once."""
+"""Messages about multiple rotations: what is true of several of them is shown once."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-NAMED = 3
-"""So many rotations are named where a note is true of several."""
-
-_OWN = re.compile(r"\S*/\S*[^\s:;,.]|(?<=the secret )\S+|(?<=the rotation )\S+|(?<=are named )\S+")
-"""What a text calls a rotation's own by name: paths and ARNs, and what needs no slash."""
-
-_Noted = TypeVar("_Noted")
+MAX_SHOWN = 3
+"""Rotations that are named, or whose messages are shown, for one reason."""
 
 
-def alike(noted: Iterable[_Noted], note: Callable[[_Noted], str | None]) -> list[tuple[list[_Noted], str]]:
-    """Put together whatever has the same note but for the names in it; ``...`` stands for those.
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """A message about one rotation.
 
-    The groups are in the order of their first.
+    Attributes:
+        rotation: Its name.
+        text: What happened, and the next step.
+        reason: What equal messages have in common, such as the class of an error and its advice.
+        outlook: What it means to consumers, if it is a failure.
+        seconds_remaining: The remaining lifetime of its token, None if that is not known.
     """
-    groups: dict[str, tuple[list[_Noted], list[str]]] = {}
-    for each in noted:
-        text = note(each)
-        if text:
-            members, texts = groups.setdefault(_OWN.sub("\0", text), ([], []))
-            members.append(each)
-            texts.append(text)
-    return [(members, _common(texts)) for members, texts in groups.values()]
+
+    rotation: str
+    text: str
+    reason: Hashable
+    outlook: str = ""
+    seconds_remaining: float | None = None
 
 
-def together(names: Sequence[str]) -> str:
-    """Say of whom a note is, without filling the screen with hundreds of names."""
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+def lines(messages: Iterable[Message]) -> Iterator[str]:
+    """Return a few lines for each reason, in the order of their first messages."""
+    groups: dict[Hashable, list[Message]] = {}
+    for message in messages:
+        groups.setdefault(message.reason, []).append(message)
+    for group in groups.values():
+        yield from _lines_of(group)
 
 
-def _common(texts: Sequence[str]) -> str:
-    owns = iter(
-        [own[0] if len({*own}) == 1 else "..." for own in zip(*map(_OWN.findall, texts), strict=True)]
-    )
-    return _OWN.sub(lambda _: next(owns), texts[0])
+def _lines_of(group: Sequence[Message]) -> Iterator[str]:
+    more = len(group) - MAX_SHOWN
+    if len({message.text for message in group}) == 1:
+        names = ", ".join(message.rotation for message in group[:MAX_SHOWN])
+        yield f"{names}{_and_more(more)}: {group[0].text}{_worst_outlook(group)}"
+        return
+    for message in group[:MAX_SHOWN]:
+        yield f"{message.rotation}: {message.text}{_worst_outlook([message])}"
+    if more > 0:
+        yield f"{_and_more(more).lstrip()} for the same reason{_worst_outlook(group)}"
+
+
+def _and_more(count: int) -> str:
+    return f" and {count:,} more" if count > 0 else ""
+
+
+def _worst_outlook(group: Sequence[Message]) -> str:
+    worst = min(group, key=lambda message: message.seconds_remaining or 0)
+    if not worst.outlook:
+        return ""
+    return f"; at worst: {worst.outlook}" if len(group) > 1 else f"; {worst.outlook}"

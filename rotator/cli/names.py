@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
-from rotator.config.naming import unknown
+from rotator.config.registry import unknown
 
 
 def matching(names: Sequence[str], known: Collection[str]) -> frozenset[str]:

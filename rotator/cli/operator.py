@@ -1,13 +1,20 @@
-"""The adapters of an operator's commands, put together: the function has no use for them."""
+"""The rotator and the adapters of an operator's commands, put together."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from rotator import bootstrap
 from rotator.adapters.runtime import aws_client
-from rotator.config.registry import DocumentStore
+from rotator.bootstrap import Rotator
+from rotator.config.environment import nothing_is_set
+from rotator.config.rotation_documents import DocumentStore
+from rotator.errors import SettingsError
+from rotator.observability import logs
 from rotator.renewal.models import Summary
+
+PATH = "ROTATOR_ROTATIONS_PATH"
 
 
 def environment(environ: Mapping[str, str], stack: str | None) -> Mapping[str, str]:
@@ -34,3 +41,30 @@ def invoke_function(name: str, event: Mapping[str, Any]) -> Summary:
     from rotator.adapters.operator import lambda_invoke
 
     return Summary.from_dict(lambda_invoke.invoke(name, event))
+
+
+def rotator(environ: Mapping[str, str], stack: str | None = None) -> Rotator:
+    """Read the settings; where there are none at all, point to the demo."""
+    try:
+        made = bootstrap.build(environment(environ, stack))
+    except SettingsError as error:
+        if not stack and nothing_is_set(environ):
+            advice = f"{error.advice}, or run `make demo` to see it work without AWS"
+            raise SettingsError(error.problem, advice=advice) from error
+        raise
+    logs.configure(made.settings.log_level)
+    return made
+
+
+def rotator_of_many(environ: Mapping[str, str], stack: str | None) -> Rotator:
+    """Read the settings of many rotations; raises SettingsError where there is no path to documents."""
+    variables = environment(environ, stack)
+    if not variables.get(PATH):
+        if stack:
+            problem = f"the stack {stack} has one rotation, and no path for the documents of many"
+            raise SettingsError(problem, advice="name a stack that was deployed with RotationsPath")
+        raise SettingsError(
+            f"{PATH} is not set",
+            advice="set it to the path of their documents, as in /rotator/rotations, or give --stack",
+        )
+    return rotator(variables)

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rotator.fleet.run import OnResult
 from rotator.renewal.models import Outcome, Result
 
-EVERY = 10.0
+LINE_INTERVAL_SECONDS = 10.0
 """Seconds from one line to the next where no bar can be drawn."""
 
 
@@ -69,7 +69,7 @@ class _Lines:
         """Count it, and print a line if there was none for a while."""
         with self._lock:
             counted = self._counts.add(result)
-            if self._clock() - self._told_at >= EVERY:
+            if self._clock() - self._told_at >= LINE_INTERVAL_SECONDS:
                 self._told_at = self._clock()
                 line = f"{self._counts.total:,} of {self._total:,}: {counted}"
                 self._console.print(line, soft_wrap=True, highlight=False)

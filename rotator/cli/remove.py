@@ -10,13 +10,12 @@ import click
 
 from rotator.cli import operator
 from rotator.cli.document_editor import ambiguous
-from rotator.cli.stack_option import rotator_of_many, stack_option
-from rotator.config.naming import unknown
-from rotator.config.registry import DocumentStore, Register
+from rotator.cli.operator import rotator_of_many
+from rotator.cli.options import FAILED, stack_option
+from rotator.config.registry import Registry, unknown
+from rotator.config.rotation_documents import DocumentStore
 from rotator.errors import ParameterStoreError, SettingsError
 from rotator.renewal.ports import NAMES_PER_CALL
-
-FAILED = 1
 
 
 @click.command("remove")
@@ -29,18 +28,18 @@ def command(names: tuple[str, ...], *, stack: str | None, yes: bool) -> None:
     NAME is a rotation's, also of one that cannot be read, or its document's, which begins with "/". Tokens,
     statuses and leases stay.
     """
-    register = rotator_of_many(os.environ, stack).register()
-    documents = chosen(register, names)
+    registry = rotator_of_many(os.environ, stack).registry()
+    documents = chosen(registry, names)
     if not yes:
         _ask(documents)
-    removed = remove(register, documents, operator.document_store())
-    for line in _left(register, removed):
+    removed = remove(registry, documents, operator.document_store())
+    for line in _left(registry, removed):
         click.echo(line)
     if len(removed) < len(documents):
         sys.exit(FAILED)
 
 
-def remove(register: Register, documents: Sequence[str], store: DocumentStore) -> list[str]:
+def remove(registry: Registry, documents: Sequence[str], store: DocumentStore) -> list[str]:
     """Delete documents, saying so of each; return those that are gone. One that stays holds up no other."""
     gone = []
     for document in documents:
@@ -50,24 +49,24 @@ def remove(register: Register, documents: Sequence[str], store: DocumentStore) -
             click.echo(f"rotator: {error}", err=True)
         else:
             gone.append(document)
-            click.echo(f"{done} {register.names[document]} ({document})")
+            click.echo(f"{done} {registry.names[document]} ({document})")
     return gone
 
 
-def chosen(register: Register, names: Sequence[str]) -> list[str]:
+def chosen(registry: Registry, names: Sequence[str]) -> list[str]:
     """Return the documents of these names, each once.
 
     Raises SettingsError for a name that no document has, or that several have.
     """
-    return list(dict.fromkeys(_document(register, name) for name in names))
+    return list(dict.fromkeys(_document(registry, name) for name in names))
 
 
-def _document(register: Register, name: str) -> str:
-    if name in register.names:
+def _document(registry: Registry, name: str) -> str:
+    if name in registry.names:
         return name
-    documents = register.documents_of(name)
+    documents = registry.documents_of(name)
     if not documents:
-        raise unknown(name, {*register.names.values()})
+        raise unknown(name, {*registry.names.values()})
     if len(documents) > 1:
         raise ambiguous(name, documents)
     return documents[0]
@@ -81,12 +80,12 @@ def _ask(documents: Sequence[str]) -> None:
     click.confirm(f"Delete {'this document' if len(documents) == 1 else 'these documents'}?", abort=True)
 
 
-def _left(register: Register, removed: Sequence[str]) -> Iterator[str]:
+def _left(registry: Registry, removed: Sequence[str]) -> Iterator[str]:
     """Say what becomes of the others, what stays, and how to have that go, too."""
-    rest = register.without(*removed)
-    yield from _changes(register, rest)
+    rest = registry.without(*removed)
+    yield from _changes(registry, rest)
     gone = frozenset(removed)
-    rotations = [each for name, each in register.rotations.items() if register.places[name] in gone]
+    rotations = [each for name, each in registry.rotations.items() if registry.places[name] in gone]
     for name in (each.parameter_name for each in rotations):
         if name in rest.named and name not in rest.owners:
             yield f"{name} is named by {rest.named[name]}, which cannot be used: mend or remove that, too."
@@ -97,12 +96,12 @@ def _left(register: Register, removed: Sequence[str]) -> Iterator[str]:
     for start in range(0, len(left), NAMES_PER_CALL):
         yield f"  aws ssm delete-parameters --names {' '.join(left[start : start + NAMES_PER_CALL])}"
     if removed and not rest.names:
-        yield f"No rotation is left under {register.path}: the function's runs fail until one is added."
+        yield f"No rotation is left under {registry.path}: the function's runs fail until one is added."
 
 
-def _changes(register: Register, rest: Register) -> Iterator[str]:
+def _changes(registry: Registry, rest: Registry) -> Iterator[str]:
     """Say which other documents are served only now that nothing is in their way, and which no more."""
-    served = {*register.places.values()}
+    served = {*registry.places.values()}
     for name, document in rest.places.items():
         if document not in served:
             token = rest.rotations[name].parameter_name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,15 +14,16 @@ from rich.console import Console
 from rich.progress import Progress
 
 from rotator.cli.console import plain_table, standard_output
+from rotator.cli.options import FAILED, json_option, print_json
 from rotator.config import validators
-from rotator.config.validators import Refused
-from rotator.renewal.guarantee import Contract
-from rotator.renewal.policy import describe_seconds
+from rotator.config.validators import InvalidValue
+from rotator.renewal.durations import describe_seconds
+from rotator.renewal.guarantee import Guarantee
 from rotator.simulation.plot import check_picture, plot
 from rotator.simulation.scenario import NO_FAULTS, Behaviour, Rates, Scenario
 from rotator.simulation.simulate import Report, headline, simulate
 
-LONGEST_SECONDS = 366 * 24 * 3600
+MAX_SECONDS = 366 * 24 * 3600
 
 
 class _Value(click.ParamType[Any]):
@@ -36,11 +36,11 @@ class _Value(click.ParamType[Any]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         try:
             return self._read(value)
-        except Refused as refused:
+        except InvalidValue as refused:
             self.fail(f"{value!r} is not {refused}", param, ctx)
 
 
-def _duration(low: int, high: int = LONGEST_SECONDS) -> _Value:
+def _duration(low: int, high: int = MAX_SECONDS) -> _Value:
     return _Value("duration", validators.seconds(low, high))
 
 
@@ -92,7 +92,7 @@ _SKEW = _Value("seconds", validators.number(-86_400, 86_400, "a number of second
 @click.option("--delay", type=_duration(0), default="0", help="The longest delay of a scheduled run.")
 @click.option("--plot", "picture", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.svg|png",
               help="Draw the remaining lifetime over time.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@json_option
 def command(picture: Path | None, *, as_json: bool, **options: Any) -> None:
     """Show what an outage would do to your consumers: runs the real job in virtual time.
 
@@ -103,13 +103,13 @@ def command(picture: Path | None, *, as_json: bool, **options: Any) -> None:
     with _progress() as on_progress:
         report = simulate(_scenario(**options), on_progress)
     if as_json:
-        click.echo(json.dumps(report.to_dict(), indent=2))
+        print_json(report.to_dict())
     else:
         _print(standard_output(), report)
     if picture:
         plot(report, picture)
     if report.world.violations:
-        sys.exit(1)
+        sys.exit(FAILED)
 
 
 def _scenario(**options: Any) -> Scenario:
@@ -119,7 +119,7 @@ def _scenario(**options: Any) -> Scenario:
         base,
         rotation=replace(base.rotation, renew_at=options["renew_at"]),
         lifetime=options["lifetime"],
-        contract=Contract(schedule_interval=options["schedule"], consumer_cache=options["cache"]),
+        guarantee=Guarantee(schedule_interval=options["schedule"], consumer_cache=options["cache"]),
         days=options["days"],
         seed=options["seed"],
         outage=options["outage"],
@@ -157,8 +157,8 @@ def _summary(report: Report) -> str:
         describe_seconds,
         (
             scenario.lifetime,
-            scenario.contract.schedule_interval,
-            scenario.contract.consumer_cache,
+            scenario.guarantee.schedule_interval,
+            scenario.guarantee.consumer_cache,
             scenario.outage,
         ),
     )
@@ -177,9 +177,9 @@ def _summary(report: Report) -> str:
 
 def _rows(report: Report) -> Iterator[tuple[str, str]]:
     scenario, world, least = report.scenario, report.world, report.least_remaining_seconds
-    guaranteed = describe_seconds(replace(scenario, outage=0).guaranteed_seconds)
+    guaranteed = describe_seconds(replace(scenario, outage=0).guaranteed_lifetime)
     if scenario.outage:
-        guaranteed += f", or {describe_seconds(scenario.guaranteed_seconds)} with such an outage"
+        guaranteed += f", or {describe_seconds(scenario.guaranteed_lifetime)} with such an outage"
     how = "computed, and confirmed by simulating it" if report.longest_outage_confirmed else "NOT confirmed"
     if scenario.behaviour is not Behaviour.STEADY or scenario.rates != NO_FAULTS:
         how += ", with a steady provider and no other faults"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from functools import partial
@@ -15,14 +14,13 @@ from rich.text import Text
 from rotator import bootstrap
 from rotator.cli import status_view
 from rotator.cli.console import standard_output
-from rotator.cli.stack_option import rotator, stack_option
-from rotator.cli.status_view import STATES, Chosen, Overview
+from rotator.cli.operator import rotator
+from rotator.cli.options import FAILED, json_option, names_argument, print_json, stack_option
+from rotator.cli.status_view import STATES, Filter, Overview
 from rotator.config import validators
-from rotator.config.validators import Refused
+from rotator.config.validators import InvalidValue
 
-FAILED = 1
-
-_LONGEST = 10 * 365 * 86400
+MAX_SECONDS = 10 * 365 * 86400
 """Seconds; no token that is asked for lives longer."""
 
 
@@ -35,13 +33,13 @@ def _states(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
 
 def _seconds(_ctx: click.Context, _param: click.Parameter, given: str | None) -> int | None:
     try:
-        return None if given is None else validators.seconds(0, _LONGEST)(given)
-    except Refused as refused:
+        return None if given is None else validators.seconds(0, MAX_SECONDS)(given)
+    except InvalidValue as refused:
         raise click.BadParameter(f"it takes {refused}") from None
 
 
 @click.command("status")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@names_argument
 @stack_option
 @click.option(
     "--state",
@@ -61,7 +59,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, given: str | None) ->
 @click.option(
     "--every", type=click.IntRange(1, 86_400), metavar="SECONDS", help="How often to --watch; 5 by default."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@json_option
 def command(names: tuple[str, ...], *, stack: str | None, as_json: bool, **options: Any) -> None:
     """Show every stored token's state and the life that consumers can count on.
 
@@ -70,15 +68,19 @@ def command(names: tuple[str, ...], *, stack: str | None, as_json: bool, **optio
     """
     if options["every"] and not options["watch"]:
         raise click.UsageError("--every is for --watch")
-    chosen = Chosen(states=options["states"], ending_within=options["ending_within"])
-    look = partial(status_view.look, rotator(os.environ, stack), names, chosen=chosen)
+    filter_by = Filter(states=options["states"], ending_within=options["ending_within"])
+    read_overview = partial(status_view.read_overview, rotator(os.environ, stack), names, filter_by=filter_by)
     if options["watch"]:
-        from rotator.cli.watch import EVERY, run
+        from rotator.cli.watch import DEFAULT_INTERVAL_SECONDS, run
 
-        sys.exit(0 if run(look, every=options["every"] or EVERY, as_json=as_json) else FAILED)
-    found = look(bootstrap.utc_now())
+        sys.exit(
+            0
+            if run(read_overview, every=options["every"] or DEFAULT_INTERVAL_SECONDS, as_json=as_json)
+            else FAILED
+        )
+    found = read_overview(bootstrap.utc_now())
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=2))
+        print_json(found.to_dict())
     else:
         _print(standard_output(), found)
     if not found.good:

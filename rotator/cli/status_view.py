@@ -16,8 +16,9 @@ from rotator.cli import tables
 from rotator.cli.names import matching
 from rotator.cli.tables import StatusLine
 from rotator.doctor.stored_state import read_stored_for_display
-from rotator.renewal.models import Stored, format_time
-from rotator.renewal.policy import TokenState, describe_seconds
+from rotator.renewal.durations import describe_seconds, format_time
+from rotator.renewal.models import Stored
+from rotator.renewal.policy import TokenState
 
 UNREADABLE = "unreadable"
 STATES = (*(state.value for state in TokenState), UNREADABLE)
@@ -27,7 +28,7 @@ _WORST_FIRST = (TokenState.EXPIRED, TokenState.MISSING, TokenState.UNKNOWN, UNRE
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chosen:
+class Filter:
     """Which rotations are shown: those in these states, if any is named, with no more life than this."""
 
     states: frozenset[str] = frozenset()
@@ -37,12 +38,12 @@ class Chosen:
         """Whether a rotation is shown. A token of which no life is known may end at any time."""
         if self.states and line.state not in self.states:
             return False
-        if self.ending_within is None or not line.good or line.seconds_left is None:
+        if self.ending_within is None or not line.good or line.seconds_remaining is None:
             return True
-        return line.seconds_left <= self.ending_within
+        return line.seconds_remaining <= self.ending_within
 
 
-EVERYTHING = Chosen()
+EVERYTHING = Filter()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +99,9 @@ class Overview:
         told = f"{shown} rotation{'s' * (self.total != 1)}"
         if self.states:
             told += ": " + ", ".join(f"{count:,} {state}" for state, count in self.states.items())
-        if self.soonest and self.soonest.seconds_left is not None:
-            told += (
-                f"; the soonest ends in {describe_seconds(self.soonest.seconds_left)} ({self.soonest.name})"
-            )
+        if self.soonest and self.soonest.seconds_remaining is not None:
+            expiry = describe_seconds(self.soonest.seconds_remaining)
+            told += f"; the soonest expires in {expiry} ({self.soonest.name})"
         return told
 
     def table(self) -> Iterator[RenderableType]:
@@ -116,7 +116,9 @@ class Overview:
             yield Text(self.describe(), style="bold")
 
 
-def look(rotator: Rotator, names: Sequence[str], now: datetime, chosen: Chosen = EVERYTHING) -> Overview:
+def read_overview(
+    rotator: Rotator, names: Sequence[str], now: datetime, filter_by: Filter = EVERYTHING
+) -> Overview:
     """Read the documents, if there are any, and what is stored for the rotations of these names, or all.
 
     A name may be a pattern such as ``tenant-a.*``. Raises what ``Rotator.fleet`` raises; a rotation that
@@ -127,16 +129,16 @@ def look(rotator: Rotator, names: Sequence[str], now: datetime, chosen: Chosen =
     meant = matching(names, known)
     rotations = [rotation for rotation in fleet.rotations if rotation.name in meant]
     stored = read_stored_for_display(rotations, rotator.ports.parameters, now=now)
-    lines = [tables.status_line(r, stored[r.name], now, rotator.contract) for r in rotations]
+    lines = [tables.status_line(r, stored[r.name], now, rotator.guarantee) for r in rotations]
     lines += [
-        StatusLine(rotation=None, name=name, state=UNREADABLE, stored=Stored(), now=now, error=str(error))
+        StatusLine(rotation=None, name=name, state=UNREADABLE, stored=Stored(), now=now, error=error)
         for name, error in fleet.broken
         if name in meant
     ]
-    shown = sorted(filter(chosen.has, lines), key=_urgency)
+    shown = sorted(filter(filter_by.has, lines), key=_urgency)
     return Overview(at=now, lines=tuple(shown), total=len(lines))
 
 
 def _urgency(line: StatusLine) -> tuple[bool, int, float, str]:
     worst = _WORST_FIRST.index(line.state) if line.state in _WORST_FIRST else len(_WORST_FIRST)
-    return line.good, worst, line.seconds_left or 0.0, line.name
+    return line.good, worst, line.seconds_remaining or 0.0, line.name

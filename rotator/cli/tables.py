@@ -15,12 +15,14 @@ from rich.text import Text
 
 from rotator.cli import message_groups
 from rotator.cli.console import plain_table
+from rotator.cli.message_groups import Message
 from rotator.errors import RotatorError
 from rotator.oauth.models import Stage
 from rotator.renewal import policy, secret_rollover
-from rotator.renewal.guarantee import Contract
-from rotator.renewal.models import Attempt, Outcome, Result, Rotation, Stored, Summary, format_time
-from rotator.renewal.policy import TokenState, describe_seconds, outlook, seconds_until
+from rotator.renewal.durations import describe_seconds, format_time, seconds_until
+from rotator.renewal.guarantee import Guarantee
+from rotator.renewal.models import Attempt, Outcome, Result, Rotation, Stored, Summary
+from rotator.renewal.policy import TokenState, outlook
 
 _COLOURS = {
     "rotated": "green",
@@ -36,7 +38,7 @@ _COLOURS = {
 }
 
 
-_NEXT = {
+_NEXT_STEPS = {
     "expired": "its token has ended: see why the last runs failed, then `rotator rotate`",
     "unknown": "its status is missing or tells of another version; the next run renews it",
     "missing": "it has no token yet: `rotator rotate` requests one",
@@ -52,9 +54,9 @@ class StatusLine:
     state: str
     stored: Stored
     now: datetime
-    least_life: float | None = None
+    guaranteed_lifetime: float | None = None
     overlap: str | None = None
-    error: str | None = None
+    error: RotatorError | None = None
 
     @property
     def good(self) -> bool:
@@ -67,9 +69,9 @@ class StatusLine:
         return rotation is not None and policy.may_be_revoked(rotation, self.stored, self.now)
 
     @property
-    def seconds_left(self) -> float | None:
+    def seconds_remaining(self) -> float | None:
         """What is left of the token's life, less than nothing if it has ended; None if that is not known."""
-        status = self.stored.trusted
+        status = self.stored.token_status
         return seconds_until(status.expires_at, self.now) if status else None
 
     @property
@@ -85,9 +87,21 @@ class StatusLine:
         if self._may_be_revoked:
             reason = "the endpoint may have issued a token that was not stored, and this one may be revoked"
             return f"{reason}{self._last_attempt}; the next run renews it"
-        if self.error or self.state in _NEXT:
-            return self.error or f"{_NEXT[self.state]}{self._last_attempt}"
-        return self._rollover or self._last_attempt.removeprefix("; ") or None
+        if self.error:
+            return str(self.error)
+        return self._reason_of_state or self._rollover
+
+    @property
+    def reason(self) -> tuple[str | None, str | None]:
+        """What rotations with the same message have in common."""
+        return (type(self.error).__name__, self.error.advice) if self.error else (None, self.note)
+
+    @property
+    def _reason_of_state(self) -> str | None:
+        attempt = self.stored.lease.last_attempt
+        if self.state in _NEXT_STEPS:
+            return f"{_NEXT_STEPS[self.state]}{self._last_attempt}"
+        return _describe(attempt) if attempt and not self._rollover else None
 
     @property
     def _last_attempt(self) -> str:
@@ -98,7 +112,7 @@ class StatusLine:
     @property
     def _rollover(self) -> str | None:
         """What is left to do where the stored token was requested with another stage than AWSCURRENT."""
-        stage = self.stored.trusted.secret_stage if self.stored.trusted else Stage.CURRENT
+        stage = self.stored.token_status.secret_stage if self.stored.token_status else Stage.CURRENT
         if stage is Stage.CURRENT:
             return None
         next_step = f"{secret_rollover.NEXT_STEP[stage]}; if that is done, rotate once more"
@@ -107,14 +121,14 @@ class StatusLine:
     @property
     def renewal(self) -> datetime | None:
         """When the token becomes due."""
-        status = self.stored.trusted
+        status = self.stored.token_status
         if self.rotation is None or status is None:
             return None
         return policy.due_at(self.rotation, status)
 
     def to_dict(self) -> dict[str, Any]:
         """The line as ``--json`` gives it."""
-        status, lease = self.stored.trusted, self.stored.lease
+        status, lease = self.stored.token_status, self.stored.lease
         line = {
             "name": self.name,
             "state": self.state,
@@ -123,12 +137,14 @@ class StatusLine:
             "issued_at": format_time(status.issued_at) if status else None,
             "expires_at": format_time(status.expires_at) if status else None,
             "renew_at": format_time(self.renewal) if self.renewal else None,
-            "seconds_remaining": int(self.seconds_left) if self.seconds_left is not None else None,
-            "minimum_remaining_life": math.floor(self.least_life) if self.least_life is not None else None,
+            "seconds_remaining": int(self.seconds_remaining) if self.seconds_remaining is not None else None,
+            "minimum_remaining_life": math.floor(self.guaranteed_lifetime)
+            if self.guaranteed_lifetime is not None
+            else None,
             "leased_until": format_time(lease.held_until) if lease.held_until else None,
             "last_attempt": _attempt_to_dict(lease.last_attempt) if lease.last_attempt else None,
             "warning": self.overlap,
-            "error": self.error,
+            "error": str(self.error) if self.error else None,
         }
         if status and status.secret_stage is not Stage.CURRENT:
             line["secret_stage"] = status.secret_stage.value
@@ -165,13 +181,19 @@ def print_summary(console: Console, summary: Summary) -> None:
 
 
 def _result_notes(results: Sequence[Result]) -> Iterator[Text]:
-    """What there is to say of outcomes; where several failed alike, what is left to the worst of them."""
-    for members, note in message_groups.alike(results, lambda result: result.error or result.note):
-        told = f"{message_groups.together([result.name for result in members])}: {note}"
-        if members[0].error:
-            worst = min(members, key=lambda result: result.seconds_remaining or 0)
-            told += f"; {'at worst: ' * (len(members) > 1)}{outlook(worst)}"
-        yield Text(told)
+    """Return the errors and reasons of outcomes, one for several rotations where they are the same."""
+    messages = (
+        Message(
+            rotation=result.name,
+            text=result.error or result.note or "",
+            reason=(result.error_kind, result.advice) if result.advice else (result.error, result.note),
+            outlook=outlook(result) if result.error else "",
+            seconds_remaining=result.seconds_remaining,
+        )
+        for result in results
+        if result.error or result.note
+    )
+    return map(Text, message_groups.lines(messages))
 
 
 def _totals(summary: Summary) -> str:
@@ -202,9 +224,11 @@ def status_table(lines: Sequence[StatusLine]) -> Table:
 def status_notes(lines: Sequence[StatusLine]) -> list[Text]:
     """What there is to say besides, then the warnings."""
     return [
-        *(
-            Text(f"{message_groups.together([line.name for line in members])}: {note}")
-            for members, note in message_groups.alike(lines, lambda line: line.note)
+        *map(
+            Text,
+            message_groups.lines(
+                Message(rotation=line.name, text=line.note, reason=line.reason) for line in lines if line.note
+            ),
         ),
         *_warnings(list(dict.fromkeys(line.overlap for line in lines if line.overlap))),
     ]
@@ -214,10 +238,10 @@ def _status_row(line: StatusLine) -> list[str | Text]:
     return [
         line.name,
         Text(line.state, style=_COLOURS[line.state]),
-        describe_seconds(line.seconds_left) if line.seconds_left is not None else "-",
+        describe_seconds(line.seconds_remaining) if line.seconds_remaining is not None else "-",
         describe_seconds(max(0.0, seconds_until(line.renewal, line.now))) if line.renewal else "-",
         str(line.stored.token_version or "-"),
-        describe_seconds(line.least_life) if line.least_life is not None else "-",
+        describe_seconds(line.guaranteed_lifetime) if line.guaranteed_lifetime is not None else "-",
     ]
 
 
@@ -225,7 +249,7 @@ def status_line(
     rotation: Rotation,
     found: Stored | RotatorError,
     now: datetime,
-    contract: Contract,
+    guarantee: Guarantee,
 ) -> StatusLine:
     """Judge what was found for a rotation."""
     if isinstance(found, RotatorError):
@@ -235,20 +259,20 @@ def status_line(
             state="unreadable",
             stored=Stored(),
             now=now,
-            error=str(found),
+            error=found,
         )
-    lifetime = found.trusted.lifetime if found.trusted else policy.asked_lifetime(rotation)
+    lifetime = found.token_status.lifetime if found.token_status else policy.asked_lifetime(rotation)
     least = overlap = None
     if lifetime is not None:
-        least = contract.least_life(lifetime, rotation.renew_at)
-        overlap = contract.problem(lifetime, rotation.renew_at)
+        least = guarantee.guaranteed_lifetime(lifetime, rotation.renew_at)
+        overlap = guarantee.problem(lifetime, rotation.renew_at)
     return StatusLine(
         rotation=rotation,
         name=rotation.name,
         state=policy.token_state(rotation, found, now),
         stored=found,
         now=now,
-        least_life=least,
+        guaranteed_lifetime=least,
         overlap=str(overlap) if overlap else None,
     )
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import click
 
-from rotator.cli.stack_option import stack_option
+from rotator.cli.options import stack_option
 from rotator.cli.token_lookup import NAME_HELP, current_token
 from rotator.errors import RotatorError, SettingsError
 

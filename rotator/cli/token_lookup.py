@@ -11,17 +11,17 @@ from rotator import bootstrap
 from rotator.cli import operator
 from rotator.config import environment, validators
 from rotator.config.environment import Settings
-from rotator.config.validators import Refused
+from rotator.config.validators import InvalidValue
 from rotator.consumer import TokenSource
 from rotator.errors import SettingsError
-from rotator.renewal.policy import describe_seconds
+from rotator.renewal.durations import describe_seconds
 
 NAME_HELP = """\
 NAME is the name of a rotation or, if it begins with "/", the parameter's own name, which needs no settings;
 so does its ARN. Without it, it is ROTATOR_PARAMETER_NAME, or the only rotation there is.\
 """
 
-SHORT = Settings.consumer_cache
+EXPIRY_WARNING_SECONDS = Settings.consumer_cache
 """Seconds: whoever reads a token is promised more of its life than this, unless they set it otherwise."""
 
 _SECRET, _PATH = "ROTATOR_SECRET_ID", "ROTATOR_ROTATIONS_PATH"
@@ -36,7 +36,7 @@ def current_token(name: str | None, environ: Mapping[str, str], stack: str | Non
     source = TokenSource(parameter, ttl=math.inf)
     token = source.token()
     left = source.seconds_left()
-    if left < SHORT:
+    if left < EXPIRY_WARNING_SECONDS:
         life = describe_seconds(left)
         click.echo(
             f"rotator: warning: the token in {parameter} ends in {life}; see `rotator status`", err=True
@@ -74,7 +74,7 @@ def parameter_name(name: str | None, environ: Mapping[str, str], stack: str | No
 def _full_name(name: str) -> str:
     try:
         return validators.any_parameter_name(name)
-    except Refused as refused:
+    except InvalidValue as refused:
         raise SettingsError(f"NAME is {name[:64]!r}", advice=f"it takes {refused}") from refused
 
 

@@ -18,27 +18,27 @@ from rotator import bootstrap
 from rotator.cli.console import standard_output
 from rotator.cli.status_view import Overview
 from rotator.errors import RotatorError, SettingsError
-from rotator.renewal.models import format_time
+from rotator.renewal.durations import format_time
 
-EVERY = 5.0
+DEFAULT_INTERVAL_SECONDS = 5.0
 """Seconds from one look to the next, if nobody says otherwise."""
 
-Look = Callable[[datetime], Overview]
+Read = Callable[[datetime], Overview]
 Show = Callable[[Overview], None]
 
 
-def run(look: Look, *, every: float, as_json: bool) -> bool:
+def run(read: Read, *, every: float, as_json: bool) -> bool:
     """Watch on this machine's clock and standard output; SIGTERM ends it as Ctrl-C does.
 
     See ``watch`` for what it returns and raises.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with _printing_lines() if as_json else showing(standard_output()) as show:
-        return watch(look, show, now=bootstrap.utc_now, sleep=time.sleep, every=every)
+        return watch(read, show, now=bootstrap.utc_now, sleep=time.sleep, every=every)
 
 
 def watch(
-    look: Look, show: Show, *, now: Callable[[], datetime], sleep: Callable[[float], None], every: float
+    read: Read, show: Show, *, now: Callable[[], datetime], sleep: Callable[[float], None], every: float
 ) -> bool:
     """Look and show every so many seconds until KeyboardInterrupt; return whether the last was good.
 
@@ -48,7 +48,7 @@ def watch(
     shown: Overview | None = None
     try:
         while True:
-            overview = _look_or_tell(look, now(), first=shown is None)
+            overview = _read_or_report(read, now(), first=shown is None)
             show(overview)
             shown = overview
             sleep(every)
@@ -56,9 +56,9 @@ def watch(
         return shown is not None and shown.good
 
 
-def _look_or_tell(look: Look, now: datetime, *, first: bool) -> Overview:
+def _read_or_report(read: Read, now: datetime, *, first: bool) -> Overview:
     try:
-        return look(now)
+        return read(now)
     except RotatorError as error:
         if first and isinstance(error, SettingsError):
             raise

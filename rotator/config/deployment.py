@@ -47,7 +47,7 @@ class Schedule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taker:
+class EventSourceMapping:
     """What takes messages from a queue and gives them to a function: its ``state`` in Lambda's words.
 
     It is ``Enabled`` where it works. ``at_a_time`` is how many runs there may be at once, if that is limited.
@@ -55,7 +55,7 @@ class Taker:
 
     id: str
     state: str
-    at_a_time: int | None
+    maximum_concurrency: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ class Inspector(Protocol):
     def messages(self, queue_url: str) -> int | None:
         """Return about how many messages wait in this queue, if there is such a queue."""
 
-    def taker(self, function: str, queue_url: str) -> Taker | None:
+    def event_source_mapping(self, function: str, queue_url: str) -> EventSourceMapping | None:
         """Return what gives the queue's messages to this function, if anything does."""
 
     def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:

@@ -5,14 +5,15 @@ Rotations must not get in each other's way, so each is judged by those before it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from rotator.config import environment
-from rotator.config.naming import unknown
+from rotator.config import rotation_documents
 from rotator.errors import SettingsError
 from rotator.renewal.models import Parameter, Rotation
+
+MAX_SUGGESTED_NAMES = 10
+"""So many known names at the most are told of hundreds."""
 
 OTHERS = 1000
 """Rotations that a worker leaves out: it does not count them, and there are more than a few."""
@@ -27,7 +28,7 @@ class Fleet:
 
     rotations: tuple[Rotation, ...]
     broken: tuple[tuple[str, SettingsError], ...] = ()
-    left_out: int = 0
+    other_rotations: int = 0
 
     @property
     def names(self) -> set[str]:
@@ -48,8 +49,8 @@ class Fleet:
                 raise unknown(name, known)
         rotations = tuple(r for r in self.rotations if r.name in wanted)
         broken = tuple(b for b in self.broken if b[0] in wanted)
-        left_out = len(self.rotations) + len(self.broken) - len(rotations) - len(broken)
-        return Fleet(rotations=rotations, broken=broken, left_out=left_out)
+        other_rotations = len(self.rotations) + len(self.broken) - len(rotations) - len(broken)
+        return Fleet(rotations=rotations, broken=broken, other_rotations=other_rotations)
 
     def for_worker(self, names: Sequence[str]) -> Fleet:
         """Return the rotations of those of the names that there are, as one worker among others serves them.
@@ -59,10 +60,10 @@ class Fleet:
         rotations = tuple(r for r in self.rotations if r.name in names)
         served = {rotation.name for rotation in rotations}
         broken = tuple(b for b in self.broken if b[0] in names and b[0] not in served)
-        return Fleet(rotations=rotations, broken=broken, left_out=OTHERS)
+        return Fleet(rotations=rotations, broken=broken, other_rotations=OTHERS)
 
 
-class Register:
+class Registry:
     """Rotations by their names, and what is wrong with the others.
 
     ``names`` has for every document the name under which it is known, also if it is broken, and ``places``
@@ -90,9 +91,9 @@ class Register:
         try:
             rotation = self._fitting(document, read)
         except SettingsError as error:
-            name = environment.document_name(self.path, document)
+            name = rotation_documents.document_name(self.path, document)
             self.refused[document] = error
-            if parameter_name := environment.named_parameter(parameter):
+            if parameter_name := rotation_documents.named_parameter(parameter):
                 named = (parameter_name, f"{parameter_name}/status", f"{parameter_name}/lease")
                 self.named |= dict.fromkeys(named, document)
         else:
@@ -108,7 +109,9 @@ class Register:
 
         Raises SettingsError if it cannot be read, or has the name or a parameter of one that is entered.
         """
-        read = environment.read_document(self.path, document, parameter, self.allowed_hosts, self.kms_key_id)
+        read = rotation_documents.read_document(
+            self.path, document, parameter, self.allowed_hosts, self.kms_key_id
+        )
         return self._fitting(document, read)
 
     def check_not_named(self, rotation: Rotation) -> None:
@@ -148,7 +151,7 @@ class Register:
         """Return the documents that are known under a name: none, one or, where some are broken, several."""
         return [document for document, known in self.names.items() if known == name]
 
-    def without(self, *documents: str) -> Register:
+    def without(self, *documents: str) -> Registry:
         """Return the register of all the other documents."""
         gone = frozenset(documents)
         others = {name: parameter for name, parameter in self.documents.items() if name not in gone}
@@ -167,7 +170,7 @@ def read(
     found: Callable[[Rotation], None] = lambda _rotation: None,
     *,
     kms_key_id: str | None = None,
-) -> Register:
+) -> Registry:
     """Enter documents in the order of their names: of two that cannot both be, the first counts.
 
     ``found`` is told each rotation as soon as its document is read, while the next page is still to come, and
@@ -177,35 +180,39 @@ def read(
     for page in pages:
         for document, parameter in page.items():
             try:
-                rotation = environment.read_document(path, document, parameter, allowed_hosts, kms_key_id)
+                rotation = rotation_documents.read_document(
+                    path, document, parameter, allowed_hosts, kms_key_id
+                )
             except SettingsError as error:
                 documents[document] = parameter, error
             else:
                 documents[document] = parameter, rotation
                 found(rotation)
-    register = Register(path, allowed_hosts, kms_key_id)
+    registry = Registry(path, allowed_hosts, kms_key_id)
     for document, (parameter, rotation_or_error) in sorted(documents.items()):
-        register.enter(document, parameter, rotation_or_error)
-    return register
+        registry.enter(document, parameter, rotation_or_error)
+    return registry
 
 
-class DocumentStore(Protocol):
-    """The documents of many rotations, as an operator writes them; the job only ever reads them.
+def unknown(name: str, known: Collection[str], *, patterns: bool = False) -> SettingsError:
+    """Say that there is no such rotation, with the names that come close or, failing that, the first.
 
-    Every method raises ParameterStoreError when it is denied, throttled or refused.
+    ``patterns`` says that the name could have been one.
     """
+    import difflib  # few runs need it
 
-    def create(self, document: str, text: str) -> None:
-        """Store a document that is not there yet.
-
-        Raises ConcurrentUpdate if it is.
-        """
-
-    def replace(self, document: str, text: str) -> None:
-        """Store a document in the place of the one that is there; one that was just deleted is there again.
-
-        Raises ConcurrentUpdate if someone else was writing it just then.
-        """
-
-    def delete(self, document: str) -> bool:
-        """Delete a document; return whether it was there."""
+    close = difflib.get_close_matches(name[:64], known, n=3)
+    if not patterns and any(character in name for character in "*?["):
+        advice = "give whole names: patterns are for `rotator status` only"
+    elif close:
+        advice = f"did you mean {' or '.join(close)}?"
+    elif known:
+        more = len(known) - MAX_SUGGESTED_NAMES
+        advice = (
+            "name one of: "
+            + ", ".join(sorted(known)[:MAX_SUGGESTED_NAMES])
+            + (f" and {more:,} more" * (more > 0))
+        )
+    else:
+        advice = "add it with `rotator add`"
+    return SettingsError(f"there is no rotation named {name[:64]!r}", advice=advice)

@@ -16,11 +16,11 @@ from urllib.parse import SplitResult, urlsplit
 from rotator.oauth.client_credentials import is_scope
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-UNITS = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400})  # CloudFormation cannot multiply
+UNIT_SECONDS = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400})  # CloudFormation cannot multiply
 RESERVED_PARAMS = frozenset({"grant_type", "scope", "client_id", "client_secret"})
 
 
-class Refused(ValueError):
+class InvalidValue(ValueError):
     """A value is not what its setting takes; the text says what it takes."""
 
     def __init__(self, takes: str, *, shape_only: bool = False) -> None:
@@ -33,7 +33,7 @@ def one_of(*choices: str) -> Callable[[Any], str]:
 
     def parse(value: Any) -> str:
         if value not in choices:
-            raise Refused("one of " + ", ".join(choices))
+            raise InvalidValue("one of " + ", ".join(choices))
         return str(value)
 
     return parse
@@ -52,7 +52,7 @@ def matching(pattern: str, takes: str, *, shape_only: bool = False) -> Callable[
 
     def parse(value: Any) -> str:
         if not isinstance(value, str) or not compiled.fullmatch(value):
-            raise Refused(takes, shape_only=shape_only)
+            raise InvalidValue(takes, shape_only=shape_only)
         return value
 
     return parse
@@ -67,9 +67,9 @@ def number(low: float, high: float, takes: str) -> Callable[[Any], float]:
                 raise ValueError
             number = float(value)
         except (ValueError, OverflowError):
-            raise Refused(takes) from None
+            raise InvalidValue(takes) from None
         if not low <= number <= high:
-            raise Refused(takes)
+            raise InvalidValue(takes)
         return number
 
     return parse
@@ -81,13 +81,13 @@ def seconds(low: int, high: int) -> Callable[[Any], int]:
     in_range = number(low, high, takes)
 
     def parse(value: Any) -> int:
-        unit = UNITS.get(value[-1:]) if isinstance(value, str) else None
+        unit = UNIT_SECONDS.get(value[-1:]) if isinstance(value, str) else None
         try:
             total = in_range(float(value[:-1]) * unit if unit else value)
         except ValueError:
-            raise Refused(takes) from None
+            raise InvalidValue(takes) from None
         if total != int(total):
-            raise Refused(takes)
+            raise InvalidValue(takes)
         return int(total)
 
     return parse
@@ -104,7 +104,7 @@ def parameter_name(value: Any) -> str:
     )
     name = matching(r"(/[A-Za-z0-9_.-]+){1,14}", takes)(value)
     if len(name) > 1000 or name.lower().startswith(("/aws", "/ssm")):
-        raise Refused(takes)
+        raise InvalidValue(takes)
     return name
 
 
@@ -119,7 +119,7 @@ def any_parameter_name(value: Any) -> str:
     )
     name = matching(r"(arn:[a-z-]+:ssm:[a-z0-9-]+:\d{12}:parameter)?(/[A-Za-z0-9_.-]+){1,15}", takes)(value)
     if len(name[name.index("/") :]) > 1011:
-        raise Refused(takes)
+        raise InvalidValue(takes)
     return name
 
 
@@ -138,11 +138,11 @@ def url(value: Any) -> str:
         parts = urlsplit(value)
         port_is_legal = parts.port != 0  # the property raises ValueError itself out of its range
     except ValueError:
-        raise Refused(takes, shape_only=True) from None
+        raise InvalidValue(takes, shape_only=True) from None
     if "@" in parts.netloc or parts.fragment or not parts.hostname or not port_is_legal:
-        raise Refused(takes, shape_only=True)
+        raise InvalidValue(takes, shape_only=True)
     if not _is_secure(parts):
-        raise Refused(takes)
+        raise InvalidValue(takes)
     return value
 
 
@@ -150,9 +150,9 @@ def queue_url(value: Any) -> str:
     """Read the address of an SQS queue."""
     try:
         return url(value)
-    except Refused as refused:
+    except InvalidValue as refused:
         takes = "a queue's https address, such as https://sqs.eu-central-1.amazonaws.com/123456789012/work"
-        raise Refused(takes, shape_only=refused.shape_only) from None
+        raise InvalidValue(takes, shape_only=refused.shape_only) from None
 
 
 def _is_secure(parts: SplitResult) -> bool:
@@ -162,7 +162,7 @@ def _is_secure(parts: SplitResult) -> bool:
 def scope(value: Any) -> str:
     """Read a scope (RFC 6749, 3.3); an empty one asks for none."""
     if not isinstance(value, str) or (value and not is_scope(value)):
-        raise Refused("words of printable ASCII with one space between (RFC 6749, 3.3), or nothing")
+        raise InvalidValue("words of printable ASCII with one space between (RFC 6749, 3.3), or nothing")
     return value
 
 
@@ -175,7 +175,7 @@ def token_request_params(value: Any) -> Mapping[str, str]:
         and all(isinstance(v, str | int) and not isinstance(v, bool) for v in params.values())
     )
     if not legal:
-        raise Refused(
+        raise InvalidValue(
             'a JSON object of texts or numbers such as {"expiration": "86400"}, without '
             + ", ".join(sorted(RESERVED_PARAMS)),
             shape_only=True,
@@ -194,5 +194,5 @@ def hosts(value: Any) -> frozenset[str]:
     """Read host names with commas between."""
     names = frozenset(host.strip().lower() for host in str(value).split(",") if host.strip())
     if not names or not all(re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:]+", name) for name in names):
-        raise Refused("host names with commas between, such as auth.healthwise.net")
+        raise InvalidValue("host names with commas between, such as auth.healthwise.net")
     return names

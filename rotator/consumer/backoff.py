@@ -1,4 +1,4 @@
-"""How long to leave Parameter Store alone after a read that brought nothing new."""
+"""How long Parameter Store is not read after a read that returned nothing new."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from dataclasses import dataclass, replace
 
 from rotator.consumer.token_clock import Moment
 
-FIRST = 0.02
-LONGEST = 10.0
-"""Seconds: hardly felt at first, and at last as long as a mended parameter may go unnoticed."""
+FIRST_SECONDS = 0.02
+LONGEST_SECONDS = 10.0
+"""The first pause hardly delays a request; the longest bounds how late a fixed parameter is noticed."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pause:
-    """A pause after ``reads`` in a row that brought nothing new; none after one that did."""
+class Backoff:
+    """The pause after ``reads`` in a row that returned nothing new; none after a read that did."""
 
     since: Moment | None = None
     reads: int = 0
 
-    def longer(self, moment: Moment) -> Pause:
-        """Begin the next pause, twice as long as the one before."""
+    def longer(self, moment: Moment) -> Backoff:
+        """Return the next pause, which begins at this moment and is twice as long."""
         return replace(self, since=moment, reads=self.reads + 1)
 
     def is_over(self, moment: Moment) -> bool:
-        """Whether Parameter Store may be read again."""
+        """Return whether Parameter Store may be read again."""
         if self.since is None:
             return True
-        seconds = min(LONGEST, FIRST * 2.0 ** min(self.reads, 20))
+        seconds = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** min(self.reads, 20))
         return moment.seconds_since(self.since) >= seconds

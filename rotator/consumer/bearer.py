@@ -1,4 +1,4 @@
-"""Where a token may go, and when a request that was answered 401 may be sent again (RFC 6750)."""
+"""Where a token may be sent, and in which header (RFC 6750)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ def header(token: str) -> str:
 
 
 def check_address(url: str) -> None:
-    """Raise SettingsError for an address without TLS, save on loopback: anybody could read it there (5.3).
+    """Refuse an address without TLS, which would expose the token (5.3), except on loopback.
 
-    What goes to loopback by a proxy of the environment goes further than that.
+    A loopback address that the environment's proxy would get leaves this machine, and is refused too.
+
+    Raises:
+        SettingsError: The token must not be sent there.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme != "https" and not (_is_loopback(host) and _is_reached_directly(host)):
         raise SettingsError(
             f"the token is not sent to {host}: the address has no https",
-            advice="call it by https, or say allow_http=True where something else protects the way",
+            advice="call it by https, or set allow_http=True if something else protects the connection",
         )
 
 

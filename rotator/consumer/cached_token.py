@@ -1,56 +1,62 @@
-"""What a consumer holds between two reads, and what it says where that is not enough."""
+"""What a consumer keeps in memory between two reads, and its error when that is not enough."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-from rotator.consumer.backoff import Pause
-from rotator.consumer.token_clock import Copy, Moment, Need
+from rotator.consumer.backoff import Backoff
+from rotator.consumer.token_clock import CachedToken, Moment, Need
 from rotator.errors import RotatorError, TokenExpired, TokenUnavailable
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
-    """What reads have left: the last good copy, why the last read gave none, and when to read again."""
+class Cache:
+    """The last valid token that was read, why the last read returned none, and when to read again."""
 
-    copy: Copy | None = None
+    now: Callable[[], Moment]
+    cached: CachedToken | None = None
     failure: RotatorError | None = None
-    pause: Pause = field(default_factory=Pause)
+    backoff: Backoff = field(default_factory=Backoff)
 
-    def after(self, read: Copy | RotatorError, moment: Moment) -> Held:
-        """Return what is held after a read."""
-        longer = self.pause.longer(moment)
+    def after(self, read: CachedToken | RotatorError) -> Cache:
+        """Return the cache after a read."""
+        longer = self.backoff.longer(self.now())
         if isinstance(read, RotatorError):
-            return Held(copy=self.copy, failure=read, pause=longer)
-        nothing_new = self.copy is not None and self.copy.token == read.token
-        return Held(copy=read, pause=longer if nothing_new else Pause())
+            return replace(self, failure=read, backoff=longer)
+        is_new = self.cached is None or self.cached.value != read.value
+        return replace(self, cached=read, failure=None, backoff=Backoff() if is_new else longer)
 
-    def need(self, moment: Moment) -> Need:
-        """What the copy needs, or that there is none."""
-        return self.copy.need(moment) if self.copy else Need.REPLACEMENT
+    def need(self) -> Need:
+        """Return how urgent the next read is."""
+        return self.cached.need(self.now()) if self.cached else Need.REPLACEMENT
 
-    def good_token(self, moment: Moment) -> str | None:
-        """Return the token if it is alive."""
-        return self.copy.token if self.copy and self.copy.left(moment) > 0 else None
+    def may_read(self) -> bool:
+        """Return whether Parameter Store may be read again."""
+        return self.backoff.is_over(self.now())
 
-    def complaint(self, parameter_name: str, moment: Moment) -> RotatorError:
-        """Say why there is no good token; an error of its own for each caller, since raising adds frames."""
+    def valid_token(self) -> str | None:
+        """Return the token if it has not expired."""
+        return self.cached.value if self.cached and self.cached.remaining(self.now()) > 0 else None
+
+    def error(self, parameter_name: str) -> RotatorError:
+        """Return the error for a caller that gets no token: a new one, since raising it adds frames."""
         if self.failure:
             problem = self.failure.problem
-            if self.copy and not isinstance(self.failure, TokenExpired):
-                problem += f", and the last token ended {-self.copy.left(moment):.0f} s ago"
+            if self.cached and not isinstance(self.failure, TokenExpired):
+                problem += f", and the last token expired {-self.cached.remaining(self.now()):.0f} s ago"
             return type(self.failure)(problem, advice=self.failure.advice)
-        if self.copy:
-            return expired(parameter_name, "has ended, and the last read found no other")
+        if self.cached:
+            return expired(parameter_name, "expired, and the last read found no other")
         return TokenUnavailable(
-            f"the parameter {parameter_name} is being read for long",
-            advice="check the network path to AWS, and what gives the AWS credentials",
+            f"reading the parameter {parameter_name} takes too long",
+            advice="check the network path to AWS, and the source of the AWS credentials",
         )
 
 
-def expired(parameter_name: str, what: str) -> TokenExpired:
-    """Say that what is stored has ended."""
+def expired(parameter_name: str, how: str) -> TokenExpired:
+    """Return the error for a parameter whose token has expired."""
     return TokenExpired(
-        f"the token in {parameter_name} {what}",
-        advice="tell whoever has it renewed, and can see why it was not: `rotator status`",
+        f"the token in {parameter_name} {how}",
+        advice="ask the operator of its rotation to renew it: `rotator status` shows why it was not renewed",
     )

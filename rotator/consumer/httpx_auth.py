@@ -9,18 +9,21 @@ import anyio
 import httpx
 
 from rotator.consumer import bearer
-from rotator.consumer.source import LONGEST_WAIT, TokenSource
+from rotator.consumer.source import LONGEST_WAIT_SECONDS, TokenSource
 
-GLANCE = 0.01
-"""Seconds between two looks whether a read is done; a read takes several times that."""
+POLL_SECONDS = 0.01
+"""How often an asynchronous wait checks whether a read is done; a read takes several times as long."""
 
 
 class HttpxTokenAuth(httpx.Auth):
     """Sends the token; on a 401, reads the parameter once and repeats the request if the token has changed.
 
-    A body that cannot be sent again, such as a stream's or a file's, is not: the 401 is the caller's then.
-    Raises what TokenSource.token raises, and SettingsError for an address without https, save on loopback
-    or with ``allow_http``.
+    A request whose body cannot be sent again, such as a stream or a file, is not repeated: the caller gets
+    the 401. An address without https is refused, except on loopback or with ``allow_http``.
+
+    Raises:
+        TokenUnavailable: There is no valid token; see TokenSource.token.
+        SettingsError: The token must not be sent to the address, or the SDK finds no Region or profile.
     """
 
     def __init__(self, source: TokenSource, *, allow_http: bool = False) -> None:
@@ -28,36 +31,38 @@ class HttpxTokenAuth(httpx.Auth):
         self._allow_http = allow_http
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send with the token, and once more if that helps."""
-        if not self._allow_http:
-            bearer.check_address(str(request.url))
+        """Send the request with the token, and once more after a 401 if there is another token."""
+        self._check(request)
         token = self._source.token()
         response = yield _with(token, request)
-        if _was_refused(token, response):
-            newer = self._source.replacement(token)
-            if newer and _can_be_sent_again(response.request):
-                yield _with(newer, response.request)
+        if _is_refusal(response, token):
+            other = self._source.replacement(token)
+            if other and _can_be_sent_again(response.request):
+                yield _with(other, response.request)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Do the same, while the loop goes on: the reads are in a thread of the source's own."""
-        if not self._allow_http:
-            bearer.check_address(str(request.url))
+        """Do the same without blocking the event loop: a thread of the source does the reads."""
+        self._check(request)
         await _until_done(*self._source.read_to_await())
         token = self._source.token_at_hand()
         response = yield _with(token, request)
-        if _was_refused(token, response):
+        if _is_refusal(response, token):
             for read in self._source.reads_for_another(token):
-                await _until_done(read, LONGEST_WAIT)
-            newer = self._source.another_at_hand(token)
-            if newer and _can_be_sent_again(response.request):
-                yield _with(newer, response.request)
+                await _until_done(read, LONGEST_WAIT_SECONDS)
+            other = self._source.another_at_hand(token)
+            if other and _can_be_sent_again(response.request):
+                yield _with(other, response.request)
+
+    def _check(self, request: httpx.Request) -> None:
+        if not self._allow_http:
+            bearer.check_address(str(request.url))
 
 
 async def _until_done(read: threading.Event | None, seconds: float) -> None:
-    """Look now and then, so that nothing is left waiting in a thread when this is cancelled."""
+    """Wait for a read by polling: a cancelled wait leaves no thread behind."""
     with anyio.move_on_after(seconds):
-        while read and not read.is_set():  # noqa: ASYNC110 - a thread sets it, and knows of no loop
-            await anyio.sleep(GLANCE)
+        while read and not read.is_set():  # noqa: ASYNC110 - a thread without an event loop sets it
+            await anyio.sleep(POLL_SECONDS)
 
 
 def _with(token: str, request: httpx.Request) -> httpx.Request:
@@ -65,8 +70,8 @@ def _with(token: str, request: httpx.Request) -> httpx.Request:
     return request
 
 
-def _was_refused(token: str, response: httpx.Response) -> bool:
-    """Whether it was this token that was refused: a redirect to another host has lost it."""
+def _is_refusal(response: httpx.Response, token: str) -> bool:
+    """Return whether this token was refused: a request redirected to another host has lost it."""
     sent = response.request.headers.get("Authorization")
     return response.status_code == 401 and sent == bearer.header(token)
 

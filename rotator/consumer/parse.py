@@ -1,7 +1,7 @@
-"""What was read of a token parameter and its status, made into a token that can be presented.
+"""Reads a token out of the texts of a token parameter and its status.
 
-Pure: the texts come from a ParameterReader. A consumer reads other people's parameters too, so the status
-may be missing, and what it tells is believed only if it speaks of exactly the token beside it.
+A consumer may read parameters that no rotator writes. So the status may be missing, and its times are used
+only if it describes exactly the token beside it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from rotator.oauth.models import Secret
 STATUS_SCHEMA = 1
 """As the rotating side writes it (renewal/status.py)."""
 
-_LEGAL = re.compile(r"[\x21-\x7e]+")  # what can stand in a header (RFC 6749, A.12, less the space)
-_JSON = ("{", "[", '"')  # how an endpoint's whole answer begins, and no token (RFC 6750, 2.1)
+_LEGAL = re.compile(r"[\x21-\x7e]+")  # what a header may hold (RFC 6749, A.12, without the space)
+_JSON = ("{", "[", '"')  # the first character of an endpoint's whole answer, and of no token (RFC 6750, 2.1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """One answer of Parameter Store. ``read_at`` is when, by AWS's own clock; None where it did not say."""
+    """One answer of Parameter Store. ``read_at`` is its time by AWS's own clock, None if it has none."""
 
     token: str = field(repr=False)
     version: int
@@ -34,7 +34,7 @@ class Found:
 
 
 class ParameterReader(Protocol):
-    """Reads token and status of one parameter at once."""
+    """Reads token and status of one parameter in one call."""
 
     def __call__(self) -> Found:
         """Return what is stored now; raises TokenUnavailable if it cannot be read."""
@@ -42,7 +42,7 @@ class ParameterReader(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StoredToken:
-    """A token as it was read. Times are UTC; None where nothing tells them."""
+    """A token as it was read. Times are UTC, and None if they are unknown."""
 
     value: str = field(repr=False)
     expires_at: datetime | None = None
@@ -50,34 +50,40 @@ class StoredToken:
 
 
 def stored_token(parameter_name: str, found: Found) -> StoredToken:
-    """Read the token and its end: by the status that names it or by its own ``exp``, whichever is earlier.
+    """Return the token, which expires as its status or its own ``exp`` says, whichever is earlier.
 
-    Raises TokenUnavailable if the parameter does not hold what can go after ``Bearer``.
+    Raises:
+        TokenUnavailable: The parameter's value cannot follow ``Bearer`` in a header.
     """
-    if not found.token:
-        raise _not_a_token(parameter_name, "is empty")
-    if not _LEGAL.fullmatch(found.token):
-        raise _not_a_token(parameter_name, "holds spaces, line ends or other characters that no token has")
-    if found.token.startswith(_JSON):
-        raise _not_a_token(parameter_name, "holds JSON")
-    expires_at, renew_at = _told_by_status(found)
-    ends = [end for end in (expires_at, jwt.expiry(found.token)) if end]
-    return StoredToken(value=found.token, expires_at=min(ends, default=None), renew_at=renew_at)
+    if problem := _problem(found.token):
+        raise TokenUnavailable(
+            f"the parameter {parameter_name} {problem}",
+            advice="store exactly what goes after `Bearer ` in it, or read another parameter",
+        )
+    expires_at, renew_at = _status_times(found)
+    expiries = [time for time in (expires_at, jwt.expiry(found.token)) if time]
+    return StoredToken(value=found.token, expires_at=min(expiries, default=None), renew_at=renew_at)
 
 
-def _told_by_status(found: Found) -> tuple[datetime | None, datetime | None]:
-    """``expires_at`` and ``renew_at`` of the status, if it speaks of this very token in words we know."""
-    if found.status is None:
-        return None, None
+def _problem(token: str) -> str | None:
+    """Return why a parameter's value is no token, None if it may be one."""
+    if not token:
+        return "is empty"
+    if not _LEGAL.fullmatch(token):
+        return "holds spaces, line ends or other characters that no token has"
+    return "holds JSON" if token.startswith(_JSON) else None
+
+
+def _status_times(found: Found) -> tuple[datetime | None, datetime | None]:
+    """Return ``expires_at`` and ``renew_at`` of the status if it is readable and of this very token."""
     try:
-        status = json.loads(found.status)
-        if status["schema"] != STATUS_SCHEMA or status["parameter_version"] != found.version:
-            return None, None
-        if status["token_sha256"] != Secret(found.token).fingerprint:
-            return None, None
-        return _time(status["expires_at"]), _time(status["renew_at"])
+        status = json.loads(found.status or "null")
+        described = status["schema"], status["parameter_version"], status["token_sha256"]
+        if described == (STATUS_SCHEMA, found.version, Secret(found.token).fingerprint):
+            return _time(status["expires_at"]), _time(status["renew_at"])
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
-        return None, None
+        pass
+    return None, None
 
 
 def _time(text: str) -> datetime:
@@ -85,10 +91,3 @@ def _time(text: str) -> datetime:
     if time.tzinfo is None:
         raise ValueError
     return time.astimezone(UTC)
-
-
-def _not_a_token(parameter_name: str, what: str) -> TokenUnavailable:
-    return TokenUnavailable(
-        f"the parameter {parameter_name} {what}",
-        advice="store exactly what goes after `Bearer ` in it, or read another parameter",
-    )

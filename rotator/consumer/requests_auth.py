@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from requests import PreparedRequest, Response
@@ -18,9 +18,12 @@ from rotator.consumer.source import TokenSource
 class TokenAuth(AuthBase):
     """Sends the token; on a 401, reads the parameter once and repeats the request if the token has changed.
 
-    A body that cannot be sent again, such as a generator's, is not: the 401 is the caller's then. Raises what
-    TokenSource.token raises, and SettingsError for an address without https, save on loopback
-    or with ``allow_http``.
+    A request whose body cannot be sent again, such as a generator, is not repeated: the caller gets the 401.
+    An address without https is refused, except on loopback or with ``allow_http``.
+
+    Raises:
+        TokenUnavailable: There is no valid token; see TokenSource.token.
+        SettingsError: The token must not be sent to the address, or the SDK finds no Region or profile.
     """
 
     def __init__(self, source: TokenSource, *, allow_http: bool = False) -> None:
@@ -28,7 +31,7 @@ class TokenAuth(AuthBase):
         self._allow_http = allow_http
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Put the token into a request that is about to be sent."""
+        """Return the request with the token, ready to be sent."""
         if not self._allow_http:
             bearer.check_address(request.url or "")
         token = self._source.token()
@@ -39,9 +42,9 @@ class TokenAuth(AuthBase):
 
 @dataclass(frozen=True, repr=False)
 class _Repeat:
-    """Answers a 401 with a newer token, if there is one.
+    """Repeats a request that was answered 401 with another token, if there is one.
 
-    Elsewhere than where the token was sent nothing is repeated: a redirect to another host has lost it.
+    A request redirected to another host has lost the token, and is not repeated.
     """
 
     source: TokenSource
@@ -51,32 +54,28 @@ class _Repeat:
         request = response.request
         if response.status_code != 401 or request.headers.get("Authorization") != bearer.header(self.token):
             return response
-        newer = self.source.replacement(self.token)
-        if newer is None or not _rewound(request):
+        other = self.source.replacement(self.token)
+        if other is None or not _rewound(request):
             return response
-        _ = response.content  # so that the connection can be used again
+        _ = response.content  # read to its end, so that the connection can be used again
         response.close()
         again = request.copy()
-        again.headers["Authorization"] = bearer.header(newer)
+        again.headers["Authorization"] = bearer.header(other)
         repeated: Response = response.connection.send(again, **kwargs)
         repeated.history.append(response)
         return repeated
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let a response be pickled: the copy's request is not going to be answered any more."""
-        return (_nothing_to_repeat, ())
+        """Replace the hook by one that does nothing in a pickled response: its request is not repeated."""
+        return partial, (_keep_response,)
 
 
-def _nothing_to_repeat() -> Callable[..., None]:
-    return _ignore
-
-
-def _ignore(_response: Response, **_kwargs: Any) -> None:
-    """Leave an answer as it is."""
+def _keep_response(_response: Response, **_kwargs: Any) -> None:
+    """Leave a response as it is."""
 
 
 def _rewound(request: PreparedRequest) -> bool:
-    """Whether the body can be sent again; a file is rewound for that."""
+    """Return whether the body can be sent again, after a file was rewound."""
     body: object = request.body
     if body is None or isinstance(body, str | bytes):
         return True

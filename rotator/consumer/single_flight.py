@@ -1,4 +1,4 @@
-"""One piece of work at a time, whoever asks for it: the others wait for the one in flight, or go on."""
+"""One call of a function at a time: threads that ask for another wait for the call in flight, or go on."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ from collections.abc import Callable
 
 
 class SingleFlight:
-    """Does its work in a thread of its own, and once for all who want it at the same time.
+    """Calls ``work`` in a thread of its own, once for all threads that ask for it at the same time.
 
-    No lock is held while it works or while anybody waits.
+    No lock is held during the call or while a thread waits for it.
     """
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = work
-        self.begin_anew()
+        self.reset()
         _all.add(self)
 
-    def begin_anew(self) -> None:
-        """Begin with a free lock and no work: a forked child has its parent's, and none of its threads."""
+    def reset(self) -> None:
+        """Take a new lock and no call in flight: a forked child gets its parent's state, but no threads."""
         self._lock = threading.Lock()
         self.in_flight: threading.Event | None = None
         self._worker: int | None = None
 
     def join(self, is_wanted: Callable[[], bool]) -> threading.Event | None:
-        """Return what is set once the work in flight is done; it begins here if it is wanted and none is.
+        """Return what is set once the call in flight is done, after beginning one if none is in flight.
 
-        None if it is not wanted, which is judged while nobody else can begin it; and for the work itself,
-        which must not wait for its own end.
+        None if no call is wanted, and for the call itself, which must not wait for its own end.
+
+        Args:
+            is_wanted: Whether to begin a call. It is asked under the lock, so that no other thread can
+                begin one between the answer and the call.
         """
         with self._lock:
             if self.in_flight:
@@ -43,11 +46,11 @@ class SingleFlight:
         return done
 
     def _start(self, done: threading.Event) -> bool:
-        """Return whether a thread could be started. What interrupts this leaves nothing in flight."""
+        """Return whether a thread could be started. An interrupted start leaves nothing in flight."""
         try:
             self.in_flight = done
             threading.Thread(target=self._run, args=(done,), name="token", daemon=True).start()
-        except RuntimeError:  # as when the interpreter ends
+        except RuntimeError:  # as when the interpreter shuts down
             return False
         except BaseException:
             self.in_flight = None
@@ -67,10 +70,10 @@ class SingleFlight:
 _all: weakref.WeakSet[SingleFlight] = weakref.WeakSet()
 
 
-def _begin_anew_in_a_child() -> None:
+def _reset_all() -> None:
     for flight in list(_all):
-        flight.begin_anew()
+        flight.reset()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew_in_a_child)
+    os.register_at_fork(after_in_child=_reset_all)

@@ -1,7 +1,8 @@
-"""The token of a parameter, for as long as it is good, at the price of one read a renewal.
+"""The valid token of a parameter, for one read per renewal.
 
-Most calls take the copy in memory. Where that needs a refresh, one call starts a read in a thread of its own,
-and all go on with what they have; only where nothing good is held do they wait. No lock is held meanwhile.
+Most calls return the cached token. When it needs a refresh, one call starts a read in a thread of its own,
+and all calls go on with the cached token; only without a valid token do they wait. No lock is held while
+waiting.
 """
 
 from __future__ import annotations
@@ -9,43 +10,51 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from rotator.consumer.cached_token import Held, expired
+from rotator.consumer.cached_token import Cache, expired
 from rotator.consumer.parse import ParameterReader, stored_token
 from rotator.consumer.single_flight import SingleFlight
 from rotator.consumer.ssm import SsmReader
-from rotator.consumer.token_clock import Clock, Copy, Moment, Need, copy_of
-from rotator.errors import RotatorError, TokenUnavailable
+from rotator.consumer.token_clock import CachedToken, Moment, Need, cached_token, current_moment
+from rotator.errors import Retry, RotatorError, TokenUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 logger = logging.getLogger(__name__)
 
-MARGIN = 60.0
-"""Seconds before its end in which a token is not presented if there is a better one."""
+MARGIN_SECONDS = 60.0
+"""The last seconds of a token's lifetime, in which it is used only if no other can be read."""
 
-TTL = 300.0
-"""Seconds for which a token is kept whose end nobody tells: what consumers are promised by default."""
+TTL_SECONDS = 300.0
+"""How long a token of unknown expiry is kept: the cache time that rotations assume by default."""
 
-PATIENCE = 2.0
-"""Seconds that a call waits for a better token while the one it has is still good."""
+REFRESH_WAIT_SECONDS = 2.0
+"""How long a call waits for another token while the cached one is still valid."""
 
-LONGEST_WAIT = 30.0
-"""Seconds that a call waits for any token; a read by a client of ours takes 20 at the most."""
+LONGEST_WAIT_SECONDS = 30.0
+"""How long a call waits for any token; a read by a client of ours takes at most 20 seconds."""
 
 
 class TokenSource:
-    """The current token of a parameter; make one for a process, and share it between its threads.
+    """The current token of a parameter. Make one per process, and share it between threads.
 
-    The token is kept until its own end less ``margin`` seconds, as the status parameter tells it, or the
-    token itself if it is a JWT, whichever is earlier; where neither does, for ``ttl`` seconds. While
-    Parameter Store is out of reach the last good token is given until it ends.
+    The token is kept until ``margin`` seconds before it expires: as its status parameter says, or the token
+    itself if it is a JWT, whichever is earlier. If both are silent, it is kept for ``ttl`` seconds. While
+    Parameter Store is out of reach, the last valid token is returned until it expires.
 
-    ``client`` is a boto3 client for SSM, by default one of the environment; ``clock`` and ``reader`` are for
-    tests. Raises ValueError for a ``ttl`` or ``margin`` that makes no sense.
+    Args:
+        parameter_name: The token parameter's name or ARN.
+        client: A boto3 client for SSM; by default one is made from the environment.
+        margin: In seconds.
+        ttl: In seconds.
+        clock: For tests.
+        reader: For tests.
+
+    Raises:
+        ValueError: ``ttl`` or ``margin`` is out of range.
 
     Example:
         >>> source = TokenSource("/healthwise/token")
@@ -57,9 +66,9 @@ class TokenSource:
         parameter_name: str,
         *,
         client: SSMClient | None = None,
-        margin: float = MARGIN,
-        ttl: float = TTL,
-        clock: Clock | None = None,
+        margin: float = MARGIN_SECONDS,
+        ttl: float = TTL_SECONDS,
+        clock: Callable[[], Moment] = current_moment,
         reader: ParameterReader | None = None,
     ) -> None:
         if not (ttl > 0 and margin >= 0):
@@ -68,19 +77,21 @@ class TokenSource:
         self._read = reader or SsmReader(parameter_name, client)
         self._margin = margin
         self._ttl = ttl
-        self._clock = clock or Clock()
-        self._held = Held()
-        self._reads = SingleFlight(self._read_anew)
+        self._now = clock
+        self._cache = Cache(now=clock)
+        self._reads = SingleFlight(self._refresh)
 
     def __repr__(self) -> str:
-        """Name the parameter, not what is in it."""
+        """Show the parameter's name, and not its value."""
         return f"TokenSource({self.parameter_name!r})"
 
     def token(self) -> str:
         """Return the token: exactly what goes after ``Bearer``.
 
-        Raises TokenExpired if what is stored has ended, TokenUnavailable if there is no good token and
-        Parameter Store gives none, SettingsError if the SDK has no Region or profile to go by.
+        Raises:
+            TokenExpired: The stored token has expired.
+            TokenUnavailable: There is no valid token, and Parameter Store returns none.
+            SettingsError: The SDK finds no Region or profile.
         """
         read, seconds = self.read_to_await()
         if read:
@@ -90,36 +101,37 @@ class TokenSource:
     def replacement(self, rejected: str) -> str | None:
         """Return another token than the one that was answered 401, or None if there is no other.
 
-        Reads the parameter once, unless that was done since, or just before to no avail.
+        Reads the parameter once, unless it was read since, or in vain just before.
         """
         for read in self.reads_for_another(rejected):
-            read.wait(LONGEST_WAIT)
+            read.wait(LONGEST_WAIT_SECONDS)
         return self.another_at_hand(rejected)
 
     def read_to_await(self) -> tuple[threading.Event | None, float]:
-        """Begin the read that is needed; return what to wait for before a token is at hand, and how long.
+        """Begin the read that is needed; return what to wait for before using the token, and how long.
 
-        This, and the next three, are ``token`` and ``replacement`` for callers that wait in their own way.
+        This method and the next three are ``token`` and ``replacement`` for callers that wait in their own
+        way, as in an event loop.
         """
-        need = self._need()
+        need = self._cache.need()
         if need is Need.NOTHING:
             return None, 0
-        read = self._reads.join(lambda: self._need() is not Need.NOTHING and self._may_read())
+        read = self._reads.join(lambda: self._cache.need() is not Need.NOTHING and self._cache.may_read())
         if need is Need.REFRESH_AHEAD:
             return None, 0
-        return read, LONGEST_WAIT if need is Need.REPLACEMENT else PATIENCE
+        return read, LONGEST_WAIT_SECONDS if need is Need.REPLACEMENT else REFRESH_WAIT_SECONDS
 
     def token_at_hand(self) -> str:
         """Return the token without waiting; raises what ``token`` raises."""
-        token = self._good_token()
+        token = self._cache.valid_token()
         if token is None:
-            raise self._held.complaint(self.parameter_name, self._now())
+            raise self._cache.error(self.parameter_name)
         return token
 
     def reads_for_another(self, rejected: str) -> Iterator[threading.Event]:
-        """Give what to wait for before another token is at hand: a read begun after that one was rejected."""
+        """Yield what to wait for before another token is at hand: a read that began after the rejection."""
         in_flight = self._reads.in_flight
-        read = self._reads.join(lambda: self._is_without(rejected) and self._may_read())
+        read = self._reads.join(lambda: self._is_without(rejected) and self._cache.may_read())
         if read and self._is_without(rejected):
             yield read
             if read is in_flight and self._is_without(rejected):  # it may have been answered before the 401
@@ -128,66 +140,54 @@ class TokenSource:
                     yield read
 
     def another_at_hand(self, rejected: str) -> str | None:
-        """Return a good token other than that one, without waiting; None if there is none."""
-        return None if self._is_without(rejected) else self._good_token()
+        """Return a valid token other than the rejected one without waiting; None if there is none."""
+        return None if self._is_without(rejected) else self._cache.valid_token()
 
     def _is_without(self, rejected: str) -> bool:
-        """Whether there is no good token but the rejected one."""
-        return self._good_token() in (rejected, None)
+        """Return whether there is no valid token but the rejected one."""
+        return self._cache.valid_token() in (rejected, None)
 
     def seconds_left(self) -> float:
-        """Return the seconds of life, or of ``ttl``, that the token in memory has left; 0 without one."""
-        copy = self._held.copy
-        return max(0.0, copy.left(self._now())) if copy else 0.0
+        """Return the remaining lifetime, or ``ttl``, of the cached token in seconds; 0 without one."""
+        cached = self._cache.cached
+        return max(0.0, cached.remaining(self._now())) if cached else 0.0
 
-    def _now(self) -> Moment:
-        return Moment.of(self._clock)
-
-    def _need(self) -> Need:
-        return self._held.need(self._now())
-
-    def _may_read(self) -> bool:
-        return self._held.pause.is_over(self._now())
-
-    def _good_token(self) -> str | None:
-        return self._held.good_token(self._now())
-
-    def _read_anew(self) -> None:
-        """Read the parameter and hold what comes of it; while a token lives, the log tells of failures."""
+    def _refresh(self) -> None:
+        """Read the parameter into the cache. While a token is valid, the log reports a failure."""
         try:
-            self._held = self._held.after(self._read_copy(), self._now())
-        except BaseException as error:  # also a defect, or what a client that was given raises
-            failure = self._foreseen(error)
-            told_already = str(failure) == str(self._held.failure)
-            self._held = self._held.after(failure, self._now())
-            if self._good_token():
-                level = logging.DEBUG if told_already else logging.WARNING
-                logger.log(level, "the last token is used until it ends: %s", failure)
+            self._cache = self._cache.after(self._read_token())
+        except BaseException as error:  # also a defect, or an error of a given client
+            failure = self._as_ours(error)
+            is_repeated = str(failure) == str(self._cache.failure)
+            self._cache = self._cache.after(failure)
+            if self._cache.valid_token():
+                level = logging.DEBUG if is_repeated else logging.WARNING
+                logger.log(level, "the last token is used until it expires: %s", failure)
             if not isinstance(error, Exception):
                 raise
 
-    def _read_copy(self) -> Copy:
-        """Read the parameter; raises TokenUnavailable if it gives no token that is alive."""
-        asked_at = self._now()
+    def _read_token(self) -> CachedToken:
+        """Return the parameter's token; raises TokenUnavailable if it holds no valid one."""
+        requested_at = self._now()
         found = self._read()
-        stored = stored_token(self.parameter_name, found)
-        copy = copy_of(
-            stored,
-            asked_at=asked_at,
-            told_at=found.read_at,
+        token = cached_token(
+            stored_token(self.parameter_name, found),
+            requested_at=requested_at,
+            answered_at=found.read_at,
             margin=self._margin,
             ttl=self._ttl,
             spread=random.random(),  # noqa: S311 - no secret
         )
-        if copy.left(self._now()) <= 0:
-            raise expired(self.parameter_name, f"ended {-copy.life:.0f} s ago")
-        return copy
+        if token.remaining(self._now()) <= 0:
+            raise expired(self.parameter_name, f"expired {-token.lifetime:.0f} s ago")
+        return token
 
-    def _foreseen(self, error: BaseException) -> RotatorError:
-        """An error of ours as it is; of any other only its type, because nobody knows what it quotes."""
+    def _as_ours(self, error: BaseException) -> RotatorError:
+        """Return an error of ours; of any other only its type, because its text may quote the token."""
         if isinstance(error, RotatorError):
             return error
         return TokenUnavailable(
             f"reading the parameter {self.parameter_name} failed: unforeseen {type(error).__name__}",
-            advice="report it; the next call tries again",
+            advice="report it",
+            retry=Retry.NEXT_CALL,
         )

@@ -1,15 +1,15 @@
-"""For how long a copy of a token is good, whatever the clocks do meanwhile.
+"""How long a token in memory is valid, whatever the clocks do.
 
-A token's end is a time of day, and the clock of this machine may be wrong or jump. So when a token is read,
-AWS's own clock is asked, too, and what the token has left is by the one that is ahead. From then on it is
-counted by two clocks, whichever goes further: the steady one, which never jumps, and the time of day, which
-goes on while a function is frozen. A clock may cost a read or an error; it never makes a token live longer.
+A token's expiry is a time of day, and the clock of this machine may be wrong or jump. So a read also takes
+the time of AWS's clock, and the remaining lifetime is counted from the later of the two times. From then on
+it is counted by two clocks, whichever advances further: the steady clock, which never jumps, and the time of
+day, which advances while a function is frozen. A wrong clock may cost a read or an error; it never extends a
+token's lifetime.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -17,18 +17,13 @@ from enum import StrEnum
 from rotator.consumer.parse import StoredToken
 
 ACCURACY = timedelta(seconds=1)
-"""Of the time that an answer of AWS tells: the header Date has whole seconds (RFC 9110, 6.6.1)."""
-
+"""Of the time in an answer of AWS: the header Date has whole seconds (RFC 9110, 6.6.1)."""
 
 SPREAD = 0.2
-"""The part of the renewal window over which consumers of one parameter spread their reads."""
+"""The fraction of the renewal window over which the consumers of a parameter spread their reads."""
 
 _SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
-"""The steady clock that counts a laptop's sleep, too: the first on Linux, the second on macOS."""
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+"""The steady clock that includes a laptop's sleep: the first on Linux, the second on macOS."""
 
 
 def _steady() -> float:
@@ -36,32 +31,24 @@ def _steady() -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Clock:
-    """The clocks of a machine: the time of day, and seconds that only ever grow."""
-
-    now: Callable[[], datetime] = _utc_now
-    monotonic: Callable[[], float] = _steady
-
-
-@dataclass(frozen=True, kw_only=True)
 class Moment:
-    """A point in time by both clocks."""
+    """A point in time by two clocks of a machine: the time of day, and seconds that only grow."""
 
     now: datetime
     monotonic: float
 
-    @classmethod
-    def of(cls, clock: Clock) -> Moment:
-        """Take the time."""
-        return cls(now=clock.now(), monotonic=clock.monotonic())
-
     def seconds_since(self, other: Moment) -> float:
-        """Seconds that have passed, by the clock that went further."""
+        """Return the seconds between two moments, by the clock that advanced further."""
         return max(self.monotonic - other.monotonic, (self.now - other.now).total_seconds())
 
 
+def current_moment() -> Moment:
+    """Return the current moment by the clocks of this machine."""
+    return Moment(now=datetime.now(UTC), monotonic=_steady())
+
+
 class Need(StrEnum):
-    """What a copy needs."""
+    """How urgently a token must be read again: not, ahead of need, now if possible, before it is used."""
 
     NOTHING = "nothing"
     REFRESH_AHEAD = "refresh ahead"
@@ -70,61 +57,72 @@ class Need(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Copy:
-    """A token in memory. ``life`` is the seconds that it had left when it was read.
+class CachedToken:
+    """A token in memory. All its times are seconds.
 
-    It is refreshed ahead of need once about half of the renewal window is gone, by when the rotator has
-    renewed it if all is well; and it is not presented in its last ``margin`` seconds if that can be helped.
+    Attributes:
+        lifetime: The remaining lifetime when it was read.
+        refresh_after: The age at which it is read again ahead of need: about half of the renewal window has
+            passed, and the rotator has usually renewed the token.
+        margin: The last part of the lifetime, in which the token is used only if no other can be read.
     """
 
-    token: str = field(repr=False)
+    value: str = field(repr=False)
     read_at: Moment
-    life: float
-    ahead_after: float
+    lifetime: float
+    refresh_after: float
     margin: float
 
-    def left(self, moment: Moment) -> float:
-        """Seconds of life that are left; negative when it has ended."""
-        return self.life - moment.seconds_since(self.read_at)
+    def remaining(self, moment: Moment) -> float:
+        """Return the remaining lifetime in seconds; negative once it has expired."""
+        return self.lifetime - moment.seconds_since(self.read_at)
 
     def need(self, moment: Moment) -> Need:
-        """What it needs at this moment."""
-        left = self.left(moment)
-        if left <= 0:
+        """Return how urgent the next read is."""
+        remaining = self.remaining(moment)
+        if remaining <= 0:
             return Need.REPLACEMENT
-        if left <= self.margin:
+        if remaining <= self.margin:
             return Need.REFRESH_NOW
-        return Need.REFRESH_AHEAD if self.life - left >= self.ahead_after else Need.NOTHING
+        is_old = self.lifetime - remaining >= self.refresh_after
+        return Need.REFRESH_AHEAD if is_old else Need.NOTHING
 
 
-def copy_of(
+def cached_token(
     stored: StoredToken,
     *,
-    asked_at: Moment,
-    told_at: datetime | None,
+    requested_at: Moment,
+    answered_at: datetime | None,
     margin: float,
     ttl: float,
     spread: float,
-) -> Copy:
-    """Make a copy of what was read.
+) -> CachedToken:
+    """Return the token that was read, with the times at which it is read again.
 
-    ``asked_at`` is when the read began, ``told_at`` AWS's time of its answer. A token whose end nobody tells
-    is kept for ``ttl`` seconds and no longer. The margin takes a quarter of what is left at the most: one as
-    long as the life would have every call read again. ``spread``, from 0 to 1, is what keeps a fleet of
-    consumers from reading all at once.
+    Args:
+        stored: What was read.
+        requested_at: When the read began.
+        answered_at: AWS's time of the answer.
+        margin: See CachedToken. At most a quarter of the remaining lifetime is used: with a margin as long
+            as the lifetime every call would read.
+        ttl: The lifetime in seconds of a token whose expiry is unknown.
+        spread: From 0 to 1: where in the common spread of a fleet of consumers this one reads.
     """
     if stored.expires_at is None:
-        return Copy(token=stored.value, read_at=asked_at, life=ttl, ahead_after=0.9 * ttl, margin=0)
-    at = max(asked_at.now, told_at + ACCURACY) if told_at else asked_at.now
-    life = (stored.expires_at - at).total_seconds()
-    margin = min(margin, life / 4)
-    window = (stored.expires_at - stored.renew_at).total_seconds() if stored.renew_at else life / 3
-    ahead = window * (0.5 + SPREAD * (spread - 0.5))
-    ahead_after = life - ahead if life > ahead else life / 4
-    return Copy(
-        token=stored.value,
-        read_at=asked_at,
-        life=life,
-        ahead_after=min(ahead_after, life - 2 * margin),
+        return CachedToken(
+            value=stored.value, read_at=requested_at, lifetime=ttl, refresh_after=0.9 * ttl, margin=0
+        )
+    start = max(requested_at.now, answered_at + ACCURACY) if answered_at else requested_at.now
+    lifetime = (stored.expires_at - start).total_seconds()
+    margin = min(margin, lifetime / 4)
+    window = (stored.expires_at - stored.renew_at).total_seconds() if stored.renew_at else lifetime / 3
+    before_expiry = window * (0.5 + SPREAD * (spread - 0.5))
+    # A token that was read late in its window is read again after a quarter of its remaining lifetime.
+    refresh_after = lifetime - before_expiry if lifetime > before_expiry else lifetime / 4
+    return CachedToken(
+        value=stored.value,
+        read_at=requested_at,
+        lifetime=lifetime,
+        refresh_after=min(refresh_after, lifetime - 2 * margin),
         margin=margin,
     )

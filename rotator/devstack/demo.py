@@ -28,7 +28,7 @@ from rotator.devstack import deployment
 from rotator.devstack.aws import client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.stack import DevStack, running_devstack
-from rotator.renewal.policy import describe_seconds
+from rotator.renewal.durations import describe_seconds
 
 CLIENT_ID = "demo-client"
 SECRET_NAME = "healthwise/client"  # noqa: S105 - a name

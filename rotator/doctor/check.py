@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from rotator.errors import RotatorError
-
-logger = logging.getLogger(__name__)
-
+from rotator.errors import as_rotator_error
 
 ROTATE = "`rotator rotate --function ...`"
 """How an operator renews what is due now: by the deployed function, which has the permissions.
@@ -84,14 +79,6 @@ def _look(name: str, look: Callable[[], str]) -> tuple[State, str, str | None]:
         return State.OK, look(), None
     except NotChecked as reason:
         return State.SKIPPED, str(reason), None
-    except RotatorError as error:
-        return State.FAILED, error.problem, error.advice
     except Exception as error:  # noqa: BLE001 - a defect in one check may not stop the others
-        return _unforeseen(name, error)
-
-
-def _unforeseen(name: str, error: Exception) -> tuple[State, str, str]:
-    """Tell only the type of an error that is none of ours, because nobody knows what it quotes."""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("unforeseen %s in the check of %s\n%s", type(error).__name__, name, frames)
-    return State.FAILED, f"unforeseen {type(error).__name__}", "report it with the traceback"
+        known = as_rotator_error(error, f"the check of {name}")
+        return State.FAILED, known.problem, known.advice

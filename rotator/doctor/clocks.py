@@ -11,8 +11,8 @@ from rotator.doctor.check import NotChecked
 from rotator.doctor.context import Instruments
 from rotator.errors import RotatorError
 from rotator.oauth.http_date import http_date
+from rotator.renewal.durations import describe_seconds, seconds_until
 from rotator.renewal.models import Rotation
-from rotator.renewal.policy import describe_seconds, seconds_until
 
 LARGEST_SKEW = 60.0
 """Seconds between two clocks. AWS bears five minutes, but a token's life is counted in seconds."""

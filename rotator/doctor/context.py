@@ -10,7 +10,7 @@ from rotator.config.deployment import Inspector
 from rotator.config.registry import Fleet
 from rotator.errors import RotatorError
 from rotator.oauth.client_credentials import TokenResponse
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.ports import Ports, Run
 
 Reach = Callable[[str], TokenResponse]
@@ -25,7 +25,7 @@ class Subject:
     """What is examined: rotations, what their consumers were promised, and the ports they run on."""
 
     fleet: Fleet
-    contract: Contract
+    guarantee: Guarantee
     ports: Ports
     rotations_path: str | None = None
     log_level: str = "INFO"

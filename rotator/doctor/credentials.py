@@ -82,7 +82,7 @@ def _told(answers: Mapping[BasicEncoding, object]) -> str:
 
 def _ask(rotation: Rotation, credentials: ClientCredentials, endpoint: TokenEndpoint, run: Run) -> Answer:
     request = client_credentials.token_request(rotation, credentials)
-    response = endpoint.request(request, time_left=run.time_for_requests)
+    response = endpoint.request(request, deadline=run.request_deadline)
     try:
         return client_credentials.read_token(rotation, request, response, run.now())
     except InvalidTokenResponse as error:

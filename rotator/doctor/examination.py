@@ -17,8 +17,8 @@ from rotator.doctor.stack import StackChecks
 from rotator.doctor.stored_state import read_stored_for_display
 from rotator.errors import RotatorError
 from rotator.renewal import policy
+from rotator.renewal.durations import describe_seconds
 from rotator.renewal.models import Rotation, Stored
-from rotator.renewal.policy import describe_seconds
 
 SETTINGS = "settings"
 OVERLAP = "overlap contract"
@@ -104,17 +104,17 @@ def _overlap(rotation: Rotation, found: Found, subject: Subject) -> Check:
 
     def look() -> str:
         stored = found[rotation.name]
-        status = None if isinstance(stored, RotatorError) else stored.trusted
+        status = None if isinstance(stored, RotatorError) else stored.token_status
         lifetimes = (status.lifetime if status else None, policy.asked_lifetime(rotation))
         lifetime = min((each for each in lifetimes if each is not None), default=None)
         if lifetime is None:
             raise NotChecked("it is not known yet how long a token lives")
-        if problem := subject.contract.problem(lifetime, rotation.renew_at):
+        if problem := subject.guarantee.problem(lifetime, rotation.renew_at):
             raise problem
-        least = subject.contract.least_life(lifetime, rotation.renew_at)
+        least = subject.guarantee.guaranteed_lifetime(lifetime, rotation.renew_at)
         return (
             f"consumers find at least {describe_seconds(least)} of life in a token "
-            f"and cache it for {describe_seconds(subject.contract.consumer_cache)}"
+            f"and cache it for {describe_seconds(subject.guarantee.consumer_cache)}"
         )
 
     return carry_out(OVERLAP, look, rotation=rotation.name)

@@ -13,8 +13,9 @@ from rotator.errors import InvalidTokenResponse, RotatorError
 from rotator.oauth import client_credentials
 from rotator.oauth.models import AccessToken, ClientCredentials
 from rotator.renewal import policy
+from rotator.renewal.durations import describe_seconds, seconds_until
 from rotator.renewal.models import TIER_LIMITS, Rotation, Stored
-from rotator.renewal.policy import TokenState, describe_seconds, seconds_until
+from rotator.renewal.policy import TokenState
 from rotator.renewal.renew import check_size
 
 CHECKS = ("secret", "token endpoint", "credentials", "token", "size", "parameter", "key")
@@ -95,7 +96,7 @@ class RotationChecks:
         token = self._issued.token
         if isinstance(token, InvalidTokenResponse):
             raise token
-        problem = self._subject.contract.problem(token.lifetime, self._rotation.renew_at)
+        problem = self._subject.guarantee.problem(token.lifetime, self._rotation.renew_at)
         if problem and overlap.state is not State.FAILED:
             raise problem
         self._token = token
@@ -166,17 +167,17 @@ def check_stored(rotation: Rotation, stored: Stored | RotatorError, now: datetim
     if isinstance(stored, RotatorError):
         raise stored
     state = policy.token_state(rotation, stored, now)
-    if stored.trusted is None:
+    if stored.token_status is None:
         raise _nothing_known(state, stored)
     if state is TokenState.EXPIRED:
-        ended = describe_seconds(-seconds_until(stored.trusted.expires_at, now))
+        ended = describe_seconds(-seconds_until(stored.token_status.expires_at, now))
         raise RotatorError(f"it ended {ended} ago", advice=f"see why the last runs failed, then {ROTATE}")
     if policy.may_be_revoked(rotation, stored, now):
         raise RotatorError(
             "the endpoint may have issued a token that was not stored, and the stored one may be revoked",
             advice=f"wait for the next run, which renews it, or {ROTATE}",
         )
-    left = describe_seconds(seconds_until(stored.trusted.expires_at, now))
+    left = describe_seconds(seconds_until(stored.token_status.expires_at, now))
     return f"version {stored.token_version} is {state.value}, with {left} left"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -14,14 +15,12 @@ from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.workers import CHECK as WORKERS
 from rotator.doctor.workers import check_workers, has_workers
 from rotator.errors import RotatorError
-from rotator.fleet.summary import TOLD
-from rotator.renewal.policy import describe_seconds, seconds_until
+from rotator.fleet.summary import MAX_NAMED_FAILURES
+from rotator.observability.logs import SUMMARY_WORDS
+from rotator.renewal.durations import describe_seconds, seconds_until
 
 CHECKS = ("schedule", "last run")
 """Their names, in their order."""
-
-RUN_ENDED = "run ended: "
-"""What the function writes before a run's summary (telemetry.log_summary)."""
 
 INTERVALS = 3
 """How many intervals may pass since the last run: one may be missed, and the log comes late."""
@@ -112,7 +111,7 @@ class StackChecks:
 
     def _check_rate(self, schedule: Schedule) -> None:
         """A rate must be the one that the promise to consumers counts with; cron is not compared."""
-        rate, interval = _RATE.fullmatch(schedule.expression), self._subject.contract.schedule_interval
+        rate, interval = _RATE.fullmatch(schedule.expression), self._subject.guarantee.schedule_interval
         if rate and int(rate[1]) * _UNITS[rate[2]] != interval:
             raise RotatorError(
                 f"the schedule is {schedule.expression}, but ROTATOR_SCHEDULE_INTERVAL is "
@@ -124,10 +123,10 @@ class StackChecks:
         if self._stack is None or "LogGroupName" not in self._stack.outputs:
             raise NotChecked("no stack tells of a log")
         now = self._tools.now()
-        longest = INTERVALS * self._subject.contract.schedule_interval
+        longest = INTERVALS * self._subject.guarantee.schedule_interval
         since = now - timedelta(seconds=longest)
         log = self._stack.outputs["LogGroupName"]
-        event = self._tools.inspector.last_event(log, RUN_ENDED.strip(": "), since)
+        event = self._tools.inspector.last_event(log, SUMMARY_WORDS, since)
         if event is None:
             self._explain_silence(schedule)
             raise RotatorError(
@@ -151,7 +150,7 @@ def _judge(event: LogEvent, when: str) -> str:
     if failed:
         everyone = len(summary["rotations"]) + int(summary.get("not_listed", 0))
         count = int(summary.get("failed", len(failed)))
-        told = [f"{each['name']}: {each['error']}" for each in failed[:TOLD]]
+        told = [f"{each['name']}: {each['error']}" for each in failed[:MAX_NAMED_FAILURES]]
         if count > len(told):
             told.append(f"and {count - len(told)} more")
         raise RotatorError(
@@ -163,17 +162,16 @@ def _judge(event: LogEvent, when: str) -> str:
 
 
 def _summary(message: str) -> dict[str, Any] | None:
-    """The summary in a line of the log: Lambda writes JSON around it, an emulator plain text.
+    """Return the summary in a line of the log, None if there is none that can be read.
 
-    None if there is none that can be read.
+    Lambda's lines are JSON, with the summary as a field. A line of plain text, as an emulator writes, ends
+    with the summary.
     """
-    try:
-        line = json.loads(message)
-    except ValueError:
-        line = None
-    text = line.get("message") if isinstance(line, dict) else message
-    try:
-        summary = json.loads(str(text).partition(RUN_ENDED)[2])
-        return summary if all(isinstance(each, dict) for each in summary["rotations"]) else None
-    except (ValueError, TypeError, KeyError):
-        return None
+    with suppress(ValueError, TypeError, KeyError):
+        if message.startswith("{"):
+            summary = json.loads(message)["summary"]
+        else:
+            summary = json.loads(message[message.index("{") :])
+        if all(isinstance(each, dict) for each in summary["rotations"]):
+            return dict(summary)
+    return None

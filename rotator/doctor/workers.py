@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rotator.config.deployment import Inspector, Taker
+from rotator.config.deployment import EventSourceMapping, Inspector
 from rotator.doctor.check import REPLACE
 from rotator.errors import RotatorError
 
@@ -27,18 +27,18 @@ def check_workers(outputs: Mapping[str, str], inspector: Inspector) -> str:
     """Say how many rotations wait and how many failed twice; raises RotatorError where nobody works."""
     waiting = _messages(outputs["WorkQueueUrl"], inspector)
     failed = _messages(outputs["PoisonedQueueUrl"], inspector)
-    taker = inspector.taker(outputs["FunctionName"], outputs["WorkQueueUrl"])
-    if taker is None:
+    event_source_mapping = inspector.event_source_mapping(outputs["FunctionName"], outputs["WorkQueueUrl"])
+    if event_source_mapping is None:
         raise RotatorError(
             f"no worker takes what scheduled runs enqueue; rotations that wait: {waiting}", advice=REPLACE
         )
-    if taker.state not in ENABLED:
+    if event_source_mapping.state not in ENABLED:
         raise RotatorError(
-            f"the workers are turned off (their event source mapping is {taker.state}); "
+            f"the workers are turned off (their event source mapping is {event_source_mapping.state}); "
             f"rotations that wait: {waiting}",
-            advice=f"aws lambda update-event-source-mapping --uuid {taker.id} --enabled",
+            advice=f"aws lambda update-event-source-mapping --uuid {event_source_mapping.id} --enabled",
         )
-    told = f"{_count(taker)}; rotations that wait for one: {waiting}"
+    told = f"{_count(event_source_mapping)}; rotations that wait for one: {waiting}"
     if failed:
         told += f"; that failed twice in the last four days: {failed}, see the queue PoisonedQueueUrl"
     return told
@@ -51,5 +51,9 @@ def _messages(queue: str, inspector: Inspector) -> int:
     return messages
 
 
-def _count(taker: Taker) -> str:
-    return f"{taker.at_a_time} workers" if taker.at_a_time else "any number of workers"
+def _count(event_source_mapping: EventSourceMapping) -> str:
+    return (
+        f"{event_source_mapping.maximum_concurrency} workers"
+        if event_source_mapping.maximum_concurrency
+        else "any number of workers"
+    )

@@ -22,7 +22,7 @@ class Executor(Protocol):
         """Wait until a task ends, or for n seconds; raise the error that ended a task."""
 
 
-class Threads(AbstractContextManager["Threads"]):
+class ThreadExecutor(AbstractContextManager["ThreadExecutor"]):
     """The port Executor on threads, at most ``count`` of them."""
 
     def __init__(self, count: int) -> None:
@@ -55,7 +55,7 @@ class Threads(AbstractContextManager["Threads"]):
         self._pool.shutdown(cancel_futures=True)
 
 
-class Inline(AbstractContextManager["Inline"]):
+class InlineExecutor(AbstractContextManager["InlineExecutor"]):
     """The port Executor without threads: a task is carried out where it begins."""
 
     def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -74,6 +74,6 @@ class Inline(AbstractContextManager["Inline"]):
         """Do nothing: no task is under way."""
 
 
-def executor_for(tasks: int, at_a_time: int) -> Threads | Inline:
+def executor_for(tasks: int, at_a_time: int) -> ThreadExecutor | InlineExecutor:
     """Return an executor for n tasks; most runs have one at most, and need no thread."""
-    return Inline() if tasks <= 1 else Threads(min(tasks, at_a_time))
+    return InlineExecutor() if tasks <= 1 else ThreadExecutor(min(tasks, at_a_time))

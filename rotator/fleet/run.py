@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from rotator.config.registry import Fleet
 from rotator.errors import RotatorError
-from rotator.fleet.state_reader import READERS, Found, read_stored
+from rotator.fleet.state_reader import DEFAULT_READERS, Found, read_stored
 from rotator.fleet.summary import summarize
 from rotator.fleet.urgency import Due
 from rotator.fleet.write_rate import WriteRate
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Outcome, Result, Rotation, Stored, Summary
 from rotator.renewal.policy import TokenState, token_state
 from rotator.renewal.ports import Ports, Run
@@ -42,11 +42,11 @@ def run_fleet(  # noqa: PLR0913 - options by name
     fleet: Fleet,
     ports: Ports,
     run: Run,
-    contract: Contract,
+    guarantee: Guarantee,
     *,
     write_rate: WriteRate | None = None,
     executor_for: MakeExecutor | None = None,
-    readers: int = READERS,
+    readers: int = DEFAULT_READERS,
     force: bool = False,
     dry_run: bool = False,
     on_result: OnResult | None = None,
@@ -63,7 +63,7 @@ def run_fleet(  # noqa: PLR0913 - options by name
         fleet: The rotations.
         ports: Where parameters, secrets and tokens are.
         run: Who renews, and for how long.
-        contract: What consumers were promised.
+        guarantee: The remaining lifetime that consumers are guaranteed.
         write_rate: Of the process; without one, writes are not limited.
         executor_for: Makes the executor of the renewals; by default one with threads.
         readers: How many threads read parameters at a time.
@@ -75,12 +75,12 @@ def run_fleet(  # noqa: PLR0913 - options by name
         shared: Whether rotations besides these have a share of the run's time.
     """
     results = _Results(on_result)
-    next_try = run.now() + timedelta(seconds=contract.schedule_interval)
+    next_try = run.now() + timedelta(seconds=guarantee.schedule_interval)
     for name, error in fleet.broken:
         results.add(failed(name, error, next_try))
     if stored is None:
         stored = read_stored(
-            fleet.rotations, ports.parameters, time_left=run.time_for_requests, readers=readers
+            fleet.rotations, ports.parameters, deadline=run.request_deadline, readers=readers
         )
     due = list(_check(fleet.rotations, stored, run, results.add, next_try, force=force))
     if enqueue or len(due) > 1:
@@ -91,7 +91,7 @@ def run_fleet(  # noqa: PLR0913 - options by name
     left = 0
     if due:
         from rotator.fleet import executor  # most runs renew nothing
-        from rotator.fleet.scheduler import AT_A_TIME, Scheduler
+        from rotator.fleet.scheduler import MAX_RENEWALS, Scheduler
 
         scheduler = Scheduler(
             due,
@@ -104,17 +104,17 @@ def run_fleet(  # noqa: PLR0913 - options by name
             force=force,
             dry_run=dry_run,
         )
-        with (executor_for or executor.executor_for)(len(due), AT_A_TIME) as carries_out:
+        with (executor_for or executor.executor_for)(len(due), MAX_RENEWALS) as carries_out:
             left = scheduler.renew(carries_out)
     return summarize(
         fleet.rotations,
         results.all,
         run,
-        contract,
+        guarantee,
         left=left,
         forced=force,
         dry_run=dry_run,
-        left_out=fleet.left_out,
+        other_rotations=fleet.other_rotations,
     )
 
 
@@ -147,7 +147,7 @@ def _not_leased(due: Sequence[Due], ports: Ports, run: Run, report: OnResult, re
         [each.rotation for each in due],
         ports.parameters,
         leases_at=run.now(),
-        time_left=lambda: run.time_left() - run.budget / 2,  # the order is worth no more
+        deadline=run.deadline.earlier_by(run.budget / 2),  # the order is worth no more
         readers=readers,
     )
     for each in due:

@@ -20,17 +20,18 @@ from rotator.fleet.urgency import Due, by_urgency
 from rotator.fleet.write_rate import WriteRate
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import Secret
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Outcome, Result
 from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 from rotator.renewal.renew import rotate
-from rotator.renewal.results import left_over, not_begun
+from rotator.renewal.results import not_begun, postponed
 
-AT_A_TIME = 40
+MAX_RENEWALS = 40
 """Renewals under way at most. They mostly wait for the token endpoint: with answers after 100 ms, 16 at a
 time made two thirds of the renewals a second that 40 make.
 """
 
-PER_HOST = 36
+MAX_RENEWALS_PER_HOST = 36
 """Of those, with the same host, however slow it is."""
 
 RETRY_BUDGET_SECONDS = 10.0
@@ -78,13 +79,13 @@ class Scheduler:
         self._force = force
         self._dry_run = dry_run
         self._hosts = Counter(map(_host, self._waiting))
-        self._is_shared = shared or len(self._waiting) > AT_A_TIME
+        self._is_shared = shared or len(self._waiting) > MAX_RENEWALS
         # The run's own time is a clock that never goes back.
         endpoints = {due.rotation.token_endpoint for due in self._waiting}
-        self._breakers = {url: CircuitBreaker(lambda: -run.time_left()) for url in endpoints}
+        self._breakers = {url: CircuitBreaker(lambda: -run.deadline.remaining()) for url in endpoints}
         self._running: Counter[str] = Counter()
         self._ended: list[tuple[Due, _WatchedEndpoint]] = []
-        self._reserve = min(TIME_RESERVE_SECONDS, run.budget / 8)
+        self._deadline = run.request_deadline.earlier_by(min(TIME_RESERVE_SECONDS, run.budget / 8))
 
     def renew(self, executor: Executor) -> int:
         """Renew as much as the run has time for; return for how many renewals it had none left."""
@@ -99,7 +100,7 @@ class Scheduler:
         under way, and that no renewal can begin any more.
         """
         place, delay = self._next(), self._rate.delay()
-        if place is None or delay > self._time_left():
+        if place is None or delay > self._deadline.remaining():
             return math.inf if self._running.total() else None
         if delay == 0:
             self._begin(self._waiting.pop(place), executor)
@@ -107,10 +108,10 @@ class Scheduler:
 
     def _next(self) -> int | None:
         """Return the place of the most urgent renewal that the limits and the circuit breakers let begin."""
-        if self._running.total() >= AT_A_TIME:
+        if self._running.total() >= MAX_RENEWALS:
             return None
         for place, due in enumerate(self._waiting):
-            if self._running[_host(due)] < PER_HOST and self._breaker(due).allows():
+            if self._running[_host(due)] < MAX_RENEWALS_PER_HOST and self._breaker(due).allows():
                 return place
         return None
 
@@ -147,7 +148,7 @@ class Scheduler:
         now, error = self._run.now(), self._breaker(due).error
         if error is None or self._breaker(due).state is State.CLOSED:
             self._report(
-                left_over(due.rotation, due.stored, now=now, next_try=self._next_try, forced=self._force)
+                postponed(due.rotation, due.stored, now=now, next_try=self._next_try, forced=self._force)
             )
             return True
         unavailable = TokenEndpointUnavailable(
@@ -163,9 +164,6 @@ class Scheduler:
 
     def _retry_budget(self, due: Due) -> float:
         return RETRY_BUDGET_SECONDS if self._is_shared or self._hosts[_host(due)] > 1 else math.inf
-
-    def _time_left(self) -> float:
-        return self._run.time_for_requests() - self._reserve
 
 
 def _host(due: Due) -> str:
@@ -184,13 +182,12 @@ class _WatchedEndpoint:
         self.error: TokenEndpointUnavailable | None = None
 
     def request(
-        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+        self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
         """Request a token, and retry within the budget; a slow answer is waited for as before."""
+        retry_until = (retry_until or deadline).at_most(self._retry_budget)
         try:
-            response = self._endpoint().request(
-                request, time_left=time_left, patience=min(patience, self._retry_budget)
-            )
+            response = self._endpoint().request(request, deadline=deadline, retry_until=retry_until)
         except TokenEndpointUnavailable as error:
             self.error = error.again()
             raise
@@ -200,9 +197,9 @@ class _WatchedEndpoint:
         self.answered = True
         return response
 
-    def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
+    def probe(self, url: str, token: Secret, *, deadline: Deadline) -> None:
         """Try the token as without a budget: it was issued, and must not be lost for a slow API."""
-        self._endpoint().probe(url, token, time_left=time_left)
+        self._endpoint().probe(url, token, deadline=deadline)
 
 
 class _RotationPorts:

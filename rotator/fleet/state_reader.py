@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from rotator.errors import MORE_TIME, ParameterStoreError, RotatorError
+from rotator.errors import MORE_TIME, ParameterStoreError, RotatorError, as_rotator_error
 from rotator.renewal import status
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Parameter, Rotation, Stored
 from rotator.renewal.ports import NAMES_PER_CALL, ParameterStore
-from rotator.renewal.results import foreseen
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-READERS = 2
+DEFAULT_READERS = 2
 """Calls at a time. Documents come one page after another, and a page of ten is two of these calls."""
 
 Found = Mapping[str, Stored | RotatorError]
-
-
-def forever() -> float:
-    """More seconds than anything takes."""
-    return math.inf
 
 
 def read_stored(
@@ -34,11 +28,11 @@ def read_stored(
     parameters: ParameterStore,
     *,
     leases_at: datetime | None = None,
-    time_left: Callable[[], float] = forever,
-    readers: int = READERS,
+    deadline: Deadline | None = None,
+    readers: int = DEFAULT_READERS,
 ) -> Found:
     """Return what is stored for every rotation, by its name; see StoredReader."""
-    with StoredReader(parameters, leases_at=leases_at, time_left=time_left, readers=readers) as reader:
+    with StoredReader(parameters, leases_at=leases_at, deadline=deadline, readers=readers) as reader:
         for rotation in rotations:
             reader.add(rotation)
         return reader.of(rotations)
@@ -48,7 +42,7 @@ class StoredReader(AbstractContextManager["StoredReader"]):
     """Reads token and status of five rotations a call, while the caller goes on to find and add more.
 
     With a time (UTC) in ``leases_at`` it reads the leases, too, of three rotations a call, and judges them by
-    that time. A rotation whose call fails, or does not begin in the ``time_left`` (seconds), is found with an
+    that time. A rotation whose call fails, or does not begin before the ``deadline``, is found with an
     error. So many ``readers`` are threads that call at a time; without one, the caller itself does.
     """
 
@@ -57,13 +51,13 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         parameters: ParameterStore,
         *,
         leases_at: datetime | None = None,
-        time_left: Callable[[], float] = forever,
-        readers: int = READERS,
+        deadline: Deadline | None = None,
+        readers: int = DEFAULT_READERS,
     ) -> None:
         self._parameters = parameters
         self._readers = readers
         self._leases_at = leases_at
-        self._time_left = time_left
+        self._deadline = deadline
         self._waiting: list[Rotation] = []
         self._names: set[str] = set()
         self._unreachable: ParameterStoreError | None = None
@@ -120,12 +114,12 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         """Read a batch, by the tokens' parameters: names may be those of two documents."""
         if not batch:
             return {}
-        if self._unreachable or self._time_left() <= 0:
+        if self._unreachable or (self._deadline and self._deadline.remaining() <= 0):
             return _all(batch, self._unreachable or _not_read())
         try:
             found = self._parameters.read([name for r in batch for name in self._names_of(r)])
         except Exception as error:  # noqa: BLE001 - a defect in one reading may not stop the others
-            return self._failed(batch, foreseen(error, "the reading of parameters"))
+            return self._failed(batch, as_rotator_error(error, "the reading of parameters"))
         return {rotation.parameter_name: self._parse(rotation, found) for rotation in batch}
 
     def _failed(self, batch: Sequence[Rotation], error: RotatorError) -> Found:
@@ -153,7 +147,7 @@ class StoredReader(AbstractContextManager["StoredReader"]):
 
                 return lease.with_lease(rotation, stored, found, self._parameters, self._leases_at)
         except Exception as error:  # noqa: BLE001 - likewise
-            return foreseen(error, f"what is stored for rotation {rotation.name}")
+            return as_rotator_error(error, f"what is stored for rotation {rotation.name}")
         return stored
 
 

@@ -6,18 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from rotator.errors import MORE_TIME, MORE_WRITES, RotatorError
+from rotator.errors import MORE_TIME, MORE_WRITES, Retry, RotatorError
 from rotator.oauth.models import Stage
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.durations import describe_seconds, seconds_until
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Outcome, Result, Rotation, Summary
-from rotator.renewal.policy import describe_seconds, seconds_until
 from rotator.renewal.ports import Run
 
-WARNINGS_OF_A_KIND = 10
+MAX_WARNINGS_OF_A_KIND = 10
 """So many are told one by one; of the others only how many there are."""
 
 
-TOLD = 10
+MAX_NAMED_FAILURES = 10
 """Failures that a run's error names, late ones first: Lambda keeps no long ones, and the log has all."""
 
 
@@ -26,15 +26,15 @@ class RotationFailed(RotatorError):
 
     def __init__(self, summary: Summary) -> None:
         failed = sorted((r for r in summary.results if r.error), key=lambda result: not result.late)
-        told = [f"{result.name}: {result.error}" for result in failed[:TOLD]]
-        if len(failed) > TOLD:
-            told.append(f"and {len(failed) - TOLD} more")
+        told = [f"{result.name}: {result.error}" for result in failed[:MAX_NAMED_FAILURES]]
+        if len(failed) > MAX_NAMED_FAILURES:
+            told.append(f"and {len(failed) - MAX_NAMED_FAILURES} more")
         urgency = (
             f"{summary.failed_late} late: act now" if summary.failed_late else "none late: there is time"
         )
         super().__init__(
             f"{len(failed)} of {len(summary.results)} rotations failed: " + "\n  ".join(told),
-            advice=f"the next run tries again; {urgency}",
+            advice=f"{Retry.NEXT_RUN}; {urgency}",
         )
         self.summary = summary
 
@@ -43,12 +43,12 @@ def summarize(  # noqa: PLR0913 - all that a run knows
     rotations: Sequence[Rotation],
     results: Iterable[Result],
     run: Run,
-    contract: Contract,
+    guarantee: Guarantee,
     *,
     left: int = 0,
     forced: bool = False,
     dry_run: bool = False,
-    left_out: int = 0,
+    other_rotations: int = 0,
 ) -> Summary:
     """Put the results in order, and add the warnings. ``left`` counts what the run had no time for.
 
@@ -61,17 +61,17 @@ def summarize(  # noqa: PLR0913 - all that a run knows
             *_left_warnings(left, forced=forced),
             *shortened(_rollover_warnings(ordered)),
             *shortened(_kept_warnings(ordered, run)),
-            *shortened(_overlap_warnings(rotations, ordered, run, contract)),
+            *shortened(_overlap_warnings(rotations, ordered, run, guarantee)),
         ),
         dry_run=dry_run,
-        left_out=left_out,
+        other_rotations=other_rotations,
     )
 
 
 def shortened(warnings: Iterable[str]) -> Iterator[str]:
     """A fleet may have the same trouble a thousand times."""
     rest = iter(warnings)
-    yield from islice(rest, WARNINGS_OF_A_KIND)
+    yield from islice(rest, MAX_WARNINGS_OF_A_KIND)
     more = sum(1 for _ in rest)
     if more:
         yield f"{more} more warnings like the one before"
@@ -109,11 +109,11 @@ def _kept_warnings(results: Sequence[Result], run: Run) -> Iterator[str]:
 
 
 def _overlap_warnings(
-    rotations: Sequence[Rotation], results: Sequence[Result], run: Run, contract: Contract
+    rotations: Sequence[Rotation], results: Sequence[Result], run: Run, guarantee: Guarantee
 ) -> Iterator[str]:
     """Say which consumers may present a dead token: worth a warning, never a reason to stop."""
     lifetimes = {result.name: result.lifetime for result in results}
-    actual = replace(contract, run_budget=run.budget)
+    actual = replace(guarantee, run_budget=run.budget)
     for rotation in rotations:
         lifetime = lifetimes.get(rotation.name)
         problem = actual.problem(lifetime, rotation.renew_at) if lifetime else None

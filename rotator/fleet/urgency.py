@@ -42,7 +42,7 @@ def by_urgency(due: Iterable[Due], now: datetime) -> list[Due]:
 
 
 def _urgency(stored: Stored, now: datetime) -> tuple[_Rank, datetime]:
-    token, attempt = stored.trusted, stored.lease.last_attempt
+    token, attempt = stored.token_status, stored.lease.last_attempt
     if attempt and (token is None or now < attempt.at + abs(token.expires_at - attempt.at) / 4):
         return _Rank.FAILED, attempt.at
     if not stored.token_version:

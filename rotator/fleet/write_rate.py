@@ -14,10 +14,10 @@ from threading import Lock
 WRITES_PER_RENEWAL = 3
 """Lease, token, status."""
 
-SLOWEST = 0.5
+MIN_WRITES_PER_SECOND = 0.5
 """Writes a second to which throttling slows it down at most: a renewal in six seconds."""
 
-QUICKEST_START = 30.0
+MAX_INITIAL_WRITES_PER_SECOND = 30.0
 """Writes a second to begin with, whatever is allowed: what a quota is shows in the first seconds."""
 
 SETTLING_SECONDS = 1.0
@@ -32,7 +32,7 @@ class WriteRate:
 
     def __init__(self, per_second: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._full = per_second
-        self._rate = per_second if math.isinf(per_second) else min(per_second, QUICKEST_START)
+        self._rate = per_second if math.isinf(per_second) else min(per_second, MAX_INITIAL_WRITES_PER_SECOND)
         self._clock = clock
         self._lock = Lock()
         self._next_renewal = self._slowed_until = -math.inf
@@ -58,6 +58,6 @@ class WriteRate:
             now = self._clock()
             if now < self._slowed_until:
                 return
-            self._rate = max(self._rate / 2, min(self._full, SLOWEST))
+            self._rate = max(self._rate / 2, min(self._full, MIN_WRITES_PER_SECOND))
             self._slowed_until = now + max(SETTLING_SECONDS, WRITES_PER_RENEWAL / self._rate)
             self._next_renewal = max(self._next_renewal, self._slowed_until)

@@ -26,7 +26,7 @@ from rotator.oauth.models import (
     Secret,
 )
 
-MAX_LIFETIME = 366 * 24 * 3600
+MAX_LIFETIME_SECONDS = 366 * 24 * 3600
 """The longest life in seconds that is believed; milliseconds given as seconds are not."""
 
 RETRYABLE_STATUS = frozenset({408, 425, 429})
@@ -141,7 +141,7 @@ def check_status(request: TokenRequest, response: TokenResponse, now: datetime) 
     if is_retryable(status):
         raise TokenEndpointUnavailable(
             f"the token endpoint answered HTTP {status}",
-            advice="the next run tries again; if it lasts, ask the endpoint's operator",
+            advice="ask the endpoint's operator",
             retry_after=retry_after(response.retry_after, now),
         )
     if 300 <= status < 400:
@@ -207,8 +207,8 @@ def read_token(client: Client, request: TokenRequest, response: TokenResponse, n
             "the token endpoint issued a token that is expired already",
             advice="compare the clocks of this machine and of the endpoint",
         )
-    if expires_at > response.requested_at + timedelta(seconds=MAX_LIFETIME):
-        raise _invalid(f"issued a JWT that ends more than {MAX_LIFETIME} seconds from now")
+    if expires_at > response.requested_at + timedelta(seconds=MAX_LIFETIME_SECONDS):
+        raise _invalid(f"issued a JWT that ends more than {MAX_LIFETIME_SECONDS} seconds from now")
     granted = answer.get("scope")
     usable = isinstance(granted, str) and len(granted) <= 1024 and is_scope(granted) and token not in granted
     return AccessToken(
@@ -254,8 +254,8 @@ def _expires_in(value: object) -> int | None:
         seconds = math.nan
     if not math.isfinite(seconds):
         raise _invalid("sent an expires_in that is not a number")
-    if not 1 <= seconds <= MAX_LIFETIME:
-        raise _invalid(f"sent an expires_in that is not between 1 and {MAX_LIFETIME} seconds")
+    if not 1 <= seconds <= MAX_LIFETIME_SECONDS:
+        raise _invalid(f"sent an expires_in that is not between 1 and {MAX_LIFETIME_SECONDS} seconds")
     return int(seconds)
 
 

@@ -7,7 +7,7 @@ from threading import Lock
 
 
 @dataclass(frozen=True, kw_only=True)
-class Used:
+class Counts:
     """The counts of one run; a probe of ``verify_url`` is not among them.
 
     ``token_requests`` took ``token_request_attempts``: each try to send one, retries included.
@@ -20,26 +20,26 @@ class Used:
     throttled_writes: int = 0
 
 
-class Usage:
+class Counters:
     """Counts what several threads use at once."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._used = Used()
+        self._counts = Counts()
 
     def add(
         self, *, token_requests: int = 0, token_request_attempts: int = 0, throttled_writes: int = 0
     ) -> None:
         """Count so many more."""
         with self._lock:
-            self._used = Used(
-                token_requests=self._used.token_requests + token_requests,
-                token_request_attempts=self._used.token_request_attempts + token_request_attempts,
-                throttled_writes=self._used.throttled_writes + throttled_writes,
+            self._counts = Counts(
+                token_requests=self._counts.token_requests + token_requests,
+                token_request_attempts=self._counts.token_request_attempts + token_request_attempts,
+                throttled_writes=self._counts.throttled_writes + throttled_writes,
             )
 
-    def take(self) -> Used:
+    def take(self) -> Counts:
         """Return what was counted, and begin anew."""
         with self._lock:
-            used, self._used = self._used, Used()
-            return used
+            counts, self._counts = self._counts, Counts()
+            return counts

@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from rotator.errors import SettingsError
-from rotator.renewal.policy import RUN_BUDGET, describe_seconds
+from rotator.renewal.durations import describe_seconds
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
 
-EARLIEST_RENEWAL = 0.1
+MIN_RENEW_AT = 0.1
 """The least ``renew_at`` that the settings take."""
 
-FASTEST_SCHEDULE = 60.0
+MIN_SCHEDULE_SECONDS = 60.0
 """The shortest interval in seconds at which EventBridge Scheduler runs anything."""
 
-ROUNDING = 1e-6
+ROUNDING_SECONDS = 1e-6
 """Seconds: what the arithmetic of fractions leaves over is no problem of anybody's."""
 
-SETTINGS = MappingProxyType(
+SETTING_NAMES = MappingProxyType(
     {
         "renew_at": "ROTATOR_RENEW_AT",
         "schedule_interval": "ROTATOR_SCHEDULE_INTERVAL",
@@ -33,14 +34,14 @@ SETTINGS = MappingProxyType(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contract:
+class Guarantee:
     """What the promise to consumers is made of besides the token's life, in seconds."""
 
     schedule_interval: float = 300
     consumer_cache: float = 300
-    run_budget: float = RUN_BUDGET
+    run_budget: float = RUN_BUDGET_SECONDS
 
-    def least_life(self, lifetime: float, renew_at: float, *, outage: float = 0.0) -> float:
+    def guaranteed_lifetime(self, lifetime: float, renew_at: float, *, outage: float = 0.0) -> float:
         """The least life in seconds that a consumer ever finds. Negative: tokens end before they are renewed.
 
         Renewal window - schedule interval - run budget - outage. An outage counts in whole intervals,
@@ -53,19 +54,19 @@ class Contract:
 
     def longest_outage(self, lifetime: float, renew_at: float) -> float:
         """The longest outage of the endpoint in seconds that no consumer notices; 0 if there is none."""
-        spare = self.least_life(lifetime, renew_at) - self.consumer_cache
+        spare = self.guaranteed_lifetime(lifetime, renew_at) - self.consumer_cache
         runs_missed = spare // self.schedule_interval
         return max(0.0, runs_missed * self.schedule_interval - self.run_budget)
 
     def problem(
-        self, lifetime: float, renew_at: float, names: Mapping[str, str] = SETTINGS
+        self, lifetime: float, renew_at: float, names: Mapping[str, str] = SETTING_NAMES
     ) -> SettingsError | None:
         """Say why consumers may present a dead token, and the nearest settings that work.
 
         None when they may not: the contract holds. ``names`` is what the advice calls the settings.
         """
-        least = self.least_life(lifetime, renew_at)
-        if least >= self.consumer_cache - ROUNDING:
+        least = self.guaranteed_lifetime(lifetime, renew_at)
+        if least >= self.consumer_cache - ROUNDING_SECONDS:
             return None
         token = describe_seconds(round(lifetime, -1) or lifetime)
         interval = describe_seconds(self.schedule_interval)
@@ -92,11 +93,11 @@ class Contract:
         window = lifetime * (1 - renew_at)
         latest = 1 - (self.consumer_cache + self.schedule_interval + self.run_budget) / lifetime
         slowest = window - self.consumer_cache - self.run_budget
-        least = self.least_life(lifetime, renew_at)
+        least = self.guaranteed_lifetime(lifetime, renew_at)
         ways = []
-        if latest >= EARLIEST_RENEWAL:
+        if latest >= MIN_RENEW_AT:
             ways.append(f"set {names['renew_at']} to {math.floor(latest * 100) / 100:g} or less")
-        if slowest >= FASTEST_SCHEDULE:
+        if slowest >= MIN_SCHEDULE_SECONDS:
             often = f"run every {slowest // 60:.0f}m or more often"
             ways.append(f"{often}, with {names['schedule_interval']} set to it")
         if least >= 0:

@@ -20,19 +20,26 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from rotator.errors import MORE_TIME, ConcurrentUpdate, ParameterStoreError, RotatorError
+from rotator.errors import (
+    MORE_TIME,
+    ConcurrentUpdate,
+    ParameterStoreError,
+    Retry,
+    RotatorError,
+    as_rotator_error,
+)
 from rotator.renewal import policy
 from rotator.renewal import status as status_text
-from rotator.renewal.models import Attempt, Lease, Outcome, Parameter, Rotation, Status, Stored, format_time
+from rotator.renewal.durations import format_time, read_time
+from rotator.renewal.models import Attempt, Lease, Outcome, Parameter, Rotation, Status, Stored
 from rotator.renewal.ports import ParameterStore, Run
-from rotator.renewal.results import foreseen
 from rotator.renewal.status import StatusNotWritten
 
 logger = logging.getLogger(__name__)
 
 SCHEMA = 1
 
-LONGEST_RUN = timedelta(minutes=16)
+MAX_RUN = timedelta(minutes=16)
 """A Lambda function runs for 15 minutes at most, and clocks differ a little."""
 
 VERSIONS_KEPT = 100
@@ -104,7 +111,7 @@ def _read_fields(fields: Mapping[str, Any]) -> LeaseText:
     return LeaseText(
         run=str(fields["run"]),
         read_version=read_version,
-        expires_at=status_text.read_time(fields["expires_at"]),
+        expires_at=read_time(fields["expires_at"]),
         released=states[fields["state"]],
         outcome=None if outcome is None else Outcome(outcome),
         error_kind=error_kind,
@@ -173,7 +180,7 @@ def _read(
 
 def _is_in_force(text: LeaseText, now: datetime) -> bool:
     """Whether a text has not expired, and ends no later than any run can."""
-    return now < text.expires_at <= now + LONGEST_RUN
+    return now < text.expires_at <= now + MAX_RUN
 
 
 def judge(texts: Mapping[int, LeaseText], *, settled: int, now: datetime) -> Lease:
@@ -214,13 +221,13 @@ class HeldLease:
     @property
     def status(self) -> Status:
         """The stored token's status, which is known of any token that is fresh, or kept."""
-        status = self.stored.trusted
+        status = self.stored.token_status
         assert status  # noqa: S101
         return status
 
     def has_expired(self) -> bool:
         """Whether another run may hold it by now, by either clock: a sleeping laptop stops one of them."""
-        return self.run.time_left() + self.run.overrun <= 0 or self.run.now() >= self.expires_at
+        return self.run.deadline.remaining() + self.run.overrun <= 0 or self.run.now() >= self.expires_at
 
     def mark_due(self) -> None:
         """Make a fresh token due in its status, before a request that may revoke it.
@@ -246,7 +253,7 @@ class HeldLease:
 
     def check(self) -> None:
         """Raise ParameterStoreError if it is too late to write a token: it could replace a newer one."""
-        if self.run.time_left() <= 0 or self.has_expired():
+        if self.run.deadline.remaining() <= 0 or self.has_expired():
             raise too_late(self.rotation.parameter_name)
 
     def check_status(self) -> None:
@@ -281,7 +288,7 @@ class HeldLease:
         try:
             yield
         except Exception as error:
-            known = foreseen(error, f"rotation {self.rotation.name}", may_have_issued=True)
+            known = as_rotator_error(error, f"rotation {self.rotation.name}", may_have_issued=True)
             if not (isinstance(known, ParameterStoreError) and known.unreachable):
                 self._release_failed(type(error).__name__, known)
             if known is error:
@@ -298,7 +305,7 @@ class HeldLease:
 
 def acquire(rotation: Rotation, stored: Stored, parameters: ParameterStore, run: Run) -> HeldLease | None:
     """Acquire the lease until this run must be over; None if another run was faster."""
-    seconds = math.ceil(run.time_left() + run.overrun) + 1  # it is written in whole seconds
+    seconds = math.ceil(run.deadline.remaining() + run.overrun) + 1  # it is written in whole seconds
     text = LeaseText(
         run=run.id,
         read_version=stored.lease.version,
@@ -328,5 +335,6 @@ def too_late(name: str) -> ParameterStoreError:
     """Return the error for a parameter that was not written because the run was over."""
     return ParameterStoreError(
         f"the run's time was over before {name} could be written",
-        advice=f"the next run tries again; if it lasts, {MORE_TIME}",
+        advice=MORE_TIME,
+        retry=Retry.NEXT_RUN,
     )

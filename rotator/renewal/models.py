@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from rotator.oauth.models import BasicEncoding, ClientAuthentication, Stage
+from rotator.renewal.durations import format_time
 
 if TYPE_CHECKING:
     from rotator.errors import RotatorError
@@ -147,7 +148,7 @@ class Stored:
     lease_error: RotatorError | None = None
 
     @property
-    def trusted(self) -> Status | None:
+    def token_status(self) -> Status | None:
         """The status, if it speaks of exactly the token that is stored."""
         if self.status and self.token_version == self.status.parameter_version:
             return self.status
@@ -158,10 +159,14 @@ class Stored:
 class Result:
     """One rotation's outcome, and the token its consumers have now.
 
-    Of a failure it tells its kind (the error's class in errors.py), whether it is ``late`` (an error; a
-    warning otherwise: policy.fails_late), how many seconds of life the stored token had left (0 if there
-    is none, None if that is not known), and when the next try comes. A token that was kept may be late, too.
-    ``secret_stage`` is the stage of the secret for which the endpoint issued a token in this run.
+    Attributes:
+        error: The message of a failure, ``error_kind`` its class in errors.py, ``advice`` what to do.
+        lifetime: The stored token's whole lifetime in seconds, if it is known.
+        late: Whether a failure is an error and no warning (policy.fails_late); a kept token may be late, too.
+        seconds_remaining: The remaining lifetime of the stored token after a failure: 0 if there is no token,
+            None if it is not known.
+        next_try: When the next run comes (UTC), after a failure.
+        secret_stage: The stage of the secret for which the endpoint issued a token in this run.
     """
 
     name: str
@@ -170,6 +175,7 @@ class Result:
     parameter_version: int | None = None
     error: str | None = None
     error_kind: str | None = None
+    advice: str | None = None
     lifetime: float | None = None
     note: str | None = None
     late: bool = False
@@ -224,7 +230,7 @@ class Summary:
     results: tuple[Result, ...]
     warnings: tuple[str, ...] = ()
     dry_run: bool = False
-    left_out: int = 0
+    other_rotations: int = 0
 
     @classmethod
     def from_dict(cls, summary: Mapping[str, Any]) -> Summary:
@@ -257,8 +263,3 @@ class Summary:
         if self.dry_run:
             summary["dry_run"] = True
         return summary
-
-
-def format_time(time: datetime) -> str:
-    """RFC 3339 with ``Z``, whole seconds, rounded down: a life is never overstated."""
-    return time.replace(microsecond=0, tzinfo=None).isoformat() + "Z"

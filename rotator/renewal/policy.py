@@ -8,17 +8,18 @@ certbot and cert-manager renew, too.
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 
 from rotator.oauth.models import AccessToken
-from rotator.renewal.models import Result, Rotation, Status, Stored, format_time
+from rotator.renewal.durations import describe_seconds, format_time
+from rotator.renewal.models import Result, Rotation, Status, Stored
 
 JITTER = 0.02
 """The part of a life by which renewals are spread, so that a fleet does not renew as one."""
 
-RUN_BUDGET = 60.0
+RUN_BUDGET_SECONDS = 60.0
 """Seconds a run may take where nothing says otherwise; the function's default timeout."""
 
 
@@ -40,7 +41,7 @@ def token_state(rotation: Rotation, stored: Stored, now: datetime) -> TokenState
     """
     if not stored.token_version:
         return TokenState.MISSING
-    status = stored.trusted
+    status = stored.token_status
     if status is None:
         return TokenState.UNKNOWN
     if now >= status.expires_at:
@@ -62,7 +63,7 @@ def may_be_revoked(rotation: Rotation, stored: Stored, now: datetime) -> bool:
     Some providers revoke the stored token then. A token that is still fresh was not touched: a run
     that renews a fresh token makes it due first.
     """
-    status = stored.trusted
+    status = stored.token_status
     return stored.lease.may_be_revoked and (status is None or now >= due_at(rotation, status))
 
 
@@ -71,7 +72,7 @@ def fails_late(rotation: Rotation, stored: Stored, now: datetime) -> bool:
 
     It is an error where nothing is known of the stored token, or where that may be revoked.
     """
-    status = stored.trusted
+    status = stored.token_status
     if status is None or may_be_revoked(rotation, stored, now):
         return True
     due = due_at(rotation, status)
@@ -112,19 +113,3 @@ def outlook(failed: Result) -> str:
     else:
         left = f"{describe_seconds(seconds)} of the stored token's life left"
     return f"{left}, next try by {format_time(failed.next_try)}" if failed.next_try else left
-
-
-def describe_seconds(seconds: float) -> str:
-    """A duration for people: its two largest units, as in ``7 h 55 min``."""
-    sign, rest = ("-" if seconds < 0 else ""), int(abs(seconds))
-    shown = []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, rest = divmod(rest, size)
-        if count:
-            shown.append(f"{count} {unit}")
-    return sign + " ".join(shown[:2]) if shown else "0 s"
-
-
-def seconds_until(time: datetime, now: datetime) -> float:
-    """Seconds from now until then; negative when it has passed."""
-    return (time - now) / timedelta(seconds=1)

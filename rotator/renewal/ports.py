@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Protocol
 
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret, Stage
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Parameter, Rotation
 
 NAMES_PER_CALL = 10
@@ -17,11 +17,6 @@ NAMES_PER_CALL = 10
 
 https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html
 """
-
-
-def no_patience() -> float:
-    """No seconds for trying again what the adapter's own tries could not get."""
-    return 0.0
 
 
 class ParameterStore(Protocol):
@@ -37,11 +32,13 @@ class ParameterStore(Protocol):
         """Return those of a parameter's versions that are still kept, ten a call."""
 
     def read_path(
-        self, path: str, *, patience: Callable[[], float] = no_patience
+        self, path: str, *, retry_until: Deadline | None = None
     ) -> Iterator[Mapping[str, Parameter]]:
-        """Give all parameters below a path, by full name, page by page as they are read.
+        """Return all parameters below a path, by full name, page by page as they are read.
 
-        A page that is throttled is asked for again while there are seconds of ``patience``.
+        Args:
+            path: The path.
+            retry_until: Until then a page is read again that was throttled more often than the SDK retries.
         """
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
@@ -80,21 +77,25 @@ class SecretStore(Protocol):
 
 
 class TokenEndpoint(Protocol):
-    """The authorization server's token endpoint, and the API that the token opens.
-
-    ``time_left`` returns the seconds that remain for sending, waiting and reading together.
-    """
+    """The authorization server's token endpoint, and the API that the token opens."""
 
     def request(
-        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+        self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
-        """Return the endpoint's 2xx answer, retried while that can help and time is left.
+        """Return the endpoint's 2xx answer, retried while that can help and time remains.
 
-        ``patience`` is for how many seconds from now another try may begin; the first has all the time.
-        Raises TokenEndpointUnavailable, TokenRequestRejected or TokenRequestError.
+        Args:
+            request: What is sent.
+            deadline: Of sending, waiting and reading together.
+            retry_until: No retry begins later, if that is before the deadline.
+
+        Raises:
+            TokenEndpointUnavailable: There was no answer, or none that lasts.
+            TokenRequestRejected: The endpoint refused the request.
+            TokenRequestError: The endpoint cannot be used.
         """
 
-    def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
+    def probe(self, url: str, token: Secret, *, deadline: Deadline) -> None:
         """Return if a GET with the token answers 2xx; raise TokenVerificationError if not."""
 
 
@@ -114,24 +115,29 @@ class Ports(Protocol):
         """Where tokens come from."""
 
 
-WRITE_RESERVE = 10.0
-"""Seconds at a run's end that token requests leave to the two writes."""
+WRITE_RESERVE_SECONDS = 10.0
+"""At the end of a run, for the writes of token and status."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run of the rotator: who it is, what time it is, and how long it may go on.
+    """One run of the rotator.
 
-    ``time_left`` returns the seconds until the run must end; ``budget`` is what it began with. Lambda
-    cuts a run off then; elsewhere a last write may take up to ``overrun`` seconds more.
+    Attributes:
+        id: Its name, which no other run has.
+        now: Returns the time (UTC).
+        deadline: When the run must be over. Lambda stops it then.
+        budget: The seconds that remained until the deadline when the run began.
+        overrun: The seconds for which a last write may last beyond the deadline, where nothing stops a run.
     """
 
     id: str
     now: Callable[[], datetime]
-    time_left: Callable[[], float]
+    deadline: Deadline
     budget: float
     overrun: float = 0.0
 
-    def time_for_requests(self) -> float:
-        """Return the seconds left for requests to the token endpoint; the writes take the rest."""
-        return self.time_left() - min(WRITE_RESERVE, self.budget / 4)
+    @property
+    def request_deadline(self) -> Deadline:
+        """The deadline of requests to the token endpoint; the time after it is for the writes."""
+        return self.deadline.earlier_by(min(WRITE_RESERVE_SECONDS, self.budget / 4))

@@ -26,7 +26,7 @@ from rotator.renewal.status import StatusNotWritten
 
 logger = logging.getLogger(__name__)
 
-INACCURACY = timedelta(seconds=60)
+EXPIRY_TOLERANCE = timedelta(seconds=60)
 """How much the expiry of a token may be misjudged: the longest that its request was on the way."""
 
 
@@ -113,11 +113,11 @@ def _obtain(held: HeldLease, ports: Ports) -> tuple[AccessToken, ClientCredentia
     def obtain(credentials: ClientCredentials) -> AccessToken:
         held.check()  # a token that could not be published any more may revoke the one that is
         request = client_credentials.token_request(rotation, credentials)
-        response = ports.token_endpoint.request(request, time_left=run.time_for_requests)
+        response = ports.token_endpoint.request(request, deadline=run.request_deadline)
         token = client_credentials.read_token(rotation, request, response, run.now())
         check_size(rotation, token)
         if rotation.verify_url:
-            ports.token_endpoint.probe(rotation.verify_url, token.value, time_left=run.time_for_requests)
+            ports.token_endpoint.probe(rotation.verify_url, token.value, deadline=run.request_deadline)
         return token
 
     return secret_rollover.obtain(rotation, ports.secrets, run, obtain)
@@ -139,7 +139,7 @@ def _is_outlived(rotation: Rotation, stored: Stored, token: AccessToken, run: Ru
 
     Where the stored one may be revoked, another token that expires at the same time is better.
     """
-    status = stored.trusted
+    status = stored.token_status
     if status is None:
         return False
     if _is_repeated(status, token):
@@ -156,7 +156,7 @@ def _is_repeated(status: Status, token: AccessToken) -> bool:
     Each request took its own time on the way, so the same token may seem to expire a little later than
     before. If it expires much later, its lifetime was extended, and it is as good as new.
     """
-    extended = token.expires_at - status.expires_at > INACCURACY
+    extended = token.expires_at - status.expires_at > EXPIRY_TOLERANCE
     return status.token_sha256 == token.value.fingerprint and not extended
 
 

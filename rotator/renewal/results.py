@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import traceback
 from dataclasses import replace
 from datetime import datetime
 
-from rotator.errors import NotReached, RotatorError
-from rotator.renewal.models import Outcome, Result, Rotation, Stored, format_time
-from rotator.renewal.policy import TokenState, fails_late, seconds_until, token_state
+from rotator.errors import NotReached, RotatorError, as_rotator_error
+from rotator.renewal.durations import format_time, seconds_until
+from rotator.renewal.models import Outcome, Result, Rotation, Stored
+from rotator.renewal.policy import TokenState, fails_late, token_state
 from rotator.renewal.status import StatusNotWritten
 
-logger = logging.getLogger(__name__)
-
-LEFT = "this run had no time left for it; the next one begins with what expires first"
+NO_TIME_LEFT = "this run had no time left for it; the next one begins with what expires first"
 
 
 def as_stored(rotation: Rotation, stored: Stored, outcome: Outcome, *, note: str | None = None) -> Result:
     """Return an outcome that leaves what is stored as it was."""
-    status = stored.trusted
+    status = stored.token_status
     return Result(
         name=rotation.name,
         outcome=outcome,
@@ -39,12 +36,13 @@ def busy(rotation: Rotation, stored: Stored, held_until: datetime) -> Result:
 
 def failed(name: str, error: Exception, next_try: datetime | None = None) -> Result:
     """Return a failure; as long as nothing is known of the stored token, it counts as a late one."""
-    told = foreseen(error, f"rotation {name}")
+    known = as_rotator_error(error, f"rotation {name}")
     return Result(
         name=name,
         outcome=Outcome.FAILED,
-        error=str(told),
-        error_kind=type(told).__name__,
+        error=str(known),
+        error_kind=type(known).__name__,
+        advice=known.advice,
         late=True,
         next_try=next_try,
     )
@@ -54,8 +52,8 @@ def failed_with(
     rotation: Rotation, stored: Stored, error: Exception, *, now: datetime, next_try: datetime | None = None
 ) -> Result:
     """Return a failure of a rotation of which it is known what is, or was, stored for it."""
-    left = _left_by(error, stored)
-    status = left.trusted
+    left = _stored_after(error, stored)
+    status = left.token_status
     issued = isinstance(error, RotatorError) and error.may_have_issued
     return replace(
         failed(rotation.name, error, next_try),
@@ -67,7 +65,7 @@ def failed_with(
     )
 
 
-def left_over(
+def postponed(
     rotation: Rotation, stored: Stored, *, now: datetime, next_try: datetime, forced: bool = False
 ) -> Result:
     """Return the result of a rotation for which the run had no time left.
@@ -76,7 +74,7 @@ def left_over(
     """
     if forced or fails_late(rotation, stored, now):
         return not_begun(rotation, stored, NotReached(forced=forced), now=now, next_try=next_try)
-    return as_stored(rotation, stored, Outcome.BUSY, note=LEFT)
+    return as_stored(rotation, stored, Outcome.BUSY, note=NO_TIME_LEFT)
 
 
 def not_begun(
@@ -87,17 +85,7 @@ def not_begun(
     return failed_with(rotation, stored, error, now=now, next_try=None if is_fresh else next_try)
 
 
-def foreseen(error: Exception, where: str, *, may_have_issued: bool = False) -> RotatorError:
-    """Return an error of ours as it is; of any other only its type, because its text may quote a secret."""
-    if isinstance(error, RotatorError):
-        return error
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("unforeseen %s in %s\n%s", type(error).__name__, where, frames)
-    problem = f"unforeseen {type(error).__name__}"
-    return RotatorError(problem, advice="report it with the log's traceback", may_have_issued=may_have_issued)
-
-
-def _left_by(error: Exception, stored: Stored) -> Stored:
+def _stored_after(error: Exception, stored: Stored) -> Stored:
     """Return what is stored after a failure, as far as it is known."""
     if isinstance(error, StatusNotWritten):
         return replace(stored, status=error.status, token_version=error.status.parameter_version)
@@ -106,6 +94,6 @@ def _left_by(error: Exception, stored: Stored) -> Stored:
 
 def _seconds_remaining(stored: Stored, now: datetime) -> int | None:
     """Return the stored token's remaining lifetime: 0 if there is none, None if that is not known."""
-    if stored.trusted:
-        return math.floor(seconds_until(stored.trusted.expires_at, now))
+    if stored.token_status:
+        return math.floor(seconds_until(stored.token_status.expires_at, now))
     return None if stored.token_version else 0

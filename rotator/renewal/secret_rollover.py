@@ -23,8 +23,8 @@ TIME_RESERVE_SECONDS = 30.0
 A read that does not respond takes nearly as long, and a run that is cut off cannot report why it failed.
 """
 
-SHORTEST_REQUEST = 1.0
-"""Seconds without which a request is not begun: it would hide the refusal behind an error of its own."""
+SHORTEST_REQUEST_SECONDS = 1.0
+"""With less time, no request begins: its own error would hide the refusal."""
 
 NEXT_STEP = {
     Stage.PENDING: "promote that version to AWSCURRENT (aws secretsmanager update-secret-version-stage)",
@@ -54,20 +54,20 @@ def obtain(
             raise
         refusals = [error]
     tried: list[Stage] = []
-    for credentials in _others(rotation, secrets, run, current):
+    for credentials in _other_credentials(rotation, secrets, run, current):
         tried.append(credentials.stage)
         try:
             return obtain_with(credentials), credentials
         except RotatorError as error:
             if not (isinstance(error, TokenRequestRejected) and error.client_refused):
-                raise _ended(error, tried, refusals) from error
+                raise _error_of_stage(error, tried, refusals) from error
             refusals.append(error)
     if not tried:
         raise refusals[0]
     raise _all_refused(tried, refusals) from refusals[0]
 
 
-def _others(
+def _other_credentials(
     rotation: Rotation, secrets: SecretStore, run: Run, current: ClientCredentials
 ) -> Iterator[ClientCredentials]:
     """Read the other stages' credentials one by one, without those that were tried already."""
@@ -75,13 +75,13 @@ def _others(
     tried = [current]
     reserve = min(TIME_RESERVE_SECONDS, run.budget * 2 / 3)
     for stage in (Stage.PENDING, Stage.PREVIOUS):
-        if run.time_left() < reserve:
+        if run.deadline.remaining() < reserve:
             logger.warning("rotation %s: no time is left to try %s", rotation.name, stage)
             return
         other = _read(rotation, secrets, stage)
         if other is None or any(_are_same(other, each) for each in tried):
             continue
-        if run.time_for_requests() < SHORTEST_REQUEST:
+        if run.request_deadline.remaining() < SHORTEST_REQUEST_SECONDS:
             logger.warning("rotation %s: no time is left to request with %s", rotation.name, stage)
             return
         tried.append(other)
@@ -101,13 +101,13 @@ def _are_same(one: ClientCredentials, other: ClientCredentials) -> bool:
     return (one.client_id, one.client_secret) == (other.client_id, other.client_secret)
 
 
-def _ended(
+def _error_of_stage(
     error: RotatorError, tried: Sequence[Stage], refusals: Sequence[TokenRequestRejected]
 ) -> RotatorError:
     """Return the error that another stage's request ended with, and which stages were tried before it."""
     *before, last = [Stage.CURRENT, *tried]
     ended = error.at(f"with {last}, after {' and '.join(before)} had been refused")
-    return ended.after(_unclear(refusals)) if isinstance(ended, TokenRequestError) else ended
+    return ended.after(_unanswered(refusals)) if isinstance(ended, TokenRequestError) else ended
 
 
 def _all_refused(tried: Sequence[Stage], refusals: Sequence[TokenRequestRejected]) -> TokenRequestRejected:
@@ -118,10 +118,10 @@ def _all_refused(tried: Sequence[Stage], refusals: Sequence[TokenRequestRejected
         advice=first.advice,
         status=first.status,
         code=first.code,
-    ).after(_unclear(refusals))
+    ).after(_unanswered(refusals))
 
 
-def _unclear(refusals: Sequence[TokenRequestRejected]) -> TokenRequestRejected | None:
+def _unanswered(refusals: Sequence[TokenRequestRejected]) -> TokenRequestRejected | None:
     return next((refusal for refusal in refusals if refusal.may_have_issued), None)
 
 

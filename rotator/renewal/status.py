@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from rotator.errors import ParameterStoreError
 from rotator.oauth.models import Stage
-from rotator.renewal.models import Parameter, Rotation, Status, Stored, format_time
+from rotator.renewal.durations import format_time, read_time
+from rotator.renewal.models import Parameter, Rotation, Status, Stored
 
 SCHEMA = 1
 
@@ -19,9 +19,10 @@ class StatusNotWritten(ParameterStoreError):
 
     def __init__(self, status: Status, cause: ParameterStoreError) -> None:
         super().__init__(
-            f"the new token is stored as version {status.parameter_version}, but its status is not: "
-            f"{cause.problem}",
-            advice=f"{cause.advice}; the next run renews it again",
+            f"the new token is stored as version {status.parameter_version}, but its status is not, so the "
+            f"next run renews it again: {cause.problem}",
+            advice=cause.advice,
+            retry=cause.retry,
             unreachable=cause.unreachable,
         )
         self.status = status
@@ -122,11 +123,3 @@ def _status(fields: Mapping[str, Any]) -> Status:
         secret_stage=Stage(fields.get("secret_stage", Stage.CURRENT)),
         lease_version=int(fields.get("lease_version", 0)),
     )
-
-
-def read_time(text: str) -> datetime:
-    """Read an RFC 3339 time; raises ValueError or TypeError for anything else, such as one without zone."""
-    time = datetime.fromisoformat(text)
-    if time.tzinfo is None:
-        raise ValueError
-    return time.astimezone(UTC)

@@ -6,13 +6,14 @@ They pass the same contract tests as the adapters (tests/contract).
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from rotator.errors import ConcurrentUpdate, CredentialsError, ParameterStoreError
 from rotator.oauth.models import ClientCredentials, Secret, Stage
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Parameter, Rotation
-from rotator.renewal.ports import NAMES_PER_CALL, no_patience
+from rotator.renewal.ports import NAMES_PER_CALL
 
 VERSIONS_KEPT = 100
 
@@ -44,7 +45,7 @@ class MemoryParameterStore:
         self,
         path: str,
         *,
-        patience: Callable[[], float] = no_patience,  # noqa: ARG002 - it throttles nothing
+        retry_until: Deadline | None = None,  # noqa: ARG002 - it throttles nothing
     ) -> Iterator[Mapping[str, Parameter]]:
         """Yield the parameters below a path, ten a page."""
         below = path.rstrip("/") + "/"

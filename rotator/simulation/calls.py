@@ -51,7 +51,7 @@ def failure(call: Call) -> RotatorError:
     """Return the error of a call that failed, as the adapter raises it."""
     if call is Call.REQUEST_TOKEN:
         return TokenEndpointUnavailable(
-            "the endpoint did not answer", advice="the next run tries again", may_have_issued=True
+            "the endpoint did not answer", advice="none: it is simulated", may_have_issued=True
         )
     if call in (Call.READ_SECRET, Call.READ_STAGE):
         return CredentialsError("the secret could not be read: Unreachable", advice="wait")

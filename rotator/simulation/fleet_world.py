@@ -16,7 +16,7 @@ from rotator.fleet.circuit_breaker import COOL_DOWN_SECONDS, FAILURES_TO_OPEN
 from rotator.fleet.run import run_fleet
 from rotator.fleet.write_rate import WRITES_PER_RENEWAL, WriteRate
 from rotator.renewal.models import Outcome, Summary
-from rotator.renewal.policy import RUN_BUDGET
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.simulation.environment import Environment, NextFault
 from rotator.simulation.processes import Greenlets
 from rotator.simulation.provider import SLOW_LATENCY_SECONDS
@@ -29,7 +29,7 @@ from rotator.workers import dispatch
 BURST_WRITES = 3.0
 """Writes that an account lets pass at once after a pause, if its quota is lower."""
 
-RENEWALS_WHILE_DOWN = FAILURES_TO_OPEN + math.ceil(RUN_BUDGET / COOL_DOWN_SECONDS)
+RENEWALS_WHILE_DOWN = FAILURES_TO_OPEN + math.ceil(RUN_BUDGET_SECONDS / COOL_DOWN_SECONDS)
 """The renewals in a run that may ask an endpoint which is down and which several rotations share."""
 
 SETTLING_SECONDS = 15
@@ -72,7 +72,7 @@ class FleetScenario:
     @property
     def runs_to_serve_all(self) -> int:
         """How many runs renew every rotation once, at a quarter of the write rate: writes are throttled."""
-        writes = min(self.quota, self.write_rate) * (RUN_BUDGET - SETTLING_SECONDS)
+        writes = min(self.quota, self.write_rate) * (RUN_BUDGET_SECONDS - SETTLING_SECONDS)
         return math.ceil(4 * len(self.scenarios) / (writes / WRITES_PER_RENEWAL))
 
 
@@ -143,7 +143,7 @@ class FleetWorld(World):
             rotations,
             run,
             run.run,
-            self.scenario.contract,
+            self.scenario.guarantee,
             write_rate=rate,
             executor_for=lambda *_: Greenlets(self.timeline),
             readers=0,
@@ -166,7 +166,7 @@ class FleetWorld(World):
 
     def _deliver(self) -> None:
         while self._queue and self._busy_workers < self.fleet.workers:
-            names, self._queue = self._queue[: dispatch.BATCH], self._queue[dispatch.BATCH :]
+            names, self._queue = self._queue[: dispatch.BATCH_SIZE], self._queue[dispatch.BATCH_SIZE :]
             self._busy_workers += 1
             self.timeline.start_at(self.timeline.seconds, partial(self._work, names))
 

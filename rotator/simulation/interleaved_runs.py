@@ -7,7 +7,6 @@ of its next call, and what goes wrong with that call.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +22,8 @@ from rotator.fleet.run import run_fleet
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.deadline import Deadline
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.ports import Run
 from rotator.renewal.renew import read
 from rotator.simulation.aws import MemorySecretStore
@@ -142,12 +142,12 @@ class InterleavedRuns:
         run = Run(
             id=f"run-{explored.number}",
             now=lambda: self.now,
-            time_left=lambda: (end - self.now) / timedelta(seconds=1),
+            deadline=Deadline(lambda: (end - self.now) / timedelta(seconds=1)),
             budget=explored.budget,
         )
         fleet = Fleet(rotations=(ROTATION,))
         try:
-            summary = run_fleet(fleet, _Ports(self, explored), run, Contract(), force=explored.forced)
+            summary = run_fleet(fleet, _Ports(self, explored), run, Guarantee(), force=explored.forced)
         except Killed:
             explored.outcome = "killed"
             return
@@ -194,9 +194,9 @@ class _Endpoint:
     run: ExploredRun
 
     def request(
-        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+        self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
-        del time_left, patience
+        del deadline, retry_until
         response = self.run.carry_out(Call.REQUEST_TOKEN, self._respond)
         client_credentials.check_status(request, response, self.runs.now)
         return response
@@ -210,5 +210,5 @@ class _Endpoint:
         body = json.dumps({"access_token": token, "token_type": "Bearer", "expires_in": 86400})
         return TokenResponse(status=200, body=body.encode(), requested_at=now)
 
-    def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
-        del url, token, time_left
+    def probe(self, url: str, token: Secret, *, deadline: Deadline) -> None:
+        del url, token, deadline

@@ -38,17 +38,17 @@ def check_step(runs: InterleavedRuns, choice: Choice) -> bool:
 
 
 def _check_stored(runs: InterleavedRuns, before: Stored, run: ExploredRun) -> None:
-    trusted, stored = before.trusted, runs.stored
+    known, stored = before.token_status, runs.stored
     if _is_fresh(runs, before) and not _is_fresh(runs, stored):
         # A forced run marks the token due before its request; a token counts as known with its status.
         is_marked = run.forced and run.last_call is Call.WRITE_STATUS
         is_half_published = run.budget and run.last_call is Call.WRITE_TOKEN
         if not (is_marked or is_half_published):
             _violate(runs, "a fresh token is not fresh any more")
-    if trusted and stored.status and stored.status.parameter_version < trusted.parameter_version:
+    if known and stored.status and stored.status.parameter_version < known.parameter_version:
         _violate(runs, "the status names an older token than before")
     is_quiet = not any(each.holds_lease for each in runs.runs) and not runs.may_be_unfinished
-    if is_quiet and stored.token_version and stored.trusted is None:
+    if is_quiet and stored.token_version and stored.token_status is None:
         _violate(runs, "no run holds the lease, and the status names another token than the stored one")
 
 

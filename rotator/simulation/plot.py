@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rotator.errors import SettingsError
-from rotator.renewal.policy import describe_seconds
+from rotator.renewal.durations import describe_seconds
 from rotator.simulation.scenario import DAY, Scenario
 from rotator.simulation.simulate import Report, headline
 
@@ -69,7 +69,7 @@ def plot(report: Report, path: Path) -> None:
 
 
 def _settings(scenario: Scenario) -> str:
-    lifetime, interval = map(describe_seconds, (scenario.lifetime, scenario.contract.schedule_interval))
+    lifetime, interval = map(describe_seconds, (scenario.lifetime, scenario.guarantee.schedule_interval))
     outage = f", outages of {describe_seconds(scenario.outage)}" if scenario.outage else ""
     renew_at = f"{scenario.rotation.renew_at:g}"
     return f"tokens of {lifetime} renewed at {renew_at} of their lifetime, a run every {interval}{outage}"
@@ -94,7 +94,7 @@ def _draw_panel(axes: Axes, report: Report, panel: Panel) -> None:
                 begin / unit, end / unit, color=OUTAGE_COLOUR, alpha=0.5, lw=0, label="endpoint is down"
             )
     panel.draw(axes, report, panel)
-    cache = report.scenario.contract.consumer_cache
+    cache = report.scenario.guarantee.consumer_cache
     cached = f"consumers cache for {describe_seconds(cache)}"
     axes.axhline(cache / HOUR, color=EXPIRED_COLOUR, lw=0.9, ls="--", label=cached)
     axes.set_xlim(panel.begin / unit, panel.end / unit)
@@ -120,7 +120,7 @@ def _draw_panel(axes: Axes, report: Report, panel: Panel) -> None:
 def _draw_least_lifetimes(axes: Axes, report: Report, panel: Panel) -> None:
     """Draw a dot for every renewal: the remaining lifetime of the token that it replaced."""
     unit, _ = panel.unit
-    cache = report.scenario.contract.consumer_cache
+    cache = report.scenario.guarantee.consumer_cache
     renewals = report.world.consumers.history[:-1]  # the last token was not replaced
     for colour, label, is_enough in (
         (LIFETIME_COLOUR, "remaining lifetime at a renewal", True),

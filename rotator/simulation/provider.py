@@ -152,7 +152,7 @@ class Provider:
             return TokenResponse(status=status, body=body, requested_at=now, retry_after=retry_after)
         if kind > len(responses):
             sleep(min(TIMEOUT_SECONDS, seconds))
-        raise TokenEndpointUnavailable("the endpoint could not be reached", advice="the next run tries again")
+        raise TokenEndpointUnavailable("the endpoint could not be reached", advice="none: it is simulated")
 
     def _accepts(self, token: str) -> bool:
         return token in self.issued and self.issued[token].is_valid(self._timeline.seconds)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from rotator.renewal.guarantee import Contract
-from rotator.renewal.policy import RUN_BUDGET
+from rotator.renewal.guarantee import Guarantee
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.simulation.fleet_world import ENDPOINT_DOWN, FleetScenario
 from rotator.simulation.random_scenarios import (
     LEASE_SECONDS,
@@ -34,17 +34,17 @@ def random_fleet(number: int) -> FleetScenario:
     random = Random(number)  # noqa: S311 - the same fleet for the same number
     while True:
         drawn = _draw(random, number)
-        if fleet_fault_budget(drawn) >= drawn.common.contract.schedule_interval:
+        if fleet_fault_budget(drawn) >= drawn.common.guarantee.schedule_interval:
             return drawn
 
 
 def _draw(random: Random, number: int) -> FleetScenario:
     interval = random.choice((60.0, 120.0, 300.0))
     lifetime = float(round(10 ** random.uniform(3.8, 5.0)))  # two hours to a day
-    contract = Contract(schedule_interval=interval, consumer_cache=random.choice((0.0, 60.0, 300.0)))
+    guarantee = Guarantee(schedule_interval=interval, consumer_cache=random.choice((0.0, 60.0, 300.0)))
     hosts = tuple(random.randrange(HOSTS) for _ in range(ROTATIONS))
     shares_endpoint = [random.random() < 0.5 for _ in range(HOSTS)]
-    common = Scenario(contract=contract, lifetime=lifetime, seed=number, days=RUNS * interval / DAY)
+    common = Scenario(guarantee=guarantee, lifetime=lifetime, seed=number, days=RUNS * interval / DAY)
     scenarios = []
     for place, host in enumerate(hosts):
         name = f"tenant-{place:02}"
@@ -75,19 +75,19 @@ def _draw(random: Random, number: int) -> FleetScenario:
 def fleet_fault_budget(fleet: FleetScenario) -> float:
     """Return how many seconds faults may last so that there is time to renew every rotation afterwards."""
     outage = min(map(guaranteed_outage, fleet.scenarios))
-    interval = fleet.common.contract.schedule_interval
+    interval = fleet.common.guarantee.schedule_interval
     return outage - 2 * interval - LEASE_SECONDS - fleet_recovery_seconds(fleet)
 
 
 def fleet_recovery_seconds(fleet: FleetScenario) -> float:
     """Return how long it takes after a fault until all rotations are renewed."""
-    return recovery_seconds(fleet.common) + fleet.runs_to_serve_all * fleet.common.contract.schedule_interval
+    return recovery_seconds(fleet.common) + fleet.runs_to_serve_all * fleet.common.guarantee.schedule_interval
 
 
 def random_fleet_faults(fleet: FleetScenario) -> tuple[Callable[[int], RatesAt], list[Window]]:
     """Draw the faults of a fleet; return their rates by host, and the windows in which they occur."""
     random = Random(-fleet.common.seed)  # noqa: S311 - likewise
-    pause = fleet_recovery_seconds(fleet) + fleet.common.contract.schedule_interval
+    pause = fleet_recovery_seconds(fleet) + fleet.common.guarantee.schedule_interval
     longest = fleet_fault_budget(fleet)
     windows = list(fault_windows(random, fleet.common, longest=longest, pause=pause))
     rates = [[_random_rates(random) for _ in range(HOSTS)] for _ in windows]
@@ -109,5 +109,5 @@ def _random_rates(random: Random) -> Rates:
         crashes=random.choice((0.0, 0.0, 0.01, 0.1)),
         missed=random.choice((0.0, 0.3)),
         duplicated=random.choice((0.0, 0.5)),
-        delay=random.choice((0.0, RUN_BUDGET)),
+        delay=random.choice((0.0, RUN_BUDGET_SECONDS)),
     )

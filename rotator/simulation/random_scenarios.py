@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
 
-from rotator.renewal.guarantee import Contract
-from rotator.renewal.policy import RUN_BUDGET
+from rotator.renewal.guarantee import Guarantee
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.simulation.scenario import (
     DAY,
     NO_FAULTS,
@@ -23,7 +23,7 @@ from rotator.simulation.scenario import (
 RUNS = 4000
 """How many scheduled runs a scenario has."""
 
-LEASE_SECONDS = RUN_BUDGET + 2
+LEASE_SECONDS = RUN_BUDGET_SECONDS + 2
 """How long the lease of a run that was killed keeps other runs away."""
 
 Window = tuple[float, float]
@@ -36,7 +36,7 @@ def random_scenario(number: int) -> Scenario:
     while True:
         drawn = Scenario(
             lifetime=float(round(10 ** random.uniform(3.3, 6.3))),  # half an hour to three weeks
-            contract=Contract(
+            guarantee=Guarantee(
                 schedule_interval=float(round(10 ** random.uniform(1.78, 4.2) / 60) * 60),  # 1 min to 4 h
                 consumer_cache=random.choice((0.0, 60.0, 300.0, 3600.0)),
             ),
@@ -52,9 +52,9 @@ def random_scenario(number: int) -> Scenario:
                 renew_at=round(random.uniform(0.3, 0.8), 3),
                 verify_url=random.choice((None, "https://api.example.test/")),
             ),
-            days=RUNS * drawn.contract.schedule_interval / DAY,
+            days=RUNS * drawn.guarantee.schedule_interval / DAY,
         )
-        if fault_budget(drawn) >= drawn.contract.schedule_interval and drawn.end > 4 * drawn.lifetime:
+        if fault_budget(drawn) >= drawn.guarantee.schedule_interval and drawn.end > 4 * drawn.lifetime:
             return drawn
 
 
@@ -68,12 +68,12 @@ def guaranteed_outage(scenario: Scenario) -> float:
         lifetime *= SHORTEST_OF_VARYING
     if scenario.behaviour is Behaviour.REPEATS:
         renew_at = max(renew_at, 1 - REPEATED_UNTIL)
-    return scenario.contract.longest_outage(lifetime, renew_at) - abs(scenario.clock_skew)
+    return scenario.guarantee.longest_outage(lifetime, renew_at) - abs(scenario.clock_skew)
 
 
 def recovery_seconds(scenario: Scenario) -> float:
     """Return how long recovery takes: a lease left behind has expired, and a run has come and gone."""
-    return LEASE_SECONDS + scenario.contract.schedule_interval + RUN_BUDGET
+    return LEASE_SECONDS + scenario.guarantee.schedule_interval + RUN_BUDGET_SECONDS
 
 
 def fault_budget(scenario: Scenario) -> float:
@@ -81,13 +81,13 @@ def fault_budget(scenario: Scenario) -> float:
 
     That is less than an outage: a run that was killed may keep others away for a while afterwards.
     """
-    return guaranteed_outage(scenario) - 2 * scenario.contract.schedule_interval - LEASE_SECONDS
+    return guaranteed_outage(scenario) - 2 * scenario.guarantee.schedule_interval - LEASE_SECONDS
 
 
 def random_faults(scenario: Scenario) -> tuple[RatesAt, list[Window]]:
     """Draw the faults of a scenario; return their rates at any time, and the windows in which they occur."""
     random = Random(-scenario.seed)  # noqa: S311 - likewise
-    interval = scenario.contract.schedule_interval
+    interval = scenario.guarantee.schedule_interval
     windows, rates = [], []
     pause = 3 * interval + LEASE_SECONDS
     for window in fault_windows(random, scenario, longest=fault_budget(scenario), pause=pause):

@@ -14,8 +14,9 @@ from typing import Any, NoReturn, TypeVar
 from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.oauth.models import Secret
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Rotation
-from rotator.renewal.policy import RUN_BUDGET
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.renewal.ports import Run
 from rotator.simulation.aws import MemoryParameterStore
 from rotator.simulation.calls import WRITES, Call, Fault, Killed, failure, intercepted
@@ -47,12 +48,14 @@ class SimulatedRun:
         self._world = world
         self._timeline = world.timeline
         self._tenants = tenants
-        self._end = world.timeline.seconds + RUN_BUDGET
+        self._end = world.timeline.seconds + RUN_BUDGET_SECONDS
         self._is_killed = False
         self.forced = forced
         self.on_request: Callable[[Tenant], None] = lambda _tenant: None
         self.on_throttled: Callable[[], None] = lambda: None
-        self.run = Run(id=name, now=world.timeline.now, time_left=self.time_left, budget=RUN_BUDGET)
+        self.run = Run(
+            id=name, now=world.timeline.now, deadline=Deadline(self.time_left), budget=RUN_BUDGET_SECONDS
+        )
         effects: Any = _StoreEffects(world.store, self.run, tenants, forced=forced)
         self.parameters = intercepted("parameters", effects, self.carry_out)
         self.secrets = intercepted("secrets", world.secrets, self.carry_out)

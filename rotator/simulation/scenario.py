@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from rotator.errors import SettingsError
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.durations import describe_seconds
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Rotation
-from rotator.renewal.policy import describe_seconds
 
 DAY = 86400.0
 
@@ -72,7 +72,7 @@ class Scenario:
     Args:
         rotation: The settings of the rotation.
         lifetime: Of a token.
-        contract: The schedule, and what consumers are guaranteed.
+        guarantee: The schedule, and what consumers are guaranteed.
         days: How long to simulate.
         seed: The same seed gives the same result.
         outage: How long the endpoint is down each time. An outage begins at the worst moment, with the
@@ -85,7 +85,7 @@ class Scenario:
 
     rotation: Rotation = ROTATION
     lifetime: float = DAY
-    contract: Contract = field(default_factory=Contract)
+    guarantee: Guarantee = field(default_factory=Guarantee)
     days: float = 30
     seed: int = 1
     outage: float = 0
@@ -100,18 +100,18 @@ class Scenario:
         return self.days * DAY
 
     @property
-    def guaranteed_seconds(self) -> float:
+    def guaranteed_lifetime(self) -> float:
         """The remaining lifetime that consumers are guaranteed, with outages of this length."""
-        return self.contract.least_life(self.lifetime, self.rotation.renew_at, outage=self.outage)
+        return self.guarantee.guaranteed_lifetime(self.lifetime, self.rotation.renew_at, outage=self.outage)
 
     @property
     def longest_outage(self) -> float:
         """The longest outage in seconds that no consumer notices with these settings."""
-        return self.contract.longest_outage(self.lifetime, self.rotation.renew_at)
+        return self.guarantee.longest_outage(self.lifetime, self.rotation.renew_at)
 
     def check(self) -> None:
         """Raise SettingsError, with the nearest setting that works, if this cannot be simulated."""
-        if problem := self.contract.problem(self.lifetime, self.rotation.renew_at, OPTIONS):
+        if problem := self.guarantee.problem(self.lifetime, self.rotation.renew_at, OPTIONS):
             raise problem
         if self.lifetime + self.outage > self.end:
             days = -(-(self.lifetime + self.outage) // DAY)

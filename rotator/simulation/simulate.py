@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from rotator.renewal.policy import JITTER, RUN_BUDGET, describe_seconds
+from rotator.renewal.durations import describe_seconds
+from rotator.renewal.policy import JITTER, RUN_BUDGET_SECONDS
 from rotator.simulation.scenario import DAY, NO_FAULTS, Behaviour, Scenario
 from rotator.simulation.world import World, quiet_logs
 
@@ -45,8 +46,8 @@ class Report:
         return {
             "settings": {
                 "lifetime": scenario.lifetime,
-                "schedule": scenario.contract.schedule_interval,
-                "cache": scenario.contract.consumer_cache,
+                "schedule": scenario.guarantee.schedule_interval,
+                "cache": scenario.guarantee.consumer_cache,
                 "renew_at": scenario.rotation.renew_at,
                 "outage": scenario.outage,
                 "every": scenario.outages_every,
@@ -56,7 +57,7 @@ class Report:
                 "clock_skew": scenario.clock_skew,
                 **asdict(scenario.rates),
             },
-            "guaranteed_remaining_seconds": math.floor(scenario.guaranteed_seconds),
+            "guaranteed_remaining_seconds": math.floor(scenario.guaranteed_lifetime),
             "least_remaining_seconds": None if least is None else math.floor(least),
             "expired_seconds": math.ceil(world.expired_seconds),
             "revoked_seconds": math.ceil(world.consumers.revoked_seconds),
@@ -120,7 +121,7 @@ def _is_confirmed(scenario: Scenario) -> bool:
         outages_every=2 * cycle,
     )
     # Jitter may have begun the renewal earlier, retries go on for a while, the schedule is coarse.
-    spare = JITTER * scenario.lifetime + 2 * scenario.contract.schedule_interval + RUN_BUDGET
+    spare = JITTER * scenario.lifetime + 2 * scenario.guarantee.schedule_interval + RUN_BUDGET_SECONDS
     survived, too_long = (
         _run(replace(trial, outage=scenario.longest_outage + more)).expired_seconds for more in (0, spare)
     )

@@ -7,13 +7,13 @@ from datetime import datetime
 from rotator.oauth.models import ClientCredentials, Secret
 from rotator.renewal import policy
 from rotator.renewal.models import Stored
-from rotator.renewal.renew import INACCURACY, read
+from rotator.renewal.renew import EXPIRY_TOLERANCE, read
 from rotator.simulation.consumers import Consumers
 from rotator.simulation.environment import Environment
 from rotator.simulation.provider import SLOW_LATENCY_SECONDS, TIMEOUT_SECONDS, IssuedToken, Provider
 from rotator.simulation.scenario import RatesAt, Scenario
 
-INACCURACY_SECONDS = INACCURACY.total_seconds() + TIMEOUT_SECONDS
+TOLERANCE_SECONDS = EXPIRY_TOLERANCE.total_seconds() + TIMEOUT_SECONDS
 """By how much a newer token may expire earlier without a run being able to know it."""
 
 
@@ -25,7 +25,7 @@ class Tenant:
         self.scenario = scenario
         self.rotation = scenario.rotation
         self.provider = Provider(scenario, world.timeline, world.random, rates_at)
-        self.consumers = Consumers(scenario.contract.consumer_cache)
+        self.consumers = Consumers(scenario.guarantee.consumer_cache)
         self.bad_tokens = 0
         self._renewing: set[str] = set()
         world.secrets.credentials[self.rotation.secret_id] = ClientCredentials(
@@ -54,8 +54,8 @@ class Tenant:
             self._violate("a token was published that was never issued")
             token = IssuedToken(expires_at=0)
         replaced = self.stored_token
-        tolerance = INACCURACY_SECONDS + abs(self.scenario.clock_skew)
-        is_guaranteed = replaced and self.stored().trusted and not forced
+        tolerance = TOLERANCE_SECONDS + abs(self.scenario.clock_skew)
+        is_guaranteed = replaced and self.stored().token_status and not forced
         if replaced and is_guaranteed and token.expires_at < replaced.expires_at - tolerance:
             self.bad_tokens += 1
             self._violate("a token was replaced by one that expires earlier")
@@ -80,7 +80,7 @@ class Tenant:
     def has_valid_token(self) -> bool:
         """Return whether consumers have a valid token, and its status is known."""
         token = self.stored_token
-        return bool(token and token.is_valid(self._world.timeline.seconds) and self.stored().trusted)
+        return bool(token and token.is_valid(self._world.timeline.seconds) and self.stored().token_status)
 
     def is_healthy(self, *, due_at: datetime | None = None) -> bool:
         """Return whether it has a valid token, and no renewal is under way or was left unfinished.

@@ -66,14 +66,14 @@ class World(Environment):
 
     def _run_on_schedule(self) -> None:
         now = self.timeline.seconds
-        self.timeline.at(now + self.scenario.contract.schedule_interval, self._run_on_schedule)
+        self.timeline.at(now + self.scenario.guarantee.schedule_interval, self._run_on_schedule)
         rates = self.rates_at(now)
         if rates.missed and self.random.random() < rates.missed:
             return
         begin = now + (self.random.uniform(0, rates.delay) if rates.delay else 0.0)
         self.start_run(begin)
         if rates.duplicated and self.random.random() < rates.duplicated:
-            self.start_run(begin + self.random.uniform(0, policy.RUN_BUDGET))
+            self.start_run(begin + self.random.uniform(0, policy.RUN_BUDGET_SECONDS))
 
     def start_run(self, when: float, *, force: bool = False) -> None:
         """Let a run begin at a time."""
@@ -104,7 +104,7 @@ class World(Environment):
     def serve(self, run: SimulatedRun) -> Summary:
         """Do what a scheduled or forced run does; raises Killed if its process is killed."""
         fleet = Fleet(rotations=(self.scenario.rotation,))
-        return run_fleet(fleet, run, run.run, self.scenario.contract, force=run.forced)
+        return run_fleet(fleet, run, run.run, self.scenario.guarantee, force=run.forced)
 
     def _count(self, summary: Summary) -> None:
         for result in summary.results:
@@ -139,7 +139,7 @@ class World(Environment):
     def is_flooding(self) -> bool:
         """Return whether runs that renewed sent more than two requests a second; for one rotation only."""
         working = self.runs - self.outcomes["fresh"]
-        return self.token_requests > 2 * policy.RUN_BUDGET * working
+        return self.token_requests > 2 * policy.RUN_BUDGET_SECONDS * working
 
     def close(self) -> None:
         """Count what remains to be counted at the end."""

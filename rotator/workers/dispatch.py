@@ -12,19 +12,20 @@ from datetime import datetime
 from typing import Protocol
 
 from rotator.config import validators
-from rotator.errors import FEWER_WORKERS, MORE_TIME, MORE_WRITES, RotatorError
+from rotator.errors import FEWER_WORKERS, MORE_TIME, MORE_WRITES, RotatorError, as_rotator_error
 from rotator.fleet.urgency import Due, by_urgency
 from rotator.fleet.write_rate import WRITES_PER_RENEWAL
+from rotator.renewal.durations import seconds_until
 from rotator.renewal.models import Outcome, Parameter, Result
-from rotator.renewal.policy import may_be_revoked, seconds_until
+from rotator.renewal.policy import may_be_revoked
 from rotator.renewal.ports import NAMES_PER_CALL, ParameterStore, Run
-from rotator.renewal.results import as_stored, failed_with, foreseen, left_over
+from rotator.renewal.results import as_stored, failed_with, postponed
 from rotator.workers import queue_messages
 
 MESSAGES_PER_CALL = 10
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html"""
 
-BATCH = 10
+BATCH_SIZE = 10
 """Messages that a worker is given at a time (infra/template.yaml)."""
 
 ENQUEUED = "enqueued for the workers"
@@ -56,13 +57,13 @@ def enqueue(
     if not due:
         return
     queue, rest = open_queue(), by_urgency(due, run.now())
-    while rest and run.time_for_requests() > 0:
+    while rest and run.request_deadline.remaining() > 0:
         batch, rest = rest[:MESSAGES_PER_CALL], rest[MESSAGES_PER_CALL:]
         try:
             refused = queue.send([queue_messages.asking_for(each.rotation.name) for each in batch])
         except Exception as error:  # noqa: BLE001 - what was not sent is reported, whatever happened
             batch, rest = batch + rest, []
-            refused = dict.fromkeys(range(len(batch)), foreseen(error, "the sending of work"))
+            refused = dict.fromkeys(range(len(batch)), as_rotator_error(error, "the sending of work"))
         for place, each in enumerate(batch):
             if place in refused:
                 now = run.now()
@@ -70,7 +71,7 @@ def enqueue(
             else:
                 report(_enqueued(each, run.now()))
     for each in rest:
-        report(left_over(each.rotation, each.stored, now=run.now(), next_try=next_try))
+        report(postponed(each.rotation, each.stored, now=run.now(), next_try=next_try))
 
 
 def _enqueued(due: Due, now: datetime) -> Result:
@@ -79,7 +80,7 @@ def _enqueued(due: Due, now: datetime) -> Result:
     That is none if no token is stored, or none that is known to be valid: a worker that never comes to it
     reports nothing, and an alarm watches the least of these lifetimes.
     """
-    status = due.stored.trusted
+    status = due.stored.token_status
     known = status and not may_be_revoked(due.rotation, due.stored, now)
     left = math.floor(seconds_until(status.expires_at, now)) if status and known else 0
     result = as_stored(due.rotation, due.stored, Outcome.BUSY, note=ENQUEUED)
@@ -103,16 +104,19 @@ def _is_a_parameters(name: str) -> bool:
     """Whether a parameter may have this name; AWS refuses a whole call for one that none can have."""
     try:
         validators.any_parameter_name(name)
-    except validators.Refused:
+    except validators.InvalidValue:
         return False
     return True
 
 
 def write_rate_warning(writes_per_second: float, workers: int, run: Run) -> Iterator[str]:
     """Say if the workers' part of the account's writes is too small for what each is given at a time."""
-    needed, has = BATCH * WRITES_PER_RENEWAL * workers / writes_per_second, run.time_for_requests()
+    needed, has = (
+        BATCH_SIZE * WRITES_PER_RENEWAL * workers / writes_per_second,
+        run.request_deadline.remaining(),
+    )
     if needed > has:
         yield (
-            f"{workers} workers share {writes_per_second:g} writes a second, so {BATCH} rotations take "
+            f"{workers} workers share {writes_per_second:g} writes a second, so {BATCH_SIZE} rotations take "
             f"one {needed:.0f} s, and a run has {has:.0f} s; {FEWER_WORKERS}, {MORE_TIME}, or {MORE_WRITES}"
         )

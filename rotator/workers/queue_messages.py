@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rotator.errors import MORE_WRITES, SettingsError
+from rotator.renewal.durations import seconds_until
 from rotator.renewal.models import Outcome, Summary
-from rotator.renewal.policy import seconds_until
 
-MOST_NAMES = 10
+MAX_NAMES_PER_MESSAGE = 10
 """In one message; a scheduled run sends one."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -90,9 +90,13 @@ def _read_message(body: object) -> tuple[str, ...]:
     except (ValueError, RecursionError):
         asked = None
     names = asked.get("rotations") if isinstance(asked, dict) and asked.keys() == {"rotations"} else None
-    if not isinstance(names, list) or not 1 <= len(names) <= MOST_NAMES or not all(map(_is_name, names)):
+    if (
+        not isinstance(names, list)
+        or not 1 <= len(names) <= MAX_NAMES_PER_MESSAGE
+        or not all(map(_is_name, names))
+    ):
         raise SettingsError(
-            f"it does not name 1 to {MOST_NAMES} rotations, and nothing else",
+            f"it does not name 1 to {MAX_NAMES_PER_MESSAGE} rotations, and nothing else",
             advice='send {"rotations": ["default"]}',
         )
     return tuple(names)

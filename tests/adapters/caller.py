@@ -12,7 +12,8 @@ from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.oauth.models import ClientAuthentication, ClientCredentials, Secret
-from rotator.observability.counters import Usage
+from rotator.observability.counters import Counters
+from rotator.renewal.deadline import Deadline
 
 CREDENTIALS = ClientCredentials(client_id="client", client_secret=Secret(CANARY_SECRET), version_id="v1")
 BASIC = "Basic " + base64.b64encode(f"client:{CANARY_SECRET}".encode()).decode()
@@ -23,10 +24,10 @@ class Caller:
 
     def __init__(self, budget: float = 30.0) -> None:
         self.slept: list[float] = []
-        self.usage = Usage()
+        self.counters = Counters()
         self._clock = Clock()
         self._endpoint = HttpTokenEndpoint(
-            HttpTransport(now=self._clock.now), now=self._clock.now, sleep=self._sleep, usage=self.usage
+            HttpTransport(now=self._clock.now), now=self._clock.now, sleep=self._sleep, counters=self.counters
         )
         self._budget = budget
         self._began = time.monotonic()
@@ -43,10 +44,10 @@ class Caller:
 
     def request(self, url: str, **changes: Any) -> TokenResponse:
         asked = client_credentials.token_request(rotation(token_endpoint=url, **changes), CREDENTIALS)
-        return self._endpoint.request(asked, time_left=self._time_left)
+        return self._endpoint.request(asked, deadline=Deadline(self._time_left))
 
     def post(self, url: str) -> TokenResponse:
         return self.request(url, client_authentication=ClientAuthentication.POST)
 
     def probe(self, url: str) -> None:
-        self._endpoint.probe(url, Secret(CANARY_TOKEN), time_left=self._time_left)
+        self._endpoint.probe(url, Secret(CANARY_TOKEN), deadline=Deadline(self._time_left))

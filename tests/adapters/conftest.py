@@ -65,10 +65,10 @@ def stub(client: BaseClient) -> Iterator[Stubber]:
 def fail_with(client: BaseClient) -> Callable[[BotoCoreError], None]:
     """Let every call of the client fail with an error of the SDK instead of being sent."""
 
-    def register(error: BotoCoreError) -> None:
+    def registry(error: BotoCoreError) -> None:
         def fail(**_: object) -> None:
             raise error
 
         client.meta.events.register("before-call", fail)
 
-    return register
+    return registry

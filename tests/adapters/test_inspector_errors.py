@@ -16,7 +16,7 @@ from leak_check import foreign, told
 from rotator.adapters.operator.inspector import AwsInspector
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.aws_client import AwsError
-from rotator.config.deployment import Taker
+from rotator.config.deployment import EventSourceMapping
 from rotator.errors import RotatorError, SettingsError
 
 STATUS = {"StackStatus": "CREATE_COMPLETE", "CreationTime": START}
@@ -103,8 +103,10 @@ def test_what_takes_work_is_looked_for_page_by_page(scripted: Scripted) -> None:
     ]
     for page, asked in zip(pages, ({}, {"Marker": "more"}), strict=True):
         scripted["lambda"].add_response("list_event_source_mappings", page, {"FunctionName": "f", **asked})
-    found = scripted.inspector.taker("f", "https://sqs.r.amazonaws.com/1/work")
-    assert found == Taker(id="the mapping of work".ljust(36), state="Enabled", at_a_time=5)
+    found = scripted.inspector.event_source_mapping("f", "https://sqs.r.amazonaws.com/1/work")
+    assert found == EventSourceMapping(
+        id="the mapping of work".ljust(36), state="Enabled", maximum_concurrency=5
+    )
 
 
 @pytest.mark.parametrize("code", ["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"])
@@ -142,7 +144,11 @@ LOOKS: dict[str, tuple[str, str, Look]] = {
     "stacks": ("cloudformation", "describe_stacks", lambda i: i.stacks()),
     "schedule": ("scheduler", "get_schedule", lambda i: i.schedule("tick")),
     "queue": ("sqs", "get_queue_attributes", lambda i: i.messages("https://sqs/1/work")),
-    "taker": ("lambda", "list_event_source_mappings", lambda i: i.taker("rotator", "https://sqs/1/work")),
+    "taker": (
+        "lambda",
+        "list_event_source_mappings",
+        lambda i: i.event_source_mapping("rotator", "https://sqs/1/work"),
+    ),
     "log": ("logs", "filter_log_events", lambda i: i.last_event("/log", "run ended", START)),
 }
 

@@ -89,7 +89,7 @@ OTHERS: dict[str, Callable[[], Any]] = {
     "DescribeStacks": lambda: AwsInspector().stacks(),
     "GetSchedule": lambda: AwsInspector().schedule("tick"),
     "GetQueueAttributes": lambda: AwsInspector().messages(QUEUE),
-    "ListEventSourceMappings": lambda: AwsInspector().taker("rotator", QUEUE),
+    "ListEventSourceMappings": lambda: AwsInspector().event_source_mapping("rotator", QUEUE),
     "FilterLogEvents": lambda: AwsInspector().last_event("/rotator", "run ended", SINCE),
     "the settings of a stack": lambda: stack_settings.stack_variables("rotator"),
     "Invoke": lambda: lambda_invoke.invoke("rotator", {}),
@@ -103,7 +103,7 @@ def not_an_answer(error: RotatorError, peer: Peer) -> bool:
     said = f"{error} {error!r}"
     assert "terms" not in said
     assert CANARY_TOKEN not in said
-    return "not an answer of AWS: is a proxy in between?" in error.advice
+    return "a proxy answers in AWS's place" in error.advice
 
 
 @pytest.mark.parametrize("call", PARAMETERS)
@@ -137,5 +137,5 @@ def test_page_in_place_of_a_deletion_is_not_taken_for_one(
 ) -> None:
     """DeleteParameter's own answer has no members."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", serve(answer(200, PAGE, Content_Type="text/html")).url)
-    with pytest.raises(ParameterStoreError, match="not an answer of AWS"):
+    with pytest.raises(ParameterStoreError, match="NotAnAnswer"):
         SsmDocumentStore(aws_client.client("ssm")).delete("/a")

@@ -74,7 +74,7 @@ def test_a_secret_that_cannot_be_read_is_named_with_what_to_do(
     with pytest.raises(CredentialsError) as caught:
         secrets.read(ROTATION)
     assert caught.value.problem == f"the secret {ROTATION.secret_id} could not be read: {code}"
-    assert advice in caught.value.advice
+    assert advice in caught.value.next_step
     assert CANARY_SECRET not in told(caught.value)
 
 
@@ -91,7 +91,7 @@ def test_an_unreachable_aws_is_said_to_be_so(
     secrets: SecretsManager, fail_with: Callable[[BotoCoreError], None], error: BotoCoreError
 ) -> None:
     fail_with(error)
-    with pytest.raises(CredentialsError, match="Unreachable; check the network path") as caught:
+    with pytest.raises(CredentialsError, match=r"Unreachable; .*check the network path") as caught:
         secrets.read(ROTATION)
     assert foreign(caught.value, RotatorError, aws_client.AwsError) == []
 
@@ -132,7 +132,7 @@ def test_another_stage_that_cannot_be_read_is_told_like_the_current_one(
     with pytest.raises(CredentialsError) as caught:
         secrets.read_stage(ROTATION, Stage.PENDING)
     assert caught.value.problem == f"the secret {ROTATION.secret_id} could not be read: {code}"
-    assert advice in caught.value.advice
+    assert advice in caught.value.next_step
     assert CANARY_SECRET not in told(caught.value)
     assert foreign(caught.value, RotatorError, aws_client.AwsError) == []
 

@@ -21,7 +21,7 @@ from fake_ports import CANARY_TOKEN
 from leak_check import foreign
 from rotator.adapters.runtime import aws_client
 from rotator.consumer import TokenSource
-from rotator.consumer.ssm import CONFIG, TRY_ALL_AGAIN, SsmReader
+from rotator.consumer.ssm import CONFIG, READS_UNTIL_DENIED_IS_RETRIED, SsmReader
 from rotator.errors import SettingsError, TokenUnavailable
 
 if TYPE_CHECKING:
@@ -83,11 +83,11 @@ def test_where_the_status_may_not_be_read_the_token_is_read_alone_from_then_on(
 
 def test_what_was_denied_is_tried_again_now_and_then(stub: Stubber, reader: SsmReader) -> None:
     refuse(stub)
-    for _ in range(TRY_ALL_AGAIN - 1):
+    for _ in range(READS_UNTIL_DENIED_IS_RETRIED - 1):
         expect(stub, [NAME], parameter())
     expect(stub, BOTH, parameter(), parameter(f"{NAME}/status", "{}"))
-    statuses = [reader().status for _ in range(TRY_ALL_AGAIN)]
-    assert statuses == [None] * (TRY_ALL_AGAIN - 1) + ["{}"]
+    statuses = [reader().status for _ in range(READS_UNTIL_DENIED_IS_RETRIED)]
+    assert statuses == [None] * (READS_UNTIL_DENIED_IS_RETRIED - 1) + ["{}"]
 
 
 def test_where_only_the_other_call_is_allowed_that_one_is_used_from_then_on(
@@ -128,8 +128,8 @@ def test_a_parameter_that_the_other_call_does_not_find_is_missing_too(
 @pytest.mark.parametrize(
     ("code", "advice"),
     [
-        ("ThrottlingException", "the account's request rate is used up; the next call tries again"),
-        ("InternalServerError", "AWS failed on its side; the next call tries again"),
+        ("ThrottlingException", "the next call tries again; if it lasts, find out what uses up"),
+        ("InternalServerError", "the next call tries again; if it lasts, see the AWS Health"),
         ("ExpiredTokenException", "AWS does not accept these credentials"),
         ("InvalidKeyId", "the key it is encrypted with is gone or disabled"),
         ("ParameterVersionNotFound", "name a version or label that it has"),

@@ -73,7 +73,7 @@ def test_credentials_travel_in_the_body_without_an_authorization_header(serve: S
 def test_a_failure_that_may_pass_is_followed_by_another_request(
     serve: Serve, caller: Caller, failing: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_transport, "READ_TIMEOUT", 0.3)
+    monkeypatch.setattr(http_transport, "READ_TIMEOUT_SECONDS", 0.3)
     peer = serve(failing, TOKEN)
     assert caller.request(peer.url).body == TOKEN_BODY
     assert (len(peer.requests), len(caller.slept)) == (2, 1)

@@ -56,7 +56,7 @@ def test_no_error_and_no_log_line_tells_a_secret(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(http_transport, "READ_TIMEOUT", 0.1)
+    monkeypatch.setattr(http_transport, "READ_TIMEOUT_SECONDS", 0.1)
     for logger in ("", "rotator", "urllib3", "requests"):
         caplog.set_level(logging.DEBUG, logger=logger or None)
     url = FAILURES[failure](serve)

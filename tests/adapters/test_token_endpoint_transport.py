@@ -14,7 +14,7 @@ import pytest
 from adapters.caller import BASIC, Caller
 from fake_ports import CANARY_TOKEN
 from rotator.adapters.runtime import tls as shared_trust
-from rotator.adapters.runtime.http_transport import MAX_BODY
+from rotator.adapters.runtime.http_transport import MAX_BODY_BYTES
 from rotator.devstack.server import LOOPBACK
 from rotator.errors import (
     InvalidTokenResponse,
@@ -42,7 +42,7 @@ MIB = 1024 * 1024
 
 
 def test_a_body_of_the_largest_size_is_read(serve: Serve, caller: Caller) -> None:
-    assert len(caller.request(serve(answer(body=b"x" * MAX_BODY)).url).body) == MAX_BODY
+    assert len(caller.request(serve(answer(body=b"x" * MAX_BODY_BYTES)).url).body) == MAX_BODY_BYTES
 
 
 def test_the_endpoints_date_is_kept_for_whoever_compares_clocks(serve: Serve, caller: Caller) -> None:
@@ -52,14 +52,14 @@ def test_the_endpoints_date_is_kept_for_whoever_compares_clocks(serve: Serve, ca
 
 
 def test_a_body_beyond_the_largest_size_is_refused(serve: Serve, caller: Caller) -> None:
-    peer = serve(answer(body=b"x" * (MAX_BODY + 1)))
+    peer = serve(answer(body=b"x" * (MAX_BODY_BYTES + 1)))
     with pytest.raises(InvalidTokenResponse, match="more than 65536 bytes"):
         caller.request(peer.url)
     assert len(peer.requests) == 1
 
 
 def test_a_probe_does_not_care_how_much_the_api_answers(serve: Serve, caller: Caller) -> None:
-    peer = serve(answer(body=b"x" * (MAX_BODY + 1)))
+    peer = serve(answer(body=b"x" * (MAX_BODY_BYTES + 1)))
     caller.probe(peer.url)
     assert len(peer.requests) == 1
 

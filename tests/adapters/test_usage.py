@@ -15,7 +15,7 @@ from botocore.exceptions import ConnectionClosedError
 
 from adapters.caller import Caller
 from fake_ports import CANARY_TOKEN, rotation
-from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.parameter_store import SsmParameterStore
 from rotator.devstack.server import LOOPBACK, free_port
 from rotator.errors import (
@@ -27,7 +27,7 @@ from rotator.errors import (
     TokenRequestRejected,
 )
 from rotator.oauth.models import Secret
-from rotator.observability.counters import Usage, Used
+from rotator.observability.counters import Counters, Counts
 from scripted_server import OUTAGE, TOKEN, Answer, Serve, answer, half
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def test_every_try_of_a_token_request_is_an_attempt(
     serve: Serve, caller: Caller, answers: list[Answer], attempts: int
 ) -> None:
     caller.request(serve(*answers).url)
-    assert caller.usage.take() == Used(token_requests=1, token_request_attempts=attempts)
+    assert caller.counters.take() == Counts(token_requests=1, token_request_attempts=attempts)
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,13 @@ def test_a_token_request_that_fails_counts_as_well(
     for _ in range(2):
         with pytest.raises(error):
             caller.request(peer.url)
-    assert caller.usage.take() == Used(token_requests=2, token_request_attempts=2)
+    assert caller.counters.take() == Counts(token_requests=2, token_request_attempts=2)
 
 
 def test_an_attempt_that_reaches_nobody_is_one(caller: Caller) -> None:
     with pytest.raises(TokenEndpointUnavailable):
         caller.request(f"http://{LOOPBACK}:{free_port()}")
-    used = caller.usage.take()
+    used = caller.counters.take()
     assert (used.token_requests, used.token_request_attempts) == (1, len(caller.slept) + 1)
 
 
@@ -81,12 +81,12 @@ def test_a_token_request_that_is_not_even_begun_does_not_count(serve: Serve) -> 
     peer, caller = serve(TOKEN), Caller(budget=0.5)
     with pytest.raises(TokenEndpointUnavailable, match="no time is left"):
         caller.request(peer.url)
-    assert (peer.requests, caller.usage.take()) == ([], Used())
+    assert (peer.requests, caller.counters.take()) == ([], Counts())
 
 
 def test_a_probe_does_not_count(serve: Serve, caller: Caller) -> None:
     caller.probe(serve(OUTAGE, TOKEN).url)
-    assert caller.usage.take() == Used()
+    assert caller.counters.take() == Counts()
 
 
 # Throttled writes.
@@ -101,20 +101,20 @@ def client(access_key: None, monkeypatch: pytest.MonkeyPatch) -> SSMClient:
 
 
 @pytest.fixture
-def usage() -> Usage:
-    return Usage()
+def counters() -> Counters:
+    return Counters()
 
 
 @pytest.fixture
-def store(client: SSMClient, usage: Usage) -> SsmParameterStore:
-    return SsmParameterStore(client, on_throttled=lambda: usage.add(throttled_writes=1))
+def store(client: SSMClient, counters: Counters) -> SsmParameterStore:
+    return SsmParameterStore(client, on_throttled=lambda: counters.add(throttled_writes=1))
 
 
 @pytest.fixture
 def answer_with(client: SSMClient) -> Callable[..., None]:
     """Let AWS answer every call with these errors in turn, None for one that is done, the last for ever."""
 
-    def register(*codes: str | Exception | None) -> None:
+    def registry(*codes: str | Exception | None) -> None:
         def answers() -> Iterator[str | Exception | None]:
             yield from codes
             while True:
@@ -130,7 +130,7 @@ def answer_with(client: SSMClient) -> Callable[..., None]:
 
         client.meta.events.register("before-send", send)
 
-    return register
+    return registry
 
 
 def _aws_answer(code: str | None) -> AWSResponse:
@@ -149,26 +149,26 @@ WRITES: dict[str, Callable[[SsmParameterStore], int]] = {
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
-@pytest.mark.parametrize("code", sorted(aws_client.THROTTLED))
+@pytest.mark.parametrize("code", sorted(aws_errors.THROTTLED))
 def test_a_throttled_write_that_the_sdk_mends_is_counted(
     store: SsmParameterStore,
-    usage: Usage,
+    counters: Counters,
     answer_with: Callable[..., None],
     write: Callable[[SsmParameterStore], int],
     code: str,
 ) -> None:
     answer_with(code, code, None)
     assert write(store) == 1
-    assert usage.take() == Used(throttled_writes=2)
+    assert counters.take() == Counts(throttled_writes=2)
 
 
 def test_every_attempt_of_a_write_that_stays_throttled_is_counted(
-    store: SsmParameterStore, usage: Usage, answer_with: Callable[..., None]
+    store: SsmParameterStore, counters: Counters, answer_with: Callable[..., None]
 ) -> None:
     answer_with("ThrottlingException")
     with pytest.raises(ParameterStoreError, match="ThrottlingException"):
         WRITES["token"](store)
-    assert usage.take() == Used(throttled_writes=ATTEMPTS)
+    assert counters.take() == Counts(throttled_writes=ATTEMPTS)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_every_attempt_of_a_write_that_stays_throttled_is_counted(
 )
 def test_a_write_that_fails_otherwise_is_not_throttled(
     store: SsmParameterStore,
-    usage: Usage,
+    counters: Counters,
     answer_with: Callable[..., None],
     failure: str | Exception,
     error: type[Exception],
@@ -193,18 +193,18 @@ def test_a_write_that_fails_otherwise_is_not_throttled(
     answer_with(failure)
     with pytest.raises(error):
         WRITES["status"](store)
-    assert usage.take() == Used()
+    assert counters.take() == Counts()
 
 
 def test_a_throttled_read_is_no_write(
-    store: SsmParameterStore, usage: Usage, answer_with: Callable[..., None]
+    store: SsmParameterStore, counters: Counters, answer_with: Callable[..., None]
 ) -> None:
     answer_with("ThrottlingException")
     with pytest.raises(ParameterStoreError, match="ThrottlingException"):
         store.read(["/a"])
     with pytest.raises(ParameterStoreError, match="ThrottlingException"):
         list(store.read_path("/rotations"))
-    assert usage.take() == Used()
+    assert counters.take() == Counts()
 
 
 def test_nothing_is_counted_for_whoever_does_not_ask(

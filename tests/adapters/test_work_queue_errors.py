@@ -29,9 +29,9 @@ def sqs() -> Iterator[tuple[SqsWorkQueue, Stubber]]:
         ("AccessDenied", "allow this caller sqs:SendMessage"),
         ("AWS.SimpleQueueService.NonExistentQueue", "`make undeploy`, then `make deploy`"),
         ("AWS.SimpleQueueService.NonExistentQueue", 'SET="Workers=0" for now'),
-        ("ThrottlingException", "request rate is used up"),
-        ("InternalFailure", "AWS failed on its side"),
-        ("KmsThrottled", "the next scheduled run sends it again"),
+        ("ThrottlingException", "the next run tries again; if it lasts, find out what uses up"),
+        ("InternalFailure", "the next run tries again; if it lasts, see the AWS Health"),
+        ("KmsThrottled", "the next run tries again; if it lasts, see the code"),
     ],
 )
 def test_a_call_that_fails_says_what_to_do_and_quotes_nothing(

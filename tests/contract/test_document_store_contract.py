@@ -12,7 +12,7 @@ from fake_ports import FakeDocumentStore, FakeParameterStore
 from rotator.adapters.operator.document_store import SsmDocumentStore
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.parameter_store import SsmParameterStore
-from rotator.config.registry import DocumentStore
+from rotator.config.rotation_documents import DocumentStore
 from rotator.devstack.aws import ADMINISTRATOR, client_environment
 from rotator.errors import ConcurrentUpdate
 from rotator.renewal.models import Parameter

@@ -18,7 +18,7 @@ from botocore.session import get_session
 from fake_ports import CANARY_TOKEN, Clock, FakeInspector, rotation
 from rotator.adapters.operator.inspector import AwsInspector
 from rotator.adapters.runtime import aws_client
-from rotator.config.deployment import Inspector, Key, LogEvent, Schedule, Stack, Taker
+from rotator.config.deployment import EventSourceMapping, Inspector, Key, LogEvent, Schedule, Stack
 from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
 from rotator.errors import RotatorError
@@ -46,7 +46,7 @@ class World(Protocol):
 
     def add_queue(self, *messages: str) -> str: ...
 
-    def add_taker(self, function: str, queue: str, at_a_time: int) -> Taker: ...
+    def add_taker(self, function: str, queue: str, maximum_concurrency: int) -> EventSourceMapping: ...
 
     def add_parameters(self, rotation: Rotation) -> Callable[[], object]: ...
 
@@ -75,10 +75,12 @@ class FakeWorld:
         self.inspector.queues[url] = len(messages)
         return url
 
-    def add_taker(self, function: str, queue: str, at_a_time: int) -> Taker:
-        taker = Taker(id="an-id", state="Disabled", at_a_time=at_a_time)
-        self.inspector.takers[function, queue] = taker
-        return taker
+    def add_taker(self, function: str, queue: str, maximum_concurrency: int) -> EventSourceMapping:
+        event_source_mapping = EventSourceMapping(
+            id="an-id", state="Disabled", maximum_concurrency=maximum_concurrency
+        )
+        self.inspector.takers[function, queue] = event_source_mapping
+        return event_source_mapping
 
     def add_parameters(self, rotation: Rotation) -> Callable[[], object]:
         return lambda: None
@@ -135,7 +137,7 @@ class AwsWorld:
             sqs.send_message(QueueUrl=url, MessageBody=message)
         return url
 
-    def add_taker(self, function: str, queue: str, at_a_time: int) -> Taker:
+    def add_taker(self, function: str, queue: str, maximum_concurrency: int) -> EventSourceMapping:
         """A mapping that is turned off, to a function that does nothing."""
         client, code = self.account.client("lambda"), BytesIO()
         with ZipFile(code, "w") as archive:
@@ -150,10 +152,10 @@ class AwsWorld:
         made = client.create_event_source_mapping(
             FunctionName=function,
             EventSourceArn=f"arn:aws:sqs:us-east-1:{ACCOUNT}:{queue.rpartition('/')[2]}",
-            ScalingConfig={"MaximumConcurrency": at_a_time},
+            ScalingConfig={"MaximumConcurrency": maximum_concurrency},
             Enabled=False,
         )
-        return Taker(id=made["UUID"], state="Disabled", at_a_time=at_a_time)
+        return EventSourceMapping(id=made["UUID"], state="Disabled", maximum_concurrency=maximum_concurrency)
 
     def add_parameters(self, rotation: Rotation) -> Callable[[], object]:
         ssm = self.account.client("ssm")
@@ -315,10 +317,10 @@ def test_messages_that_wait_are_counted_and_a_queue_may_be_missing(world: World)
 
 def test_what_takes_messages_is_found_by_function_and_queue(world: World) -> None:
     queue, other = world.add_queue(), world.add_queue()
-    taker = world.add_taker("worker", queue, at_a_time=3)
-    assert world.inspector.taker("worker", queue) == taker
-    assert world.inspector.taker("worker", other) is None
-    assert world.inspector.taker("another", queue) is None
+    event_source_mapping = world.add_taker("worker", queue, maximum_concurrency=3)
+    assert world.inspector.event_source_mapping("worker", queue) == event_source_mapping
+    assert world.inspector.event_source_mapping("worker", other) is None
+    assert world.inspector.event_source_mapping("another", queue) is None
 
 
 @pytest.mark.parametrize(
@@ -331,7 +333,11 @@ def test_what_takes_messages_is_found_by_function_and_queue(world: World) -> Non
         ("cloudformation:DescribeStacks", "stacks", lambda i: i.stacks()),
         ("scheduler:GetSchedule", "schedule", lambda i: i.schedule("tick")),
         ("sqs:GetQueueAttributes", "messages", lambda i: i.messages("https://sqs/1/work")),
-        ("lambda:ListEventSourceMappings", "taker", lambda i: i.taker("worker", "https://sqs/1/work")),
+        (
+            "lambda:ListEventSourceMappings",
+            "taker",
+            lambda i: i.event_source_mapping("worker", "https://sqs/1/work"),
+        ),
         ("logs:FilterLogEvents", "last_event", lambda i: i.last_event("/log", "run ended", NOW)),
     ],
 )

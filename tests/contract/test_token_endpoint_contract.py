@@ -20,6 +20,7 @@ from rotator.errors import TokenEndpointUnavailable, TokenRequestRejected
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.ports import TokenEndpoint
 
 CREDENTIALS = ClientCredentials(client_id="client", client_secret=Secret(CANARY_SECRET), version_id="v1")
@@ -46,11 +47,12 @@ class World:
     refuse: Callable[[list[Refusal]], None]
     requests: Callable[[], int]
 
-    def request(self, *, patience: float = math.inf) -> TokenResponse:
+    def request(self, *, retry_seconds: float = math.inf) -> TokenResponse:
         """Ask for a token, with the budget to spend."""
         end = START + timedelta(seconds=BUDGET)
+        deadline = Deadline(lambda: (end - self.clock.now()).total_seconds())
         return self.endpoint.request(
-            self.asked, time_left=lambda: (end - self.clock.now()).total_seconds(), patience=patience
+            self.asked, deadline=deadline, retry_until=deadline.at_most(retry_seconds)
         )
 
     def elapsed(self, since: datetime = START) -> float:
@@ -163,14 +165,14 @@ def test_an_endpoint_that_asks_for_more_than_the_time_left_is_given_up_at_once(w
 
 
 def test_an_impatient_run_waits_for_the_first_answer_as_ever(world: World) -> None:
-    assert world.request(patience=LATENCY / 2).status == 200
+    assert world.request(retry_seconds=LATENCY / 2).status == 200
     assert world.requests() == 1
 
 
 def test_an_endpoint_that_stays_away_is_given_up_when_patience_ends(world: World) -> None:
     world.refuse([Refusal(503)] * 100)
     with pytest.raises(TokenEndpointUnavailable, match="HTTP 503"):
-        world.request(patience=10)
+        world.request(retry_seconds=10)
     assert LATENCY < world.elapsed() <= 10 + LATENCY
     assert world.requests() > 1
 
@@ -178,5 +180,5 @@ def test_an_endpoint_that_stays_away_is_given_up_when_patience_ends(world: World
 def test_an_endpoint_that_asks_for_more_than_the_patience_is_given_up_at_once(world: World) -> None:
     world.refuse([Refusal(503, retry_after="20")])
     with pytest.raises(TokenEndpointUnavailable, match="503"):
-        world.request(patience=10)
+        world.request(retry_seconds=10)
     assert (world.requests(), world.elapsed()) == (1, LATENCY)

@@ -112,5 +112,5 @@ def test_a_role_that_may_read_the_token_alone_gets_it(deployed: Deployed, stack:
     role = deployed.account.assume_consumer_role(allowed, role="token-only")
     source = TokenSource(NAME, client=role.client("ssm"))
     assert source.token()
-    assert source._held.copy is not None
-    assert source._held.copy.life > 80_000
+    assert source._cache.cached is not None
+    assert source._cache.cached.lifetime > 80_000

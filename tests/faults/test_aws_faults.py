@@ -43,10 +43,11 @@ FAULTS: dict[str, dict[str, Any]] = {
     "denied": {"error": {"code": "AccessDeniedException", "status": 400}},
     "answer lost": {"response": {"abort_frac": 0.5}},  # AWS has done what it was asked to
 }
-UNREACHABLE = "Unreachable; check the network path to AWS and AWS_ENDPOINT_URL; the next run tries again"
+RETRIED = "the next run tries again; if it lasts, "
+UNREACHABLE = f"Unreachable; {RETRIED}check the network path to AWS and AWS_ENDPOINT_URL"
 TELLS = {
-    "throttled": "ThrottlingException; the account's request rate is used up; the next run tries again",
-    "500": "InternalServerError; AWS failed on its side; the next run tries again",
+    "throttled": f"ThrottlingException; {RETRIED}find out what uses up the account's request rate",
+    "500": f"InternalServerError; {RETRIED}see the AWS Health Dashboard",
     "reset": UNREACHABLE,
     "timeout": UNREACHABLE,
     "denied": "AccessDeniedException; allow this caller ",

@@ -35,7 +35,7 @@ from faults.endpoints import (
 )
 from faults.timing import shorten_timeouts
 from faults.world import HEALTHY, STORED_TOKEN, World
-from rotator.adapters.runtime.http_transport import MAX_BODY
+from rotator.adapters.runtime.http_transport import MAX_BODY_BYTES
 from scripted_server import answer, half, half_then_reset, half_then_silence, head, raw, silence
 
 ECHO = f"{CANARY_SECRET} {BASIC} {STORED_TOKEN}"
@@ -142,8 +142,12 @@ CELLS = {
     "HTML": rejected(api(body=HTML), NOT_JSON),
     "nothing": rejected(api(body="", status=200), "answered nothing; " + READ_ITS_MANUAL),
     "truncated JSON": rejected(api(body=DAY_TOKEN_BODY[:-9]), NOT_JSON),
-    "huge body": rejected(api(body=ECHO * MAX_BODY), f"more than {MAX_BODY} bytes; {READ_ITS_MANUAL}"),
-    "gzip bomb": rejected(peer(answer(body=BOMB, Content_Encoding="gzip")), f"more than {MAX_BODY} bytes"),
+    "huge body": rejected(
+        api(body=ECHO * MAX_BODY_BYTES), f"more than {MAX_BODY_BYTES} bytes; {READ_ITS_MANUAL}"
+    ),
+    "gzip bomb": rejected(
+        peer(answer(body=BOMB, Content_Encoding="gzip")), f"more than {MAX_BODY_BYTES} bytes"
+    ),
     "no gzip": rejected(peer(answer(body=ECHO.encode(), Content_Encoding="gzip")), "cannot be decompressed"),
     # Charsets: JSON is UTF-8, whatever the header says (RFC 8259, 8.1); UTF-16 tells itself.
     "unknown charset": overcome(
@@ -154,7 +158,7 @@ CELLS = {
     "latin-1": rejected(peer(answer(body=DAY_TOKEN_BODY.replace("Bearer", "é").encode("latin-1"))), NOT_JSON),
     # Answers that are no HTTP.
     "no HTTP": given_up(peer(raw(ECHO.encode())), "closed the connection"),
-    "endless header": given_up(peer(raw(head(1, 200, X=ECHO * MAX_BODY))), LATER),
+    "endless header": given_up(peer(raw(head(1, 200, X=ECHO * MAX_BODY_BYTES))), LATER),
 }
 SLOW = {"connect timeout", "read timeout", "read timeout once", "stalled body", "stalled body once"}
 

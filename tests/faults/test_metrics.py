@@ -29,20 +29,20 @@ def tick(world: World, outcome: str = "rotated") -> dict[str, float]:
     return line.metrics
 
 
-def used(metrics: dict[str, float]) -> tuple[float | None, ...]:
+def counts(metrics: dict[str, float]) -> tuple[float | None, ...]:
     """Token requests, their attempts, throttled writes."""
     names = ("TokenRequests", "TokenRequestAttempts", "ThrottledWrites")
     return tuple(metrics.get(name) for name in names)
 
 
 def test_a_renewal_takes_one_token_request_and_a_fresh_tick_none(world: World) -> None:
-    assert used(tick(world)) == (1, 1, None)
-    assert used(tick(world, "fresh")) == (None, None, None)
+    assert counts(tick(world)) == (1, 1, None)
+    assert counts(tick(world, "fresh")) == (None, None, None)
 
 
 def test_what_the_endpoint_was_asked_is_told_as_often_as_it_was(world: World) -> None:
     world.api.misbehaviour.plan(*[{"status": 503}] * 2)
-    assert used(tick(world)) == (1, 3, None)
+    assert counts(tick(world)) == (1, 3, None)
     assert world.api.misbehaviour.token_requests == 3
 
 
@@ -51,13 +51,13 @@ def test_an_outage_is_told_with_its_kind_and_every_attempt(world: World) -> None
     metrics = tick(world, "failed")
     attempts = world.api.misbehaviour.token_requests
     assert attempts > 2
-    assert used(metrics) == (1, attempts, None)
+    assert counts(metrics) == (1, attempts, None)
     assert (metrics["TokenEndpointUnavailable"], metrics["FailedLate"]) == (1, 1)
 
 
 def test_a_probe_of_the_token_is_no_token_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROTATOR_VERIFY_URL", f"{world.api.address}/topics")
-    assert used(tick(world)) == (1, 1, None)
+    assert counts(tick(world)) == (1, 1, None)
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -65,15 +65,15 @@ def test_throttled_writes_are_told_although_the_sdk_mends_them(
     world: World, faults: Microburst, times: int
 ) -> None:
     faults.break_({**WRITE, **THROTTLED, "times": times})
-    assert used(tick(world)) == (1, 1, times)
+    assert counts(tick(world)) == (1, 1, times)
     assert faults.broken() == times
-    assert used(tick(world, "fresh")) == (None, None, None)
+    assert counts(tick(world, "fresh")) == (None, None, None)
 
 
 def test_a_run_that_fails_of_throttled_writes_tells_them(world: World, faults: Microburst) -> None:
     faults.break_({**WRITE, **THROTTLED})
     metrics = tick(world, "failed")
-    assert used(metrics) == (None, None, SDK_ATTEMPTS)
+    assert counts(metrics) == (None, None, SDK_ATTEMPTS)
     assert metrics["ParameterStoreError"] == 1
 
 
@@ -82,5 +82,5 @@ def test_a_run_that_fails_of_throttled_writes_tells_them(world: World, faults: M
 )
 def test_other_faults_are_no_throttled_writes(world: World, faults: Microburst, rule: dict[str, Any]) -> None:
     faults.break_({**rule, "times": 1})
-    assert used(tick(world)) == (1, 1, None)
+    assert counts(tick(world)) == (1, 1, None)
     assert faults.broken() == 1

@@ -27,7 +27,7 @@ from rotator.handler import lambda_handler
 ALL = 8
 DOCUMENTS = "/rotations"
 SECRET = "tenants/client"
-SAYS = "not an answer of AWS: is a proxy in between?"
+SAYS = "check whether a proxy answers in AWS's place"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pytest
 from rotator import bootstrap
 from rotator.adapters.runtime import aws_client, http_transport
 from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
-from rotator.renewal.policy import RUN_BUDGET
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
 
 SDK_READ_TIMEOUT: float = aws_client.CONFIG.read_timeout  # type: ignore[attr-defined]
 SHORT_SDK_TIMEOUT = 0.5
@@ -53,8 +53,8 @@ class Timing:
 def shorten_timeouts(patch: pytest.MonkeyPatch) -> None:
     """Give up on silence much sooner: only for tests of silence, because a busy machine is slow, too."""
     patch.setattr(aws_client.CONFIG, "read_timeout", SHORT_SDK_TIMEOUT)
-    patch.setattr(http_transport, "READ_TIMEOUT", SHORT_TIMEOUT)
-    patch.setattr(http_transport, "CONNECT_TIMEOUT", SHORT_TIMEOUT)
+    patch.setattr(http_transport, "READ_TIMEOUT_SECONDS", SHORT_TIMEOUT)
+    patch.setattr(http_transport, "CONNECT_TIMEOUT_SECONDS", SHORT_TIMEOUT)
 
 
 class Context:
@@ -64,7 +64,7 @@ class Context:
 
     def __init__(self, timing: Timing) -> None:
         self._timing = timing
-        self._end = timing.passed() + RUN_BUDGET
+        self._end = timing.passed() + RUN_BUDGET_SECONDS
 
     def get_remaining_time_in_millis(self) -> int:
         return int(1000 * (self._end - self._timing.passed()))

@@ -21,7 +21,7 @@ from rotator.handler import lambda_handler
 from rotator.oauth.models import Secret
 from rotator.renewal import status
 from rotator.renewal.models import Status
-from rotator.renewal.policy import RUN_BUDGET
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
 
 TOKEN = "/healthwise/token"
 STATUS = f"{TOKEN}/status"
@@ -153,7 +153,7 @@ class World:
 
     def _run(self, summary: dict[str, Any], began: float) -> Run:
         (result,) = summary["rotations"]
-        time_left = RUN_BUDGET - (self.timing.passed() - began)
+        time_left = RUN_BUDGET_SECONDS - (self.timing.passed() - began)
         return Run(result["outcome"], result["error"] or "", time_left)
 
     # What is stored.

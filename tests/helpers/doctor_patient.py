@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from fake_ports import DAY, START, Clock, FakeInspector, FakePorts, ports, rotation, run
-from rotator.config.deployment import Key, LogEvent, Schedule, Stack, Taker
+from rotator.config.deployment import EventSourceMapping, Key, LogEvent, Schedule, Stack
 from rotator.config.registry import Fleet
 from rotator.doctor.check import Check, State
 from rotator.doctor.context import Instruments, Options, Subject
@@ -19,7 +19,7 @@ from rotator.errors import RotatorError, SettingsError
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.oauth.models import Secret
 from rotator.renewal import status
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Rotation, Status
 
 CHECKS = [
@@ -70,8 +70,8 @@ def summary(*errors: str, name: str = "default", **counts: int) -> dict[str, Any
 
 def run_ended(told: object, *, minutes_ago: float = 2) -> LogEvent:
     """The line of a run's summary as Lambda keeps it."""
-    message = json.dumps({"level": "INFO", "message": f"run ended: {json.dumps(told)}"})
-    return LogEvent(at=START - timedelta(minutes=minutes_ago), message=message)
+    line = {"level": "INFO", "message": "run ended", "event": "summary", "summary": told}
+    return LogEvent(at=START - timedelta(minutes=minutes_ago), message=json.dumps(line))
 
 
 @dataclass
@@ -107,7 +107,7 @@ class Patient:
     clock: Clock = field(default_factory=Clock)
     rotations: tuple[Rotation, ...] = (rotation(),)
     broken: tuple[tuple[str, SettingsError], ...] = ()
-    contract: Contract = field(default_factory=Contract)
+    guarantee: Guarantee = field(default_factory=Guarantee)
     path: str | None = None
     log_level: str = "INFO"
     reached: list[str] = field(default_factory=list)
@@ -164,7 +164,7 @@ class Patient:
         )
         subject = self.settings_error or Subject(
             fleet=Fleet(rotations=self.rotations, broken=self.broken),
-            contract=self.contract,
+            guarantee=self.guarantee,
             ports=self.ports,
             rotations_path=self.path,
             log_level=self.log_level,
@@ -183,7 +183,9 @@ def with_workers(*, waiting: int = 0, failed: int = 0) -> Patient:
     outputs = {**OUTPUTS, **WORKERS, "RotationsPath": "/rotations"}
     patient.inspector.all_stacks = [Stack(name="many", outputs=outputs)]
     patient.inspector.queues = {WORK: waiting, POISONED: failed}
-    patient.inspector.takers = {(FUNCTION, WORK): Taker(id="an-id", state="Enabled", at_a_time=2)}
+    patient.inspector.takers = {
+        (FUNCTION, WORK): EventSourceMapping(id="an-id", state="Enabled", maximum_concurrency=2)
+    }
     return patient
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,14 +11,15 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from rotator.config.deployment import Identity, Key, LogEvent, Schedule, Stack, Taker
+from rotator.config.deployment import EventSourceMapping, Identity, Key, LogEvent, Schedule, Stack
 from rotator.errors import RotatorError, TokenEndpointUnavailable, TokenVerificationError, WorkNotSent
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret, Stage
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.lease import LeaseText
 from rotator.renewal.models import Parameter, Rotation
-from rotator.renewal.ports import Run, no_patience
+from rotator.renewal.ports import Run
 from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
 
 START = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
@@ -56,7 +56,9 @@ class Clock:
 def run(clock: Clock, *, name: str = "run-1", budget: float = 60) -> Run:
     """A run that began just now on this clock."""
     end = clock.time + timedelta(seconds=budget)
-    return Run(id=name, now=clock.now, time_left=lambda: (end - clock.time).total_seconds(), budget=budget)
+    return Run(
+        id=name, now=clock.now, deadline=Deadline(lambda: (end - clock.time).total_seconds()), budget=budget
+    )
 
 
 class FakeParameterStore(MemoryParameterStore):
@@ -75,10 +77,10 @@ class FakeParameterStore(MemoryParameterStore):
         return super().read(names)
 
     def read_path(
-        self, path: str, *, patience: Callable[[], float] = no_patience
+        self, path: str, *, retry_until: Deadline | None = None
     ) -> Iterator[Mapping[str, Parameter]]:
         self._fail("read")
-        return super().read_path(path, patience=patience)
+        return super().read_path(path, retry_until=retry_until)
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
         self._fail("token")
@@ -190,21 +192,21 @@ class FakeTokenEndpoint:
         self.latency = 0.0
 
     def request(
-        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+        self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
-        last_try = max(0.0, time_left() - patience)
+        retry_until = retry_until or deadline
         while True:
             requested_at = self.clock.now()
             self.requests.append(request)
             self.clock.sleep(self.latency)
             if request.url in self.down:
-                raise TokenEndpointUnavailable("the endpoint could not be reached", advice="try again")
+                raise TokenEndpointUnavailable("the endpoint could not be reached", advice="check the path")
             response = self._answer(requested_at)
             try:
                 client_credentials.check_status(request, response, self.clock.now())
             except TokenEndpointUnavailable as error:
                 wait = error.retry_after or 1.0
-                if wait > time_left() - last_try:
+                if wait > min(deadline.remaining(), retry_until.remaining()):
                     raise
                 self.clock.sleep(wait)
                 continue
@@ -226,9 +228,9 @@ class FakeTokenEndpoint:
         token = f"{CANARY_TOKEN}-{len(self.requests)}"
         return {"access_token": token, "token_type": "Bearer", "expires_in": DAY, **changes}
 
-    def probe(self, url: str, token: Secret, *, time_left: Callable[[], float]) -> None:
+    def probe(self, url: str, token: Secret, *, deadline: Deadline) -> None:
         self.probes.append((url, token.value))
-        if not 200 <= self.probe_status < 300 or time_left() <= 0:
+        if not 200 <= self.probe_status < 300 or deadline.remaining() <= 0:
             raise TokenVerificationError(
                 f"verify_url did not accept the new token: HTTP {self.probe_status}", advice="check it"
             )
@@ -270,7 +272,7 @@ class FakeInspector:
         self.schedules: dict[str, Schedule] = {}
         self.logs: dict[str, list[LogEvent]] = {}
         self.queues: dict[str, int] = {}
-        self.takers: dict[tuple[str, str], Taker] = {}
+        self.takers: dict[tuple[str, str], EventSourceMapping] = {}
 
     def identity(self) -> Identity:
         self._fail("identity")
@@ -311,7 +313,7 @@ class FakeInspector:
         self._fail("messages")
         return self.queues.get(queue_url)
 
-    def taker(self, function: str, queue_url: str) -> Taker | None:
+    def event_source_mapping(self, function: str, queue_url: str) -> EventSourceMapping | None:
         self._fail("taker")
         return self.takers.get((function, queue_url))
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from fake_ports import DAY, START
 from rotator.consumer import TokenSource
 from rotator.consumer.parse import Found
-from rotator.consumer.token_clock import Clock
+from rotator.consumer.token_clock import Moment
 from rotator.errors import RotatorError, TokenUnavailable
 from rotator.oauth.models import Secret
 from rotator.renewal import status as status_text
@@ -41,9 +41,8 @@ class Clocks:
         self.true += timedelta(seconds=seconds)
         self.wall += timedelta(seconds=seconds)
 
-    @property
-    def clock(self) -> Clock:
-        return Clock(now=lambda: self.wall, monotonic=lambda: self.steady)
+    def clock(self) -> Moment:
+        return Moment(now=self.wall, monotonic=self.steady)
 
 
 def status_of(token: str, issued_at: datetime, *, life: float = DAY, version: int = 1, **changes: str) -> str:

@@ -30,7 +30,7 @@ MANY = {
     "ParameterPrefix": "/healthwise",
     "AllowedHosts": "auth.healthwise.net",
 }
-TOLD = {
+MAX_NAMED_FAILURES = {
     **ONE,
     "ChangeFunctionArn": f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:reload",
     "ChangeQueueArn": f"arn:aws:sqs:eu-central-1:{ACCOUNT}:token-changes",
@@ -98,7 +98,9 @@ def test_nobody_may_tag_delete_or_list_anything() -> None:
     )
 
 
-@pytest.mark.parametrize("given", [ONE, {**ONE, **KEYS}, TOLD], ids=["no key", "keys", "targets"])
+@pytest.mark.parametrize(
+    "given", [ONE, {**ONE, **KEYS}, MAX_NAMED_FAILURES], ids=["no key", "keys", "targets"]
+)
 def test_for_one_rotation_no_statement_allows_more_than_it_names(given: dict[str, str]) -> None:
     for each in Stack(given).statements():
         assert each["Effect"] == "Allow"
@@ -299,8 +301,8 @@ def test_the_network_is_lambdas_business_and_not_the_codes() -> None:
 
 
 def test_a_function_that_is_told_lets_this_rule_in_and_nobody_else() -> None:
-    assert Stack(TOLD).resources["TokenChangedInvokes"] == {
-        "FunctionName": TOLD["ChangeFunctionArn"],
+    assert Stack(MAX_NAMED_FAILURES).resources["TokenChangedInvokes"] == {
+        "FunctionName": MAX_NAMED_FAILURES["ChangeFunctionArn"],
         "Action": "lambda:InvokeFunction",
         "Principal": "events.amazonaws.com",
         "SourceArn": "<TokenChanged.Arn>",
@@ -308,12 +310,12 @@ def test_a_function_that_is_told_lets_this_rule_in_and_nobody_else() -> None:
 
 
 def test_a_queue_that_is_told_keeps_its_own_policy() -> None:
-    policies = [p["Queues"] for p in Stack(TOLD).resources.values() if "Queues" in p]
+    policies = [p["Queues"] for p in Stack(MAX_NAMED_FAILURES).resources.values() if "Queues" in p]
     assert policies == [["<DeadLetterQueue>", "<FailedRuns>"]]
 
 
 def test_the_rule_may_start_the_redeployment_which_may_update_the_one_service() -> None:
-    stack = Stack(TOLD)
+    stack = Stack(MAX_NAMED_FAILURES)
     assert allowed(stack).keys() - allowed(Stack(ONE)).keys() == {"StartRedeployment", "RedeployService"}
     [starting] = stack.statements("TokenChangedRole")
     assert (starting["Action"], starting["Resource"]) == ("states:StartExecution", "<Redeploy>")
@@ -337,7 +339,7 @@ def test_a_role_of_the_redeployment_is_for_one_service_on_behalf_of_one_resource
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
     """
-    resources = Stack(TOLD).resources
+    resources = Stack(MAX_NAMED_FAILURES).resources
     [trust] = resources[role]["AssumeRolePolicyDocument"]["Statement"]
     assert (trust["Effect"], trust["Action"]) == ("Allow", "sts:AssumeRole")
     assert trust["Principal"] == {"Service": f"{service}.amazonaws.com"}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cloudwatch_alarms import EXTRA_PERIODS
-from rotator.config.validators import UNITS
-from rotator.renewal.guarantee import ROUNDING, Contract
+from rotator.config.validators import UNIT_SECONDS
+from rotator.renewal.guarantee import ROUNDING_SECONDS, Guarantee
 from template import DOCUMENT, PARAMETERS, Stack
 
 SECRET = {"SecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:healthwise/client-AbCdEf"}
@@ -100,16 +100,16 @@ def judged_as(life: str, renew_at: float) -> float:
 
 def works(life: str, renew_at: float, minutes: int, cache: int = DEFAULT_CACHE) -> bool:
     """Whether consumers are safe, and the alarm on the time left is quiet while it may be, and in time."""
-    contract = Contract(schedule_interval=minutes * 60, consumer_cache=cache)
-    seconds = int(life[:-1]) * UNITS[life[-1]]
+    guarantee = Guarantee(schedule_interval=minutes * 60, consumer_cache=cache)
+    seconds = int(life[:-1]) * UNIT_SECONDS[life[-1]]
     alarm = Stack({**SECRET, "TokenLifetime": life, "ScheduleMinutes": str(minutes)}).resources[
         "TokenEndsSoon"
     ]
     silence = (alarm["EvaluationPeriods"] + EXTRA_PERIODS + 1) * alarm["Period"]
-    is_safe = contract.problem(seconds, renew_at) is None
-    is_quiet = contract.least_life(seconds, renew_at) >= alarm["Threshold"] - ROUNDING
+    is_safe = guarantee.problem(seconds, renew_at) is None
+    is_quiet = guarantee.guaranteed_lifetime(seconds, renew_at) >= alarm["Threshold"] - ROUNDING_SECONDS
     sees_it_fall = alarm["Threshold"] - minutes * 60 >= cache
-    misses_runs = seconds * (1 - renew_at) - silence >= cache - ROUNDING
+    misses_runs = seconds * (1 - renew_at) - silence >= cache - ROUNDING_SECONDS
     return is_safe and is_quiet and sees_it_fall and misses_runs
 
 

@@ -7,10 +7,11 @@ import importlib
 import pytest
 
 from rotator.config import environment as environment_settings
+from rotator.config import rotation_documents
 from rotator.config.environment import Settings, read_environment
 from rotator.devstack.deployment import TEMPLATE
 from rotator.renewal.models import Rotation
-from rotator.renewal.policy import RUN_BUDGET
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from template import DOCUMENT, PARAMETERS, Stack, takes
 
 SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:healthwise/client-AbCdEf"
@@ -45,7 +46,10 @@ def test_the_function_runs_an_existing_handler_on_python_3_13_and_arm64() -> Non
 
 def test_the_function_is_told_every_setting_and_nothing_else() -> None:
     of_many = {"rotations_path", "queue_url", "workers"}
-    keys = environment_settings._ROTATION.keys() - {"name"} | environment_settings._RUN.keys() - of_many
+    keys = (
+        rotation_documents.ROTATION_SETTINGS.keys() - {"name"}
+        | environment_settings._RUN_SETTINGS.keys() - of_many
+    )
     assert environment(Stack(REQUIRED)).keys() == {environment_settings.PREFIX + key.upper() for key in keys}
 
 
@@ -55,7 +59,7 @@ def test_for_many_rotations_it_is_told_every_setting_of_the_run_and_of_a_rotatio
     told = environment(Stack({**MANY, "Workers": "2"}))
     assert told.keys() == {
         environment_settings.PREFIX + key.upper()
-        for key in environment_settings._RUN.keys() | environment_settings._OF_ALL
+        for key in environment_settings._RUN_SETTINGS.keys() | environment_settings._DOCUMENT_DEFAULTS
     }
     assert told.keys() - environment(Stack(MANY)).keys() == {"ROTATOR_QUEUE_URL", "ROTATOR_WORKERS"}
     told["ROTATOR_QUEUE_URL"] = "https://sqs.eu-central-1.amazonaws.com/123456789012/work"
@@ -305,7 +309,7 @@ NAMES_OF_ITS_OWN = {
 
 
 def test_a_run_has_the_time_that_its_retries_are_made_for() -> None:
-    assert PROPERTIES["Function"]["Timeout"] == str(round(RUN_BUDGET))
+    assert PROPERTIES["Function"]["Timeout"] == str(round(RUN_BUDGET_SECONDS))
 
 
 def test_what_lambda_and_the_schedule_could_not_do_is_kept_for_days_and_never_done_late() -> None:

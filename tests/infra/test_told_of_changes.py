@@ -35,7 +35,7 @@ ADDED = {
     "ChangeQueueArn": {"TokenChanged"},
     "RedeployService": {"TokenChanged", "TokenChangedRole", "Redeploy", "RedeployRole"},
 }
-TOLD = {
+MAX_NAMED_FAILURES = {
     "ChangeFunctionArn": {"Id": "function", "Arn": FUNCTION},
     "ChangeQueueArn": {"Id": "queue", "Arn": QUEUE},
     "RedeployService": {"Id": "redeploy", "Arn": "<Redeploy>", "RoleArn": "<TokenChangedRole.Arn>"},
@@ -53,7 +53,7 @@ def test_each_target_adds_what_it_needs_and_nothing_else(
     assert stack.refused == []
     assert more == set().union(*(ADDED[name] for name in given))
     if given:
-        assert stack.resources["TokenChanged"]["Targets"] == [TOLD[name] for name in given]
+        assert stack.resources["TokenChanged"]["Targets"] == [MAX_NAMED_FAILURES[name] for name in given]
 
 
 def test_a_rule_is_for_the_default_bus_and_no_event_is_changed_on_its_way() -> None:

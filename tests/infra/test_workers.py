@@ -13,7 +13,7 @@ from rotator.config import environment
 from rotator.config.environment import Settings
 from rotator.fleet.scheduler import TIME_RESERVE_SECONDS
 from rotator.fleet.write_rate import WRITES_PER_RENEWAL
-from rotator.renewal.ports import WRITE_RESERVE
+from rotator.renewal.ports import WRITE_RESERVE_SECONDS
 from rotator.workers import dispatch
 from template import PARAMETERS, Stack
 
@@ -40,7 +40,7 @@ def test_the_same_function_takes_ten_messages_at_a_time_and_says_which_failed() 
     assert {k: v for k, v in STACK.resources["TakeWork"].items() if k != "Tags"} == {
         "EventSourceArn": "<Work.Arn>",
         "FunctionName": "<Function>",
-        "BatchSize": dispatch.BATCH,
+        "BatchSize": dispatch.BATCH_SIZE,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "ScalingConfig": {"MaximumConcurrency": "3"},
     }
@@ -55,7 +55,7 @@ def test_the_function_knows_its_queue_and_how_many_share_the_writes() -> None:
 def test_a_number_of_workers_is_one_that_lambda_and_the_function_take(workers: int) -> None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html."""
     assert 2 <= workers <= 1000
-    assert environment._RUN["workers"](str(workers)) == workers
+    assert environment._RUN_SETTINGS["workers"](str(workers)) == workers
 
 
 def seconds(queue: dict[str, Any], name: str) -> int:
@@ -129,7 +129,7 @@ def test_the_dashboard_shows_what_waits_and_what_is_poisoned() -> None:
 )
 def test_the_guides_arithmetic_of_writes_is_right(timeout: int, minutes: int) -> None:
     rotations = Settings(rotation=None).writes_per_second / WRITES_PER_RENEWAL
-    a_run = 1 + int((timeout - WRITE_RESERVE - TIME_RESERVE_SECONDS) * rotations)
+    a_run = 1 + int((timeout - WRITE_RESERVE_SECONDS - TIME_RESERVE_SECONDS) * rotations)
     a_day = a_run * 24 * 60 // minutes
     assert (
         f"| {a_run} a run, {a_day // 100 / 10:,.1f}00 a day | {int(a_day / 1.5) // 100 / 10:.1f}00 |".replace(

@@ -15,7 +15,7 @@ from consumer_guide import block
 from consumer_stack import Consuming
 from lambda_extension import TTL, ParameterCache, running_extension
 from rotator.devstack.authorization_api import TOPICS
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.guarantee import Guarantee
 from rotator.simulation.scenario import DAY, Rates, Scenario
 from rotator.simulation.world import World, quiet_logs
 
@@ -139,7 +139,7 @@ ENVIRONMENTS = 20
 def dead_tokens_presented(ttl: float) -> int:
     """How many calls carried a dead token with such a cache and an outage at the worst time."""
     scenario = Scenario(days=3)
-    begin = DAY * scenario.rotation.renew_at - scenario.contract.schedule_interval
+    begin = DAY * scenario.rotation.renew_at - scenario.guarantee.schedule_interval
     world = World(scenario, rates_at=lambda now: Rates(endpoint=float(begin <= now < begin + OUTAGE)))
     presented: list[bool] = []
 
@@ -166,11 +166,11 @@ def test_no_dead_token_is_presented_through_the_cache_in_days_of_rotations_and_a
 
 
 def test_a_cache_longer_than_the_promised_life_would_present_dead_tokens() -> None:
-    contract = Contract()
-    left = contract.least_life(DAY, Scenario().rotation.renew_at, outage=OUTAGE)
+    guarantee = Guarantee()
+    left = guarantee.guaranteed_lifetime(DAY, Scenario().rotation.renew_at, outage=OUTAGE)
     assert TTL <= left < 3600
     assert dead_tokens_presented(3600) > 0
 
 
 def test_the_stacks_promise_is_the_extensions_cache() -> None:
-    assert Contract().consumer_cache == TTL
+    assert Guarantee().consumer_cache == TTL

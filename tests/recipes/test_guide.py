@@ -9,8 +9,8 @@ import pytest
 import template
 from conftest import CHECKOUT
 from consumer_guide import GUIDE, TEXT, block, blocks, section
-from rotator.renewal.guarantee import Contract
-from rotator.renewal.policy import describe_seconds
+from rotator.renewal.durations import describe_seconds
+from rotator.renewal.guarantee import Guarantee
 
 HEADINGS = re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
 RECIPES = [heading for heading in HEADINGS if heading[0].isdigit()]
@@ -57,14 +57,14 @@ def test_the_recipes_take_exactly_the_names_that_the_reader_is_told_to_set() -> 
 
 
 def test_the_promised_life_is_what_the_defaults_give() -> None:
-    assert describe_seconds(Contract().least_life(86400, 0.667)) in section("")
+    assert describe_seconds(Guarantee().guaranteed_lifetime(86400, 0.667)) in section("")
 
 
 def test_the_promise_that_may_be_given_is_what_the_template_takes() -> None:
     cache = template.PARAMETERS["ConsumerCacheSeconds"]
     told = re.search(r"`ConsumerCacheSeconds`: (\d+) by default, up to (\d+) with tokens of 24 hours", TEXT)
     assert told
-    assert int(told[1]) == cache["Default"] == Contract().consumer_cache
+    assert int(told[1]) == cache["Default"] == Guarantee().consumer_cache
     assert int(told[2]) in cache["AllowedValues"]
     [rule] = template.DOCUMENT["Rules"]["LongCache"]["Assertions"]
     assert f"at most {told[2]}, only if tokens live 24h" in rule["AssertDescription"]

@@ -12,7 +12,7 @@ import yaml  # type: ignore[import-untyped]
 import template
 from consumer_guide import block, section
 from consumer_stack import Consuming
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.guarantee import Guarantee
 
 HEADING = "6. Kubernetes"
 DOCUMENTS: dict[str, dict[str, Any]] = {
@@ -92,7 +92,7 @@ def test_the_pods_copy_is_never_older_than_what_the_stack_is_to_be_promised() ->
     assert f"{minutes[1]} + {KUBELET // 60} = {oldest // 60} minutes" in section(HEADING)
     assert oldest <= int(promised[1])
     assert int(promised[1]) in template.PARAMETERS["ConsumerCacheSeconds"]["AllowedValues"]
-    assert Contract(consumer_cache=int(promised[1])).problem(86400, 0.667) is None
+    assert Guarantee(consumer_cache=int(promised[1])).problem(86400, 0.667) is None
 
 
 def test_the_operator_reads_the_token_under_the_consumers_policy(world: Consuming) -> None:

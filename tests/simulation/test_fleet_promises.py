@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from rotator.renewal.policy import RUN_BUDGET
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.simulation.fleet_world import ENDPOINT_DOWN, FleetWorld
 from rotator.simulation.random_fleets import HOSTS, fleet_fault_budget, fleet_recovery_seconds, random_fleet
 from rotator.simulation.scenario import NO_FAULTS, Rates, RatesAt
@@ -19,7 +19,7 @@ TROUBLE = st.builds(
     crashes=st.sampled_from((0.0, 0.05)),
     missed=st.sampled_from((0.0, 0.5)),
     duplicated=st.sampled_from((0.0, 1.0)),
-    delay=st.sampled_from((0.0, RUN_BUDGET)),
+    delay=st.sampled_from((0.0, RUN_BUDGET_SECONDS)),
 )
 HOSTS_DOWN = st.tuples(*[st.sampled_from((0.0, 0.5, 1.0))] * HOSTS)
 """The share of token requests that fail at each host."""
@@ -60,7 +60,7 @@ class FleetPromises(RuleBasedStateMachine):
         """Some people renew all rotations by force, at about the same time."""
         for delay in delays:
             self.world.start_run(self.world.timeline.seconds + delay, force=True)
-        self.go_on(2 * RUN_BUDGET)
+        self.go_on(2 * RUN_BUDGET_SECONDS)
         self.calm()
 
     @rule(share=st.floats(0, 1))

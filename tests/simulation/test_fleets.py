@@ -12,8 +12,8 @@ from rotator.fleet import scheduler
 from rotator.fleet.circuit_breaker import CircuitBreaker
 from rotator.fleet.urgency import Due
 from rotator.fleet.write_rate import WriteRate
-from rotator.renewal.guarantee import Contract
-from rotator.renewal.policy import RUN_BUDGET
+from rotator.renewal.guarantee import Guarantee
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.simulation import random_fleets, soak
 from rotator.simulation.calls import Fault
 from rotator.simulation.fleet_world import ENDPOINT_DOWN, FleetScenario, FleetWorld
@@ -45,7 +45,7 @@ def test_fleets_are_of_all_kinds() -> None:
 
 
 def scenario(name: str, endpoint: str = "https://host.example.test/token", lifetime: float = DAY) -> Scenario:
-    base = Scenario(contract=Contract(schedule_interval=300, consumer_cache=300), lifetime=lifetime)
+    base = Scenario(guarantee=Guarantee(schedule_interval=300, consumer_cache=300), lifetime=lifetime)
     rotation = replace(
         base.rotation, name=name, secret_id=name, parameter_name=f"/{name}", token_endpoint=endpoint
     )
@@ -59,7 +59,7 @@ def of_one_host(count: int = 20, **changes: object) -> FleetScenario:
 
 def run_once(world: FleetWorld) -> None:
     world.start_run(world.timeline.seconds)
-    world.timeline.run_until(world.timeline.seconds + RUN_BUDGET)
+    world.timeline.run_until(world.timeline.seconds + RUN_BUDGET_SECONDS)
 
 
 def test_first_run_renews_as_many_as_the_write_rate_allows() -> None:
@@ -158,7 +158,7 @@ def test_run_that_dies_takes_all_its_renewals_with_it() -> None:
     run_once(world)
     assert world.outcomes["killed"] == 1
     written = len([name for name in world.store.parameters if name.count("/") == 1])
-    world.timeline.run_until(world.timeline.seconds + RUN_BUDGET)
+    world.timeline.run_until(world.timeline.seconds + RUN_BUDGET_SECONDS)
     assert len([name for name in world.store.parameters if name.count("/") == 1]) == written < 20
     run_once(world)
     assert all(tenant.has_valid_token() for tenant in world.healthy)

@@ -88,8 +88,8 @@ def write_status_before_the_lease(
     of: Rotation, stored: Stored, ports: Ports, run: Run, **options: Any
 ) -> Result:
     """Write what was read before the lease is held, as version 0.1 wrote its claim."""
-    if stored.trusted:
-        ports.parameters.write_status(of, status_text.dump(stored.trusted))
+    if stored.token_status:
+        ports.parameters.write_status(of, status_text.dump(stored.token_status))
     return act(of, stored, ports, run, **options)
 
 

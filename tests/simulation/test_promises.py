@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from rotator.renewal.guarantee import Contract
-from rotator.renewal.policy import RUN_BUDGET, renewal_time, seconds_until
+from rotator.renewal.durations import seconds_until
+from rotator.renewal.guarantee import Guarantee
+from rotator.renewal.policy import RUN_BUDGET_SECONDS, renewal_time
 from rotator.simulation.calls import Fault
 from rotator.simulation.random_scenarios import LEASE_SECONDS, fault_budget, guaranteed_outage
 from rotator.simulation.run import FAULTS
@@ -35,7 +36,7 @@ BadLuck = list[tuple[int, Fault]]
 
 @st.composite
 def scenarios(draw: st.DrawFn) -> Scenario:
-    """Settings that keep the contract with room for trouble, and any provider."""
+    """Settings that keep the guarantee with room for trouble, and any provider."""
     base = Scenario()
     lifetime = draw(st.sampled_from((1800.0, 3600.0, DAY, 3 * DAY)))
     interval = max(60.0, lifetime // draw(st.integers(12, 60)))
@@ -44,7 +45,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         base,
         rotation=replace(base.rotation, renew_at=draw(st.sampled_from((0.2, 0.4, 0.667)))),
         lifetime=lifetime,
-        contract=Contract(schedule_interval=interval, consumer_cache=cache),
+        guarantee=Guarantee(schedule_interval=interval, consumer_cache=cache),
         behaviour=draw(st.sampled_from(Behaviour)),
         clock_skew=draw(st.sampled_from((0.0, 60.0, -60.0))),
         seed=draw(st.integers(0, 99)),
@@ -99,7 +100,7 @@ class Promises(RuleBasedStateMachine):
         """It begins with the request that would have renewed the token, and lasts as long as it may."""
         self.wait_until_a_token_is_due()
         longest = guaranteed_outage(self.scenario)
-        provider, interval = self.world.provider, self.scenario.contract.schedule_interval
+        provider, interval = self.world.provider, self.scenario.guarantee.schedule_interval
         outages = len(provider.outages)
         provider.go_down_instead_of_issuing(longest)
         while len(provider.outages) == outages:  # a provider may repeat its token for a while
@@ -108,7 +109,7 @@ class Promises(RuleBasedStateMachine):
         self.calm(0)
 
     def wait_until_a_token_is_due(self) -> None:
-        status = self.world.tenant.stored().trusted
+        status = self.world.tenant.stored().token_status
         assert status is not None
         due = renewal_time(self.scenario.rotation, status)
         self.go_on(max(0.0, seconds_until(due, self.world.timeline.now())))
@@ -124,7 +125,7 @@ class Promises(RuleBasedStateMachine):
         self.plan(bad_luck)
         for delay in delays:
             self.world.start_run(self.world.timeline.seconds + delay, force=True)
-        self.go_on(2 * RUN_BUDGET)
+        self.go_on(2 * RUN_BUDGET_SECONDS)
         self.calm(0)
 
     @rule(share=st.floats(0, 1.5))
@@ -135,9 +136,9 @@ class Promises(RuleBasedStateMachine):
         self.go_on(LEASE_SECONDS)
         began = self.world.timeline.now()
         self.world.start_run(self.world.timeline.seconds)
-        self.go_on(RUN_BUDGET)
+        self.go_on(RUN_BUDGET_SECONDS)
         assert self.world.tenant.is_healthy(due_at=began)  # what became due since is for the next run
-        self.go_on(3 * self.scenario.contract.schedule_interval + share * self.scenario.lifetime)
+        self.go_on(3 * self.scenario.guarantee.schedule_interval + share * self.scenario.lifetime)
 
     @invariant()
     def nothing_unchecked_nothing_worse_and_one_renewal_at_a_time(self) -> None:

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from rotator.cli import main
 from rotator.config import validators
 from rotator.renewal import renew as job
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.guarantee import Guarantee
 from rotator.simulation.scenario import Scenario
 from rotator.simulation.simulate import STEPS, simulate
 
@@ -65,7 +65,7 @@ def test_the_longest_outage_is_survived_and_a_longer_one_is_not(
         base,
         rotation=replace(base.rotation, renew_at=renew_at),
         lifetime=lifetime,
-        contract=Contract(schedule_interval=schedule, consumer_cache=cache),
+        guarantee=Guarantee(schedule_interval=schedule, consumer_cache=cache),
         seed=seed,
         days=3 * lifetime / 86400,
         outage=0,
@@ -75,12 +75,12 @@ def test_the_longest_outage_is_survived_and_a_longer_one_is_not(
 
 
 def test_the_longest_outage_counts_in_whole_schedule_intervals_less_a_run() -> None:
-    seconds = Contract().longest_outage(86400, 0.667)
+    seconds = Guarantee().longest_outage(86400, 0.667)
     assert seconds + 60 == 27900 <= 86400 * 0.333 - 300 - 60 - 300 < 27900 + 300
 
 
 def test_settings_that_survive_no_outage_at_all_have_no_longest_one() -> None:
-    assert Contract().longest_outage(600, 0.667) == 0
+    assert Guarantee().longest_outage(600, 0.667) == 0
 
 
 def test_the_same_seed_gives_the_same_result_and_another_another() -> None:
@@ -148,7 +148,7 @@ def test_what_goes_wrong_besides_is_told_with_the_settings() -> None:
 def test_consumers_find_no_less_life_than_they_were_promised(
     lifetime: int, schedule: str, outage: float
 ) -> None:
-    limit = Contract(schedule_interval=validators.seconds(1, 9999)(schedule)).longest_outage(lifetime, 0.5)
+    limit = Guarantee(schedule_interval=validators.seconds(1, 9999)(schedule)).longest_outage(lifetime, 0.5)
     told = report(
         *("--lifetime", str(lifetime), "--schedule", schedule, "--renew-at", "0.5", "--every", str(lifetime)),
         *("--outage", str(int(outage * limit)), "--days", str(5 * lifetime / 86400)),

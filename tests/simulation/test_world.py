@@ -11,10 +11,10 @@ import pytest
 
 from rotator.oauth.models import Secret
 from rotator.renewal import lease
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.lease import HeldLease
 from rotator.renewal.models import Rotation, Stored
-from rotator.renewal.policy import RUN_BUDGET, TokenState
+from rotator.renewal.policy import RUN_BUDGET_SECONDS, TokenState
 from rotator.renewal.ports import ParameterStore, Run
 from rotator.simulation.calls import Fault
 from rotator.simulation.random_scenarios import LEASE_SECONDS
@@ -48,7 +48,7 @@ def run_once(of: World, *plan: Fault | None, force: bool = False) -> None:
     assert isinstance(of.next_fault, Luck)
     of.next_fault.plan = list(plan)
     of.start_run(of.timeline.seconds, force=force)
-    of.timeline.run_until(of.timeline.seconds + RUN_BUDGET)
+    of.timeline.run_until(of.timeline.seconds + RUN_BUDGET_SECONDS)
     of.next_fault.plan = []
 
 
@@ -99,7 +99,7 @@ def test_runs_that_overlap_renew_once(gap: float) -> None:
     later(made, 0.9 * DAY)
     for number in range(4):
         made.start_run(made.timeline.seconds + number * gap)
-    later(made, RUN_BUDGET)
+    later(made, RUN_BUDGET_SECONDS)
     assert made.outcomes["rotated"] == 2  # the first token, and one renewal
     assert (made.provider.requests, made.violations) == (2, [])
 
@@ -108,7 +108,7 @@ def test_a_run_is_cut_off_at_the_end_of_its_time() -> None:
     made = world(behaviour=Behaviour.STEADY)
     later(made, 0.9 * DAY)
     run_once(made, None, *[Fault.FAILED] * 50)
-    assert made.timeline.seconds <= 0.9 * DAY + 2 * RUN_BUDGET
+    assert made.timeline.seconds <= 0.9 * DAY + 2 * RUN_BUDGET_SECONDS
     assert made.outcomes["failed"] == 1
 
 
@@ -137,10 +137,10 @@ def test_a_provider_that_repeats_a_token_is_asked_until_it_gives_another() -> No
 
 def test_a_forced_repetition_does_not_shrink_the_renewal_window() -> None:
     made = world(behaviour=Behaviour.REPEATS)
-    before = made.tenant.stored().trusted
+    before = made.tenant.stored().token_status
     later(made, 0.5 * DAY)
     run_once(made, force=True)
-    after = made.tenant.stored().trusted
+    after = made.tenant.stored().token_status
     assert before
     assert after
     assert (after.parameter_version, after.issued_at) == (2, before.issued_at)
@@ -150,12 +150,12 @@ def test_a_forced_repetition_does_not_shrink_the_renewal_window() -> None:
 @pytest.mark.parametrize("fault", [Fault.KILLED_BEFORE, Fault.KILLED_AFTER, Fault.LOST])
 def test_a_repetition_whose_status_got_lost_does_not_shrink_the_renewal_window(fault: Fault) -> None:
     made = world(behaviour=Behaviour.REPEATS)
-    before = made.tenant.stored().trusted
+    before = made.tenant.stored().token_status
     later(made, 0.5 * DAY)
     run_once(made, *[None] * 6, fault, force=True)  # at the write of the token, or just after it
     later(made, LEASE_SECONDS)
     run_once(made)
-    after = made.tenant.stored().trusted
+    after = made.tenant.stored().token_status
     assert before
     assert after
     assert after.issued_at == before.issued_at
@@ -205,7 +205,9 @@ def test_an_outage_is_not_made_longer_by_another_that_was_planned_in_it() -> Non
 
 
 def runs_of_a_day(rates: Rates) -> int:
-    made = World(replace(Scenario(), rates=rates, contract=Contract(schedule_interval=300, consumer_cache=0)))
+    made = World(
+        replace(Scenario(), rates=rates, guarantee=Guarantee(schedule_interval=300, consumer_cache=0))
+    )
     made.start_schedule()
     made.timeline.run_until(DAY - 1)
     return made.runs
@@ -275,7 +277,7 @@ def test_two_renewals_at_once_are_noticed(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(lease, "acquire", acquire_always)
     made.start_run(made.timeline.seconds)
     made.start_run(made.timeline.seconds)
-    later(made, RUN_BUDGET)
+    later(made, RUN_BUDGET_SECONDS)
     assert "two runs renewed at once" in made.violations[0]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +13,8 @@ from fake_ports import rotation
 from rotator.bootstrap import Rotator
 from rotator.config.environment import Settings
 from rotator.errors import SettingsError
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Outcome, Parameter
-from rotator.renewal.ports import no_patience
 
 CLOCK = fake_ports.Clock()
 
@@ -45,18 +44,18 @@ def test_a_bad_document_fails_under_its_name_and_the_others_are_served() -> None
     assert "renew_at in the document /rotations/c" in str(summary.results[2].error)
 
 
-def test_a_run_has_patience_with_pages_while_there_is_time_for_requests_and_others_have_none() -> None:
-    rotator, had = documented(a=tenant("a")), list[float]()
+def test_throttled_page_is_retried_until_the_request_deadline() -> None:
+    rotator, had = documented(a=tenant("a")), list[float | None]()
     read_path = rotator.ports.parameters.read_path
 
-    def note(path: str, *, patience: Callable[[], float] = no_patience) -> Any:
-        had.append(patience())
+    def note(path: str, *, retry_until: Deadline | None = None) -> Any:
+        had.append(retry_until.remaining() if retry_until else None)
         return read_path(path)
 
     rotator.ports.parameters.read_path = note  # type: ignore[method-assign]
     rotator.run(fake_ports.run(CLOCK, budget=60))
     rotator.fleet()
-    assert had == [50, 0]
+    assert had == [50, None]
 
 
 def test_a_path_without_documents_is_an_error() -> None:

@@ -18,6 +18,7 @@ from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, SettingsError
 from rotator.fleet.summary import RotationFailed
 from rotator.oauth.models import Stage
+from rotator.renewal.deadline import Deadline
 
 
 class Context:
@@ -214,11 +215,11 @@ def test_a_run_that_could_not_read_the_parameters_tells_no_remaining_life(
 def test_the_metrics_tell_what_this_run_used_and_nothing_of_an_earlier_one(
     ports: FakePorts, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    usage = handler._rotator().usage
-    usage.add(token_requests=10, token_request_attempts=20, throttled_writes=30)
+    counters = handler._rotator().counters
+    counters.add(token_requests=10, token_request_attempts=20, throttled_writes=30)
 
     def use(_name: str) -> None:
-        usage.add(token_requests=1, token_request_attempts=2, throttled_writes=4)
+        counters.add(token_requests=1, token_request_attempts=2, throttled_writes=4)
 
     ports.parameters.before_write = use
     for writes in (3, 0):  # the second run finds the token fresh
@@ -300,10 +301,10 @@ def test_every_run_has_a_name_of_its_own_even_under_the_same_request_id() -> Non
 
 
 def test_the_writes_have_their_reserve_of_what_lambda_leaves() -> None:
-    run = bootstrap.begin_run("x", lambda: 60.0)
-    assert (run.time_for_requests(), run.budget) == (50.0, 60.0)
-    short = bootstrap.begin_run("x", lambda: 8.0)
-    assert short.time_for_requests() == 6.0
+    run = bootstrap.begin_run("x", Deadline(lambda: 60.0))
+    assert (run.request_deadline.remaining(), run.budget) == (50.0, 60.0)
+    short = bootstrap.begin_run("x", Deadline(lambda: 8.0))
+    assert short.request_deadline.remaining() == 6.0
 
 
 def test_neither_log_nor_metrics_nor_summary_holds_a_secret(

@@ -35,8 +35,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *CORE,
     ),
     "handler": ("bootstrap", "observability", "workers", "fleet", *CORE),
-    "consumer": ("adapters.runtime.aws_client", "oauth.http_date", "oauth.jwt", "oauth.models", "errors"),
-    "doctor": ("fleet", "config", *CORE),
+    "consumer": (
+        *("adapters.runtime.aws_client", "adapters.runtime.aws_errors"),
+        *("oauth.http_date", "oauth.jwt", "oauth.models", "errors"),
+    ),
+    "doctor": ("observability", "fleet", "config", *CORE),
     "simulation": ("adapters.runtime.token_endpoint", "workers", "fleet", "config", *CORE),
     "devstack": ("adapters.runtime.aws_client", "oauth.jwt", "renewal"),
     "cli": (

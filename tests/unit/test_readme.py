@@ -17,11 +17,12 @@ from infra import request
 from rotator import errors
 from rotator.cli import main
 from rotator.config import environment as environment_settings
+from rotator.config import rotation_documents
 from rotator.oauth.models import Stage
-from rotator.observability import logs
-from rotator.observability.counters import Used
-from rotator.renewal import policy
-from rotator.renewal.guarantee import Contract
+from rotator.observability import logs, metrics
+from rotator.observability.counters import Counts
+from rotator.renewal import durations
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Outcome, Result, Rotation, Summary
 
 README = (CHECKOUT / "README.md").read_text()
@@ -31,7 +32,7 @@ ROWS = dict(re.findall(r"^\| `(ROTATOR_[A-Z_]+)` \| (.+?) \|", README, re.MULTIL
 
 
 def test_the_settings_table_has_every_setting_and_no_other() -> None:
-    known = environment_settings._ROTATION.keys() | environment_settings._RUN.keys()
+    known = rotation_documents.ROTATION_SETTINGS.keys() | environment_settings._RUN_SETTINGS.keys()
     assert {name.removeprefix("ROTATOR_").lower() for name in ROWS} == known
 
 
@@ -56,12 +57,12 @@ def test_the_outcomes_table_has_every_outcome() -> None:
 def test_the_metrics_table_has_every_metric_and_no_other(capsys: pytest.CaptureFixture[str]) -> None:
     rows = re.search(r"\| metric in the namespace `Rotator` \|.+?\n\n", README, re.DOTALL)
     assert rows
-    named = set(re.findall(r"`([A-Z]\w+)`", rows[0])) - {logs.NAMESPACE}
+    named = set(re.findall(r"`([A-Z]\w+)`", rows[0])) - {metrics.NAMESPACE}
     kinds = {name for name in named if hasattr(errors, name)}
     alive = Result(name="a", outcome=Outcome.ROTATED, expires_at=START, secret_stage=Stage.PENDING)
     previous = replace(alive, secret_stage=Stage.PREVIOUS)
-    used = Used(token_requests=1, token_request_attempts=1, throttled_writes=1)
-    logs.record_metrics(Summary(results=(alive, previous)), START, service="x", duration=0, used=used)
+    counts = Counts(token_requests=1, token_request_attempts=1, throttled_writes=1)
+    metrics.record_metrics(Summary(results=(alive, previous)), START, service="x", duration=0, counts=counts)
     told, *_ = embedded_metrics.read(capsys.readouterr().out)
     assert kinds
     assert named - kinds == told.metrics.keys()
@@ -84,8 +85,8 @@ def test_the_logs_fields_are_the_ones_that_are_named() -> None:
 
 
 def test_the_promised_life_is_what_the_defaults_give() -> None:
-    least = Contract().least_life(86400, 0.667)
-    assert policy.describe_seconds(least) in README
+    least = Guarantee().guaranteed_lifetime(86400, 0.667)
+    assert durations.describe_seconds(least) in README
 
 
 @pytest.mark.parametrize("source", SOURCES)

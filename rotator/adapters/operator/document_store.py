@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.aws_client import AwsError
-from rotator.errors import ConcurrentUpdate, ParameterStoreError
+from rotator.errors import ConcurrentUpdate, ParameterStoreError, Retry
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -20,9 +20,6 @@ _ADVICE = {
     "ParameterPatternMismatchException": "remove the parameter's AllowedPattern",
     # No tier can be lowered: .../userguide/parameter-store-advanced-parameters.html
     "ValidationException": "check the path; if the document is in the Advanced tier, remove and add it",
-    **dict.fromkeys(aws_client.THROTTLED, "the account's request rate is used up; try again in a moment"),
-    **dict.fromkeys(aws_client.AWS_FAILED, "AWS failed on its side; try again in a moment"),
-    "Unreachable": "check the network path to AWS and AWS_ENDPOINT_URL, then try again",
 }
 
 
@@ -75,9 +72,11 @@ class SsmDocumentStore:
 
 def _failed(error: AwsError, doing: str, document: str, action: str) -> ParameterStoreError:
     problem = f"{doing} the document {document} failed: {error.code}"
-    if error.code in aws_client.CONCURRENT:
+    if error.code in aws_errors.CONCURRENT:
         return ConcurrentUpdate(problem, advice="someone else has just written it: see `rotator list`")
-    if error.code in aws_client.DENIED:
-        return ParameterStoreError(problem, advice=f"allow this caller {action} on it")
-    advice = _ADVICE.get(error.code) or error.advice or "see the code in AWS's documentation"
-    return ParameterStoreError(problem, advice=advice)
+    own = {**_ADVICE, **dict.fromkeys(aws_errors.DENIED, f"allow this caller {action} on it")}
+    return ParameterStoreError(
+        problem,
+        advice=aws_errors.advice(error.code, own),
+        retry=Retry.BY_HAND if aws_errors.may_pass(error.code) else None,
+    )

@@ -11,9 +11,9 @@ from botocore import UNSIGNED
 from botocore.config import Config
 
 from rotator.adapters.operator import lookup
-from rotator.adapters.runtime import aws_client, sqs
+from rotator.adapters.runtime import aws_client, aws_errors, sqs
 from rotator.adapters.runtime.aws_client import AwsError
-from rotator.config.deployment import Identity, Key, LogEvent, Schedule, Stack, Taker
+from rotator.config.deployment import EventSourceMapping, Identity, Key, LogEvent, Schedule, Stack
 from rotator.renewal.models import Rotation
 
 _MAY_WRITE = frozenset({"ParameterAlreadyExists", "ParameterPatternMismatchException", "TooManyUpdates"})
@@ -54,7 +54,7 @@ class AwsInspector:
         try:
             aws_client.call(sts.get_caller_identity, read=lambda answer: answer["Account"])
         except AwsError as error:
-            if not dates or error.code == aws_client.NOT_AN_ANSWER:
+            if not dates or error.code == aws_errors.NOT_AN_ANSWER:
                 raise lookup.failed(error, "AWS's time", "sts:GetCallerIdentity") from error
         return dates[-1] if dates else None
 
@@ -126,7 +126,7 @@ class AwsInspector:
             AttributeNames=["ApproximateNumberOfMessages"],
         )
 
-    def taker(self, function: str, queue_url: str) -> Taker | None:
+    def event_source_mapping(self, function: str, queue_url: str) -> EventSourceMapping | None:
         """ListEventSourceMappings, page by page."""
         takers = lookup.look_up_pages(
             self._client("lambda").list_event_source_mappings,
@@ -179,12 +179,14 @@ def _schedule(found: Mapping[str, Any]) -> Schedule:
     )
 
 
-def _takers(answer: Mapping[str, Any], queue: str) -> Iterator[Taker]:
+def _takers(answer: Mapping[str, Any], queue: str) -> Iterator[EventSourceMapping]:
     """Return the event source mappings that take messages from the queue of this name."""
     for found in answer["EventSourceMappings"]:
         if found.get("EventSourceArn", "").rpartition(":")[2] == queue:
-            at_a_time = found.get("ScalingConfig", {}).get("MaximumConcurrency")
-            yield Taker(id=found["UUID"], state=found["State"], at_a_time=at_a_time)
+            maximum_concurrency = found.get("ScalingConfig", {}).get("MaximumConcurrency")
+            yield EventSourceMapping(
+                id=found["UUID"], state=found["State"], maximum_concurrency=maximum_concurrency
+            )
 
 
 def _log_event(found: Mapping[str, Any]) -> LogEvent:

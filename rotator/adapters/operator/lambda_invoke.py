@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.config import Config
 
-from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.errors import RotatorError, SettingsError
 
@@ -34,12 +34,12 @@ def invoke(name: str, event: Mapping[str, Any]) -> dict[str, Any]:
         problem = f"the function {name} could not be invoked: {error.code}"
         if error.code in ("ResourceNotFoundException", "ParamValidationError", "ValidationException"):
             raise SettingsError(problem, advice="check its name, the account and the Region") from error
-        advice = error.advice or f"allow lambda:InvokeFunction on {name}"
-        raise RotatorError(problem, advice=advice) from error
+        own = dict.fromkeys(aws_errors.DENIED, f"allow this caller lambda:InvokeFunction on {name}")
+        raise RotatorError(problem, advice=aws_errors.advice(error.code, own)) from error
     if failed:
         raise _failed(name, returned)
     if "rotations" not in returned:
-        advice = f"check its name; {AwsError(aws_client.NOT_AN_ANSWER).advice}"
+        advice = f"check its name, and {aws_errors.advice(aws_errors.NOT_AN_ANSWER)}"
         raise SettingsError(f"the answer is not one of a rotator's function: {name}", advice=advice)
     return returned
 

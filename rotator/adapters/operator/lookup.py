@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, TypeVar
 
-from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.aws_client import AwsError
-from rotator.errors import RotatorError
+from rotator.errors import Retry, RotatorError
 
 T = TypeVar("T")
 
@@ -76,5 +76,9 @@ def look_up_pages(
 
 def failed(error: AwsError, what: str, action: str, how: str = "could not be looked up") -> RotatorError:
     """Return the error for what could not be done: AWS's code, and the permission that may be missing."""
-    advice = f"allow this caller {action} on it" if error.code in aws_client.DENIED else error.advice
-    return RotatorError(f"{what} {how}: {error.code}", advice=advice or "see the code in AWS's documentation")
+    own = dict.fromkeys(aws_errors.DENIED, f"allow this caller {action} on it")
+    return RotatorError(
+        f"{what} {how}: {error.code}",
+        advice=aws_errors.advice(error.code, own),
+        retry=Retry.BY_HAND if aws_errors.may_pass(error.code) else None,
+    )

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from rotator.adapters.operator.inspector import AwsInspector
 from rotator.errors import SettingsError
 
-OF_ONE: Mapping[str, str] = MappingProxyType(
+SINGLE_ROTATION: Mapping[str, str] = MappingProxyType(
     {
         "SecretArn": "ROTATOR_SECRET_ID",
         "ParameterName": "ROTATOR_PARAMETER_NAME",
@@ -29,10 +29,10 @@ OF_ONE: Mapping[str, str] = MappingProxyType(
         "RenewAt": "ROTATOR_RENEW_AT",
     }
 )
-OF_MANY: Mapping[str, str] = MappingProxyType(
+MULTIPLE_ROTATIONS: Mapping[str, str] = MappingProxyType(
     {"RotationsPath": "ROTATOR_ROTATIONS_PATH", "ParameterKmsKeyArn": "ROTATOR_KMS_KEY_ID"}
 )
-OF_A_RUN: Mapping[str, str] = MappingProxyType(
+RUN_SETTINGS: Mapping[str, str] = MappingProxyType(
     {
         "AllowedHosts": "ROTATOR_ALLOWED_HOSTS",
         "ConsumerCacheSeconds": "ROTATOR_CONSUMER_CACHE",
@@ -42,7 +42,7 @@ OF_A_RUN: Mapping[str, str] = MappingProxyType(
 )
 """The template's parameters, and the variables that it makes of them (infra/template.yaml)."""
 
-EVERY_ROTATOR_HAS = ("SecretArn", "ParameterName", "TokenEndpoint", "RotationsPath", "ScheduleMinutes")
+IDENTIFYING_PARAMETERS = ("SecretArn", "ParameterName", "TokenEndpoint", "RotationsPath", "ScheduleMinutes")
 """The parameters by which a stack is known. A setting that came later has its default in an older one."""
 
 
@@ -55,15 +55,15 @@ def stack_variables(name: str) -> dict[str, str]:
     stack = AwsInspector().stack(name)
     if stack is None:
         raise SettingsError(f"there is no stack {name}", advice="check its name, the account and the Region")
-    if not all(parameter in stack.parameters for parameter in EVERY_ROTATOR_HAS):
+    if not all(parameter in stack.parameters for parameter in IDENTIFYING_PARAMETERS):
         raise SettingsError(f"the stack {name} is not a rotator's", advice="name one of infra/template.yaml")
     return variables_of(stack.parameters, created_key=stack.outputs.get("KeyArn"))
 
 
 def variables_of(parameters: Mapping[str, str], *, created_key: str | None = None) -> dict[str, str]:
     """Return what the template makes of its parameters; ``created_key`` is the stack's own key."""
-    names = OF_MANY if parameters["RotationsPath"] else OF_ONE
-    known = {**names, **OF_A_RUN}
+    names = MULTIPLE_ROTATIONS if parameters["RotationsPath"] else SINGLE_ROTATION
+    known = {**names, **RUN_SETTINGS}
     variables = {variable: parameters[name] for name, variable in known.items() if name in parameters}
     variables["ROTATOR_SCHEDULE_INTERVAL"] = f"{parameters['ScheduleMinutes']}m"
     if created_key:

@@ -30,7 +30,8 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from botocore.session import Session, get_session
 
-from rotator.errors import NETWORK, SettingsError
+from rotator.adapters.runtime.aws_errors import NO_CREDENTIALS, NOT_AN_ANSWER, UNREACHABLE
+from rotator.errors import SettingsError
 
 CONNECTIONS = 40
 """To a service, kept open: as many as there are renewals at a time (scheduler.AT_A_TIME)."""
@@ -47,30 +48,6 @@ CONFIG = Config(
 Three attempts with their timeouts and waits (1 and 2 s at most) take 24 s: a call that gets no response
 fails with a message before a run of the default budget is cut off without one.
 """
-
-DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
-THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException"})
-CONCURRENT = frozenset({"ParameterAlreadyExists", "TooManyUpdates"})
-AWS_FAILED = frozenset(
-    {"InternalServerError", "InternalServiceError", "InternalFailure", "ServiceUnavailable"}
-)
-UNKNOWN_CALLER = frozenset(
-    {
-        "UnrecognizedClientException",
-        "InvalidClientTokenId",
-        "ExpiredTokenException",
-        "ExpiredToken",
-        "InvalidSignatureException",
-        "SignatureDoesNotMatch",
-        "IncompleteSignature",
-        "MissingAuthenticationToken",
-    }
-)
-NOT_AN_ANSWER = "NotAnAnswer"
-"""The code of ours for what a proxy or a portal answers in AWS's place."""
-
-TRANSIENT = THROTTLED | AWS_FAILED
-"""The codes of what may be over soon."""
 
 _UNREADABLE = (ResponseParserError, LookupError, AttributeError, TypeError, ValueError)
 """What the SDK, or a reader of an answer, raises where a member is missing or has another type."""
@@ -124,27 +101,12 @@ def client(service: str, config: Config = CONFIG) -> Any:
     raise SettingsError(problem, advice=advice)
 
 
-_ADVICE = {
-    **dict.fromkeys(UNKNOWN_CALLER, "AWS does not accept these credentials: renew them, or check the clock"),
-    **dict.fromkeys(THROTTLED, "the account's request rate is used up; the next run tries again"),
-    **dict.fromkeys(AWS_FAILED, "AWS failed on its side; the next run tries again"),
-    "NoCredentials": "set AWS credentials or AWS_PROFILE",
-    "Unreachable": NETWORK,
-    NOT_AN_ANSWER: "not an answer of AWS: is a proxy in between? the next run tries again",
-}
-
-
 class AwsError(Exception):
     """An AWS call failed: ``code`` is AWS's error code, or the name of the SDK's error."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
-
-    @property
-    def advice(self) -> str | None:
-        """The next step against a cause that any call may have; None if the caller knows better."""
-        return _ADVICE.get(self.code)
 
 
 def call(operation: Callable[..., Any], *, read: Callable[[Any], T], **parameters: Any) -> T:
@@ -165,10 +127,10 @@ def call(operation: Callable[..., Any], *, read: Callable[[Any], T], **parameter
         CredentialRetrievalError,
         TokenRetrievalError,
     ):
-        code = "NoCredentials"
+        code = NO_CREDENTIALS
     except BotoCoreError as error:
         connection = "Connect" in type(error).__name__ or "Timeout" in type(error).__name__
-        code = "Unreachable" if connection else type(error).__name__
+        code = UNREACHABLE if connection else type(error).__name__
     except _UNREADABLE:
         code = NOT_AN_ANSWER
     # Outside the handlers, so that the SDK's exception is not even the context of this one.

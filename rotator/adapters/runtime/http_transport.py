@@ -28,15 +28,15 @@ from rotator.adapters.runtime.tls import SharedTrust
 from rotator.errors import InvalidTokenResponse, TokenEndpointUnavailable, TokenRequestError
 from rotator.oauth.client_credentials import TokenResponse
 
-CONNECT_TIMEOUT = 5.0
-READ_TIMEOUT = 15.0
+CONNECT_TIMEOUT_SECONDS = 5.0
+READ_TIMEOUT_SECONDS = 15.0
 """Seconds."""
 
-MAX_BODY = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 """Bytes of an answer that are read; a token that fits Parameter Store needs an eighth of it."""
 
-_LATER = "the next run tries again; check the network path, proxies and the host's name"
-_READ_ITS_MANUAL = "check token_endpoint and the endpoint's documentation"
+_NETWORK_ADVICE = "check the network path, proxies and the host's name"
+_ENDPOINT_ADVICE = "check token_endpoint and the endpoint's documentation"
 
 
 class HttpTransport:
@@ -61,8 +61,8 @@ class HttpTransport:
 
         Raises TokenEndpointUnavailable where another try can help, TokenRequestError otherwise.
         """
-        result = _within(
-            min(seconds, CONNECT_TIMEOUT + READ_TIMEOUT),
+        result = _with_timeout(
+            min(seconds, CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS),
             lambda: self._exchange(method, url, headers, body, seconds),
         )
         if isinstance(result, TokenRequestError):
@@ -79,10 +79,10 @@ class HttpTransport:
                 url,
                 data=body,
                 headers=dict(headers),
-                auth=_as_it_is,
+                auth=_no_auth,
                 allow_redirects=False,
                 stream=True,
-                timeout=(min(CONNECT_TIMEOUT, seconds), min(READ_TIMEOUT, seconds)),
+                timeout=(min(CONNECT_TIMEOUT_SECONDS, seconds), min(READ_TIMEOUT_SECONDS, seconds)),
             ) as answer:
                 content = _read_body(answer) if method == "POST" else b""
         except (requests.RequestException, HTTPError, OSError) as error:
@@ -98,7 +98,7 @@ class HttpTransport:
         )
 
 
-def _within(
+def _with_timeout(
     seconds: float, exchange: Callable[[], TokenResponse | TokenRequestError]
 ) -> TokenResponse | TokenRequestError:
     """Wait this long for an exchange, then go on without it.
@@ -121,7 +121,7 @@ def _within(
         return _unavailable("did not answer in time", may_have_issued=True)
 
 
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """An auth that changes nothing. Without one, requests would take a password from .netrc."""
     return request
 
@@ -131,9 +131,9 @@ def _read_body(answer: requests.Response) -> bytes | InvalidTokenResponse:
     body = bytearray()
     while piece := answer.raw.read1(8192, decode_content=True):
         body += piece
-        if len(body) > MAX_BODY:
-            problem = f"the endpoint sent more than {MAX_BODY} bytes"
-            return InvalidTokenResponse(problem, advice=_READ_ITS_MANUAL, may_have_issued=False)
+        if len(body) > MAX_BODY_BYTES:
+            problem = f"the endpoint sent more than {MAX_BODY_BYTES} bytes"
+            return InvalidTokenResponse(problem, advice=_ENDPOINT_ADVICE, may_have_issued=False)
     return bytes(body)
 
 
@@ -153,7 +153,7 @@ def _failure(error: Exception) -> TokenRequestError:
         problem, advice = "TLS with the endpoint failed", "check that token_endpoint speaks https"
     elif any_is(requests.exceptions.ContentDecodingError, DecodeError):
         return InvalidTokenResponse(
-            "the endpoint sent a body that cannot be decompressed", advice=_READ_ITS_MANUAL
+            "the endpoint sent a body that cannot be decompressed", advice=_ENDPOINT_ADVICE
         )
     elif isinstance(error, ValueError):  # requests' family of addresses that cannot be used
         problem = "the endpoint's or a proxy's address is not usable"
@@ -167,7 +167,9 @@ def _failure(error: Exception) -> TokenRequestError:
 
 
 def _unavailable(reason: str, *, may_have_issued: bool) -> TokenEndpointUnavailable:
-    return TokenEndpointUnavailable(f"the endpoint {reason}", advice=_LATER, may_have_issued=may_have_issued)
+    return TokenEndpointUnavailable(
+        f"the endpoint {reason}", advice=_NETWORK_ADVICE, may_have_issued=may_have_issued
+    )
 
 
 def _reason(any_is: Callable[..., bool]) -> tuple[str, bool]:

@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.aws_client import AwsError
-from rotator.errors import ConcurrentUpdate, ParameterStoreError
+from rotator.errors import ConcurrentUpdate, ParameterStoreError, Retry
 from rotator.oauth.models import Secret
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Parameter, Rotation
-from rotator.renewal.ports import NAMES_PER_CALL, no_patience
+from rotator.renewal.ports import NAMES_PER_CALL
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -36,8 +37,8 @@ _WRITE_ADVICE = {
 }
 
 
-PAGE_REST = 2.0
-"""Seconds before a throttled page of a path is asked for again: the SDK's own tries were too many."""
+PAGE_DELAY_SECONDS = 2.0
+"""Before a page is read again that was throttled at each of the SDK's attempts."""
 
 NAMES_SHOWN = 3
 """In a message: token, status and lease."""
@@ -83,7 +84,7 @@ class SsmParameterStore:
             raise _failed(error, "reading", _shown(names), "ssm:GetParameters") from error
 
     def read_path(
-        self, path: str, *, patience: Callable[[], float] = no_patience
+        self, path: str, *, retry_until: Deadline | None = None
     ) -> Iterator[Mapping[str, Parameter]]:
         """Read everything below a path, ten parameters a page."""
         page: dict[str, Any] = {}
@@ -100,8 +101,8 @@ class SsmParameterStore:
                 )
             except AwsError as error:
                 failed = _failed(error, "reading", path, READ_PATH)
-                if failed.transient and patience() > PAGE_REST:
-                    self._sleep(PAGE_REST)  # the SDK tries less and less often, and then not at all
+                if failed.transient and retry_until and retry_until.remaining() > PAGE_DELAY_SECONDS:
+                    self._sleep(PAGE_DELAY_SECONDS)
                     continue
                 raise failed from error
             yield found
@@ -146,7 +147,7 @@ class SsmParameterStore:
 
     def _watch(self, parsed_response: Mapping[str, Any] | None, **_: object) -> None:
         """Take note of an answer; it is None where none came."""
-        if parsed_response and parsed_response.get("Error", {}).get("Code") in aws_client.THROTTLED:
+        if parsed_response and parsed_response.get("Error", {}).get("Code") in aws_errors.THROTTLED:
             self._on_throttled()
 
 
@@ -169,20 +170,19 @@ def _shown(names: Sequence[str]) -> str:
 def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterStoreError:
     kind = "path" if action == READ_PATH else "parameters" if " and " in name else "parameter"
     problem = f"{doing} the {kind} {name} failed: {error.code}"
-    if error.code in aws_client.CONCURRENT:
+    if error.code in aws_errors.CONCURRENT:
         return ConcurrentUpdate(
             problem, advice="a run writes it only while it holds the lease: find out what else writes it"
         )
-    if error.code in aws_client.DENIED:
-        advice = f"allow this caller {action} on {'them' if kind == 'parameters' else 'it'}"
-        if doing == "writing":
-            advice += ", and kms:Encrypt and kms:GenerateDataKey with its key if kms_key_id names one"
-    else:
-        advice = error.advice or _WRITE_ADVICE.get(error.code, "see the code in AWS's documentation")
+    permission = f"allow this caller {action} on {'them' if kind == 'parameters' else 'it'}"
+    if doing == "writing":
+        permission += ", and kms:Encrypt and kms:GenerateDataKey with its key if kms_key_id names one"
+    own = {**_WRITE_ADVICE, **dict.fromkeys(aws_errors.DENIED, permission)}
     return ParameterStoreError(
         problem,
-        advice=advice,
-        transient=error.code in aws_client.TRANSIENT,
-        unreachable=error.code == "Unreachable",
-        foreign=error.code == aws_client.NOT_AN_ANSWER,
+        advice=aws_errors.advice(error.code, own),
+        retry=Retry.NEXT_RUN if aws_errors.may_pass(error.code) else None,
+        transient=error.code in aws_errors.TRANSIENT,
+        unreachable=error.code == aws_errors.UNREACHABLE,
+        foreign=error.code == aws_errors.NOT_AN_ANSWER,
     )

@@ -7,9 +7,9 @@ import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.aws_client import AwsError
-from rotator.errors import CredentialsError
+from rotator.errors import CredentialsError, Retry
 from rotator.oauth.models import BasicEncoding, ClientAuthentication, ClientCredentials, Secret, Stage
 from rotator.renewal.models import Rotation
 
@@ -20,6 +20,10 @@ FORM = 'store it as {"client_id": "...", "client_secret": "..."}'
 
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
 _ADVICE = {
+    **dict.fromkeys(
+        aws_errors.DENIED,
+        "allow this caller secretsmanager:GetSecretValue on it, and kms:Decrypt with its key",
+    ),
     "ResourceNotFoundException": "create it in this account and Region, or set secret_id to one",
     "DecryptionFailure": "allow this caller kms:Decrypt with the secret's key",
     "InvalidRequestException": "restore the secret if it is marked for deletion",
@@ -67,12 +71,10 @@ class SecretsManager:
 
 
 def _unreadable(rotation: Rotation, error: AwsError) -> CredentialsError:
-    advice = error.advice or _ADVICE.get(error.code)
-    if error.code in aws_client.DENIED:
-        advice = "allow this caller secretsmanager:GetSecretValue on it, and kms:Decrypt with its key"
     return CredentialsError(
         f"the secret {rotation.secret_id} could not be read: {error.code}",
-        advice=advice or "see the code in AWS's documentation",
+        advice=aws_errors.advice(error.code, _ADVICE),
+        retry=Retry.NEXT_RUN if aws_errors.may_pass(error.code) else None,
     )
 
 

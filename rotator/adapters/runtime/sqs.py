@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.aws_client import AwsError
-from rotator.errors import WorkNotSent
+from rotator.errors import Retry, WorkNotSent
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 GONE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 """The codes for a queue that is not there."""
+
+_ADVICE = {
+    **dict.fromkeys(aws_errors.DENIED, "allow this caller sqs:SendMessage on the queue in ROTATOR_QUEUE_URL"),
+    **dict.fromkeys(
+        GONE,
+        "their queue was deleted, and an update of the stack does not create it again: `make undeploy`, then "
+        '`make deploy`, or `make deploy` with SET="Workers=0" for now',
+    ),
+}
 
 
 class SqsWorkQueue:
@@ -30,7 +39,7 @@ class SqsWorkQueue:
             )
         except AwsError as error:
             raise _not_sent(error) from error
-        unmentioned = dict.fromkeys(range(len(messages)), aws_client.NOT_AN_ANSWER)
+        unmentioned = dict.fromkeys(range(len(messages)), aws_errors.NOT_AN_ANSWER)
         codes = {place: code for place, code in {**unmentioned, **refused}.items() if place not in taken}
         return {place: _not_sent(AwsError(code)) for place, code in codes.items()}
 
@@ -42,13 +51,8 @@ def _results(answer: Mapping[str, Any]) -> tuple[set[int], dict[int, str]]:
 
 
 def _not_sent(error: AwsError) -> WorkNotSent:
-    if error.code in aws_client.DENIED:
-        advice = "allow this caller sqs:SendMessage on the queue in ROTATOR_QUEUE_URL"
-    elif error.code in GONE:
-        advice = (
-            "their queue was deleted, and an update of the stack makes no other: `make undeploy`, then "
-            '`make deploy`, or `make deploy` with SET="Workers=0" for now'
-        )
-    else:
-        advice = error.advice or "the next scheduled run sends it again; see the code in AWS's documentation"
-    return WorkNotSent(f"it could not be enqueued for the workers: {error.code}", advice=advice)
+    return WorkNotSent(
+        f"it could not be enqueued for the workers: {error.code}",
+        advice=aws_errors.advice(error.code, _ADVICE),
+        retry=None if error.code in _ADVICE else Retry.NEXT_RUN,
+    )

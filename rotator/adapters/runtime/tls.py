@@ -32,8 +32,8 @@ class SharedTrust(HTTPAdapter):
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
         if host.get("scheme") != "https":
             return host, pool
-        trusted = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
-        return host, {"cert_reqs": "CERT_REQUIRED", "ssl_context": self._context(trusted)}
+        token_status = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
+        return host, {"cert_reqs": "CERT_REQUIRED", "ssl_context": self._context(token_status)}
 
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
@@ -49,11 +49,11 @@ class SharedTrust(HTTPAdapter):
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Leave it to that context."""
 
-    def _context(self, trusted: str) -> ssl.SSLContext:
+    def _context(self, token_status: str) -> ssl.SSLContext:
         with self._lock:
-            if trusted not in self._contexts:
+            if token_status not in self._contexts:
                 context = create_urllib3_context()
-                kind = "capath" if Path(trusted).is_dir() else "cafile"
-                context.load_verify_locations(**{kind: trusted})
-                self._contexts[trusted] = context
-            return self._contexts[trusted]
+                kind = "capath" if Path(token_status).is_dir() else "cafile"
+                context.load_verify_locations(**{kind: token_status})
+                self._contexts[token_status] = context
+            return self._contexts[token_status]

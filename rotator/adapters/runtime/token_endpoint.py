@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -19,21 +18,20 @@ from rotator.errors import MORE_TIME, TokenEndpointUnavailable, TokenRequestErro
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import Secret
-from rotator.observability.counters import Usage
+from rotator.observability.counters import Counters
+from rotator.renewal.deadline import Deadline
 
 logger = logging.getLogger(__name__)
 
-SHORTEST_ATTEMPT = 1.0
-"""Seconds. With less than that left, another attempt is not begun."""
+SHORTEST_ATTEMPT_SECONDS = 1.0
+"""With less time, no attempt begins."""
 
-SHORTEST_WAIT = 0.25
-"""Seconds between attempts at the least, so that an endpoint in trouble is never hammered."""
+SHORTEST_WAIT_SECONDS = 0.25
+"""Between attempts at least, so that an overloaded endpoint recovers."""
 
 HEADERS = {"Accept": "application/json", "User-Agent": f"rotator/{__version__}"}
 
-TimeLeft = Callable[[], float]
-
-_highest_wait = tenacity.wait_exponential(multiplier=0.5, max=10)
+_longest_wait = tenacity.wait_exponential(multiplier=0.5, max=10)
 
 
 class Transport(Protocol):
@@ -61,18 +59,18 @@ class HttpTokenEndpoint:
         now: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
         spread: Callable[[float, float], float] = random.uniform,
-        usage: Usage | None = None,
+        counters: Counters | None = None,
     ) -> None:
         self._transport = transport
         self._now = now
         self._sleep = sleep
         self._spread = spread
-        self._usage = usage or Usage()
+        self._counters = counters or Counters()
 
     def request(
-        self, request: TokenRequest, *, time_left: TimeLeft, patience: float = math.inf
+        self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
-        """POST the request until it is answered, refused, or no time or patience is left."""
+        """POST the request until it is answered or refused, or no time remains for a retry."""
         headers = {**HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
         if request.authorization:
             headers["Authorization"] = request.authorization.value
@@ -82,9 +80,9 @@ class HttpTokenEndpoint:
 
         def attempt() -> TokenResponse:
             nonlocal unanswered
-            seconds = _seconds_for_attempt(time_left)
+            seconds = _seconds_for_attempt(deadline)
             number, body = next(attempts), request.body.value.encode("ascii")
-            self._usage.add(token_requests=int(number == 1), token_request_attempts=1)
+            self._counters.add(token_requests=int(number == 1), token_request_attempts=1)
             try:
                 response = self._transport("POST", request.url, headers, body=body, seconds=seconds)
             except TokenEndpointUnavailable as error:
@@ -95,17 +93,17 @@ class HttpTokenEndpoint:
             return response
 
         try:
-            response = self._repeated(attempt, time_left, patience)
+            response = self._retried(attempt, deadline, retry_until or deadline)
         except TokenRequestError as error:
             raise error.after(unanswered) from None
         return replace(response, unanswered_before=unanswered is not None)
 
-    def probe(self, url: str, token: Secret, *, time_left: TimeLeft) -> None:
-        """GET the URL with the token until it is answered or no time is left."""
+    def probe(self, url: str, token: Secret, *, deadline: Deadline) -> None:
+        """GET the URL with the token until it is answered, or no time remains for a retry."""
         headers = {**HEADERS, "Authorization": f"Bearer {token.value}"}
 
         def attempt() -> TokenResponse:
-            seconds = _seconds_for_attempt(time_left)
+            seconds = _seconds_for_attempt(deadline)
             response = self._transport("GET", url, headers, body=None, seconds=seconds)
             if client_credentials.is_retryable(response.status):
                 raise TokenEndpointUnavailable(
@@ -116,7 +114,7 @@ class HttpTokenEndpoint:
             return response
 
         try:
-            status = self._repeated(attempt, time_left).status
+            status = self._retried(attempt, deadline, deadline).status
         except TokenRequestError as error:
             problem = error.problem
         else:
@@ -128,15 +126,19 @@ class HttpTokenEndpoint:
             advice="check what the client may use, or verify_url itself",
         )
 
-    def _repeated(
-        self, attempt: Callable[[], TokenResponse], time_left: TimeLeft, patience: float = math.inf
+    def _retried(
+        self, attempt: Callable[[], TokenResponse], deadline: Deadline, retry_until: Deadline
     ) -> TokenResponse:
-        """The one retry layer: random exponential waits, Retry-After, bounded by the time left."""
-        least = max(SHORTEST_ATTEMPT, time_left() - patience)
+        """The one retry layer: random exponential waits, Retry-After, bounded by the deadlines."""
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            wait = state.upcoming_sleep
+            return wait + SHORTEST_ATTEMPT_SECONDS > deadline.remaining() or wait > retry_until.remaining()
+
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(TokenEndpointUnavailable),
             wait=self._wait,
-            stop=lambda state: state.upcoming_sleep + least > time_left(),
+            stop=stop,
             sleep=self._sleep,
             before_sleep=_log_retry,
             retry_error_callback=_give_up,
@@ -146,19 +148,19 @@ class HttpTokenEndpoint:
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """A random wait below a bound that doubles, or what the endpoint asked for if that is longer."""
-        wait = self._spread(SHORTEST_WAIT, max(SHORTEST_WAIT, _highest_wait(state)))
+        wait = self._spread(SHORTEST_WAIT_SECONDS, max(SHORTEST_WAIT_SECONDS, _longest_wait(state)))
         return max(wait, _unavailable(state).retry_after or 0.0)
 
 
-def _seconds_for_attempt(time_left: TimeLeft) -> float:
+def _seconds_for_attempt(deadline: Deadline) -> float:
     """Return the seconds that an attempt may take; raises TokenEndpointUnavailable if they are too few."""
-    left = time_left()
-    if left < SHORTEST_ATTEMPT:
+    seconds = deadline.remaining()
+    if seconds < SHORTEST_ATTEMPT_SECONDS:
         raise TokenEndpointUnavailable(
             "no time is left in this run for a request",
-            advice=f"the next run tries again; if it lasts, {MORE_TIME}",
+            advice=MORE_TIME,
         )
-    return left
+    return seconds
 
 
 def _unavailable(state: tenacity.RetryCallState) -> TokenEndpointUnavailable:

@@ -9,18 +9,18 @@ import pytest
 
 from multiple_rotations import PATH, Many, document
 from rotator.cli.add import KEYS, REQUIRED
-from rotator.cli.document_editor import LARGEST, Entry, prepare
-from rotator.config import environment
+from rotator.cli.document_editor import MAX_DOCUMENT_BYTES, PreparedDocument, prepare
+from rotator.config import rotation_documents
 from rotator.errors import ConcurrentUpdate, ParameterStoreError, SettingsError
 from rotator.renewal.models import Parameter, Rotation
 
 GIVEN: dict[str, Any] = {"secret_id": "healthwise/client", "parameter_name": "/tenant-a/token"}
 
 
-def added(many: Many, name: str = "tenant-a", *, replace: bool = False, **changes: Any) -> Entry:
+def added(many: Many, name: str = "tenant-a", *, replace: bool = False, **changes: Any) -> PreparedDocument:
     """Prepare an entry and write it."""
     entry = prepare(many.rotator, name, {**GIVEN, **changes}, replace=replace)
-    entry.write(many.documents, many.rotator.register)
+    entry.write(many.documents, many.rotator.registry)
     return entry
 
 
@@ -38,8 +38,8 @@ def only(key: str, value: str) -> dict[str, Any]:
 
 
 def test_every_key_of_a_document_but_its_name_has_an_option() -> None:
-    assert KEYS.keys() == environment._ROTATION.keys() - {"name"}
-    assert {*REQUIRED} == environment._TAKES_REQUIRED.keys()
+    assert KEYS.keys() == rotation_documents.ROTATION_SETTINGS.keys() - {"name"}
+    assert {*REQUIRED} == rotation_documents.REQUIRED_SETTINGS.keys()
 
 
 def test_the_first_document_under_a_path_is_added() -> None:
@@ -238,9 +238,9 @@ def test_an_overlap_that_cannot_hold_is_refused() -> None:
 
 def test_a_document_of_4_kb_is_taken_and_a_larger_one_refused() -> None:
     many = Many()
-    spare = LARGEST - len(json.dumps({**GIVEN, "scope": ""}))
+    spare = MAX_DOCUMENT_BYTES - len(json.dumps({**GIVEN, "scope": ""}))
     added(many, scope="x" * spare)
-    assert len(many.texts()["tenant-a"]) == LARGEST == 4096
+    assert len(many.texts()["tenant-a"]) == MAX_DOCUMENT_BYTES == 4096
     problem = refused(many, "b", parameter_name="/tenant-b/token", scope="x" * (spare + 1))
     assert "the document of b has 4,097 bytes, and may have 4,096; shorten scope" in problem
 
@@ -328,9 +328,9 @@ def test_of_two_operators_at_once_the_second_is_refused_and_the_first_ones_docum
     first, second = (
         prepare(many.rotator, "tenant-a", {**GIVEN, "scope": scope}, replace=False) for scope in ("x", "y")
     )
-    first.write(many.documents, many.rotator.register)
+    first.write(many.documents, many.rotator.registry)
     with pytest.raises(SettingsError, match="there is a rotation tenant-a already"):
-        second.write(many.documents, many.rotator.register)
+        second.write(many.documents, many.rotator.registry)
     assert json.loads(many.texts()["tenant-a"])["scope"] == "x"
 
 
@@ -338,7 +338,7 @@ def test_a_write_that_was_repeated_because_its_answer_was_lost_is_a_success() ->
     many = Many()
     entry = prepare(many.rotator, "tenant-a", GIVEN, replace=False)
     for _ in range(2):
-        entry.write(many.documents, many.rotator.register)
+        entry.write(many.documents, many.rotator.registry)
     assert json.loads(many.texts()["tenant-a"]) == GIVEN
 
 
@@ -368,4 +368,4 @@ def test_what_is_judged_is_what_is_written() -> None:
     many = Many()
     entry = added(many, **EVERYTHING)
     read = Parameter(value=many.texts()["tenant-a"], version=1, type="String")
-    assert environment.read_document(PATH, entry.document, read, frozenset()) == entry.rotation
+    assert rotation_documents.read_document(PATH, entry.document, read, frozenset()) == entry.rotation

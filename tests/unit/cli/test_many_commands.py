@@ -17,7 +17,7 @@ from rotator.bootstrap import Rotator
 from rotator.cli import add, main, operator, progress, remove
 from rotator.cli.doctor import instruments
 from rotator.doctor.context import Instruments
-from rotator.errors import ParameterStoreError, RotatorError, SettingsError, TokenRequestError
+from rotator.errors import ParameterStoreError, Retry, RotatorError, SettingsError, TokenRequestError
 from rotator.oauth.client_credentials import TokenResponse
 
 DENIED = ParameterStoreError("deleting failed: AccessDeniedException", advice="allow it")
@@ -106,16 +106,9 @@ def test_what_is_not_well_is_shown_and_refused(secret: bool, status: int | Rotat
     assert not isinstance(refusal, SettingsError)
 
 
-@pytest.mark.parametrize(
-    ("advice", "shown"),
-    [
-        ("the next run tries again; check the network path", "→ check the network path\n"),
-        ("check the path; the next run tries again", "→ check the path\n"),
-        ("the next run tries again", "→ try again in a moment\n"),
-    ],
-)
-def test_nobody_is_told_of_a_next_run_of_what_is_not_there_yet(advice: str, shown: str) -> None:
-    assert checked(Many(), TokenRequestError("it is down", advice=advice))[0].endswith(shown)
+def test_check_before_add_does_not_promise_a_next_run() -> None:
+    down = TokenRequestError("it is down", advice="check the path", retry=Retry.NEXT_RUN)
+    assert checked(Many(), down)[0].endswith("→ check the path\n")
 
 
 def test_the_doctors_instruments_are_made_without_a_call() -> None:
@@ -213,7 +206,7 @@ def test_a_run_that_is_soon_over_shows_no_progress_where_there_is_no_terminal(co
 
 
 def test_every_rotation_is_told_to_the_bar(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "EVERY", 0.0)
+    monkeypatch.setattr(progress, "LINE_INTERVAL_SECONDS", 0.0)
     many = Many(a=document("a"), b=document("b"), bad="{")
     done = command(many, "rotate", "--progress")
     assert done.stderr.splitlines()[-1] == "3 of 3: 2 rotated, 1 failed"
@@ -389,15 +382,15 @@ def test_one_that_is_denied_holds_up_no_other_and_is_a_failure(command: Any) -> 
 
 def test_one_that_somebody_else_removed_meanwhile_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
     many = Many(a=document("a"))
-    register = many.rotator.register()
+    registry = many.rotator.registry()
     many.documents.delete(f"{PATH}/a")
-    assert remove.remove(register, [f"{PATH}/a"], many.documents) == [f"{PATH}/a"]
+    assert remove.remove(registry, [f"{PATH}/a"], many.documents) == [f"{PATH}/a"]
     assert "was gone already: a" in capsys.readouterr().out
 
 
 def test_a_name_given_twice_is_one() -> None:
-    register = Many(a=document("a")).rotator.register()
-    assert remove.chosen(register, ["a", "a", f"{PATH}/a"]) == [f"{PATH}/a"]
+    registry = Many(a=document("a")).rotator.registry()
+    assert remove.chosen(registry, ["a", "a", f"{PATH}/a"]) == [f"{PATH}/a"]
 
 
 # list

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from rich.console import Console
 
-from rotator.cli.progress import EVERY, showing
+from rotator.cli.progress import LINE_INTERVAL_SECONDS, showing
 from rotator.renewal.models import Outcome, Result
 
 
@@ -31,7 +31,7 @@ def shown(of: Iterable[Result], *, total: int, seconds_each: float = 0, terminal
 
 def test_a_log_gets_a_line_now_and_then_that_counts_outcomes() -> None:
     some = results(*[Outcome.FRESH] * 3, Outcome.ROTATED, Outcome.FAILED, Outcome.FRESH)
-    lines = shown(some, total=1312, seconds_each=EVERY / 2).splitlines()
+    lines = shown(some, total=1312, seconds_each=LINE_INTERVAL_SECONDS / 2).splitlines()
     assert lines == [
         "2 of 1,312: 2 fresh",
         "4 of 1,312: 1 rotated, 3 fresh",
@@ -40,7 +40,7 @@ def test_a_log_gets_a_line_now_and_then_that_counts_outcomes() -> None:
 
 
 def test_a_log_gets_nothing_of_a_run_that_is_soon_over() -> None:
-    assert shown(results(*[Outcome.FRESH] * 100), total=100, seconds_each=EVERY / 101) == ""
+    assert shown(results(*[Outcome.FRESH] * 100), total=100, seconds_each=LINE_INTERVAL_SECONDS / 101) == ""
 
 
 def test_a_terminal_has_a_bar_that_counts_and_goes_at_the_end() -> None:
@@ -74,6 +74,6 @@ def test_no_result_is_lost_among_threads() -> None:
     with showing(1001, console, clock=lambda: time) as on_result:
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(on_result, results(*[Outcome.FRESH, Outcome.ROTATED] * 500)))
-        time = EVERY
+        time = LINE_INTERVAL_SECONDS
         on_result(results(Outcome.KEPT)[0])
     assert output.getvalue() == "1,001 of 1,001: 500 rotated, 500 fresh, 1 kept\n"

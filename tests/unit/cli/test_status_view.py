@@ -16,10 +16,10 @@ from multiple_rotations import Many, document
 from rotator import bootstrap
 from rotator.cli import main, status_view
 from rotator.cli.names import matching
-from rotator.cli.status_view import STATES, Chosen, Overview
+from rotator.cli.status_view import STATES, Filter, Overview
 from rotator.cli.watch import showing
 from rotator.errors import SettingsError
-from rotator.renewal.models import format_time
+from rotator.renewal.durations import format_time
 from rotator.renewal.policy import TokenState
 
 HOURS = {"dead": -1, "deader": -5, "due-later": 7, "due-sooner": 2, "fresh-later": 23, "fresh-sooner": 20}
@@ -41,8 +41,8 @@ def many() -> Many:
     return made
 
 
-def look(many: Many, *names: str, **chosen: Any) -> Overview:
-    return status_view.look(many.rotator, names, many.clock.now(), Chosen(**chosen))
+def read_overview(many: Many, *names: str, **chosen: Any) -> Overview:
+    return status_view.read_overview(many.rotator, names, many.clock.now(), Filter(**chosen))
 
 
 def shown(found: Overview) -> list[str]:
@@ -52,7 +52,7 @@ def shown(found: Overview) -> list[str]:
 def test_token_is_shown_without_a_lease_that_cannot_be_read(many: Many) -> None:
     """Whoever may only read tokens is not allowed to read their leases."""
     many.ports.parameters.put("/due-later/token/lease", "x", "SecureString")
-    (line,) = look(many, "due-later").lines
+    (line,) = read_overview(many, "due-later").lines
     assert (line.state, line.stored.token_version) == (TokenState.DUE, 1)
     assert (line.note or "").startswith(
         "its lease is not known: the lease parameter /due-later/token/lease is a Sec"
@@ -66,19 +66,19 @@ ORDER = [
 
 
 def test_what_is_bad_comes_first_then_what_ends_first(many: Many) -> None:
-    assert shown(look(many)) == ORDER
+    assert shown(read_overview(many)) == ORDER
 
 
 def test_among_those_that_end_together_the_names_decide() -> None:
     many = Many(b=document("b"), a=document("a"), c=document("c"))
     for name in "cab":
         many.token(name, hours_left=3)
-    assert shown(look(many)) == ["a", "b", "c"]
+    assert shown(read_overview(many)) == ["a", "b", "c"]
 
 
 def test_every_state_can_be_asked_for(many: Many) -> None:
     assert {*STATES} == {state.value for state in TokenState} | {"unreadable"}
-    found = {state: shown(look(many, states=frozenset({state}))) for state in STATES}
+    found = {state: shown(read_overview(many, states=frozenset({state}))) for state in STATES}
     assert found == {
         "fresh": ["fresh-sooner", "fresh-later"],
         "due": ["half-done", "due-sooner", "due-later"],
@@ -93,11 +93,11 @@ def test_every_state_can_be_asked_for(many: Many) -> None:
     ("hours", "last"), [(0, "half-done"), (2, "due-sooner"), (1.99, "half-done"), (24, "fresh-later")]
 )
 def test_within_a_time_ends_all_that_is_not_known_to_outlive_it(many: Many, hours: float, last: str) -> None:
-    assert shown(look(many, ending_within=hours * 3600)) == ORDER[: ORDER.index(last) + 1]
+    assert shown(read_overview(many, ending_within=hours * 3600)) == ORDER[: ORDER.index(last) + 1]
 
 
 def test_state_and_time_are_both_asked_for(many: Many) -> None:
-    found = look(many, states=frozenset({"due", "fresh"}), ending_within=3 * 3600)
+    found = read_overview(many, states=frozenset({"due", "fresh"}), ending_within=3 * 3600)
     assert shown(found) == ["half-done", "due-sooner"]
 
 
@@ -114,7 +114,7 @@ def test_state_and_time_are_both_asked_for(many: Many) -> None:
 def test_a_pattern_means_every_name_that_it_matches(
     many: Many, names: Sequence[str], expected: list[str]
 ) -> None:
-    assert shown(look(many, *names)) == expected
+    assert shown(read_overview(many, *names)) == expected
 
 
 def test_a_name_that_some_rotation_has_is_no_pattern() -> None:
@@ -127,14 +127,14 @@ def test_a_name_that_some_rotation_has_is_no_pattern() -> None:
 )
 def test_a_name_or_pattern_that_means_nothing_is_refused(many: Many, name: str, advice: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        look(many, "dead", name)
+        read_overview(many, "dead", name)
     assert f"there is no rotation named {name!r}; {advice}" in str(caught.value)
 
 
 def test_of_hundreds_of_known_names_only_some_are_told() -> None:
     many = Many(**{f"tenant-{number:03}": document(f"t{number}") for number in range(312)})
     with pytest.raises(SettingsError, match=r"tenant-009 and 302 more$"):
-        look(many, "q")
+        read_overview(many, "q")
 
 
 # The summary.
@@ -145,26 +145,28 @@ def test_the_summary_counts_states_and_tells_what_ends_first() -> None:
     for number in range(312):
         hours = -1 if number < 2 else 4 + number / 60 if number < 12 else 20
         many.token(f"tenant-{number}", hours_left=hours)
-    assert look(many).describe() == (
-        "312 rotations: 300 fresh, 10 due, 2 expired; the soonest ends in 4 h 2 min (tenant-2)"
+    assert read_overview(many).describe() == (
+        "312 rotations: 300 fresh, 10 due, 2 expired; the soonest expires in 4 h 2 min (tenant-2)"
     )
 
 
 def test_the_summary_says_how_many_are_not_shown(many: Many) -> None:
-    found = look(many, states=frozenset({"due"}))
-    assert found.describe() == "3 of 10 rotations: 3 due; the soonest ends in 2 h (due-sooner)"
-    assert look(many, "due-*", states=frozenset({"due"})).describe().startswith("2 rotations: 2 due;")
-    assert look(many, "due-*", states=frozenset({"fresh"})).describe() == "0 of 2 rotations"
+    found = read_overview(many, states=frozenset({"due"}))
+    assert found.describe() == "3 of 10 rotations: 3 due; the soonest expires in 2 h (due-sooner)"
+    assert (
+        read_overview(many, "due-*", states=frozenset({"due"})).describe().startswith("2 rotations: 2 due;")
+    )
+    assert read_overview(many, "due-*", states=frozenset({"fresh"})).describe() == "0 of 2 rotations"
 
 
 def test_what_is_dead_or_may_be_is_not_what_ends_first(many: Many) -> None:
-    assert look(many, "dead", "half-done", "bad").describe() == (
+    assert read_overview(many, "dead", "half-done", "bad").describe() == (
         "3 rotations: 1 due, 1 expired, 1 unreadable"
     )
 
 
 def test_programs_are_told_the_same(many: Many) -> None:
-    told = look(many, states=frozenset({"due"})).to_dict()
+    told = read_overview(many, states=frozenset({"due"})).to_dict()
     assert told["summary"] == {
         "rotations": 10,
         "shown": 3,
@@ -176,12 +178,12 @@ def test_programs_are_told_the_same(many: Many) -> None:
         },
     }
     assert told.keys() == {"at", "rotations", "summary"}
-    assert look(many, "dead").to_dict()["summary"]["soonest"] is None
+    assert read_overview(many, "dead").to_dict()["summary"]["soonest"] is None
 
 
 @pytest.mark.parametrize(("names", "good"), [(["due-*"], True), (["due-*", "dead"], False)])
 def test_it_is_as_good_as_what_is_shown(many: Many, names: list[str], good: bool) -> None:
-    assert look(many, *names).good is good
+    assert read_overview(many, *names).good is good
 
 
 # For people.
@@ -196,25 +198,25 @@ def printed(found: Overview) -> str:
 
 def test_what_is_true_of_many_is_said_once() -> None:
     many = Many(**{name: document(name) for name in "abcde"}, z="{")
-    text = printed(look(many))
+    text = printed(read_overview(many))
     assert text.count("it has no token yet") == 1
     assert "a, b, c and 2 more: it has no token yet: `rotator rotate` requests one" in text
     assert "z: the document /rotations/z is not a JSON object" in text
-    assert "a, b: it has no token yet" in printed(look(many, "a", "b"))
+    assert "a, b: it has no token yet" in printed(read_overview(many, "a", "b"))
 
 
 def test_a_warning_of_many_is_said_once() -> None:
     many = Many(a=document("a"), b=document("b"))
     for name in "ab":
         many.token(name, hours_left=0.2, lifetime=900)
-    assert printed(look(many)).count("warning:") == 1
+    assert printed(read_overview(many)).count("warning:") == 1
 
 
 def test_a_watch_begins_with_the_summary_and_one_rotation_needs_none(many: Many) -> None:
-    lines = printed(look(many)).splitlines()
+    lines = printed(read_overview(many)).splitlines()
     assert lines[1].startswith("10 rotations: ")
     assert lines[2].startswith("rotation ")
-    assert printed(look(many, "new")).splitlines()[1].startswith("rotation ")
+    assert printed(read_overview(many, "new")).splitlines()[1].startswith("rotation ")
 
 
 def run(many: Many, monkeypatch: pytest.MonkeyPatch, *args: str) -> Result:
@@ -274,4 +276,4 @@ def test_what_cannot_be_chosen_is_refused(
 
 def test_a_rotation_of_the_environment_is_looked_at_by_its_name_or_pattern() -> None:
     many = Many().set(rotation=rotation(), rotations_path=None)
-    assert shown(look(many, "def*")) == shown(look(many, "default")) == ["default"]
+    assert shown(read_overview(many, "def*")) == shown(read_overview(many, "default")) == ["default"]

@@ -42,7 +42,7 @@ class Watched:
 
     def _look(self, now: object) -> Overview:
         self.before.get(len(self.seen), lambda: None)()
-        return status_view.look(self.rotator, (), self.clock.now())
+        return status_view.read_overview(self.rotator, (), self.clock.now())
 
     def _sleep(self, seconds: float) -> None:
         self.clock.sleep(seconds)

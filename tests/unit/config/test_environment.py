@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rotator.config import environment
+from rotator.config import environment, rotation_documents
 from rotator.errors import SettingsError
 from rotator.oauth.models import BasicEncoding, ClientAuthentication
 from rotator.renewal.models import Parameter, Rotation
@@ -37,14 +37,14 @@ def document(
 ) -> Rotation:
     text = fields if isinstance(fields, str) else json.dumps(fields)
     parameter = Parameter(value=text, version=1, type=type)
-    return environment.read_document("/rotations", "/rotations/tenant-a", parameter, hosts, kms_key_id)
+    return rotation_documents.read_document("/rotations", "/rotations/tenant-a", parameter, hosts, kms_key_id)
 
 
 DOCUMENT = {"secret_id": "s", "parameter_name": "/tenant-a/token"}
 
 
 def test_every_key_of_a_rotation_has_a_reader() -> None:
-    assert environment._ROTATION.keys() == Rotation.__dataclass_fields__.keys()
+    assert rotation_documents.ROTATION_SETTINGS.keys() == Rotation.__dataclass_fields__.keys()
 
 
 def test_the_defaults_are_the_designs() -> None:

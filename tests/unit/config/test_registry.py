@@ -11,7 +11,7 @@ import pytest
 import fake_ports
 from multiple_rotations import PATH
 from rotator.config import registry
-from rotator.config.registry import Register
+from rotator.config.registry import Registry
 from rotator.errors import SettingsError
 from rotator.renewal.models import Parameter, Rotation
 
@@ -23,12 +23,12 @@ def document(parameter_name: str, **more: Any) -> Parameter:
     return Parameter(value=text, version=1, type="String")
 
 
-def read(documents: Mapping[str, Parameter], allowed_hosts: frozenset[str] = ANY_HOST) -> Register:
+def read(documents: Mapping[str, Parameter], allowed_hosts: frozenset[str] = ANY_HOST) -> Registry:
     pages = [{f"{PATH}/{name}": parameter} for name, parameter in documents.items()]
     return registry.read(PATH, pages, allowed_hosts)
 
 
-def told(entered: Register) -> dict[str, str]:
+def told(entered: Registry) -> dict[str, str]:
     """What is wrong with which documents, by the names under which they are known."""
     return {name: str(error) for name, error in entered.fleet().broken}
 
@@ -100,7 +100,7 @@ def test_only_allowed_hosts_are_taken() -> None:
     entered = read(documents, frozenset({"good.example.test"}))
     assert fake_ports.names(entered.fleet().rotations) == ["b"]
     assert entered.allowed_hosts == {"good.example.test"}
-    assert fake_ports.names(Register(PATH).rotations.values()) == []
+    assert fake_ports.names(Registry(PATH).rotations.values()) == []
 
 
 def test_a_document_is_judged_by_those_that_are_entered_and_is_not_entered() -> None:

@@ -25,7 +25,7 @@ def test_while_the_parameter_cannot_be_read_the_last_good_token_is_given(fresh: 
 def test_the_error_after_that_tells_the_cause_and_that_the_token_ended(fresh: Consumer) -> None:
     fresh.reader.fail("AccessDeniedException")
     fresh.clocks.go_on(DAY + 60)
-    told = r"AccessDeniedException, and the last token ended 6[01] s ago; check the network"
+    told = r"AccessDeniedException, and the last token expired 6[01] s ago; check the network"
     with pytest.raises(TokenUnavailable, match=told):
         fresh.source.token()
 
@@ -34,11 +34,11 @@ def test_a_read_that_works_again_ends_the_cause(fresh: Consumer) -> None:
     fresh.reader.fail("AccessDeniedException")
     fresh.clocks.go_on(DAY - 30)
     fresh.token()
-    assert "AccessDeniedException" in str(fresh.source._held.failure)
+    assert "AccessDeniedException" in str(fresh.source._cache.failure)
     fresh.reader.failure = None
     fresh.clocks.go_on(10)
     fresh.token()
-    assert fresh.source._held.failure is None
+    assert fresh.source._cache.failure is None
 
 
 def test_a_failing_read_is_told_in_the_log_while_the_token_lives(
@@ -52,7 +52,7 @@ def test_a_failing_read_is_told_in_the_log_while_the_token_lives(
     [record] = [each for each in caplog.records if each.levelno >= logging.WARNING]  # once, for all reads
     assert fresh.reader.reads == 3
     assert record.levelno == logging.WARNING
-    assert "the last token is used until it ends" in record.getMessage()
+    assert "the last token is used until it expires" in record.getMessage()
     assert "ThrottlingException" in record.getMessage()
 
 

@@ -29,6 +29,7 @@ def test_a_token_source_brings_nothing_of_the_rotating_side(clean_environment: M
         "rotator.adapters",
         "rotator.adapters.runtime",
         "rotator.adapters.runtime.aws_client",
+        "rotator.adapters.runtime.aws_errors",
         "rotator.errors",
         "rotator.oauth",
         "rotator.oauth.http_date",

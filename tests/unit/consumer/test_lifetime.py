@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from fake_ports import START
-from rotator.consumer.backoff import Pause
+from rotator.consumer.backoff import Backoff
 from rotator.consumer.parse import StoredToken
-from rotator.consumer.token_clock import Clock, Copy, Moment, Need, copy_of
+from rotator.consumer.token_clock import CachedToken, Moment, Need, cached_token, current_moment
 
 ZERO = Moment(now=START, monotonic=0.0)
 
@@ -25,14 +25,14 @@ def copy(
     margin: float = 60,
     ttl: float = 300,
     spread: float = 0.5,
-) -> Copy:
+) -> CachedToken:
     """A copy of a token that ends, and is renewed, so many seconds after it is read."""
     stored = StoredToken(
         value="token",
         expires_at=None if expires is None else START + timedelta(seconds=expires),
         renew_at=None if renew is None else START + timedelta(seconds=renew),
     )
-    return copy_of(stored, asked_at=ZERO, told_at=None, margin=margin, ttl=ttl, spread=spread)
+    return cached_token(stored, requested_at=ZERO, answered_at=None, margin=margin, ttl=ttl, spread=spread)
 
 
 @pytest.mark.parametrize(
@@ -55,16 +55,16 @@ def test_a_copy_knows_when_it_is_read_again(
     given: dict[str, float], life: float, ahead_after: float, margin: float
 ) -> None:
     made = copy(**given)
-    assert (made.life, made.margin) == (life, margin)
-    assert made.ahead_after == pytest.approx(ahead_after)
+    assert (made.lifetime, made.margin) == (life, margin)
+    assert made.refresh_after == pytest.approx(ahead_after)
 
 
 @pytest.mark.parametrize(("told", "life"), [(-100, 3600), (-1, 3600), (0, 3599), (100, 3499), (99.5, 3499.5)])
 def test_of_two_clocks_the_one_that_is_ahead_tells_what_is_left(told: float, life: float) -> None:
     stored = StoredToken(value="token", expires_at=START + timedelta(seconds=3600))
     told_at = START + timedelta(seconds=told)
-    made = copy_of(stored, asked_at=ZERO, told_at=told_at, margin=60, ttl=300, spread=0.5)
-    assert made.life == life
+    made = cached_token(stored, requested_at=ZERO, answered_at=told_at, margin=60, ttl=300, spread=0.5)
+    assert made.lifetime == life
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_a_copys_needs_grow(seconds: float, need: Need) -> None:
 def test_each_pause_is_twice_as_long_as_the_one_before_and_none_is_longer_than_ten_seconds(
     reads: int, seconds: float
 ) -> None:
-    pause = Pause()
+    pause = Backoff()
     for _ in range(reads):
         pause = pause.longer(ZERO)
     assert not pause.is_over(after(seconds - 0.001))
@@ -96,9 +96,9 @@ def test_each_pause_is_twice_as_long_as_the_one_before_and_none_is_longer_than_t
 
 
 def test_without_a_read_there_is_no_pause() -> None:
-    assert Pause().is_over(ZERO)
+    assert Backoff().is_over(ZERO)
 
 
 def test_the_steady_clock_counts_from_the_start_of_the_machine_where_the_system_can_tell() -> None:
-    first, second = Clock().monotonic(), Clock().monotonic()
+    first, second = current_moment().monotonic, current_moment().monotonic
     assert 0 < first <= second

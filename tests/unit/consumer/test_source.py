@@ -9,7 +9,7 @@ import pytest
 
 from fake_ports import CANARY_TOKEN, DAY, jwt
 from rotator.consumer import TokenSource
-from rotator.consumer.source import LONGEST_WAIT, PATIENCE
+from rotator.consumer.source import LONGEST_WAIT_SECONDS, REFRESH_WAIT_SECONDS
 from rotator.errors import RotatorError, TokenExpired, TokenUnavailable
 from token_source_setup import Consumer, consumer, in_threads
 
@@ -56,7 +56,7 @@ def test_a_fleet_of_consumers_does_not_read_as_one() -> None:
     for each in fleet:
         each.reader.publish("one")
         each.token()
-    after = [copy.ahead_after for each in fleet if (copy := each.source._held.copy)]
+    after = [cached.refresh_after for each in fleet if (cached := each.source._cache.cached)]
     assert min(after) >= 16 * HOUR + 0.4 * 8 * HOUR - 2
     assert max(after) <= 16 * HOUR + 0.6 * 8 * HOUR + 2
     assert max(after) - min(after) > 0.5 * 0.2 * 8 * HOUR
@@ -74,7 +74,9 @@ def test_while_it_is_refreshed_ahead_nobody_waits(fresh: Consumer) -> None:
     assert fresh.reader.reads == 2
 
 
-@pytest.mark.parametrize(("seconds", "patience"), [(DAY - 30, PATIENCE), (DAY + 30, LONGEST_WAIT)])
+@pytest.mark.parametrize(
+    ("seconds", "patience"), [(DAY - 30, REFRESH_WAIT_SECONDS), (DAY + 30, LONGEST_WAIT_SECONDS)]
+)
 def test_who_waits_in_a_way_of_his_own_is_told_for_what_and_how_long(
     fresh: Consumer, seconds: float, patience: float
 ) -> None:
@@ -88,10 +90,10 @@ def test_who_waits_in_a_way_of_his_own_is_told_for_what_and_how_long(
 
 
 def test_a_read_that_does_not_end_is_an_error_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rotator.consumer.source.LONGEST_WAIT", 0.01)
+    monkeypatch.setattr("rotator.consumer.source.LONGEST_WAIT_SECONDS", 0.01)
     made = consumer()
     made.reader.gate = threading.Event()
-    with pytest.raises(TokenUnavailable, match="is being read for long; check the network path"):
+    with pytest.raises(TokenUnavailable, match="takes too long; check the network path"):
         made.source.token()
     made.reader.gate.set()
     made.settle()
@@ -104,14 +106,14 @@ def test_in_its_last_minute_a_better_token_is_waited_for_a_little(fresh: Consume
 def test_a_token_that_ended_is_waited_for_as_long_as_the_read_takes(
     fresh: Consumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rotator.consumer.source.PATIENCE", 0.0)
+    monkeypatch.setattr("rotator.consumer.source.REFRESH_WAIT_SECONDS", 0.0)
     assert held_up_by_a_read(fresh, DAY + 30) == "two"
 
 
 def test_in_its_last_minute_a_read_that_hangs_is_not_waited_for_long(
     fresh: Consumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rotator.consumer.source.PATIENCE", 0.01)
+    monkeypatch.setattr("rotator.consumer.source.REFRESH_WAIT_SECONDS", 0.01)
     fresh.reader.gate = threading.Event()
     fresh.clocks.go_on(DAY - 30)
     given: list[str] = []
@@ -142,7 +144,7 @@ def test_a_token_that_is_not_renewed_is_looked_for_again_and_again_and_not_with_
 
 def test_a_token_that_ended_is_an_error_that_says_so(fresh: Consumer) -> None:
     fresh.clocks.go_on(DAY + 180)
-    with pytest.raises(TokenExpired, match=r"the token in /healthwise/token ended 18[01] s ago") as caught:
+    with pytest.raises(TokenExpired, match=r"the token in /healthwise/token expired 18[01] s ago") as caught:
         fresh.source.token()
     assert "rotator status" in caught.value.advice
 
@@ -151,7 +153,7 @@ def test_an_end_in_the_past_is_an_error_from_the_first_call_on() -> None:
     made = consumer()
     made.reader.publish("one", life=60)
     made.clocks.go_on(3600)
-    with pytest.raises(TokenExpired, match=r"ended 354[01] s ago"):
+    with pytest.raises(TokenExpired, match=r"expired 354[01] s ago"):
         made.source.token()
 
 
@@ -169,7 +171,7 @@ def test_a_token_that_ends_between_two_reads_is_not_given(fresh: Consumer) -> No
         fresh.clocks.go_on(0.3)
         fresh.token_or_error()
     fresh.clocks.go_on(0.3)
-    with pytest.raises(TokenExpired, match="ended"):
+    with pytest.raises(TokenExpired, match="expired"):
         fresh.source.token()
 
 
@@ -264,7 +266,7 @@ def test_a_replacement_that_cannot_be_read_is_none(fresh: Consumer) -> None:
 def test_a_source_shows_its_parameter_and_no_token(fresh: Consumer) -> None:
     fresh.reader.publish(CANARY_TOKEN)
     fresh.source.replacement("one")
-    shown = repr(fresh.source) + repr(fresh.source._held.copy) + str(vars(fresh.source))
+    shown = repr(fresh.source) + repr(fresh.source._cache.cached) + str(vars(fresh.source))
     assert "/healthwise/token" in shown
     assert CANARY_TOKEN not in shown
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fake_ports import DAY
-from rotator.consumer.token_clock import Clock, Moment
+from rotator.consumer.token_clock import current_moment
 from rotator.errors import TokenExpired
 from token_source_setup import consumer
 
@@ -87,9 +87,8 @@ def test_time_for_which_a_machine_is_frozen_counts() -> None:
 
 
 def test_the_clocks_of_this_machine_go_forward() -> None:
-    clock = Clock()
-    first = Moment.of(clock)
-    assert Moment.of(clock).seconds_since(first) >= 0
+    first = current_moment()
+    assert current_moment().seconds_since(first) >= 0
     assert first.now.tzinfo is UTC
 
 

@@ -30,7 +30,7 @@ from rotator.cli.checklist import print_check, print_total
 from rotator.doctor.check import Check, State
 from rotator.errors import SettingsError, TokenRequestError
 from rotator.oauth.models import Secret
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.guarantee import Guarantee
 
 
 def at(hours: float) -> str:
@@ -196,7 +196,7 @@ def test_the_shortest_life_that_is_known_decides_about_the_contract(asked: int, 
 
 
 def test_a_contract_that_cannot_hold_is_told_once() -> None:
-    patient = Patient(contract=Contract(consumer_cache=10 * 3600)).store()
+    patient = Patient(guarantee=Guarantee(consumer_cache=10 * 3600)).store()
     assert patient.examine().failed == {"overlap contract"}
 
 

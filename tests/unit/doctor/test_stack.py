@@ -24,9 +24,9 @@ from doctor_patient import (
     with_workers,
 )
 from fake_ports import START
-from rotator.config.deployment import LogEvent, Stack, Taker
+from rotator.config.deployment import EventSourceMapping, LogEvent, Stack
 from rotator.doctor.check import State
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.guarantee import Guarantee
 
 
 def scheduled(**changes: Any) -> Patient:
@@ -134,7 +134,7 @@ def test_a_schedule_that_does_not_tick_as_it_should_is_one_cross(
 )
 def test_a_rate_is_compared_with_the_interval_and_cron_is_not(expression: str, interval: float) -> None:
     patient = scheduled(expression=expression)
-    patient.contract = Contract(schedule_interval=interval)
+    patient.guarantee = Guarantee(schedule_interval=interval)
     assert patient.examine()["schedule"].state is State.OK
 
 
@@ -162,7 +162,9 @@ def test_what_failed_twice_is_told_and_is_no_cross_of_its_own() -> None:
 @pytest.mark.parametrize("state", ["Disabled", "Disabling", "Deleting"])
 def test_workers_that_are_turned_off_are_a_cross_with_the_command_that_turns_them_on(state: str) -> None:
     patient = with_workers(waiting=40)
-    patient.inspector.takers[FUNCTION, WORK] = Taker(id="an-id", state=state, at_a_time=2)
+    patient.inspector.takers[FUNCTION, WORK] = EventSourceMapping(
+        id="an-id", state=state, maximum_concurrency=2
+    )
     findings = patient.examine()
     assert (findings.failed, findings.skipped, findings.code) == ({"workers"}, set(), 1)
     assert f"is {state}); rotations that wait: 40" in findings["workers"].found
@@ -172,7 +174,9 @@ def test_workers_that_are_turned_off_are_a_cross_with_the_command_that_turns_the
 @pytest.mark.parametrize("state", ["Enabled", "Enabling", "Creating", "Updating"])
 def test_workers_that_work_or_soon_will_are_well(state: str) -> None:
     patient = with_workers()
-    patient.inspector.takers[FUNCTION, WORK] = Taker(id="an-id", state=state, at_a_time=None)
+    patient.inspector.takers[FUNCTION, WORK] = EventSourceMapping(
+        id="an-id", state=state, maximum_concurrency=None
+    )
     assert patient.examine()["workers"].found == "any number of workers; rotations that wait for one: 0"
 
 
@@ -271,6 +275,8 @@ def test_where_good_runs_are_not_logged_silence_says_nothing(level: str) -> None
         'run ended: {"rotations": ["x"]}',
         '{"message": 1, "x": "run ended"}',
         '{"message": "run ended: null"}',
+        '{"message": "run ended", "summary": null}',
+        '{"message": "run ended", "summary": {"rotations": ["x"]}}',
         '["run ended: "]',
         "1 run ended",
     ],

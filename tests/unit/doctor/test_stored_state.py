@@ -22,7 +22,7 @@ class Denied(FakeParameterStore):
     def __init__(self, *, tokens: bool = False, **kind: bool) -> None:
         super().__init__()
         self.denied = "" if tokens else "/lease"
-        self.error = ParameterStoreError("denied", advice="allow it", **kind)
+        self.error = ParameterStoreError("denied", advice="allow it", **kind)  # type: ignore[arg-type]
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         found = super().read(names)

@@ -7,17 +7,17 @@ from collections.abc import Callable
 
 import pytest
 
-from rotator.fleet.executor import Inline, Threads, executor_for
+from rotator.fleet.executor import InlineExecutor, ThreadExecutor, executor_for
 
 
 def test_single_task_needs_no_thread() -> None:
-    assert isinstance(executor_for(1, 40), Inline)
-    assert isinstance(executor_for(0, 40), Inline)
+    assert isinstance(executor_for(1, 40), InlineExecutor)
+    assert isinstance(executor_for(0, 40), InlineExecutor)
 
 
 def test_inline_task_is_carried_out_where_it_begins() -> None:
     ran_in: list[threading.Thread] = []
-    with Inline() as executor:
+    with InlineExecutor() as executor:
         executor.start(lambda: ran_in.append(threading.current_thread()))
         executor.wait()
     assert ran_in == [threading.current_thread()]
@@ -25,7 +25,7 @@ def test_inline_task_is_carried_out_where_it_begins() -> None:
 
 def test_inline_wait_lets_time_pass() -> None:
     slept: list[float] = []
-    executor = Inline(slept.append)
+    executor = InlineExecutor(slept.append)
     executor.wait(1.5)
     executor.wait(None)
     assert slept == [1.5]
@@ -71,7 +71,7 @@ def test_wait_ends_without_an_end_after_its_time() -> None:
     def task() -> None:
         release.wait(30)
 
-    with Threads(1) as executor:
+    with ThreadExecutor(1) as executor:
         executor.start(task)
         executor.wait(0.01)
         release.set()
@@ -87,7 +87,7 @@ def failing(error: BaseException) -> Callable[[], None]:
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), ZeroDivisionError()])
 def test_error_of_a_task_is_raised_where_it_is_waited_for(error: BaseException) -> None:
-    with Threads(2) as executor:
+    with ThreadExecutor(2) as executor:
         executor.start(failing(error))
         with pytest.raises(type(error)):
             executor.wait(30)
@@ -100,11 +100,11 @@ def test_executor_waits_for_what_has_begun_and_begins_nothing_more() -> None:
         threading.Event().wait(0.02)
         ended.append(number)
 
-    def interrupt(executor: Threads) -> None:
+    def interrupt(executor: ThreadExecutor) -> None:
         for number in range(5):
             executor.start(lambda number=number: task(number))  # type: ignore[misc]
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), Threads(1) as executor:
+    with pytest.raises(KeyboardInterrupt), ThreadExecutor(1) as executor:
         interrupt(executor)
     assert 0 < len(ended) < 5

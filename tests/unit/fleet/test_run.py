@@ -15,15 +15,17 @@ from fake_ports import CANARY_SECRET, Clock, rotation
 from rotator import errors
 from rotator.config.registry import Fleet
 from rotator.errors import ParameterStoreError, SettingsError
-from rotator.fleet.executor import Inline
+from rotator.fleet.executor import InlineExecutor
 from rotator.fleet.run import run_fleet
 from rotator.fleet.summary import RotationFailed
 from rotator.fleet.write_rate import WriteRate
 from rotator.oauth.models import ClientCredentials, Secret, Stage
-from rotator.renewal.guarantee import Contract
-from rotator.renewal.models import Outcome, Parameter, Result, Rotation, Summary, format_time
+from rotator.renewal.deadline import Deadline
+from rotator.renewal.durations import format_time
+from rotator.renewal.guarantee import Guarantee
+from rotator.renewal.models import Outcome, Parameter, Result, Rotation, Summary
 
-CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
+CONTRACT = Guarantee(schedule_interval=300, consumer_cache=300)
 
 
 def member(name: str) -> Rotation:
@@ -104,8 +106,8 @@ def test_a_failure_after_the_token_was_stored_tells_of_the_new_one() -> None:
     ports.parameters.before_write = fail_after_the_token
     failed = serve(fleet, ports, clock).to_dict()["rotations"][0]
     assert failed["error"] == (
-        "the new token is stored as version 2, but its status is not: denied; "
-        "allow it; the next run renews it again"
+        "the new token is stored as version 2, but its status is not, so the next run "
+        "renews it again: denied; allow it"
     )
     assert (failed["parameter_version"], failed["late"]) == (2, False)
     assert failed["expires_at"] == format_time(clock.now() + timedelta(days=1))
@@ -240,7 +242,7 @@ def test_parameter_of_another_type_is_a_late_failure() -> None:
 def test_parameters_that_the_run_has_no_time_to_read_are_not_read() -> None:
     clock = Clock()
     ports = fake_ports.ports(clock)
-    run = replace(fake_ports.run(clock), time_left=lambda: 0.0)
+    run = replace(fake_ports.run(clock), deadline=Deadline(lambda: 0.0))
     summary = run_fleet(Fleet(rotations=(member("a"),)), ports, run, CONTRACT)
     assert "before the parameters could be read" in str(summary.results[0].error)
     assert ports.parameters.reads == 0
@@ -278,7 +280,7 @@ def test_what_a_run_has_no_time_for_is_counted_in_a_warning() -> None:
         fake_ports.ports(clock),
         clock,
         write_rate=rate,
-        executor_for=lambda *_: Inline(clock.sleep),
+        executor_for=lambda *_: InlineExecutor(clock.sleep),
     )
     assert any(warning.startswith("2 due rotations are left to the next run") for warning in summary.warnings)
 
@@ -311,12 +313,12 @@ def test_names_select_also_what_is_broken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "left_out"), [([], 0), (["a"], 4), (["x", "b", "b"], 3), (["a", "b", "c", "x", "y"], 0)]
+    ("names", "other_rotations"), [([], 0), (["a"], 4), (["x", "b", "b"], 3), (["a", "b", "c", "x", "y"], 0)]
 )
-def test_rotations_that_were_not_named_are_counted(names: list[str], left_out: int) -> None:
+def test_rotations_that_were_not_named_are_counted(names: list[str], other_rotations: int) -> None:
     broken = tuple((name, SettingsError("it is wrong", advice="mend it")) for name in "xy")
     fleet = Fleet(rotations=tuple(map(member, "abc")), broken=broken).only(names)
-    assert serve(fleet, fake_ports.ports(Clock()), Clock()).left_out == left_out
+    assert serve(fleet, fake_ports.ports(Clock()), Clock()).other_rotations == other_rotations
 
 
 def test_an_unknown_name_is_an_error_that_names_the_known() -> None:
@@ -350,7 +352,7 @@ def test_a_worker_has_the_rotations_that_it_was_asked_for_and_counts_the_others_
     fleet = Fleet(rotations=tuple(map(member, "abc")), broken=broken).for_worker(["a", "x", "gone"])
     assert fake_ports.names(fleet.rotations) == ["a"], "of two documents with this name, the one that counts"
     assert fleet.broken == (broken[1],)
-    assert fleet.left_out == 1000
+    assert fleet.other_rotations == 1000
 
 
 def test_a_short_overlap_is_a_warning_in_the_summary_and_no_failure() -> None:

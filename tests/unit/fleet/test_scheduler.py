@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from threading import Barrier, Event, Thread, current_thread
@@ -15,19 +14,20 @@ from fake_ports import DAY, Clock, FakePorts, rotation
 from rotator.config.registry import Fleet
 from rotator.errors import TokenEndpointUnavailable
 from rotator.fleet.circuit_breaker import FAILURES_TO_OPEN
-from rotator.fleet.executor import Inline, executor_for
+from rotator.fleet.executor import InlineExecutor, executor_for
 from rotator.fleet.run import run_fleet
-from rotator.fleet.scheduler import AT_A_TIME, PER_HOST, RETRY_BUDGET_SECONDS
+from rotator.fleet.scheduler import MAX_RENEWALS, MAX_RENEWALS_PER_HOST, RETRY_BUDGET_SECONDS
 from rotator.fleet.write_rate import WriteRate
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.deadline import Deadline
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Outcome, Parameter, Result, Rotation, Summary
 from rotator.renewal.ports import Run
 
-CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
+CONTRACT = Guarantee(schedule_interval=300, consumer_cache=300)
 HOUR = 3600
 GOOD, BAD = "https://good.example.test/token", "https://bad.example.test/token"
-DOWN = TokenEndpointUnavailable("the endpoint could not be reached", advice="try again")
+DOWN = TokenEndpointUnavailable("the endpoint could not be reached", advice="check the path")
 
 MORE = (
     "raise WritesPerSecond of the stack (ROTATOR_WRITES_PER_SECOND) if the account's quota allows it, or "
@@ -69,7 +69,7 @@ class World:
             fake_ports.run(self.clock, name=f"run-{self.runs}", budget=budget),
             CONTRACT,
             write_rate=None if rate is None else WriteRate(rate, clock=lambda: self.clock.now().timestamp()),
-            executor_for=executor_for if threads else lambda *_: Inline(self.clock.sleep),
+            executor_for=executor_for if threads else lambda *_: InlineExecutor(self.clock.sleep),
             **options,
         )
 
@@ -189,9 +189,9 @@ def test_forced_rotations_that_are_left_are_failures_with_an_advice() -> None:
     world = World(*members(100)).served()
     summary = world.run(rate=2, force=True)
     assert summary.to_dict()["failed"] == 69
-    assert {result.error for result in summary.results if result.error} == {
-        "not forced: the run's time was over before its turn came; run it again"
-    }
+    (error,) = {result.error for result in summary.results if result.error}
+    assert error
+    assert error.startswith("not forced: the run's time was over before its renewal began; try again")
     assert summary.warnings[0].startswith("69 rotations were not forced")
 
 
@@ -271,29 +271,33 @@ def test_interrupted_run_begins_nothing_more() -> None:
     world.ports.parameters.before_write = interrupt
     with pytest.raises(KeyboardInterrupt):
         world.run(threads=True)
-    assert len(begun) <= AT_A_TIME
+    assert len(begun) <= MAX_RENEWALS
 
 
 # Endpoints.
 
 
+REQUEST_SECONDS = 50.0
+"""Of a run of 60 s, for requests."""
+
+
 class Endpoint(fake_ports.FakeTokenEndpoint):
     """One whose bad address behaves as it is told to."""
 
-    def __init__(self, clock: Clock, behave: Callable[[Callable[[], float]], None]) -> None:
+    def __init__(self, clock: Clock, behave: Callable[[Deadline], None]) -> None:
         super().__init__(clock)
         self.behave = behave
         self.asked_bad = 0
-        self.patience: list[float] = []
+        self.retry_seconds: list[float] = []
 
     def request(
-        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+        self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
         if request.url == BAD:
             self.asked_bad += 1
-            self.patience.append(patience)
-            self.behave(time_left)
-        return super().request(request, time_left=time_left, patience=patience)
+            self.retry_seconds.append((retry_until or deadline).remaining())
+            self.behave(deadline)
+        return super().request(request, deadline=deadline, retry_until=retry_until)
 
 
 @pytest.mark.parametrize("threads", [False, True])
@@ -307,7 +311,7 @@ def test_unavailable_endpoint_costs_a_few_requests_for_all_its_rotations(threads
     assert asked.count(BAD) == FAILURES_TO_OPEN
     errors = [result.error for result in summary.results if result.error]
     assert errors.count(str(DOWN)) == FAILURES_TO_OPEN
-    assert errors.count(f"{NO_REQUEST}the endpoint could not be reached; try again") == 30 - FAILURES_TO_OPEN
+    assert errors.count(f"{NO_REQUEST}{DOWN}") == 30 - FAILURES_TO_OPEN
     assert summary.warnings == (), "none was left for want of time"
     assert sum(name.startswith("/fleet/b") for name in world.writes) == 2 * FAILURES_TO_OPEN
 
@@ -325,7 +329,7 @@ def test_rotation_that_was_not_requested_has_lost_no_token_that_others_may_have(
     """An endpoint that breaks off its answers may have issued those tokens, and this one's is as it was."""
     world = World(*members(5, BAD)).served().later(17 * HOUR)
 
-    def break_off(_time_left: object) -> None:
+    def break_off(_deadline: object) -> None:
         raise TokenEndpointUnavailable("the answer broke off", advice="try again", may_have_issued=True)
 
     world.ports.token_endpoint = Endpoint(world.clock, break_off)
@@ -345,7 +349,7 @@ def test_endpoint_that_answers_again_after_the_cool_down_serves_the_rest() -> No
     world = World(*members(10, BAD, "b"), *members(20))
     began = world.clock.now()
 
-    def fail_for_ten_seconds(_time_left: object) -> None:
+    def fail_for_ten_seconds(_deadline: object) -> None:
         if world.clock.now() - began < timedelta(seconds=10):
             raise DOWN
 
@@ -356,7 +360,7 @@ def test_endpoint_that_answers_again_after_the_cool_down_serves_the_rest() -> No
 def test_clients_that_an_endpoint_never_serves_do_not_keep_the_others_from_it() -> None:
     world = World(*members(10, BAD, "b"))
 
-    def fail_for_the_first_two(_time_left: object) -> None:
+    def fail_for_the_first_two(_deadline: object) -> None:
         if endpoint.asked_bad <= 2:
             raise DOWN
 
@@ -376,7 +380,7 @@ def test_endpoint_that_several_rotations_share_is_asked_by_one_until_it_answers(
     asked: list[int] = []
     release = Event()
 
-    def wait(_time_left: object) -> None:
+    def wait(_deadline: object) -> None:
         asked.append(endpoint.asked_bad)
         if len(asked) == 1:
             release.wait(0.2)
@@ -390,9 +394,11 @@ def test_rotation_does_not_retry_for_the_whole_run_while_others_wait() -> None:
     """The first answer is waited for as before: no token that was issued is lost for a short budget."""
     world = World(*members(2, BAD, "b"))
     left: list[float] = []
-    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda time_left: left.append(time_left()))
+    world.ports.token_endpoint = endpoint = Endpoint(
+        world.clock, lambda deadline: left.append(deadline.remaining())
+    )
     world.run()
-    assert (endpoint.patience, left) == ([RETRY_BUDGET_SECONDS] * 2, [50, 50])
+    assert (endpoint.retry_seconds, left) == ([RETRY_BUDGET_SECONDS] * 2, [50, 50])
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -404,32 +410,32 @@ def test_endpoint_that_answers_after_twelve_seconds_works_for_one_and_for_severa
 
 @pytest.mark.parametrize(
     ("others", "budget"),
-    [(1, math.inf), (AT_A_TIME - 1, math.inf), (AT_A_TIME, RETRY_BUDGET_SECONDS)],
+    [(1, REQUEST_SECONDS), (MAX_RENEWALS - 1, REQUEST_SECONDS), (MAX_RENEWALS, RETRY_BUDGET_SECONDS)],
 )
 def test_retry_budget_is_short_if_renewals_wait_for_a_thread(others: int, budget: float) -> None:
     world = World(member("watched", BAD), *hosts(others))
-    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _time_left: None)
+    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _deadline: None)
     world.run()
-    assert endpoint.patience == [budget]
+    assert endpoint.retry_seconds == [budget]
 
 
 def test_retry_budget_is_short_for_one_of_many_runs() -> None:
     world = World(member("watched", BAD))
-    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _time_left: None)
+    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _deadline: None)
     world.run(shared=True)
-    assert endpoint.patience == [RETRY_BUDGET_SECONDS]
+    assert endpoint.retry_seconds == [RETRY_BUDGET_SECONDS]
 
 
 @pytest.mark.parametrize(
     ("port", "budget"),
-    [("", RETRY_BUDGET_SECONDS), (":443", RETRY_BUDGET_SECONDS), (":8443", math.inf)],
+    [("", RETRY_BUDGET_SECONDS), (":443", RETRY_BUDGET_SECONDS), (":8443", REQUEST_SECONDS)],
 )
 def test_host_is_the_same_with_the_same_port(port: str, budget: float) -> None:
     other = f"https://bad.example.test{port}/other"
     world = World(member("watched", BAD), member("other", other))
-    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _time_left: None)
+    world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _deadline: None)
     world.run()
-    assert endpoint.patience == [budget]
+    assert endpoint.retry_seconds == [budget]
 
 
 def test_issued_token_is_tried_without_a_budget() -> None:
@@ -448,13 +454,13 @@ class Together(fake_ports.FakeTokenEndpoint):
         self.barrier = Barrier(count, timeout=30)
 
     def request(
-        self, request: TokenRequest, *, time_left: Callable[[], float], patience: float = math.inf
+        self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
         self.barrier.wait()
-        return super().request(request, time_left=time_left, patience=patience)
+        return super().request(request, deadline=deadline, retry_until=retry_until)
 
 
-@pytest.mark.parametrize("count", [2, AT_A_TIME])
+@pytest.mark.parametrize("count", [2, MAX_RENEWALS])
 def test_up_to_forty_renewals_are_under_way_at_a_time(count: int) -> None:
     """Each token request waits for one of every other rotation."""
     world = World(*hosts(count))
@@ -480,7 +486,7 @@ def test_endpoint_that_has_answered_is_asked_by_many_at_a_time(status: int) -> N
     assert world.run(threads=True).to_dict()["rotated"] == 4 - (status != 200)
 
 
-class Deferred(Inline):
+class Deferred(InlineExecutor):
     """Carries a task out when somebody waits for one, and counts those that are under way."""
 
     def __init__(self) -> None:
@@ -499,7 +505,7 @@ class Deferred(Inline):
 
 @pytest.mark.parametrize(
     ("rotations", "most"),
-    [(hosts(AT_A_TIME + 20), AT_A_TIME), (hosts(AT_A_TIME), AT_A_TIME)],
+    [(hosts(MAX_RENEWALS + 20), MAX_RENEWALS), (hosts(MAX_RENEWALS), MAX_RENEWALS)],
 )
 def test_no_more_than_forty_renewals_are_under_way_at_a_time(rotations: list[Rotation], most: int) -> None:
     world = World(*rotations)
@@ -536,7 +542,7 @@ def test_slow_host_does_not_hold_up_the_others() -> None:
 
     world.ports.token_endpoint = Slow(world.clock)
     assert world.run(on_result=note, threads=True).to_dict()["rotated"] == 100
-    assert most <= PER_HOST
+    assert most <= MAX_RENEWALS_PER_HOST
 
 
 # Time.
@@ -544,7 +550,7 @@ def test_slow_host_does_not_hold_up_the_others() -> None:
 
 def test_rotation_that_could_not_be_read_in_time_is_a_failure_and_not_renewed_blindly() -> None:
     world = World(*members(7))
-    run = Run(id="run", now=world.clock.now, time_left=lambda: 0.0, budget=60)
+    run = Run(id="run", now=world.clock.now, deadline=Deadline(lambda: 0.0), budget=60)
     summary = run_fleet(world.fleet, world.ports, run, CONTRACT)
     assert {result.error_kind for result in summary.results} == {"ParameterStoreError"}
     assert "before the parameters could be read" in str(summary.results[0].error)

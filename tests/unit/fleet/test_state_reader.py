@@ -10,7 +10,8 @@ import pytest
 
 from fake_ports import CANARY_SECRET, START, FakeParameterStore, rotation
 from rotator.errors import ParameterStoreError, RotatorError
-from rotator.fleet.state_reader import READERS, StoredReader, read_stored
+from rotator.fleet.state_reader import DEFAULT_READERS, StoredReader, read_stored
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.lease import LeaseText
 from rotator.renewal.models import Parameter, Rotation, Stored
 
@@ -20,7 +21,7 @@ def members(count: int) -> list[Rotation]:
 
 
 @pytest.mark.parametrize("leases_at", [None, START])
-@pytest.mark.parametrize("readers", [0, READERS])
+@pytest.mark.parametrize("readers", [0, DEFAULT_READERS])
 def test_callers_own_thread_reads_where_there_are_no_readers(
     readers: int, leases_at: datetime | None
 ) -> None:
@@ -72,7 +73,7 @@ class Failing(FakeParameterStore):
 
     def __init__(self, *, times: int = 1000, **kind: bool) -> None:
         super().__init__()
-        self.error: Exception = ParameterStoreError("it failed", advice="mend it", **kind)
+        self.error: Exception = ParameterStoreError("it failed", advice="fix it", **kind)  # type: ignore[arg-type]
         self.times = times
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
@@ -124,7 +125,7 @@ def test_when_nobody_answers_no_other_call_is_begun() -> None:
 def test_no_call_begins_when_time_is_over() -> None:
     store = FakeParameterStore()
     left = iter([1.0, 0.0])
-    stored = read_stored(members(10), store, time_left=lambda: next(left, 0.0))
+    stored = read_stored(members(10), store, deadline=Deadline(lambda: next(left, 0.0)))
     assert store.reads == 1
     errors = [found for found in stored.values() if isinstance(found, ParameterStoreError)]
     assert len(errors) == 5
@@ -215,7 +216,7 @@ def test_a_search_that_fails_lets_no_call_begin_any_more() -> None:
     reader = StoredReader(store)
     with pytest.raises(ZeroDivisionError), reader:
         fail_after_some(reader, ended)
-    assert store.reads <= READERS
+    assert store.reads <= DEFAULT_READERS
 
 
 def fail_after_some(reader: StoredReader, ended: Event | None = None) -> None:

@@ -9,12 +9,12 @@ import pytest
 
 import fake_ports
 from fake_ports import DAY, rotation
-from rotator.fleet.summary import WARNINGS_OF_A_KIND, RotationFailed, summarize
+from rotator.fleet.summary import MAX_WARNINGS_OF_A_KIND, RotationFailed, summarize
 from rotator.oauth.models import Stage
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Outcome, Result, Rotation, Summary
 
-CONTRACT = Contract(schedule_interval=300, consumer_cache=300)
+CONTRACT = Guarantee(schedule_interval=300, consumer_cache=300)
 
 
 def member(name: str, **settings: Any) -> Rotation:
@@ -35,12 +35,12 @@ def told(*results: Result, budget: float = 60, **options: Any) -> Summary:
 def test_results_stand_in_the_order_of_their_names_and_nothing_is_said_of_good_ones() -> None:
     summary = told(rotated("b", lifetime=DAY), rotated("a"))
     assert fake_ports.names(summary.results) == ["a", "b"]
-    assert (summary.warnings, summary.left_out, summary.dry_run) == ((), 0, False)
+    assert (summary.warnings, summary.other_rotations, summary.dry_run) == ((), 0, False)
 
 
 def test_a_summary_says_how_many_were_left_out_and_that_it_was_a_dry_run() -> None:
-    summary = told(left_out=3, dry_run=True)
-    assert (summary.left_out, summary.dry_run) == (3, True)
+    summary = told(other_rotations=3, dry_run=True)
+    assert (summary.other_rotations, summary.dry_run) == (3, True)
 
 
 def test_what_was_left_to_the_next_run_is_a_warning_with_an_advice() -> None:
@@ -101,15 +101,15 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_many_warnings_of_a_kind_ten_are_told_one_by_one_and_the_others_are_counted(kind: str) -> None:
-    names = [f"{number:02}" for number in range(WARNINGS_OF_A_KIND + 3)]
+    names = [f"{number:02}" for number in range(MAX_WARNINGS_OF_A_KIND + 3)]
     warnings = told(*map(KINDS[kind], names)).warnings
     assert [warning.split(":")[0] for warning in warnings[:-1]] == [f"rotation {n}" for n in names[:-3]]
     assert warnings[-1] == "3 more warnings like the one before"
 
 
 def test_ten_warnings_are_ten() -> None:
-    warnings = told(*(kept(str(number)) for number in range(WARNINGS_OF_A_KIND))).warnings
-    assert len(warnings) == WARNINGS_OF_A_KIND
+    warnings = told(*(kept(str(number)) for number in range(MAX_WARNINGS_OF_A_KIND))).warnings
+    assert len(warnings) == MAX_WARNINGS_OF_A_KIND
     assert all(warning.startswith("rotation ") for warning in warnings)
 
 

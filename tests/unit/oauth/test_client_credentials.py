@@ -389,9 +389,9 @@ def epoch(seconds: float) -> float:
         pytest.param(None, epoch(DAY), DAY, id="only exp"),
         pytest.param(None, epoch(DAY) + 0.5, DAY + 0.5, id="exp with a fraction"),
         pytest.param(
-            client_credentials.MAX_LIFETIME,
-            epoch(client_credentials.MAX_LIFETIME),
-            client_credentials.MAX_LIFETIME,
+            client_credentials.MAX_LIFETIME_SECONDS,
+            epoch(client_credentials.MAX_LIFETIME_SECONDS),
+            client_credentials.MAX_LIFETIME_SECONDS,
             id="the longest life",
         ),
         pytest.param(3600, "soon", 3600, id="exp is text"),

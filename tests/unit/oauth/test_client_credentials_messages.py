@@ -40,7 +40,7 @@ def error(status: int, body: object) -> TokenRequestError:
             503,
             {},
             "answered HTTP 503",
-            "the next run tries again; if it lasts, ask the endpoint's operator",
+            "ask the endpoint's operator",
             id="outage",
         ),
         pytest.param(

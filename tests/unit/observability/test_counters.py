@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rotator.observability.counters import Usage, Used
+from rotator.observability.counters import Counters, Counts
 
 THREADS = 8
 TIMES = 2000
@@ -24,53 +24,53 @@ def restless_threads() -> Iterator[None]:
 
 
 def test_nothing_is_used_at_first() -> None:
-    assert Usage().take() == Used(token_requests=0, token_request_attempts=0, throttled_writes=0)
+    assert Counters().take() == Counts(token_requests=0, token_request_attempts=0, throttled_writes=0)
 
 
 def test_each_count_adds_up_on_its_own() -> None:
-    usage = Usage()
-    usage.add(token_requests=1, token_request_attempts=1)
-    usage.add(token_request_attempts=3)
-    usage.add(throttled_writes=5)
-    usage.add(throttled_writes=1)
-    assert usage.take() == Used(token_requests=1, token_request_attempts=4, throttled_writes=6)
+    counters = Counters()
+    counters.add(token_requests=1, token_request_attempts=1)
+    counters.add(token_request_attempts=3)
+    counters.add(throttled_writes=5)
+    counters.add(throttled_writes=1)
+    assert counters.take() == Counts(token_requests=1, token_request_attempts=4, throttled_writes=6)
 
 
 def test_what_was_taken_is_not_told_again() -> None:
-    usage = Usage()
-    usage.add(token_requests=1, token_request_attempts=2, throttled_writes=3)
-    usage.take()
-    usage.add(throttled_writes=1)
-    assert usage.take() == Used(throttled_writes=1)
+    counters = Counters()
+    counters.add(token_requests=1, token_request_attempts=2, throttled_writes=3)
+    counters.take()
+    counters.add(throttled_writes=1)
+    assert counters.take() == Counts(throttled_writes=1)
 
 
 @pytest.mark.usefixtures("restless_threads")
 def test_threads_that_count_at_once_lose_nothing() -> None:
-    usage = Usage()
+    counters = Counters()
 
     def count(_thread: int) -> None:
         for _ in range(TIMES):
-            usage.add(token_requests=1, token_request_attempts=2, throttled_writes=3)
+            counters.add(token_requests=1, token_request_attempts=2, throttled_writes=3)
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(count, range(THREADS)))
     counted = THREADS * TIMES
-    assert usage.take() == Used(
+    assert counters.take() == Counts(
         token_requests=counted, token_request_attempts=2 * counted, throttled_writes=3 * counted
     )
 
 
 @pytest.mark.usefixtures("restless_threads")
 def test_what_is_counted_while_another_takes_is_told_exactly_once() -> None:
-    usage = Usage()
+    counters = Counters()
 
     def count_and_take(_thread: int) -> int:
         taken = 0
         for _ in range(TIMES):
-            usage.add(token_requests=1)
-            taken += usage.take().token_requests
+            counters.add(token_requests=1)
+            taken += counters.take().token_requests
         return taken
 
     with ThreadPoolExecutor(THREADS) as pool:
         taken = sum(pool.map(count_and_take, range(THREADS)))
-    assert taken + usage.take().token_requests == THREADS * TIMES
+    assert taken + counters.take().token_requests == THREADS * TIMES

@@ -14,14 +14,14 @@ import embedded_metrics
 from fake_ports import START
 from rotator import errors
 from rotator.oauth.models import Stage
-from rotator.observability import logs
-from rotator.observability.counters import Used
+from rotator.observability import logs, metrics
+from rotator.observability.counters import Counts
 from rotator.renewal.models import Outcome, Result, Summary
-from rotator.renewal.results import LEFT
+from rotator.renewal.results import NO_TIME_LEFT
 from rotator.workers.dispatch import ENQUEUED
 
 HOUR = 3600
-NOTHING_USED = Used()
+NOTHING_USED = Counts()
 NEXT_TRY = START + timedelta(minutes=5)
 
 
@@ -46,10 +46,10 @@ def told(capsys: pytest.CaptureFixture[str]) -> Any:
     """Tell a run's metrics, and return what CloudWatch reads."""
 
     def tell(
-        results: Sequence[Result], used: Used = NOTHING_USED, duration: float = 0.0, **changes: Any
+        results: Sequence[Result], counts: Counts = NOTHING_USED, duration: float = 0.0, **changes: Any
     ) -> list[embedded_metrics.Told]:
         summary = Summary(results=tuple(results), **changes)
-        logs.record_metrics(summary, START, service="rotator-x", duration=duration, used=used)
+        metrics.record_metrics(summary, START, service="rotator-x", duration=duration, counts=counts)
         return embedded_metrics.read(capsys.readouterr().out)
 
     return tell
@@ -64,8 +64,8 @@ def test_a_run_is_told_under_the_functions_name(told: Any) -> None:
 
 
 def test_every_metric_has_its_unit(told: Any) -> None:
-    used = Used(token_requests=1, token_request_attempts=1, throttled_writes=1)
-    (line,) = told([living("a", 1)], used, 0.25)
+    counts = Counts(token_requests=1, token_request_attempts=1, throttled_writes=1)
+    (line,) = told([living("a", 1)], counts, 0.25)
     assert line.units == {
         **dict.fromkeys(("Rotated", "Kept", "Busy", "FailedEarly", "FailedLate"), "Count"),
         **dict.fromkeys(("TokenRequests", "TokenRequestAttempts", "ThrottledWrites"), "Count"),
@@ -80,8 +80,8 @@ def test_a_duration_is_told_in_milliseconds(told: Any) -> None:
 
 
 def test_what_a_run_used_is_told(told: Any) -> None:
-    used = Used(token_requests=2, token_request_attempts=5, throttled_writes=3)
-    (line,) = told([living("a", 1)], used)
+    counts = Counts(token_requests=2, token_request_attempts=5, throttled_writes=3)
+    (line,) = told([living("a", 1)], counts)
     names = ("TokenRequests", "TokenRequestAttempts", "ThrottledWrites")
     assert [line.metrics[name] for name in names] == [2, 5, 3]
 
@@ -140,7 +140,7 @@ def test_a_token_that_has_ended_counts_as_dead_by_name_too(told: Any) -> None:
 
 
 def test_a_run_that_left_rotations_out_does_not_tell_the_least_life_of_all(told: Any) -> None:
-    whole, *named = told([living("a", 20, Outcome.ROTATED)], left_out=2)
+    whole, *named = told([living("a", 20, Outcome.ROTATED)], other_rotations=2)
     assert "TokenSecondsRemaining" not in whole.metrics
     assert whole.metrics["Rotated"] == 1
     assert [(line.dimensions["rotation"], line.metrics["TokenSecondsRemaining"]) for line in named] == [
@@ -149,12 +149,12 @@ def test_a_run_that_left_rotations_out_does_not_tell_the_least_life_of_all(told:
 
 
 def test_a_few_of_many_rotations_are_not_told_by_name(told: Any) -> None:
-    (whole,) = told(fleet_of(3), left_out=8)
+    (whole,) = told(fleet_of(3), other_rotations=8)
     assert "TokenSecondsRemaining" not in whole.metrics
 
 
 def test_a_dry_run_tells_no_metrics(told: Any) -> None:
-    assert told(fleet_of(3), Used(token_requests=1), dry_run=True) == []
+    assert told(fleet_of(3), Counts(token_requests=1), dry_run=True) == []
 
 
 # The log.
@@ -232,9 +232,9 @@ def test_a_part_of_a_second_is_no_time_left(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_the_summary_as_it_is_returned_tells_neither_kinds_nor_numbers_left_out() -> None:
-    summary = Summary(results=(failed("a"),), left_out=3)
+    summary = Summary(results=(failed("a"),), other_rotations=3)
     told = summary.to_dict()
-    assert "left_out" not in told
+    assert "other_rotations" not in told
     assert told["rotations"][0].keys() == {
         *("name", "outcome", "expires_at", "parameter_version", "error"),
         *("late", "seconds_remaining", "next_try"),
@@ -242,9 +242,9 @@ def test_the_summary_as_it_is_returned_tells_neither_kinds_nor_numbers_left_out(
 
 
 def test_why_a_rotation_is_busy_is_told_to_programs_and_read_back() -> None:
-    results = tuple(Result(name=note, outcome=Outcome.BUSY, note=note) for note in (ENQUEUED, LEFT))
+    results = tuple(Result(name=note, outcome=Outcome.BUSY, note=note) for note in (ENQUEUED, NO_TIME_LEFT))
     told = Summary(results=results).to_dict()
-    assert [each["note"] for each in told["rotations"]] == [ENQUEUED, LEFT]
+    assert [each["note"] for each in told["rotations"]] == [ENQUEUED, NO_TIME_LEFT]
     assert Summary.from_dict(json.loads(json.dumps(told))).results == results
 
 
@@ -256,7 +256,9 @@ def whole_log(caplog: pytest.LogCaptureFixture, *results: Result) -> tuple[list[
     with caplog.at_level(logging.DEBUG):
         logs.log_summary(Summary(results=results), START)
     lines = [record.rotation for record in caplog.records if hasattr(record, "rotation")]
-    whole: dict[str, Any] = json.loads(caplog.messages[-1].removeprefix("run ended: "))
+    [whole] = [record.summary for record in caplog.records if hasattr(record, "summary")]
+    words, _, text = caplog.messages[-1].partition(": ")
+    assert (words, json.loads(text)) == (logs.SUMMARY_WORDS, whole)
     return lines, whole
 
 
@@ -279,6 +281,6 @@ def test_the_line_of_the_whole_stays_within_what_cloudwatch_keeps(caplog: pytest
     broken = [failed(f"broken{number}", error="a problem; " + 400 * "x") for number in range(5000)]
     lines, whole = whole_log(caplog, *rotated, *broken)
     assert len(lines) == 10_000
-    assert len(json.dumps(whole)) < 262_144
+    assert 2 * len(json.dumps(whole)) < 262_144, "the line has it as text and as a field"
     assert {each["outcome"] for each in whole["rotations"]} == {"failed"}
     assert whole["not_listed"] == 9_900

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from fake_ports import DAY
-from rotator.renewal.guarantee import Contract
+from rotator.renewal.guarantee import Guarantee
 
 HOUR = 3600
 
 
 def test_the_least_remaining_life_is_the_window_less_the_schedule_and_the_run() -> None:
-    assert Contract().least_life(DAY, 0.5) == DAY / 2 - 300 - 60
+    assert Guarantee().guaranteed_lifetime(DAY, 0.5) == DAY / 2 - 300 - 60
 
 
 @pytest.mark.parametrize(
@@ -28,18 +28,18 @@ def test_the_least_remaining_life_is_the_window_less_the_schedule_and_the_run() 
 def test_the_overlap_contract_holds_or_is_explained(
     lifetime: float, renew_at: float, interval: float, cache: float, holds: bool
 ) -> None:
-    problem = Contract(schedule_interval=interval, consumer_cache=cache).problem(lifetime, renew_at)
+    problem = Guarantee(schedule_interval=interval, consumer_cache=cache).problem(lifetime, renew_at)
     assert (problem is None) is holds
 
 
 def test_a_broken_overlap_comes_with_the_setting_that_mends_it() -> None:
-    problem = Contract().problem(3600, 0.95)
+    problem = Guarantee().problem(3600, 0.95)
     advised = float(str(problem).rpartition("ROTATOR_RENEW_AT to ")[2].split()[0])
-    assert Contract().problem(3600, advised) is None
+    assert Guarantee().problem(3600, advised) is None
 
 
 def test_where_no_fraction_helps_the_advice_is_another() -> None:
-    assert "ask for tokens of" in str(Contract().problem(300, 0.667))
+    assert "ask for tokens of" in str(Guarantee().problem(300, 0.667))
 
 
 @pytest.mark.parametrize(
@@ -112,12 +112,12 @@ def test_where_no_fraction_helps_the_advice_is_another() -> None:
 def test_a_broken_overlap_says_why_and_every_way_to_mend_it(
     lifetime: float, renew_at: float, interval: float, cache: float, problem: str
 ) -> None:
-    told = Contract(schedule_interval=interval, consumer_cache=cache).problem(lifetime, renew_at)
+    told = Guarantee(schedule_interval=interval, consumer_cache=cache).problem(lifetime, renew_at)
     assert str(told) == problem
 
 
 def test_a_longer_run_leaves_consumers_less() -> None:
-    told = Contract(consumer_cache=400, run_budget=120).problem(1440, 0.5)
+    told = Guarantee(consumer_cache=400, run_budget=120).problem(1440, 0.5)
     assert str(told) == (
         "a token of 24 min renewed at 0.5 of its life, every 5 min, leaves consumers 300 s at the least, "
         "but they cache for 400 s; set ROTATOR_RENEW_AT to 0.43 or less, "
@@ -128,7 +128,7 @@ def test_a_longer_run_leaves_consumers_less() -> None:
 
 def test_the_advice_calls_the_settings_what_its_reader_calls_them() -> None:
     names = {"renew_at": "--renew-at", "schedule_interval": "--every", "consumer_cache": "--cache"}
-    told = Contract(schedule_interval=HOUR, consumer_cache=HOUR).problem(DAY, 0.95, names)
+    told = Guarantee(schedule_interval=HOUR, consumer_cache=HOUR).problem(DAY, 0.95, names)
     assert str(told).endswith(
         "; set --renew-at to 0.91 or less, or run every 11m or more often, with --every set to it, "
         "or let consumers cache for 660 s at the most (--cache)"
@@ -147,7 +147,7 @@ def test_the_advice_calls_the_settings_what_its_reader_calls_them() -> None:
 def test_an_outage_goes_unnoticed_for_whole_intervals_less_a_run(
     lifetime: float, budget: float, seconds: float
 ) -> None:
-    assert Contract(run_budget=budget).longest_outage(lifetime, 0.5) == seconds
+    assert Guarantee(run_budget=budget).longest_outage(lifetime, 0.5) == seconds
 
 
 @pytest.mark.parametrize(
@@ -161,8 +161,11 @@ def test_an_outage_goes_unnoticed_for_whole_intervals_less_a_run(
     ],
 )
 def test_an_outage_costs_consumers_whole_intervals(outage: float, missed: int) -> None:
-    contract = Contract()
-    assert contract.least_life(DAY, 0.5, outage=outage) == contract.least_life(DAY, 0.5) - missed * 300
+    guarantee = Guarantee()
+    assert (
+        guarantee.guaranteed_lifetime(DAY, 0.5, outage=outage)
+        == guarantee.guaranteed_lifetime(DAY, 0.5) - missed * 300
+    )
 
 
 @pytest.mark.parametrize("lifetime", [DAY, 3600, 5000])
@@ -170,7 +173,7 @@ def test_an_outage_costs_consumers_whole_intervals(outage: float, missed: int) -
 def test_the_longest_outage_is_the_last_that_leaves_consumers_what_they_cache(
     lifetime: float, interval: float
 ) -> None:
-    contract = Contract(schedule_interval=interval)
-    longest = contract.longest_outage(lifetime, 0.5)
-    assert contract.least_life(lifetime, 0.5, outage=longest) >= contract.consumer_cache
-    assert contract.least_life(lifetime, 0.5, outage=longest + 1) < contract.consumer_cache
+    guarantee = Guarantee(schedule_interval=interval)
+    longest = guarantee.longest_outage(lifetime, 0.5)
+    assert guarantee.guaranteed_lifetime(lifetime, 0.5, outage=longest) >= guarantee.consumer_cache
+    assert guarantee.guaranteed_lifetime(lifetime, 0.5, outage=longest + 1) < guarantee.consumer_cache

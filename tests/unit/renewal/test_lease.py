@@ -20,6 +20,7 @@ from rotator.errors import (
     TokenVerificationError,
 )
 from rotator.renewal import lease, policy
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Attempt, Lease, Outcome
 from rotator.renewal.policy import TokenState
 from rotator.renewal.renew import rotate
@@ -188,13 +189,13 @@ def test_run_whose_lease_ends_at_this_moment_neither_releases_it_nor_writes_a_st
     world = rotated()
     held = lease.acquire(world.rotation, world.stored(), world.ports.parameters, fake_ports.run(world.clock))
     assert held
-    at_the_end = replace(held, run=replace(held.run, time_left=lambda: -40.0, overrun=40.0))
-    before_it = replace(held, run=replace(held.run, time_left=lambda: -39.9, overrun=40.0))
+    at_the_end = replace(held, run=replace(held.run, deadline=Deadline(lambda: -40.0), overrun=40.0))
+    before_it = replace(held, run=replace(held.run, deadline=Deadline(lambda: -39.9), overrun=40.0))
     assert (at_the_end.has_expired(), before_it.has_expired()) == (True, False)
     before_it.check_status()
     with pytest.raises(ParameterStoreError, match=f"before {STATUS} could be written"):
         at_the_end.check_status()
-    over = replace(held, run=replace(held.run, time_left=lambda: 0.0, overrun=40.0))
+    over = replace(held, run=replace(held.run, deadline=Deadline(lambda: 0.0), overrun=40.0))
     with pytest.raises(ParameterStoreError, match=f"before {TOKEN} could be written"):
         over.check()
 

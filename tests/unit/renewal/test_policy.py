@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fake_ports import DAY, START, rotation
-from rotator.renewal import policy
+from rotator.renewal import durations, policy
 from rotator.renewal.models import Lease, Outcome, Result, Status, Stored
 from rotator.renewal.policy import TokenState
 
@@ -182,9 +182,9 @@ def test_the_asked_lifetime_is_read_from_expiration(params: dict[str, str], life
     ],
 )
 def test_durations_are_told_in_their_two_largest_units(seconds: float, text: str) -> None:
-    assert policy.describe_seconds(seconds) == text
+    assert durations.describe_seconds(seconds) == text
 
 
 def test_seconds_until_a_time_that_has_passed_are_negative() -> None:
-    assert policy.seconds_until(START + HOUR, START) == 3600
-    assert policy.seconds_until(START, START + HOUR) == -3600
+    assert durations.seconds_until(START + HOUR, START) == 3600
+    assert durations.seconds_until(START, START + HOUR) == -3600

@@ -22,6 +22,7 @@ from rotator.errors import (
     TokenRequestRejected,
     TokenVerificationError,
 )
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Outcome, Parameter, Rotation
 from rotator.renewal.renew import rotate
 from rotator.renewal.status import StatusNotWritten
@@ -290,8 +291,8 @@ def test_a_status_that_cannot_be_written_leaves_the_new_token_and_is_healed() ->
     result = world.tick()
     assert_failed(result, StatusNotWritten)
     assert result.error == (
-        "the new token is stored as version 1, but its status is not: denied; allow it; "
-        "the next run renews it again"
+        "the new token is stored as version 1, but its status is not, so the next run "
+        "renews it again: denied; allow it"
     )
     assert (world.token, result.parameter_version) == (f"{CANARY_TOKEN}-1", 1)
     parameters.fails.clear()
@@ -315,7 +316,7 @@ def test_run_that_slept_past_its_lease_publishes_nothing(
 ) -> None:
     world = rotated().later(17 * HOUR)
     world.ports.token_endpoint.latency = seconds
-    asleep = replace(fake_ports.run(world.clock), time_left=lambda: 60.0)
+    asleep = replace(fake_ports.run(world.clock), deadline=Deadline(lambda: 60.0))
     result = rotate(world.rotation, world.stored(), world.ports, asleep)
     assert_failed(result, TokenNotPublished, "time was over")
     assert world.token == f"{CANARY_TOKEN}-1"
@@ -328,8 +329,8 @@ def test_unwritable_token_is_reported_as_issued() -> None:
     result = world.tick()
     assert_failed(result, TokenNotPublished)
     assert result.error == (
-        "a new token was issued but not stored: key disabled; "
-        "enable it; the stored token may be revoked if the endpoint allows only one"
+        "a new token was issued but not stored, and the stored one may be revoked if the "
+        "endpoint allows only one: key disabled; enable it"
     )
 
 

@@ -12,7 +12,7 @@ from fake_ports import DAY, START, rotation
 from rotator.errors import CredentialsError, NotReached, ParameterStoreError, TokenNotPublished
 from rotator.renewal import results
 from rotator.renewal.models import Outcome, Result, Status, Stored
-from rotator.renewal.results import failed_with, left_over
+from rotator.renewal.results import failed_with, postponed
 from rotator.renewal.status import StatusNotWritten
 
 ERROR = CredentialsError("the secret could not be read", advice="allow it")
@@ -45,6 +45,7 @@ FAILED = Result(
     outcome=Outcome.FAILED,
     error="the secret could not be read; allow it",
     error_kind="CredentialsError",
+    advice="allow it",
     late=True,
     next_try=NEXT,
 )
@@ -107,7 +108,7 @@ def test_a_token_that_was_stored_without_its_status_is_what_consumers_have() -> 
 
 
 def test_what_is_left_over_in_time_is_busy_and_has_its_token() -> None:
-    assert left_over(ROTATION, living(6), now=START, next_try=NEXT) == Result(
+    assert postponed(ROTATION, living(6), now=START, next_try=NEXT) == Result(
         name="a",
         outcome=Outcome.BUSY,
         parameter_version=3,
@@ -118,7 +119,7 @@ def test_what_is_left_over_in_time_is_busy_and_has_its_token() -> None:
 
 
 def test_what_is_left_over_late_is_a_failure() -> None:
-    told = left_over(ROTATION, living(1), now=START, next_try=NEXT)
+    told = postponed(ROTATION, living(1), now=START, next_try=NEXT)
     assert told == failed_with(ROTATION, living(1), NotReached(), now=START, next_try=NEXT)
     assert told.error_kind == "NotReached"
 
@@ -127,7 +128,7 @@ def test_what_is_left_over_late_is_a_failure() -> None:
 def test_what_was_forced_and_is_left_over_is_a_failure_with_a_next_try_only_if_it_is_due(
     hours_left: float, next_try: datetime | None
 ) -> None:
-    told = left_over(ROTATION, living(hours_left), now=START, next_try=NEXT, forced=True)
+    told = postponed(ROTATION, living(hours_left), now=START, next_try=NEXT, forced=True)
     error = NotReached(forced=True)
     assert told == failed_with(ROTATION, living(hours_left), error, now=START, next_try=next_try)
 

@@ -221,7 +221,7 @@ def test_another_ending_is_told_as_what_it_is_with_its_stage(
     error = failure(made)
     assert type(error) is kind
     assert error.problem.startswith(where)
-    assert str(error) == f"{error.problem}; {error.advice}"
+    assert str(error) == f"{error.problem}; {error.next_step}"
     assert len(made.ports.token_endpoint.requests) == refusals + 1
 
 

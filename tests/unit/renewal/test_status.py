@@ -107,7 +107,7 @@ def test_nothing_stored_is_read_as_nothing() -> None:
 
 
 def test_a_status_that_names_another_version_is_not_trusted() -> None:
-    assert status.read(rotation(), stored(status.dump(STATUS), token_version=18)).trusted is None
+    assert status.read(rotation(), stored(status.dump(STATUS), token_version=18)).token_status is None
 
 
 def altered(**changes: object) -> str:

@@ -14,7 +14,7 @@ from rotator.bootstrap import Rotator
 from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, WorkNotSent
 from rotator.renewal.models import Outcome, Rotation
-from rotator.renewal.results import LEFT
+from rotator.renewal.results import NO_TIME_LEFT
 from rotator.workers import dispatch, queue_messages
 
 
@@ -116,7 +116,7 @@ def test_a_broken_document_is_failed_and_never_sent() -> None:
 def test_what_cannot_be_read_is_failed_and_not_sent() -> None:
     shop = Workshop("a")
     documents = dict(shop.ports.parameters.parameters)
-    shop.ports.parameters.read_path = lambda *_path, **_patience: iter([documents])  # type: ignore[method-assign]
+    shop.ports.parameters.read_path = lambda *_path, **_options: iter([documents])  # type: ignore[method-assign]
     shop.ports.parameters.fails["read"] = ParameterStoreError("throttled", advice="wait")
     assert outcomes(shop.tick()) == {"a": "failed"}
     assert shop.queue.calls == []
@@ -247,7 +247,7 @@ def test_what_lives_and_was_not_handed_over_in_time_is_left_to_the_next_tick(
     shop.clock.sleep(0.7 * DAY)
     notes = [each.note for each in slow(shop, seconds).tick().results if each.outcome is Outcome.BUSY]
     sent = min(10 * calls, 25)
-    assert sorted(map(str, notes)) == sorted([dispatch.ENQUEUED] * sent + [LEFT] * (25 - sent))
+    assert sorted(map(str, notes)) == sorted([dispatch.ENQUEUED] * sent + [NO_TIME_LEFT] * (25 - sent))
 
 
 def test_more_workers_than_the_pace_allows_are_warned_of_in_every_tick() -> None:

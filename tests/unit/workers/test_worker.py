@@ -23,14 +23,14 @@ def test_workers_serve_what_they_are_asked_for_and_nothing_else() -> None:
 
 
 def test_a_worker_does_not_tell_the_least_life_of_all_nor_any_by_name() -> None:
-    assert Workshop("a", "b").work("a").left_out > 10
+    assert Workshop("a", "b").work("a").other_rotations > 10
 
 
 def test_a_worker_reads_the_documents_of_its_rotations_and_not_the_whole_path() -> None:
     shop = Workshop("a", "team.b")
     shop.write("team/c", document("c"))
 
-    def unread(path: str, **_patience: object) -> Any:
+    def unread(path: str, **_options: object) -> Any:
         raise AssertionError(path)
 
     shop.ports.parameters.read_path = unread  # type: ignore[method-assign]
@@ -65,7 +65,7 @@ def test_a_worker_that_is_asked_for_many_reads_ten_documents_a_call() -> None:
         sizes.append(len(names))
         return read(names)
 
-    def unread(path: str, **_patience: object) -> Any:
+    def unread(path: str, **_options: object) -> Any:
         raise AssertionError(path)
 
     shop.ports.parameters.read = watched  # type: ignore[method-assign]

@@ -1,0 +1,197 @@
+"""Rotation documents: the settings of one rotation, each checked when it is read.
+
+Environment, command line and documents have the same keys. An error names the setting, its value and what it
+takes; a value that may be a secret by mistake is described and not shown.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from rotator.config import validators
+from rotator.config.validators import InvalidValue
+from rotator.errors import SettingsError
+from rotator.oauth.client_credentials import MAX_LIFETIME_SECONDS
+from rotator.oauth.models import BasicEncoding, ClientAuthentication
+from rotator.renewal.models import TIER_LIMITS, Parameter, Rotation
+
+REQUIRED_SETTINGS = {
+    "secret_id": "the name or ARN of the secret that holds the client credentials",
+    "parameter_name": "the name of the parameter for the token, such as /healthwise/token",
+}
+
+ROTATION_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
+    "name": validators.matching(r"[A-Za-z0-9_.-]{1,64}", "1 to 64 letters, digits and ._-"),
+    # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
+    "secret_id": validators.matching(
+        r"[A-Za-z0-9/_+=.@:-]{1,2048}", "a secret's name or ARN", shape_only=True
+    ),
+    "parameter_name": validators.parameter_name,
+    "token_endpoint": validators.url,
+    "scope": validators.scope,
+    "token_request_params": validators.token_request_params,
+    "client_authentication": lambda v: ClientAuthentication(validators.one_of(*ClientAuthentication)(v)),
+    "basic_encoding": lambda v: BasicEncoding(validators.one_of(*BasicEncoding)(v)),
+    "renew_at": validators.number(0.1, 0.95, "a fraction from 0.1 to 0.95"),
+    "fallback_lifetime": validators.seconds(60, MAX_LIFETIME_SECONDS),
+    "kms_key_id": validators.matching(
+        r"alias/[A-Za-z0-9/_-]{1,250}|[A-Za-z0-9-]{1,64}|arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:(key|alias)/\S+",
+        "a key's id, its ARN, or alias/NAME",
+    ),
+    "tier": validators.one_of(*TIER_LIMITS),
+    "verify_url": validators.url,
+    "secret_rollover": validators.boolean,
+}
+"""Each key of a rotation, and what reads it. The defaults stand in model.Rotation."""
+
+_NEW_NAME = validators.matching(
+    r"(?=[_.-]*[A-Za-z0-9])[A-Za-z0-9_.-]{1,64}",
+    "1 to 64 letters, digits and ._-, with a letter or digit among them",
+)
+"""Documents that have a name without any are served as ever."""
+
+
+def read_document(
+    path: str,
+    parameter_name: str,
+    parameter: Parameter,
+    allowed_hosts: frozenset[str],
+    kms_key_id: str | None = None,
+) -> Rotation:
+    """Read one rotation from its document: a JSON object in an SSM String under the path.
+
+    The rotation is named after the parameter, and its key is ``kms_key_id``, unless the document has others.
+    Raises SettingsError, which names the document and the key.
+    """
+    if parameter.type != "String":
+        raise SettingsError(
+            f"the document {parameter_name} is a {parameter.type}",
+            advice="store it as a String: it holds no secret",
+        )
+    try:
+        given = json.loads(parameter.value)
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict):
+        raise SettingsError(
+            f"the document {parameter_name} is not a JSON object",
+            advice='write it as {"secret_id": "...", "parameter_name": "..."}',
+        )
+    given = {key: value for key, value in given.items() if value is not None}
+    for key in sorted(given.keys() - ROTATION_SETTINGS.keys()):
+        raise SettingsError(
+            f"the document {parameter_name} has the unknown key {key[:64]!r}",
+            advice=did_you_mean(key, ROTATION_SETTINGS),
+        )
+    given.setdefault("name", document_name(path, parameter_name))
+    if kms_key_id:
+        given.setdefault("kms_key_id", kms_key_id)
+    return read_rotation(given, allowed_hosts, lambda key: f"{key} in the document {parameter_name}")
+
+
+def named_parameter(document: Parameter) -> str | None:
+    """The token's parameter that a document names, also one that cannot be used for another reason."""
+    try:
+        return validators.parameter_name(json.loads(document.value)["parameter_name"])
+    except (ValueError, RecursionError, TypeError, KeyError, InvalidValue):
+        return None
+
+
+def read_options(name: str, given: Mapping[str, Any], allowed_hosts: frozenset[str]) -> Rotation:
+    """Read a rotation from the keys of a document, each given as an option; raises SettingsError."""
+    return read_rotation({"name": name, **given}, allowed_hosts, lambda key: "--" + key.replace("_", "-"))
+
+
+def read_name(value: str, *, new: bool) -> str:
+    """Read a rotation's name as it is typed; raises SettingsError. A ``new`` one is no ``.`` or ``..``."""
+    return str(read_value("NAME", value, _NEW_NAME if new else ROTATION_SETTINGS["name"]))
+
+
+def document_name(path: str, parameter_name: str) -> str:
+    """The name of the rotation that a document stands for: what follows the path."""
+    return parameter_name.removeprefix(path.rstrip("/") + "/").replace("/", ".")
+
+
+def did_you_mean(key: str, known: Any, shown: Callable[[str], str] = lambda name: name) -> str:
+    """Return the advice for an unknown key: the known one that is close to it, or all of them."""
+    close = difflib.get_close_matches(key, known, n=1)
+    if close:
+        return f"did you mean {shown(close[0])}?"
+    return "known are: " + ", ".join(sorted(map(shown, known)))
+
+
+def read_rotation(
+    given: Mapping[str, Any], allowed_hosts: frozenset[str], label: Callable[[str], str]
+) -> Rotation:
+    """Read a rotation from its settings by key.
+
+    Args:
+        given: What each setting was given.
+        allowed_hosts: The hosts to which credentials may be sent; none means all.
+        label: Returns what an error calls a setting.
+
+    Raises:
+        SettingsError: The first setting that is missing, malformed or not allowed.
+    """
+    values = {"name": "default"}
+    for key in ("secret_id", "parameter_name"):
+        if key not in given:
+            raise SettingsError(f"{label(key)} is not set", advice=f"set it to {REQUIRED_SETTINGS[key]}")
+    for key, parse in ROTATION_SETTINGS.items():
+        if key in given:
+            values[key] = read_value(label(key), given[key], parse)
+    rotation = Rotation(**values)  # type: ignore[arg-type]
+    for key, url in (("token_endpoint", rotation.token_endpoint), ("verify_url", rotation.verify_url)):
+        host = urlsplit(url or "").hostname
+        if host and allowed_hosts and host not in allowed_hosts:
+            raise SettingsError(
+                f"{label(key)} names the host {host}, which is not in ROTATOR_ALLOWED_HOSTS",
+                advice="add it there if credentials may be sent to it, or set another",
+            )
+    return rotation
+
+
+def read_value(label: str, value: Any, parse: Callable[[Any], Any]) -> Any:
+    """Return what a setting's value means; raises SettingsError, which calls the setting by its label."""
+    try:
+        return parse(value)
+    except InvalidValue as refused:
+        got = _shape(value) if refused.shape_only else _shown(value)
+        raise SettingsError(f"{label} is {got}", advice=f"it takes {refused}") from refused
+
+
+def _shape(value: Any) -> str:
+    if isinstance(value, str):
+        return f"a text of {len(value)} characters"
+    return f"a {type(value).__name__}"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else text[:77] + '..."'
+
+
+class DocumentStore(Protocol):
+    """The documents of many rotations, as an operator writes them; the job only ever reads them.
+
+    Every method raises ParameterStoreError when it is denied, throttled or refused.
+    """
+
+    def create(self, document: str, text: str) -> None:
+        """Store a document that is not there yet.
+
+        Raises ConcurrentUpdate if it is.
+        """
+
+    def replace(self, document: str, text: str) -> None:
+        """Store a document in the place of the one that is there; one that was just deleted is there again.
+
+        Raises ConcurrentUpdate if someone else was writing it just then.
+        """
+
+    def delete(self, document: str) -> bool:
+        """Delete a document; return whether it was there."""
