@@ -172,7 +172,7 @@ class FleetWorld(World):
 
     def _work(self, names: Sequence[str]) -> None:
         rotations = self._rotations.for_worker(names)
-        self.complete(self.begin_run(), lambda run: self._run_fleet(rotations, run, shared=True))
+        self.run_once(lambda run: self._run_fleet(rotations, run, shared=True))
         self._busy_workers -= 1
         self.timeline.at(self.timeline.seconds, self._deliver)
 

@@ -77,20 +77,16 @@ class World(Environment):
 
     def start_run(self, when: float, *, force: bool = False) -> None:
         """Let a run begin at a time."""
-        self.timeline.start_at(when, lambda: self._serve(force=force))
+        self.timeline.start_at(when, lambda: self._run_scheduled(forced=force))
 
-    def _serve(self, *, force: bool) -> None:
-        run = self.begin_run(forced=force)
-        if not self.complete(run, self.serve):
+    def _run_scheduled(self, *, forced: bool) -> None:
+        if not self.run_once(self.serve, forced=forced):
             self.failed_runs += 1
 
-    def begin_run(self, *, forced: bool = False) -> SimulatedRun:
-        """Begin a run now."""
+    def run_once(self, serve: Callable[[SimulatedRun], Summary], *, forced: bool = False) -> bool:
+        """Begin a run, let it serve, and count what it did; return whether it was not killed."""
         self.runs += 1
-        return SimulatedRun(self, self.tenants, f"run-{self.runs}", forced=forced)
-
-    def complete(self, run: SimulatedRun, serve: Callable[[SimulatedRun], Summary]) -> bool:
-        """Let a run do its work and count what it did; return whether it was not killed."""
+        run = SimulatedRun(self, self.tenants, f"run-{self.runs}", forced=forced)
         try:
             self._count(serve(run))
         except Killed:
