@@ -1,4 +1,4 @@
-"""Nobody reads what the runs of a simulated world log."""
+"""Silences the logs of simulated runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is promised to a fleet, whatever fails: Hypothesis looks for a sequence of troubles that breaks it."""
+"""The guarantees to a fleet, whatever fails: Hypothesis searches for sequences of faults that violate one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOSTS_DOWN = st.tuples(*[st.sampled_from((0.0, 0.5, 1.0))] * HOSTS)
 
 
 class FleetPromises(RuleBasedStateMachine):
-    """A fleet on its schedule, through troubles of which none is longer than was promised to be survived."""
+    """A fleet on its schedule, with faults that last no longer than the guarantee allows."""
 
     world: FleetWorld
     rates = NO_FAULTS
@@ -57,7 +57,7 @@ class FleetPromises(RuleBasedStateMachine):
 
     @rule(delays=st.lists(st.sampled_from((0.0, 0.1, 1.0, 45.0)), min_size=1, max_size=3))
     def operators(self, delays: list[float]) -> None:
-        """Some people renew all rotations by force, at about the same time."""
+        """Operators force all rotations at about the same time."""
         for delay in delays:
             self.world.start_run(self.world.timeline.seconds + delay, force=True)
         self.go_on(2 * RUN_BUDGET_SECONDS)

@@ -1,4 +1,4 @@
-"""Fleets in virtual time: some of the soak's, and that what must never happen to one is noticed."""
+"""Fleets in virtual time: some of the soak's, and that a violation is noticed."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_circuit_breaker_that_never_opens_is_noticed(monkeypatch: pytest.MonkeyP
 
 
 def test_order_that_starves_a_rotation_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that can never be renewed come first in every run, and leave no time for the others."""
+    """Rotations that can never be renewed come first in every run, and leave no time for other rotations."""
 
     def broken_first(due: Iterable[Due], _now: datetime) -> list[Due]:
         return sorted(due, key=lambda each: each.rotation.name)

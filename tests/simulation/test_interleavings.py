@@ -1,4 +1,4 @@
-"""Every interleaving of two runs of the real job, and that a broken protocol is found out."""
+"""Every interleaving of two runs of the real job, and that a broken protocol is detected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The promises, whatever fails: Hypothesis looks for a sequence of troubles that breaks one."""
+"""The guarantees to consumers, whatever fails: Hypothesis searches for faults that violate one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BadLuck = list[tuple[int, Fault]]
 
 @st.composite
 def scenarios(draw: st.DrawFn) -> Scenario:
-    """Settings that keep the guarantee with room for trouble, and any provider."""
+    """Settings that keep the guarantee with a budget for faults, and any provider."""
     base = Scenario()
     lifetime = draw(st.sampled_from((1800.0, 3600.0, DAY, 3 * DAY)))
     interval = max(60.0, lifetime // draw(st.integers(12, 60)))
@@ -53,7 +53,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
 
 
 class Promises(RuleBasedStateMachine):
-    """A world on its schedule, through troubles of which none is longer than was promised to be survived."""
+    """A world on its schedule, with faults that last no longer than the guarantee allows."""
 
     world: World
     rates = NO_FAULTS
@@ -87,7 +87,7 @@ class Promises(RuleBasedStateMachine):
         at_the_worst_moment=st.booleans(),
     )
     def trouble(self, rates: Rates, share: float, bad_luck: BadLuck, at_the_worst_moment: bool) -> None:
-        """It may last as long as the settings promise to survive; then there is time for one renewal."""
+        """Faults last as long as the settings survive; then there is time for one renewal."""
         if at_the_worst_moment:
             self.wait_until_a_token_is_due()
         self.rates = rates
@@ -97,7 +97,7 @@ class Promises(RuleBasedStateMachine):
 
     @rule()
     def outage(self) -> None:
-        """It begins with the request that would have renewed the token, and lasts as long as it may."""
+        """An outage begins with the request that would have renewed the token; it is as long as it may be."""
         self.wait_until_a_token_is_due()
         longest = guaranteed_outage(self.scenario)
         provider, interval = self.world.provider, self.scenario.guarantee.schedule_interval
@@ -120,7 +120,7 @@ class Promises(RuleBasedStateMachine):
         delays=st.lists(st.sampled_from((0.0, 0.0, 0.01, 0.1, 1.0, 45.0)), min_size=1, max_size=4),
     )
     def operators(self, rates: Rates, bad_luck: BadLuck, delays: list[float]) -> None:
-        """Some people force rotations, at about the same time, in a short trouble, and with bad luck."""
+        """Operators force rotations at about the same time, while faults occur."""
         self.rates = rates
         self.plan(bad_luck)
         for delay in delays:
@@ -130,7 +130,7 @@ class Promises(RuleBasedStateMachine):
 
     @rule(share=st.floats(0, 1.5))
     def calm(self, share: float) -> None:
-        """Once the faults stop, one tick heals everything, as soon as the claims of the dead have ended."""
+        """Once the faults stop and the leases of killed runs have expired, one run recovers everything."""
         self.rates = NO_FAULTS
         self.next_calls.clear()
         self.go_on(LEASE_SECONDS)

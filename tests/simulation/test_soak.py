@@ -1,4 +1,4 @@
-"""The soak: a few of its worlds, and that it notices trouble beyond the budget."""
+"""The soak: a few of its worlds, and that it notices faults beyond the budget."""
 
 from __future__ import annotations
 

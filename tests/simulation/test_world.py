@@ -1,4 +1,4 @@
-"""The simulated world: what its troubles do, and that it sees a promise broken when one is."""
+"""The simulated world: the effects of its faults, and that it notices violations."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOUR = 3600.0
 
 
 class Luck:
-    """What goes wrong with the calls to come, by their order; after that, nothing."""
+    """The faults of the next calls, in order; after them, none."""
 
     def __init__(self) -> None:
         self.plan: list[Fault | None] = []
