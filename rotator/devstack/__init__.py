@@ -1,4 +1,4 @@
-"""The world in a box: AWS and the Authorization API on loopback, for the demo and the tests.
+"""AWS and the Authorization API on loopback, for the demo and the tests.
 
 Nothing here is in the function's zip.
 """

@@ -1,4 +1,4 @@
-"""``python -m rotator.devstack``: the embedded Authorization API alone, to try requests against."""
+"""``python -m rotator.devstack``: serves the embedded Authorization API alone, to try requests against."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from rotator.devstack.server import address, make
 
 @click.command()
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on; a free one if not given."
+    "--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on; 0 takes a free one."
 )
 @click.option("--client-id", default="demo", show_default=True, help="The id of a client.")
-@click.option("--client-secret", default="demo+secret/==", show_default=True, help="Its secret.")
+@click.option("--client-secret", default="demo+secret/==", show_default=True, help="The client's secret.")
 @click.option(
     "--basic-encoding",
     type=click.Choice(["raw", "form"]),
     default="raw",
     show_default=True,
-    help="How id and secret come in Basic: as documented, or as RFC 6749 says.",
+    help="How Basic encodes id and secret: raw, as documented, or form, as in RFC 6749.",
 )
 def main(port: int, client_id: str, client_secret: str, basic_encoding: str) -> None:
     """Run the embedded Authorization API on 127.0.0.1 until interrupted.
 
-    The clients of the documentation's samples are registered besides the one given.
+    It registers the given client and those of the documentation's samples.
     """
     api = AuthorizationApi({client_id: client_secret}, basic_encoding=basic_encoding)
     server = make(api.app, port)

@@ -1,8 +1,8 @@
-"""The Authorization API, embedded: Authlib's server taught to speak the documented page.
+"""The embedded Authorization API: Authlib's server, reading requests as the API's documentation writes them.
 
-``POST /oauth2/token`` issues JWTs for client credentials; ``GET /topics`` stands for the Content
-API and opens to them. Like the page's three samples, clients may send Basic without a space after
-it, quoted form values and a JSON body; id and secret come raw in Basic, not form-encoded.
+``POST /oauth2/token`` issues JWTs for client credentials; ``GET /topics`` stands for the Content API and
+accepts them. As in the documentation's three samples, clients may send Basic without a space after it,
+quoted form values and a JSON body; id and secret are raw in Basic, not form-encoded.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ SAMPLE_CLIENTS: Mapping[str, str] = {
     "s6BhdRkqt3": "gX1fBat3bV",
     "your client id": "your client secret",
 }
-"""The clients of the page's samples, which are also RFC 6749's: open to everyone, and to nothing."""
+"""The clients of the documentation's samples; the first is RFC 6749's."""
 
 TOPICS = [
     {"id": "hw2271", "title": "Ear Infections"},
@@ -52,31 +52,31 @@ TOPICS = [
 
 @dataclass(frozen=True)
 class Client(ClientMixin):  # type: ignore[misc]
-    """A registered client, allowed everything the page shows."""
+    """A registered client, allowed everything that the documentation shows."""
 
     client_id: str
     client_secret: str
-    older_secret: str | None = None
+    previous_secret: str | None = None
 
     def get_client_id(self) -> str:
-        """The id."""
+        """Return the id."""
         return self.client_id
 
     def get_allowed_scope(self, scope: str | None) -> str:
-        """What was asked for, or everything."""
+        """Return the requested scope, or all scopes if none was requested."""
         return scope or "*"
 
     def check_client_secret(self, client_secret: str) -> bool:
-        """Whether it is the secret, or the one before where that is still valid."""
-        valid = [each for each in (self.client_secret, self.older_secret) if each is not None]
+        """Return whether it is the secret, or the previous one while that is valid."""
+        valid = filter(None, (self.client_secret, self.previous_secret))
         return any(secrets.compare_digest(each.encode(), client_secret.encode()) for each in valid)
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        """Basic and form parameters are both fine."""
+        """Return whether it is Basic or form parameters."""
         return endpoint == "token" and method in _AUTH_METHODS
 
     def check_grant_type(self, grant_type: str) -> bool:
-        """Client credentials only."""
+        """Return whether it is the client credentials grant."""
         return grant_type == "client_credentials"
 
 
@@ -86,7 +86,7 @@ class ClientGrant(ClientCredentialsGrant):  # type: ignore[misc]
     TOKEN_ENDPOINT_AUTH_METHODS = _AUTH_METHODS
 
     def validate_token_request(self) -> None:
-        """Besides the grant's own checks: expiration is a number up to a day."""
+        """Check the grant, and that ``expiration`` is a number of seconds up to a day."""
         super().validate_token_request()
         text = self.request.payload.data.get("expiration", str(MAX_EXPIRATION))
         if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_EXPIRATION:
@@ -95,19 +95,20 @@ class ClientGrant(ClientCredentialsGrant):  # type: ignore[misc]
 
 
 class AuthorizationApi:
-    """The API as a WSGI application, ``app``.
+    """The API as a WSGI application, ``app``; ``misbehaviour`` plans its faults.
 
-    ``basic_encoding`` is ``raw`` as documented, or ``form`` for a server that follows RFC 6749
-    strictly. ``misbehaviour`` makes it do worse; see there.
+    Args:
+        clients: Secrets by client id, besides those of the samples.
+        basic_encoding: ``raw`` as documented, or ``form`` for a server that follows RFC 6749 strictly.
     """
 
     def __init__(self, clients: Mapping[str, str], *, basic_encoding: str = "raw") -> None:
         self._lock = threading.Lock()
         self._clients = {i: Client(i, s) for i, s in {**SAMPLE_CLIENTS, **clients}.items()}
-        self._form_encoded = basic_encoding == "form"
-        self._key = OctKey.generate_key(256)
+        self._is_form_encoded = basic_encoding == "form"
         self._newest: dict[str, str] = {}
-        self._ended: set[str] = set()
+        self.key = OctKey.generate_key(256)
+        self.revoked: set[str] = set()
         self.misbehaviour = Misbehaviour()
         self.app = self._build_app()
 
@@ -137,7 +138,7 @@ class AuthorizationApi:
         return app
 
     def _authenticate_basic(self, query_client: Any, oauth_request: OAuth2Request) -> Client | None:
-        """Read Basic as documented, where even the space after it may be missing."""
+        """Return the client of a Basic header; as documented, it may lack the space after Basic."""
         header = oauth_request.headers.get("Authorization", "")
         if header[:5].lower() != "basic":
             return None
@@ -146,44 +147,37 @@ class AuthorizationApi:
         except (binascii.Error, UnicodeDecodeError):
             return None
         client_id, _, client_secret = pair.partition(":")
-        if self._form_encoded:
+        if self._is_form_encoded:
             client_id, client_secret = unquote_plus(client_id), unquote_plus(client_secret)
         client: Client | None = query_client(client_id)
         return client if client and client.check_client_secret(client_secret) else None
 
     def roll_secret(self, client_id: str, client_secret: str, *, keep_older: bool = False) -> None:
-        """Make this the client's secret from now on.
+        """Replace a client's secret.
 
-        With ``keep_older`` the one before stays valid, too, until the next roll. Raises KeyError if there is
-        no such client.
+        Args:
+            client_id: The client; raises KeyError if it is not registered.
+            client_secret: The new secret.
+            keep_older: Whether the previous secret stays valid until the next call.
         """
         with self._lock:
-            older = self._clients[client_id].client_secret
-            self._clients[client_id] = Client(client_id, client_secret, older if keep_older else None)
-
-    @property
-    def key(self) -> OctKey:
-        """What tokens are signed with; made anew at every start."""
-        return self._key
+            previous = self._clients[client_id].client_secret
+            self._clients[client_id] = Client(client_id, client_secret, previous if keep_older else None)
 
     def register_token(self, client_id: str, token_id: str) -> None:
-        """Remember the client's newest token, and end the one before if told to."""
-        older = self._newest.get(client_id)
-        if older and self.misbehaviour.ends_older_tokens:
-            self._ended.add(older)
+        """Note a client's newest token, and revoke the previous one if that is planned."""
+        previous = self._newest.get(client_id)
+        if previous and self.misbehaviour.revokes_older_tokens:
+            self.revoked.add(previous)
         self._newest[client_id] = token_id
 
     def revoke(self, token: str) -> None:
-        """End a token before its time, as a provider may without a word to anybody."""
-        self._ended.add((jwt.claims(token) or {})["jti"])
-
-    def has_ended(self, token_id: str) -> bool:
-        """Whether a token was ended before its time."""
-        return token_id in self._ended
+        """Revoke a token, as a provider may without announcing it."""
+        self.revoked.add((jwt.claims(token) or {})["jti"])
 
 
 class _Server(AuthorizationServer):  # type: ignore[misc]
-    """Authlib's server, reading requests the way the page writes them."""
+    """Authlib's server, reading requests as the documentation writes them."""
 
     def create_oauth2_request(self, _request: object) -> OAuth2Request:
         return _DocumentedRequest(request)
@@ -191,7 +185,7 @@ class _Server(AuthorizationServer):  # type: ignore[misc]
 
 class _DocumentedRequest(OAuth2Request):  # type: ignore[misc]
     def __init__(self, flask_request: Request) -> None:
-        # Authlib refuses addresses without https; on loopback the API stands for this one.
+        # Authlib refuses URLs without https; the API on loopback stands for this one.
         super().__init__(flask_request.method, ISSUER + "oauth2/token", headers=flask_request.headers)
         self._parameters = read_parameters(flask_request.get_data(as_text=True))
         self.payload = BasicOAuth2Payload(self._parameters)
@@ -202,7 +196,7 @@ class _DocumentedRequest(OAuth2Request):  # type: ignore[misc]
 
 
 def read_parameters(body: str) -> dict[str, str]:
-    """Read a body as the page's samples send it: a form, values perhaps quoted, or JSON."""
+    """Return the parameters of a body as the samples send it: a form, with or without quotes, or JSON."""
     if body.lstrip().startswith("{"):
         try:
             return {str(name): str(value) for name, value in json.loads(body).items()}
@@ -238,5 +232,5 @@ class _TokenValidator(JWTBearerTokenValidator):  # type: ignore[misc]
 
     def validate_token(self, token: Any, scopes: Any, request: Any, **kwargs: Any) -> None:
         super().validate_token(token, scopes, request, **kwargs)
-        if self._api.has_ended(token["jti"]):
+        if token["jti"] in self._api.revoked:
             raise InvalidTokenError

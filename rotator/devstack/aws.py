@@ -1,4 +1,4 @@
-"""AWS, embedded: MiniStack as a process of our own on loopback, its IAM enforced."""
+"""The embedded AWS: MiniStack as a process on loopback, with its IAM enforced."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,11 +23,11 @@ ADMINISTRATOR: Mapping[str, str] = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
 }
-"""MiniStack's root user: known to everyone, and of use only on loopback."""
+"""MiniStack's root user; the keys are public and work on loopback only."""
 
 
 def client_environment(endpoint: str, credentials: Mapping[str, str] = ADMINISTRATOR) -> dict[str, str]:
-    """The variables with which any AWS SDK or CLI talks to the embedded AWS and to nothing else."""
+    """Return the variables with which an AWS SDK or CLI calls the embedded AWS and nothing else."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": REGION,
@@ -40,9 +39,10 @@ def client_environment(endpoint: str, credentials: Mapping[str, str] = ADMINISTR
 
 @contextmanager
 def running_aws(folder: Path) -> Iterator[str]:
-    """Run MiniStack while the body runs; gives its endpoint. It keeps everything in the folder.
+    """Run MiniStack while the body runs; yields its endpoint. It keeps its data in the folder.
 
-    Raises RuntimeError if it does not start.
+    Raises:
+        RuntimeError: It does not start.
     """
     port = free_port()
     endpoint = f"http://{LOOPBACK}:{port}"
@@ -65,7 +65,7 @@ def running_aws(folder: Path) -> Iterator[str]:
 
 
 def _environment(folder: Path, port: int) -> dict[str, str]:
-    """Nothing of the caller's but PATH: what is here, every function inherits."""
+    """Return MiniStack's variables: of the caller's only PATH, because every function inherits them."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(folder),
@@ -91,14 +91,14 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], endpoint: str, log: Pa
         try:
             with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=2):  # noqa: S310 - loopback
                 return
-        except (urllib.error.URLError, OSError):
+        except OSError:  # URLError among them
             time.sleep(0.1)
-    raise RuntimeError(f"the embedded AWS did not start; its last words: {log.read_text()[-2000:]}")
+    raise RuntimeError(f"the embedded AWS did not start; its log ends with: {log.read_text()[-2000:]}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End MiniStack and every function it started, kindly first."""
-    for kind in (signal.SIGTERM, signal.SIGKILL):  # the second for whatever outlived the first
+    """Stop MiniStack and every function that it started."""
+    for kind in (signal.SIGTERM, signal.SIGKILL):  # the second for processes that ignored the first
         with suppress(ProcessLookupError):
             os.killpg(process.pid, kind)
         with suppress(subprocess.TimeoutExpired):

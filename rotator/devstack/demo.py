@@ -1,6 +1,6 @@
-"""``make demo``: everything, on embedded parts, from nothing to a consumer's call.
+"""``make demo``: deploys everything on embedded parts and calls the API as a consumer.
 
-Each step does what it says or raises; the demo ends with 0 only if all of them happened.
+A step that fails raises an error and ends the demo; its exit code is 0 only if all steps succeeded.
 """
 
 from __future__ import annotations
@@ -27,31 +27,36 @@ from rich.table import Table
 from rotator.devstack import deployment
 from rotator.devstack.aws import client_environment
 from rotator.devstack.deployment import Account
-from rotator.devstack.stack import World, running_world
+from rotator.devstack.stack import DevStack, running_devstack
 from rotator.renewal.durations import describe_seconds
 
 CLIENT_ID = "demo-client"
 SECRET_NAME = "healthwise/client"  # noqa: S105 - a name
 PARAMETER_NAME = "/healthwise/token"
 SCHEDULE_MINUTES = 1
-LONGEST_WAIT = 100
-"""Seconds for the schedule's first run: a minute, and what the embedded scheduler adds."""
+FIRST_RUN_SECONDS = 100
+"""How long to wait for the first scheduled run: a minute, and the delay of the embedded scheduler."""
+
+PROGRESS_SECONDS = 15
+"""How often the demo prints that it waits."""
+
+_ERRORS = (RuntimeError, requests.RequestException, ClientError, BotoCoreError)
 
 
 class Demo:
-    """The demo's steps and what they learn on the way."""
+    """The demo's steps and their results."""
 
-    def __init__(self, console: Console, world: World, client_secret: str) -> None:
+    def __init__(self, console: Console, stack: DevStack, client_secret: str) -> None:
         self.console = console
-        self.world = world
+        self.stack = stack
         self.client_secret = client_secret
-        self.administrator = Account.administrator(world.aws)
+        self.administrator = Account(stack.aws)
         self.secret_arn = ""
         self.outputs: dict[str, str] = {}
         self.rows: list[tuple[str, str]] = []
 
     def run(self) -> None:
-        """Take every step in order; raises at the first that does not happen."""
+        """Take all steps in order; raise the error of the first that fails."""
         with self.step("create the secret with the client credentials"):
             self.secret_arn = self.administrator.create_secret(SECRET_NAME, CLIENT_ID, self.client_secret)
         with tempfile.TemporaryDirectory(prefix="rotator-demo-") as folder:
@@ -63,7 +68,7 @@ class Demo:
         with self.step("the schedule invokes the function, which writes the token"):
             first = self.await_status()
         with self.step("a consumer reads the token under its own role"):
-            consumer = self.administrator.become_consumer(self.outputs["ConsumerPolicyArn"])
+            consumer = self.administrator.assume_consumer_role(self.outputs["ConsumerPolicyArn"])
             token = self.read_token(consumer, first)
         with self.step("the consumer calls GET /topics with it"):
             topics = self.get_topics(token)
@@ -75,12 +80,12 @@ class Demo:
         self.rows += [("token by force", _describe(second)), ("GET /topics", f"200, {topics} topics")]
 
     def stack_parameters(self) -> dict[str, str]:
-        """What the template is told; the rest are its defaults."""
+        """Return the parameters of the stack; the others have the template's defaults."""
         return {
             "SecretArn": self.secret_arn,
             "ParameterName": PARAMETER_NAME,
-            "TokenEndpoint": self.world.token_endpoint,
-            "VerifyUrl": self.world.topics_url,
+            "TokenEndpoint": self.stack.token_endpoint,
+            "VerifyUrl": self.stack.topics_url,
             "AllowedHosts": "127.0.0.1",
             "TokenRequestParams": '{"expiration": "86400"}',
             "ScheduleMinutes": str(SCHEDULE_MINUTES),
@@ -88,7 +93,7 @@ class Demo:
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Say in one line what was done, and how long it took."""
+        """Print in one line what was done, and how long it took."""
         begin = time.monotonic()
         try:
             with self.console.status(what):
@@ -99,42 +104,38 @@ class Demo:
         self.console.print(f"[green]✓[/] {what} ({time.monotonic() - begin:.1f} s)", highlight=False)
 
     def await_status(self) -> dict[str, Any]:
-        """Wait for the first status: only the schedule can cause it."""
-        begin = time.monotonic()
-        told = 0.0
-        while (waited := time.monotonic() - begin) < LONGEST_WAIT:
-            if waited - told >= 15:
-                told = waited
-                self.console.print(f"  waiting for the schedule's first run: {waited:.0f} s", highlight=False)
-            status = self.read_status()
-            if status:
+        """Wait for the first status, which only a scheduled run can write, and return it."""
+        for second in range(FIRST_RUN_SECONDS):
+            if second and second % PROGRESS_SECONDS == 0:
+                self.console.print(f"  waiting for the schedule's first run: {second} s", highlight=False)
+            if status := self.read_status():
                 return status
             time.sleep(1)
-        raise RuntimeError(f"no token after {LONGEST_WAIT} s")
+        raise RuntimeError(f"no token was written in {FIRST_RUN_SECONDS} s")
 
     def read_status(self) -> dict[str, Any] | None:
-        """The status parameter, if it is there."""
+        """Return the status, None if there is none yet."""
         ssm = self.administrator.client("ssm")
         found = ssm.get_parameters(Names=[f"{PARAMETER_NAME}/status"])["Parameters"]
         status: dict[str, Any] | None = json.loads(found[0]["Value"]) if found else None
         return status
 
     def read_token(self, consumer: Account, status: dict[str, Any]) -> str:
-        """The token as a consumer reads it; raises if it is not the version the status names."""
+        """Return the token as a consumer reads it; raise RuntimeError if the status names another version."""
         answer = consumer.client("ssm").get_parameter(Name=PARAMETER_NAME, WithDecryption=True)
         found = answer["Parameter"]
         if found["Version"] != status["parameter_version"]:
-            raise RuntimeError(f"version {found['Version']} is not the one that the status names")
+            raise RuntimeError(f"version {found['Version']} is not the version that the status names")
         return str(found["Value"])
 
     def get_topics(self, token: str) -> int:
-        """Call the Content API; returns how many topics it gave."""
-        answer = requests.get(self.world.topics_url, headers={"Authorization": f"Bearer {token}"}, timeout=10)
+        """Call the Content API and return the number of topics."""
+        answer = requests.get(self.stack.topics_url, headers={"Authorization": f"Bearer {token}"}, timeout=10)
         answer.raise_for_status()
         return len(answer.json()["items"])
 
     def force(self, first: dict[str, Any]) -> dict[str, Any]:
-        """Invoke the function as an operator would; returns the new status."""
+        """Invoke the function as an operator would, and return the new status."""
         summary = self.administrator.invoke(self.outputs["FunctionName"], {"force": True})
         status = self.read_status() or {}
         if summary["rotated"] != 1 or status["parameter_version"] != first["parameter_version"] + 1:
@@ -142,7 +143,7 @@ class Demo:
         return status
 
     def print_table(self) -> None:
-        """The closing table."""
+        """Print what was created, and the steps' results."""
         table = Table(box=None, show_header=False, pad_edge=False)
         rows = [("stack", deployment.STACK), ("parameter", PARAMETER_NAME), *self.rows]
         for name, value in rows:
@@ -151,25 +152,25 @@ class Demo:
         self.console.print(table)
 
     def print_log(self) -> None:
-        """The function's own last words, which never hold a secret."""
+        """Print the end of the function's log, which never holds a secret."""
         if "LogGroupName" in self.outputs:
             lines = self.administrator.log_lines(self.outputs["LogGroupName"])
             self.console.print("\nthe function's log:\n" + "\n".join(lines[-20:]), markup=False)
 
     def print_exports(self, process_id: int) -> None:
-        """What another terminal needs to use the world that was kept."""
+        """Print what another terminal needs to use the stack that keeps running."""
         variables = {
-            **client_environment(self.world.aws),
+            **client_environment(self.stack.aws),
             "ROTATOR_SECRET_ID": self.secret_arn,
             "ROTATOR_PARAMETER_NAME": PARAMETER_NAME,
-            "ROTATOR_TOKEN_ENDPOINT": self.world.token_endpoint,
-            "ROTATOR_VERIFY_URL": self.world.topics_url,
+            "ROTATOR_TOKEN_ENDPOINT": self.stack.token_endpoint,
+            "ROTATOR_VERIFY_URL": self.stack.topics_url,
             "ROTATOR_SCHEDULE_INTERVAL": f"{SCHEDULE_MINUTES}m",
             "TOKEN_PARAMETER": PARAMETER_NAME,  # these two, for the recipes of infra/consumers.md
-            "TOPICS_URL": self.world.topics_url,
+            "TOPICS_URL": self.stack.topics_url,
             "PATH": f"{Path(sys.executable).parent}:$PATH",
         }
-        click.echo("\nIt was kept. In another terminal:\n")
+        click.echo("\nIt keeps running. In another terminal:\n")
         click.echo("unset AWS_PROFILE AWS_SESSION_TOKEN")
         for name, value in variables.items():
             shown = f'"{value}"' if name == "PATH" else shlex.quote(value)
@@ -179,7 +180,7 @@ class Demo:
         click.echo("rotator doctor")
         click.echo("rotator token | wc -c")
         click.echo(f"aws ssm get-parameter --name {PARAMETER_NAME}/status")
-        click.echo(f"kill {process_id}   # ends it")
+        click.echo(f"kill {process_id}   # stops it")
 
 
 def _describe(status: dict[str, Any]) -> str:
@@ -187,44 +188,37 @@ def _describe(status: dict[str, Any]) -> str:
 
 
 def run(*, keep: bool) -> int:
-    """Run the demo; returns its exit code."""
-    signal.signal(signal.SIGTERM, _end)
+    """Run the demo and return its exit code.
+
+    Args:
+        keep: Whether the stack keeps running.
+    """
+    signal.signal(signal.SIGTERM, _exit)
     console = Console(soft_wrap=True)
     begin = time.monotonic()
     client_secret = secrets.token_urlsafe(24) + "+/=:%é"
     try:
-        with running_world({CLIENT_ID: client_secret}) as world:
+        with running_devstack({CLIENT_ID: client_secret}) as stack:
             console.print(
-                f"[green]✓[/] AWS on {world.aws}, the Authorization API on {world.authorization_api}"
+                f"[green]✓[/] AWS on {stack.aws}, the Authorization API on {stack.authorization_api}"
             )
-            demo = Demo(console, world, client_secret)
-            _run_or_explain(demo)
+            demo = Demo(console, stack, client_secret)
+            try:
+                demo.run()
+            except _ERRORS:
+                demo.print_log()
+                raise
             demo.print_table()
             if keep:
-                demo.print_exports(world.keep())
-    except _Stopped:
-        return 1
-    except RuntimeError as error:
-        console.print(f"the demo failed: {error}", markup=False)
+                demo.print_exports(stack.keep())
+    except _ERRORS as error:
+        reason = error if isinstance(error, RuntimeError) else type(error).__name__
+        console.print(f"\nthe demo failed: {reason}", markup=False)
         return 1
     ended = "it is still running" if keep else "nothing is left running"
-    console.print(f"\nAll of it happened, in {describe_seconds(time.monotonic() - begin)}; {ended}.")
+    console.print(f"\nAll steps succeeded, in {describe_seconds(time.monotonic() - begin)}; {ended}.")
     return 0
 
 
-class _Stopped(Exception):
-    """A step failed and was explained."""
-
-
-def _run_or_explain(demo: Demo) -> None:
-    try:
-        demo.run()
-    except (RuntimeError, requests.RequestException, ClientError, BotoCoreError) as error:
-        reason = str(error) if isinstance(error, RuntimeError) else type(error).__name__
-        demo.console.print(f"the demo failed: {reason}", markup=False)
-        demo.print_log()
-        raise _Stopped from None
-
-
-def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
+def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(143)

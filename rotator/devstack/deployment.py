@@ -1,4 +1,4 @@
-"""What a person would do once in a real account, done to the embedded one: secret, bucket, stack."""
+"""The embedded AWS account, and what an operator does once in an account: secret, bucket, stack, roles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ STACK = "rotator"
 
 
 def build_zip(output: Path) -> None:
-    """Build the function's zip; raises RuntimeError with what the builder said."""
+    """Build the function's zip; raise RuntimeError with the builder's message if that fails."""
     build = subprocess.run(
         [sys.executable, str(CHECKOUT / "infra" / "build.py"), "--output", str(output)],
         capture_output=True,
@@ -37,18 +37,13 @@ def build_zip(output: Path) -> None:
 
 @dataclass(frozen=True)
 class Account:
-    """The embedded account, seen by its administrator or by a role."""
+    """The embedded account as its administrator or a role uses it."""
 
     endpoint: str
-    credentials: Mapping[str, str]
-
-    @classmethod
-    def administrator(cls, endpoint: str) -> Account:
-        """The account as its root user sees it."""
-        return cls(endpoint, ADMINISTRATOR)
+    credentials: Mapping[str, str] = field(default_factory=lambda: ADMINISTRATOR)
 
     def client(self, service: str) -> Any:
-        """Make a client that can reach nothing but the embedded account."""
+        """Return a client that can reach nothing but the embedded account."""
         keep_sdk_quiet()
         return boto3.client(  # type: ignore[call-overload]
             service,
@@ -60,14 +55,15 @@ class Account:
         )
 
     def create_secret(self, name: str, client_id: str, client_secret: str) -> str:
-        """Create the secret with the client credentials; returns its ARN."""
+        """Create the secret with the client credentials and return its ARN."""
         text = json.dumps({"client_id": client_id, "client_secret": client_secret})
         return str(self.client("secretsmanager").create_secret(Name=name, SecretString=text)["ARN"])
 
     def deploy(self, zip_file: Path, parameters: Mapping[str, str], *, stack: str = STACK) -> dict[str, str]:
-        """Deploy the template with the zip; returns the stack's outputs.
+        """Deploy the template with the zip and return the stack's outputs.
 
-        Raises RuntimeError with CloudFormation's reason if the stack is not created.
+        Raises:
+            RuntimeError: The stack is not created; the message has CloudFormation's reason.
         """
         self.upload(zip_file)
         return self.create_stack(parameters, stack=stack)
@@ -79,7 +75,7 @@ class Account:
         s3.upload_file(str(zip_file), BUCKET, CODE_KEY)
 
     def create_stack(self, parameters: Mapping[str, str], *, stack: str = STACK) -> dict[str, str]:
-        """Create a stack of the template with the zip that was uploaded; see ``deploy``."""
+        """Create a stack of the template with the uploaded zip; see ``deploy``."""
         given = {"CodeBucket": BUCKET, "CodeKey": CODE_KEY, **parameters}
         self.client("s3").upload_file(str(TEMPLATE), BUCKET, TEMPLATE_KEY)  # too large for a request
         cloudformation = self.client("cloudformation")
@@ -97,7 +93,7 @@ class Account:
         return self.outputs(stack)
 
     def outputs(self, stack: str = STACK) -> dict[str, str]:
-        """A stack's outputs."""
+        """Return a stack's outputs."""
         outputs = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]["Outputs"]
         return {output["OutputKey"]: output["OutputValue"] for output in outputs}
 
@@ -106,16 +102,16 @@ class Account:
         reasons = [e.get("ResourceStatusReason", "") for e in events if "FAILED" in e["ResourceStatus"]]
         return "; ".join(filter(None, reasons)) or "no reason was given"
 
-    def become_consumer(self, policy_arn: str, *, role: str = "consumer") -> Account:
-        """Make a role with the stack's policy for consumers and nothing else, and assume it."""
+    def assume_consumer_role(self, policy_arn: str, *, role: str = "consumer") -> Account:
+        """Create a role with the stack's policy for consumers and nothing else, and assume it."""
         iam = self.client("iam")
         trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
         role_arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
         iam.attach_role_policy(RoleName=role, PolicyArn=policy_arn)
-        return self.become(role_arn)
+        return self.assume_role(role_arn)
 
-    def become(self, role_arn: str) -> Account:
-        """Assume a role."""
+    def assume_role(self, role_arn: str) -> Account:
+        """Assume a role and return the account as the role uses it."""
         session = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="demo")["Credentials"]
         return Account(
             self.endpoint,
@@ -127,7 +123,7 @@ class Account:
         )
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
-        """Invoke the function and return what it returns; raises RuntimeError if it fails."""
+        """Invoke the function and return its answer; raise RuntimeError if it fails."""
         answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
         payload = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
@@ -135,7 +131,7 @@ class Account:
         return payload
 
     def log_lines(self, log_group: str, *, since: float = 0) -> list[str]:
-        """What the function logged since a time, in seconds since 1970, oldest first."""
+        """Return the function's log lines since a time, in seconds since 1970, oldest first."""
         logs = self.client("logs")
         events = logs.filter_log_events(logGroupName=log_group, startTime=int(since * 1000))["events"]
         return [event["message"].rstrip() for event in events]

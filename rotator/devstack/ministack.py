@@ -1,4 +1,4 @@
-"""MiniStack with three mistakes mended and one thing pretended, as ``python -m rotator.devstack.ministack``.
+"""``python -m rotator.devstack.ministack``: MiniStack with three bugs fixed, and TLS taken for granted.
 
 Version 1.5.33 authorizes GetParameters and GetParametersByPath against ``*``, so that a role which
 names its parameters is refused. IAM checks every parameter of the call, and the path:
@@ -7,10 +7,10 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssyste
 It authorizes SendMessageBatch as an action of its own, which IAM does not have: SendMessage allows it.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html
 
-A MaximumConcurrency that a stack's parameter gives stays a text for it, and no message is ever taken.
+It keeps a MaximumConcurrency from a stack's parameter as text, and then delivers no message.
 
-It speaks plain http, on loopback, and would apply policies that refuse that. Every client of AWS speaks TLS,
-so that the requests count as encrypted here.
+It speaks plain http, on loopback, and applies policies that refuse plain http. Clients of AWS speak TLS,
+so the requests count as encrypted here.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.services import lambda_svc
 
 
-class _Arns(str):  # noqa: SLOT000 - MiniStack passes it on as the one ARN it expects
-    """The first ARN of a call, with all of them in ``every``."""
+class _Arns(str):  # noqa: SLOT000 - MiniStack passes it on as the one ARN that it expects
+    """The first ARN of a call, with all ARNs of the call in ``every``."""
 
     every: tuple[str, ...]
 
@@ -35,30 +35,30 @@ class _Arns(str):  # noqa: SLOT000 - MiniStack passes it on as the one ARN it ex
         return arns
 
 
-def mend() -> None:
+def patch() -> None:
     """Make MiniStack do what AWS does."""
-    _take_requests_for_encrypted()
-    _count_in_numbers()
-    _check_every_parameter()
+    _count_requests_as_encrypted()
+    _convert_concurrency()
+    _authorize_every_parameter()
 
 
-def _take_requests_for_encrypted() -> None:
+def _count_requests_as_encrypted() -> None:
     pin = app.pin_request_origin
     app.pin_request_origin = lambda source_ip, _is_encrypted: pin(source_ip, secure_transport=True)
 
 
-def _count_in_numbers() -> None:
+def _convert_concurrency() -> None:
     concurrency = lambda_svc._sqs_esm_concurrency  # noqa: SLF001 - there is no other way
 
-    def in_numbers(mapping: dict[str, Any], *rest: Any) -> int:
+    def converted(mapping: dict[str, Any], *rest: Any) -> int:
         scaling = {name: int(value) for name, value in mapping.get("ScalingConfig", {}).items()}
         return int(concurrency({**mapping, "ScalingConfig": scaling}, *rest))
 
-    lambda_svc._sqs_esm_concurrency = in_numbers  # noqa: SLF001
+    lambda_svc._sqs_esm_concurrency = converted  # noqa: SLF001
 
 
-def _check_every_parameter() -> None:
-    """And SendMessageBatch as SendMessage."""
+def _authorize_every_parameter() -> None:
+    """Authorize a call for each of its parameters, and SendMessageBatch as SendMessage."""
     extract, enforce = iam_actions.extract_resource_arn, iam_evaluator.enforce
 
     def extract_every(
@@ -94,5 +94,5 @@ def _names(target: str, body: bytes) -> list[str]:
 
 
 if __name__ == "__main__":
-    mend()
+    patch()
     app.main()

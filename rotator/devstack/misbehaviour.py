@@ -1,14 +1,13 @@
-"""How the embedded Authorization API is told to misbehave, for tests.
+"""Misbehaviour of the embedded Authorization API, which tests plan.
 
-``PUT /_misbehaviour`` takes JSON, all of it optional::
+``PUT /_misbehaviour`` takes JSON with these optional fields::
 
     {"answers": [{"status": 503, "headers": {"Retry-After": "1"}}, {}, {"body": "<html>"}],
-     "ends_older_tokens": true}
+     "revokes_older_tokens": true}
 
-Each request for a token uses up one answer; ``{}`` behaves, and so does everything after the
-last. An answer may have ``status``, ``headers``, ``body`` (text), ``delay`` (seconds before it) and
-``stall`` (seconds in the middle of the body). ``GET /_misbehaviour`` tells how many requests for a
-token there were.
+Each token request takes the next answer; ``{}``, and no answer, stands for the API's own response. An
+answer may have ``status``, ``headers``, ``body`` (text), ``delay`` (seconds before it) and ``stall``
+(seconds in the middle of the body). ``GET /_misbehaviour`` returns how many token requests there were.
 """
 
 from __future__ import annotations
@@ -25,26 +24,26 @@ _KEYS = frozenset({"status", "headers", "body", "delay", "stall"})
 
 
 class Misbehaviour:
-    """What the API will do next, shared by its threads."""
+    """The answers that the API gives next; its threads share them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._answers: deque[dict[str, Any]] = deque()
-        self.ends_older_tokens = False
+        self.revokes_older_tokens = False
         self.token_requests = 0
 
-    def plan(self, *answers: dict[str, Any], ends_older_tokens: bool | None = None) -> None:
-        """Replace the planned answers; raises ValueError for one with an unknown key."""
+    def plan(self, *answers: dict[str, Any], revokes_older_tokens: bool | None = None) -> None:
+        """Replace the planned answers; raise ValueError for one with an unknown key."""
         for answer in answers:
             if unknown := answer.keys() - _KEYS:
                 raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
         with self._lock:
             self._answers = deque(answers)
-            if ends_older_tokens is not None:
-                self.ends_older_tokens = ends_older_tokens
+            if revokes_older_tokens is not None:
+                self.revokes_older_tokens = revokes_older_tokens
 
     def install(self, app: Flask) -> None:
-        """Put this between the API and its clients, and the control beside it."""
+        """Let it answer token requests before the application does, and serve ``/_misbehaviour``."""
         app.before_request(self._before_request)
 
         @app.route("/_misbehaviour", methods=["GET", "PUT"])
@@ -52,7 +51,7 @@ class Misbehaviour:
             if request.method == "PUT":
                 try:
                     plan = request.get_json(force=True)
-                    self.plan(*plan.get("answers", []), ends_older_tokens=plan.get("ends_older_tokens"))
+                    self.plan(*plan.get("answers", []), revokes_older_tokens=plan.get("revokes_older_tokens"))
                 except (ValueError, AttributeError, TypeError) as error:
                     return jsonify({"error": str(error)}), 400
             return jsonify({"token_requests": self.token_requests, "planned": len(self._answers)})
@@ -73,10 +72,11 @@ def _response(answer: dict[str, Any]) -> Response:
     body = str(answer.get("body", "")).encode()
     headers = {"Content-Type": "application/json", **answer.get("headers", {})}
     stall = answer.get("stall", 0)
-    if not stall:
-        return Response(body, status=answer.get("status", 200), headers=headers)
-    headers.setdefault("Content-Length", str(len(body)))
-    return Response(_stalled(body, stall), status=answer.get("status", 200), headers=headers)
+    if stall:
+        headers.setdefault("Content-Length", str(len(body)))
+    return Response(
+        _stalled(body, stall) if stall else body, status=answer.get("status", 200), headers=headers
+    )
 
 
 def _stalled(body: bytes, seconds: float) -> Iterator[bytes]:

@@ -1,8 +1,8 @@
 """The embedded AWS and Authorization API as one process that cleans up after itself.
 
-Whoever starts it writes one line of JSON to its standard input, ``{"clients": {id: secret}}``, and
-reads one from its output, the addresses. It ends, with everything it started, on SIGTERM or when
-its input ends, so that nothing outlives a starter that was killed; unless that said ``keep``.
+Its parent writes one line of JSON to its standard input, ``{"clients": {id: secret}}``, and reads one from
+its output, the URLs. The process ends, with everything that it started, on SIGTERM, or when its input ends,
+so that nothing outlives a parent that was killed. After the line ``keep`` it outlives its parent.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ STOP_SECONDS = 20
 
 
 @dataclass
-class World:
-    """A running world as its starter sees it."""
+class DevStack:
+    """The running process as its parent sees it."""
 
     process: subprocess.Popen[str]
     aws: str
@@ -37,16 +37,16 @@ class World:
 
     @property
     def token_endpoint(self) -> str:
-        """Where the Authorization API issues tokens."""
+        """The URL at which the Authorization API issues tokens."""
         return f"{self.authorization_api}/oauth2/token"
 
     @property
     def topics_url(self) -> str:
-        """What a token opens."""
+        """A URL of the Content API, which accepts the tokens."""
         return f"{self.authorization_api}/topics"
 
     def keep(self) -> int:
-        """Let it outlive this process; returns the process id to end it by."""
+        """Let it outlive this process; return its process id."""
         assert self.process.stdin  # noqa: S101 - it was started with a pipe
         self.process.stdin.write("keep\n")
         self.process.stdin.flush()
@@ -55,39 +55,44 @@ class World:
 
 
 @contextmanager
-def running_world(clients: Mapping[str, str]) -> Iterator[World]:
-    """Run a world in a process of its own, with these clients and the samples' registered.
+def running_devstack(clients: Mapping[str, str]) -> Iterator[DevStack]:
+    """Run it in a process of its own, which ends with the body unless the body has called ``keep``.
 
-    It ends with the body unless that has kept it. Raises RuntimeError if it does not start.
+    Args:
+        clients: Secrets by client id, besides those of the samples.
+
+    Raises:
+        RuntimeError: It does not start.
     """
-    with tempfile.TemporaryFile("w+") as complaints:
+    with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "rotator.devstack.stack"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=errors,
             text=True,
-            start_new_session=True,  # an interrupt at the terminal is its starter's business
+            start_new_session=True,  # an interrupt at the terminal is for the parent
         )
-        world = None
+        stack = None
         try:
-            world = _first_words(process, clients)
-            if world is None:
-                complaints.seek(0)
-                raise RuntimeError(f"the embedded world did not start: {complaints.read()[-2000:]}")
-            yield world
+            stack = _configure(process, clients)
+            if stack is None:
+                errors.seek(0)
+                raise RuntimeError(f"the embedded stack did not start: {errors.read()[-2000:]}")
+            yield stack
         finally:
-            if not (world and world.kept):
+            if not (stack and stack.kept):
                 _stop(process)
 
 
-def _first_words(process: subprocess.Popen[str], clients: Mapping[str, str]) -> World | None:
+def _configure(process: subprocess.Popen[str], clients: Mapping[str, str]) -> DevStack | None:
+    """Send the clients and return the running stack, None if the process has ended."""
     assert process.stdin  # noqa: S101 - for the type checker; both are pipes
     assert process.stdout  # noqa: S101
     process.stdin.write(json.dumps({"clients": dict(clients)}) + "\n")
     process.stdin.flush()
     ready = process.stdout.readline()
-    return World(process, **json.loads(ready)) if ready else None
+    return DevStack(process, **json.loads(ready)) if ready else None
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
@@ -104,12 +109,12 @@ def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def main() -> None:
-    """Be the world until told to end."""
+    """Run both servers until SIGTERM or the end of the input."""
     signal.signal(signal.SIGTERM, _end)
     clients = json.loads(sys.stdin.readline())["clients"]
     api = AuthorizationApi(clients)
     with (
-        tempfile.TemporaryDirectory(prefix="rotator-world-", ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryDirectory(prefix="rotator-devstack-", ignore_cleanup_errors=True) as folder,
         serving(api.app) as authorization_api,
         running_aws(Path(folder)) as aws,
     ):

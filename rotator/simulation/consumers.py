@@ -1,42 +1,54 @@
-"""The consumers, of whom there is one for every moment: somebody reads the parameter just then.
+"""The consumers: at every moment one of them reads the parameter, and keeps the token for as long as it may.
 
-Each keeps what it read for as long as consumers were promised that they may. A second counts once,
-however many of them present a dead token in it. On a 401, as a provider gives it for a token that it
-ended early, they read the parameter again, as the README tells them to.
+A second counts once, however many consumers present an expired token in it. A consumer that is answered 401,
+because the provider revoked the token, reads the parameter again, as the README advises.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rotator.simulation.provider import Issued
+from rotator.simulation.provider import IssuedToken
 
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
     """A token's time in the parameter, in seconds since the beginning."""
 
-    token: Issued
+    token: IssuedToken
     since: float
     until: float
 
+    @property
+    def remaining(self) -> float:
+        """The token's remaining lifetime in seconds when another one replaced it."""
+        return self.token.expires_at - self.until
+
 
 class Consumers:
-    """What consumers had, and when it was dead."""
+    """The tokens that consumers had, and for how long these had expired or were revoked.
+
+    Args:
+        cache: For how many seconds consumers keep a token.
+    """
 
     def __init__(self, cache: float) -> None:
         self._cache = cache
-        self._current: tuple[Issued, float] | None = None
+        self._current: tuple[IssuedToken, float] | None = None
         self._counted_until = 0.0
         self.history: list[Published] = []
         self.expired_seconds = 0.0
         self.revoked_seconds = 0.0
-        self.least_remaining_life: float | None = None
 
-    def receive(self, token: Issued, now: float) -> None:
-        """Another token stands in the parameter from now on; those who just read keep the old one."""
+    @property
+    def least_remaining_seconds(self) -> float | None:
+        """The least remaining lifetime of a token in the parameter, None if none was ever published."""
+        return min((published.remaining for published in self.history), default=None)
+
+    def receive(self, token: IssuedToken, now: float) -> None:
+        """Replace the token in the parameter; consumers that have just read the old one keep it."""
         self._end_current(now, now + self._cache)
-        self._current = (token, now)
+        self._current = token, now
 
     def close(self, now: float) -> None:
         """Count what remains to be counted at the end."""
@@ -48,12 +60,9 @@ class Consumers:
             return
         token, since = self._current
         self.history.append(Published(token=token, since=since, until=now))
-        left = token.ends_at - now
-        if self.least_remaining_life is None or left < self.least_remaining_life:
-            self.least_remaining_life = left
-        dead_from = max(token.ends_at, since, self._counted_until)
-        if kept_until > dead_from:
-            self.expired_seconds += kept_until - dead_from
+        expired_from = max(token.expires_at, since, self._counted_until)
+        if kept_until > expired_from:
+            self.expired_seconds += kept_until - expired_from
             self._counted_until = kept_until
         if token.revoked_at is not None:
-            self.revoked_seconds += max(0.0, min(now, token.ends_at) - max(token.revoked_at, since))
+            self.revoked_seconds += max(0.0, min(now, token.expires_at) - max(token.revoked_at, since))

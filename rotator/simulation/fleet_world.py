@@ -1,40 +1,41 @@
-"""A simulated fleet: rotations on a few hosts, one account's rate of writes, and workers if there are any."""
+"""A simulated fleet: rotations on a few hosts, one account's write quota, and workers if there are any."""
 
 from __future__ import annotations
 
-import base64
+import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from rotator.config.registry import Fleet
 from rotator.errors import RotatorError, SettingsError
 from rotator.fleet.circuit_breaker import COOL_DOWN_SECONDS, FAILURES_TO_OPEN
 from rotator.fleet.run import run_fleet
-from rotator.fleet.write_rate import WriteRate
+from rotator.fleet.write_rate import WRITES_PER_RENEWAL, WriteRate
 from rotator.renewal.models import Outcome, Summary
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
+from rotator.simulation.environment import Environment, NextFault
 from rotator.simulation.processes import Greenlets
-from rotator.simulation.provider import SLOW
-from rotator.simulation.run import Killed, SimulatedRun
-from rotator.simulation.scenario import Rates, Scenario, Weather
-from rotator.simulation.world import Faults, Tenant, World
+from rotator.simulation.provider import SLOW_LATENCY_SECONDS
+from rotator.simulation.run import SimulatedRun
+from rotator.simulation.scenario import NO_FAULTS, Rates, RatesAt, Scenario
+from rotator.simulation.tenant import Tenant
+from rotator.simulation.world import World
 from rotator.workers import dispatch
 
-BATCH = 10
-"""Messages that a worker is given at a time."""
-
-BURST = 3.0
+BURST_WRITES = 3.0
 """Writes that an account lets pass at once after a pause, if its quota is lower."""
 
 RENEWALS_WHILE_DOWN = FAILURES_TO_OPEN + math.ceil(RUN_BUDGET_SECONDS / COOL_DOWN_SECONDS)
-"""Renewals of an endpoint that is down and that several rotations share, in a run."""
+"""The renewals in a run that may ask an endpoint which is down and which several rotations share."""
 
+SETTLING_SECONDS = 15
+"""The part of a run in which it begins no renewal, in the estimate of how many it begins."""
 
-CALM_WEATHER: Weather = lambda _now: Rates()  # noqa: E731
-DOWN: Weather = lambda _now: Rates(endpoint=1)  # noqa: E731
+ENDPOINT_DOWN: RatesAt = lambda _now: Rates(endpoint=1)  # noqa: E731
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,94 +43,102 @@ class FleetScenario:
     """A fleet under trial.
 
     Args:
-        tenants: Each rotation with the life of its tokens and the kind of its provider.
-        hosts: The host of each of them, by its number.
-        slow: The hosts that need SLOW seconds for an answer.
-        dead: The hosts that never answer.
-        quota: The account's writes a second; what is more is throttled.
+        scenarios: Each rotation with the lifetime of its tokens and the kind of its provider.
+        hosts: The number of each rotation's host.
+        slow_hosts: The hosts that take SLOW_LATENCY_SECONDS for a response.
+        down_hosts: The hosts that never respond.
+        quota: The account's writes a second; those above it are throttled.
         write_rate: The writes a second that the rotator allows itself.
-        workers: How many runs take enqueued rotations; 0 if the scheduled run renews by itself.
+        workers: How many runs take queued rotations; 0 if the scheduled run renews by itself.
         broken: Names of rotations whose documents cannot be read.
-        refused: Names of rotations whose secret is wrong.
+        rejected: Names of rotations whose secret is wrong.
     """
 
-    tenants: tuple[Scenario, ...]
+    scenarios: tuple[Scenario, ...]
     hosts: tuple[int, ...]
-    slow: frozenset[int] = frozenset()
-    dead: frozenset[int] = frozenset()
+    slow_hosts: frozenset[int] = frozenset()
+    down_hosts: frozenset[int] = frozenset()
     quota: float = 10
     write_rate: float = 2
     workers: int = 0
     broken: tuple[str, ...] = ()
-    refused: frozenset[str] = frozenset()
+    rejected: frozenset[str] = frozenset()
 
     @property
     def common(self) -> Scenario:
-        """What all rotations have in common: the schedule, the seed and the days."""
-        return self.tenants[0]
+        """The first scenario, for what all have in common: the schedule, the seed and the days."""
+        return self.scenarios[0]
 
     @property
     def runs_to_serve_all(self) -> int:
-        """How many runs renew every rotation once, at the rate of writes, with writes that are throttled."""
-        per_run = min(self.quota, self.write_rate) * (RUN_BUDGET_SECONDS - 15) / 3
-        return math.ceil(4 * len(self.tenants) / per_run)
+        """How many runs renew every rotation once, at a quarter of the write rate: writes are throttled."""
+        writes = min(self.quota, self.write_rate) * (RUN_BUDGET_SECONDS - SETTLING_SECONDS)
+        return math.ceil(4 * len(self.scenarios) / (writes / WRITES_PER_RENEWAL))
 
 
 class FleetWorld(World):
-    """A fleet that goes on as time does. ``weather`` gives the weather of each host, by its number."""
+    """A fleet that goes on as time does.
+
+    Args:
+        fleet: The rotations and their hosts.
+        rates_of: The rates of each host, by its number.
+        next_fault: See World.
+    """
 
     def __init__(
         self,
         fleet: FleetScenario,
         *,
-        weather: Callable[[int], Weather] | None = None,
-        faults: Faults | None = None,
+        rates_of: Callable[[int], RatesAt] | None = None,
+        next_fault: NextFault | None = None,
     ) -> None:
         self.fleet = fleet
-        self._weather_of = weather or (lambda host: DOWN if host in fleet.dead else CALM_WEATHER)
+        self._rates_of = rates_of or (
+            lambda host: ENDPOINT_DOWN if host in fleet.down_hosts else lambda _now: NO_FAULTS
+        )
         self._queue: list[str] = []
         self._busy_workers = 0
-        self._writes_left = BURST
+        self._quota_left = BURST_WRITES
         self._written_at = 0.0
-        self._asked: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._rotations = Fleet(
-            rotations=tuple(tenant.rotation for tenant in fleet.tenants),
+            rotations=tuple(scenario.rotation for scenario in fleet.scenarios),
             broken=tuple((name, SettingsError("it is broken", advice="fix it")) for name in fleet.broken),
         )
-        super().__init__(fleet.common, weather=self._weather_of(0), faults=faults)
+        super().__init__(fleet.common, rates_at=self._rates_of(0), next_fault=next_fault)
 
     def _make_tenants(self) -> dict[str, Tenant]:
         made = {}
-        for scenario, host in zip(self.fleet.tenants, self.fleet.hosts, strict=True):
-            tenant = Tenant(self, scenario, self._weather_of(host))
-            if host in self.fleet.slow:
-                tenant.provider.latency = SLOW
-            tenant.provider.refuses_client = scenario.rotation.name in self.fleet.refused
+        for scenario, host in zip(self.fleet.scenarios, self.fleet.hosts, strict=True):
+            tenant = Tenant(self, scenario, self._rates_of(host))
+            if host in self.fleet.slow_hosts:
+                tenant.provider.latency = SLOW_LATENCY_SECONDS
+            tenant.provider.rejects_client = scenario.rotation.name in self.fleet.rejected
             made[scenario.rotation.name] = tenant
         return made
 
     @property
     def healthy(self) -> list[Tenant]:
-        """The rotations with which nothing is wrong but their hosts' weather."""
+        """The rotations that have no faults but their hosts' at times."""
         return [
             self.tenants[scenario.rotation.name]
-            for scenario, host in zip(self.fleet.tenants, self.fleet.hosts, strict=True)
-            if scenario.rotation.name not in self.fleet.refused and host not in self.fleet.dead
+            for scenario, host in zip(self.fleet.scenarios, self.fleet.hosts, strict=True)
+            if scenario.rotation.name not in self.fleet.rejected and host not in self.fleet.down_hosts
         ]
 
     # Runs.
 
     def serve(self, run: SimulatedRun) -> Summary:
-        """Do what a scheduled run does: renew what is due, or enqueue it for the workers."""
+        """Renew what is due, or enqueue it for the workers; a forced run renews by itself."""
         enqueue = partial(dispatch.enqueue, lambda: self) if self.fleet.workers and not run.forced else None
-        return self._run(self._rotations, run, force=run.forced, enqueue=enqueue)
+        return self._run_fleet(self._rotations, run, force=run.forced, enqueue=enqueue)
 
-    def _run(self, rotations: Fleet, run: SimulatedRun, **options: object) -> Summary:
-        """Run the production code in a process of its own, with its share of the rate of writes."""
+    def _run_fleet(self, rotations: Fleet, run: SimulatedRun, **options: Any) -> Summary:
+        """Run the production code in a process of its own, with its share of the write rate."""
         rate = WriteRate(
             self.fleet.write_rate / max(1, self.fleet.workers), clock=lambda: self.timeline.seconds
         )
         run.on_throttled = rate.slow_down
+        run.on_request = _RequestLimit(self)
         return run_fleet(
             rotations,
             run,
@@ -138,83 +147,68 @@ class FleetWorld(World):
             write_rate=rate,
             executor_for=lambda *_: Greenlets(self.timeline),
             readers=0,
-            **options,  # type: ignore[arg-type]
+            **options,
         )
+
+    def _run_on_schedule(self) -> None:
+        self._queue.clear()  # workers drop messages that are older than a scheduled run
+        super()._run_on_schedule()
 
     # The port WorkQueue, and the workers that take from it.
 
     def send(self, messages: Sequence[str]) -> Mapping[int, RotatorError]:
         """Take messages; the queue delivers some of them twice, as SQS may."""
-        names = [message.split('"')[3] for message in messages]
-        twice = self.weather(self.timeline.seconds).duplicated
+        names = [name for message in messages for name in json.loads(message)["rotations"]]
+        twice = self.rates_at(self.timeline.seconds).duplicated
         self._queue += names + [name for name in names if self.random.random() < twice]
         self.timeline.at(self.timeline.seconds + self.random.uniform(0, 2), self._deliver)
         return {}
 
     def _deliver(self) -> None:
         while self._queue and self._busy_workers < self.fleet.workers:
-            names, self._queue = self._queue[:BATCH], self._queue[BATCH:]
+            names, self._queue = self._queue[: dispatch.BATCH_SIZE], self._queue[dispatch.BATCH_SIZE :]
             self._busy_workers += 1
-            self.timeline.start_at(self.timeline.seconds, lambda names=names: self._work(names))  # type: ignore[misc]
+            self.timeline.start_at(self.timeline.seconds, partial(self._work, names))
 
     def _work(self, names: Sequence[str]) -> None:
-        run = self.begin_run()
-        try:
-            self._count(self._run(self._rotations.for_worker(names), run, shared=True))
-        except Killed:
-            self.outcomes["killed"] += 1
-        finally:
-            for tenant in self.tenants.values():
-                tenant.note_end(run)
-            self._busy_workers -= 1
-            self.timeline.at(self.timeline.seconds, self._deliver)
+        rotations = self._rotations.for_worker(names)
+        self.run_once(lambda run: self._run_fleet(rotations, run, shared=True))
+        self._busy_workers -= 1
+        self.timeline.at(self.timeline.seconds, self._deliver)
 
-    def _tick(self, when: float) -> None:
-        self._queue.clear()  # of messages that are older than a scheduled run, workers do nothing
-        super()._tick(when)
-
-    # What is counted.
-
-    def tenant_of(self, headers: Mapping[str, str]) -> Tenant:
-        """Return the rotation whose client sends a token request; a probe names the token."""
-        kind, _, value = headers["Authorization"].partition(" ")
-        if kind == "Basic":
-            return self.tenants[base64.b64decode(value).decode().partition(":")[0]]
-        return next(each for each in self.tenants.values() if value in each.provider.issued)
-
-    def note_request(self, run: SimulatedRun, tenant: Tenant) -> None:
-        """Count renewals that ask an endpoint which is down in a run."""
-        place = run.run.id, tenant.rotation.token_endpoint
-        if not tenant.provider.is_down():
-            self._asked[place] = {"it was up"}
-        elif "it was up" not in self._asked[place]:
-            self._asked[place].add(tenant.rotation.name)
-            if len(self._asked[place]) > RENEWALS_WHILE_DOWN:
-                self.break_promise(f"{len(self._asked[place])} renewals asked an endpoint that is down")
+    # What the runs do to the outside, and what is counted.
 
     def takes_write(self) -> bool:
-        """Whether the account's quota lets another write pass now."""
+        """Return whether the account's write quota lets another write pass now."""
         now = self.timeline.seconds
         gained = (now - self._written_at) * self.fleet.quota
-        self._writes_left = min(max(BURST, self.fleet.quota), self._writes_left + gained)
+        self._quota_left = min(max(BURST_WRITES, self.fleet.quota), self._quota_left + gained)
         self._written_at = now
-        if self._writes_left < 1:
+        if self._quota_left < 1:
             return False
-        self._writes_left -= 1
+        self._quota_left -= 1
         return True
-
-    @property
-    def expired_seconds(self) -> float:
-        """Seconds for which consumers of healthy rotations presented an expired token."""
-        return sum(tenant.consumers.expired_seconds for tenant in self.healthy)
-
-    @property
-    def token_requests(self) -> int:
-        """Of all rotations."""
-        return sum(tenant.provider.requests for tenant in self.tenants.values())
 
     def _count(self, summary: Summary) -> None:
         super()._count(summary)
         served = {result.name for result in summary.results if result.outcome is not Outcome.FAILED}
         if served & {*self.fleet.broken}:
-            self.break_promise("a broken document was served")
+            self.violate("a broken rotation document was served")
+
+
+class _RequestLimit:
+    """Limits the renewals of a run that ask an endpoint which was down since the run began."""
+
+    def __init__(self, world: Environment) -> None:
+        self._world = world
+        self._found_up: set[str] = set()
+        self._asked: dict[str, set[str]] = defaultdict(set)
+
+    def __call__(self, tenant: Tenant) -> None:
+        endpoint = tenant.rotation.token_endpoint
+        if not tenant.provider.is_down():
+            self._found_up.add(endpoint)
+        elif endpoint not in self._found_up:
+            self._asked[endpoint].add(tenant.rotation.name)
+            if len(self._asked[endpoint]) > RENEWALS_WHILE_DOWN:
+                self._world.violate(f"{len(self._asked[endpoint])} renewals asked an endpoint that is down")

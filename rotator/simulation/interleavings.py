@@ -1,85 +1,84 @@
-"""Every interleaving of a few runs of the real job: all choices, in each of the worlds that they lead to."""
+"""Every interleaving of a few runs of the real job: all choices, in each of the states that they lead to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
 
-from rotator.simulation.interleaved_world import FRESH, LONG, Broken, Choice, Start, World
+from rotator.simulation.interleaved_runs import Choice, InterleavedRuns
+from rotator.simulation.invariants import InvariantViolated, check_end, check_step
+from rotator.simulation.starts import Start
+
+Path = tuple[Choice, ...]
 
 
 @dataclass
 class Explored:
-    """How far an exploration came: worlds seen, paths followed to their end, and what is broken."""
+    """How far an exploration came.
 
-    worlds: int = 0
+    Args:
+        states: How many different states it reached.
+        ends: In how many of them all runs had ended.
+        is_complete: Whether it has tried every choice.
+        violation: The first violation of an invariant; it ends an exploration.
+    """
+
+    states: int = 0
     ends: int = 0
-    complete: bool = True
-    broken: Broken | None = None
+    is_complete: bool = True
+    violation: str | None = None
 
 
 def explore(start: Start, *, go_on: Callable[[], bool] = lambda: True) -> Explored:
-    """Try all choices in all worlds that follow from a start, until something is broken.
+    """Try all choices in all states that follow from a start, until an invariant is violated.
 
-    ``go_on`` is asked before each path; where it says no, the exploration is not complete.
+    Args:
+        start: What is stored, and the runs.
+        go_on: Called before each path; the exploration stops when it returns False.
     """
     seen: set[int] = set()
-    done = Explored()
-    paths: list[tuple[Choice, ...]] = [()]
+    explored = Explored()
+    paths: list[Path] = [()]
     dice = Random(1)  # noqa: S311 - an exploration that is cut off has seen a bit of everything
     while paths:
         if not go_on():
-            done.complete = False
+            explored.is_complete = False
             break
         place = dice.randrange(len(paths))
         paths[place], paths[-1] = paths[-1], paths[place]
         try:
-            _follow(start, paths.pop(), paths, seen, done)
-        except Broken as broken:
-            done.broken = broken
+            others, is_end = _follow(start, paths.pop(), seen)
+        except InvariantViolated as violation:
+            explored.violation = str(violation)
             break
-    done.worlds = len(seen)
-    return done
+        paths += others
+        explored.ends += is_end
+    explored.states = len(seen)
+    return explored
 
 
-def _follow(
-    start: Start, path: Iterable[Choice], paths: list[tuple[Choice, ...]], seen: set[int], done: Explored
-) -> None:
-    """Follow a path, and from its end the first choice in each world; note the other choices."""
-    world = World(start)
+def _follow(start: Start, path: Path, seen: set[int]) -> tuple[list[Path], bool]:
+    """Follow a path, and from its end the first choice in each state, up to a state that was seen before.
+
+    Returns:
+        The paths that the other choices begin, and whether this one led to the end of all runs.
+    """
+    runs = InterleavedRuns(start)
+    others: list[Path] = []
     try:
-        prefix = list(path)
-        for choice in prefix[:-1]:
-            world.step(choice, check=False)
-        if prefix and not world.step(prefix[-1]):
-            return
-        while (key := world.key()) not in seen:
+        for choice in path[:-1]:
+            runs.step(choice)  # checked when its state was first seen
+        if path and not check_step(runs, path[-1]):
+            return [], False
+        while (key := runs.key()) not in seen:
             seen.add(key)
-            choices = list(world.choices())
+            choices = list(runs.choices())
             if not choices:
-                done.ends += 1
-                world.check_end()
-                return
-            paths += [(*world.path, choice) for choice in choices[1:]]
-            world.step(choices[0])
+                check_end(runs)
+                return others, True
+            others += [(*runs.path, choice) for choice in choices[1:]]
+            check_step(runs, choices[0])
+        return others, False
     finally:
-        world.end()
-
-
-def starts(runs: int, faults: int) -> Iterator[Start]:
-    """Return every start of so many runs: with and without token and lease, due and fresh, forced and not."""
-    for forced in range(runs + 1):
-        who = tuple(number < forced for number in range(runs))
-        told = f"{forced} of {runs} runs forced"
-        base = Start(name=f"due token, {told}", forced=who, faults=faults)
-        yield base
-        if not forced:
-            yield replace(base, name=f"due token, {told}, a long one", longest=LONG)
-        if forced:
-            yield replace(base, name=f"fresh token, {told}", age=FRESH)
-        if not (faults and forced):
-            yield replace(base, name=f"first token, {told}", age=None, lease=False)
-        if not faults:
-            yield replace(base, name=f"first token after a failure, {told}", age=None)
-            yield replace(base, name=f"due token without a lease, {told}", lease=False)
+        runs.kill_all()

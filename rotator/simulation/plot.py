@@ -1,4 +1,4 @@
-"""The picture: how long the stored token still lives, over time, with the outages shaded."""
+"""The picture of a simulation: the stored token's remaining lifetime over time, with the outages shaded."""
 
 from __future__ import annotations
 
@@ -15,26 +15,32 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 HOUR = 3600.0
-LIFE, OUTAGE, DEAD, LINE = "#1f6f8b", "#f2b134", "#c0392b", "#555555"
-ENDINGS = (".svg", ".png")
-ALL_AT_ONCE = 24
-"""More lives of tokens than that are drawn from afar, with the worst part magnified below."""
+LIFETIME_COLOUR, OUTAGE_COLOUR, EXPIRED_COLOUR, GRID_COLOUR = "#1f6f8b", "#f2b134", "#c0392b", "#555555"
+SUFFIXES = (".svg", ".png")
+
+TOKENS_IN_DETAIL = 24
+"""With more tokens, the whole time is drawn with a dot for each, and the worst part in detail below."""
 
 
 class Panel(NamedTuple):
-    """A part of the picture: what it shows, from when to when, in seconds since the beginning."""
+    """A part of the picture: what draws it, and its time in seconds since the beginning."""
 
-    draw: Callable[[Axes, Report, Panel, float], None]
+    draw: Callable[[Axes, Report, Panel], None]
     begin: float
     end: float
 
+    @property
+    def unit(self) -> tuple[float, str]:
+        """The unit of its time axis, in seconds, and its name."""
+        return (DAY, "days") if self.end - self.begin > 2 * DAY else (HOUR, "hours")
+
 
 def check_picture(path: Path) -> None:
-    """Raise SettingsError if matplotlib is missing, or the file has another ending or no folder."""
-    if path.suffix.lower() not in ENDINGS:
-        raise SettingsError(f"{path.name} is no picture", advice="name it .svg or .png")
+    """Raise SettingsError if matplotlib is missing, or the file has another suffix or no folder."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise SettingsError(f"{path.name} is not a picture", advice="name it .svg or .png")
     if not path.parent.is_dir():
-        raise SettingsError(f"there is no folder {path.parent}", advice="make it, or name another")
+        raise SettingsError(f"the folder {path.parent} does not exist", advice="create it, or name another")
     try:
         import matplotlib  # noqa: F401, ICN001 - only whether it is there
     except ModuleNotFoundError as error:
@@ -43,11 +49,11 @@ def check_picture(path: Path) -> None:
 
 
 def plot(report: Report, path: Path) -> None:
-    """Draw the report into an SVG or PNG file; raises SettingsError if it cannot be written."""
+    """Draw the report into an SVG or PNG file; raise SettingsError if it cannot be written."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    panels = _parts(report)
+    panels = _panels(report)
     # The same report gives the same bytes.
     with mpl.rc_context({"svg.hashsalt": "rotator", "font.size": 9, "font.family": "DejaVu Sans"}):
         figure = Figure(figsize=(9, 0.4 + 2.9 * len(panels)), layout="constrained")
@@ -63,44 +69,46 @@ def plot(report: Report, path: Path) -> None:
 
 
 def _settings(scenario: Scenario) -> str:
-    life, interval = map(describe_seconds, (scenario.lifetime, scenario.guarantee.schedule_interval))
+    lifetime, interval = map(describe_seconds, (scenario.lifetime, scenario.guarantee.schedule_interval))
     outage = f", outages of {describe_seconds(scenario.outage)}" if scenario.outage else ""
     renew_at = f"{scenario.rotation.renew_at:g}"
-    return f"tokens of {life} renewed at {renew_at} of their life, a run every {interval}{outage}"
+    return f"tokens of {lifetime} renewed at {renew_at} of their lifetime, a run every {interval}{outage}"
 
 
-def _parts(report: Report) -> list[Panel]:
-    """The whole time; where that has too much to see, its least lives, and the worst of it magnified."""
-    end = report.scenario.end
-    if len(report.history) <= ALL_AT_ONCE:
-        return [Panel(_draw_lives, 0.0, end)]
-    worst = min(report.history, key=lambda published: published.token.ends_at - published.until)
+def _panels(report: Report) -> list[Panel]:
+    """Return a panel of the whole time and, if that has too many tokens, one of the worst part of it."""
+    end, history = report.scenario.end, report.world.consumers.history
+    if len(history) <= TOKENS_IN_DETAIL:
+        return [Panel(_draw_lifetimes, 0.0, end)]
+    worst = min(history, key=lambda published: published.remaining)
     width = min(4 * report.scenario.lifetime, end)
     begin = min(max(0.0, worst.until - 0.65 * width), end - width)
-    return [Panel(_draw_least_lives, 0.0, end), Panel(_draw_lives, begin, begin + width)]
+    return [Panel(_draw_least_lifetimes, 0.0, end), Panel(_draw_lifetimes, begin, begin + width)]
 
 
 def _draw_panel(axes: Axes, report: Report, panel: Panel) -> None:
-    unit, name = (DAY, "days") if panel.end - panel.begin > 2 * DAY else (HOUR, "hours")
-    for begin, end in report.outages:
+    unit, unit_name = panel.unit
+    for begin, end in report.world.provider.outages:
         if begin < panel.end and end > panel.begin:
-            axes.axvspan(begin / unit, end / unit, color=OUTAGE, alpha=0.5, lw=0, label="endpoint is down")
-    panel.draw(axes, report, panel, unit)
+            axes.axvspan(
+                begin / unit, end / unit, color=OUTAGE_COLOUR, alpha=0.5, lw=0, label="endpoint is down"
+            )
+    panel.draw(axes, report, panel)
     cache = report.scenario.guarantee.consumer_cache
-    told = f"consumers cache for {describe_seconds(cache)}"
-    axes.axhline(cache / HOUR, color=DEAD, lw=0.9, ls="--", label=told)
+    cached = f"consumers cache for {describe_seconds(cache)}"
+    axes.axhline(cache / HOUR, color=EXPIRED_COLOUR, lw=0.9, ls="--", label=cached)
     axes.set_xlim(panel.begin / unit, panel.end / unit)
-    axes.set_ylim(bottom=min(0.0, 1.3 * (report.least_remaining_life or 0.0) / HOUR))
-    axes.set_xlabel(name)
-    axes.set_ylabel("hours of life left")
-    axes.grid(color=LINE, alpha=0.15)
+    axes.set_ylim(bottom=min(0.0, 1.3 * (report.least_remaining_seconds or 0.0) / HOUR))
+    axes.set_xlabel(unit_name)
+    axes.set_ylabel("remaining lifetime (hours)")
+    axes.grid(color=GRID_COLOUR, alpha=0.15)
     axes.spines[["top", "right"]].set_visible(False)
-    handles: dict[str, Any] = {}
+    first_handles: dict[str, Any] = {}  # every outage has a handle of its own
     for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-        handles.setdefault(label, handle)
+        first_handles.setdefault(label, handle)
     axes.legend(
-        handles.values(),
-        handles,
+        first_handles.values(),
+        first_handles,
         loc="lower center",
         bbox_to_anchor=(0.5, 1.0),
         ncols=4,
@@ -109,41 +117,41 @@ def _draw_panel(axes: Axes, report: Report, panel: Panel) -> None:
     )
 
 
-def _draw_least_lives(axes: Axes, report: Report, _panel: Panel, unit: float) -> None:
-    """A dot for every renewal: what was left of the token that it replaced."""
+def _draw_least_lifetimes(axes: Axes, report: Report, panel: Panel) -> None:
+    """Draw a dot for every renewal: the remaining lifetime of the token that it replaced."""
+    unit, _ = panel.unit
     cache = report.scenario.guarantee.consumer_cache
-    renewals = [(published.until, published.token.ends_at - published.until) for published in report.history]
-    for colour, label, is_good in (
-        (LIFE, "life left at a renewal", True),
-        (DEAD, "less than consumers cache for", False),
+    renewals = report.world.consumers.history[:-1]  # the last token was not replaced
+    for colour, label, is_enough in (
+        (LIFETIME_COLOUR, "remaining lifetime at a renewal", True),
+        (EXPIRED_COLOUR, "shorter than consumers cache a token", False),
     ):
-        dots = [(time / unit, life / HOUR) for time, life in renewals[:-1] if (life >= cache) is is_good]
+        dots = [
+            (each.until / unit, each.remaining / HOUR)
+            for each in renewals
+            if (each.remaining >= cache) is is_enough
+        ]
         if dots:
-            times, lives = zip(*dots, strict=True)
-            axes.scatter(times, lives, s=7, color=colour, label=label, zorder=3)
+            times, lifetimes = zip(*dots, strict=True)
+            axes.scatter(times, lifetimes, s=7, color=colour, label=label, zorder=3)
 
 
-def _draw_lives(axes: Axes, report: Report, panel: Panel, unit: float) -> None:
-    """The saw: every token's life runs down until the next one takes its place."""
-    corners = list(_corners(report, panel))
-    times, lives = [time / unit for time, _ in corners], [life / HOUR for _, life in corners]
-    axes.plot(times, lives, color=LIFE, lw=1.3, label="life left of the token in the parameter")
-    for published in report.history:
-        ends_at, until = published.token.ends_at, published.until
-        if ends_at < until and panel.begin < until and ends_at < panel.end:
-            axes.axvspan(
-                ends_at / unit,
-                until / unit,
-                color=DEAD,
-                alpha=0.75,
-                lw=0,
-                label="the stored token has expired",
-            )
+def _draw_lifetimes(axes: Axes, report: Report, panel: Panel) -> None:
+    """Draw a saw: every token's remaining lifetime runs down until the next token replaces it."""
+    unit, _ = panel.unit
+    corners = [(time / unit, remaining / HOUR) for time, remaining in _corners(report, panel)]
+    times, lifetimes = zip(*corners, strict=True) if corners else ((), ())
+    axes.plot(times, lifetimes, color=LIFETIME_COLOUR, lw=1.3, label="remaining lifetime of the stored token")
+    for published in report.world.consumers.history:
+        begin, end = published.token.expires_at, published.until
+        if begin < end and panel.begin < end and begin < panel.end:
+            label = "the stored token has expired"
+            axes.axvspan(begin / unit, end / unit, color=EXPIRED_COLOUR, alpha=0.75, lw=0, label=label)
 
 
 def _corners(report: Report, panel: Panel) -> Iterator[tuple[float, float]]:
-    for published in report.history:
+    for published in report.world.consumers.history:
         since, until = max(published.since, panel.begin), min(published.until, panel.end)
         if since <= until:
-            yield since, published.token.ends_at - since
-            yield until, published.token.ends_at - until
+            yield since, published.token.expires_at - since
+            yield until, published.token.expires_at - until

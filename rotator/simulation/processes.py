@@ -1,8 +1,7 @@
-"""What carries out the renewals of a run in virtual time: a greenlet each."""
+"""The executor of a run's renewals in virtual time: a greenlet for each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -25,9 +24,12 @@ class Greenlets(AbstractContextManager["Greenlets"]):
         self._timeline.start_at(self._timeline.seconds, lambda: self._carry_out(task))
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until a task ends, or for n seconds."""
+        """Wait until a task ends, or for n seconds; raise the error that ended a task."""
         if not self._ended:
-            self._sleep_until_an_end(seconds)
+            self._waiting = getcurrent()
+            if seconds is not None:
+                self._wake_at(self._timeline.seconds + seconds, self._waiting)
+            self._timeline.suspend()
         if self._ended and (error := self._ended.pop(0)):
             raise error
 
@@ -39,23 +41,15 @@ class Greenlets(AbstractContextManager["Greenlets"]):
             error = raised
         self._ended.append(error)
         if self._waiting:
-            self._timeline.at(self._timeline.seconds, self._wake(self._waiting))
+            self._wake_at(self._timeline.seconds, self._waiting)
 
-    def _sleep_until_an_end(self, seconds: float | None) -> None:
-        self._waiting = waiting = getcurrent()
-        if seconds is not None:
-            self._timeline.at(self._timeline.seconds + seconds, self._wake(waiting))
-        self._timeline.leave()
-
-    def _wake(self, waiting: Any) -> Callable[[], None]:
-        """Return what wakes it, unless it has been woken since."""
-
+    def _wake_at(self, when: float, waiting: Any) -> None:
         def wake() -> None:
-            if self._waiting is waiting:
+            if self._waiting is waiting:  # nothing else has woken it since
                 self._waiting = None
                 waiting.switch()
 
-        return wake
+        self._timeline.at(when, wake)
 
     def __exit__(self, *_: object) -> None:
-        """Leave what has begun alone: a run that is killed kills it."""
+        """Leave tasks that have begun alone: a run that is killed kills them."""

@@ -1,4 +1,4 @@
-"""The provider of tokens: an endpoint that fails, and tokens that end when it says so, not we.
+"""The provider of tokens: an endpoint that fails, and tokens that expire by the provider's rules, not ours.
 
 It stands in for HTTP only: it gives statuses and bodies, as ill-formed as real ones, to the retry layer
 and the checks that run in production.
@@ -15,17 +15,18 @@ from random import Random
 
 from rotator.errors import TokenEndpointUnavailable
 from rotator.oauth.client_credentials import TokenResponse
-from rotator.simulation.scenario import REPEATED_UNTIL, SHORTEST_OF_VARYING, Behaviour, Weather
+from rotator.simulation.calls import Call, failure
+from rotator.simulation.scenario import REPEATED_UNTIL, SHORTEST_OF_VARYING, Behaviour, RatesAt, Scenario
 from rotator.simulation.timeline import START, Timeline
 
-LATENCY = (0.05, 0.5)
-SLOW = (4.0, 9.0)
-"""Seconds that a request is on its way, and again its answer, from and to: usually, and at a slow host."""
+LATENCY_SECONDS = (0.05, 0.5)
+SLOW_LATENCY_SECONDS = (4.0, 9.0)
+"""How long a request is on its way, and its response again (from, to): usually, and of a slow host."""
 
-TIMEOUT = 20.0
-"""Seconds after which an attempt without an answer is given up, as in adapters.http."""
+TIMEOUT_SECONDS = 20.0
+"""How long an attempt waits for a response, as in adapters.runtime.http_transport."""
 
-DOWN: tuple[tuple[int, bytes, str | None], ...] = (
+RESPONSES_WHILE_DOWN: tuple[tuple[int, bytes, str | None], ...] = (
     (500, b"", None),
     (502, b"<html>Bad Gateway</html>", None),
     (503, b"", "30"),
@@ -33,99 +34,97 @@ DOWN: tuple[tuple[int, bytes, str | None], ...] = (
     (429, b"slow down", None),
     (408, b"", None),
 )
-"""Answers while the endpoint is down: status, body, Retry-After."""
+"""Status, body and Retry-After."""
 
-FAILURES = (
-    *DOWN,
+FAILED_RESPONSES = (
+    *RESPONSES_WHILE_DOWN,
     (401, b'{"error": "invalid_client"}', None),
     (200, b"<html>Maintenance</html>", None),
     (200, b'{"error": "server_error"}', None),
     (200, b'{"access_token": "cut o', None),
 )
-"""Answers of an endpoint that fails now and then."""
+"""Responses of an endpoint that fails now and then."""
 
 
 @dataclass
-class Issued:
+class IssuedToken:
     """A token as the provider knows it; times are seconds since the beginning.
 
-    ``ends_at`` is its life's end as announced; ``revoked_at`` an earlier one that was not.
+    Args:
+        expires_at: When it expires, as announced.
+        revoked_at: When the provider revoked it, which it announces to no client.
     """
 
-    ends_at: float
+    expires_at: float
     revoked_at: float | None = None
 
-    def is_alive(self, now: float) -> bool:
-        """Whether an API would accept it."""
-        return now < self.ends_at and (self.revoked_at is None or now < self.revoked_at)
+    def is_valid(self, now: float) -> bool:
+        """Return whether an API would accept it."""
+        return now < self.expires_at and (self.revoked_at is None or now < self.revoked_at)
 
 
 class Provider:
-    """The authorization server, and the APIs that its tokens open.
+    """The authorization server of a scenario, and the APIs that accept its tokens.
 
-    ``latency`` is how long a request is on its way, and its answer: from, to (seconds).
+    ``latency`` is how many seconds a request, and its response, is on its way: from, to.
     """
 
-    def __init__(
-        self,
-        timeline: Timeline,
-        random: Random,
-        weather: Weather,
-        *,
-        lifetime: float,
-        behaviour: Behaviour = Behaviour.STEADY,
-        clock_skew: float = 0,
-    ) -> None:
-        self.latency = LATENCY
-        self.refuses_client = False
-        self._timeline = timeline
-        self._random = random
-        self._weather = weather
-        self._lifetime = lifetime
-        self._newest: str | None = None
-        self.behaviour = behaviour
-        self.clock_skew = clock_skew
-        self.issued: dict[str, Issued] = {}
+    def __init__(self, scenario: Scenario, timeline: Timeline, random: Random, rates_at: RatesAt) -> None:
+        self.latency = LATENCY_SECONDS
+        self.rejects_client = False
+        self.issued: dict[str, IssuedToken] = {}
         self.requests = 0
         self.outages: list[tuple[float, float]] = []
+        self._scenario = scenario
+        self._timeline = timeline
+        self._random = random
+        self._rates_at = rates_at
+        self._newest: tuple[str, IssuedToken] | None = None
+        self._newest_at = 0.0
         self._next_outage = 0.0
-        self._issued_at = 0.0
 
     def go_down_instead_of_issuing(self, seconds: float) -> None:
-        """Begin an outage when it is to issue a token again: nothing worse can happen to a renewal.
+        """Begin an outage when it is to issue a token again: the worst moment for a renewal.
 
         An outage that has not been followed by a new token yet is not made longer.
         """
-        recovered = not self.outages or self._issued_at > self.outages[-1][1]
-        if recovered:
+        if not self.outages or self._newest_at > self.outages[-1][1]:
             self._next_outage = seconds
 
     def exchange(
-        self,
-        sleep: Callable[[float], None],
-        method: str,
-        headers: Mapping[str, str],
-        seconds: float,
+        self, sleep: Callable[[float], None], method: str, headers: Mapping[str, str], seconds: float
     ) -> TokenResponse:
-        """Answer a request as HttpTransport would, after some time."""
+        """Respond to a request as HttpTransport does, after some time.
+
+        Args:
+            sleep: Lets time pass in the run that sends it.
+            method: POST is a token request, GET a request to the API with the token.
+            headers: The request's.
+            seconds: How long the request may take.
+
+        Raises:
+            TokenEndpointUnavailable: There is no response.
+        """
         requested_at = self._timeline.now()
         self.requests += method == "POST"
-        sleep(self._latency())
+        sleep(self._random.uniform(*self.latency))
         if self._is_failing():
-            return self._failure(sleep, seconds)
-        if self.refuses_client and method == "POST":
-            return TokenResponse(status=401, body=b'{"error": "invalid_client"}', requested_at=requested_at)
+            return self._fail(sleep, seconds)
         if method == "GET":
-            status = 200 if self._opens(headers["Authorization"].removeprefix("Bearer ")) else 401
+            status = 200 if self._accepts(headers["Authorization"].removeprefix("Bearer ")) else 401
             return TokenResponse(status=status, body=b"", requested_at=requested_at)
+        if self.rejects_client:
+            return TokenResponse(status=401, body=b'{"error": "invalid_client"}', requested_at=requested_at)
         body = self._issue()
-        sleep(self._latency())
-        if self._random.random() < self._weather(self._timeline.seconds).endpoint:
-            raise no_answer()  # after it was issued
+        sleep(self._random.uniform(*self.latency))
+        if self._random.random() < self._rates_at(self._timeline.seconds).endpoint:
+            raise failure(Call.REQUEST_TOKEN)  # the token was issued, and its response was lost
         return TokenResponse(status=200, body=body, requested_at=requested_at)
 
-    def _latency(self) -> float:
-        return self._random.uniform(*self.latency)
+    def is_down(self) -> bool:
+        """Return whether an outage is under way."""
+        now = self._timeline.seconds
+        return (bool(self.outages) and now < self.outages[-1][1]) or self._rates_at(now).endpoint >= 1
 
     def _is_failing(self) -> bool:
         now = self._timeline.seconds
@@ -134,74 +133,55 @@ class Provider:
             self._next_outage = 0.0
         if self.is_down():
             return True
-        rate = self._weather(now).endpoint
+        rate = self._rates_at(now).endpoint
         return rate > 0 and self._random.random() < rate
 
-    def is_down(self) -> bool:
-        """Whether an outage is under way."""
-        now = self._timeline.seconds
-        return (bool(self.outages) and now < self.outages[-1][1]) or self._weather(now).endpoint >= 1
-
     def _repeats(self, now: float) -> bool:
-        """Whether it answers with the newest token once more instead of issuing another."""
-        newest = self.issued.get(self._newest or "")
-        if self.behaviour is not Behaviour.REPEATS or newest is None:
+        """Return whether it responds with the newest token once more instead of issuing another."""
+        if self._scenario.behaviour is not Behaviour.REPEATS or self._newest is None:
             return False
-        return newest.ends_at - now > self._lifetime * REPEATED_UNTIL
+        return self._newest[1].expires_at - now > self._scenario.lifetime * REPEATED_UNTIL
 
-    def _failure(self, sleep: Callable[[float], None], seconds: float) -> TokenResponse:
-        failures = DOWN if self.is_down() else FAILURES
-        kind = self._random.randrange(len(failures) + 2)
-        if kind == len(failures):
-            raise unreachable()
-        if kind > len(failures):
-            sleep(min(TIMEOUT, seconds))
-            raise unreachable()
-        status, body, retry_after = failures[kind]
-        return TokenResponse(
-            status=status, body=body, requested_at=self._timeline.now(), retry_after=retry_after
-        )
+    def _fail(self, sleep: Callable[[float], None], seconds: float) -> TokenResponse:
+        responses = RESPONSES_WHILE_DOWN if self.is_down() else FAILED_RESPONSES
+        # Besides the responses, a connection may be refused, or time out.
+        kind = self._random.randrange(len(responses) + 2)
+        if kind < len(responses):
+            status, body, retry_after = responses[kind]
+            now = self._timeline.now()
+            return TokenResponse(status=status, body=body, requested_at=now, retry_after=retry_after)
+        if kind > len(responses):
+            sleep(min(TIMEOUT_SECONDS, seconds))
+        raise TokenEndpointUnavailable("the endpoint could not be reached", advice="none: it is simulated")
 
-    def _opens(self, token: str) -> bool:
-        return token in self.issued and self.issued[token].is_alive(self._timeline.seconds)
+    def _accepts(self, token: str) -> bool:
+        return token in self.issued and self.issued[token].is_valid(self._timeline.seconds)
 
     def _issue(self) -> bytes:
-        now = self._timeline.seconds
-        newest = self.issued.get(self._newest or "")
-        if self._newest and newest and self._repeats(now):
-            return self._answer(self._newest, int(newest.ends_at - now))
-        if self.behaviour is Behaviour.ENDS_OLDER and newest:
-            newest.revoked_at = now
-        lifetime = self._lifetime
-        if self.behaviour is Behaviour.VARIES:
+        now, scenario = self._timeline.seconds, self._scenario
+        if self._newest and self._repeats(now):
+            token, newest = self._newest
+            return self._response(token, int(newest.expires_at - now))
+        if self._newest and scenario.behaviour is Behaviour.REVOKES_OLDER:
+            self._newest[1].revoked_at = now
+        lifetime = scenario.lifetime
+        if scenario.behaviour is Behaviour.VARIES:
             lifetime = self._random.uniform(lifetime * SHORTEST_OF_VARYING, lifetime)
         lifetime = int(lifetime)
-        token = self._jwt(len(self.issued) + 1, now + lifetime)
-        self.issued[token] = Issued(ends_at=now + lifetime)
-        self._newest, self._issued_at = token, now
-        return self._answer(token, lifetime)
+        token = self._jwt(now + lifetime)
+        self.issued[token] = IssuedToken(expires_at=now + lifetime)
+        self._newest, self._newest_at = (token, self.issued[token]), now
+        return self._response(token, lifetime)
 
-    def _answer(self, token: str, expires_in: int) -> bytes:
-        """The token response (RFC 6749, 5.1); where the clock is wrong, ``exp`` alone tells a token's end."""
-        answer: dict[str, object] = {"access_token": token, "token_type": "Bearer"}
-        if not self.clock_skew:
-            answer["expires_in"] = expires_in
-        return json.dumps(answer).encode()
+    def _response(self, token: str, expires_in: int) -> bytes:
+        """Return a token response (RFC 6749, 5.1); with a wrong clock, only ``exp`` says when it expires."""
+        response: dict[str, object] = {"access_token": token, "token_type": "Bearer"}
+        if not self._scenario.clock_skew:
+            response["expires_in"] = expires_in
+        return json.dumps(response).encode()
 
-    def _jwt(self, number: int, ends_at: float) -> str:
-        """A JWT, whose ``exp`` is told by the provider's own clock."""
-        exp = int((START + timedelta(seconds=ends_at + self.clock_skew)).timestamp())
-        claims = json.dumps({"jti": number, "exp": exp}).encode()
+    def _jwt(self, expires_at: float) -> str:
+        """Return a JWT whose ``exp`` is by the provider's own clock."""
+        exp = int((START + timedelta(seconds=expires_at + self._scenario.clock_skew)).timestamp())
+        claims = json.dumps({"jti": len(self.issued) + 1, "exp": exp}).encode()
         return ".".join(base64.urlsafe_b64encode(part).decode() for part in (b"{}", claims, b"signature"))
-
-
-def unreachable() -> TokenEndpointUnavailable:
-    """Return the error for an endpoint to which there was no connection."""
-    return TokenEndpointUnavailable("the endpoint could not be reached", advice="none: it is simulated")
-
-
-def no_answer() -> TokenEndpointUnavailable:
-    """Return the error for a request without an answer: the request, or the answer to it, was lost."""
-    return TokenEndpointUnavailable(
-        "the endpoint did not answer", advice="none: it is simulated", may_have_issued=True
-    )

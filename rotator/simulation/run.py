@@ -6,215 +6,160 @@ that the process does. At the end of its time the process is killed, as Lambda d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import Enum
+import base64
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from random import Random
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
-from rotator.errors import CredentialsError, ParameterStoreError
 from rotator.oauth.client_credentials import TokenResponse
-from rotator.oauth.models import ClientCredentials, Secret, Stage
+from rotator.oauth.models import Secret
 from rotator.renewal.deadline import Deadline
-from rotator.renewal.models import Parameter, Rotation
+from rotator.renewal.models import Rotation
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.renewal.ports import Run
-from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
-from rotator.simulation.provider import no_answer
-from rotator.simulation.timeline import Timeline
+from rotator.simulation.aws import MemoryParameterStore
+from rotator.simulation.calls import WRITES, Call, Fault, Killed, failure, intercepted
+from rotator.simulation.environment import Environment
+from rotator.simulation.tenant import Tenant
 
 T = TypeVar("T")
 
-CALL = 0.03
-"""Seconds that an AWS call takes."""
+FAULTS = (Fault.FAILED, Fault.LOST, Fault.KILLED_BEFORE, Fault.KILLED_AFTER)
+"""What may go wrong with a call of a simulated run."""
 
-SDK_WAITS = (0.5, 1.0, 0.0)
-"""Seconds that the SDK waits after each attempt of a call that is throttled."""
+CALL_SECONDS = 0.03
+"""How long an AWS call takes."""
 
-FAILING_CALL = 7.0
-"""Seconds that a call takes which fails, the SDK's retries included."""
+FAILED_CALL_SECONDS = 7.0
+"""How long a call takes which fails, the SDK's retries included."""
 
-
-class Killed(BaseException):
-    """The process ends here and now, and none of its code may do anything about it."""
-
-
-class Fault(Enum):
-    """What goes wrong with a call."""
-
-    REFUSED = "it fails and has done nothing"
-    LOST = "it fails and has done what it was asked to"
-    KILLED_BEFORE = "the process dies before it"
-    KILLED_AFTER = "the process dies after it"
-
-
-class Surroundings(Protocol):
-    """What a run meets: the store, the secrets, the rotations with their providers, and what goes wrong."""
-
-    timeline: Timeline
-    random: Random
-    store: MemoryParameterStore
-    secrets: MemorySecretStore
-    tenants: dict[str, Any]
-    fault: Callable[[], Fault | None]
-    aws_calls: int
-
-    def tenant_of(self, headers: Mapping[str, str]) -> Any:
-        """Return the rotation for which a request is sent."""
-
-    def note_request(self, run: SimulatedRun, tenant: Any) -> None:
-        """Count a token request."""
-
-    def takes_write(self) -> bool:
-        """Whether the account's rate of writes lets another one pass now."""
+SDK_WAITS_SECONDS = (0.5, 1.0, 0.0)
+"""How long the SDK waits after each attempt of a call that is throttled."""
 
 
 class SimulatedRun:
-    """The ports as one run has them, and the run's own clock."""
+    """The ports as one run has them, and the run's own clock.
 
-    def __init__(self, world: Surroundings, name: str, *, forced: bool) -> None:
+    ``on_request`` is called before each request to a provider, ``on_throttled`` after each throttled write.
+    """
+
+    def __init__(self, world: Environment, tenants: Mapping[str, Tenant], name: str, *, forced: bool) -> None:
         self._world = world
         self._timeline = world.timeline
+        self._tenants = tenants
         self._end = world.timeline.seconds + RUN_BUDGET_SECONDS
+        self._is_killed = False
         self.forced = forced
-        self.is_dead = False
+        self.on_request: Callable[[Tenant], None] = lambda _tenant: None
         self.on_throttled: Callable[[], None] = lambda: None
         self.run = Run(
             id=name, now=world.timeline.now, deadline=Deadline(self.time_left), budget=RUN_BUDGET_SECONDS
         )
-        self.parameters = _Parameters(self, world)
-        self.secrets = _Secrets(self, world)
+        effects: Any = _StoreEffects(world.store, self.run, tenants, forced=forced)
+        self.parameters = intercepted("parameters", effects, self.carry_out)
+        self.secrets = intercepted("secrets", world.secrets, self.carry_out)
 
     def time_left(self) -> float:
-        """Seconds until this process is killed."""
+        """Return the seconds until this process is killed."""
         return self._end - self._timeline.seconds
 
     def sleep(self, seconds: float) -> None:
         """Let time pass, to this run's end at most."""
-        left = self.time_left()
-        if seconds >= left:
-            self._timeline.sleep(max(0.0, left))
-            self.die()
+        remaining = self.time_left()
+        if seconds >= remaining:
+            self._timeline.sleep(max(0.0, remaining))
+            self.kill()
         self._timeline.sleep(seconds)
-        if self.is_dead:
+        if self._is_killed:  # by another renewal of this run
             raise Killed
 
-    def die(self) -> NoReturn:
-        """End the process, and with it whatever else it does at this moment."""
-        self.is_dead = True
+    def kill(self) -> NoReturn:
+        """End the process, and with it its other renewals, each when it goes on."""
+        self._is_killed = True
         raise Killed
 
     @cached_property
     def token_endpoint(self) -> HttpTokenEndpoint:
         """The production retry layer, on the simulated provider."""
         return HttpTokenEndpoint(
-            self._exchange,
-            now=self._timeline.now,
-            sleep=self.sleep,
-            spread=self._world.random.uniform,
+            self._exchange, now=self._timeline.now, sleep=self.sleep, spread=self._world.random.uniform
         )
 
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], *, body: bytes | None, seconds: float
     ) -> TokenResponse:
         assert body is None or url.startswith("https:")  # noqa: S101 - a token request goes nowhere else
-        tenant = self._world.tenant_of(headers)
-        tenant.note_request(self)
-        self._world.note_request(self, tenant)
-        response: TokenResponse = self.call(
-            lambda: tenant.provider.exchange(self.sleep, method, headers, seconds), no_answer, takes=0
+        tenant = self._tenant_of(headers)
+        tenant.begin_renewal(self.run.id)
+        self.on_request(tenant)
+        return self.carry_out(
+            Call.REQUEST_TOKEN, lambda: tenant.provider.exchange(self.sleep, method, headers, seconds)
         )
-        return response
 
-    def call(self, effect: Callable[[], T], error: Callable[[], Exception], takes: float = CALL) -> T:
-        """Do what a call does, unless something is wrong with it."""
-        fault = self._world.fault()
+    def _tenant_of(self, headers: Mapping[str, str]) -> Tenant:
+        """Return the rotation whose client sends a token request, or whose token a probe tries."""
+        kind, _, value = headers["Authorization"].partition(" ")
+        if kind == "Basic":
+            return self._tenants[base64.b64decode(value).decode().partition(":")[0]]
+        return next(each for each in self._tenants.values() if value in each.provider.issued)
+
+    def carry_out(self, call: Call, effect: Callable[[], T]) -> T:
+        """Make a call, with the fault that happens to it, and let the time pass that it takes."""
+        if call in WRITES:
+            self._wait_for_quota()
+        if call is not Call.REQUEST_TOKEN:
+            self._world.aws_calls += 1
+        fault = self._world.next_fault()
         if fault is Fault.KILLED_BEFORE:
-            self.die()
-        if fault is Fault.REFUSED:
-            self.sleep(FAILING_CALL)
-            raise error()
-        result = effect()
+            self.kill()
+        if fault is Fault.FAILED:
+            self._fail(call)
+        answer = effect()
         if fault is Fault.KILLED_AFTER:
-            self.die()
+            self.kill()
         if fault is Fault.LOST:
-            self.sleep(FAILING_CALL)
-            raise error()
-        self.sleep(takes)
-        return result
+            self._fail(call)
+        self.sleep(0 if call is Call.REQUEST_TOKEN else CALL_SECONDS)
+        return answer
+
+    def _fail(self, call: Call) -> NoReturn:
+        self.sleep(FAILED_CALL_SECONDS)
+        raise failure(call)
+
+    def _wait_for_quota(self) -> None:
+        """Wait as the SDK does, which repeats a throttled write; raise ParameterStoreError in the end."""
+        for seconds in SDK_WAITS_SECONDS:
+            if self._world.takes_write():
+                return
+            self.on_throttled()
+            self.sleep(seconds)
+        raise failure(Call.WRITE_TOKEN)
 
 
-class _Parameters:
-    def __init__(self, run: SimulatedRun, world: Surroundings) -> None:
+class _StoreEffects:
+    """The store as one run writes to it: its writes concern the rotation's consumers, or end its renewal."""
+
+    def __init__(
+        self, store: MemoryParameterStore, run: Run, tenants: Mapping[str, Tenant], *, forced: bool
+    ) -> None:
+        self._store = store
         self._run = run
-        self._world = world
-
-    def _call(self, effect: Callable[[], T]) -> T:
-        self._world.aws_calls += 1
-        return self._run.call(effect, _unavailable)
-
-    def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
-        return self._call(lambda: self._world.store.read(names))
-
-    def read_versions(self, name: str, versions: Sequence[int]) -> Mapping[int, Parameter]:
-        return self._call(lambda: self._world.store.read_versions(name, versions))
-
-    def read_path(
-        self, path: str, *, retry_until: Deadline | None = None
-    ) -> Iterator[Mapping[str, Parameter]]:
-        return self._call(lambda: self._world.store.read_path(path, retry_until=retry_until))
+        self._tenants = tenants
+        self._forced = forced
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
-        tenant = self._world.tenants[rotation.name]
-        return self._write(lambda: tenant.publish(token, forced=self._run.forced))
+        return self._tenants[rotation.name].publish(token, forced=self._forced)
 
     def write_status(self, rotation: Rotation, text: str) -> int:
-        return self._end(rotation, lambda: self._world.store.write_status(rotation, text))
-
-    def create_lease(self, rotation: Rotation, text: str) -> int:
-        return self._write(lambda: self._world.store.create_lease(rotation, text))
+        return self._end_renewal(rotation, self._store.write_status(rotation, text))
 
     def write_lease(self, rotation: Rotation, text: str) -> int:
-        return self._end(rotation, lambda: self._world.store.write_lease(rotation, text))
+        return self._end_renewal(rotation, self._store.write_lease(rotation, text))
 
-    def _end(self, rotation: Rotation, write: Callable[[], int]) -> int:
-        """Write what, after a token request, ends the lease."""
+    def _end_renewal(self, rotation: Rotation, version: int) -> int:
+        self._tenants[rotation.name].end_renewal(self._run.id)
+        return version
 
-        def effect() -> int:
-            version = write()
-            self._world.tenants[rotation.name].note_end(self._run)
-            return version
-
-        return self._write(effect)
-
-    def _write(self, effect: Callable[[], int]) -> int:
-        """Write as the SDK does: it waits and repeats a write that is throttled."""
-        for wait in SDK_WAITS:
-            if self._world.takes_write():
-                return self._call(effect)
-            self._run.on_throttled()
-            self._run.sleep(wait)
-        raise _unavailable()
-
-
-class _Secrets:
-    def __init__(self, run: SimulatedRun, world: Surroundings) -> None:
-        self._run = run
-        self._world = world
-
-    def read(self, rotation: Rotation) -> ClientCredentials:
-        return self._call(lambda: self._world.secrets.read(rotation))
-
-    def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
-        return self._call(lambda: self._world.secrets.read_stage(rotation, stage))
-
-    def _call(self, read: Callable[[], T]) -> T:
-        self._world.aws_calls += 1
-        return self._run.call(
-            read, lambda: CredentialsError("the secret could not be read: Unreachable", advice="wait")
-        )
-
-
-def _unavailable() -> ParameterStoreError:
-    return ParameterStoreError("Parameter Store failed: ThrottlingException", advice="wait")
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._store, method)

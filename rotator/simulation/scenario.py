@@ -1,4 +1,4 @@
-"""What is simulated: the settings under trial, and how bad the days are."""
+"""What is simulated: the settings under trial, and how often things go wrong."""
 
 from __future__ import annotations
 
@@ -18,30 +18,35 @@ OPTIONS = {
     "schedule_interval": "--schedule",
     "consumer_cache": "--cache",
 }
-"""What the settings are called on this command line."""
+"""The options of the command line that set them."""
 
 REPEATED_UNTIL = 0.25
-"""A provider that repeats its tokens does so until this part of a token's life is left."""
+"""The remaining share of a token's lifetime down to which a provider that repeats tokens repeats it."""
 
 SHORTEST_OF_VARYING = 0.5
-"""A provider whose tokens vary issues none that live shorter than this part of the lifetime."""
+"""The share of the lifetime that the tokens of a provider whose tokens vary have at least."""
 
 
 class Behaviour(StrEnum):
     """What kind of provider issues the tokens."""
 
     STEADY = "steady"
-    ENDS_OLDER = "ends-older"
+    REVOKES_OLDER = "revokes-older"
     REPEATS = "repeats"
     VARIES = "varies"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """How often things go wrong: shares of the requests, calls or ticks, from 0 to 1.
+    """How often things go wrong, as shares from 0 to 1.
 
-    ``aws`` are AWS calls that fail, some of them after having done what was asked; ``crashes`` are
-    calls before or after which the process dies. ``delay`` is the most seconds that a tick comes late.
+    Args:
+        endpoint: Of the token requests, those that fail.
+        aws: Of the AWS calls, those that fail, some of them after having done what was asked.
+        crashes: Of all calls, those before or after which the process ends.
+        missed: Of the scheduled runs, those that do not come.
+        duplicated: Of the scheduled runs, those that come twice.
+        delay: The most seconds by which a scheduled run comes late.
     """
 
     endpoint: float = 0
@@ -52,30 +57,40 @@ class Rates:
     delay: float = 0
 
 
-Weather = Callable[[float], Rates]
-"""How bad it is at a time, in seconds since the beginning."""
+NO_FAULTS = Rates()
 
+RatesAt = Callable[[float], Rates]
+"""Returns how often things go wrong at a time, in seconds since the beginning."""
 
-def _simulated_rotation() -> Rotation:
-    return Rotation(name="simulated", secret_id="simulated", parameter_name="/simulated/token")  # noqa: S106
+ROTATION = Rotation(name="simulated", secret_id="simulated", parameter_name="/simulated/token")  # noqa: S106
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """The settings under trial and the trouble they are put to. Times are seconds.
+    """The settings under trial and the faults they are put to; times are seconds.
 
-    ``outage`` is how long the endpoint is down each time, ``outages_every`` how often that happens;
-    each outage begins at the worst moment, with the request that would have renewed the token.
+    Args:
+        rotation: The settings of the rotation.
+        lifetime: Of a token.
+        guarantee: The schedule, and what consumers are guaranteed.
+        days: How long to simulate.
+        seed: The same seed gives the same result.
+        outage: How long the endpoint is down each time. An outage begins at the worst moment, with the
+            request that would have renewed the token.
+        outages_every: How often it is down.
+        rates: How often other things go wrong.
+        behaviour: The kind of provider.
+        clock_skew: By how much the provider's clock is ahead, or behind if negative.
     """
 
-    rotation: Rotation = field(default_factory=_simulated_rotation)
+    rotation: Rotation = ROTATION
     lifetime: float = DAY
     guarantee: Guarantee = field(default_factory=Guarantee)
     days: float = 30
     seed: int = 1
     outage: float = 0
     outages_every: float = 7 * DAY
-    rates: Rates = Rates()
+    rates: Rates = NO_FAULTS
     behaviour: Behaviour = Behaviour.STEADY
     clock_skew: float = 0
 
@@ -86,12 +101,12 @@ class Scenario:
 
     @property
     def guaranteed_lifetime(self) -> float:
-        """The life in seconds that consumers are promised to find, outages of this length included."""
+        """The remaining lifetime that consumers are guaranteed, with outages of this length."""
         return self.guarantee.guaranteed_lifetime(self.lifetime, self.rotation.renew_at, outage=self.outage)
 
     @property
     def longest_outage(self) -> float:
-        """The longest outage in seconds that these settings promise to survive."""
+        """The longest outage in seconds that no consumer notices with these settings."""
         return self.guarantee.longest_outage(self.lifetime, self.rotation.renew_at)
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""Scenario in, report out: what a month, a year or a bad week would do to consumers."""
+"""Simulates a scenario and reports what a month, a year or a bad week would do to consumers."""
 
 from __future__ import annotations
 
@@ -9,41 +9,40 @@ from typing import Any
 
 from rotator.renewal.durations import describe_seconds
 from rotator.renewal.policy import JITTER, RUN_BUDGET_SECONDS
-from rotator.simulation.consumers import Published
-from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
-from rotator.simulation.world import World, unheard
+from rotator.simulation.scenario import DAY, NO_FAULTS, Behaviour, Scenario
+from rotator.simulation.world import World, quiet_logs
 
 STEPS = 200
-"""Into how many parts a simulation is cut, to tell how far it is."""
+"""How many times a simulation reports its progress."""
 
-Progress = Callable[[float], None]
+OnProgress = Callable[[float], None]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Report:
-    """What happened. Durations and times are seconds, times since the beginning.
+    """What happened.
 
-    ``least_remaining_life`` is None if no token was ever published.
+    Args:
+        world: The world at the end of its simulation.
+        longest_outage_confirmed: Whether simulations agree with the longest outage that was computed.
     """
 
-    scenario: Scenario
-    least_remaining_life: float | None
-    expired_seconds: float
-    revoked_seconds: float
-    bad_tokens: int
-    token_requests: int
-    aws_calls: int
-    ticks: int
-    failed_ticks: int
-    outcomes: dict[str, int]
-    outages: tuple[tuple[float, float], ...]
-    history: tuple[Published, ...]
-    broken_promises: tuple[str, ...]
+    world: World
     longest_outage_confirmed: bool
 
+    @property
+    def scenario(self) -> Scenario:
+        """What was simulated."""
+        return self.world.scenario
+
+    @property
+    def least_remaining_seconds(self) -> float | None:
+        """The least remaining lifetime of a token in the parameter, None if none was ever published."""
+        return self.world.consumers.least_remaining_seconds
+
     def to_dict(self) -> dict[str, Any]:
-        """The report as ``--json`` gives it."""
-        scenario, least = self.scenario, self.least_remaining_life
+        """Return the report as ``--json`` prints it."""
+        scenario, world, least = self.scenario, self.world, self.least_remaining_seconds
         return {
             "settings": {
                 "lifetime": scenario.lifetime,
@@ -58,63 +57,52 @@ class Report:
                 "clock_skew": scenario.clock_skew,
                 **asdict(scenario.rates),
             },
-            "minimum_remaining_life_seconds": math.floor(scenario.guaranteed_lifetime),
-            "least_remaining_life_seconds": None if least is None else math.floor(least),
-            "expired_seconds": math.ceil(self.expired_seconds),
-            "revoked_seconds": math.ceil(self.revoked_seconds),
-            "outages": len(self.outages),
+            "guaranteed_remaining_seconds": math.floor(scenario.guaranteed_lifetime),
+            "least_remaining_seconds": None if least is None else math.floor(least),
+            "expired_seconds": math.ceil(world.expired_seconds),
+            "revoked_seconds": math.ceil(world.consumers.revoked_seconds),
+            "outages": len(world.provider.outages),
             "longest_outage_seconds": int(scenario.longest_outage),
             "longest_outage_confirmed": self.longest_outage_confirmed,
-            "bad_tokens": self.bad_tokens,
-            "token_requests": self.token_requests,
-            "aws_calls": self.aws_calls,
-            "ticks": self.ticks,
-            "failed_ticks": self.failed_ticks,
-            "outcomes": dict(sorted(self.outcomes.items())),
-            "broken_promises": list(self.broken_promises),
+            "bad_tokens": world.bad_tokens,
+            "token_requests": world.token_requests,
+            "aws_calls": world.aws_calls,
+            "runs": world.runs,
+            "failed_runs": world.failed_runs,
+            "outcomes": dict(sorted(world.outcomes.items())),
+            "violations": world.violations,
         }
 
 
-def simulate(scenario: Scenario, progress: Progress = lambda _share: None) -> Report:
+def simulate(scenario: Scenario, on_progress: OnProgress = lambda _share: None) -> Report:
     """Run a scenario to its end and confirm the longest outage that its settings survive.
 
-    Raises SettingsError for one that cannot be simulated. ``progress`` is told the share done.
+    Args:
+        scenario: The settings and faults.
+        on_progress: Is given the share that is done, now and then.
+
+    Raises:
+        SettingsError: The scenario cannot be simulated.
     """
     scenario.check()
-    world = _run(scenario, progress)
-    return Report(
-        scenario=scenario,
-        least_remaining_life=world.consumers.least_remaining_life,
-        expired_seconds=world.consumers.expired_seconds,
-        revoked_seconds=world.consumers.revoked_seconds,
-        bad_tokens=world.bad_tokens,
-        token_requests=world.provider.requests,
-        aws_calls=world.aws_calls,
-        ticks=world.ticks,
-        failed_ticks=world.failed_ticks,
-        outcomes=dict(world.outcomes),
-        outages=tuple(world.provider.outages),
-        history=tuple(world.consumers.history),
-        broken_promises=tuple(world.broken_promises),
-        longest_outage_confirmed=_is_confirmed(scenario),
-    )
+    return Report(_run(scenario, on_progress), longest_outage_confirmed=_is_confirmed(scenario))
 
 
-def _run(scenario: Scenario, progress: Progress = lambda _share: None) -> World:
+def _run(scenario: Scenario, on_progress: OnProgress = lambda _share: None) -> World:
     world = World(scenario)
     world.start_schedule()
     if scenario.outage:
         _plan_outages(world, scenario)
-    with unheard():
+    with quiet_logs():
         for step in range(1, STEPS + 1):
             world.timeline.run_until(scenario.end * step / STEPS)
-            progress(step / STEPS)
+            on_progress(step / STEPS)
     world.close()
     return world
 
 
 def _plan_outages(world: World, scenario: Scenario) -> None:
-    """The first comes with the first renewal; the first token itself is let through."""
+    """Plan the outages: the first begins with the first renewal, after the first token was issued."""
     when = scenario.lifetime * 0.05
     while when + scenario.outage < scenario.end:
         world.timeline.at(when, lambda: world.provider.go_down_instead_of_issuing(scenario.outage))
@@ -122,31 +110,32 @@ def _plan_outages(world: World, scenario: Scenario) -> None:
 
 
 def _is_confirmed(scenario: Scenario) -> bool:
-    """Whether an outage of the promised length is survived when run, and one that must be noticed is."""
+    """Return whether the longest outage is survived when simulated, and one that is too long is not."""
+    cycle = scenario.lifetime + scenario.longest_outage
     trial = replace(
         scenario,
-        rates=Rates(),
+        rates=NO_FAULTS,
         behaviour=Behaviour.STEADY,
         clock_skew=0,
-        days=4 * (scenario.lifetime + scenario.longest_outage) / DAY,
-        outages_every=2 * (scenario.lifetime + scenario.longest_outage),
+        days=4 * cycle / DAY,
+        outages_every=2 * cycle,
     )
     # Jitter may have begun the renewal earlier, retries go on for a while, the schedule is coarse.
     spare = JITTER * scenario.lifetime + 2 * scenario.guarantee.schedule_interval + RUN_BUDGET_SECONDS
-    survived = _run(replace(trial, outage=scenario.longest_outage)).consumers.expired_seconds
-    noticed = _run(replace(trial, outage=scenario.longest_outage + spare)).consumers.expired_seconds
-    return survived == 0 < noticed
+    survived, too_long = (
+        _run(replace(trial, outage=scenario.longest_outage + more)).expired_seconds for more in (0, spare)
+    )
+    return survived == 0 < too_long
 
 
 def headline(report: Report) -> str:
-    """The one sentence for whoever asked."""
-    if report.least_remaining_life is None:
+    """Return in one sentence what the scenario means for consumers."""
+    if report.least_remaining_seconds is None:
         return "no token was ever published"
-    said = "no consumer would have presented an expired token"
-    if report.expired_seconds:
-        said = (
-            f"consumers would have presented an expired token for {describe_seconds(report.expired_seconds)}"
-        )
-    if report.revoked_seconds:
-        said += f"; a revoked one stood in the parameter for {describe_seconds(report.revoked_seconds)}"
-    return said
+    expired, revoked = report.world.expired_seconds, report.world.consumers.revoked_seconds
+    sentence = "no consumer would have presented an expired token"
+    if expired:
+        sentence = f"consumers would have presented an expired token for {describe_seconds(expired)}"
+    if revoked:
+        sentence += f"; the parameter held a revoked one for {describe_seconds(revoked)}"
+    return sentence

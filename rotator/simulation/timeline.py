@@ -18,7 +18,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Timeline:
-    """The time since START in seconds, and what is to happen."""
+    """The time since START in seconds, and the events to come."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -27,34 +27,34 @@ class Timeline:
         self._hub = getcurrent()
 
     def now(self) -> datetime:
-        """The time of day, for those who have a clock."""
+        """Return the time (UTC)."""
         return START + timedelta(seconds=self.seconds)
 
-    def at(self, when: float, what: Callable[[], object]) -> None:
-        """Let something happen then; of two things at the same time, the one said first comes first."""
-        heapq.heappush(self._events, (when, next(self._numbers), what))
+    def at(self, when: float, event: Callable[[], object]) -> None:
+        """Let an event happen at a time; events of the same time happen in the order of these calls."""
+        heapq.heappush(self._events, (when, next(self._numbers), event))
 
     def start_at(self, when: float, process: Callable[[], None]) -> None:
-        """Start a process then: what may sleep."""
+        """Start a process at a time; unlike an event, it may sleep."""
         self.at(when, lambda: greenlet(process, self._hub).switch())
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass in the process that calls this; others go on meanwhile."""
+        """Let time pass in the process that calls this, while other processes go on."""
         wake = self.seconds + seconds
         if not self._events or self._events[0][0] > wake:
             self.seconds = wake  # nothing else happens until then
             return
         self.at(wake, getcurrent().switch)
-        self.leave()
+        self.suspend()
 
-    def leave(self) -> None:
-        """Let the process that calls this stop until an event goes on with it."""
+    def suspend(self) -> None:
+        """Stop the process that calls this until an event switches to it."""
         self._hub.switch()
 
     def run_until(self, end: float) -> None:
-        """Let everything happen that is to happen by then."""
+        """Let all events up to a time happen."""
         self._hub = getcurrent()
         while self._events and self._events[0][0] <= end:
-            self.seconds, _, what = heapq.heappop(self._events)
-            what()
+            self.seconds, _, event = heapq.heappop(self._events)
+            event()
         self.seconds = max(self.seconds, end)

@@ -47,7 +47,7 @@ def main() -> None:
     server.start()
     host, port = server.get_host_and_port()
     os.environ.update(client_environment(f"http://{host}:{port}"))
-    account = Account.administrator(f"http://{host}:{port}")
+    account = Account(f"http://{host}:{port}")
     account.client("ssm").put_parameter(Name=NAME, Value="token", Type="SecureString")
     rounds = [{way: measure(way) for way in WAYS} for _ in range(ROUNDS)]
     server.stop()

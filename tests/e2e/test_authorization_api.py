@@ -22,7 +22,7 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def well_behaved() -> None:
-    API.misbehaviour.plan(ends_older_tokens=False)
+    API.misbehaviour.plan(revokes_older_tokens=False)
 
 
 def post(
@@ -77,7 +77,7 @@ def test_topics_open_to_a_token_and_to_nothing_else(address: str) -> None:
 
 
 def test_it_can_be_told_to_end_older_tokens(address: str) -> None:
-    requests.put(f"{address}/_misbehaviour", json={"ends_older_tokens": True}, timeout=10)
+    requests.put(f"{address}/_misbehaviour", json={"revokes_older_tokens": True}, timeout=10)
     first = post(address).json()["access_token"]
     second = post(address).json()["access_token"]
     assert (topics(address, first), topics(address, second)) == (401, 200)

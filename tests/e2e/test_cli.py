@@ -26,7 +26,7 @@ def api_address() -> Iterator[str]:
 
 @pytest.fixture
 def shell(moto: Account, api_address: str, clean_environment: Mapping[str, str]) -> Shell:
-    API.misbehaviour.plan(ends_older_tokens=False)
+    API.misbehaviour.plan(revokes_older_tokens=False)
     moto.create_secret("healthwise/client", "client", CANARY_SECRET)
     settings = {
         "ROTATOR_SECRET_ID": "healthwise/client",
@@ -257,7 +257,7 @@ def test_an_endpoint_that_recovers_is_tried_again_within_the_run(shell: Shell) -
 
 
 def test_where_older_tokens_end_the_stored_one_is_the_newest(shell: Shell, api_address: str) -> None:
-    API.misbehaviour.plan(ends_older_tokens=True)
+    API.misbehaviour.plan(revokes_older_tokens=True)
     verified = {"ROTATOR_VERIFY_URL": f"{api_address}/topics"}
     assert shell.run("rotate", **verified).returncode == 0
     assert shell.run("rotate", "--force", **verified).returncode == 0

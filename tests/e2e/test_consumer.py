@@ -29,7 +29,7 @@ def stack(deployed: Deployed) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def role(deployed: Deployed, stack: dict[str, str]) -> Account:
-    return deployed.account.become_consumer(stack["ConsumerPolicyArn"])
+    return deployed.account.assume_consumer_role(stack["ConsumerPolicyArn"])
 
 
 @pytest.fixture
@@ -90,17 +90,17 @@ def test_a_token_that_was_revoked_is_replaced_by_the_one_of_a_forced_rotation_wi
 def test_where_a_new_token_ends_the_old_one_the_next_request_gets_through(
     deployed: Deployed, stack: dict[str, str], source: TokenSource, topics: str, get: Get
 ) -> None:
-    deployed.api.misbehaviour.plan(ends_older_tokens=True)
+    deployed.api.misbehaviour.plan(revokes_older_tokens=True)
     try:
         for _ in range(3):
             assert deployed.force(stack)["rotated"] == 1
             assert get(source, topics) == 200
     finally:
-        deployed.api.misbehaviour.plan(ends_older_tokens=False)
+        deployed.api.misbehaviour.plan(revokes_older_tokens=False)
 
 
 def test_a_role_without_the_policy_is_told_what_to_allow(deployed: Deployed, stack: dict[str, str]) -> None:
-    stranger = deployed.account.become_consumer(policy(deployed, "stranger", "sqs:*"), role="stranger")
+    stranger = deployed.account.assume_consumer_role(policy(deployed, "stranger", "sqs:*"), role="stranger")
     with pytest.raises(TokenUnavailable, match=r"could not be read: AccessDenied.*ConsumerPolicyArn"):
         TokenSource(NAME, client=stranger.client("ssm")).token()
 
@@ -109,7 +109,7 @@ def test_a_role_that_may_read_the_token_alone_gets_it(deployed: Deployed, stack:
     """As with somebody else's parameter: the token is a JWT, which tells its own end."""
     arn = f"arn:aws:ssm:us-east-1:000000000000:parameter{NAME}"
     allowed = policy(deployed, "token-only", "ssm:GetParameter", arn)
-    role = deployed.account.become_consumer(allowed, role="token-only")
+    role = deployed.account.assume_consumer_role(allowed, role="token-only")
     source = TokenSource(NAME, client=role.client("ssm"))
     assert source.token()
     assert source._cache.cached is not None

@@ -114,7 +114,7 @@ def test_the_function_was_invoked_by_the_schedule_under_its_role(demo: Demo) -> 
 
 def test_a_consumers_role_can_read_token_and_status_and_nothing_else(demo: Demo) -> None:
     policy = demo.account.outputs()["ConsumerPolicyArn"]
-    consumer = demo.account.become_consumer(policy, role="another-consumer")
+    consumer = demo.account.assume_consumer_role(policy, role="another-consumer")
     names = [PARAMETER_NAME, f"{PARAMETER_NAME}/status"]
     found = consumer.client("ssm").get_parameters(Names=names, WithDecryption=True)["Parameters"]
     assert len(found) == 2

@@ -311,7 +311,7 @@ def test_a_role_that_may_not_deploy_is_told_so_and_nothing_is_created(operator: 
     trust = json.dumps({"Version": "2012-10-17", "Statement": [anyone]})
     iam = operator.account.client("iam")
     role = iam.create_role(RoleName="no-operator", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-    nobody = operator.account.become(role)
+    nobody = operator.account.assume_role(role)
     denied = Operator(nobody, {**operator.environ, **nobody.credentials}, operator.token_endpoint)
     done = denied.deploy(STACK="denied")
     assert done.returncode == 2

@@ -59,7 +59,7 @@ WHEN_THE_LEASE_HAS_EXPIRED = timedelta(minutes=3)
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[str]:
-    API.misbehaviour.plan(ends_older_tokens=True)
+    API.misbehaviour.plan(revokes_older_tokens=True)
     with serving(API.app) as address:
         yield address
 

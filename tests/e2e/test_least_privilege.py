@@ -214,7 +214,7 @@ def is_refused(attempt: Callable[[], object]) -> bool:
 def test_a_consumer_reads_by_the_stacks_policy_and_can_do_nothing_else(
     deployed: Deployed, one: dict[str, str]
 ) -> None:
-    consumer = deployed.account.become_consumer(one["ConsumerPolicyArn"])
+    consumer = deployed.account.assume_consumer_role(one["ConsumerPolicyArn"])
     names = [one["ParameterName"], one["StatusParameterName"]]
     ssm = consumer.client("ssm")
     assert len(ssm.get_parameters(Names=names, WithDecryption=True)["Parameters"]) == 2
@@ -242,7 +242,7 @@ def become_function(account: Account, outputs: dict[str, str]) -> Account:
     trust["Statement"][0]["Principal"] = {"AWS": "000000000000"}
     role = outputs["FunctionRoleArn"].rpartition("/")[2]
     account.client("iam").update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(trust))
-    return account.become(outputs["FunctionRoleArn"])
+    return account.assume_role(outputs["FunctionRoleArn"])
 
 
 def test_the_functions_role_reads_no_other_secret_and_writes_no_other_parameter(
@@ -268,7 +268,9 @@ def test_documents_are_left_alone_even_where_the_prefixes_overlap(deployed: Depl
     overlapping = {**deployed.many, "ParameterPrefix": "/rotator"}
     outputs = deployed.account.create_stack(overlapping, stack="overlapping")
     function = become_function(deployed.account, outputs).client("ssm")
-    consumer = deployed.account.become_consumer(outputs["ConsumerPolicyArn"], role="reader").client("ssm")
+    consumer = deployed.account.assume_consumer_role(outputs["ConsumerPolicyArn"], role="reader").client(
+        "ssm"
+    )
     document = "/rotator/rotations/z"
     deployed.account.client("ssm").put_parameter(Name=document, Value="{}", Type="String")
     assert function.put_parameter(Name="/rotator/token", Value="x", Type="String")["Version"] == 1

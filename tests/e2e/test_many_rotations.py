@@ -133,14 +133,14 @@ def test_a_rotation_is_added_listed_rotated_looked_at_and_removed(operator: Oper
 
 
 def test_the_check_ends_no_token_where_a_new_one_would(operator: Operator, address: str) -> None:
-    API.misbehaviour.plan(ends_older_tokens=True)
+    API.misbehaviour.plan(revokes_older_tokens=True)
     assert operator.add("a").returncode == 0
     assert operator.run("rotate").returncode == 0
     assert operator.add("b").returncode == 0
     token = operator.parameter(f"{operator.tokens}/a")["Value"]
     answer = requests.get(f"{address}/topics", headers={"Authorization": f"Bearer {token}"}, timeout=10)
     assert answer.status_code == 200
-    API.misbehaviour.plan(ends_older_tokens=False)
+    API.misbehaviour.plan(revokes_older_tokens=False)
 
 
 def test_of_several_who_add_one_at_once_exactly_one_does(operator: Operator) -> None:

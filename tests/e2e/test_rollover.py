@@ -134,7 +134,7 @@ def rollover(
     )
     (tmp_path / "kept").touch()
     api = AuthorizationApi({"client": CANARY_SECRET})
-    api.misbehaviour.plan(ends_older_tokens=True)
+    api.misbehaviour.plan(revokes_older_tokens=True)
     with ExitStack() as stack:
         leaks = stack.enter_context(listening())
         leaks.secrets |= credential_forms("client", CANARY_SECRET) | credential_forms("client", NEW_SECRET)

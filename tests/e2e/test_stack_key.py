@@ -53,7 +53,7 @@ def test_a_token_is_under_the_stacks_key_of_which_its_document_says_nothing(
     examined = operator.run("doctor", "--stack", "keyed", "--no-token", "--json")
     found = {each["check"]: each["found"] for each in json.loads(examined.stdout)["checks"]}
     assert found["key"] == f"{keyed['KeyArn']} is enabled"
-    consumer = deployed.account.become_consumer(keyed["ConsumerPolicyArn"]).client("ssm")
+    consumer = deployed.account.assume_consumer_role(keyed["ConsumerPolicyArn"]).client("ssm")
     token = consumer.get_parameter(Name=f"{PREFIX}/tenant-a/token", WithDecryption=True)["Parameter"]
     assert len(token["Value"]) > 20
 

@@ -60,12 +60,12 @@ class Consuming:
 
     def rotate(self, *, ending: bool = False) -> None:
         """Force a rotation, whose token may end the one before."""
-        self.deployed.api.misbehaviour.plan(ends_older_tokens=ending)
+        self.deployed.api.misbehaviour.plan(revokes_older_tokens=ending)
         assert self.deployed.force(dict(self.outputs))["rotated"] == 1
 
     def revoke(self) -> None:
         """Let the provider end the token that is stored, as it does when somebody else requests one."""
-        self.deployed.api.misbehaviour.plan(ends_older_tokens=True)
+        self.deployed.api.misbehaviour.plan(revokes_older_tokens=True)
         asked = requests.post(
             f"{self.deployed.authorization_api}/oauth2/token",
             data={"grant_type": "client_credentials", "scope": "*"},
@@ -85,7 +85,7 @@ class Consuming:
 def consuming(deployed: Deployed, clean_environment: Mapping[str, str]) -> Iterator[Consuming]:
     """Deploy a stack, and become somebody who may read its token and do nothing else."""
     outputs = deployed.account.create_stack(deployed.one, stack="recipes")
-    consumer = deployed.account.become_consumer(outputs["ConsumerPolicyArn"], role="recipes-consumer")
+    consumer = deployed.account.assume_consumer_role(outputs["ConsumerPolicyArn"], role="recipes-consumer")
     gateway = Gateway(deployed.account.endpoint)
     with serving(gateway) as address:
         environment = {

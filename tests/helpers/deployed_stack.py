@@ -83,7 +83,7 @@ def running(folder: Path) -> Iterator[Deployed]:
     """Run an account with the secret and the zip in it; stacks are the tests' own."""
     api = AuthorizationApi({CLIENT_ID: CANARY_SECRET})
     with serving(api.app) as address, running_aws(folder) as endpoint:
-        account = Account.administrator(endpoint)
+        account = Account(endpoint)
         secret = account.create_secret(SECRET_NAME, CLIENT_ID, CANARY_SECRET)
         build_zip(folder / "rotator.zip")
         account.upload(folder / "rotator.zip")

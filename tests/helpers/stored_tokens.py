@@ -37,4 +37,4 @@ def become_nobody(account: Account) -> Account:
     trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
     role = account.client("iam").create_role(RoleName="nobody", AssumeRolePolicyDocument=document)
-    return account.become(role["Role"]["Arn"])
+    return account.assume_role(role["Role"]["Arn"])

@@ -17,7 +17,7 @@ from lambda_extension import TTL, ParameterCache, running_extension
 from rotator.devstack.authorization_api import TOPICS
 from rotator.renewal.guarantee import Guarantee
 from rotator.simulation.scenario import DAY, Rates, Scenario
-from rotator.simulation.world import World, unheard
+from rotator.simulation.world import World, quiet_logs
 
 HEADING = "4. Lambda"
 RECIPE = block(HEADING, "python")
@@ -140,7 +140,7 @@ def dead_tokens_presented(ttl: float) -> int:
     """How many calls carried a dead token with such a cache and an outage at the worst time."""
     scenario = Scenario(days=3)
     begin = DAY * scenario.rotation.renew_at - scenario.guarantee.schedule_interval
-    world = World(scenario, weather=lambda now: Rates(endpoint=float(begin <= now < begin + OUTAGE)))
+    world = World(scenario, rates_at=lambda now: Rates(endpoint=float(begin <= now < begin + OUTAGE)))
     presented: list[bool] = []
 
     def read(name: str) -> Mapping[str, object]:
@@ -148,14 +148,14 @@ def dead_tokens_presented(ttl: float) -> int:
 
     def call(cache: ParameterCache) -> None:
         token = world.provider.issued[str(cache.get(scenario.rotation.parameter_name)["Value"])]
-        presented.append(token.is_alive(world.timeline.seconds))
+        presented.append(token.is_valid(world.timeline.seconds))
         world.timeline.at(world.timeline.seconds + EVERY, lambda: call(cache))
 
     world.start_schedule()
     for number in range(1, ENVIRONMENTS + 1):
         cache = ParameterCache(read, lambda: world.timeline.seconds, ttl)
         world.timeline.at(ttl * number / ENVIRONMENTS, partial(call, cache))
-    with unheard():
+    with quiet_logs():
         world.timeline.run_until(scenario.end)
     assert len(presented) > 3 * DAY / EVERY
     return presented.count(False)

@@ -1,4 +1,4 @@
-"""Nobody reads what the runs of a simulated world log."""
+"""Silences the logs of simulated runs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from rotator.simulation.world import unheard
+from rotator.simulation.world import quiet_logs
 
 
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
-    with unheard():
+    with quiet_logs():
         yield

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from rotator.simulation.consumers import Consumers
-from rotator.simulation.provider import Issued
+from rotator.simulation.provider import IssuedToken
 
 CACHE = 100.0
 
 
-def ledger(*published: tuple[float, Issued], end: float = 10_000) -> Consumers:
+def ledger(*published: tuple[float, IssuedToken], end: float = 10_000) -> Consumers:
     consumers = Consumers(CACHE)
     for when, token in published:
         consumers.receive(token, when)
@@ -18,15 +18,15 @@ def ledger(*published: tuple[float, Issued], end: float = 10_000) -> Consumers:
     return consumers
 
 
-def token(ends_at: float, revoked_at: float | None = None) -> Issued:
-    return Issued(ends_at=ends_at, revoked_at=revoked_at)
+def token(expires_at: float, revoked_at: float | None = None) -> IssuedToken:
+    return IssuedToken(expires_at=expires_at, revoked_at=revoked_at)
 
 
 LASTING = token(1_000_000)
 
 
 @pytest.mark.parametrize(
-    ("ends_at", "expired"),
+    ("expires_at", "expired"),
     [
         pytest.param(1101, 0, id="it outlives every cache"),
         pytest.param(1100, 0, id="it ends just when the last cache does"),
@@ -36,9 +36,9 @@ LASTING = token(1_000_000)
     ],
 )
 def test_a_token_replaced_at_1000_is_presented_for_another_100_seconds(
-    ends_at: float, expired: float
+    expires_at: float, expired: float
 ) -> None:
-    assert ledger((0, token(ends_at)), (1000, LASTING)).expired_seconds == expired
+    assert ledger((0, token(expires_at)), (1000, LASTING)).expired_seconds == expired
 
 
 def test_a_second_counts_once_whoever_presents_a_dead_token_in_it() -> None:
@@ -55,7 +55,7 @@ def test_a_token_published_after_its_end_counts_from_then() -> None:
 
 
 def test_the_least_remaining_life_is_what_a_token_has_left_when_it_is_replaced() -> None:
-    assert ledger((0, token(1500)), (1000, token(3000)), (2800, LASTING)).least_remaining_life == 200
+    assert ledger((0, token(1500)), (1000, token(3000)), (2800, LASTING)).least_remaining_seconds == 200
 
 
 def test_a_revoked_token_counts_while_it_stands_in_the_parameter() -> None:

@@ -1,4 +1,4 @@
-"""What is promised to a fleet, whatever fails: Hypothesis looks for a sequence of troubles that breaks it."""
+"""The guarantees to a fleet, whatever fails: Hypothesis searches for sequences of faults that violate one."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
-from rotator.simulation.fleet_world import DOWN, FleetWorld
-from rotator.simulation.fleets import HOSTS, fleet_budget, fleet_healing, fleet_scenario
-from rotator.simulation.scenario import Rates, Weather
-from rotator.simulation.worlds import CALM
+from rotator.simulation.fleet_world import ENDPOINT_DOWN, FleetWorld
+from rotator.simulation.random_fleets import HOSTS, fleet_fault_budget, fleet_recovery_seconds, random_fleet
+from rotator.simulation.scenario import NO_FAULTS, Rates, RatesAt
 
 TROUBLE = st.builds(
     Rates,
@@ -27,22 +26,22 @@ HOSTS_DOWN = st.tuples(*[st.sampled_from((0.0, 0.5, 1.0))] * HOSTS)
 
 
 class FleetPromises(RuleBasedStateMachine):
-    """A fleet on its schedule, through troubles of which none is longer than was promised to be survived."""
+    """A fleet on its schedule, with faults that last no longer than the guarantee allows."""
 
     world: FleetWorld
-    rates = CALM
+    rates = NO_FAULTS
     down: tuple[float, ...] = (0.0,) * HOSTS
 
     @initialize(number=st.integers(1, 300))
     def begin(self, number: int) -> None:
-        self.drawn = fleet_scenario(number)
-        self.world = FleetWorld(self.drawn, weather=self.weather_of)
+        self.drawn = random_fleet(number)
+        self.world = FleetWorld(self.drawn, rates_of=self.rates_of)
         self.world.start_schedule()
         self.calm()
 
-    def weather_of(self, host: int) -> Weather:
-        if host in self.drawn.dead:
-            return DOWN
+    def rates_of(self, host: int) -> RatesAt:
+        if host in self.drawn.down_hosts:
+            return ENDPOINT_DOWN
         return lambda _now: replace(self.rates, endpoint=self.down[host])
 
     def go_on(self, seconds: float) -> None:
@@ -53,12 +52,12 @@ class FleetPromises(RuleBasedStateMachine):
     def trouble(self, rates: Rates, down: tuple[float, ...], share: float) -> None:
         """Hosts fail, AWS fails, runs crash, come late, twice or not at all."""
         self.rates, self.down = rates, down
-        self.go_on(share * fleet_budget(self.drawn))
+        self.go_on(share * fleet_fault_budget(self.drawn))
         self.calm()
 
     @rule(delays=st.lists(st.sampled_from((0.0, 0.1, 1.0, 45.0)), min_size=1, max_size=3))
     def operators(self, delays: list[float]) -> None:
-        """Some people renew all rotations by force, at about the same time."""
+        """Operators force all rotations at about the same time."""
         for delay in delays:
             self.world.start_run(self.world.timeline.seconds + delay, force=True)
         self.go_on(2 * RUN_BUDGET_SECONDS)
@@ -70,18 +69,20 @@ class FleetPromises(RuleBasedStateMachine):
 
     def calm(self) -> None:
         """Once the faults stop, every rotation recovers in as many runs as the write rate needs."""
-        self.rates, self.down = CALM, (0.0,) * HOSTS
-        self.go_on(fleet_healing(self.drawn))
+        self.rates, self.down = NO_FAULTS, (0.0,) * HOSTS
+        self.go_on(fleet_recovery_seconds(self.drawn))
         now = self.world.timeline.seconds
         ends = {
-            each.rotation.name: each.stored_token.ends_at for each in self.world.healthy if each.stored_token
+            each.rotation.name: each.stored_token.expires_at
+            for each in self.world.healthy
+            if each.stored_token
         }
         assert ends.keys() == {each.rotation.name for each in self.world.healthy}
         assert min(ends.values()) > now
 
     @invariant()
     def no_promise_is_broken(self) -> None:
-        assert self.world.broken_promises == []
+        assert self.world.violations == []
 
     @invariant()
     def no_valid_token_expires(self) -> None:

@@ -1,4 +1,4 @@
-"""Fleets in virtual time: some of the soak's, and that what must never happen to one is noticed."""
+"""Fleets in virtual time: some of the soak's, and that a violation is noticed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rotator.fleet.urgency import Due
 from rotator.fleet.write_rate import WriteRate
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
-from rotator.simulation import fleets, soak
-from rotator.simulation.fleet_world import DOWN, FleetScenario, FleetWorld
-from rotator.simulation.run import Fault
+from rotator.simulation import random_fleets, soak
+from rotator.simulation.calls import Fault
+from rotator.simulation.fleet_world import ENDPOINT_DOWN, FleetScenario, FleetWorld
 from rotator.simulation.scenario import DAY, Behaviour, Scenario
 
 HOUR = 3600.0
@@ -24,22 +24,22 @@ HOUR = 3600.0
 
 @pytest.mark.parametrize("number", range(1, 13))
 def test_fleet_with_trouble_within_its_budget_keeps_every_promise(number: int) -> None:
-    lived = soak.live_in_a_fleet(number)
-    assert lived.wrong == ()
+    lived = soak.simulate_fleet(number)
+    assert lived.violations == ()
     assert lived.token_requests > 20
 
 
 def test_fleet_is_the_same_every_time() -> None:
-    assert soak.live_in_a_fleet(3) == soak.live_in_a_fleet(3)
+    assert soak.simulate_fleet(3) == soak.simulate_fleet(3)
 
 
 def test_fleets_are_of_all_kinds() -> None:
-    drawn = [fleets.fleet_scenario(number) for number in range(1, 60)]
+    drawn = [random_fleets.random_fleet(number) for number in range(1, 60)]
     assert {each.workers for each in drawn} == {0, 2, 4}
-    for kind in ("slow", "dead", "broken", "refused"):
+    for kind in ("slow_hosts", "down_hosts", "broken", "rejected"):
         assert {bool(getattr(each, kind)) for each in drawn} == {False, True}
     assert any(each.quota < each.write_rate for each in drawn)
-    shared = [len({tenant.rotation.token_endpoint for tenant in each.tenants}) for each in drawn]
+    shared = [len({tenant.rotation.token_endpoint for tenant in each.scenarios}) for each in drawn]
     assert min(shared) <= 3
     assert max(shared) > 12
 
@@ -54,7 +54,7 @@ def scenario(name: str, endpoint: str = "https://host.example.test/token", lifet
 
 def of_one_host(count: int = 20, **changes: object) -> FleetScenario:
     tenants = tuple(scenario(f"tenant-{number:02}") for number in range(count))
-    return replace(FleetScenario(tenants=tenants, hosts=(0,) * count), **changes)  # type: ignore[arg-type]
+    return replace(FleetScenario(scenarios=tenants, hosts=(0,) * count), **changes)  # type: ignore[arg-type]
 
 
 def run_once(world: FleetWorld) -> None:
@@ -79,11 +79,11 @@ def test_workers_renew_what_a_scheduled_run_enqueues() -> None:
 
 
 def test_messages_that_come_twice_renew_once() -> None:
-    world = FleetWorld(of_one_host(10, workers=4), weather=lambda _host: lambda _now: TWICE)
+    world = FleetWorld(of_one_host(10, workers=4), rates_of=lambda _host: lambda _now: TWICE)
     world.start_schedule()
     world.timeline.run_until(299)
     assert [tenant.provider.requests for tenant in world.healthy] == [1] * 10
-    assert world.broken_promises == []
+    assert world.violations == []
 
 
 TWICE = replace(Scenario().rates, duplicated=1.0)
@@ -95,18 +95,18 @@ def test_dead_host_and_refused_clients_take_nobody_down() -> None:
         for n in range(20)
     )
     drawn = FleetScenario(
-        tenants=tenants,
+        scenarios=tenants,
         hosts=tuple(n % 3 for n in range(20)),
-        dead=frozenset({0}),
-        slow=frozenset({1}),
-        refused=frozenset({"tenant-01", "tenant-02"}),
+        down_hosts=frozenset({0}),
+        slow_hosts=frozenset({1}),
+        rejected=frozenset({"tenant-01", "tenant-02"}),
         broken=("broken",),
     )
     world = FleetWorld(drawn)
     world.start_schedule()
     world.timeline.run_until(DAY)
     world.close()
-    assert (world.expired_seconds, world.broken_promises) == (0, [])
+    assert (world.expired_seconds, world.violations) == (0, [])
     assert all(tenant.consumers.history for tenant in world.healthy)
     assert len(world.healthy) == 11
 
@@ -116,32 +116,32 @@ def test_dead_host_and_refused_clients_take_nobody_down() -> None:
 
 def test_circuit_breaker_that_never_opens_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CircuitBreaker, "allows", lambda _self: True)
-    world = FleetWorld(of_one_host(20, write_rate=5.0), weather=lambda _host: DOWN)
+    world = FleetWorld(of_one_host(20, write_rate=5.0), rates_of=lambda _host: ENDPOINT_DOWN)
     run_once(world)
-    assert "renewals asked an endpoint that is down" in world.broken_promises[0]
+    assert "renewals asked an endpoint that is down" in world.violations[0]
 
 
 def test_order_that_starves_a_rotation_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that can never be renewed come first in every run, and leave no time for the others."""
+    """Rotations that can never be renewed come first in every run, and leave no time for other rotations."""
 
     def broken_first(due: Iterable[Due], _now: datetime) -> list[Due]:
         return sorted(due, key=lambda each: each.rotation.name)
 
     monkeypatch.setattr(scheduler, "by_urgency", broken_first)
-    drawn = of_one_host(40, write_rate=1.0, refused=frozenset(f"tenant-{n:02}" for n in range(20)))
-    tenants = tuple(replace(each, lifetime=2 * HOUR) for each in drawn.tenants)
-    world = FleetWorld(replace(drawn, tenants=tenants))
+    drawn = of_one_host(40, write_rate=1.0, rejected=frozenset(f"tenant-{n:02}" for n in range(20)))
+    tenants = tuple(replace(each, lifetime=2 * HOUR) for each in drawn.scenarios)
+    world = FleetWorld(replace(drawn, scenarios=tenants))
     world.start_schedule()
     world.timeline.run_until(2 * DAY)
-    assert not all(tenant.is_good() for tenant in world.healthy)
+    assert not all(tenant.has_valid_token() for tenant in world.healthy)
 
 
 def test_writes_without_a_rate_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The account throttles them, and tokens that were issued cannot be stored."""
     monkeypatch.setattr(WriteRate, "delay", lambda _self: 0.0)
-    ends_older = of_one_host(20, quota=2.0).tenants
-    tenants = tuple(replace(each, behaviour=Behaviour.ENDS_OLDER) for each in ends_older)
-    world = FleetWorld(replace(of_one_host(20, quota=2.0), tenants=tenants))
+    ends_older = of_one_host(20, quota=2.0).scenarios
+    tenants = tuple(replace(each, behaviour=Behaviour.REVOKES_OLDER) for each in ends_older)
+    world = FleetWorld(replace(of_one_host(20, quota=2.0), scenarios=tenants))
     run_once(world)
     assert world.outcomes["failed"] > 5
 
@@ -154,11 +154,11 @@ def test_run_that_dies_takes_all_its_renewals_with_it() -> None:
         calls += 1
         return Fault.KILLED_BEFORE if calls == 100 else None
 
-    world = FleetWorld(of_one_host(20, write_rate=50.0), faults=die_at_the_hundredth_call)
+    world = FleetWorld(of_one_host(20, write_rate=50.0), next_fault=die_at_the_hundredth_call)
     run_once(world)
     assert world.outcomes["killed"] == 1
     written = len([name for name in world.store.parameters if name.count("/") == 1])
     world.timeline.run_until(world.timeline.seconds + RUN_BUDGET_SECONDS)
     assert len([name for name in world.store.parameters if name.count("/") == 1]) == written < 20
     run_once(world)
-    assert all(tenant.is_good() for tenant in world.healthy)
+    assert all(tenant.has_valid_token() for tenant in world.healthy)

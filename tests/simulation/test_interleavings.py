@@ -1,4 +1,4 @@
-"""Every interleaving of two runs of the real job, and that a broken protocol is found out."""
+"""Every interleaving of two runs of the real job, and that a broken protocol is detected."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from rotator.renewal.lease import HeldLease
 from rotator.renewal.models import Lease, Parameter, Result, Rotation, Stored
 from rotator.renewal.ports import ParameterStore, Ports, Run
 from rotator.renewal.results import failed_with
-from rotator.simulation.interleavings import explore, starts
+from rotator.simulation.interleavings import explore
+from rotator.simulation.starts import starts
 
 acquire, read_lease, act = lease.acquire, lease._read, renew._rotate
 
@@ -27,19 +28,19 @@ def test_every_interleaving_of_two_runs_keeps_every_invariant(
     faults: int, at_least: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     explored = [explore(start) for start in starts(2, faults=faults)]
-    assert [str(each.broken) for each in explored if each.broken] == []
-    assert all(each.complete for each in explored)
-    worlds, ends = sum(each.worlds for each in explored), sum(each.ends for each in explored)
+    assert [each.violation for each in explored if each.violation] == []
+    assert all(each.is_complete for each in explored)
+    states, ends = sum(each.states for each in explored), sum(each.ends for each in explored)
     with capsys.disabled():
-        print(f"\ntwo runs, {faults} faults: {worlds:,} worlds, {ends:,} of them final")  # noqa: T201 - it says how much was seen
-    assert worlds > at_least
+        print(f"\ntwo runs, {faults} faults: {states:,} states, {ends:,} of them final")  # noqa: T201 - it says how much was seen
+    assert states > at_least
 
 
 def test_exploration_that_is_cut_off_is_not_complete() -> None:
     answers = iter([True] * 20)
     explored = explore(next(starts(3, faults=2)), go_on=lambda: next(answers, False))
-    assert (explored.complete, explored.broken) == (False, None)
-    assert 20 < explored.worlds < 1000
+    assert (explored.is_complete, explored.violation) == (False, None)
+    assert 20 < explored.states < 1000
 
 
 class Hopeful:
@@ -149,6 +150,6 @@ BREAKS: dict[str, tuple[Any, str, Any, int, str]] = {
 def test_broken_protocol_is_found_out(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module, name, replacement, faults, found = BREAKS[broken]
     monkeypatch.setattr(module, name, replacement)
-    explored = [explore(start).broken for start in starts(2, faults=faults)]
-    assert any(found in str(each) for each in explored)
-    assert not any("defect" in str(each) for each in explored)
+    violations = [explore(start).violation or "" for start in starts(2, faults=faults)]
+    assert any(found in each for each in violations)
+    assert not any("defect" in each for each in violations)

@@ -1,4 +1,4 @@
-"""The promises, whatever fails: Hypothesis looks for a sequence of troubles that breaks one."""
+"""The guarantees to consumers, whatever fails: Hypothesis searches for faults that violate one."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from rotator.renewal.durations import seconds_until
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.policy import RUN_BUDGET_SECONDS, renewal_time
-from rotator.simulation.run import Fault
-from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
+from rotator.simulation.calls import Fault
+from rotator.simulation.random_scenarios import LEASE_SECONDS, fault_budget, guaranteed_outage
+from rotator.simulation.run import FAULTS
+from rotator.simulation.scenario import DAY, NO_FAULTS, Behaviour, Rates, Scenario
 from rotator.simulation.world import World
-from rotator.simulation.worlds import CALM, LEASE, budget, promised_outage
 
 RATES = st.builds(
     Rates,
@@ -26,7 +27,7 @@ RATES = st.builds(
     duplicated=st.sampled_from((0.0, 1.0)),
     delay=st.sampled_from((0.0, 45.0)),
 )
-BAD_LUCK = st.lists(st.tuples(st.integers(0, 7), st.sampled_from(Fault)), max_size=3)
+BAD_LUCK = st.lists(st.tuples(st.integers(0, 7), st.sampled_from(FAULTS)), max_size=3)
 """How many calls go well, and what then goes wrong with the next, whichever run makes them."""
 
 
@@ -35,7 +36,7 @@ BadLuck = list[tuple[int, Fault]]
 
 @st.composite
 def scenarios(draw: st.DrawFn) -> Scenario:
-    """Settings that keep the contract with room for trouble, and any provider."""
+    """Settings that keep the guarantee with a budget for faults, and any provider."""
     base = Scenario()
     lifetime = draw(st.sampled_from((1800.0, 3600.0, DAY, 3 * DAY)))
     interval = max(60.0, lifetime // draw(st.integers(12, 60)))
@@ -52,16 +53,16 @@ def scenarios(draw: st.DrawFn) -> Scenario:
 
 
 class Promises(RuleBasedStateMachine):
-    """A world on its schedule, through troubles of which none is longer than was promised to be survived."""
+    """A world on its schedule, with faults that last no longer than the guarantee allows."""
 
     world: World
-    rates = CALM
+    rates = NO_FAULTS
 
-    @initialize(scenario=scenarios().filter(lambda drawn: promised_outage(drawn) > 0))
+    @initialize(scenario=scenarios().filter(lambda drawn: guaranteed_outage(drawn) > 0))
     def begin(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.next_calls: deque[Fault | None] = deque()
-        self.world = World(self.scenario, weather=lambda _now: self.rates, faults=self.fault)
+        self.world = World(self.scenario, rates_at=lambda _now: self.rates, next_fault=self.fault)
         self.world.start_schedule()
         self.calm(0)
 
@@ -86,19 +87,19 @@ class Promises(RuleBasedStateMachine):
         at_the_worst_moment=st.booleans(),
     )
     def trouble(self, rates: Rates, share: float, bad_luck: BadLuck, at_the_worst_moment: bool) -> None:
-        """It may last as long as the settings promise to survive; then there is time for one renewal."""
+        """Faults last as long as the settings survive; then there is time for one renewal."""
         if at_the_worst_moment:
             self.wait_until_a_token_is_due()
         self.rates = rates
         self.plan(bad_luck)
-        self.go_on(max(0.0, share * budget(self.scenario)))
+        self.go_on(max(0.0, share * fault_budget(self.scenario)))
         self.calm(0)
 
     @rule()
     def outage(self) -> None:
-        """It begins with the request that would have renewed the token, and lasts as long as it may."""
+        """An outage begins with the request that would have renewed the token; it is as long as it may be."""
         self.wait_until_a_token_is_due()
-        longest = promised_outage(self.scenario)
+        longest = guaranteed_outage(self.scenario)
         provider, interval = self.world.provider, self.scenario.guarantee.schedule_interval
         outages = len(provider.outages)
         provider.go_down_instead_of_issuing(longest)
@@ -114,12 +115,12 @@ class Promises(RuleBasedStateMachine):
         self.go_on(max(0.0, seconds_until(due, self.world.timeline.now())))
 
     @rule(
-        rates=st.sampled_from((CALM, Rates(endpoint=1), Rates(endpoint=0.5, aws=0.5))),
+        rates=st.sampled_from((NO_FAULTS, Rates(endpoint=1), Rates(endpoint=0.5, aws=0.5))),
         bad_luck=BAD_LUCK,
         delays=st.lists(st.sampled_from((0.0, 0.0, 0.01, 0.1, 1.0, 45.0)), min_size=1, max_size=4),
     )
     def operators(self, rates: Rates, bad_luck: BadLuck, delays: list[float]) -> None:
-        """Some people force rotations, at about the same time, in a short trouble, and with bad luck."""
+        """Operators force rotations at about the same time, while faults occur."""
         self.rates = rates
         self.plan(bad_luck)
         for delay in delays:
@@ -129,24 +130,25 @@ class Promises(RuleBasedStateMachine):
 
     @rule(share=st.floats(0, 1.5))
     def calm(self, share: float) -> None:
-        """Once the faults stop, one tick heals everything, as soon as the claims of the dead have ended."""
-        self.rates = CALM
+        """Once the faults stop and the leases of killed runs have expired, one run recovers everything."""
+        self.rates = NO_FAULTS
         self.next_calls.clear()
-        self.go_on(LEASE)
+        self.go_on(LEASE_SECONDS)
+        began = self.world.timeline.now()
         self.world.start_run(self.world.timeline.seconds)
         self.go_on(RUN_BUDGET_SECONDS)
-        assert self.world.tenant.is_healthy()
+        assert self.world.tenant.is_healthy(due_at=began)  # what became due since is for the next run
         self.go_on(3 * self.scenario.guarantee.schedule_interval + share * self.scenario.lifetime)
 
     @invariant()
     def nothing_unchecked_nothing_worse_and_one_renewal_at_a_time(self) -> None:
-        assert self.world.broken_promises == []
+        assert self.world.violations == []
 
     @invariant()
     def no_consumer_presents_an_expired_token(self) -> None:
         token = self.world.tenant.stored_token
         assert token is not None
-        assert token.ends_at > self.world.timeline.seconds
+        assert token.expires_at > self.world.timeline.seconds
         assert self.world.consumers.expired_seconds == 0
 
     @invariant()

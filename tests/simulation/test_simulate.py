@@ -92,12 +92,12 @@ def test_the_same_seed_gives_the_same_result_and_another_another() -> None:
 
 def test_a_calm_month_is_told_in_numbers() -> None:
     told = report()
-    assert (told["failed_ticks"], told["expired_seconds"], told["broken_promises"]) == (0, 0, [])
-    assert told["ticks"] == told["outcomes"]["fresh"] + told["outcomes"]["rotated"] == 8641
+    assert (told["failed_runs"], told["expired_seconds"], told["violations"]) == (0, 0, [])
+    assert told["runs"] == told["outcomes"]["fresh"] + told["outcomes"]["rotated"] == 8641
     assert told["token_requests"] == told["outcomes"]["rotated"] == 46
     assert told["aws_calls"] == 8641 + 5 * 46
-    assert told["minimum_remaining_life_seconds"] == 28411 < told["least_remaining_life_seconds"]
-    assert 7.9 * HOUR < told["least_remaining_life_seconds"] < 8.5 * HOUR
+    assert told["guaranteed_remaining_seconds"] == 28411 < told["least_remaining_seconds"]
+    assert 7.9 * HOUR < told["least_remaining_seconds"] < 8.5 * HOUR
 
 
 def test_late_failures_are_told_apart() -> None:
@@ -106,28 +106,28 @@ def test_late_failures_are_told_apart() -> None:
 
 
 def test_a_provider_that_ends_older_tokens_is_told_by_the_seconds_that_cost() -> None:
-    assert report("--provider", "ends-older", "--days", "5")["revoked_seconds"] > 0
+    assert report("--provider", "revokes-older", "--days", "5")["revoked_seconds"] > 0
     assert report("--provider", "steady", "--days", "5")["revoked_seconds"] == 0
 
 
 @pytest.mark.parametrize("trouble", ["--missed", "--endpoint-failures", "--aws-failures", "--crashes"])
 def test_a_world_without_a_token_says_so_and_promises_nothing(trouble: str) -> None:
     told = report("--days", "1", trouble, "1")
-    assert told["least_remaining_life_seconds"] is None
+    assert told["least_remaining_seconds"] is None
     assert told["outcomes"].get("rotated") is None
     assert "No token was ever published." in run("--days", "1", trouble, "1").stdout
 
 
 def test_a_revoked_token_is_told_in_the_headline() -> None:
-    shown = run("--provider", "ends-older", "--days", "5", "--aws-failures", "0.3").stdout
-    assert "a revoked one stood in the parameter for" in shown
+    shown = run("--provider", "revokes-older", "--days", "5", "--aws-failures", "0.3").stdout
+    assert "the parameter held a revoked one for" in shown
 
 
 def test_a_promise_that_is_broken_is_told_and_the_command_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "_publish", lambda *_: {"a": 1}["defect"])
     done = run("--days", "1")
     assert done.exit_code == 1
-    assert "broken promise: the job has a defect" in done.stdout
+    assert "violation: the job has a defect" in done.stdout
 
 
 def test_no_outage_is_longer_than_it_was_said_to_be() -> None:
@@ -139,7 +139,7 @@ def test_no_outage_is_longer_than_it_was_said_to_be() -> None:
 def test_what_goes_wrong_besides_is_told_with_the_settings() -> None:
     shown = run("--days", "3", "--missed", "0.1", "--provider", "varies", "--clock-skew", "5").stdout
     assert "consumers that cache for 5 min; missed 0.1, clock skew 5 s, provider varies." in shown
-    assert "with a steady provider and nothing else going wrong" in shown
+    assert "with a steady provider and no other faults" in shown
 
 
 @pytest.mark.parametrize("lifetime", [86400, 3600])
@@ -154,13 +154,13 @@ def test_consumers_find_no_less_life_than_they_were_promised(
         *("--outage", str(int(outage * limit)), "--days", str(5 * lifetime / 86400)),
     )
     assert told["outages"] >= 1
-    assert told["least_remaining_life_seconds"] >= told["minimum_remaining_life_seconds"]
+    assert told["least_remaining_seconds"] >= told["guaranteed_remaining_seconds"]
 
 
 def test_the_table_tells_the_same() -> None:
     shown = run("--outage", "9h", "--days", "10").stdout
     for part in (
-        "least remaining life",
+        "least remaining lifetime",
         "-1 h",
         "7 h 44 min (computed, and confirmed by simulating it)",
         "late",
@@ -231,12 +231,12 @@ def test_settings_come_from_the_environment_where_no_option_says_otherwise() -> 
         ),
         pytest.param(["--schedule", "5"], "'5' is not a whole number of seconds from 60", "", id="too often"),
         pytest.param(
-            ["--days", "30000", "--plot", "x.gif"], "x.gif is no picture", ".svg or .png", id="no picture"
+            ["--days", "30000", "--plot", "x.gif"], "x.gif is not a picture", ".svg or .png", id="no picture"
         ),
         pytest.param(
             ["--days", "2", "--plot", "nowhere/x.svg"],
-            "there is no folder nowhere",
-            "make it, or name another",
+            "the folder nowhere does not exist",
+            "create it, or name another",
             id="no such folder",
         ),
     ],

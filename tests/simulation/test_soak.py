@@ -1,56 +1,57 @@
-"""The soak: a few of its worlds, and that it notices trouble beyond the budget."""
+"""The soak: a few of its worlds, and that it notices faults beyond the budget."""
 
 from __future__ import annotations
 
 import pytest
 from click.testing import CliRunner
 
-from rotator.simulation import soak, worlds
+from rotator.simulation import random_scenarios, soak
 
 
 @pytest.mark.parametrize("number", range(1, 6))
 def test_a_world_with_trouble_within_its_budget_keeps_every_promise(number: int) -> None:
-    lived = soak.live(number)
-    assert lived.wrong == ()
-    assert lived.failed_ticks > 0
+    lived = soak.simulate_world(number)
+    assert lived.violations == ()
+    assert lived.failed_runs > 0
     assert lived.token_requests > 10
 
 
 def test_a_world_is_the_same_every_time() -> None:
-    assert soak.live(3) == soak.live(3)
+    assert soak.simulate_world(3) == soak.simulate_world(3)
 
 
 def test_trouble_beyond_the_budget_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    within = worlds.budget
-    monkeypatch.setattr(worlds, "budget", lambda drawn: 3 * within(drawn))
-    assert any(
-        "presented an expired token" in wrong for number in range(1, 6) for wrong in soak.live(number).wrong
-    )
+    within = random_scenarios.fault_budget
+    monkeypatch.setattr(random_scenarios, "fault_budget", lambda drawn: 3 * within(drawn))
+    violations = [each for number in range(1, 6) for each in soak.simulate_world(number).violations]
+    assert any("presented an expired token" in each for each in violations)
 
 
 def test_the_soak_tells_what_it_lived_through_and_exits_with_0_if_all_was_well() -> None:
     done = CliRunner().invoke(soak.main, ["--only", "1"])
     assert done.exit_code == 0
-    assert "0 expired seconds, 0 bad tokens published, 0 broken promises" in " ".join(done.output.split())
+    assert "0 expired seconds, 0 bad tokens published, 0 violations" in " ".join(done.output.split())
 
 
 def test_the_soak_names_the_world_in_which_a_promise_was_broken(monkeypatch: pytest.MonkeyPatch) -> None:
-    lived = soak.Lived(
+    lived = soak.WorldResult(
         name="world 7",
         years=1,
-        ticks=1,
-        failed_ticks=0,
+        runs=1,
+        failed_runs=0,
         token_requests=1,
         expired_seconds=5,
         bad_tokens=0,
-        wrong=("it was bad",),
+        violations=("it was bad",),
     )
-    monkeypatch.setattr(soak, "_lives", lambda _live, numbers: [lived] * len(numbers))
+    monkeypatch.setattr(soak, "_in_processes", lambda _live, numbers: [lived] * len(numbers))
     done = CliRunner().invoke(soak.main, ["--only", "7"])
     assert done.exit_code == 1
     assert "world 7: it was bad" in done.output
 
 
 def test_enough_worlds_make_the_years_asked_for() -> None:
-    years = sum(worlds.scenario(number).end / soak.YEAR for number in soak._enough_worlds(10, 1))
+    years = sum(
+        random_scenarios.random_scenario(number).end / soak.YEAR for number in soak._enough_worlds(10, 1)
+    )
     assert years >= 10

@@ -1,4 +1,4 @@
-"""Virtual time: what happens when, and what goes on while a process sleeps."""
+"""Virtual time: the order of events, and other processes while one sleeps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rotator.simulation.timeline import START, Timeline
 
 
 class Diary:
-    """Who did what, and when."""
+    """The actions of the processes, and their times."""
 
     def __init__(self) -> None:
         self.timeline = Timeline()

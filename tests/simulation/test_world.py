@@ -1,4 +1,4 @@
-"""The simulated world: what its troubles do, and that it sees a promise broken when one is."""
+"""The simulated world: the effects of its faults, and that it notices violations."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from rotator.renewal.lease import HeldLease
 from rotator.renewal.models import Rotation, Stored
 from rotator.renewal.policy import RUN_BUDGET_SECONDS, TokenState
 from rotator.renewal.ports import ParameterStore, Run
-from rotator.simulation.run import Fault
-from rotator.simulation.scenario import DAY, Behaviour, Rates, Scenario
+from rotator.simulation.calls import Fault
+from rotator.simulation.random_scenarios import LEASE_SECONDS
+from rotator.simulation.run import FAULTS
+from rotator.simulation.scenario import DAY, NO_FAULTS, Behaviour, Rates, Scenario
 from rotator.simulation.world import World
-from rotator.simulation.worlds import CALM, LEASE
 
 HOUR = 3600.0
 
 
 class Luck:
-    """What goes wrong with the calls to come, by their order; after that, nothing."""
+    """The faults of the next calls, in order; after them, none."""
 
     def __init__(self) -> None:
         self.plan: list[Fault | None] = []
@@ -36,19 +37,19 @@ class Luck:
 
 def world(**changes: Any) -> World:
     """A world with a fresh token and without a schedule."""
-    made = World(replace(Scenario(), **changes), faults=Luck())
-    tick(made)
+    made = World(replace(Scenario(), **changes), next_fault=Luck())
+    run_once(made)
     assert made.tenant.state() is TokenState.FRESH
     return made
 
 
-def tick(of: World, *plan: Fault | None, force: bool = False) -> None:
+def run_once(of: World, *plan: Fault | None, force: bool = False) -> None:
     """One run, with what goes wrong at each of its calls, to its end."""
-    assert isinstance(of.fault, Luck)
-    of.fault.plan = list(plan)
+    assert isinstance(of.next_fault, Luck)
+    of.next_fault.plan = list(plan)
     of.start_run(of.timeline.seconds, force=force)
     of.timeline.run_until(of.timeline.seconds + RUN_BUDGET_SECONDS)
-    of.fault.plan = []
+    of.next_fault.plan = []
 
 
 def later(of: World, seconds: float) -> None:
@@ -69,26 +70,26 @@ FORCED_CALLS = [*CALLS[:3], "make due", *CALLS[3:]]
     ],
 )
 @pytest.mark.parametrize("behaviour", Behaviour)
-@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("fault", FAULTS)
 def test_whatever_goes_wrong_at_any_call_one_tick_heals_it(
     fault: Fault, nth: int, behaviour: Behaviour, force: bool
 ) -> None:
     made = world(behaviour=behaviour)
     later(made, 0.5 * DAY if force else 0.9 * DAY)
-    tick(made, *[None] * nth, fault, force=force)
-    later(made, LEASE)
-    tick(made)
+    run_once(made, *[None] * nth, fault, force=force)
+    later(made, LEASE_SECONDS)
+    run_once(made)
     assert made.tenant.is_healthy()
-    assert made.broken_promises == []
+    assert made.violations == []
 
 
-@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("nth", range(7), ids=CALLS)
 def test_whatever_goes_wrong_with_the_first_token_one_tick_heals_it(fault: Fault, nth: int) -> None:
-    made = World(Scenario(), faults=Luck())
-    tick(made, *[None] * nth, fault)
-    later(made, LEASE)
-    tick(made)
+    made = World(Scenario(), next_fault=Luck())
+    run_once(made, *[None] * nth, fault)
+    later(made, LEASE_SECONDS)
+    run_once(made)
     assert made.tenant.is_healthy()
 
 
@@ -100,13 +101,13 @@ def test_runs_that_overlap_renew_once(gap: float) -> None:
         made.start_run(made.timeline.seconds + number * gap)
     later(made, RUN_BUDGET_SECONDS)
     assert made.outcomes["rotated"] == 2  # the first token, and one renewal
-    assert (made.provider.requests, made.broken_promises) == (2, [])
+    assert (made.provider.requests, made.violations) == (2, [])
 
 
 def test_a_run_is_cut_off_at_the_end_of_its_time() -> None:
     made = world(behaviour=Behaviour.STEADY)
     later(made, 0.9 * DAY)
-    tick(made, None, *[Fault.REFUSED] * 50)
+    run_once(made, None, *[Fault.FAILED] * 50)
     assert made.timeline.seconds <= 0.9 * DAY + 2 * RUN_BUDGET_SECONDS
     assert made.outcomes["failed"] == 1
 
@@ -115,10 +116,10 @@ def test_a_run_is_cut_off_at_the_end_of_its_time() -> None:
 
 
 def test_a_provider_that_ends_older_tokens_leaves_nothing_dead_but_for_a_moment() -> None:
-    made = world(behaviour=Behaviour.ENDS_OLDER)
+    made = world(behaviour=Behaviour.REVOKES_OLDER)
     for _ in range(5):
         later(made, 0.7 * DAY)
-        tick(made)
+        run_once(made)
     assert made.outcomes["rotated"] == 6
     assert 0 < made.consumers.revoked_seconds < 5
     assert made.tenant.is_healthy()
@@ -127,10 +128,10 @@ def test_a_provider_that_ends_older_tokens_leaves_nothing_dead_but_for_a_moment(
 def test_a_provider_that_repeats_a_token_is_asked_until_it_gives_another() -> None:
     made = world(behaviour=Behaviour.REPEATS)
     later(made, 0.7 * DAY)
-    tick(made)
+    run_once(made)
     assert (made.outcomes["kept"], made.tenant.state()) == (1, TokenState.DUE)
     later(made, 0.1 * DAY)
-    tick(made)
+    run_once(made)
     assert made.outcomes["rotated"] == 2
 
 
@@ -138,7 +139,7 @@ def test_a_forced_repetition_does_not_shrink_the_renewal_window() -> None:
     made = world(behaviour=Behaviour.REPEATS)
     before = made.tenant.stored().token_status
     later(made, 0.5 * DAY)
-    tick(made, force=True)
+    run_once(made, force=True)
     after = made.tenant.stored().token_status
     assert before
     assert after
@@ -151,9 +152,9 @@ def test_a_repetition_whose_status_got_lost_does_not_shrink_the_renewal_window(f
     made = world(behaviour=Behaviour.REPEATS)
     before = made.tenant.stored().token_status
     later(made, 0.5 * DAY)
-    tick(made, *[None] * 6, fault, force=True)  # at the write of the token, or just after it
-    later(made, LEASE)
-    tick(made)
+    run_once(made, *[None] * 6, fault, force=True)  # at the write of the token, or just after it
+    later(made, LEASE_SECONDS)
+    run_once(made)
     after = made.tenant.stored().token_status
     assert before
     assert after
@@ -168,7 +169,7 @@ def test_a_provider_whose_tokens_vary_never_makes_a_stored_one_worse() -> None:
     made.timeline.run_until(30 * DAY)
     made.close()
     assert made.outcomes["kept"] > 0
-    assert (made.consumers.expired_seconds, made.broken_promises) == (0, [])
+    assert (made.consumers.expired_seconds, made.violations) == (0, [])
 
 
 @pytest.mark.parametrize("skew", [-HOUR, -30, 30, HOUR])
@@ -177,17 +178,17 @@ def test_a_wrong_clock_at_the_endpoint_costs_no_consumer_a_token(skew: float) ->
     made.start_schedule()
     made.timeline.run_until(10 * DAY)
     made.close()
-    assert (made.consumers.expired_seconds, made.broken_promises) == (0, [])
+    assert (made.consumers.expired_seconds, made.violations) == (0, [])
 
 
 def test_an_outage_begins_where_a_new_token_would_be_issued_and_not_with_a_repeated_one() -> None:
     made = world(behaviour=Behaviour.REPEATS)
     made.provider.go_down_instead_of_issuing(HOUR)
     later(made, 0.7 * DAY)
-    tick(made)
+    run_once(made)
     assert (made.outcomes["kept"], made.provider.outages) == (1, [])
     later(made, 0.1 * DAY)
-    tick(made)
+    run_once(made)
     assert len(made.provider.outages) == 1
 
 
@@ -196,33 +197,33 @@ def test_an_outage_is_not_made_longer_by_another_that_was_planned_in_it() -> Non
     later(made, 0.7 * DAY)
     for _ in range(3):
         made.provider.go_down_instead_of_issuing(HOUR)
-        tick(made)
+        run_once(made)
     assert len(made.provider.outages) == 1
 
 
-# Ticks.
+# Scheduled runs.
 
 
-def ticks_of_a_day(rates: Rates) -> int:
+def runs_of_a_day(rates: Rates) -> int:
     made = World(
         replace(Scenario(), rates=rates, guarantee=Guarantee(schedule_interval=300, consumer_cache=0))
     )
     made.start_schedule()
     made.timeline.run_until(DAY - 1)
-    return made.ticks
+    return made.runs
 
 
 def test_ticks_come_as_the_schedule_says() -> None:
-    assert ticks_of_a_day(CALM) == 288
+    assert runs_of_a_day(NO_FAULTS) == 288
 
 
 def test_ticks_may_be_missed_and_come_twice() -> None:
-    assert 100 < ticks_of_a_day(Rates(missed=0.5)) < 190
-    assert ticks_of_a_day(Rates(duplicated=1)) == 2 * 288
+    assert 100 < runs_of_a_day(Rates(missed=0.5)) < 190
+    assert runs_of_a_day(Rates(duplicated=1)) == 2 * 288
 
 
 def test_late_ticks_delay_none_after_them() -> None:
-    assert 287 <= ticks_of_a_day(Rates(delay=250)) <= 288
+    assert 287 <= runs_of_a_day(Rates(delay=250)) <= 288
 
 
 # Leaks.
@@ -238,7 +239,7 @@ def test_no_run_on_a_bad_day_tells_a_secret_or_a_token(caplog: pytest.LogCapture
     )
     made.start_schedule()
     made.timeline.run_until(2 * DAY)
-    assert made.failed_ticks > 10
+    assert made.failed_runs > 10
     assert len(made.provider.issued) > 10
     told = f"{caplog.text} {[vars(record) for record in caplog.records]}"
     assert "attempt" in told
@@ -251,15 +252,15 @@ def test_no_run_on_a_bad_day_tells_a_secret_or_a_token(caplog: pytest.LogCapture
 def test_a_token_that_nobody_issued_is_noticed() -> None:
     made = world()
     made.tenant.publish(Secret("made up"))
-    assert "never issued" in made.broken_promises[0]
+    assert "never issued" in made.violations[0]
 
 
 def test_a_worse_token_is_noticed() -> None:
     made = world()
     (good,) = made.provider.issued.values()
-    made.provider.issued["worse"] = replace(good, ends_at=good.ends_at - HOUR)
+    made.provider.issued["worse"] = replace(good, expires_at=good.expires_at - HOUR)
     made.tenant.publish(Secret("worse"))
-    assert "ends earlier" in made.broken_promises[0]
+    assert "expires earlier" in made.violations[0]
 
 
 def acquire_always(rotation: Rotation, stored: Stored, parameters: ParameterStore, run: Run) -> HeldLease:
@@ -277,37 +278,51 @@ def test_two_renewals_at_once_are_noticed(monkeypatch: pytest.MonkeyPatch) -> No
     made.start_run(made.timeline.seconds)
     made.start_run(made.timeline.seconds)
     later(made, RUN_BUDGET_SECONDS)
-    assert "two runs renewed at once" in made.broken_promises[0]
+    assert "two runs renewed at once" in made.violations[0]
 
 
 def test_a_defect_of_the_job_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = world()
     later(made, 0.9 * DAY)
     monkeypatch.setattr(made.store, "write_token", {}.__getitem__)
-    tick(made)
-    assert "the job has a defect: unforeseen TypeError" in made.broken_promises[0]
+    run_once(made)
+    assert "the job has a defect: unforeseen TypeError" in made.violations[0]
 
 
 def test_a_forced_run_that_failed_does_not_excuse_a_worse_token_later() -> None:
     made = world()
-    tick(made, *[None] * 6, Fault.REFUSED, force=True)
+    run_once(made, *[None] * 6, Fault.FAILED, force=True)
     assert made.outcomes["failed"] == 1
     good = made.tenant.stored_token
     assert good
-    made.provider.issued["worse"] = replace(good, ends_at=good.ends_at - HOUR)
+    made.provider.issued["worse"] = replace(good, expires_at=good.expires_at - HOUR)
     made.tenant.publish(Secret("worse"))
-    assert "ends earlier" in made.broken_promises[0]
+    assert "expires earlier" in made.violations[0]
 
 
 def test_a_dead_token_that_should_have_been_renewed_is_noticed() -> None:
     made = world()
-    made.tenant.expect_good()
+    made.tenant.expect_valid_token()
     later(made, 1)
-    assert made.broken_promises == []
+    assert made.violations == []
     later(made, 1.1 * DAY)
-    made.tenant.expect_good()
+    made.tenant.expect_valid_token()
     later(made, 1)
-    assert "dead or unknown" in made.broken_promises[0]
+    assert "expired, revoked or unknown" in made.violations[0]
+
+
+def test_unfinished_renewal_counts_once_a_run_found_it_due() -> None:
+    """A lease whose write was reported as failed stays behind; it is for the first run after the due time."""
+    made = world()
+    run_once(made, None, None, Fault.LOST, force=True)
+    later(made, LEASE_SECONDS)
+    fresh_at = made.timeline.now()
+    assert made.tenant.is_healthy()
+    later(made, 0.7 * DAY)
+    assert made.tenant.state() is TokenState.DUE
+    assert (made.tenant.is_healthy(due_at=fresh_at), made.tenant.is_healthy()) == (True, False)
+    run_once(made)
+    assert made.tenant.is_healthy()
 
 
 def test_an_expired_token_is_not_healthy() -> None:

@@ -142,7 +142,7 @@ def test_the_simulation_prints_what_it_is_said_to_and_draws_its_picture(
     assert command
     monkeypatch.chdir(tmp_path)
     printed = CliRunner().invoke(main.main, command[1].split(), env={"COLUMNS": "200"}).stdout
-    shown = re.search(r"```text\n(promised remaining life.+?)```", README, re.DOTALL)
+    shown = re.search(r"```text\n(guaranteed remaining lifetime.+?)```", README, re.DOTALL)
     assert shown
     assert shown[1].splitlines() == [
         line.rstrip() for line in printed.splitlines() if line.rstrip() in shown[1].splitlines()

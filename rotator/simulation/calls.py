@@ -1,0 +1,84 @@
+"""The calls that a run makes to its ports, what may go wrong with them, and ports that let it go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from rotator.errors import CredentialsError, ParameterStoreError, RotatorError, TokenEndpointUnavailable
+
+Port = TypeVar("Port")
+
+
+class Call(Enum):
+    """A call: the port and its method."""
+
+    READ = "parameters.read"
+    READ_VERSIONS = "parameters.read_versions"
+    CREATE_LEASE = "parameters.create_lease"
+    WRITE_LEASE = "parameters.write_lease"
+    WRITE_TOKEN = "parameters.write_token"  # noqa: S105 - a call
+    WRITE_STATUS = "parameters.write_status"
+    READ_SECRET = "secrets.read"  # noqa: S105 - a call
+    READ_STAGE = "secrets.read_stage"
+    REQUEST_TOKEN = "token_endpoint.request"  # noqa: S105 - a call
+
+
+LEASE_WRITES = frozenset({Call.CREATE_LEASE, Call.WRITE_LEASE})
+WRITES = frozenset({Call.WRITE_TOKEN, Call.WRITE_STATUS, *LEASE_WRITES})
+
+
+class Fault(Enum):
+    """What goes wrong with a call."""
+
+    FAILED = "it fails and has done nothing"
+    LOST = "it fails and has done what it should"
+    KILLED_BEFORE = "the process ends before it"
+    KILLED_AFTER = "the process ends after it"
+    REPEATED = "its answer is lost, the SDK repeats it, and the second answer arrives"
+    DELAYED = "it is not answered, and does what it should later"
+    REJECTED = "the token endpoint rejects the client"
+    LATE = "the run sleeps until the leases of short runs have expired, and makes it then"
+
+
+class Killed(BaseException):
+    """The process ends here and now, and none of its code may do anything about it."""
+
+
+def failure(call: Call) -> RotatorError:
+    """Return the error of a call that failed, as the adapter raises it."""
+    if call is Call.REQUEST_TOKEN:
+        return TokenEndpointUnavailable(
+            "the endpoint did not answer", advice="none: it is simulated", may_have_issued=True
+        )
+    if call in (Call.READ_SECRET, Call.READ_STAGE):
+        return CredentialsError("the secret could not be read: Unreachable", advice="wait")
+    return ParameterStoreError("Parameter Store failed: ThrottlingException", advice="wait")
+
+
+CarryOut = Callable[[Call, Callable[[], Any]], Any]
+"""Carries out a call of a run: returns what its effect returns, or raises the error of a fault."""
+
+
+def intercepted(name: str, port: Port, carry_out: CarryOut) -> Port:
+    """Return a port whose calls are carried out by a function.
+
+    Args:
+        name: The port's name in the values of Call.
+        port: What makes the call's effect.
+        carry_out: Is given each call with its effect, and returns the answer.
+    """
+    return cast("Port", _Intercepted(name, port, carry_out))
+
+
+class _Intercepted:
+    def __init__(self, name: str, port: object, carry_out: CarryOut) -> None:
+        self._name = name
+        self._port = port
+        self._carry_out = carry_out
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        call, effect = Call(f"{self._name}.{method}"), getattr(self._port, method)
+        return lambda *args: self._carry_out(call, partial(effect, *args))

@@ -1,0 +1,54 @@
+"""What the runs, rotations and providers of a world share: time, chance and AWS, and what goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore
+from rotator.simulation.calls import Fault
+from rotator.simulation.scenario import RatesAt
+from rotator.simulation.timeline import Timeline
+
+NextFault = Callable[[], Fault | None]
+"""Returns what goes wrong with the next call."""
+
+
+class Environment:
+    """Time, chance and AWS; it keeps as ``violations`` what must never happen, whatever fails.
+
+    Args:
+        seed: The same seed gives the same random numbers.
+        rates_at: How often things go wrong at a time.
+        next_fault: What goes wrong with each call; random, at these rates, by default.
+    """
+
+    def __init__(self, seed: int, rates_at: RatesAt, next_fault: NextFault | None = None) -> None:
+        self.random = Random(seed)  # noqa: S311 - nothing here is secret
+        self.timeline = Timeline()
+        self.rates_at = rates_at
+        self.next_fault: NextFault = next_fault or self.random_fault
+        self.store = MemoryParameterStore()
+        self.secrets = MemorySecretStore({})
+        self.aws_calls = 0
+        self.violations: list[str] = []
+
+    def random_fault(self) -> Fault | None:
+        """Return what goes wrong with the next call, as often as the rates say."""
+        rates = self.rates_at(self.timeline.seconds)
+        if not (rates.aws or rates.crashes):
+            return None
+        number = self.random.random()
+        if number < rates.crashes:
+            return self.random.choice((Fault.KILLED_BEFORE, Fault.KILLED_AFTER))
+        if number < rates.crashes + rates.aws:
+            return self.random.choice((Fault.FAILED, Fault.LOST))
+        return None
+
+    def takes_write(self) -> bool:
+        """Return whether the account's write quota lets another write pass now."""
+        return True
+
+    def violate(self, violation: str) -> None:
+        """Note what must never happen."""
+        self.violations.append(f"{violation}, {self.timeline.seconds:.0f} s after the beginning")

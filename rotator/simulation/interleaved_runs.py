@@ -1,0 +1,214 @@
+"""A few runs of the real job on one store, of which each goes on from call to call, with a fault at any call.
+
+A run is a greenlet that stops after each of its calls to the ports. A choice is which run goes on, to the end
+of its next call, and what goes wrong with that call.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import NamedTuple
+
+from greenlet import getcurrent, greenlet
+
+from rotator.config.registry import Fleet
+from rotator.errors import ConcurrentUpdate, RotatorError
+from rotator.fleet.run import run_fleet
+from rotator.oauth import client_credentials
+from rotator.oauth.client_credentials import TokenRequest, TokenResponse
+from rotator.oauth.models import ClientCredentials, Secret
+from rotator.renewal.deadline import Deadline
+from rotator.renewal.guarantee import Guarantee
+from rotator.renewal.ports import Run
+from rotator.renewal.renew import read
+from rotator.simulation.aws import MemorySecretStore
+from rotator.simulation.calls import LEASE_WRITES, WRITES, Call, Fault, Killed, intercepted
+from rotator.simulation.explored_run import RENEWAL_CALLS, ExploredRun
+from rotator.simulation.starts import ROTATION, SHORT_RUN_SECONDS, Start
+from rotator.simulation.timeline import START
+
+FAULTS = (
+    *(Fault.KILLED_AFTER, Fault.REPEATED, Fault.FAILED, Fault.LOST),
+    *(Fault.DELAYED, Fault.REJECTED, Fault.LATE),
+)
+
+CREDENTIALS = ClientCredentials(client_id=ROTATION.name, client_secret=Secret("x"), version_id="v")
+
+
+class Choice(NamedTuple):
+    """Which run goes on, and what goes wrong with its call."""
+
+    run: int
+    fault: Fault | None = None
+
+    def __str__(self) -> str:
+        """Return what a report shows of it."""
+        return f"run {self.run}" + (f", {self.fault.name.lower()}" if self.fault else "")
+
+
+class InterleavedRuns:
+    """Some runs of the job on one store and one token endpoint."""
+
+    def __init__(self, start: Start) -> None:
+        self.start = start
+        self.now = START
+        self.store = start.store()
+        self.secrets = MemorySecretStore({ROTATION.secret_id: CREDENTIALS})
+        self.token_requests = 0
+        self.path: list[Choice] = []
+        self.may_be_unfinished = False  # a renewal that no run finishes
+        self.may_stay_held = False  # a lease that no run releases
+        self.runs: list[ExploredRun] = []
+        for forced in start.forced[:-1]:
+            self.add_run(forced=forced)
+        self.add_run(forced=start.forced[-1], budget=start.longest)
+        self.stored = read(ROTATION, self.store, self.now)
+        self._hub = getcurrent()
+
+    def add_run(self, *, forced: bool = False, budget: float = SHORT_RUN_SECONDS) -> ExploredRun:
+        """Add a run that has not begun, and return it."""
+        self.runs.append(ExploredRun(len(self.runs), forced=forced, budget=budget))
+        return self.runs[-1]
+
+    def choices(self) -> Iterator[Choice]:
+        """Yield all choices of what happens next; ``step`` returns False for those that do not apply."""
+        may_fail = sum(choice.fault is not None for choice in self.path) < self.start.faults
+        # A write is delayed for less time than a lease lasts.
+        may_be_late = all(run.budget for run in self.runs if not run.is_done)
+        for run in self.runs:
+            if not run.is_done and self._may_begin(run):
+                yield Choice(run.number)
+                for fault in FAULTS if may_fail else ():
+                    if may_be_late or fault is not Fault.LATE:
+                        yield Choice(run.number, fault)
+
+    def _may_begin(self, run: ExploredRun) -> bool:
+        """Return whether all equal runs before it have begun: which of them is the first is irrelevant."""
+        kind = run.forced, run.budget
+        before = (each for each in self.runs[: run.number] if (each.forced, each.budget) == kind)
+        return all(each.greenlet is not None for each in before)
+
+    def step(self, choice: Choice) -> bool:
+        """Let a run go on to the end of its next call; return whether the fault applies to that call."""
+        run = self.runs[choice.run]
+        self.path.append(choice)
+        if choice.fault is Fault.LATE:
+            self.now += timedelta(seconds=SHORT_RUN_SECONDS + 2)
+            self.may_be_unfinished |= any(
+                each.holds_lease and Call.REQUEST_TOKEN in each.calls for each in self.runs
+            )
+        run.fault = choice.fault
+        if run.greenlet is None:
+            run.greenlet = greenlet(partial(self._serve, run), self._hub)
+        run.greenlet.switch()
+        if run.fault not in (None, Fault.LATE):
+            return False
+        if run.delayed:
+            self._add_arrival(run, *run.delayed)
+            run.delayed = None
+        self._note_fault(choice.fault, run.last_call)
+        if choice.fault is Fault.LATE or run.last_call in WRITES:
+            self.stored = read(ROTATION, self.store, self.now)
+        return True
+
+    def _add_arrival(self, writer: ExploredRun, call: Call, effect: Callable[[], object]) -> None:
+        """Let a delayed write arrive at any later time."""
+        arrival = self.add_run(forced=writer.forced, budget=0)
+
+        def arrive() -> None:
+            with suppress(ConcurrentUpdate):
+                effect()
+            arrival.calls.append(call)
+            arrival.outcome = "arrived"
+
+        arrival.answers.append(f"of run {writer.number}")
+        arrival.greenlet = greenlet(arrive, self._hub)
+
+    def _note_fault(self, fault: Fault | None, call: Call | None) -> None:
+        """Note what a fault may leave behind, so that no invariant is expected to hold despite it."""
+        has_failed = fault in (Fault.FAILED, Fault.LOST, Fault.DELAYED)
+        self.may_be_unfinished |= fault is Fault.KILLED_AFTER or (has_failed and call in RENEWAL_CALLS)
+        self.may_stay_held |= has_failed and call in LEASE_WRITES
+
+    def _serve(self, explored: ExploredRun) -> None:
+        """Do what the job does in one run, in the greenlet that calls this."""
+        end = self.now + timedelta(seconds=explored.budget)
+        explored.expires_at = end + timedelta(seconds=1)
+        run = Run(
+            id=f"run-{explored.number}",
+            now=lambda: self.now,
+            deadline=Deadline(lambda: (end - self.now) / timedelta(seconds=1)),
+            budget=explored.budget,
+        )
+        fleet = Fleet(rotations=(ROTATION,))
+        try:
+            summary = run_fleet(fleet, _Ports(self, explored), run, Guarantee(), force=explored.forced)
+        except Killed:
+            explored.outcome = "killed"
+            return
+        (result,) = summary.results
+        explored.outcome = result.outcome.value
+        if result.error_kind == RotatorError.__name__:  # of an unforeseen exception; no port raises it
+            explored.defect = result.error
+
+    def key(self) -> int:
+        """Return a number that is equal for equal states: what is stored, and what the runs know and do."""
+        written = tuple(
+            (name, version, parameter.value)
+            for name, versions in sorted(self.store.history.items())
+            for version, parameter in versions.items()
+        )
+        runs = tuple(
+            (tuple(run.calls), tuple(run.answers), run.outcome, run.greenlet is None) for run in self.runs
+        )
+        faults = tuple(sorted(choice.fault.name for choice in self.path if choice.fault))
+        flags = self.may_be_unfinished, self.may_stay_held
+        return hash((written, runs, faults, flags, self.token_requests, self.now))
+
+    def kill_all(self) -> None:
+        """Kill the runs that have begun and not ended: a greenlet stays in memory until it ends."""
+        for run in self.runs:
+            if run.greenlet:  # false before it begins, and after it has ended
+                run.greenlet.throw(Killed)
+
+
+class _Ports:
+    """The ports of one run."""
+
+    def __init__(self, runs: InterleavedRuns, run: ExploredRun) -> None:
+        self.parameters = intercepted("parameters", runs.store, run.carry_out)
+        self.secrets = intercepted("secrets", runs.secrets, run.carry_out)
+        self.token_endpoint = _Endpoint(runs, run)
+
+
+@dataclass(frozen=True)
+class _Endpoint:
+    """The port TokenEndpoint of one run: it issues a new token for each request."""
+
+    runs: InterleavedRuns
+    run: ExploredRun
+
+    def request(
+        self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
+    ) -> TokenResponse:
+        del deadline, retry_until
+        response = self.run.carry_out(Call.REQUEST_TOKEN, self._respond)
+        client_credentials.check_status(request, response, self.runs.now)
+        return response
+
+    def _respond(self) -> TokenResponse:
+        now = self.runs.now
+        if self.run.fault is Fault.REJECTED:
+            return TokenResponse(status=401, body=b'{"error": "invalid_client"}', requested_at=now)
+        self.runs.token_requests += 1
+        token = f"t{self.runs.token_requests}"
+        body = json.dumps({"access_token": token, "token_type": "Bearer", "expires_in": 86400})
+        return TokenResponse(status=200, body=body.encode(), requested_at=now)
+
+    def probe(self, url: str, token: Secret, *, deadline: Deadline) -> None:
+        del url, token, deadline
