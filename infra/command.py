@@ -1,4 +1,4 @@
-"""What an operator's commands share: one line for what is wrong and what to do next, and an exit code."""
+"""What an operator's commands share: one line for a problem and the next step, and an exit code."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import sys
 from collections.abc import Callable
 
 INTERRUPTED = 130
-"""What shells give for SIGINT."""
+"""The exit code of shells for SIGINT."""
 
 
 class Problem(Exception):
-    """A command ends here.
+    """Ends a command with what happened and what to do next.
 
-    Exit code 2 says that nothing was changed: something is missing or wrong. 1 says that it was tried.
+    Exit code 2 means that nothing was changed, because something is missing or wrong; 1 that it was tried.
     """
 
     def __init__(self, what: str, next_step: str, *, exit_code: int = 2) -> None:
@@ -20,14 +20,13 @@ class Problem(Exception):
         self.exit_code = exit_code
 
 
-def run(name: str, body: Callable[[], None]) -> int:
-    """Run a command's body; returns the exit code, and says in one line what stopped it."""
+def run(name: str, body: Callable[[], int | None]) -> int:
+    """Run a command's body and return its exit code; print a problem in one line."""
     try:
-        body()
+        return body() or 0
     except Problem as problem:
         print(f"{name}: {problem}", file=sys.stderr)
         return problem.exit_code
     except KeyboardInterrupt:
-        print(f"{name}: interrupted; look at the stack before you try again", file=sys.stderr)
+        print(f"{name}: interrupted; check the stack before you try again", file=sys.stderr)
         return INTERRUPTED
-    return 0

@@ -11,15 +11,20 @@ import re
 
 CODE_PARAMETERS = ("CodeBucket", "CodeKey")
 
-_PARAMETERS = re.compile(r"^Parameters:\n((?:[ #].*\n|\n)+)", re.MULTILINE)
+_PARAMETERS = re.compile(r"^Parameters:\n(?:[ #].*\n|\n)+", re.MULTILINE)
 _CODE = re.compile(r"^( +)Code:\n(?:\1 .*\n)+", re.MULTILINE)
 _SENTENCE = re.compile(r"""(?:ConstraintDescription|AssertDescription): (["']?)(.+?)\.?\1$""", re.MULTILINE)
 
 
-def parameter_names(template: str) -> tuple[str, ...]:
-    """The names of the template's parameters, in its order."""
+def parameters_section(template: str) -> str:
+    """Return the template's section Parameters, empty if it has none."""
     section = _PARAMETERS.search(template)
-    return tuple(re.findall(r"^  (\w+):", section[1], re.MULTILINE)) if section else ()
+    return section[0] if section else ""
+
+
+def parameter_names(template: str) -> tuple[str, ...]:
+    """Return the names of the template's parameters, in its order."""
+    return tuple(re.findall(r"^  (\w+):", parameters_section(template), re.MULTILINE))
 
 
 def rule(template: str, name: str) -> tuple[str, str]:

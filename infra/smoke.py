@@ -11,8 +11,7 @@ import argparse
 import re
 import signal
 import sys
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from types import FrameType
 from typing import NoReturn
 
@@ -20,126 +19,49 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import smoke_changes, smoke_fleet, smoke_parameters, smoke_roles, smoke_stack
 from infra.command import Problem, run
-from infra.smoke_ground import Different, Ground, NotHere, cleaned, code_of, find_ground
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that is not verified by the tests: its id, what AWS is expected to do, and how to see it."""
-
-    id: str
-    expected: str
-    look: Callable[[Ground], str]
-
+from infra.smoke_ground import Check, Different, Ground, NotHere, cleaned, code_of, find_ground
 
 CHECKS = (
-    Check(
-        "sizes",
-        "a value of 4,097 bytes in a Standard parameter, or 8,193 in an Advanced one, is refused",
-        smoke_parameters.sizes,
-    ),
-    Check("tier", "Intelligent-Tiering takes 4,097 bytes and becomes Advanced", smoke_parameters.tier),
-    Check(
-        "type-change", "writing a String over a SecureString never makes it one", smoke_parameters.type_change
-    ),
-    Check(
-        "too-many-updates",
-        "two writes at once get successive versions or TooManyUpdates, never one version twice",
-        smoke_parameters.too_many_updates,
-    ),
-    Check(
-        "create-once",
-        "creating a parameter that exists is refused as ParameterAlreadyExists",
-        smoke_parameters.create_once,
-    ),
-    Check(
-        "earlier-versions",
-        "a version that was overwritten is read by its number, and the role may read and write the lease",
-        smoke_parameters.earlier_versions,
-    ),
-    Check(
-        "labels",
-        "a label on the oldest of 100 versions blocks the next one: ParameterMaxVersionLimitExceeded",
-        smoke_parameters.labels,
-    ),
-    Check("kms-errors", "a key that does not exist is refused as InvalidKeyId", smoke_parameters.kms_errors),
-    Check(
-        "kms-condition",
-        "the function's role may use the key for its own token, by way of Parameter Store alone",
-        smoke_roles.kms_condition,
-    ),
-    Check("secret-denied", "the function's role may read its secret and no other", smoke_roles.secret_denied),
-    Check(
-        "rotations-path",
-        "the function's role may read the documents of many rotations, and write none",
-        smoke_roles.rotations_path,
-    ),
-    Check(
-        "workers",
-        "Lambda takes as much work at once as Workers says, failures are kept, the role may send work",
-        smoke_fleet.workers,
-    ),
-    Check(
-        "failed-runs",
-        "Lambda may send what it knows of failed runs to the stack's queue and to no other",
-        smoke_roles.failed_runs,
-    ),
-    Check(
-        "consumer-policy",
-        "the consumers' policy lets them read the token, and neither another one nor write it",
-        smoke_roles.consumer_policy,
-    ),
-    Check(
-        "scheduler-role",
-        "the schedule's role may invoke this function and no other, and its ticks arrive",
-        smoke_stack.scheduler_role,
-    ),
-    Check(
-        "allowed-pattern",
-        "CloudFormation takes the template's patterns and refuses a wrong value with a ValidationError",
-        smoke_stack.allowed_pattern,
-    ),
-    Check("alarms", "the alarms exist, the token's is OK and its metric arrives", smoke_stack.alarms),
-    Check(
-        "alarm-actions",
-        "the topic takes what alarms say, also one under a key of the stack's own",
-        smoke_stack.alarm_actions,
-    ),
-    Check(
-        "missing-data",
-        "an alarm on a metric that nobody sends goes off where missing data is breaching",
-        smoke_stack.missing_data,
-    ),
-    Check("logs-json", "the function's newest log line is JSON with a level", smoke_stack.logs_json),
-    Check(
-        "change-events",
-        "a token's write reaches a queue by the stack's rule, its value and the write of its status do not",
-        smoke_changes.change_events,
-    ),
-    Check(
-        "redeploy-role",
-        "the state machine's role may redeploy its service and no other",
-        smoke_changes.redeploy_role,
-    ),
+    smoke_parameters.sizes,
+    smoke_parameters.tier,
+    smoke_parameters.type_change,
+    smoke_parameters.too_many_updates,
+    smoke_parameters.create_once,
+    smoke_parameters.earlier_versions,
+    smoke_parameters.labels,
+    smoke_parameters.kms_errors,
+    smoke_roles.kms_condition,
+    smoke_roles.secret_denied,
+    smoke_roles.rotations_path,
+    smoke_fleet.workers,
+    smoke_roles.failed_runs,
+    smoke_roles.consumer_policy,
+    smoke_stack.scheduler_role,
+    smoke_stack.allowed_pattern,
+    smoke_stack.alarms,
+    smoke_stack.alarm_actions,
+    smoke_stack.missing_data,
+    smoke_stack.logs_json,
+    smoke_changes.change_events,
+    smoke_changes.redeploy_role,
 )
 """The list "not verified against AWS"; infra/README.md has the same."""
 
+_EXAMPLE = "make smoke ACCOUNT=123456789012 STACK=rotator"
+
 
 def smoke(account: str, stack: str, skipped: Collection[str]) -> int:
-    """Make every check and print a line for each; returns how many found something else.
+    """Make every check and print a line for each; return how many found something else.
 
-    Raises Problem without an account that is the caller's, or a stack in it.
+    Raises:
+        Problem: The account is not the caller's, or the stack is not in it.
     """
     if not account:
-        raise Problem(
-            "--account is missing", "name the account you mean: make smoke ACCOUNT=123456789012 STACK=rotator"
-        )
+        raise Problem("--account is missing", f"name the account you mean: {_EXAMPLE}")
     if not re.fullmatch(r"[0-9]{12}", account):
         raise Problem("--account is no account's number", "give its 12 digits")
     if not stack:
-        raise Problem(
-            "--stack is missing", "name a deployed stack: make smoke ACCOUNT=123456789012 STACK=rotator"
-        )
+        raise Problem("--stack is missing", f"name a deployed stack: {_EXAMPLE}")
     if unknown := set(skipped) - {check.id for check in CHECKS}:
         raise Problem(f"there is no check {' '.join(sorted(unknown))}", "see CHECKS in infra/smoke.py")
     with cleaned(find_ground(account, stack)) as ground:
@@ -148,10 +70,10 @@ def smoke(account: str, stack: str, skipped: Collection[str]) -> int:
 
 
 def _holds(check: Check, ground: Ground) -> bool:
-    """Make a check and print what was expected and found."""
+    """Make a check, print what was expected and found, and return whether nothing else was found."""
     mark, holds = "✓", True
     try:
-        found = check.look(ground)
+        found = check(ground)
     except NotHere as reason:
         mark, found = "-", str(reason)
     except (Different, ClientError, BotoCoreError) as error:
@@ -173,13 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--skip", default="", help="ids of checks to leave out, with commas between")
     given = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)  # or nothing would be removed
-    crosses = 0
-
-    def body() -> None:
-        nonlocal crosses
-        crosses = smoke(given.account.strip(), given.stack.strip(), set(filter(None, given.skip.split(","))))
-
-    return run("smoke", body) or min(crosses, 1)
+    skipped = set(filter(None, given.skip.split(",")))
+    return run("smoke", lambda: min(1, smoke(given.account.strip(), given.stack.strip(), skipped)))
 
 
 if __name__ == "__main__":

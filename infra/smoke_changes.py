@@ -1,4 +1,4 @@
-"""Checks of ``make smoke`` on what the stack tells of changes, with a rule and a queue of their own.
+"""Checks of ``make smoke`` on the stack's change events, with a rule and a queue of their own.
 
 https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-cwe.html
 """
@@ -11,45 +11,42 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from infra.smoke_ground import Different, Ground, NotHere, code_of
+from infra.smoke_ground import Different, Ground, NotHere, check
 from infra.smoke_roles import expect
 
-PATIENCE = 300.0
-"""Seconds that a new rule and the event have; AWS says only that rules may take a while."""
+LONGEST_WAIT_SECONDS = 300.0
+"""For a new rule and its first event; AWS says only that a rule may take a while."""
 
-LONG_POLL = 20
-"""Seconds; the longest that SQS waits for a message."""
-
-_GONE = frozenset(
-    {"ResourceNotFoundException", "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
-)
+LONG_POLL_SECONDS = 20
+"""The longest that SQS waits for a message."""
 
 
+@check("a token's write reaches a queue by the stack's rule, its value and the write of its status do not")
 def change_events(ground: Ground) -> str:
-    """The write of a token reaches a queue by the stack's rule, the one of its status does not."""
+    """Write a status and a token until an event arrives, and read the events."""
     if "TokenChanged" not in ground.resources:
-        raise NotHere("the stack tells nobody of changes; deploy one with ChangeQueueArn to check this")
+        raise NotHere("the stack sends no change events; deploy one with ChangeQueueArn to check this")
     token, value = ground.new_name("changes"), secrets.token_hex(16)
     status = ground.new_name("changes/status")
-    queue = _queue_told_of(ground, token)
+    queue = _queue_of_changes(ground, token)
     ssm, sqs, begin = ground.client("ssm"), ground.client("sqs"), time.monotonic()
     while True:
         ssm.put_parameter(Name=status, Value=value, Type="String", Overwrite=True)
         ssm.put_parameter(Name=token, Value=value, Type="SecureString", Overwrite=True)
-        answer = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=LONG_POLL, MaxNumberOfMessages=10)
+        answer = sqs.receive_message(
+            QueueUrl=queue, WaitTimeSeconds=LONG_POLL_SECONDS, MaxNumberOfMessages=10
+        )
         waited = time.monotonic() - begin
         if messages := answer.get("Messages"):
-            break
-        if waited > PATIENCE:
-            raise Different(f"nothing was told in {waited:.0f} s")
-    _see(messages, token, value)
-    return f"the token's write was told after {waited:.0f} s, and no other"
+            _check_events(messages, token, value)
+            return f"the token's write was reported after {waited:.0f} s, and no other"
+        if waited > LONGEST_WAIT_SECONDS:
+            raise Different(f"no event arrived in {waited:.0f} s")
 
 
+@check("the state machine's role may redeploy its service and no other")
 def redeploy_role(ground: Ground) -> str:
-    """The state machine's role may redeploy the one service and no other."""
+    """Simulate the role's call for its service and for another."""
     machine, service = ground.resources.get("Redeploy"), ground.parameters.get("RedeployService")
     if not machine:
         raise NotHere("the stack redeploys nothing; deploy one with RedeployService to check this")
@@ -59,54 +56,38 @@ def redeploy_role(ground: Ground) -> str:
     return "allowed for its service, denied for another"
 
 
-def _queue_told_of(ground: Ground, name: str) -> str:
-    """A new queue to which a new rule with the stack's pattern, but for the name, sends; returns its URL."""
+def _queue_of_changes(ground: Ground, name: str) -> str:
+    """Return the URL of a new queue; a new rule with the stack's pattern, but this name, sends to it."""
     events, sqs, own = ground.client("events"), ground.client("sqs"), ground.scratch
     pattern = json.loads(events.describe_rule(Name=ground.resources["TokenChanged"])["EventPattern"])
     pattern["detail"]["name"] = [{"prefix": name}]
     rule, queue = ground.arn("events", f"rule/{own}"), ground.arn("sqs", own)
-    let_in = {
+    allow_rule = {
         "Effect": "Allow",
         "Principal": {"Service": "events.amazonaws.com"},
         "Action": "sqs:SendMessage",
         "Resource": queue,
         "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
     }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [let_in]})
-    ground.at_the_end(f"the rule {own}", lambda: _remove_rule(events, own))
-    ground.at_the_end(f"the queue {own}", lambda: _remove_queue(sqs, own))
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allow_rule]})
+    # A rule cannot be deleted before its target.
+    ground.at_the_end(f"the rule {own}'s target", lambda: events.remove_targets(Rule=own, Ids=["queue"]))
+    ground.at_the_end(f"the rule {own}", lambda: events.delete_rule(Name=own))
+    ground.at_the_end(
+        f"the queue {own}", lambda: sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=own)["QueueUrl"])
+    )
     url = sqs.create_queue(QueueName=own, Attributes={"Policy": policy})["QueueUrl"]
     events.put_rule(Name=own, EventPattern=json.dumps(pattern))
     failed = events.put_targets(Rule=own, Targets=[{"Id": "queue", "Arn": queue}])
     if failed.get("FailedEntryCount"):
-        raise Different("the rule does not take the queue for a target")
+        raise Different("the rule does not accept the queue as a target")
     return str(url)
 
 
-def _see(messages: list[Mapping[str, Any]], token: str, value: str) -> None:
-    """See that every event is of the token, and none holds the value; raises Different."""
+def _check_events(messages: list[Mapping[str, Any]], token: str, value: str) -> None:
+    """Raise Different unless every event is of the token, and none holds the value."""
     for message in messages:
-        name = json.loads(message["Body"])["detail"]["name"]
-        if name != token:
-            raise Different("the write of another parameter was told")
+        if json.loads(message["Body"])["detail"]["name"] != token:
+            raise Different("the write of another parameter was reported")
         if value in message["Body"]:
             raise Different("an event holds the value")
-
-
-def _remove_rule(events: Any, name: str) -> None:
-    """Delete a rule, if it is there."""
-    try:
-        events.remove_targets(Rule=name, Ids=["queue"])
-        events.delete_rule(Name=name)
-    except ClientError as error:
-        if code_of(error) not in _GONE:
-            raise
-
-
-def _remove_queue(sqs: Any, name: str) -> None:
-    """Delete a queue, if it is there."""
-    try:
-        sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"])
-    except ClientError as error:
-        if code_of(error) not in _GONE:
-            raise

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
-from infra.smoke_ground import Different, Ground, NotHere
+from infra.smoke_ground import Different, Ground, NotHere, check
 from infra.smoke_roles import expect
 
 
+@check("Lambda takes as much work at once as Workers says, failures are kept, the role may send work")
 def workers(ground: Ground) -> str:
-    """Lambda takes the work as the template says, what fails leads to Poisoned, and the role may send work.
+    """Compare the event source mapping and the queues with the template, and simulate the role's call.
 
     IAM has no action for SendMessageBatch but SendMessage:
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html
@@ -22,15 +23,15 @@ def workers(ground: Ground) -> str:
     )["Attributes"]
     redrive = json.loads(queue.get("RedrivePolicy", "{}"))
     number = int(ground.parameters["Workers"])
-    poisoned = ground.arn("sqs", ground.resources["Poisoned"].rpartition("/")[2])
-    for what, found, right in (
+    dead_letters = ground.arn("sqs", ground.resources["Poisoned"].rpartition("/")[2])
+    for what, found, expected in (
         ("the mapping", mapping["State"], "Enabled"),
         ("its queue", mapping["EventSourceArn"], queue["QueueArn"]),
         ("its response", mapping.get("FunctionResponseTypes"), ["ReportBatchItemFailures"]),
         ("its concurrency", mapping.get("ScalingConfig", {}).get("MaximumConcurrency"), number),
-        ("the dead-letter queue", redrive.get("deadLetterTargetArn"), poisoned),
+        ("the dead-letter queue", redrive.get("deadLetterTargetArn"), dead_letters),
     ):
-        if found != right:
+        if found != expected:
             raise Different(f"{what} is {found}")
     expect(ground, ground.outputs["FunctionRoleArn"], "sqs:SendMessage", queue["QueueArn"], allowed=True)
-    return f"Enabled for {number} at once, failures told one by one and led to Poisoned; the role may send"
+    return f"Enabled for {number} at once, failures reported one by one and kept; the role may send"

@@ -1,6 +1,6 @@
-"""What the checks of ``make smoke`` stand on: the account, one stack in it, and things of their own.
+"""What the checks of ``make smoke`` share: the account, one stack in it, and resources of their own.
 
-Everything that a check creates has a name that it got here, and is removed at the end, whatever happened.
+Every resource that a check creates is named here, and removed at the end, also after a crash.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import boto3
@@ -18,19 +19,20 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.command import Problem
+from rotator.adapters.runtime import sqs
 
-PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 10})
-"""Parameter Store takes few writes a second, and a hundred are needed."""
+MANY_RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 10})
+"""Parameter Store allows few writes a second, and a check needs a hundred."""
 
-ONCE = Config(retries={"total_max_attempts": 1})
-"""For calls whose refusals are the point."""
+NO_RETRY = Config(retries={"total_max_attempts": 1})
+"""For calls that are made to be refused."""
 
-_DELETED_AT_ONCE = 10
-"""How many names DeleteParameters takes."""
+_NAMES_PER_DELETE = 10
+_GONE = sqs.GONE | {"ResourceNotFoundException"}
 
 
 class Different(Exception):
-    """A check found something else than expected; the text says what, and never holds a value."""
+    """AWS behaves otherwise than expected; the text says how, and never holds a value."""
 
 
 class NotHere(Exception):
@@ -39,7 +41,7 @@ class NotHere(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """An account and a stack. ``scratch`` begins every name that the checks create."""
+    """An account and a stack in it. ``scratch`` begins the name of every resource that the checks create."""
 
     session: Any
     account: str
@@ -51,66 +53,76 @@ class Ground:
     created: list[str] = field(default_factory=list)
     removals: dict[str, Callable[[], object]] = field(default_factory=dict)
 
-    def client(self, service: str, config: Config = PATIENT) -> Any:
-        """Make a client in the account's Region."""
+    def client(self, service: str, config: Config = MANY_RETRIES) -> Any:
+        """Return a new client in the account's Region."""
         return self.session.client(service, region_name=self.region, config=config)
 
     def new_name(self, what: str) -> str:
-        """A parameter's name that nobody else uses; the parameter will be deleted at the end."""
+        """Return an unused name for a parameter, which is deleted at the end."""
         name = f"/{'/'.join(self.scratch.rsplit('-', 1))}/{what}"  # /rotator-smoke/<random>/<what>
         self.created.append(name)
         return name
 
     def at_the_end(self, what: str, remove: Callable[[], object]) -> None:
-        """Have something removed at the end, which may be there then or not."""
+        """Remove a resource at the end, if it exists by then. Call it before creating the resource."""
         self.removals[what] = remove
 
     def arn(self, service: str, resource: str) -> str:
-        """The ARN of a resource in this account, Region and partition."""
+        """Return the ARN of a resource in this account, Region and partition."""
         partition = self.outputs["FunctionRoleArn"].split(":")[1]
         return f"arn:{partition}:{service}:{self.region}:{self.account}:{resource}"
 
     @property
     def token_name(self) -> str:
-        """The token parameter of the stack, or one that a rotation of it could have."""
+        """Return the stack's token parameter, or one that a rotation of the stack could have."""
         return self.outputs.get("ParameterName") or f"{self.parameters['ParameterPrefix']}/smoke"
 
-    def service(self, name: str) -> str:
-        """A service's name in ``kms:ViaService``, which ends otherwise in China."""
-        china = self.outputs["FunctionRoleArn"].startswith("arn:aws-cn:")
-        return f"{name}.{self.region}.amazonaws.com{'.cn' if china else ''}"
-
     def last_hour(self) -> dict[str, datetime]:
-        """The last hour as CloudWatch takes it."""
+        """Return the last hour as CloudWatch's API takes it."""
         now = datetime.now(UTC)
         return {"StartTime": now - timedelta(hours=1), "EndTime": now}
 
     def remove_everything(self) -> list[str]:
-        """Delete whatever the checks may have created; returns what is still there."""
+        """Delete what the checks may have created; return what could not be deleted."""
         ssm, own = self.client("ssm"), self.scratch
         cloudwatch, cloudformation = self.client("cloudwatch"), self.client("cloudformation")
-        left = []
-        for first in range(0, len(self.created), _DELETED_AT_ONCE):
-            names = self.created[first : first + _DELETED_AT_ONCE]
-            try:
-                ssm.delete_parameters(Names=names)
-            except (ClientError, BotoCoreError):
-                left += names
-        removals: dict[str, Callable[[], object]] = {
-            f"the alarm {own}": lambda: cloudwatch.delete_alarms(AlarmNames=[own]),
-            f"the stack {own}": lambda: cloudformation.delete_stack(StackName=own),
-            **self.removals,
-        }
-        for what, remove in removals.items():
-            try:
-                remove()
-            except (ClientError, BotoCoreError):
-                left.append(what)
-        return left
+        removals: dict[str, Callable[[], object]] = {}
+        for start in range(0, len(self.created), _NAMES_PER_DELETE):
+            names = self.created[start : start + _NAMES_PER_DELETE]
+            removals[" ".join(names)] = partial(ssm.delete_parameters, Names=names)
+        removals[f"the alarm {own}"] = lambda: cloudwatch.delete_alarms(AlarmNames=[own])
+        removals[f"the stack {own}"] = lambda: cloudformation.delete_stack(StackName=own)
+        return [what for what, remove in (removals | self.removals).items() if not _is_removed(remove)]
+
+
+def _is_removed(remove: Callable[[], object]) -> bool:
+    try:
+        remove()
+    except (ClientError, BotoCoreError) as error:
+        return code_of(error) in _GONE
+    return True
+
+
+@dataclass(frozen=True)
+class Check:
+    """A fact that no emulator enforces: its id, what AWS is expected to do, and a call that verifies it."""
+
+    id: str
+    expected: str
+    verify: Callable[[Ground], str]
+
+    def __call__(self, ground: Ground) -> str:
+        """Verify it and return what was found; raises Different or NotHere."""
+        return self.verify(ground)
+
+
+def check(expected: str) -> Callable[[Callable[[Ground], str]], Check]:
+    """Make a Check of a function, with its name as the id; ``expected`` is a row of infra/README.md."""
+    return lambda verify: Check(verify.__name__.replace("_", "-"), expected, verify)
 
 
 def find_ground(account: str, stack: str) -> Ground:
-    """Make sure that this is the account, and find the stack in it; raises Problem. Changes nothing."""
+    """Return the stack, after making sure that this is the account; raises Problem. Changes nothing."""
     try:
         session: Any = boto3.session.Session()
         region = os.environ.get("AWS_REGION") or session.region_name
@@ -132,7 +144,7 @@ def find_ground(account: str, stack: str) -> Ground:
         resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
     except (ClientError, BotoCoreError) as error:
         raise Problem(
-            f"the stack {stack} cannot be looked at: {code_of(error)}", "check its name and the Region"
+            f"the stack {stack} could not be read: {code_of(error)}", "check its name and the Region"
         ) from None
     return Ground(
         session=session,
@@ -147,27 +159,27 @@ def find_ground(account: str, stack: str) -> Ground:
 
 @contextmanager
 def cleaned(ground: Ground) -> Iterator[Ground]:
-    """The ground while the body runs; what was created on it is removed, also after a crash.
+    """Yield the ground, and then remove what was created on it, also after a crash.
 
-    Raises Problem with the names of what could not be removed.
+    Raises:
+        Problem: Resources could not be removed; it names them.
     """
     try:
         yield ground
     finally:
-        left = ground.remove_everything()
-        if left:
+        if left := ground.remove_everything():
             raise Problem(f"still there: {' '.join(left)}", "delete that by hand", exit_code=1)
 
 
 def code_of(error: Exception) -> str:
-    """AWS's code of an error, or the SDK's name for it; never its text, which may quote a value."""
+    """Return AWS's code of an error, or the SDK's name for it; never its text, which may quote a value."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "Unknown"))
     return type(error).__name__
 
 
-def refused_with(call: Callable[..., Any], **request: Any) -> str | None:
-    """The code with which AWS refuses a call, None if it is done."""
+def refusal(call: Callable[..., Any], **request: Any) -> str | None:
+    """Make a call, and return the code with which AWS refuses it, or None if AWS does it."""
     try:
         call(**request)
     except ClientError as error:
@@ -176,8 +188,8 @@ def refused_with(call: Callable[..., Any], **request: Any) -> str | None:
 
 
 def expect_refusal(code: str, call: Callable[..., Any], **request: Any) -> str:
-    """Make a call that AWS must refuse with the code; raises Different."""
-    found = refused_with(call, **request)
+    """Make a call, and return the code if AWS refuses it with that; raises Different."""
+    found = refusal(call, **request)
     if found != code:
         raise Different(found or "it was done")
     return found

@@ -8,36 +8,47 @@ from __future__ import annotations
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from infra.smoke_ground import ONCE, Different, Ground, code_of, expect_refusal, refused_with
+from infra.smoke_ground import (
+    MANY_RETRIES,
+    NO_RETRY,
+    Different,
+    Ground,
+    check,
+    code_of,
+    expect_refusal,
+    refusal,
+)
 from infra.smoke_roles import expect
 
 STANDARD_BYTES = 4096
 ADVANCED_BYTES = 8192
-PACE = 1.0
-"""Seconds between writes: the account has a few a second for everybody, the rotator among them."""
+WRITE_INTERVAL_SECONDS = 1.0
+"""The account's quota is a few writes a second, and the rotator needs some of them."""
 
 VERSIONS_KEPT = 100
 RACES = 5
 LOST_RACES = frozenset({"TooManyUpdates", "ThrottlingException"})
 
 
+@check("a value of 4,097 bytes in a Standard parameter, or 8,193 in an Advanced one, is refused")
 def sizes(ground: Ground) -> str:
-    """One byte too many is refused in either tier."""
+    """Write one byte too many in either tier."""
     put = ground.client("ssm").put_parameter
     for tier, limit in (("Standard", STANDARD_BYTES), ("Advanced", ADVANCED_BYTES)):
-        name = ground.new_name(f"sizes-{tier}")
-        expect_refusal(
-            "ValidationException", put, Name=name, Value="x" * (limit + 1), Type="String", Tier=tier
-        )
+        request = {"Name": ground.new_name(f"sizes-{tier}"), "Value": "x" * (limit + 1), "Tier": tier}
+        expect_refusal("ValidationException", put, Type="String", **request)
     return "ValidationException for both"
 
 
+@check("Intelligent-Tiering takes 4,097 bytes and becomes Advanced")
 def tier(ground: Ground) -> str:
-    """Intelligent-Tiering becomes Advanced where Standard is too small."""
+    """Write one byte too many for Standard."""
     answer = ground.client("ssm").put_parameter(
         Name=ground.new_name("tier"),
         Value="x" * (STANDARD_BYTES + 1),
@@ -49,15 +60,16 @@ def tier(ground: Ground) -> str:
     return "the tier Advanced"
 
 
+@check("writing a String over a SecureString never makes it one")
 def type_change(ground: Ground) -> str:
-    """A SecureString never becomes a String. Which way AWS takes is told.
+    """Return whether AWS refuses the write or keeps the type: either is safe.
 
     The API reference has HierarchyTypeMismatchException for it: "Parameter Store doesn't support changing a
     parameter type in a hierarchy."
     """
     ssm, name = ground.client("ssm"), ground.new_name("type-change")
     ssm.put_parameter(Name=name, Value="x", Type="SecureString")
-    if code := refused_with(ssm.put_parameter, Name=name, Value="x", Type="String", Overwrite=True):
+    if code := refusal(ssm.put_parameter, Name=name, Value="x", Type="String", Overwrite=True):
         return code
     kind = ssm.get_parameter(Name=name)["Parameter"]["Type"]
     if kind != "SecureString":
@@ -65,14 +77,15 @@ def type_change(ground: Ground) -> str:
     return "it was done, and the type is still SecureString"
 
 
+@check("two writes at once get successive versions or TooManyUpdates, never one version twice")
 def too_many_updates(ground: Ground) -> str:
-    """Two writes at once never get one version, which the lease relies on."""
-    ssm, name = ground.client("ssm", ONCE), ground.new_name("too-many-updates")
-    last = ssm.put_parameter(Name=name, Value="x", Type="String")["Version"]
+    """Let two threads write at once, a few times. The lease relies on it."""
+    put = _put(ground, "too-many-updates", NO_RETRY)
+    last = put()["Version"]
     answers: set[str] = set()
     with ThreadPoolExecutor(2) as pool:
         for _ in range(RACES):
-            both = list(pool.map(lambda _: _version_or_code(ssm, name), range(2)))
+            both = list(pool.map(lambda _: _version_or_code(put), range(2)))
             versions = sorted(answer for answer in both if isinstance(answer, int))
             codes = {answer for answer in both if isinstance(answer, str)}
             if codes - LOST_RACES or versions != list(range(last + 1, last + 1 + len(versions))):
@@ -82,24 +95,30 @@ def too_many_updates(ground: Ground) -> str:
     return f"in {RACES} races: {', '.join(sorted(answers))}"
 
 
-def _version_or_code(ssm: Any, name: str) -> int | str:
+def _put(ground: Ground, name: str, config: Config = MANY_RETRIES) -> Any:
+    """Return a function that writes a new parameter of this name."""
+    put = ground.client("ssm", config).put_parameter
+    return partial(put, Name=ground.new_name(name), Value="x", Type="String", Overwrite=True)
+
+
+def _version_or_code(put: Any) -> int | str:
     try:
-        return int(ssm.put_parameter(Name=name, Value="x", Type="String", Overwrite=True)["Version"])
+        return int(put()["Version"])
     except ClientError as error:
         return code_of(error)
 
 
+@check("creating a parameter that exists is refused as ParameterAlreadyExists")
 def create_once(ground: Ground) -> str:
-    """A parameter is created once, which the first lease relies on."""
-    ssm, name = ground.client("ssm"), ground.new_name("create-once")
-    ssm.put_parameter(Name=name, Value="x", Type="String", Overwrite=False)
-    return expect_refusal(
-        "ParameterAlreadyExists", ssm.put_parameter, Name=name, Value="x", Type="String", Overwrite=False
-    )
+    """Create a parameter twice. The first lease relies on it."""
+    put = partial(_put(ground, "create-once"), Overwrite=False)
+    put()
+    return expect_refusal("ParameterAlreadyExists", put)
 
 
+@check("a version that was overwritten is read by its number, and the role may read and write the lease")
 def earlier_versions(ground: Ground) -> str:
-    """A version that was overwritten is read by its number, which a lease that was lost relies on.
+    """Read an overwritten version, and one that does not exist. A lost lease relies on it.
 
     https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html
     """
@@ -116,20 +135,22 @@ def earlier_versions(ground: Ground) -> str:
     return "the first version was answered, and none for one that does not exist"
 
 
+@check("a label on the oldest of 100 versions blocks the next one: ParameterMaxVersionLimitExceeded")
 def labels(ground: Ground) -> str:
-    """A label on the oldest of all kept versions blocks the next one."""
+    """Label the first version, and write as many versions as are kept, and one more."""
     ssm, name = ground.client("ssm"), ground.new_name("labels")
-    ssm.put_parameter(Name=name, Value="x", Type="String")
+    put = partial(ssm.put_parameter, Name=name, Value="x", Type="String", Overwrite=True)
+    put()
     ssm.label_parameter_version(Name=name, ParameterVersion=1, Labels=["smoke"])
     for _ in range(VERSIONS_KEPT - 1):
-        time.sleep(PACE)
-        ssm.put_parameter(Name=name, Value="x", Type="String", Overwrite=True)
-    code = "ParameterMaxVersionLimitExceeded"
-    return expect_refusal(code, ssm.put_parameter, Name=name, Value="x", Type="String", Overwrite=True)
+        time.sleep(WRITE_INTERVAL_SECONDS)
+        put()
+    return expect_refusal("ParameterMaxVersionLimitExceeded", put)
 
 
+@check("a key that does not exist is refused as InvalidKeyId")
 def kms_errors(ground: Ground) -> str:
-    """A key that does not exist is told as InvalidKeyId."""
+    """Write a parameter with a key that does not exist."""
     return expect_refusal(
         "InvalidKeyId",
         ground.client("ssm").put_parameter,

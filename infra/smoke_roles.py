@@ -1,4 +1,4 @@
-"""Checks of ``make smoke`` on permissions: IAM's own simulator is asked what roles and policies allow."""
+"""Checks of ``make smoke`` on permissions: IAM's own simulator says what roles and policies allow."""
 
 from __future__ import annotations
 
@@ -6,32 +6,34 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from infra.smoke_ground import Different, Ground, NotHere
+from infra.smoke_ground import Different, Ground, NotHere, check
 
 
+@check("the function's role may use the key for its own token, by way of Parameter Store alone")
 def kms_condition(ground: Ground) -> str:
-    """The role may encrypt its token by way of Parameter Store, and nothing else with the key."""
+    """Simulate encryption of the token, of another parameter, and through another service."""
     key = ground.outputs.get("KeyArn") or ground.parameters.get("ParameterKmsKeyArn")
     if not key:
         raise NotHere("the stack uses aws/ssm; deploy one with CreateKey=true to check this")
-    right = {
-        "kms:ViaService": ground.service("ssm"),
-        "kms:EncryptionContext:PARAMETER_ARN": ground.arn("ssm", f"parameter{ground.token_name}"),
-    }
-    wrong = {
-        "kms:ViaService": ground.service("s3"),
-        "kms:EncryptionContext:PARAMETER_ARN": ground.arn("ssm", f"parameter/{ground.scratch}"),
-    }
     role = ground.outputs["FunctionRoleArn"]
+    china = ".cn" if role.startswith("arn:aws-cn:") else ""  # the services' names have another end there
+    right, wrong = (
+        {
+            "kms:ViaService": f"{service}.{ground.region}.amazonaws.com{china}",
+            "kms:EncryptionContext:PARAMETER_ARN": ground.arn("ssm", f"parameter{name}"),
+        }
+        for service, name in (("ssm", ground.token_name), ("s3", f"/{ground.scratch}"))
+    )
     for action in ("kms:Encrypt", "kms:GenerateDataKey"):
         expect(ground, role, action, key, right, allowed=True)
         for condition, value in wrong.items():
             expect(ground, role, action, key, right | {condition: value}, allowed=False)
-    return "allowed for its token by way of Parameter Store; denied for another one, and by way of S3"
+    return "allowed for its token through Parameter Store; denied for another one, and through S3"
 
 
+@check("the function's role may read its secret and no other")
 def secret_denied(ground: Ground) -> str:
-    """The function's role may read its secret and no other."""
+    """Simulate reading its secret and another one."""
     role, action = ground.outputs["FunctionRoleArn"], "secretsmanager:GetSecretValue"
     prefix = ground.parameters.get("SecretPrefix")
     own = ground.parameters.get("SecretArn") or ground.arn("secretsmanager", f"secret:{prefix}smoke-AbCdEf")
@@ -41,8 +43,9 @@ def secret_denied(ground: Ground) -> str:
     return "allowed for its own, denied for another"
 
 
+@check("the function's role may read the documents of many rotations, and write none")
 def rotations_path(ground: Ground) -> str:
-    """The role may read the documents of many rotations, and write none."""
+    """Simulate reading and writing below the stack's path."""
     path = ground.outputs.get("RotationsPath")
     if not path:
         raise NotHere("the stack has one rotation; deploy one with RotationsPath to check this")
@@ -52,10 +55,10 @@ def rotations_path(ground: Ground) -> str:
     return "allowed to read below its path, denied to write there"
 
 
+@check("Lambda may send what it knows of failed runs to the stack's queue and to no other")
 def failed_runs(ground: Ground) -> str:
-    """Lambda may keep what it knows of failed runs, under the function's role, and sends it nowhere else."""
-    lambda_ = ground.client("lambda")
-    found = lambda_.get_function_event_invoke_config(
+    """Simulate sending to the function's failure destination, as its role, and to another queue."""
+    found = ground.client("lambda").get_function_event_invoke_config(
         FunctionName=ground.outputs["FunctionName"], Qualifier="$LATEST"
     )
     queue = found.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
@@ -65,9 +68,12 @@ def failed_runs(ground: Ground) -> str:
     return f"allowed for {queue.rpartition(':')[2]}, denied for another queue"
 
 
+@check("the consumers' policy lets them read the token, and neither another one nor write it")
 def consumer_policy(ground: Ground) -> str:
-    """Whoever has the consumers' policy reads the token, and does not write it."""
-    document = _document(ground, ground.outputs["ConsumerPolicyArn"])
+    """Simulate the calls of a caller with this policy alone."""
+    iam, arn = ground.client("iam"), ground.outputs["ConsumerPolicyArn"]
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    policy = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
     token = ground.arn("ssm", f"parameter{ground.token_name}")
     other = ground.arn("ssm", f"parameter/{ground.scratch}")
     for action, resource, allowed in (
@@ -76,18 +82,13 @@ def consumer_policy(ground: Ground) -> str:
         ("ssm:PutParameter", token, False),
         ("ssm:GetParameterHistory", token, False),
     ):
-        answer = ground.client("iam").simulate_custom_policy(
-            PolicyInputList=[document], ActionNames=[action], ResourceArns=[resource]
+        answer = iam.simulate_custom_policy(
+            PolicyInputList=[policy if isinstance(policy, str) else json.dumps(policy)],
+            ActionNames=[action],
+            ResourceArns=[resource],
         )
         _judge(answer, action, resource, allowed=allowed)
     return "allowed to read the token; denied to read another, to write it, and to read its history"
-
-
-def _document(ground: Ground, policy: str) -> str:
-    iam = ground.client("iam")
-    version = iam.get_policy(PolicyArn=policy)["Policy"]["DefaultVersionId"]
-    found = iam.get_policy_version(PolicyArn=policy, VersionId=version)["PolicyVersion"]["Document"]
-    return found if isinstance(found, str) else json.dumps(found)
 
 
 def expect(
@@ -99,7 +100,7 @@ def expect(
     *,
     allowed: bool,
 ) -> None:
-    """Let IAM simulate one call of a role; raises Different."""
+    """Let IAM simulate one call of a role; raises Different unless it is allowed, or denied, as expected."""
     answer = ground.client("iam").simulate_principal_policy(
         PolicySourceArn=role,
         ActionNames=[action],

@@ -1,4 +1,4 @@
-"""Checks of ``make smoke`` on the deployed stack: whether it takes what it should, runs, and tells of it."""
+"""Checks of ``make smoke`` on the deployed stack: what it accepts, that it runs, and that it reports."""
 
 from __future__ import annotations
 
@@ -9,18 +9,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.smoke_ground import Different, Ground, NotHere, expect_refusal
+from infra import packaging
+from infra.smoke_ground import Different, Ground, NotHere, check, expect_refusal
 from infra.smoke_roles import expect
 
-TEMPLATE = Path(__file__).resolve().parent / "template.yaml"
-PATIENCE = 300.0
-"""Seconds that CloudWatch has to evaluate a new alarm."""
+TEMPLATE = (Path(__file__).resolve().parent / "template.yaml").read_text()
+ALARMS = re.findall(r"^  (\w+):(?: .*)?\n    Type: AWS::CloudWatch::Alarm$", TEMPLATE, re.MULTILINE)
+"""The logical ids of the template's alarms."""
 
 TOKEN_ALARM = "TokenEndsSoon"  # noqa: S105 - a logical id
 
+NOTHING = "Resources:\n  Nothing:\n    Type: AWS::CloudFormation::WaitConditionHandle\n"
+"""Resources of a template that costs nothing; a change set with it is never executed."""
 
+LONGEST_WAIT_SECONDS = 300.0
+"""For CloudWatch to evaluate a new alarm."""
+
+
+@check("the schedule's role may invoke this function and no other, and its ticks arrive")
 def scheduler_role(ground: Ground) -> str:
-    """The Scheduler may assume the schedule's role, and that may invoke this function alone; ticks arrive."""
+    """Read who may assume the role, simulate its call, and count the runs of the last hour."""
     schedule = ground.client("scheduler").get_schedule(Name=ground.outputs["ScheduleName"])
     role, function = schedule["Target"]["RoleArn"], schedule["Target"]["Arn"]
     trust = ground.client("iam").get_role(RoleName=role.rpartition("/")[2])["Role"][
@@ -33,19 +41,27 @@ def scheduler_role(ground: Ground) -> str:
     other = ground.arn("lambda", f"function:{ground.scratch}")
     expect(ground, role, "lambda:InvokeFunction", other, allowed=False)
     if schedule["State"] != "ENABLED":
-        raise NotHere("the role is right; the schedule is off, so that no ticks can be seen")
+        raise NotHere("the role is right; the schedule is off, so that it invokes nothing")
     group = {"ScheduleGroup": schedule.get("GroupName", "default")}
-    sent = _total(ground, "AWS/Scheduler", "InvocationAttemptCount", group)
-    run = _total(ground, "AWS/Lambda", "Invocations", {"FunctionName": ground.outputs["FunctionName"]})
+    function_name = {"FunctionName": ground.outputs["FunctionName"]}
+    sent, run = (
+        sum(float(point["Sum"]) for point in _points(ground, namespace, metric, dimensions, "Sum"))
+        for namespace, metric, dimensions in (
+            ("AWS/Scheduler", "InvocationAttemptCount", group),
+            ("AWS/Lambda", "Invocations", function_name),
+        )
+    )
+    counts = f"{sent:.0f} events and {run:.0f} runs in the last hour"
     if not sent or not run:
-        raise Different(f"the role is right; {sent:.0f} ticks and {run:.0f} runs in the last hour")
-    return f"the role may do that and no more; {sent:.0f} ticks and {run:.0f} runs in the last hour"
+        raise Different(f"the role is right; {counts}")
+    return f"the role may do that and no more; {counts}"
 
 
+@check("CloudFormation takes the template's patterns and refuses a wrong value with a ValidationError")
 def allowed_pattern(ground: Ground) -> str:
-    """CloudFormation understands the template's patterns, and refuses by them before it creates anything."""
+    """Propose a stack of the template's parameters alone with right values, and with wrong ones."""
     cloudformation = ground.client("cloudformation")
-    template = _parameters_alone(TEMPLATE.read_text())
+    template = packaging.parameters_section(TEMPLATE) + NOTHING
     cloudformation.validate_template(TemplateBody=template)
     good = {
         "CodeBucket": "code",
@@ -71,19 +87,11 @@ def allowed_pattern(ground: Ground) -> str:
     return "good values taken; ValidationError for /aws/x and for an endpoint without TLS"
 
 
-def _parameters_alone(template: str) -> str:
-    """A template with the same parameters and nothing that costs; never executed."""
-    section = re.search(r"^Parameters:\n(?:[ #].*\n|\n)+", template, re.MULTILINE)
-    if section is None:
-        raise Different("infra/template.yaml has no Parameters")
-    return f"{section[0]}Resources:\n  Nothing:\n    Type: AWS::CloudFormation::WaitConditionHandle\n"
-
-
+@check("the alarms exist, the token's is OK and its metric arrives")
 def alarms(ground: Ground) -> str:
-    """The stack's alarms are there, and the token's is quiet because its metric arrives."""
-    cloudwatch = ground.client("cloudwatch")
-    names = {name: value for name, value in ground.resources.items() if name in _alarms(TEMPLATE.read_text())}
-    answer = cloudwatch.describe_alarms(AlarmNames=list(names.values()))
+    """Read the states of the stack's alarms, and the token's metric."""
+    names = {name: value for name, value in ground.resources.items() if name in ALARMS}
+    answer = ground.client("cloudwatch").describe_alarms(AlarmNames=list(names.values()))
     states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in answer["MetricAlarms"]}
     if missing := sorted(set(names.values()) - states.keys()):
         raise Different(f"no alarm {', '.join(missing)}")
@@ -96,26 +104,29 @@ def alarms(ground: Ground) -> str:
     return f"{len(states)} alarms, {TOKEN_ALARM} is OK; {len(points)} data points in the last hour"
 
 
+@check("the topic takes what alarms say, also one under a key of the stack's own")
 def alarm_actions(ground: Ground) -> str:
-    """Whenever an alarm called somebody, the topic took it; an encrypted one may refuse without a word."""
+    """Read what came of the alarms' last notifications: an encrypted topic may refuse them silently."""
     if "AlarmTopicArn" not in ground.outputs:
         raise NotHere("the stack has no topic; deploy one with AlarmEmail to check this")
     done = 0
-    for alarm in _alarms(TEMPLATE.read_text()):
+    for alarm in ALARMS:
         history = ground.client("cloudwatch").describe_alarm_history(
             AlarmName=ground.resources[alarm], HistoryItemType="Action", MaxRecords=10
         )
         for action in history["AlarmHistoryItems"]:
+            # Nothing but CloudWatch's own sentence says what came of an action.
             if not action["HistorySummary"].startswith("Successfully"):
                 raise Different(f"an action of {alarm} failed")
             done += 1
     if not done:
-        raise NotHere("no alarm has called anybody yet")
-    return f"{done} times the topic took what an alarm said"
+        raise NotHere("no alarm has notified anyone yet")
+    return f"the topic took {done} notifications of alarms"
 
 
+@check("an alarm on a metric that nobody sends goes off where missing data is breaching")
 def missing_data(ground: Ground) -> str:
-    """An alarm on a metric that nobody sends goes off, as the token's does when no run comes."""
+    """Create such an alarm, as the token's is, and wait until it goes off."""
     cloudwatch, begin = ground.client("cloudwatch"), time.monotonic()
     cloudwatch.put_metric_alarm(
         AlarmName=ground.scratch,
@@ -134,17 +145,14 @@ def missing_data(ground: Ground) -> str:
         waited = time.monotonic() - begin
         if alarm["StateValue"] == "ALARM":
             return f"it went off after {waited:.0f} s"
-        if waited > PATIENCE:
+        if waited > LONGEST_WAIT_SECONDS:
             raise Different(f"it is {alarm['StateValue']} after {waited:.0f} s")
         time.sleep(10)
 
 
-def _alarms(template: str) -> list[str]:
-    return re.findall(r"^  (\w+):(?: .*)?\n    Type: AWS::CloudWatch::Alarm$", template, re.MULTILINE)
-
-
+@check("the function's newest log line is JSON with a level")
 def logs_json(ground: Ground) -> str:
-    """What the function logs is JSON with a level; the platform's own lines and metrics have none."""
+    """Read the log of the last hour. The platform's own lines and metrics have no level."""
     logs = ground.client("logs").get_paginator("filter_log_events")
     begin = int(ground.last_hour()["StartTime"].timestamp() * 1000)
     newest: Mapping[str, Any] | None = None
@@ -170,15 +178,10 @@ def _json(message: str) -> dict[str, Any]:
     return line
 
 
-def _total(ground: Ground, namespace: str, metric: str, dimensions: Mapping[str, str]) -> float:
-    """The sum of a metric over the last hour."""
-    points = _points(ground, namespace, metric, dimensions, "Sum")
-    return sum(float(point["Sum"]) for point in points)
-
-
 def _points(
     ground: Ground, namespace: str, metric: str, dimensions: Mapping[str, str], statistic: str
 ) -> list[dict[str, Any]]:
+    """Return a metric's data points of the last hour."""
     answer = ground.client("cloudwatch").get_metric_statistics(
         Namespace=namespace,
         MetricName=metric,

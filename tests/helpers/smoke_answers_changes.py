@@ -57,17 +57,17 @@ OTHER = f"arn:aws:ecs:eu-central-1:{ACCOUNT}:service/rotator-smoke-1/x"
 
 WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = {
     "change told": (smoke_changes.change_events, {**RULE, "receive_message": told("changes")}, None),
-    "change not told": (smoke_changes.change_events, {**RULE, "receive_message": {}}, "nothing was told in"),
+    "change not told": (smoke_changes.change_events, {**RULE, "receive_message": {}}, "no event arrived in"),
     "status told": (
         smoke_changes.change_events,
         {**RULE, "receive_message": told("changes/status")},
-        "the write of another parameter was told",
+        "the write of another parameter was reported",
     ),
     "value told": (smoke_changes.change_events, with_the_value(), "an event holds the value"),
     "no target": (
         smoke_changes.change_events,
         {**RULE, "put_targets": {"FailedEntryCount": 1}},
-        "the rule does not take the queue",
+        "the rule does not accept the queue",
     ),
     "no queue": (
         smoke_changes.change_events,

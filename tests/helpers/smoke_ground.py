@@ -8,13 +8,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra import smoke_stack
 from infra.smoke_ground import Ground
+from infra.smoke_stack import ALARMS
 from rotator.devstack.aws import ACCOUNT
 
 PARAMETER = "/smoked/token"
 TOKEN = "the-token-that-must-not-be-touched"
-ALARMS = smoke_stack._alarms(smoke_stack.TEMPLATE.read_text())
 OPTIONAL = ("TokenChanged", "Redeploy", "TakeWork", "Work", "Poisoned")
 
 

@@ -12,8 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra import smoke, smoke_parameters, smoke_stack
-from infra.smoke import CHECKS, Check
-from infra.smoke_ground import Ground
+from infra.smoke import CHECKS
+from infra.smoke_ground import Check, Ground
 from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
 from smoke_ground import PARAMETER, TOKEN, ground, refused
@@ -33,8 +33,8 @@ def test_every_check_has_an_id_of_its_own_and_one_sentence() -> None:
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No emulator evaluates missing data, however long one waits."""
-    monkeypatch.setattr(smoke_stack, "PATIENCE", -1.0)
-    monkeypatch.setattr(smoke_parameters, "PACE", 0.0)
+    monkeypatch.setattr(smoke_stack, "LONGEST_WAIT_SECONDS", -1.0)
+    monkeypatch.setattr(smoke_parameters, "WRITE_INTERVAL_SECONDS", 0.0)
 
 
 REFUSED = {
@@ -55,7 +55,7 @@ REFUSED = {
         MOTOS_ACCOUNT,
         "nobody",
         "",
-        "the stack nobody cannot be looked at: ValidationError; check its name",
+        "the stack nobody could not be read: ValidationError; check its name",
     ),
 }
 
@@ -161,7 +161,7 @@ def test_a_crash_in_the_middle_leaves_nothing_either(
             StackName=ground.scratch,
             ChangeSetName="some",
             ChangeSetType="CREATE",
-            TemplateBody=smoke_stack._parameters_alone(DEFAULTS_ALONE),
+            TemplateBody=DEFAULTS_ALONE + smoke_stack.NOTHING,
         )
         stacks = cloudformation.describe_stacks(StackName=ground.scratch)["Stacks"]
         seen.append((ground.scratch, len(everything()[0]), stacks[0]["StackStatus"]))

@@ -11,18 +11,19 @@ import pytest
 import smoke_answers_changes
 import smoke_answers_fleet
 from infra import smoke, smoke_changes, smoke_parameters, smoke_roles, smoke_stack
-from infra.smoke import CHECKS, Check
-from infra.smoke_ground import Ground, NotHere
+from infra.smoke import CHECKS
+from infra.smoke_ground import Check, Ground, NotHere
+from infra.smoke_stack import ALARMS
 from rotator.devstack.aws import ACCOUNT
-from smoke_ground import ALARMS, PARAMETER, TOKEN, ground, refused
+from smoke_ground import PARAMETER, TOKEN, ground, refused
 
 
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scripted answers do not change, however long one waits."""
-    monkeypatch.setattr(smoke_stack, "PATIENCE", -1.0)
-    monkeypatch.setattr(smoke_changes, "PATIENCE", -1.0)
-    monkeypatch.setattr(smoke_parameters, "PACE", 0.0)
+    monkeypatch.setattr(smoke_stack, "LONGEST_WAIT_SECONDS", -1.0)
+    monkeypatch.setattr(smoke_changes, "LONGEST_WAIT_SECONDS", -1.0)
+    monkeypatch.setattr(smoke_parameters, "WRITE_INTERVAL_SECONDS", 0.0)
 
 
 STATES = {"MetricAlarms": [{"AlarmName": f"smoked-{name}", "StateValue": "OK"} for name in ALARMS]}
@@ -256,7 +257,7 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
             "simulate_principal_policy": allow("the-function"),
             "get_metric_statistics": {"Datapoints": []},
         },
-        "0 ticks and 0 runs",
+        "0 events and 0 runs",
     ),
     "no run": (
         smoke_stack.scheduler_role,
@@ -265,7 +266,7 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
             "simulate_principal_policy": allow("the-function"),
             "get_metric_statistics": [POINTS, {"Datapoints": []}],
         },
-        "12 ticks and 0 runs",
+        "12 events and 0 runs",
     ),
     "any function": (
         smoke_stack.scheduler_role,
@@ -379,7 +380,7 @@ def test_a_check_tells_what_it_found(
 
 def test_every_check_is_seen_to_find_both() -> None:
     for check in CHECKS:
-        crosses = [cross for look, _answers, cross in WORLDS.values() if look is check.look]
+        crosses = [cross for look, _answers, cross in WORLDS.values() if look is check]
         assert None in crosses, check.id
         assert any(crosses), check.id
 
@@ -392,7 +393,7 @@ def test_a_stack_without_a_key_of_its_own_or_with_its_schedule_off_is_told_and_i
     with pytest.raises(NotHere, match="deploy one with AlarmEmail"):
         smoke_stack.alarm_actions(ground({}, outputs={}))
     quiet: dict[str, Any] = {"describe_alarm_history": {"AlarmHistoryItems": []}}
-    with pytest.raises(NotHere, match="no alarm has called anybody"):
+    with pytest.raises(NotHere, match="no alarm has notified anyone"):
         smoke_stack.alarm_actions(ground(quiet))
     with pytest.raises(NotHere, match="deploy one with RotationsPath"):
         smoke_roles.rotations_path(ground({}, outputs={}))
