@@ -1,7 +1,7 @@
 """The AWS CLI, version 1 or 2, as a process.
 
-AWS's texts quote what they were sent, so they are recognized here and not printed: an error is told by its
-code and by what to do next. The one exception is in stacks.first_failure, which says why it is safe.
+Its texts quote what AWS was sent, so they are recognized here and never printed: an error is reported by its
+code and the next step. The one exception is stacks.first_failure, which says why it is safe.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.command import Problem
+from rotator.adapters.runtime import aws_errors
+from rotator.adapters.runtime.aws_errors import NO_CREDENTIALS, UNKNOWN_CALLER
 
-_REFUSED = re.compile(r"An error occurred \((\w+)\) when calling the (\w+) operation")
+_AWS_ERROR = re.compile(r"An error occurred \((\w+)\) when calling the (\w+) operation")
 
-_THE_CLIS_OWN = {
-    "Unable to locate credentials": "NoCredentials",
-    "Partial credentials found": "NoCredentials",
+_CLI_ERRORS = {
+    "Unable to locate credentials": NO_CREDENTIALS,
+    "Partial credentials found": NO_CREDENTIALS,
     "config profile": "ProfileNotFound",
     "SSO": "SsoExpired",
     "Token has expired": "SsoExpired",
-    "when retrieving credentials": "NoCredentials",
+    "when retrieving credentials": NO_CREDENTIALS,
     "Could not connect": "NoConnection",
     "Connect timeout": "NoConnection",
     "Read timeout": "NoConnection",
@@ -32,58 +34,51 @@ _THE_CLIS_OWN = {
     "Failed to create/update the stack": "DeployFailed",
     "Failed to create the changeset": "ChangeSetFailed",
 }
-"""What either version says itself, and our code for it; the first that fits counts."""
+"""Words in the errors of either version's own, and our code for them; the first match counts.
 
-_LOG_IN = "log in anew or set AWS_PROFILE, then see that `aws sts get-caller-identity` answers"
+The CLI has no codes for these errors, only its words.
+"""
+
+_UNKNOWN = "Unknown"
 _ADVICE = {
     **dict.fromkeys(
-        (
-            "NoCredentials",
-            "SsoExpired",
-            "ExpiredToken",
-            "ExpiredTokenException",
-            "InvalidClientTokenId",
-            "UnrecognizedClientException",
-            "SignatureDoesNotMatch",
-            "InvalidSignatureException",
-            "IncompleteSignature",
-        ),
-        _LOG_IN,
+        (NO_CREDENTIALS, "SsoExpired", *UNKNOWN_CALLER),
+        "log in again or set AWS_PROFILE, then check that `aws sts get-caller-identity` answers",
     ),
     "ProfileNotFound": "set AWS_PROFILE to a profile that `aws configure list-profiles` shows",
     "NoConnection": "check the Region's name, AWS_ENDPOINT_URL and the network",
     "BadCertificate": "set AWS_CA_BUNDLE to the certificates of the proxy in between",
-    "Throttling": "try again in a minute",
-    "ThrottlingException": "try again in a minute",
+    **dict.fromkeys(
+        (_UNKNOWN, "DeployFailed", "ChangeSetFailed"), "run it with the AWS CLI to see its own words"
+    ),
 }
-DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
+DENIED = aws_errors.DENIED | {"403"}
 
 
 class CliError(Exception):
-    """The CLI did not do it; ``code`` is AWS's or one of ours, such as NoCredentials or Unknown.
+    """The CLI failed; ``code`` is AWS's or one of ours, such as NoCredentials or Unknown.
 
-    ``said`` is the CLI's own text: to recognize things by, never to print.
+    ``said`` is the CLI's own text: to recognize errors by, never to print.
     """
 
     def __init__(self, said: str) -> None:
-        refused = _REFUSED.search(said)
-        own = next((code for words, code in _THE_CLIS_OWN.items() if words in said), "Unknown")
-        self.code = refused[1] if refused else own
-        self.operation = refused[2] if refused else ""
+        found = _AWS_ERROR.search(said)
+        own = next((code for words, code in _CLI_ERRORS.items() if words in said), _UNKNOWN)
+        self.code, self.operation = (found[1], found[2]) if found else (own, "")
         self.said = said
         super().__init__(self.code)
 
     def problem(self, what: str, *, exit_code: int = 2) -> Problem:
-        """The problem to end with: what could not be done, the code, the next step."""
-        advice = _ADVICE.get(self.code, "run it with the AWS CLI to see its own words")
+        """Return the problem that ends the command: what could not be done, the code, the next step."""
+        advice = aws_errors.advice(self.code, retry="try again in a minute", own=_ADVICE)
         if self.code in DENIED:
-            advice = f"let this identity do {self.operation}"
+            advice = f"allow this caller {self.operation}"
         return Problem(f"{what}: {self.code}", advice, exit_code=exit_code)
 
 
 @dataclass(frozen=True)
 class Cli:
-    """The AWS CLI in one environment, which settles Region and credentials."""
+    """The AWS CLI in one environment, which determines Region and credentials."""
 
     environ: Mapping[str, str]
 
@@ -97,14 +92,14 @@ class Cli:
         return done.stdout
 
     def read(self, *arguments: str) -> Any:
-        """Run a command and return its answer, None where that is empty; raises CliError."""
+        """Run a command and return its answer, None if that is empty; raises CliError."""
         printed = self.run(*arguments, "--output", "json")
         return json.loads(printed) if printed.strip() else None
 
 
 @dataclass(frozen=True)
 class Session:
-    """A CLI that was seen to work."""
+    """A CLI that has reached AWS, and as whom."""
 
     cli: Cli
     region: str
@@ -112,7 +107,11 @@ class Session:
 
 
 def connect(environ: Mapping[str, str]) -> Session:
-    """Find the CLI, a Region and credentials; raises Problem naming what is missing. Changes nothing."""
+    """Return a session, after finding the CLI, a Region and credentials. Changes nothing.
+
+    Raises:
+        Problem: One of them is missing; it says which.
+    """
     if not shutil.which("aws", path=environ.get("PATH")):
         raise Problem("the AWS CLI is not on PATH", "install it, or add the folder of `aws` to PATH")
     quiet = {**environ, "AWS_PAGER": "", "AWS_CLI_AUTO_PROMPT": "off"}
@@ -132,7 +131,7 @@ def _region(cli: Cli) -> str:
     try:
         return cli.run("configure", "get", "region").strip()
     except CliError as error:
-        if error.code in _ADVICE:
+        if error.code != _UNKNOWN:  # without a Region it says nothing
             raise error.problem("the AWS configuration cannot be used") from None
         raise Problem(
             "no AWS Region is set", "set AWS_REGION, for example: export AWS_REGION=eu-central-1"

@@ -1,9 +1,8 @@
 """Build the function's zip: the same sources and lock file give the same bytes, anywhere.
 
-Holds rotator without its command line, its reading side and its worlds, embedded and simulated, the locked
-pure-Python wheels, and of the SDK's descriptions of AWS what the function calls (sdk.py). One zip serves both
-arm64 and x86_64.
-Byte-code lies beside the sources where a Python of the function's version is found to compile it.
+The zip holds the modules of rotator that the function imports, the locked pure-Python wheels, and the part of
+the SDK's descriptions of AWS that the function calls (sdk.py). One zip serves both arm64 and x86_64.
+It has byte-code beside the sources if a Python of the function's version is found to compile them.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 INFRA = Path(__file__).resolve().parent
@@ -27,10 +27,10 @@ PYTHON_VERSION = "3.13"
 """The function's runtime in template.yaml."""
 
 CACHE_TAG = "cpython-313"
-"""What that Python, and no other, has in the names of its byte-code files."""
+"""The tag of that Python alone in the names of byte-code files."""
 
 TASK_ROOT = "/var/task"
-"""Where Lambda unpacks the zip: what tracebacks show."""
+"""Where Lambda unpacks the zip: the folder that tracebacks show."""
 
 NOT_IN_THE_FUNCTION = frozenset(
     {
@@ -48,7 +48,7 @@ NOT_IN_THE_FUNCTION = frozenset(
 """Paths below the package."""
 
 POWERTOOLS_UTILITIES = frozenset({"jmespath_utils", "typing"})
-"""Imported with the metrics; the other utilities are most of the package."""
+"""The utilities that the metrics import; the others are most of the package."""
 
 UNUSED = (
     "bin",  # commands
@@ -58,11 +58,11 @@ UNUSED = (
     "*.dist-info/direct_url.json",
     "aws_lambda_powertools/event_handler",  # functions that serve HTTP
     "certifi/tests",
-    "dateutil/zoneinfo/*.tar.gz",  # all the world's time zones: ours is UTC
+    "dateutil/zoneinfo/*.tar.gz",  # the world's time zones: the function uses UTC
 )
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The zip format's earliest time: every file has it, so that builds do not differ by theirs."""
+"""The zip format's earliest time: every file has it, so that builds do not differ by their time."""
 
 NO_BYTE_CODE = (
     f"build: no Python {PYTHON_VERSION} on this machine, so the zip has no byte-code and a cold start takes "
@@ -75,10 +75,16 @@ class BuildError(Exception):
 
 
 def build(output: Path, compiler: str | None = None) -> str:
-    """Build the zip and return the SHA-256 of its bytes in hex; raises BuildError.
+    """Build the zip and return the SHA-256 of its bytes in hex.
 
-    Without a ``compiler``, a Python of the function's version, it holds no byte-code. An SBOM beside it is
-    removed: it names the hash of the zip before.
+    An SBOM beside it is removed: it names the hash of the previous zip.
+
+    Args:
+        output: The zip's path.
+        compiler: A Python of the function's version. Without it the zip holds no byte-code.
+
+    Raises:
+        BuildError: The zip could not be built.
     """
     with tempfile.TemporaryDirectory(prefix="rotator-build-") as folder:
         stage = Path(folder)
@@ -88,7 +94,7 @@ def build(output: Path, compiler: str | None = None) -> str:
         shutil.copytree(
             PACKAGE,
             stage / "rotator",
-            ignore=lambda folder, names: {each for each in names if is_ignored(Path(folder) / each)},
+            ignore=lambda folder, names: {name for name in names if is_ignored(Path(folder) / name)},
         )
         if compiler:
             _compile(stage, compiler)
@@ -101,27 +107,25 @@ def build(output: Path, compiler: str | None = None) -> str:
 
 
 def is_ignored(path: Path) -> bool:
-    """Whether a path of the package is not in the function."""
-    parts = path.relative_to(PACKAGE).parts
-    above = {"/".join(parts[:count]) for count in range(1, len(parts) + 1)}
-    return "__pycache__" in parts or not above.isdisjoint(NOT_IN_THE_FUNCTION)
+    """Return whether a path of the package, or a folder above it, is not in the function."""
+    inside = path.relative_to(PACKAGE)
+    paths = {each.as_posix() for each in (inside, *inside.parents)}
+    return "__pycache__" in inside.parts or not paths.isdisjoint(NOT_IN_THE_FUNCTION)
 
 
 def _install_requirements(stage: Path, requirements: Path) -> None:
-    """Install the locked wheels that run on any platform; a hash that differs is refused."""
+    """Install the locked wheels that run on any platform; pip refuses another hash."""
     command = [
         *(sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
         *("--no-compile", "--no-deps", "--require-hashes", "--only-binary=:all:"),
         *("--platform", "any", "--implementation", "py", "--abi", "none"),
         *("--python-version", PYTHON_VERSION, "--target", str(stage), "-r", str(requirements)),
     ]
-    pip = subprocess.run(command, capture_output=True, text=True, check=False)
-    if pip.returncode:
-        raise BuildError(f"pip could not install {requirements.name}:\n{pip.stderr[-2000:]}")
+    _run(command, f"pip could not install {requirements.name}")
 
 
 def _drop_unused(stage: Path) -> None:
-    """Drop what only pip needs, and parts that are never called."""
+    """Delete the files that only pip needs, and the parts that are never called."""
     unused = [path for pattern in UNUSED for path in stage.glob(pattern)]
     utilities = (stage / "aws_lambda_powertools" / "utilities").iterdir()
     unused += [path for path in utilities if path.is_dir() and path.name not in POWERTOOLS_UTILITIES]
@@ -135,33 +139,36 @@ def _drop_unused(stage: Path) -> None:
 def _cut_sdk(stage: Path) -> None:
     """Cut the SDK's descriptions of AWS; see sdk.py."""
     command = [sys.executable, str(INFRA / "sdk.py"), str(stage / "botocore" / "data")]
-    cut = subprocess.run(command, capture_output=True, text=True, check=False)
-    if cut.returncode:
-        raise BuildError(f"the SDK's descriptions could not be cut:\n{cut.stderr[-2000:]}")
+    _run(command, "the SDK's descriptions could not be cut")
 
 
 def _compile(stage: Path, python: str) -> None:
-    """Put byte-code beside every source, the same wherever and by whomever it is compiled.
+    """Write byte-code beside every source, the same on any machine.
 
-    Lambda must use it without a look at the source's time, which is the same in every zip (PEP 552).
+    Lambda must use it without checking the source's time, which is the same in every zip (PEP 552).
     """
     command = [
         *(python, "-S", "-P", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"),
         *("-s", str(stage), "-p", TASK_ROOT, str(stage)),
     ]
-    compilation = subprocess.run(
-        command,
-        env=_environment() | {"PYTHONHASHSEED": "0"},  # so that no order can hang on chance
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if compilation.returncode:
-        raise BuildError(f"{python} could not compile the function:\n{compilation.stdout[-2000:]}")
+    # Without a fixed seed, the order of a set in the byte-code would be another each time.
+    environment = _environment() | {"PYTHONHASHSEED": "0"}
+    _run(command, f"{python} could not compile the function", environment)
+
+
+def _run(command: list[str], failure: str, environment: Mapping[str, str] | None = None) -> None:
+    """Run a command; raises BuildError with the end of what it printed if it fails."""
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildError(f"{failure}:\n{(done.stdout + done.stderr)[-2000:]}")
 
 
 def find_compiler(named: str | None = None) -> str | None:
-    """Find a Python of the function's version, or none; raises BuildError if the one named is another."""
+    """Return a Python of the function's version, None if there is none.
+
+    Raises:
+        BuildError: The named one has another version.
+    """
     if named:
         if not _has_the_functions_version(named):
             raise BuildError(f"{named} does not run Python {PYTHON_VERSION}: name one that does, or none")
@@ -172,17 +179,17 @@ def find_compiler(named: str | None = None) -> str | None:
 
 
 def _has_the_functions_version(python: str) -> bool:
-    """Whether it really runs: pyenv leaves shims on the PATH that find no Python of their version."""
+    """Return whether it runs at all, and its version: pyenv's shims on PATH may find no Python."""
     command = [python, "-c", "import sys; print(sys.implementation.cache_tag)"]
     try:
-        said = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+        done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
     except OSError:
         return False
-    return said.stdout.strip() == CACHE_TAG
+    return done.stdout.strip() == CACHE_TAG
 
 
 def _environment() -> dict[str, str]:
-    """The environment without what steers a Python: where it keeps byte-code, how it optimises."""
+    """Return the environment without Python's own variables, such as for byte-code and optimization."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
@@ -198,7 +205,7 @@ def _write_zip(stage: Path, output: Path) -> None:
 
 
 def main() -> int:
-    """Build from the command line."""
+    """Build from the command line, and return the exit code."""
     parser = argparse.ArgumentParser(description="Build the function's zip.")
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT)
     parser.add_argument(

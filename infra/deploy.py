@@ -1,7 +1,7 @@
 """``make deploy``: from the sources to a running stack. The same command again upgrades it.
 
-Everything that may be missing is looked for first, and nothing is created before all of it is there.
-A stack whose creation failed is deleted; one whose update failed goes back by itself.
+It checks every prerequisite before it creates anything. A stack whose creation failed is deleted; one whose
+update failed is rolled back by CloudFormation.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def deploy(environ: Mapping[str, str]) -> None:
     session = connect(environ)
     _check_bucket(session, wanted.bucket)
     overrides = dict(wanted.settings)
-    # Without one, an empty ARN: a stack that turns to many rotations must not keep its one secret.
+    # An empty ARN without one: a stack that changes to multiple rotations must not keep its one secret.
     overrides["SecretArn"] = _secret_arn(session, wanted.secret) if wanted.secret else ""
     if wanted.parameter:
         overrides["ParameterName"] = wanted.parameter
@@ -41,7 +41,7 @@ def deploy(environ: Mapping[str, str]) -> None:
     before = None if leftover else found
     parameters = {**(before.parameters if before else {}), **overrides}
     request.check_paths(parameters)
-    request.check_told(wanted.stack, parameters, session.region, session.account)
+    request.check_targets(wanted.stack, parameters, session.region, session.account)
     tags = wanted.tags or (before.tags if before else {})
     request.check_tags(tags)
 
@@ -49,13 +49,13 @@ def deploy(environ: Mapping[str, str]) -> None:
     packaged = function_code.package(session.cli, template, zip_file, wanted.bucket)
     if leftover:
         stacks.delete(session.cli, leftover)
-        print(f"deleted what an earlier, failed creation of {wanted.stack} had left")
+        print(f"deleted the rest of an earlier, failed creation of {wanted.stack}")
     print(f"deploying {wanted.stack} to {session.region} of account {session.account}: a minute or two")
     try:
         printed = session.cli.run(*_command(wanted, packaged, overrides, tags))
     except CliError as error:
         raise _explain(session.cli, wanted.stack, template, error, is_new=before is None) from None
-    print("nothing to change" if "No changes to deploy" in printed else "deployed")
+    print("nothing to change" if "No changes to deploy" in printed else "deployed")  # the CLI's own words
     stack = stacks.existing(session.cli, wanted.stack)
     function_code.check(session.cli, stack.outputs["FunctionName"], zip_file)
     _report(stack)
@@ -74,9 +74,9 @@ def _check_bucket(session: Session, bucket: str) -> None:
         if error.code in DENIED:
             raise Problem(
                 f"the bucket {bucket} belongs to another account or may not be used",
-                "give a BUCKET of this account, and let this identity do s3:ListBucket on it",
+                "give a BUCKET of this account, and allow this caller s3:ListBucket on it",
             ) from None
-        raise error.problem(f"the bucket {bucket} could not be looked at") from None
+        raise error.problem(f"the bucket {bucket} could not be checked") from None
     place = (found or {}).get("BucketRegion", session.region)
     if place != session.region:
         raise Problem(
@@ -86,7 +86,7 @@ def _check_bucket(session: Session, bucket: str) -> None:
 
 
 def _secret_arn(session: Session, secret: str) -> str:
-    """The secret's full ARN; one that is given need not be looked up if that is denied."""
+    """Return the secret's full ARN; a given one is taken as it is if describing secrets is denied."""
     try:
         found = session.cli.read("secretsmanager", "describe-secret", "--secret-id", secret)
     except CliError as error:
@@ -100,9 +100,9 @@ def _secret_arn(session: Session, secret: str) -> str:
         if error.code in DENIED:
             raise Problem(
                 "the secret may not be described",
-                "give its full ARN as SECRET, or let this identity do secretsmanager:DescribeSecret",
+                "give its full ARN as SECRET, or allow this caller secretsmanager:DescribeSecret",
             ) from None
-        raise error.problem("the secret could not be looked up") from None
+        raise error.problem("the secret could not be described") from None
     if "DeletedDate" in found:
         raise Problem(
             "the secret is to be deleted", "restore it: aws secretsmanager restore-secret, or give another"
@@ -118,9 +118,9 @@ def _check_stack(stack: stacks.Stack | None) -> None:
         return
     what = f"the stack {stack.name} is {stack.status}"
     if stack.is_changing:
-        raise Problem(what, "wait until that is over, then deploy again")
+        raise Problem(what, "wait until that is done, then deploy again")
     if stack.status == "UPDATE_ROLLBACK_FAILED":
-        raise Problem(what, f"mend it: aws cloudformation continue-update-rollback --stack-name {stack.name}")
+        raise Problem(what, f"fix it: aws cloudformation continue-update-rollback --stack-name {stack.name}")
     if stack.status.endswith("_FAILED"):
         raise Problem(what, f"delete it: make undeploy STACK={stack.name}")
 
@@ -141,20 +141,20 @@ def _command(
 
 
 def _explain(cli: Cli, name: str, template: str, error: CliError, *, is_new: bool) -> Problem:
-    """What failed; a stack that is new and was only half created is deleted first."""
+    """Return what failed, after deleting a new stack that was only partly created."""
     stack = stacks.settled(cli, name)
     failed = stacks.first_failure(cli, stack.id) if stack and error.code == "DeployFailed" else None
     consequence = "nothing was created" if stack is None else "the stack is as it was before"
     if stack and is_new and stack.status in {stacks.REVIEW, *stacks.LEFTOVERS}:
         stacks.delete(cli, stack)
-        consequence = "what had been created was deleted again"
+        consequence = "the created parts were deleted again"
     elif stack and stack.status == "UPDATE_ROLLBACK_FAILED":
         consequence = f"the stack is {stack.status}: aws cloudformation continue-update-rollback"
     if failed:
-        return Problem(f"{failed}; {consequence}", "mend that, then deploy again", exit_code=1)
+        return Problem(f"{failed}; {consequence}", "fix that, then deploy again", exit_code=1)
     if words := packaging.own_words(template, error.said):
         what = f"CloudFormation refuses the change: {': '.join(words)}; {consequence}"
-        return Problem(what, "mend that, then deploy again", exit_code=1)
+        return Problem(what, "fix that, then deploy again", exit_code=1)
     return error.problem(f"CloudFormation refuses the change; {consequence}", exit_code=1)
 
 
@@ -163,12 +163,12 @@ def _report(stack: stacks.Stack) -> None:
     for output, value in stack.outputs.items():
         print(f"  {output:{width}}  {value}")
     if "AlarmTopicArn" not in stack.outputs:
-        print('no alarm calls anybody: deploy again with SET="AlarmEmail=on-call@example.com"')
+        print('alarms do not notify anyone: deploy again with SET="AlarmEmail=on-call@example.com"')
     print("next:")
     function = stack.outputs["FunctionName"]
-    if "RotationsPath" in stack.outputs:  # where to force one would be to force all
+    if "RotationsPath" in stack.outputs:  # make rotate would force every rotation
         print(f"  .venv/bin/rotator add NAME --stack {stack.name} --secret-id ... --parameter-name ...")
-        print(f"  .venv/bin/rotator rotate --function {function}   # what has no token, or is due, now")
+        print(f"  .venv/bin/rotator rotate --function {function}   # the rotations that are due, now")
     else:
         print(f"  make rotate FUNCTION={function}   # the first token, now")
     print(f"  make logs STACK={stack.name}")

@@ -1,7 +1,7 @@
-"""The function's code on its way: built here, put into a bucket, and seen to be what the function runs.
+"""The function's code: built here, uploaded to a bucket, and compared with what the function runs.
 
-Others may be able to write to that bucket, and whoever does decides what the function runs: an object that is
-there already is never taken for ours, and what Lambda has got is compared with what was built.
+A caller who can write to that bucket decides what the function runs. So an existing object is never taken for
+ours, and the hash of Lambda's code is compared with the hash of the zip.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from infra.command import Problem
 INFRA = Path(__file__).resolve().parent
 BUILD = INFRA.parent / ".build"
 UPLOAD = ("--s3-prefix", "rotator", "--force-upload")
-"""For every command that uploads: without force, the CLI leaves what has the key, whatever it is."""
+"""For every command that uploads: without force, the CLI keeps an existing object of the same key."""
 
 
 def build() -> Path:
-    """Build the zip; raises Problem."""
+    """Build the zip and return its path; raises Problem."""
     zip_file = BUILD / "rotator.zip"
     if subprocess.run([sys.executable, INFRA / "build.py", "--output", zip_file], check=False).returncode:
         raise Problem("the zip could not be built", "see above; nothing was deployed", exit_code=1)
@@ -31,7 +31,7 @@ def build() -> Path:
 
 
 def package(cli: Cli, template: str, zip_file: Path, bucket: str) -> Path:
-    """Put the zip into the bucket; returns the template that says where it is. Raises Problem."""
+    """Upload the zip to the bucket, and return the template with its place; raises Problem."""
     local, packaged = zip_file.with_name("package.yaml"), zip_file.with_name("packaged.yaml")
     local.write_text(packaging.with_local_code(template, zip_file.name))
     try:
@@ -41,12 +41,12 @@ def package(cli: Cli, template: str, zip_file: Path, bucket: str) -> Path:
             *("--output-template-file", str(packaged)),
         )
     except CliError as error:
-        raise error.problem("the zip could not be put into the bucket", exit_code=1) from None
+        raise error.problem("the zip could not be uploaded to the bucket", exit_code=1) from None
     return packaged
 
 
 def check(cli: Cli, function: str, zip_file: Path) -> None:
-    """See that the function runs what was built; raises Problem. Says so if that may not be read.
+    """Raise Problem if the function runs other code than was built; print a line if that is denied.
 
     https://docs.aws.amazon.com/lambda/latest/api/API_FunctionConfiguration.html: CodeSha256
     """
@@ -57,14 +57,14 @@ def check(cli: Cli, function: str, zip_file: Path) -> None:
         )
     except CliError as error:
         if error.code not in DENIED:
-            raise error.problem("deployed, but the function could not be looked at", exit_code=1) from None
-        print(f"not verified that the function runs what was built: let this identity do {error.operation}")
+            raise error.problem("deployed, but the function could not be checked", exit_code=1) from None
+        print(f"not verified that the function runs what was built: allow this caller {error.operation}")
         return
     if runs != built:
         ours = f"fileb://{zip_file.parent.name}/{zip_file.name}"
         raise Problem(
             f"the function runs other code than was built: its SHA-256 is {runs}, not {built}",
-            "see who may write to the bucket, then put the right code there: aws lambda update-function-code "
+            "check who may write to the bucket, then upload the right code: aws lambda update-function-code "
             f"--function-name {function} --zip-file {ours}, and deploy again",
             exit_code=1,
         )

@@ -1,4 +1,4 @@
-"""``make logs``: what the deployed function logged in the last hour, or in the last SINCE."""
+"""``make logs``: print what the deployed function logged in the last hour, or in the last SINCE."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def logs(environ: Mapping[str, str]) -> None:
     except CliError as error:
         raise error.problem(f"the log {group} could not be read") from None
     if not messages:
-        print(f"logs: nothing was logged since {since} ago; is the schedule on?", file=sys.stderr)
+        print(f"logs: nothing was logged since {since} ago; is the schedule enabled?", file=sys.stderr)
     for message in messages or []:
         print(message.rstrip())
 

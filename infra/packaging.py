@@ -1,7 +1,7 @@
 """The committed template as the AWS CLI packages it: with the zip's path instead of a bucket and a key.
 
-It is changed as text, so that everything else stays as it was reviewed. (cfn-lint refuses a path in the
-committed one, which can then be deployed without this as well.)
+It is changed as text, so that the rest stays as it was reviewed. The committed template has no path, since
+cfn-lint refuses one, and can also be deployed without this.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def parameter_names(template: str) -> tuple[str, ...]:
 
 
 def rule(template: str, name: str) -> tuple[str, str]:
-    """A parameter's AllowedPattern, which CloudFormation matches with the whole value, and its sentence."""
+    """Return a parameter's AllowedPattern, which the whole value must match, and its sentence."""
     found = re.search(
         rf"^  {name}:\n(?:    .*\n)*?    AllowedPattern: (\".+\")\n"
         r"(?:    .*\n)*?    ConstraintDescription: (.+)\n",
@@ -41,9 +41,10 @@ def rule(template: str, name: str) -> tuple[str, str]:
 
 
 def with_local_code(template: str, path: str) -> str:
-    """The template with its function's code at a path, and without the parameters that told where it is.
+    """Return the template with its function's code at a path, and without the parameters for its place.
 
-    Raises ValueError if the template is of a form that this does not know.
+    Raises:
+        ValueError: The template has an unknown form.
     """
     changed, count = _CODE.subn(lambda code: f"{code[1]}Code: {path}\n", template)
     for name in CODE_PARAMETERS:
@@ -55,9 +56,9 @@ def with_local_code(template: str, path: str) -> str:
 
 
 def own_words(template: str, said: str) -> tuple[str, ...]:
-    """What of a refusal's text are words of our own: names of parameters and the template's sentences.
+    """Return the parameters' names and the template's sentences in a refusal's text.
 
-    Only these may be printed; the rest may quote a value.
+    Only these may be printed; the rest of the text may quote a value.
     """
     sentences = [sentence for _quote, sentence in _SENTENCE.findall(template) if sentence in said]
     for sentence in sentences:

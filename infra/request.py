@@ -1,4 +1,4 @@
-"""What `make deploy` was asked for: read from its variables and checked without AWS."""
+"""The request of `make deploy`: read from its variables, and checked without AWS."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ _SETTING = re.compile(r"\s*\b([A-Z]\w*)=(.*?)(?=\s+[A-Z]\w*=|\s*$)", re.DOTALL)
 _SECRET = re.compile(
     r"(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:|(?!-))[A-Za-z0-9/_+=.@-]{1,512}"
 )
-"""A secret's name, or its ARN with or without the six characters at the end. The CLI takes what begins with
-file:// or http:// for a place to read the value from, and a hyphen for an option."""
+"""A secret's name, or its ARN with or without the six characters at the end.
+
+The CLI reads a value from the place that begins with file:// or http://, and takes a hyphen for an option.
+"""
 
 _TAG = re.compile(r"(?!-)(?!\w+://)[\w .:/=+@-]*")
 """What AWS allows, without what the CLI would take for an option or a file.
@@ -31,9 +33,11 @@ _TAG = re.compile(r"(?!-)(?!\w+://)[\w .:/=+@-]*")
 https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
 """
 
-_TOLD = ("ChangeFunctionArn", "ChangeQueueArn", "RedeployService")
+_TARGETS = ("ChangeFunctionArn", "ChangeQueueArn", "RedeployService")
+"""The parameters for targets of change events."""
+
 _LONGEST_STACK_WITH_A_RULE = 64 - len("-token-changed")
-"""The rule that tells of changes is named after the stack.
+"""Characters: the rule for change events is named after the stack.
 
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
 """
@@ -43,7 +47,7 @@ _OWN_VARIABLE = {"SecretArn": "SECRET", "ParameterName": "PARAMETER"}
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to deploy. ``secret`` and ``parameter`` are empty for many rotations under a path."""
+    """What to deploy. ``secret`` and ``parameter`` are empty for multiple rotations under a path."""
 
     stack: str
     bucket: str
@@ -54,7 +58,7 @@ class Request:
 
 
 def read(variables: Mapping[str, str], template: str) -> Request:
-    """Read STACK, SECRET, PARAMETER, BUCKET, SET and TAGS; raises Problem in one line for what is wrong."""
+    """Return what STACK, SECRET, PARAMETER, BUCKET, SET and TAGS say; raises Problem for a wrong one."""
     given = {name: value.strip() for name, value in variables.items()}
     settings = _settings(given.get("SET", ""), parameter_names(template))
     required = (
@@ -65,16 +69,19 @@ def read(variables: Mapping[str, str], template: str) -> Request:
         raise Problem(f"{' and '.join(missing)} {are} missing", EXAMPLE)
     return Request(
         stack=stacks.check_name(given["STACK"], "deploy"),
-        bucket=_ruled(given["BUCKET"], "BUCKET", rule(template, "CodeBucket")),
-        secret=_secret(given.get("SECRET", "")),
-        parameter=_ruled(given.get("PARAMETER", ""), "PARAMETER", rule(template, "ParameterName")),
+        bucket=_matching("BUCKET", given["BUCKET"], *rule(template, "CodeBucket")),
+        secret=_matching(
+            *("SECRET", given.get("SECRET", ""), _SECRET.pattern, "is neither a secret's name nor its ARN"),
+            next_step="it is never the secret itself: SECRET=healthwise/client",
+        ),
+        parameter=_matching("PARAMETER", given.get("PARAMETER", ""), *rule(template, "ParameterName")),
         settings=settings,
         tags=_tags(given.get("TAGS", "")),
     )
 
 
 def check_paths(parameters: Mapping[str, str]) -> None:
-    """See that many rotations' documents and tokens lie apart; raises Problem."""
+    """Raise Problem if the rotations' documents and tokens are below one path."""
     documents, tokens = parameters.get("RotationsPath"), parameters.get("ParameterPrefix")
     if not documents or not tokens:
         return
@@ -90,19 +97,19 @@ def check_paths(parameters: Mapping[str, str]) -> None:
     )
 
 
-def check_told(stack: str, parameters: Mapping[str, str], region: str, account: str) -> None:
-    """See that whoever is to be told of changes can be reached; raises Problem.
+def check_targets(stack: str, parameters: Mapping[str, str], region: str, account: str) -> None:
+    """Raise Problem if a target cannot receive the stack's change events.
 
-    Targets must be in their rule's Region; one in another account would need a role, which the stack has not.
+    A target must be in its rule's Region; one in another account would need a role, which the stack has not.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html
     """
-    told = {name: parameters[name] for name in _TOLD if parameters.get(name)}
-    if told and len(stack) > _LONGEST_STACK_WITH_A_RULE:
+    targets = {name: parameters[name] for name in _TARGETS if parameters.get(name)}
+    if targets and len(stack) > _LONGEST_STACK_WITH_A_RULE:
         raise Problem(
-            f"STACK has more than {_LONGEST_STACK_WITH_A_RULE} characters: too many to tell of changes",
-            f"take a shorter name, or leave {' and '.join(told)} out",
+            f"STACK has more than {_LONGEST_STACK_WITH_A_RULE} characters: too many for change events",
+            f"take a shorter name, or leave {' and '.join(targets)} out",
         )
-    for name, arn in told.items():
+    for name, arn in targets.items():
         place = arn.split(":")[3:5]
         if len(place) == 2 and place != [region, account]:
             raise Problem(
@@ -112,33 +119,23 @@ def check_told(stack: str, parameters: Mapping[str, str], region: str, account: 
 
 
 def check_tags(tags: Mapping[str, str]) -> None:
-    """See that no tag can be taken for something else by the CLI; raises Problem."""
+    """Raise Problem for a tag that the CLI could take for an option or a file."""
     if not all(map(_TAG.fullmatch, [*tags, *tags.values()])):
         raise Problem(
-            "a tag is not one that can be handed over",
+            "a tag cannot be passed to the AWS CLI",
             'give TAGS of letters, digits and _ . : / = + @ -, none with "-" or "...://" first',
         )
 
 
-def _secret(secret: str) -> str:
-    if secret and not _SECRET.fullmatch(secret):
-        raise Problem(
-            "SECRET is neither a secret's name nor its ARN",
-            "it is never the secret itself: SECRET=healthwise/client",
-        )
-    return secret
-
-
-def _ruled(value: str, variable: str, rule: tuple[str, str]) -> str:
-    """The value, if it is empty or as the template wants it."""
-    pattern, sentence = rule
+def _matching(variable: str, value: str, pattern: str, sentence: str, *, next_step: str = EXAMPLE) -> str:
+    """Return a variable's value if it is empty or matches the pattern; the sentence says what it must be."""
     if value and not re.fullmatch(pattern, value):
-        raise Problem(f"{variable} {sentence}", EXAMPLE)
+        raise Problem(f"{variable} {sentence}", next_step)
     return value
 
 
 def _settings(text: str, known: tuple[str, ...]) -> dict[str, str]:
-    """Read "Name=value Name2=value2"; every name must be one of the template's parameters."""
+    """Return the values in "Name=value Name2=value2"; every name must be a parameter of the template."""
     pairs = _SETTING.findall(text)
     if text.strip() and (not pairs or not _SETTING.match(text)):
         raise Problem(
@@ -170,7 +167,7 @@ def _is_object(text: str) -> bool:
 
 
 def _tags(text: str) -> dict[str, str]:
-    """Read "key=value key2=value2"; keys and values without spaces."""
+    """Return the tags in "key=value key2=value2", which have no spaces in them."""
     tags: dict[str, str] = {}
     for word in text.split():
         key, equals, value = word.partition("=")

@@ -1,6 +1,6 @@
 """Write the SBOM of the function's zip beside it, in CycloneDX: the same bytes for the same zip and locks.
 
-CycloneDX's own tool makes it from the lock file. What that cannot know is added: the version, the zip's hash.
+CycloneDX's own tool makes it from the lock file. The version and the zip's hash are added here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class SbomError(Exception):
 
 
 def write_sbom(function_zip: Path) -> Path:
-    """Write it and return where it is; raises SbomError."""
+    """Write the SBOM and return its path; raises SbomError."""
     if not function_zip.is_file():
         raise SbomError(f"there is no {function_zip}: build it first, by infra/build.py")
     sbom = _requirements()
@@ -43,7 +43,7 @@ def write_sbom(function_zip: Path) -> Path:
 
 
 def _requirements() -> Any:
-    """The locked requirements as CycloneDX's tool lists them: with their hashes, without an index's host."""
+    """Return the locked requirements as CycloneDX's tool lists them, with hashes and without a host."""
     command = [
         *(sys.executable, "-m", "cyclonedx_py", "requirements", "--output-reproducible"),
         *("--pyproject", str(PYPROJECT), "--index-url", "", str(REQUIREMENTS)),
@@ -55,7 +55,7 @@ def _requirements() -> Any:
 
 
 def main() -> int:
-    """Write it from the command line."""
+    """Write the SBOM from the command line, and return the exit code."""
     parser = argparse.ArgumentParser(description="Write the SBOM beside the function's zip.")
     parser.add_argument("--zip", type=Path, default=DEFAULT_ZIP)
     try:

@@ -1,9 +1,9 @@
 """Cut the SDK's descriptions of AWS down to what the function calls: making a client is mostly reading them.
 
-The cuts take the place of the originals in the zip and nowhere else; the SDK's code stays as it is. They do
-not lie in a folder that ``AWS_DATA_PATH`` names: botocore goes by a service's endpoint rules only where its
-``endpoints.json`` is the one it was installed with (its ``args.py``: ``resolver_uses_builtin_data``), and by
-older ones otherwise. An operator's own ``AWS_DATA_PATH`` still comes first.
+The cut descriptions replace the originals, in the zip alone; the SDK's code is unchanged. A folder named by
+``AWS_DATA_PATH`` would not do: botocore uses a service's endpoint rules only if its ``endpoints.json`` is the
+one it was installed with (its ``args.py``: ``resolver_uses_builtin_data``), and older rules otherwise. An
+operator's own ``AWS_DATA_PATH`` still comes first.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ OPERATIONS: Mapping[str, frozenset[str]] = {
     "sqs": frozenset({"SendMessageBatch"}),
     "ssm": frozenset({"GetParameters", "GetParametersByPath", "PutParameter"}),
 }
-"""What the function calls."""
+"""The operations that the function calls, by service."""
 
 UNREAD: Mapping[str, frozenset[str]] = {
     "Parameter": frozenset({"ARN", "DataType", "LastModifiedDate", "Selector", "SourceResult"}),
 }
-"""Members of answers that the function never looks at: a twelfth of a check's CPU goes into them."""
+"""Members of answers that the function never reads: parsing them is a twelfth of a check's CPU."""
 
 UNCUT = frozenset({"sts"})
-"""What the SDK itself calls, for credentials: rarely, and by operations of its own choice."""
+"""The service that the SDK itself calls for credentials: rarely, and by operations of its own choice."""
 
 SERVICES = UNCUT | OPERATIONS.keys()
 
 MODEL = "service-2.json"
 RULES = ("endpoint-rule-set-1.json.gz", "service-2.sdk-extras.json")
-"""Of the other files about a service, those that make a client. The rest are examples, pages and waiters."""
+"""The other files that a client needs. The rest are examples, pagination and waiters."""
 
 
 def cut(data: Path) -> None:
-    """Cut what lies in botocore's folder ``data``, in place."""
+    """Cut the descriptions in botocore's folder ``data`` in place."""
     for folder in [path for path in data.iterdir() if path.is_dir()]:
         if folder.name not in SERVICES:
             shutil.rmtree(folder)
@@ -60,31 +60,29 @@ def _cut_service(version: Path, operations: Iterable[str]) -> None:
 
 
 def cut_model(model: Mapping[str, Any], operations: Iterable[str]) -> dict[str, Any]:
-    """Cut a service's model down to some of its operations and what these speak of, without explanations.
+    """Return a service's model with some of its operations, the shapes these use, and no documentation.
 
-    Raises KeyError for an operation that the service does not have.
+    Raises:
+        KeyError: The service has no such operation.
     """
     kept = {name: model["operations"][name] for name in sorted(operations)}
     shapes: dict[str, Any] = {}
-    ahead = list(_shapes_in(kept))
-    while ahead:
-        name = ahead.pop()
+    pending = list(_shapes_in(kept))
+    while pending:
+        name = pending.pop()
         if name not in shapes:
-            shapes[name] = _read(name, model["shapes"][name])
-            ahead += _shapes_in(shapes[name])
-    cut: dict[str, Any] = _unexplained({**model, "operations": kept, "shapes": dict(sorted(shapes.items()))})
+            shape = model["shapes"][name]
+            if name in UNREAD:
+                members = {k: v for k, v in shape["members"].items() if k not in UNREAD[name]}
+                shape = {**shape, "members": members}
+            shapes[name] = shape
+            pending += _shapes_in(shape)
+    cut: dict[str, Any] = _undocumented({**model, "operations": kept, "shapes": dict(sorted(shapes.items()))})
     return cut
 
 
-def _read(name: str, shape: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A shape without what nobody looks at."""
-    if name not in UNREAD:
-        return shape
-    return {**shape, "members": {k: v for k, v in shape["members"].items() if k not in UNREAD[name]}}
-
-
 def _shapes_in(node: Any) -> Iterable[str]:
-    """The names of shapes that a part of a model refers to."""
+    """Yield the names of the shapes that a part of a model refers to."""
     if isinstance(node, list):
         for each in node:
             yield from _shapes_in(each)
@@ -96,13 +94,13 @@ def _shapes_in(node: Any) -> Iterable[str]:
                 yield from _shapes_in(value)
 
 
-def _unexplained(node: Any) -> Any:
-    """Without texts for readers. A member may be called ``documentation``; then it is no text."""
+def _undocumented(node: Any) -> Any:
+    """Return a part of a model without its texts. A member called ``documentation`` is no text, and stays."""
     if isinstance(node, list):
-        return [_unexplained(each) for each in node]
+        return [_undocumented(each) for each in node]
     if isinstance(node, dict):
         return {
-            key: _unexplained(value)
+            key: _undocumented(value)
             for key, value in node.items()
             if not (key == "documentation" and isinstance(value, str))
         }
@@ -110,7 +108,7 @@ def _unexplained(node: Any) -> Any:
 
 
 def cut_endpoints(endpoints: Mapping[str, Any]) -> dict[str, Any]:
-    """Cut the list of endpoints down to the services: every partition and Region stays."""
+    """Return the list of endpoints with every partition and Region, and the function's services alone."""
     return {
         **endpoints,
         "partitions": [

@@ -1,4 +1,4 @@
-"""A CloudFormation stack, through the AWS CLI: what it is, what failed in it, its end."""
+"""A CloudFormation stack, read and deleted through the AWS CLI."""
 
 from __future__ import annotations
 
@@ -6,32 +6,35 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from infra.aws_cli import Cli, CliError
 from infra.command import Problem
 
 POLL_SECONDS = 3
-LONGEST_WAIT = 3600
-"""Seconds for CloudFormation to finish what it does."""
+LONGEST_WAIT_SECONDS = 3600
+"""For CloudFormation to finish an operation."""
 
 REVIEW = "REVIEW_IN_PROGRESS"
-"""A stack that has nothing but a change set: one that was refused to us, or that a colleague reads."""
+"""A stack that has nothing but a change set: a refused one of ours, or one that a colleague reviews."""
 
 LEFTOVERS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
-"""What a creation that failed leaves behind: it can only be deleted."""
+"""What a failed creation leaves behind: it can only be deleted."""
 
 _WITHOUT_OUTPUTS = ("CREATE_IN_PROGRESS", "CREATE_FAILED", "ROLLBACK_", "DELETE_")
-"""What statuses begin with whose stacks have no outputs, or need not have them."""
+"""How the statuses begin in which a stack may have no outputs."""
 
-_OF_AN_EVENT = ("LogicalResourceId", "ResourceStatus", "ResourceStatusReason", "PhysicalResourceId")
+DESCRIPTION = "Rotator:"
+"""How the template's description begins, by which a stack without outputs is recognized."""
+
+_EVENT_MEMBERS = ("LogicalResourceId", "ResourceStatus", "ResourceStatusReason", "PhysicalResourceId")
 _BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack as it was when it was looked at."""
+    """A stack as it was when it was read."""
 
     id: str
     name: str
@@ -44,19 +47,30 @@ class Stack:
 
     @property
     def is_changing(self) -> bool:
-        """Whether CloudFormation is at work on it."""
+        """Return whether CloudFormation is changing it."""
         return self.status.endswith("_IN_PROGRESS") and self.status != REVIEW
 
     @property
     def is_rotator(self) -> bool:
-        """Whether our template made it, told by its outputs, or by its description while it has none."""
+        """Return whether our template made it, by its outputs, or by its description while it has none."""
         if self.status.startswith(_WITHOUT_OUTPUTS):
-            return self.description.startswith("Rotator:")
+            return self.description.startswith(DESCRIPTION)
         return "FunctionName" in self.outputs and self.outputs.get("LogGroupName") == f"/rotator/{self.name}"
 
 
+class Failure(NamedTuple):
+    """What failed first in a stack's operation. Its text may be printed; see ``first_failure``."""
+
+    logical_id: str
+    reason: str
+
+    def __str__(self) -> str:
+        """Return the text of a message."""
+        return f"{self.logical_id}: {self.reason}"
+
+
 def check_name(name: str, command: str) -> str:
-    """The name, if a stack may have it; raises Problem.
+    """Return the name if a stack may have it; raises Problem.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html
     """
@@ -65,19 +79,19 @@ def check_name(name: str, command: str) -> str:
     if not _NAME.fullmatch(name):
         raise Problem(
             "STACK is not a stack's name",
-            "take letters, digits and hyphens, a letter first, at most 128 of them: STACK=rotator",
+            "use letters, digits and hyphens, a letter first, at most 128 of them: STACK=rotator",
         )
     return name
 
 
 def find(cli: Cli, name: str) -> Stack | None:
-    """The stack of this name or id, None if there is none; raises Problem if that cannot be told."""
+    """Return the stack of this name or id, None if there is none; raises Problem if it cannot be read."""
     try:
         found = cli.read("cloudformation", "describe-stacks", "--stack-name", name, "--query", "Stacks[0]")
     except CliError as error:
-        if error.code == "ValidationError" and "does not exist" in error.said:
+        if error.code == "ValidationError":  # the name is valid, so no stack has it
             return None
-        raise error.problem(f"the stack {name} could not be looked at") from None
+        raise error.problem(f"the stack {name} could not be read") from None
     if found["StackStatus"] == "DELETE_COMPLETE":
         return None
     return Stack(
@@ -92,8 +106,12 @@ def find(cli: Cli, name: str) -> Stack | None:
     )
 
 
+def _pairs(entries: list[dict[str, str]] | None, key: str, value: str) -> dict[str, str]:
+    return {entry[key]: entry.get(value, "") for entry in entries or []}
+
+
 def existing(cli: Cli, name: str) -> Stack:
-    """The stack of this name; raises Problem if there is none."""
+    """Return the stack of this name; raises Problem if there is none."""
     stack = find(cli, name)
     if stack is None:
         region = cli.environ["AWS_REGION"]
@@ -102,7 +120,7 @@ def existing(cli: Cli, name: str) -> Stack:
 
 
 def check_ours(stack: Stack) -> None:
-    """See that a stack may be touched; raises Problem if somebody else's may be in it."""
+    """Raise Problem if a stack may be another team's, or hold its change set."""
     if stack.status == REVIEW:
         raise Problem(
             f"the stack {stack.name} has a change set that was not executed",
@@ -112,48 +130,38 @@ def check_ours(stack: Stack) -> None:
         raise Problem(f"the stack {stack.name} is not a rotator", "give another STACK")
 
 
-def _pairs(entries: list[dict[str, str]] | None, key: str, value: str) -> dict[str, str]:
-    return {entry[key]: entry.get(value, "") for entry in entries or []}
-
-
 def settled(cli: Cli, name: str) -> Stack | None:
-    """The stack once CloudFormation has finished with it, None if it is gone; raises Problem."""
+    """Return the stack once CloudFormation has finished, None if it is gone; raises Problem after an hour."""
     return _awaited(cli, name, lambda stack: not stack.is_changing)
 
 
-def _awaited(cli: Cli, name: str, is_over: Callable[[Stack], bool]) -> Stack | None:
-    end = time.monotonic() + LONGEST_WAIT
-    while (stack := find(cli, name)) and not is_over(stack):
-        if time.monotonic() > end:
-            raise Problem(
-                f"the stack is {stack.status} for an hour", "look at it in the console", exit_code=1
-            )
+def _awaited(cli: Cli, name: str, is_done: Callable[[Stack], bool]) -> Stack | None:
+    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+    while (stack := find(cli, name)) and not is_done(stack):
+        if time.monotonic() > deadline:
+            raise Problem(f"the stack is {stack.status} for an hour", "check it in the console", exit_code=1)
         time.sleep(POLL_SECONDS)
     return stack
 
 
-def first_failure(cli: Cli, stack_id: str) -> str | None:
-    """The logical id and the reason of what failed first in the stack's last operation.
+def first_failure(cli: Cli, stack_id: str) -> Failure | None:
+    """Return what failed first in the stack's last operation, None if nothing did.
 
-    The reason is AWS's own text, the only one that is printed: nothing else says what to mend. What it may
-    quote are the template's parameters and the resources made of them, and those hold no secret: the secret
-    is known to CloudFormation by its ARN only.
+    The reason is AWS's own text, the only one that is printed: nothing else says what to fix. It may quote
+    the template's parameters and the resources made of them, and those hold no secret: CloudFormation knows
+    the secret only by its ARN.
     """
     events = cli.read(
         *("cloudformation", "describe-stack-events", "--stack-name", stack_id),
-        *("--query", f"StackEvents[].[{', '.join(_OF_AN_EVENT)}]"),
+        *("--query", f"StackEvents[].[{', '.join(_EVENT_MEMBERS)}]"),
     )
-    failed = None
+    failure = None
     for name, status, reason, physical_id in events or []:  # the newest first
         if status.endswith("_FAILED"):
-            failed = f"{name}: {_one_line(reason)}"
+            failure = Failure(name, " ".join(str(reason or "no reason was given").split()))
         if physical_id == stack_id and status in _BEGINNINGS:
             break
-    return failed
-
-
-def _one_line(reason: Any) -> str:
-    return " ".join(str(reason or "no reason was given").split())
+    return failure
 
 
 def delete(cli: Cli, stack: Stack) -> None:
@@ -164,13 +172,12 @@ def delete(cli: Cli, stack: Stack) -> None:
         raise error.problem("the stack could not be deleted", exit_code=1) from None
     left = _awaited(cli, stack.id, lambda stack: stack.status == "DELETE_FAILED")
     if left:
-        failed = first_failure(cli, stack.id) or left.status
-        again = f"then make undeploy STACK={stack.name} again"
-        raise Problem(f"the stack could not be deleted: {failed}", f"{_mend(failed)}, {again}", exit_code=1)
-
-
-def _mend(failed: str) -> str:
-    """What to do about what could not be deleted; IAM deletes no policy that somebody has."""
-    if failed.startswith("ConsumerPolicy:"):
-        return "detach it from every role that has it"
-    return "mend that"
+        failure = first_failure(cli, stack.id)
+        fix = "fix that"
+        if failure and failure.logical_id == "ConsumerPolicy":  # IAM deletes no policy that is attached
+            fix = "detach it from every role that has it"
+        raise Problem(
+            f"the stack could not be deleted: {failure or left.status}",
+            f"{fix}, then make undeploy STACK={stack.name} again",
+            exit_code=1,
+        )

@@ -1,4 +1,4 @@
-"""``make undeploy``: delete the stack, and say what outlives it and how to remove that."""
+"""``make undeploy``: delete the stack, and print what remains and how to remove it."""
 
 from __future__ import annotations
 
@@ -25,53 +25,52 @@ def undeploy(environ: Mapping[str, str]) -> None:
             "lift that first: aws cloudformation update-termination-protection "
             f"--no-enable-termination-protection --stack-name {name}",
         )
-    token_ends = _token_ends(cli, stack)
+    expiry = _token_expiry(cli, stack)
     print(f"deleting {name}: a minute or two")
     stacks.delete(cli, stack)
-    print(f"deleted {name}. What stays, and how to remove it:")
-    for line in _what_stays(stack, token_ends):
+    print(f"deleted {name}. What remains, and how to remove it:")
+    for line in _remains(stack, expiry):
         print(f"  {line}")
 
 
-def _token_ends(cli: Cli, stack: Stack) -> str:
-    """What can be said about the token's end, from its status."""
+def _token_expiry(cli: Cli, stack: Stack) -> str:
+    """Return what the status says of the token's expiry, read while the stack exists."""
     status = stack.outputs.get("StatusParameterName")
     if not status:
         return ""
     try:
         value = cli.read("ssm", "get-parameter", "--name", status, "--query", "Parameter.Value")
-        return f"ends at {json.loads(value)['expires_at']}"
+        return f"expires at {json.loads(value)['expires_at']}"
     except CliError as error:
-        return "was never written" if error.code == "ParameterNotFound" else "ends nobody knows when"
+        return "was never written" if error.code == "ParameterNotFound" else "has an unknown expiry"
     except (ValueError, KeyError, TypeError):
-        return "ends nobody knows when"
+        return "has an unknown expiry"
 
 
-def _what_stays(stack: Stack, token_ends: str) -> list[str]:
+def _remains(stack: Stack, token_expiry: str) -> list[str]:
     lines = []
     if token := stack.outputs.get("ParameterName"):
         lines += [
-            f"the token in {token}: it {token_ends}, and nothing renews it any more",
+            f"the token in {token}: it {token_expiry}, and is no longer renewed",
             f"  aws ssm delete-parameters --names {token} {token}/status {token}/lease",
         ]
     if path := stack.outputs.get("RotationsPath"):
         lines += [
-            f"the rotations under {path}, and their tokens, which nothing renews any more",
+            f"the rotations under {path}, and their tokens, which are no longer renewed",
             f"  aws ssm get-parameters-by-path --recursive --path {path} --query Parameters[].Name",
             "  aws ssm delete-parameters --names ...",
         ]
     secret = stack.parameters.get("SecretArn")
-    lines += [f"the secret {secret}" if secret else "the secrets", _delete_secret(secret)]
+    lines += [
+        f"the secret {secret}" if secret else "the secrets",
+        f"  aws secretsmanager delete-secret --secret-id {secret or '...'}",
+    ]
     if key := stack.outputs.get("KeyArn"):
         lines += [
             f"the key {key}; without it the stored token cannot be read",
             f"  aws kms schedule-key-deletion --key-id {key}",
         ]
     return lines
-
-
-def _delete_secret(secret: str | None) -> str:
-    return f"  aws secretsmanager delete-secret --secret-id {secret or '...'}"
 
 
 if __name__ == "__main__":

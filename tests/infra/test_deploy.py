@@ -120,7 +120,7 @@ def test_it_says_so_where_no_alarm_calls_anybody(
 ) -> None:
     aws.answers("cloudformation describe-stacks", stack(outputs=topic))
     assert run_deploy(environ) == 0
-    assert ("no alarm calls anybody" in capsys.readouterr().out) is is_told
+    assert ("alarms do not notify anyone" in capsys.readouterr().out) is is_told
 
 
 @pytest.mark.usefixtures("packaged")
@@ -134,7 +134,7 @@ def test_success_prints_the_outputs_and_what_to_do_next(
         "deployed",
         "  FunctionName  rotator-Function-1",
         "  LogGroupName  /rotator/rotator",
-        'no alarm calls anybody: deploy again with SET="AlarmEmail=on-call@example.com"',
+        'alarms do not notify anyone: deploy again with SET="AlarmEmail=on-call@example.com"',
         "next:",
         "  make rotate FUNCTION=rotator-Function-1   # the first token, now",
         "  make logs STACK=rotator",
@@ -151,7 +151,7 @@ def test_of_many_rotations_it_never_says_to_force_them_all(
     assert printed.splitlines()[-4:] == [
         "next:",
         "  .venv/bin/rotator add NAME --stack rotator --secret-id ... --parameter-name ...",
-        "  .venv/bin/rotator rotate --function rotator-Function-1   # what has no token, or is due, now",
+        "  .venv/bin/rotator rotate --function rotator-Function-1   # the rotations that are due, now",
         "  make logs STACK=rotator",
     ]
 
@@ -185,8 +185,8 @@ def test_a_creation_that_fails_is_told_by_its_first_failure_and_leaves_no_stack(
     aws.answers("cloudformation describe-stacks", NO_STACK, stack("ROLLBACK_IN_PROGRESS"), left, left, gone)
     assert run_deploy(environ) == 1
     assert the_line(capsys) == (
-        "deploy: LogGroup: /rotator/rotator already exists; what had been created was deleted again; "
-        "mend that, then deploy again"
+        "deploy: LogGroup: /rotator/rotator already exists; the created parts were deleted again; "
+        "fix that, then deploy again"
     )
     assert aws.changes == ["cloudformation deploy", "cloudformation delete-stack"]
 
@@ -203,7 +203,7 @@ def test_an_update_that_fails_is_told_and_the_stack_stays_as_it_was(
     aws.answers("cloudformation describe-stack-events", events + EVENTS)
     aws.answers("cloudformation describe-stacks", stack(), stack("UPDATE_ROLLBACK_COMPLETE"))
     assert run_deploy(environ) == 1
-    assert "Function: too much memory; the stack is as it was before; mend that" in the_line(capsys)
+    assert "Function: too much memory; the stack is as it was before; fix that" in the_line(capsys)
     assert aws.changes == ["cloudformation deploy"]
 
 
@@ -215,7 +215,7 @@ def test_what_an_earlier_creation_left_is_deleted_first_and_that_is_said(
     aws.answers("cloudformation describe-stacks", stack(status, **DESCRIPTION), NO_STACK, stack())
     assert run_deploy(environ) == 0
     assert aws.changes == ["cloudformation delete-stack", "cloudformation deploy"]
-    assert "deleted what an earlier, failed creation of rotator had left" in capsys.readouterr().out
+    assert "deleted the rest of an earlier, failed creation of rotator" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("packaged")
@@ -252,7 +252,7 @@ def test_other_code_than_was_built_is_told_with_how_to_mend_it(
     assert line.startswith(
         f"deploy: the function runs other code than was built: its SHA-256 is b3RoZXI=, not {CODE}; "
     )
-    assert "see who may write to the bucket" in line
+    assert "check who may write to the bucket" in line
     assert line.endswith("deploy again")
     assert aws.call("lambda get-function-configuration")[:2] == ["--function-name", "rotator-Function-1"]
 
@@ -266,7 +266,7 @@ def test_code_that_may_not_be_looked_at_is_told_in_a_line_and_the_deployment_sta
     printed = capsys.readouterr()
     assert printed.err == ""
     assert printed.out.splitlines()[2] == (
-        "not verified that the function runs what was built: let this identity do GetFunctionConfiguration"
+        "not verified that the function runs what was built: allow this caller GetFunctionConfiguration"
     )
     assert CANARY not in printed.out
 
@@ -277,7 +277,7 @@ def test_code_that_cannot_be_looked_at_is_a_problem(
 ) -> None:
     aws.answers("lambda get-function-configuration", Refusal("Could not connect: " + CANARY))
     assert run_deploy(environ) == 1
-    assert "deployed, but the function could not be looked at: NoConnection; check" in the_line(capsys)
+    assert "deployed, but the function could not be checked: NoConnection; check" in the_line(capsys)
 
 
 def test_both_uploads_replace_what_somebody_else_may_have_put_there(
@@ -301,7 +301,7 @@ def test_a_refusal_in_unknown_words_is_told_by_its_code(
     assert run_deploy(environ) == 1
     assert the_line(capsys) == (
         "deploy: CloudFormation refuses the change; nothing was created: AccessDenied; "
-        "let this identity do CreateChangeSet"
+        "allow this caller CreateChangeSet"
     )
 
 

@@ -35,7 +35,7 @@ MISSING = {
 }
 WITHIN = "RotationsPath and ParameterPrefix lie one within the other: the function"
 WRONG = {
-    "a digit first": ({"STACK": "1rotator"}, "STACK is not a stack's name; take letters"),
+    "a digit first": ({"STACK": "1rotator"}, "STACK is not a stack's name; use letters"),
     "an underscore": ({"STACK": "my_rotator"}, "STACK is not a stack's name"),
     "too long": ({"STACK": "r" * 129}, "STACK is not a stack's name"),
     "an unknown parameter": ({"SET": "Nothing=1"}, "the template has no parameter Nothing; see Parameters"),
@@ -46,10 +46,10 @@ WRONG = {
     "words before": ({"SET": "log level LogLevel=INFO"}, "SET cannot be read"),
     "a tag without a value": ({"TAGS": "team"}, 'TAGS cannot be read; write TAGS="key=value'),
     "a tag without a key": ({"TAGS": "=red"}, "TAGS cannot be read"),
-    "an option as a tag": ({"TAGS": "a=b --template-file=/x"}, "a tag is not one that can be handed over"),
-    "an option as a tag's value": ({"TAGS": "a=--template-file"}, "a tag is not one that can be handed over"),
-    "a file as a tag": ({"TAGS": "file:///tags=1"}, "a tag is not one that can be handed over"),
-    "a tag AWS refuses": ({"TAGS": "team=red;blue"}, "a tag is not one that can be handed over"),
+    "an option as a tag": ({"TAGS": "a=b --template-file=/x"}, "a tag cannot be passed to the AWS CLI"),
+    "an option as a tag's value": ({"TAGS": "a=--template-file"}, "a tag cannot be passed to the AWS CLI"),
+    "a file as a tag": ({"TAGS": "file:///tags=1"}, "a tag cannot be passed to the AWS CLI"),
+    "a tag AWS refuses": ({"TAGS": "team=red;blue"}, "a tag cannot be passed to the AWS CLI"),
     "an option as the bucket": ({"BUCKET": "--debug"}, "BUCKET must be the name of a bucket"),
     "an address as the bucket": ({"BUCKET": "s3://code"}, "BUCKET must be the name of a bucket"),
     "a parameter of AWS": ({"PARAMETER": "/aws/token"}, "PARAMETER must be a path such as /healthwise/token"),
@@ -69,7 +69,7 @@ WRONG = {
     ),
     "too long for a rule's name": (
         {"STACK": "r" * 51, "SET": "RedeployService=web/api"},
-        "STACK has more than 50 characters: too many to tell of changes; take a shorter name",
+        "STACK has more than 50 characters: too many for change events; take a shorter name",
     ),
     "tokens among documents": ({"SET": "RotationsPath=/a ParameterPrefix=/a/b"}, f"{WITHIN} would read"),
 }
@@ -127,12 +127,12 @@ DESCRIBED, STACKS = "secretsmanager describe-secret", "cloudformation describe-s
 REFUSED = {
     "no credentials": (
         (IDENTITY, Refusal("Unable to locate credentials. " + CANARY)),
-        "AWS does not know who you are: NoCredentials; log in anew",
+        "AWS does not know who you are: NoCredentials; log in again",
     ),
-    "an expired session": ((IDENTITY, VERSION_2), "who you are: ExpiredToken; log in anew"),
+    "an expired session": ((IDENTITY, VERSION_2), "who you are: ExpiredToken; log in again"),
     "an expired single sign-on": (
         (IDENTITY, Refusal("Error loading SSO Token: " + CANARY)),
-        "SsoExpired; log in anew",
+        "SsoExpired; log in again",
     ),
     "no connection": (
         (IDENTITY, Refusal("Could not connect to the endpoint URL: " + CANARY)),
@@ -165,7 +165,7 @@ REFUSED = {
     ),
     "stacks denied": (
         (STACKS, denied("DescribeStacks")),
-        "the stack rotator could not be looked at: AccessDenied; let this identity do DescribeStacks",
+        "the stack rotator could not be read: AccessDenied; allow this caller DescribeStacks",
     ),
     "a stack at work": (
         (STACKS, stack("UPDATE_IN_PROGRESS")),
@@ -173,7 +173,7 @@ REFUSED = {
     ),
     "a stack stuck": (
         (STACKS, stack("UPDATE_ROLLBACK_FAILED")),
-        "the stack rotator is UPDATE_ROLLBACK_FAILED; mend it",
+        "the stack rotator is UPDATE_ROLLBACK_FAILED; fix it",
     ),
     "a stack not deleted": (
         (STACKS, stack("DELETE_FAILED", **DESCRIPTION)),
@@ -184,7 +184,7 @@ REFUSED = {
     **{name: ((STACKS, answer), NO_ROTATOR) for name, answer in OTHERS.items()},
     "an option as a tag of the stack": (
         (STACKS, stack(Tags=[{"Key": "--template-file", "Value": "/x"}])),
-        "a tag is not one that can be handed over; give TAGS",
+        "a tag cannot be passed to the AWS CLI; give TAGS",
     ),
     "tokens among the stack's documents": (
         (STACKS, stack(Parameters=[{"ParameterKey": "RotationsPath", "ParameterValue": "/healthwise"}])),

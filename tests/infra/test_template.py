@@ -6,6 +6,7 @@ import importlib
 
 import pytest
 
+from infra import stacks
 from rotator.config import environment as environment_settings
 from rotator.config import rotation_documents
 from rotator.config.environment import Settings, read_environment
@@ -35,6 +36,10 @@ def environment(stack: Stack) -> dict[str, str]:
     return {
         name: CREATED_KEY_ARN if value == "<Key.Arn>" else str(value) for name, value in variables.items()
     }
+
+
+def test_description_identifies_a_stack_without_outputs() -> None:
+    assert DOCUMENT["Description"].startswith(stacks.DESCRIPTION)
 
 
 def test_the_function_runs_an_existing_handler_on_python_3_13_and_arm64() -> None:

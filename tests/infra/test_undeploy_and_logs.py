@@ -65,11 +65,11 @@ SECRET_PARAMETER = [{"ParameterKey": "SecretArn", "ParameterValue": SECRET_ARN}]
 STATUSES = {
     "known": (
         '{"expires_at": "2026-01-01T00:00:00Z"}',
-        "it ends at 2026-01-01T00:00:00Z, and nothing renews it",
+        "it expires at 2026-01-01T00:00:00Z, and is no longer renewed",
     ),
-    "denied": (denied("GetParameter"), "it ends nobody knows when"),
+    "denied": (denied("GetParameter"), "it has an unknown expiry"),
     "missing": (refused("ParameterNotFound", "GetParameter", CANARY), "it was never written"),
-    "unreadable": ("[]", "it ends nobody knows when"),
+    "unreadable": ("[]", "it has an unknown expiry"),
 }
 
 
@@ -130,7 +130,7 @@ def test_what_else_could_not_be_deleted_is_to_be_mended_and_undeployed_again(
     aws.answers("cloudformation describe-stack-events", [["Queue", "DELETE_FAILED", None, "arn"]])
     assert run_undeploy(environ) == 1
     assert the_line(capsys).endswith(
-        "Queue: no reason was given; mend that, then make undeploy STACK=rotator again"
+        "Queue: no reason was given; fix that, then make undeploy STACK=rotator again"
     )
 
 
@@ -232,7 +232,7 @@ def test_logs_says_in_one_line_that_nothing_was_logged(
     aws.answers("cloudformation describe-stacks", stack())
     aws.answers("logs filter-log-events", [])
     assert run_logs(environ) == 0
-    assert the_line(capsys) == "logs: nothing was logged since 1h ago; is the schedule on?"
+    assert the_line(capsys) == "logs: nothing was logged since 1h ago; is the schedule enabled?"
 
 
 LOGS = {
@@ -265,5 +265,5 @@ def test_a_log_that_may_not_be_read_is_told_by_its_code(
     assert run_logs(environ) == 2
     assert the_line(capsys) == (
         "logs: the log /rotator/rotator could not be read: AccessDeniedException; "
-        "let this identity do FilterLogEvents"
+        "allow this caller FilterLogEvents"
     )
