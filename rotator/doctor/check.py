@@ -1,24 +1,25 @@
-"""One check, and the rules by which a check ends: found well, failed, or not done."""
+"""One check, and how it ends: passed, failed, or skipped."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from rotator.errors import as_rotator_error
 
 ROTATE = "`rotator rotate --function ...`"
-"""How an operator renews what is due now: by the deployed function, which has the permissions.
+"""How an operator renews what is due: by the deployed function, which has the permissions.
 
-Of many rotations that leaves the fresh ones alone; `make rotate` would force them, too.
+It leaves fresh rotations alone; `make rotate` would force them, too.
 """
 
 REPLACE = (
-    "`make undeploy`, then `make deploy`: an update mends nothing that was changed by hand; the token stays"
+    "`make undeploy`, then `make deploy`: an update fixes nothing that was changed by hand; the token stays"
 )
-"""What helps where a part of the stack is not what CloudFormation takes it for."""
+"""The advice for a part of the stack that was changed or deleted outside CloudFormation."""
 
 
 class State(StrEnum):
@@ -30,14 +31,14 @@ class State(StrEnum):
 
 
 class NotChecked(Exception):
-    """A check cannot be done, or has nothing to look at; the text says why."""
+    """A check cannot be done, or has nothing to examine; the text says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """What was checked, what was found, and if that is bad what to do next.
+    """What was checked, what was found, and the next step after a failure.
 
-    ``rotation`` is the rotation's name, or None where the check is of all of them together.
+    ``rotation`` is the rotation's name, or None for a check of all rotations together.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Check:
     rotation: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The check as ``--json`` gives it."""
+        """Return the check as ``--json`` prints it."""
         return {
             "check": self.name,
             "rotation": self.rotation,
@@ -58,27 +59,25 @@ class Check:
 
 
 def carry_out(
-    name: str, look: Callable[[], str], *, needs: Iterable[Check] = (), rotation: str | None = None
+    name: str, examine: Callable[[], str], *, needs: Iterable[Check] = (), rotation: str | None = None
 ) -> Check:
-    """Look, unless a check that this one needs did not end well.
+    """Carry out a check, unless one that it needs was not passed, and return it.
 
-    ``look`` returns what it found, raises a RotatorError for what is wrong, or NotChecked.
+    Args:
+        name: The check's name.
+        examine: Returns what was found, raises RotatorError for what is wrong, or NotChecked.
+        needs: The checks without which this one means nothing.
+        rotation: The name of the rotation that is checked.
     """
+    check = partial(Check, name=name, rotation=rotation)
     missing = next((need for need in needs if need.state is not State.OK), None)
-    state, found, advice = _skip(missing) if missing else _look(name, look)
-    return Check(name=name, state=state, found=found, advice=advice, rotation=rotation)
-
-
-def _skip(missing: Check) -> tuple[State, str, None]:
-    ended = "failed" if missing.state is State.FAILED else "was not checked"
-    return State.SKIPPED, f"not checked, since {missing.name} {ended}", None
-
-
-def _look(name: str, look: Callable[[], str]) -> tuple[State, str, str | None]:
+    if missing:
+        how = "failed" if missing.state is State.FAILED else "was not checked"
+        return check(state=State.SKIPPED, found=f"not checked, since {missing.name} {how}")
     try:
-        return State.OK, look(), None
+        return check(state=State.OK, found=examine())
     except NotChecked as reason:
-        return State.SKIPPED, str(reason), None
-    except Exception as error:  # noqa: BLE001 - a defect in one check may not stop the others
+        return check(state=State.SKIPPED, found=str(reason))
+    except Exception as error:  # noqa: BLE001 - a defect in one check must not stop the others
         known = as_rotator_error(error, f"the check of {name}")
-        return State.FAILED, known.problem, known.advice
+        return check(state=State.FAILED, found=known.problem, advice=known.advice)

@@ -14,50 +14,45 @@ from rotator.oauth.http_date import http_date
 from rotator.renewal.durations import describe_seconds, seconds_until
 from rotator.renewal.models import Rotation
 
-LARGEST_SKEW = 60.0
-"""Seconds between two clocks. AWS bears five minutes, but a token's life is counted in seconds."""
+LARGEST_SKEW_SECONDS = 60.0
+"""Between two clocks. AWS tolerates five minutes, but a token's lifetime is counted in seconds."""
 
 AWS = "AWS"
 
 
 def compare_clocks(rotations: Sequence[Rotation], tools: Instruments) -> str:
-    """Say how far the clocks differ.
+    """Return how far the clocks differ. A server that does not answer fails another check.
 
-    Raises RotatorError if that is too much, NotChecked if nobody tells the time. Who cannot be
-    asked is the business of another check.
+    Raises:
+        RotatorError: They differ too much.
+        NotChecked: No answer has a time.
     """
     skews = list(_skews(rotations, tools))
     if not skews:
-        raise NotChecked("neither AWS nor a token endpoint told the time")
-    for who, skew in skews:
-        if abs(skew) > LARGEST_SKEW:
+        raise NotChecked("neither AWS nor a token endpoint returned the time")
+    for server, skew in skews:
+        if abs(skew) > LARGEST_SKEW_SECONDS:
             behind = "behind" if skew > 0 else "ahead of"
+            advice = "set this machine's clock, best by NTP"
+            if server != AWS and skews[0][0] == AWS:  # which was compared first, and agrees
+                advice = "AWS agrees with this machine: have the endpoint's operator set that clock"
             raise RotatorError(
-                f"this machine's clock is {describe_seconds(abs(skew))} {behind} {who}'s",
-                advice=_advice(who, skews),
+                f"this machine's clock is {describe_seconds(abs(skew))} {behind} {server}'s", advice=advice
             )
-    return ", ".join(f"{describe_seconds(abs(skew))} off {who}'s" for who, skew in skews)
+    return ", ".join(f"{describe_seconds(abs(skew))} off {server}'s" for server, skew in skews)
 
 
 def _skews(rotations: Sequence[Rotation], tools: Instruments) -> Iterator[tuple[str, float]]:
-    """Whose clock is how many seconds ahead of this machine's. Dates of HTTP are whole seconds."""
-    asked_at = tools.now()
+    """Yield servers, and by how many seconds their clocks are ahead. Dates of HTTP are whole seconds."""
+    requested_at = tools.now()
     with suppress(RotatorError):
-        yield from _skew(AWS, tools.inspector.aws_date(), asked_at)
+        yield from _skew(AWS, tools.inspector.aws_date(), requested_at)
     for endpoint in dict.fromkeys(rotation.token_endpoint for rotation in rotations):
         with suppress(RotatorError):
             answer = tools.reach(endpoint)
             yield from _skew(urlsplit(endpoint).netloc, answer.date, answer.requested_at)
 
 
-def _skew(who: str, date: str | None, asked_at: datetime) -> Iterator[tuple[str, float]]:
-    time = http_date(date) if date else None
-    if time:
-        yield who, seconds_until(time, asked_at)
-
-
-def _advice(who: str, skews: Sequence[tuple[str, float]]) -> str:
-    aws_agrees = who != AWS and any(other == AWS for other, _ in skews)
-    if aws_agrees:
-        return "AWS agrees with this machine: have the endpoint's operator set that clock"
-    return "set this machine's clock, best by NTP"
+def _skew(server: str, date: str | None, requested_at: datetime) -> Iterator[tuple[str, float]]:
+    if date and (time := http_date(date)):
+        yield server, seconds_until(time, requested_at)

@@ -1,10 +1,11 @@
-"""A case: what is examined, with which instruments, and what the operator allows."""
+"""What is examined, with which instruments, and what the operator allows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from rotator.config.deployment import Inspector
 from rotator.config.registry import Fleet
@@ -16,13 +17,13 @@ from rotator.renewal.ports import Ports, Run
 Reach = Callable[[str], TokenResponse]
 """Sends one GET without credentials to an address and returns the answer, whatever its status.
 
-Raises TokenRequestError where there is none.
+Raises TokenRequestError if there is no answer.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is examined: rotations, what their consumers were promised, and the ports they run on."""
+    """What is examined: rotations, what is guaranteed to their consumers, and the ports they run on."""
 
     fleet: Fleet
     guarantee: Guarantee
@@ -33,7 +34,7 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Instruments:
-    """What the doctor looks with besides the job's own ports."""
+    """What the doctor examines with, in addition to the job's own ports."""
 
     inspector: Inspector
     reach: Reach
@@ -43,7 +44,7 @@ class Instruments:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the operator allows, and which stack to look at if not the one that is found."""
+    """What the operator allows, and which stack to examine instead of the one that is found."""
 
     request_token: bool = True
     try_encodings: bool = False
@@ -51,18 +52,19 @@ class Options:
 
 
 def once(reach: Reach) -> Reach:
-    """Reach every address one time only, and remember what came of it."""
-    results: dict[str, TokenResponse | RotatorError] = {}
+    """Return a function that reaches every address once, and repeats the answer or the error."""
 
-    def remember(url: str) -> TokenResponse:
-        if url not in results:
-            try:
-                results[url] = reach(url)
-            except RotatorError as error:
-                results[url] = error
-        result = results[url]
-        if isinstance(result, RotatorError):
-            raise result
-        return result
+    @cache
+    def result(url: str) -> TokenResponse | RotatorError:
+        try:
+            return reach(url)
+        except RotatorError as error:
+            return error
 
-    return remember
+    def reach_once(url: str) -> TokenResponse:
+        found = result(url)
+        if isinstance(found, RotatorError):
+            raise found
+        return found
+
+    return reach_once

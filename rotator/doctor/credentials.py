@@ -1,8 +1,7 @@
-"""Whether the endpoint accepts the credentials: a token is requested, looked at, and thrown away."""
+"""Whether the endpoint accepts the credentials: a token is requested, examined, and discarded."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from rotator.errors import InvalidTokenResponse, RotatorError, TokenRequestRejected
@@ -12,12 +11,12 @@ from rotator.renewal.models import Rotation
 from rotator.renewal.ports import Run, TokenEndpoint
 
 Answer = AccessToken | InvalidTokenResponse
-"""What comes of credentials that are accepted: a token, or what is wrong with it."""
+"""The result of accepted credentials: a token, or what is wrong with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewToken:
-    """What the endpoint issued, whatever its size, and in words how the credentials were accepted."""
+    """What the endpoint issued, of any size, and in words how the credentials were accepted."""
 
     token: Answer
     accepted: str
@@ -28,25 +27,27 @@ def request_token(
 ) -> NewToken:
     """Request a token; with ``both``, in both dialects of Basic if they differ for these credentials.
 
-    Raises TokenRequestError if the credentials are refused or could not be judged, RotatorError
-    if another dialect than the one that is set is accepted.
+    Raises:
+        TokenRequestError: The credentials are refused, or could not be judged.
+        RotatorError: The other dialect is accepted, and the configured one is not.
     """
-    if rotation.client_authentication is not ClientAuthentication.BASIC:
-        answer = _ask(rotation, credentials, endpoint, run)
-        return NewToken(token=answer, accepted=f"accepted, as {rotation.client_authentication}")
-    if not client_credentials.token_request(rotation, credentials).ambiguous_basic:
-        answer = _ask(rotation, credentials, endpoint, run)
-        return NewToken(token=answer, accepted="accepted, with Basic; its two dialects are the same here")
-    if both:
+    is_ambiguous = client_credentials.token_request(rotation, credentials).ambiguous_basic
+    if both and is_ambiguous:
         return _compare(rotation, credentials, endpoint, run)
     try:
         answer = _ask(rotation, credentials, endpoint, run)
     except TokenRequestRejected as error:
-        if not error.client_refused:
+        if not (error.client_refused and is_ambiguous):
             raise
         hint = "`rotator doctor --try-encodings` asks in both"
         raise RotatorError(error.problem, advice=f"{error.advice}; {hint}") from error
-    return NewToken(token=answer, accepted=f"accepted, with Basic in the dialect {rotation.basic_encoding}")
+    if rotation.client_authentication is not ClientAuthentication.BASIC:
+        how = f"as {rotation.client_authentication}"
+    elif is_ambiguous:
+        how = f"with Basic in the dialect {rotation.basic_encoding}"
+    else:
+        how = "with Basic; its two dialects are the same here"
+    return NewToken(token=answer, accepted=f"accepted, {how}")
 
 
 def _compare(
@@ -61,22 +62,15 @@ def _compare(
                 raise
             answers[encoding] = error
     answer = answers[rotation.basic_encoding]
-    told = _told(answers)
+    accepted = [name for name, each in answers.items() if not isinstance(each, TokenRequestRejected)]
+    found = ", ".join(f"{'accepted' if name in accepted else 'refused'} as {name}" for name in answers)
     if not isinstance(answer, TokenRequestRejected):
-        return NewToken(token=answer, accepted=f"{told}; basic_encoding is {rotation.basic_encoding}")
-    other = next(encoding for encoding in BasicEncoding if encoding is not rotation.basic_encoding)
-    if isinstance(answers[other], TokenRequestRejected):
-        raise RotatorError(f"{told}: {answer.problem}", advice=_ADVICE)
-    raise RotatorError(told, advice=f"set basic_encoding to {other}")
-
-
-_ADVICE = "no dialect helps: check the secret's client_id and client_secret, and client_authentication"
-
-
-def _told(answers: Mapping[BasicEncoding, object]) -> str:
-    return ", ".join(
-        f"{'refused' if isinstance(answer, TokenRequestRejected) else 'accepted'} as {encoding}"
-        for encoding, answer in answers.items()
+        return NewToken(token=answer, accepted=f"{found}; basic_encoding is {rotation.basic_encoding}")
+    if accepted:
+        raise RotatorError(found, advice=f"set basic_encoding to {accepted[0]}")
+    raise RotatorError(
+        f"{found}: {answer.problem}",
+        advice="no dialect helps: check the secret's client_id and client_secret, and client_authentication",
     )
 
 

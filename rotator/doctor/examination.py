@@ -1,10 +1,11 @@
-"""The examination: every check in its order, each done only when the one before it has been told."""
+"""The examination: every check in its order, each carried out only after the previous one was printed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from rotator.config.deployment import Inspector
 from rotator.doctor.check import Check, NotChecked, State, carry_out
@@ -30,7 +31,7 @@ Found = Mapping[str, Stored | RotatorError]
 
 
 def examine(subject: Subject | RotatorError, tools: Instruments, options: Options) -> Iterator[Check]:
-    """Check everything of the subject; where its settings cannot be read, what needs none of them.
+    """Yield every check of the subject; if its settings cannot be read, those that need none.
 
     Nothing is written to AWS, but a token is requested unless the options forbid it.
     """
@@ -46,18 +47,23 @@ def examine(subject: Subject | RotatorError, tools: Instruments, options: Option
     yield identity
     clock = carry_out(CLOCK, lambda: compare_clocks(subject.fleet.rotations, tools))
     yield clock
-    # A clock that nobody told the time to compare it with is no reason to stop.
+    # A clock that could not be compared with another is no reason to skip the other checks.
     timed = (identity,) if clock.state is State.SKIPPED else (identity, clock)
     for rotation, overlap in zip(subject.fleet.rotations, overlaps, strict=True):
         checks = RotationChecks(rotation, found[rotation.name], subject, tools, options)
         yield from checks.all(identity, timed, overlap)
     yield from StackChecks(subject, tools, options).all(identity, timed)
     for rotation in subject.fleet.rotations:
-        yield _stored_token(rotation, found, tools, timed)
+        yield carry_out(
+            STORED,
+            partial(check_stored, rotation, found[rotation.name], tools.now()),
+            needs=timed,
+            rotation=rotation.name,
+        )
 
 
 def exit_code(checks: Iterable[Check]) -> int:
-    """0 if no check failed, 2 if settings or the overlap contract did, 1 otherwise."""
+    """Return 0 if no check failed, 2 if settings or the overlap contract did, 1 otherwise."""
     failed = {check.name for check in checks if check.state is State.FAILED}
     if failed & {SETTINGS, OVERLAP}:
         return 2
@@ -78,7 +84,7 @@ def _without_settings(error: RotatorError, identity: Check, tools: Instruments) 
 
 
 def _settings(subject: Subject, stack: str | None) -> Iterator[Check]:
-    """One tick for all that can be read, and a cross for every document that cannot."""
+    """Yield one passed check for the rotations that can be read, and a failed one for every other."""
     names = [rotation.name for rotation in subject.fleet.rotations]
     if names:
         what = f"the rotation {names[0]}" if len(names) == 1 else f"{len(names)} rotations"
@@ -92,7 +98,7 @@ def _settings(subject: Subject, stack: str | None) -> Iterator[Check]:
 
 
 def _stored(subject: Subject, identity: Check, now: datetime) -> Found:
-    """What is stored for every rotation; it tells the lifetimes, so it is read early."""
+    """Return what is stored for every rotation, which the first checks need for the lifetimes."""
     rotations = subject.fleet.rotations
     if identity.state is not State.OK:
         return {rotation.name: Stored() for rotation in rotations}
@@ -100,9 +106,9 @@ def _stored(subject: Subject, identity: Check, now: datetime) -> Found:
 
 
 def _overlap(rotation: Rotation, found: Found, subject: Subject) -> Check:
-    """Judge the shorter of the lives that the settings ask for and that the stored token has."""
+    """Check the shorter of two lifetimes: the requested one and that of the stored token."""
 
-    def look() -> str:
+    def examine_overlap() -> str:
         stored = found[rotation.name]
         status = None if isinstance(stored, RotatorError) else stored.token_status
         lifetimes = (status.lifetime if status else None, policy.asked_lifetime(rotation))
@@ -113,22 +119,13 @@ def _overlap(rotation: Rotation, found: Found, subject: Subject) -> Check:
             raise problem
         least = subject.guarantee.guaranteed_lifetime(lifetime, rotation.renew_at)
         return (
-            f"consumers find at least {describe_seconds(least)} of life in a token "
-            f"and cache it for {describe_seconds(subject.guarantee.consumer_cache)}"
+            f"consumers read tokens that are valid for at least {describe_seconds(least)} "
+            f"and cache them for {describe_seconds(subject.guarantee.consumer_cache)}"
         )
 
-    return carry_out(OVERLAP, look, rotation=rotation.name)
+    return carry_out(OVERLAP, examine_overlap, rotation=rotation.name)
 
 
 def _identity(inspector: Inspector) -> str:
     caller = inspector.identity()
     return f"account {caller.account}, {caller.arn}, Region {caller.region}"
-
-
-def _stored_token(rotation: Rotation, found: Found, tools: Instruments, timed: Iterable[Check]) -> Check:
-    return carry_out(
-        STORED,
-        lambda: check_stored(rotation, found[rotation.name], tools.now()),
-        needs=timed,
-        rotation=rotation.name,
-    )

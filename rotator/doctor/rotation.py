@@ -1,4 +1,4 @@
-"""The checks of one rotation: its secret, its endpoint, a token from there, and where that will be kept."""
+"""The checks of one rotation: its secret, its endpoint, a token from there, and where it is stored."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from rotator.renewal.policy import TokenState
 from rotator.renewal.renew import check_size
 
 CHECKS = ("secret", "token endpoint", "credentials", "token", "size", "parameter", "key")
-"""Their names, in their order."""
+"""The names of the checks, in their order."""
 
 AWS_KEY = "alias/aws/ssm"
 """The key of SecureStrings for which none is named; AWS makes it on first use."""
 
 
 class RotationChecks:
-    """One rotation's checks, and what each learned for those after it."""
+    """One rotation's checks. Each keeps what the later ones need."""
 
     _credentials: ClientCredentials
     _issued: NewToken
@@ -47,7 +47,13 @@ class RotationChecks:
         self._options = options
 
     def all(self, identity: Check, timed: Sequence[Check], overlap: Check) -> Iterator[Check]:
-        """Every check in the order of ``CHECKS``; ``timed`` are what those need that look at times."""
+        """Yield every check in the order of ``CHECKS``.
+
+        Args:
+            identity: The check that AWS knows the caller.
+            timed: The checks that those of a time need.
+            overlap: The check of the overlap contract.
+        """
         name = self._rotation.name
         secret = self.secret(identity)
         yield secret
@@ -62,11 +68,11 @@ class RotationChecks:
         yield carry_out("key", self._key, needs=(identity,), rotation=name)
 
     def secret(self, *needs: Check) -> Check:
-        """Whether the credentials can be read."""
+        """Check whether the credentials can be read."""
         return carry_out("secret", self._secret, needs=needs, rotation=self._rotation.name)
 
     def endpoint(self) -> Check:
-        """Whether somebody answers where tokens come from."""
+        """Check whether the token endpoint answers."""
         return carry_out("token endpoint", self._endpoint, rotation=self._rotation.name)
 
     def _secret(self) -> str:
@@ -113,19 +119,19 @@ class RotationChecks:
             raise NotChecked("the parameters could not be read: see the stored token")
         if self._stored.lease_error:
             raise self._stored.lease_error
-        inspector, writable = self._tools.inspector, []
-        if self._stored.token_version:
-            inspector.may_write_token(self._rotation)
-            writable.append(self._rotation.parameter_name)
-        if self._stored.status_version:
-            inspector.may_write_status(self._rotation)
-            writable.append(self._rotation.status_name)
-        if self._stored.lease.version:
-            inspector.may_write_lease(self._rotation)
-            writable.append(self._rotation.lease_name)
+        rotation, stored, inspector = self._rotation, self._stored, self._tools.inspector
+        writable = []
+        for name, version, check_write in (
+            (rotation.parameter_name, stored.token_version, inspector.may_write_token),
+            (rotation.status_name, stored.status_version, inspector.may_write_status),
+            (rotation.lease_name, stored.lease.version, inspector.may_write_lease),
+        ):
+            if version:  # AWS refuses a write to an existing parameter without doing it
+                check_write(rotation)
+                writable.append(name)
         if not writable:
-            raise NotChecked(f"{self._rotation.parameter_name} is not there yet: the first run creates it")
-        missing = "" if self._stored.lease.version else f"; {self._rotation.lease_name} is not there yet"
+            raise NotChecked(f"{rotation.parameter_name} does not exist yet: the first run creates it")
+        missing = "" if stored.lease.version else f"; {rotation.lease_name} does not exist yet"
         return f"this caller may write {', '.join(writable)}{missing}"
 
     def _key(self) -> str:
@@ -134,7 +140,7 @@ class RotationChecks:
             key = self._tools.inspector.key(name)
         except RotatorError as error:
             if name == AWS_KEY:
-                raise NotChecked(f"{error.problem}; AWS itself keeps it in order") from error
+                raise NotChecked(f"{error.problem}; AWS itself manages it") from error
             raise
         if key is None and name == AWS_KEY:
             return f"{name}, which AWS makes when it is first used"
@@ -145,7 +151,7 @@ class RotationChecks:
         if key.state != "Enabled":
             raise RotatorError(
                 f"the key {name} is {key.state}",
-                advice="enable it: with it off, nobody can read or write the token",
+                advice="enable it: without it, no caller can read or write the token",
             )
         if (key.usage, key.spec) != ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"):
             raise RotatorError(
@@ -156,36 +162,40 @@ class RotationChecks:
 
 
 def check_sources(rotation: Rotation, subject: Subject, tools: Instruments) -> Iterator[Check]:
-    """Check where a token would come from, without requesting one: that may end the life of another."""
+    """Check secret and endpoint without requesting a token: the provider may revoke another one for it."""
     checks = RotationChecks(rotation, Stored(), subject, tools, Options(request_token=False))
     yield checks.secret()
     yield checks.endpoint()
 
 
 def check_stored(rotation: Rotation, stored: Stored | RotatorError, now: datetime) -> str:
-    """Say what consumers have now; raises RotatorError if that is nothing, or nobody knows what."""
+    """Return what consumers read now.
+
+    Raises:
+        RotatorError: There is no token, or it is expired or of unknown validity.
+    """
     if isinstance(stored, RotatorError):
         raise stored
     state = policy.token_state(rotation, stored, now)
     if stored.token_status is None:
         raise _nothing_known(state, stored)
     if state is TokenState.EXPIRED:
-        ended = describe_seconds(-seconds_until(stored.token_status.expires_at, now))
-        raise RotatorError(f"it ended {ended} ago", advice=f"see why the last runs failed, then {ROTATE}")
+        age = describe_seconds(-seconds_until(stored.token_status.expires_at, now))
+        raise RotatorError(f"it expired {age} ago", advice=f"see why the last runs failed, then {ROTATE}")
     if policy.may_be_revoked(rotation, stored, now):
         raise RotatorError(
             "the endpoint may have issued a token that was not stored, and the stored one may be revoked",
             advice=f"wait for the next run, which renews it, or {ROTATE}",
         )
-    left = describe_seconds(seconds_until(stored.token_status.expires_at, now))
-    return f"version {stored.token_version} is {state.value}, with {left} left"
+    remaining = describe_seconds(seconds_until(stored.token_status.expires_at, now))
+    return f"version {stored.token_version} is {state.value}, and valid for {remaining}"
 
 
 def _nothing_known(state: TokenState, stored: Stored) -> RotatorError:
     if state is TokenState.MISSING:
         return RotatorError("there is no token yet", advice=f"wait for the first run, or {ROTATE}")
-    problem = stored.status_problem or "it is missing or tells of another version"
+    problem = stored.status_problem or "it is missing or describes another version"
     return RotatorError(
-        f"the token's status says nothing of it: {problem}",
+        f"the token's expiry is unknown, as its status cannot be used: {problem}",
         advice=f"wait for the next run, which renews the token, or {ROTATE}",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -20,17 +20,17 @@ from rotator.observability.logs import SUMMARY_WORDS
 from rotator.renewal.durations import describe_seconds, seconds_until
 
 CHECKS = ("schedule", "last run")
-"""Their names, in their order."""
+"""The names of the checks, in their order."""
 
-INTERVALS = 3
-"""How many intervals may pass since the last run: one may be missed, and the log comes late."""
+INTERVALS_SINCE_LAST_RUN = 3
+"""Schedule intervals in which there must be a run: one may be missed, and the log arrives late."""
 
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 
 
 class StackChecks:
-    """The deployment's checks, and the stack that was found for them."""
+    """The checks of the deployment, and the stack that was found for them."""
 
     def __init__(self, subject: Subject, tools: Instruments, options: Options) -> None:
         self._subject = subject
@@ -39,9 +39,11 @@ class StackChecks:
         self._stack: Stack | None = None
 
     def all(self, identity: Check, timed: Sequence[Check]) -> Iterator[Check]:
-        """Every check in the order of ``CHECKS``; ``timed`` are what those need that look at times.
+        """Yield every check in the order of ``CHECKS``, and between them that of the workers, if any.
 
-        A stack with workers has one more, between the two.
+        Args:
+            identity: The check that AWS knows the caller.
+            timed: The checks that those of a time need.
         """
         schedule = carry_out("schedule", self._schedule, needs=(identity,))
         yield schedule
@@ -60,15 +62,16 @@ class StackChecks:
         name = outputs["ScheduleName"]
         schedule = self._tools.inspector.schedule(name)
         if schedule is None:
-            raise RotatorError(
-                f"the schedule {name} does not exist",
-                advice=REPLACE,
-            )
+            raise RotatorError(f"the schedule {name} does not exist", advice=REPLACE)
         if not schedule.enabled:
             raise RotatorError(
                 f"the schedule {name} is disabled", advice="enable it: deploy with ScheduleState=ENABLED"
             )
-        self._check_target(schedule, outputs)
+        function = outputs.get("FunctionName", "")
+        if schedule.target.partition(":function:")[2] != function:
+            raise RotatorError(
+                f"the schedule does not invoke the stack's function {function}", advice=REPLACE
+            )
         self._check_rate(schedule)
         return f"{name} of the stack {self._stack.name} is enabled, {schedule.expression}"
 
@@ -81,14 +84,16 @@ class StackChecks:
                     advice="check its name, the account and the Region",
                 )
             return stack
-        output, value = self._told_by_stack()
+        output, value = "ParameterName", self._subject.fleet.rotations[0].parameter_name
+        if self._subject.rotations_path:
+            output, value = "RotationsPath", self._subject.rotations_path
         stacks = [
             stack
             for stack in self._tools.inspector.stacks()
             if stack.outputs.get(output) == value and "ScheduleName" in stack.outputs
         ]
         if not stacks:
-            raise NotChecked("no stack tells of this parameter: name it with --stack")
+            raise NotChecked(f"no stack has {value} as its {output}: name it with --stack")
         if len(stacks) > 1:
             raise RotatorError(
                 f"several stacks keep {value}: {', '.join(stack.name for stack in stacks)}",
@@ -96,21 +101,8 @@ class StackChecks:
             )
         return stacks[0]
 
-    def _told_by_stack(self) -> tuple[str, str]:
-        if self._subject.rotations_path:
-            return "RotationsPath", self._subject.rotations_path
-        return "ParameterName", self._subject.fleet.rotations[0].parameter_name
-
-    def _check_target(self, schedule: Schedule, outputs: Mapping[str, str]) -> None:
-        function = outputs.get("FunctionName", "")
-        if schedule.target.partition(":function:")[2] != function:
-            raise RotatorError(
-                f"the schedule does not invoke the stack's function {function}",
-                advice=REPLACE,
-            )
-
     def _check_rate(self, schedule: Schedule) -> None:
-        """A rate must be the one that the promise to consumers counts with; cron is not compared."""
+        """Compare a rate with the one that the guarantee is computed with; cron is not compared."""
         rate, interval = _RATE.fullmatch(schedule.expression), self._subject.guarantee.schedule_interval
         if rate and int(rate[1]) * _UNITS[rate[2]] != interval:
             raise RotatorError(
@@ -121,9 +113,9 @@ class StackChecks:
 
     def _last_run(self, schedule: Check) -> str:
         if self._stack is None or "LogGroupName" not in self._stack.outputs:
-            raise NotChecked("no stack tells of a log")
+            raise NotChecked("no stack has a log group as its output")
         now = self._tools.now()
-        longest = INTERVALS * self._subject.guarantee.schedule_interval
+        longest = INTERVALS_SINCE_LAST_RUN * self._subject.guarantee.schedule_interval
         since = now - timedelta(seconds=longest)
         log = self._stack.outputs["LogGroupName"]
         event = self._tools.inspector.last_event(log, SUMMARY_WORDS, since)
@@ -137,24 +129,25 @@ class StackChecks:
 
     def _explain_silence(self, schedule: Check) -> None:
         if schedule.state is not State.OK:
-            raise NotChecked("no run lately; see the schedule")
+            raise NotChecked("no recent run; see the schedule")
         if self._subject.log_level in ("WARNING", "ERROR"):
-            raise NotChecked(f"with the log level {self._subject.log_level}, good runs are not logged")
+            raise NotChecked(f"with the log level {self._subject.log_level}, only failed runs are logged")
 
 
 def _judge(event: LogEvent, when: str) -> str:
+    """Return the outcomes of the run in the event; raises RotatorError if a rotation failed."""
     summary = _summary(event.message)
     if summary is None:
         raise NotChecked(f"a run ended {when}, but its summary cannot be read")
     failed = [each for each in summary["rotations"] if each.get("error")]
     if failed:
-        everyone = len(summary["rotations"]) + int(summary.get("not_listed", 0))
+        total = len(summary["rotations"]) + int(summary.get("not_listed", 0))
         count = int(summary.get("failed", len(failed)))
-        told = [f"{each['name']}: {each['error']}" for each in failed[:MAX_NAMED_FAILURES]]
-        if count > len(told):
-            told.append(f"and {count - len(told)} more")
+        errors = [f"{each['name']}: {each['error']}" for each in failed[:MAX_NAMED_FAILURES]]
+        if count > len(errors):
+            errors.append(f"and {count - len(errors)} more")
         raise RotatorError(
-            f"{when}, {count} of {everyone} rotations failed: " + " | ".join(told),
+            f"{when}, {count} of {total} rotations failed: " + " | ".join(errors),
             advice=f"do what the error says, then {ROTATE}",
         )
     counts = {word: summary.get(word) for word in ("rotated", "fresh", "kept", "busy")}

@@ -16,7 +16,7 @@ from rotator.renewal.ports import ParameterStore
 def read_stored_for_display(
     rotations: Sequence[Rotation], parameters: ParameterStore, *, now: datetime
 ) -> StoredByName:
-    """Return what is stored for every rotation, without its lease where only that cannot be read.
+    """Return what is stored for every rotation, without its lease if only that cannot be read.
 
     A caller that may read a token may be denied its lease. ``Stored.lease_error`` is why it is missing.
     """
@@ -27,7 +27,7 @@ def read_stored_for_display(
 
 
 def _may_be_of_a_lease(found: Stored | RotatorError) -> TypeGuard[ParameterStoreError]:
-    """Whether a call failed because of a parameter in it, and not because AWS is not available."""
+    """Return whether a call failed because of a parameter in it, and not because AWS is unavailable."""
     return isinstance(found, ParameterStoreError) and not found.is_unavailable
 
 

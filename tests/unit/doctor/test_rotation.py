@@ -120,7 +120,7 @@ def test_only_the_parameter_that_is_there_is_tried() -> None:
     patient.ports.parameters.write_token(patient.rotations[0], Secret("stored"))
     patient.inspector.fails["may_write_status"] = BROKEN
     assert patient.examine()["parameter"].found == (
-        "this caller may write /healthwise/token; /healthwise/token/lease is not there yet"
+        "this caller may write /healthwise/token; /healthwise/token/lease does not exist yet"
     )
 
 
@@ -158,7 +158,7 @@ def test_a_key_of_ones_own_is_good_while_it_is_enabled() -> None:
 
 @pytest.mark.parametrize(
     ("hours_old", "found"),
-    [(1, "version 1 is fresh, with 23 h left"), (20, "version 1 is due, with 4 h left")],
+    [(1, "version 1 is fresh, and valid for 23 h"), (20, "version 1 is due, and valid for 4 h")],
 )
 def test_a_token_that_is_alive_is_good(hours_old: float, found: str) -> None:
     findings = Patient().store(hours_old=hours_old).examine()
@@ -168,7 +168,7 @@ def test_a_token_that_is_alive_is_good(hours_old: float, found: str) -> None:
 def test_a_token_that_has_ended_is_not() -> None:
     check = Patient().store(hours_old=26).examine()["stored token"]
     assert (check.found, check.advice) == (
-        "it ended 2 h ago",
+        "it expired 2 h ago",
         "see why the last runs failed, then `rotator rotate --function ...`",
     )
 
@@ -178,7 +178,7 @@ def test_a_token_of_which_nothing_is_known_is_not() -> None:
     assert patient.examine()["stored token"].found == "there is no token yet"
     patient.store()
     patient.ports.parameters.write_token(patient.rotations[0], Secret("another"))
-    assert "tells of another version" in patient.examine()["stored token"].found
+    assert "describes another version" in patient.examine()["stored token"].found
     patient.ports.parameters.write_status(patient.rotations[0], "nothing")
     assert "it is not the JSON" in patient.examine()["stored token"].found
 

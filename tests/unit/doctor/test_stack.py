@@ -150,13 +150,13 @@ def test_a_schedule_that_is_gone_is_a_cross() -> None:
 def test_only_a_stack_with_workers_is_asked_for_them() -> None:
     assert "workers" not in {check.name for check in healthy().examine().checks}
     check = with_workers(waiting=3).examine()["workers"]
-    assert (check.state, check.found) == (State.OK, "2 workers; rotations that wait for one: 3")
+    assert (check.state, check.found) == (State.OK, "2 workers; queued rotations: 3")
 
 
 def test_what_failed_twice_is_told_and_is_no_cross_of_its_own() -> None:
     check = with_workers(failed=1).examine()["workers"]
     assert check.state is State.OK
-    assert check.found.endswith("failed twice in the last four days: 1, see the queue PoisonedQueueUrl")
+    assert check.found.endswith("failed twice in the last four days: 1, see PoisonedQueueUrl")
 
 
 @pytest.mark.parametrize("state", ["Disabled", "Disabling", "Deleting"])
@@ -167,7 +167,7 @@ def test_workers_that_are_turned_off_are_a_cross_with_the_command_that_turns_the
     )
     findings = patient.examine()
     assert (findings.failed, findings.skipped, findings.code) == ({"workers"}, set(), 1)
-    assert f"is {state}); rotations that wait: 40" in findings["workers"].found
+    assert f"is {state}); queued rotations: 40" in findings["workers"].found
     assert findings["workers"].advice == "aws lambda update-event-source-mapping --uuid an-id --enabled"
 
 
@@ -177,14 +177,14 @@ def test_workers_that_work_or_soon_will_are_well(state: str) -> None:
     patient.inspector.takers[FUNCTION, WORK] = EventSourceMapping(
         id="an-id", state=state, maximum_concurrency=None
     )
-    assert patient.examine()["workers"].found == "any number of workers; rotations that wait for one: 0"
+    assert patient.examine()["workers"].found == "any number of workers; queued rotations: 0"
 
 
 def test_where_nobody_takes_the_work_the_stack_is_to_be_replaced() -> None:
     patient = with_workers(waiting=7)
     patient.inspector.takers.clear()
     check = patient.examine()["workers"]
-    assert check.found == "no worker takes what scheduled runs enqueue; rotations that wait: 7"
+    assert check.found == "no worker takes what scheduled runs enqueue; queued rotations: 7"
     assert "`make deploy`" in (check.advice or "")
 
 
