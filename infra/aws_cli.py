@@ -48,9 +48,6 @@ _ADVICE = {
     "ProfileNotFound": "set AWS_PROFILE to a profile that `aws configure list-profiles` shows",
     "NoConnection": "check the Region's name, AWS_ENDPOINT_URL and the network",
     "BadCertificate": "set AWS_CA_BUNDLE to the certificates of the proxy in between",
-    **dict.fromkeys(
-        (_UNKNOWN, "DeployFailed", "ChangeSetFailed"), "run it with the AWS CLI to see its own words"
-    ),
 }
 DENIED = aws_errors.DENIED | {"403"}
 
@@ -70,9 +67,12 @@ class CliError(Exception):
 
     def problem(self, what: str, *, exit_code: int = 2) -> Problem:
         """Return the problem that ends the command: what could not be done, the code, the next step."""
-        advice = aws_errors.advice(self.code, retry="try again in a minute", own=_ADVICE)
-        if self.code in DENIED:
-            advice = f"allow this caller {self.operation}"
+        advice = aws_errors.advice(
+            self.code,
+            retry="try again in a minute",
+            own=_ADVICE | dict.fromkeys(DENIED, f"allow this caller {self.operation}"),
+            otherwise="run it with the AWS CLI to see its own words",
+        )
         return Problem(f"{what}: {self.code}", advice, exit_code=exit_code)
 
 

@@ -31,6 +31,8 @@ UNREACHABLE = "Unreachable"
 NOT_AN_ANSWER = "NotAnAnswer"
 """Codes of ours: the third is for the answer of a proxy or a portal in AWS's place."""
 
+SEE_DOCUMENTATION = "see the code in AWS's documentation"
+
 _ADVICE = {
     **dict.fromkeys(UNKNOWN_CALLER, "AWS does not accept these credentials: renew them, or check the clock"),
     **dict.fromkeys(THROTTLED, "find out what uses up the account's request rate"),
@@ -41,14 +43,17 @@ _ADVICE = {
 }
 
 
-def advice(code: str, own: Mapping[str, str] = MappingProxyType({})) -> str:
+def advice(
+    code: str, own: Mapping[str, str] = MappingProxyType({}), *, otherwise: str = SEE_DOCUMENTATION
+) -> str:
     """Return the next step after an error with this code.
 
     Args:
         code: AWS's, or one of ours.
-        own: The advice for codes that only the failed call gets, or on which it has its own.
+        own: Advice of the failed call for its codes, which comes before the common one.
+        otherwise: For a code without advice.
     """
-    return own.get(code) or _ADVICE.get(code, "see the code in AWS's documentation")
+    return own.get(code) or _ADVICE.get(code, otherwise)
 
 
 def may_pass(code: str) -> bool:
