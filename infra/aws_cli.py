@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from infra.command import Problem
@@ -78,9 +78,18 @@ class CliError(Exception):
 
 @dataclass(frozen=True)
 class Cli:
-    """The AWS CLI in one environment, which determines Region and credentials."""
+    """The AWS CLI in one environment, which determines Region and credentials.
+
+    ``account`` is the account of the credentials, once ``connect`` has reached AWS with them.
+    """
 
     environ: Mapping[str, str]
+    account: str = ""
+
+    @property
+    def region(self) -> str:
+        """Return the Region that ``connect`` found."""
+        return self.environ["AWS_REGION"]
 
     def run(self, *arguments: str) -> str:
         """Run a command and return what it printed; raises CliError."""
@@ -97,17 +106,8 @@ class Cli:
         return json.loads(printed) if printed.strip() else None
 
 
-@dataclass(frozen=True)
-class Session:
-    """A CLI that has reached AWS, and as whom."""
-
-    cli: Cli
-    region: str
-    account: str
-
-
-def connect(environ: Mapping[str, str]) -> Session:
-    """Return a session, after finding the CLI, a Region and credentials. Changes nothing.
+def connect(environ: Mapping[str, str]) -> Cli:
+    """Return a CLI that has reached AWS, after finding a Region and credentials. Changes nothing.
 
     Raises:
         Problem: One of them is missing; it says which.
@@ -121,7 +121,7 @@ def connect(environ: Mapping[str, str]) -> Session:
         account = cli.read("sts", "get-caller-identity", "--query", "Account")
     except CliError as error:
         raise error.problem("AWS does not know who you are") from None
-    return Session(cli, region, str(account))
+    return replace(cli, account=str(account))
 
 
 def _region(cli: Cli) -> str:

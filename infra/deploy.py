@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra import function_code, packaging, request, stacks
-from infra.aws_cli import DENIED, Cli, CliError, Session, connect
+from infra.aws_cli import DENIED, Cli, CliError, connect
 from infra.command import Problem, run
 from infra.request import Request
 
@@ -28,43 +28,47 @@ def deploy(environ: Mapping[str, str]) -> None:
     """Deploy what the environment's STACK, SECRET, PARAMETER, BUCKET, SET and TAGS say; raises Problem."""
     template = TEMPLATE.read_text()
     wanted = request.read(environ, template)
-    session = connect(environ)
-    _check_bucket(session, wanted.bucket)
-    overrides = dict(wanted.settings)
-    # An empty ARN without one: a stack that changes to multiple rotations must not keep its one secret.
-    overrides["SecretArn"] = _secret_arn(session, wanted.secret) if wanted.secret else ""
-    if wanted.parameter:
-        overrides["ParameterName"] = wanted.parameter
-    found = stacks.find(session.cli, wanted.stack)
+    cli = connect(environ)
+    _check_bucket(cli, wanted.bucket)
+    overrides = _overrides(cli, wanted)
+    found = stacks.find(cli, wanted.stack)
     _check_stack(found)
     leftover = found if found and found.status in stacks.LEFTOVERS else None
     before = None if leftover else found
     parameters = {**(before.parameters if before else {}), **overrides}
     request.check_paths(parameters)
-    request.check_targets(wanted.stack, parameters, session.region, session.account)
+    request.check_targets(wanted.stack, parameters, cli.region, cli.account)
     tags = wanted.tags or (before.tags if before else {})
     request.check_tags(tags)
 
     zip_file = function_code.build()
-    packaged = function_code.package(session.cli, template, zip_file, wanted.bucket)
+    packaged = function_code.package(cli, template, zip_file, wanted.bucket)
     if leftover:
-        stacks.delete(session.cli, leftover)
+        stacks.delete(cli, leftover)
         print(f"deleted the rest of an earlier, failed creation of {wanted.stack}")
-    print(f"deploying {wanted.stack} to {session.region} of account {session.account}: a minute or two")
+    print(f"deploying {wanted.stack} to {cli.region} of account {cli.account}: a minute or two")
     try:
-        printed = session.cli.run(*_command(wanted, packaged, overrides, tags))
+        printed = cli.run(*_command(wanted, packaged, overrides, tags))
     except CliError as error:
-        raise _explain(session.cli, wanted.stack, template, error, is_new=before is None) from None
+        raise _explain(cli, wanted.stack, template, error, is_new=before is None) from None
     print("nothing to change" if "No changes to deploy" in printed else "deployed")  # the CLI's own words
-    stack = stacks.existing(session.cli, wanted.stack)
-    function_code.check(session.cli, stack.outputs["FunctionName"], zip_file)
+    stack = stacks.existing(cli, wanted.stack)
+    function_code.check(cli, stack.outputs["FunctionName"], zip_file)
     _report(stack)
 
 
-def _check_bucket(session: Session, bucket: str) -> None:
+def _overrides(cli: Cli, wanted: Request) -> dict[str, str]:
+    """Return the stack's parameters that are given; the others keep their values."""
+    # An empty ARN without a secret: a stack that changes to multiple rotations must not keep its one secret.
+    secret_arn = _secret_arn(cli, wanted.secret) if wanted.secret else ""
+    parameter = {"ParameterName": wanted.parameter} if wanted.parameter else {}
+    return {**wanted.settings, "SecretArn": secret_arn, **parameter}
+
+
+def _check_bucket(cli: Cli, bucket: str) -> None:
     try:
-        found = session.cli.read(
-            *("s3api", "head-bucket", "--bucket", bucket, "--expected-bucket-owner", session.account)
+        found = cli.read(
+            *("s3api", "head-bucket", "--bucket", bucket, "--expected-bucket-owner", cli.account)
         )
     except CliError as error:
         if error.code == "404":
@@ -77,22 +81,22 @@ def _check_bucket(session: Session, bucket: str) -> None:
                 "give a BUCKET of this account, and allow this caller s3:ListBucket on it",
             ) from None
         raise error.problem(f"the bucket {bucket} could not be checked") from None
-    place = (found or {}).get("BucketRegion", session.region)
-    if place != session.region:
+    place = (found or {}).get("BucketRegion", cli.region)
+    if place != cli.region:
         raise Problem(
             f"the bucket {bucket} is in {place}, and Lambda takes code from its own Region only",
-            f"give a BUCKET in {session.region}",
+            f"give a BUCKET in {cli.region}",
         )
 
 
-def _secret_arn(session: Session, secret: str) -> str:
+def _secret_arn(cli: Cli, secret: str) -> str:
     """Return the secret's full ARN; a given one is taken as it is if describing secrets is denied."""
     try:
-        found = session.cli.read("secretsmanager", "describe-secret", "--secret-id", secret)
+        found = cli.read("secretsmanager", "describe-secret", "--secret-id", secret)
     except CliError as error:
         if error.code == "ResourceNotFoundException":
             raise Problem(
-                f"there is no such secret in {session.region}",
+                f"there is no such secret in {cli.region}",
                 "create it as the README says: aws secretsmanager create-secret, or give another SECRET",
             ) from None
         if error.code in DENIED and _FULL_ARN.fullmatch(secret):
@@ -150,11 +154,11 @@ def _explain(cli: Cli, name: str, template: str, error: CliError, *, is_new: boo
         consequence = "the created parts were deleted again"
     elif stack and stack.status == "UPDATE_ROLLBACK_FAILED":
         consequence = f"the stack is {stack.status}: aws cloudformation continue-update-rollback"
-    if failed:
-        return Problem(f"{failed}; {consequence}", "fix that, then deploy again", exit_code=1)
-    if words := packaging.own_words(template, error.said):
-        what = f"CloudFormation refuses the change: {': '.join(words)}; {consequence}"
-        return Problem(what, "fix that, then deploy again", exit_code=1)
+    what = str(failed) if failed else ""
+    if not failed and (words := packaging.own_words(template, error.said)):
+        what = f"CloudFormation refuses the change: {': '.join(words)}"
+    if what:
+        return Problem(f"{what}; {consequence}", "fix that, then deploy again", exit_code=1)
     return error.problem(f"CloudFormation refuses the change; {consequence}", exit_code=1)
 
 

@@ -19,7 +19,7 @@ def logs(environ: Mapping[str, str]) -> None:
     name = stacks.check_name(environ.get("STACK", "").strip(), "logs")
     since = environ.get("SINCE", "").strip() or "1h"
     begin = datetime.now(UTC) - timedelta(seconds=_seconds(since))
-    cli = connect(environ).cli
+    cli = connect(environ)
     group = stacks.existing(cli, name).outputs.get("LogGroupName", f"/rotator/{name}")
     try:
         messages = cli.read(

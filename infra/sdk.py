@@ -45,18 +45,13 @@ def cut(data: Path) -> None:
             shutil.rmtree(folder)
     for service, operations in OPERATIONS.items():
         for version in (data / service).iterdir():
-            _cut_service(version, operations)
+            whole = gzip.decompress((version / f"{MODEL}.gz").read_bytes())
+            _write(version / MODEL, cut_model(json.loads(whole), operations))
+            for path in version.iterdir():
+                if path.name not in (MODEL, *RULES):
+                    path.unlink()
     endpoints = data / "endpoints.json"
     _write(endpoints, cut_endpoints(json.loads(endpoints.read_bytes())))
-
-
-def _cut_service(version: Path, operations: Iterable[str]) -> None:
-    """Cut a version of a service's API."""
-    whole = version / f"{MODEL}.gz"
-    _write(version / MODEL, cut_model(json.loads(gzip.decompress(whole.read_bytes())), operations))
-    for path in version.iterdir():
-        if path.name not in (MODEL, *RULES):
-            path.unlink()
 
 
 def cut_model(model: Mapping[str, Any], operations: Iterable[str]) -> dict[str, Any]:

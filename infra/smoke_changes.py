@@ -8,8 +8,6 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from infra.smoke_ground import Different, Ground, NotHere, check
 from infra.smoke_roles import expect
@@ -38,7 +36,11 @@ def change_events(ground: Ground) -> str:
         )
         waited = time.monotonic() - begin
         if messages := answer.get("Messages"):
-            _check_events(messages, token, value)
+            for body in (message["Body"] for message in messages):
+                if json.loads(body)["detail"]["name"] != token:
+                    raise Different("the write of another parameter was reported")
+                if value in body:
+                    raise Different("an event holds the value")
             return f"the token's write was reported after {waited:.0f} s, and no other"
         if waited > LONGEST_WAIT_SECONDS:
             raise Different(f"no event arrived in {waited:.0f} s")
@@ -82,12 +84,3 @@ def _queue_of_changes(ground: Ground, name: str) -> str:
     if failed.get("FailedEntryCount"):
         raise Different("the rule does not accept the queue as a target")
     return str(url)
-
-
-def _check_events(messages: list[Mapping[str, Any]], token: str, value: str) -> None:
-    """Raise Different unless every event is of the token, and none holds the value."""
-    for message in messages:
-        if json.loads(message["Body"])["detail"]["name"] != token:
-            raise Different("the write of another parameter was reported")
-        if value in message["Body"]:
-            raise Different("an event holds the value")

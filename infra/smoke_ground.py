@@ -123,20 +123,7 @@ def check(expected: str) -> Callable[[Callable[[Ground], str]], Check]:
 
 def find_ground(account: str, stack: str) -> Ground:
     """Return the stack, after making sure that this is the account; raises Problem. Changes nothing."""
-    try:
-        session: Any = boto3.session.Session()
-        region = os.environ.get("AWS_REGION") or session.region_name
-        if not region:
-            raise Problem("no AWS Region is set", "set AWS_REGION")
-        caller = session.client("sts", region_name=region).get_caller_identity()["Account"]
-    except (ClientError, BotoCoreError) as error:
-        raise Problem(
-            f"AWS does not know who you are: {code_of(error)}", "log in, or set AWS_PROFILE"
-        ) from None
-    if caller != account:
-        raise Problem(
-            f"these credentials are of account {caller}, not {account}", "give the account you mean"
-        )
+    session, region = _session(account)
     cloudformation = session.client("cloudformation", region_name=region)
     try:
         found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
@@ -155,6 +142,25 @@ def find_ground(account: str, stack: str) -> Ground:
         resources={r["LogicalResourceId"]: r.get("PhysicalResourceId", "") for r in resources},
         scratch=f"rotator-smoke-{secrets.token_hex(6)}",
     )
+
+
+def _session(account: str) -> tuple[Any, str]:
+    """Return a session and its Region; raises Problem if its credentials are of another account."""
+    try:
+        session = boto3.session.Session()
+        region = os.environ.get("AWS_REGION") or session.region_name
+        if not region:
+            raise Problem("no AWS Region is set", "set AWS_REGION")
+        caller = session.client("sts", region_name=region).get_caller_identity()["Account"]
+    except (ClientError, BotoCoreError) as error:
+        raise Problem(
+            f"AWS does not know who you are: {code_of(error)}", "log in, or set AWS_PROFILE"
+        ) from None
+    if caller != account:
+        raise Problem(
+            f"these credentials are of account {caller}, not {account}", "give the account you mean"
+        )
+    return session, region
 
 
 @contextmanager

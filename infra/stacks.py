@@ -114,8 +114,7 @@ def existing(cli: Cli, name: str) -> Stack:
     """Return the stack of this name; raises Problem if there is none."""
     stack = find(cli, name)
     if stack is None:
-        region = cli.environ["AWS_REGION"]
-        raise Problem(f"there is no stack {name} in {region}", "check STACK, the account and the Region")
+        raise Problem(f"there is no stack {name} in {cli.region}", "check STACK, the account and the Region")
     return stack
 
 

@@ -16,7 +16,7 @@ from infra.stacks import Stack
 def undeploy(environ: Mapping[str, str]) -> None:
     """Delete the stack that STACK names; raises Problem."""
     name = stacks.check_name(environ.get("STACK", "").strip(), "undeploy")
-    cli = connect(environ).cli
+    cli = connect(environ)
     stack = stacks.existing(cli, name)
     stacks.check_ours(stack)
     if stack.is_protected:
