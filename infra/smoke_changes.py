@@ -10,7 +10,7 @@ import secrets
 import time
 
 from infra.smoke_ground import Different, Ground, NotHere, check
-from infra.smoke_roles import expect
+from infra.smoke_roles import expect_only
 
 LONGEST_WAIT_SECONDS = 300.0
 """For a new rule and its first event; AWS says only that a rule may take a while."""
@@ -53,8 +53,8 @@ def redeploy_role(ground: Ground) -> str:
     if not machine:
         raise NotHere("the stack redeploys nothing; deploy one with RedeployService to check this")
     role = ground.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["roleArn"]
-    expect(ground, role, "ecs:UpdateService", ground.arn("ecs", f"service/{service}"), allowed=True)
-    expect(ground, role, "ecs:UpdateService", ground.arn("ecs", f"service/{ground.scratch}/x"), allowed=False)
+    own, other = (ground.arn("ecs", f"service/{name}") for name in (service, f"{ground.scratch}/x"))
+    expect_only(ground, role, "ecs:UpdateService", own, other)
     return "allowed for its service, denied for another"
 
 

@@ -34,12 +34,10 @@ def kms_condition(ground: Ground) -> str:
 @check("the function's role may read its secret and no other")
 def secret_denied(ground: Ground) -> str:
     """Simulate reading its secret and another one."""
-    role, action = ground.outputs["FunctionRoleArn"], "secretsmanager:GetSecretValue"
     prefix = ground.parameters.get("SecretPrefix")
     own = ground.parameters.get("SecretArn") or ground.arn("secretsmanager", f"secret:{prefix}smoke-AbCdEf")
-    expect(ground, role, action, own, allowed=True)
     other = ground.arn("secretsmanager", f"secret:{ground.scratch}-AbCdEf")
-    expect(ground, role, action, other, allowed=False)
+    expect_only(ground, ground.outputs["FunctionRoleArn"], "secretsmanager:GetSecretValue", own, other)
     return "allowed for its own, denied for another"
 
 
@@ -62,9 +60,8 @@ def failed_runs(ground: Ground) -> str:
         FunctionName=ground.outputs["FunctionName"], Qualifier="$LATEST"
     )
     queue = found.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
-    role, action = ground.outputs["FunctionRoleArn"], "sqs:SendMessage"
-    expect(ground, role, action, queue, allowed=True)
-    expect(ground, role, action, ground.arn("sqs", ground.scratch), allowed=False)
+    other = ground.arn("sqs", ground.scratch)
+    expect_only(ground, ground.outputs["FunctionRoleArn"], "sqs:SendMessage", queue, other)
     return f"allowed for {queue.rpartition(':')[2]}, denied for another queue"
 
 
@@ -111,6 +108,12 @@ def expect(
         ],
     )
     _judge(answer, action, resource, allowed=allowed)
+
+
+def expect_only(ground: Ground, role: str, action: str, resource: str, other: str) -> None:
+    """Let IAM simulate a role's call on one resource, which must be allowed, and on another one, denied."""
+    expect(ground, role, action, resource, allowed=True)
+    expect(ground, role, action, other, allowed=False)
 
 
 def _judge(answer: Mapping[str, Any], action: str, resource: str, *, allowed: bool) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from infra import packaging
 from infra.smoke_ground import Different, Ground, NotHere, check, expect_refusal
-from infra.smoke_roles import expect
+from infra.smoke_roles import expect_only
 
 TEMPLATE = (Path(__file__).resolve().parent / "template.yaml").read_text()
 ALARMS = re.findall(r"^  (\w+):(?: .*)?\n    Type: AWS::CloudWatch::Alarm$", TEMPLATE, re.MULTILINE)
@@ -37,20 +37,13 @@ def scheduler_role(ground: Ground) -> str:
     token_status = [statement["Principal"] for statement in trust["Statement"]]
     if token_status != [{"Service": "scheduler.amazonaws.com"}]:
         raise Different(f"the role trusts {token_status}")
-    expect(ground, role, "lambda:InvokeFunction", function, allowed=True)
     other = ground.arn("lambda", f"function:{ground.scratch}")
-    expect(ground, role, "lambda:InvokeFunction", other, allowed=False)
+    expect_only(ground, role, "lambda:InvokeFunction", function, other)
     if schedule["State"] != "ENABLED":
         raise NotHere("the role is right; the schedule is off, so that it invokes nothing")
     group = {"ScheduleGroup": schedule.get("GroupName", "default")}
-    function_name = {"FunctionName": ground.outputs["FunctionName"]}
-    sent, run = (
-        sum(float(point["Sum"]) for point in _points(ground, namespace, metric, dimensions, "Sum"))
-        for namespace, metric, dimensions in (
-            ("AWS/Scheduler", "InvocationAttemptCount", group),
-            ("AWS/Lambda", "Invocations", function_name),
-        )
-    )
+    sent = _total(ground, "AWS/Scheduler", "InvocationAttemptCount", group)
+    run = _total(ground, "AWS/Lambda", "Invocations", {"FunctionName": ground.outputs["FunctionName"]})
     counts = f"{sent:.0f} events and {run:.0f} runs in the last hour"
     if not sent or not run:
         raise Different(f"the role is right; {counts}")
@@ -63,7 +56,7 @@ def allowed_pattern(ground: Ground) -> str:
     cloudformation = ground.client("cloudformation")
     template = packaging.parameters_section(TEMPLATE) + NOTHING
     cloudformation.validate_template(TemplateBody=template)
-    good = {
+    valid = {
         "CodeBucket": "code",
         "CodeKey": "rotator.zip",
         "ParameterName": f"/{ground.scratch}",
@@ -76,15 +69,15 @@ def allowed_pattern(ground: Ground) -> str:
             ChangeSetName=name,
             ChangeSetType="CREATE",
             TemplateBody=template,
-            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in (good | values).items()],
+            Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in (valid | values).items()],
         )
 
-    propose("good")
+    propose("valid")
     for number, bad in enumerate(
         ({"ParameterName": "/aws/x"}, {"TokenEndpoint": "http://example.com/token"})
     ):
         expect_refusal("ValidationError", propose, name=f"bad-{number}", **bad)
-    return "good values taken; ValidationError for /aws/x and for an endpoint without TLS"
+    return "valid values accepted; ValidationError for /aws/x and for an endpoint without TLS"
 
 
 @check("the alarms exist, the token's is OK and its metric arrives")
@@ -176,6 +169,11 @@ def _json(message: str) -> dict[str, Any]:
     if not isinstance(line, dict):
         raise Different("a line that is no JSON object")
     return line
+
+
+def _total(ground: Ground, namespace: str, metric: str, dimensions: Mapping[str, str]) -> float:
+    """Return the sum of a metric over the last hour."""
+    return sum(float(point["Sum"]) for point in _points(ground, namespace, metric, dimensions, "Sum"))
 
 
 def _points(

@@ -114,7 +114,7 @@ def _overlap(rotation: Rotation, found: Found, subject: Subject) -> Check:
         lifetimes = (status.lifetime if status else None, policy.asked_lifetime(rotation))
         lifetime = min((each for each in lifetimes if each is not None), default=None)
         if lifetime is None:
-            raise NotChecked("it is not known yet how long a token lives")
+            raise NotChecked("the lifetime of its tokens is not known yet")
         if problem := subject.guarantee.problem(lifetime, rotation.renew_at):
             raise problem
         least = subject.guarantee.guaranteed_lifetime(lifetime, rotation.renew_at)

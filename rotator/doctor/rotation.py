@@ -107,7 +107,7 @@ class RotationChecks:
             raise problem
         self._token = token
         form = "JWT" if client_credentials.is_jwt(token.value) else "opaque"
-        return f"Bearer, {form}, lives {describe_seconds(token.lifetime)}"
+        return f"Bearer, {form}, valid for {describe_seconds(token.lifetime)}"
 
     def _size(self) -> str:
         check_size(self._rotation, self._token)

@@ -83,7 +83,7 @@ def test_the_dialect_that_is_set_decides_which_token_is_looked_at() -> None:
     patient = healthy().set(basic_encoding=BasicEncoding.FORM)
     longer = {**GOOD[1], "expires_in": 2 * DAY}
     patient.ports.token_endpoint.answers.extend([GOOD, (200, longer)])
-    assert "lives 2 d" in patient.examine(try_encodings=True)["token"].found
+    assert "valid for 2 d" in patient.examine(try_encodings=True)["token"].found
 
 
 def test_no_dialect_is_blamed_for_a_scope() -> None:
@@ -98,7 +98,7 @@ def test_a_tokens_form_life_and_size_are_told(token: str, form: str) -> None:
     patient = healthy()
     issues(access_token=token)(patient)
     findings = patient.examine()
-    assert findings["token"].found == f"Bearer, {form}, lives 1 d"
+    assert findings["token"].found == f"Bearer, {form}, valid for 1 d"
     assert findings["size"].found == f"{len(token)} of the 8,192 bytes of the tier Intelligent-Tiering"
 
 
