@@ -126,7 +126,7 @@ class RotationChecks:
             (rotation.status_name, stored.status_version, inspector.may_write_status),
             (rotation.lease_name, stored.lease.version, inspector.may_write_lease),
         ):
-            if version:  # AWS refuses a write to an existing parameter without doing it
+            if version:  # a test write to an existing parameter is refused in any case, and changes nothing
                 check_write(rotation)
                 writable.append(name)
         if not writable:

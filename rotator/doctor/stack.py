@@ -84,9 +84,10 @@ class StackChecks:
                     advice="check its name, the account and the Region",
                 )
             return stack
-        output, value = "ParameterName", self._subject.fleet.rotations[0].parameter_name
         if self._subject.rotations_path:
             output, value = "RotationsPath", self._subject.rotations_path
+        else:
+            output, value = "ParameterName", self._subject.fleet.rotations[0].parameter_name
         stacks = [
             stack
             for stack in self._tools.inspector.stacks()

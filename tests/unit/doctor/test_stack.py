@@ -85,6 +85,12 @@ def test_of_many_rotations_the_stack_tells_the_path() -> None:
     assert "of the stack many" in patient.examine()["schedule"].found
 
 
+def test_stack_is_found_by_its_path_without_any_readable_rotation() -> None:
+    patient = Patient(rotations=(), path="/rotations")
+    patient.inspector.all_stacks = [Stack(name="many", outputs={**OUTPUTS, "RotationsPath": "/rotations"})]
+    assert "of the stack many" in patient.examine()["schedule"].found
+
+
 def test_a_stack_that_is_named_must_be_there() -> None:
     missing = healthy().examine(stack="nobody")
     assert (missing.failed, missing.skipped) == ({"schedule"}, {"last run"})
