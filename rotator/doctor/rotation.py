@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -25,26 +26,18 @@ AWS_KEY = "alias/aws/ssm"
 """The key of SecureStrings for which none is named; AWS makes it on first use."""
 
 
+@dataclass(repr=False)
 class RotationChecks:
     """One rotation's checks. Each keeps what the later ones need."""
 
-    _credentials: ClientCredentials
-    _issued: NewToken
-    _token: AccessToken
-
-    def __init__(
-        self,
-        rotation: Rotation,
-        stored: Stored | RotatorError,
-        subject: Subject,
-        tools: Instruments,
-        options: Options,
-    ) -> None:
-        self._rotation = rotation
-        self._stored = stored
-        self._subject = subject
-        self._tools = tools
-        self._options = options
+    rotation: Rotation
+    stored: Stored | RotatorError
+    subject: Subject
+    tools: Instruments
+    options: Options
+    credentials: ClientCredentials = field(init=False)
+    issued: NewToken = field(init=False)
+    token: AccessToken = field(init=False)
 
     def all(self, identity: Check, timed: Sequence[Check], overlap: Check) -> Iterator[Check]:
         """Yield every check in the order of ``CHECKS``.
@@ -54,7 +47,7 @@ class RotationChecks:
             timed: The checks that those of a time need.
             overlap: The check of the overlap contract.
         """
-        name = self._rotation.name
+        name = self.rotation.name
         secret = self.secret(identity)
         yield secret
         endpoint = self.endpoint()
@@ -69,19 +62,19 @@ class RotationChecks:
 
     def secret(self, *needs: Check) -> Check:
         """Check whether the credentials can be read."""
-        return carry_out("secret", self._secret, needs=needs, rotation=self._rotation.name)
+        return carry_out("secret", self._secret, needs=needs, rotation=self.rotation.name)
 
     def endpoint(self) -> Check:
         """Check whether the token endpoint answers."""
-        return carry_out("token endpoint", self._endpoint, rotation=self._rotation.name)
+        return carry_out("token endpoint", self._endpoint, rotation=self.rotation.name)
 
     def _secret(self) -> str:
-        self._credentials = self._subject.ports.secrets.read(self._rotation)
-        return f"client_id and client_secret in version {self._credentials.version_id}"
+        self.credentials = self.subject.ports.secrets.read(self.rotation)
+        return f"client_id and client_secret in version {self.credentials.version_id}"
 
     def _endpoint(self) -> str:
-        url = urlsplit(self._rotation.token_endpoint)
-        status = self._tools.reach(self._rotation.token_endpoint).status
+        url = urlsplit(self.rotation.token_endpoint)
+        status = self.tools.reach(self.rotation.token_endpoint).status
         if status >= 500 and status != 501:  # it need not know GET (RFC 6749, 3.2)
             raise RotatorError(
                 f"{url.netloc} answers HTTP {status}", advice="ask its operator, and try again later"
@@ -90,36 +83,36 @@ class RotationChecks:
         return f"{url.netloc} answers (HTTP {status}), {certificate}"
 
     def _request(self) -> str:
-        if not self._options.request_token:
+        if not self.options.request_token:
             raise NotChecked("--no-token: none was requested")
-        run = self._tools.begin_run()
-        endpoint = self._subject.ports.token_endpoint
-        both = self._options.try_encodings
-        self._issued = request_token(self._rotation, self._credentials, endpoint, run, both=both)
-        return self._issued.accepted
+        run = self.tools.begin_run()
+        endpoint = self.subject.ports.token_endpoint
+        both = self.options.try_encodings
+        self.issued = request_token(self.rotation, self.credentials, endpoint, run, both=both)
+        return self.issued.accepted
 
     def _shape(self, overlap: Check) -> str:
-        token = self._issued.token
+        token = self.issued.token
         if isinstance(token, InvalidTokenResponse):
             raise token
-        problem = self._subject.guarantee.problem(token.lifetime, self._rotation.renew_at)
+        problem = self.subject.guarantee.problem(token.lifetime, self.rotation.renew_at)
         if problem and overlap.state is not State.FAILED:
             raise problem
-        self._token = token
+        self.token = token
         form = "JWT" if client_credentials.is_jwt(token.value) else "opaque"
         return f"Bearer, {form}, valid for {describe_seconds(token.lifetime)}"
 
     def _size(self) -> str:
-        check_size(self._rotation, self._token)
-        tier = self._rotation.tier
-        return f"{len(self._token.value.value):,} of the {TIER_LIMITS[tier]:,} bytes of the tier {tier}"
+        check_size(self.rotation, self.token)
+        tier = self.rotation.tier
+        return f"{len(self.token.value.value):,} of the {TIER_LIMITS[tier]:,} bytes of the tier {tier}"
 
     def _parameter(self) -> str:
-        if isinstance(self._stored, RotatorError):
+        if isinstance(self.stored, RotatorError):
             raise NotChecked("the parameters could not be read: see the stored token")
-        if self._stored.lease_error:
-            raise self._stored.lease_error
-        rotation, stored, inspector = self._rotation, self._stored, self._tools.inspector
+        if self.stored.lease_error:
+            raise self.stored.lease_error
+        rotation, stored, inspector = self.rotation, self.stored, self.tools.inspector
         writable = []
         for name, version, check_write in (
             (rotation.parameter_name, stored.token_version, inspector.may_write_token),
@@ -135,9 +128,9 @@ class RotationChecks:
         return f"this caller may write {', '.join(writable)}{missing}"
 
     def _key(self) -> str:
-        name = self._rotation.kms_key_id or AWS_KEY
+        name = self.rotation.kms_key_id or AWS_KEY
         try:
-            key = self._tools.inspector.key(name)
+            key = self.tools.inspector.key(name)
         except RotatorError as error:
             if name == AWS_KEY:
                 raise NotChecked(f"{error.problem}; AWS itself manages it") from error

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -29,14 +30,14 @@ _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 
 
+@dataclass
 class StackChecks:
     """The checks of the deployment, and the stack that was found for them."""
 
-    def __init__(self, subject: Subject, tools: Instruments, options: Options) -> None:
-        self._subject = subject
-        self._tools = tools
-        self._options = options
-        self._stack: Stack | None = None
+    subject: Subject
+    tools: Instruments
+    options: Options
+    stack: Stack | None = None
 
     def all(self, identity: Check, timed: Sequence[Check]) -> Iterator[Check]:
         """Yield every check in the order of ``CHECKS``, and between them that of the workers, if any.
@@ -47,20 +48,20 @@ class StackChecks:
         """
         schedule = carry_out("schedule", self._schedule, needs=(identity,))
         yield schedule
-        if self._stack and has_workers(outputs := self._stack.outputs):
-            yield carry_out(WORKERS, lambda: check_workers(outputs, self._tools.inspector))
+        if self.stack and has_workers(outputs := self.stack.outputs):
+            yield carry_out(WORKERS, lambda: check_workers(outputs, self.tools.inspector))
         yield carry_out("last run", lambda: self._last_run(schedule), needs=timed)
 
     def _schedule(self) -> str:
-        self._stack = self._find_stack()
-        outputs = self._stack.outputs
+        self.stack = self._find_stack()
+        outputs = self.stack.outputs
         if "ScheduleName" not in outputs:
             raise RotatorError(
-                f"the stack {self._stack.name} has no schedule",
+                f"the stack {self.stack.name} has no schedule",
                 advice="name the stack of infra/template.yaml with --stack",
             )
         name = outputs["ScheduleName"]
-        schedule = self._tools.inspector.schedule(name)
+        schedule = self.tools.inspector.schedule(name)
         if schedule is None:
             raise RotatorError(f"the schedule {name} does not exist", advice=REPLACE)
         if not schedule.enabled:
@@ -73,24 +74,24 @@ class StackChecks:
                 f"the schedule does not invoke the stack's function {function}", advice=REPLACE
             )
         self._check_rate(schedule)
-        return f"{name} of the stack {self._stack.name} is enabled, {schedule.expression}"
+        return f"{name} of the stack {self.stack.name} is enabled, {schedule.expression}"
 
     def _find_stack(self) -> Stack:
-        if self._options.stack:
-            stack = self._tools.inspector.stack(self._options.stack)
+        if self.options.stack:
+            stack = self.tools.inspector.stack(self.options.stack)
             if stack is None:
                 raise RotatorError(
-                    f"there is no stack {self._options.stack}",
+                    f"there is no stack {self.options.stack}",
                     advice="check its name, the account and the Region",
                 )
             return stack
-        if self._subject.rotations_path:
-            output, value = "RotationsPath", self._subject.rotations_path
+        if self.subject.rotations_path:
+            output, value = "RotationsPath", self.subject.rotations_path
         else:
-            output, value = "ParameterName", self._subject.fleet.rotations[0].parameter_name
+            output, value = "ParameterName", self.subject.fleet.rotations[0].parameter_name
         stacks = [
             stack
-            for stack in self._tools.inspector.stacks()
+            for stack in self.tools.inspector.stacks()
             if stack.outputs.get(output) == value and "ScheduleName" in stack.outputs
         ]
         if not stacks:
@@ -104,7 +105,7 @@ class StackChecks:
 
     def _check_rate(self, schedule: Schedule) -> None:
         """Compare a rate with the one that the guarantee is computed with; cron is not compared."""
-        rate, interval = _RATE.fullmatch(schedule.expression), self._subject.guarantee.schedule_interval
+        rate, interval = _RATE.fullmatch(schedule.expression), self.subject.guarantee.schedule_interval
         if rate and int(rate[1]) * _UNITS[rate[2]] != interval:
             raise RotatorError(
                 f"the schedule is {schedule.expression}, but ROTATOR_SCHEDULE_INTERVAL is "
@@ -113,13 +114,13 @@ class StackChecks:
             )
 
     def _last_run(self, schedule: Check) -> str:
-        if self._stack is None or "LogGroupName" not in self._stack.outputs:
+        if self.stack is None or "LogGroupName" not in self.stack.outputs:
             raise NotChecked("no stack has a log group as its output")
-        now = self._tools.now()
-        longest = INTERVALS_SINCE_LAST_RUN * self._subject.guarantee.schedule_interval
+        now = self.tools.now()
+        longest = INTERVALS_SINCE_LAST_RUN * self.subject.guarantee.schedule_interval
         since = now - timedelta(seconds=longest)
-        log = self._stack.outputs["LogGroupName"]
-        event = self._tools.inspector.last_event(log, SUMMARY_WORDS, since)
+        log = self.stack.outputs["LogGroupName"]
+        event = self.tools.inspector.last_event(log, SUMMARY_WORDS, since)
         if event is None:
             self._explain_silence(schedule)
             raise RotatorError(
@@ -131,8 +132,8 @@ class StackChecks:
     def _explain_silence(self, schedule: Check) -> None:
         if schedule.state is not State.OK:
             raise NotChecked("no recent run; see the schedule")
-        if self._subject.log_level in ("WARNING", "ERROR"):
-            raise NotChecked(f"with the log level {self._subject.log_level}, only failed runs are logged")
+        if self.subject.log_level in ("WARNING", "ERROR"):
+            raise NotChecked(f"with the log level {self.subject.log_level}, only failed runs are logged")
 
 
 def _judge(event: LogEvent, when: str) -> str:
