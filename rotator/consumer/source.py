@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from rotator.consumer.cached_token import Cache, expired
+from rotator.consumer.cache import Cache, expired
 from rotator.consumer.parse import ParameterReader, stored_token
 from rotator.consumer.single_flight import SingleFlight
 from rotator.consumer.ssm import SsmReader
