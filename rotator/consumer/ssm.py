@@ -96,7 +96,7 @@ class SsmReader:
 
     @property
     def _ssm(self) -> SSMClient:
-        """The given client, or one of this process's own: a forked child must not use its parent's."""
+        """Return the given client, or one of this process: a forked child must not use its parent's."""
         if self._client is None or self._client_pid not in (None, os.getpid()):
             self._client, self._client_pid = aws_client.client("ssm", CONFIG), os.getpid()
         return self._client
