@@ -17,6 +17,7 @@ from typing import Any
 from infra.command import Problem
 from rotator.adapters.runtime import aws_errors
 from rotator.adapters.runtime.aws_errors import NO_CREDENTIALS, UNKNOWN_CALLER
+from rotator.errors import Retry, next_step
 
 _AWS_ERROR = re.compile(r"An error occurred \((\w+)\) when calling the (\w+) operation")
 
@@ -69,11 +70,11 @@ class CliError(Exception):
         """Return the problem that ends the command: what could not be done, the code, the next step."""
         advice = aws_errors.advice(
             self.code,
-            retry="try again in a minute",
-            own=_ADVICE | dict.fromkeys(DENIED, f"allow this caller {self.operation}"),
+            _ADVICE | dict.fromkeys(DENIED, f"allow this caller {self.operation}"),
             otherwise="run it with the AWS CLI to see its own words",
         )
-        return Problem(f"{what}: {self.code}", advice, exit_code=exit_code)
+        retry = Retry.BY_HAND if aws_errors.may_pass(self.code) else None
+        return Problem(f"{what}: {self.code}", next_step(advice, retry), exit_code=exit_code)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,6 @@ NOT_IN_THE_FUNCTION = frozenset(
         "doctor",
         "simulation",
         "adapters/operator",
-        "adapters/runtime/aws_errors.py",
         "config/deployment.py",
         "__main__.py",
     }

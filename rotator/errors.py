@@ -51,6 +51,11 @@ class Retry(StrEnum):
     BY_HAND = "try again"
 
 
+def next_step(advice: str, retry: Retry | None) -> str:
+    """Return what to do about an error, after who tries again."""
+    return f"{retry}; if it lasts, {advice}" if retry else advice
+
+
 class RotatorError(Exception):
     """The base of every error of this package. ``str()`` gives the problem and the next step.
 
@@ -77,7 +82,7 @@ class RotatorError(Exception):
     @property
     def next_step(self) -> str:
         """The advice, after who tries again."""
-        return f"{self.retry}; if it lasts, {self.advice}" if self.retry else self.advice
+        return next_step(self.advice, self.retry)
 
     def at(self, place: str) -> Self:
         """Return the same error, of the same type, whose message begins with the place where it happened."""
