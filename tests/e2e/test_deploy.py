@@ -187,7 +187,7 @@ def test_a_creation_that_fails_says_what_failed_and_leaves_nothing(
         check=False,
     )
     assert done.returncode == 1
-    assert re.match(r"deploy: Broken: .+; what had been created was deleted again; mend that", told(done))
+    assert re.match(r"deploy: Broken: .+; the created parts were deleted again; fix that", told(done))
     assert operator.status("half") is None
     groups = operator.account.client("logs").describe_log_groups(logGroupNamePrefix="/rotator/half")
     assert groups["logGroups"] == []
@@ -294,7 +294,7 @@ def test_undeploying_removes_the_stack_and_leaves_the_token(
     status = json.loads(ssm.get_parameter(Name=f"{PARAMETER}/status")["Parameter"]["Value"])
     done = operator.make("undeploy", STACK=STACK)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"the token in {PARAMETER}: it ends at {status['expires_at']}" in done.stdout
+    assert f"the token in {PARAMETER}: it expires at {status['expires_at']}" in done.stdout
     assert (
         f"aws ssm delete-parameters --names {PARAMETER} {PARAMETER}/status {PARAMETER}/lease" in done.stdout
     )

@@ -67,7 +67,7 @@ def test_a_terminal_shows_it_if_told_to(shell: Shell, token: str) -> None:
         pytest.param(spoilt(" "), "holds spaces", id="as good as empty"),
         pytest.param(spoilt("canary token"), "holds spaces", id="two words"),
         pytest.param(spoilt("canary-token\n"), "line ends", id="newline at its end"),
-        pytest.param(spoilt(token_of_life(-DAY)), f"the token in {PARAMETER} ended", id="ended"),
+        pytest.param(spoilt(token_of_life(-DAY)), f"the token in {PARAMETER} expired", id="ended"),
     ],
 )
 def test_a_token_that_cannot_be_had_is_told_in_one_line(
