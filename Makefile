@@ -46,7 +46,7 @@ test: $(VENV)/.test ## Run every test.
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 soak: $(VENV)/.base ## Simulate 500 token-years and 200 fleets with random faults, and interleavings of three runs; about 12 minutes.
-	$(BIN)/python -m rotator.simulation.soak
+	@PYTHONPATH=tests $(BIN)/python -m soak.run
 
 mutants: $(VENV)/.mutants ## Test the tests: break the core in small ways, and see that they notice.
 	$(BIN)/python tests/mutants.py

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
-from rotator.simulation.fleet_world import ENDPOINT_DOWN, FleetWorld
-from rotator.simulation.random_fleets import HOSTS, fleet_fault_budget, fleet_recovery_seconds, random_fleet
 from rotator.simulation.scenario import NO_FAULTS, Rates, RatesAt
+from soak.fleet_world import ENDPOINT_DOWN, FleetWorld
+from soak.random_fleets import HOSTS, fleet_fault_budget, fleet_recovery_seconds, random_fleet
 
 TROUBLE = st.builds(
     Rates,

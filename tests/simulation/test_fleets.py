@@ -14,10 +14,11 @@ from rotator.fleet.urgency import Due
 from rotator.fleet.write_rate import WriteRate
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
-from rotator.simulation import random_fleets, soak
 from rotator.simulation.calls import Fault
-from rotator.simulation.fleet_world import ENDPOINT_DOWN, FleetScenario, FleetWorld
 from rotator.simulation.scenario import DAY, Behaviour, Scenario
+from soak import __main__ as soak
+from soak import random_fleets
+from soak.fleet_world import ENDPOINT_DOWN, FleetScenario, FleetWorld
 
 HOUR = 3600.0
 

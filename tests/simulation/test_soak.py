@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from rotator.simulation import random_scenarios, soak
+from soak import __main__ as soak
+from soak import random_scenarios
 
 
 @pytest.mark.parametrize("number", range(1, 6))

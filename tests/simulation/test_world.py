@@ -17,10 +17,10 @@ from rotator.renewal.models import Rotation, Stored
 from rotator.renewal.policy import RUN_BUDGET_SECONDS, TokenState
 from rotator.renewal.ports import ParameterStore, Run
 from rotator.simulation.calls import Fault
-from rotator.simulation.random_scenarios import LEASE_SECONDS
 from rotator.simulation.run import FAULTS
 from rotator.simulation.scenario import DAY, NO_FAULTS, Behaviour, Rates, Scenario
 from rotator.simulation.world import World
+from soak.random_scenarios import LEASE_SECONDS
 
 HOUR = 3600.0
 

@@ -9,9 +9,9 @@ from rotator.renewal import policy
 from rotator.renewal.models import Outcome, Stored
 from rotator.renewal.policy import TokenState
 from rotator.simulation.calls import Call, Fault
-from rotator.simulation.explored_run import ExploredRun
-from rotator.simulation.interleaved_runs import Choice, InterleavedRuns
-from rotator.simulation.starts import FRESH_AGE, ROTATION
+from soak.explored_run import ExploredRun
+from soak.interleaved_runs import Choice, InterleavedRuns
+from soak.starts import FRESH_AGE, ROTATION
 
 
 class InvariantViolated(Exception):

@@ -18,13 +18,13 @@ from rotator.fleet.write_rate import WRITES_PER_RENEWAL, WriteRate
 from rotator.renewal.models import Outcome, Summary
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.simulation.environment import Environment, NextFault
-from rotator.simulation.processes import Greenlets
 from rotator.simulation.provider import SLOW_LATENCY_SECONDS
 from rotator.simulation.run import SimulatedRun
 from rotator.simulation.scenario import NO_FAULTS, Rates, RatesAt, Scenario
 from rotator.simulation.tenant import Tenant
 from rotator.simulation.world import World
 from rotator.workers import dispatch
+from soak.processes import Greenlets
 
 BURST_WRITES = 3.0
 """Writes that an account lets pass at once after a pause, if its quota is lower."""

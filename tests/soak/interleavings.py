@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from rotator.simulation.interleaved_runs import Choice, InterleavedRuns
-from rotator.simulation.invariants import InvariantViolated, check_end, check_step
-from rotator.simulation.starts import Start
+from soak.interleaved_runs import Choice, InterleavedRuns
+from soak.invariants import InvariantViolated, check_end, check_step
+from soak.starts import Start
 
 Path = tuple[Choice, ...]
 
@@ -40,7 +40,7 @@ def explore(start: Start, *, go_on: Callable[[], bool] = lambda: True) -> Explor
     seen: set[int] = set()
     explored = Explored()
     paths: list[Path] = [()]
-    dice = Random(1)  # noqa: S311 - an exploration that is cut off has seen a bit of everything
+    dice = Random(1)
     while paths:
         if not go_on():
             explored.is_complete = False

@@ -28,9 +28,9 @@ from rotator.renewal.ports import Run
 from rotator.renewal.renew import read
 from rotator.simulation.aws import MemorySecretStore
 from rotator.simulation.calls import LEASE_WRITES, WRITES, Call, Fault, Killed, intercepted
-from rotator.simulation.explored_run import RENEWAL_CALLS, ExploredRun
-from rotator.simulation.starts import ROTATION, SHORT_RUN_SECONDS, Start
 from rotator.simulation.timeline import START
+from soak.explored_run import RENEWAL_CALLS, ExploredRun
+from soak.starts import ROTATION, SHORT_RUN_SECONDS, Start
 
 FAULTS = (
     *(Fault.KILLED_AFTER, Fault.REPEATED, Fault.FAILED, Fault.LOST),

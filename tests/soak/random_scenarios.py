@@ -32,7 +32,7 @@ Window = tuple[float, float]
 
 def random_scenario(number: int) -> Scenario:
     """Draw settings that keep the guarantee, with a budget for faults."""
-    random = Random(number)  # noqa: S311 - the same scenario for the same number
+    random = Random(number)
     while True:
         drawn = Scenario(
             lifetime=float(round(10 ** random.uniform(3.3, 6.3))),  # half an hour to three weeks
@@ -86,7 +86,7 @@ def fault_budget(scenario: Scenario) -> float:
 
 def random_faults(scenario: Scenario) -> tuple[RatesAt, list[Window]]:
     """Draw the faults of a scenario; return their rates at any time, and the windows in which they occur."""
-    random = Random(-scenario.seed)  # noqa: S311 - likewise
+    random = Random(-scenario.seed)
     interval = scenario.guarantee.schedule_interval
     windows, rates = [], []
     pause = 3 * interval + LEASE_SECONDS

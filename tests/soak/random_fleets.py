@@ -8,8 +8,9 @@ from random import Random
 
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
-from rotator.simulation.fleet_world import ENDPOINT_DOWN, FleetScenario
-from rotator.simulation.random_scenarios import (
+from rotator.simulation.scenario import DAY, Behaviour, Rates, RatesAt, Scenario
+from soak.fleet_world import ENDPOINT_DOWN, FleetScenario
+from soak.random_scenarios import (
     LEASE_SECONDS,
     Window,
     fault_windows,
@@ -17,7 +18,6 @@ from rotator.simulation.random_scenarios import (
     rates_in_windows,
     recovery_seconds,
 )
-from rotator.simulation.scenario import DAY, Behaviour, Rates, RatesAt, Scenario
 
 ROTATIONS = 20
 HOSTS = 3
@@ -31,7 +31,7 @@ RUNS = 500
 
 def random_fleet(number: int) -> FleetScenario:
     """Draw a fleet whose write rate lets all rotations be renewed, with a budget for faults."""
-    random = Random(number)  # noqa: S311 - the same fleet for the same number
+    random = Random(number)
     while True:
         drawn = _draw(random, number)
         if fleet_fault_budget(drawn) >= drawn.common.guarantee.schedule_interval:
@@ -86,7 +86,7 @@ def fleet_recovery_seconds(fleet: FleetScenario) -> float:
 
 def random_fleet_faults(fleet: FleetScenario) -> tuple[Callable[[int], RatesAt], list[Window]]:
     """Draw the faults of a fleet; return their rates by host, and the windows in which they occur."""
-    random = Random(-fleet.common.seed)  # noqa: S311 - likewise
+    random = Random(-fleet.common.seed)
     pause = fleet_recovery_seconds(fleet) + fleet.common.guarantee.schedule_interval
     longest = fleet_fault_budget(fleet)
     windows = list(fault_windows(random, fleet.common, longest=longest, pause=pause))

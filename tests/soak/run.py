@@ -1,4 +1,4 @@
-"""Years of faults within the guaranteed budget: ``python -m rotator.simulation.soak``, or ``make soak``.
+"""Years of faults within the guaranteed budget: ``make soak``.
 
 Each world draws its settings, its provider and its faults from its number, so that a world with a violation
 can be simulated again. In its windows of faults anything may fail; between them there is time to renew. No
@@ -23,13 +23,13 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from rotator.simulation.fleet_world import FleetWorld
-from rotator.simulation.interleavings import Explored, explore
-from rotator.simulation.random_fleets import fleet_recovery_seconds, random_fleet, random_fleet_faults
-from rotator.simulation.random_scenarios import random_faults, random_scenario, recovery_seconds
 from rotator.simulation.scenario import DAY
-from rotator.simulation.starts import Start, starts
 from rotator.simulation.world import World, quiet_logs
+from soak.fleet_world import FleetWorld
+from soak.interleavings import Explored, explore
+from soak.random_fleets import fleet_recovery_seconds, random_fleet, random_fleet_faults
+from soak.random_scenarios import random_faults, random_scenario, recovery_seconds
+from soak.starts import Start, starts
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -60,7 +60,7 @@ def simulate_world(number: int) -> WorldResult:
     rates_at, windows = random_faults(scenario)
     world = World(scenario, rates_at=rates_at)
     world.start_schedule()
-    random = Random(number)  # noqa: S311 - the same world for the same number
+    random = Random(number)
     for begin, end in windows:
         world.timeline.at(end + recovery_seconds(scenario), world.tenant.expect_valid_token)
         if random.random() < 0.5:  # an operator who was notified
@@ -76,7 +76,7 @@ def simulate_fleet(number: int) -> WorldResult:
     rates_of, windows = random_fleet_faults(fleet)
     world = FleetWorld(fleet, rates_of=rates_of)
     world.start_schedule()
-    random = Random(number)  # noqa: S311 - likewise
+    random = Random(number)
     for _, end in windows:
         for tenant in world.healthy:
             world.timeline.at(end + fleet_recovery_seconds(fleet), tenant.expect_valid_token)

@@ -13,7 +13,7 @@ from rotator.renewal.models import Rotation, Status
 from rotator.simulation.aws import MemoryParameterStore
 from rotator.simulation.timeline import START
 
-ROTATION = Rotation(name="explored", secret_id="explored", parameter_name="/explored")  # noqa: S106
+ROTATION = Rotation(name="explored", secret_id="explored", parameter_name="/explored")
 LIFETIME = timedelta(days=1)
 FRESH_AGE, DUE_AGE = timedelta(hours=1), timedelta(hours=17)
 
@@ -53,7 +53,7 @@ class Start:
                 renew_at=issued_at + LIFETIME * 2 / 3,
                 scope="*",
                 token_sha256="0" * 16,
-                secret_version_id="v",  # noqa: S106
+                secret_version_id="v",
                 rotator_version="0",
                 lease_version=int(self.lease),
             )
