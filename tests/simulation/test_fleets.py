@@ -16,7 +16,7 @@ from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.simulation.calls import Fault
 from rotator.simulation.scenario import DAY, Behaviour, Scenario
-from soak import __main__ as soak
+from soak import run as soak
 from soak import random_fleets
 from soak.fleet_world import ENDPOINT_DOWN, FleetScenario, FleetWorld
 

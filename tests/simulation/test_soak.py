@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from soak import __main__ as soak
+from soak import run as soak
 from soak import random_scenarios
 
 
