@@ -15,6 +15,7 @@ from faults.timing import Timing
 from faults.world import SECRET, TOKEN, Api, World
 from leak_check import Leaks, credential_forms, listening
 from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime.tls import SharedTrust
 from rotator.devstack.aws import client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.server import serving
@@ -24,6 +25,15 @@ from rotator.devstack.server import serving
 def session() -> Session:
     """One for all tests here: reading the services' models takes longer than most of them."""
     return get_session()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def authorities() -> Iterator[None]:
+    """Trusted ones are read once for all runs of a file, which takes longer than the rest of a run."""
+    reader, read = SharedTrust(pool_maxsize=1), SharedTrust._context
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SharedTrust, "_context", lambda _self, token_status: read(reader, token_status))
+        yield
 
 
 @pytest.fixture(scope="session")

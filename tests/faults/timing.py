@@ -16,6 +16,8 @@ import pytest
 from rotator import bootstrap
 from rotator.adapters.runtime import aws_client, http_transport
 from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
+from rotator.fleet.executor import InlineExecutor
+from rotator.fleet.write_rate import WriteRate
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
 
 SDK_READ_TIMEOUT: float = aws_client.CONFIG.read_timeout  # type: ignore[attr-defined]
@@ -25,10 +27,11 @@ SHORT_TIMEOUT = 0.1
 
 @dataclass
 class Timing:
-    """What was slept between tries instead of sleeping, and how far the clock was put forward."""
+    """What would have been slept between tries and before writes, and how far the clock was put forward."""
 
     sdk_slept: list[float] = field(default_factory=list)
     endpoint_slept: list[float] = field(default_factory=list)
+    write_rate_slept: list[float] = field(default_factory=list)
     ahead: timedelta = timedelta(0)
 
     def now(self) -> datetime:
@@ -39,15 +42,17 @@ class Timing:
         return time.monotonic() + self._slept()
 
     def _slept(self) -> float:
-        return sum(self.sdk_slept) + sum(self.endpoint_slept)
+        return sum(self.sdk_slept) + sum(self.endpoint_slept) + sum(self.write_rate_slept)
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
-        """Take the place of the product's clocks and of both its retry layers' sleep."""
+        """Take the place of the product's clocks, of both its retry layers' sleep and of the write rate's."""
         patch.setattr(bootstrap, "utc_now", self.now)
         patch.setattr(bootstrap, "time", SimpleNamespace(monotonic=self.passed))
         patch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=self.sdk_slept.append))
         defaults = HttpTokenEndpoint.__init__.__kwdefaults__ or {}
         patch.setitem(defaults, "sleep", self.endpoint_slept.append)
+        patch.setitem(WriteRate.__init__.__kwdefaults__ or {}, "clock", self.passed)
+        patch.setattr(InlineExecutor.__init__, "__defaults__", (self.write_rate_slept.append,))
 
 
 def shorten_timeouts(patch: pytest.MonkeyPatch) -> None:
