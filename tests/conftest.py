@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import ssl
@@ -16,7 +17,7 @@ from moto.server import ThreadedMotoServer
 from certificates import server_context, write_self_signed
 from rotator import handler
 from rotator.devstack.aws import ADMINISTRATOR, client_environment, running_aws
-from rotator.devstack.deployment import Account
+from rotator.devstack.deployment import Account, build_zip
 from rotator.devstack.server import free_port
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -83,6 +84,21 @@ def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     """MiniStack on loopback with its IAM enforced, once for a worker."""
     with running_aws(tmp_path_factory.mktemp("ministack")) as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="session")
+def function_zip(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The zip as infra/build.py builds it. The first worker builds, the others wait for it."""
+    folder = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        folder = folder.parent  # what the workers of one run share
+    output = folder / "function" / "rotator.zip"
+    output.parent.mkdir(exist_ok=True)
+    with output.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # given back by closing it, whatever happens
+        if not output.exists():
+            build_zip(output)
+    return output
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +15,9 @@ from stored_tokens import PARAMETER, put, token_of_life
 
 
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+def deployed(tmp_path_factory: pytest.TempPathFactory, function_zip: Path) -> Iterator[Deployed]:
     """An account in which a test creates its stacks."""
-    with running(tmp_path_factory.mktemp("deployed")) as found:
+    with running(tmp_path_factory.mktemp("deployed"), function_zip) as found:
         yield found
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from rotator.adapters.runtime import aws_client
 from rotator.cli import main
 from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment, running_aws
-from rotator.devstack.deployment import Account, build_zip
+from rotator.devstack.deployment import Account
 from rotator.devstack.server import free_port, serving
 from scripted_server import OUTAGE, Peer
 from scripted_server import serving as serving_peer
@@ -155,12 +156,11 @@ def world(
     tmp_path_factory: pytest.TempPathFactory,
     api_address: str,
     issued: list[str],
+    function_zip: Path,
     clean_environment: Mapping[str, str],
 ) -> Iterator[World]:
-    folder = tmp_path_factory.mktemp("doctor")
-    with running_aws(folder) as endpoint:
+    with running_aws(tmp_path_factory.mktemp("doctor")) as endpoint:
         account = Account(endpoint, ADMINISTRATOR)
-        build_zip(folder / "rotator.zip")
         secret = account.create_secret(SECRET_NAME, "client", CANARY_SECRET)
         token_endpoint = f"{api_address}/oauth2/token"
         parameters = {
@@ -169,7 +169,7 @@ def world(
             "TokenEndpoint": token_endpoint,
             "AllowedHosts": "127.0.0.1",
         }
-        outputs = account.deploy(folder / "rotator.zip", parameters)
+        outputs = account.deploy(function_zip, parameters)
         account.invoke(outputs["FunctionName"], {})
         environment = {
             **clean_environment,

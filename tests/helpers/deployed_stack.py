@@ -12,7 +12,7 @@ from typing import Any
 from fake_ports import CANARY_SECRET
 from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws import running_aws
-from rotator.devstack.deployment import Account, build_zip
+from rotator.devstack.deployment import Account
 from rotator.devstack.server import serving
 
 CLIENT_ID = "client"
@@ -79,12 +79,11 @@ def less(account: Account, outputs: dict[str, str], sid: str, *, only: str = "")
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Deployed]:
+def running(folder: Path, function_zip: Path) -> Iterator[Deployed]:
     """Run an account with the secret and the zip in it; stacks are the tests' own."""
     api = AuthorizationApi({CLIENT_ID: CANARY_SECRET})
     with serving(api.app) as address, running_aws(folder) as endpoint:
         account = Account(endpoint)
         secret = account.create_secret(SECRET_NAME, CLIENT_ID, CANARY_SECRET)
-        build_zip(folder / "rotator.zip")
-        account.upload(folder / "rotator.zip")
+        account.upload(function_zip)
         yield Deployed(account, api, address, secret)

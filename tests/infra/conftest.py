@@ -1,8 +1,7 @@
-"""The function's zip, built once for all workers, and unpacked once for each."""
+"""The function's zip unpacked, once for each worker, and an account for the AWS CLI."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import zipfile
 from pathlib import Path
@@ -12,22 +11,6 @@ import pytest
 from fake_aws_cli import FakeAws
 from infra import build, function_code, stacks
 from operator_account import ACCOUNT, ALL_GIVEN, CODE, NO_STACK, SECRET_ARN, ZIP, stack
-from rotator.devstack.deployment import build_zip
-
-
-@pytest.fixture(scope="session")
-def function_zip(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The zip as infra/build.py builds it. The first worker builds, the others wait for it."""
-    folder = tmp_path_factory.getbasetemp()
-    if worker_id != "master":
-        folder = folder.parent  # what the workers of one run share
-    output = folder / "function" / "rotator.zip"
-    output.parent.mkdir(exist_ok=True)
-    with output.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # given back by closing it, whatever happens
-        if not output.exists():
-            build_zip(output)
-    return output
 
 
 @pytest.fixture(scope="session")

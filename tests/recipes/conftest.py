@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -12,10 +13,10 @@ from deployed_stack import running
 
 @pytest.fixture(scope="session")
 def _consuming(
-    tmp_path_factory: pytest.TempPathFactory, clean_environment: Mapping[str, str]
+    tmp_path_factory: pytest.TempPathFactory, function_zip: Path, clean_environment: Mapping[str, str]
 ) -> Iterator[Consuming]:
     with (
-        running(tmp_path_factory.mktemp("recipes")) as deployed,
+        running(tmp_path_factory.mktemp("recipes"), function_zip) as deployed,
         consuming(deployed, clean_environment) as found,
     ):
         yield found
