@@ -12,7 +12,9 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from moto import backends as moto_backends
 from moto.server import ThreadedMotoServer
+from werkzeug.serving import BaseWSGIServer
 
 from certificates import server_context, write_self_signed
 from rotator import handler
@@ -44,6 +46,12 @@ hypothesis.settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("untimed")
+# A server looks twice a second whether it is to end, and every test that has started one waits for that.
+BaseWSGIServer.serve_forever.__defaults__ = (0.02,)
+
+# moto lists its folder, which does not change, at every request: a quarter of its work.
+MOTO_MODULES = tuple(moto_backends.list_of_moto_modules())
+moto_backends.list_of_moto_modules = lambda: MOTO_MODULES
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,6 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.ssm.models import ssm_backends
 
 from conftest import CHECKOUT
 from fake_ports import CANARY_SECRET
@@ -58,6 +56,9 @@ class Tenants:
     environment: Mapping[str, str]
 
     def backend(self) -> Any:
+        from moto.core.models import DEFAULT_ACCOUNT_ID  # takes a second, and all workers import this file
+        from moto.ssm.models import ssm_backends
+
         return ssm_backends[DEFAULT_ACCOUNT_ID][REGION]
 
     def store(self, count: int, endpoint: str = "", *, minutes: float = 5) -> None:
