@@ -12,7 +12,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -38,17 +38,23 @@ AS_STARTED = dict(os.environ)
 
 @dataclass(frozen=True)
 class Operator:
-    """A terminal with the AWS CLI, and the account it leads to."""
+    """A terminal with the AWS CLI, and the account it leads to.
+
+    In ``built``, a copy of the checkout, `make deploy` finds the zip built already.
+    """
 
     account: Account
     environ: Mapping[str, str]
     token_endpoint: str
+    built: Path
 
-    def make(self, target: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def make(
+        self, target: str, folder: Path = CHECKOUT, /, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["make", target, *(f"{name}={value}" for name, value in variables.items())],
             env=dict(self.environ),
-            cwd=CHECKOUT,
+            cwd=folder,
             capture_output=True,
             text=True,
             timeout=200,
@@ -56,11 +62,19 @@ class Operator:
         )
 
     def deploy(self, settings: str = "", **changed: str) -> subprocess.CompletedProcess[str]:
+        """Deploy what is built already."""
+        return self._deploy(self.built, settings, changed)
+
+    def build_and_deploy(self) -> subprocess.CompletedProcess[str]:
+        return self._deploy(CHECKOUT, "", {})
+
+    def _deploy(
+        self, folder: Path, settings: str, changed: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         common = f"TokenEndpoint={self.token_endpoint} AllowedHosts=127.0.0.1"
         request = 'TokenRequestParams={"expiration": "86400"}'
-        return self.make(
-            "deploy", **(WHAT | changed), SET=f"{common} {request} {settings}", TAGS="team=operators"
-        )
+        variables = {**WHAT, **changed, "SET": f"{common} {request} {settings}", "TAGS": "team=operators"}
+        return self.make("deploy", folder, **variables)
 
     def status(self, stack: str) -> str | None:
         """The stack's status, None if there is none: a list would not have those that were never executed."""
@@ -71,8 +85,34 @@ class Operator:
         return str(found[0]["StackStatus"])
 
 
+BUILT_ALREADY = """import pathlib, shutil, sys
+output = pathlib.Path(sys.argv[2])
+output.parent.mkdir(exist_ok=True)
+shutil.copy("rotator.zip", output)
+"""
+
+
 @pytest.fixture(scope="module")
-def operator(ministack_endpoint: str, clean_environment: Mapping[str, str]) -> Iterator[Operator]:
+def built(function_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout in which the zip is not built anew for every deployment."""
+    folder = tmp_path_factory.mktemp("built")
+    for name in ("infra", "rotator"):
+        shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(CHECKOUT / name, folder)
+    shutil.copy(function_zip, folder)
+    (folder / "infra" / "build.py").write_text(BUILT_ALREADY)
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    (folder / ".venv" / "bin" / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    (folder / ".venv" / "bin" / "python").chmod(0o755)
+    (folder / ".venv" / ".base").touch()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def operator(
+    ministack_endpoint: str, built: Path, clean_environment: Mapping[str, str]
+) -> Iterator[Operator]:
     account = Account(ministack_endpoint, ADMINISTRATOR)
     account.create_secret(SECRET_NAME, "operators-client", CLIENT_SECRET)
     account.client("s3").create_bucket(Bucket=BUCKET)
@@ -83,13 +123,13 @@ def operator(ministack_endpoint: str, clean_environment: Mapping[str, str]) -> I
     }
     environ = {**pip, **clean_environment, **client_environment(ministack_endpoint), "NO_PROXY": "127.0.0.1"}
     with serving(AuthorizationApi({"operators-client": CLIENT_SECRET}).app) as api:
-        yield Operator(account, environ, f"{api}/oauth2/token")
+        yield Operator(account, environ, f"{api}/oauth2/token", built)
 
 
 @pytest.fixture(scope="module")
 def deployed(operator: Operator) -> dict[str, str]:
     """The stack's outputs as `make deploy` printed them."""
-    done = operator.deploy()
+    done = operator.build_and_deploy()
     assert done.returncode == 0, done.stdout + done.stderr
     return dict(re.findall(r"^  (\w+) +(\S+)$", done.stdout, re.MULTILINE))
 
@@ -173,14 +213,13 @@ BROKEN = """Resources:
 def test_a_creation_that_fails_says_what_failed_and_leaves_nothing(
     operator: Operator, tmp_path: Path
 ) -> None:
-    for folder in ("infra", "rotator"):
-        shutil.copytree(CHECKOUT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    template = tmp_path / "infra" / "template.yaml"
+    broken = shutil.copytree(operator.built, tmp_path / "broken")
+    template = broken / "infra" / "template.yaml"
     template.write_text(template.read_text().replace("Resources:\n", BROKEN, 1))
     done = subprocess.run(
         [sys.executable, "-m", "infra.deploy"],
         env={**operator.environ, **WHAT, "STACK": "half"},
-        cwd=tmp_path,
+        cwd=broken,
         capture_output=True,
         text=True,
         timeout=200,
@@ -210,31 +249,9 @@ def test_the_deployed_function_writes_the_token(operator: Operator, deployed: di
     assert status["parameter_version"] == ssm.get_parameter(Name=PARAMETER)["Parameter"]["Version"]
 
 
-def test_the_same_command_again_changes_nothing(operator: Operator, deployed: dict[str, str]) -> None:
-    done = operator.deploy()
-    assert done.returncode == 0, done.stderr
-    assert "\nnothing to change\n" in done.stdout
-    assert operator.status(STACK) == "CREATE_COMPLETE"
-
-
-def test_code_that_was_planted_in_the_bucket_is_replaced(
-    operator: Operator, deployed: dict[str, str]
-) -> None:
-    s3 = operator.account.client("s3")
-    keys = [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET, Prefix="rotator/")["Contents"]]
-    for key in keys:
-        s3.put_object(Bucket=BUCKET, Key=key, Body=b"planted")
-    done = operator.deploy()
-    assert done.returncode == 0, done.stderr
-    assert s3.list_objects_v2(Bucket=BUCKET, Prefix="rotator/")["KeyCount"] == len(keys)
-    bodies = {s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
-    zip_file = (CHECKOUT / ".build" / "rotator.zip").read_bytes()
-    assert zip_file in bodies
-
-
-def test_other_code_than_was_built_is_noticed_and_what_is_said_mends_it(
-    operator: Operator, deployed: dict[str, str]
-) -> None:
+@pytest.fixture(scope="module")
+def noticed(operator: Operator, deployed: dict[str, str]) -> str:
+    """What `make deploy` said when the function ran other code than was built; what it advises was done."""
     planted = io.BytesIO()
     with zipfile.ZipFile(planted, "w") as archive:
         archive.writestr("rotator/handler.py", "def lambda_handler(*_): return {}")
@@ -243,19 +260,57 @@ def test_other_code_than_was_built_is_noticed_and_what_is_said_mends_it(
     done = operator.deploy()
     assert done.returncode == 2
     line = told(done)
-    assert line.startswith("deploy: the function runs other code than was built: ")
     mend = re.search(r": (aws lambda .+), and deploy again", line)
     assert mend
     subprocess.run(
-        shlex.split(mend[1]), env=dict(operator.environ), cwd=CHECKOUT, capture_output=True, check=True
+        shlex.split(mend[1]), env=dict(operator.environ), cwd=operator.built, capture_output=True, check=True
     )
-    assert operator.deploy().returncode == 0
+    return line
+
+
+@pytest.fixture(scope="module")
+def again(operator: Operator, noticed: str) -> tuple[list[str], subprocess.CompletedProcess[str]]:
+    """The bucket's keys, below all of which code was planted, and the same command again."""
+    s3 = operator.account.client("s3")
+    keys = [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET, Prefix="rotator/")["Contents"]]
+    for key in keys:
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"planted")
+    return keys, operator.build_and_deploy()
+
+
+def test_other_code_than_was_built_is_noticed_and_what_is_said_mends_it(
+    noticed: str, again: tuple[list[str], subprocess.CompletedProcess[str]]
+) -> None:
+    assert noticed.startswith("deploy: the function runs other code than was built: ")
+    assert again[1].returncode == 0, again[1].stderr
+
+
+def test_the_same_command_again_changes_nothing(
+    operator: Operator, again: tuple[list[str], subprocess.CompletedProcess[str]]
+) -> None:
+    done = again[1]
+    assert done.returncode == 0, done.stderr
+    assert "\nnothing to change\n" in done.stdout
+    assert operator.status(STACK) == "CREATE_COMPLETE"
+
+
+def test_code_that_was_planted_in_the_bucket_is_replaced(
+    operator: Operator, again: tuple[list[str], subprocess.CompletedProcess[str]]
+) -> None:
+    keys, done = again
+    assert done.returncode == 0, done.stderr
+    assert keys
+    s3 = operator.account.client("s3")
+    assert s3.list_objects_v2(Bucket=BUCKET, Prefix="rotator/")["KeyCount"] == len(keys)
+    bodies = {s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+    zip_file = (CHECKOUT / ".build" / "rotator.zip").read_bytes()
+    assert zip_file in bodies
 
 
 def test_an_upgrade_changes_what_it_is_told_and_keeps_the_rest(
     operator: Operator, deployed: dict[str, str]
 ) -> None:
-    done = operator.make("deploy", **WHAT, SET="MemoryMegabytes=512")
+    done = operator.make("deploy", operator.built, **WHAT, SET="MemoryMegabytes=512")
     assert done.returncode == 0, done.stderr
     assert "\ndeployed\n" in done.stdout
     function = operator.account.client("lambda").get_function_configuration(
@@ -312,7 +367,7 @@ def test_a_role_that_may_not_deploy_is_told_so_and_nothing_is_created(operator: 
     iam = operator.account.client("iam")
     role = iam.create_role(RoleName="no-operator", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     nobody = operator.account.assume_role(role)
-    denied = Operator(nobody, {**operator.environ, **nobody.credentials}, operator.token_endpoint)
+    denied = replace(operator, account=nobody, environ={**operator.environ, **nobody.credentials})
     done = denied.deploy(STACK="denied")
     assert done.returncode == 2
     assert re.match(r"deploy: the bucket \S+ belongs to another account or may not be used; ", told(done))
