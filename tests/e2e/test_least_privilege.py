@@ -189,6 +189,7 @@ def test_the_role_allows_no_call_that_the_function_does_not_make(
         given |= {"Workers": "2"}
         url = moto.client("sqs").create_queue(QueueName="work")["QueueUrl"]
         settings |= {"QUEUE_URL": url, "WORKERS": "2"}
+    settings["WRITES_PER_SECOND"] = "1000"
     run_all_kinds(monkeypatch, {f"ROTATOR_{k}": v for k, v in settings.items()}, moto)
     allowed = set()
     for each in template.Stack(given).statements("Role"):

@@ -89,7 +89,7 @@ class Wire:
             service, region_name="eu-central-1", config=Config(retries={"total_max_attempts": 1})
         )
         self.client.meta.events.register("before-send", self._answer)
-        self._status, self._body = status, body
+        self._status, self.body = status, body
         self.sent: dict[str, Any] = {}
 
     def _answer(self, request: AWSPreparedRequest, **_: Any) -> Any:
@@ -107,7 +107,7 @@ class Wire:
             def stream(self) -> Iterator[bytes]:
                 yield self.body
 
-        return AWSResponse(str(request.url), self._status, type_, Raw(self._body))
+        return AWSResponse(str(request.url), self._status, type_, Raw(self.body))
 
     def call(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = getattr(self.client, xform_name(operation))(**parameters)
@@ -194,12 +194,13 @@ def test_every_error_that_the_service_knows_says_the_same(
     parameters = example(
         sessions[1].get_service_model(service).operation_model(operation).input_shape, on_the_wire=False
     )
+    wires = [Wire(each, service, 400, b"") for each in sessions]
     for code in [shape.error_code for shape in shapes] + ["ThrottlingException", "AccessDeniedException"]:
         told = []
-        for each in sessions:
-            body = json.dumps({"__type": f"com.amazon#{code}", "message": "m"}).encode()
+        for wire in wires:
+            wire.body = json.dumps({"__type": f"com.amazon#{code}", "message": "m"}).encode()
             with pytest.raises(ClientError) as caught:
-                Wire(each, service, 400, body).call(operation, parameters)
+                wire.call(operation, parameters)
             told.append((caught.value.response["Error"], str(caught.value)))
         assert told[0] == told[1]
 
