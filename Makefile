@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# A file's tests share servers, and with the demo's even this .venv: one worker runs them all.
-PYTEST_ARGS ?= -n 2 --dist loadfile
+# A file's tests share servers, and with the demo's even this .venv: one worker runs them all. There are more
+# workers than cores, because tests that run processes wait for them; tests/conftest.py says what comes first.
+PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
 INSTALL := -m pip install --quiet --disable-pip-version-check
 LOCK = $(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --generate-hashes --no-annotate \
 	--no-emit-index-url --custom-compile-command 'make lock'

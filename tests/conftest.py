@@ -54,6 +54,27 @@ MOTO_MODULES = tuple(moto_backends.list_of_moto_modules())
 moto_backends.list_of_moto_modules = lambda: MOTO_MODULES
 
 
+LONGEST_FIRST = (
+    "tests/e2e/test_demo.py",  # waits for a schedule
+    "tests/e2e/test_deploy.py",
+    "tests/faults/",
+    "tests/simulation/",
+    "tests/e2e/",
+    "tests/recipes/",
+    "tests/infra/",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, so that no worker has one left when the others are done."""
+
+    def place(item: pytest.Item) -> int:
+        found = (at for at, name in enumerate(LONGEST_FIRST) if item.nodeid.startswith(name))
+        return next(found, len(LONGEST_FIRST))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(autouse=True)
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test may find a real account, a proxy or a setting of whoever runs it."""
