@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,7 @@ def test_every_error_that_the_service_knows_says_the_same(
 # Endpoints: wherever a client is made, it goes to the same place and signs for it.
 
 
+@cache
 def regions() -> set[str]:
     """Every Region and pseudo-Region that the installed SDK knows, and some that it does not."""
     endpoints = json.loads((INSTALLED / "endpoints.json").read_bytes())["partitions"]
