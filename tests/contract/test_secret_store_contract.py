@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
+from botocore.exceptions import ClientError
 
 from fake_ports import CANARY_SECRET, FakeSecretStore, rotation
 from rotator.adapters.runtime import aws_client
@@ -59,14 +61,15 @@ def _fake() -> World:
 
 @pytest.fixture
 def ministack(ministack_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
-    """The embedded account, which the environment leads to; the secret is gone after the test."""
+    """The embedded account, which the environment leads to; the secret is gone before and after the test."""
     for name, value in client_environment(ministack_endpoint).items():
         monkeypatch.setenv(name, value)
     account = Account(ministack_endpoint, ADMINISTRATOR)
+    secrets = account.client("secretsmanager")
+    with suppress(ClientError):  # none is there, unless another file's tests left theirs
+        secrets.delete_secret(SecretId=ROTATION.secret_id, ForceDeleteWithoutRecovery=True)
     yield account
-    account.client("secretsmanager").delete_secret(
-        SecretId=ROTATION.secret_id, ForceDeleteWithoutRecovery=True
-    )
+    secrets.delete_secret(SecretId=ROTATION.secret_id, ForceDeleteWithoutRecovery=True)
 
 
 @pytest.fixture(params=["fake", "moto", "ministack"])
