@@ -39,7 +39,9 @@ def store(client: SSMClient) -> SsmDocumentStore:
 
 
 @pytest.mark.parametrize("overwrite", [True, False])
-def test_a_document_is_a_standard_string(stub: Stubber, store: SsmDocumentStore, overwrite: bool) -> None:
+def test_document_is_written_as_a_standard_tier_string(
+    stub: Stubber, store: SsmDocumentStore, overwrite: bool
+) -> None:
     sent = {"Name": NAME, "Value": "{}", "Type": "String", "Tier": "Standard", "Overwrite": overwrite}
     stub.add_response("put_parameter", {"Version": 1, "Tier": "Standard"}, sent)
     (store.replace if overwrite else store.create)(NAME, "{}")
@@ -58,7 +60,7 @@ def test_a_document_is_a_standard_string(stub: Stubber, store: SsmDocumentStore,
         ("SomethingNew", "see the code in AWS's documentation"),
     ],
 )
-def test_what_is_refused_says_what_to_do_and_quotes_nothing(
+def test_refused_call_gives_advice_without_quoting_aws(
     stub: Stubber, store: SsmDocumentStore, operation: str, act: Act, code: str, advice: str
 ) -> None:
     stub.add_client_error(operation, code, f"Value {QUOTED} was refused", 400)
@@ -74,7 +76,7 @@ def test_what_is_refused_says_what_to_do_and_quotes_nothing(
     ("operation", "act", "action"),
     [(*CREATE.values, "ssm:PutParameter"), (*DELETE.values, "ssm:DeleteParameter")],
 )
-def test_who_is_denied_is_told_the_action(
+def test_denied_call_names_the_missing_permission(
     stub: Stubber, store: SsmDocumentStore, operation: str, act: Act, action: str
 ) -> None:
     stub.add_client_error(operation, "AccessDeniedException")
@@ -84,7 +86,7 @@ def test_who_is_denied_is_told_the_action(
 
 @pytest.mark.parametrize(("operation", "act"), [CREATE, REPLACE])
 @pytest.mark.parametrize("code", ["ParameterAlreadyExists", "TooManyUpdates"])
-def test_a_writer_that_was_not_alone_is_told_so(
+def test_concurrent_document_write_raises_concurrent_update(
     stub: Stubber, store: SsmDocumentStore, operation: str, act: Act, code: str
 ) -> None:
     stub.add_client_error(operation, code)
@@ -92,7 +94,7 @@ def test_a_writer_that_was_not_alone_is_told_so(
         act(store)
 
 
-def test_an_unreachable_aws_is_said_to_be_so(
+def test_unreachable_aws_is_reported_with_advice(
     store: SsmDocumentStore, fail_with: Callable[[BotoCoreError], None]
 ) -> None:
     fail_with(EndpointConnectionError(endpoint_url="https://nowhere.invalid", error=QUOTED))

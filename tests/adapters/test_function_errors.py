@@ -41,7 +41,7 @@ def told(stub: Stubber, kind: str, message: str) -> RotatorError:
     return caught.value
 
 
-def test_failed_rotations_have_a_line_each_and_it_is_said_where_all_outcomes_are(stub: Stubber) -> None:
+def test_failed_rotations_are_listed_up_to_ten_with_next_steps(stub: Stubber) -> None:
     results = [
         Result(name=f"t{number}", outcome=Outcome.FAILED, error="down; wait", late=True)
         for number in range(600)
@@ -57,7 +57,7 @@ def test_failed_rotations_have_a_line_each_and_it_is_said_where_all_outcomes_are
 
 
 @pytest.mark.parametrize(("kind", "code"), [("SettingsError", SettingsError), ("Runtime.X", RotatorError)])
-def test_any_other_failure_is_told_with_where_the_log_is(
+def test_other_failure_keeps_its_kind_and_points_to_the_log(
     stub: Stubber, kind: str, code: type[RotatorError]
 ) -> None:
     error = told(stub, kind, "a | b")

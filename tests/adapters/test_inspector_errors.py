@@ -73,7 +73,7 @@ def test_stacks_are_read_page_by_page(scripted: Scripted) -> None:
     ]
 
 
-def test_the_log_is_read_page_by_page_and_its_order_does_not_matter(scripted: Scripted) -> None:
+def test_newest_log_event_is_found_across_unordered_pages(scripted: Scripted) -> None:
     asked = {"logGroupName": "/log", "filterPattern": '"run ended"', "startTime": 1795500000000}
     since = datetime.fromtimestamp(1795500000, UTC)
     pages: list[dict[str, Any]] = [
@@ -88,7 +88,7 @@ def test_the_log_is_read_page_by_page_and_its_order_does_not_matter(scripted: Sc
     assert (event.message, event.at) == ("newest", since + timedelta(seconds=9))
 
 
-def test_what_takes_work_is_looked_for_page_by_page(scripted: Scripted) -> None:
+def test_event_source_mapping_is_searched_on_every_page(scripted: Scripted) -> None:
     def mapping(queue: str, **more: Any) -> dict[str, Any]:
         return {
             "UUID": f"the mapping of {queue}".ljust(36),
@@ -110,7 +110,7 @@ def test_what_takes_work_is_looked_for_page_by_page(scripted: Scripted) -> None:
 
 
 @pytest.mark.parametrize("code", ["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"])
-def test_a_queue_that_is_gone_is_none(scripted: Scripted, code: str) -> None:
+def test_missing_queue_has_no_message_count(scripted: Scripted, code: str) -> None:
     scripted["sqs"].add_client_error("get_queue_attributes", code)
     assert scripted.inspector.messages("https://sqs/1/work") is None
 
@@ -118,14 +118,14 @@ def test_a_queue_that_is_gone_is_none(scripted: Scripted, code: str) -> None:
 @pytest.mark.parametrize(
     "code", ["ParameterAlreadyExists", "ParameterPatternMismatchException", "TooManyUpdates"]
 )
-def test_a_refusal_that_only_those_get_who_may_write_is_a_yes(scripted: Scripted, code: str) -> None:
+def test_refusal_past_authorization_proves_write_permission(scripted: Scripted, code: str) -> None:
     asked = {"Name": "/healthwise/token", "Type": "SecureString", "Tier": "Standard", "KeyId": "alias/mine"}
     never_stored = {"Value": "a token", "AllowedPattern": "^$", "Overwrite": False}
     scripted["ssm"].add_client_error("put_parameter", code, expected_params={**asked, **never_stored})
     scripted.inspector.may_write_token(rotation(kms_key_id="alias/mine", tier="Standard"))
 
 
-def test_a_status_is_asked_about_as_it_is_written(scripted: Scripted) -> None:
+def test_status_permission_check_sends_a_plain_string(scripted: Scripted) -> None:
     asked = {"Name": "/healthwise/token/status", "Type": "String"}
     never_stored = {"Value": "a token", "AllowedPattern": "^$", "Overwrite": False}
     scripted["ssm"].add_client_error(
@@ -163,7 +163,7 @@ LOOKS: dict[str, tuple[str, str, Look]] = {
         ("SomethingNew", "see the code in AWS's documentation"),
     ],
 )
-def test_an_error_tells_its_code_and_what_to_do_and_nothing_of_aws(
+def test_error_has_code_and_advice_but_no_aws_message(
     scripted: Scripted, look: str, code: str, advice: str
 ) -> None:
     service, operation, act = LOOKS[look]
@@ -177,9 +177,7 @@ def test_an_error_tells_its_code_and_what_to_do_and_nothing_of_aws(
     assert foreign(caught.value, RotatorError, AwsError) == []
 
 
-def test_where_aws_cannot_be_reached_nobody_tells_the_time(
-    access_key: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_aws_date_fails_when_aws_is_unreachable(access_key: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     quick = Config(retries={"total_max_attempts": 1})
     inspector = AwsInspector(
@@ -189,6 +187,6 @@ def test_where_aws_cannot_be_reached_nobody_tells_the_time(
         inspector.aws_date()
 
 
-def test_without_a_region_it_is_a_matter_of_settings() -> None:
+def test_missing_region_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match="no AWS Region is set"):
         AwsInspector().identity()

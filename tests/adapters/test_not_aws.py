@@ -107,7 +107,7 @@ def not_an_answer(error: RotatorError, peer: Peer) -> bool:
 
 
 @pytest.mark.parametrize("call", PARAMETERS)
-def test_answer_that_is_not_of_aws_is_a_foreign_error_of_parameter_store(call: str, peer: Peer) -> None:
+def test_non_aws_answer_raises_parameter_store_error(call: str, peer: Peer) -> None:
     with pytest.raises(ParameterStoreError) as caught:
         PARAMETERS[call]()
     assert not_an_answer(caught.value, peer)
@@ -116,13 +116,13 @@ def test_answer_that_is_not_of_aws_is_a_foreign_error_of_parameter_store(call: s
 
 
 @pytest.mark.parametrize("call", OTHERS)
-def test_answer_that_is_not_of_aws_is_an_error_that_says_so(call: str, peer: Peer) -> None:
+def test_non_aws_answer_to_another_call_raises_rotator_error(call: str, peer: Peer) -> None:
     with pytest.raises(RotatorError) as caught:
         OTHERS[call]()
     assert not_an_answer(caught.value, peer)
 
 
-def test_answer_that_is_not_of_aws_means_that_no_message_was_sent(peer: Peer) -> None:
+def test_non_aws_answer_reports_every_message_as_not_sent(peer: Peer) -> None:
     queue = SqsWorkQueue(aws_client.client("sqs"), QUEUE)
     try:
         refused = dict(queue.send(["a", "b"]))
@@ -132,7 +132,7 @@ def test_answer_that_is_not_of_aws_means_that_no_message_was_sent(peer: Peer) ->
     assert all(not_an_answer(error, peer) for error in refused.values())
 
 
-def test_page_in_place_of_a_deletion_is_not_taken_for_one(
+def test_html_page_is_not_accepted_as_a_deletion(
     serve: Serve, access_key: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DeleteParameter's own answer has no members."""

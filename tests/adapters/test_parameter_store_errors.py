@@ -53,7 +53,7 @@ def store(client: SSMClient) -> SsmParameterStore:
     ("kms_key_id", "key"), [(None, {}), ("alias/rotator", {"KeyId": "alias/rotator"})], ids=["default", "own"]
 )
 @pytest.mark.parametrize("tier", ["Standard", "Advanced", "Intelligent-Tiering"])
-def test_a_token_is_written_with_the_tier_and_the_key_that_are_set(
+def test_token_is_written_with_configured_tier_and_key(
     stub: Stubber, store: SsmParameterStore, kms_key_id: str | None, key: dict[str, str], tier: str
 ) -> None:
     sent = {
@@ -106,7 +106,7 @@ def test_a_path_is_read_without_decryption_page_by_page(stub: Stubber, store: Ss
         ("InternalServerError", "the next run tries again"),
     ],
 )
-def test_a_refused_write_says_what_to_do_and_quotes_nothing(
+def test_refused_write_gives_advice_without_quoting_the_token(
     stub: Stubber, store: SsmParameterStore, code: str, advice: str
 ) -> None:
     stub.add_client_error("put_parameter", code, f"Value {CANARY_TOKEN} at 'value' was refused", 400)
@@ -127,7 +127,7 @@ def test_a_refused_write_says_what_to_do_and_quotes_nothing(
     ],
     ids=["created before", "created meanwhile", "written meanwhile"],
 )
-def test_a_writer_that_was_not_alone_is_told_so(
+def test_concurrent_lease_write_raises_concurrent_update(
     stub: Stubber, store: SsmParameterStore, write: Callable[..., int], code: str
 ) -> None:
     stub.add_client_error("put_parameter", code)
@@ -153,7 +153,7 @@ def test_a_writer_that_was_not_alone_is_told_so(
     ],
     ids=["names", "path"],
 )
-def test_a_denied_read_names_the_parameter_or_path_and_the_action(
+def test_denied_read_names_the_parameter_or_path_and_action(
     stub: Stubber,
     store: SsmParameterStore,
     operation: str,
@@ -175,9 +175,7 @@ def test_a_failing_page_fails_the_whole_path(stub: Stubber, store: SsmParameterS
         list(store.read_path("/rotations"))
 
 
-def test_a_page_that_is_throttled_is_asked_for_again_while_there_is_patience(
-    stub: Stubber, client: SSMClient
-) -> None:
+def test_throttled_page_is_retried_within_the_retry_budget(stub: Stubber, client: SSMClient) -> None:
     seconds, slept = iter([9.0, 2.1, 2.0]), list[float]()
     store = SsmParameterStore(client, sleep=slept.append)
     found = [{"Name": f"/rotations/{n}", "Value": "{}", "Version": 1, "Type": "String"} for n in range(2)]
@@ -193,7 +191,7 @@ def test_a_page_that_is_throttled_is_asked_for_again_while_there_is_patience(
     assert slept == [2, 2]
 
 
-def test_a_page_that_is_denied_is_not_asked_for_again(stub: Stubber, store: SsmParameterStore) -> None:
+def test_denied_page_is_not_retried(stub: Stubber, store: SsmParameterStore) -> None:
     stub.add_client_error("get_parameters_by_path", "AccessDeniedException")
     with pytest.raises(ParameterStoreError, match="AccessDenied"):
         list(store.read_path("/rotations", retry_until=Deadline(lambda: 60.0)))
@@ -212,7 +210,7 @@ def test_a_page_that_is_denied_is_not_asked_for_again(stub: Stubber, store: SsmP
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_unreachable_aws_is_said_to_be_so(
+def test_unreachable_aws_is_reported_without_the_token(
     store: SsmParameterStore, fail_with: Callable[[BotoCoreError], None], error: BotoCoreError
 ) -> None:
     fail_with(error)
@@ -222,7 +220,7 @@ def test_an_unreachable_aws_is_said_to_be_so(
 
 
 @pytest.mark.usefixtures("region")
-def test_missing_aws_credentials_are_said_to_be_missing() -> None:
+def test_missing_aws_credentials_are_reported() -> None:
     with pytest.raises(ParameterStoreError, match="NoCredentials; set AWS credentials"):
         SsmParameterStore(aws_client.client("ssm")).read([TOKEN_NAME])
 
@@ -233,7 +231,7 @@ def test_a_value_that_the_sdk_refuses_is_not_quoted(store: SsmParameterStore) ->
     assert CANARY_TOKEN not in told(caught.value)
 
 
-def test_no_exception_of_the_sdk_travels_along(
+def test_error_carries_no_sdk_exception(
     store: SsmParameterStore, fail_with: Callable[[BotoCoreError], None]
 ) -> None:
     fail_with(NoCredentialsError())
@@ -245,13 +243,13 @@ def test_no_exception_of_the_sdk_travels_along(
 # How a client is made.
 
 
-def test_a_missing_region_is_named() -> None:
+def test_missing_region_error_names_the_variable() -> None:
     with pytest.raises(SettingsError, match="set AWS_DEFAULT_REGION"):
         aws_client.client("ssm")
 
 
 @pytest.mark.usefixtures("region")
-def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_profile_error_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(SettingsError, match="AWS_PROFILE names a profile that does not exist"):
         aws_client.client("ssm")
@@ -259,14 +257,16 @@ def test_an_unknown_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("region")
 @pytest.mark.parametrize("endpoint", ["127.0.0.1:4566", "http://", "http://a b", "nonsense"])
-def test_an_unusable_endpoint_of_aws_is_named(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_endpoint_url_error_names_the_variable(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     with pytest.raises(SettingsError, match="check AWS_ENDPOINT_URL"):
         aws_client.client("ssm")
 
 
 @pytest.mark.usefixtures("moto")
-def test_the_sdk_tells_no_token_even_if_everything_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_sdk_debug_log_contains_no_token(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.NOTSET, logger="botocore")
     store = SsmParameterStore(aws_client.client("ssm"))
@@ -276,7 +276,7 @@ def test_the_sdk_tells_no_token_even_if_everything_is_logged(caplog: pytest.LogC
     assert CANARY_TOKEN not in caplog.text
 
 
-def test_a_client_works_in_an_account(moto: Account) -> None:
+def test_client_writes_a_secure_string_to_an_account(moto: Account) -> None:
     SsmParameterStore(aws_client.client("ssm")).write_token(ROTATION, TOKEN)
     (found,) = moto.client("ssm").describe_parameters()["Parameters"]
     assert (found["Name"], found["Type"]) == (TOKEN_NAME, "SecureString")

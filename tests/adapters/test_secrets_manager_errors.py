@@ -67,7 +67,7 @@ def _holds(stub: Stubber, text: str) -> None:
         ("InternalServiceError", "the next run tries again"),
     ],
 )
-def test_a_secret_that_cannot_be_read_is_named_with_what_to_do(
+def test_unreadable_secret_error_has_its_name_and_advice(
     stub: Stubber, secrets: SecretsManager, code: str, advice: str
 ) -> None:
     stub.add_client_error("get_secret_value", code, f"it holds {CANARY_SECRET}")
@@ -87,7 +87,7 @@ def test_a_secret_that_cannot_be_read_is_named_with_what_to_do(
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_unreachable_aws_is_said_to_be_so(
+def test_unreachable_aws_is_a_credentials_error(
     secrets: SecretsManager, fail_with: Callable[[BotoCoreError], None], error: BotoCoreError
 ) -> None:
     fail_with(error)
@@ -97,12 +97,12 @@ def test_an_unreachable_aws_is_said_to_be_so(
 
 
 @pytest.mark.usefixtures("region")
-def test_missing_aws_credentials_are_said_to_be_missing() -> None:
+def test_missing_aws_credentials_are_reported() -> None:
     with pytest.raises(CredentialsError, match="NoCredentials; set AWS credentials"):
         SecretsManager(aws_client.client("secretsmanager")).read(ROTATION)
 
 
-def test_a_secret_marked_for_deletion_is_said_to_be_so(moto: Account) -> None:
+def test_secret_marked_for_deletion_is_reported(moto: Account) -> None:
     moto.create_secret(ROTATION.secret_id, "client", CANARY_SECRET)
     moto.client("secretsmanager").delete_secret(SecretId=ROTATION.secret_id)
     with pytest.raises(CredentialsError, match="marked for deletion"):
@@ -125,7 +125,7 @@ PENDING = {"SecretId": ROTATION.secret_id, "VersionStage": "AWSPENDING"}
         ("InternalServiceError", "the next run tries again"),
     ],
 )
-def test_another_stage_that_cannot_be_read_is_told_like_the_current_one(
+def test_unreadable_stage_error_has_the_secret_name_and_advice(
     stub: Stubber, secrets: SecretsManager, code: str, advice: str
 ) -> None:
     stub.add_client_error("get_secret_value", code, f"it holds {CANARY_SECRET}", expected_params=PENDING)
@@ -137,7 +137,7 @@ def test_another_stage_that_cannot_be_read_is_told_like_the_current_one(
     assert foreign(caught.value, RotatorError, aws_client.AwsError) == []
 
 
-def test_a_label_that_no_version_carries_is_no_error(stub: Stubber, secrets: SecretsManager) -> None:
+def test_unassigned_staging_label_returns_none(stub: Stubber, secrets: SecretsManager) -> None:
     stub.add_client_error(
         "get_secret_value", "ResourceNotFoundException", "no such label", expected_params=PENDING
     )
@@ -154,7 +154,7 @@ def test_a_label_that_no_version_carries_is_no_error(stub: Stubber, secrets: Sec
     ],
     ids=["not JSON", "a list", "no client_secret", "binary"],
 )
-def test_another_stage_that_is_malformed_is_refused_without_quoting_it(
+def test_malformed_stage_is_refused_without_quoting_it(
     stub: Stubber, secrets: SecretsManager, answer: dict[str, Any]
 ) -> None:
     stub.add_response("get_secret_value", {**answer, "VersionId": VERSION_ID}, PENDING)
@@ -186,7 +186,7 @@ def test_a_binary_secret_is_refused(stub: Stubber, secrets: SecretsManager) -> N
     ],
     ids=["blank", "plain text", "cut off", "nested without end", "text", "list", "null"],
 )
-def test_a_secret_in_another_form_is_refused(
+def test_secret_that_is_not_a_json_object_is_refused(
     stub: Stubber, secrets: SecretsManager, text: str, problem: str
 ) -> None:
     _holds(stub, text)
@@ -216,7 +216,7 @@ MISSING = object()
     ],
     ids=["missing", "null", "empty", "blank", "number", "list", "newline", "nul", "lone surrogate"],
 )
-def test_a_member_that_cannot_be_used_is_named(
+def test_unusable_secret_member_is_named_in_the_error(
     stub: Stubber, secrets: SecretsManager, key: str, value: object, problem: str
 ) -> None:
     members = {**GOOD, key: value}
@@ -238,7 +238,7 @@ def test_a_colon_in_the_client_id_is_refused_with_raw_basic(stub: Stubber, secre
     [{"basic_encoding": BasicEncoding.FORM}, {"client_authentication": ClientAuthentication.POST}],
     ids=["form", "post"],
 )
-def test_a_colon_in_the_client_id_is_accepted_where_it_does_no_harm(
+def test_client_id_colon_is_accepted_with_form_encoding_or_post(
     stub: Stubber, secrets: SecretsManager, setting: dict[str, Any]
 ) -> None:
     _holds(stub, json.dumps({**GOOD, "client_id": "tenant:client"}))
@@ -257,7 +257,7 @@ def test_a_colon_in_the_client_id_is_accepted_where_it_does_no_harm(
     ],
     ids=["plain", "beyond ascii", "with other members"],
 )
-def test_credentials_are_read_as_they_are(
+def test_credentials_are_read_unchanged(
     stub: Stubber, secrets: SecretsManager, members: dict[str, Any]
 ) -> None:
     _holds(stub, json.dumps(members))
@@ -268,9 +268,7 @@ def test_credentials_are_read_as_they_are(
     )
 
 
-def test_the_sdk_tells_no_secret_even_if_everything_is_logged(
-    moto: Account, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_sdk_debug_log_contains_no_secret(moto: Account, caplog: pytest.LogCaptureFixture) -> None:
     moto.create_secret(ROTATION.secret_id, "client", CANARY_SECRET)
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.NOTSET, logger="botocore")

@@ -54,7 +54,7 @@ def refuse(stub: Stubber, operation: str = "get_parameters", code: str = "Access
     stub.add_client_error(operation, code, f"quoting {CANARY_TOKEN}")
 
 
-def test_one_call_reads_both_decrypted(stub: Stubber, reader: SsmReader) -> None:
+def test_token_and_status_are_read_decrypted_in_one_call(stub: Stubber, reader: SsmReader) -> None:
     expect(stub, BOTH, parameter(), parameter(f"{NAME}/status", "{}"))
     found = reader()
     assert (found.token, found.version, found.status) == (CANARY_TOKEN, 7, "{}")
@@ -63,25 +63,21 @@ def test_one_call_reads_both_decrypted(stub: Stubber, reader: SsmReader) -> None
 @pytest.mark.parametrize(
     "name", ["token", f"{NAME}:3", f"{NAME}:stable", f"arn:aws:ssm:r:1:parameter{NAME}:3"]
 )
-def test_a_name_below_which_no_status_can_stand_is_read_alone(
-    stub: Stubber, client: SSMClient, name: str
-) -> None:
+def test_name_without_a_status_parameter_is_read_alone(stub: Stubber, client: SSMClient, name: str) -> None:
     plain, _, selector = name.rpartition(":")
     as_told = parameter(plain, Selector=f":{selector}") if plain else parameter(name)
     expect(stub, [name], as_told)
     assert SsmReader(name, client)().token == CANARY_TOKEN
 
 
-def test_where_the_status_may_not_be_read_the_token_is_read_alone_from_then_on(
-    stub: Stubber, reader: SsmReader
-) -> None:
+def test_denied_status_makes_later_reads_token_only(stub: Stubber, reader: SsmReader) -> None:
     refuse(stub)
     expect(stub, [NAME], parameter())
     expect(stub, [NAME], parameter())
     assert [reader().token, reader().status] == [CANARY_TOKEN, None]
 
 
-def test_what_was_denied_is_tried_again_now_and_then(stub: Stubber, reader: SsmReader) -> None:
+def test_denied_status_read_is_retried_periodically(stub: Stubber, reader: SsmReader) -> None:
     refuse(stub)
     for _ in range(READS_UNTIL_DENIED_IS_RETRIED - 1):
         expect(stub, [NAME], parameter())
@@ -90,9 +86,7 @@ def test_what_was_denied_is_tried_again_now_and_then(stub: Stubber, reader: SsmR
     assert statuses == [None] * (READS_UNTIL_DENIED_IS_RETRIED - 1) + ["{}"]
 
 
-def test_where_only_the_other_call_is_allowed_that_one_is_used_from_then_on(
-    stub: Stubber, reader: SsmReader
-) -> None:
+def test_get_parameter_is_used_when_get_parameters_is_denied(stub: Stubber, reader: SsmReader) -> None:
     refuse(stub)
     refuse(stub)
     for _ in range(2):
@@ -101,9 +95,7 @@ def test_where_only_the_other_call_is_allowed_that_one_is_used_from_then_on(
     assert [reader().token, reader().token] == [CANARY_TOKEN] * 2
 
 
-def test_who_is_denied_everything_is_told_what_to_allow_and_asks_for_both_again_the_next_time(
-    stub: Stubber, reader: SsmReader
-) -> None:
+def test_fully_denied_read_lists_permissions_and_is_retried(stub: Stubber, reader: SsmReader) -> None:
     refuse(stub)
     refuse(stub)
     refuse(stub, "get_parameter")
@@ -115,9 +107,7 @@ def test_who_is_denied_everything_is_told_what_to_allow_and_asks_for_both_again_
     assert reader().token == CANARY_TOKEN
 
 
-def test_a_parameter_that_the_other_call_does_not_find_is_missing_too(
-    stub: Stubber, reader: SsmReader
-) -> None:
+def test_parameter_not_found_by_get_parameter_is_missing(stub: Stubber, reader: SsmReader) -> None:
     refuse(stub)
     refuse(stub)
     refuse(stub, "get_parameter", "ParameterNotFound")
@@ -137,7 +127,7 @@ def test_a_parameter_that_the_other_call_does_not_find_is_missing_too(
         ("SomethingNew", "see the code in AWS's documentation"),
     ],
 )
-def test_other_refusals_are_told_by_their_code_with_the_next_step(
+def test_other_refusals_have_their_code_and_advice(
     stub: Stubber, reader: SsmReader, code: str, advice: str
 ) -> None:
     refuse(stub, code=code)
@@ -153,7 +143,7 @@ def test_other_refusals_are_told_by_their_code_with_the_next_step(
         (NoCredentialsError(), "set AWS credentials or AWS_PROFILE"),
     ],
 )
-def test_what_keeps_a_call_from_aws_is_told(
+def test_connection_or_credentials_failure_has_advice(
     fail_with: Callable[[BotoCoreError], None], reader: SsmReader, error: BotoCoreError, advice: str
 ) -> None:
     fail_with(error)
@@ -161,17 +151,17 @@ def test_what_keeps_a_call_from_aws_is_told(
         reader()
 
 
-def test_a_name_that_the_sdk_refuses_is_told(client: SSMClient) -> None:
+def test_name_refused_by_the_sdk_is_token_unavailable(client: SSMClient) -> None:
     with pytest.raises(TokenUnavailable, match="ParamValidationError; check its name"):
         SsmReader("", client)()
 
 
-def test_without_a_region_the_error_names_the_setting() -> None:
+def test_missing_region_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match="no AWS Region is set"):
         TokenSource(NAME).token()
 
 
-def test_no_exception_of_the_sdk_travels_along(stub: Stubber, client: SSMClient) -> None:
+def test_error_carries_no_sdk_exception(stub: Stubber, client: SSMClient) -> None:
     for _ in range(2):
         refuse(stub)
     refuse(stub, "get_parameter")
@@ -194,7 +184,7 @@ def test_at_debug_the_sdk_does_not_log_the_token(
     assert CANARY_TOKEN not in caplog.text
 
 
-def test_a_child_makes_connections_of_its_own(access_key: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_child_process_creates_its_own_client(access_key: None, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = SsmReader(NAME)
     first = reader._ssm
     assert reader._ssm is first
@@ -202,9 +192,7 @@ def test_a_child_makes_connections_of_its_own(access_key: None, monkeypatch: pyt
     assert reader._ssm is not first
 
 
-def test_a_client_that_was_given_is_kept_also_in_a_child(
-    client: SSMClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_given_client_is_kept_in_a_child_process(client: SSMClient, monkeypatch: pytest.MonkeyPatch) -> None:
     reader = SsmReader(NAME, client)
     monkeypatch.setattr(os, "getpid", lambda: -1)
     assert reader._ssm is client

@@ -123,9 +123,7 @@ def test_a_request_carries_the_token(api: Api, rotated: Consumer, call: Call) ->
     assert api.tokens == ["one"]
 
 
-def test_on_a_401_the_request_is_repeated_with_the_token_that_is_stored_now(
-    api: Api, rotated: Consumer, call: Call
-) -> None:
+def test_401_is_retried_with_the_currently_stored_token(api: Api, rotated: Consumer, call: Call) -> None:
     api.good = {"two"}
     rotated.reader.publish("two")
     assert call(rotated.source, f"{api.address}/topics", b"body") == 200
@@ -133,16 +131,14 @@ def test_on_a_401_the_request_is_repeated_with_the_token_that_is_stored_now(
     assert rotated.reader.reads == 2
 
 
-def test_on_a_401_nothing_is_repeated_while_the_token_is_the_same(
-    api: Api, rotated: Consumer, call: Call
-) -> None:
+def test_401_is_not_retried_with_an_unchanged_token(api: Api, rotated: Consumer, call: Call) -> None:
     api.good = set()
     assert call(rotated.source, f"{api.address}/topics") == 401
     assert api.tokens == ["one"]
     assert rotated.reader.reads == 2
 
 
-def test_a_second_401_is_the_callers(api: Api, rotated: Consumer, call: Call) -> None:
+def test_second_401_is_returned_to_the_caller(api: Api, rotated: Consumer, call: Call) -> None:
     api.good = set()
     rotated.reader.publish("two")
     assert call(rotated.source, f"{api.address}/topics") == 401
@@ -150,16 +146,14 @@ def test_a_second_401_is_the_callers(api: Api, rotated: Consumer, call: Call) ->
     assert rotated.reader.reads == 2
 
 
-def test_on_a_401_while_the_parameter_cannot_be_read_the_401_is_the_callers(
-    api: Api, rotated: Consumer, call: Call
-) -> None:
+def test_401_is_returned_when_the_parameter_is_unreadable(api: Api, rotated: Consumer, call: Call) -> None:
     api.good = set()
     rotated.reader.fail()
     assert call(rotated.source, f"{api.address}/topics") == 401
     assert api.tokens == ["one"]
 
 
-def test_a_body_that_cannot_be_sent_again_is_not_and_the_next_request_has_the_new_token(
+def test_unrepeatable_body_is_not_resent_but_token_is_refreshed(
     api: Api, rotated: Consumer, call: Call
 ) -> None:
     api.good = {"two"}
@@ -189,7 +183,7 @@ def test_a_file_that_cannot_be_rewound_is_not_sent_again(api: Api, rotated: Cons
     assert len(api.received) == 1
 
 
-def test_a_host_that_was_redirected_to_gets_no_token_whatever_it_answers(
+def test_redirect_to_another_host_never_sends_the_token(
     api: Api, other_host: Api, rotated: Consumer, call: Call
 ) -> None:
     rotated.reader.publish("two")
@@ -197,16 +191,14 @@ def test_a_host_that_was_redirected_to_gets_no_token_whatever_it_answers(
     assert other_host.tokens == [None]
 
 
-def test_an_order_that_was_taken_is_not_given_again_when_what_it_leads_to_is_refused(
-    api: Api, rotated: Consumer, call: Call
-) -> None:
+def test_401_after_a_redirect_does_not_resend_the_post(api: Api, rotated: Consumer, call: Call) -> None:
     api.good = {"two"}
     rotated.reader.publish("two")
     assert call(rotated.source, f"{api.address}/orders", b"order") == 200
     assert [body for _, body in api.received] == [b"order", b"", b""]
 
 
-def test_a_source_without_a_token_raises_its_error_and_nothing_is_sent(api: Api, call: Call) -> None:
+def test_source_without_a_token_raises_and_sends_no_request(api: Api, call: Call) -> None:
     with pytest.raises(TokenUnavailable, match="there is no parameter"):
         call(consumer().source, f"{api.address}/topics")
     assert api.received == []
@@ -217,7 +209,7 @@ def test_no_token_goes_to_an_address_without_tls(rotated: Consumer, call: Call) 
         call(rotated.source, "http://api.example.test/topics")
 
 
-def test_it_does_where_that_is_said_to_be_fine(api: Api, rotated: Consumer) -> None:
+def test_allow_http_sends_the_token_without_tls(api: Api, rotated: Consumer) -> None:
     sent = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -232,7 +224,7 @@ def test_it_does_where_that_is_said_to_be_fine(api: Api, rotated: Consumer) -> N
     assert sent == ["Bearer one", "Bearer one"]
 
 
-def test_what_a_proxy_of_the_environment_would_see_is_not_sent_to_loopback_either(
+def test_proxied_loopback_request_without_tls_is_refused(
     api: Api, rotated: Consumer, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example.test:3128")
@@ -242,7 +234,7 @@ def test_what_a_proxy_of_the_environment_would_see_is_not_sent_to_loopback_eithe
     assert call(rotated.source, f"{api.address}/topics") == 200
 
 
-def test_an_answer_shows_no_token_in_its_hooks_and_can_be_pickled(api: Api, rotated: Consumer) -> None:
+def test_response_hooks_hide_the_token_and_can_be_pickled(api: Api, rotated: Consumer) -> None:
     rotated.reader.publish(CANARY_TOKEN)
     api.good = {CANARY_TOKEN}
     rotated.source.replacement("one")
@@ -254,12 +246,12 @@ def test_an_answer_shows_no_token_in_its_hooks_and_can_be_pickled(api: Api, rota
     assert hook(copy) is None
 
 
-def test_an_ipv6_loopback_counts_as_one(rotated: Consumer) -> None:
+def test_ipv6_loopback_is_allowed_without_tls(rotated: Consumer) -> None:
     prepared = requests.Request("GET", "http://[::1]:80/topics").prepare()
     assert TokenAuth(rotated.source)(prepared).headers["Authorization"] == "Bearer one"
 
 
-def test_a_session_keeps_its_cookies_and_its_history_through_a_401(api: Api, rotated: Consumer) -> None:
+def test_session_history_contains_the_retried_401(api: Api, rotated: Consumer) -> None:
     api.good = {"two"}
     rotated.reader.publish("two")
     with requests.Session() as session:
@@ -270,7 +262,7 @@ def test_a_session_keeps_its_cookies_and_its_history_through_a_401(api: Api, rot
         assert session.get(f"{api.address}/topics", timeout=10).history == []
 
 
-def test_while_the_parameter_is_read_the_event_loop_goes_on(api: Api) -> None:
+def test_parameter_read_does_not_block_the_event_loop(api: Api) -> None:
     made = consumer()
     made.reader.publish("one")
     gate = made.reader.gate = threading.Event()

@@ -36,17 +36,17 @@ from scripted_server import (
 # Requests and answers.
 
 
-def test_an_answer_is_returned_as_it_came(serve: Serve, caller: Caller) -> None:
+def test_response_status_and_body_are_returned_unchanged(serve: Serve, caller: Caller) -> None:
     response = caller.request(serve(TOKEN).url)
     assert (response.status, response.body, response.requested_at) == (200, TOKEN_BODY, START)
 
 
-def test_a_compressed_answer_is_returned_as_it_was_meant(serve: Serve, caller: Caller) -> None:
+def test_compressed_response_is_decompressed(serve: Serve, caller: Caller) -> None:
     compressed = answer(body=gzip.compress(TOKEN_BODY), Content_Encoding="gzip")
     assert caller.request(serve(compressed).url).body == TOKEN_BODY
 
 
-def test_credentials_travel_in_basic_authentication(serve: Serve, caller: Caller) -> None:
+def test_basic_credentials_are_sent_in_the_header_only(serve: Serve, caller: Caller) -> None:
     peer = serve(TOKEN)
     caller.request(peer.url)
     (received,) = peer.requests
@@ -54,7 +54,7 @@ def test_credentials_travel_in_basic_authentication(serve: Serve, caller: Caller
     assert parse_qs(received.body) == {"grant_type": ["client_credentials"], "scope": ["*"]}
 
 
-def test_credentials_travel_in_the_body_without_an_authorization_header(serve: Serve, caller: Caller) -> None:
+def test_post_credentials_are_sent_in_the_body_without_a_header(serve: Serve, caller: Caller) -> None:
     peer = serve(TOKEN)
     caller.post(peer.url)
     (received,) = peer.requests
@@ -70,7 +70,7 @@ def test_credentials_travel_in_the_body_without_an_authorization_header(serve: S
     [OUTAGE, half, half_then_reset, half_then_silence, silence, lambda connection: None],
     ids=["503", "truncated", "reset", "stalled body", "no answer", "closed"],
 )
-def test_a_failure_that_may_pass_is_followed_by_another_request(
+def test_transient_failure_is_retried(
     serve: Serve, caller: Caller, failing: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_transport, "READ_TIMEOUT_SECONDS", 0.3)
@@ -91,19 +91,19 @@ def test_a_refusal_is_not_repeated(serve: Serve, caller: Caller, status: int) ->
 @pytest.mark.parametrize(
     "url", ["http://[::1", "http://", "http://.test", "http://127.0.0.1:99999", "//host"]
 )
-def test_an_unusable_address_is_not_repeated(caller: Caller, url: str) -> None:
+def test_unusable_address_is_refused_without_a_retry(caller: Caller, url: str) -> None:
     with pytest.raises(TokenRequestError, match="address is not usable"):
         caller.request(url)
     assert caller.slept == []
 
 
-def test_a_refused_connection_is_repeated_until_no_time_is_left(caller: Caller) -> None:
+def test_refused_connection_is_retried_within_the_time_budget(caller: Caller) -> None:
     with pytest.raises(TokenEndpointUnavailable, match="could not be connected to"):
         caller.request(f"http://{LOOPBACK}:{free_port()}")
     assert 0 < sum(caller.slept) <= 30
 
 
-def test_a_name_that_does_not_resolve_is_repeated_until_no_time_is_left(caller: Caller) -> None:
+def test_unresolvable_host_name_is_retried(caller: Caller) -> None:
     with pytest.raises(TokenEndpointUnavailable, match="name that could not be resolved"):
         caller.request("http://nowhere.invalid")
     assert caller.slept
@@ -130,20 +130,20 @@ def test_retry_after_is_honoured(serve: Serve, caller: Caller, header: str) -> N
         "Tue, 24 Nov 2026 06:00:00 +99999999999999999999",
     ],
 )
-def test_a_retry_after_that_says_nothing_is_ignored(serve: Serve, caller: Caller, header: str) -> None:
+def test_invalid_retry_after_is_ignored(serve: Serve, caller: Caller, header: str) -> None:
     caller.request(serve(answer(429, Retry_After=header), TOKEN).url)
     assert len(caller.slept) == 1
 
 
 @pytest.mark.parametrize(("budget", "requests"), [(0.9, 0), (5.5, 1), (9.0, 2)])
-def test_no_attempt_begins_with_less_than_a_second_left(serve: Serve, budget: float, requests: int) -> None:
+def test_no_attempt_starts_in_the_last_second(serve: Serve, budget: float, requests: int) -> None:
     peer = serve(answer(503, Retry_After="5"))
     with pytest.raises(TokenEndpointUnavailable):
         Caller(budget).request(peer.url)
     assert len(peer.requests) == requests
 
 
-def test_every_retry_tells_its_attempt_and_its_wait(
+def test_every_retry_logs_its_attempt_and_its_delay(
     serve: Serve, caller: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="rotator")
@@ -183,7 +183,7 @@ def test_a_probe_that_meets_an_outage_is_repeated(serve: Serve, caller: Caller) 
     assert len(peer.requests) == 2
 
 
-def test_a_probe_that_meets_a_lasting_outage_fails_the_verification(serve: Serve, caller: Caller) -> None:
+def test_probe_fails_the_verification_after_a_lasting_outage(serve: Serve, caller: Caller) -> None:
     with pytest.raises(TokenVerificationError, match="HTTP 503"):
         caller.probe(serve(OUTAGE).url)
     assert 0 < sum(caller.slept) <= 30

@@ -49,7 +49,7 @@ SECRETS = credential_forms("client", CANARY_SECRET) | token_forms(CANARY_TOKEN)
 
 
 @pytest.mark.parametrize(("failure", "call"), CASES)
-def test_no_error_and_no_log_line_tells_a_secret(
+def test_failure_leaks_no_secret_in_errors_or_logs(
     serve: Serve,
     call: Callable[[Caller, str], object],
     failure: str,
@@ -68,7 +68,7 @@ def test_no_error_and_no_log_line_tells_a_secret(
     assert foreign(caught.value, RotatorError) == []
 
 
-def test_no_log_line_tells_a_secret_when_all_is_well(
+def test_success_leaks_no_secret_in_logs(
     serve: Serve, caller: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -45,7 +45,7 @@ def test_a_body_of_the_largest_size_is_read(serve: Serve, caller: Caller) -> Non
     assert len(caller.request(serve(answer(body=b"x" * MAX_BODY_BYTES)).url).body) == MAX_BODY_BYTES
 
 
-def test_the_endpoints_date_is_kept_for_whoever_compares_clocks(serve: Serve, caller: Caller) -> None:
+def test_date_header_is_returned_with_the_response(serve: Serve, caller: Caller) -> None:
     date = "Tue, 24 Nov 2026 06:00:00 GMT"
     assert caller.request(serve(answer(Date=date)).url).date == date
     assert caller.request(serve(TOKEN).url).date is None
@@ -58,7 +58,7 @@ def test_a_body_beyond_the_largest_size_is_refused(serve: Serve, caller: Caller)
     assert len(peer.requests) == 1
 
 
-def test_a_probe_does_not_care_how_much_the_api_answers(serve: Serve, caller: Caller) -> None:
+def test_probe_accepts_a_body_beyond_the_largest_size(serve: Serve, caller: Caller) -> None:
     peer = serve(answer(body=b"x" * (MAX_BODY_BYTES + 1)))
     caller.probe(peer.url)
     assert len(peer.requests) == 1
@@ -123,7 +123,7 @@ EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"  # of a deflate stream: it inflates to not
     ],
     ids=["silence", "stalled body", "late stall", "dripping body", "dripping gzip", "dripping header"],
 )
-def test_a_slow_answer_cannot_hold_the_run_beyond_the_time_left(serve: Serve, slow: Answer) -> None:
+def test_slow_response_is_aborted_when_the_budget_is_spent(serve: Serve, slow: Answer) -> None:
     peer = serve(slow)
     caller = Caller(budget=1.5)
     with pytest.raises(TokenEndpointUnavailable):
@@ -191,7 +191,7 @@ def test_the_proxy_of_the_environment_is_used(
     ],
     ids=["proxy address", "proxy scheme", "missing bundle", "bundle without certificates"],
 )
-def test_an_unusable_setting_of_the_environment_is_an_error_of_ours(
+def test_invalid_proxy_or_ca_bundle_is_a_token_request_error(
     caller: Caller, variable: str, value: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
@@ -236,9 +236,7 @@ def test_a_connection_closed_in_the_handshake_is_repeated(
     assert len(caller.slept) == 1
 
 
-def test_an_endpoint_that_speaks_no_tls_is_not_said_to_have_a_bad_certificate(
-    serve: Serve, caller: Caller
-) -> None:
+def test_plain_http_endpoint_is_not_reported_as_bad_certificate(serve: Serve, caller: Caller) -> None:
     peer = serve(TOKEN)
     with pytest.raises(TokenRequestError) as caught:
         caller.request(peer.url.replace("http:", "https:"))
@@ -247,7 +245,7 @@ def test_an_endpoint_that_speaks_no_tls_is_not_said_to_have_a_bad_certificate(
 
 @pytest.mark.usefixtures("trust")
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_passes_on_what_it_cannot_read_and_is_itself_verified_if_it_speaks_https(
+def test_proxy_tunnels_tls_and_gets_no_credentials(
     serve: Serve, caller: Caller, tls: ssl.SSLContext, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy, peer = serve(TOKEN, tls=tls if scheme == "https" else None), serve(TOKEN, tls=tls)
@@ -257,7 +255,7 @@ def test_a_proxy_passes_on_what_it_cannot_read_and_is_itself_verified_if_it_spea
     assert "Authorization" not in proxy.requests[0].headers
 
 
-def test_a_proxy_with_a_certificate_that_nobody_trusts_is_refused(
+def test_https_proxy_with_untrusted_certificate_is_refused(
     serve: Serve, caller: Caller, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy, peer = serve(TOKEN, tls=tls), serve(TOKEN, tls=tls)
@@ -268,7 +266,7 @@ def test_a_proxy_with_a_certificate_that_nobody_trusts_is_refused(
 
 
 @pytest.mark.usefixtures("trust")
-def test_the_trusted_authorities_are_read_once_for_all_connections(
+def test_ca_bundle_is_loaded_once_for_all_connections(
     serve: Serve, caller: Caller, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[object] = []

@@ -45,7 +45,7 @@ ATTEMPTS = 3  # of the SDK, for one call
     [([TOKEN], 1), ([OUTAGE, TOKEN], 2), ([half, OUTAGE, half, TOKEN], 4)],
     ids=["at once", "after an outage", "after several"],
 )
-def test_every_try_of_a_token_request_is_an_attempt(
+def test_retries_count_as_attempts_of_one_token_request(
     serve: Serve, caller: Caller, answers: list[Answer], attempts: int
 ) -> None:
     caller.request(serve(*answers).url)
@@ -60,7 +60,7 @@ def test_every_try_of_a_token_request_is_an_attempt(
     ],
     ids=["refused", "no token"],
 )
-def test_a_token_request_that_fails_counts_as_well(
+def test_failed_token_request_is_counted(
     serve: Serve, caller: Caller, refusal: Answer, error: type[TokenRequestError]
 ) -> None:
     peer = serve(refusal)
@@ -70,21 +70,21 @@ def test_a_token_request_that_fails_counts_as_well(
     assert caller.counters.take() == Counts(token_requests=2, token_request_attempts=2)
 
 
-def test_an_attempt_that_reaches_nobody_is_one(caller: Caller) -> None:
+def test_refused_connection_is_counted_as_an_attempt(caller: Caller) -> None:
     with pytest.raises(TokenEndpointUnavailable):
         caller.request(f"http://{LOOPBACK}:{free_port()}")
     used = caller.counters.take()
     assert (used.token_requests, used.token_request_attempts) == (1, len(caller.slept) + 1)
 
 
-def test_a_token_request_that_is_not_even_begun_does_not_count(serve: Serve) -> None:
+def test_token_request_without_time_is_not_counted(serve: Serve) -> None:
     peer, caller = serve(TOKEN), Caller(budget=0.5)
     with pytest.raises(TokenEndpointUnavailable, match="no time is left"):
         caller.request(peer.url)
     assert (peer.requests, caller.counters.take()) == ([], Counts())
 
 
-def test_a_probe_does_not_count(serve: Serve, caller: Caller) -> None:
+def test_probe_is_not_counted(serve: Serve, caller: Caller) -> None:
     caller.probe(serve(OUTAGE, TOKEN).url)
     assert caller.counters.take() == Counts()
 
@@ -150,7 +150,7 @@ WRITES: dict[str, Callable[[SsmParameterStore], int]] = {
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
 @pytest.mark.parametrize("code", sorted(aws_errors.THROTTLED))
-def test_a_throttled_write_that_the_sdk_mends_is_counted(
+def test_throttled_write_retried_by_the_sdk_is_counted(
     store: SsmParameterStore,
     counters: Counters,
     answer_with: Callable[..., None],
@@ -162,7 +162,7 @@ def test_a_throttled_write_that_the_sdk_mends_is_counted(
     assert counters.take() == Counts(throttled_writes=2)
 
 
-def test_every_attempt_of_a_write_that_stays_throttled_is_counted(
+def test_every_attempt_of_a_throttled_write_is_counted(
     store: SsmParameterStore, counters: Counters, answer_with: Callable[..., None]
 ) -> None:
     answer_with("ThrottlingException")
@@ -183,7 +183,7 @@ def test_every_attempt_of_a_write_that_stays_throttled_is_counted(
     ],
     ids=["written meanwhile", "created before", "denied", "failed", "over the limit", "unreachable"],
 )
-def test_a_write_that_fails_otherwise_is_not_throttled(
+def test_write_failing_for_another_reason_is_not_counted(
     store: SsmParameterStore,
     counters: Counters,
     answer_with: Callable[..., None],
@@ -196,7 +196,7 @@ def test_a_write_that_fails_otherwise_is_not_throttled(
     assert counters.take() == Counts()
 
 
-def test_a_throttled_read_is_no_write(
+def test_throttled_read_is_not_counted(
     store: SsmParameterStore, counters: Counters, answer_with: Callable[..., None]
 ) -> None:
     answer_with("ThrottlingException")
@@ -207,7 +207,7 @@ def test_a_throttled_read_is_no_write(
     assert counters.take() == Counts()
 
 
-def test_nothing_is_counted_for_whoever_does_not_ask(
+def test_throttled_write_succeeds_without_a_counter(
     client: SSMClient, answer_with: Callable[..., None]
 ) -> None:
     store = SsmParameterStore(client)

@@ -34,7 +34,7 @@ def sqs() -> Iterator[tuple[SqsWorkQueue, Stubber]]:
         ("KmsThrottled", "the next run tries again; if it lasts, see the code"),
     ],
 )
-def test_a_call_that_fails_says_what_to_do_and_quotes_nothing(
+def test_failed_send_gives_advice_without_quoting_aws(
     code: str, advice: str, sqs: tuple[SqsWorkQueue, Stubber]
 ) -> None:
     queue, stubber = sqs
@@ -45,7 +45,7 @@ def test_a_call_that_fails_says_what_to_do_and_quotes_nothing(
     assert CANARY not in str(caught.value)
 
 
-def test_the_answer_tells_of_each_message_that_was_refused(sqs: tuple[SqsWorkQueue, Stubber]) -> None:
+def test_refused_message_is_returned_with_its_error(sqs: tuple[SqsWorkQueue, Stubber]) -> None:
     queue, stubber = sqs
     sent: dict[str, Any] = {"MessageId": "x", "MD5OfMessageBody": "x"}
     failed = {"Id": "1", "SenderFault": False, "Code": "InternalError", "Message": CANARY}

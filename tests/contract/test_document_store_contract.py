@@ -57,13 +57,13 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Wo
     return made
 
 
-def test_a_document_is_a_string_that_the_function_reads_back_exactly(world: World) -> None:
+def test_created_document_reads_back_exactly_as_a_string(world: World) -> None:
     world.documents.create(f"{world.path}/a", TEXT)
     (found,) = world.read().values()
     assert (found.type, found.value, found.version) == ("String", TEXT, 1)
 
 
-def test_a_document_that_is_there_is_not_created_again_and_stays_untouched(world: World) -> None:
+def test_creating_an_existing_document_leaves_it_unchanged(world: World) -> None:
     world.documents.create(f"{world.path}/a", TEXT)
     with pytest.raises(ConcurrentUpdate):
         world.documents.create(f"{world.path}/a", "{}")
@@ -76,25 +76,25 @@ def test_a_document_is_replaced_as_a_whole(world: World) -> None:
     assert (world.read()["a"].value, world.read()["a"].type) == (TEXT, "String")
 
 
-def test_a_document_that_was_deleted_meanwhile_is_there_again_once_it_is_replaced(world: World) -> None:
+def test_replacing_a_deleted_document_creates_it_again(world: World) -> None:
     world.documents.create(f"{world.path}/a", "{}")
     world.documents.delete(f"{world.path}/a")
     world.documents.replace(f"{world.path}/a", TEXT)
     assert world.read()["a"].value == TEXT
 
 
-def test_a_deleted_document_is_gone_and_no_other(world: World) -> None:
+def test_deleting_a_document_keeps_the_others(world: World) -> None:
     for name in ("a", "b", "a.b"):
         world.documents.create(f"{world.path}/{name}", TEXT)
     assert world.documents.delete(f"{world.path}/a") is True
     assert world.read().keys() == {"b", "a.b"}
 
 
-def test_what_is_not_there_is_deleted_without_an_error(world: World) -> None:
+def test_deleting_a_missing_document_returns_false(world: World) -> None:
     assert world.documents.delete(f"{world.path}/a") is False
 
 
-def test_documents_are_written_and_deleted_by_the_hundred(world: World) -> None:
+def test_hundred_documents_are_written_and_deleted(world: World) -> None:
     names = {f"tenant-{number}" for number in range(100)}
     for name in names:
         world.documents.create(f"{world.path}/{name}", TEXT)

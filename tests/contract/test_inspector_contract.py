@@ -216,21 +216,21 @@ def world(request: pytest.FixtureRequest) -> World:
     return chosen
 
 
-def test_the_caller_is_told_with_account_and_region(world: World) -> None:
+def test_identity_has_account_arn_and_region(world: World) -> None:
     caller = world.inspector.identity()
     assert len(caller.account) == 12
     assert f"::{caller.account}:" in caller.arn
     assert caller.region == "us-east-1"
 
 
-def test_aws_tells_the_time(world: World) -> None:
+def test_aws_date_is_the_current_time(world: World) -> None:
     time = http_date(world.inspector.aws_date() or "")
     assert time
     minutes = timedelta(minutes=10)
     assert NOW - minutes < time < datetime.now(UTC) + minutes  # the fake's time is NOW
 
 
-def test_aws_tells_the_time_even_to_those_whom_it_does_not_know(aws_world: AwsWorld) -> None:
+def test_aws_date_is_available_with_unknown_credentials(aws_world: AwsWorld) -> None:
     aws_world.become({"AWS_ACCESS_KEY_ID": "AKIANOBODY", "AWS_SECRET_ACCESS_KEY": "nothing"})
     inspector = AwsInspector()
     with pytest.raises(RotatorError, match="InvalidClientTokenId"):
@@ -238,7 +238,7 @@ def test_aws_tells_the_time_even_to_those_whom_it_does_not_know(aws_world: AwsWo
     assert http_date(inspector.aws_date() or "")
 
 
-def test_aws_tells_the_time_even_to_those_without_credentials(
+def test_aws_date_is_available_without_credentials(
     aws_world: AwsWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ADMINISTRATOR:
@@ -249,7 +249,7 @@ def test_aws_tells_the_time_even_to_those_without_credentials(
     assert http_date(inspector.aws_date() or "")
 
 
-def test_who_may_write_is_not_told_otherwise_and_nothing_is_written(world: World) -> None:
+def test_write_permission_check_passes_and_writes_nothing(world: World) -> None:
     inspected = rotation(parameter_name=f"/{unique('inspected')}/token")
     stored = world.add_parameters(inspected)
     before = stored()
@@ -270,14 +270,14 @@ def test_a_key_is_described(world: World, key: Key) -> None:
     assert world.inspector.key(world.add_key(key)) == key
 
 
-def test_what_is_not_there_is_none(world: World) -> None:
+def test_missing_key_stack_and_schedule_are_none(world: World) -> None:
     inspector, nothing = world.inspector, unique("nothing")
     assert inspector.key(f"alias/{nothing}") is None
     assert inspector.stack(nothing) is None
     assert inspector.schedule(nothing) is None
 
 
-def test_a_stack_is_found_by_its_name_and_among_all(world: World) -> None:
+def test_stack_is_found_by_name_and_in_the_list(world: World) -> None:
     stack = Stack(name=unique("stack"), outputs={"ParameterName": "/a/token", "ScheduleName": "tick"})
     other = Stack(name=unique("other"), outputs={})
     for each in (stack, other):
@@ -296,7 +296,7 @@ def test_a_schedule_is_described(world: World, enabled: bool) -> None:
     assert world.inspector.schedule(name) == schedule
 
 
-def test_the_newest_event_with_the_words_is_found(world: World) -> None:
+def test_newest_event_with_the_given_text_is_found(world: World) -> None:
     log, at = unique("/log"), [NOW - timedelta(minutes=minutes) for minutes in (9, 6, 3, 1)]
     events = [
         LogEvent(at=at[0], message="run ended: first"),
@@ -310,13 +310,13 @@ def test_the_newest_event_with_the_words_is_found(world: World) -> None:
     assert inspector.last_event(log, "run ended", at[2] + timedelta(seconds=1)) is None
 
 
-def test_messages_that_wait_are_counted_and_a_queue_may_be_missing(world: World) -> None:
+def test_queue_messages_are_counted_and_missing_queue_is_none(world: World) -> None:
     empty, full = world.add_queue(), world.add_queue("one", "two")
     gone = full.rpartition("/")[0] + "/gone"
     assert [world.inspector.messages(queue) for queue in (empty, full, gone)] == [0, 2, None]
 
 
-def test_what_takes_messages_is_found_by_function_and_queue(world: World) -> None:
+def test_event_source_mapping_is_found_by_function_and_queue(world: World) -> None:
     queue, other = world.add_queue(), world.add_queue()
     event_source_mapping = world.add_taker("worker", queue, maximum_concurrency=3)
     assert world.inspector.event_source_mapping("worker", queue) == event_source_mapping
@@ -342,7 +342,7 @@ def test_what_takes_messages_is_found_by_function_and_queue(world: World) -> Non
         ("logs:FilterLogEvents", "last_event", lambda i: i.last_event("/log", "run ended", NOW)),
     ],
 )
-def test_who_is_denied_is_told_what_to_allow(
+def test_denied_call_names_the_missing_permission(
     world: World, action: str, method: str, look: Callable[[Inspector], object]
 ) -> None:
     world.deny(action, method)

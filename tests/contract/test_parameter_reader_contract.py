@@ -69,31 +69,31 @@ def test_token_and_status_are_read_together(world: World) -> None:
     assert '"parameter_version": 1' in found.status
 
 
-def test_versions_grow(world: World) -> None:
+def test_each_published_token_has_the_next_version(world: World) -> None:
     world.publish("one", True)
     world.publish("two", True)
     found = world.read()
     assert (found.token, found.version) == ("two", 2)
 
 
-def test_a_parameter_without_a_status_is_read_alike(world: World) -> None:
+def test_token_without_a_status_is_read(world: World) -> None:
     world.publish(CANARY_TOKEN, False)
     found = world.read()
     assert (found.token, found.status) == (CANARY_TOKEN, None)
 
 
-def test_a_parameter_that_is_missing_is_told_with_its_name(world: World) -> None:
+def test_missing_parameter_error_names_it(world: World) -> None:
     with pytest.raises(TokenUnavailable, match=f"there is no parameter .*{NAME}"):
         world.read()
 
 
-def test_the_time_of_the_answer_is_told(world: World) -> None:
+def test_read_returns_the_time_of_the_answer(world: World) -> None:
     world.publish(CANARY_TOKEN, True)
     read_at = world.read().read_at
     assert read_at is not None
     assert abs(read_at - world.now()) < timedelta(seconds=5)
 
 
-def test_nothing_of_it_shows_the_token(world: World) -> None:
+def test_repr_of_a_read_hides_the_token(world: World) -> None:
     world.publish(CANARY_TOKEN, True)
     assert CANARY_TOKEN not in repr(world.read())

@@ -54,11 +54,11 @@ def store(world: World) -> ParameterStore:
     return world.store
 
 
-def test_nothing_is_found_where_nothing_is(store: ParameterStore) -> None:
+def test_reading_missing_names_returns_nothing(store: ParameterStore) -> None:
     assert store.read([TOKEN_NAME, STATUS_NAME]) == {}
 
 
-def test_a_missing_name_is_left_out(store: ParameterStore) -> None:
+def test_missing_name_is_omitted(store: ParameterStore) -> None:
     store.write_token(ROTATION, TOKEN)
     assert store.read([TOKEN_NAME, STATUS_NAME]).keys() == {TOKEN_NAME}
 
@@ -76,11 +76,11 @@ def test_more_than_ten_names_are_refused(store: ParameterStore) -> None:
         store.read([f"/healthwise/token-{number}" for number in range(11)])
 
 
-def test_every_write_of_the_token_is_answered_with_the_next_version(store: ParameterStore) -> None:
+def test_each_token_write_returns_the_next_version(store: ParameterStore) -> None:
     assert [store.write_token(ROTATION, TOKEN) for _ in range(3)] == [1, 2, 3]
 
 
-def test_a_stored_token_is_a_secure_string_of_the_version_that_was_answered(store: ParameterStore) -> None:
+def test_stored_token_is_a_secure_string_of_the_written_version(store: ParameterStore) -> None:
     version = [store.write_token(ROTATION, TOKEN) for _ in range(2)][-1]
     stored = store.read([TOKEN_NAME])[TOKEN_NAME]
     assert (stored.type, stored.version) == ("SecureString", version)
@@ -99,12 +99,12 @@ def test_status_is_a_string_that_reads_back_exactly(store: ParameterStore) -> No
     assert (status.type, status.value, status.version) == ("String", STATUS, 1)
 
 
-def test_every_write_of_the_status_is_answered_with_the_next_version(store: ParameterStore) -> None:
+def test_each_status_write_returns_the_next_version(store: ParameterStore) -> None:
     assert [store.write_status(ROTATION, text) for text in ("first", "second", "third")] == [1, 2, 3]
     assert store.read([STATUS_NAME])[STATUS_NAME].value == "third"
 
 
-def test_token_status_and_lease_are_numbered_apart(store: ParameterStore) -> None:
+def test_token_status_and_lease_have_independent_versions(store: ParameterStore) -> None:
     versions = [store.write_token(ROTATION, TOKEN) for _ in range(3)]
     written = store.write_status(ROTATION, STATUS), store.create_lease(ROTATION, LEASE)
     assert (versions[-1], *written) == (3, 1, 1)
@@ -116,7 +116,7 @@ def test_lease_is_a_string_that_reads_back_exactly(store: ParameterStore) -> Non
     assert (lease.type, lease.value, lease.version) == ("String", LEASE, 1)
 
 
-def test_lease_that_exists_is_not_created_again_and_stays_unchanged(store: ParameterStore) -> None:
+def test_creating_an_existing_lease_leaves_it_unchanged(store: ParameterStore) -> None:
     store.create_lease(ROTATION, LEASE)
     before = store.read([LEASE_NAME])
     with pytest.raises(ConcurrentUpdate):
@@ -124,7 +124,7 @@ def test_lease_that_exists_is_not_created_again_and_stays_unchanged(store: Param
     assert store.read([LEASE_NAME]) == before
 
 
-def test_of_two_writers_that_read_the_same_version_one_is_answered_the_next(store: ParameterStore) -> None:
+def test_only_one_of_two_writers_gets_the_next_version(store: ParameterStore) -> None:
     store.create_lease(ROTATION, LEASE)
     read = store.read([LEASE_NAME])[LEASE_NAME].version
     answers = [store.write_lease(ROTATION, run) for run in ("run-1", "run-2")]
@@ -152,7 +152,7 @@ def test_more_than_ten_versions_are_read(store: ParameterStore) -> None:
     assert {version: each.value for version, each in found.items()} == {n: str(n) for n in range(2, 25)}
 
 
-def test_versions_that_do_not_exist_are_left_out(store: ParameterStore) -> None:
+def test_missing_versions_are_omitted(store: ParameterStore) -> None:
     assert written(store, 2).read_versions(LEASE_NAME, [2, 3, 4]).keys() == {2}
     assert store.read_versions("/healthwise/nothing", [1]) == {}
     assert store.read_versions(LEASE_NAME, []) == {}
@@ -167,7 +167,7 @@ def below(store: ParameterStore, path: str) -> dict[str, Parameter]:
     return {name: found for page in store.read_path(path) for name, found in page.items()}
 
 
-def test_everything_below_a_path_is_found_and_nothing_beside_it(world: World) -> None:
+def test_path_read_returns_only_parameters_below_the_path(world: World) -> None:
     documents = {f"/rotations/{number:02}": f"document {number}" for number in range(23)}
     documents["/rotations/team/deeper"] = "a document"
     beside = ("/rotations", "/rotations-old/01", "/other/rotations/01")
@@ -182,5 +182,5 @@ def test_a_slash_at_the_end_of_a_path_makes_no_difference(world: World) -> None:
     assert below(world.store, "/rotations/") == below(world.store, "/rotations") != {}
 
 
-def test_nothing_is_found_below_a_path_where_nothing_is(store: ParameterStore) -> None:
+def test_empty_path_returns_nothing(store: ParameterStore) -> None:
     assert below(store, "/rotations") == {}

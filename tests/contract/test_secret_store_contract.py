@@ -83,21 +83,19 @@ def test_credentials_are_read_with_the_version_of_their_secret(world: World) -> 
     )
 
 
-def test_a_missing_secret_is_named(world: World) -> None:
+def test_missing_secret_error_names_it(world: World) -> None:
     with pytest.raises(CredentialsError, match="team/forgotten") as caught:
         world.store.read(rotation(secret_id="team/forgotten"))
     assert CANARY_SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize("stage", [Stage.PENDING, Stage.PREVIOUS])
-def test_a_stage_that_no_version_has_is_none(world: World, stage: Stage) -> None:
+def test_unassigned_stage_is_none(world: World, stage: Stage) -> None:
     assert world.store.read_stage(ROTATION, stage) is None
 
 
 @pytest.mark.parametrize("stage", [Stage.PENDING, Stage.PREVIOUS])
-def test_the_credentials_of_another_stage_are_read_with_it_and_their_version(
-    world: World, stage: Stage
-) -> None:
+def test_other_stage_is_read_with_its_stage_and_version(world: World, stage: Stage) -> None:
     version_id = world.add(stage, "another")
     assert version_id != world.version_id
     assert world.store.read_stage(ROTATION, stage) == ClientCredentials(
@@ -105,7 +103,7 @@ def test_the_credentials_of_another_stage_are_read_with_it_and_their_version(
     )
 
 
-def test_another_stage_changes_nothing_for_the_current_one_and_the_third(world: World) -> None:
+def test_added_stage_leaves_the_other_stages_unchanged(world: World) -> None:
     before = world.store.read(ROTATION)
     world.add(Stage.PENDING, "another")
     assert world.store.read(ROTATION) == before

@@ -105,51 +105,51 @@ def world(request: pytest.FixtureRequest) -> World:
     return chosen
 
 
-def test_a_token_is_returned_as_the_endpoint_answered_it(world: World) -> None:
+def test_token_response_is_returned_unchanged(world: World) -> None:
     response = world.request()
     assert response.status == 200
     assert json.loads(response.body)["token_type"] == "Bearer"
 
 
-def test_an_answer_counts_from_before_its_request_was_sent(world: World) -> None:
+def test_requested_at_is_taken_before_the_request(world: World) -> None:
     assert world.request().requested_at == START
     assert world.elapsed() >= LATENCY
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
-def test_a_refusal_that_may_pass_is_followed_by_another_request(world: World, status: int) -> None:
+def test_transient_refusal_is_retried(world: World, status: int) -> None:
     world.refuse([Refusal(status)])
     assert world.request().status == 200
     assert world.requests() == 2
 
 
-def test_an_answer_after_a_retry_counts_from_the_request_that_it_answers(world: World) -> None:
+def test_requested_at_is_that_of_the_answered_retry(world: World) -> None:
     world.refuse([Refusal(503)])
     requested_at = world.request().requested_at
     assert requested_at > START
     assert world.elapsed(requested_at) == LATENCY
 
 
-def test_the_next_request_waits_at_least_as_long_as_it_was_asked_to(world: World) -> None:
+def test_retry_waits_at_least_as_long_as_retry_after(world: World) -> None:
     world.refuse([Refusal(429, retry_after="7")])
     requested_at = world.request().requested_at
     assert requested_at >= START + timedelta(seconds=LATENCY + 7)
 
 
-def test_a_refused_client_is_told_so_and_asks_only_once(world: World) -> None:
+def test_refused_client_is_not_retried(world: World) -> None:
     world.refuse([Refusal(401, error="invalid_client")])
     with pytest.raises(TokenRequestRejected) as caught:
         world.request()
     assert (caught.value.code, caught.value.status, world.requests()) == ("invalid_client", 401, 1)
 
 
-def test_answer_after_refusals_follows_no_unanswered_request(world: World) -> None:
+def test_refused_requests_are_not_counted_as_unanswered(world: World) -> None:
     world.refuse([Refusal(503), Refusal(429)])
     assert not world.request().unanswered_before
     assert world.requests() == 3
 
 
-def test_an_endpoint_that_stays_away_is_given_up_within_the_time_left(world: World) -> None:
+def test_unavailable_endpoint_fails_within_the_time_budget(world: World) -> None:
     world.refuse([Refusal(503)] * 100)
     with pytest.raises(TokenEndpointUnavailable):
         world.request()
@@ -157,19 +157,19 @@ def test_an_endpoint_that_stays_away_is_given_up_within_the_time_left(world: Wor
     assert world.elapsed() <= BUDGET + LATENCY  # the last request began in time
 
 
-def test_an_endpoint_that_asks_for_more_than_the_time_left_is_given_up_at_once(world: World) -> None:
+def test_retry_after_beyond_the_time_budget_fails_at_once(world: World) -> None:
     world.refuse([Refusal(503, retry_after="120")])
     with pytest.raises(TokenEndpointUnavailable) as caught:
         world.request()
     assert (caught.value.retry_after, world.requests(), world.elapsed()) == (120, 1, LATENCY)
 
 
-def test_an_impatient_run_waits_for_the_first_answer_as_ever(world: World) -> None:
+def test_retry_budget_does_not_limit_the_first_attempt(world: World) -> None:
     assert world.request(retry_seconds=LATENCY / 2).status == 200
     assert world.requests() == 1
 
 
-def test_an_endpoint_that_stays_away_is_given_up_when_patience_ends(world: World) -> None:
+def test_unavailable_endpoint_fails_within_the_retry_budget(world: World) -> None:
     world.refuse([Refusal(503)] * 100)
     with pytest.raises(TokenEndpointUnavailable, match="HTTP 503"):
         world.request(retry_seconds=10)
@@ -177,7 +177,7 @@ def test_an_endpoint_that_stays_away_is_given_up_when_patience_ends(world: World
     assert world.requests() > 1
 
 
-def test_an_endpoint_that_asks_for_more_than_the_patience_is_given_up_at_once(world: World) -> None:
+def test_retry_after_beyond_the_retry_budget_fails_at_once(world: World) -> None:
     world.refuse([Refusal(503, retry_after="20")])
     with pytest.raises(TokenEndpointUnavailable, match="503"):
         world.request(retry_seconds=10)

@@ -49,7 +49,7 @@ def world(request: pytest.FixtureRequest) -> World:
     return _sqs(Account(request.getfixturevalue("ministack_endpoint"), ADMINISTRATOR))
 
 
-def test_what_was_sent_is_in_the_queue(world: World) -> None:
+def test_sent_messages_are_in_the_queue(world: World) -> None:
     assert world.queue.send(["one", '{"rotations": ["two"]}']) == {}
     assert sorted(world.taken()) == ["one", '{"rotations": ["two"]}']
 
@@ -60,7 +60,7 @@ def test_ten_messages_are_sent_at_once(world: World) -> None:
     assert sorted(world.taken()) == messages
 
 
-def test_more_than_ten_are_refused_and_none_is_sent(world: World) -> None:
+def test_more_than_ten_messages_are_refused_and_none_is_sent(world: World) -> None:
     with pytest.raises(WorkNotSent):
         world.queue.send([f"message {number}" for number in range(11)])
     assert world.taken() == []

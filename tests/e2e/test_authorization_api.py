@@ -59,16 +59,16 @@ def test_a_bad_request_is_refused_as_rfc_6749_says(
     assert ("WWW-Authenticate" in answer.headers) is (status == 401)
 
 
-def test_expiration_is_the_tokens_life_and_a_day_by_default(address: str) -> None:
+def test_expiration_sets_the_lifetime_and_defaults_to_a_day(address: str) -> None:
     assert post(address).json()["expires_in"] == 86400
     assert post(address, expiration="60").json()["expires_in"] == 60
 
 
-def test_credentials_may_come_in_the_form(address: str) -> None:
+def test_client_credentials_are_accepted_in_the_form_body(address: str) -> None:
     assert post(address, auth=None, client_id="client", client_secret="secret").status_code == 200
 
 
-def test_topics_open_to_a_token_and_to_nothing_else(address: str) -> None:
+def test_topics_are_served_only_with_a_valid_token(address: str) -> None:
     token = post(address).json()["access_token"]
     assert topics(address, token) == 200
     assert topics(address, token[:-2] + "AA") == 401
@@ -76,14 +76,14 @@ def test_topics_open_to_a_token_and_to_nothing_else(address: str) -> None:
     assert requests.get(f"{address}/topics", timeout=10).status_code == 401
 
 
-def test_it_can_be_told_to_end_older_tokens(address: str) -> None:
+def test_new_token_revokes_older_ones_when_planned(address: str) -> None:
     requests.put(f"{address}/_misbehaviour", json={"revokes_older_tokens": True}, timeout=10)
     first = post(address).json()["access_token"]
     second = post(address).json()["access_token"]
     assert (topics(address, first), topics(address, second)) == (401, 200)
 
 
-def test_it_can_be_told_to_misbehave_in_sequence(address: str) -> None:
+def test_planned_answers_are_sent_in_sequence(address: str) -> None:
     answers = [{"status": 503, "headers": {"Retry-After": "9"}}, {"body": "<html>"}, {}]
     requests.put(f"{address}/_misbehaviour", json={"answers": answers}, timeout=10)
     first, second, third = post(address), post(address), post(address)
@@ -92,7 +92,7 @@ def test_it_can_be_told_to_misbehave_in_sequence(address: str) -> None:
     assert "access_token" in third.json()
 
 
-def test_it_counts_the_requests_for_a_token(address: str) -> None:
+def test_token_requests_are_counted(address: str) -> None:
     before = requests.get(f"{address}/_misbehaviour", timeout=10).json()["token_requests"]
     post(address)
     assert requests.get(f"{address}/_misbehaviour", timeout=10).json()["token_requests"] == before + 1
@@ -101,7 +101,7 @@ def test_it_counts_the_requests_for_a_token(address: str) -> None:
 @pytest.mark.parametrize(
     "plan", [{"answers": [{"statuss": 503}]}, [], {"answers": 5}], ids=["misspelt", "a list", "a number"]
 )
-def test_a_plan_it_does_not_understand_is_refused(plan: Any, address: str) -> None:
+def test_invalid_misbehaviour_plan_is_refused(plan: Any, address: str) -> None:
     assert requests.put(f"{address}/_misbehaviour", json=plan, timeout=10).status_code == 400
 
 
@@ -134,7 +134,7 @@ def test_a_secret_can_be_rolled_with_and_without_an_overlap(
     assert accepted(address, "secret", "new", "other", "") == valid
 
 
-def test_an_overlap_ends_with_the_next_roll_even_to_the_same_secret(
+def test_next_roll_ends_the_overlap_even_for_the_same_secret(
     rolling: tuple[AuthorizationApi, str],
 ) -> None:
     api, address = rolling
@@ -145,13 +145,13 @@ def test_an_overlap_ends_with_the_next_roll_even_to_the_same_secret(
     assert accepted(address, "secret", "new", "newest") == ["new", "newest"]
 
 
-def test_tokens_outlive_the_secret_they_were_issued_for(rolling: tuple[AuthorizationApi, str]) -> None:
+def test_tokens_stay_valid_after_their_secret_is_rolled(rolling: tuple[AuthorizationApi, str]) -> None:
     api, address = rolling
     token = post(address).json()["access_token"]
     api.roll_secret("client", "new")
     assert topics(address, token) == 200
 
 
-def test_only_a_registered_client_has_a_secret_to_roll() -> None:
+def test_rolling_the_secret_of_an_unknown_client_fails() -> None:
     with pytest.raises(KeyError):
         API.roll_secret("nobody", "new")

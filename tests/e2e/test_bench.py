@@ -49,41 +49,41 @@ def test_every_goal_has_a_measured_number_and_a_verdict(printed: str) -> None:
     assert {verdict for *_, verdict in goals} <= {"yes", "**no**"}
 
 
-def test_it_says_when_and_on_what_it_measured(printed: str) -> None:
+def test_report_states_date_and_machine(printed: str) -> None:
     assert re.match(r"Measured on \d{4}-\d\d-\d\d: \d+ cores, [\w-]+, Python 3\.\d+;", printed)
 
 
-def test_a_process_is_measured_beside_the_typical_and_the_least(printed: str) -> None:
+def test_processes_are_compared_with_typical_and_minimal_code(printed: str) -> None:
     processes = {row[0]: row[1:] for row in table(printed, "one process, one rotation")}
     assert list(processes) == WAYS
     assert processes["typical"][1] == "1.00"
     assert all(number(cell) > 0 for cells in processes.values() for cell in cells)
 
 
-def test_the_calls_of_a_process_are_counted_on_the_other_side(printed: str) -> None:
+def test_calls_of_a_process_are_counted_by_the_server(printed: str) -> None:
     calls = {row[0]: number(row[-1]) for row in table(printed, "one process, one rotation")}
     assert [calls[way] for way in WAYS] == [2, 1, 1, 6, 4]
 
 
-def test_what_is_less_by_nature_is_measured_as_less(printed: str) -> None:
+def test_minimal_process_needs_less_memory_than_rotator(printed: str) -> None:
     processes = {row[0]: row for row in table(printed, "one process, one rotation")}
     assert number(processes["least, fresh"][4]) < number(processes["rotator, fresh"][4])
 
 
-def test_fleets_of_every_size_are_checked_in_the_calls_that_arithmetic_says(printed: str) -> None:
+def test_fresh_fleets_need_the_computed_number_of_calls(printed: str) -> None:
     fleets = table(printed, "all fresh")
     assert [number(row[0]) for row in fleets] == [1, 5, 12, 20]
     assert [row[4] for row in fleets] == [row[5] for row in fleets] == ["2", "2", "5", "6"]
 
 
-def test_fleets_of_every_size_are_renewed_in_three_writes_each(printed: str) -> None:
+def test_due_fleets_need_three_writes_per_rotation(printed: str) -> None:
     *fleets, typical = table(printed, "all due")
     assert [number(row[0]) for row in fleets] == [1, 5, 12]
     assert {number(row[5]) for row in fleets} == {3}
     assert typical[5] == "1.00 writes + 1.00 reads"
 
 
-def test_it_says_how_the_time_grows(printed: str) -> None:
+def test_report_states_how_duration_scales(printed: str) -> None:
     fresh, due = printed.splitlines()[-2:]
     assert re.fullmatch(r"One fresh rotation takes .* ms at 20: (more than )?linear\.", fresh)
     assert re.fullmatch(r"One due rotation takes .* ms at 12: (more than )?linear\.", due)

@@ -62,7 +62,7 @@ def state(deployed: Deployed, alarm: str) -> str:
     return str(found["StateValue"])
 
 
-def test_a_token_that_cannot_be_had_calls_somebody_with_a_link_to_the_runbook(
+def test_failed_renewal_notifies_on_call_with_a_runbook_link(
     deployed: Deployed, outputs: dict[str, str], phone: Callable[[], list[dict[str, str]]]
 ) -> None:
     secrets = deployed.account.client("secretsmanager")
@@ -82,7 +82,7 @@ def test_a_token_that_cannot_be_had_calls_somebody_with_a_link_to_the_runbook(
     assert late["AlarmDescription"].endswith("Runbook: https://wiki.example.com/rotator#failing-late")
 
 
-def test_a_tick_that_was_not_delivered_calls_somebody(
+def test_undelivered_event_notifies_on_call(
     deployed: Deployed, outputs: dict[str, str], phone: Callable[[], list[dict[str, str]]]
 ) -> None:
     name = outputs["DeadLetterQueueUrl"].rpartition("/")[2]
@@ -99,7 +99,7 @@ def test_a_tick_that_was_not_delivered_calls_somebody(
     assert [each["AlarmName"] for each in phone()] == ["called-undelivered"]
 
 
-def test_a_renewal_tells_a_life_above_the_line_of_the_alarm_that_watches_it(
+def test_renewed_token_lifetime_is_above_the_alarm_threshold(
     deployed: Deployed, outputs: dict[str, str]
 ) -> None:
     begin = time.time()

@@ -45,18 +45,18 @@ def test_rotate_stores_a_token_that_opens_the_api(shell: Shell, api_address: str
     assert shell.parameter("/healthwise/token/status")["Type"] == "String"
 
 
-def test_rotate_again_finds_it_fresh_and_force_renews_it(shell: Shell) -> None:
+def test_second_rotate_is_fresh_and_force_renews(shell: Shell) -> None:
     outcomes = [json.loads(shell.run("rotate", "--json", *more).stdout) for more in ((), (), ("--force",))]
     assert [(o["rotated"], o["fresh"]) for o in outcomes] == [(1, 0), (0, 1), (1, 0)]
     assert outcomes[2]["rotations"][0]["parameter_version"] == 2
 
 
-def test_a_dry_run_says_what_would_be_done_and_changes_nothing(shell: Shell) -> None:
+def test_dry_run_lists_changes_and_writes_nothing(shell: Shell) -> None:
     assert "would be rotated" in shell.run("rotate", "--dry-run").stdout
     assert shell.run("status").returncode == 1
 
 
-def test_status_tells_the_state_the_times_and_the_promised_life(shell: Shell) -> None:
+def test_status_shows_state_times_and_guaranteed_lifetime(shell: Shell) -> None:
     shell.run("rotate")
     line = json.loads(shell.run("status", "--json").stdout)["rotations"][0]
     assert (line["state"], line["parameter_version"], line["error"]) == ("fresh", 1, None)
@@ -68,14 +68,14 @@ def test_status_tells_the_state_the_times_and_the_promised_life(shell: Shell) ->
     assert "7 h 53 min" in table.stdout
 
 
-def test_status_of_nothing_says_missing_and_exits_with_1(shell: Shell) -> None:
+def test_status_without_a_token_is_missing_and_exits_1(shell: Shell) -> None:
     done = shell.run("status")
     assert done.returncode == 1
     assert "missing" in done.stdout
     assert "`rotator rotate` requests one" in done.stdout
 
 
-def test_many_rotations_come_from_documents(shell: Shell) -> None:
+def test_multiple_rotations_are_read_from_documents(shell: Shell) -> None:
     ssm = shell.account.client("ssm")
     endpoint = shell.environment["ROTATOR_TOKEN_ENDPOINT"]
     for name in "abc":
@@ -148,7 +148,7 @@ WRONG = '{"client_id": "client", "client_secret": "canary"}'
         pytest.param(twice(spoil_secret(WRONG)), "invalid_client", id="wrong secret, and the one before"),
     ],
 )
-def test_a_bad_secret_is_told_in_one_line_without_showing_it(spoil: Any, problem: str, shell: Shell) -> None:
+def test_bad_secret_is_reported_without_showing_it(spoil: Any, problem: str, shell: Shell) -> None:
     spoil(shell.account)
     done = shell.run("rotate")
     assert done.returncode == 1
@@ -157,7 +157,7 @@ def test_a_bad_secret_is_told_in_one_line_without_showing_it(spoil: Any, problem
     assert "Traceback" not in done.stderr
 
 
-def test_a_wrong_secret_is_bridged_by_the_one_before_with_a_warning_until_it_is_mended(shell: Shell) -> None:
+def test_wrong_secret_falls_back_to_the_previous_with_a_warning(shell: Shell) -> None:
     spoil_secret(WRONG)(shell.account)
     done = shell.run("rotate")
     assert (done.returncode, "rotated" in done.stdout) == (0, True)
@@ -223,7 +223,7 @@ def test_a_wrong_secret_is_bridged_by_the_one_before_with_a_warning_until_it_is_
         ),
     ],
 )
-def test_what_a_user_can_cause_is_told_in_one_line_with_its_exit_code(
+def test_user_error_is_reported_with_its_exit_code(
     args: list[str], changes: dict[str, str], code: int, problem: str, shell: Shell
 ) -> None:
     done = shell.run(*args, **changes)
@@ -232,7 +232,7 @@ def test_what_a_user_can_cause_is_told_in_one_line_with_its_exit_code(
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_with_nothing_configured_the_first_missing_setting_is_named_and_the_demo_offered(
+def test_missing_configuration_names_a_setting_and_the_demo(
     clean_environment: Mapping[str, str], moto: Account
 ) -> None:
     done = Shell(dict(clean_environment), moto).run("rotate", "--force")
@@ -241,7 +241,7 @@ def test_with_nothing_configured_the_first_missing_setting_is_named_and_the_demo
     assert "`make demo`" in done.stderr
 
 
-def test_a_stored_token_survives_a_refusal_and_the_next_rotation_heals(shell: Shell) -> None:
+def test_refusal_keeps_the_stored_token_and_next_run_recovers(shell: Shell) -> None:
     shell.run("rotate")
     before = shell.parameter("/healthwise/token")["Value"]
     API.misbehaviour.plan({"status": 400, "body": '{"error": "invalid_scope"}'}, {"body": "<html>"})
@@ -256,7 +256,7 @@ def test_an_endpoint_that_recovers_is_tried_again_within_the_run(shell: Shell) -
     assert shell.run("rotate").returncode == 0
 
 
-def test_where_older_tokens_end_the_stored_one_is_the_newest(shell: Shell, api_address: str) -> None:
+def test_stored_token_is_valid_when_older_ones_are_revoked(shell: Shell, api_address: str) -> None:
     API.misbehaviour.plan(revokes_older_tokens=True)
     verified = {"ROTATOR_VERIFY_URL": f"{api_address}/topics"}
     assert shell.run("rotate", **verified).returncode == 0
@@ -273,7 +273,7 @@ def test_neither_secret_nor_token_is_printed_at_any_level(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["raw", "form"])
-def test_a_secret_of_every_kind_of_character_works_in_both_dialects(encoding: str, shell: Shell) -> None:
+def test_special_characters_in_secret_work_in_both_encodings(encoding: str, shell: Shell) -> None:
     secret = "+/=:%é and more"
     shell.account.create_secret("odd", "client", secret)
     with serving(AuthorizationApi({"client": secret}, basic_encoding=encoding).app) as address:

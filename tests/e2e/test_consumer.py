@@ -74,7 +74,7 @@ def test_the_token_opens_the_api(source: TokenSource, topics: str, get: Get) -> 
     assert get(source, topics) == 200
 
 
-def test_a_token_that_was_revoked_is_replaced_by_the_one_of_a_forced_rotation_without_a_restart(
+def test_revoked_token_is_replaced_without_a_restart(
     deployed: Deployed, stack: dict[str, str], source: TokenSource, clocks: Clocks, topics: str, get: Get
 ) -> None:
     assert get(source, topics) == 200
@@ -87,7 +87,7 @@ def test_a_token_that_was_revoked_is_replaced_by_the_one_of_a_forced_rotation_wi
     assert source.token() != revoked
 
 
-def test_where_a_new_token_ends_the_old_one_the_next_request_gets_through(
+def test_request_succeeds_after_a_renewal_revokes_the_old_token(
     deployed: Deployed, stack: dict[str, str], source: TokenSource, topics: str, get: Get
 ) -> None:
     deployed.api.misbehaviour.plan(revokes_older_tokens=True)
@@ -99,13 +99,13 @@ def test_where_a_new_token_ends_the_old_one_the_next_request_gets_through(
         deployed.api.misbehaviour.plan(revokes_older_tokens=False)
 
 
-def test_a_role_without_the_policy_is_told_what_to_allow(deployed: Deployed, stack: dict[str, str]) -> None:
+def test_role_without_the_policy_gets_advice_to_attach_it(deployed: Deployed, stack: dict[str, str]) -> None:
     stranger = deployed.account.assume_consumer_role(policy(deployed, "stranger", "sqs:*"), role="stranger")
     with pytest.raises(TokenUnavailable, match=r"could not be read: AccessDenied.*ConsumerPolicyArn"):
         TokenSource(NAME, client=stranger.client("ssm")).token()
 
 
-def test_a_role_that_may_read_the_token_alone_gets_it(deployed: Deployed, stack: dict[str, str]) -> None:
+def test_token_only_role_reads_the_token_and_its_lifetime(deployed: Deployed, stack: dict[str, str]) -> None:
     """As with somebody else's parameter: the token is a JWT, which tells its own end."""
     arn = f"arn:aws:ssm:us-east-1:000000000000:parameter{NAME}"
     allowed = policy(deployed, "token-only", "ssm:GetParameter", arn)

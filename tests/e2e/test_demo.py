@@ -82,7 +82,7 @@ def demo(clean_environment: Mapping[str, str]) -> Iterator[Demo]:
                 os.kill(kept.process_id, signal.SIGTERM)
 
 
-def test_every_step_happened_and_is_told_in_one_line(demo: Demo) -> None:
+def test_every_step_succeeds_and_prints_one_line(demo: Demo) -> None:
     assert demo.code == 0, demo.printed
     assert [line[2:].split(" (")[0] for line in demo.printed.splitlines() if line.startswith("✓")][1:] == [
         "create the secret with the client credentials",
@@ -97,7 +97,7 @@ def test_every_step_happened_and_is_told_in_one_line(demo: Demo) -> None:
     assert "waiting for the schedule's first run" in demo.printed
 
 
-def test_the_token_that_it_left_opens_the_api(demo: Demo) -> None:
+def test_stored_token_opens_the_api(demo: Demo) -> None:
     headers = {"Authorization": f"Bearer {demo.token()}"}
     assert requests.get(demo.exports["ROTATOR_VERIFY_URL"], headers=headers, timeout=10).status_code == 200
 
@@ -112,7 +112,7 @@ def test_the_function_was_invoked_by_the_schedule_under_its_role(demo: Demo) -> 
     assert demo.client_secret() not in log
 
 
-def test_a_consumers_role_can_read_token_and_status_and_nothing_else(demo: Demo) -> None:
+def test_consumer_role_reads_only_token_and_status(demo: Demo) -> None:
     policy = demo.account.outputs()["ConsumerPolicyArn"]
     consumer = demo.account.assume_consumer_role(policy, role="another-consumer")
     names = [PARAMETER_NAME, f"{PARAMETER_NAME}/status"]
@@ -133,7 +133,7 @@ def test_make_rotate_works_in_another_terminal(demo: Demo) -> None:
     )
 
 
-def test_the_deployed_function_can_be_told_to_rotate(demo: Demo) -> None:
+def test_make_rotate_invokes_the_deployed_function(demo: Demo) -> None:
     function = demo.account.outputs()["FunctionName"]
     done = demo.run("make", "rotate", f"FUNCTION={function}")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -151,7 +151,7 @@ def test_rotator_status_works_in_another_terminal(demo: Demo) -> None:
     assert "fresh" in done.stdout
 
 
-def test_rotator_doctor_finds_everything_well_in_another_terminal(demo: Demo) -> None:
+def test_rotator_doctor_passes_in_another_terminal(demo: Demo) -> None:
     done = demo.run("rotator", "doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "14 well" in done.stdout
@@ -172,7 +172,7 @@ def test_neither_the_secret_nor_a_token_was_printed(demo: Demo) -> None:
     assert not any(part in demo.printed for token in tokens for part in token.split("."))
 
 
-def test_ending_it_leaves_nothing_running(demo: Demo) -> None:
+def test_terminated_demo_leaves_no_process_running(demo: Demo) -> None:
     world = psutil.Process(demo.process_id)
     processes = [world, *world.children(recursive=True)]
     assert len(processes) >= 2, "the world and its AWS"

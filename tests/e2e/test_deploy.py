@@ -157,7 +157,7 @@ def told(done: subprocess.CompletedProcess[str]) -> str:
     return line
 
 
-def test_a_wrong_value_is_refused_in_the_templates_words_and_leaves_no_stack(operator: Operator) -> None:
+def test_invalid_value_is_refused_and_creates_no_stack(operator: Operator) -> None:
     done = operator.deploy("VerifyUrl=ftp://127.0.0.1", STACK="refused")
     assert done.returncode == 2, "what make makes of any failure"
     assert "refuses the change: VerifyUrl: must be empty or an https address; " in told(done)
@@ -173,7 +173,7 @@ def test_a_wrong_value_is_refused_in_the_templates_words_and_leaves_no_stack(ope
     ],
     ids=["a path of AWS", "a file as the secret", "somebody else's stack"],
 )
-def test_what_is_not_ours_is_refused_and_stays(
+def test_unusable_target_is_refused_and_nothing_changes(
     operator: Operator, somebody_elses: str, changed: dict[str, str], told_so: str
 ) -> None:
     done = operator.deploy(**({"STACK": "refused"} | changed))
@@ -183,13 +183,13 @@ def test_what_is_not_ours_is_refused_and_stays(
     assert operator.status(somebody_elses) == "CREATE_COMPLETE"
 
 
-def test_undeploying_leaves_somebody_elses_stack(operator: Operator, somebody_elses: str) -> None:
+def test_undeploy_refuses_a_stack_that_is_not_a_rotator(operator: Operator, somebody_elses: str) -> None:
     done = operator.make("undeploy", STACK=somebody_elses)
     assert told(done) == f"undeploy: the stack {somebody_elses} is not a rotator; give another STACK"
     assert operator.status(somebody_elses) == "CREATE_COMPLETE"
 
 
-def test_a_change_set_that_a_colleague_reads_is_left_to_them(operator: Operator) -> None:
+def test_pending_change_set_stops_deploy_and_undeploy(operator: Operator) -> None:
     cloudformation = operator.account.client("cloudformation")
     cloudformation.create_change_set(
         StackName="read", ChangeSetName="first", ChangeSetType="CREATE", TemplateBody=json.dumps(ANOTHER)
@@ -210,9 +210,7 @@ BROKEN = """Resources:
 """
 
 
-def test_a_creation_that_fails_says_what_failed_and_leaves_nothing(
-    operator: Operator, tmp_path: Path
-) -> None:
+def test_failed_creation_names_the_cause_and_is_cleaned_up(operator: Operator, tmp_path: Path) -> None:
     broken = shutil.copytree(operator.built, tmp_path / "broken")
     template = broken / "infra" / "template.yaml"
     template.write_text(template.read_text().replace("Resources:\n", BROKEN, 1))
@@ -232,7 +230,7 @@ def test_a_creation_that_fails_says_what_failed_and_leaves_nothing(
     assert groups["logGroups"] == []
 
 
-def test_deploying_prints_the_outputs_and_what_to_do_next(
+def test_deploy_creates_the_stack_and_prints_its_outputs(
     operator: Operator, deployed: dict[str, str]
 ) -> None:
     assert deployed["ParameterName"] == PARAMETER
@@ -278,14 +276,14 @@ def again(operator: Operator, noticed: str) -> tuple[list[str], subprocess.Compl
     return keys, operator.build_and_deploy()
 
 
-def test_other_code_than_was_built_is_noticed_and_what_is_said_mends_it(
+def test_replaced_function_code_is_detected_and_the_fix_works(
     noticed: str, again: tuple[list[str], subprocess.CompletedProcess[str]]
 ) -> None:
     assert noticed.startswith("deploy: the function runs other code than was built: ")
     assert again[1].returncode == 0, again[1].stderr
 
 
-def test_the_same_command_again_changes_nothing(
+def test_repeated_deploy_changes_nothing(
     operator: Operator, again: tuple[list[str], subprocess.CompletedProcess[str]]
 ) -> None:
     done = again[1]
@@ -307,9 +305,7 @@ def test_code_that_was_planted_in_the_bucket_is_replaced(
     assert zip_file in bodies
 
 
-def test_an_upgrade_changes_what_it_is_told_and_keeps_the_rest(
-    operator: Operator, deployed: dict[str, str]
-) -> None:
+def test_upgrade_changes_only_the_given_parameters(operator: Operator, deployed: dict[str, str]) -> None:
     done = operator.make("deploy", operator.built, **WHAT, SET="MemoryMegabytes=512")
     assert done.returncode == 0, done.stderr
     assert "\ndeployed\n" in done.stdout
@@ -333,7 +329,7 @@ def test_a_refused_upgrade_leaves_the_stack_as_it_was(operator: Operator, deploy
     assert operator.status(STACK) == before
 
 
-def test_the_log_tells_the_outcome_and_no_secret(operator: Operator, deployed: dict[str, str]) -> None:
+def test_logs_show_the_outcome_and_no_secret(operator: Operator, deployed: dict[str, str]) -> None:
     operator.make("rotate", FUNCTION=deployed["FunctionName"])
     done = operator.make("logs", STACK=STACK, SINCE="10m")
     assert done.returncode == 0, done.stderr
@@ -361,7 +357,7 @@ def test_undeploying_removes_the_stack_and_leaves_the_token(
     assert told(again).startswith(f"undeploy: there is no stack {STACK} in us-east-1")
 
 
-def test_a_role_that_may_not_deploy_is_told_so_and_nothing_is_created(operator: Operator) -> None:
+def test_role_without_permission_is_refused_and_creates_nothing(operator: Operator) -> None:
     anyone = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
     trust = json.dumps({"Version": "2012-10-17", "Statement": [anyone]})
     iam = operator.account.client("iam")

@@ -38,7 +38,7 @@ def address() -> Iterator[str]:
         yield address
 
 
-def test_the_http_sample(address: str) -> None:
+def test_http_sample_obtains_a_token(address: str) -> None:
     head, _, body = HTTP_SAMPLE.partition("\n\n")
     # A message on the wire ends its lines with CRLF and says its length; the rest is as printed.
     head += f"\nContent-Length: {len(body)}\nConnection: close"
@@ -52,14 +52,14 @@ def test_the_http_sample(address: str) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
-def test_the_curl_sample(address: str) -> None:
+def test_curl_sample_obtains_a_token(address: str) -> None:
     command = [part.replace("{address}", address) for part in CURL_SAMPLE]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
     assert answer.startswith("HTTP/1.1 200")
     assert_is_token(json.loads(answer.partition("\n\n")[2]))
 
 
-def test_the_javascript_sample(address: str) -> None:
+def test_javascript_sample_obtains_a_token(address: str) -> None:
     """What the sample's library sent: JSON in spite of the header, no space after Basic.
 
     So does request 2.40 on Node. The last one, 2.88, refuses to send the sample at all.

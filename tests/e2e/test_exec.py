@@ -40,7 +40,7 @@ while True:
         pytest.param(["--env", "AUTH", "default"], "AUTH", id="options before NAME"),
     ],
 )
-def test_the_command_has_our_environment_and_the_token(
+def test_command_inherits_the_environment_and_the_token(
     before: list[str], variable: str, shell: Shell, token: str
 ) -> None:
     done = shell.run("exec", *before, "--", *PYTHON, PRINT_ENVIRONMENT)
@@ -51,19 +51,19 @@ def test_the_command_has_our_environment_and_the_token(
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_token_from_before_is_replaced(shell: Shell, token: str) -> None:
+def test_existing_token_variable_is_replaced(shell: Shell, token: str) -> None:
     done = shell.run("exec", "--", *ROTATOR, "exec", "--", "sh", "-c", 'printf %s "$TOKEN"', TOKEN="old")
     assert done.stdout == token
 
 
-def test_what_follows_the_first_dashes_is_the_commands_own(shell: Shell, token: str) -> None:
+def test_arguments_after_the_first_dashes_go_to_the_command(shell: Shell, token: str) -> None:
     words = ["--env", "X", "--help", "--", "-h", "a b", "", "*", "$HOME", "é"]
     done = shell.run("exec", "--", *PYTHON, PRINT_ARGUMENTS, *words)
     assert json.loads(done.stdout) == words
 
 
 @pytest.mark.parametrize("code", [0, 3, 255])
-def test_the_exit_code_is_the_commands(code: int, shell: Shell, token: str) -> None:
+def test_exec_exits_with_the_code_of_the_command(code: int, shell: Shell, token: str) -> None:
     assert shell.run("exec", "--", "sh", "-c", f"exit {code}").returncode == code
 
 
@@ -96,7 +96,7 @@ def folder(tmp_path: Path) -> Path:
         ("no\nsuch", 127, "there is no command 'no\\nsuch'"),
     ],
 )
-def test_a_command_that_cannot_be_run_is_told_as_a_shell_would(
+def test_unrunnable_command_exits_with_the_codes_of_a_shell(
     command: str, code: int, problem: str, folder: Path, shell: Shell, token: str
 ) -> None:
     path = f"{shell.environment['PATH']}{os.pathsep}{folder}"
@@ -108,7 +108,7 @@ def test_a_command_that_cannot_be_run_is_told_as_a_shell_would(
     assert told_in(done.stderr, token_forms(token)) == []
 
 
-def test_more_than_can_be_given_to_a_command_is_told(shell: Shell, token: str) -> None:
+def test_too_large_environment_exits_with_126(shell: Shell, token: str) -> None:
     """Set inside of the process: nobody could hand it so much either."""
     code = """
 import os, sys
@@ -144,7 +144,7 @@ main()
         ),
     ],
 )
-def test_what_cannot_be_meant_is_refused_with_advice(
+def test_invalid_arguments_are_refused_with_advice(
     args: list[str], problem: str, shell: Shell, token: str
 ) -> None:
     done = shell.run("exec", *args)
@@ -153,14 +153,14 @@ def test_what_cannot_be_meant_is_refused_with_advice(
 
 
 @pytest.mark.parametrize("args", [["--help"], ["-h"], ["default", "--help", "--", "true"]])
-def test_help_is_given_where_it_is_asked_for(args: list[str], shell: Shell) -> None:
+def test_help_option_prints_the_usage(args: list[str], shell: Shell) -> None:
     done = shell.run("exec", *args)
     assert (done.returncode, done.stderr) == (0, "")
     assert "[NAME] -- CMD [ARG]..." in done.stdout
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
-def test_a_signal_reaches_the_command_which_is_the_very_process(name: str, shell: Shell, token: str) -> None:
+def test_signal_reaches_the_command_in_the_same_process(name: str, shell: Shell, token: str) -> None:
     with shell.start("exec", "--", *PYTHON, WAIT_FOR_SIGNAL, name) as process:
         assert process.stdout
         assert int(process.stdout.readline()) == process.pid
@@ -170,13 +170,13 @@ def test_a_signal_reaches_the_command_which_is_the_very_process(name: str, shell
 
 
 @pytest.mark.parametrize("name", ["TERM", "INT", "KILL", "PIPE", "XFSZ"])
-def test_a_command_that_a_signal_kills_looks_killed(name: str, shell: Shell, token: str) -> None:
+def test_command_killed_by_a_signal_reports_that_signal(name: str, shell: Shell, token: str) -> None:
     """Also by those that Python ignores, and that would stay ignored."""
     done = shell.run("exec", "--", "sh", "-c", f"kill -{name} $$; echo survived")
     assert (done.returncode, done.stdout) == (-getattr(signal, f"SIG{name}"), "")
 
 
-def test_a_command_whose_reader_has_gone_ends_as_it_always_does(shell: Shell, token: str) -> None:
+def test_command_with_a_closed_reader_is_killed_by_sigpipe(shell: Shell, token: str) -> None:
     with shell.start("exec", "--", "sh", "-c", "while :; do echo y; done") as process:
         assert process.stdout
         assert process.stdout.readline() == "y\n"
@@ -184,14 +184,14 @@ def test_a_command_whose_reader_has_gone_ends_as_it_always_does(shell: Shell, to
         assert process.wait(timeout=PATIENCE) == -signal.SIGPIPE
 
 
-def test_standard_input_is_the_commands_to_the_last_byte(shell: Shell, token: str) -> None:
+def test_command_receives_all_of_standard_input(shell: Shell, token: str) -> None:
     text = "line\n" * 100_000
     with shell.start("exec", "--", "cat") as process:
         output, _ = process.communicate(text, timeout=PATIENCE)
     assert output == text
 
 
-def test_no_descriptor_of_ours_stays_open_and_the_callers_do(shell: Shell, token: str) -> None:
+def test_command_inherits_only_the_callers_descriptors(shell: Shell, token: str) -> None:
     reader, writer = os.pipe()
     try:
         outputs = []
@@ -214,7 +214,7 @@ def test_no_descriptor_of_ours_stays_open_and_the_callers_do(shell: Shell, token
     assert f"'{writer}'" in outputs[1]
 
 
-def test_the_terminal_is_the_commands_and_so_is_ctrl_c(shell: Shell, token: str) -> None:
+def test_command_controls_the_terminal_and_receives_ctrl_c(shell: Shell, token: str) -> None:
     code = f"import sys; assert sys.stdin.isatty() and sys.stdout.isatty(){WAIT_FOR_SIGNAL}"
     command = [*ROTATOR, "exec", "--", *PYTHON, code, "SIGINT"]
     with terminal(command, shell.variables(), CHECKOUT) as screen:
@@ -224,7 +224,7 @@ def test_the_terminal_is_the_commands_and_so_is_ctrl_c(shell: Shell, token: str)
     assert screen.text.endswith("got SIGINT\n")
 
 
-def test_a_token_that_ends_soon_is_given_with_a_warning(shell: Shell) -> None:
+def test_token_expiring_soon_is_passed_with_a_warning(shell: Shell) -> None:
     token = token_of_life(290)
     put(shell.account, token)
     done = shell.run("exec", "--", "sh", "-c", 'printf %s "$TOKEN"')

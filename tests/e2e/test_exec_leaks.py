@@ -83,7 +83,7 @@ def forms(shell: Shell) -> set[str]:
         pytest.param(["sh", "-c", BY_STANDARD_INPUT], id="curl", marks=needs_curl),
     ],
 )
-def test_the_command_opens_the_api_and_no_list_of_processes_has_the_token(
+def test_token_opens_the_api_and_is_in_no_process_list(
     command: list[str], api: WatchedApi, shell: Shell
 ) -> None:
     done = shell.run("exec", "--", *command)
@@ -94,14 +94,14 @@ def test_the_command_opens_the_api_and_no_list_of_processes_has_the_token(
 
 
 @needs_curl
-def test_a_token_that_is_an_argument_would_have_been_seen(api: WatchedApi, shell: Shell) -> None:
+def test_token_as_an_argument_is_in_the_process_list(api: WatchedApi, shell: Shell) -> None:
     assert shell.run("exec", "--", "sh", "-c", AS_AN_ARGUMENT).stdout == "200\n"
     assert told_in(api.listings[0], forms(shell)) != []
 
 
 @needs_bash
 @needs_curl
-def test_no_history_has_the_token(api: WatchedApi, shell: Shell, tmp_path: Path) -> None:
+def test_shell_history_does_not_contain_the_token(api: WatchedApi, shell: Shell, tmp_path: Path) -> None:
     history = tmp_path / "history"
     environ = {**shell.variables(), "HISTFILE": str(history), "HOME": str(tmp_path), "PS1": "$ "}
     line = f"{shlex.join(ROTATOR)} exec -- sh -c {shlex.quote(BY_STANDARD_INPUT)}"

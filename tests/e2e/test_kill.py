@@ -135,7 +135,7 @@ def assert_healthy(api: str, account: Account) -> None:
 
 @pytest.mark.parametrize("answered", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(("renewal", "call"), RUNS)
-def test_a_run_that_is_killed_leaves_a_good_token_and_the_next_one_heals(
+def test_next_run_recovers_after_a_kill_at_any_call(
     renewal: bool, answered: bool, call: str, api: str, account: Account, clean_environment: Mapping[str, str]
 ) -> None:
     if renewal:  # forced, not due: the next run cannot see by the time alone that there is something to do

@@ -74,20 +74,20 @@ def outcomes(summaries: list[Summary]) -> list[Outcome]:
     return sorted(result.outcome for summary in summaries for result in summary.results)
 
 
-def test_of_twenty_first_runs_one_requests_a_token(of: Rotation) -> None:
+def test_only_one_of_twenty_first_runs_requests_a_token(of: Rotation) -> None:
     before = API.misbehaviour.token_requests
     assert outcomes(at_once(of, force=False)) == [Outcome.BUSY] * (RUNS - 1) + [Outcome.ROTATED]
     assert API.misbehaviour.token_requests == before + 1
 
 
-def test_of_twenty_renewals_one_requests_a_token(of: Rotation) -> None:
+def test_only_one_of_twenty_renewals_requests_a_token(of: Rotation) -> None:
     at_once(of, force=False)
     before = API.misbehaviour.token_requests
     assert outcomes(at_once(of, force=True)) == [Outcome.BUSY] * (RUNS - 1) + [Outcome.ROTATED]
     assert API.misbehaviour.token_requests == before + 1
 
 
-def test_after_the_rush_the_token_is_fresh_and_no_run_holds_its_lease(of: Rotation) -> None:
+def test_run_after_parallel_runs_finds_a_fresh_token(of: Rotation) -> None:
     at_once(of, force=False)
     rotator = Rotator(settings=Settings(rotation=of), ports=Adapters())
     assert outcomes([rotator.run(bootstrap.begin_run("later"))]) == [Outcome.FRESH]
@@ -133,7 +133,7 @@ def outcome(printed: str) -> str:
 @pytest.mark.parametrize(
     ("nth", "answered", "overtaken", "overtaking"), OVERTAKEN.values(), ids=list(OVERTAKEN)
 )
-def test_run_that_is_overtaken_leaves_what_the_other_one_made(
+def test_overtaken_run_keeps_the_result_of_the_other_run(
     nth: int, answered: bool, overtaken: str, overtaking: str, shell: Shell
 ) -> None:
     before = API.misbehaviour.token_requests

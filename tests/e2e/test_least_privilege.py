@@ -81,7 +81,7 @@ def many(deployed: Deployed) -> dict[str, str]:
         ),
     ],
 )
-def test_without_a_statement_an_action_or_a_resource_the_function_fails_and_says_which(
+def test_function_without_a_permission_fails_and_names_it(
     sid: str, only: str, told: str, deployed: Deployed, one: dict[str, str]
 ) -> None:
     with less(deployed.account, one, sid, only=only):
@@ -97,7 +97,7 @@ def test_without_a_statement_an_action_or_a_resource_the_function_fails_and_says
         ("ReadRotations", "allow this caller ssm:GetParametersByPath"),
     ],
 )
-def test_without_a_statement_the_function_with_many_rotations_fails_and_says_which(
+def test_fleet_function_without_a_statement_fails_and_names_it(
     sid: str, told: str, deployed: Deployed, many: dict[str, str]
 ) -> None:
     with less(deployed.account, many, sid):
@@ -112,7 +112,7 @@ STATEMENTS = {
 }
 
 
-def test_every_statement_of_the_functions_role_is_taken_away_by_a_test() -> None:
+def test_every_role_statement_is_removed_by_a_test() -> None:
     """By one of these, or where AWS itself acts under the role by test_the_roles_may_do_exactly_this.
 
     Those of the workers are taken away in test_workers.
@@ -167,7 +167,7 @@ def run_all_kinds(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], ac
 
 
 @pytest.mark.parametrize("kind", ["one", "many", "workers"])
-def test_the_role_allows_no_call_that_the_function_does_not_make(
+def test_role_allows_only_the_calls_the_function_makes(
     kind: str, calls: set[str], moto: Account, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moto.create_secret(SECRET_NAME, CLIENT_ID, CANARY_SECRET)
@@ -212,9 +212,7 @@ def is_refused(attempt: Callable[[], object]) -> bool:
     return False
 
 
-def test_a_consumer_reads_by_the_stacks_policy_and_can_do_nothing_else(
-    deployed: Deployed, one: dict[str, str]
-) -> None:
+def test_consumer_policy_allows_reading_and_nothing_else(deployed: Deployed, one: dict[str, str]) -> None:
     consumer = deployed.account.assume_consumer_role(one["ConsumerPolicyArn"])
     names = [one["ParameterName"], one["StatusParameterName"]]
     ssm = consumer.client("ssm")
@@ -246,7 +244,7 @@ def become_function(account: Account, outputs: dict[str, str]) -> Account:
     return account.assume_role(outputs["FunctionRoleArn"])
 
 
-def test_the_functions_role_reads_no_other_secret_and_writes_no_other_parameter(
+def test_function_role_is_limited_to_its_secret_and_parameters(
     deployed: Deployed, one: dict[str, str]
 ) -> None:
     deployed.account.create_secret("healthwise/client-of-others", "x", "y")
@@ -265,7 +263,7 @@ def test_the_functions_role_reads_no_other_secret_and_writes_no_other_parameter(
     assert [is_refused(attempt) for attempt in refused] == [True] * len(refused)
 
 
-def test_documents_are_left_alone_even_where_the_prefixes_overlap(deployed: Deployed) -> None:
+def test_overlapping_prefixes_do_not_expose_documents(deployed: Deployed) -> None:
     overlapping = {**deployed.many, "ParameterPrefix": "/rotator"}
     outputs = deployed.account.create_stack(overlapping, stack="overlapping")
     function = become_function(deployed.account, outputs).client("ssm")

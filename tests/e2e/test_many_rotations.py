@@ -110,7 +110,7 @@ def operator(ministack_endpoint: str, address: str, clean_environment: Mapping[s
     return Operator(environment, account, address)
 
 
-def test_a_rotation_is_added_listed_rotated_looked_at_and_removed(operator: Operator) -> None:
+def test_rotation_is_added_listed_rotated_shown_and_removed(operator: Operator) -> None:
     operator.allow(DOCUMENTS, CHECK, ROTATE)
     for name in ("tenant-a", "tenant-b.staging"):
         done = operator.add(name)
@@ -132,7 +132,7 @@ def test_a_rotation_is_added_listed_rotated_looked_at_and_removed(operator: Oper
     assert CANARY_SECRET not in printed
 
 
-def test_the_check_ends_no_token_where_a_new_one_would(operator: Operator, address: str) -> None:
+def test_add_check_does_not_revoke_an_existing_token(operator: Operator, address: str) -> None:
     API.misbehaviour.plan(revokes_older_tokens=True)
     assert operator.add("a").returncode == 0
     assert operator.run("rotate").returncode == 0
@@ -143,7 +143,7 @@ def test_the_check_ends_no_token_where_a_new_one_would(operator: Operator, addre
     API.misbehaviour.plan(revokes_older_tokens=False)
 
 
-def test_of_several_who_add_one_at_once_exactly_one_does(operator: Operator) -> None:
+def test_only_one_of_several_concurrent_adds_succeeds(operator: Operator) -> None:
     command = ("add", "tenant-a", *operator.options("tenant-a"), "--no-check", "--scope")
     processes = {scope: operator.start(*command, scope) for scope in ("one", "two", "three", "four")}
     ended = {
@@ -165,7 +165,7 @@ def test_of_several_who_add_one_at_once_exactly_one_does(operator: Operator) -> 
         ("ssm:DeleteParameter", ("remove", "a", "--yes")),
     ],
 )
-def test_who_is_denied_is_told_which_permission_is_missing(
+def test_denied_command_names_the_missing_permission(
     action: str, args: tuple[str, ...], operator: Operator
 ) -> None:
     assert operator.add("a", "--no-check").returncode == 0
@@ -178,7 +178,7 @@ def test_who_is_denied_is_told_which_permission_is_missing(
     assert list(operator.documents()) == ["a"]
 
 
-def test_who_may_not_read_the_secret_adds_without_the_check(operator: Operator) -> None:
+def test_no_check_adds_without_permission_to_read_the_secret(operator: Operator) -> None:
     operator.allow(DOCUMENTS)
     done = operator.add("tenant-a")
     assert (done.returncode, operator.documents()) == (1, {})
@@ -187,7 +187,7 @@ def test_who_may_not_read_the_secret_adds_without_the_check(operator: Operator) 
     assert list(operator.documents()) == ["tenant-a"]
 
 
-def test_a_dry_run_writes_nothing_and_its_output_is_the_document(operator: Operator) -> None:
+def test_add_dry_run_prints_the_document_and_writes_nothing(operator: Operator) -> None:
     operator.allow(DOCUMENTS, CHECK)
     done = operator.add("tenant-a", "--dry-run", "--renew-at", "0.5")
     assert (done.returncode, operator.documents()) == (0, {})
@@ -200,7 +200,7 @@ def test_a_dry_run_writes_nothing_and_its_output_is_the_document(operator: Opera
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("y", 0, []), ("n", 1, ["a"]), ("", 1, ["a"])])
-def test_on_a_terminal_it_is_asked_before_anything_is_removed(
+def test_remove_asks_for_confirmation_on_a_terminal(
     answer: str, code: int, left: list[str], operator: Operator, tmp_path: Path
 ) -> None:
     assert operator.add("a", "--no-check").returncode == 0
@@ -213,7 +213,7 @@ def test_on_a_terminal_it_is_asked_before_anything_is_removed(
     assert list(operator.documents()) == left
 
 
-def test_a_terminal_sees_how_far_a_run_is_and_then_the_table(operator: Operator, tmp_path: Path) -> None:
+def test_progress_is_shown_on_a_terminal_before_the_table(operator: Operator, tmp_path: Path) -> None:
     assert operator.add("a").returncode == 0
     environment = {**operator.variables(), "PYTHONPATH": str(CHECKOUT), "TERM": "xterm"}
     with terminal([*ROTATOR, "rotate", "--progress"], environment, tmp_path) as opened:
@@ -221,7 +221,7 @@ def test_a_terminal_sees_how_far_a_run_is_and_then_the_table(operator: Operator,
     assert opened.text.index("1/1") < opened.text.index("expires at (UTC)")
 
 
-def test_a_change_is_what_the_next_rotation_goes_by(operator: Operator) -> None:
+def test_next_rotation_uses_the_replaced_document(operator: Operator) -> None:
     assert operator.add("a").returncode == 0
     assert operator.run("rotate", "a").returncode == 0
     done = operator.run("add", "a", *operator.options("b"), "--replace")

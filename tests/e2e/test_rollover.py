@@ -152,7 +152,7 @@ def rollover(
         assert leaks.found_foreign(AwsError) == []
 
 
-def test_a_secret_that_the_provider_rolls_first_leaves_no_gap(rollover: Rollover) -> None:
+def test_rollover_starting_at_the_provider_leaves_no_gap(rollover: Rollover) -> None:
     rollover.type(STORE_BESIDE)
     assert rollover.tick() == ("AWSCURRENT", None)
     rollover.api.roll_secret("client", NEW_SECRET)
@@ -166,7 +166,7 @@ def test_a_secret_that_the_provider_rolls_first_leaves_no_gap(rollover: Rollover
     assert sorted(rollover.stages().values()) == [["AWSCURRENT"], ["AWSPREVIOUS"]]
 
 
-def test_a_secret_that_secrets_manager_rolls_first_leaves_no_gap(rollover: Rollover) -> None:
+def test_rollover_starting_in_secrets_manager_leaves_no_gap(rollover: Rollover) -> None:
     rollover.type(STORE)
     stage, warning = rollover.tick()
     assert stage == "AWSPREVIOUS"
@@ -212,7 +212,7 @@ def fail(rollover: Rollover) -> str:
         ),
     ],
 )
-def test_a_wrong_secret_costs_a_request_for_each_stage_that_differs(
+def test_wrong_secret_is_tried_once_per_distinct_stage(
     rollover: Rollover, lines: list[str], requests: int, told: str
 ) -> None:
     rollover.api.roll_secret("client", "known to nobody here")
@@ -223,13 +223,13 @@ def test_a_wrong_secret_costs_a_request_for_each_stage_that_differs(
     assert rollover.requests == before + requests
 
 
-def test_a_version_to_come_that_is_malformed_does_not_stand_in_the_way(rollover: Rollover) -> None:
+def test_malformed_pending_version_does_not_block_the_rollover(rollover: Rollover) -> None:
     rollover.type(STORE)
     rollover.type(f"echo {NEW_SECRET} > credentials.json\n{STORE_BESIDE}")
     assert rollover.tick()[0] == "AWSPREVIOUS"
 
 
-def test_a_stack_that_turned_it_off_asks_once(rollover: Rollover) -> None:
+def test_disabled_rollover_makes_one_token_request(rollover: Rollover) -> None:
     rollover.type(STORE)
     of = rollover.rotator.settings.rotation
     assert of

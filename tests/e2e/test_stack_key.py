@@ -43,7 +43,7 @@ def serve(name: str, deployed: Deployed, keyed: dict[str, str], operator: Shell,
     return found
 
 
-def test_a_token_is_under_the_stacks_key_of_which_its_document_says_nothing(
+def test_stack_key_is_used_when_the_document_names_none(
     deployed: Deployed, keyed: dict[str, str], operator: Shell
 ) -> None:
     assert serve("tenant-a", deployed, keyed, operator)["KeyId"] == keyed["KeyArn"]
@@ -58,7 +58,7 @@ def test_a_token_is_under_the_stacks_key_of_which_its_document_says_nothing(
     assert len(token["Value"]) > 20
 
 
-def test_a_documents_own_key_comes_before_the_stacks(
+def test_document_key_takes_precedence_over_the_stack_key(
     deployed: Deployed, keyed: dict[str, str], operator: Shell
 ) -> None:
     own = ("--kms-key-id", "alias/aws/ssm")

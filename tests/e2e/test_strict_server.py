@@ -81,7 +81,7 @@ def test_a_strict_provider_works_by_settings_alone(
     assert token not in done.stdout + done.stderr
 
 
-def test_the_documented_dialect_is_refused_there_and_the_setting_named(
+def test_refused_raw_encoding_names_the_encoding_setting(
     token_endpoint: str, moto: Account, clean_environment: Mapping[str, str]
 ) -> None:
     done = rotate(moto, clean_environment, ROTATOR_TOKEN_ENDPOINT=token_endpoint)

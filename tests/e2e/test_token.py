@@ -26,11 +26,11 @@ def test_the_token_is_printed_alone(args: tuple[str, ...], shell: Shell, token: 
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{token}\n", "")
 
 
-def test_a_parameters_own_name_needs_no_setting(shell: Shell, token: str) -> None:
+def test_parameter_name_argument_needs_no_setting(shell: Shell, token: str) -> None:
     assert shell.run("token", PARAMETER, ROTATOR_PARAMETER_NAME="").stdout == f"{token}\n"
 
 
-def test_one_of_many_rotations_is_named(shell: Shell) -> None:
+def test_multiple_rotations_require_a_name(shell: Shell) -> None:
     ssm = shell.account.client("ssm")
     for name in "ab":
         document = f'{{"secret_id": "x", "parameter_name": "/{name}/token"}}'
@@ -54,7 +54,7 @@ def test_a_terminal_is_refused_before_anything_is_read(shell: Shell) -> None:
     )
 
 
-def test_a_terminal_shows_it_if_told_to(shell: Shell, token: str) -> None:
+def test_show_option_prints_the_token_on_a_terminal(shell: Shell, token: str) -> None:
     with terminal([*ROTATOR, "token", "--show"], shell.variables(), CHECKOUT) as screen:
         assert screen.end() == 0
     assert screen.text == f"{token}\n"
@@ -70,7 +70,7 @@ def test_a_terminal_shows_it_if_told_to(shell: Shell, token: str) -> None:
         pytest.param(spoilt(token_of_life(-DAY)), f"the token in {PARAMETER} expired", id="ended"),
     ],
 )
-def test_a_token_that_cannot_be_had_is_told_in_one_line(
+def test_unavailable_token_is_reported_in_one_line(
     spoil: Spoil, problem: str, shell: Shell, token: str
 ) -> None:
     spoil(shell.account)
@@ -81,7 +81,7 @@ def test_a_token_that_cannot_be_had_is_told_in_one_line(
         assert (done.stderr.count("\n"), "canary" in done.stderr) == (1, False)
 
 
-def test_a_parameter_that_may_not_be_read_is_told(ministack_endpoint: str, shell: Shell) -> None:
+def test_denied_parameter_is_reported_without_a_traceback(ministack_endpoint: str, shell: Shell) -> None:
     administrator = Account(ministack_endpoint, ADMINISTRATOR)
     put(administrator, "canary-token")
     nobody = client_environment(ministack_endpoint, become_nobody(administrator).credentials)
@@ -102,7 +102,7 @@ def test_a_parameter_that_may_not_be_read_is_told(ministack_endpoint: str, shell
         pytest.param(["token", "a", "b"], {}, "unexpected extra argument", id="two names"),
     ],
 )
-def test_what_is_wrong_with_the_question_is_exit_code_2(
+def test_invalid_usage_exits_with_2(
     args: list[str], changes: dict[str, str], problem: str, shell: Shell, token: str
 ) -> None:
     done = shell.run(*args, **changes)
@@ -111,7 +111,7 @@ def test_what_is_wrong_with_the_question_is_exit_code_2(
     assert "Traceback" not in done.stderr
 
 
-def test_a_token_that_ends_soon_is_given_with_a_warning(shell: Shell) -> None:
+def test_token_expiring_soon_is_printed_with_a_warning(shell: Shell) -> None:
     token = token_of_life(290)
     put(shell.account, token)
     done = shell.run("token")
@@ -120,7 +120,7 @@ def test_a_token_that_ends_soon_is_given_with_a_warning(shell: Shell) -> None:
     assert told_in(done.stderr, token_forms(token)) == []
 
 
-def test_a_reader_that_has_gone_hears_no_complaint(shell: Shell, token: str) -> None:
+def test_closed_pipe_exits_without_an_error_message(shell: Shell, token: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
@@ -160,7 +160,7 @@ def test_a_token_that_cannot_be_written_is_an_error(
     )
 
 
-def test_that_output_is_closed_is_told_before_anything_is_read(shell: Shell) -> None:
+def test_closed_output_is_reported_before_anything_is_read(shell: Shell) -> None:
     """Else a connection to AWS, which stays open, has taken its place, and gets the token in clear."""
     done = printed(">&-", {**shell.variables(), "AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
     assert done.returncode == 1

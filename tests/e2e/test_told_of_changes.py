@@ -127,9 +127,7 @@ def until(found: Callable[[], Any]) -> Any:
     return what
 
 
-def test_the_tokens_write_reaches_every_target_and_no_other_write_does(
-    stack: Account, targets: Targets
-) -> None:
+def test_only_token_writes_reach_every_target(stack: Account, targets: Targets) -> None:
     before = targets.deployment()
     happen(stack, "/healthwise/token/status", "String")
     happen(stack, "/healthwise/tokens")
@@ -142,20 +140,20 @@ def test_the_tokens_write_reaches_every_target_and_no_other_write_does(
     assert until(lambda: targets.deployment() != before)
 
 
-def test_the_function_lets_the_rule_in_by_its_own_policy(stack: Account, targets: Targets) -> None:
+def test_target_function_policy_allows_the_rule(stack: Account, targets: Targets) -> None:
     policy = json.loads(stack.client("lambda").get_policy(FunctionName=targets.function)["Policy"])
     [statement] = policy["Statement"]
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     assert f"rule/{RULE}" in json.dumps(statement["Condition"])
 
 
-def test_nobody_but_parameter_store_can_tell_of_a_token(stack: Account) -> None:
+def test_only_parameter_store_may_send_its_change_events(stack: Account) -> None:
     entry = {"Source": "aws.ssm", "DetailType": "Parameter Store Change", "Detail": "{}"}
     [answer] = stack.client("events").put_events(Entries=[entry])["Entries"]
     assert answer["ErrorCode"] == "NotAuthorizedForSourceException"
 
 
-def test_the_check_of_the_real_account_sees_that_nothing_is_told_here_and_leaves_nothing(
+def test_smoke_check_reports_missing_events_and_cleans_up(
     stack: Account, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value in client_environment(stack.endpoint).items():

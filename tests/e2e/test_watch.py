@@ -69,7 +69,7 @@ def states(line: Any) -> dict[str, str]:
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(("good", "code"), [(True, 0), (False, 1)])
-def test_json_is_a_line_a_look_and_a_signal_ends_it_with_the_code_of_the_last(
+def test_json_prints_lines_and_a_signal_exits_with_the_last_code(
     end: signal.Signals, good: bool, code: int, shell: Shell
 ) -> None:
     if good:
@@ -91,7 +91,7 @@ def test_a_document_that_is_added_appears(shell: Shell) -> None:
     assert seen[-1] == {"a": "missing", "b": "missing"}
 
 
-def test_tables_follow_each_other_where_there_is_no_terminal(shell: Shell) -> None:
+def test_tables_are_repeated_without_a_terminal(shell: Shell) -> None:
     with watching(shell) as process:
         assert process.stdout
         shown = "".join(process.stdout.readline() for _ in range(8))
@@ -100,7 +100,7 @@ def test_tables_follow_each_other_where_there_is_no_terminal(shell: Shell) -> No
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
-def test_a_reader_that_has_seen_enough_ends_it_without_a_word(options: tuple[str, ...], shell: Shell) -> None:
+def test_closed_reader_stops_the_watch_without_an_error(options: tuple[str, ...], shell: Shell) -> None:
     with watching(shell, *options) as process:
         assert process.stdout
         assert process.stdout.readline()
@@ -118,7 +118,7 @@ def test_a_reader_that_has_seen_enough_ends_it_without_a_word(options: tuple[str
         pytest.param([*WATCH, "z"], "no rotation named 'z'", id="unknown rotation"),
     ],
 )
-def test_what_cannot_be_watched_is_refused_at_once(args: list[str], problem: str, shell: Shell) -> None:
+def test_invalid_watch_arguments_are_refused(args: list[str], problem: str, shell: Shell) -> None:
     done = shell.run(*args)
     assert (done.returncode, done.stdout) == (2, "")
     assert problem in done.stderr

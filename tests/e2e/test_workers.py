@@ -110,21 +110,21 @@ def until(happened: Callable[[], bool]) -> None:
         time.sleep(0.5)
 
 
-def test_a_tick_hands_over_what_is_due_and_renews_nothing_itself(fleet: Fleet) -> None:
+def test_scheduled_run_enqueues_due_rotations_and_renews_none(fleet: Fleet) -> None:
     assert (fleet.told["busy"], fleet.told["rotated"], fleet.told["failed"]) == (len(NAMES) + 1, 0, 0)
 
 
-def test_workers_serve_every_rotation_once_however_often_it_was_asked_for(fleet: Fleet) -> None:
+def test_workers_renew_repeated_requests_once(fleet: Fleet) -> None:
     assert {name: fleet.version(name) for name in NAMES} == dict.fromkeys(NAMES, 1)
     told = embedded_metrics.read("\n".join(fleet.account.log_lines(fleet.outputs["LogGroupName"])))
     assert sum(line.metrics.get("TokenRequests", 0) for line in told) == len(NAMES)
 
 
-def test_what_failed_twice_and_what_nobody_understands_is_set_aside(fleet: Fleet) -> None:
+def test_failed_and_invalid_messages_are_dead_lettered(fleet: Fleet) -> None:
     assert fleet.poisoned == sorted([json.dumps({"rotations": [BROKEN]}), *STRANGE.values()])
 
 
-def test_the_next_tick_sends_only_what_is_still_due(fleet: Fleet) -> None:
+def test_next_run_enqueues_only_rotations_still_due(fleet: Fleet) -> None:
     told = fleet.account.invoke(fleet.outputs["FunctionName"], {})
     assert (told["fresh"], told["busy"]) == (len(NAMES), 1)
 
@@ -137,7 +137,9 @@ def doctor(fleet: Fleet, environment: Mapping[str, str]) -> dict[str, Any]:
     return dict(told)
 
 
-def test_the_doctor_says_whether_anybody_works(fleet: Fleet, clean_environment: Mapping[str, str]) -> None:
+def test_doctor_reports_whether_workers_are_enabled(
+    fleet: Fleet, clean_environment: Mapping[str, str]
+) -> None:
     well = doctor(fleet, clean_environment)
     assert (well["state"], well["found"].partition(";")[0]) == ("ok", "2 workers")
     mapping = _mapping(fleet.account, fleet.outputs, enabled=False)
@@ -147,7 +149,7 @@ def test_the_doctor_says_whether_anybody_works(fleet: Fleet, clean_environment: 
     assert turned_off["next_step"] == f"aws lambda update-event-source-mapping --uuid {mapping} --enabled"
 
 
-def test_without_a_statement_of_the_workers_the_function_says_which(fleet: Fleet) -> None:
+def test_function_names_a_missing_workers_permission(fleet: Fleet) -> None:
     function, outputs = fleet.outputs["FunctionName"], fleet.outputs
     message = {"messageId": "m", "eventSource": "aws:sqs", "body": json.dumps({"rotations": NAMES[:1]})}
     with less(fleet.account, outputs, "EnqueueWork"), pytest.raises(RuntimeError, match="sqs:SendMessage"):
@@ -160,7 +162,7 @@ def test_without_a_statement_of_the_workers_the_function_says_which(fleet: Fleet
     assert fleet.account.invoke(function, {"Records": [message]}) == {"batchItemFailures": []}
 
 
-def test_an_operators_event_is_served_in_place(fleet: Fleet) -> None:
+def test_operator_event_is_renewed_in_the_same_invocation(fleet: Fleet) -> None:
     told = fleet.account.invoke(fleet.outputs["FunctionName"], {"rotations": NAMES[2:3], "force": True})
     assert told["rotated"] == 1
     assert fleet.version(NAMES[2]) == 2

@@ -121,7 +121,7 @@ CELLS = [
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
-def test_a_failing_aws_costs_no_token_and_no_secret_and_the_next_tick_heals(
+def test_aws_fault_loses_no_token_and_the_next_run_recovers(
     cell: Cell, world: World, faults: Microburst, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if cell.stored in AGES:

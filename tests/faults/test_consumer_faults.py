@@ -72,9 +72,7 @@ def world(
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_an_outage_longer_than_the_cache_and_shorter_than_the_token_is_noticed_by_nobody(
-    world: World, fault: dict[str, Any]
-) -> None:
+def test_outage_within_the_token_lifetime_causes_no_error(world: World, fault: dict[str, Any]) -> None:
     world.publish("one")
     assert world.source.token() == "one"
     world.break_reads(fault)
@@ -87,9 +85,7 @@ def test_an_outage_longer_than_the_cache_and_shorter_than_the_token_is_noticed_b
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_an_outage_longer_than_the_token_is_one_clear_error_and_it_heals(
-    world: World, fault: dict[str, Any]
-) -> None:
+def test_outage_beyond_the_token_lifetime_raises_then_recovers(world: World, fault: dict[str, Any]) -> None:
     world.publish("one")
     assert world.source.token() == "one"
     world.break_reads(fault)
@@ -103,7 +99,7 @@ def test_an_outage_longer_than_the_token_is_one_clear_error_and_it_heals(
     assert world.tokens_for(60) == {"two"}
 
 
-def test_a_consumer_that_starts_during_an_outage_is_told_at_once_and_goes_on_after_it(world: World) -> None:
+def test_consumer_started_in_an_outage_raises_then_recovers(world: World) -> None:
     world.publish("one")
     world.break_reads(FAULTS["500"])
     with pytest.raises(TokenUnavailable, match="InternalServerError; AWS failed on its side"):

@@ -170,7 +170,7 @@ def stage(world: World, tls: ssl.SSLContext) -> Iterator[Stage]:
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_a_failing_endpoint_costs_no_token_and_no_secret_and_the_next_tick_heals(
+def test_endpoint_fault_loses_no_token_and_next_run_recovers(
     name: str, world: World, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = CELLS[name]

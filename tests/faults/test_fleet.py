@@ -168,9 +168,7 @@ def tenants(
         yield Tenants(api, f"{address}/oauth2/token", {**clean_environment, **settings})
 
 
-def test_rotations_are_renewed_by_soonest_expiry_although_writes_are_throttled(
-    tenants: Tenants, faults: Microburst
-) -> None:
+def test_throttled_fleet_is_renewed_in_order_of_expiry(tenants: Tenants, faults: Microburst) -> None:
     tenants.store(ALL)
     ends = tenants.ends()
     faults.break_(THROTTLED)
@@ -245,7 +243,7 @@ class Answer(io.BytesIO):
         yield self.read()
 
 
-def test_quota_of_half_the_write_rate_is_found_and_no_token_stays_lost(tenants: Tenants) -> None:
+def test_write_rate_above_the_quota_loses_no_token(tenants: Tenants) -> None:
     tenants.store(60)
     rotator = bootstrap.build({**tenants.environment, "ROTATOR_WRITES_PER_SECOND": "20"})
     quota = Quota(10)
@@ -261,9 +259,7 @@ def test_quota_of_half_the_write_rate_is_found_and_no_token_stays_lost(tenants: 
     assert tenants.states(later) == {TokenState.FRESH: 60}
 
 
-def test_after_a_kill_in_the_middle_an_ordinary_run_makes_everything_healthy(
-    tenants: Tenants, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_next_run_recovers_from_a_killed_fleet_run(tenants: Tenants, monkeypatch: pytest.MonkeyPatch) -> None:
     count = 120
     tenants.store(count)
     with tenants.rotate() as process:
@@ -284,9 +280,7 @@ def test_after_a_kill_in_the_middle_an_ordinary_run_makes_everything_healthy(
 
 
 @pytest.mark.parametrize("reached", [False, True], ids=["not reached", "unavailable"])
-def test_unavailable_endpoint_costs_a_few_requests_and_writes_of_leases_only(
-    tenants: Tenants, reached: bool
-) -> None:
+def test_outage_costs_few_requests_and_only_lease_writes(tenants: Tenants, reached: bool) -> None:
     tenants.store(100, "" if reached else f"http://{LOOPBACK}:{free_port()}/token")
     tenants.api.misbehaviour.plan(*[{"status": 503}] * 100)
     summary = tenants.run()

@@ -66,7 +66,7 @@ def test_a_secret_is_found_in_every_place(channel: str, leaks: Leaks) -> None:
     assert any(CANARY_SECRET in found for found in leaks.found())
 
 
-def test_what_was_printed_or_returned_is_searched_too(leaks: Leaks) -> None:
+def test_secret_in_output_or_return_value_is_found(leaks: Leaks) -> None:
     leaks.hear("stdout", f"token: {CANARY_SECRET}")
     leaks.hear("the return value", {"error": CANARY_SECRET})
     assert leaks.found() == [f"{where} tells {CANARY_SECRET}" for where in ("stdout", "the return value")]
@@ -92,12 +92,12 @@ def test_a_secret_is_found_in_every_form(form: str, leaks: Leaks) -> None:
     assert leaks.found() != []
 
 
-def test_the_errors_of_libraries_that_travel_with_ours_are_found(leaks: Leaks) -> None:
+def test_chained_library_exceptions_are_found(leaks: Leaks) -> None:
     raise_with_cause("harmless")
     assert [type(error) for error in leaks.found_foreign()] == [ValueError, ValueError]
 
 
-def test_what_the_product_keeps_quiet_is_quiet_though_everything_is_at_debug(leaks: Leaks) -> None:
+def test_silenced_sdk_logger_stays_silent_at_debug(leaks: Leaks) -> None:
     aws_client.keep_sdk_quiet()
     logging.getLogger("botocore.endpoint").debug(CANARY_SECRET)
     assert leaks.found() == []

@@ -35,18 +35,18 @@ def counts(metrics: dict[str, float]) -> tuple[float | None, ...]:
     return tuple(metrics.get(name) for name in names)
 
 
-def test_a_renewal_takes_one_token_request_and_a_fresh_tick_none(world: World) -> None:
+def test_renewal_counts_one_token_request_and_fresh_run_none(world: World) -> None:
     assert counts(tick(world)) == (1, 1, None)
     assert counts(tick(world, "fresh")) == (None, None, None)
 
 
-def test_what_the_endpoint_was_asked_is_told_as_often_as_it_was(world: World) -> None:
+def test_attempts_metric_equals_requests_at_the_endpoint(world: World) -> None:
     world.api.misbehaviour.plan(*[{"status": 503}] * 2)
     assert counts(tick(world)) == (1, 3, None)
     assert world.api.misbehaviour.token_requests == 3
 
 
-def test_an_outage_is_told_with_its_kind_and_every_attempt(world: World) -> None:
+def test_outage_metrics_have_the_error_kind_and_every_attempt(world: World) -> None:
     world.api.misbehaviour.plan(*[{"status": 503}] * 100)
     metrics = tick(world, "failed")
     attempts = world.api.misbehaviour.token_requests
@@ -55,13 +55,13 @@ def test_an_outage_is_told_with_its_kind_and_every_attempt(world: World) -> None
     assert (metrics["TokenEndpointUnavailable"], metrics["FailedLate"]) == (1, 1)
 
 
-def test_a_probe_of_the_token_is_no_token_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_token_probe_is_not_counted_as_a_token_request(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROTATOR_VERIFY_URL", f"{world.api.address}/topics")
     assert counts(tick(world)) == (1, 1, None)
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_throttled_writes_are_told_although_the_sdk_mends_them(
+def test_throttled_writes_retried_by_the_sdk_are_counted(
     world: World, faults: Microburst, times: int
 ) -> None:
     faults.break_({**WRITE, **THROTTLED, "times": times})
@@ -70,7 +70,7 @@ def test_throttled_writes_are_told_although_the_sdk_mends_them(
     assert counts(tick(world, "fresh")) == (None, None, None)
 
 
-def test_a_run_that_fails_of_throttled_writes_tells_them(world: World, faults: Microburst) -> None:
+def test_run_failed_by_throttled_writes_counts_them(world: World, faults: Microburst) -> None:
     faults.break_({**WRITE, **THROTTLED})
     metrics = tick(world, "failed")
     assert counts(metrics) == (None, None, SDK_ATTEMPTS)
@@ -80,7 +80,9 @@ def test_a_run_that_fails_of_throttled_writes_tells_them(world: World, faults: M
 @pytest.mark.parametrize(
     "rule", [{**READ, **THROTTLED}, {**WRITE, **FAILING}], ids=["throttled read", "failing write"]
 )
-def test_other_faults_are_no_throttled_writes(world: World, faults: Microburst, rule: dict[str, Any]) -> None:
+def test_other_faults_are_not_counted_as_throttled_writes(
+    world: World, faults: Microburst, rule: dict[str, Any]
+) -> None:
     faults.break_({**rule, "times": 1})
     assert counts(tick(world)) == (1, 1, None)
     assert faults.broken() == 1

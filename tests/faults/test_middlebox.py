@@ -111,7 +111,7 @@ def ways(tenants: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Ways:
 
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=list(FAULTS))
-def test_page_in_place_of_an_answer_fails_only_whom_it_was_for(
+def test_html_answer_fails_only_the_affected_rotations(
     fault: Fault, code: int, ways: Ways, moto: Account
 ) -> None:
     with middlebox(moto.endpoint, fault.operation, nth=fault.nth, code=code) as box:
@@ -129,7 +129,7 @@ def test_page_in_place_of_an_answer_fails_only_whom_it_was_for(
 
 
 @pytest.mark.parametrize("code", CODES)
-def test_page_in_place_of_documents_ends_the_run_and_says_so(code: int, ways: Ways, moto: Account) -> None:
+def test_html_answer_for_documents_fails_the_run(code: int, ways: Ways, moto: Account) -> None:
     with middlebox(moto.endpoint, "GetParametersByPath", nth=1, code=code) as box:
         ways.lead_to(box.address)
         done, after = ways.command("rotate"), ways.command("rotate")
@@ -139,7 +139,7 @@ def test_page_in_place_of_documents_ends_the_run_and_says_so(code: int, ways: Wa
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=list(FAULTS))
-def test_function_tells_summary_and_metrics_in_spite_of_a_page(
+def test_function_emits_summary_and_metrics_after_html_answer(
     fault: Fault, ways: Ways, moto: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with middlebox(moto.endpoint, fault.operation, nth=fault.nth, code=200) as box:
@@ -151,7 +151,7 @@ def test_function_tells_summary_and_metrics_in_spite_of_a_page(
     assert metrics["FailedEarly"] + metrics["FailedLate"] == found["failed"]
 
 
-def test_page_in_place_of_the_queues_answer_fails_what_it_was_for(ways: Ways, moto: Account) -> None:
+def test_html_answer_from_the_queue_fails_its_rotations(ways: Ways, moto: Account) -> None:
     queue = moto.client("sqs").create_queue(QueueName="work")["QueueUrl"]
     with middlebox(moto.endpoint, "SendMessageBatch", nth=1, code=200) as box:
         ways.lead_to(box.address, ROTATOR_QUEUE_URL=queue, ROTATOR_WORKERS="2")
@@ -159,7 +159,7 @@ def test_page_in_place_of_the_queues_answer_fails_what_it_was_for(ways: Ways, mo
         assert outcomes(ways.function()) == {"busy": ALL}
 
 
-def test_process_that_meets_a_page_ends_without_a_traceback(
+def test_process_prints_no_traceback_after_an_html_answer(
     tenants: dict[str, str], moto: Account, clean_environment: Mapping[str, str]
 ) -> None:
     with middlebox(moto.endpoint, "GetParameters", nth=6, code=200) as box:

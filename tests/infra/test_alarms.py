@@ -116,13 +116,13 @@ def token_ends(watched: Watched) -> float:
     return datetime.fromisoformat(watched.ports.parameters.status()["expires_at"]).timestamp()
 
 
-def test_nobody_is_called_while_all_is_well(watched: Watched) -> None:
+def test_no_alarm_while_renewals_succeed(watched: Watched) -> None:
     watched.live(3 * 24 * HOUR)
     assert len(watched.ports.token_endpoint.requests) >= 4
     assert watched.calls() == []
 
 
-def test_an_outage_calls_when_half_the_window_is_gone_then_when_the_token_ends_soon(watched: Watched) -> None:
+def test_outage_raises_alarms_at_half_the_window_and_near_expiry(watched: Watched) -> None:
     watched.ports.token_endpoint.answers.extend([UNAVAILABLE] * 1000)
     end = token_ends(watched)
     watched.live(end - watched.seconds)
@@ -132,14 +132,14 @@ def test_an_outage_calls_when_half_the_window_is_gone_then_when_the_token_ends_s
     assert 1.7 * HOUR < late < 2 * HOUR
 
 
-def test_a_failure_with_time_left_calls_nobody(watched: Watched) -> None:
+def test_early_failures_raise_no_alarm(watched: Watched) -> None:
     watched.ports.token_endpoint.answers.extend([UNAVAILABLE] * 30)
     watched.live(20 * HOUR)
     assert sum(sample.value for sample in watched.samples["FailedEarly"]) == 30
     assert watched.calls() == []
 
 
-def test_when_it_is_over_the_alarms_say_so(watched: Watched) -> None:
+def test_alarms_clear_after_the_outage(watched: Watched) -> None:
     watched.ports.token_endpoint.answers.extend([UNAVAILABLE] * 1000)
     watched.live(token_ends(watched) - watched.seconds)
     watched.ports.token_endpoint.answers.clear()
@@ -147,20 +147,20 @@ def test_when_it_is_over_the_alarms_say_so(watched: Watched) -> None:
     assert {watched.states[name] for name in ("FailingLate", "TokenEndsSoon")} == {"OK"}
 
 
-def test_a_job_that_does_not_run_at_all_calls_within_five_periods(watched: Watched) -> None:
+def test_stopped_job_raises_an_alarm_within_five_periods(watched: Watched) -> None:
     stopped = watched.seconds
     watched.live(2 * HOUR, running=False)
     assert watched.calls() == ["TokenEndsSoon"]
     assert watched.went_off("TokenEndsSoon") - stopped <= 5 * INTERVAL
 
 
-def test_runs_that_cannot_tell_call_as_well(watched: Watched) -> None:
+def test_runs_that_cannot_read_the_state_raise_alarms(watched: Watched) -> None:
     watched.ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
     watched.live(HOUR)
     assert sorted(watched.calls()) == ["FailingLate", "TokenEndsSoon"]
 
 
-def test_runs_that_end_before_they_print_anything_call_as_well(
+def test_runs_that_fail_before_any_output_raise_an_alarm(
     watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken() -> bootstrap.Rotator:
@@ -171,7 +171,7 @@ def test_runs_that_end_before_they_print_anything_call_as_well(
     assert watched.calls() == ["TokenEndsSoon"]
 
 
-def test_ticks_that_slip_from_one_period_into_the_next_call_nobody(watched: Watched) -> None:
+def test_runs_slipping_into_the_next_period_raise_no_alarm(watched: Watched) -> None:
     for slip in (-1, 1, -1, 1, -1, 1, -1, 1):
         watched.clock.sleep(INTERVAL + slip)
         watched.tick()
@@ -179,7 +179,7 @@ def test_ticks_that_slip_from_one_period_into_the_next_call_nobody(watched: Watc
     assert watched.calls() == []
 
 
-def test_a_late_failure_is_an_alarm_until_a_run_tells_that_it_is_over(watched: Watched) -> None:
+def test_failing_late_alarm_holds_until_a_successful_run(watched: Watched) -> None:
     watched.samples["FailedLate"] = [Sample(watched.seconds - INTERVAL, 1)]
     watched.evaluate()
     watched.live(HOUR, running=False)
@@ -188,7 +188,7 @@ def test_a_late_failure_is_an_alarm_until_a_run_tells_that_it_is_over(watched: W
     assert watched.states["FailingLate"] == "OK"
 
 
-def test_writes_that_are_throttled_once_call_nobody_and_twice_within_the_hour_call(watched: Watched) -> None:
+def test_throttled_writes_raise_an_alarm_only_when_repeated(watched: Watched) -> None:
     watched.samples["ThrottledWrites"] = [Sample(watched.seconds - INTERVAL, 3)]
     watched.live(2 * HOUR)
     assert watched.calls() == []
@@ -198,7 +198,7 @@ def test_writes_that_are_throttled_once_call_nobody_and_twice_within_the_hour_ca
     assert watched.calls() == ["WritesThrottled"]
 
 
-def test_one_tick_that_was_not_delivered_calls_nobody_and_a_second_soon_after_calls() -> None:
+def test_undelivered_events_raise_an_alarm_only_when_repeated() -> None:
     alarm = Alarm(alarms()["Undelivered"])
     assert alarm.state([], 3000) == "OK"
     assert alarm.state([Sample(2700, 1)], 3000) == "OK"
@@ -206,7 +206,7 @@ def test_one_tick_that_was_not_delivered_calls_nobody_and_a_second_soon_after_ca
     assert alarm.state([Sample(2100, 1), Sample(2700, 1)], 4500) == "OK", "without anybody emptying the queue"
 
 
-def test_a_job_that_stops_just_before_a_renewal_calls_before_consumers_notice(watched: Watched) -> None:
+def test_stop_before_a_renewal_alarms_seven_hours_before_expiry(watched: Watched) -> None:
     status = watched.ports.parameters.status()
     due = datetime.fromisoformat(status["renew_at"]).timestamp()
     watched.live(due - watched.seconds - INTERVAL)
@@ -217,7 +217,7 @@ def test_a_job_that_stops_just_before_a_renewal_calls_before_consumers_notice(wa
 # What they are called, and whom they call.
 
 
-def test_these_are_the_alarms() -> None:
+def test_alarms_have_the_expected_evaluation_periods() -> None:
     assert {name: (a["EvaluationPeriods"], a.get("DatapointsToAlarm")) for name, a in alarms().items()} == {
         "TokenEndsSoon": (2, 2),
         "FailingLate": (1, None),
@@ -249,14 +249,14 @@ def test_each_alarm_watches_this_stacks_function_or_queue() -> None:
         ),
     ],
 )
-def test_alarms_and_their_end_go_to_whom_the_stack_was_told(given: dict[str, str], topic: str | None) -> None:
+def test_alarm_and_ok_actions_use_the_configured_topic(given: dict[str, str], topic: str | None) -> None:
     for alarm in alarms(Stack({**SECRET, **given})).values():
         told = [topic] if topic else None
         assert (alarm.get("AlarmActions"), alarm.get("OKActions")) == (told, told)
 
 
 @pytest.mark.parametrize("minutes", DOCUMENT["Parameters"]["ScheduleMinutes"]["AllowedValues"])
-def test_a_period_has_a_run_in_it_and_is_one_that_cloudwatch_takes(minutes: int) -> None:
+def test_alarm_period_contains_a_run_and_is_valid_in_cloudwatch(minutes: int) -> None:
     period = DOCUMENT["Mappings"]["Periods"][str(minutes)]["Seconds"]
     assert period >= minutes * 60
     assert period % 60 == 0
@@ -274,7 +274,7 @@ def widget(title: str) -> dict[str, Any]:
     return dict(found)
 
 
-def test_the_time_left_is_shown_over_the_line_at_which_somebody_is_called() -> None:
+def test_dashboard_shows_token_lifetime_with_alarm_threshold() -> None:
     shown = widget("Life of the stored tokens")
     [least, [names]] = shown["metrics"]
     assert least[:4] == ["Rotator", "TokenSecondsRemaining", "service", FUNCTION]
@@ -285,7 +285,7 @@ def test_the_time_left_is_shown_over_the_line_at_which_somebody_is_called() -> N
     assert lines["consumers keep a token for"] == 300
 
 
-def test_every_kind_of_error_is_on_it_and_every_rollover() -> None:
+def test_dashboard_shows_every_error_kind_and_rollover() -> None:
     kinds = {
         kind.__name__
         for kind in (*vars(errors).values(), StatusNotWritten)
@@ -297,7 +297,7 @@ def test_every_kind_of_error_is_on_it_and_every_rollover() -> None:
     assert {metric[1] for metric in widget("Errors by kind")["metrics"]} == kinds | rollovers
 
 
-def test_outcomes_durations_and_requests_are_on_it() -> None:
+def test_dashboard_shows_outcomes_durations_and_requests() -> None:
     outcomes = ["Rotated", "Kept", "Busy", "FailedEarly", "FailedLate"]
     assert [metric[1] for metric in widget("Outcomes")["metrics"]] == outcomes
     assert {metric[1] for metric in widget("Durations")["metrics"]} == {"Duration"}
@@ -305,7 +305,7 @@ def test_outcomes_durations_and_requests_are_on_it() -> None:
     assert {"TokenRequests", "TokenRequestAttempts", "ThrottledWrites", "Invocations"} <= requests
 
 
-def test_its_widgets_do_not_overlap_and_fit_its_width() -> None:
+def test_dashboard_widgets_fit_the_width_without_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for each in BODY["widgets"]:
         cells = {(each["x"] + x, each["y"] + y) for x in range(each["width"]) for y in range(each["height"])}

@@ -84,7 +84,7 @@ def locked() -> list[str]:
     return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
-def test_another_build_elsewhere_gives_the_same_bytes(function_zip: Path, tmp_path: Path) -> None:
+def test_build_is_reproducible_in_another_directory(function_zip: Path, tmp_path: Path) -> None:
     again = tmp_path / "elsewhere" / "again.zip"
     subprocess.run(
         [sys.executable, build.__file__, "--output", str(again)],
@@ -97,7 +97,7 @@ def test_another_build_elsewhere_gives_the_same_bytes(function_zip: Path, tmp_pa
     assert again.read_bytes() == function_zip.read_bytes()
 
 
-def test_a_build_removes_the_sbom_of_the_zip_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_build_removes_the_previous_sbom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "_install_requirements", lambda _stage, _requirements: None)
     monkeypatch.setattr(build, "_drop_unused", lambda _stage: None)
     monkeypatch.setattr(build, "_cut_sdk", lambda _stage: None)
@@ -112,11 +112,11 @@ def test_every_file_has_the_same_time_and_mode(archive: zipfile.ZipFile) -> None
     }
 
 
-def test_nothing_is_in_it_that_the_function_does_not_use(archive: zipfile.ZipFile) -> None:
+def test_zip_has_no_unused_files(archive: zipfile.ZipFile) -> None:
     assert [name for name in archive.namelist() if NOT_FOR_LAMBDA.match(name)] == []
 
 
-def test_its_modules_are_those_that_the_handler_can_import(archive: zipfile.ZipFile) -> None:
+def test_zip_modules_are_those_the_handler_imports(archive: zipfile.ZipFile) -> None:
     finder = ModuleFinder(path=[str(build.PACKAGE.parent)])
     finder.run_script(str(build.PACKAGE / "handler.py"))
     reachable = {name for name in finder.modules if name.partition(".")[0] == "rotator"}
@@ -125,18 +125,16 @@ def test_its_modules_are_those_that_the_handler_can_import(archive: zipfile.ZipF
     assert modules == reachable | {"rotator.handler"}
 
 
-def test_only_services_that_are_called_are_described(archive: zipfile.ZipFile) -> None:
+def test_zip_describes_only_the_called_services(archive: zipfile.ZipFile) -> None:
     folders = [name.split("/") for name in archive.namelist() if name.startswith("botocore/data/")]
     assert {folder[2] for folder in folders if len(folder) > 3} == sdk.SERVICES
 
 
-def test_it_is_small(function_zip: Path) -> None:
+def test_zip_is_below_3_5_megabytes(function_zip: Path) -> None:
     assert function_zip.stat().st_size < 3_500_000
 
 
-def test_what_is_not_the_sdk_is_at_most_2_5_megabytes_with_its_byte_code(
-    archive: zipfile.ZipFile, function_python: str
-) -> None:
+def test_zip_without_the_sdk_is_at_most_2_5_megabytes(archive: zipfile.ZipFile, function_python: str) -> None:
     ours = [f for f in archive.infolist() if re.split("[/-]", f.filename)[0] not in SDK]
     assert any(f.filename.endswith(".pyc") for f in ours)
     assert sum(f.compress_size for f in ours) <= 2_500_000
@@ -148,7 +146,7 @@ def test_every_source_has_its_byte_code(archive: zipfile.ZipFile, function_pytho
     assert {name for name in names if name.endswith(".pyc")} == compiled
 
 
-def test_its_byte_code_belongs_to_lambdas_folder_and_is_used_without_a_look_at_the_source(
+def test_byte_code_is_unchecked_and_names_the_lambda_path(
     archive: zipfile.ZipFile, function_python: str
 ) -> None:
     for source in (name for name in archive.namelist() if name.endswith(".py")):
@@ -158,7 +156,7 @@ def test_its_byte_code_belongs_to_lambdas_folder_and_is_used_without_a_look_at_t
         assert b"rotator-build-" not in compiled, source
 
 
-def test_python_3_13_runs_it_from_its_byte_code_alone_and_writes_nothing(
+def test_python_3_13_runs_the_zip_from_byte_code_alone(
     function_zip: Path, tmp_path: Path, function_python: str, clean_environment: Mapping[str, str]
 ) -> None:
     with zipfile.ZipFile(function_zip) as archive:
@@ -171,7 +169,7 @@ def test_python_3_13_runs_it_from_its_byte_code_alone_and_writes_nothing(
     assert set(tmp_path.rglob("*")) == files
 
 
-def test_a_shim_that_finds_no_python_does_not_count_and_pyenvs_own_does(
+def test_compiler_search_skips_a_shim_without_a_python(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shim = executable(tmp_path / "shims" / "python3.13", "echo 'not installed' >&2; exit 127")
@@ -184,7 +182,7 @@ def test_a_shim_that_finds_no_python_does_not_count_and_pyenvs_own_does(
 
 
 @pytest.mark.parametrize("script", ["echo cpython-312", "exit 1", None])
-def test_a_compiler_that_is_named_must_run_3_13(script: str | None, tmp_path: Path) -> None:
+def test_given_compiler_must_run_python_3_13(script: str | None, tmp_path: Path) -> None:
     named = tmp_path / "python"
     if script:
         executable(named, script)
@@ -192,7 +190,7 @@ def test_a_compiler_that_is_named_must_run_3_13(script: str | None, tmp_path: Pa
         build.find_compiler(str(named))
 
 
-def test_without_a_compiler_the_zip_is_built_all_the_same_and_a_note_says_what_that_costs(
+def test_build_without_a_compiler_warns_about_cold_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for step in ("_install_requirements", "_drop_unused", "_cut_sdk"):
@@ -221,7 +219,7 @@ def test_the_lock_file_names_no_host() -> None:
     assert not re.search(r"https?://|--(extra-)?index-url|--find-links|--trusted-host", text)
 
 
-def test_every_locked_wheel_is_in_it_and_pure(archive: zipfile.ZipFile, locked: list[str]) -> None:
+def test_zip_contains_every_locked_wheel_in_pure_python(archive: zipfile.ZipFile, locked: list[str]) -> None:
     wheels = {name.split("-")[0]: name for name in archive.namelist() if name.endswith(".dist-info/WHEEL")}
     assert wheels.keys() == {line.split("==")[0].replace("-", "_") for line in locked}
     for name in wheels.values():
@@ -231,13 +229,11 @@ def test_every_locked_wheel_is_in_it_and_pure(archive: zipfile.ZipFile, locked: 
         assert "py3-none-any" in tags <= {"py2-none-any", "py3-none-any"}, name
 
 
-def test_its_sdk_is_the_one_the_tests_run(archive: zipfile.ZipFile) -> None:
+def test_zip_sdk_is_the_version_under_test(archive: zipfile.ZipFile) -> None:
     assert f"botocore-{version('botocore')}.dist-info/METADATA" in archive.namelist()
 
 
-def test_all_of_it_runs_with_nothing_else_installed(
-    unpacked: Path, clean_environment: Mapping[str, str]
-) -> None:
+def test_zip_imports_without_other_packages(unpacked: Path, clean_environment: Mapping[str, str]) -> None:
     run = import_all_of_it(sys.executable, unpacked, clean_environment, "-B")
     assert (run.stdout, run.stderr) == ("ssm secretsmanager\n", "")
 

@@ -25,7 +25,7 @@ from operator_account import (
 
 
 @pytest.mark.usefixtures("packaged")
-def test_every_parameter_is_handed_over_as_it_was_given(aws: FakeAws, environ: dict[str, str]) -> None:
+def test_parameters_and_tags_are_passed_unchanged(aws: FakeAws, environ: dict[str, str]) -> None:
     more = {
         "SET": 'TokenRequestParams={"expiration": "86400"}  Scope=read write LogLevel=',
         "TAGS": "team=red a=b=c",
@@ -43,9 +43,7 @@ def test_every_parameter_is_handed_over_as_it_was_given(aws: FakeAws, environ: d
 
 
 @pytest.mark.usefixtures("packaged")
-def test_whoever_is_told_of_changes_is_handed_over_as_it_was_given(
-    aws: FakeAws, environ: dict[str, str]
-) -> None:
+def test_change_targets_are_passed_unchanged(aws: FakeAws, environ: dict[str, str]) -> None:
     told = [
         f"ChangeFunctionArn=arn:aws:lambda:eu-central-1:{ACCOUNT}:function:reload:live",
         f"ChangeQueueArn=arn:aws:sqs:eu-central-1:{ACCOUNT}:token-changes",
@@ -58,7 +56,7 @@ def test_whoever_is_told_of_changes_is_handed_over_as_it_was_given(
 
 
 @pytest.mark.usefixtures("packaged")
-def test_a_long_name_is_for_a_stack_that_tells_nobody(aws: FakeAws, environ: dict[str, str]) -> None:
+def test_long_stack_name_is_allowed_without_change_targets(aws: FakeAws, environ: dict[str, str]) -> None:
     nobody = "ChangeFunctionArn= ChangeQueueArn= RedeployService="
     assert run_deploy(environ | {"STACK": "r" * 51, "SET": nobody}) == 0
     assert aws.call("cloudformation deploy")
@@ -74,9 +72,7 @@ def test_the_region_may_come_from_the_configuration(
 
 
 @pytest.mark.usefixtures("packaged")
-def test_either_version_of_the_cli_gets_the_region_and_asks_nobody(
-    aws: FakeAws, environ: dict[str, str]
-) -> None:
+def test_cli_gets_the_region_and_never_prompts(aws: FakeAws, environ: dict[str, str]) -> None:
     assert run_deploy(environ) == 0
     for seen in aws.environments:
         assert seen["AWS_REGION"] == seen["AWS_DEFAULT_REGION"] == "eu-central-1"
@@ -84,9 +80,7 @@ def test_either_version_of_the_cli_gets_the_region_and_asks_nobody(
 
 
 @pytest.mark.usefixtures("packaged")
-def test_a_full_arn_is_taken_where_describing_secrets_is_denied(
-    aws: FakeAws, environ: dict[str, str]
-) -> None:
+def test_full_secret_arn_needs_no_describe_permission(aws: FakeAws, environ: dict[str, str]) -> None:
     aws.answers("secretsmanager describe-secret", denied("DescribeSecret"))
     assert run_deploy(environ | {"SECRET": SECRET_ARN}) == 0
     assert f"SecretArn={SECRET_ARN}" in aws.call("cloudformation deploy")
@@ -94,7 +88,7 @@ def test_a_full_arn_is_taken_where_describing_secrets_is_denied(
 
 
 @pytest.mark.usefixtures("packaged")
-def test_many_rotations_need_neither_secret_nor_parameter(
+def test_multiple_rotations_need_no_secret_or_parameter(
     aws: FakeAws,
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
@@ -111,7 +105,7 @@ def test_many_rotations_need_neither_secret_nor_parameter(
 
 @pytest.mark.usefixtures("packaged")
 @pytest.mark.parametrize(("topic", "is_told"), [({}, True), ({"AlarmTopicArn": "arn:aws:sns:x"}, False)])
-def test_it_says_so_where_no_alarm_calls_anybody(
+def test_missing_alarm_topic_is_reported(
     topic: dict[str, str],
     is_told: bool,
     aws: FakeAws,
@@ -124,7 +118,7 @@ def test_it_says_so_where_no_alarm_calls_anybody(
 
 
 @pytest.mark.usefixtures("packaged")
-def test_success_prints_the_outputs_and_what_to_do_next(
+def test_success_prints_the_outputs_and_next_steps(
     environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_deploy(environ) == 0
@@ -142,7 +136,7 @@ def test_success_prints_the_outputs_and_what_to_do_next(
 
 
 @pytest.mark.usefixtures("packaged")
-def test_of_many_rotations_it_never_says_to_force_them_all(
+def test_multiple_rotations_get_next_steps_without_force(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.answers("cloudformation describe-stacks", stack(outputs={"RotationsPath": "/rotations"}))
@@ -175,7 +169,7 @@ DEPLOY_FAILED = Refusal("\nFailed to create/update the stack. Run the following 
 
 
 @pytest.mark.usefixtures("packaged")
-def test_a_creation_that_fails_is_told_by_its_first_failure_and_leaves_no_stack(
+def test_failed_creation_reports_first_failure_and_is_deleted(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.answers("cloudformation deploy", DEPLOY_FAILED)
@@ -192,7 +186,7 @@ def test_a_creation_that_fails_is_told_by_its_first_failure_and_leaves_no_stack(
 
 
 @pytest.mark.usefixtures("packaged")
-def test_an_update_that_fails_is_told_and_the_stack_stays_as_it_was(
+def test_failed_update_is_reported_and_the_stack_kept(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.answers("cloudformation deploy", DEPLOY_FAILED)
@@ -209,7 +203,7 @@ def test_an_update_that_fails_is_told_and_the_stack_stays_as_it_was(
 
 @pytest.mark.usefixtures("packaged")
 @pytest.mark.parametrize("status", sorted(stacks.LEFTOVERS))
-def test_what_an_earlier_creation_left_is_deleted_first_and_that_is_said(
+def test_stack_of_a_failed_creation_is_deleted_first(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str], status: str
 ) -> None:
     aws.answers("cloudformation describe-stacks", stack(status, **DESCRIPTION), NO_STACK, stack())
@@ -219,7 +213,7 @@ def test_what_an_earlier_creation_left_is_deleted_first_and_that_is_said(
 
 
 @pytest.mark.usefixtures("packaged")
-def test_a_refused_value_is_told_in_the_templates_words_and_the_empty_stack_is_deleted(
+def test_refused_value_is_explained_and_empty_stack_deleted(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     rule = "must be a path such as /healthwise/token, not below /aws or /ssm, of at most 14 levels"
@@ -232,7 +226,7 @@ def test_a_refused_value_is_told_in_the_templates_words_and_the_empty_stack_is_d
 
 
 @pytest.mark.usefixtures("packaged")
-def test_a_change_set_on_a_stack_that_was_there_before_is_left_alone(
+def test_refused_change_set_does_not_delete_existing_stack(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.answers("cloudformation deploy", denied("CreateChangeSet"))
@@ -243,7 +237,7 @@ def test_a_change_set_on_a_stack_that_was_there_before_is_left_alone(
 
 
 @pytest.mark.usefixtures("packaged")
-def test_other_code_than_was_built_is_told_with_how_to_mend_it(
+def test_unexpected_function_code_is_reported_with_a_fix(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.answers("lambda get-function-configuration", "b3RoZXI=")
@@ -258,7 +252,7 @@ def test_other_code_than_was_built_is_told_with_how_to_mend_it(
 
 
 @pytest.mark.usefixtures("packaged")
-def test_code_that_may_not_be_looked_at_is_told_in_a_line_and_the_deployment_stands(
+def test_denied_code_check_is_reported_and_deploy_succeeds(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.answers("lambda get-function-configuration", denied("GetFunctionConfiguration"))
@@ -272,7 +266,7 @@ def test_code_that_may_not_be_looked_at_is_told_in_a_line_and_the_deployment_sta
 
 
 @pytest.mark.usefixtures("packaged")
-def test_code_that_cannot_be_looked_at_is_a_problem(
+def test_failed_code_check_fails_the_deploy(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.answers("lambda get-function-configuration", Refusal("Could not connect: " + CANARY))
@@ -280,7 +274,7 @@ def test_code_that_cannot_be_looked_at_is_a_problem(
     assert "deployed, but the function could not be checked: NoConnection; check" in the_line(capsys)
 
 
-def test_both_uploads_replace_what_somebody_else_may_have_put_there(
+def test_both_uploads_replace_existing_objects(
     aws: FakeAws, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     zip_file = tmp_path / "rotator.zip"
@@ -293,7 +287,7 @@ def test_both_uploads_replace_what_somebody_else_may_have_put_there(
 
 
 @pytest.mark.usefixtures("packaged")
-def test_a_refusal_in_unknown_words_is_told_by_its_code(
+def test_unrecognized_refusal_is_reported_by_its_code(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.answers("cloudformation deploy", denied("CreateChangeSet"))
@@ -305,7 +299,7 @@ def test_a_refusal_in_unknown_words_is_told_by_its_code(
     )
 
 
-def test_nothing_is_deployed_without_a_zip(
+def test_failed_build_deploys_nothing(
     aws: FakeAws,
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],

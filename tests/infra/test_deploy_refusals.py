@@ -86,7 +86,7 @@ NO_SECRETS = {
 
 
 @pytest.mark.parametrize("secret", NO_SECRETS.values(), ids=NO_SECRETS)
-def test_what_names_no_secret_is_neither_handed_to_the_cli_nor_repeated(
+def test_invalid_secret_is_not_passed_to_the_cli_or_printed(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str], secret: str
 ) -> None:
     assert run_deploy(environ | {"SECRET": secret}) == 2
@@ -98,7 +98,7 @@ def test_what_names_no_secret_is_neither_handed_to_the_cli_nor_repeated(
 
 @pytest.mark.usefixtures("packaged")
 @pytest.mark.parametrize("secret", ["a", "health/wise_+=.@-", SECRET_ARN, SECRET_ARN.rpartition("-")[0]])
-def test_every_name_and_arn_that_a_secret_may_have_is_taken(
+def test_every_valid_secret_name_and_arn_is_accepted(
     aws: FakeAws, environ: dict[str, str], secret: str
 ) -> None:
     assert run_deploy(environ | {"SECRET": secret}) == 0
@@ -106,7 +106,7 @@ def test_every_name_and_arn_that_a_secret_may_have_is_taken(
 
 
 @pytest.mark.parametrize(("changed", "told"), [*MISSING.values(), *WRONG.values()], ids=[*MISSING, *WRONG])
-def test_what_is_missing_or_wrong_is_told_in_one_line_and_nothing_is_created(
+def test_invalid_setting_prints_one_line_and_creates_nothing(
     aws: FakeAws,
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
@@ -194,7 +194,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("refusal", "told"), REFUSED.values(), ids=REFUSED)
-def test_what_aws_refuses_is_told_by_its_code_in_one_line_and_nothing_is_created(
+def test_aws_refusal_prints_one_line_and_creates_nothing(
     aws: FakeAws,
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
@@ -211,7 +211,7 @@ def test_what_aws_refuses_is_told_by_its_code_in_one_line_and_nothing_is_created
     assert aws.changes == []
 
 
-def test_a_profile_that_does_not_exist_is_told(
+def test_unknown_profile_is_reported(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.answers("configure get", Refusal("The config profile (canary) could not be found"))
@@ -221,7 +221,7 @@ def test_a_profile_that_does_not_exist_is_told(
     )
 
 
-def test_the_script_as_make_runs_it_says_its_one_line_and_exits_with_2(aws: FakeAws) -> None:
+def test_script_without_settings_prints_one_line_and_exits_2(aws: FakeAws) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "infra.deploy"],
         env={"PATH": str(aws.folder), "STACK": "rotator"},

@@ -48,7 +48,7 @@ def test_no_lock_file_names_a_host(file: Path) -> None:
     assert not re.search(r"https?://|--(extra-)?index-url|--find-links|--trusted-host", file.read_text())
 
 
-def test_every_package_of_node_is_pinned_with_a_hash_and_runs_no_script() -> None:
+def test_node_packages_are_hashed_and_run_no_install_scripts() -> None:
     lock = json.loads(NODE.read_text())
     asked = json.loads(NODE.with_name("package.json").read_text())["dependencies"]
     packages = {name.removeprefix("node_modules/"): each for name, each in lock["packages"].items() if name}
@@ -57,7 +57,7 @@ def test_every_package_of_node_is_pinned_with_a_hash_and_runs_no_script() -> Non
     assert [name for name, each in packages.items() if each.get("hasInstallScript")] == []
 
 
-def test_the_tests_lock_holds_what_the_project_its_tests_and_its_build_ask_for() -> None:
+def test_tests_lock_satisfies_project_extras_and_build() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     asked = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
@@ -88,7 +88,7 @@ def test_make_installs_from_the_lock_only(target: str, tmp_path: Path) -> None:
     assert {"--no-deps", "--no-build-isolation", "--editable"} <= set(own_install.split())
 
 
-def test_make_installs_checkov_from_its_lock_only_and_apart_from_all_else(tmp_path: Path) -> None:
+def test_make_installs_checkov_apart_and_from_its_own_lock(tmp_path: Path) -> None:
     [install] = re.findall(r"\S+ -m pip install .*", make(f"{tmp_path}/.checkov", tmp_path))
     assert install.startswith(f"{tmp_path}/checkov/bin/python ")
     assert {"--require-hashes", "--only-binary=:all:", "infra/checkov.txt"} <= set(install.split())

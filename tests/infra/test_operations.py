@@ -33,7 +33,7 @@ def anchor(heading: str) -> str:
 @pytest.mark.parametrize(
     "alarm", [n for n, r in DOCUMENT["Resources"].items() if r["Type"] == "AWS::CloudWatch::Alarm"]
 )
-def test_each_alarm_links_to_its_runbook_which_says_how_consumers_are_and_when_it_is_over(alarm: str) -> None:
+def test_each_alarm_links_to_a_complete_runbook(alarm: str) -> None:
     properties = EVERYTHING[0].resources[alarm]
     link = re.search(r"Runbook: (\S+)#([a-z-]+)$", properties["AlarmDescription"])
     assert link
@@ -58,7 +58,7 @@ def test_every_kind_of_error_has_its_line_in_the_runbook() -> None:
     assert kinds - told == {"TokenRequestError"}
 
 
-def test_every_statement_of_every_policy_is_listed_with_its_reason() -> None:
+def test_every_policy_statement_is_listed_in_the_guide() -> None:
     stated = set()
     for stack in EVERYTHING:
         stated |= {each["Sid"] for each in stack.statements()}
@@ -69,7 +69,7 @@ def test_every_statement_of_every_policy_is_listed_with_its_reason() -> None:
     assert set(re.findall(r"`(\w+)`", table)) == stated
 
 
-def test_every_parameter_that_is_given_is_the_templates() -> None:
+def test_guide_gives_only_parameters_of_the_template() -> None:
     given = set(
         re.findall(
             r"`([A-Z][A-Za-z]+)(?:=[\w.]+)?`",
@@ -87,7 +87,7 @@ def test_every_make_target_that_is_named_exists() -> None:
     assert named <= set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
 
 
-def test_the_costs_count_what_there_is() -> None:
+def test_cost_table_matches_alarms_and_runs() -> None:
     costs = SECTIONS["What it costs"]
     alarms = sum(r["Type"] == "AWS::CloudWatch::Alarm" for r in DOCUMENT["Resources"].values())
     assert re.search(rf"\b{alarms} . \$0\.10", costs)
@@ -102,6 +102,6 @@ def test_every_link_inside_the_repository_leads_somewhere() -> None:
         assert (CHECKOUT / "infra" / link).exists(), link
 
 
-def test_what_is_not_verified_against_aws_is_exactly_what_the_smoke_test_verifies() -> None:
+def test_unverified_list_matches_the_smoke_checks() -> None:
     listed = re.findall(r"^\| `([a-z-]+)` \| (.+?) \|$", SECTIONS["Not verified against AWS"], re.MULTILINE)
     assert listed == [(check.id, check.expected) for check in smoke.CHECKS]

@@ -18,7 +18,7 @@ class Loader(yaml.SafeLoader):  # type: ignore[misc]
 Loader.add_multi_constructor("!", lambda _loader, tag, node: (tag, node.value and str(node.value)))
 
 
-def test_only_the_code_and_its_two_parameters_differ_and_not_one_other_byte() -> None:
+def test_packaging_changes_only_the_code_and_its_parameters() -> None:
     names = list(yaml.load(TEXT, Loader)["Parameters"])
     after = names[names.index("CodeKey") + 1]
     expected = TEXT[: TEXT.index("  CodeBucket:\n")] + TEXT[TEXT.index(f"  {after}:\n") :]
@@ -30,7 +30,7 @@ def test_only_the_code_and_its_two_parameters_differ_and_not_one_other_byte() ->
     assert packaging.with_local_code(TEXT, "rotator.zip") == expected
 
 
-def test_it_means_the_same_but_for_the_code() -> None:
+def test_packaged_yaml_differs_only_in_the_code() -> None:
     expected = yaml.load(TEXT, Loader)
     for name in packaging.CODE_PARAMETERS:
         del expected["Parameters"][name]
@@ -50,17 +50,17 @@ def test_it_means_the_same_but_for_the_code() -> None:
     ],
     ids=["empty", "no code", "a name that is left", "two functions"],
 )
-def test_a_template_of_another_form_is_refused(text: str) -> None:
+def test_unexpected_template_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must have one function with its code in CodeBucket and CodeKey"):
         packaging.with_local_code(text, "rotator.zip")
 
 
-def test_the_parameters_are_the_templates() -> None:
+def test_parameter_names_are_read_from_the_template() -> None:
     assert packaging.parameter_names(TEXT) == tuple(yaml.load(TEXT, Loader)["Parameters"])
     assert packaging.parameter_names("Resources: {}\n") == ()
 
 
-def test_a_rule_of_a_parameter_is_the_templates() -> None:
+def test_parameter_rule_is_read_from_the_template() -> None:
     parameters = yaml.load(TEXT, Loader)["Parameters"]
     for name in ("CodeBucket", "ParameterName", "TokenEndpoint"):
         expected = (parameters[name]["AllowedPattern"], parameters[name]["ConstraintDescription"])
@@ -69,7 +69,7 @@ def test_a_rule_of_a_parameter_is_the_templates() -> None:
         packaging.rule(TEXT, "CodeKey")
 
 
-def test_of_a_refusal_only_words_of_the_template_are_repeated() -> None:
+def test_refusal_repeats_only_text_of_the_template() -> None:
     said = (
         "Value 'hunter2' of ScheduleMinutes; 'hunter2' failed to satisfy constraint: must be an https address"
     )
@@ -77,7 +77,7 @@ def test_of_a_refusal_only_words_of_the_template_are_repeated() -> None:
     assert packaging.own_words(TEXT, "hunter2") == ()
 
 
-def test_a_rule_is_repeated_as_it_is_written_without_its_full_stop() -> None:
+def test_rule_text_is_repeated_without_its_full_stop() -> None:
     sentence = "CreateKey makes a key for the log, too; leave LogKmsKeyArn out"
     said = f"Template error: assertion failed: {sentence}. (hunter2)"
     assert packaging.own_words(TEXT, said) == (sentence,)

@@ -61,7 +61,7 @@ def everywhere(stack: Stack) -> Iterator[dict[str, Any]]:
             yield from properties.get(name, {}).get("Statement", [])
 
 
-def test_the_roles_may_do_exactly_this() -> None:
+def test_roles_allow_exactly_the_expected_actions() -> None:
     assert allowed(Stack(ONE)) == {
         "ReadCredentials": "secretsmanager:GetSecretValue",
         "KeepTokenStatusAndLease": ["ssm:GetParameters", "ssm:PutParameter"],
@@ -72,7 +72,7 @@ def test_the_roles_may_do_exactly_this() -> None:
     }
 
 
-def test_for_many_rotations_the_role_may_read_their_documents_besides() -> None:
+def test_fleet_role_may_also_read_rotation_documents() -> None:
     more = allowed(Stack(MANY)).keys() - allowed(Stack(ONE)).keys()
     assert more == {"ReadRotations", "LeaveRotationsAsTheyAre"}
     assert statement(Stack(MANY), "ReadRotations")["Resource"] == f"{PARAMETERS}/rotator/rotations"
@@ -83,14 +83,14 @@ def test_for_many_rotations_the_role_may_read_their_documents_besides() -> None:
     [("LeaveRotationsAsTheyAre", "ssm:PutParameter"), ("LeaveRotationsAlone", "ssm:GetParameter*")],
     ids=["the function", "consumers"],
 )
-def test_nobody_may_touch_the_documents_even_where_the_prefixes_overlap(sid: str, action: str) -> None:
+def test_overlapping_prefixes_deny_access_to_documents(sid: str, action: str) -> None:
     overlapping = Stack({**MANY, "ParameterPrefix": "/rotator"})
     found = statement(overlapping, sid)
     assert (found["Effect"], found["Action"]) == ("Deny", action)
     assert found["Resource"] == f"{PARAMETERS}/rotator/rotations/*"
 
 
-def test_nobody_may_tag_delete_or_list_anything() -> None:
+def test_no_statement_allows_tagging_deleting_or_listing() -> None:
     everything = Stack({**MANY, **KEYS, **VPC})
     actions = json.dumps([each["Action"] for each in everything.statements()])
     assert not any(
@@ -101,14 +101,14 @@ def test_nobody_may_tag_delete_or_list_anything() -> None:
 @pytest.mark.parametrize(
     "given", [ONE, {**ONE, **KEYS}, MAX_NAMED_FAILURES], ids=["no key", "keys", "targets"]
 )
-def test_for_one_rotation_no_statement_allows_more_than_it_names(given: dict[str, str]) -> None:
+def test_single_rotation_statements_have_no_wildcards(given: dict[str, str]) -> None:
     for each in Stack(given).statements():
         assert each["Effect"] == "Allow"
         assert "*" not in json.dumps([each["Action"], each["Resource"]]), each["Sid"]
         assert not each.keys() & {"NotAction", "NotResource"}
 
 
-def test_for_many_rotations_a_wildcard_stands_only_behind_a_prefix() -> None:
+def test_fleet_wildcards_only_follow_a_prefix() -> None:
     for each in Stack({**MANY, **KEYS}).statements():
         if each["Effect"] == "Deny":
             continue
@@ -123,18 +123,18 @@ def test_no_action_is_allowed_on_everything() -> None:
     assert [each["Sid"] for each in Stack({**MANY, **KEYS}).statements() if each["Resource"] == "*"] == []
 
 
-def test_one_rotation_has_one_secret_and_three_parameters() -> None:
+def test_single_rotation_allows_one_secret_and_three_parameters() -> None:
     assert statement(Stack(ONE), "ReadCredentials")["Resource"] == SECRET_ARN
     names = [f"{PARAMETERS}/healthwise/token{part}" for part in ("", "/status", "/lease")]
     assert statement(Stack(ONE), "KeepTokenStatusAndLease")["Resource"] == names
 
 
-def test_many_rotations_have_what_is_below_their_prefixes() -> None:
+def test_fleet_allows_everything_below_its_prefixes() -> None:
     assert statement(Stack(MANY), "ReadCredentials")["Resource"] == f"{SECRETS}:healthwise/*"
     assert statement(Stack(MANY), "KeepTokenStatusAndLease")["Resource"] == [f"{PARAMETERS}/healthwise/*"]
 
 
-def test_without_keys_of_ours_no_key_may_be_used() -> None:
+def test_no_kms_permission_without_a_configured_key() -> None:
     assert "kms:" not in json.dumps(list(everywhere(Stack(ONE))) + list(everywhere(Stack(MANY))))
 
 
@@ -203,7 +203,7 @@ def test_without_keys_of_ours_no_key_may_be_used() -> None:
         ),
     ],
 )
-def test_a_key_may_be_used_only_through_its_service_and_for_its_purpose(
+def test_key_use_is_limited_to_its_service_and_purpose(
     sid: str, given: dict[str, str], actions: str | list[str], condition: dict[str, Any]
 ) -> None:
     found = statement(Stack(given), sid)
@@ -212,7 +212,7 @@ def test_a_key_may_be_used_only_through_its_service_and_for_its_purpose(
 
 
 @pytest.mark.parametrize("wildcard", ["*", "?"])
-def test_the_name_of_one_secret_or_parameter_is_compared_as_it_is(wildcard: str) -> None:
+def test_wildcards_in_secret_or_parameter_names_are_refused(wildcard: str) -> None:
     """StringLike compares with what has no wildcard in it as StringEquals does."""
     assert takes("SecretArn", SECRET_ARN)
     assert not takes("SecretArn", SECRET_ARN.replace("client", f"cl{wildcard}nt"))
@@ -221,13 +221,13 @@ def test_the_name_of_one_secret_or_parameter_is_compared_as_it_is(wildcard: str)
 
 
 @pytest.mark.parametrize("of", [ONE, MANY], ids=["one", "many"])
-def test_a_key_that_the_stack_creates_may_be_used_in_the_same_way(of: dict[str, str]) -> None:
+def test_created_key_has_the_same_permissions_as_a_given_key(of: dict[str, str]) -> None:
     given, created = Stack({**of, "ParameterKmsKeyArn": KEY_ARN}), Stack({**of, "CreateKey": "true"})
     for sid in ("EncryptToken", "DecryptToken"):
         assert statement(created, sid) == {**statement(given, sid), "Resource": "<Key.Arn>"}
 
 
-def test_its_key_serves_parameter_store_its_log_and_its_alarms_and_nobody_else() -> None:
+def test_created_key_serves_only_parameters_log_and_alarms() -> None:
     policy = Stack({**ONE, "CreateKey": "true"}).resources["Key"]["KeyPolicy"]["Statement"]
     uses = {each["Sid"]: each for each in policy if "Decrypt" in json.dumps(each["Action"])}
     root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
@@ -246,7 +246,7 @@ def test_its_key_serves_parameter_store_its_log_and_its_alarms_and_nobody_else()
     }
 
 
-def test_whoever_administers_the_key_cannot_read_with_it_and_can_always_change_its_policy() -> None:
+def test_key_administrators_may_change_policy_but_not_decrypt() -> None:
     policy = Stack({**ONE, "CreateKey": "true"}).resources["Key"]["KeyPolicy"]["Statement"]
     [administration] = [each for each in policy if each["Sid"] == "AdministeredByTheAccount"]
     assert "kms:PutKeyPolicy" in administration["Action"]  # or KMS refuses the policy as a lockout
@@ -255,7 +255,7 @@ def test_whoever_administers_the_key_cannot_read_with_it_and_can_always_change_i
     )
 
 
-def test_the_log_and_the_alarms_that_the_keys_policy_names_are_the_stacks() -> None:
+def test_key_policy_names_the_log_and_alarms_of_the_stack() -> None:
     stack = Stack({**ONE, "CreateKey": "true"})
     assert stack.resources["LogGroup"]["LogGroupName"] == "/rotator/rotator"
     names = [p["AlarmName"] for p in stack.resources.values() if "AlarmName" in p]
@@ -269,7 +269,7 @@ def test_each_role_is_for_one_service(role: str, service: str) -> None:
     assert trust["Principal"] == {"Service": f"{service}.amazonaws.com"}
 
 
-def test_the_schedulers_role_is_for_schedules_of_this_account_that_invoke_this_function() -> None:
+def test_schedule_role_is_limited_to_account_and_function() -> None:
     stack = Stack(ONE)
     [trust] = stack.resources["ScheduleRole"]["AssumeRolePolicyDocument"]["Statement"]
     group = f"arn:aws:scheduler:eu-central-1:{ACCOUNT}:schedule-group/default"
@@ -289,7 +289,7 @@ def test_consumers_may_read_token_and_status_and_nothing_else() -> None:
     ]
 
 
-def test_the_network_is_lambdas_business_and_not_the_codes() -> None:
+def test_network_interfaces_are_managed_by_lambda_only() -> None:
     assert "ec2:" not in json.dumps(list(everywhere(Stack(ONE))))
     stack = Stack({**ONE, **VPC})
     managing = statement(stack, "ManageNetworkInterfaces")
@@ -300,7 +300,7 @@ def test_the_network_is_lambdas_business_and_not_the_codes() -> None:
     assert stack.resources["NoNetworkInterfacesByCode"]["Roles"] == ["<Role>"]
 
 
-def test_a_function_that_is_told_lets_this_rule_in_and_nobody_else() -> None:
+def test_change_function_permits_only_this_rule_to_invoke() -> None:
     assert Stack(MAX_NAMED_FAILURES).resources["TokenChangedInvokes"] == {
         "FunctionName": MAX_NAMED_FAILURES["ChangeFunctionArn"],
         "Action": "lambda:InvokeFunction",
@@ -309,12 +309,12 @@ def test_a_function_that_is_told_lets_this_rule_in_and_nobody_else() -> None:
     }
 
 
-def test_a_queue_that_is_told_keeps_its_own_policy() -> None:
+def test_change_queue_policy_is_not_replaced() -> None:
     policies = [p["Queues"] for p in Stack(MAX_NAMED_FAILURES).resources.values() if "Queues" in p]
     assert policies == [["<DeadLetterQueue>", "<FailedRuns>"]]
 
 
-def test_the_rule_may_start_the_redeployment_which_may_update_the_one_service() -> None:
+def test_redeployment_may_update_only_the_given_service() -> None:
     stack = Stack(MAX_NAMED_FAILURES)
     assert allowed(stack).keys() - allowed(Stack(ONE)).keys() == {"StartRedeployment", "RedeployService"}
     [starting] = stack.statements("TokenChangedRole")
@@ -332,7 +332,7 @@ def test_the_rule_may_start_the_redeployment_which_may_update_the_one_service() 
     ],
     ids=["the rule's", "the state machine's"],
 )
-def test_a_role_of_the_redeployment_is_for_one_service_on_behalf_of_one_resource(
+def test_redeployment_role_trusts_one_service_and_resource(
     role: str, service: str, of: str, name: str, source: str
 ) -> None:
     """The account is in the ARN, so that another's rule or machine cannot be the confused deputy's principal.
@@ -348,7 +348,7 @@ def test_a_role_of_the_redeployment_is_for_one_service_on_behalf_of_one_resource
     assert resources[of].get("RoleArn", f"<{role}.Arn>") == f"<{role}.Arn>"
 
 
-def test_only_its_alarms_may_publish_to_the_topic() -> None:
+def test_only_alarms_of_the_stack_may_publish_to_the_topic() -> None:
     stack = Stack({**ONE, "AlarmEmail": "on-call@example.com"})
     [publishing] = stack.resources["AlarmTopicPolicy"]["PolicyDocument"]["Statement"]
     alarms = [f"<{name}.Arn>" for name, each in stack.resources.items() if "AlarmName" in each]
@@ -360,7 +360,7 @@ def test_only_its_alarms_may_publish_to_the_topic() -> None:
     }
 
 
-def test_a_topic_is_encrypted_with_a_key_that_alarms_may_use_or_with_none() -> None:
+def test_alarm_topic_is_encrypted_only_with_the_created_key() -> None:
     plain = Stack({**ONE, "AlarmEmail": "on-call@example.com"}).resources["AlarmTopic"]
     keyed = Stack({**ONE, "AlarmEmail": "on-call@example.com", "CreateKey": "true"}).resources["AlarmTopic"]
     assert "KmsMasterKeyId" not in plain

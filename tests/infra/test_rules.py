@@ -34,7 +34,7 @@ MANY = {
         pytest.param({**SECRET, "VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}, id="a VPC"),
     ],
 )
-def test_what_goes_together_is_not_refused(given: dict[str, str]) -> None:
+def test_compatible_parameters_are_accepted(given: dict[str, str]) -> None:
     assert Stack(given).refused == []
 
 
@@ -79,7 +79,7 @@ def test_what_goes_together_is_not_refused(given: dict[str, str]) -> None:
         pytest.param({**SECRET, "VpcSecurityGroupIds": "sg-1"}, "needs both", id="security groups alone"),
     ],
 )
-def test_what_does_not_go_together_is_refused_and_told_why(given: dict[str, str], because: str) -> None:
+def test_conflicting_parameters_are_refused_with_a_reason(given: dict[str, str], because: str) -> None:
     [reason] = Stack(given).refused
     assert because in reason
 
@@ -114,14 +114,14 @@ def works(life: str, renew_at: float, minutes: int, cache: int = DEFAULT_CACHE) 
 
 
 @pytest.mark.parametrize("life", LIVES)
-def test_a_schedule_is_refused_exactly_if_it_is_too_slow_for_the_tokens_life(life: str) -> None:
+def test_schedule_is_refused_only_if_too_slow_for_the_lifetime(life: str) -> None:
     for renew_at, minutes in product(FRACTIONS, SCHEDULES):
         given = {**SECRET, "TokenLifetime": life, "RenewAt": str(renew_at), "ScheduleMinutes": str(minutes)}
         assert (Stack(given).refused == []) == works(life, judged_as(life, renew_at), minutes), given
 
 
 @pytest.mark.parametrize("life", LIVES)
-def test_what_is_not_refused_works_for_consumers_with_any_cache(life: str) -> None:
+def test_accepted_parameters_work_with_any_consumer_cache(life: str) -> None:
     for renew_at, minutes, cache in product(FRACTIONS, SCHEDULES, CACHES):
         given = {
             **SECRET,
@@ -133,7 +133,7 @@ def test_what_is_not_refused_works_for_consumers_with_any_cache(life: str) -> No
         assert Stack(given).refused or works(life, renew_at, minutes, cache), given
 
 
-def test_a_long_cache_is_for_long_lives() -> None:
+def test_long_consumer_cache_requires_a_long_token_lifetime() -> None:
     for life, cache in product(LIVES, CACHES):
         given = {**SECRET, "TokenLifetime": life, "ConsumerCacheSeconds": str(cache), "ScheduleMinutes": "1"}
         is_refused = any("more than 300 s" in reason for reason in Stack(given).refused)
@@ -141,7 +141,7 @@ def test_a_long_cache_is_for_long_lives() -> None:
 
 
 @pytest.mark.parametrize("life", LIVES)
-def test_what_a_refusal_advises_is_not_refused(life: str) -> None:
+def test_advice_of_a_refusal_is_accepted(life: str) -> None:
     [reason] = Stack({**SECRET, "TokenLifetime": life, "ScheduleMinutes": "60", "RenewAt": "0.9"}).refused
     earliest = 0.5 if life in ("1h", "30m") else 0.667
     slowest = max(m for m in SCHEDULES if works(life, earliest, m))
@@ -150,12 +150,12 @@ def test_what_a_refusal_advises_is_not_refused(life: str) -> None:
     assert Stack(given).refused == []
 
 
-def test_the_line_of_other_lives_leaves_time_for_the_default_cache_and_schedule() -> None:
+def test_other_lifetime_threshold_covers_cache_and_schedule() -> None:
     default = PARAMETERS["ScheduleMinutes"]["Default"] * 60 + DEFAULT_CACHE
     assert DOCUMENT["Mappings"]["SafetyLines"]["other"]["Seconds"] >= default
 
 
-def test_tokens_of_another_life_are_the_functions_own_business() -> None:
+def test_other_lifetime_is_not_checked_by_the_rules() -> None:
     given = {
         **SECRET,
         "TokenLifetime": "other",
@@ -166,7 +166,7 @@ def test_tokens_of_another_life_are_the_functions_own_business() -> None:
     assert Stack(given).refused == []
 
 
-def test_rules_use_only_what_cloudformation_allows_in_them() -> None:
+def test_rules_use_only_functions_that_cloudformation_allows() -> None:
     """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-rules.html."""
 
     def functions(value: Any) -> set[str]:

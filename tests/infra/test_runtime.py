@@ -157,7 +157,7 @@ def python(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("function_python"))
 
 
-def test_a_tick_is_answered_with_the_summary_and_the_next_finds_the_token_fresh(
+def test_run_returns_the_summary_and_the_next_is_fresh(
     python: str, start: Start, moto: Account, authorization: str
 ) -> None:
     function = start(python)
@@ -189,7 +189,7 @@ def test_a_tick_is_answered_with_the_summary_and_the_next_finds_the_token_fresh(
     }
 
 
-def test_an_event_of_eventbridge_is_a_plain_tick(start: Start) -> None:
+def test_eventbridge_event_starts_a_plain_run(start: Start) -> None:
     function = start()
     assert function.invoke(EVENTBRIDGE_EVENT).body["rotated"] == 1
     assert function.invoke(EVENTBRIDGE_EVENT).body["fresh"] == 1
@@ -204,14 +204,14 @@ def test_force_renews_a_fresh_token(start: Start, moto: Account, authorization: 
     assert opens_the_api(stored_token(moto), authorization)
 
 
-def test_an_unknown_key_in_the_event_is_an_error_and_changes_nothing(start: Start, moto: Account) -> None:
+def test_unknown_event_key_is_refused_and_changes_nothing(start: Start, moto: Account) -> None:
     answer = start().invoke({"rotation": ["default"]})
     assert (answer.kind, answer.body["errorType"]) == ("error", "SettingsError")
     assert "'rotation'" in answer.body["errorMessage"]
     assert moto.client("ssm").describe_parameters()["Parameters"] == []
 
 
-def test_settings_that_cannot_be_used_are_an_error_that_names_the_variable(start: Start) -> None:
+def test_invalid_setting_error_names_the_variable(start: Start) -> None:
     answer = start(ROTATOR_RENEW_AT="1.5").invoke({})
     assert (answer.kind, answer.body["errorType"]) == ("error", "SettingsError")
     assert "ROTATOR_RENEW_AT" in answer.body["errorMessage"]
@@ -231,7 +231,7 @@ def test_a_failed_rotation_is_an_error_with_the_summary_logged(start: Start, api
     assert summary["rotations"][0]["error"] in answer.body["errorMessage"]
 
 
-def test_the_log_is_json_that_can_be_searched_by_event_rotation_and_outcome(start: Start) -> None:
+def test_log_lines_have_event_rotation_and_outcome_fields(start: Start) -> None:
     function = start()
     function.invoke({})
     outcome, summary = (line for line in function.logged if "event" in line)
@@ -241,7 +241,7 @@ def test_the_log_is_json_that_can_be_searched_by_event_rotation_and_outcome(star
     assert outcome["requestId"] == summary["requestId"] == function.api.request_id
 
 
-def test_the_log_tells_a_programs_own_types(start: Start, api: AuthorizationApi) -> None:
+def test_outcome_fields_are_typed_and_match_the_summary(start: Start, api: AuthorizationApi) -> None:
     function = start()
     function.invoke({})
     api.misbehaviour.plan(REFUSED)
@@ -258,9 +258,7 @@ def test_the_log_tells_a_programs_own_types(start: Start, api: AuthorizationApi)
 
 
 @pytest.mark.parametrize("log_format", ["JSON", "Text"])
-def test_a_run_that_is_refused_is_told_once_by_the_runtime_and_has_no_metrics(
-    start: Start, log_format: str
-) -> None:
+def test_refused_run_is_logged_once_without_metrics(start: Start, log_format: str) -> None:
     function = start(AWS_LAMBDA_LOG_FORMAT=log_format)
     message = function.invoke({"rotation": ["default"]}).body["errorMessage"]
     assert function.printed.count(message) == 1
@@ -271,7 +269,7 @@ def test_a_run_that_is_refused_is_told_once_by_the_runtime_and_has_no_metrics(
         assert line["requestId"] == function.api.request_id
 
 
-def test_its_metrics_are_a_line_of_their_own_that_cloudwatch_reads(start: Start) -> None:
+def test_metrics_are_a_separate_line_in_embedded_format(start: Start) -> None:
     function = start()
     function.invoke({})
     [line] = [line for line in function.logged if "_aws" in line]
@@ -284,7 +282,7 @@ def test_its_metrics_are_a_line_of_their_own_that_cloudwatch_reads(start: Start)
     assert "TokenSecondsRemaining" in named
 
 
-def test_its_metrics_are_those_of_the_function_by_its_name(start: Start) -> None:
+def test_metrics_have_the_function_name_as_dimension(start: Start) -> None:
     function = start(AWS_LAMBDA_FUNCTION_NAME="rotator-prod")
     function.invoke({})
     [told] = embedded_metrics.read(function.printed)
@@ -293,9 +291,7 @@ def test_its_metrics_are_those_of_the_function_by_its_name(start: Start) -> None
     assert told.metrics["Duration"] > 0
 
 
-def test_nothing_it_prints_or_posts_holds_a_secret_or_a_token_even_when_debugged(
-    start: Start, moto: Account, api: AuthorizationApi
-) -> None:
+def test_debug_output_contains_no_secret_or_token(start: Start, moto: Account, api: AuthorizationApi) -> None:
     function = start(ROTATOR_LOG_LEVEL="DEBUG", AWS_LAMBDA_LOG_LEVEL="DEBUG")
     tokens = []
     for _ in range(2):
@@ -311,7 +307,7 @@ def test_nothing_it_prints_or_posts_holds_a_secret_or_a_token_even_when_debugged
     assert [each for each in hidden if each in everything] == []
 
 
-def test_the_run_ends_before_the_deadline_that_the_runtime_gives(start: Start, api: AuthorizationApi) -> None:
+def test_run_finishes_before_the_runtime_deadline(start: Start, api: AuthorizationApi) -> None:
     api.misbehaviour.plan(*[UNAVAILABLE] * 100)
     answer = start().invoke({}, seconds=12)
     assert (answer.kind, answer.body["errorType"]) == ("error", "RotationFailed")
@@ -364,7 +360,7 @@ def two_ticks(environment: Mapping[str, str], unpacked: Path) -> list[dict[str, 
     return [json.loads(line) for line in run.stdout.splitlines() if '"_aws"' not in line]
 
 
-def test_a_renewal_makes_six_requests_to_aws_and_one_for_a_token(
+def test_renewal_makes_six_aws_calls_and_one_token_request(
     environment: dict[str, str], unpacked: Path, api: AuthorizationApi
 ) -> None:
     renewal, fresh = two_ticks(environment, unpacked)
@@ -377,7 +373,7 @@ def test_a_renewal_makes_six_requests_to_aws_and_one_for_a_token(
     assert api.misbehaviour.token_requests == 1
 
 
-def test_a_process_that_finds_the_token_fresh_asks_parameter_store_once_and_loads_nothing_else(
+def test_fresh_run_makes_one_aws_call_and_no_more_imports(
     environment: dict[str, str], unpacked: Path, api: AuthorizationApi
 ) -> None:
     two_ticks(environment, unpacked)

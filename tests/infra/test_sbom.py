@@ -48,7 +48,7 @@ def hashes(component: Mapping[str, Any]) -> set[str]:
     return {each["content"] for link in links for each in link["hashes"] if each["alg"] == "SHA-256"}
 
 
-def test_its_components_are_the_locked_requirements_each_with_its_purl_and_its_hashes(written: Path) -> None:
+def test_components_are_the_locked_requirements_with_hashes(written: Path) -> None:
     locked = re.findall(
         r"^([\w.-]+)==(\S+) \\\n((?:    --hash=.*\n?)+)", sbom.REQUIREMENTS.read_text(), re.MULTILINE
     )
@@ -61,14 +61,14 @@ def test_its_components_are_the_locked_requirements_each_with_its_purl_and_its_h
     )
 
 
-def test_it_is_about_this_version_and_this_zip(written: Path, function_zip: Path) -> None:
+def test_sbom_describes_this_version_and_zip(written: Path, function_zip: Path) -> None:
     main = json.loads(written.read_text())["metadata"]["component"]
     assert (main["name"], main["version"]) == ("rotator", __version__)
     [digest] = main["hashes"]
     assert digest == {"alg": "SHA-256", "content": hashlib.sha256(function_zip.read_bytes()).hexdigest()}
 
 
-def test_another_time_and_place_give_the_same_bytes(
+def test_sbom_is_reproducible_in_another_directory(
     written: Path, function_zip: Path, tmp_path: Path, clean_environment: Mapping[str, str]
 ) -> None:
     again = Path(shutil.copy(function_zip, tmp_path / "again.zip"))
@@ -77,14 +77,14 @@ def test_another_time_and_place_give_the_same_bytes(
     assert (tmp_path / "again.cdx.json").read_bytes() == written.read_bytes()
 
 
-def test_it_names_no_host_but_that_of_its_own_schema_and_no_folder(written: Path) -> None:
+def test_sbom_names_no_folder_and_only_the_schema_host(written: Path) -> None:
     text = written.read_text()
     assert re.findall(r"\w+://([^/\"]+)", text) == ["cyclonedx.org"]
     assert str(sbom.INFRA.parent) not in text
     assert os.fspath(written.parent) not in text
 
 
-def test_without_a_zip_there_is_none_and_the_message_says_how_to_get_one(
+def test_missing_zip_writes_no_sbom_and_says_to_build_first(
     tmp_path: Path, clean_environment: Mapping[str, str]
 ) -> None:
     run = write_sbom(tmp_path / "rotator.zip", clean_environment)

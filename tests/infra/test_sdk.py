@@ -150,7 +150,7 @@ def read(answer: Any) -> Any:
     return answer
 
 
-def test_the_function_looks_at_nothing_that_is_cut_from_answers() -> None:
+def test_function_reads_no_response_field_that_is_cut() -> None:
     source = ast.parse(Path(parameter_store.__file__).read_text())
     named = {node.value for node in ast.walk(source) if isinstance(node, ast.Constant)}
     assert named >= {"Name", "Value", "Version", "Type"}
@@ -158,7 +158,7 @@ def test_the_function_looks_at_nothing_that_is_cut_from_answers() -> None:
 
 
 @pytest.mark.parametrize(("service", "operation"), CALLED)
-def test_a_call_sends_the_same_bytes_and_understands_the_same_answer(
+def test_call_with_the_cut_model_sends_and_parses_the_same(
     service: str, operation: str, sessions: tuple[Session, Session]
 ) -> None:
     model = sessions[1].get_service_model(service).operation_model(operation)
@@ -173,7 +173,7 @@ def test_a_call_sends_the_same_bytes_and_understands_the_same_answer(
 
 
 @pytest.mark.parametrize(("service", "operation"), CALLED)
-def test_what_the_whole_would_refuse_to_send_is_refused_in_the_same_words(
+def test_invalid_parameters_are_refused_with_the_same_message(
     service: str, operation: str, sessions: tuple[Session, Session]
 ) -> None:
     shape: Any = sessions[1].get_service_model(service).operation_model(operation).input_shape
@@ -188,7 +188,7 @@ def test_what_the_whole_would_refuse_to_send_is_refused_in_the_same_words(
 
 
 @pytest.mark.parametrize(("service", "operation"), CALLED)
-def test_every_error_that_the_service_knows_says_the_same(
+def test_every_service_error_has_the_same_code_and_message(
     service: str, operation: str, sessions: tuple[Session, Session]
 ) -> None:
     shapes: Sequence[Any] = sessions[1].get_service_model(service).error_shapes
@@ -259,7 +259,7 @@ def endpoint(session: Session, service: str, region: str, flags: Mapping[str, An
 @pytest.mark.parametrize("dual_stack", [False, True], ids=["", "dual stack"])
 @pytest.mark.parametrize("fips", [False, True], ids=["", "FIPS"])
 @pytest.mark.parametrize("service", sorted(sdk.SERVICES))
-def test_in_every_region_of_every_partition_a_client_has_the_same_endpoint(
+def test_client_endpoint_is_the_same_in_every_region(
     service: str, fips: bool, dual_stack: bool, sessions: tuple[Session, Session]
 ) -> None:
     flags = {"use_fips_endpoint": fips, "use_dualstack_endpoint": dual_stack}
@@ -271,7 +271,7 @@ def test_in_every_region_of_every_partition_a_client_has_the_same_endpoint(
 
 
 @pytest.mark.parametrize("service", sorted(sdk.SERVICES))
-def test_by_the_older_rules_too_a_region_has_the_same_partition_and_endpoint(service: str, cut: Path) -> None:
+def test_legacy_resolver_gives_the_same_partition_and_endpoint(service: str, cut: Path) -> None:
     """By these the SDK still finds partitions, and whatever an ``AWS_DATA_PATH`` makes it call."""
 
     def told(data: Path) -> list[object]:
@@ -285,7 +285,7 @@ def test_by_the_older_rules_too_a_region_has_the_same_partition_and_endpoint(ser
     assert told(cut) == told(INSTALLED)
 
 
-def test_the_sdk_takes_the_cut_endpoints_for_its_own_and_goes_by_its_rules(
+def test_sdk_accepts_the_cut_endpoints_as_builtin_data(
     unpacked: Path, clean_environment: Mapping[str, str]
 ) -> None:
     program = (
@@ -326,7 +326,7 @@ def test_every_operation_that_the_function_calls_is_in_the_cut() -> None:
     assert called <= {xform_name(name) for _, name in CALLED}
 
 
-def test_every_service_that_the_function_makes_a_client_of_is_in_the_cut() -> None:
+def test_every_service_with_a_client_is_in_the_cut() -> None:
     calls = [n for source in function_sources() for n in ast.walk(source) if isinstance(n, ast.Call)]
     named = {
         call.args[0].value
@@ -336,7 +336,7 @@ def test_every_service_that_the_function_makes_a_client_of_is_in_the_cut() -> No
     assert {"ssm", "secretsmanager"} <= named <= sdk.OPERATIONS.keys()
 
 
-def test_the_zip_holds_the_cut_of_the_sdk_that_the_tests_run(unpacked: Path, cut: Path) -> None:
+def test_zip_holds_the_cut_of_the_sdk_under_test(unpacked: Path, cut: Path) -> None:
     data = unpacked / "botocore" / "data"
 
     def files(folder: Path) -> dict[str, bytes]:
@@ -345,7 +345,7 @@ def test_the_zip_holds_the_cut_of_the_sdk_that_the_tests_run(unpacked: Path, cut
     assert files(data) == files(cut)
 
 
-def test_a_cut_model_explains_nothing_but_keeps_members_of_that_name() -> None:
+def test_cut_model_drops_docs_but_keeps_a_member_of_that_name() -> None:
     shapes = {
         "In": {
             "type": "structure",
@@ -368,12 +368,12 @@ def test_a_cut_model_explains_nothing_but_keeps_members_of_that_name() -> None:
     }
 
 
-def test_an_operation_that_the_service_does_not_have_stops_the_cut() -> None:
+def test_unknown_operation_stops_the_cut() -> None:
     with pytest.raises(KeyError, match="GetParametre"):
         sdk.cut_model(whole_model("ssm"), ["GetParametre"])
 
 
-def test_a_data_path_of_the_operators_own_comes_first(
+def test_aws_data_path_takes_precedence_over_the_cut(
     unpacked: Path, clean_environment: Mapping[str, str]
 ) -> None:
     program = (

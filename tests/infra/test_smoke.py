@@ -23,7 +23,7 @@ STACK = "smoked"
 IDS = [check.id for check in CHECKS]
 
 
-def test_every_check_has_an_id_of_its_own_and_one_sentence() -> None:
+def test_every_check_has_a_unique_id_and_one_sentence() -> None:
     assert len(set(IDS)) == len(IDS)
     assert all(
         check.expected and ";" not in check.expected and "\n" not in check.expected for check in CHECKS
@@ -61,7 +61,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("account", "stack", "skip", "told"), REFUSED.values(), ids=REFUSED)
-def test_it_does_not_start_and_says_why_in_one_line(
+def test_refused_start_prints_one_line_and_exits_with_2(
     moto: Account, capsys: pytest.CaptureFixture[str], account: str, stack: str, skip: str, told: str
 ) -> None:
     assert smoke.main([f"--account={account}", f"--stack={stack}", f"--skip={skip}"]) == 2
@@ -72,7 +72,7 @@ def test_it_does_not_start_and_says_why_in_one_line(
     assert moto.client("ssm").describe_parameters()["Parameters"] == []
 
 
-def test_it_does_not_start_without_a_region_or_credentials(
+def test_missing_region_or_credentials_exits_with_2(
     moto: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = [f"--account={MOTOS_ACCOUNT}", f"--stack={STACK}"]
@@ -121,7 +121,7 @@ DEFAULTS_ALONE = "Parameters:\n  Some:\n    Type: String\n    Default: x\n"
 ARGUMENTS = (f"--account={ACCOUNT}", f"--stack={STACK}")
 
 
-def test_it_runs_to_its_end_tells_of_every_check_and_leaves_nothing(
+def test_full_run_reports_every_check_and_cleans_up(
     everything: Callable[[], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = everything()
@@ -141,15 +141,13 @@ def test_it_runs_to_its_end_tells_of_every_check_and_leaves_nothing(
     assert everything() == before
 
 
-def test_what_is_skipped_is_not_done(
-    everything: Callable[[], Any], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_skipped_checks_do_not_run(everything: Callable[[], Any], capsys: pytest.CaptureFixture[str]) -> None:
     others = ",".join(check for check in IDS if check not in ("create-once", "secret-denied"))
     assert smoke.main([*ARGUMENTS, f"--skip={others}"]) == 0
     assert [line[:2] for line in capsys.readouterr().out.splitlines()[1:]] == ["✓ ", "✓ "]
 
 
-def test_a_crash_in_the_middle_leaves_nothing_either(
+def test_crash_during_a_check_cleans_up(
     everything: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, int, str]] = []
@@ -179,7 +177,7 @@ def test_a_crash_in_the_middle_leaves_nothing_either(
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_leaves_nothing_either(
+def test_interrupt_exits_with_130_and_cleans_up(
     kind: signal.Signals,
     everything: Callable[[], Any],
     monkeypatch: pytest.MonkeyPatch,
@@ -197,7 +195,7 @@ def test_an_interrupt_leaves_nothing_either(
     assert everything() == before
 
 
-def test_what_cannot_be_removed_is_named(
+def test_resources_that_cannot_be_deleted_are_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     denied = {

@@ -365,7 +365,7 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
 
 
 @pytest.mark.parametrize(("look", "answers", "cross"), WORLDS.values(), ids=WORLDS)
-def test_a_check_tells_what_it_found(
+def test_check_reports_its_finding(
     capsys: pytest.CaptureFixture[str],
     look: Callable[[Ground], str],
     answers: Mapping[str, Any],
@@ -378,14 +378,14 @@ def test_a_check_tells_what_it_found(
     assert TOKEN not in line
 
 
-def test_every_check_is_seen_to_find_both() -> None:
+def test_every_check_is_tested_passing_and_failing() -> None:
     for check in CHECKS:
         crosses = [cross for look, _answers, cross in WORLDS.values() if look is check]
         assert None in crosses, check.id
         assert any(crosses), check.id
 
 
-def test_a_stack_without_a_key_of_its_own_or_with_its_schedule_off_is_told_and_is_no_cross(
+def test_inapplicable_check_is_reported_and_does_not_fail(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(NotHere, match="deploy one with CreateKey=true"):
@@ -408,7 +408,7 @@ def test_a_stack_without_a_key_of_its_own_or_with_its_schedule_off_is_told_and_i
     )
 
 
-def test_many_rotations_are_checked_by_their_prefixes() -> None:
+def test_multiple_rotations_are_checked_by_their_prefixes() -> None:
     outputs = {k: v for k, v in ground({}).outputs.items() if k != "ParameterName"}
     parameters = {
         "SecretArn": "",

@@ -9,6 +9,6 @@ from infra.smoke_ground import NotHere
 from smoke_ground import ground
 
 
-def test_without_workers_it_says_what_to_deploy() -> None:
+def test_stack_without_workers_gets_deploy_advice() -> None:
     with pytest.raises(NotHere, match="deploy one with Workers"):
         smoke_fleet.workers(ground({}, resources={}))

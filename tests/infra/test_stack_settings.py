@@ -31,14 +31,14 @@ OF_WORKERS = {"ROTATOR_QUEUE_URL", "ROTATOR_WORKERS"}
         *("many rotations", "workers", "a key given for many", "a key created for many"),
     ],
 )
-def test_a_stacks_settings_are_its_functions_variables(given: dict[str, str]) -> None:
+def test_stack_settings_equal_the_function_environment(given: dict[str, str]) -> None:
     stack = Stack(given)
     variables = stack.resources["Function"]["Environment"]["Variables"]
     known = {name: value for name, value in variables.items() if name not in OF_WORKERS}
     assert variables_of(stack.parameters, created_key=stack.outputs.get("KeyArn")) == known
 
 
-def test_a_stack_of_an_older_template_has_the_defaults_of_what_came_later() -> None:
+def test_older_stack_omits_variables_of_newer_settings() -> None:
     parameters = {name: value for name, value in Stack(ONE).parameters.items() if name != "SecretRollover"}
     variables = variables_of(parameters)
     assert "ROTATOR_SECRET_ROLLOVER" not in variables

@@ -42,14 +42,14 @@ def test_description_identifies_a_stack_without_outputs() -> None:
     assert DOCUMENT["Description"].startswith(stacks.DESCRIPTION)
 
 
-def test_the_function_runs_an_existing_handler_on_python_3_13_and_arm64() -> None:
+def test_function_runs_an_existing_handler_on_python_3_13_arm64() -> None:
     function = PROPERTIES["Function"]
     module, _, name = function["Handler"].rpartition(".")
     assert callable(getattr(importlib.import_module(module), name))
     assert (function["Runtime"], function["Architectures"]) == ("python3.13", ["arm64"])
 
 
-def test_the_function_is_told_every_setting_and_nothing_else() -> None:
+def test_function_environment_has_exactly_the_settings() -> None:
     of_many = {"rotations_path", "queue_url", "workers"}
     keys = (
         rotation_documents.ROTATION_SETTINGS.keys() - {"name"}
@@ -58,9 +58,7 @@ def test_the_function_is_told_every_setting_and_nothing_else() -> None:
     assert environment(Stack(REQUIRED)).keys() == {environment_settings.PREFIX + key.upper() for key in keys}
 
 
-def test_for_many_rotations_it_is_told_every_setting_of_the_run_and_of_a_rotation_what_may_be_of_all() -> (
-    None
-):
+def test_fleet_environment_has_the_run_and_shared_settings() -> None:
     told = environment(Stack({**MANY, "Workers": "2"}))
     assert told.keys() == {
         environment_settings.PREFIX + key.upper()
@@ -73,13 +71,13 @@ def test_for_many_rotations_it_is_told_every_setting_of_the_run_and_of_a_rotatio
     assert found.allowed_hosts == {"auth.healthwise.net"}
 
 
-def test_a_stack_with_the_defaults_has_the_settings_defaults() -> None:
+def test_default_stack_gives_the_default_settings() -> None:
     rotation = Rotation(name="default", secret_id=SECRET_ARN, parameter_name="/healthwise/token")
     assert read_environment(environment(Stack(REQUIRED))) == Settings(rotation=rotation)
 
 
 @pytest.mark.parametrize("of", [REQUIRED, MANY], ids=["one", "many"])
-def test_the_key_that_the_stack_creates_is_the_tokens(of: dict[str, str]) -> None:
+def test_created_or_given_key_is_set_as_kms_key_id(of: dict[str, str]) -> None:
     created = environment(Stack({**of, "CreateKey": "true"}))
     given = environment(Stack({**of, "ParameterKmsKeyArn": KEY_ARN}))
     assert (created["ROTATOR_KMS_KEY_ID"], given["ROTATOR_KMS_KEY_ID"]) == (CREATED_KEY_ARN, KEY_ARN)
@@ -208,13 +206,13 @@ BAD = [
 
 
 @pytest.mark.parametrize(("parameter", "value"), GOOD)
-def test_what_the_template_takes_the_function_takes(parameter: str, value: str) -> None:
+def test_values_the_template_accepts_are_valid_settings(parameter: str, value: str) -> None:
     assert takes(parameter, value)
     assert read_environment(environment(Stack({**REQUIRED, parameter: value}))).rotation
 
 
 @pytest.mark.parametrize(("parameter", "value"), BAD)
-def test_what_the_function_could_not_use_is_refused_before_it_is_deployed(parameter: str, value: str) -> None:
+def test_template_refuses_values_the_function_cannot_use(parameter: str, value: str) -> None:
     assert not takes(parameter, value)
 
 
@@ -226,11 +224,11 @@ def test_every_default_is_a_value_that_the_template_takes(parameter: str) -> Non
 @pytest.mark.parametrize(
     "parameter", [name for name, rules in PARAMETERS.items() if "AllowedPattern" in rules]
 )
-def test_every_pattern_says_in_words_what_it_takes(parameter: str) -> None:
+def test_every_pattern_has_a_constraint_description(parameter: str) -> None:
     assert PARAMETERS[parameter]["ConstraintDescription"].startswith("must be ")
 
 
-def test_the_schedules_rate_is_singular_for_one_minute_and_plural_for_more() -> None:
+def test_schedule_rate_is_singular_for_one_minute() -> None:
     rates = [
         Stack({**REQUIRED, "ScheduleMinutes": minutes}).resources["Schedule"]["ScheduleExpression"]
         for minutes in ("1", "2", "60")
@@ -243,7 +241,7 @@ def test_a_stack_can_be_paused() -> None:
     assert (PROPERTIES["Schedule"]["State"], paused) == ("ENABLED", "DISABLED")
 
 
-def test_a_tick_is_a_plain_event_delivered_soon_or_kept_as_undelivered() -> None:
+def test_scheduled_event_is_retried_briefly_then_dead_lettered() -> None:
     assert PROPERTIES["Schedule"]["Target"] == {
         "Arn": "<Function.Arn>",
         "RoleArn": "<ScheduleRole.Arn>",
@@ -253,14 +251,14 @@ def test_a_tick_is_a_plain_event_delivered_soon_or_kept_as_undelivered() -> None
     }
 
 
-def test_lambda_itself_repeats_nothing_and_keeps_what_it_knows_of_a_failed_run() -> None:
+def test_lambda_does_not_retry_and_keeps_failed_runs() -> None:
     invoke = PROPERTIES["NoHiddenRetries"]
     assert (invoke["FunctionName"], invoke["Qualifier"]) == ("<Function>", "$LATEST")
     assert invoke["MaximumRetryAttempts"] == 0
     assert invoke["DestinationConfig"] == {"OnFailure": {"Destination": "<FailedRuns.Arn>"}}
 
 
-def test_no_concurrency_is_reserved_and_no_network_joined_unless_asked_for() -> None:
+def test_concurrency_and_vpc_are_set_only_on_request() -> None:
     assert not PROPERTIES["Function"].keys() & {"ReservedConcurrentExecutions", "VpcConfig"}
     asked = {"ReservedConcurrency": "1", "VpcSubnetIds": "subnet-1,subnet-2", "VpcSecurityGroupIds": "sg-1"}
     function = Stack({**REQUIRED, **asked}).resources["Function"]
@@ -268,7 +266,7 @@ def test_no_concurrency_is_reserved_and_no_network_joined_unless_asked_for() -> 
     assert function["VpcConfig"] == {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
 
 
-def test_logs_are_json_in_a_group_of_their_own_and_end_some_day() -> None:
+def test_logs_are_json_in_their_own_group_with_a_retention() -> None:
     assert PROPERTIES["LogGroup"]["RetentionInDays"] == "30"
     logging = PROPERTIES["Function"]["LoggingConfig"]
     assert (logging["LogGroup"], logging["LogFormat"]) == ("<LogGroup>", "JSON")
@@ -279,11 +277,11 @@ def test_logs_are_json_in_a_group_of_their_own_and_end_some_day() -> None:
     [({}, None), ({"CreateKey": "true"}, "<Key.Arn>"), ({"LogKmsKeyArn": KEY_ARN}, KEY_ARN)],
     ids=["CloudWatch's own key", "the stack's key", "a key of ours"],
 )
-def test_the_log_is_encrypted_with_the_key_that_there_is(chosen: dict[str, str], key: str | None) -> None:
+def test_log_group_is_encrypted_with_the_chosen_key(chosen: dict[str, str], key: str | None) -> None:
     assert Stack({**REQUIRED, **chosen}).resources["LogGroup"].get("KmsKeyId") == key
 
 
-def test_lambda_never_drops_the_metrics_whatever_our_log_level() -> None:
+def test_no_log_level_makes_lambda_drop_the_metrics() -> None:
     """They are lines without a level, which Lambda takes for INFO.
 
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
@@ -295,7 +293,7 @@ def test_lambda_never_drops_the_metrics_whatever_our_log_level() -> None:
     )
 
 
-def test_every_parameter_says_what_it_is_and_is_shown_in_a_group() -> None:
+def test_every_parameter_has_a_description_and_a_group() -> None:
     groups = DOCUMENT["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     assert sorted(name for group in groups for name in group["Parameters"]) == sorted(PARAMETERS)
     assert all(rules["Description"] for rules in PARAMETERS.values())
@@ -313,18 +311,18 @@ NAMES_OF_ITS_OWN = {
 }
 
 
-def test_a_run_has_the_time_that_its_retries_are_made_for() -> None:
+def test_function_timeout_equals_the_run_budget() -> None:
     assert PROPERTIES["Function"]["Timeout"] == str(round(RUN_BUDGET_SECONDS))
 
 
-def test_what_lambda_and_the_schedule_could_not_do_is_kept_for_days_and_never_done_late() -> None:
+def test_failed_events_are_kept_for_days_and_never_run_late() -> None:
     day = 24 * 3600
     assert PROPERTIES["NoHiddenRetries"]["MaximumEventAgeInSeconds"] == 60
     assert PROPERTIES["DeadLetterQueue"]["MessageRetentionPeriod"] == 14 * day
     assert PROPERTIES["FailedRuns"]["MessageRetentionPeriod"] == 4 * day
 
 
-def test_the_log_tells_of_runs_that_were_cut_off() -> None:
+def test_log_levels_include_runs_that_timed_out() -> None:
     logging = PROPERTIES["Function"]["LoggingConfig"]
     assert (logging["ApplicationLogLevel"], logging["SystemLogLevel"]) == ("INFO", "INFO")
 
@@ -336,14 +334,14 @@ def test_two_stacks_in_one_account_share_no_name() -> None:
             assert "rotator" in str(properties[key]) or properties[key].startswith("<"), f"{name}.{key}"
 
 
-def test_the_token_outlives_the_stack_and_so_does_the_key_that_opens_it() -> None:
+def test_token_and_its_key_are_kept_when_the_stack_is_deleted() -> None:
     kinds = {resource["Type"] for resource in DOCUMENT["Resources"].values()}
     assert not kinds & {"AWS::SSM::Parameter", "AWS::SecretsManager::Secret", "AWS::S3::Bucket"}
     key = DOCUMENT["Resources"]["Key"]
     assert (key["DeletionPolicy"], key["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
-def test_everything_that_can_be_tagged_at_creation_is() -> None:
+def test_every_taggable_resource_has_tags() -> None:
     tagged = {name for name, resource in DOCUMENT["Resources"].items() if "Tags" in resource["Properties"]}
     assert tagged == {
         *("Function", "LogGroup", "Role", "ScheduleRole"),
@@ -353,7 +351,7 @@ def test_everything_that_can_be_tagged_at_creation_is() -> None:
     }
 
 
-def test_the_template_can_be_given_by_way_of_the_bucket_that_the_zip_needs_anyway() -> None:
+def test_template_fits_the_size_limit_of_s3() -> None:
     """1 MB in S3; no more than 51,200 bytes would fit into a request.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
@@ -361,7 +359,7 @@ def test_the_template_can_be_given_by_way_of_the_bucket_that_the_zip_needs_anywa
     assert len(TEMPLATE.read_bytes()) <= 1_000_000
 
 
-def test_every_check_that_is_skipped_says_why() -> None:
+def test_every_skipped_check_has_a_reason() -> None:
     skipped = [
         skip
         for resource in DOCUMENT["Resources"].values()
@@ -372,7 +370,7 @@ def test_every_check_that_is_skipped_says_why() -> None:
     assert "cfn-lint" not in DOCUMENT.get("Metadata", {})
 
 
-def test_the_outputs_tell_where_everything_is() -> None:
+def test_default_stack_has_the_expected_outputs() -> None:
     assert Stack(REQUIRED).outputs == {
         "FunctionName": "<Function>",
         "FunctionRoleArn": "<Role.Arn>",
@@ -387,7 +385,7 @@ def test_the_outputs_tell_where_everything_is() -> None:
     }
 
 
-def test_what_only_some_stacks_have_is_told_by_those() -> None:
+def test_optional_resources_add_their_outputs() -> None:
     some = {**MANY, "CreateKey": "true", "AlarmEmail": "a@example.com"}
     more = Stack(some).outputs.items() - Stack(REQUIRED).outputs.items()
     assert dict(more) == {

@@ -45,9 +45,7 @@ COMBINATIONS = [(), *((name,) for name in TARGETS), ("ChangeQueueArn", "Redeploy
 
 @pytest.mark.parametrize("rotations", [ONE, MANY], ids=["one", "many"])
 @pytest.mark.parametrize("given", COMBINATIONS, ids=" ".join)
-def test_each_target_adds_what_it_needs_and_nothing_else(
-    given: tuple[str, ...], rotations: dict[str, str]
-) -> None:
+def test_each_target_adds_only_its_own_resources(given: tuple[str, ...], rotations: dict[str, str]) -> None:
     stack = Stack({**rotations, **{name: TARGETS[name] for name in given}})
     more = stack.resources.keys() - Stack(rotations).resources.keys()
     assert stack.refused == []
@@ -56,20 +54,20 @@ def test_each_target_adds_what_it_needs_and_nothing_else(
         assert stack.resources["TokenChanged"]["Targets"] == [MAX_NAMED_FAILURES[name] for name in given]
 
 
-def test_a_rule_is_for_the_default_bus_and_no_event_is_changed_on_its_way() -> None:
+def test_rule_uses_the_default_bus_and_unchanged_events() -> None:
     rule = Stack({**ONE, **TARGETS}).resources["TokenChanged"]
     assert "EventBusName" not in rule
     assert not any(key.startswith("Input") for target in rule["Targets"] for key in target)
 
 
-def test_what_cannot_be_told_calls_nobody() -> None:
+def test_failed_notification_raises_no_alarm() -> None:
     stack = Stack({**ONE, **TARGETS})
     assert not any("DeadLetterConfig" in target for target in stack.resources["TokenChanged"]["Targets"])
     watched = {p["Namespace"] for p in stack.resources.values() if "AlarmName" in p}
     assert watched == {"Rotator", "AWS/SQS"}
 
 
-def test_what_cannot_be_told_is_on_the_dashboard() -> None:
+def test_failed_notifications_are_on_the_dashboard() -> None:
     stack = Stack({**ONE, **TARGETS})
     assert stack.resources["TokenChanged"]["Name"] == "rotator-token-changed"
     widgets = json.loads(stack.resources["Dashboard"]["DashboardBody"])["widgets"]
@@ -77,7 +75,7 @@ def test_what_cannot_be_told_is_on_the_dashboard() -> None:
     assert ["AWS/Events", "FailedInvocations", "RuleName", "rotator-token-changed"] in shown
 
 
-def test_the_service_is_redeployed_by_one_call_that_is_tried_again() -> None:
+def test_service_is_redeployed_by_one_retried_call() -> None:
     machine = Stack({**ONE, **TARGETS}).resources["Redeploy"]
     definition = json.loads(machine["DefinitionString"])
     assert definition["States"].keys() == {definition["StartAt"]}
@@ -150,14 +148,14 @@ STOPPED = [
 
 
 @pytest.mark.parametrize(("rotations", "happened"), THROUGH)
-def test_a_tokens_write_is_told(
+def test_token_write_matches_the_rule(
     matches: Callable[..., bool], rotations: dict[str, str], happened: dict[str, Any]
 ) -> None:
     assert matches(rotations, happened)
 
 
 @pytest.mark.parametrize(("rotations", "happened"), STOPPED)
-def test_nothing_else_is_told(
+def test_other_events_do_not_match_the_rule(
     matches: Callable[..., bool], rotations: dict[str, str], happened: dict[str, Any]
 ) -> None:
     assert not matches(rotations, happened)
@@ -174,7 +172,7 @@ def test_the_guide_deploys_every_target() -> None:
     assert set(re.findall(r'SET="(\w+)=', SECTION[1])) == set(TARGETS)
 
 
-def test_the_queues_policy_that_the_guide_prints_lets_the_rule_in_and_nobody_else() -> None:
+def test_printed_queue_policy_allows_only_the_rule() -> None:
     assert SECTION
     printed = re.search(r"```json\n(.*?)```", SECTION[1], re.DOTALL)
     assert printed

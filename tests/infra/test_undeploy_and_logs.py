@@ -46,7 +46,7 @@ UNDEPLOY = {
 
 
 @pytest.mark.parametrize(("changed", "answer", "told"), UNDEPLOY.values(), ids=UNDEPLOY)
-def test_undeploy_says_in_one_line_why_it_deletes_nothing(
+def test_refused_undeploy_prints_one_line_and_deletes_nothing(
     aws: FakeAws,
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
@@ -74,7 +74,7 @@ STATUSES = {
 
 
 @pytest.mark.parametrize(("status", "told"), STATUSES.values(), ids=STATUSES)
-def test_undeploy_says_what_stays_and_how_to_remove_it(
+def test_undeploy_lists_kept_resources_with_delete_commands(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str], status: Any, told: str
 ) -> None:
     outputs = {**ONE, "KeyArn": "arn:aws:kms:eu-central-1:123456789012:key/1"}
@@ -94,7 +94,7 @@ def test_undeploy_says_what_stays_and_how_to_remove_it(
     assert "aws kms schedule-key-deletion --key-id arn:aws:kms:eu-central-1:123456789012:key/1" in printed
 
 
-def test_undeploy_of_many_rotations_names_their_path(
+def test_undeploy_of_multiple_rotations_names_their_path(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.answers("cloudformation describe-stacks", stack(outputs={"RotationsPath": "/rotations"}), NO_STACK)
@@ -104,7 +104,7 @@ def test_undeploy_of_many_rotations_names_their_path(
     assert "schedule-key-deletion" not in printed
 
 
-def test_a_stack_that_cannot_be_deleted_is_told_with_what_failed(
+def test_failed_deletion_names_the_resource_and_next_step(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.answers("cloudformation describe-stacks", stack(), stack("DELETE_FAILED"))
@@ -122,7 +122,7 @@ def test_a_stack_that_cannot_be_deleted_is_told_with_what_failed(
     )
 
 
-def test_what_else_could_not_be_deleted_is_to_be_mended_and_undeployed_again(
+def test_failed_deletion_without_a_reason_says_to_try_again(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     left = stack("DELETE_FAILED", **DESCRIPTION)
@@ -153,7 +153,7 @@ def make_rotate(folder: Path, environ: Mapping[str, str], *variables: str) -> st
 
 
 @pytest.mark.parametrize("is_exported", [False, True], ids=["on the command line", "in the environment"])
-def test_a_functions_name_is_never_the_shells_to_run(
+def test_function_name_is_not_evaluated_by_the_shell(
     tmp_path: Path, clean_environment: Mapping[str, str], is_exported: bool
 ) -> None:
     function = f'x"; touch {tmp_path}/F; `touch {tmp_path}/F`'
@@ -165,22 +165,20 @@ def test_a_functions_name_is_never_the_shells_to_run(
     assert not (tmp_path / "F").exists()
 
 
-def test_without_a_functions_name_it_is_rotated_here(
+def test_make_rotate_without_function_rotates_locally(
     tmp_path: Path, clean_environment: Mapping[str, str]
 ) -> None:
     assert make_rotate(tmp_path, clean_environment, "FUNCTION=").splitlines() == ["rotate", "--force"]
 
 
-def test_of_many_rotations_those_that_are_named_are_rotated(
-    tmp_path: Path, clean_environment: Mapping[str, str]
-) -> None:
+def test_make_rotate_passes_the_given_names(tmp_path: Path, clean_environment: Mapping[str, str]) -> None:
     printed = make_rotate(tmp_path, clean_environment, "FUNCTION=rotator", "NAMES=tenant-a  tenant-b")
     force = ["rotate", "--force", "--function", "rotator"]
     assert printed.splitlines() == [*force, "--", "tenant-a", "tenant-b"]
 
 
 @pytest.mark.parametrize("is_exported", [False, True], ids=["on the command line", "in the environment"])
-def test_names_are_never_the_shells_to_run_nor_files_nor_options(
+def test_names_are_not_evaluated_by_the_shell_or_as_options(
     tmp_path: Path, clean_environment: Mapping[str, str], is_exported: bool
 ) -> None:
     names = f'--dry-run * a"; touch {tmp_path}/F; `touch {tmp_path}/F`'
@@ -193,9 +191,7 @@ def test_names_are_never_the_shells_to_run_nor_files_nor_options(
 
 
 @pytest.mark.parametrize("nothing", ["", "  "])
-def test_names_that_are_empty_do_not_mean_all(
-    tmp_path: Path, clean_environment: Mapping[str, str], nothing: str
-) -> None:
+def test_empty_names_are_refused(tmp_path: Path, clean_environment: Mapping[str, str], nothing: str) -> None:
     made = try_to_make_rotate(tmp_path, clean_environment, "FUNCTION=rotator", f"NAMES={nothing}")
     assert (made.returncode, made.stdout) == (2, "")
     assert made.stderr.splitlines()[0] == "rotate: NAMES is empty; name rotations, or leave it out for all"
@@ -208,7 +204,7 @@ def run_logs(environ: Mapping[str, str]) -> int:
 @pytest.mark.parametrize(
     ("since", "seconds"), [("", 3600), ("90s", 90), ("5m", 300), ("2h", 7200), ("3d", 259_200)]
 )
-def test_logs_prints_what_was_logged_since(
+def test_logs_prints_lines_since_the_given_time(
     aws: FakeAws,
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
@@ -226,7 +222,7 @@ def test_logs_prints_what_was_logged_since(
     assert before - seconds - 0.001 <= begin <= time.time() - seconds
 
 
-def test_logs_says_in_one_line_that_nothing_was_logged(
+def test_logs_without_lines_prints_one_line(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.answers("cloudformation describe-stacks", stack())
@@ -245,7 +241,7 @@ LOGS = {
 
 
 @pytest.mark.parametrize(("changed", "told"), LOGS.values(), ids=LOGS)
-def test_logs_says_in_one_line_what_is_missing(
+def test_invalid_logs_setting_is_reported_in_one_line(
     aws: FakeAws,
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
@@ -257,7 +253,7 @@ def test_logs_says_in_one_line_what_is_missing(
     assert the_line(capsys).startswith(f"logs: {told}")
 
 
-def test_a_log_that_may_not_be_read_is_told_by_its_code(
+def test_denied_log_is_reported_by_its_code(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.answers("cloudformation describe-stacks", stack())

@@ -29,14 +29,14 @@ GUIDE = (CHECKOUT / "infra" / "README.md").read_text()
 DOCUMENTS = "arn:aws:ssm:eu-central-1:123456789012:parameter/rotator/rotations/*"
 
 
-def test_workers_are_three_more_resources_and_by_default_there_are_none() -> None:
+def test_workers_add_three_resources_and_are_off_by_default() -> None:
     assert PARAMETERS["Workers"]["Default"] == 0
     assert STACK.resources.keys() - Stack(MANY).resources.keys() == {"Work", "Poisoned", "TakeWork"}
     assert STACK.outputs.keys() - Stack(MANY).outputs.keys() == {"WorkQueueUrl", "PoisonedQueueUrl"}
     assert "Work" not in json.dumps(Stack(MANY).resources | Stack(MANY).outputs).replace("WorkNotSent", "")
 
 
-def test_the_same_function_takes_ten_messages_at_a_time_and_says_which_failed() -> None:
+def test_function_takes_batches_and_reports_failed_messages() -> None:
     assert {k: v for k, v in STACK.resources["TakeWork"].items() if k != "Tags"} == {
         "EventSourceArn": "<Work.Arn>",
         "FunctionName": "<Function>",
@@ -46,13 +46,13 @@ def test_the_same_function_takes_ten_messages_at_a_time_and_says_which_failed() 
     }
 
 
-def test_the_function_knows_its_queue_and_how_many_share_the_writes() -> None:
+def test_function_environment_has_queue_url_and_worker_count() -> None:
     told = STACK.resources["Function"]["Environment"]["Variables"]
     assert (told["ROTATOR_QUEUE_URL"], told["ROTATOR_WORKERS"]) == ("<Work>", "3")
 
 
 @pytest.mark.parametrize("workers", [w for w in PARAMETERS["Workers"]["AllowedValues"] if w])
-def test_a_number_of_workers_is_one_that_lambda_and_the_function_take(workers: int) -> None:
+def test_allowed_worker_counts_are_valid_for_the_function(workers: int) -> None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html."""
     assert 2 <= workers <= 1000
     assert environment._RUN_SETTINGS["workers"](str(workers)) == workers
@@ -63,7 +63,7 @@ def seconds(queue: dict[str, Any], name: str) -> int:
 
 
 @pytest.mark.parametrize("minutes", PARAMETERS["ScheduleMinutes"]["AllowedValues"])
-def test_what_fails_twice_is_set_aside_before_it_could_vanish(minutes: int) -> None:
+def test_failing_message_is_dead_lettered_before_it_expires(minutes: int) -> None:
     """A message is received first while it is younger than a tick, and again after each visibility timeout.
 
     A dead-letter queue counts its age from when it was sent:
@@ -84,7 +84,7 @@ def test_what_fails_twice_is_set_aside_before_it_could_vanish(minutes: int) -> N
         )
 
 
-def test_a_message_is_nobody_elses_for_as_long_as_a_run_may_take() -> None:
+def test_visibility_timeout_equals_the_function_timeout() -> None:
     """Lambda refuses the mapping otherwise.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
@@ -93,7 +93,7 @@ def test_a_message_is_nobody_elses_for_as_long_as_a_run_may_take() -> None:
     assert resources["Work"]["VisibilityTimeout"] == resources["Function"]["Timeout"] == "120"
 
 
-def test_the_role_may_use_the_queue_and_read_the_documents_and_no_more() -> None:
+def test_workers_add_only_queue_and_document_permissions() -> None:
     more = {each["Sid"]: each for each in STACK.statements("Role")}
     for each in Stack(MANY).statements("Role"):
         assert more.pop(each["Sid"]) == each
@@ -107,7 +107,7 @@ def test_the_role_may_use_the_queue_and_read_the_documents_and_no_more() -> None
     }
 
 
-def test_its_queues_are_encrypted_and_refuse_plain_connections() -> None:
+def test_worker_queues_are_encrypted_and_require_tls() -> None:
     policy = STACK.resources["QueuePolicy"]
     assert {"<Work>", "<Poisoned>"} < set(policy["Queues"])
     [refusal] = policy["PolicyDocument"]["Statement"]
@@ -116,7 +116,7 @@ def test_its_queues_are_encrypted_and_refuse_plain_connections() -> None:
     assert all(STACK.resources[queue]["SqsManagedSseEnabled"] for queue in ("Work", "Poisoned"))
 
 
-def test_the_dashboard_shows_what_waits_and_what_is_poisoned() -> None:
+def test_dashboard_shows_waiting_and_dead_lettered_messages() -> None:
     body = json.loads(STACK.resources["Dashboard"]["DashboardBody"])
     [requests] = [w["properties"] for w in body["widgets"] if w["properties"]["title"] == "Requests"]
     labels = {metric[3]: metric[4]["label"] for metric in requests["metrics"] if len(metric) == 5}
@@ -127,7 +127,7 @@ def test_the_dashboard_shows_what_waits_and_what_is_poisoned() -> None:
 @pytest.mark.parametrize(
     ("timeout", "minutes"), [(60, 5), (60, 2), (120, 2)], ids=["defaults", "more often", "and longer"]
 )
-def test_the_guides_arithmetic_of_writes_is_right(timeout: int, minutes: int) -> None:
+def test_guide_capacity_table_matches_the_write_rate(timeout: int, minutes: int) -> None:
     rotations = Settings(rotation=None).writes_per_second / WRITES_PER_RENEWAL
     a_run = 1 + int((timeout - WRITE_RESERVE_SECONDS - TIME_RESERVE_SECONDS) * rotations)
     a_day = a_run * 24 * 60 // minutes

@@ -43,14 +43,14 @@ def stack(world: Consuming) -> Iterator[dict[str, str]]:
     cloudformation.get_waiter("stack_delete_complete").wait(StackName="consumer", WaiterConfig={"Delay": 1})
 
 
-def test_the_templates_function_reads_the_token_as_it_is_now(world: Consuming, stack: dict[str, str]) -> None:
+def test_template_function_reads_the_current_token(world: Consuming, stack: dict[str, str]) -> None:
     account = world.deployed.account
     before = account.invoke(stack["Function"], {})
     world.rotate()
     assert account.invoke(stack["Function"], {}) == before + 1
 
 
-def test_the_templates_function_reads_by_the_policy_alone(world: Consuming, stack: dict[str, str]) -> None:
+def test_template_function_needs_the_consumer_policy(world: Consuming, stack: dict[str, str]) -> None:
     account = world.deployed.account
     account.client("iam").detach_role_policy(
         RoleName=stack["Role"], PolicyArn=world.outputs["ConsumerPolicyArn"]
@@ -60,7 +60,7 @@ def test_the_templates_function_reads_by_the_policy_alone(world: Consuming, stac
 
 
 @pytest.mark.parametrize("definition", [OWN, OLD_IMAGE], ids=lambda each: str(each["family"]))
-def test_ecs_takes_the_task_definition(definition: dict[str, Any], world: Consuming) -> None:
+def test_ecs_accepts_the_task_definition(definition: dict[str, Any], world: Consuming) -> None:
     """botocore refuses what the API's model does not know, and the embedded AWS a role that is not there."""
     administrator = {**ADMINISTRATOR, "AWS_ACCESS_KEY_ID": "123456789012"}  # of the account that is printed
     account = Account(world.deployed.account.endpoint, administrator)
@@ -77,7 +77,7 @@ def test_ecs_takes_the_task_definition(definition: dict[str, Any], world: Consum
     assert {name: container[name] for name in printed} == printed
 
 
-def test_the_task_reads_the_parameter_that_it_is_told(world: Consuming) -> None:
+def test_task_environment_names_the_token_parameter(world: Consuming) -> None:
     [container] = OWN["containerDefinitions"]
     given = {each["name"]: each["value"] for each in container["environment"]}
     assert given["TOKEN_PARAMETER"] == world.environment["TOKEN_PARAMETER"]
@@ -86,7 +86,7 @@ def test_the_task_reads_the_parameter_that_it_is_told(world: Consuming) -> None:
     assert "secrets" not in container
 
 
-def test_the_old_images_start_role_needs_no_more_than_the_policy(world: Consuming) -> None:
+def test_execution_role_needs_only_the_consumer_policy(world: Consuming) -> None:
     """ECS reads secrets by ssm:GetParameters under the execution role.
 
     https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html

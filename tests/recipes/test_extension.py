@@ -55,7 +55,7 @@ def function(world: Consuming, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lamb
         yield made
 
 
-def test_it_reads_through_the_extension_once_in_300_s(world: Consuming, function: Lambda) -> None:
+def test_extension_reads_the_parameter_once_in_300_seconds(world: Consuming, function: Lambda) -> None:
     assert [function.call(), function.call()] == [200, 200]
     function.now = TTL - 1
     assert function.call() == 200
@@ -65,7 +65,7 @@ def test_it_reads_through_the_extension_once_in_300_s(world: Consuming, function
     assert world.gateway.calls == {"GetParameter": 2}
 
 
-def test_a_token_that_was_ended_is_read_past_the_extension_once(world: Consuming, function: Lambda) -> None:
+def test_revoked_token_bypasses_the_extension_cache_once(world: Consuming, function: Lambda) -> None:
     assert function.call() == 200
     world.rotate(ending=True)
     assert [function.call(), function.call()] == [200, 200]
@@ -78,15 +78,13 @@ def test_a_token_that_was_ended_is_read_past_the_extension_once(world: Consuming
     assert world.gateway.calls["GetParameter"] == 4
 
 
-def test_a_401_that_a_new_token_does_not_mend_is_told(world: Consuming, function: Lambda) -> None:
+def test_401_without_a_newer_token_is_returned(world: Consuming, function: Lambda) -> None:
     assert function.call() == 200
     world.revoke()
     assert function.call() == 401
 
 
-def test_while_ssm_is_down_the_cache_serves_until_its_time_is_over(
-    world: Consuming, function: Lambda
-) -> None:
+def test_ssm_outage_is_covered_until_the_cache_expires(world: Consuming, function: Lambda) -> None:
     assert function.call() == 200
     world.gateway.down = True
     function.now = TTL - 1
@@ -96,13 +94,15 @@ def test_while_ssm_is_down_the_cache_serves_until_its_time_is_over(
         function.call()
 
 
-def test_the_header_is_required(function: Lambda, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_extension_requires_the_session_token_header(
+    function: Lambda, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "of somebody else")
     with pytest.raises(RuntimeError, match="the extension answered 401"):
         function.call()
 
 
-def test_the_command_sets_the_function_up(world: Consuming, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_printed_command_configures_the_function(world: Consuming, monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded AWS has no layer of AWS's, so this one is our own."""
     account = world.deployed.account
     client = account.client("lambda")
@@ -161,16 +161,16 @@ def dead_tokens_presented(ttl: float) -> int:
     return presented.count(False)
 
 
-def test_no_dead_token_is_presented_through_the_cache_in_days_of_rotations_and_an_outage() -> None:
+def test_extension_cache_presents_no_expired_token() -> None:
     assert dead_tokens_presented(TTL) == 0
 
 
-def test_a_cache_longer_than_the_promised_life_would_present_dead_tokens() -> None:
+def test_cache_beyond_the_guarantee_presents_expired_tokens() -> None:
     guarantee = Guarantee()
     left = guarantee.guaranteed_lifetime(DAY, Scenario().rotation.renew_at, outage=OUTAGE)
     assert TTL <= left < 3600
     assert dead_tokens_presented(3600) > 0
 
 
-def test_the_stacks_promise_is_the_extensions_cache() -> None:
+def test_default_consumer_cache_equals_the_extension_cache() -> None:
     assert Guarantee().consumer_cache == TTL

@@ -42,7 +42,7 @@ def test_the_other_documents_lead_to_the_guide(document: str, link: str) -> None
     assert f"]({link})" in (CHECKOUT / document).read_text()
 
 
-def test_the_recipes_take_exactly_the_names_that_the_reader_is_told_to_set() -> None:
+def test_recipes_use_exactly_the_exported_variables() -> None:
     told = set(re.findall(r"^export (\w+)=", block("", "sh"), re.MULTILINE))
     used = {
         name
@@ -56,11 +56,11 @@ def test_the_recipes_take_exactly_the_names_that_the_reader_is_told_to_set() -> 
     assert flat - of_lambda - of_exec == told
 
 
-def test_the_promised_life_is_what_the_defaults_give() -> None:
+def test_stated_guarantee_matches_the_defaults() -> None:
     assert describe_seconds(Guarantee().guaranteed_lifetime(86400, 0.667)) in section("")
 
 
-def test_the_promise_that_may_be_given_is_what_the_template_takes() -> None:
+def test_stated_cache_limits_match_the_template() -> None:
     cache = template.PARAMETERS["ConsumerCacheSeconds"]
     told = re.search(r"`ConsumerCacheSeconds`: (\d+) by default, up to (\d+) with tokens of 24 hours", TEXT)
     assert told
@@ -77,6 +77,6 @@ def test_every_parameter_of_the_stack_that_is_named_exists() -> None:
 
 
 @pytest.mark.parametrize("heading", RECIPES[:-1])  # the last one points to the others
-def test_every_recipe_says_what_it_does_when_things_go_wrong(heading: str) -> None:
+def test_every_recipe_covers_a_401_and_an_ssm_outage(heading: str) -> None:
     assert "401" in section(heading)
     assert "SSM down" in section(heading) or "SSM is down" in section(heading)

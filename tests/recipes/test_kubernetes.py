@@ -64,7 +64,7 @@ def test_the_operator_knows_every_field(kind: str) -> None:
     assert set(paths(DOCUMENTS[kind]["spec"])) == FIELDS[kind]
 
 
-def test_the_documents_agree_about_their_names() -> None:
+def test_manifests_reference_each_other_by_name() -> None:
     names = {kind: each["metadata"]["name"] for kind, each in DOCUMENTS.items()}
     assert EXTERNAL["secretStoreRef"] == {"kind": "SecretStore", "name": names["SecretStore"]}
     assert STORE["provider"]["aws"]["auth"]["jwt"]["serviceAccountRef"]["name"] == names["ServiceAccount"]
@@ -76,14 +76,14 @@ def test_the_documents_agree_about_their_names() -> None:
     assert f"`{mount['mountPath']}/{entry['secretKey']}`" in section(HEADING)
 
 
-def test_the_secret_is_mounted_where_it_is_updated() -> None:
+def test_secret_is_mounted_as_a_volume_without_a_sub_path() -> None:
     """Neither variables of the environment nor a subPath ever change in a running pod."""
     [container] = POD["containers"]
     assert container.keys() == {"name", "image", "volumeMounts"}
     assert all("subPath" not in mount for mount in container["volumeMounts"])
 
 
-def test_the_pods_copy_is_never_older_than_what_the_stack_is_to_be_promised() -> None:
+def test_pod_copy_is_never_older_than_the_consumer_cache() -> None:
     minutes = re.fullmatch(r"(\d+)m", EXTERNAL["refreshInterval"])
     promised = re.search(r'SET="ConsumerCacheSeconds=(\d+)"', section(HEADING))
     assert minutes

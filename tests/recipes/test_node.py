@@ -60,7 +60,7 @@ def running(world: Consuming, folder: Path) -> Iterator[Conversation]:
         yield call
 
 
-def test_it_prints_what_the_api_answers(world: Consuming, folder: Path) -> None:
+def test_recipe_prints_the_topics(world: Consuming, folder: Path) -> None:
     command = [str(node_packages.NODE), "program.mjs"]
     done = subprocess.run(
         command, env=world.environment, cwd=folder, capture_output=True, text=True, check=True
@@ -77,7 +77,7 @@ def test_a_hundred_calls_at_once_make_one_read(world: Consuming, folder: Path) -
 
 
 @pytest.mark.parametrize(("ending", "reads"), [(False, 1), (True, 2)], ids=["it lives on", "it is ended"])
-def test_a_token_that_was_replaced_is_read_again_on_a_401_only(
+def test_replaced_token_is_read_again_only_on_a_401(
     ending: bool, reads: int, world: Consuming, folder: Path
 ) -> None:
     with running(world, folder) as call:
@@ -87,7 +87,7 @@ def test_a_token_that_was_replaced_is_read_again_on_a_401_only(
         assert world.gateway.calls["GetParameters"] == reads
 
 
-def test_a_401_that_a_new_token_does_not_mend_is_told(world: Consuming, folder: Path) -> None:
+def test_401_without_a_newer_token_is_returned(world: Consuming, folder: Path) -> None:
     with running(world, folder) as call:
         assert call.ask() == "200"
         world.revoke()
@@ -96,7 +96,7 @@ def test_a_401_that_a_new_token_does_not_mend_is_told(world: Consuming, folder: 
 
 
 @pytest.mark.parametrize(("later", "reads"), [(END - 300, 1), (END - 30, 2)])
-def test_the_token_is_kept_until_a_minute_before_its_end(
+def test_token_is_cached_until_a_minute_before_expiry(
     later: int, reads: int, world: Consuming, folder: Path
 ) -> None:
     """With a clock so wrong AWS refuses what the SDK signs; that the read was tried is the point."""
@@ -107,7 +107,7 @@ def test_the_token_is_kept_until_a_minute_before_its_end(
 
 
 @pytest.mark.parametrize(("later", "reads"), [(30, 1), (90, 2)])
-def test_a_token_that_the_status_does_not_name_yet_is_kept_for_a_minute(
+def test_token_without_a_matching_status_is_cached_a_minute(
     later: int, reads: int, world: Consuming, folder: Path
 ) -> None:
     ssm = world.deployed.account.client("ssm")
@@ -119,7 +119,7 @@ def test_a_token_that_the_status_does_not_name_yet_is_kept_for_a_minute(
 
 
 @pytest.mark.parametrize(("later", "told"), [(0, "200"), (END - 30, "200"), (END + 30, "ServiceUnavailable")])
-def test_a_token_is_used_to_its_end_while_ssm_is_down(
+def test_token_is_used_until_expiry_during_an_ssm_outage(
     later: int, told: str, world: Consuming, folder: Path
 ) -> None:
     with running(world, folder) as call:
@@ -138,7 +138,7 @@ def test_a_token_is_used_to_its_end_while_ssm_is_down(
         ("npm error code EUSAGE", "true", pytest.fail.Exception),
     ],
 )
-def test_a_registry_out_of_reach_is_a_reason_to_skip_but_not_for_ci(
+def test_unreachable_registry_skips_locally_and_fails_in_ci(
     said: str, ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CI", ci)
@@ -147,7 +147,7 @@ def test_a_registry_out_of_reach_is_a_reason_to_skip_but_not_for_ci(
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
-def test_what_npm_says_without_a_registry_is_understood(
+def test_npm_message_without_a_registry_is_recognized(
     ci: str, outcome: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(node_packages.LOCK.parent, tmp_path / "node")

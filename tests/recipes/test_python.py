@@ -53,7 +53,7 @@ def living(name: str, world: Consuming, folder: Path) -> Iterator[Conversation]:
 @pytest.mark.parametrize(
     ("recipe", "calls"), [(REQUESTS, 1), (HTTPX, 2), (BOTO3, 1)], ids=["requests", "httpx", "boto3"]
 )
-def test_it_prints_what_the_api_answers(recipe: str, calls: int, world: Consuming, tmp_path: Path) -> None:
+def test_recipe_prints_the_topics(recipe: str, calls: int, world: Consuming, tmp_path: Path) -> None:
     command = [sys.executable, "-c", recipe]
     done = subprocess.run(command, env=world.environment, cwd=tmp_path, capture_output=True, check=True)
     assert [json.loads(line)["items"] for line in done.stdout.splitlines() if line] == [TOPICS] * calls
@@ -62,7 +62,7 @@ def test_it_prints_what_the_api_answers(recipe: str, calls: int, world: Consumin
 
 @pytest.mark.parametrize("name", LIVE)
 @pytest.mark.parametrize(("ending", "reads"), [(False, 1), (True, 2)], ids=["it lives on", "it is ended"])
-def test_a_token_that_was_replaced_is_read_again_on_a_401_only(
+def test_replaced_token_is_read_again_only_on_a_401(
     ending: bool, reads: int, name: str, world: Consuming, tmp_path: Path
 ) -> None:
     with living(name, world, tmp_path) as call:
@@ -72,7 +72,7 @@ def test_a_token_that_was_replaced_is_read_again_on_a_401_only(
 
 
 @pytest.mark.parametrize("name", LIVE)
-def test_a_401_that_a_new_token_does_not_mend_is_told(name: str, world: Consuming, tmp_path: Path) -> None:
+def test_401_without_a_newer_token_is_returned(name: str, world: Consuming, tmp_path: Path) -> None:
     with living(name, world, tmp_path) as call:
         world.revoke()
         assert call.ask(NOW) == "401"
@@ -87,7 +87,7 @@ def test_a_token_is_used_while_ssm_is_down(name: str, world: Consuming, tmp_path
 
 
 @pytest.mark.parametrize(("name", "error"), [("requests", "TokenUnavailable"), ("boto3", "ClientError")])
-def test_without_any_token_it_says_so(name: str, error: str, world: Consuming, tmp_path: Path) -> None:
+def test_missing_token_is_reported_at_start(name: str, error: str, world: Consuming, tmp_path: Path) -> None:
     world.gateway.down = True
     command = [sys.executable, "-c", LIVE[name]]
     done = subprocess.run(
@@ -101,7 +101,7 @@ def test_without_any_token_it_says_so(name: str, error: str, world: Consuming, t
 
 
 @pytest.mark.parametrize(("later", "reads"), [(END - 300, 1), (END - 30, 2), (END + 30, 2)])
-def test_boto3_keeps_the_token_until_a_minute_before_its_end(
+def test_boto3_caches_the_token_until_a_minute_before_expiry(
     later: int, reads: int, world: Consuming, tmp_path: Path
 ) -> None:
     with living("boto3", world, tmp_path) as call:
@@ -110,7 +110,7 @@ def test_boto3_keeps_the_token_until_a_minute_before_its_end(
 
 
 @pytest.mark.parametrize(("later", "reads"), [(30, 1), (90, 2)])
-def test_boto3_keeps_a_token_that_the_status_does_not_name_yet_for_a_minute(
+def test_boto3_caches_token_without_matching_status_a_minute(
     later: int, reads: int, world: Consuming, tmp_path: Path
 ) -> None:
     ssm = world.deployed.account.client("ssm")
@@ -135,7 +135,7 @@ def test_the_package_installs_from_a_repository_as_printed(world: Consuming, tmp
     assert (tmp_path / "site" / "rotator" / "consumer" / "__init__.py").exists()
 
 
-def test_what_the_readme_prints_works_on_another_host(world: Consuming, tmp_path: Path) -> None:
+def test_readme_example_works_on_another_host(world: Consuming, tmp_path: Path) -> None:
     [printed] = re.findall(
         r"^```python\n(.*?)^```$", (CHECKOUT / "README.md").read_text(), re.MULTILINE | re.DOTALL
     )

@@ -54,13 +54,13 @@ def run(shell: str, text: str, environment: dict[str, str], folder: Path) -> sub
     )
 
 
-def test_it_prints_what_the_api_answers(shell: str, world: Consuming, tmp_path: Path) -> None:
+def test_recipe_prints_the_topics(shell: str, world: Consuming, tmp_path: Path) -> None:
     done = run(shell, RECIPE, dict(world.environment), tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["items"] == TOPICS
 
 
-def test_with_rotator_exec_it_prints_the_same_and_the_token_is_no_argument(
+def test_exec_recipe_prints_topics_without_a_token_argument(
     shell: str, spied: dict[str, str], world: Consuming, tmp_path: Path
 ) -> None:
     done = run(shell, WITH_EXEC, spied, tmp_path)
@@ -90,7 +90,7 @@ def test_the_token_is_read_once_and_again_on_a_401(shell: str, world: Consuming,
         assert world.gateway.calls["GetParameter"] == 2
 
 
-def test_a_401_that_a_new_token_does_not_mend_is_told_and_sent_once(
+def test_401_without_a_newer_token_is_returned_and_not_resent(
     shell: str, world: Consuming, spied: dict[str, str], tmp_path: Path
 ) -> None:
     world.revoke()
@@ -100,7 +100,7 @@ def test_a_401_that_a_new_token_does_not_mend_is_told_and_sent_once(
     assert (tmp_path / "seen").read_text().count("\ncurl ") == 1
 
 
-def test_nothing_is_sent_while_ssm_is_down(
+def test_ssm_outage_sends_no_request(
     shell: str, world: Consuming, spied: dict[str, str], tmp_path: Path
 ) -> None:
     world.gateway.down = True

@@ -35,38 +35,36 @@ LASTING = token(1_000_000)
         pytest.param(900, 200, id="it ends before it is replaced"),
     ],
 )
-def test_a_token_replaced_at_1000_is_presented_for_another_100_seconds(
-    expires_at: float, expired: float
-) -> None:
+def test_replaced_token_counts_until_the_consumer_cache_expires(expires_at: float, expired: float) -> None:
     assert ledger((0, token(expires_at)), (1000, LASTING)).expired_seconds == expired
 
 
-def test_a_second_counts_once_whoever_presents_a_dead_token_in_it() -> None:
+def test_overlapping_expired_seconds_count_once() -> None:
     consumers = ledger((0, token(500)), (550, token(600)), (620, LASTING))
     assert consumers.expired_seconds == (650 - 500) + (720 - 650)
 
 
-def test_a_token_that_stays_in_the_parameter_after_its_end_counts_to_the_last() -> None:
+def test_expired_token_in_the_parameter_keeps_counting() -> None:
     assert ledger((0, token(400)), end=1000).expired_seconds == 600
 
 
-def test_a_token_published_after_its_end_counts_from_then() -> None:
+def test_token_published_after_expiry_counts_from_publication() -> None:
     assert ledger((0, LASTING), (500, token(100)), (510, LASTING)).expired_seconds == 110
 
 
-def test_the_least_remaining_life_is_what_a_token_has_left_when_it_is_replaced() -> None:
+def test_least_remaining_lifetime_is_taken_at_replacement() -> None:
     assert ledger((0, token(1500)), (1000, token(3000)), (2800, LASTING)).least_remaining_seconds == 200
 
 
-def test_a_revoked_token_counts_while_it_stands_in_the_parameter() -> None:
+def test_revoked_token_counts_while_it_is_in_the_parameter() -> None:
     consumers = ledger((0, token(5000, revoked_at=900)), (1000, LASTING))
     assert (consumers.revoked_seconds, consumers.expired_seconds) == (100, 0)
 
 
-def test_a_token_that_is_revoked_after_its_time_in_the_parameter_costs_nothing() -> None:
+def test_token_revoked_after_replacement_counts_nothing() -> None:
     assert ledger((0, token(5000, revoked_at=1200)), (1000, LASTING)).revoked_seconds == 0
 
 
-def test_the_history_tells_every_tokens_time_in_the_parameter() -> None:
+def test_history_has_each_tokens_time_in_the_parameter() -> None:
     consumers = ledger((0, token(1500)), (1000, LASTING), end=1200)
     assert [(each.since, each.until) for each in consumers.history] == [(0, 1000), (1000, 1200)]

@@ -16,15 +16,15 @@ from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.simulation.calls import Fault
 from rotator.simulation.scenario import DAY, Behaviour, Scenario
-from soak import run as soak
 from soak import random_fleets
+from soak import run as soak
 from soak.fleet_world import ENDPOINT_DOWN, FleetScenario, FleetWorld
 
 HOUR = 3600.0
 
 
 @pytest.mark.parametrize("number", range(1, 13))
-def test_fleet_with_trouble_within_its_budget_keeps_every_promise(number: int) -> None:
+def test_fleet_keeps_every_guarantee_within_failure_budget(number: int) -> None:
     lived = soak.simulate_fleet(number)
     assert lived.violations == ()
     assert lived.token_requests > 20
@@ -34,7 +34,7 @@ def test_fleet_is_the_same_every_time() -> None:
     assert soak.simulate_fleet(3) == soak.simulate_fleet(3)
 
 
-def test_fleets_are_of_all_kinds() -> None:
+def test_drawn_fleets_cover_every_kind() -> None:
     drawn = [random_fleets.random_fleet(number) for number in range(1, 60)]
     assert {each.workers for each in drawn} == {0, 2, 4}
     for kind in ("slow_hosts", "down_hosts", "broken", "rejected"):
@@ -63,7 +63,7 @@ def run_once(world: FleetWorld) -> None:
     world.timeline.run_until(world.timeline.seconds + RUN_BUDGET_SECONDS)
 
 
-def test_first_run_renews_as_many_as_the_write_rate_allows() -> None:
+def test_first_run_renews_up_to_the_write_rate() -> None:
     world = FleetWorld(of_one_host(40))
     run_once(world)
     assert (world.outcomes["rotated"], world.outcomes["failed"]) == (30, 10)
@@ -71,7 +71,7 @@ def test_first_run_renews_as_many_as_the_write_rate_allows() -> None:
     assert world.outcomes["rotated"] == 40
 
 
-def test_workers_renew_what_a_scheduled_run_enqueues() -> None:
+def test_workers_renew_the_enqueued_rotations() -> None:
     world = FleetWorld(of_one_host(25, workers=2))
     world.start_schedule()
     world.timeline.run_until(299)
@@ -79,7 +79,7 @@ def test_workers_renew_what_a_scheduled_run_enqueues() -> None:
     assert all(tenant.is_healthy() for tenant in world.healthy)
 
 
-def test_messages_that_come_twice_renew_once() -> None:
+def test_duplicate_messages_renew_once() -> None:
     world = FleetWorld(of_one_host(10, workers=4), rates_of=lambda _host: lambda _now: TWICE)
     world.start_schedule()
     world.timeline.run_until(299)
@@ -90,7 +90,7 @@ def test_messages_that_come_twice_renew_once() -> None:
 TWICE = replace(Scenario().rates, duplicated=1.0)
 
 
-def test_dead_host_and_refused_clients_take_nobody_down() -> None:
+def test_failing_host_and_clients_do_not_affect_the_others() -> None:
     tenants = tuple(
         scenario(f"tenant-{n:02}", f"https://host-{n % 3}.example.test/token", lifetime=2 * HOUR)
         for n in range(20)
@@ -115,14 +115,14 @@ def test_dead_host_and_refused_clients_take_nobody_down() -> None:
 # A test that cannot fail would be worth nothing.
 
 
-def test_circuit_breaker_that_never_opens_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_circuit_breaker_that_never_opens_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CircuitBreaker, "allows", lambda _self: True)
     world = FleetWorld(of_one_host(20, write_rate=5.0), rates_of=lambda _host: ENDPOINT_DOWN)
     run_once(world)
     assert "renewals asked an endpoint that is down" in world.violations[0]
 
 
-def test_order_that_starves_a_rotation_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_order_that_starves_a_rotation_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rotations that can never be renewed come first in every run, and leave no time for other rotations."""
 
     def broken_first(due: Iterable[Due], _now: datetime) -> list[Due]:
@@ -137,7 +137,7 @@ def test_order_that_starves_a_rotation_is_noticed(monkeypatch: pytest.MonkeyPatc
     assert not all(tenant.has_valid_token() for tenant in world.healthy)
 
 
-def test_writes_without_a_rate_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unlimited_write_rate_fails_rotations(monkeypatch: pytest.MonkeyPatch) -> None:
     """The account throttles them, and tokens that were issued cannot be stored."""
     monkeypatch.setattr(WriteRate, "delay", lambda _self: 0.0)
     ends_older = of_one_host(20, quota=2.0).scenarios
@@ -147,7 +147,7 @@ def test_writes_without_a_rate_are_noticed(monkeypatch: pytest.MonkeyPatch) -> N
     assert world.outcomes["failed"] > 5
 
 
-def test_run_that_dies_takes_all_its_renewals_with_it() -> None:
+def test_killed_run_stops_its_renewals_and_the_next_recovers() -> None:
     calls = 0
 
     def die_at_the_hundredth_call() -> Fault | None:

@@ -147,7 +147,7 @@ BREAKS: dict[str, tuple[Any, str, Any, int, str]] = {
 
 
 @pytest.mark.parametrize("broken", BREAKS)
-def test_broken_protocol_is_found_out(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_protocol_is_detected(broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module, name, replacement, faults, found = BREAKS[broken]
     monkeypatch.setattr(module, name, replacement)
     violations = [explore(start).violation or "" for start in starts(2, faults=faults)]

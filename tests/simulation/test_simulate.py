@@ -35,7 +35,7 @@ def report(*args: str, **environment: str) -> dict[str, Any]:
 # What it reports.
 
 
-def test_an_outage_within_the_limit_costs_nothing_and_a_longer_one_does() -> None:
+def test_only_an_outage_beyond_the_limit_costs_expired_seconds() -> None:
     short, long = (
         report("--lifetime", "24h", "--schedule", "5m", "--days", "20", "--outage", o) for o in ("7h", "9h")
     )
@@ -74,23 +74,23 @@ def test_the_longest_outage_is_survived_and_a_longer_one_is_not(
     assert simulate(scenario).longest_outage_confirmed
 
 
-def test_the_longest_outage_counts_in_whole_schedule_intervals_less_a_run() -> None:
+def test_longest_outage_is_whole_intervals_less_one_run() -> None:
     seconds = Guarantee().longest_outage(86400, 0.667)
     assert seconds + 60 == 27900 <= 86400 * 0.333 - 300 - 60 - 300 < 27900 + 300
 
 
-def test_settings_that_survive_no_outage_at_all_have_no_longest_one() -> None:
+def test_longest_outage_is_zero_when_no_outage_is_survived() -> None:
     assert Guarantee().longest_outage(600, 0.667) == 0
 
 
-def test_the_same_seed_gives_the_same_result_and_another_another() -> None:
+def test_same_seed_repeats_the_result_and_another_differs() -> None:
     bad_days = ("--endpoint-failures", "0.3", "--aws-failures", "0.05", "--crashes", "0.01", "--delay", "60")
     first, again, other = (report("--days", "4", "--seed", seed, *bad_days) for seed in ("1", "1", "2"))
     assert first == again
     assert first["aws_calls"] != other["aws_calls"]
 
 
-def test_a_calm_month_is_told_in_numbers() -> None:
+def test_calm_month_report_has_the_expected_numbers() -> None:
     told = report()
     assert (told["failed_runs"], told["expired_seconds"], told["violations"]) == (0, 0, [])
     assert told["runs"] == told["outcomes"]["fresh"] + told["outcomes"]["rotated"] == 8641
@@ -100,43 +100,43 @@ def test_a_calm_month_is_told_in_numbers() -> None:
     assert 7.9 * HOUR < told["least_remaining_seconds"] < 8.5 * HOUR
 
 
-def test_late_failures_are_told_apart() -> None:
+def test_late_failures_are_counted_separately() -> None:
     outcomes = report("--outage", "7h", "--days", "5")["outcomes"]
     assert 0 < outcomes["failed_late"] < outcomes["failed"]
 
 
-def test_a_provider_that_ends_older_tokens_is_told_by_the_seconds_that_cost() -> None:
+def test_revoking_provider_is_reported_in_revoked_seconds() -> None:
     assert report("--provider", "revokes-older", "--days", "5")["revoked_seconds"] > 0
     assert report("--provider", "steady", "--days", "5")["revoked_seconds"] == 0
 
 
 @pytest.mark.parametrize("trouble", ["--missed", "--endpoint-failures", "--aws-failures", "--crashes"])
-def test_a_world_without_a_token_says_so_and_promises_nothing(trouble: str) -> None:
+def test_simulation_without_a_token_reports_no_lifetime(trouble: str) -> None:
     told = report("--days", "1", trouble, "1")
     assert told["least_remaining_seconds"] is None
     assert told["outcomes"].get("rotated") is None
     assert "No token was ever published." in run("--days", "1", trouble, "1").stdout
 
 
-def test_a_revoked_token_is_told_in_the_headline() -> None:
+def test_revoked_token_is_in_the_headline() -> None:
     shown = run("--provider", "revokes-older", "--days", "5", "--aws-failures", "0.3").stdout
     assert "the parameter held a revoked one for" in shown
 
 
-def test_a_promise_that_is_broken_is_told_and_the_command_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_guarantee_is_reported_and_fails_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "_publish", lambda *_: {"a": 1}["defect"])
     done = run("--days", "1")
     assert done.exit_code == 1
     assert "violation: the job has a defect" in done.stdout
 
 
-def test_no_outage_is_longer_than_it_was_said_to_be() -> None:
+def test_repeated_outages_cause_no_expired_seconds() -> None:
     told = report("--outage", "7h", "--every", "8h", "--days", "20")
     assert told["expired_seconds"] == 0
     assert told["outages"] > 10
 
 
-def test_what_goes_wrong_besides_is_told_with_the_settings() -> None:
+def test_failure_settings_are_listed_in_the_report() -> None:
     shown = run("--days", "3", "--missed", "0.1", "--provider", "varies", "--clock-skew", "5").stdout
     assert "consumers that cache for 5 min; missed 0.1, clock skew 5 s, provider varies." in shown
     assert "with a steady provider and no other faults" in shown
@@ -145,9 +145,7 @@ def test_what_goes_wrong_besides_is_told_with_the_settings() -> None:
 @pytest.mark.parametrize("lifetime", [86400, 3600])
 @pytest.mark.parametrize("schedule", ["5m", "10m", "333"])
 @pytest.mark.parametrize("outage", [0.1, 0.5, 1.0])
-def test_consumers_find_no_less_life_than_they_were_promised(
-    lifetime: int, schedule: str, outage: float
-) -> None:
+def test_remaining_lifetime_is_at_least_the_guarantee(lifetime: int, schedule: str, outage: float) -> None:
     limit = Guarantee(schedule_interval=validators.seconds(1, 9999)(schedule)).longest_outage(lifetime, 0.5)
     told = report(
         *("--lifetime", str(lifetime), "--schedule", schedule, "--renew-at", "0.5", "--every", str(lifetime)),
@@ -157,7 +155,7 @@ def test_consumers_find_no_less_life_than_they_were_promised(
     assert told["least_remaining_seconds"] >= told["guaranteed_remaining_seconds"]
 
 
-def test_the_table_tells_the_same() -> None:
+def test_table_shows_the_reported_numbers() -> None:
     shown = run("--outage", "9h", "--days", "10").stdout
     for part in (
         "least remaining lifetime",
@@ -170,7 +168,7 @@ def test_the_table_tells_the_same() -> None:
     assert "No consumer would have presented an expired token." in run("--days", "3").stdout
 
 
-def test_settings_come_from_the_environment_where_no_option_says_otherwise() -> None:
+def test_options_override_settings_from_the_environment() -> None:
     changed = {"ROTATOR_RENEW_AT": "0.5", "ROTATOR_SCHEDULE_INTERVAL": "10m", "ROTATOR_CONSUMER_CACHE": "0"}
     told = report("--days", "3", "--schedule", "30m", **changed)["settings"]
     assert (told["renew_at"], told["schedule"], told["cache"]) == (0.5, 1800, 0)
@@ -241,9 +239,7 @@ def test_settings_come_from_the_environment_where_no_option_says_otherwise() -> 
         ),
     ],
 )
-def test_what_cannot_be_simulated_is_explained_in_one_line(
-    args: list[str], problem: str, advice: str
-) -> None:
+def test_impossible_scenario_is_explained_in_one_line(args: list[str], problem: str, advice: str) -> None:
     done = run(*args)
     assert done.exit_code == 2
     said = done.stderr.strip().splitlines()[-1]
@@ -261,7 +257,7 @@ def test_the_advised_setting_works(lifetime: int, schedule: str, advised: list[s
     assert done.exit_code == 0
 
 
-def test_without_matplotlib_a_picture_is_refused_with_what_to_install(
+def test_plot_without_matplotlib_names_the_package_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
@@ -289,7 +285,7 @@ def test_the_same_seed_draws_the_same_picture(tmp_path: Path) -> None:
     assert pictures[0].read_bytes() == pictures[1].read_bytes()
 
 
-def test_progress_is_told() -> None:
+def test_progress_callback_gets_increasing_fractions() -> None:
     told: list[float] = []
     simulate(Scenario(days=2), told.append)
     assert (len(told), told[-1], told) == (STEPS, 1.0, sorted(told))

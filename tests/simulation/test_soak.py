@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from soak import run as soak
 from soak import random_scenarios
+from soak import run as soak
 
 
 @pytest.mark.parametrize("number", range(1, 6))
-def test_a_world_with_trouble_within_its_budget_keeps_every_promise(number: int) -> None:
+def test_world_keeps_every_guarantee_within_failure_budget(number: int) -> None:
     lived = soak.simulate_world(number)
     assert lived.violations == ()
     assert lived.failed_runs > 0
@@ -21,20 +21,20 @@ def test_a_world_is_the_same_every_time() -> None:
     assert soak.simulate_world(3) == soak.simulate_world(3)
 
 
-def test_trouble_beyond_the_budget_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failures_beyond_the_budget_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     within = random_scenarios.fault_budget
     monkeypatch.setattr(random_scenarios, "fault_budget", lambda drawn: 3 * within(drawn))
     violations = [each for number in range(1, 6) for each in soak.simulate_world(number).violations]
     assert any("presented an expired token" in each for each in violations)
 
 
-def test_the_soak_tells_what_it_lived_through_and_exits_with_0_if_all_was_well() -> None:
+def test_successful_soak_prints_a_summary_and_exits_with_0() -> None:
     done = CliRunner().invoke(soak.main, ["--only", "1"])
     assert done.exit_code == 0
     assert "0 expired seconds, 0 bad tokens published, 0 violations" in " ".join(done.output.split())
 
 
-def test_the_soak_names_the_world_in_which_a_promise_was_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_soak_names_the_world_with_a_broken_guarantee(monkeypatch: pytest.MonkeyPatch) -> None:
     lived = soak.WorldResult(
         name="world 7",
         years=1,
@@ -51,7 +51,7 @@ def test_the_soak_names_the_world_in_which_a_promise_was_broken(monkeypatch: pyt
     assert "world 7: it was bad" in done.output
 
 
-def test_enough_worlds_make_the_years_asked_for() -> None:
+def test_worlds_cover_the_requested_years() -> None:
     years = sum(
         random_scenarios.random_scenario(number).end / soak.YEAR for number in soak._enough_worlds(10, 1)
     )

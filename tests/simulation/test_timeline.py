@@ -24,7 +24,7 @@ class Diary:
         self.write(f"{name} ends")
 
 
-def test_events_happen_in_the_order_of_their_times_and_then_as_they_were_said() -> None:
+def test_events_run_by_time_and_then_in_scheduling_order() -> None:
     diary = Diary()
     for when, what in ((5.0, "later"), (1.0, "first"), (1.0, "second")):
         diary.timeline.at(when, lambda what=what: diary.write(what))  # type: ignore[misc]
@@ -33,13 +33,13 @@ def test_events_happen_in_the_order_of_their_times_and_then_as_they_were_said() 
     assert diary.timeline.seconds == 10
 
 
-def test_the_clock_of_the_world_tells_the_time_since_its_beginning() -> None:
+def test_clock_advances_with_the_timeline() -> None:
     timeline = Timeline()
     timeline.run_until(90)
     assert timeline.now() == START + timedelta(seconds=90)
 
 
-def test_a_process_that_sleeps_lets_another_go_on_between_two_of_its_steps() -> None:
+def test_sleeping_process_lets_another_continue() -> None:
     diary = Diary()
     diary.timeline.start_at(0, lambda: diary.sleeper("slow", 10, 10))
     diary.timeline.start_at(5, lambda: diary.sleeper("quick", 1))
@@ -53,7 +53,7 @@ def test_a_process_that_sleeps_lets_another_go_on_between_two_of_its_steps() -> 
     ]
 
 
-def test_two_processes_that_begin_together_take_turns() -> None:
+def test_processes_started_together_alternate() -> None:
     diary = Diary()
     for name in ("a", "b"):
         diary.timeline.start_at(0, lambda name=name: diary.sleeper(name, 1, 1))  # type: ignore[misc]
@@ -64,7 +64,7 @@ def test_two_processes_that_begin_together_take_turns() -> None:
     ]
 
 
-def test_what_comes_after_the_end_waits_for_the_next_time() -> None:
+def test_event_after_the_end_waits_for_the_next_run() -> None:
     diary = Diary()
     diary.timeline.start_at(0, lambda: diary.sleeper("a", 10))
     diary.timeline.at(5, lambda: None)

@@ -71,7 +71,7 @@ FORCED_CALLS = [*CALLS[:3], "make due", *CALLS[3:]]
 )
 @pytest.mark.parametrize("behaviour", Behaviour)
 @pytest.mark.parametrize("fault", FAULTS)
-def test_whatever_goes_wrong_at_any_call_one_tick_heals_it(
+def test_next_run_recovers_from_a_fault_at_any_call(
     fault: Fault, nth: int, behaviour: Behaviour, force: bool
 ) -> None:
     made = world(behaviour=behaviour)
@@ -85,7 +85,7 @@ def test_whatever_goes_wrong_at_any_call_one_tick_heals_it(
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("nth", range(7), ids=CALLS)
-def test_whatever_goes_wrong_with_the_first_token_one_tick_heals_it(fault: Fault, nth: int) -> None:
+def test_next_run_recovers_from_a_fault_at_the_first_token(fault: Fault, nth: int) -> None:
     made = World(Scenario(), next_fault=Luck())
     run_once(made, *[None] * nth, fault)
     later(made, LEASE_SECONDS)
@@ -104,7 +104,7 @@ def test_runs_that_overlap_renew_once(gap: float) -> None:
     assert (made.provider.requests, made.violations) == (2, [])
 
 
-def test_a_run_is_cut_off_at_the_end_of_its_time() -> None:
+def test_run_stops_within_its_time_budget() -> None:
     made = world(behaviour=Behaviour.STEADY)
     later(made, 0.9 * DAY)
     run_once(made, None, *[Fault.FAILED] * 50)
@@ -115,7 +115,7 @@ def test_a_run_is_cut_off_at_the_end_of_its_time() -> None:
 # Providers.
 
 
-def test_a_provider_that_ends_older_tokens_leaves_nothing_dead_but_for_a_moment() -> None:
+def test_revoked_token_is_published_only_for_seconds() -> None:
     made = world(behaviour=Behaviour.REVOKES_OLDER)
     for _ in range(5):
         later(made, 0.7 * DAY)
@@ -125,7 +125,7 @@ def test_a_provider_that_ends_older_tokens_leaves_nothing_dead_but_for_a_moment(
     assert made.tenant.is_healthy()
 
 
-def test_a_provider_that_repeats_a_token_is_asked_until_it_gives_another() -> None:
+def test_repeated_token_is_kept_until_a_new_one_is_issued() -> None:
     made = world(behaviour=Behaviour.REPEATS)
     later(made, 0.7 * DAY)
     run_once(made)
@@ -148,7 +148,7 @@ def test_a_forced_repetition_does_not_shrink_the_renewal_window() -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.KILLED_BEFORE, Fault.KILLED_AFTER, Fault.LOST])
-def test_a_repetition_whose_status_got_lost_does_not_shrink_the_renewal_window(fault: Fault) -> None:
+def test_lost_status_of_a_repeated_token_keeps_its_issue_time(fault: Fault) -> None:
     made = world(behaviour=Behaviour.REPEATS)
     before = made.tenant.stored().token_status
     later(made, 0.5 * DAY)
@@ -161,7 +161,7 @@ def test_a_repetition_whose_status_got_lost_does_not_shrink_the_renewal_window(f
     assert after.issued_at == before.issued_at
 
 
-def test_a_provider_whose_tokens_vary_never_makes_a_stored_one_worse() -> None:
+def test_varying_lifetimes_never_shorten_the_stored_token() -> None:
     base = Scenario()
     early = replace(base.rotation, renew_at=0.3)
     made = World(replace(base, rotation=early, behaviour=Behaviour.VARIES))
@@ -173,7 +173,7 @@ def test_a_provider_whose_tokens_vary_never_makes_a_stored_one_worse() -> None:
 
 
 @pytest.mark.parametrize("skew", [-HOUR, -30, 30, HOUR])
-def test_a_wrong_clock_at_the_endpoint_costs_no_consumer_a_token(skew: float) -> None:
+def test_endpoint_clock_skew_causes_no_expired_token(skew: float) -> None:
     made = World(replace(Scenario(), clock_skew=skew))
     made.start_schedule()
     made.timeline.run_until(10 * DAY)
@@ -181,7 +181,7 @@ def test_a_wrong_clock_at_the_endpoint_costs_no_consumer_a_token(skew: float) ->
     assert (made.consumers.expired_seconds, made.violations) == (0, [])
 
 
-def test_an_outage_begins_where_a_new_token_would_be_issued_and_not_with_a_repeated_one() -> None:
+def test_outage_starts_only_when_a_new_token_would_be_issued() -> None:
     made = world(behaviour=Behaviour.REPEATS)
     made.provider.go_down_instead_of_issuing(HOUR)
     later(made, 0.7 * DAY)
@@ -192,7 +192,7 @@ def test_an_outage_begins_where_a_new_token_would_be_issued_and_not_with_a_repea
     assert len(made.provider.outages) == 1
 
 
-def test_an_outage_is_not_made_longer_by_another_that_was_planned_in_it() -> None:
+def test_outage_planned_within_an_outage_does_not_extend_it() -> None:
     made = world()
     later(made, 0.7 * DAY)
     for _ in range(3):
@@ -213,23 +213,23 @@ def runs_of_a_day(rates: Rates) -> int:
     return made.runs
 
 
-def test_ticks_come_as_the_schedule_says() -> None:
+def test_scheduled_runs_follow_the_schedule() -> None:
     assert runs_of_a_day(NO_FAULTS) == 288
 
 
-def test_ticks_may_be_missed_and_come_twice() -> None:
+def test_scheduled_runs_may_be_missed_or_duplicated() -> None:
     assert 100 < runs_of_a_day(Rates(missed=0.5)) < 190
     assert runs_of_a_day(Rates(duplicated=1)) == 2 * 288
 
 
-def test_late_ticks_delay_none_after_them() -> None:
+def test_late_runs_do_not_delay_later_runs() -> None:
     assert 287 <= runs_of_a_day(Rates(delay=250)) <= 288
 
 
 # Leaks.
 
 
-def test_no_run_on_a_bad_day_tells_a_secret_or_a_token(caplog: pytest.LogCaptureFixture) -> None:
+def test_failing_runs_log_no_secret_or_token(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="rotator")
     bad = Rates(endpoint=0.5, aws=0.2, crashes=0.05, duplicated=0.5)
     made = World(replace(Scenario(), rates=bad, lifetime=HOUR, behaviour=Behaviour.VARIES))
@@ -249,13 +249,13 @@ def test_no_run_on_a_bad_day_tells_a_secret_or_a_token(caplog: pytest.LogCapture
 # The world as a judge. A test that cannot fail would be worth nothing.
 
 
-def test_a_token_that_nobody_issued_is_noticed() -> None:
+def test_token_that_was_never_issued_is_detected() -> None:
     made = world()
     made.tenant.publish(Secret("made up"))
     assert "never issued" in made.violations[0]
 
 
-def test_a_worse_token_is_noticed() -> None:
+def test_token_expiring_earlier_is_detected() -> None:
     made = world()
     (good,) = made.provider.issued.values()
     made.provider.issued["worse"] = replace(good, expires_at=good.expires_at - HOUR)
@@ -271,7 +271,7 @@ def acquire_always(rotation: Rotation, stored: Stored, parameters: ParameterStor
     )
 
 
-def test_two_renewals_at_once_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_renewals_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     made = world()
     later(made, 0.9 * DAY)
     monkeypatch.setattr(lease, "acquire", acquire_always)
@@ -281,7 +281,7 @@ def test_two_renewals_at_once_are_noticed(monkeypatch: pytest.MonkeyPatch) -> No
     assert "two runs renewed at once" in made.violations[0]
 
 
-def test_a_defect_of_the_job_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unforeseen_exception_is_reported_as_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
     made = world()
     later(made, 0.9 * DAY)
     monkeypatch.setattr(made.store, "write_token", {}.__getitem__)
@@ -289,7 +289,7 @@ def test_a_defect_of_the_job_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None
     assert "the job has a defect: unforeseen TypeError" in made.violations[0]
 
 
-def test_a_forced_run_that_failed_does_not_excuse_a_worse_token_later() -> None:
+def test_failed_forced_run_does_not_excuse_an_earlier_expiry() -> None:
     made = world()
     run_once(made, *[None] * 6, Fault.FAILED, force=True)
     assert made.outcomes["failed"] == 1
@@ -300,7 +300,7 @@ def test_a_forced_run_that_failed_does_not_excuse_a_worse_token_later() -> None:
     assert "expires earlier" in made.violations[0]
 
 
-def test_a_dead_token_that_should_have_been_renewed_is_noticed() -> None:
+def test_expired_token_that_was_not_renewed_is_detected() -> None:
     made = world()
     made.tenant.expect_valid_token()
     later(made, 1)

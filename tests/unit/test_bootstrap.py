@@ -36,7 +36,7 @@ def test_every_document_is_a_rotation() -> None:
     assert [(r.name, r.outcome) for r in summary.results] == [("a", Outcome.ROTATED), ("b", Outcome.ROTATED)]
 
 
-def test_a_bad_document_fails_under_its_name_and_the_others_are_served() -> None:
+def test_bad_document_fails_by_name_and_others_are_rotated() -> None:
     rotator = documented(a=tenant("a"), b="{", c=tenant("c", renew_at=7), d=tenant("d"))
     summary = rotator.run(fake_ports.run(CLOCK))
     assert [r.outcome.value for r in summary.results] == ["rotated", "failed", "failed", "rotated"]
@@ -72,7 +72,7 @@ def test_a_path_without_documents_is_an_error() -> None:
         pytest.param(tenant("a", parameter_name="/rotations/x"), id="the place of a document"),
     ],
 )
-def test_of_two_that_get_in_each_others_way_the_second_is_refused(second: dict[str, Any]) -> None:
+def test_conflicting_document_fails_and_other_is_rotated(second: dict[str, Any]) -> None:
     summary = documented(a=tenant("a"), b=second).run(fake_ports.run(CLOCK))
     assert sorted(r.outcome.value for r in summary.results) == ["failed", "rotated"]
 
@@ -88,7 +88,7 @@ def overlapping(expiration: str, **changes: Any) -> Rotator:
 
 
 @pytest.mark.parametrize("expiration", ["86400", "3600", "not a number"])
-def test_settings_that_keep_the_contract_pass(expiration: str) -> None:
+def test_settings_that_meet_the_guarantee_pass(expiration: str) -> None:
     rotator = overlapping(expiration)
     rotator.check_overlap(rotator.fleet())
 
@@ -98,7 +98,7 @@ def test_settings_that_keep_the_contract_pass(expiration: str) -> None:
     [("1200", {}), ("3600", {"schedule_interval": 3600}), ("3600", {"consumer_cache": 3600})],
     ids=["short tokens", "slow schedule", "long cache"],
 )
-def test_settings_that_cannot_keep_the_contract_are_refused(expiration: str, changes: dict[str, Any]) -> None:
+def test_settings_that_break_the_guarantee_are_refused(expiration: str, changes: dict[str, Any]) -> None:
     rotator = overlapping(expiration, **changes)
     with pytest.raises(SettingsError, match="rotation default: a token of"):
         rotator.check_overlap(rotator.fleet())
@@ -119,7 +119,7 @@ BROKEN: dict[str, Any] = {
 """Documents that are broken in ten different ways."""
 
 
-def test_of_a_thousand_with_ten_broken_the_others_are_served_and_each_tells_its_own_reason() -> None:
+def test_broken_documents_among_1000_fail_with_distinct_reasons() -> None:
     good = {f"r{number:03}": tenant(f"r{number:03}") for number in range(990)}
     rotator = documented(**good, **{f"z{n}": broken for n, broken in enumerate(BROKEN.values())})
     hosts = frozenset({"auth.healthwise.net", "auth.example.test"})

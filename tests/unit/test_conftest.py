@@ -17,7 +17,7 @@ STARTS_A_CHILD = (
 
 
 @pytest.mark.parametrize("name", ["HUP", "INT", "QUIT", "TERM"])
-def test_process_of_test_hears_signal_that_suite_ignores(name: str) -> None:
+def test_child_process_receives_signal_ignored_by_suite(name: str) -> None:
     """As it is ignored under ``nohup``, or behind a shell's ``&``."""
     done = subprocess.run(
         [

@@ -58,7 +58,7 @@ TICKS = {
 
 
 @pytest.mark.parametrize("event", TICKS.values(), ids=TICKS.keys())
-def test_a_schedules_event_is_a_plain_tick(event: dict[str, Any], ports: FakePorts) -> None:
+def test_schedule_event_starts_plain_scheduled_run(event: dict[str, Any], ports: FakePorts) -> None:
     assert handler.lambda_handler(event, Context())["rotated"] == 1
     assert handler.lambda_handler(event, Context())["fresh"] == 1
 
@@ -94,17 +94,13 @@ def test_an_event_may_ask_for_a_dry_run(ports: FakePorts) -> None:
         pytest.param({"dry_run": 1}, "dry_run in the event is not true or false", id="number as dry_run"),
     ],
 )
-def test_an_event_that_cannot_be_understood_changes_nothing(
-    event: Any, problem: str, ports: FakePorts
-) -> None:
+def test_invalid_event_is_rejected_and_writes_nothing(event: Any, problem: str, ports: FakePorts) -> None:
     with pytest.raises(SettingsError, match=problem):
         handler.lambda_handler(event, Context())
     assert ports.parameters.parameters == {}
 
 
-def test_a_failed_run_raises_at_its_end_with_the_summary_logged(
-    ports: FakePorts, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_failed_run_logs_summary_then_raises(ports: FakePorts, caplog: pytest.LogCaptureFixture) -> None:
     ports.secrets.credentials.clear()
     with caplog.at_level(logging.INFO, logger="rotator"), pytest.raises(RotationFailed) as caught:
         handler.lambda_handler({}, Context())
@@ -113,7 +109,7 @@ def test_a_failed_run_raises_at_its_end_with_the_summary_logged(
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
 
 
-def test_a_failure_with_time_left_is_logged_as_a_warning(
+def test_failure_with_valid_stored_token_is_logged_as_warning(
     ports: FakePorts, caplog: pytest.LogCaptureFixture
 ) -> None:
     handler.lambda_handler({}, Context())
@@ -146,7 +142,7 @@ def test_a_run_prints_its_metrics_for_cloudwatch(
     }
 
 
-def test_a_run_that_needed_another_stage_of_the_secret_says_so_everywhere(
+def test_use_of_previous_secret_is_reported_in_every_output(
     ports: FakePorts, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     ports.secrets.stage(Stage.PREVIOUS, "canary-previous")
@@ -165,7 +161,7 @@ def test_a_run_that_needed_another_stage_of_the_secret_says_so_everywhere(
     assert not [s for s in (CANARY_SECRET, CANARY_TOKEN, "canary-previous") if s in said]
 
 
-def test_the_metrics_tell_early_from_late_failures(
+def test_metrics_distinguish_early_from_late_failures(
     ports: FakePorts, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handler.lambda_handler({}, Context())
@@ -182,7 +178,7 @@ def test_the_metrics_tell_early_from_late_failures(
     assert told == [(1, 0, 6), (0, 1, 1), (0, 1, 0)]
 
 
-def test_a_token_that_does_not_exist_counts_as_dead_in_the_metrics(
+def test_missing_token_counts_as_expired_in_metrics(
     ports: FakePorts, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ports.secrets.credentials.clear()
@@ -192,7 +188,7 @@ def test_a_token_that_does_not_exist_counts_as_dead_in_the_metrics(
     assert (told["FailedLate"], told["TokenSecondsRemaining"]) == (1, 0)
 
 
-def test_a_run_that_could_not_read_the_parameters_tells_no_remaining_life(
+def test_failed_parameter_read_omits_remaining_lifetime_metric(
     ports: FakePorts, capsys: pytest.CaptureFixture[str]
 ) -> None:
     handler.lambda_handler({}, Context())
@@ -212,7 +208,7 @@ def test_a_run_that_could_not_read_the_parameters_tells_no_remaining_life(
     }
 
 
-def test_the_metrics_tell_what_this_run_used_and_nothing_of_an_earlier_one(
+def test_usage_metrics_count_only_the_current_run(
     ports: FakePorts, capsys: pytest.CaptureFixture[str]
 ) -> None:
     counters = handler._rotator().counters
@@ -229,7 +225,7 @@ def test_the_metrics_tell_what_this_run_used_and_nothing_of_an_earlier_one(
         assert counted == [writes, 2 * writes, 4 * writes]
 
 
-def test_a_runs_duration_is_measured_by_a_clock_that_nobody_sets(
+def test_duration_metric_uses_monotonic_clock(
     ports: FakePorts, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seconds = [100.0]
@@ -247,7 +243,7 @@ def test_a_runs_duration_is_measured_by_a_clock_that_nobody_sets(
 @pytest.mark.parametrize(
     ("variable", "service"), [("rotator-prod", "rotator-prod"), ("", "rotator"), (None, "rotator")]
 )
-def test_the_metrics_are_the_functions(
+def test_metrics_service_dimension_is_function_name(
     ports: FakePorts,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -261,7 +257,7 @@ def test_the_metrics_are_the_functions(
     assert line.dimensions == {"service": service}
 
 
-def test_an_event_that_names_some_rotations_does_not_tell_the_least_life_of_all(
+def test_event_for_a_subset_emits_no_shortest_token_lifetime(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ports = fake_ports.ports(fake_ports.Clock(bootstrap.utc_now()))
@@ -294,13 +290,13 @@ def test_a_dry_run_prints_no_metrics(ports: FakePorts, capsys: pytest.CaptureFix
     assert "_aws" not in capsys.readouterr().out
 
 
-def test_every_run_has_a_name_of_its_own_even_under_the_same_request_id() -> None:
+def test_runs_with_same_request_id_have_different_run_ids() -> None:
     first, second = bootstrap.begin_run("request-1"), bootstrap.begin_run("request-1")
     assert first.id != second.id
     assert first.id.startswith("request-1/")
 
 
-def test_the_writes_have_their_reserve_of_what_lambda_leaves() -> None:
+def test_time_for_requests_reserves_time_for_writes() -> None:
     run = bootstrap.begin_run("x", Deadline(lambda: 60.0))
     assert (run.request_deadline.remaining(), run.budget) == (50.0, 60.0)
     short = bootstrap.begin_run("x", Deadline(lambda: 8.0))
@@ -318,6 +314,6 @@ def test_neither_log_nor_metrics_nor_summary_holds_a_secret(
     assert CANARY_TOKEN not in everything
 
 
-def test_without_settings_the_function_says_what_is_missing() -> None:
+def test_missing_setting_is_named_in_the_error() -> None:
     with pytest.raises(SettingsError, match="ROTATOR_SECRET_ID is not set"):
         handler.lambda_handler({}, Context())

@@ -74,29 +74,27 @@ def asking_for(*names: str) -> dict[str, Any]:
     return {"rotations": list(names)}
 
 
-def test_a_worker_serves_what_its_messages_ask_for(ports: FakePorts, queue: FakeWorkQueue) -> None:
+def test_worker_rotates_only_rotations_in_its_messages(ports: FakePorts, queue: FakeWorkQueue) -> None:
     assert handle(event(asking_for("a"), asking_for("c"))) == []
     assert {"/a/token", "/c/token"} <= ports.parameters.parameters.keys()
     assert "/b/token" not in ports.parameters.parameters
     assert queue.calls == [], "a worker hands nothing over, or the work would go round in a circle"
 
 
-def test_what_a_tick_sends_workers_serve_and_the_next_tick_finds_fresh(
-    ports: FakePorts, queue: FakeWorkQueue
-) -> None:
+def test_served_rotations_are_fresh_in_next_scheduled_run(ports: FakePorts, queue: FakeWorkQueue) -> None:
     assert handler.lambda_handler({}, Context())["busy"] == 3
     assert handle(event(*queue.messages)) == []
     assert handler.lambda_handler({}, Context())["fresh"] == 3
     assert len(ports.token_endpoint.requests) == 3
 
 
-def test_the_same_message_twice_in_a_batch_and_once_more_later_is_one_request(ports: FakePorts) -> None:
+def test_duplicate_messages_cause_one_token_request(ports: FakePorts) -> None:
     assert handle(event(asking_for("a"), asking_for("a"), asking_for("a", "a"))) == []
     assert handle(event(asking_for("a"))) == []
     assert len(ports.token_endpoint.requests) == 1
 
 
-def test_only_the_messages_whose_rotation_failed_come_again(ports: FakePorts) -> None:
+def test_only_messages_of_failed_rotations_are_batch_failures(ports: FakePorts) -> None:
     ports.parameters.parameters["/rotations/b"] = Parameter(
         value=json.dumps({"secret_id": "other", "parameter_name": "/b/token"}), version=2, type="String"
     )
@@ -119,23 +117,23 @@ def test_only_the_messages_whose_rotation_failed_come_again(ports: FakePorts) ->
         asking_for("../a"),
     ],
 )
-def test_one_poisoned_message_comes_again_and_the_others_are_served(poison: Any, ports: FakePorts) -> None:
+def test_invalid_message_is_batch_failure_and_rest_are_served(poison: Any, ports: FakePorts) -> None:
     assert handle(event(asking_for("a"), poison, asking_for("c"))) == ["m-1"]
     assert {"/a/token", "/c/token"} <= ports.parameters.parameters.keys()
 
 
-def test_a_batch_of_nothing_but_poison_raises_nothing(ports: FakePorts) -> None:
+def test_batch_of_invalid_messages_returns_all_as_failures(ports: FakePorts) -> None:
     assert handle(event("{", "", "null")) == ["m-0", "m-1", "m-2"]
     assert ports.parameters.writes == []
 
 
-def test_a_worker_that_can_read_nothing_fails_as_a_whole(ports: FakePorts) -> None:
+def test_failed_parameter_read_fails_the_whole_batch(ports: FakePorts) -> None:
     ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
     with pytest.raises(ParameterStoreError):
         handler.lambda_handler(event(asking_for("a")), Context())
 
 
-def test_a_worker_tells_its_outcomes_but_not_the_least_life_of_all(
+def test_worker_reports_outcomes_but_no_shortest_token_lifetime(
     ports: FakePorts, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("INFO", logger="rotator"):
@@ -147,7 +145,7 @@ def test_a_worker_tells_its_outcomes_but_not_the_least_life_of_all(
     assert "message m-2: it does not name 1 to 10 rotations, and nothing else; " in caplog.text
 
 
-def test_a_tick_that_hands_over_tells_the_least_life_of_all(
+def test_enqueuing_run_emits_shortest_token_lifetime(
     ports: FakePorts, capsys: pytest.CaptureFixture[str]
 ) -> None:
     handle(event(*map(asking_for, NAMES)))
@@ -156,23 +154,21 @@ def test_a_tick_that_hands_over_tells_the_least_life_of_all(
     assert embedded_metrics.read(capsys.readouterr().out)[0].metrics["TokenSecondsRemaining"] > 86_000
 
 
-def test_an_operators_event_is_served_in_place(ports: FakePorts, queue: FakeWorkQueue) -> None:
+def test_operator_event_is_served_without_enqueuing(ports: FakePorts, queue: FakeWorkQueue) -> None:
     assert handler.lambda_handler(asking_for("a"), Context())["rotated"] == 1
     assert handler.lambda_handler({"force": True}, Context())["rotated"] == 3
     assert handler.lambda_handler({"dry_run": True}, Context())["dry_run"] is True
     assert queue.calls == []
 
 
-def test_a_tick_fails_at_its_end_for_a_broken_document_and_has_sent_the_rest(
-    ports: FakePorts, queue: FakeWorkQueue
-) -> None:
+def test_run_with_broken_document_enqueues_rest_then_raises(ports: FakePorts, queue: FakeWorkQueue) -> None:
     ports.parameters.parameters["/rotations/b"] = Parameter(value="{", version=2, type="String")
     with pytest.raises(RotationFailed, match="1 of 3 rotations failed"):
         handler.lambda_handler({}, Context())
     assert len(queue.messages) == 2
 
 
-def test_messages_are_served_also_by_a_function_that_sends_none(
+def test_function_without_queue_setting_serves_messages(
     ports: FakePorts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = Settings(rotation=None, rotations_path="/rotations")
@@ -181,7 +177,7 @@ def test_messages_are_served_also_by_a_function_that_sends_none(
     assert {name for name in ports.parameters.writes if name.endswith("token")} == {"/a/token"}
 
 
-def test_messages_may_name_a_functions_only_rotation(
+def test_messages_can_name_the_single_configured_rotation(
     ports: FakePorts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = Settings(rotation=fake_ports.rotation())
@@ -190,7 +186,7 @@ def test_messages_may_name_a_functions_only_rotation(
     assert "/healthwise/token" in ports.parameters.writes
 
 
-def test_records_of_something_else_are_no_event(ports: FakePorts) -> None:
+def test_records_from_another_event_source_are_rejected(ports: FakePorts) -> None:
     given = event(asking_for("a"))
     given["Records"][0]["eventSource"] = "aws:s3"
     with pytest.raises(SettingsError, match="unknown key 'Records'"):

@@ -97,7 +97,7 @@ def ours(module: str) -> set[str]:
 
 
 @pytest.mark.parametrize("module", OF_A_PACKAGE)
-def test_module_imports_only_what_its_package_may(module: str) -> None:
+def test_module_imports_only_from_allowed_packages(module: str) -> None:
     own = package(module)
     assert [name for name in ours(module) if not is_in(name, (own, *MAY_IMPORT[own]))] == []
 
@@ -119,7 +119,7 @@ def test_only_adapters_import_an_sdk(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", [each for each in MODULES if is_in(each, ("errors", "oauth", "renewal"))])
-def test_renewal_imports_nothing_but_the_standard_library_and_itself(module: str) -> None:
+def test_core_imports_only_standard_library_and_core(module: str) -> None:
     roots = {name.partition(".")[0] for name in imports(module)}
     assert roots - sys.stdlib_module_names <= {"errors", "oauth", "renewal", "rotator"}
 
@@ -130,7 +130,7 @@ def test_only_entry_points_read_the_environment(module: str) -> None:
     assert "getenv" not in source(module)
 
 
-def test_top_level_reads_as_a_table_of_contents() -> None:
+def test_package_top_level_has_few_files_and_folders() -> None:
     files = [path for path in ROOT.iterdir() if path.is_file()]
     folders = [path for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"]
     assert len(files) <= 8

@@ -45,7 +45,7 @@ DEFAULTS = {
 
 
 @pytest.mark.parametrize("key", sorted(DEFAULTS))
-def test_a_settings_default_is_the_one_in_the_table(key: str) -> None:
+def test_setting_default_equals_settings_table(key: str) -> None:
     shown = ROWS[f"ROTATOR_{key.upper()}"].strip("`")
     assert shown == str(DEFAULTS[key] or "none")
 
@@ -68,7 +68,7 @@ def test_the_metrics_table_has_every_metric_and_no_other(capsys: pytest.CaptureF
     assert named - kinds == told.metrics.keys()
 
 
-def test_the_logs_fields_are_the_ones_that_are_named() -> None:
+def test_readme_names_exactly_the_logged_fields() -> None:
     failed = Result(
         name="a",
         outcome=Outcome.FAILED,
@@ -84,7 +84,7 @@ def test_the_logs_fields_are_the_ones_that_are_named() -> None:
     assert re.findall(r"`(\w+)`", shown) == list(logs._fields(failed, START))
 
 
-def test_the_promised_life_is_what_the_defaults_give() -> None:
+def test_readme_states_guaranteed_lifetime_of_defaults() -> None:
     least = Guarantee().guaranteed_lifetime(86400, 0.667)
     assert durations.describe_seconds(least) in README
 
@@ -96,7 +96,7 @@ def test_every_make_target_that_is_named_exists(source: str) -> None:
     assert named <= set(re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE))
 
 
-def test_every_parameter_of_the_deployment_is_the_templates() -> None:
+def test_deployment_parameters_exist_in_template() -> None:
     template = (CHECKOUT / "infra" / "template.yaml").read_text()
     settings = re.findall(r'SET="(.+?)"', README)
     assert settings
@@ -109,7 +109,7 @@ GIVEN_BEFORE = {"SECRET": "healthwise/client", "PARAMETER": "/healthwise/token",
 
 
 @pytest.mark.parametrize("document", ["README.md", "infra/README.md"])
-def test_every_deployment_that_is_shown_is_a_whole_one(document: str) -> None:
+def test_shown_make_deploy_lines_are_complete_requests(document: str) -> None:
     template = (CHECKOUT / "infra" / "template.yaml").read_text()
     shown = re.findall(r"^make deploy (.+)$", (CHECKOUT / document).read_text(), re.MULTILINE)
     assert shown
@@ -129,13 +129,13 @@ def test_every_command_and_option_that_is_named_exists(command: str) -> None:
     assert all(option in help_text for option in options)
 
 
-def test_the_demos_steps_are_the_ones_it_prints() -> None:
+def test_readme_demo_steps_equal_printed_steps() -> None:
     demo = (CHECKOUT / "rotator" / "devstack" / "demo.py").read_text()
     steps = re.findall(r"^✓ (.+) \(\d", README, re.MULTILINE)
     assert steps == re.findall(r'self\.step\("(.+?)"\)', demo)
 
 
-def test_the_simulation_prints_what_it_is_said_to_and_draws_its_picture(
+def test_simulation_prints_readme_output_and_writes_svg(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = re.search(r"^\.venv/bin/rotator (simulate .+)$", README, re.MULTILINE)
@@ -150,7 +150,7 @@ def test_the_simulation_prints_what_it_is_said_to_and_draws_its_picture(
     assert (tmp_path / "outage.svg").exists()
 
 
-def test_every_link_inside_the_repository_leads_somewhere() -> None:
+def test_relative_links_point_to_existing_files() -> None:
     for source, text in SOURCES.items():
         for link in re.findall(r"\]\(([^):#]+)\)", text):
             assert (CHECKOUT / source).parent.joinpath(link).exists(), link

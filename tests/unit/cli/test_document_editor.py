@@ -50,7 +50,7 @@ def test_the_first_document_under_a_path_is_added() -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "tenant-a.staging", "A_b-C.9", ".a", "-9", "x" * 64])
-def test_a_rotation_has_the_name_under_which_it_was_added(name: str) -> None:
+def test_added_rotation_has_the_given_name(name: str) -> None:
     many = Many()
     assert added(many, name).rotation == many.rotator.fleet([name]).rotations[0]
 
@@ -70,7 +70,7 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-def test_every_option_is_read_back_as_it_was_meant() -> None:
+def test_every_option_is_read_back_with_its_value() -> None:
     many = Many()
     rotation = added(many, **EVERYTHING).rotation
     assert many.rotator.fleet().rotations == (rotation,)
@@ -86,7 +86,7 @@ def test_every_option_is_read_back_as_it_was_meant() -> None:
     assert KEYS.keys() == stored.keys()
 
 
-def test_defaults_are_left_out_and_an_empty_scope_is_none() -> None:
+def test_defaults_are_omitted_and_empty_scope_is_written() -> None:
     many = Many()
     usual = {key: value for key, value in vars(Rotation(name="x", **GIVEN)).items() if key in KEYS}
     usual |= {"token_request_params": "{}", "secret_rollover": "true", "renew_at": "0.667"}
@@ -96,7 +96,7 @@ def test_defaults_are_left_out_and_an_empty_scope_is_none() -> None:
     assert json.loads(many.texts()["tenant-a"]) == {**GIVEN, "scope": ""}
 
 
-def test_the_key_of_all_is_not_written_into_a_document_and_a_key_of_its_own_is() -> None:
+def test_only_own_kms_key_is_written_into_a_document() -> None:
     """Or a document would keep to the stack's old key when that has another."""
     many = Many().set(kms_key_id="alias/all")
     assert added(many).rotation.kms_key_id == "alias/all"
@@ -106,7 +106,7 @@ def test_the_key_of_all_is_not_written_into_a_document_and_a_key_of_its_own_is()
     assert many.rotator.fleet().rotations[0].kms_key_id == "alias/aws/ssm"
 
 
-def test_double_brackets_are_written_so_that_parameter_store_takes_them() -> None:
+def test_double_braces_are_escaped_for_parameter_store() -> None:
     many = Many()
     rotation = added(many, token_request_params='{"a": "{{{x}}}", "b": "{{"}').rotation
     assert "{{" not in many.texts()["tenant-a"]
@@ -144,7 +144,7 @@ def test_an_illegal_name_is_refused(name: str, shown: str) -> None:
         ("token_endpoint", "https://user:canary@auth.example.test/"),
     ],
 )
-def test_what_may_be_a_secret_is_refused_without_being_shown(key: str, value: str) -> None:
+def test_possible_secret_is_refused_without_being_shown(key: str, value: str) -> None:
     problem = refused(Many(), **only(key, value))
     assert problem.startswith(f"--{key.replace('_', '-')} is a text of {len(value)} characters; it takes ")
     assert "canary" not in problem
@@ -167,7 +167,7 @@ def test_what_may_be_a_secret_is_refused_without_being_shown(key: str, value: st
         ("verify_url", "ftp://example.test"),
     ],
 )
-def test_a_value_that_the_function_would_refuse_is_refused(key: str, value: str) -> None:
+def test_value_invalid_for_the_function_is_refused(key: str, value: str) -> None:
     problem = refused(Many(), **only(key, value))
     assert problem.startswith(f"--{key.replace('_', '-')} is {json.dumps(value)}; it takes ")
 
@@ -193,37 +193,37 @@ def test_a_name_that_is_taken_is_refused() -> None:
         pytest.param("tenant-a", document("b", name="other"), id="the place of another"),
     ],
 )
-def test_a_name_or_a_place_is_taken_wherever_it_comes_from(place: str, fields: Any) -> None:
+def test_name_or_path_used_by_any_document_is_refused(place: str, fields: Any) -> None:
     many = Many(**{place: fields})
     assert f"already, in the document {PATH}/{place}; choose another name" in refused(many)
 
 
 @pytest.mark.parametrize("parameter", ["/b/token", "/b/token/status"])
-def test_a_parameter_that_belongs_to_another_is_refused_whatever_the_order_of_names(parameter: str) -> None:
+def test_parameter_of_another_rotation_is_refused_in_any_order(parameter: str) -> None:
     many = Many(b=document("b"))
     for name in ("a", "c"):
         problem = refused(many, name, parameter_name=parameter)
         assert f"the parameter {parameter} belongs to the rotation b already" in problem
 
 
-def test_a_status_that_is_anothers_token_is_refused() -> None:
+def test_status_parameter_that_is_another_token_is_refused() -> None:
     many = Many(b=document("b", parameter_name="/a/token/status"))
     assert "/a/token/status belongs to the rotation b" in refused(many, "a", parameter_name="/a/token")
 
 
 @pytest.mark.parametrize("parameter", [f"{PATH}/a", PATH])
-def test_a_token_among_the_documents_is_refused(parameter: str) -> None:
+def test_token_parameter_under_the_rotations_path_is_refused(parameter: str) -> None:
     assert "would stand among the documents under /rotations" in refused(Many(), parameter_name=parameter)
 
 
 @pytest.mark.parametrize("name", [".", "-"])
-def test_a_rotation_without_a_letter_that_is_there_is_served_and_can_be_changed(name: str) -> None:
+def test_existing_name_without_letters_can_be_changed(name: str) -> None:
     many = Many(**{name: document("a")})
     assert added(many, name, replace=True, scope="x").rotation.name == name
     assert [each.scope for each in many.rotator.fleet().rotations] == ["x"]
 
 
-def test_of_two_documents_of_one_name_both_are_named() -> None:
+def test_error_names_both_documents_of_equal_name() -> None:
     many = Many(t0008=document("a"), t0009=document("b", name="t0008"))
     ((name, error),) = many.rotator.fleet().broken
     assert (name, error.problem) == (
@@ -232,11 +232,11 @@ def test_of_two_documents_of_one_name_both_are_named() -> None:
     )
 
 
-def test_an_overlap_that_cannot_hold_is_refused() -> None:
+def test_token_lifetime_too_short_for_the_overlap_is_refused() -> None:
     assert "a token of 10 min" in refused(Many(), token_request_params='{"expiration": "600"}')
 
 
-def test_a_document_of_4_kb_is_taken_and_a_larger_one_refused() -> None:
+def test_document_larger_than_4096_bytes_is_refused() -> None:
     many = Many()
     spare = MAX_DOCUMENT_BYTES - len(json.dumps({**GIVEN, "scope": ""}))
     added(many, scope="x" * spare)
@@ -251,7 +251,7 @@ def test_a_document_of_4_kb_is_taken_and_a_larger_one_refused() -> None:
     [{"renew_at": 7}, {"secret_id": None}, {"unknown": 1}],
     ids=["a bad value", "a gap", "an unknown key"],
 )
-def test_a_parameter_that_a_broken_document_names_is_refused(broken: dict[str, Any], parameter: str) -> None:
+def test_parameter_named_by_a_broken_document_is_refused(broken: dict[str, Any], parameter: str) -> None:
     """Once that is mended it would take the parameter over, if its name comes first."""
     many = Many(a=document("b", **broken))
     problem = refused(many, "z", parameter_name=parameter)
@@ -259,17 +259,17 @@ def test_a_parameter_that_a_broken_document_names_is_refused(broken: dict[str, A
     assert "fix or remove that first" in problem
 
 
-def test_a_rotation_that_is_served_is_changed_although_a_broken_document_names_its_parameter() -> None:
+def test_change_is_allowed_if_broken_document_names_parameter() -> None:
     many = Many(a=document("b", renew_at=7), b=document("b"))
     assert added(many, "b", replace=True, parameter_name="/b/token", scope="x").rotation.scope == "x"
 
 
-def test_a_broken_document_that_names_a_parameter_stops_no_rotation_that_is_there() -> None:
+def test_broken_document_does_not_stop_rotation_of_its_parameter() -> None:
     many = Many(a=document("b", renew_at=7), b=document("b"))
     assert [rotation.name for rotation in many.rotator.fleet().rotations] == ["b"]
 
 
-def test_one_that_is_broken_hinders_no_other() -> None:
+def test_broken_documents_do_not_prevent_an_addition() -> None:
     many = Many(bad="{", worse=document("w", renew_at=7))
     added(many)
     assert [rotation.name for rotation in many.rotator.fleet().rotations] == ["tenant-a"]
@@ -278,7 +278,7 @@ def test_one_that_is_broken_hinders_no_other() -> None:
 # Changing one.
 
 
-def test_a_change_replaces_the_whole_document_where_it_is() -> None:
+def test_change_replaces_the_whole_document_in_place() -> None:
     many = Many(**{"team/a": document("a", scope="x"), "y": document("y", name="z", tier="Standard")})
     assert added(many, "team.a", replace=True).before
     added(many, "z", replace=True, parameter_name="/z/token")
@@ -289,31 +289,31 @@ def test_a_change_replaces_the_whole_document_where_it_is() -> None:
     assert sorted(rotation.name for rotation in many.rotator.fleet().rotations) == ["team.a", "z"]
 
 
-def test_a_change_may_keep_its_own_parameter_and_mends_what_is_broken() -> None:
+def test_change_fixes_broken_document_and_keeps_parameter() -> None:
     many = Many(**{"tenant-a": "{"})
     assert added(many, replace=True).before is None
     added(many, replace=True, scope="search.api")
     assert many.rotator.fleet().rotations[0].scope == "search.api"
 
 
-def test_a_change_of_nothing_is_refused_with_the_names_that_come_close() -> None:
+def test_change_of_unknown_name_is_refused_with_similar_names() -> None:
     many = Many(**{"tenant-a": document("a"), "other": document("o")})
     assert "no rotation named 'tenant-x'; did you mean tenant-a?" in refused(many, "tenant-x", replace=True)
 
 
-def test_a_change_to_anothers_parameter_is_refused() -> None:
+def test_change_to_parameter_of_another_rotation_is_refused() -> None:
     many = Many(a=document("a"), b=document("b"))
     assert "belongs to the rotation b" in refused(many, "a", replace=True, parameter_name="/b/token")
 
 
-def test_a_document_of_another_type_cannot_be_changed_and_says_how_to_go_on() -> None:
+def test_change_of_secure_string_document_is_refused_with_advice() -> None:
     many = Many()
     many.put("tenant-a", "{}", "SecureString")
     problem = refused(many, replace=True)
     assert "is a SecureString; `rotator remove tenant-a`, and add it half a minute later" in problem
 
 
-def test_of_two_documents_of_one_name_neither_is_changed() -> None:
+def test_change_of_ambiguous_name_is_refused() -> None:
     many = Many(**{"a.b": document("x"), "a/b": document("y")})
     assert "several documents are known as a.b: /rotations/a.b, /rotations/a/b" in refused(
         many, "a.b", replace=True
@@ -323,7 +323,7 @@ def test_of_two_documents_of_one_name_neither_is_changed() -> None:
 # Writing.
 
 
-def test_of_two_operators_at_once_the_second_is_refused_and_the_first_ones_document_stays() -> None:
+def test_concurrent_second_addition_is_refused() -> None:
     many = Many()
     first, second = (
         prepare(many.rotator, "tenant-a", {**GIVEN, "scope": scope}, replace=False) for scope in ("x", "y")
@@ -334,7 +334,7 @@ def test_of_two_operators_at_once_the_second_is_refused_and_the_first_ones_docum
     assert json.loads(many.texts()["tenant-a"])["scope"] == "x"
 
 
-def test_a_write_that_was_repeated_because_its_answer_was_lost_is_a_success() -> None:
+def test_repeated_identical_write_succeeds() -> None:
     many = Many()
     entry = prepare(many.rotator, "tenant-a", GIVEN, replace=False)
     for _ in range(2):
@@ -342,14 +342,14 @@ def test_a_write_that_was_repeated_because_its_answer_was_lost_is_a_success() ->
     assert json.loads(many.texts()["tenant-a"]) == GIVEN
 
 
-def test_two_who_change_one_at_once_are_told_so() -> None:
+def test_concurrent_change_raises_concurrent_update() -> None:
     many = Many(**{"tenant-a": document("tenant-a")})
     many.documents.fails[f"{PATH}/tenant-a"] = ConcurrentUpdate("TooManyUpdates", advice="see `rotator list`")
     with pytest.raises(ConcurrentUpdate):
         added(many, replace=True)
 
 
-def test_a_write_that_is_denied_leaves_nothing() -> None:
+def test_denied_write_raises_and_stores_nothing() -> None:
     many = Many()
     many.documents.fails[f"{PATH}/tenant-a"] = ParameterStoreError("denied", advice="allow it")
     with pytest.raises(ParameterStoreError, match="denied"):
@@ -357,14 +357,14 @@ def test_a_write_that_is_denied_leaves_nothing() -> None:
     assert many.texts() == {}
 
 
-def test_documents_that_cannot_be_read_let_nothing_be_written() -> None:
+def test_unreadable_documents_prevent_an_addition() -> None:
     many = Many()
     many.ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
     with pytest.raises(ParameterStoreError, match="denied"):
         added(many)
 
 
-def test_what_is_judged_is_what_is_written() -> None:
+def test_checked_rotation_equals_written_document() -> None:
     many = Many()
     entry = added(many, **EVERYTHING)
     read = Parameter(value=many.texts()["tenant-a"], version=1, type="String")

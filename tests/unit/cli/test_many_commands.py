@@ -75,7 +75,7 @@ def checked(many: Many, status: int | RotatorError = 405) -> tuple[str, RotatorE
     return capture.get(), refusal
 
 
-def test_a_good_secret_and_an_endpoint_that_answers_pass_without_a_token() -> None:
+def test_check_passes_without_requesting_a_token() -> None:
     many = Many()
     shown, refusal = checked(many)
     assert refusal is None
@@ -93,7 +93,9 @@ def test_a_good_secret_and_an_endpoint_that_answers_pass_without_a_token() -> No
         (False, 503, "because of its secret and token endpoint;"),
     ],
 )
-def test_what_is_not_well_is_shown_and_refused(secret: bool, status: int | RotatorError, why: str) -> None:
+def test_failed_check_is_shown_and_refuses_the_rotation(
+    secret: bool, status: int | RotatorError, why: str
+) -> None:
     many = Many()
     if not secret:
         many.ports.secrets.credentials.clear()
@@ -118,7 +120,7 @@ def test_the_doctors_instruments_are_made_without_a_call() -> None:
 # add
 
 
-def test_what_was_added_is_said_with_the_next_step(command: Any) -> None:
+def test_add_prints_document_and_next_step(command: Any) -> None:
     many = Many()
     done = command(many, *ADD, "--no-check")
     assert (done.exit_code, done.stderr) == (0, "")
@@ -129,7 +131,7 @@ def test_what_was_added_is_said_with_the_next_step(command: Any) -> None:
     assert json.loads(many.texts()["tenant-a"])["parameter_name"] == "/tenant-a/token"
 
 
-def test_a_changed_parameter_leaves_one_that_nobody_renews(command: Any) -> None:
+def test_changed_parameter_warns_that_old_token_is_not_renewed(command: Any) -> None:
     many = Many(**{"tenant-a": document("old")})
     done = command(many, *ADD, "--no-check", "--replace")
     assert done.stdout.startswith("changed tenant-a: /rotations/tenant-a\n")
@@ -145,7 +147,7 @@ def test_a_dry_run_prints_the_document_alone_and_writes_nothing(command: Any) ->
     assert "/rotations/tenant-a would be written; nothing was" in done.stderr
 
 
-def test_a_check_that_fails_writes_nothing_and_one_that_is_left_out_cannot(command: Any) -> None:
+def test_failed_check_writes_nothing_unless_skipped(command: Any) -> None:
     many = Many()
     many.ports.secrets.credentials.clear()
     closed = ("--token-endpoint", "http://127.0.0.1:1/token")
@@ -158,7 +160,7 @@ def test_a_check_that_fails_writes_nothing_and_one_that_is_left_out_cannot(comma
 
 
 @pytest.mark.parametrize("args", [ADD, ("remove", "tenant-a", "--yes")])
-def test_without_a_path_it_is_said_what_to_set(args: tuple[str, ...], command: Any) -> None:
+def test_missing_rotations_path_setting_is_named(args: tuple[str, ...], command: Any) -> None:
     done = command(Many(), *args, path="")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith("rotator: ROTATOR_ROTATIONS_PATH is not set; set it to the path")
@@ -180,7 +182,7 @@ def has_variables(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
     monkeypatch.setattr(operator, "environment", lambda _environ, stack: variables if stack else {})
 
 
-def test_a_stack_of_one_rotation_has_no_place_for_more(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_add_to_single_rotation_stack_is_refused(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     has_variables(monkeypatch, ROTATOR_SECRET_ID="healthwise/client")
     done = command(Many(), *ADD, "--stack", "rotator")
     assert (done.exit_code, done.stdout) == (2, "")
@@ -188,7 +190,7 @@ def test_a_stack_of_one_rotation_has_no_place_for_more(command: Any, monkeypatch
     assert "deployed with RotationsPath" in done.stderr
 
 
-def test_with_a_stack_the_next_step_is_the_functions(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_add_with_stack_suggests_rotating_by_function(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     has_variables(monkeypatch, ROTATOR_ROTATIONS_PATH=PATH)
     many = Many()
     done = command(many, *ADD, "--no-check", "--stack", "rotator", path="")
@@ -199,13 +201,13 @@ def test_with_a_stack_the_next_step_is_the_functions(command: Any, monkeypatch: 
 # rotate --progress
 
 
-def test_a_run_that_is_soon_over_shows_no_progress_where_there_is_no_terminal(command: Any) -> None:
+def test_short_run_without_terminal_shows_no_progress(command: Any) -> None:
     many = Many(a=document("a"), bad="{")
     done = command(many, "rotate", "--progress", "--json")
     assert (done.exit_code, done.stderr, json.loads(done.stdout)["rotated"]) == (1, "", 1)
 
 
-def test_every_rotation_is_told_to_the_bar(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_counts_every_rotation(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "LINE_INTERVAL_SECONDS", 0.0)
     many = Many(a=document("a"), b=document("b"), bad="{")
     done = command(many, "rotate", "--progress")
@@ -214,7 +216,7 @@ def test_every_rotation_is_told_to_the_bar(command: Any, monkeypatch: pytest.Mon
     assert command(many, "rotate", "a").stderr == ""
 
 
-def test_the_deployed_functions_progress_is_not_seen_from_here(command: Any) -> None:
+def test_progress_with_function_option_is_refused(command: Any) -> None:
     done = command(Many(), "rotate", "--progress", "--function", "rotator")
     assert done.exit_code == 2
     assert "--progress is for runs of this machine" in done.stderr
@@ -232,7 +234,7 @@ def invoked(monkeypatch: pytest.MonkeyPatch, error: RotatorError, *args: str) ->
 
 
 @pytest.mark.parametrize(("kind", "code"), [(RotatorError, 1), (SettingsError, 2)], ids=["failed", "refused"])
-def test_a_failing_function_is_told_to_programs_too(
+def test_failed_function_is_reported_as_json(
     kind: type[RotatorError], code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error = kind("the function rotator failed: a: down\n  b: down", advice="see its log")
@@ -245,7 +247,7 @@ def test_a_failing_function_is_told_to_programs_too(
 # remove
 
 
-def test_what_is_removed_leaves_its_token_and_says_how_to_delete_that(command: Any) -> None:
+def test_remove_keeps_token_and_prints_its_delete_command(command: Any) -> None:
     many = Many(a=document("a"), b=document("b"))
     many.token("a", hours_left=3)
     done = command(many, "remove", "a", "--yes")
@@ -259,7 +261,7 @@ def test_what_is_removed_leaves_its_token_and_says_how_to_delete_that(command: A
     assert "No rotation is left" not in done.stdout
 
 
-def test_a_token_that_another_rotation_takes_over_is_not_to_be_deleted(command: Any) -> None:
+def test_remove_keeps_token_taken_over_by_another_rotation(command: Any) -> None:
     many = Many(a=document("x"), b=document("x"), c=document("c"))
     done = command(many, "remove", "a", "c", "--yes")
     assert "aws ssm delete-parameters --names /c/token /c/token/status /c/token/lease\n" in done.stdout
@@ -273,13 +275,13 @@ def test_a_token_that_another_rotation_takes_over_is_not_to_be_deleted(command: 
     ]
 
 
-def test_where_two_that_name_one_parameter_are_removed_it_is_to_be_deleted(command: Any) -> None:
+def test_remove_of_all_users_of_a_parameter_prints_its_deletion(command: Any) -> None:
     done = command(Many(a=document("x"), b=document("x"), c=document("c")), "remove", "a", "b", "--yes")
     assert "delete-parameters --names /x/token /x/token/status /x/token/lease\n" in done.stdout
     assert "From now on" not in done.stdout
 
 
-def test_a_document_that_takes_over_the_name_of_a_removed_one_is_told(command: Any) -> None:
+def test_remove_reports_document_taking_over_the_name(command: Any) -> None:
     many = Many(a=document("x"), z=document("y", name="a"))
     done = command(many, "remove", "/rotations/a", "--yes")
     assert "delete-parameters --names /x/token /x/token/status /x/token/lease\n" in done.stdout
@@ -289,21 +291,21 @@ def test_a_document_that_takes_over_the_name_of_a_removed_one_is_told(command: A
     )
 
 
-def test_a_rotation_that_is_refused_once_another_takes_over_is_told(command: Any) -> None:
+def test_remove_reports_document_refused_after_takeover(command: Any) -> None:
     many = Many(a=document("x"), b=document("x", name="c"), c=document("c"))
     done = command(many, "remove", "a", "--yes")
     assert "From now on c is served, in /x/token" in done.stdout
     assert "From now on the document /rotations/c is refused: two documents are named c" in done.stdout
 
 
-def test_a_token_that_a_broken_document_names_is_not_to_be_deleted(command: Any) -> None:
+def test_remove_keeps_token_named_by_a_broken_document(command: Any) -> None:
     many = Many(a=document("x"), b=document("x", renew_at=7), c=document("c"))
     done = command(many, "remove", "a", "--yes")
     assert "delete-parameters" not in done.stdout
     assert "/x/token is named by /rotations/b, which cannot be used: mend or remove that, too." in done.stdout
 
 
-def test_a_change_to_another_parameter_says_who_takes_the_old_one_over(command: Any) -> None:
+def test_changed_parameter_reports_rotation_taking_over_the_old(command: Any) -> None:
     many = Many(a=document("x"), b=document("x"))
     given = ("--secret-id", "healthwise/client", "--parameter-name", "/y/token")
     done = command(many, "add", "a", *given, "--replace", "--no-check")
@@ -311,7 +313,7 @@ def test_a_change_to_another_parameter_says_who_takes_the_old_one_over(command: 
     assert "From now on b is served, in /x/token: its document was refused until now." in done.stdout
 
 
-def test_of_many_the_tokens_are_deleted_ten_parameters_at_a_time(command: Any) -> None:
+def test_remove_prints_deletions_of_ten_parameters_each(command: Any) -> None:
     many = Many(**{f"t{number}": document(f"t{number}") for number in range(6)})
     done = command(many, "remove", *many.texts(), "--yes")
     lines = [line.split() for line in done.stdout.splitlines() if "delete-parameters" in line]
@@ -328,7 +330,7 @@ def test_of_many_the_tokens_are_deleted_ten_parameters_at_a_time(command: Any) -
         ("no good", "no good", "{"),
     ],
 )
-def test_a_broken_document_is_removed_by_the_name_that_is_reported(
+def test_broken_document_is_removed_by_its_reported_name(
     name: str, place: str, fields: str, command: Any
 ) -> None:
     many = Many(**{place: fields, "good": document("good")})
@@ -337,7 +339,7 @@ def test_a_broken_document_is_removed_by_the_name_that_is_reported(
     assert "delete-parameters" not in done.stdout
 
 
-def test_of_two_documents_of_one_name_each_is_removed_by_its_own(command: Any) -> None:
+def test_documents_of_equal_name_are_removed_by_parameter_name(command: Any) -> None:
     many = Many(**{"a.b": document("x"), "a/b": document("y")})
     refused = command(many, "remove", "a.b", "--yes")
     assert (refused.exit_code, len(many.texts())) == (2, 2)
@@ -363,14 +365,14 @@ def test_an_unknown_name_is_refused_and_nothing_is_removed(name: str, advice: st
     assert f"there is no rotation named {name!r}; {advice}" in done.stderr
 
 
-def test_without_a_terminal_nobody_is_asked_and_nothing_removed(command: Any) -> None:
+def test_remove_without_terminal_requires_yes_option(command: Any) -> None:
     many = Many(a=document("a"))
     done = command(many, "remove", "a", answer="y\n")
     assert (done.exit_code, list(many.texts())) == (2, ["a"])
     assert "give --yes" in done.stderr
 
 
-def test_one_that_is_denied_holds_up_no_other_and_is_a_failure(command: Any) -> None:
+def test_denied_removal_fails_and_others_are_removed(command: Any) -> None:
     many = Many(a=document("a"), b=document("b"))
     many.documents.fails[f"{PATH}/a"] = DENIED
     done = command(many, "remove", "a", "b", "--yes")
@@ -380,7 +382,7 @@ def test_one_that_is_denied_holds_up_no_other_and_is_a_failure(command: Any) -> 
     assert "/b/token" in done.stdout
 
 
-def test_one_that_somebody_else_removed_meanwhile_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_document_removed_by_another_operator_counts_as_removed(capsys: pytest.CaptureFixture[str]) -> None:
     many = Many(a=document("a"))
     registry = many.rotator.registry()
     many.documents.delete(f"{PATH}/a")
@@ -388,7 +390,7 @@ def test_one_that_somebody_else_removed_meanwhile_is_gone(capsys: pytest.Capture
     assert "was gone already: a" in capsys.readouterr().out
 
 
-def test_a_name_given_twice_is_one() -> None:
+def test_repeated_name_is_removed_once() -> None:
     registry = Many(a=document("a")).rotator.registry()
     assert remove.chosen(registry, ["a", "a", f"{PATH}/a"]) == [f"{PATH}/a"]
 
@@ -396,7 +398,7 @@ def test_a_name_given_twice_is_one() -> None:
 # list
 
 
-def test_the_list_has_every_rotation_and_at_its_end_what_is_broken(command: Any) -> None:
+def test_list_shows_rotations_then_broken_documents(command: Any) -> None:
     many = Many(z=document("z"), a=document("a", token_endpoint="https://auth.example.test:8443/t"), bad="{")
     done = command(many, "list")
     assert done.exit_code == 1
@@ -409,7 +411,7 @@ def test_the_list_has_every_rotation_and_at_its_end_what_is_broken(command: Any)
     assert many.ports.parameters.reads == 0  # no token, no status
 
 
-def test_the_list_for_programs_is_the_same(command: Any) -> None:
+def test_list_as_json_has_rotations_and_broken_documents(command: Any) -> None:
     done = command(Many(a=document("a"), bad="{"), "list", "--json")
     told = json.loads(done.stdout)
     assert (done.exit_code, told["broken"][0]["name"]) == (1, "bad")
@@ -426,26 +428,26 @@ def test_the_list_for_programs_is_the_same(command: Any) -> None:
 ARN = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:healthwise/{'client-' * 10}a:smile:-AbCdEf"
 
 
-def test_what_is_listed_can_be_searched_and_copied_where_there_is_no_terminal(command: Any) -> None:
+def test_list_without_terminal_does_not_fold_columns(command: Any) -> None:
     done = command(Many(a=document("a", secret_id=ARN)), "list", columns=40)
     assert done.stdout.splitlines()[1].split() == ["a", "/a/token", ARN, "auth.healthwise.net"]
 
 
-def test_a_list_without_anything_broken_is_a_success(command: Any) -> None:
+def test_list_without_broken_documents_exits_zero(command: Any) -> None:
     assert command(Many(a=document("a")), "list").exit_code == 0
 
 
-def test_a_rotation_of_the_environment_is_a_list_of_one(command: Any) -> None:
+def test_list_shows_single_rotation_of_the_environment(command: Any) -> None:
     many = Many().set(rotation=rotation(), rotations_path=None)
     done = command(many, "list")
     assert (done.exit_code, done.stdout.splitlines()[1].split()[0]) == (0, "default")
 
 
-def test_nothing_under_the_path_is_an_error_that_says_how_to_begin(command: Any) -> None:
+def test_list_of_empty_path_fails_and_suggests_add(command: Any) -> None:
     done = command(Many(), "list")
     assert done.exit_code == 2
     assert "no rotation under /rotations; add one with `rotator add`" in done.stderr
 
 
-def test_a_fleet_of_broken_documents_alone_has_no_empty_table(command: Any) -> None:
+def test_list_of_only_broken_documents_prints_no_table(command: Any) -> None:
     assert command(Many(bad="{"), "list").stdout.startswith("bad: ")

@@ -18,12 +18,12 @@ def on_windows(monkeypatch: pytest.MonkeyPatch, command: Sequence[str]) -> int:
         return process.become(command, {**os.environ, "TOKEN": "canary"})
 
 
-def test_on_windows_the_childs_exit_code_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_child_exit_code_is_returned_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     code = "import os, sys; sys.exit(3 if os.environ['TOKEN'] == 'canary' else 4)"
     assert on_windows(monkeypatch, [sys.executable, "-c", code]) == 3
 
 
-def test_on_windows_a_command_that_is_not_there_is_127_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_command_has_exit_code_127_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CommandNotRun, match="there is no command 'no-such-command'") as caught:
         on_windows(monkeypatch, ["no-such-command"])
     assert caught.value.code == 127

@@ -29,7 +29,7 @@ def shown(of: Iterable[Result], *, total: int, seconds_each: float = 0, terminal
     return output.getvalue()
 
 
-def test_a_log_gets_a_line_now_and_then_that_counts_outcomes() -> None:
+def test_log_gets_periodic_lines_with_outcome_counts() -> None:
     some = results(*[Outcome.FRESH] * 3, Outcome.ROTATED, Outcome.FAILED, Outcome.FRESH)
     lines = shown(some, total=1312, seconds_each=LINE_INTERVAL_SECONDS / 2).splitlines()
     assert lines == [
@@ -39,18 +39,18 @@ def test_a_log_gets_a_line_now_and_then_that_counts_outcomes() -> None:
     ]
 
 
-def test_a_log_gets_nothing_of_a_run_that_is_soon_over() -> None:
+def test_log_of_a_short_run_is_empty() -> None:
     assert shown(results(*[Outcome.FRESH] * 100), total=100, seconds_each=LINE_INTERVAL_SECONDS / 101) == ""
 
 
-def test_a_terminal_has_a_bar_that_counts_and_goes_at_the_end() -> None:
+def test_terminal_bar_counts_outcomes_and_is_erased() -> None:
     text = shown(results(Outcome.FRESH, Outcome.ROTATED, Outcome.FAILED), total=3, terminal=True)
     assert "3/3" in text
     assert "1 rotated, 1 fresh, 1 failed" in text
     assert text.endswith("\x1b[1A\x1b[2K")  # the line is gone
 
 
-def test_a_terminal_that_cannot_move_its_cursor_is_a_log() -> None:
+def test_dumb_terminal_is_treated_as_a_log() -> None:
     output = io.StringIO()
     console = Console(file=output, force_terminal=True, width=100, _environ={"TERM": "dumb"})
     with showing(1, console) as on_result:
@@ -59,7 +59,7 @@ def test_a_terminal_that_cannot_move_its_cursor_is_a_log() -> None:
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_the_bar_is_gone_and_the_error_goes_on_if_a_run_breaks(terminal: bool) -> None:
+def test_interrupt_during_progress_propagates(terminal: bool) -> None:
     def breaks() -> Iterable[Result]:
         yield from results(Outcome.FRESH)
         raise KeyboardInterrupt
@@ -68,7 +68,7 @@ def test_the_bar_is_gone_and_the_error_goes_on_if_a_run_breaks(terminal: bool) -
         shown(breaks(), total=2, terminal=terminal)
 
 
-def test_no_result_is_lost_among_threads() -> None:
+def test_progress_counts_results_of_concurrent_threads() -> None:
     output, time = io.StringIO(), 0.0
     console = Console(file=output, width=100)
     with showing(1001, console, clock=lambda: time) as on_result:

@@ -49,7 +49,7 @@ def shown(found: Overview) -> list[str]:
     return [line.name for line in found.lines]
 
 
-def test_token_is_shown_without_a_lease_that_cannot_be_read(many: Many) -> None:
+def test_token_is_shown_if_lease_is_unreadable(many: Many) -> None:
     """Whoever may only read tokens is not allowed to read their leases."""
     many.ports.parameters.put("/due-later/token/lease", "x", "SecureString")
     (line,) = read_overview(many, "due-later").lines
@@ -65,18 +65,18 @@ ORDER = [
 ]
 
 
-def test_what_is_bad_comes_first_then_what_ends_first(many: Many) -> None:
+def test_invalid_tokens_come_first_then_soonest_expiry(many: Many) -> None:
     assert shown(read_overview(many)) == ORDER
 
 
-def test_among_those_that_end_together_the_names_decide() -> None:
+def test_tokens_of_equal_expiry_are_sorted_by_name() -> None:
     many = Many(b=document("b"), a=document("a"), c=document("c"))
     for name in "cab":
         many.token(name, hours_left=3)
     assert shown(read_overview(many)) == ["a", "b", "c"]
 
 
-def test_every_state_can_be_asked_for(many: Many) -> None:
+def test_every_state_can_be_selected(many: Many) -> None:
     assert {*STATES} == {state.value for state in TokenState} | {"unreadable"}
     found = {state: shown(read_overview(many, states=frozenset({state}))) for state in STATES}
     assert found == {
@@ -92,11 +92,11 @@ def test_every_state_can_be_asked_for(many: Many) -> None:
 @pytest.mark.parametrize(
     ("hours", "last"), [(0, "half-done"), (2, "due-sooner"), (1.99, "half-done"), (24, "fresh-later")]
 )
-def test_within_a_time_ends_all_that_is_not_known_to_outlive_it(many: Many, hours: float, last: str) -> None:
+def test_expiry_filter_includes_tokens_of_unknown_validity(many: Many, hours: float, last: str) -> None:
     assert shown(read_overview(many, ending_within=hours * 3600)) == ORDER[: ORDER.index(last) + 1]
 
 
-def test_state_and_time_are_both_asked_for(many: Many) -> None:
+def test_state_and_expiry_filters_combine(many: Many) -> None:
     found = read_overview(many, states=frozenset({"due", "fresh"}), ending_within=3 * 3600)
     assert shown(found) == ["half-done", "due-sooner"]
 
@@ -111,13 +111,11 @@ def test_state_and_time_are_both_asked_for(many: Many) -> None:
         (["*"], ORDER),
     ],
 )
-def test_a_pattern_means_every_name_that_it_matches(
-    many: Many, names: Sequence[str], expected: list[str]
-) -> None:
+def test_pattern_selects_every_matching_name(many: Many, names: Sequence[str], expected: list[str]) -> None:
     assert shown(read_overview(many, *names)) == expected
 
 
-def test_a_name_that_some_rotation_has_is_no_pattern() -> None:
+def test_exact_rotation_name_is_not_a_pattern() -> None:
     assert matching(["a[1]"], ["a1", "a[1]"]) == {"a[1]"}
 
 
@@ -125,13 +123,13 @@ def test_a_name_that_some_rotation_has_is_no_pattern() -> None:
     ("name", "advice"),
     [("due-soone*x", "did you mean due-sooner"), ("DEAD", "name one of: bad, dead"), ("q*", "name one")],
 )
-def test_a_name_or_pattern_that_means_nothing_is_refused(many: Many, name: str, advice: str) -> None:
+def test_unmatched_name_or_pattern_is_refused(many: Many, name: str, advice: str) -> None:
     with pytest.raises(SettingsError) as caught:
         read_overview(many, "dead", name)
     assert f"there is no rotation named {name!r}; {advice}" in str(caught.value)
 
 
-def test_of_hundreds_of_known_names_only_some_are_told() -> None:
+def test_unknown_name_error_lists_only_some_known_names() -> None:
     many = Many(**{f"tenant-{number:03}": document(f"t{number}") for number in range(312)})
     with pytest.raises(SettingsError, match=r"tenant-009 and 302 more$"):
         read_overview(many, "q")
@@ -140,7 +138,7 @@ def test_of_hundreds_of_known_names_only_some_are_told() -> None:
 # The summary.
 
 
-def test_the_summary_counts_states_and_tells_what_ends_first() -> None:
+def test_summary_counts_states_and_names_soonest_expiry() -> None:
     many = Many(**{f"tenant-{number}": document(f"tenant-{number}") for number in range(312)})
     for number in range(312):
         hours = -1 if number < 2 else 4 + number / 60 if number < 12 else 20
@@ -150,7 +148,7 @@ def test_the_summary_counts_states_and_tells_what_ends_first() -> None:
     )
 
 
-def test_the_summary_says_how_many_are_not_shown(many: Many) -> None:
+def test_summary_counts_shown_of_all_selected_rotations(many: Many) -> None:
     found = read_overview(many, states=frozenset({"due"}))
     assert found.describe() == "3 of 10 rotations: 3 due; the soonest expires in 2 h (due-sooner)"
     assert (
@@ -159,13 +157,13 @@ def test_the_summary_says_how_many_are_not_shown(many: Many) -> None:
     assert read_overview(many, "due-*", states=frozenset({"fresh"})).describe() == "0 of 2 rotations"
 
 
-def test_what_is_dead_or_may_be_is_not_what_ends_first(many: Many) -> None:
+def test_soonest_expiry_ignores_expired_and_possibly_revoked(many: Many) -> None:
     assert read_overview(many, "dead", "half-done", "bad").describe() == (
         "3 rotations: 1 due, 1 expired, 1 unreadable"
     )
 
 
-def test_programs_are_told_the_same(many: Many) -> None:
+def test_json_has_the_summary_and_soonest_expiry(many: Many) -> None:
     told = read_overview(many, states=frozenset({"due"})).to_dict()
     assert told["summary"] == {
         "rotations": 10,
@@ -182,7 +180,7 @@ def test_programs_are_told_the_same(many: Many) -> None:
 
 
 @pytest.mark.parametrize(("names", "good"), [(["due-*"], True), (["due-*", "dead"], False)])
-def test_it_is_as_good_as_what_is_shown(many: Many, names: list[str], good: bool) -> None:
+def test_overview_is_valid_only_if_all_shown_tokens_are(many: Many, names: list[str], good: bool) -> None:
     assert read_overview(many, *names).good is good
 
 
@@ -196,7 +194,7 @@ def printed(found: Overview) -> str:
     return capture.get()
 
 
-def test_what_is_true_of_many_is_said_once() -> None:
+def test_equal_reasons_are_printed_once() -> None:
     many = Many(**{name: document(name) for name in "abcde"}, z="{")
     text = printed(read_overview(many))
     assert text.count("it has no token yet") == 1
@@ -205,14 +203,14 @@ def test_what_is_true_of_many_is_said_once() -> None:
     assert "a, b: it has no token yet" in printed(read_overview(many, "a", "b"))
 
 
-def test_a_warning_of_many_is_said_once() -> None:
+def test_equal_warnings_are_printed_once() -> None:
     many = Many(a=document("a"), b=document("b"))
     for name in "ab":
         many.token(name, hours_left=0.2, lifetime=900)
     assert printed(read_overview(many)).count("warning:") == 1
 
 
-def test_a_watch_begins_with_the_summary_and_one_rotation_needs_none(many: Many) -> None:
+def test_watch_prints_summary_first_unless_single_rotation(many: Many) -> None:
     lines = printed(read_overview(many)).splitlines()
     assert lines[1].startswith("10 rotations: ")
     assert lines[2].startswith("rotation ")
@@ -225,9 +223,7 @@ def run(many: Many, monkeypatch: pytest.MonkeyPatch, *args: str) -> Result:
     return CliRunner().invoke(main.main, ["status", *args], env={"COLUMNS": "200"})
 
 
-def test_the_table_is_in_that_order_and_the_summary_its_last_line(
-    many: Many, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_status_prints_sorted_table_then_summary(many: Many, monkeypatch: pytest.MonkeyPatch) -> None:
     done = run(many, monkeypatch)
     lines = done.stdout.splitlines()
     assert [line.split()[0] for line in lines[1 : len(ORDER) + 1]] == ORDER
@@ -245,7 +241,7 @@ def test_the_table_is_in_that_order_and_the_summary_its_last_line(
         (["--state", "fresh", "due-*"], [], 0),
     ],
 )
-def test_the_options_choose(
+def test_options_select_rotations(
     args: list[str], expected: list[str], code: int, many: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = run(many, monkeypatch, "--json", *args)
@@ -253,7 +249,7 @@ def test_the_options_choose(
     assert done.exit_code == code
 
 
-def test_where_nothing_is_shown_there_is_no_empty_table(many: Many, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_selection_prints_no_table(many: Many, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(many, monkeypatch, "new", "--state", "fresh").stdout == "0 of 1 rotation\n"
 
 
@@ -266,7 +262,7 @@ def test_where_nothing_is_shown_there_is_no_empty_table(many: Many, monkeypatch:
         (["--ending-within", "-1"], "a whole number of seconds"),
     ],
 )
-def test_what_cannot_be_chosen_is_refused(
+def test_invalid_selection_option_is_refused(
     args: list[str], problem: str, many: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = run(many, monkeypatch, *args)
@@ -274,6 +270,6 @@ def test_what_cannot_be_chosen_is_refused(
     assert problem in " ".join(done.stderr.split())
 
 
-def test_a_rotation_of_the_environment_is_looked_at_by_its_name_or_pattern() -> None:
+def test_rotation_of_the_environment_matches_name_and_pattern() -> None:
     many = Many().set(rotation=rotation(), rotations_path=None)
     assert shown(read_overview(many, "def*")) == shown(read_overview(many, "default")) == ["default"]

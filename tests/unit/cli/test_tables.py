@@ -44,11 +44,11 @@ def shown(summary: Summary) -> str:
     return capture.get()
 
 
-def test_a_fresh_token_is_good_and_needs_no_note() -> None:
+def test_fresh_token_is_valid_without_explanation() -> None:
     assert (line().state, line().good, line().note) == ("fresh", True, None)
 
 
-def test_a_renewal_that_was_left_unfinished_is_not_good_and_explained() -> None:
+def test_token_of_unfinished_renewal_is_not_valid_and_explained() -> None:
     crashed = Attempt(at=START + timedelta(hours=17), outcome=None)
     unfinished = line(Lease(version=3, last_attempt=crashed, may_be_revoked=True), hours=18)
     assert (unfinished.state, unfinished.good) == ("due", False)
@@ -59,7 +59,7 @@ def test_a_renewal_that_was_left_unfinished_is_not_good_and_explained() -> None:
     )
 
 
-def test_a_renewal_under_way_is_good() -> None:
+def test_token_is_valid_during_its_renewal() -> None:
     under_way = line(Lease(version=3, held_until=START + timedelta(minutes=61)))
     assert (under_way.state, under_way.good) == ("fresh", True)
     assert under_way.note == "a run may renew it until 2026-11-24T07:01:00Z"
@@ -84,7 +84,7 @@ def test_last_attempt_is_shown_with_its_outcome(outcome: Outcome | None, kind: s
     }
 
 
-def test_a_token_of_the_current_secret_tells_no_stage() -> None:
+def test_token_of_current_secret_shows_no_stage() -> None:
     assert "secret_stage" not in line().to_dict()
 
 
@@ -95,9 +95,7 @@ def test_a_token_of_the_current_secret_tells_no_stage() -> None:
         (Stage.PREVIOUS, "the secret in AWSCURRENT is not valid at the provider yet"),
     ],
 )
-def test_a_token_of_another_stage_is_good_and_asks_for_the_rollovers_end(
-    stage: Stage, next_step: str
-) -> None:
+def test_token_of_other_secret_stage_advises_to_finish_rollover(stage: Stage, next_step: str) -> None:
     assert STORED.status
     stored = replace(STORED, status=replace(STORED.status, secret_stage=stage))
     rolled = tables.status_line(rotation(), stored, START + timedelta(hours=1), Guarantee())
@@ -110,7 +108,7 @@ def test_a_token_of_another_stage_is_good_and_asks_for_the_rollovers_end(
     assert late.note.startswith("its token has ended")
 
 
-def test_a_status_that_speaks_of_another_token_tells_no_stage() -> None:
+def test_status_of_another_token_shows_no_stage() -> None:
     assert STORED.status
     other = replace(STORED, token_version=8, status=replace(STORED.status, secret_stage=Stage.PENDING))
     unknown = tables.status_line(rotation(), other, START, Guarantee())
@@ -118,7 +116,7 @@ def test_a_status_that_speaks_of_another_token_tells_no_stage() -> None:
     assert "secret_stage" not in unknown.to_dict()
 
 
-def test_early_and_late_failures_are_told_apart_with_the_time_left() -> None:
+def test_failures_show_early_or_late_and_remaining_lifetime() -> None:
     for late, word in ((False, "failed early"), (True, "failed  ")):
         failed = Result(
             name="a",
@@ -133,7 +131,7 @@ def test_early_and_late_failures_are_told_apart_with_the_time_left() -> None:
         assert "a: down; wait; 1 min 30 s of the stored token's life left" in table
 
 
-def test_a_cell_is_shown_as_it_is() -> None:
+def test_table_cells_are_printed_without_markup() -> None:
     odd = "a:smile:[b]c[/b]"
     console = Console(width=200)
     with console.capture() as capture:
@@ -143,7 +141,7 @@ def test_a_cell_is_shown_as_it_is() -> None:
     assert odd in shown(Summary(results=(Result(name=odd, outcome=Outcome.FRESH),)))
 
 
-def test_only_a_terminal_has_an_edge(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_terminal_limits_the_output_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     assert standard_output().width == PIPE_COLUMNS
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
@@ -168,7 +166,7 @@ def denied(name: str) -> str:
     return f"reading the parameter /{name}/token failed: AccessDenied; allow this caller that"
 
 
-def test_failures_come_first_late_ones_before_early_ones_and_the_totals_come_last() -> None:
+def test_summary_shows_late_then_early_failures_and_totals_last() -> None:
     results = [Result(name=f"t{number:03}", outcome=Outcome.ROTATED) for number in range(990)]
     results += [failure(f"u{number}", "down; wait", late=number > 6) for number in range(10)]
     lines = shown(Summary(results=tuple(results))).splitlines()
@@ -177,13 +175,13 @@ def test_failures_come_first_late_ones_before_early_ones_and_the_totals_come_las
     assert lines[-1] == "1,000 rotations: 990 rotated, 10 failed (7 of them early)"
 
 
-def test_a_dry_runs_totals_say_what_would_be_done_and_one_rotation_needs_none() -> None:
+def test_dry_run_has_totals_but_single_rotation_has_none() -> None:
     two = tuple(Result(name=name, outcome=Outcome.ROTATED) for name in "ab")
     assert shown(Summary(results=two, dry_run=True)).splitlines()[-1] == "2 rotations: 2 would be rotated"
     assert "rotations:" not in shown(Summary(results=two[:1]))
 
 
-def test_the_same_failure_of_many_is_told_once_with_what_is_left_to_the_worst() -> None:
+def test_equal_failures_show_once_with_shortest_lifetime() -> None:
     results = [
         replace(failure(name, denied(name), left=left), advice="allow this caller that")
         for name, left in zip("abcd", (9, 7, 8, 6), strict=True)
@@ -196,7 +194,7 @@ def test_the_same_failure_of_many_is_told_once_with_what_is_left_to_the_worst() 
     assert "\ne, f, g and 2 more: down; wait; at worst: 1 h of the stored token's life left" in text
 
 
-def test_the_same_denial_of_many_is_one_line_of_the_status() -> None:
+def test_equal_denials_are_grouped_in_the_status() -> None:
     lines = [
         tables.status_line(
             rotation(name=name), ParameterStoreError(denied(name), advice="or else"), START, Guarantee()

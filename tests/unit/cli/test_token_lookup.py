@@ -42,25 +42,25 @@ def put(documents: FakeParameterStore, **texts: str) -> None:
         pytest.param("/aws/x" + "/a" * 13, {}, "/aws/x" + "/a" * 13, id="someone else's parameter"),
     ],
 )
-def test_a_name_means_one_parameter(name: str | None, environ: Mapping[str, str], parameter: str) -> None:
+def test_name_resolves_to_its_parameter(name: str | None, environ: Mapping[str, str], parameter: str) -> None:
     assert parameter_name(name, environ) == parameter
 
 
-def test_of_documents_the_one_that_is_named_or_the_only_one_counts(documents: FakeParameterStore) -> None:
+def test_document_is_found_by_name_or_if_it_is_the_only_one(documents: FakeParameterStore) -> None:
     put(documents, a=DOCUMENT % "a")
     assert parameter_name(None, MANY) == "/a/token"
     put(documents, b=DOCUMENT % "b")
     assert parameter_name("b", MANY) == "/b/token"
 
 
-def test_of_several_documents_one_must_be_named(documents: FakeParameterStore) -> None:
+def test_missing_name_is_refused_with_several_documents(documents: FakeParameterStore) -> None:
     put(documents, b=DOCUMENT % "b", a=DOCUMENT % "a", broken="{")
     with pytest.raises(SettingsError) as caught:
         parameter_name(None, MANY)
     assert str(caught.value) == "there are 3 rotations, and no NAME says which; name one of: a, b, broken"
 
 
-def test_a_document_that_is_broken_says_so_itself(documents: FakeParameterStore) -> None:
+def test_broken_document_is_reported_by_its_own_error(documents: FakeParameterStore) -> None:
     put(documents, a=DOCUMENT % "a", broken="{")
     with pytest.raises(SettingsError, match="the document /rotations/broken is not a JSON object"):
         parameter_name("broken", MANY)
@@ -101,14 +101,14 @@ def test_a_document_that_is_broken_says_so_itself(documents: FakeParameterStore)
         pytest.param("/" + "a" * 1011, {}, "1011 characters", id="too long"),
     ],
 )
-def test_a_name_that_means_nothing_is_refused_with_advice(
+def test_unresolvable_name_is_refused_with_advice(
     name: str | None, environ: Mapping[str, str], message: str
 ) -> None:
     with pytest.raises(SettingsError, match=message):
         parameter_name(name, environ)
 
 
-def test_a_stack_tells_its_own_settings_and_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stack_settings_replace_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     stacks = {"web": {"ROTATOR_SECRET_ID": "arn", "ROTATOR_PARAMETER_NAME": "/web/token"}}
     monkeypatch.setattr("rotator.adapters.operator.stack_settings.stack_variables", stacks.__getitem__)
     assert parameter_name(None, ONE, "web") == "/web/token"
@@ -116,6 +116,6 @@ def test_a_stack_tells_its_own_settings_and_nothing_else_does(monkeypatch: pytes
         parameter_name("/a", ONE, "web")
 
 
-def test_an_arn_is_taken_as_it_is() -> None:
+def test_parameter_arn_is_used_unchanged() -> None:
     arn = "arn:aws:ssm:us-east-1:123456789012:parameter/somebody/elses"
     assert parameter_name(arn, {}) == arn

@@ -74,7 +74,7 @@ def give_token(watched: Watched) -> None:
     watched.store.put("/healthwise/token/status", json.dumps(status), "String")
 
 
-def test_it_looks_again_after_every_interval_and_shows_what_has_changed() -> None:
+def test_watch_reads_every_interval_and_shows_changes() -> None:
     watched = Watched(looks=3)
     watched.before[1] = lambda: give_token(watched)
     watched.run()
@@ -83,13 +83,13 @@ def test_it_looks_again_after_every_interval_and_shows_what_has_changed() -> Non
 
 
 @pytest.mark.parametrize("good", [True, False])
-def test_it_is_as_good_as_what_was_shown_last(good: bool) -> None:
+def test_watch_result_is_that_of_last_overview(good: bool) -> None:
     watched = Watched(looks=2)
     (watched.before if good else {})[1] = lambda: give_token(watched)
     assert watched.run() is good
 
 
-def test_a_token_that_ends_is_bad_news_at_the_end() -> None:
+def test_token_expiring_during_watch_makes_result_false() -> None:
     watched = Watched(looks=2)
     give_token(watched)
     watched.before[1] = lambda: watched.clock.sleep(86400)
@@ -97,7 +97,7 @@ def test_a_token_that_ends_is_bad_news_at_the_end() -> None:
     assert watched.states() == [[("default", "fresh")], [("default", "expired")]]
 
 
-def test_a_failing_store_is_a_state_and_not_the_end() -> None:
+def test_store_failure_is_shown_and_watch_continues() -> None:
     watched = Watched(looks=3)
     give_token(watched)
     watched.before = {
@@ -108,7 +108,7 @@ def test_a_failing_store_is_a_state_and_not_the_end() -> None:
     assert watched.states() == [[("default", state)] for state in ("fresh", "unreadable", "fresh")]
 
 
-def test_a_document_that_is_added_appears_and_one_that_is_removed_goes() -> None:
+def test_watch_follows_added_and_removed_documents() -> None:
     watched = Watched(looks=3, settings=many())
     watched.store.put("/rotations/a", DOCUMENT % "a", "String")
     watched.before = {
@@ -119,7 +119,7 @@ def test_a_document_that_is_added_appears_and_one_that_is_removed_goes() -> None
     assert [[name for name, _ in states] for states in watched.states()] == [["a"], ["a", "b"], ["b"]]
 
 
-def test_documents_that_cannot_be_read_for_a_while_are_told_and_waited_for() -> None:
+def test_watch_shows_document_read_error_and_continues() -> None:
     watched = Watched(looks=3, settings=many())
     watched.store.put("/rotations/a", DOCUMENT % "a", "String")
     watched.before = {
@@ -133,12 +133,12 @@ def test_documents_that_cannot_be_read_for_a_while_are_told_and_waited_for() -> 
     assert watched.seen[0].to_dict() == {"at": "2026-11-24T06:00:00Z", "rotations": [], "error": str(DOWN)}
 
 
-def test_settings_that_are_wrong_from_the_beginning_are_not_waited_for() -> None:
+def test_invalid_settings_at_start_of_watch_raise() -> None:
     with pytest.raises(SettingsError, match="there is no rotation under /rotations"):
         Watched(looks=3, settings=many()).run()
 
 
-def test_an_interruption_of_the_first_look_is_no_success() -> None:
+def test_interrupt_of_first_read_makes_result_false() -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
@@ -165,9 +165,7 @@ def shown(looks: int, *, terminal: bool, **environment: str) -> str:
     ("terminal", "environment"),
     [pytest.param(False, {}, id="a pipe"), pytest.param(True, {"TERM": "dumb"}, id="a dumb terminal")],
 )
-def test_one_table_comes_after_the_other_where_the_cursor_cannot_move(
-    terminal: bool, environment: dict[str, str]
-) -> None:
+def test_watch_appends_tables_if_cursor_cannot_move(terminal: bool, environment: dict[str, str]) -> None:
     text = shown(2, terminal=terminal, **environment)
     assert "\x1b[" not in text.replace("\x1b[0m", "")
     lines = text.splitlines()
@@ -176,7 +174,7 @@ def test_one_table_comes_after_the_other_where_the_cursor_cannot_move(
     assert "`rotator rotate` requests one" in lines[3]
 
 
-def test_a_terminal_shows_each_table_in_the_place_of_the_one_before() -> None:
+def test_watch_on_terminal_replaces_the_previous_table() -> None:
     text = shown(2, terminal=True, TERM="xterm")
     up_and_erase = "\x1b[1A\x1b[2K"
     assert text.count(up_and_erase) >= len(shown(1, terminal=False).splitlines()) - 2

@@ -47,7 +47,7 @@ def test_every_key_of_a_rotation_has_a_reader() -> None:
     assert rotation_documents.ROTATION_SETTINGS.keys() == Rotation.__dataclass_fields__.keys()
 
 
-def test_the_defaults_are_the_designs() -> None:
+def test_default_settings_have_expected_values() -> None:
     found = read()
     assert found.rotation == Rotation(
         name="default",
@@ -73,7 +73,7 @@ def test_an_empty_variable_counts_as_not_set() -> None:
     assert read(verify_url="", renew_at="", tier="") == read()
 
 
-def test_an_empty_scope_means_none() -> None:
+def test_empty_scope_variable_is_kept_empty() -> None:
     found = read(scope="")
     assert found.rotation
     assert found.rotation.scope == ""
@@ -189,16 +189,14 @@ def test_a_duration_is_seconds_or_has_a_unit(key: str, text: str, seconds: int) 
         ("allowed_hosts", ",", "host names"),
     ],
 )
-def test_an_illegal_value_is_refused_with_its_name_what_it_got_and_what_it_takes(
-    key: str, text: str, takes: str
-) -> None:
+def test_invalid_value_error_names_setting_and_accepted_values(key: str, text: str, takes: str) -> None:
     message = refused(**{key: text})
     assert message.startswith(f"ROTATOR_{key.upper()} is ")
     assert takes in message
 
 
 @pytest.mark.parametrize("text", ["0.05", "two thirds"])
-def test_the_error_quotes_what_it_got(text: str) -> None:
+def test_error_quotes_the_invalid_value(text: str) -> None:
     assert f'"{text}"' in refused(renew_at=text)
 
 
@@ -217,7 +215,7 @@ def test_a_long_value_is_not_quoted_in_full() -> None:
     ],
     ids=["secret_id", "params", "params not JSON", "token_endpoint", "verify_url"],
 )
-def test_where_a_secret_may_stand_by_mistake_only_its_shape_is_told(key: str, text: str) -> None:
+def test_possible_secret_is_described_but_not_quoted(key: str, text: str) -> None:
     message = refused(**{key: text})
     assert "canary" not in message
     assert "characters" in message
@@ -238,7 +236,7 @@ def test_a_misspelt_variable_is_refused_with_the_right_spelling() -> None:
     assert refused(renew_a="0.5") == "ROTATOR_RENEW_A is not a setting; did you mean ROTATOR_RENEW_AT?"
 
 
-def test_a_variable_that_is_like_none_of_ours_is_left_alone() -> None:
+def test_unrelated_rotator_variable_is_ignored() -> None:
     assert read(of_cuffs="gold") == read()
 
 
@@ -250,7 +248,7 @@ def test_a_host_that_is_not_allowed_is_refused(key: str) -> None:
     assert read(**hosts, **{key: "https://content.example.test:8443/x"}).rotation
 
 
-def test_a_path_and_a_rotation_of_its_own_exclude_each_other() -> None:
+def test_rotations_path_excludes_rotation_in_environment() -> None:
     assert "both set" in refused(rotations_path="/rotations")
 
 
@@ -259,7 +257,7 @@ def test_with_a_path_no_rotation_is_read_from_the_environment() -> None:
     assert (found.rotation, found.rotations_path) == (None, "/rotations")
 
 
-def test_with_a_path_the_key_is_that_of_documents_that_name_none() -> None:
+def test_kms_key_with_rotations_path_is_the_documents_default() -> None:
     environ = {"ROTATOR_ROTATIONS_PATH": "/rotations", "ROTATOR_KMS_KEY_ID": "alias/all"}
     found = environment.read_environment(environ)
     assert (found.rotation, found.kms_key_id) == (None, "alias/all")
@@ -270,7 +268,7 @@ def test_with_a_path_the_key_is_that_of_documents_that_name_none() -> None:
 # Documents
 
 
-def test_a_document_has_the_same_keys_and_is_named_after_its_parameter() -> None:
+def test_document_is_read_and_named_after_its_parameter() -> None:
     found = document(
         {**DOCUMENT, "renew_at": 0.5, "fallback_lifetime": 600, "token_request_params": {"a": "b"}}
     )
@@ -290,7 +288,7 @@ def test_a_null_in_a_document_counts_as_not_set() -> None:
     ("own", "key"),
     [({}, "alias/all"), ({"kms_key_id": None}, "alias/all"), ({"kms_key_id": "alias/a"}, "alias/a")],
 )
-def test_a_documents_own_key_comes_before_that_of_all(own: dict[str, Any], key: str) -> None:
+def test_document_kms_key_overrides_the_default_key(own: dict[str, Any], key: str) -> None:
     assert document({**DOCUMENT, **own}, kms_key_id="alias/all").kms_key_id == key
     assert document({**DOCUMENT, **own}).kms_key_id == own.get("kms_key_id")
 
@@ -326,7 +324,7 @@ def test_a_bad_document_is_refused_with_its_name(fields: Any, problem: str) -> N
     assert problem.replace("not JSON", "not a JSON object") in str(caught.value)
 
 
-def test_a_document_that_names_a_host_which_is_not_allowed_is_refused() -> None:
+def test_document_with_disallowed_host_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"evil\.example\.test, which is not in ROTATOR_ALLOWED_HOSTS"):
         document(
             {**DOCUMENT, "token_endpoint": "https://evil.example.test/"},
@@ -342,13 +340,13 @@ def test_an_encrypted_document_is_refused() -> None:
 @pytest.mark.parametrize(
     ("given", "value"), [(True, True), (False, False), ("true", True), ("false", False), (None, True)]
 )
-def test_a_document_says_true_or_false_in_json_or_as_text(given: object, value: bool) -> None:
+def test_document_boolean_is_read_from_json_or_text(given: object, value: bool) -> None:
     names = {"secret_id": "x", "parameter_name": "/x/token"}
     assert document({**names, "secret_rollover": given}).secret_rollover is value
 
 
 @pytest.mark.parametrize("given", [0, 1, "True", "", [], {}])
-def test_a_document_that_says_neither_true_nor_false_is_refused(given: object) -> None:
+def test_document_boolean_of_another_value_is_refused(given: object) -> None:
     with pytest.raises(SettingsError, match="it takes one of true, false"):
         document({"secret_id": "x", "parameter_name": "/x/token", "secret_rollover": given})
 
@@ -359,7 +357,7 @@ QUEUE = {
 }
 
 
-def test_workers_have_a_queue_and_a_number() -> None:
+def test_worker_settings_are_read_or_default_to_single_worker() -> None:
     found = environment.read_environment({"ROTATOR_ROTATIONS_PATH": "/rotations", **QUEUE})
     assert (found.queue_url, found.workers) == (QUEUE["ROTATOR_QUEUE_URL"], 4)
     alone = environment.read_environment({"ROTATOR_ROTATIONS_PATH": "/rotations"})
@@ -381,12 +379,12 @@ def test_workers_have_a_queue_and_a_number() -> None:
         ),
     ],
 )
-def test_workers_that_cannot_be_are_refused(environ: dict[str, str], problem: str) -> None:
+def test_invalid_worker_settings_are_refused(environ: dict[str, str], problem: str) -> None:
     with pytest.raises(SettingsError, match=problem):
         environment.read_environment({"ROTATOR_ROTATIONS_PATH": "/rotations", **environ})
 
 
-def test_one_rotation_has_no_workers() -> None:
+def test_worker_settings_without_rotations_path_are_refused() -> None:
     one = {"ROTATOR_SECRET_ID": "healthwise/client", "ROTATOR_PARAMETER_NAME": "/healthwise/token"}
     with pytest.raises(SettingsError, match="without ROTATOR_ROTATIONS_PATH"):
         environment.read_environment({**one, **QUEUE})

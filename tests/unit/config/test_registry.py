@@ -36,7 +36,7 @@ def told(entered: Registry) -> dict[str, str]:
 BROKEN = Parameter(value="{", version=1, type="String")
 
 
-def test_every_document_of_every_page_is_a_rotation_in_the_order_of_their_names() -> None:
+def test_documents_of_all_pages_become_rotations_in_name_order() -> None:
     entered = read({"b": document("/b"), "c": document("/c", name="other"), "a": document("/a")})
     assert fake_ports.names(entered.fleet().rotations) == ["a", "b", "other"]
     assert entered.fleet().broken == ()
@@ -44,7 +44,7 @@ def test_every_document_of_every_page_is_a_rotation_in_the_order_of_their_names(
     assert entered.places == {"a": f"{PATH}/a", "b": f"{PATH}/b", "other": f"{PATH}/c"}
 
 
-def test_a_broken_document_is_known_by_the_name_of_its_place_and_fails_alone() -> None:
+def test_broken_document_is_named_by_its_path_and_fails_alone() -> None:
     entered = read({"a": document("/a"), "team/b": BROKEN, "c": document("/c")})
     assert fake_ports.names(entered.fleet().rotations) == ["a", "c"]
     assert [name for name, _ in entered.fleet().broken] == ["team.b"]
@@ -53,7 +53,7 @@ def test_a_broken_document_is_known_by_the_name_of_its_place_and_fails_alone() -
     assert entered.places.keys() == {"a", "c"}
 
 
-def test_of_two_documents_with_one_name_the_first_counts() -> None:
+def test_second_document_of_equal_name_is_refused() -> None:
     entered = read({"b": document("/b", name="a"), "a": document("/a")})
     assert entered.rotations["a"].parameter_name == "/a"
     assert told(entered) == {
@@ -61,7 +61,7 @@ def test_of_two_documents_with_one_name_the_first_counts() -> None:
     }
 
 
-def test_both_documents_of_a_name_are_found_by_it() -> None:
+def test_documents_of_equal_name_are_both_found_by_name() -> None:
     entered = read({"team.b": document("/one"), "team/b": document("/two"), "c": document("/c")})
     assert entered.documents_of("team.b") == [f"{PATH}/team.b", f"{PATH}/team/b"]
     assert entered.documents_of("nobody") == []
@@ -71,23 +71,23 @@ def test_both_documents_of_a_name_are_found_by_it() -> None:
     ("parameter", "taken"),
     [("/token", "/token"), ("/token/status", "/token/status"), ("/token/status/status", None)],
 )
-def test_a_parameter_belongs_to_the_first_that_writes_it(parameter: str, taken: str | None) -> None:
+def test_parameter_belongs_to_the_first_rotation_writing_it(parameter: str, taken: str | None) -> None:
     entered = read({"a": document("/token"), "b": document(parameter)})
     problem = f"the parameter {taken} belongs to the rotation a already; set parameter_name to another name"
     assert told(entered) == ({"b": problem} if taken else {})
 
 
-def test_a_parameter_belongs_to_it_however_many_come_between() -> None:
+def test_parameter_conflict_of_nonadjacent_documents_is_refused() -> None:
     entered = read({"a": document("/a"), "b": document("/b"), "c": document("/a")})
     assert told(entered).keys() == {"c"}
 
 
-def test_what_a_rotation_writes_as_its_status_is_nobodys_either() -> None:
+def test_status_parameter_that_is_another_token_is_refused() -> None:
     entered = read({"a": document("/token/status"), "b": document("/token")})
     assert told(entered)["b"].startswith("the parameter /token/status belongs to the rotation a already")
 
 
-def test_no_token_is_written_among_the_documents() -> None:
+def test_token_parameter_under_documents_path_is_refused() -> None:
     entered = read({"a": document(f"{PATH}/token"), "b": document(f"{PATH}-tokens/b")})
     assert told(entered) == {
         "a": f"the parameter {PATH}/token would stand among the documents under {PATH}; "
@@ -95,7 +95,7 @@ def test_no_token_is_written_among_the_documents() -> None:
     }
 
 
-def test_only_allowed_hosts_are_taken() -> None:
+def test_only_documents_of_allowed_hosts_become_rotations() -> None:
     documents = {"a": document("/a"), "b": document("/b", token_endpoint="https://good.example.test/")}
     entered = read(documents, frozenset({"good.example.test"}))
     assert fake_ports.names(entered.fleet().rotations) == ["b"]
@@ -103,7 +103,7 @@ def test_only_allowed_hosts_are_taken() -> None:
     assert fake_ports.names(Registry(PATH).rotations.values()) == []
 
 
-def test_a_document_is_judged_by_those_that_are_entered_and_is_not_entered() -> None:
+def test_new_document_is_checked_but_not_registered() -> None:
     entered = read({"a": document("/a")}, frozenset({"auth.healthwise.net"}))
     assert entered.judge(f"{PATH}/b", document("/b")).name == "b"
     for parameter in (document("/a"), document("/b", name="a"), BROKEN):
@@ -115,7 +115,7 @@ def test_a_document_is_judged_by_those_that_are_entered_and_is_not_entered() -> 
     assert entered.refused == {}
 
 
-def test_a_register_without_a_document_has_room_for_what_that_stood_for() -> None:
+def test_register_without_document_frees_name_and_parameter() -> None:
     elsewhere = document("/c", token_endpoint="https://elsewhere.example.test/")
     documents = {"a": document("/a"), "b": document("/b"), "c": elsewhere}
     entered = read(documents, frozenset({"auth.healthwise.net"}))
@@ -126,7 +126,7 @@ def test_a_register_without_a_document_has_room_for_what_that_stood_for() -> Non
     assert entered.rotations.keys() == {"a", "b"}
 
 
-def test_a_rotation_is_told_when_its_document_is_read_while_the_next_page_is_still_to_come() -> None:
+def test_rotation_is_reported_before_next_page_is_read() -> None:
     found: list[Rotation] = []
     seen: list[list[str]] = []
 
@@ -141,7 +141,7 @@ def test_a_rotation_is_told_when_its_document_is_read_while_the_next_page_is_sti
     assert entered.rotations.keys() == {"a"}, "it may be told of some that are then refused"
 
 
-def test_a_parameter_that_a_broken_document_names_is_not_given_away() -> None:
+def test_parameter_named_by_a_broken_document_is_refused() -> None:
     broken = {"a": document("/one", renew_at=7), "b": document("/two", renew_at=7), "c": BROKEN}
     entered = read({**broken, "d": document("/four")})
     for parameter, names, by in (
@@ -159,7 +159,7 @@ def test_a_parameter_that_a_broken_document_names_is_not_given_away() -> None:
         entered.check_not_named(fake_ports.rotation(parameter_name=parameter))
 
 
-def test_the_key_of_all_is_that_of_documents_that_name_none() -> None:
+def test_default_kms_key_applies_to_documents_without_a_key() -> None:
     pages = [{f"{PATH}/a": document("/a"), f"{PATH}/b": document("/b", kms_key_id="alias/own")}]
     entered = registry.read(PATH, pages, ANY_HOST, kms_key_id="alias/all")
     assert {name: each.kms_key_id for name, each in entered.rotations.items()} == {
@@ -171,7 +171,7 @@ def test_the_key_of_all_is_that_of_documents_that_name_none() -> None:
     assert entered.without(f"{PATH}/b").rotations["a"].kms_key_id == "alias/all"
 
 
-def test_a_document_that_is_judged_is_named_beside_the_one_that_has_its_name() -> None:
+def test_name_conflict_error_names_both_documents() -> None:
     entered = read({"a": document("/a")})
     with pytest.raises(SettingsError, match=f"two documents are named a: {PATH}/a and {PATH}/b;"):
         entered.judge(f"{PATH}/b", document("/b", name="a"))

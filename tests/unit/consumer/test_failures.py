@@ -14,7 +14,7 @@ from token_source_setup import Consumer, consumer
 HOUR = 3600
 
 
-def test_while_the_parameter_cannot_be_read_the_last_good_token_is_given(fresh: Consumer) -> None:
+def test_failed_reads_return_cached_token_until_it_expires(fresh: Consumer) -> None:
     fresh.reader.fail()
     assert set(fresh.tokens_in(DAY - 60, every=60)) == {"one"}
     given = fresh.tokens_in(600, every=10)
@@ -22,7 +22,7 @@ def test_while_the_parameter_cannot_be_read_the_last_good_token_is_given(fresh: 
     assert set(given[7:]) == {"TokenUnavailable"}
 
 
-def test_the_error_after_that_tells_the_cause_and_that_the_token_ended(fresh: Consumer) -> None:
+def test_error_after_expiry_names_read_failure_and_expiry(fresh: Consumer) -> None:
     fresh.reader.fail("AccessDeniedException")
     fresh.clocks.go_on(DAY + 60)
     told = r"AccessDeniedException, and the last token expired 6[01] s ago; check the network"
@@ -30,7 +30,7 @@ def test_the_error_after_that_tells_the_cause_and_that_the_token_ended(fresh: Co
         fresh.source.token()
 
 
-def test_a_read_that_works_again_ends_the_cause(fresh: Consumer) -> None:
+def test_successful_read_clears_recorded_failure(fresh: Consumer) -> None:
     fresh.reader.fail("AccessDeniedException")
     fresh.clocks.go_on(DAY - 30)
     fresh.token()
@@ -41,7 +41,7 @@ def test_a_read_that_works_again_ends_the_cause(fresh: Consumer) -> None:
     assert fresh.source._cache.failure is None
 
 
-def test_a_failing_read_is_told_in_the_log_while_the_token_lives(
+def test_failed_reads_log_one_warning_while_token_is_valid(
     fresh: Consumer, caplog: pytest.LogCaptureFixture
 ) -> None:
     fresh.reader.fail("ThrottlingException")
@@ -56,14 +56,14 @@ def test_a_failing_read_is_told_in_the_log_while_the_token_lives(
     assert "ThrottlingException" in record.getMessage()
 
 
-def test_a_parameter_that_is_out_of_reach_is_not_hammered(fresh: Consumer) -> None:
+def test_unreachable_parameter_is_read_at_limited_rate(fresh: Consumer) -> None:
     fresh.reader.fail()
     fresh.clocks.go_on(2 * DAY)
     assert set(fresh.tokens_in(1000)) == {"TokenUnavailable"}
     assert fresh.reader.reads < 130
 
 
-def test_the_moment_it_can_be_read_again_is_noticed_within_seconds(fresh: Consumer) -> None:
+def test_recovered_parameter_is_read_within_seconds(fresh: Consumer) -> None:
     fresh.reader.fail()
     fresh.clocks.go_on(2 * DAY)
     fresh.tokens_in(1000)
@@ -72,7 +72,7 @@ def test_the_moment_it_can_be_read_again_is_noticed_within_seconds(fresh: Consum
     assert fresh.tokens_in(12)[-1] == "two"
 
 
-def test_a_new_token_ends_the_long_pauses_of_an_outage(fresh: Consumer) -> None:
+def test_new_token_resets_read_backoff_after_outage(fresh: Consumer) -> None:
     fresh.reader.fail()
     fresh.clocks.go_on(2 * DAY)
     fresh.tokens_in(1000)
@@ -85,7 +85,7 @@ def test_a_new_token_ends_the_long_pauses_of_an_outage(fresh: Consumer) -> None:
     assert fresh.source.replacement("two") == "three"
 
 
-def test_the_time_that_an_answer_takes_is_not_added_to_the_tokens_life() -> None:
+def test_read_latency_does_not_extend_token_lifetime() -> None:
     made = consumer()
     made.reader.publish("one", life=300)
     made.reader.latency = 100
@@ -96,19 +96,19 @@ def test_the_time_that_an_answer_takes_is_not_added_to_the_tokens_life() -> None
 
 
 @pytest.mark.parametrize("spoiled", ["", "not a token", "two\n"])
-def test_a_parameter_that_is_spoiled_does_not_take_the_good_token_away(fresh: Consumer, spoiled: str) -> None:
+def test_invalid_parameter_value_keeps_valid_cached_token(fresh: Consumer, spoiled: str) -> None:
     fresh.reader.publish(spoiled)
     fresh.clocks.go_on(21 * HOUR)
     assert fresh.tokens_in(600, every=60) == ["one"] * 10
 
 
-def test_an_ended_token_in_the_parameter_does_not_take_a_good_one_away(fresh: Consumer) -> None:
+def test_expired_stored_token_keeps_valid_cached_token(fresh: Consumer) -> None:
     fresh.reader.publish("two", life=60)
     fresh.clocks.go_on(21 * HOUR)
     assert fresh.tokens_in(600, every=60) == ["one"] * 10
 
 
-def test_a_defect_in_reading_is_an_error_of_ours_and_leaves_nobody_waiting() -> None:
+def test_unforeseen_read_error_raises_token_unavailable() -> None:
     made = consumer()
     made.reader.failure = ZeroDivisionError(CANARY_TOKEN)
     with pytest.raises(TokenUnavailable, match="unforeseen ZeroDivisionError") as caught:
@@ -116,7 +116,7 @@ def test_a_defect_in_reading_is_an_error_of_ours_and_leaves_nobody_waiting() -> 
     assert CANARY_TOKEN not in str(caught.value)
 
 
-def test_what_ends_a_thread_is_told_as_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_system_exit_in_read_raises_token_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     made = consumer()
     made.reader.failure = SystemExit(CANARY_TOKEN)
@@ -124,7 +124,7 @@ def test_what_ends_a_thread_is_told_as_what_it_is(monkeypatch: pytest.MonkeyPatc
         made.source.token()
 
 
-def test_a_log_handler_that_uses_the_source_does_not_wait_for_itself(fresh: Consumer) -> None:
+def test_log_handler_calling_source_does_not_deadlock(fresh: Consumer) -> None:
     given = []
 
     class Handler(logging.Handler):

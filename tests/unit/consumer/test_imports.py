@@ -20,7 +20,7 @@ def loaded_by(statement: str, environment: Mapping[str, str]) -> set[str]:
     )
 
 
-def test_a_token_source_brings_nothing_of_the_rotating_side(clean_environment: Mapping[str, str]) -> None:
+def test_token_source_import_loads_no_rotation_modules(clean_environment: Mapping[str, str]) -> None:
     loaded = loaded_by("from rotator.consumer import TokenSource", clean_environment)
     ours = {
         name for name in loaded if name.startswith("rotator.") and not name.startswith("rotator.consumer")
@@ -40,14 +40,14 @@ def test_a_token_source_brings_nothing_of_the_rotating_side(clean_environment: M
 
 
 @pytest.mark.parametrize(("name", "library"), [("TokenAuth", "requests"), ("HttpxTokenAuth", "httpx")])
-def test_an_auth_brings_its_own_library_alone(
+def test_auth_class_import_loads_only_its_http_library(
     name: str, library: str, clean_environment: Mapping[str, str]
 ) -> None:
     loaded = loaded_by(f"from rotator.consumer import {name}", clean_environment)
     assert loaded & {"requests", "httpx"} == {library}
 
 
-def test_without_httpx_the_rest_works_and_its_auth_says_what_is_missing(
+def test_missing_httpx_fails_only_the_httpx_auth_import(
     clean_environment: Mapping[str, str],
 ) -> None:
     statement = "sys.modules['httpx'] = None; from rotator.consumer import TokenSource, TokenAuth"
@@ -59,7 +59,7 @@ def test_without_httpx_the_rest_works_and_its_auth_says_what_is_missing(
     assert "httpx" in str(caught.value.stderr)
 
 
-def test_what_is_not_there_is_an_attribute_error() -> None:
+def test_unknown_name_raises_attribute_error() -> None:
     import rotator.consumer
 
     with pytest.raises(AttributeError, match="no attribute 'Token'"):

@@ -51,7 +51,7 @@ def copy(
         pytest.param({"ttl": 100}, 100, 90, 0, id="a ttl"),
     ],
 )
-def test_a_copy_knows_when_it_is_read_again(
+def test_copy_computes_lifetime_margin_and_refresh_time(
     given: dict[str, float], life: float, ahead_after: float, margin: float
 ) -> None:
     made = copy(**given)
@@ -60,7 +60,7 @@ def test_a_copy_knows_when_it_is_read_again(
 
 
 @pytest.mark.parametrize(("told", "life"), [(-100, 3600), (-1, 3600), (0, 3599), (100, 3499), (99.5, 3499.5)])
-def test_of_two_clocks_the_one_that_is_ahead_tells_what_is_left(told: float, life: float) -> None:
+def test_copy_lifetime_follows_the_later_clock(told: float, life: float) -> None:
     stored = StoredToken(value="token", expires_at=START + timedelta(seconds=3600))
     told_at = START + timedelta(seconds=told)
     made = cached_token(stored, requested_at=ZERO, answered_at=told_at, margin=60, ttl=300, spread=0.5)
@@ -78,16 +78,14 @@ def test_of_two_clocks_the_one_that_is_ahead_tells_what_is_left(told: float, lif
         (3600, Need.REPLACEMENT),
     ],
 )
-def test_a_copys_needs_grow(seconds: float, need: Need) -> None:
+def test_copy_need_escalates_as_expiry_approaches(seconds: float, need: Need) -> None:
     assert copy(expires=3600, renew=2400).need(after(seconds)) is need
 
 
 @pytest.mark.parametrize(
     ("reads", "seconds"), [(1, 0.04), (2, 0.08), (3, 0.16), (8, 5.12), (9, 10), (2000, 10)]
 )
-def test_each_pause_is_twice_as_long_as_the_one_before_and_none_is_longer_than_ten_seconds(
-    reads: int, seconds: float
-) -> None:
+def test_pause_doubles_up_to_ten_seconds(reads: int, seconds: float) -> None:
     pause = Backoff()
     for _ in range(reads):
         pause = pause.longer(ZERO)
@@ -95,10 +93,10 @@ def test_each_pause_is_twice_as_long_as_the_one_before_and_none_is_longer_than_t
     assert pause.is_over(after(seconds))
 
 
-def test_without_a_read_there_is_no_pause() -> None:
+def test_pause_without_read_is_over() -> None:
     assert Backoff().is_over(ZERO)
 
 
-def test_the_steady_clock_counts_from_the_start_of_the_machine_where_the_system_can_tell() -> None:
+def test_monotonic_clock_is_positive_and_never_decreases() -> None:
     first, second = current_moment().monotonic, current_moment().monotonic
     assert 0 < first <= second

@@ -29,13 +29,13 @@ def changed(**fields: Any) -> str:
     return json.dumps({name: value for name, value in good.items() if value is not None})
 
 
-def test_the_status_that_the_rotator_writes_tells_the_end_and_the_renewal() -> None:
+def test_valid_status_gives_expiry_and_renewal_time() -> None:
     stored = stored_token(NAME, found(text=status_of(CANARY_TOKEN, START)))
     assert stored.value == CANARY_TOKEN
     assert (stored.expires_at, stored.renew_at) == (END, START + timedelta(hours=16))
 
 
-def test_status_with_unknown_members_is_believed() -> None:
+def test_status_with_unknown_members_is_accepted() -> None:
     """As version 0.1 wrote it while a run renewed the token."""
     claimed = changed(claimed_by="run", claimed_until="2026-11-24T06:01:00Z")
     assert stored_token(NAME, found(text=claimed)).expires_at == END
@@ -62,30 +62,30 @@ def test_status_with_unknown_members_is_believed() -> None:
         pytest.param('{"schema": 1}', id="with nothing but its schema"),
     ],
 )
-def test_a_status_that_is_missing_or_disagrees_with_the_token_tells_nothing(text: str | None) -> None:
+def test_missing_or_invalid_status_gives_no_expiry(text: str | None) -> None:
     stored = stored_token(NAME, found(text=text))
     assert stored.value == CANARY_TOKEN
     assert (stored.expires_at, stored.renew_at) == (None, None)
 
 
-def test_without_a_status_a_jwt_tells_its_own_end() -> None:
+def test_jwt_without_status_expires_at_its_exp() -> None:
     token = jwt({"exp": SOONER.timestamp()})
     assert stored_token(NAME, found(token)).expires_at == SOONER
 
 
-def test_a_status_of_another_version_leaves_it_to_the_jwt() -> None:
+def test_status_of_another_version_yields_to_jwt_exp() -> None:
     token = jwt({"exp": SOONER.timestamp()})
     assert stored_token(NAME, found(token, status_of(token, START), version=9)).expires_at == SOONER
 
 
 @pytest.mark.parametrize(("exp", "end"), [(SOONER, SOONER), (END + timedelta(days=9), END)])
-def test_of_two_ends_the_earlier_counts(exp: Any, end: Any) -> None:
+def test_earlier_of_jwt_exp_and_status_expiry_is_used(exp: Any, end: Any) -> None:
     token = jwt({"exp": exp.timestamp()})
     assert stored_token(NAME, found(token, status_of(token, START))).expires_at == end
 
 
 @pytest.mark.parametrize("claims", [{}, {"exp": "soon"}, {"exp": True}, {"exp": 1e300}, {"exp": None}])
-def test_a_jwt_without_a_usable_exp_tells_nothing(claims: dict[str, object]) -> None:
+def test_jwt_without_usable_exp_gives_no_expiry(claims: dict[str, object]) -> None:
     assert stored_token(NAME, found(jwt(claims))).expires_at is None
 
 
@@ -112,22 +112,22 @@ EMPTY, ILLEGAL, JSON = (
         (f'["{CANARY_TOKEN}"]', JSON),
     ],
 )
-def test_what_is_not_a_token_is_refused_without_being_quoted(text: str, problem: str) -> None:
+def test_invalid_token_text_is_rejected_without_quoting_it(text: str, problem: str) -> None:
     with pytest.raises(TokenUnavailable) as caught:
         stored_token(NAME, found(text))
     advice = "store exactly what goes after `Bearer ` in it, or read another parameter"
     assert str(caught.value) == f"the parameter /healthwise/token {problem}; {advice}"
 
 
-def test_ends_are_told_in_utc() -> None:
+def test_expiry_is_converted_to_utc() -> None:
     stored = stored_token(NAME, found(text=changed(expires_at="2026-11-25T08:00:00+02:00")))
     assert (stored.expires_at, stored.expires_at and stored.expires_at.tzinfo) == (END, UTC)
 
 
-def test_nothing_of_it_shows_the_token() -> None:
+def test_repr_does_not_show_the_token() -> None:
     read = found(text=status_of(CANARY_TOKEN, START))
     assert CANARY_TOKEN not in repr(read) + repr(stored_token(NAME, read))
 
 
-def test_status_schema_is_the_one_that_the_rotator_writes() -> None:
+def test_consumer_status_schema_equals_rotator_schema() -> None:
     assert parse.STATUS_SCHEMA == status.SCHEMA

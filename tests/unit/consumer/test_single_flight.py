@@ -36,7 +36,7 @@ def in_a_child(work: Callable[[], str]) -> str:
     return given
 
 
-def test_what_is_wanted_by_several_is_done_once() -> None:
+def test_concurrent_joins_share_one_execution() -> None:
     gate, done = threading.Event(), []
     flight = SingleFlight(lambda: done.append(gate.wait(10)))
     joined = [flight.join(always) for _ in range(5)]
@@ -47,18 +47,18 @@ def test_what_is_wanted_by_several_is_done_once() -> None:
     assert done == [True]
 
 
-def test_what_is_not_wanted_is_not_begun() -> None:
+def test_join_starts_nothing_when_not_wanted() -> None:
     done: list[None] = []
     assert SingleFlight(lambda: done.append(None)).join(lambda: False) is None
     assert done == []
 
 
-def test_whether_it_is_wanted_is_judged_where_nobody_else_can_begin_it() -> None:
+def test_is_wanted_is_evaluated_under_the_lock() -> None:
     flight = SingleFlight(lambda: None)
     assert flight.join(lambda: not flight._lock.locked()) is None
 
 
-def test_work_that_fails_leaves_nobody_waiting_and_nothing_in_flight(
+def test_failed_call_releases_waiters_and_clears_in_flight(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
@@ -70,7 +70,7 @@ def test_work_that_fails_leaves_nobody_waiting_and_nothing_in_flight(
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, MemoryError, TimeoutError])
-def test_what_interrupts_the_beginning_leaves_nothing_in_flight(
+def test_interrupted_thread_start_leaves_nothing_in_flight(
     monkeypatch: pytest.MonkeyPatch, interruption: type[BaseException]
 ) -> None:
     def interrupt(_thread: threading.Thread) -> None:
@@ -85,7 +85,7 @@ def test_what_interrupts_the_beginning_leaves_nothing_in_flight(
     assert made.source.token() == "one"
 
 
-def test_where_no_thread_can_be_had_it_is_done_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_runs_in_caller_when_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_thread: threading.Thread) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
@@ -95,7 +95,7 @@ def test_where_no_thread_can_be_had_it_is_done_at_once(monkeypatch: pytest.Monke
     assert made.source.token() == "one"
 
 
-def test_work_does_not_wait_for_its_own_end() -> None:
+def test_join_from_inside_the_flight_returns_none() -> None:
     joined: list[threading.Event | None] = []
     flight = SingleFlight(lambda: joined.append(flight.join(always)))
     done = flight.join(always)
@@ -104,7 +104,7 @@ def test_work_does_not_wait_for_its_own_end() -> None:
     assert joined == [None]
 
 
-def test_a_forked_child_waits_for_no_read_of_its_parent() -> None:
+def test_forked_child_does_not_wait_for_read_of_its_parent() -> None:
     made = consumer()
     made.reader.publish("one")
     made.reader.gate = threading.Event()
@@ -121,7 +121,7 @@ def test_a_forked_child_waits_for_no_read_of_its_parent() -> None:
     waiting.join()
 
 
-def test_a_forked_child_can_make_clients_also_if_its_parent_was_just_making_one(
+def test_forked_child_creates_client_while_parent_holds_lock(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")

@@ -36,11 +36,11 @@ def test_a_token_is_read_once_and_kept(fresh: Consumer) -> None:
     assert fresh.reader.reads == 1
 
 
-def test_nothing_is_read_before_a_token_is_asked_for() -> None:
+def test_new_source_reads_nothing_before_first_token_call() -> None:
     assert consumer().reader.reads == 0
 
 
-def test_a_renewed_token_is_taken_ahead_of_need_with_one_read(fresh: Consumer) -> None:
+def test_renewed_token_is_fetched_early_with_one_read(fresh: Consumer) -> None:
     fresh.clocks.go_on(16 * HOUR)
     fresh.reader.publish("two")
     given = fresh.tokens_in(8 * HOUR, every=60)
@@ -51,7 +51,7 @@ def test_a_renewed_token_is_taken_ahead_of_need_with_one_read(fresh: Consumer) -
     assert fresh.reader.reads == 2
 
 
-def test_a_fleet_of_consumers_does_not_read_as_one() -> None:
+def test_consumers_spread_their_refresh_times() -> None:
     fleet = [consumer() for _ in range(100)]
     for each in fleet:
         each.reader.publish("one")
@@ -62,7 +62,7 @@ def test_a_fleet_of_consumers_does_not_read_as_one() -> None:
     assert max(after) - min(after) > 0.5 * 0.2 * 8 * HOUR
 
 
-def test_while_it_is_refreshed_ahead_nobody_waits(fresh: Consumer) -> None:
+def test_early_refresh_does_not_block_callers(fresh: Consumer) -> None:
     fresh.reader.publish("two")
     fresh.reader.gate = threading.Event()
     fresh.clocks.go_on(21 * HOUR)
@@ -77,7 +77,7 @@ def test_while_it_is_refreshed_ahead_nobody_waits(fresh: Consumer) -> None:
 @pytest.mark.parametrize(
     ("seconds", "patience"), [(DAY - 30, REFRESH_WAIT_SECONDS), (DAY + 30, LONGEST_WAIT_SECONDS)]
 )
-def test_who_waits_in_a_way_of_his_own_is_told_for_what_and_how_long(
+def test_read_to_await_returns_read_and_longest_wait(
     fresh: Consumer, seconds: float, patience: float
 ) -> None:
     fresh.clocks.go_on(seconds)
@@ -89,7 +89,7 @@ def test_who_waits_in_a_way_of_his_own_is_told_for_what_and_how_long(
     assert fresh.source.token_at_hand() == "two"
 
 
-def test_a_read_that_does_not_end_is_an_error_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_that_times_out_raises_token_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rotator.consumer.source.LONGEST_WAIT_SECONDS", 0.01)
     made = consumer()
     made.reader.gate = threading.Event()
@@ -99,18 +99,18 @@ def test_a_read_that_does_not_end_is_an_error_in_the_end(monkeypatch: pytest.Mon
     made.settle()
 
 
-def test_in_its_last_minute_a_better_token_is_waited_for_a_little(fresh: Consumer) -> None:
+def test_last_minute_call_waits_for_newer_token(fresh: Consumer) -> None:
     assert held_up_by_a_read(fresh, DAY - 30) == "two"
 
 
-def test_a_token_that_ended_is_waited_for_as_long_as_the_read_takes(
+def test_call_after_expiry_waits_until_read_completes(
     fresh: Consumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rotator.consumer.source.REFRESH_WAIT_SECONDS", 0.0)
     assert held_up_by_a_read(fresh, DAY + 30) == "two"
 
 
-def test_in_its_last_minute_a_read_that_hangs_is_not_waited_for_long(
+def test_last_minute_call_returns_old_token_if_read_is_slow(
     fresh: Consumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rotator.consumer.source.REFRESH_WAIT_SECONDS", 0.01)
@@ -124,7 +124,7 @@ def test_in_its_last_minute_a_read_that_hangs_is_not_waited_for_long(
     fresh.settle()
 
 
-def test_a_token_of_a_short_life_is_refreshed_before_anybody_has_to_wait() -> None:
+def test_short_lived_token_is_refreshed_without_blocking() -> None:
     made = consumer()
     made.reader.publish(jwt({"exp": made.clocks.true.timestamp() + 300}), status=False)
     made.token()
@@ -134,7 +134,7 @@ def test_a_token_of_a_short_life_is_refreshed_before_anybody_has_to_wait() -> No
     assert made.reader.reads == 2
 
 
-def test_a_token_that_is_not_renewed_is_looked_for_again_and_again_and_not_with_every_call(
+def test_token_that_is_not_renewed_is_reread_at_limited_rate(
     fresh: Consumer,
 ) -> None:
     given = fresh.tokens_in(DAY - 120, every=1)
@@ -142,14 +142,14 @@ def test_a_token_that_is_not_renewed_is_looked_for_again_and_again_and_not_with_
     assert 5 < fresh.reader.reads < 40
 
 
-def test_a_token_that_ended_is_an_error_that_says_so(fresh: Consumer) -> None:
+def test_expired_token_raises_token_expired_with_advice(fresh: Consumer) -> None:
     fresh.clocks.go_on(DAY + 180)
     with pytest.raises(TokenExpired, match=r"the token in /healthwise/token expired 18[01] s ago") as caught:
         fresh.source.token()
     assert "rotator status" in caught.value.advice
 
 
-def test_an_end_in_the_past_is_an_error_from_the_first_call_on() -> None:
+def test_first_read_of_expired_token_raises_token_expired() -> None:
     made = consumer()
     made.reader.publish("one", life=60)
     made.clocks.go_on(3600)
@@ -157,14 +157,14 @@ def test_an_end_in_the_past_is_an_error_from_the_first_call_on() -> None:
         made.source.token()
 
 
-def test_an_ended_token_is_read_again_until_it_is_renewed(fresh: Consumer) -> None:
+def test_expired_token_is_reread_until_renewed(fresh: Consumer) -> None:
     assert set(fresh.tokens_in(2 * DAY, every=300)[-10:]) == {"TokenExpired"}
     fresh.reader.publish("two")
     fresh.clocks.go_on(10)
     assert fresh.token() == "two"
 
 
-def test_a_token_that_ends_between_two_reads_is_not_given(fresh: Consumer) -> None:
+def test_token_expiring_between_reads_raises_token_expired(fresh: Consumer) -> None:
     fresh.clocks.go_on(DAY - 2)
     assert fresh.token() == "one"
     for _ in range(6):  # reads that bring nothing new, and make the next pause longer
@@ -176,7 +176,7 @@ def test_a_token_that_ends_between_two_reads_is_not_given(fresh: Consumer) -> No
 
 
 @pytest.mark.parametrize("options", [{"ttl": 0}, {"ttl": -5}, {"ttl": math.nan}, {"margin": -1}])
-def test_a_ttl_or_margin_that_makes_no_sense_is_refused(options: dict[str, float]) -> None:
+def test_invalid_ttl_or_margin_raises_value_error(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="ttl is more than 0 seconds"):
         TokenSource(
             "/healthwise/token",
@@ -187,7 +187,7 @@ def test_a_ttl_or_margin_that_makes_no_sense_is_refused(options: dict[str, float
 
 
 @pytest.mark.parametrize("life", [2, 20, 60, 100])
-def test_a_margin_as_long_as_the_life_does_not_have_every_call_read(life: int) -> None:
+def test_margin_longer_than_lifetime_does_not_cause_rereads(life: int) -> None:
     made = consumer(margin=120)
     made.reader.publish("one", life=life)
     for _ in range(200):
@@ -196,7 +196,7 @@ def test_a_margin_as_long_as_the_life_does_not_have_every_call_read(life: int) -
     assert made.reader.reads == 1
 
 
-def test_an_opaque_token_without_a_status_is_kept_for_the_ttl() -> None:
+def test_opaque_token_without_status_is_cached_for_ttl() -> None:
     made = consumer(ttl=100)
     made.reader.publish("one", status=False)
     assert set(made.tokens_in(80)) == {"one"}
@@ -206,7 +206,7 @@ def test_an_opaque_token_without_a_status_is_kept_for_the_ttl() -> None:
     assert made.reader.reads == 2
 
 
-def test_after_the_ttl_a_token_whose_end_nobody_tells_is_not_given_any_more() -> None:
+def test_token_of_unknown_expiry_is_unavailable_after_ttl() -> None:
     made = consumer(ttl=100)
     made.reader.publish("one", status=False)
     made.token()
@@ -216,7 +216,7 @@ def test_after_the_ttl_a_token_whose_end_nobody_tells_is_not_given_any_more() ->
     assert set(given[100:]) == {"TokenUnavailable"}
 
 
-def test_a_jwt_without_a_status_is_kept_until_its_own_end() -> None:
+def test_jwt_without_status_is_cached_until_its_exp() -> None:
     made = consumer()
     token = jwt({"exp": made.clocks.true.timestamp() + HOUR})
     made.reader.publish(token, status=False)
@@ -226,27 +226,27 @@ def test_a_jwt_without_a_status_is_kept_until_its_own_end() -> None:
     assert given == [token] * 59 + ["TokenUnavailable"] * 2
 
 
-def test_a_rejected_token_is_replaced_if_the_parameter_holds_another(fresh: Consumer) -> None:
+def test_rejected_token_is_replaced_by_newer_stored_token(fresh: Consumer) -> None:
     fresh.reader.publish("two")
     assert fresh.source.replacement("one") == "two"
     assert fresh.source.token() == "two"
     assert fresh.reader.reads == 2
 
 
-def test_a_rejected_token_that_is_still_the_one_in_the_parameter_has_no_replacement(fresh: Consumer) -> None:
+def test_rejected_token_still_stored_has_no_replacement(fresh: Consumer) -> None:
     assert fresh.source.replacement("one") is None
     assert fresh.source.token() == "one"
     assert fresh.reader.reads == 2
 
 
-def test_a_token_that_was_replaced_meanwhile_costs_no_read(fresh: Consumer) -> None:
+def test_already_replaced_token_needs_no_further_read(fresh: Consumer) -> None:
     fresh.reader.publish("two")
     fresh.source.replacement("one")
     assert fresh.source.replacement("one") == "two"
     assert fresh.reader.reads == 2
 
 
-def test_rejections_without_end_do_not_hammer_the_parameter_and_a_new_token_is_found_within_seconds(
+def test_repeated_rejections_read_rarely_and_find_new_token(
     fresh: Consumer,
 ) -> None:
     for _ in range(10_000):
@@ -258,7 +258,7 @@ def test_rejections_without_end_do_not_hammer_the_parameter_and_a_new_token_is_f
     assert fresh.source.replacement("one") == "two"
 
 
-def test_a_replacement_that_cannot_be_read_is_none(fresh: Consumer) -> None:
+def test_replacement_is_none_when_read_fails(fresh: Consumer) -> None:
     fresh.reader.fail()
     assert fresh.source.replacement("one") is None
 
@@ -281,7 +281,7 @@ def test_each_caller_gets_an_error_of_its_own() -> None:
     assert len({id(error) for error in errors}) == 3
 
 
-def test_what_is_left_of_the_token_is_told_and_nothing_of_none(fresh: Consumer) -> None:
+def test_seconds_left_counts_down_and_is_zero_without_token(fresh: Consumer) -> None:
     assert consumer().source.seconds_left() == 0
     before = fresh.source.seconds_left()
     assert before == pytest.approx(DAY, abs=1)

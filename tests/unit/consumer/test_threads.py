@@ -15,9 +15,7 @@ LIFE = 450
 ROTATED_EVERY = 300
 
 
-def test_a_hundred_threads_through_an_hour_of_rotations_read_once_a_renewal_and_present_no_dead_token() -> (
-    None
-):
+def test_threads_read_once_per_renewal_and_get_valid_tokens() -> None:
     made = consumer()
     ends: dict[str, float] = {}
     presented: list[tuple[str, float]] = []
@@ -43,7 +41,7 @@ def test_a_hundred_threads_through_an_hour_of_rotations_read_once_a_renewal_and_
     assert made.reader.most_at_once == 1
 
 
-def test_threads_that_find_no_token_wait_for_one_read_together() -> None:
+def test_threads_without_token_share_one_read() -> None:
     made = consumer()
     made.reader.publish("one")
     made.reader.gate = threading.Event()
@@ -57,7 +55,7 @@ def test_threads_that_find_no_token_wait_for_one_read_together() -> None:
     assert made.reader.reads == 1
 
 
-def test_threads_that_wait_in_vain_get_the_error_of_the_one_read() -> None:
+def test_waiting_threads_all_get_error_of_failed_read() -> None:
     made = consumer()
     made.reader.gate = threading.Event()
     given: list[str] = []
@@ -70,7 +68,7 @@ def test_threads_that_wait_in_vain_get_the_error_of_the_one_read() -> None:
     assert made.reader.reads < 5  # those that come later may try again
 
 
-def test_while_a_read_hangs_those_with_a_good_token_go_on_and_no_lock_is_held() -> None:
+def test_slow_read_does_not_block_threads_with_valid_token() -> None:
     made = consumer()
     made.reader.publish("one")
     made.token()
@@ -87,7 +85,7 @@ def test_while_a_read_hangs_those_with_a_good_token_go_on_and_no_lock_is_held() 
 
 
 @pytest.mark.parametrize("times", [1, 5])
-def test_threads_whose_token_is_rejected_at_once_share_the_reads(times: int) -> None:
+def test_threads_with_rejected_token_share_one_read(times: int) -> None:
     made = consumer()
     made.reader.publish("token-0")
     made.token()
@@ -100,7 +98,7 @@ def test_threads_whose_token_is_rejected_at_once_share_the_reads(times: int) -> 
     assert made.reader.reads == 1 + times
 
 
-def test_who_finds_a_need_just_before_a_read_ends_does_not_read_again(
+def test_token_rechecks_need_after_read_of_another_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = consumer()
@@ -117,7 +115,7 @@ def test_who_finds_a_need_just_before_a_read_ends_does_not_read_again(
     assert made.reader.reads == 1
 
 
-def test_a_401_that_comes_while_an_older_read_is_in_flight_is_answered_by_a_newer_one() -> None:
+def test_rejection_during_older_read_starts_a_new_read() -> None:
     made = consumer()
     made.reader.publish("one")
     made.token()

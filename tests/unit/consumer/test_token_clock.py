@@ -18,7 +18,7 @@ HOUR = 3600
 
 
 @pytest.mark.parametrize("wrong_by", [-30 * 365 * DAY, -DAY, -300, -60, 60, 300])
-def test_a_clock_that_is_behind_or_as_far_ahead_as_aws_allows_changes_nothing(wrong_by: float) -> None:
+def test_clock_behind_or_slightly_ahead_costs_no_extra_read(wrong_by: float) -> None:
     """AWS refuses requests that are signed more than five minutes from its own time."""
     made = consumer()
     made.clocks.jump(wrong_by)
@@ -28,14 +28,14 @@ def test_a_clock_that_is_behind_or_as_far_ahead_as_aws_allows_changes_nothing(wr
 
 
 @pytest.mark.parametrize("wrong_by", [-DAY, -300, 0])
-def test_a_clock_that_is_behind_does_not_make_a_token_live_longer(wrong_by: float) -> None:
+def test_clock_behind_does_not_extend_token_lifetime(wrong_by: float) -> None:
     made = consumer()
     made.clocks.jump(wrong_by)
     made.reader.publish("one")
     assert made.tokens_in(DAY + 60, every=60)[-3:] == ["one", "TokenExpired", "TokenExpired"]
 
 
-def test_without_aws_time_the_machines_own_is_what_there_is() -> None:
+def test_machine_clock_is_used_without_aws_time() -> None:
     made = consumer(tells_time=False)
     made.clocks.jump(2 * DAY)
     made.reader.publish("one")
@@ -43,7 +43,7 @@ def test_without_aws_time_the_machines_own_is_what_there_is() -> None:
         made.source.token()
 
 
-def test_a_clock_that_jumps_back_does_not_make_a_token_live_longer() -> None:
+def test_clock_jumping_back_does_not_extend_token_lifetime() -> None:
     made = consumer()
     made.reader.publish("one")
     made.token()
@@ -55,7 +55,7 @@ def test_a_clock_that_jumps_back_does_not_make_a_token_live_longer() -> None:
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.5, 0.99])
-def test_a_clock_that_jumps_ahead_costs_one_read_and_no_error(
+def test_clock_jumping_ahead_costs_one_read_and_no_error(
     spread: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(random, "random", lambda: spread)
@@ -67,7 +67,7 @@ def test_a_clock_that_jumps_ahead_costs_one_read_and_no_error(
     assert made.reader.reads == 2
 
 
-def test_a_clock_that_jumps_past_the_tokens_end_is_told_and_put_right_it_is_forgotten() -> None:
+def test_clock_jump_past_expiry_raises_until_clock_is_corrected() -> None:
     made = consumer()
     made.reader.publish("one")
     made.token()
@@ -77,7 +77,7 @@ def test_a_clock_that_jumps_past_the_tokens_end_is_told_and_put_right_it_is_forg
     assert set(made.tokens_in(HOUR, every=60)) == {"one"}
 
 
-def test_time_for_which_a_machine_is_frozen_counts() -> None:
+def test_machine_freeze_counts_toward_token_expiry() -> None:
     made = consumer()
     made.reader.publish("one")
     made.token()
@@ -86,7 +86,7 @@ def test_time_for_which_a_machine_is_frozen_counts() -> None:
     assert made.token_or_error() == "TokenUnavailable"
 
 
-def test_the_clocks_of_this_machine_go_forward() -> None:
+def test_system_clock_moments_do_not_go_back_and_are_in_utc() -> None:
     first = current_moment()
     assert current_moment().seconds_since(first) >= 0
     assert first.now.tzinfo is UTC
@@ -110,7 +110,9 @@ troubles = st.one_of(  # who is frozen and put back has no clock left that is ri
 
 @settings(max_examples=300, deadline=None)
 @given(troubles, st.sampled_from([0, 7, 100]))
-def test_whatever_happens_a_token_that_is_given_is_alive(events: list[tuple[str, int]], latency: int) -> None:
+def test_source_never_returns_expired_token_for_any_events(
+    events: list[tuple[str, int]], latency: int
+) -> None:
     made = consumer()
     made.reader.latency = latency
     ends = {}

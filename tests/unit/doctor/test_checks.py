@@ -45,7 +45,7 @@ def lose_secret(patient: Patient) -> None:
     patient.ports.secrets.credentials.clear()
 
 
-def test_of_a_healthy_patient_every_check_is_a_tick_in_its_order() -> None:
+def test_healthy_deployment_passes_every_check_in_order() -> None:
     findings = healthy().examine()
     assert [check.name for check in findings.checks] == CHECKS
     assert findings.marked(State.OK) == set(CHECKS)
@@ -156,7 +156,7 @@ CASES: Cases = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_one_thing_broken_is_one_cross_with_a_next_step(case: str) -> None:
+def test_single_fault_fails_one_check_with_advice(case: str) -> None:
     breaks, cross, dashes, advice = CASES[case]
     patient = healthy()
     breaks(patient)
@@ -166,7 +166,7 @@ def test_one_thing_broken_is_one_cross_with_a_next_step(case: str) -> None:
     assert findings.code == 1
 
 
-def test_a_dash_says_on_what_it_waits() -> None:
+def test_skipped_check_names_the_check_it_depends_on() -> None:
     patient = healthy()
     lose_secret(patient)
     findings = patient.examine()
@@ -177,7 +177,7 @@ def test_a_dash_says_on_what_it_waits() -> None:
 # Settings and the overlap contract.
 
 
-def test_of_settings_that_cannot_be_read_the_rest_waits_but_aws_is_asked() -> None:
+def test_settings_error_still_checks_aws_identity_and_clock() -> None:
     patient = healthy(settings_error=SettingsError("no secret is set", advice="set it"))
     findings = patient.examine()
     assert [check.name for check in findings.checks] == CHECKS
@@ -186,7 +186,7 @@ def test_of_settings_that_cannot_be_read_the_rest_waits_but_aws_is_asked() -> No
 
 
 @pytest.mark.parametrize(("asked", "stored"), [(900, DAY), (DAY, 900), (900, 900)])
-def test_the_shortest_life_that_is_known_decides_about_the_contract(asked: int, stored: int) -> None:
+def test_shortest_known_lifetime_decides_overlap_check(asked: int, stored: int) -> None:
     patient = (
         Patient().set(token_request_params={"expiration": str(asked)}).store(lifetime=stored, hours_old=0)
     )
@@ -195,12 +195,12 @@ def test_the_shortest_life_that_is_known_decides_about_the_contract(asked: int, 
     assert findings["overlap contract"].advice == "set ROTATOR_RENEW_AT to 0.26 or less"
 
 
-def test_a_contract_that_cannot_hold_is_told_once() -> None:
+def test_impossible_guarantee_fails_only_overlap_check() -> None:
     patient = Patient(guarantee=Guarantee(consumer_cache=10 * 3600)).store()
     assert patient.examine().failed == {"overlap contract"}
 
 
-def test_where_no_life_is_known_the_contract_waits_for_the_token() -> None:
+def test_unknown_lifetime_defers_overlap_to_token_check() -> None:
     patient = Patient()
     assert "overlap contract" in patient.examine().skipped
     issues(expires_in=900)(patient)
@@ -220,14 +220,14 @@ def test_clocks_may_differ_by_a_minute(seconds: int, well: bool) -> None:
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday"])
-def test_where_nobody_tells_the_time_nothing_waits_for_it(date: str | None) -> None:
+def test_missing_dates_skip_only_clock_check(date: str | None) -> None:
     patient = healthy()
     patient.date = patient.inspector.date = date
     findings = patient.examine()
     assert (findings.failed, findings.skipped) == (set(), {"clock"})
 
 
-def test_who_cannot_be_asked_for_the_time_is_another_checks_business() -> None:
+def test_unreachable_time_source_does_not_fail_clock_check() -> None:
     patient = healthy()
     patient.inspector.fails["aws_date"] = BROKEN
     assert patient.examine()["clock"].found == "0 s off auth.example.test's"
@@ -249,7 +249,7 @@ def many(**changes: Any) -> Patient:
     return patient
 
 
-def test_of_many_rotations_each_has_its_checks_and_what_they_share_is_checked_once() -> None:
+def test_multiple_rotations_run_shared_checks_once() -> None:
     patient = many()
     findings = patient.examine()
     shared = ["settings", "AWS identity", "clock", "schedule", "last run"]
@@ -260,13 +260,13 @@ def test_of_many_rotations_each_has_its_checks_and_what_they_share_is_checked_on
     assert findings["settings"].found == "2 rotations under /rotations, as the environment says"
 
 
-def test_an_endpoint_that_they_share_is_reached_once() -> None:
+def test_shared_token_endpoint_is_reached_once() -> None:
     patient = many()
     patient.examine()
     assert len(patient.reached) == 1
 
 
-def test_what_is_broken_of_one_leaves_the_other_alone() -> None:
+def test_fault_in_one_rotation_does_not_fail_another() -> None:
     patient = many()
     patient.ports.parameters.write_token(patient.rotations[0], Secret("another"))
     findings = patient.examine()
@@ -275,7 +275,7 @@ def test_what_is_broken_of_one_leaves_the_other_alone() -> None:
     ]
 
 
-def test_a_broken_document_is_a_cross_of_its_own() -> None:
+def test_invalid_rotation_document_fails_a_check_of_its_own() -> None:
     broken = (("triage", SettingsError("no secret_id", advice="write it")),)
     findings = many(broken=broken).examine()
     crosses = [check for check in findings.checks if check.state is State.FAILED]
@@ -295,7 +295,7 @@ def test_a_broken_document_is_a_cross_of_its_own() -> None:
 # What is told, and what never.
 
 
-def test_a_defect_in_one_check_is_told_by_its_type_and_stops_no_other(
+def test_unforeseen_error_fails_one_check_and_logs_its_type(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     patient = healthy()
@@ -308,7 +308,7 @@ def test_a_defect_in_one_check_is_told_by_its_type_and_stops_no_other(
 
 
 @pytest.mark.parametrize("case", ["nothing", *CASES])
-def test_neither_secret_nor_token_is_told(case: str) -> None:
+def test_findings_contain_no_secret_or_token(case: str) -> None:
     patient = healthy()
     if case in CASES:
         CASES[case][0](patient)
@@ -317,7 +317,7 @@ def test_neither_secret_nor_token_is_told(case: str) -> None:
     assert told_in(told, {CANARY_SECRET, "canary", "x" * 4097, "stored."}) == []
 
 
-def test_json_gives_a_check_to_programs() -> None:
+def test_check_to_dict_has_state_finding_and_next_step() -> None:
     patient = healthy(reach_status=503)
     assert patient.examine()["token endpoint"].to_dict() == {
         "check": "token endpoint",
@@ -337,7 +337,7 @@ def shown(findings: Findings, *, with_rotation: bool = False) -> list[str]:
     return capture.get().splitlines()
 
 
-def test_people_see_a_mark_what_was_found_and_the_next_step() -> None:
+def test_printed_check_shows_mark_finding_and_next_step() -> None:
     patient = healthy()
     lose_secret(patient)
     lines = shown(patient.examine())
@@ -348,6 +348,6 @@ def test_people_see_a_mark_what_was_found_and_the_next_step() -> None:
     assert lines[-1] == "10 well, 1 not well, 3 not checked"
 
 
-def test_of_many_rotations_each_line_names_its_own() -> None:
+def test_printed_check_lines_name_their_rotation() -> None:
     lines = shown(many().examine(), with_rotation=True)
     assert sum("secret of billing" in line or "secret of search" in line for line in lines) == 2

@@ -29,19 +29,19 @@ def requests(patient: Patient) -> int:
     return len(patient.ports.token_endpoint.requests)
 
 
-def test_no_token_is_requested_where_that_is_not_allowed() -> None:
+def test_disallowed_token_request_skips_token_checks() -> None:
     patient = healthy()
     findings = patient.examine(request_token=False, try_encodings=True)
     assert (findings.failed, findings.skipped, requests(patient)) == (set(), AFTER_THE_SECRET, 0)
 
 
-def test_one_token_is_requested_and_the_dialect_told() -> None:
+def test_credentials_check_requests_one_token_and_shows_dialect() -> None:
     patient = healthy()
     assert patient.examine()["credentials"].found == "accepted, with Basic in the dialect raw"
     assert requests(patient) == 1
 
 
-def test_where_the_dialects_are_the_same_one_is_enough() -> None:
+def test_identical_basic_dialects_need_one_token_request() -> None:
     patient = healthy()
     plain_secret(patient)
     assert "two dialects are the same" in patient.examine(try_encodings=True)["credentials"].found
@@ -50,7 +50,7 @@ def test_where_the_dialects_are_the_same_one_is_enough() -> None:
     assert "--try-encodings" not in (patient.examine()["credentials"].advice or "")
 
 
-def test_without_basic_there_is_no_dialect() -> None:
+def test_client_secret_post_has_no_basic_dialect() -> None:
     patient = healthy().set(client_authentication=ClientAuthentication.POST)
     assert patient.examine(try_encodings=True)["credentials"].found == "accepted, as client_secret_post"
     assert requests(patient) == 1
@@ -79,14 +79,14 @@ def test_both_dialects_are_compared_on_demand(
     assert bool(check.advice) is bool(advice)
 
 
-def test_the_dialect_that_is_set_decides_which_token_is_looked_at() -> None:
+def test_configured_dialect_selects_the_token_to_check() -> None:
     patient = healthy().set(basic_encoding=BasicEncoding.FORM)
     longer = {**GOOD[1], "expires_in": 2 * DAY}
     patient.ports.token_endpoint.answers.extend([GOOD, (200, longer)])
     assert "valid for 2 d" in patient.examine(try_encodings=True)["token"].found
 
 
-def test_no_dialect_is_blamed_for_a_scope() -> None:
+def test_refused_scope_advises_scope_instead_of_dialect() -> None:
     patient = healthy()
     answers(400, {"error": "invalid_scope"})(patient)
     check = patient.examine(try_encodings=True)["credentials"]
@@ -94,7 +94,7 @@ def test_no_dialect_is_blamed_for_a_scope() -> None:
 
 
 @pytest.mark.parametrize(("token", "form"), [("opaque.token", "opaque"), (jwt({"sub": "x"}), "JWT")])
-def test_a_tokens_form_life_and_size_are_told(token: str, form: str) -> None:
+def test_token_form_lifetime_and_size_are_shown(token: str, form: str) -> None:
     patient = healthy()
     issues(access_token=token)(patient)
     findings = patient.examine()
@@ -105,7 +105,7 @@ def test_a_tokens_form_life_and_size_are_told(token: str, form: str) -> None:
 # The parameters and their key.
 
 
-def test_before_the_first_run_nothing_can_be_tried_and_nothing_is_created() -> None:
+def test_missing_parameters_skip_write_check_and_stay_absent() -> None:
     patient = Patient()
     patient.inspector.fails["may_write_token"] = patient.inspector.fails["may_write_status"] = BROKEN
     findings = patient.examine()
@@ -115,7 +115,7 @@ def test_before_the_first_run_nothing_can_be_tried_and_nothing_is_created() -> N
     assert patient.ports.parameters.parameters == {}
 
 
-def test_only_the_parameter_that_is_there_is_tried() -> None:
+def test_write_check_covers_only_existing_parameter() -> None:
     patient = Patient()
     patient.ports.parameters.write_token(patient.rotations[0], Secret("stored"))
     patient.inspector.fails["may_write_status"] = BROKEN
@@ -124,7 +124,7 @@ def test_only_the_parameter_that_is_there_is_tried() -> None:
     )
 
 
-def test_parameters_that_cannot_be_read_are_told_once() -> None:
+def test_unreadable_parameters_fail_only_stored_token_check() -> None:
     patient = healthy()
     patient.ports.parameters.fails["read"] = ParameterStoreError("reading failed", advice="allow it")
     findings = patient.examine()
@@ -132,14 +132,14 @@ def test_parameters_that_cannot_be_read_are_told_once() -> None:
     assert findings["stored token"].advice == "allow it"
 
 
-def test_nothing_is_written() -> None:
+def test_examination_writes_no_parameter() -> None:
     patient = healthy()
     before = dict(patient.ports.parameters.parameters)
     patient.examine(try_encodings=True)
     assert (patient.ports.parameters.parameters, patient.ports.parameters.writes) == (before, [])
 
 
-def test_awss_own_key_is_good_before_its_first_use_and_where_it_may_not_be_looked_at() -> None:
+def test_aws_managed_key_may_be_missing_or_unreadable() -> None:
     patient = healthy()
     assert "AWS makes" in patient.examine()["key"].found
     patient.inspector.fails["key"] = BROKEN
@@ -147,7 +147,7 @@ def test_awss_own_key_is_good_before_its_first_use_and_where_it_may_not_be_looke
     assert patient.set(kms_key_id="alias/aws/ssm").examine()["key"].state is State.SKIPPED
 
 
-def test_a_key_of_ones_own_is_good_while_it_is_enabled() -> None:
+def test_enabled_customer_managed_key_is_accepted() -> None:
     patient = healthy()
     has_key()(patient)
     assert patient.examine()["key"].found == "alias/mine is enabled"
@@ -160,12 +160,12 @@ def test_a_key_of_ones_own_is_good_while_it_is_enabled() -> None:
     ("hours_old", "found"),
     [(1, "version 1 is fresh, and valid for 23 h"), (20, "version 1 is due, and valid for 4 h")],
 )
-def test_a_token_that_is_alive_is_good(hours_old: float, found: str) -> None:
+def test_valid_stored_token_passes(hours_old: float, found: str) -> None:
     findings = Patient().store(hours_old=hours_old).examine()
     assert (findings["stored token"].found, findings.failed) == (found, set())
 
 
-def test_a_token_that_has_ended_is_not() -> None:
+def test_expired_stored_token_is_shown_with_advice() -> None:
     check = Patient().store(hours_old=26).examine()["stored token"]
     assert (check.found, check.advice) == (
         "it expired 2 h ago",
@@ -173,7 +173,7 @@ def test_a_token_that_has_ended_is_not() -> None:
     )
 
 
-def test_a_token_of_which_nothing_is_known_is_not() -> None:
+def test_stored_token_of_unknown_validity_is_shown_with_reason() -> None:
     patient = Patient()
     assert patient.examine()["stored token"].found == "there is no token yet"
     patient.store()
@@ -183,7 +183,7 @@ def test_a_token_of_which_nothing_is_known_is_not() -> None:
     assert "it is not the JSON" in patient.examine()["stored token"].found
 
 
-def test_renewal_under_way_is_good_and_one_that_never_ended_is_not() -> None:
+def test_running_renewal_passes_and_interrupted_one_is_shown() -> None:
     patient = Patient().store(hours_old=20)
     of, now = patient.rotations[0], patient.clock.now()
     patient.ports.parameters.put_lease(of, expires_at=now + timedelta(minutes=1))
@@ -193,7 +193,7 @@ def test_renewal_under_way_is_good_and_one_that_never_ended_is_not() -> None:
     assert "the stored one may be revoked" in patient.examine()["stored token"].found
 
 
-def test_lease_that_cannot_be_read_is_a_failed_check() -> None:
+def test_unreadable_lease_is_shown_in_parameter_check() -> None:
     patient = healthy()
     patient.ports.parameters.put("/healthwise/token/lease", "x", "SecureString")
     assert "/healthwise/token/lease is a SecureString" in patient.examine()["parameter"].found

@@ -44,12 +44,12 @@ def logged(*events: LogEvent, **changes: Any) -> Patient:
 # Which stack.
 
 
-def test_the_stack_that_tells_of_the_parameter_is_found_among_all() -> None:
+def test_stack_of_the_parameter_is_found_among_all_stacks() -> None:
     found = healthy().examine()["schedule"].found
     assert found == "tick of the stack rotator is enabled, rate(5 minutes)"
 
 
-def test_where_no_stack_tells_of_the_parameter_the_operator_may_name_one() -> None:
+def test_unknown_stack_skips_checks_and_advises_stack_option() -> None:
     patient = healthy()
     patient.inspector.all_stacks = [Stack(name="a", outputs={**OUTPUTS, "ParameterName": "/another"})]
     findings = patient.examine()
@@ -57,7 +57,7 @@ def test_where_no_stack_tells_of_the_parameter_the_operator_may_name_one() -> No
     assert "name it with --stack" in findings["schedule"].found
 
 
-def test_a_stack_without_a_schedule_is_not_the_one() -> None:
+def test_stack_without_schedule_fails_only_when_named() -> None:
     patient = healthy()
     consumer = Stack(name="consumer", outputs={"ParameterName": "/healthwise/token"})
     patient.inspector.all_stacks.append(consumer)
@@ -66,7 +66,7 @@ def test_a_stack_without_a_schedule_is_not_the_one() -> None:
     assert (named.state, named.found) == (State.FAILED, "the stack consumer has no schedule")
 
 
-def test_two_stacks_that_keep_one_parameter_are_one_too_many() -> None:
+def test_two_stacks_with_one_parameter_fail_unless_one_is_named() -> None:
     patient = healthy()
     patient.inspector.all_stacks.append(Stack(name="twin", outputs=OUTPUTS))
     check = patient.examine()["schedule"]
@@ -77,7 +77,7 @@ def test_two_stacks_that_keep_one_parameter_are_one_too_many() -> None:
     assert patient.examine(stack="twin").failed == set()
 
 
-def test_of_many_rotations_the_stack_tells_the_path() -> None:
+def test_stack_of_multiple_rotations_is_found_by_path() -> None:
     patient = healthy(path="/rotations")
     assert "schedule" in patient.examine().skipped
     outputs = {**OUTPUTS, "RotationsPath": "/rotations"}
@@ -91,12 +91,12 @@ def test_stack_is_found_by_its_path_without_any_readable_rotation() -> None:
     assert "of the stack many" in patient.examine()["schedule"].found
 
 
-def test_a_stack_that_is_named_must_be_there() -> None:
+def test_missing_named_stack_fails_schedule_check() -> None:
     missing = healthy().examine(stack="nobody")
     assert (missing.failed, missing.skipped) == ({"schedule"}, {"last run"})
 
 
-def test_a_stack_that_is_named_need_not_be_looked_for() -> None:
+def test_named_stack_is_checked_without_listing_stacks() -> None:
     patient = healthy()
     patient.inspector.fails["stacks"] = BROKEN
     assert patient.examine(stack="rotator").failed == set()
@@ -125,7 +125,7 @@ def test_a_stack_that_is_named_need_not_be_looked_for() -> None:
         ),
     ],
 )
-def test_a_schedule_that_does_not_tick_as_it_should_is_one_cross(
+def test_misconfigured_schedule_fails_only_schedule_check(
     changes: dict[str, Any], found: str, advice: str
 ) -> None:
     findings = scheduled(**changes).examine()
@@ -138,13 +138,13 @@ def test_a_schedule_that_does_not_tick_as_it_should_is_one_cross(
     ("expression", "interval"),
     [("rate(1 minute)", 60), ("rate(2 hours)", 7200), ("rate(1 day)", 86400), ("cron(0 * * * ? *)", 300)],
 )
-def test_a_rate_is_compared_with_the_interval_and_cron_is_not(expression: str, interval: float) -> None:
+def test_schedule_with_matching_rate_or_any_cron_passes(expression: str, interval: float) -> None:
     patient = scheduled(expression=expression)
     patient.guarantee = Guarantee(schedule_interval=interval)
     assert patient.examine()["schedule"].state is State.OK
 
 
-def test_a_schedule_that_is_gone_is_a_cross() -> None:
+def test_missing_schedule_fails_only_schedule_check() -> None:
     patient = healthy()
     patient.inspector.schedules.clear()
     assert patient.examine().failed == {"schedule"}
@@ -153,20 +153,20 @@ def test_a_schedule_that_is_gone_is_a_cross() -> None:
 # The workers.
 
 
-def test_only_a_stack_with_workers_is_asked_for_them() -> None:
+def test_workers_check_runs_only_for_stack_with_workers() -> None:
     assert "workers" not in {check.name for check in healthy().examine().checks}
     check = with_workers(waiting=3).examine()["workers"]
     assert (check.state, check.found) == (State.OK, "2 workers; queued rotations: 3")
 
 
-def test_what_failed_twice_is_told_and_is_no_cross_of_its_own() -> None:
+def test_dead_lettered_messages_are_shown_and_check_passes() -> None:
     check = with_workers(failed=1).examine()["workers"]
     assert check.state is State.OK
     assert check.found.endswith("failed twice in the last four days: 1, see PoisonedQueueUrl")
 
 
 @pytest.mark.parametrize("state", ["Disabled", "Disabling", "Deleting"])
-def test_workers_that_are_turned_off_are_a_cross_with_the_command_that_turns_them_on(state: str) -> None:
+def test_disabled_workers_fail_with_command_that_enables_them(state: str) -> None:
     patient = with_workers(waiting=40)
     patient.inspector.takers[FUNCTION, WORK] = EventSourceMapping(
         id="an-id", state=state, maximum_concurrency=2
@@ -178,7 +178,7 @@ def test_workers_that_are_turned_off_are_a_cross_with_the_command_that_turns_the
 
 
 @pytest.mark.parametrize("state", ["Enabled", "Enabling", "Creating", "Updating"])
-def test_workers_that_work_or_soon_will_are_well(state: str) -> None:
+def test_active_or_pending_workers_are_shown_as_working(state: str) -> None:
     patient = with_workers()
     patient.inspector.takers[FUNCTION, WORK] = EventSourceMapping(
         id="an-id", state=state, maximum_concurrency=None
@@ -186,7 +186,7 @@ def test_workers_that_work_or_soon_will_are_well(state: str) -> None:
     assert patient.examine()["workers"].found == "any number of workers; queued rotations: 0"
 
 
-def test_where_nobody_takes_the_work_the_stack_is_to_be_replaced() -> None:
+def test_queue_without_workers_gives_deploy_advice() -> None:
     patient = with_workers(waiting=7)
     patient.inspector.takers.clear()
     check = patient.examine()["workers"]
@@ -195,7 +195,7 @@ def test_where_nobody_takes_the_work_the_stack_is_to_be_replaced() -> None:
 
 
 @pytest.mark.parametrize("queue", [WORK, POISONED])
-def test_a_queue_that_is_gone_is_a_cross_with_its_name(queue: str) -> None:
+def test_missing_queue_fails_workers_check_with_its_name(queue: str) -> None:
     patient = with_workers()
     del patient.inspector.queues[queue]
     check = patient.examine()["workers"]
@@ -204,7 +204,7 @@ def test_a_queue_that_is_gone_is_a_cross_with_its_name(queue: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["messages", "taker"])
-def test_workers_that_could_not_be_asked_for_stop_no_other_check(method: str) -> None:
+def test_unreadable_workers_fail_only_workers_check(method: str) -> None:
     patient = with_workers()
     patient.inspector.fails[method] = BROKEN
     findings = patient.examine()
@@ -214,25 +214,25 @@ def test_workers_that_could_not_be_asked_for_stop_no_other_check(method: str) ->
 # The last run.
 
 
-def test_the_last_run_is_told_with_its_outcomes() -> None:
+def test_last_run_is_shown_with_its_outcomes() -> None:
     told = {**summary(), "rotated": 2, "busy": 1}
     assert logged(run_ended(told)).examine()["last run"].found == "2 min ago: 2 rotated, 1 fresh, 1 busy"
 
 
 @pytest.mark.parametrize("before", ["", "INFO ", "[INFO]\t2026-11-24T06:00:00.000Z\tid\t"])
-def test_a_log_in_plain_text_is_read_too(before: str) -> None:
+def test_last_run_is_read_from_plain_text_log(before: str) -> None:
     event = LogEvent(at=START, message=f"{before}run ended: {json.dumps(summary())}\n")
     assert logged(event).examine()["last run"].found == "0 s ago: 1 fresh"
 
 
-def test_a_run_that_failed_is_a_cross_with_its_reason() -> None:
+def test_failed_run_fails_last_run_check_with_its_error() -> None:
     check = logged(run_ended(summary("down; wait"))).examine()["last run"]
     assert check.state is State.FAILED
     assert check.found == "2 min ago, 1 of 1 rotations failed: default: down; wait"
     assert check.advice == "do what the error says, then `rotator rotate --function ...`"
 
 
-def test_of_a_run_over_many_rotations_a_few_failures_are_told_and_all_are_counted() -> None:
+def test_run_with_120_failures_lists_ten_and_counts_the_rest() -> None:
     told = {**summary(*["down; wait"] * 30), "failed": 120, "fresh": 880, "not_listed": 970}
     found = logged(run_ended(told)).examine()["last run"].found
     assert found.startswith("2 min ago, 120 of 1000 rotations failed: default: down; wait | ")
@@ -246,7 +246,7 @@ def test_only_the_newest_run_counts() -> None:
 
 
 @pytest.mark.parametrize(("minutes_ago", "well"), [(15, True), (15.1, False)])
-def test_a_run_older_than_three_intervals_is_a_cross(minutes_ago: float, well: bool) -> None:
+def test_run_older_than_three_intervals_fails_check(minutes_ago: float, well: bool) -> None:
     check = logged(run_ended(summary(), minutes_ago=minutes_ago)).examine()["last run"]
     assert (check.state is State.OK) is well
     if not well:
@@ -256,7 +256,7 @@ def test_a_run_older_than_three_intervals_is_a_cross(minutes_ago: float, well: b
         )
 
 
-def test_the_silence_of_a_schedule_that_is_off_is_no_cross_of_its_own() -> None:
+def test_disabled_schedule_skips_last_run_check() -> None:
     patient = scheduled(enabled=False)
     patient.inspector.logs[LOG] = []
     findings = patient.examine()
@@ -264,7 +264,7 @@ def test_the_silence_of_a_schedule_that_is_off_is_no_cross_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("level", ["WARNING", "ERROR"])
-def test_where_good_runs_are_not_logged_silence_says_nothing(level: str) -> None:
+def test_log_level_above_info_reports_only_failed_runs(level: str) -> None:
     findings = logged(log_level=level).examine()
     assert (findings.failed, findings.skipped) == (set(), {"last run"})
     assert "last run" in logged(run_ended(summary("down; wait")), log_level=level).examine().failed
@@ -287,19 +287,19 @@ def test_where_good_runs_are_not_logged_silence_says_nothing(level: str) -> None
         "1 run ended",
     ],
 )
-def test_a_line_that_cannot_be_read_is_a_dash(message: str) -> None:
+def test_unreadable_run_summary_skips_last_run_check(message: str) -> None:
     findings = logged(LogEvent(at=START - timedelta(minutes=1), message=message)).examine()
     assert (findings.failed, findings.skipped) == (set(), {"last run"})
     assert findings["last run"].found == "a run ended 1 min ago, but its summary cannot be read"
 
 
-def test_a_log_that_may_not_be_read_is_a_cross() -> None:
+def test_unreadable_log_fails_only_last_run_check() -> None:
     patient = healthy()
     patient.inspector.fails["last_event"] = BROKEN
     assert patient.examine().failed == {"last run"}
 
 
-def test_a_stack_that_tells_of_no_log_leaves_the_last_run_unchecked() -> None:
+def test_stack_without_log_output_skips_last_run_check() -> None:
     patient = healthy()
     outputs = {name: value for name, value in OUTPUTS.items() if name != "LogGroupName"}
     patient.inspector.all_stacks = [Stack(name="rotator", outputs=outputs)]

@@ -31,20 +31,20 @@ class Denied(FakeParameterStore):
         return found
 
 
-def test_what_is_shown_has_its_token_where_only_the_lease_cannot_be_read() -> None:
+def test_unreadable_lease_is_returned_as_lease_error() -> None:
     store = Denied()
     assert read_stored_for_display(members(7), store, now=START) == {
         str(number): Stored(lease_error=store.error) for number in range(7)
     }
 
 
-def test_what_is_shown_has_an_error_where_the_token_cannot_be_read_either() -> None:
+def test_unreadable_token_is_returned_as_error() -> None:
     store = Denied(tokens=True)
     assert set(read_stored_for_display(members(7), store, now=START).values()) == {store.error}
 
 
 @pytest.mark.parametrize("kind", ["unreachable", "transient", "foreign"])
-def test_what_is_shown_is_read_once_while_aws_is_not_available(kind: str) -> None:
+def test_unavailable_aws_is_read_once(kind: str) -> None:
     store = Denied(**{kind: True})
     assert read_stored_for_display(members(1), store, now=START) == {"0": store.error}
     assert store.reads == 1

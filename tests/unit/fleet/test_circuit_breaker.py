@@ -34,14 +34,14 @@ def test_half_open_lets_one_renewal_begin_at_a_time() -> None:
     assert (endpoint.breaker.allows(), endpoint.breaker.state) == (True, State.HALF_OPEN)
 
 
-def test_answer_closes_it() -> None:
+def test_answer_closes_circuit() -> None:
     endpoint = Endpoint()
     endpoint.answer()
     endpoint.breaker.begin()
     assert (endpoint.breaker.state, endpoint.breaker.allows()) == (State.CLOSED, True)
 
 
-def test_failures_in_a_row_open_it() -> None:
+def test_failures_in_a_row_open_circuit() -> None:
     endpoint = Endpoint()
     endpoint.fail(FAILURES_TO_OPEN - 1)
     assert (endpoint.breaker.state, endpoint.breaker.allows()) == (State.HALF_OPEN, True)
@@ -69,7 +69,7 @@ def test_open_circuit_is_half_open_after_its_cool_down() -> None:
     assert (endpoint.breaker.state, endpoint.breaker.allows()) == (State.HALF_OPEN, True)
 
 
-def test_one_failure_after_the_cool_down_opens_it_again() -> None:
+def test_failure_after_cool_down_opens_circuit_again() -> None:
     endpoint = Endpoint()
     endpoint.fail(FAILURES_TO_OPEN)
     endpoint.now += COOL_DOWN_SECONDS
@@ -77,7 +77,7 @@ def test_one_failure_after_the_cool_down_opens_it_again() -> None:
     assert endpoint.breaker.state is State.OPEN
 
 
-def test_answer_after_the_cool_down_closes_it() -> None:
+def test_answer_after_cool_down_closes_circuit() -> None:
     endpoint = Endpoint()
     endpoint.fail(FAILURES_TO_OPEN)
     endpoint.now += COOL_DOWN_SECONDS
@@ -86,7 +86,7 @@ def test_answer_after_the_cool_down_closes_it() -> None:
     assert endpoint.breaker.state is State.CLOSED
 
 
-def test_renewal_that_requested_nothing_says_nothing_about_the_endpoint() -> None:
+def test_renewal_without_request_keeps_failure_count() -> None:
     endpoint = Endpoint()
     endpoint.fail(FAILURES_TO_OPEN - 1)
     endpoint.breaker.begin()
@@ -95,7 +95,7 @@ def test_renewal_that_requested_nothing_says_nothing_about_the_endpoint() -> Non
     assert endpoint.breaker.state is State.OPEN
 
 
-def test_half_open_circuit_waits_for_every_renewal_that_began_before_it_opened() -> None:
+def test_half_open_circuit_waits_for_renewals_begun_earlier() -> None:
     endpoint = Endpoint()
     endpoint.answer()
     for _ in range(FAILURES_TO_OPEN + 2):

@@ -15,7 +15,7 @@ def test_single_task_needs_no_thread() -> None:
     assert isinstance(executor_for(0, 40), InlineExecutor)
 
 
-def test_inline_task_is_carried_out_where_it_begins() -> None:
+def test_inline_task_runs_in_the_calling_thread() -> None:
     ran_in: list[threading.Thread] = []
     with InlineExecutor() as executor:
         executor.start(lambda: ran_in.append(threading.current_thread()))
@@ -23,7 +23,7 @@ def test_inline_task_is_carried_out_where_it_begins() -> None:
     assert ran_in == [threading.current_thread()]
 
 
-def test_inline_wait_lets_time_pass() -> None:
+def test_inline_wait_sleeps_for_the_given_seconds() -> None:
     slept: list[float] = []
     executor = InlineExecutor(slept.append)
     executor.wait(1.5)
@@ -31,7 +31,7 @@ def test_inline_wait_lets_time_pass() -> None:
     assert slept == [1.5]
 
 
-def test_tasks_are_under_way_together() -> None:
+def test_tasks_run_concurrently() -> None:
     barrier = threading.Barrier(3, timeout=30)
 
     def task() -> None:
@@ -44,7 +44,7 @@ def test_tasks_are_under_way_together() -> None:
             executor.wait(30)
 
 
-def test_no_more_tasks_are_under_way_than_at_a_time() -> None:
+def test_executor_limits_concurrent_tasks() -> None:
     running, most = 0, 0
     lock = threading.Lock()
 
@@ -65,7 +65,7 @@ def test_no_more_tasks_are_under_way_than_at_a_time() -> None:
     assert most <= 4
 
 
-def test_wait_ends_without_an_end_after_its_time() -> None:
+def test_wait_times_out_while_a_task_is_running() -> None:
     release = threading.Event()
 
     def task() -> None:
@@ -86,14 +86,14 @@ def failing(error: BaseException) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3), ZeroDivisionError()])
-def test_error_of_a_task_is_raised_where_it_is_waited_for(error: BaseException) -> None:
+def test_task_error_is_raised_by_wait(error: BaseException) -> None:
     with ThreadExecutor(2) as executor:
         executor.start(failing(error))
         with pytest.raises(type(error)):
             executor.wait(30)
 
 
-def test_executor_waits_for_what_has_begun_and_begins_nothing_more() -> None:
+def test_interrupted_executor_finishes_only_running_tasks() -> None:
     ended: list[int] = []
 
     def task(number: int) -> None:

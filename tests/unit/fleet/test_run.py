@@ -36,7 +36,7 @@ def serve(fleet: Fleet, ports: fake_ports.FakePorts, clock: Clock, **options: An
     return run_fleet(fleet, ports, fake_ports.run(clock), CONTRACT, **options)
 
 
-def test_every_rotation_is_served_and_counted() -> None:
+def test_every_rotation_is_renewed_and_counted() -> None:
     clock = Clock()
     summary = serve(Fleet(rotations=tuple(map(member, "abc"))), fake_ports.ports(clock), clock)
     assert summary.to_dict()["rotated"] == 3
@@ -44,7 +44,7 @@ def test_every_rotation_is_served_and_counted() -> None:
     assert not summary.failed
 
 
-def test_one_that_fails_does_not_keep_the_others_from_being_served() -> None:
+def test_failed_rotation_does_not_stop_other_rotations() -> None:
     clock = Clock()
     broken = rotation(name="b", parameter_name="/fleet/b", secret_id="missing")
     summary = serve(Fleet(rotations=(member("a"), broken, member("c"))), fake_ports.ports(clock), clock)
@@ -52,7 +52,7 @@ def test_one_that_fails_does_not_keep_the_others_from_being_served() -> None:
     assert summary.failed
 
 
-def test_a_rotation_that_cannot_be_served_at_all_is_told_with_its_reason() -> None:
+def test_invalid_document_is_reported_as_failed_with_its_error() -> None:
     clock = Clock()
     fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="mend b")),))
     summary = serve(fleet, fake_ports.ports(clock), clock)
@@ -60,7 +60,7 @@ def test_a_rotation_that_cannot_be_served_at_all_is_told_with_its_reason() -> No
     assert summary.results[1].error == "b is wrong; mend b"
 
 
-def test_a_failure_tells_what_consumers_still_have() -> None:
+def test_failure_reports_version_and_expiry_of_stored_token() -> None:
     clock = Clock()
     ports = fake_ports.ports(clock)
     fleet = Fleet(rotations=(member("a"),))
@@ -76,9 +76,7 @@ def test_a_failure_tells_what_consumers_still_have() -> None:
     [(1, False, 23 * 3600), (19, False, 5 * 3600), (21, True, 3 * 3600), (25, True, -3600)],
     ids=["before the window", "in its first half", "in its second half", "after the end"],
 )
-def test_a_failure_tells_whether_it_is_late_the_time_left_and_the_next_try(
-    hours: int, late: bool, remaining: int
-) -> None:
+def test_failure_reports_lateness_lifetime_and_next_try(hours: int, late: bool, remaining: int) -> None:
     clock = Clock()
     ports = fake_ports.ports(clock)
     fleet = Fleet(rotations=(member("a"),))
@@ -92,7 +90,7 @@ def test_a_failure_tells_whether_it_is_late_the_time_left_and_the_next_try(
     assert failed["next_try"] == format_time(clock.now() + timedelta(seconds=300))
 
 
-def test_a_failure_after_the_token_was_stored_tells_of_the_new_one() -> None:
+def test_failure_after_token_write_reports_the_new_token() -> None:
     clock = Clock()
     ports = fake_ports.ports(clock)
     fleet = Fleet(rotations=(member("a"),))
@@ -121,7 +119,7 @@ def test_a_failure_with_no_token_stored_is_late() -> None:
     assert told["rotations"][0]["seconds_remaining"] == 0
 
 
-def test_a_token_that_was_issued_but_not_stored_is_late_at_once() -> None:
+def test_issued_token_that_is_not_stored_makes_failure_late() -> None:
     clock = Clock()
     ports = fake_ports.ports(clock)
     fleet = Fleet(rotations=(member("a"),))
@@ -133,7 +131,7 @@ def test_a_token_that_was_issued_but_not_stored_is_late_at_once() -> None:
 
 
 @pytest.mark.parametrize(("hours", "warnings"), [(17, 0), (21, 1)], ids=["early", "late"])
-def test_a_stored_token_that_runs_out_while_none_outlives_it_is_a_warning(hours: int, warnings: int) -> None:
+def test_kept_token_gives_a_warning_only_when_late(hours: int, warnings: int) -> None:
     clock = Clock()
     repeated = {"access_token": "t", "token_type": "Bearer"}
     left = (24 - hours) * 3600
@@ -150,7 +148,7 @@ def test_a_stored_token_that_runs_out_while_none_outlives_it_is_a_warning(hours:
     )
 
 
-def test_a_failed_run_says_how_urgent_it_is() -> None:
+def test_run_error_shows_the_number_of_late_rotations() -> None:
     clock = Clock()
     ports = fake_ports.ports(clock)
     fleet = Fleet(rotations=(member("a"),))
@@ -161,7 +159,7 @@ def test_a_failed_run_says_how_urgent_it_is() -> None:
     assert "1 late: act now" in str(RotationFailed(serve(fleet, ports, clock)))
 
 
-def test_an_unforeseen_error_is_told_by_its_type_and_never_by_its_text(
+def test_unforeseen_error_is_reported_by_type_without_its_text(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     clock = Clock()
@@ -194,19 +192,19 @@ PLAIN_ERRORS = [
 
 
 @pytest.mark.parametrize("error", PLAIN_ERRORS)
-def test_a_failure_is_of_the_kind_of_its_error(error: type[errors.RotatorError]) -> None:
+def test_failure_has_the_kind_of_its_error(error: type[errors.RotatorError]) -> None:
     ports = fake_ports.ports(Clock(), error("a problem", advice="an advice"))
     assert kinds(Fleet(rotations=(member("a"),)), ports) == [error.__name__]
 
 
-def test_rotations_that_could_not_even_be_tried_are_of_the_kind_of_their_errors() -> None:
+def test_untried_rotations_have_the_kind_of_their_errors() -> None:
     ports = fake_ports.ports(Clock())
     ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
     fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="mend b")),))
     assert kinds(fleet, ports) == ["ParameterStoreError", "SettingsError"]
 
 
-def test_an_unforeseen_error_is_of_the_kind_of_all() -> None:
+def test_unforeseen_error_has_the_kind_rotator_error() -> None:
     ports = fake_ports.ports(Clock())
 
     def explode(_name: str) -> None:
@@ -219,7 +217,7 @@ def test_an_unforeseen_error_is_of_the_kind_of_all() -> None:
 NEXT_TICK = fake_ports.START + timedelta(seconds=300)
 
 
-def test_whatever_could_not_even_be_tried_tells_when_the_next_try_comes() -> None:
+def test_untried_rotations_report_the_next_try() -> None:
     ports = fake_ports.ports(Clock())
     ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
     fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="mend b")),))
@@ -239,7 +237,7 @@ def test_parameter_of_another_type_is_a_late_failure() -> None:
     assert (failed.late, failed.next_try) == (True, NEXT_TICK)
 
 
-def test_parameters_that_the_run_has_no_time_to_read_are_not_read() -> None:
+def test_run_without_time_reads_no_parameters() -> None:
     clock = Clock()
     ports = fake_ports.ports(clock)
     run = replace(fake_ports.run(clock), deadline=Deadline(lambda: 0.0))
@@ -248,7 +246,7 @@ def test_parameters_that_the_run_has_no_time_to_read_are_not_read() -> None:
     assert ports.parameters.reads == 0
 
 
-def test_whoever_watches_is_told_every_outcome_and_cannot_stop_any() -> None:
+def test_failing_result_callback_receives_every_result() -> None:
     told: list[Result] = []
 
     def watch(result: Result) -> None:
@@ -261,14 +259,14 @@ def test_whoever_watches_is_told_every_outcome_and_cannot_stop_any() -> None:
     assert len(told) == 2
 
 
-def test_a_dry_run_says_so_and_writes_nothing() -> None:
+def test_dry_run_is_marked_and_writes_nothing() -> None:
     ports = fake_ports.ports(Clock())
     summary = serve(Fleet(rotations=(member("a"),)), ports, Clock(), dry_run=True)
     assert summary.dry_run
     assert ports.parameters.writes == []
 
 
-def test_what_a_run_has_no_time_for_is_counted_in_a_warning() -> None:
+def test_deferred_rotations_are_counted_in_a_warning() -> None:
     clock = Clock()
     rate = WriteRate(0.01, clock=lambda: clock.now().timestamp())
     rotations = [
@@ -285,11 +283,11 @@ def test_what_a_run_has_no_time_for_is_counted_in_a_warning() -> None:
     assert any(warning.startswith("2 due rotations are left to the next run") for warning in summary.warnings)
 
 
-def test_a_rotation_that_did_not_fail_has_no_kind_of_error() -> None:
+def test_successful_rotation_has_no_error_kind() -> None:
     assert kinds(Fleet(rotations=(member("a"),)), fake_ports.ports(Clock())) == [None]
 
 
-def test_a_newer_status_fails_its_own_rotation_only() -> None:
+def test_newer_status_schema_fails_only_its_own_rotation() -> None:
     clock = Clock()
     ports = fake_ports.ports(clock)
     ports.parameters.parameters["/fleet/a/status"] = Parameter(
@@ -306,7 +304,7 @@ def test_names_select_rotations() -> None:
     assert fleet.only([]) == fleet
 
 
-def test_names_select_also_what_is_broken() -> None:
+def test_names_select_invalid_documents_too() -> None:
     broken = tuple((name, SettingsError("it is wrong", advice="mend it")) for name in "xy")
     chosen = Fleet(rotations=(member("a"),), broken=broken).only(["y"])
     assert (chosen.rotations, chosen.broken) == ((), (broken[1],))
@@ -315,13 +313,13 @@ def test_names_select_also_what_is_broken() -> None:
 @pytest.mark.parametrize(
     ("names", "other_rotations"), [([], 0), (["a"], 4), (["x", "b", "b"], 3), (["a", "b", "c", "x", "y"], 0)]
 )
-def test_rotations_that_were_not_named_are_counted(names: list[str], other_rotations: int) -> None:
+def test_left_out_counts_rotations_that_were_not_named(names: list[str], other_rotations: int) -> None:
     broken = tuple((name, SettingsError("it is wrong", advice="mend it")) for name in "xy")
     fleet = Fleet(rotations=tuple(map(member, "abc")), broken=broken).only(names)
     assert serve(fleet, fake_ports.ports(Clock()), Clock()).other_rotations == other_rotations
 
 
-def test_an_unknown_name_is_an_error_that_names_the_known() -> None:
+def test_unknown_name_raises_error_listing_known_names() -> None:
     with pytest.raises(SettingsError, match=r"no rotation named 'd'.*a, b, c"):
         Fleet(rotations=tuple(map(member, "abc"))).only(["d"])
 
@@ -334,20 +332,20 @@ def test_an_unknown_name_is_an_error_that_names_the_known() -> None:
         ("tenant-00*", "give whole names: patterns are for `rotator status` only"),
     ],
 )
-def test_among_hundreds_an_unknown_name_is_told_what_comes_close(name: str, advice: str) -> None:
+def test_unknown_name_in_a_large_fleet_gives_short_advice(name: str, advice: str) -> None:
     with pytest.raises(SettingsError) as caught:
         Fleet(rotations=tuple(member(f"tenant-{number:03}") for number in range(600))).only([name])
     assert f"no rotation named '{name}'; " in str(caught.value)
     assert advice in caught.value.advice
 
 
-def test_of_a_long_name_that_nobody_has_the_beginning_is_told() -> None:
+def test_unknown_long_name_is_truncated_in_the_error() -> None:
     with pytest.raises(SettingsError) as caught:
         Fleet(rotations=(member("a"),)).only(["x" * 65])
     assert str(caught.value) == f"there is no rotation named '{'x' * 64}'; name one of: a"
 
 
-def test_a_worker_has_the_rotations_that_it_was_asked_for_and_counts_the_others_as_many() -> None:
+def test_for_worker_selects_its_rotations_and_sets_left_out() -> None:
     broken = tuple((name, SettingsError("it is wrong", advice="mend it")) for name in ("a", "x", "y"))
     fleet = Fleet(rotations=tuple(map(member, "abc")), broken=broken).for_worker(["a", "x", "gone"])
     assert fake_ports.names(fleet.rotations) == ["a"], "of two documents with this name, the one that counts"
@@ -355,7 +353,7 @@ def test_a_worker_has_the_rotations_that_it_was_asked_for_and_counts_the_others_
     assert fleet.other_rotations is None
 
 
-def test_a_short_overlap_is_a_warning_in_the_summary_and_no_failure() -> None:
+def test_short_overlap_gives_a_warning_without_failure() -> None:
     clock = Clock()
     ports = fake_ports.ports(clock, (200, {"access_token": "t", "token_type": "Bearer", "expires_in": 600}))
     summary = serve(Fleet(rotations=(member("a"),)), ports, clock)
@@ -363,7 +361,7 @@ def test_a_short_overlap_is_a_warning_in_the_summary_and_no_failure() -> None:
     assert "rotation a: a token of 10 min" in summary.to_dict()["warnings"][0]
 
 
-def test_the_summary_has_exactly_the_promised_members() -> None:
+def test_summary_has_exactly_the_documented_members() -> None:
     clock = Clock()
     summary = serve(Fleet(rotations=(member("a"),)), fake_ports.ports(clock), clock)
     assert summary.to_dict() == {
@@ -384,14 +382,14 @@ def test_the_summary_has_exactly_the_promised_members() -> None:
     }
 
 
-def test_a_summary_survives_the_way_through_json() -> None:
+def test_summary_round_trips_through_json() -> None:
     clock = Clock()
     missing = rotation(name="b", parameter_name="/fleet/b", secret_id="missing")
     told = serve(Fleet(rotations=(member("a"), missing)), fake_ports.ports(clock), clock).to_dict()
     assert Summary.from_dict(json.loads(json.dumps(told))).to_dict() == told
 
 
-def test_a_stage_of_the_secret_survives_the_way_through_json() -> None:
+def test_secret_stage_round_trips_through_json() -> None:
     clock = Clock()
     ports = fake_ports.ports(clock, (401, {"error": "invalid_client"}))
     ports.secrets.stage(Stage.PENDING, "pending")
@@ -400,7 +398,7 @@ def test_a_stage_of_the_secret_survives_the_way_through_json() -> None:
     assert Summary.from_dict(json.loads(json.dumps(told))).to_dict() == told
 
 
-def test_a_failed_run_names_every_failed_rotation_and_its_reason() -> None:
+def test_run_error_names_failed_rotation_and_its_reason() -> None:
     clock = Clock()
     missing = rotation(name="b", parameter_name="/fleet/b", secret_id="missing")
     error = RotationFailed(serve(Fleet(rotations=(member("a"), missing)), fake_ports.ports(clock), clock))

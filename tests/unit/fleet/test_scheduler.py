@@ -117,7 +117,7 @@ def test_soonest_expiry_is_renewed_first() -> None:
     assert world.begun() == [f"r{number:03}" for number in reversed(range(12))]
 
 
-def test_write_rate_is_kept_and_the_rest_is_left_to_the_next_run() -> None:
+def test_write_rate_limits_run_and_defers_other_rotations() -> None:
     world = World(*members(100)).served(seconds_apart=1).later(17 * HOUR)
     summary = world.run(rate=2)
     counts = summary.to_dict()
@@ -129,7 +129,7 @@ def test_write_rate_is_kept_and_the_rest_is_left_to_the_next_run() -> None:
     assert counts["warnings"] == [f"69 due rotations are left to the next run; if that lasts, {MORE}"]
 
 
-def test_next_run_goes_on_where_the_last_one_stopped() -> None:
+def test_next_run_renews_only_deferred_rotations() -> None:
     world = World(*members(50)).served(seconds_apart=1).later(17 * HOUR)
     first = world.run(rate=2)
     rotated = {name for name, outcome in outcomes(first).items() if outcome is Outcome.ROTATED}
@@ -140,7 +140,7 @@ def test_next_run_goes_on_where_the_last_one_stopped() -> None:
     assert not rotated & set(world.begun())
 
 
-def test_late_rotation_that_is_left_is_a_failure_that_says_what_to_do() -> None:
+def test_late_deferred_rotation_fails_with_advice() -> None:
     world = World(*members(100)).served().later(23 * HOUR)
     summary = world.run(rate=2)
     failed = [result for result in summary.results if result.outcome is Outcome.FAILED]
@@ -152,7 +152,7 @@ def test_late_rotation_that_is_left_is_a_failure_that_says_what_to_do() -> None:
     assert str(failed[0].error).endswith(MORE)
 
 
-def test_dry_run_reports_all_and_neither_writes_nor_requests_anything() -> None:
+def test_dry_run_reports_all_without_writes_or_requests() -> None:
     world = World(*members(100))
     summary = world.run(rate=2, dry_run=True)
     assert summary.to_dict()["rotated"] == 100
@@ -160,7 +160,7 @@ def test_dry_run_reports_all_and_neither_writes_nor_requests_anything() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_rotation_that_failed_in_the_last_run_comes_last_in_the_next(count: int) -> None:
+def test_rotation_that_failed_comes_last_in_the_next_run(count: int) -> None:
     broken = member("broken", secret_id="missing")
     world = World(broken, *members(count)).served(seconds_apart=1).later(17 * HOUR)
     assert world.run().to_dict()["failed"] == 1
@@ -178,14 +178,14 @@ def test_expired_token_whose_renewal_failed_yields_to_valid_ones() -> None:
     assert world.begun() == ["r001", "r000"]
 
 
-def test_only_rotation_that_is_due_is_read_twice_and_not_thrice() -> None:
+def test_single_due_rotation_is_read_twice() -> None:
     """Order and leases matter to more than one; the renewal itself reads the lease."""
     world = World(*members(1))
     world.run()
     assert world.ports.parameters.reads == 2
 
 
-def test_forced_rotations_that_are_left_are_failures_with_an_advice() -> None:
+def test_forced_rotations_without_time_fail_with_advice() -> None:
     world = World(*members(100)).served()
     summary = world.run(rate=2, force=True)
     assert summary.to_dict()["failed"] == 69
@@ -196,9 +196,7 @@ def test_forced_rotations_that_are_left_are_failures_with_an_advice() -> None:
 
 
 @pytest.mark.parametrize(("seconds_gone", "begun"), [(0.9, 1), (1.1, 0)])
-def test_no_renewal_of_a_short_run_begins_without_an_eighth_of_it_for_requests(
-    seconds_gone: float, begun: int
-) -> None:
+def test_short_run_reserves_an_eighth_of_its_time_for_requests(seconds_gone: float, begun: int) -> None:
     world = World(*members(1))
     run = fake_ports.run(world.clock, budget=16)
     world.clock.sleep(9 + seconds_gone)  # a quarter is for writes, and an eighth is a reserve
@@ -233,21 +231,21 @@ def test_lease_that_cannot_be_read_fails_its_own_rotation_only() -> None:
 # Reports.
 
 
-def test_result_is_reported_once_as_soon_as_it_is_known() -> None:
+def test_each_result_is_reported_once() -> None:
     world = World(*members(20), member("broken", secret_id="missing"))
     reported: list[Result] = []
     summary = world.run(on_result=reported.append, threads=True)
     assert sorted(reported, key=lambda result: result.name) == list(summary.results)
 
 
-def test_defect_of_a_watcher_stops_nothing() -> None:
+def test_failing_result_callback_stops_no_renewal() -> None:
     def explode(_result: Result) -> None:
         raise BrokenPipeError
 
     assert World(*members(20)).run(on_result=explode, threads=True).to_dict()["rotated"] == 20
 
 
-def test_defect_in_one_renewal_stops_nothing() -> None:
+def test_unforeseen_error_fails_only_its_own_rotation() -> None:
     world = World(*members(30))
 
     def explode(name: str) -> None:
@@ -259,7 +257,7 @@ def test_defect_in_one_renewal_stops_nothing() -> None:
     assert [name for name, outcome in found.items() if outcome is Outcome.FAILED] == ["r007"]
 
 
-def test_interrupted_run_begins_nothing_more() -> None:
+def test_interrupted_run_begins_no_further_renewals() -> None:
     world = World(*hosts(100))
     begun: list[str] = []
     interrupted = KeyboardInterrupt()
@@ -301,7 +299,7 @@ class Endpoint(fake_ports.FakeTokenEndpoint):
 
 
 @pytest.mark.parametrize("threads", [False, True])
-def test_unavailable_endpoint_costs_a_few_requests_for_all_its_rotations(threads: bool) -> None:
+def test_unavailable_endpoint_gets_few_requests(threads: bool) -> None:
     world = World(*members(30, BAD, "b"), *members(10))
     world.ports.token_endpoint.down.add(BAD)
     summary = world.run(threads=threads)
@@ -316,7 +314,7 @@ def test_unavailable_endpoint_costs_a_few_requests_for_all_its_rotations(threads
     assert sum(name.startswith("/fleet/b") for name in world.writes) == 2 * FAILURES_TO_OPEN
 
 
-def test_rotation_that_was_not_requested_reports_what_consumers_still_have() -> None:
+def test_unrequested_rotation_reports_remaining_lifetime() -> None:
     world = World(*members(5, BAD)).served().later(17 * HOUR)
     world.ports.token_endpoint.down.add(BAD)
     for result in world.run().results:
@@ -325,7 +323,7 @@ def test_rotation_that_was_not_requested_reports_what_consumers_still_have() -> 
         assert result.error_kind == "TokenEndpointUnavailable"
 
 
-def test_rotation_that_was_not_requested_has_lost_no_token_that_others_may_have() -> None:
+def test_unrequested_rotation_is_not_late_when_others_are() -> None:
     """An endpoint that breaks off its answers may have issued those tokens, and this one's is as it was."""
     world = World(*members(5, BAD)).served().later(17 * HOUR)
 
@@ -337,7 +335,7 @@ def test_rotation_that_was_not_requested_has_lost_no_token_that_others_may_have(
     assert [result.late for result in results] == [True] * FAILURES_TO_OPEN + [False] * 2
 
 
-def test_rotation_that_was_forced_and_not_requested_is_tried_by_no_later_run() -> None:
+def test_unrequested_forced_rotation_has_no_next_try() -> None:
     world = World(*members(5, BAD)).served()
     world.ports.token_endpoint.down.add(BAD)
     results = world.run(force=True).results
@@ -345,7 +343,7 @@ def test_rotation_that_was_forced_and_not_requested_is_tried_by_no_later_run() -
     assert [each.next_try for each in unrequested] == [None] * 2
 
 
-def test_endpoint_that_answers_again_after_the_cool_down_serves_the_rest() -> None:
+def test_endpoint_recovering_after_cool_down_serves_the_rest() -> None:
     world = World(*members(10, BAD, "b"), *members(20))
     began = world.clock.now()
 
@@ -357,7 +355,7 @@ def test_endpoint_that_answers_again_after_the_cool_down_serves_the_rest() -> No
     assert world.run(rate=2).to_dict()["rotated"] == 30 - FAILURES_TO_OPEN
 
 
-def test_clients_that_an_endpoint_never_serves_do_not_keep_the_others_from_it() -> None:
+def test_two_failed_requests_do_not_block_other_rotations() -> None:
     world = World(*members(10, BAD, "b"))
 
     def fail_for_the_first_two(_deadline: object) -> None:
@@ -368,14 +366,14 @@ def test_clients_that_an_endpoint_never_serves_do_not_keep_the_others_from_it() 
     assert world.run().to_dict()["rotated"] == 8
 
 
-def test_endpoint_that_refuses_every_client_is_available() -> None:
+def test_refusals_do_not_make_the_endpoint_unavailable() -> None:
     world = World(*members(10))
     world.ports.token_endpoint.answers.extend([(401, {"error": "invalid_client"})] * 9)
     summary = world.run()
     assert (summary.to_dict()["failed"], summary.to_dict()["rotated"]) == (9, 1)
 
 
-def test_endpoint_that_several_rotations_share_is_asked_by_one_until_it_answers() -> None:
+def test_shared_endpoint_gets_one_request_until_it_answers() -> None:
     world = World(*members(10, BAD, "b"))
     asked: list[int] = []
     release = Event()
@@ -390,7 +388,7 @@ def test_endpoint_that_several_rotations_share_is_asked_by_one_until_it_answers(
     assert world.run(threads=True).to_dict()["rotated"] == 10
 
 
-def test_rotation_does_not_retry_for_the_whole_run_while_others_wait() -> None:
+def test_retry_budget_is_short_while_other_rotations_wait() -> None:
     """The first answer is waited for as before: no token that was issued is lost for a short budget."""
     world = World(*members(2, BAD, "b"))
     left: list[float] = []
@@ -402,7 +400,7 @@ def test_rotation_does_not_retry_for_the_whole_run_while_others_wait() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_endpoint_that_answers_after_twelve_seconds_works_for_one_and_for_several(count: int) -> None:
+def test_answer_after_twelve_seconds_renews_every_rotation(count: int) -> None:
     world = World(*members(count))
     world.ports.token_endpoint.latency = 12
     assert world.run().to_dict()["rotated"] == count
@@ -419,7 +417,7 @@ def test_retry_budget_is_short_if_renewals_wait_for_a_thread(others: int, budget
     assert endpoint.retry_seconds == [budget]
 
 
-def test_retry_budget_is_short_for_one_of_many_runs() -> None:
+def test_retry_budget_is_short_in_a_shared_run() -> None:
     world = World(member("watched", BAD))
     world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _deadline: None)
     world.run(shared=True)
@@ -430,7 +428,7 @@ def test_retry_budget_is_short_for_one_of_many_runs() -> None:
     ("port", "budget"),
     [("", RETRY_BUDGET_SECONDS), (":443", RETRY_BUDGET_SECONDS), (":8443", REQUEST_SECONDS)],
 )
-def test_host_is_the_same_with_the_same_port(port: str, budget: float) -> None:
+def test_endpoints_share_a_host_only_with_the_same_port(port: str, budget: float) -> None:
     other = f"https://bad.example.test{port}/other"
     world = World(member("watched", BAD), member("other", other))
     world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _deadline: None)
@@ -438,7 +436,7 @@ def test_host_is_the_same_with_the_same_port(port: str, budget: float) -> None:
     assert endpoint.retry_seconds == [budget]
 
 
-def test_issued_token_is_tried_without_a_budget() -> None:
+def test_issued_token_is_probed_without_a_retry_budget() -> None:
     world = World(*members(2), member("r", verify_url="https://api.example.test/me"))
     assert world.run().to_dict()["rotated"] == 3
     assert world.ports.token_endpoint.probes == [
@@ -461,7 +459,7 @@ class Together(fake_ports.FakeTokenEndpoint):
 
 
 @pytest.mark.parametrize("count", [2, MAX_RENEWALS])
-def test_up_to_forty_renewals_are_under_way_at_a_time(count: int) -> None:
+def test_up_to_forty_renewals_run_concurrently(count: int) -> None:
     """Each token request waits for one of every other rotation."""
     world = World(*hosts(count))
     world.ports.token_endpoint = Together(world.clock, count)
@@ -469,7 +467,7 @@ def test_up_to_forty_renewals_are_under_way_at_a_time(count: int) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 401])
-def test_endpoint_that_has_answered_is_asked_by_many_at_a_time(status: int) -> None:
+def test_endpoint_that_has_answered_gets_concurrent_requests(status: int) -> None:
     """Also if what it answered is a refusal."""
 
     class Shared(fake_ports.FakeTokenEndpoint):
@@ -507,7 +505,7 @@ class Deferred(InlineExecutor):
     ("rotations", "most"),
     [(hosts(MAX_RENEWALS + 20), MAX_RENEWALS), (hosts(MAX_RENEWALS), MAX_RENEWALS)],
 )
-def test_no_more_than_forty_renewals_are_under_way_at_a_time(rotations: list[Rotation], most: int) -> None:
+def test_run_limits_concurrent_renewals_to_forty(rotations: list[Rotation], most: int) -> None:
     world = World(*rotations)
     executor = Deferred()
     summary = run_fleet(
@@ -517,7 +515,7 @@ def test_no_more_than_forty_renewals_are_under_way_at_a_time(rotations: list[Rot
     assert executor.most == most
 
 
-def test_slow_host_does_not_hold_up_the_others() -> None:
+def test_slow_host_does_not_delay_other_hosts() -> None:
     """Its requests are answered only when all others have been served."""
     slow = [member(f"b{number:03}", f"{BAD}/{number}") for number in range(60)]
     world = World(*slow, *members(40))
@@ -548,7 +546,7 @@ def test_slow_host_does_not_hold_up_the_others() -> None:
 # Time.
 
 
-def test_rotation_that_could_not_be_read_in_time_is_a_failure_and_not_renewed_blindly() -> None:
+def test_rotation_not_read_in_time_fails_without_renewal() -> None:
     world = World(*members(7))
     run = Run(id="run", now=world.clock.now, deadline=Deadline(lambda: 0.0), budget=60)
     summary = run_fleet(world.fleet, world.ports, run, CONTRACT)
@@ -558,7 +556,7 @@ def test_rotation_that_could_not_be_read_in_time_is_a_failure_and_not_renewed_bl
 
 
 @pytest.mark.parametrize("readers", [0, 2])
-def test_parameters_are_read_by_as_many_threads_as_a_run_is_given(readers: int) -> None:
+def test_parameters_are_read_concurrently_only_with_readers(readers: int) -> None:
     world = World(*members(20)).served().later(17 * HOUR)
     read = world.ports.parameters.read
     threads: dict[bool, set[Thread]] = {False: set(), True: set()}

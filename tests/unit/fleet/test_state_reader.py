@@ -22,9 +22,7 @@ def members(count: int) -> list[Rotation]:
 
 @pytest.mark.parametrize("leases_at", [None, START])
 @pytest.mark.parametrize("readers", [0, DEFAULT_READERS])
-def test_callers_own_thread_reads_where_there_are_no_readers(
-    readers: int, leases_at: datetime | None
-) -> None:
+def test_calling_thread_reads_when_there_are_no_readers(readers: int, leases_at: datetime | None) -> None:
     class Watched(FakeParameterStore):
         def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
             threads.add(current_thread())
@@ -37,7 +35,7 @@ def test_callers_own_thread_reads_where_there_are_no_readers(
     assert (threads == {current_thread()}) is not bool(readers)
 
 
-def test_lease_that_a_loser_overwrote_is_found_in_its_earlier_versions() -> None:
+def test_overwritten_lease_is_found_in_earlier_versions() -> None:
     store = FakeParameterStore()
     for rotation_ in members(2):
         store.put_lease(rotation_, expires_at=START + timedelta(minutes=1))
@@ -48,7 +46,7 @@ def test_lease_that_a_loser_overwrote_is_found_in_its_earlier_versions() -> None
         assert found.lease.held_until == START + timedelta(minutes=1)
 
 
-def test_unforeseen_error_in_what_is_stored_is_logged_with_the_rotation(
+def test_unforeseen_error_in_stored_data_logs_the_rotation(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     store = FakeParameterStore()
@@ -62,7 +60,7 @@ def test_unforeseen_error_in_what_is_stored_is_logged_with_the_rotation(
 
 
 @pytest.mark.parametrize(("count", "calls"), [(0, 0), (1, 1), (5, 1), (6, 2), (11, 3), (1000, 200)])
-def test_five_rotations_are_read_a_call(count: int, calls: int) -> None:
+def test_five_rotations_are_read_per_call(count: int, calls: int) -> None:
     store = FakeParameterStore()
     assert read_stored(members(count), store).keys() == {str(number) for number in range(count)}
     assert store.reads == calls
@@ -84,14 +82,14 @@ class Failing(FakeParameterStore):
         return found
 
 
-def test_one_parameter_that_is_denied_or_unusable_fails_its_own_rotation_only() -> None:
+def test_failed_parameter_fails_only_its_own_rotation() -> None:
     store = Failing()
     stored = dict(read_stored(members(8), store))
     assert stored.pop("3") is store.error
     assert all(isinstance(found, Stored) for found in stored.values())
 
 
-def test_parameters_that_something_else_answered_for_fail_and_are_not_read_again() -> None:
+def test_foreign_response_fails_its_call_and_is_not_retried() -> None:
     """Whatever stands in between may stay there; the failure tells of it, and the next run tries again."""
     store = Failing(foreign=True, times=1)
     stored = read_stored(members(8), store)
@@ -99,7 +97,7 @@ def test_parameters_that_something_else_answered_for_fail_and_are_not_read_again
     assert store.reads == 2
 
 
-def test_unforeseen_error_of_one_rotation_fails_it_alone_and_quotes_nothing(
+def test_unforeseen_error_fails_one_rotation_and_hides_text(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     store = Failing()
@@ -113,7 +111,7 @@ def test_unforeseen_error_of_one_rotation_fails_it_alone_and_quotes_nothing(
     assert CANARY_SECRET not in caplog.text + repr(failed)
 
 
-def test_when_nobody_answers_no_other_call_is_begun() -> None:
+def test_unreachable_store_stops_further_calls() -> None:
     """Each would hang as long as the first, and the run be cut off before it could tell why."""
     store = Failing(unreachable=True)
     stored = read_stored(members(100), store)
@@ -135,7 +133,7 @@ def test_no_call_begins_when_time_is_over() -> None:
     )
 
 
-def test_what_was_throttled_is_read_once_more_after_all_others() -> None:
+def test_throttled_call_is_retried_once() -> None:
     store = Failing(transient=True, times=1)
     stored = read_stored(members(23), store)
     assert all(isinstance(found, Stored) for found in stored.values())
@@ -143,9 +141,7 @@ def test_what_was_throttled_is_read_once_more_after_all_others() -> None:
 
 
 @pytest.mark.parametrize(("leases_at", "calls"), [(None, 5), (START, 8)])
-def test_everything_is_read_once_more_if_all_of_it_was_throttled(
-    leases_at: datetime | None, calls: int
-) -> None:
+def test_all_calls_are_retried_once_if_all_were_throttled(leases_at: datetime | None, calls: int) -> None:
     class Throttled(FakeParameterStore):
         def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
             found = super().read(names)
@@ -160,7 +156,7 @@ def test_everything_is_read_once_more_if_all_of_it_was_throttled(
     assert store.reads == 2 * calls
 
 
-def test_what_is_throttled_again_fails() -> None:
+def test_call_throttled_twice_fails_its_rotations() -> None:
     store = Failing(transient=True)
     stored = read_stored(members(8), store)
     assert [name for name, found in stored.items() if found is store.error] == ["0", "1", "2", "3", "4"]
@@ -176,7 +172,7 @@ def test_reading_begins_while_rotations_are_still_being_found() -> None:
         assert reader.of(members(7)).keys() == {str(number) for number in range(7)}
 
 
-def test_two_documents_of_one_name_do_not_get_each_others_status() -> None:
+def test_documents_with_the_same_name_keep_separate_state() -> None:
     store = FakeParameterStore()
     store.put("/fleet/a", "token", "SecureString")
     one, other = (rotation(name="same", parameter_name=f"/fleet/{letter}") for letter in "ab")
@@ -188,7 +184,7 @@ def test_two_documents_of_one_name_do_not_get_each_others_status() -> None:
     assert found.token_version == 1
 
 
-def test_a_status_that_cannot_be_understood_fails_its_own_rotation_only() -> None:
+def test_newer_status_schema_fails_only_its_own_rotation() -> None:
     store = FakeParameterStore()
     store.put("/fleet/1/status", '{"schema": 2}', "String")
     stored = read_stored(members(2), store)
@@ -196,7 +192,7 @@ def test_a_status_that_cannot_be_understood_fails_its_own_rotation_only() -> Non
     assert isinstance(stored["1"], ParameterStoreError)
 
 
-def test_a_search_that_fails_leaves_no_reader_behind() -> None:
+def test_failed_search_shuts_down_the_reader_pool() -> None:
     store = FakeParameterStore()
     reader = StoredReader(store)
     with pytest.raises(ZeroDivisionError), reader:
@@ -204,7 +200,7 @@ def test_a_search_that_fails_leaves_no_reader_behind() -> None:
     assert reader._pool._shutdown
 
 
-def test_a_search_that_fails_lets_no_call_begin_any_more() -> None:
+def test_failed_search_begins_no_further_calls() -> None:
     ended = Event()
 
     class Slow(FakeParameterStore):
@@ -228,7 +224,7 @@ def fail_after_some(reader: StoredReader, ended: Event | None = None) -> None:
     raise ZeroDivisionError
 
 
-def test_a_name_stands_in_a_call_once() -> None:
+def test_call_contains_each_parameter_name_once() -> None:
     """One document may name what is another's status, and both are read before either is refused."""
     asked: list[list[str]] = []
 
@@ -243,14 +239,14 @@ def test_a_name_stands_in_a_call_once() -> None:
     assert all(len(names) == len(set(names)) for names in asked)
 
 
-def test_a_single_call_that_was_throttled_is_not_made_again() -> None:
+def test_single_throttled_call_is_not_retried() -> None:
     """The SDK has tried it several times."""
     store = Failing(transient=True)
     assert read_stored(members(5), store)["3"] is store.error
     assert store.reads == 1
 
 
-def test_when_one_fails_again_the_others_are_left_alone() -> None:
+def test_failed_retry_stops_further_retries() -> None:
     class Down(FakeParameterStore):
         def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
             super().read(names)

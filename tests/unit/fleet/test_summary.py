@@ -37,18 +37,18 @@ def told(*results: Result, budget: float = 60, **options: Any) -> Summary:
     return summarize(fleet, results, fake_ports.run(fake_ports.Clock(), budget=budget), CONTRACT, **options)
 
 
-def test_results_stand_in_the_order_of_their_names_and_nothing_is_said_of_good_ones() -> None:
+def test_successful_results_are_sorted_and_give_no_warnings() -> None:
     summary = told(rotated("b", lifetime=DAY), rotated("a"))
     assert fake_ports.names(summary.results) == ["a", "b"]
     assert (summary.warnings, summary.other_rotations, summary.dry_run) == ((), 0, False)
 
 
-def test_a_summary_says_how_many_were_left_out_and_that_it_was_a_dry_run() -> None:
+def test_summary_has_left_out_count_and_dry_run_flag() -> None:
     summary = told(other_rotations=3, dry_run=True)
     assert (summary.other_rotations, summary.dry_run) == (3, True)
 
 
-def test_what_was_left_to_the_next_run_is_a_warning_with_an_advice() -> None:
+def test_deferred_rotations_give_a_warning_with_advice() -> None:
     assert told(postponed=7).warnings == (
         (
             "7 due rotations are left to the next run; if that lasts, raise WritesPerSecond of the stack "
@@ -63,7 +63,7 @@ def kept(name: str, *, hours: float | None = 3, late: bool = True, outcome: Outc
     return Result(name=name, outcome=outcome, expires_at=ends_at, late=late)
 
 
-def test_a_token_that_runs_out_while_none_outlives_it_is_a_warning() -> None:
+def test_late_kept_token_gives_a_warning() -> None:
     assert told(kept("a")).warnings == (
         (
             "rotation a: the endpoint keeps returning tokens that expire no later than the stored one, "
@@ -75,18 +75,18 @@ def test_a_token_that_runs_out_while_none_outlives_it_is_a_warning() -> None:
 @pytest.mark.parametrize(
     "other", [kept("a", late=False), kept("a", hours=None), kept("a", outcome=Outcome.FAILED)]
 )
-def test_a_token_that_was_kept_in_time_or_not_at_all_is_none(other: Result) -> None:
+def test_result_other_than_late_kept_token_gives_no_warning(other: Result) -> None:
     assert told(other).warnings == ()
 
 
-def test_a_short_overlap_is_a_warning_by_the_budget_of_the_run_at_hand() -> None:
+def test_short_overlap_warning_depends_on_run_budget() -> None:
     short, good = rotated("short", lifetime=2100), rotated("good", lifetime=DAY)
     assert told(short, good).warnings == ()
     (warning,) = told(short, good, rotated("unknown"), budget=300).warnings
     assert warning.startswith("rotation short: a token of 35 min")
 
 
-def test_the_moment_of_renewal_counts_for_the_overlap() -> None:
+def test_short_overlap_warning_depends_on_renew_at() -> None:
     run = fake_ports.run(fake_ports.Clock())
     late = member("a", renew_at=0.95)
     assert (
@@ -113,14 +113,14 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_of_many_warnings_of_a_kind_ten_are_told_one_by_one_and_the_others_are_counted(kind: str) -> None:
+def test_ten_warnings_of_a_kind_are_listed_and_the_rest_counted(kind: str) -> None:
     names = [f"{number:02}" for number in range(MAX_WARNINGS_OF_A_KIND + 3)]
     warnings = told(*map(KINDS[kind], names)).warnings
     assert [warning.split(":")[0] for warning in warnings[:-1]] == [f"rotation {n}" for n in names[:-3]]
     assert warnings[-1] == "3 more warnings like the one before"
 
 
-def test_ten_warnings_are_ten() -> None:
+def test_exactly_ten_warnings_of_a_kind_are_all_listed() -> None:
     warnings = told(*(kept(str(number)) for number in range(MAX_WARNINGS_OF_A_KIND))).warnings
     assert len(warnings) == MAX_WARNINGS_OF_A_KIND
     assert all(warning.startswith("rotation ") for warning in warnings)
@@ -130,7 +130,7 @@ def failed(name: str, *, late: bool = False) -> Result:
     return Result(name=name, outcome=Outcome.FAILED, error="a problem; an advice", late=late)
 
 
-def test_error_of_a_failed_run_names_ten_failures_and_the_late_ones_first() -> None:
+def test_run_error_names_ten_failures_and_late_ones_first() -> None:
     summary = told(
         rotated("z"), *(failed(f"early{number}") for number in range(10)), failed("late", late=True)
     )
@@ -143,7 +143,7 @@ def test_error_of_a_failed_run_names_ten_failures_and_the_late_ones_first() -> N
     ]
 
 
-def test_error_of_a_run_with_ten_early_failures_names_all_of_them() -> None:
+def test_run_error_names_all_of_ten_early_failures() -> None:
     error = RotationFailed(told(*(failed(f"early{number}") for number in range(10))))
     assert str(error).splitlines()[-1] == (
         "  early9: a problem; an advice; the next run tries again; none late: there is time"

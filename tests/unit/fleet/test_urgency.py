@@ -49,11 +49,11 @@ def test_expired_and_unknown_tokens_come_before_valid_ones() -> None:
     assert order(due("valid", 1), due("expired", -1), due("unknown")) == ["unknown", "expired", "valid"]
 
 
-def test_rotation_that_never_had_a_token_takes_no_slot_from_a_valid_one() -> None:
+def test_rotation_without_token_comes_after_valid_token() -> None:
     assert order(due("new", missing=True), due("valid", 8)) == ["valid", "new"]
 
 
-def test_failed_rotations_come_last_and_the_longest_since_the_last_attempt_first() -> None:
+def test_failed_rotations_come_last_oldest_attempt_first() -> None:
     rotations = (
         due("valid", 1, failed=0.1),
         due("expired", -10, failed=1.5),
@@ -65,21 +65,21 @@ def test_failed_rotations_come_last_and_the_longest_since_the_last_attempt_first
     assert order(*rotations) == ["well", "new", "unknown", "expired", "missing", "valid"]
 
 
-def test_token_that_one_failure_put_last_has_its_turn_before_it_expires() -> None:
+def test_failed_token_comes_first_as_its_expiry_approaches() -> None:
     """However many others come first, as new ones do that go on and on."""
     new = [due(f"new{n}", missing=True) for n in range(1000)]
     assert order(*new, due("valid", 3.1, failed=1))[-1] == "valid"
     assert order(*new, due("well", 5), due("valid", 3, failed=1))[:2] == ["valid", "well"]
 
 
-def test_failed_token_that_expired_has_its_turn_after_valid_ones_and_before_new_ones() -> None:
+def test_failed_expired_token_precedes_new_ones_after_delay() -> None:
     """Its turns become rare: many that cannot be fixed leave the new ones theirs."""
     rotations = (due("new", missing=True), due("well", 8))
     assert order(*rotations, due("expired", -8, failed=1)) == ["well", "new", "expired"]
     assert order(*rotations, due("expired", -8, failed=4)) == ["well", "expired", "new"]
 
 
-def test_token_that_fails_at_the_moment_of_its_expiry_comes_next() -> None:
+def test_token_failing_at_its_expiry_comes_before_new_ones() -> None:
     assert order(due("well", 1), due("ends", 0, failed=0)) == ["well", "ends"]
     assert order(due("new", missing=True), due("ends", 0, failed=0)) == ["ends", "new"]
 
@@ -90,7 +90,7 @@ def test_kept_token_and_crashed_run_count_as_failed() -> None:
     assert order(crashed, kept, due("well", 3)) == ["well", "kept", "crashed"]
 
 
-def test_every_failed_rotation_has_its_turn() -> None:
+def test_every_failed_rotation_is_tried_before_any_repeats() -> None:
     """However many cannot be fixed, each is tried again before any is tried twice."""
     failed = {f"t{n}": 10.0 - n for n in range(10)}
     tried = []

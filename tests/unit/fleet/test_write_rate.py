@@ -33,7 +33,7 @@ def begin(rate: WriteRate, seconds: Seconds, renewals: int) -> None:
         rate.count_renewal()
 
 
-def test_first_renewal_waits_for_nothing() -> None:
+def test_first_renewal_has_no_delay() -> None:
     rate, _ = write_rate(2)
     assert rate.delay() == 0
 
@@ -45,13 +45,13 @@ def test_renewals_begin_at_a_third_of_the_rate(per_second: float) -> None:
     assert seconds.passed == pytest.approx(300 / per_second)
 
 
-def test_asking_for_the_delay_counts_nothing() -> None:
+def test_reading_the_delay_counts_no_renewal() -> None:
     rate, _ = write_rate(2)
     rate.count_renewal()
     assert [rate.delay(), rate.delay()] == [1.5, 1.5]
 
 
-def test_unused_time_is_no_credit() -> None:
+def test_unused_time_does_not_shorten_later_delays() -> None:
     rate, seconds = write_rate(2)
     rate.count_renewal()
     seconds.now += 100
@@ -59,7 +59,7 @@ def test_unused_time_is_no_credit() -> None:
     assert rate.delay() == 1.5
 
 
-def test_high_rate_is_reached_step_by_step() -> None:
+def test_high_rate_is_reached_gradually() -> None:
     rate, seconds = write_rate(300)
     rate.count_renewal()
     assert rate.delay() == pytest.approx(3 / (30 * 1.25))
@@ -69,7 +69,7 @@ def test_high_rate_is_reached_step_by_step() -> None:
     assert seconds.passed - before == pytest.approx(1)
 
 
-def test_throttled_write_halves_the_rate_and_delays_the_next_renewal() -> None:
+def test_throttled_write_halves_rate_and_delays_next_renewal() -> None:
     rate, seconds = write_rate(2)
     rate.slow_down()
     assert rate.delay() == 3
@@ -78,7 +78,7 @@ def test_throttled_write_halves_the_rate_and_delays_the_next_renewal() -> None:
     assert rate.delay() == pytest.approx(3 / 1.25)
 
 
-def test_at_a_high_rate_renewals_stop_for_a_second() -> None:
+def test_throttled_write_at_high_rate_pauses_one_second() -> None:
     rate, _ = write_rate(30)
     rate.slow_down()
     assert rate.delay() == 1
@@ -92,7 +92,7 @@ def test_throttled_writes_of_one_renewal_count_once() -> None:
     assert rate.delay() == pytest.approx(0.1)
 
 
-def test_throttled_write_after_that_halves_it_again() -> None:
+def test_later_throttled_write_halves_the_rate_again() -> None:
     rate, seconds = write_rate(2)
     rate.slow_down()
     seconds.now += 3
@@ -100,7 +100,7 @@ def test_throttled_write_after_that_halves_it_again() -> None:
     assert rate.delay() == 6
 
 
-def test_throttling_never_stops_it_altogether() -> None:
+def test_repeated_throttling_keeps_a_minimum_rate() -> None:
     rate, seconds = write_rate(2)
     for _ in range(20):
         rate.slow_down()
@@ -109,13 +109,13 @@ def test_throttling_never_stops_it_altogether() -> None:
     assert rate.delay() == 6
 
 
-def test_rate_below_the_slowest_is_kept() -> None:
+def test_configured_rate_below_the_minimum_is_kept() -> None:
     rate, _ = write_rate(0.1)
     rate.slow_down()
     assert rate.delay() == 30
 
 
-def test_rate_comes_back_and_never_beyond_what_was_set() -> None:
+def test_rate_recovers_up_to_the_configured_rate() -> None:
     rate, seconds = write_rate(2)
     rate.slow_down()
     begin(rate, seconds, 20)
@@ -124,13 +124,13 @@ def test_rate_comes_back_and_never_beyond_what_was_set() -> None:
     assert seconds.passed - before == pytest.approx(15)
 
 
-def test_without_a_quota_nothing_waits() -> None:
+def test_unlimited_rate_has_no_delay() -> None:
     rate, seconds = write_rate(math.inf)
     begin(rate, seconds, 1000)
     assert seconds.passed == 0
 
 
-def test_without_a_quota_a_throttled_write_is_a_pause() -> None:
+def test_throttled_write_at_unlimited_rate_pauses_one_second() -> None:
     rate, seconds = write_rate(math.inf)
     rate.slow_down()
     assert rate.delay() == 1

@@ -64,14 +64,14 @@ def basic_pair(encoding: BasicEncoding, client_id: str, client_secret: str) -> s
 # The request
 
 
-def test_the_body_is_the_documented_one() -> None:
+def test_request_body_has_the_documented_form() -> None:
     request = client_credentials.token_request(
         rotation(token_request_params={"expiration": "86400"}), credentials()
     )
     assert request.body.value == "grant_type=client_credentials&scope=*&expiration=86400"
 
 
-def test_an_empty_scope_is_left_out() -> None:
+def test_empty_scope_is_omitted_from_the_body() -> None:
     body = client_credentials.token_request(rotation(scope=""), credentials()).body.value
     assert body == "grant_type=client_credentials"
 
@@ -85,7 +85,7 @@ def test_form_basic_encodes_id_and_secret_first() -> None:
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
-def test_a_strict_server_decodes_what_form_basic_encoded(client_id: str, client_secret: str) -> None:
+def test_strict_server_decodes_form_encoded_basic_credentials(client_id: str, client_secret: str) -> None:
     encodable = (client_id + client_secret).encode(errors="replace").decode()
     if encodable != client_id + client_secret:
         return  # lone surrogates are no text
@@ -93,7 +93,7 @@ def test_a_strict_server_decodes_what_form_basic_encoded(client_id: str, client_
     assert (unquote_plus(got_id), unquote_plus(got_secret)) == (client_id, client_secret)
 
 
-def test_client_secret_post_sends_the_secret_in_the_body_and_no_header() -> None:
+def test_client_secret_post_sends_secret_in_body_without_header() -> None:
     by_post = rotation(client_authentication=ClientAuthentication.POST)
     request = client_credentials.token_request(by_post, credentials())
     assert (request.url, request.authorization) == (by_post.token_endpoint, None)
@@ -115,14 +115,14 @@ def test_neither_request_nor_answer_shows_a_secret() -> None:
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
-def test_an_answer_that_asks_for_another_try_is_unavailable(status: int) -> None:
+def test_retryable_status_raises_token_endpoint_unavailable(status: int) -> None:
     with pytest.raises(TokenEndpointUnavailable, match=f"HTTP {status}"):
         client_credentials.check_status(
             client_credentials.token_request(rotation(), credentials()), answer({}, status), NOW
         )
 
 
-def test_an_answer_that_asks_for_another_try_may_say_when() -> None:
+def test_retryable_status_error_has_retry_after_seconds() -> None:
     request = client_credentials.token_request(rotation(), credentials())
     with pytest.raises(TokenEndpointUnavailable) as caught:
         client_credentials.check_status(
@@ -132,7 +132,7 @@ def test_an_answer_that_asks_for_another_try_may_say_when() -> None:
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 400, 401, 403, 404, 405, 422, 451])
-def test_every_other_refusal_is_final(status: int) -> None:
+def test_redirect_or_client_error_status_is_rejected(status: int) -> None:
     with pytest.raises(TokenRequestRejected) as caught:
         client_credentials.check_status(
             client_credentials.token_request(rotation(), credentials()), answer({}, status), NOW
@@ -156,7 +156,7 @@ def rejected(
     return caught.value
 
 
-def test_a_refusal_tells_the_error_code_and_what_to_do() -> None:
+def test_rejection_has_error_code_and_advice() -> None:
     error = rejected({"error": "invalid_scope"}, 400)
     assert error.code == "invalid_scope"
     assert "set scope" in str(error)
@@ -173,7 +173,7 @@ def test_a_refusal_tells_the_error_code_and_what_to_do() -> None:
     ],
     ids=["as the code", "as description", "in a list", "as the body", "in HTML"],
 )
-def test_whatever_a_server_echoes_is_not_repeated(body: object) -> None:
+def test_secret_echoed_by_the_server_is_not_in_the_error(body: object) -> None:
     assert "canary" not in str(rejected(body))
 
 
@@ -187,17 +187,15 @@ def test_whatever_a_server_echoes_is_not_repeated(body: object) -> None:
         pytest.param(403, {}, False, id="another status without a code"),
     ],
 )
-def test_the_dialect_is_blamed_if_the_two_differ_and_the_client_was_not_known(
-    status: int, body: object, blamed: bool
-) -> None:
+def test_basic_encoding_is_suggested_only_for_unknown_client(status: int, body: object, blamed: bool) -> None:
     assert ("basic_encoding" in str(rejected(body, status, secret="a+b"))) is blamed
 
 
-def test_invalid_client_does_not_blame_the_dialect_if_they_are_the_same() -> None:
+def test_basic_encoding_is_not_suggested_if_encodings_agree() -> None:
     assert "basic_encoding" not in str(rejected({"error": "invalid_client"}, secret="plain"))
 
 
-def test_invalid_client_does_not_blame_the_dialect_without_basic() -> None:
+def test_basic_encoding_is_not_suggested_without_basic() -> None:
     error = rejected(
         {"error": "invalid_client"}, secret="a+b", client_authentication=ClientAuthentication.POST
     )
@@ -232,7 +230,7 @@ def test_retry_after_is_read_as_seconds_or_date_and_else_ignored(
 # The token
 
 
-def test_a_good_answer_gives_the_token_with_its_life_from_before_the_request() -> None:
+def test_valid_response_gives_token_issued_at_request_time() -> None:
     token = read(good(scope="triage.api"))
     assert token.value == Secret(CANARY_TOKEN)
     assert (token.issued_at, token.expires_at) == (START, START + timedelta(days=1))
@@ -245,7 +243,7 @@ def test_the_token_type_is_compared_without_regard_to_case(token_type: str) -> N
 
 
 @pytest.mark.parametrize("scope", ["triage.api", "triage.api search.api", "x" * 1024])
-def test_a_legal_scope_is_believed(scope: str) -> None:
+def test_valid_scope_of_the_response_is_used(scope: str) -> None:
     assert read(good(scope=scope), scope="content.api").scope == scope
 
 
@@ -254,12 +252,12 @@ def test_a_legal_scope_is_believed(scope: str) -> None:
     [None, 5, "two  spaces", 'quote"d', "x" * 1025, f"all {CANARY_TOKEN}"],
     ids=["none", "number", "spaces", "quote", "long", "the token itself"],
 )
-def test_a_scope_that_is_not_one_is_replaced_by_the_requested(scope: object) -> None:
+def test_invalid_scope_is_replaced_by_the_requested_scope(scope: object) -> None:
     assert read(good(scope=scope), scope="content.api").scope == "content.api"
 
 
 @pytest.mark.parametrize("expires_in", [3600, "3600", 3600.0, "3600.0", 3600.9])
-def test_expires_in_is_a_number_or_one_as_text(expires_in: object) -> None:
+def test_read_token_accepts_numeric_and_text_expires_in(expires_in: object) -> None:
     assert read(good(expires_in=expires_in)).lifetime == 3600
 
 
@@ -297,12 +295,12 @@ def test_expires_in_is_a_number_or_one_as_text(expires_in: object) -> None:
         pytest.param(good(expires_in=None), "how long the token lives", id="expires_in missing"),
     ],
 )
-def test_an_answer_that_is_no_good_token_is_refused_by_name(body: object, problem: str) -> None:
+def test_invalid_token_response_is_refused_with_its_problem(body: object, problem: str) -> None:
     with pytest.raises(InvalidTokenResponse, match=problem):
         read(body)
 
 
-def test_a_200_with_an_error_is_a_refusal() -> None:
+def test_status_200_with_error_is_rejected() -> None:
     with pytest.raises(TokenRequestRejected) as caught:
         read(good(error="invalid_client"))
     assert (caught.value.status, caught.value.code) == (200, "invalid_client")
@@ -326,7 +324,7 @@ def test_a_token_must_fit_the_tier(tier: str, size: int, fits: bool) -> None:
             read(body, tier=tier)
 
 
-def test_a_token_may_be_read_whatever_its_size_and_that_judged_apart() -> None:
+def test_read_token_accepts_any_size_and_check_size_refuses_it() -> None:
     of = rotation(tier="Standard")
     body = good(access_token="x" * 4097)
     token = client_credentials.read_token(
@@ -350,18 +348,18 @@ def test_a_token_may_be_read_whatever_its_size_and_that_judged_apart() -> None:
         ("a.e30.c.d", False),
     ],
 )
-def test_a_jwt_is_told_from_an_opaque_token(token: str, is_jwt: bool) -> None:
+def test_is_jwt_distinguishes_jwt_from_opaque_token(token: str, is_jwt: bool) -> None:
     assert client_credentials.is_jwt(Secret(token)) is is_jwt
 
 
-def test_a_date_of_http_is_read_in_utc_and_anything_else_is_none() -> None:
+def test_http_date_is_read_in_utc_and_other_text_is_none() -> None:
     assert http_date("Tue, 24 Nov 2026 06:00:00 GMT") == START
     assert http_date("Tue, 24 Nov 2026 07:00:00 +0100") == START
     assert http_date("Tue, 24 Nov 2026 06:00:00 -0000") == START
     assert http_date("yesterday") is None
 
 
-def test_a_date_is_in_utc_wherever_this_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_http_date_is_in_utc_in_any_local_timezone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Kathmandu")
     time.tzset()
     try:
@@ -405,7 +403,7 @@ def test_the_earlier_of_expires_in_and_exp_counts(expires_in: object, exp: objec
 
 
 @pytest.mark.parametrize("subject", ["", "a", "ab", "abc"])
-def test_a_jwt_is_read_whatever_its_length(subject: str) -> None:
+def test_jwt_expiry_is_read_for_any_payload_length(subject: str) -> None:
     body = good(access_token=jwt({"exp": epoch(3600), "sub": subject}), expires_in=None)
     assert read(body).lifetime == 3600
 
@@ -415,11 +413,11 @@ def test_a_jwt_is_read_whatever_its_length(subject: str) -> None:
     ["a.b.c", "..", "a.e30.c", "a.W10.c", "opaque"],
     ids=["no Base64", "empty", "no exp", "a list", "opaque"],
 )
-def test_a_token_that_tells_nothing_lives_for_the_fallback(token: str) -> None:
+def test_token_without_expiry_uses_fallback_lifetime(token: str) -> None:
     assert read(good(access_token=token, expires_in=None), fallback_lifetime=600).lifetime == 600
 
 
-def test_the_fallback_does_not_replace_what_the_token_tells() -> None:
+def test_fallback_lifetime_does_not_replace_jwt_expiry() -> None:
     body = good(access_token=jwt({"exp": epoch(3600)}), expires_in=None)
     assert read(body, fallback_lifetime=DAY).lifetime == 3600
 
@@ -429,13 +427,13 @@ def test_a_jwt_that_is_expired_already_is_refused() -> None:
         read(good(access_token=jwt({"exp": epoch(-1)})))
 
 
-def test_a_jwt_that_would_live_for_centuries_is_refused() -> None:
+def test_jwt_with_lifetime_above_maximum_is_refused() -> None:
     with pytest.raises(InvalidTokenResponse, match="ends more than"):
         read(good(access_token=jwt({"exp": epoch(DAY * 40_000)}), expires_in=None))
 
 
 @given(st.binary(max_size=300))
-def test_no_body_whatsoever_gets_past_as_anything_but_our_errors(body: bytes) -> None:
+def test_random_body_raises_token_request_error(body: bytes) -> None:
     with pytest.raises(TokenRequestError):
         read(body)
 
@@ -446,7 +444,7 @@ def test_no_body_whatsoever_gets_past_as_anything_but_our_errors(body: bytes) ->
         lambda x: st.lists(x) | st.dictionaries(st.text(), x),
     )
 )
-def test_no_member_whatsoever_breaks_the_reading(value: object) -> None:
+def test_member_of_any_value_is_read_or_token_request_error(value: object) -> None:
     for member in ("access_token", "token_type", "expires_in", "scope", "error"):
         body = {"access_token": "t", "token_type": "Bearer", "expires_in": 60, member: value}
         try:
@@ -459,7 +457,7 @@ def test_no_member_whatsoever_breaks_the_reading(value: object) -> None:
 @pytest.mark.parametrize(
     ("body", "issued"), [(b"  {", True), (b"{", True), (b"<html>{", False), (b"", False)], ids=str
 )
-def test_half_an_object_may_have_held_a_token(body: bytes, issued: bool) -> None:
+def test_truncated_object_may_have_issued_a_token(body: bytes, issued: bool) -> None:
     request = client_credentials.token_request(rotation(), credentials())
     response = TokenResponse(status=200, body=body, requested_at=NOW)
     with pytest.raises(InvalidTokenResponse) as caught:
@@ -473,7 +471,7 @@ def test_half_an_object_may_have_held_a_token(body: bytes, issued: bool) -> None
     [(403, b""), (302, b""), (200, b'{"error": "invalid_client"}')],
     ids=["refusal", "redirect", "error in a good answer"],
 )
-def test_a_refusal_tells_whether_a_request_before_it_went_unanswered(
+def test_rejection_may_have_issued_after_unanswered_request(
     status: int, body: bytes, unanswered: bool
 ) -> None:
     request = client_credentials.token_request(rotation(), credentials())

@@ -75,9 +75,7 @@ def error(status: int, body: object) -> TokenRequestError:
         ),
     ],
 )
-def test_a_refusal_says_what_happened_and_what_to_do(
-    status: int, body: object, problem: str, advice: str
-) -> None:
+def test_error_status_has_problem_and_advice(status: int, body: object, problem: str, advice: str) -> None:
     caught = error(status, body)
     assert (caught.problem, caught.advice) == (f"the token endpoint {problem}", advice)
 
@@ -120,7 +118,7 @@ def test_a_refusal_says_what_happened_and_what_to_do(
         ),
     ],
 )
-def test_an_answer_without_a_good_token_says_what_is_wrong_and_what_to_do(
+def test_invalid_token_response_has_problem_and_advice(
     changes: dict[str, object], problem: str, advice: str
 ) -> None:
     good = {"access_token": "token", "token_type": "Bearer", "expires_in": 60}
@@ -131,6 +129,6 @@ def test_an_answer_without_a_good_token_says_what_is_wrong_and_what_to_do(
 @pytest.mark.parametrize(
     ("body", "problem"), [(b"", "answered nothing"), (b"<html>", "did not answer with a JSON object")]
 )
-def test_an_answer_that_is_no_object_says_so(body: bytes, problem: str) -> None:
+def test_response_that_is_no_json_object_is_reported(body: bytes, problem: str) -> None:
     caught = error(200, body)
     assert (caught.problem, caught.advice) == (f"the token endpoint {problem}", READ_ITS_MANUAL)

@@ -23,7 +23,7 @@ def restless_threads() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
-def test_nothing_is_used_at_first() -> None:
+def test_new_usage_has_zero_counts() -> None:
     assert Counters().take() == Counts(token_requests=0, token_request_attempts=0, throttled_writes=0)
 
 
@@ -36,7 +36,7 @@ def test_each_count_adds_up_on_its_own() -> None:
     assert counters.take() == Counts(token_requests=1, token_request_attempts=4, throttled_writes=6)
 
 
-def test_what_was_taken_is_not_told_again() -> None:
+def test_taken_counts_are_not_returned_again() -> None:
     counters = Counters()
     counters.add(token_requests=1, token_request_attempts=2, throttled_writes=3)
     counters.take()
@@ -45,7 +45,7 @@ def test_what_was_taken_is_not_told_again() -> None:
 
 
 @pytest.mark.usefixtures("restless_threads")
-def test_threads_that_count_at_once_lose_nothing() -> None:
+def test_concurrent_counts_are_all_added() -> None:
     counters = Counters()
 
     def count(_thread: int) -> None:
@@ -61,7 +61,7 @@ def test_threads_that_count_at_once_lose_nothing() -> None:
 
 
 @pytest.mark.usefixtures("restless_threads")
-def test_what_is_counted_while_another_takes_is_told_exactly_once() -> None:
+def test_concurrent_takes_return_each_count_exactly_once() -> None:
     counters = Counters()
 
     def count_and_take(_thread: int) -> int:

@@ -58,7 +58,7 @@ def told(capsys: pytest.CaptureFixture[str]) -> Any:
 # Metrics.
 
 
-def test_a_run_is_told_under_the_functions_name(told: Any) -> None:
+def test_metrics_have_the_service_dimension(told: Any) -> None:
     (line,) = told([living("a", 1)])
     assert line.dimensions == {"service": "rotator-x"}
 
@@ -74,19 +74,19 @@ def test_every_metric_has_its_unit(told: Any) -> None:
     }
 
 
-def test_a_duration_is_told_in_milliseconds(told: Any) -> None:
+def test_duration_metric_is_in_milliseconds(told: Any) -> None:
     (line,) = told([living("a", 1)], duration=1.2344)
     assert line.metrics["Duration"] == 1234
 
 
-def test_what_a_run_used_is_told(told: Any) -> None:
+def test_usage_counts_become_metrics(told: Any) -> None:
     counts = Counts(token_requests=2, token_request_attempts=5, throttled_writes=3)
     (line,) = told([living("a", 1)], counts)
     names = ("TokenRequests", "TokenRequestAttempts", "ThrottledWrites")
     assert [line.metrics[name] for name in names] == [2, 5, 3]
 
 
-def test_what_was_not_used_and_errors_that_did_not_occur_are_not_told_as_zeros(told: Any) -> None:
+def test_zero_usage_and_error_counts_are_omitted(told: Any) -> None:
     (line,) = told([living("a", 1)])
     assert line.metrics.keys() == {
         *("Rotated", "Kept", "Busy", "FailedEarly", "FailedLate"),
@@ -101,7 +101,7 @@ def test_failures_are_counted_by_their_kind(told: Any) -> None:
     assert counted == {"CredentialsError": 2, "TokenEndpointUnavailable": 1, "RotatorError": 1}
 
 
-def test_tokens_of_another_stage_of_the_secret_are_counted_where_they_were_published(told: Any) -> None:
+def test_published_tokens_of_other_secret_stages_are_counted(told: Any) -> None:
     stages = (Stage.CURRENT, Stage.PENDING, Stage.PREVIOUS, Stage.PREVIOUS)
     results = [living(s, 1, Outcome.ROTATED, secret_stage=s) for s in stages]
     line, *_ = told([*results, living("kept", 1, Outcome.KEPT, secret_stage=Stage.PENDING)])
@@ -110,9 +110,7 @@ def test_tokens_of_another_stage_of_the_secret_are_counted_where_they_were_publi
 
 
 @pytest.mark.parametrize(("count", "by_name"), [(1, 0), (2, 2), (10, 10), (11, 0)])
-def test_a_few_rotations_are_told_by_name_but_neither_one_nor_many(
-    told: Any, count: int, by_name: int
-) -> None:
+def test_two_to_ten_rotations_have_metrics_by_name(told: Any, count: int, by_name: int) -> None:
     whole, *named = told(fleet_of(count))
     assert whole.metrics["TokenSecondsRemaining"] == HOUR
     assert [(line.dimensions, line.metrics, line.units) for line in named] == [
@@ -125,7 +123,7 @@ def test_a_few_rotations_are_told_by_name_but_neither_one_nor_many(
     ]
 
 
-def test_a_rotation_of_unknown_life_has_no_line_by_name_and_one_without_a_token_has_a_zero(
+def test_metric_by_name_is_absent_if_unknown_or_zero_if_missing(
     told: Any,
 ) -> None:
     whole, *named = told([living("a", 2), failed("b"), failed("c", seconds_remaining=0)])
@@ -134,12 +132,12 @@ def test_a_rotation_of_unknown_life_has_no_line_by_name_and_one_without_a_token_
     assert lives == {"a": 2 * HOUR, "c": 0}
 
 
-def test_a_token_that_has_ended_counts_as_dead_by_name_too(told: Any) -> None:
+def test_expired_token_has_zero_lifetime_metric_by_name(told: Any) -> None:
     _, named, _ = told([living("a", -3), living("b", 3)])
     assert named.metrics == {"TokenSecondsRemaining": 0}
 
 
-def test_a_run_that_left_rotations_out_does_not_tell_the_least_life_of_all(told: Any) -> None:
+def test_run_that_omits_rotations_emits_no_shortest_lifetime(told: Any) -> None:
     whole, *named = told([living("a", 20, Outcome.ROTATED)], other_rotations=2)
     assert "TokenSecondsRemaining" not in whole.metrics
     assert whole.metrics["Rotated"] == 1
@@ -148,12 +146,12 @@ def test_a_run_that_left_rotations_out_does_not_tell_the_least_life_of_all(told:
     ]
 
 
-def test_a_few_of_many_rotations_are_not_told_by_name(told: Any) -> None:
+def test_few_results_of_a_large_fleet_have_no_metrics_by_name(told: Any) -> None:
     (whole,) = told(fleet_of(3), other_rotations=8)
     assert "TokenSecondsRemaining" not in whole.metrics
 
 
-def test_a_dry_run_tells_no_metrics(told: Any) -> None:
+def test_dry_run_emits_no_metrics(told: Any) -> None:
     assert told(fleet_of(3), Counts(token_requests=1), dry_run=True) == []
 
 
@@ -169,7 +167,7 @@ def logged(result: Result, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
     return {name: value for name, value in line.items() if name not in ("timestamp", "logger", "requestId")}
 
 
-def test_a_good_outcome_tells_its_time_left_and_no_more(caplog: pytest.LogCaptureFixture) -> None:
+def test_successful_outcome_logs_only_its_lifetime_fields(caplog: pytest.LogCaptureFixture) -> None:
     assert logged(living("a", 2, Outcome.ROTATED), caplog) == {
         "level": "INFO",
         "message": "rotation a: rotated, good until 2026-11-24T08:00:00Z",
@@ -181,12 +179,12 @@ def test_a_good_outcome_tells_its_time_left_and_no_more(caplog: pytest.LogCaptur
     }
 
 
-def test_a_token_of_another_stage_of_the_secret_tells_which(caplog: pytest.LogCaptureFixture) -> None:
+def test_token_of_another_secret_stage_logs_the_stage(caplog: pytest.LogCaptureFixture) -> None:
     rolled = living("a", 2, Outcome.ROTATED, secret_stage=Stage.PREVIOUS)
     assert logged(rolled, caplog)["secret_stage"] == "AWSPREVIOUS"
 
 
-def test_a_failure_tells_its_reason_its_kind_its_time_left_and_the_next_try(
+def test_failure_logs_reason_kind_lifetime_and_next_try(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     result = failed("a", late=False, seconds_remaining=HOUR, expires_at=START + timedelta(hours=1))
@@ -208,30 +206,30 @@ def test_a_failure_tells_its_reason_its_kind_its_time_left_and_the_next_try(
     }
 
 
-def test_a_failure_of_which_nothing_is_known_tells_no_time_left(caplog: pytest.LogCaptureFixture) -> None:
+def test_failure_of_unknown_lifetime_logs_no_seconds_remaining(caplog: pytest.LogCaptureFixture) -> None:
     line = logged(failed("a"), caplog)
     assert (line["level"], line["late"]) == ("ERROR", True)
     assert not {"expires_at", "seconds_remaining"} & line.keys()
 
 
 @pytest.mark.parametrize("seconds", [0, -HOUR])
-def test_a_failure_without_a_living_token_tells_so_in_numbers(
+def test_failure_with_expired_token_logs_seconds_remaining(
     seconds: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert logged(failed("a", seconds_remaining=seconds), caplog)["seconds_remaining"] == seconds
 
 
-def test_a_token_that_was_kept_tells_why_and_whether_that_is_late(caplog: pytest.LogCaptureFixture) -> None:
+def test_kept_token_logs_reason_and_lateness(caplog: pytest.LogCaptureFixture) -> None:
     line = logged(living("a", 0.5, Outcome.KEPT, note="it ends no later", late=True), caplog)
     assert (line["level"], line["reason"], line["late"]) == ("INFO", "it ends no later", True)
 
 
-def test_a_part_of_a_second_is_no_time_left(caplog: pytest.LogCaptureFixture) -> None:
+def test_logged_seconds_remaining_are_rounded_down(caplog: pytest.LogCaptureFixture) -> None:
     result = Result(name="a", outcome=Outcome.FRESH, expires_at=START + timedelta(seconds=9.9))
     assert logged(result, caplog)["seconds_remaining"] == 9
 
 
-def test_the_summary_as_it_is_returned_tells_neither_kinds_nor_numbers_left_out() -> None:
+def test_returned_summary_has_no_error_kind_or_omitted_count() -> None:
     summary = Summary(results=(failed("a"),), other_rotations=3)
     told = summary.to_dict()
     assert "other_rotations" not in told
@@ -241,7 +239,7 @@ def test_the_summary_as_it_is_returned_tells_neither_kinds_nor_numbers_left_out(
     }
 
 
-def test_why_a_rotation_is_busy_is_told_to_programs_and_read_back() -> None:
+def test_reason_of_busy_result_survives_json_round_trip() -> None:
     results = tuple(Result(name=note, outcome=Outcome.BUSY, note=note) for note in (ENQUEUED, NO_TIME_LEFT))
     told = Summary(results=results).to_dict()
     assert [each["note"] for each in told["rotations"]] == [ENQUEUED, NO_TIME_LEFT]
@@ -262,20 +260,20 @@ def whole_log(caplog: pytest.LogCaptureFixture, *results: Result) -> tuple[list[
     return lines, whole
 
 
-def test_of_a_few_rotations_every_one_is_whole_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_ten_rotations_are_all_logged_and_listed(caplog: pytest.LogCaptureFixture) -> None:
     lines, whole = whole_log(caplog, *fleet_of(10))
     assert len(lines) == len(whole["rotations"]) == 10
     assert "not_listed" not in whole
 
 
-def test_of_many_rotations_fresh_ones_are_counted_and_not_whole_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_fresh_rotations_of_a_large_fleet_are_only_counted(caplog: pytest.LogCaptureFixture) -> None:
     lines, whole = whole_log(caplog, *fleet_of(10), failed("broken"), living("new", 24, Outcome.ROTATED))
     assert lines == ["broken", "new"]
     assert [each["name"] for each in whole["rotations"]] == ["broken", "new"]
     assert (whole["fresh"], whole["failed"], whole["not_listed"]) == (10, 1, 10)
 
 
-def test_the_line_of_the_whole_stays_within_what_cloudwatch_keeps(caplog: pytest.LogCaptureFixture) -> None:
+def test_run_log_line_fits_the_cloudwatch_event_limit(caplog: pytest.LogCaptureFixture) -> None:
     """262,144 bytes: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html"""
     rotated = [living(f"rotated{number}", 24, Outcome.ROTATED) for number in range(5000)]
     broken = [failed(f"broken{number}", error="a problem; " + 400 * "x") for number in range(5000)]

@@ -10,7 +10,7 @@ from rotator.renewal.guarantee import Guarantee
 HOUR = 3600
 
 
-def test_the_least_remaining_life_is_the_window_less_the_schedule_and_the_run() -> None:
+def test_guaranteed_lifetime_is_window_less_interval_and_run() -> None:
     assert Guarantee().guaranteed_lifetime(DAY, 0.5) == DAY / 2 - 300 - 60
 
 
@@ -25,20 +25,20 @@ def test_the_least_remaining_life_is_the_window_less_the_schedule_and_the_run() 
         pytest.param(660 * 2 - 2, 0.5, 300, 300, False, id="a second too little"),
     ],
 )
-def test_the_overlap_contract_holds_or_is_explained(
+def test_problem_is_none_only_if_the_guarantee_holds(
     lifetime: float, renew_at: float, interval: float, cache: float, holds: bool
 ) -> None:
     problem = Guarantee(schedule_interval=interval, consumer_cache=cache).problem(lifetime, renew_at)
     assert (problem is None) is holds
 
 
-def test_a_broken_overlap_comes_with_the_setting_that_mends_it() -> None:
+def test_problem_advises_a_renew_at_that_works() -> None:
     problem = Guarantee().problem(3600, 0.95)
     advised = float(str(problem).rpartition("ROTATOR_RENEW_AT to ")[2].split()[0])
     assert Guarantee().problem(3600, advised) is None
 
 
-def test_where_no_fraction_helps_the_advice_is_another() -> None:
+def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
     assert "ask for tokens of" in str(Guarantee().problem(300, 0.667))
 
 
@@ -109,14 +109,14 @@ def test_where_no_fraction_helps_the_advice_is_another() -> None:
         ),
     ],
 )
-def test_a_broken_overlap_says_why_and_every_way_to_mend_it(
+def test_problem_names_the_cause_and_every_remedy(
     lifetime: float, renew_at: float, interval: float, cache: float, problem: str
 ) -> None:
     told = Guarantee(schedule_interval=interval, consumer_cache=cache).problem(lifetime, renew_at)
     assert str(told) == problem
 
 
-def test_a_longer_run_leaves_consumers_less() -> None:
+def test_longer_run_budget_shortens_guaranteed_lifetime() -> None:
     told = Guarantee(consumer_cache=400, run_budget=120).problem(1440, 0.5)
     assert str(told) == (
         "a token of 24 min renewed at 0.5 of its life, every 5 min, leaves consumers 300 s at the least, "
@@ -126,7 +126,7 @@ def test_a_longer_run_leaves_consumers_less() -> None:
     )
 
 
-def test_the_advice_calls_the_settings_what_its_reader_calls_them() -> None:
+def test_advice_uses_the_given_setting_names() -> None:
     names = {"renew_at": "--renew-at", "schedule_interval": "--every", "consumer_cache": "--cache"}
     told = Guarantee(schedule_interval=HOUR, consumer_cache=HOUR).problem(DAY, 0.95, names)
     assert str(told).endswith(
@@ -144,9 +144,7 @@ def test_the_advice_calls_the_settings_what_its_reader_calls_them() -> None:
         pytest.param(300, 60, 0, id="the contract does not hold"),
     ],
 )
-def test_an_outage_goes_unnoticed_for_whole_intervals_less_a_run(
-    lifetime: float, budget: float, seconds: float
-) -> None:
+def test_longest_outage_is_whole_intervals_less_a_run(lifetime: float, budget: float, seconds: float) -> None:
     assert Guarantee(run_budget=budget).longest_outage(lifetime, 0.5) == seconds
 
 
@@ -160,7 +158,7 @@ def test_an_outage_goes_unnoticed_for_whole_intervals_less_a_run(
         pytest.param(540, 2, id="two intervals less a run"),
     ],
 )
-def test_an_outage_costs_consumers_whole_intervals(outage: float, missed: int) -> None:
+def test_outage_reduces_guarantee_by_whole_intervals(outage: float, missed: int) -> None:
     guarantee = Guarantee()
     assert (
         guarantee.guaranteed_lifetime(DAY, 0.5, outage=outage)
@@ -170,9 +168,7 @@ def test_an_outage_costs_consumers_whole_intervals(outage: float, missed: int) -
 
 @pytest.mark.parametrize("lifetime", [DAY, 3600, 5000])
 @pytest.mark.parametrize("interval", [60, 300, 77])
-def test_the_longest_outage_is_the_last_that_leaves_consumers_what_they_cache(
-    lifetime: float, interval: float
-) -> None:
+def test_longest_outage_just_covers_the_consumer_cache(lifetime: float, interval: float) -> None:
     guarantee = Guarantee(schedule_interval=interval)
     longest = guarantee.longest_outage(lifetime, 0.5)
     assert guarantee.guaranteed_lifetime(lifetime, 0.5, outage=longest) >= guarantee.consumer_cache

@@ -68,7 +68,7 @@ def overtaken_at_lease(world: World, **options: Any) -> World:
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_overtaken_run_is_busy_and_has_overwritten_nothing_but_the_lease(force: bool) -> None:
+def test_overtaken_run_is_busy_and_overwrites_only_the_lease(force: bool) -> None:
     world = overtaken_at_lease(rotated().later(17 * HOUR))
     assert world.tick(name="A", force=force).outcome is Outcome.BUSY
     assert (world.status["parameter_version"], world.status["lease_version"]) == (2, 2)
@@ -83,7 +83,7 @@ def test_overtaken_first_run_is_busy() -> None:
     assert world.ports.parameters.writes == [LEASE, TOKEN, STATUS], "the lease is created only once"
 
 
-def test_lost_lease_text_of_a_short_run_does_not_hide_the_lease_of_a_long_one() -> None:
+def test_lost_lease_of_a_short_run_does_not_hide_a_long_one() -> None:
     world = rotated().later(17 * HOUR)
 
     def hold_for_long(_name: str) -> None:
@@ -99,7 +99,7 @@ def test_lost_lease_text_of_a_short_run_does_not_hide_the_lease_of_a_long_one() 
     assert world.later(842).tick(name="fourth").outcome is Outcome.ROTATED
 
 
-def test_repeated_write_of_a_lease_loses_against_itself() -> None:
+def test_repeated_lease_write_makes_the_run_busy() -> None:
     """The SDK repeats a write whose answer was lost; nobody can tell it from another run's."""
     world = rotated().later(17 * HOUR)
     parameters = world.ports.parameters
@@ -125,7 +125,7 @@ def test_held_lease_means_busy_even_with_force() -> None:
     assert world.later(61).tick(name="run-4").outcome is Outcome.ROTATED
 
 
-def test_lease_lasts_as_long_as_a_last_write_may_take() -> None:
+def test_lease_expiry_includes_the_overrun_of_the_run() -> None:
     world = World()
     world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
     with pytest.raises(Crashed):
@@ -150,7 +150,7 @@ def test_lease_text_has_exactly_the_documented_fields() -> None:
     }
 
 
-def test_failed_renewal_writes_its_lease_as_released_with_its_outcome() -> None:
+def test_failed_renewal_releases_lease_with_its_outcome() -> None:
     world = rotated(REFUSED).later(17 * HOUR)
     assert_failed(world.tick(), TokenRequestRejected)
     assert world.lease == {
@@ -184,7 +184,7 @@ def test_lease_is_not_released_by_a_run_whose_lease_has_expired() -> None:
     assert world.lease["state"] == "held"
 
 
-def test_run_whose_lease_ends_at_this_moment_neither_releases_it_nor_writes_a_status() -> None:
+def test_lease_checks_forbid_writes_at_the_exact_deadline() -> None:
     """By the run's own clock, which goes on where the machine's was set back."""
     world = rotated()
     held = lease.acquire(world.rotation, world.stored(), world.ports.parameters, fake_ports.run(world.clock))
@@ -200,7 +200,7 @@ def test_run_whose_lease_ends_at_this_moment_neither_releases_it_nor_writes_a_st
         over.check()
 
 
-def test_lease_tells_whoever_reads_it_that_the_stored_token_may_be_revoked() -> None:
+def test_next_lease_records_that_token_may_be_revoked() -> None:
     world = rotated(UNANSWERED).later(17 * HOUR)
     world.tick()
     crash_before_token(world.later(61))
@@ -255,7 +255,7 @@ def test_unforeseen_error_releases_the_lease() -> None:
 # A renewal of a fresh token
 
 
-def test_forced_renewal_makes_a_fresh_token_due_before_it_requests_another() -> None:
+def test_forced_renewal_makes_a_fresh_token_due() -> None:
     world = crash_before_token(rotated().later(1), force=True)
     assert world.status["renew_at"] == "2026-11-24T06:00:01Z"
     assert (world.status["parameter_version"], world.status["lease_version"]) == (1, 1)
@@ -263,7 +263,7 @@ def test_forced_renewal_makes_a_fresh_token_due_before_it_requests_another() -> 
     assert world.tick(name="run-3").outcome is Outcome.FRESH
 
 
-def test_forced_renewal_that_ends_before_its_first_request_leaves_the_token_fresh() -> None:
+def test_forced_renewal_stopped_early_leaves_the_token_fresh() -> None:
     world = rotated().later(1)
     world.ports.parameters.before_write = lambda name: stop(name == STATUS)
     with pytest.raises(Crashed):
@@ -272,7 +272,7 @@ def test_forced_renewal_that_ends_before_its_first_request_leaves_the_token_fres
     assert world.later(62).tick(name="run-2").outcome is Outcome.FRESH
 
 
-def test_status_that_cannot_make_a_token_due_stops_a_forced_renewal() -> None:
+def test_unwritable_status_stops_a_forced_renewal() -> None:
     world = rotated()
     world.ports.parameters.fails["status"] = ParameterStoreError("denied", advice="allow")
     assert_failed(world.tick(force=True), ParameterStoreError)
@@ -288,14 +288,14 @@ def test_forced_renewal_that_fails_leaves_the_token_due(answer: Any) -> None:
     assert world.tick(name="run-3").outcome is Outcome.FRESH
 
 
-def test_unfinished_renewal_is_finished_by_another_token_that_expires_at_the_same_time() -> None:
+def test_unfinished_renewal_accepts_token_with_equal_expiry() -> None:
     world = crash_before_token(rotated(), force=True).later(HOUR)
     world.ports.token_endpoint.answers.append((200, fakes_answer(expires_in=23 * HOUR)))
     assert world.tick(name="run-2").outcome is Outcome.ROTATED
     assert world.token == "other"
 
 
-def test_unfinished_renewal_never_makes_the_stored_token_worse_and_ends() -> None:
+def test_unfinished_renewal_keeps_token_over_a_shorter_one() -> None:
     world = crash_before_token(rotated(), force=True).later(HOUR)
     world.ports.token_endpoint.answers.append((200, fakes_answer(expires_in=22 * HOUR)))
     assert world.tick(name="run-2").outcome is Outcome.KEPT
@@ -303,7 +303,7 @@ def test_unfinished_renewal_never_makes_the_stored_token_worse_and_ends() -> Non
     assert world.later(1).tick(name="run-3").outcome is Outcome.FRESH
 
 
-def test_unfinished_renewal_is_finished_by_the_stored_token_given_once_more() -> None:
+def test_unfinished_renewal_is_finished_by_a_repeated_token() -> None:
     world = crash_before_token(rotated(), force=True).later(HOUR)
     repeated = fakes_answer(access_token=f"{CANARY_TOKEN}-1", expires_in=23 * HOUR)
     world.ports.token_endpoint.answers.append((200, repeated))
@@ -312,7 +312,7 @@ def test_unfinished_renewal_is_finished_by_the_stored_token_given_once_more() ->
     assert world.tick(name="run-3").outcome is Outcome.FRESH
 
 
-def test_kept_token_that_is_due_by_its_lifetime_costs_no_write_of_its_status() -> None:
+def test_kept_token_due_by_its_lifetime_writes_no_status() -> None:
     world = rotated((200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR)
     assert world.tick().outcome is Outcome.KEPT
     assert world.ports.parameters.writes == [LEASE, LEASE]
@@ -340,7 +340,7 @@ def test_lease_records_whether_a_token_may_have_been_issued(answer: Any, issued:
     assert world.lease["issued"] == issued
 
 
-def test_failed_probe_means_that_a_token_was_issued() -> None:
+def test_failed_probe_records_issued_as_unknown() -> None:
     world = rotated(verify_url="https://content.example.test/topics").later(17 * HOUR)
     world.ports.token_endpoint.probe_status = 401
     assert_failed(world.tick(), TokenVerificationError)
@@ -353,7 +353,7 @@ def test_missing_credentials_mean_that_no_token_was_issued() -> None:
     assert world.lease["issued"] == "no"
 
 
-def test_failure_is_late_if_a_token_may_have_been_issued_and_was_not_published() -> None:
+def test_failure_is_late_only_if_a_token_may_have_been_issued() -> None:
     early = rotated(UNAVAILABLE).later(17 * HOUR).tick()
     assert_failed(early, TokenEndpointUnavailable)
     assert not early.late
@@ -362,7 +362,7 @@ def test_failure_is_late_if_a_token_may_have_been_issued_and_was_not_published()
     assert late.late
 
 
-def test_refusal_after_an_unanswered_request_of_an_earlier_run_is_still_late() -> None:
+def test_refusal_after_earlier_unanswered_request_is_late() -> None:
     world = rotated(UNANSWERED, REFUSED, REFUSED).later(17 * HOUR)
     for name in ("run-1", "run-2", "run-3"):
         assert world.tick(name=name).late, name

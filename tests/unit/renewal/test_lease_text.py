@@ -93,7 +93,7 @@ FAILED = Attempt(at=START, outcome=Outcome.FAILED)
         ),
     ],
 )
-def test_versions_of_a_lease_are_judged_together(
+def test_judge_combines_all_versions_of_a_lease(
     texts: dict[int, LeaseText], settled: int, expected: Lease
 ) -> None:
     assert lease.judge(texts, settled=settled, now=START) == expected
@@ -104,9 +104,7 @@ def test_versions_of_a_lease_are_judged_together(
     [(61, True), (16 * 60, True), (0, False), (-1, False), (16 * 60 + 1, False), (1e9, False)],
     ids=["a minute", "the longest run", "now", "a second ago", "longer than any run", "in years"],
 )
-def test_lease_is_held_until_it_expires_unless_no_run_could_have_written_it(
-    seconds: float, held: bool
-) -> None:
+def test_lease_is_held_unless_expired_or_longer_than_any_run(seconds: float, held: bool) -> None:
     text = replace(HOLD, expires_at=START + timedelta(seconds=seconds))
     assert (lease.judge({5: text}, settled=0, now=START).held_until is not None) is held
 
@@ -162,14 +160,14 @@ def test_valid_lease_of_another_run_means_busy() -> None:
     ],
     ids=str,
 )
-def test_unreadable_lease_is_no_lease(changes: dict[str, Any]) -> None:
+def test_unreadable_lease_is_ignored(changes: dict[str, Any]) -> None:
     world = put_lease(due(), **changes)
     assert world.tick().outcome is Outcome.ROTATED
     assert world.stored().lease == Lease(version=3)
 
 
 @pytest.mark.parametrize("text", ["", "<html>", "[]", "17", "{}", '"x"', "[" * 100_000])
-def test_lease_that_is_not_json_is_no_lease(text: str) -> None:
+def test_lease_that_is_not_json_is_ignored(text: str) -> None:
     world = due()
     world.ports.parameters.put(LEASE, text, "String")
     assert world.tick().outcome is Outcome.ROTATED
@@ -184,7 +182,7 @@ def test_lease_that_expired_or_outlasts_every_run_is_not_held(expires_at: str) -
     assert world.stored().lease == Lease(version=3)
 
 
-def test_lease_of_a_newer_schema_stops_the_renewal_and_names_the_parameter() -> None:
+def test_newer_lease_schema_stops_renewal_and_names_parameter() -> None:
     world = put_lease(due(), schema=2)
     assert_failed(
         world.tick(), ParameterStoreError, f"the parameter {LEASE} has schema 2, written by a newer"
@@ -193,14 +191,14 @@ def test_lease_of_a_newer_schema_stops_the_renewal_and_names_the_parameter() -> 
 
 
 @pytest.mark.parametrize("type_name", ["SecureString", "StringList"])
-def test_lease_of_another_type_stops_the_renewal_before_a_token_is_requested(type_name: str) -> None:
+def test_lease_of_another_type_fails_before_a_token_request(type_name: str) -> None:
     world = due()
     world.ports.parameters.parameters[LEASE] = Parameter(value="x", version=1, type=type_name)
     assert_failed(world.tick(), ParameterStoreError, f"{LEASE} is a {type_name}, not a String; delete it")
     assert world.ports.token_endpoint.requests[1:] == []
 
 
-def test_denied_lease_stops_the_renewal_before_a_token_is_requested() -> None:
+def test_denied_lease_fails_before_a_token_request() -> None:
     world = due()
     world.ports.parameters.fails["lease"] = ParameterStoreError("denied", advice="allow it")
     assert_failed(world.tick(), ParameterStoreError, "denied")
@@ -214,7 +212,7 @@ def test_lease_whose_writer_lost_is_not_held() -> None:
 
 
 @pytest.mark.parametrize("read_version", [7, 1_000_000])
-def test_lease_that_was_deleted_and_created_by_a_late_writer_is_not_held(read_version: int) -> None:
+def test_lease_recreated_by_a_late_writer_is_not_held(read_version: int) -> None:
     world = due()
     del world.ports.parameters.parameters[LEASE]
     put_lease(world, read_version=read_version)  # version 1
@@ -235,7 +233,7 @@ def test_lease_that_is_deleted_before_it_is_written_is_lost() -> None:
     assert world.tick(name="next").outcome is Outcome.ROTATED
 
 
-def test_deleted_lease_is_held_again_although_it_counts_from_one() -> None:
+def test_recreated_lease_is_held_although_versions_restart() -> None:
     world = rotated()
     for _ in range(3):
         assert world.later(17 * HOUR).tick().outcome is Outcome.ROTATED
@@ -246,7 +244,7 @@ def test_deleted_lease_is_held_again_although_it_counts_from_one() -> None:
     assert world.tick(name="second").outcome is Outcome.BUSY
 
 
-def test_lease_version_that_the_status_names_is_no_runs() -> None:
+def test_lease_version_named_by_the_status_is_not_acquired() -> None:
     """A lease that was deleted counts from 1 again: its version must not be taken for a published one."""
     world = rotated()
     del world.ports.parameters.parameters[LEASE]
@@ -256,7 +254,7 @@ def test_lease_version_that_the_status_names_is_no_runs() -> None:
     assert world.status["lease_version"] == 2
 
 
-def test_overwritten_versions_that_are_gone_count_as_held() -> None:
+def test_missing_overwritten_versions_count_as_held() -> None:
     world = put_lease(due(), read_version=1)
     for _ in range(150):
         put_lease(world, read_version=1, run="loser")
@@ -264,7 +262,7 @@ def test_overwritten_versions_that_are_gone_count_as_held() -> None:
     assert world.later(60).tick().outcome is Outcome.ROTATED
 
 
-def test_lease_of_a_holder_is_found_behind_the_text_of_a_late_writer_after_a_deletion() -> None:
+def test_held_lease_is_found_behind_late_write_after_deletion() -> None:
     """The late writer had read a version of the deleted parameter, which counts from 1 again."""
     world = due()
     del world.ports.parameters.parameters[LEASE]
@@ -276,7 +274,7 @@ def test_lease_of_a_holder_is_found_behind_the_text_of_a_late_writer_after_a_del
 
 
 @pytest.mark.parametrize("read_version", [2, 3])
-def test_first_lease_is_found_behind_the_text_of_a_late_writer_after_a_deletion(read_version: int) -> None:
+def test_first_lease_is_found_behind_late_write_after_deletion(read_version: int) -> None:
     world = put_lease(World().later(17 * HOUR), read_version=0)
     put_lease(world, run="late", read_version=read_version)
     assert world.stored().lease.held_until
@@ -290,7 +288,7 @@ def test_status_without_a_token_is_read_once() -> None:
     assert world.ports.parameters.reads == reads + 1
 
 
-def test_attempt_that_ends_in_the_future_ended_now() -> None:
+def test_attempt_time_in_the_future_is_read_as_now() -> None:
     """Its writer's clock was ahead, or its text is damaged; neither puts the rotation last for ever."""
     world = put_lease(due(), state="released", outcome="failed", expires_at="9999-12-31T00:00:00Z")
     assert world.stored().lease.last_attempt == Attempt(at=world.clock.now(), outcome=Outcome.FAILED)
@@ -309,7 +307,7 @@ def test_lease_stays_held_after_a_write_that_may_still_arrive(write: str) -> Non
     assert world.later(62).tick(name="C").outcome is Outcome.ROTATED
 
 
-def test_published_token_without_status_is_not_taken_for_revoked() -> None:
+def test_published_token_without_status_is_not_seen_as_revoked() -> None:
     world = rotated(UNANSWERED).later(17 * HOUR)
     assert_failed(world.tick())
     world.ports.parameters.fails["status"] = ParameterStoreError("denied", advice="allow it")
@@ -317,7 +315,7 @@ def test_published_token_without_status_is_not_taken_for_revoked() -> None:
     assert (world.lease["state"], world.lease["issued"]) == ("released", "no")
 
 
-def test_token_read_before_and_status_read_after_another_run_published_are_read_again() -> None:
+def test_inconsistent_token_and_status_are_read_again() -> None:
     """One call may read one parameter after the other."""
     world = rotated().later(17 * HOUR)
     read = world.ports.parameters.read
@@ -337,7 +335,7 @@ def test_token_read_before_and_status_read_after_another_run_published_are_read_
     assert len(world.ports.token_endpoint.requests) == 2
 
 
-def test_one_overwritten_version_that_is_gone_counts_as_held() -> None:
+def test_single_missing_overwritten_version_counts_as_held() -> None:
     world = put_lease(due(), read_version=1)
     put_lease(world, read_version=1, run="loser")
     put_lease(world, read_version=1, run="loser")
@@ -345,7 +343,7 @@ def test_one_overwritten_version_that_is_gone_counts_as_held() -> None:
     assert world.tick().outcome is Outcome.BUSY
 
 
-def test_no_version_is_asked_for_that_is_not_kept_any_more() -> None:
+def test_only_versions_that_are_still_kept_are_requested() -> None:
     world = put_lease(due(), read_version=1)
     for _ in range(150):
         put_lease(world, read_version=1, run="loser")
@@ -361,7 +359,7 @@ def test_no_version_is_asked_for_that_is_not_kept_any_more() -> None:
     assert asked == list(range(newest - lease.VERSIONS_KEPT + 1, newest))
 
 
-def test_newer_schema_of_an_overwritten_version_names_the_parameter() -> None:
+def test_newer_schema_in_overwritten_version_names_parameter() -> None:
     world = put_lease(due(), schema=2)
     put_lease(world, read_version=1)
     result = world.tick()
@@ -388,7 +386,7 @@ def test_lease_text_is_read_as_it_was_written(text: LeaseText) -> None:
     assert lease.parse(LEASE, text.dump()) == text
 
 
-def test_status_of_version_0_1_has_no_lease_version() -> None:
+def test_status_of_version_0_1_gains_a_lease_version() -> None:
     world = rotated()
     status = {name: value for name, value in world.status.items() if name != "lease_version"}
     world.ports.parameters.put(STATUS, json.dumps(status), "String")
@@ -398,7 +396,7 @@ def test_status_of_version_0_1_has_no_lease_version() -> None:
     assert world.status["lease_version"] == 1
 
 
-def test_renewal_that_version_0_1_left_unfinished_is_finished() -> None:
+def test_unfinished_renewal_of_version_0_1_is_finished() -> None:
     world = rotated()
     claimed = {**world.status, "claimed_by": "old", "claimed_until": "2026-11-24T06:01:01Z"}
     world.ports.parameters.put(STATUS, json.dumps(claimed), "String")
@@ -407,7 +405,7 @@ def test_renewal_that_version_0_1_left_unfinished_is_finished() -> None:
     assert "claimed_by" not in world.status
 
 
-def test_run_that_renews_later_than_the_one_before_it_finds_the_token_due() -> None:
+def test_later_renew_at_setting_leaves_the_token_due() -> None:
     world = rotated(UNAVAILABLE, renew_at=0.667).later(17 * HOUR)
     world.rotation = rotation(renew_at=0.9)
     assert_failed(world.tick(force=True), TokenEndpointUnavailable)

@@ -48,29 +48,29 @@ STORED = Stored(token_version=7, status_version=3, status=status())
         pytest.param(STORED, -1, TokenState.FRESH, id="issued in the future"),
     ],
 )
-def test_a_stored_token_is_judged_by_its_life(stored: Stored, hours: float, state: TokenState) -> None:
+def test_token_state_follows_status_and_lifetime(stored: Stored, hours: float, state: TokenState) -> None:
     assert policy.token_state(rotation(), stored, START + hours * HOUR) is state
 
 
-def test_a_token_is_due_from_the_very_moment_of_its_renewal() -> None:
+def test_token_is_due_exactly_at_its_renewal_time() -> None:
     due = policy.renewal_time(rotation(), status())
     assert policy.token_state(rotation(), STORED, due) is TokenState.DUE
     assert policy.token_state(rotation(), STORED, due - timedelta(microseconds=1)) is TokenState.FRESH
 
 
 @given(st.text(alphabet="abcdef0123456789/", min_size=1, max_size=30), st.floats(0.1, 0.95))
-def test_jitter_only_makes_a_renewal_earlier_and_by_two_percent_at_most(name: str, renew_at: float) -> None:
+def test_jitter_makes_renewal_at_most_two_percent_earlier(name: str, renew_at: float) -> None:
     due = policy.renewal_time(rotation(parameter_name="/" + name, renew_at=renew_at), status())
     latest = START + 24 * HOUR * renew_at
     assert latest - 24 * HOUR * policy.JITTER <= due <= latest
 
 
-def test_jitter_is_the_same_at_every_tick() -> None:
+def test_jitter_is_the_same_in_every_run() -> None:
     times = {policy.renewal_time(rotation(), status()) for _ in range(3)}
     assert len(times) == 1
 
 
-def test_a_fleet_created_in_one_minute_does_not_renew_in_one() -> None:
+def test_fleet_created_together_spreads_its_renewals() -> None:
     due = [policy.renewal_time(rotation(parameter_name=f"/fleet/{n}"), status()) for n in range(100)]
     assert max(due) - min(due) > timedelta(minutes=20)
 
@@ -99,7 +99,7 @@ def test_settings_make_a_token_due_before_the_status_does() -> None:
         pytest.param(Stored(token_version=7, lease=UNFINISHED), 1, True, id="nothing is known"),
     ],
 )
-def test_stored_token_may_be_revoked_if_another_may_have_been_issued(
+def test_token_may_be_revoked_after_an_unfinished_renewal(
     stored: Stored, hours: float, revoked: bool
 ) -> None:
     assert policy.may_be_revoked(rotation(), stored, START + hours * HOUR) is revoked
@@ -118,13 +118,11 @@ def test_stored_token_may_be_revoked_if_another_may_have_been_issued(
         pytest.param(replace(STORED, token_version=8), 1, True, id="a token nothing is known of"),
     ],
 )
-def test_a_failure_is_late_from_the_middle_of_the_renewal_window(
-    stored: Stored, hours: float, late: bool
-) -> None:
+def test_failure_is_late_from_the_middle_of_the_window(stored: Stored, hours: float, late: bool) -> None:
     assert policy.fails_late(rotation(), stored, START + hours * HOUR) is late
 
 
-def test_a_failure_becomes_late_exactly_in_the_middle_of_the_window() -> None:
+def test_failure_becomes_late_exactly_at_middle_of_window() -> None:
     due = policy.renewal_time(rotation(), status())
     middle = due + (START + 24 * HOUR - due) / 2
     assert policy.fails_late(rotation(), STORED, middle)
@@ -141,7 +139,7 @@ def test_a_failure_becomes_late_exactly_in_the_middle_of_the_window() -> None:
         (-90, None, "the stored token ended 1 min 30 s ago"),
     ],
 )
-def test_the_outlook_tells_the_time_left_and_the_next_try(
+def test_outlook_shows_remaining_lifetime_and_next_try(
     seconds: int | None, next_try: datetime | None, text: str
 ) -> None:
     failed = Result(
@@ -150,7 +148,7 @@ def test_the_outlook_tells_the_time_left_and_the_next_try(
     assert policy.outlook(failed) == text
 
 
-def test_the_outlook_tells_that_no_token_is_stored() -> None:
+def test_outlook_reports_that_no_token_is_stored() -> None:
     failed = Result(name="a", outcome=Outcome.FAILED, seconds_remaining=0)
     assert policy.outlook(failed) == "no token is stored"
 
@@ -165,7 +163,7 @@ def test_the_outlook_tells_that_no_token_is_stored() -> None:
     ],
     ids=["not asked", "asked", "not a number", "a digit that is no number"],
 )
-def test_the_asked_lifetime_is_read_from_expiration(params: dict[str, str], lifetime: float | None) -> None:
+def test_requested_lifetime_is_read_from_expiration(params: dict[str, str], lifetime: float | None) -> None:
     assert policy.asked_lifetime(rotation(token_request_params=params)) == lifetime
 
 
@@ -181,7 +179,7 @@ def test_the_asked_lifetime_is_read_from_expiration(params: dict[str, str], life
         (-90, "-1 min 30 s"),
     ],
 )
-def test_durations_are_told_in_their_two_largest_units(seconds: float, text: str) -> None:
+def test_durations_are_shown_in_their_two_largest_units(seconds: float, text: str) -> None:
     assert durations.describe_seconds(seconds) == text
 
 

@@ -44,7 +44,7 @@ from single_rotation import (
 # Success
 
 
-def test_the_first_tick_stores_a_token_and_a_status_that_names_its_version() -> None:
+def test_first_run_stores_token_and_status_with_its_version() -> None:
     world = World()
     result = world.tick()
     assert (result.outcome, result.parameter_version) == (Outcome.ROTATED, 1)
@@ -78,7 +78,7 @@ def test_the_expiry_counts_from_before_the_request_was_sent() -> None:
     assert world.status["issued_at"] == "2026-11-24T06:00:00Z"
 
 
-def test_the_life_of_a_renewed_token_counts_from_its_own_request() -> None:
+def test_renewed_token_expiry_counts_from_its_own_request() -> None:
     world = rotated().later(17 * HOUR)
     assert world.tick().expires_at == START + timedelta(hours=17 + 24)
     assert world.status["issued_at"] == "2026-11-24T23:00:00Z"
@@ -89,7 +89,7 @@ def test_the_expiry_counts_from_the_attempt_that_was_answered() -> None:
     assert world.tick().expires_at == START + timedelta(seconds=10, days=1)
 
 
-def test_status_records_the_scope_and_the_version_of_the_rotator() -> None:
+def test_status_records_scope_and_rotator_version() -> None:
     world = rotated((200, fakes_answer(scope="search.api"))).later(17 * HOUR)
     world.tick()
     assert (world.status["scope"], world.status["rotator_version"]) == ("search.api", __version__)
@@ -109,12 +109,12 @@ def test_a_dry_run_changes_nothing_and_requests_nothing() -> None:
     assert world.ports.token_endpoint.requests == []
 
 
-def test_a_dry_run_fails_where_the_credentials_would() -> None:
+def test_dry_run_fails_if_credentials_are_missing() -> None:
     world = World(secret_id="missing")
     assert_failed(world.tick(dry_run=True), CredentialsError)
 
 
-def test_a_probe_comes_before_the_token_is_published() -> None:
+def test_published_token_has_been_probed_once() -> None:
     world = World(verify_url="https://content.example.test/topics")
     assert world.tick().outcome is Outcome.ROTATED
     assert world.ports.token_endpoint.probes == [("https://content.example.test/topics", world.token)]
@@ -137,7 +137,7 @@ def test_a_probe_comes_before_the_token_is_published() -> None:
         ),
     ],
 )
-def test_whatever_was_spoilt_one_tick_heals(spoil: Any) -> None:
+def test_next_run_recovers_from_damaged_parameters(spoil: Any) -> None:
     world = rotated()
     spoil(world.ports.parameters.parameters)
     assert world.later(62).tick().outcome is Outcome.ROTATED
@@ -163,7 +163,7 @@ def test_force_publishes_even_a_token_that_expires_sooner() -> None:
     assert world.token == "other"
 
 
-def test_a_shorter_token_is_published_where_nothing_is_known_of_the_stored_one() -> None:
+def test_shorter_token_is_published_if_status_is_missing() -> None:
     world = rotated((200, fakes_answer(expires_in=60)))
     del world.ports.parameters.parameters[STATUS]
     assert world.later(62).tick().outcome is Outcome.ROTATED
@@ -177,9 +177,7 @@ def test_a_shorter_token_is_published_where_nothing_is_known_of_the_stored_one()
         pytest.param(1, Outcome.ROTATED, id="a second later"),
     ],
 )
-def test_another_token_is_newer_only_if_it_ends_a_whole_second_later(
-    seconds: float, outcome: Outcome
-) -> None:
+def test_newer_token_must_expire_a_full_second_later(seconds: float, outcome: Outcome) -> None:
     world = rotated((200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR + seconds)
     assert world.tick().outcome is outcome
 
@@ -192,22 +190,20 @@ def test_another_token_is_newer_only_if_it_ends_a_whole_second_later(
         pytest.param(HOUR, Outcome.ROTATED, id="because its life was extended"),
     ],
 )
-def test_a_repeated_token_that_seems_to_end_later_is_newer_only_if_that_is_no_inaccuracy(
-    seconds: int, outcome: Outcome
-) -> None:
+def test_repeated_token_is_newer_only_if_clearly_extended(seconds: int, outcome: Outcome) -> None:
     repeated = fakes_answer(access_token=f"{CANARY_TOKEN}-1", expires_in=7 * HOUR + seconds)
     world = rotated((200, repeated)).later(17 * HOUR)
     assert world.tick().outcome is outcome
 
 
-def test_a_stored_token_that_expires_at_the_end_of_time_is_kept() -> None:
+def test_stored_token_with_maximum_expiry_is_kept() -> None:
     world = rotated()
     changed = {**world.status, "renew_at": world.status["issued_at"], "expires_at": "9999-12-31T23:59:59Z"}
     world.ports.parameters.put(STATUS, json.dumps(changed), "String")
     assert world.later(60).tick().outcome is Outcome.KEPT
 
 
-def test_a_repeated_token_that_is_published_by_force_keeps_its_renewal_window() -> None:
+def test_forced_repeated_token_keeps_its_renewal_time() -> None:
     repeated = fakes_answer(access_token=f"{CANARY_TOKEN}-1", expires_in=12 * HOUR)
     world = rotated((200, repeated)).later(12 * HOUR)
     before = world.status["renew_at"]
@@ -264,7 +260,7 @@ def test_unreleased_lease_does_not_hide_the_failure() -> None:
     assert_failed(world.tick(), TokenRequestRejected)
 
 
-def test_missing_credentials_are_told_before_a_token_is_requested() -> None:
+def test_missing_credentials_fail_before_a_token_request() -> None:
     world = World(secret_id="missing")
     assert_failed(world.tick(), CredentialsError, "missing")
     assert world.ports.token_endpoint.requests == []
@@ -279,7 +275,7 @@ def test_unwritable_token_leaves_token_and_status_unchanged() -> None:
     assert (world.token, world.status) == before
 
 
-def test_a_status_that_cannot_be_written_leaves_the_new_token_and_is_healed() -> None:
+def test_unwritable_status_keeps_token_and_next_run_renews_it() -> None:
     world = World()
     parameters = world.ports.parameters
 
@@ -335,7 +331,7 @@ def test_unwritable_token_is_reported_as_issued() -> None:
 
 
 @pytest.mark.parametrize("type_name", ["String", "StringList"])
-def test_a_parameter_of_another_type_is_refused_before_anything_is_requested(type_name: str) -> None:
+def test_parameter_of_another_type_fails_before_any_request(type_name: str) -> None:
     world = World()
     world.ports.parameters.parameters[TOKEN] = Parameter(value="x", version=1, type=type_name)
     assert_failed(world.tick(), ParameterStoreError, f"is a {type_name}")
@@ -350,7 +346,7 @@ BOUNDARIES = ["lease", "token", "status"]
 
 @pytest.mark.parametrize("nth", range(3), ids=[f"before the {name} is written" for name in BOUNDARIES])
 @pytest.mark.parametrize("first", [True, False], ids=["first token", "renewal"])
-def test_a_crash_before_any_write_leaves_a_good_token_and_the_next_tick_heals(nth: int, first: bool) -> None:
+def test_next_run_recovers_from_a_crash_before_any_write(nth: int, first: bool) -> None:
     world = World() if first else rotated().later(17 * HOUR)
     writes = world.ports.parameters.writes
     world.ports.parameters.before_write = lambda name: stop(len(writes) == nth)
@@ -367,7 +363,7 @@ def test_a_crash_before_any_write_leaves_a_good_token_and_the_next_tick_heals(nt
 # Secrets
 
 
-def test_no_error_and_no_result_shows_a_secret() -> None:
+def test_results_and_errors_show_no_secret() -> None:
     shown = [repr(World().tick()), repr(World().tick().to_dict())]
     for answer in (REFUSED, (401, {"error": CANARY_SECRET}), (200, CANARY_TOKEN.encode())):
         result = World(answer).tick()

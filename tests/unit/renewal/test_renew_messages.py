@@ -39,25 +39,25 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-def test_a_result_tells_what_consumers_have() -> None:
+def test_result_reports_the_stored_token() -> None:
     world = World()
     assert world.tick() == replace(STORED_FOR_A_DAY, outcome=Outcome.ROTATED)
     assert world.tick() == STORED_FOR_A_DAY
 
 
-def test_a_dry_run_says_that_it_changed_nothing() -> None:
+def test_dry_run_reports_that_nothing_was_changed() -> None:
     note = "dry run: nothing was changed"
     told = replace(STORED_FOR_A_DAY, outcome=Outcome.ROTATED, note=note)
     assert rotated().tick(force=True, dry_run=True) == told
 
 
-def test_a_kept_token_is_told_with_the_reason() -> None:
+def test_kept_token_is_reported_with_the_reason() -> None:
     note = "the endpoint's token expires no later than the stored one"
     world = rotated((200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR)
     assert world.tick() == replace(STORED_FOR_A_DAY, outcome=Outcome.KEPT, note=note)
 
 
-def test_run_that_finds_a_lease_reports_until_when() -> None:
+def test_busy_run_reports_when_the_lease_expires() -> None:
     world = rotated()
     world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
     with pytest.raises(Crashed):
@@ -66,7 +66,7 @@ def test_run_that_finds_a_lease_reports_until_when() -> None:
     assert world.tick(force=True) == replace(STORED_FOR_A_DAY, outcome=Outcome.BUSY, note=note)
 
 
-def test_a_run_that_is_overtaken_says_so() -> None:
+def test_overtaken_run_reports_the_reason() -> None:
     world = World()
     world.ports.parameters.before_write = lambda _name: overtake(world)
     note = "another run acquired its lease first"
@@ -79,20 +79,20 @@ def overtake(world: World) -> None:
     world.tick(name="run-2")
 
 
-def test_a_run_whose_time_is_over_says_what_to_do() -> None:
+def test_run_out_of_time_fails_with_advice() -> None:
     world = World()
     world.ports.token_endpoint.latency = 61
     advice = "the next run tries again; if it lasts, raise TimeoutSeconds of the stack"
     assert_failed(world.tick(), TokenNotPublished, advice)
 
 
-def test_a_parameter_of_another_type_says_what_to_do() -> None:
+def test_parameter_of_another_type_fails_with_advice() -> None:
     world = World()
     world.ports.parameters.parameters[TOKEN] = Parameter(value="x", version=1, type="String")
     assert_failed(world.tick(), ParameterStoreError, "delete it, or set parameter_name to another name")
 
 
-def test_a_status_that_cannot_be_read_is_told_and_written_anew(caplog: pytest.LogCaptureFixture) -> None:
+def test_unreadable_status_is_logged_and_rewritten(caplog: pytest.LogCaptureFixture) -> None:
     world = rotated().later(62)
     world.ports.parameters.parameters[STATUS] = Parameter(value="?", version=9, type="String")
     world.tick()

@@ -51,7 +51,7 @@ FAILED = Result(
 )
 
 
-def test_where_nothing_is_known_of_the_token_a_failure_is_late() -> None:
+def test_failure_without_token_information_is_late() -> None:
     assert results.failed("a", ERROR, NEXT) == FAILED
 
 
@@ -83,23 +83,23 @@ def test_where_nothing_is_known_of_the_token_a_failure_is_late() -> None:
         ),
     ],
 )
-def test_a_failure_tells_what_is_known_of_the_token(stored: Stored, known: dict[str, object]) -> None:
+def test_failure_includes_the_known_token_fields(stored: Stored, known: dict[str, object]) -> None:
     told = failed_with(ROTATION, stored, ERROR, now=START, next_try=NEXT)
     assert told == replace(FAILED, **known)  # type: ignore[arg-type]
 
 
-def test_seconds_are_not_told_before_they_are_over() -> None:
+def test_remaining_seconds_are_rounded_down() -> None:
     told = failed_with(ROTATION, living(6), ERROR, now=START + timedelta(seconds=0.5), next_try=NEXT)
     assert told.seconds_remaining == 6 * 3600 - 1
 
 
-def test_a_token_that_was_issued_and_not_stored_is_late_whatever_is_left_of_the_old() -> None:
+def test_token_not_published_is_late_despite_a_valid_token() -> None:
     error = TokenNotPublished(ParameterStoreError("the key is disabled", advice="enable it"))
     told = failed_with(ROTATION, living(20), error, now=START, next_try=NEXT)
     assert (told.late, told.seconds_remaining) == (True, 20 * 3600)
 
 
-def test_a_token_that_was_stored_without_its_status_is_what_consumers_have() -> None:
+def test_status_not_written_reports_the_new_token() -> None:
     new = status(24, version=4)
     error = StatusNotWritten(new, ParameterStoreError("denied", advice="allow it"))
     told = failed_with(ROTATION, living(1), error, now=START, next_try=NEXT)
@@ -107,7 +107,7 @@ def test_a_token_that_was_stored_without_its_status_is_what_consumers_have() -> 
     assert (told.late, told.seconds_remaining) == (False, DAY)
 
 
-def test_what_is_left_over_in_time_is_busy_and_has_its_token() -> None:
+def test_left_over_is_busy_with_its_token_while_not_late() -> None:
     assert postponed(ROTATION, living(6), now=START, next_try=NEXT) == Result(
         name="a",
         outcome=Outcome.BUSY,
@@ -118,14 +118,14 @@ def test_what_is_left_over_in_time_is_busy_and_has_its_token() -> None:
     )
 
 
-def test_what_is_left_over_late_is_a_failure() -> None:
+def test_left_over_fails_when_late() -> None:
     told = postponed(ROTATION, living(1), now=START, next_try=NEXT)
     assert told == failed_with(ROTATION, living(1), NotReached(), now=START, next_try=NEXT)
     assert told.error_kind == "NotReached"
 
 
 @pytest.mark.parametrize(("hours_left", "next_try"), [(20, None), (6, NEXT), (1, NEXT)])
-def test_what_was_forced_and_is_left_over_is_a_failure_with_a_next_try_only_if_it_is_due(
+def test_forced_left_over_fails_with_next_try_only_if_due(
     hours_left: float, next_try: datetime | None
 ) -> None:
     told = postponed(ROTATION, living(hours_left), now=START, next_try=NEXT, forced=True)
@@ -133,7 +133,7 @@ def test_what_was_forced_and_is_left_over_is_a_failure_with_a_next_try_only_if_i
     assert told == failed_with(ROTATION, living(hours_left), error, now=START, next_try=next_try)
 
 
-def test_a_defect_is_told_by_its_type_and_place_alone(caplog: pytest.LogCaptureFixture) -> None:
+def test_unforeseen_error_is_logged_by_type_and_place_only(caplog: pytest.LogCaptureFixture) -> None:
     def explode() -> None:
         raise ZeroDivisionError(fake_ports.CANARY_SECRET)
 

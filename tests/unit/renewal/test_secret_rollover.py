@@ -61,7 +61,7 @@ def failure(made: World, *, budget: float = 60) -> RotatorError:
 # A stage that works.
 
 
-def test_a_client_that_is_accepted_costs_one_request_whatever_else_there_is() -> None:
+def test_accepted_client_requests_once_despite_other_stages() -> None:
     made = world(pending=PENDING, previous=PREVIOUS)
     assert made.tick().secret_stage is Stage.CURRENT
     assert asked_with(made) == [CANARY_SECRET]
@@ -78,7 +78,7 @@ def test_a_client_that_is_accepted_costs_one_request_whatever_else_there_is() ->
         pytest.param((401, {"error": "bad_secret"}), id="401 with an unknown code"),
     ],
 )
-def test_a_client_that_is_refused_is_tried_with_the_version_to_come(refusal: Any) -> None:
+def test_refused_client_is_retried_with_pending_stage(refusal: Any) -> None:
     made = world(refusal, pending=PENDING, previous=PREVIOUS)
     result = made.tick()
     assert (result.outcome, result.secret_stage) == (Outcome.ROTATED, Stage.PENDING)
@@ -98,7 +98,7 @@ def test_a_client_that_is_refused_is_tried_with_the_version_to_come(refusal: Any
         pytest.param([REFUSED] * 2, PENDING, [CANARY_SECRET, PENDING, PREVIOUS], id="it is refused, too"),
     ],
 )
-def test_the_version_before_is_tried_where_the_one_to_come_does_not_help(
+def test_previous_stage_is_tried_when_pending_does_not_help(
     answers: list[Any], pending: str | None, asked: list[str]
 ) -> None:
     made = world(*answers, pending=pending, previous=PREVIOUS)
@@ -110,13 +110,13 @@ def test_the_version_before_is_tried_where_the_one_to_come_does_not_help(
     )
 
 
-def test_another_client_id_with_the_same_secret_is_another_pair_of_credentials() -> None:
+def test_different_client_id_counts_as_other_credentials() -> None:
     made = world(REFUSED)
     made.ports.secrets.stage(Stage.PENDING, CANARY_SECRET, client_id="client-2")
     assert made.tick().secret_stage is Stage.PENDING
 
 
-def test_once_the_client_is_accepted_again_nothing_tells_of_another_stage() -> None:
+def test_accepted_current_stage_clears_secret_stage_in_status() -> None:
     made = world(REFUSED, previous=PREVIOUS)
     made.tick()
     assert made.tick(force=True).secret_stage is Stage.CURRENT
@@ -124,13 +124,13 @@ def test_once_the_client_is_accepted_again_nothing_tells_of_another_stage() -> N
     assert made.status["secret_version_id"] == "secret-v1"
 
 
-def test_a_token_that_is_kept_tells_with_what_it_was_requested() -> None:
+def test_kept_token_reports_the_stage_of_its_request() -> None:
     made = rotated(REFUSED, (200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR)
     result = staged(made, previous=PREVIOUS).tick()
     assert (result.outcome, result.secret_stage) == (Outcome.KEPT, Stage.PREVIOUS)
 
 
-def test_a_run_that_finds_the_token_fresh_tells_no_stage() -> None:
+def test_fresh_token_reports_the_current_stage() -> None:
     made = world(REFUSED, previous=PREVIOUS)
     made.tick()
     result = made.tick()
@@ -140,25 +140,25 @@ def test_a_run_that_finds_the_token_fresh_tells_no_stage() -> None:
 # No stage works.
 
 
-def test_a_wrong_secret_without_other_stages_costs_one_request_and_is_told_as_ever() -> None:
+def test_refusal_without_other_stages_has_the_plain_error() -> None:
     error = failure(world(REFUSED))
     assert str(error) == str(failure(world(REFUSED, secret_rollover=False)))
     assert error.problem == "the token endpoint refused the request: HTTP 401, error invalid_client"
 
 
-def test_other_stages_that_hold_the_same_credentials_cost_nothing() -> None:
+def test_stages_with_the_same_credentials_are_not_requested() -> None:
     made = world(REFUSED, pending=CANARY_SECRET, previous=CANARY_SECRET)
     assert "AWSP" not in str(failure(made))
     assert asked_with(made) == [CANARY_SECRET]
 
 
-def test_a_version_before_that_is_the_one_to_come_is_not_tried_twice() -> None:
+def test_previous_stage_equal_to_pending_is_not_tried_twice() -> None:
     made = world(REFUSED, REFUSED, pending=PENDING, previous=PENDING)
     assert failure(made).problem.endswith("error invalid_client, and so with AWSPENDING")
     assert asked_with(made) == [CANARY_SECRET, PENDING]
 
 
-def test_where_all_are_refused_the_first_refusal_is_told_and_what_else_was_tried() -> None:
+def test_refusal_of_all_stages_names_first_error_and_stages() -> None:
     made = world(REFUSED, (400, {"error": "invalid_client"}), (401, b""), pending=PENDING, previous=PREVIOUS)
     error = failure(made)
     assert isinstance(error, TokenRequestRejected)
@@ -173,7 +173,7 @@ def test_where_all_are_refused_the_first_refusal_is_told_and_what_else_was_tried
     assert asked_with(made) == [CANARY_SECRET, PENDING, PREVIOUS]
 
 
-def test_it_is_off_by_the_setting() -> None:
+def test_secret_rollover_false_tries_no_other_stage() -> None:
     made = world(REFUSED, pending=PENDING, previous=PREVIOUS, secret_rollover=False)
     failure(made)
     assert asked_with(made) == [CANARY_SECRET]
@@ -190,7 +190,7 @@ def test_it_is_off_by_the_setting() -> None:
         pytest.param(UNAVAILABLE, id="no answer"),
     ],
 )
-def test_anything_else_than_a_refusal_of_the_client_is_as_it_was(answer: Any) -> None:
+def test_error_other_than_client_refusal_tries_no_other_stage(answer: Any) -> None:
     made = world(answer, pending=PENDING, previous=PREVIOUS)
     assert "AWSP" not in str(failure(made))
     assert PENDING not in asked_with(made)
@@ -214,7 +214,7 @@ def test_anything_else_than_a_refusal_of_the_client_is_as_it_was(answer: Any) ->
         (2, "with AWSPREVIOUS, after AWSCURRENT and AWSPENDING had been refused: "),
     ],
 )
-def test_another_ending_is_told_as_what_it_is_with_its_stage(
+def test_error_of_another_stage_keeps_type_and_names_stage(
     answer: Any, kind: type[RotatorError], refusals: int, where: str
 ) -> None:
     made = world(*[REFUSED] * refusals, answer, pending=PENDING, previous=PREVIOUS)
@@ -225,7 +225,7 @@ def test_another_ending_is_told_as_what_it_is_with_its_stage(
     assert len(made.ports.token_endpoint.requests) == refusals + 1
 
 
-def test_what_an_error_carries_is_not_lost_when_its_stage_is_told() -> None:
+def test_error_of_another_stage_keeps_its_attributes() -> None:
     asked = TokenEndpointUnavailable("down", advice="wait", retry_after=90)
     error = failure(world(REFUSED, asked, REFUSED, pending=PENDING))
     assert isinstance(error, TokenEndpointUnavailable)
@@ -235,7 +235,7 @@ def test_what_an_error_carries_is_not_lost_when_its_stage_is_told() -> None:
     assert (scope.status, scope.code) == (400, "invalid_scope")
 
 
-def test_a_token_that_does_not_open_the_api_is_not_published_and_its_stage_is_told() -> None:
+def test_failed_verification_publishes_nothing_and_names_stage() -> None:
     made = world(REFUSED, pending=PENDING, verify_url="https://content.example.test/topics")
     made.ports.token_endpoint.probe_status = 403
     error = failure(made)
@@ -246,7 +246,7 @@ def test_a_token_that_does_not_open_the_api_is_not_published_and_its_stage_is_to
 # Versions that cannot be read.
 
 
-def test_a_version_that_cannot_be_read_is_passed_over_with_a_warning(
+def test_unreadable_stage_is_skipped_with_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     made = world(REFUSED, previous=PREVIOUS)
@@ -257,7 +257,7 @@ def test_a_version_that_cannot_be_read_is_passed_over_with_a_warning(
     ]
 
 
-def test_versions_that_cannot_be_read_do_not_hide_the_refusal() -> None:
+def test_unreadable_stages_do_not_hide_the_refusal() -> None:
     made = world(REFUSED)
     made.ports.secrets.fails |= {Stage.PENDING: DENIED, Stage.PREVIOUS: DENIED}
     assert str(failure(made)) == str(failure(world(REFUSED)))
@@ -272,9 +272,7 @@ def test_versions_that_cannot_be_read_do_not_hide_the_refusal() -> None:
         pytest.param(18, 6.1, 1, id="less than that"),
     ],
 )
-def test_other_stages_are_looked_for_while_there_is_time_for_one_that_hangs(
-    budget: float, latency: float, asked: int
-) -> None:
+def test_other_stages_are_tried_only_with_enough_time(budget: float, latency: float, asked: int) -> None:
     made = world(REFUSED, REFUSED, pending=PENDING)
     made.ports.token_endpoint.latency = latency
     failure(made, budget=budget)
@@ -282,7 +280,7 @@ def test_other_stages_are_looked_for_while_there_is_time_for_one_that_hangs(
 
 
 @pytest.mark.parametrize(("seconds", "asked"), [(49, 2), (49.5, 1)])
-def test_a_stage_that_took_too_long_to_read_is_not_requested_with_and_the_refusal_stands(
+def test_stage_that_is_read_too_slowly_is_not_requested(
     seconds: float, asked: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     made = world(REFUSED, REFUSED, pending=PENDING)
@@ -300,7 +298,7 @@ def test_a_stage_that_took_too_long_to_read_is_not_requested_with_and_the_refusa
         assert "rotation default: no time is left to request with AWSPENDING" in caplog.messages
 
 
-def test_a_run_whose_time_is_up_tells_the_refusal_and_that_nothing_else_was_tried(
+def test_run_without_time_keeps_refusal_and_logs_untried_stage(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     made = world(REFUSED, pending=PENDING)
@@ -309,7 +307,7 @@ def test_a_run_whose_time_is_up_tells_the_refusal_and_that_nothing_else_was_trie
     assert "rotation default: no time is left to try AWSPENDING" in caplog.messages
 
 
-def test_it_is_said_that_other_stages_are_tried_before_they_are(caplog: pytest.LogCaptureFixture) -> None:
+def test_refusal_logs_that_other_stages_are_tried(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="rotator")
     failure(world(REFUSED))
     assert "rotation default: AWSCURRENT is refused; other stages of its secret are tried" in caplog.messages
@@ -338,9 +336,7 @@ DOUBTFUL = TokenRequestRejected(
         pytest.param([REFUSED, (200, b"{")], "unknown", id="issued, and no token"),
     ],
 )
-def test_lease_records_whether_any_stage_may_have_been_issued_a_token(
-    answers: list[Any], issued: str
-) -> None:
+def test_lease_records_possibly_issued_token_of_any_stage(answers: list[Any], issued: str) -> None:
     made = world(*answers, pending=PENDING, previous=PREVIOUS)
     failure(made)
     assert made.lease["issued"] == issued
@@ -349,7 +345,7 @@ def test_lease_records_whether_any_stage_may_have_been_issued_a_token(
 # What is said.
 
 
-def test_nothing_tells_a_secret_of_any_stage(caplog: pytest.LogCaptureFixture) -> None:
+def test_errors_and_logs_show_no_secret_of_any_stage(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     for last in (REFUSED, UNAVAILABLE, (200, b"canary")):
         made = world(REFUSED, REFUSED, last, pending=PENDING, previous=PREVIOUS)
@@ -358,7 +354,7 @@ def test_nothing_tells_a_secret_of_any_stage(caplog: pytest.LogCaptureFixture) -
 
 
 @pytest.mark.parametrize("stage", [Stage.PENDING, Stage.PREVIOUS])
-def test_a_warning_names_the_rotation_the_stage_and_the_next_step(stage: Stage) -> None:
+def test_warning_names_rotation_stage_and_next_step(stage: Stage) -> None:
     plain = Result(name="a", outcome=Outcome.ROTATED)
     rolled = Result(name="b", outcome=Outcome.ROTATED, secret_stage=stage)
     assert list(secret_rollover.warnings([plain, rolled])) == [
@@ -372,7 +368,7 @@ def test_a_warning_names_the_rotation_the_stage_and_the_next_step(stage: Stage) 
     ]
 
 
-def test_the_credentials_that_worked_come_back_with_their_token() -> None:
+def test_obtain_returns_token_with_accepted_credentials() -> None:
     secrets = FakeSecretStore()
     secrets.stage(Stage.PENDING, PENDING)
     clock = fake_ports.Clock()

@@ -34,7 +34,7 @@ def stored(text: str, *, token_version: int = 17) -> dict[str, Parameter]:
     }
 
 
-def test_the_text_has_exactly_the_fields_that_consumers_were_promised() -> None:
+def test_status_text_has_exactly_the_documented_fields() -> None:
     assert json.loads(status.dump(STATUS)) == {
         "schema": 1,
         "parameter_version": 17,
@@ -50,20 +50,20 @@ def test_the_text_has_exactly_the_fields_that_consumers_were_promised() -> None:
     }
 
 
-def test_what_was_written_is_read_back() -> None:
+def test_written_status_is_read_back() -> None:
     found = status.read(rotation(), stored(status.dump(STATUS)))
     assert (found.status, found.status_problem) == (STATUS, None)
     assert (found.token_version, found.status_version) == (17, 5)
 
 
 @pytest.mark.parametrize("stage", [Stage.PENDING, Stage.PREVIOUS])
-def test_another_stage_of_the_secret_is_one_field_more_and_is_read_back(stage: Stage) -> None:
+def test_secret_stage_is_an_extra_field_and_is_read_back(stage: Stage) -> None:
     other = replace(STATUS, secret_stage=stage)
     assert json.loads(status.dump(other)) == {**json.loads(status.dump(STATUS)), "secret_stage": stage.value}
     assert status.read(rotation(), stored(status.dump(other))).status == other
 
 
-def test_status_of_version_0_1_without_a_token_is_no_status() -> None:
+def test_status_of_version_0_1_without_a_token_is_none() -> None:
     found = status.read(rotation(), stored('{"schema": 1}'))
     assert (found.status, found.status_problem) == (None, None)
 
@@ -74,7 +74,7 @@ def test_status_of_version_0_1_has_lease_version_zero() -> None:
     assert status.read(rotation(), stored(json.dumps(text))).status == replace(STATUS, lease_version=0)
 
 
-def test_claim_of_version_0_1_makes_the_token_due_when_it_has_expired() -> None:
+def test_claimed_until_of_version_0_1_becomes_renew_at() -> None:
     claimed = altered(claimed_by="run-1", claimed_until="2026-11-24T06:01:00Z")
     assert status.read(rotation(), stored(claimed)).status == replace(
         STATUS, renew_at=START + timedelta(minutes=1)
@@ -93,15 +93,13 @@ def test_claim_of_version_0_1_makes_the_token_due_when_it_has_expired() -> None:
         ),
     ],
 )
-def test_parameter_of_a_type_that_no_write_changes_is_an_error(
-    name: str, type_name: str, problem: str
-) -> None:
+def test_parameter_of_the_wrong_type_raises_an_error(name: str, type_name: str, problem: str) -> None:
     found = stored(status.dump(STATUS))
     with pytest.raises(ParameterStoreError, match=f"the parameter {name} {problem}"):
         status.read(rotation(), {**found, name: replace(found[name], type=type_name)})
 
 
-def test_nothing_stored_is_read_as_nothing() -> None:
+def test_missing_parameters_are_read_as_empty() -> None:
     found = status.read(rotation(), {})
     assert (found.token_version, found.status_version, found.status) == (0, 0, None)
 
@@ -138,7 +136,7 @@ def altered(**changes: object) -> str:
         pytest.param('{"schema": 1, "parameter_version": 17}', id="fields missing"),
     ],
 )
-def test_an_unreadable_status_is_no_status_and_says_so(text: str) -> None:
+def test_unreadable_status_is_none_with_a_problem(text: str) -> None:
     found = status.read(rotation(), stored(text))
     assert found.status is None
     assert found.status_problem in (
@@ -147,7 +145,7 @@ def test_an_unreadable_status_is_no_status_and_says_so(text: str) -> None:
     )
 
 
-def test_a_status_from_a_newer_schema_is_an_error_that_names_it() -> None:
+def test_newer_status_schema_raises_an_error_that_names_it() -> None:
     with pytest.raises(ParameterStoreError, match=r"/healthwise/token/status has schema 2.*newer") as caught:
         status.read(rotation(), stored(altered(schema=2)))
     assert caught.value.advice == "deploy the newer version here too, or delete that parameter to start over"

@@ -18,7 +18,7 @@ from rotator.renewal.results import NO_TIME_LEFT
 from rotator.workers import dispatch, queue_messages
 
 
-def test_a_fleet_of_25_that_is_due_is_sent_in_three_calls_and_nothing_is_renewed() -> None:
+def test_due_fleet_of_25_is_enqueued_in_three_calls() -> None:
     shop = Workshop(*NAMES)
     summary = shop.tick()
     assert [len(call) for call in shop.queue.calls] == [10, 10, 5]
@@ -29,14 +29,14 @@ def test_a_fleet_of_25_that_is_due_is_sent_in_three_calls_and_nothing_is_renewed
     assert shop.ports.token_endpoint.requests == []
 
 
-def test_what_is_fresh_is_not_sent_and_the_queue_is_not_even_opened() -> None:
+def test_fresh_rotations_do_not_open_the_queue() -> None:
     shop = Workshop("a", "b")
     shop.work("a", "b")
     assert outcomes(shop.tick()) == {"a": "fresh", "b": "fresh"}
     assert shop.opened == 0
 
 
-def test_what_another_run_is_at_just_now_is_not_sent() -> None:
+def test_leased_rotation_is_not_enqueued() -> None:
     shop = Workshop("a", "b")
     shop.ports.parameters.put_lease(lease_of("a"), expires_at=shop.clock.now() + timedelta(minutes=5))
     summary = shop.tick()
@@ -44,14 +44,14 @@ def test_what_another_run_is_at_just_now_is_not_sent() -> None:
     assert shop.sent == ["b"]
 
 
-def test_only_rotation_that_is_due_is_not_sent_while_another_run_is_at_it() -> None:
+def test_single_due_rotation_is_not_enqueued_while_leased() -> None:
     shop = Workshop("a")
     shop.ports.parameters.put_lease(lease_of("a"), expires_at=shop.clock.now() + timedelta(minutes=5))
     assert outcomes(shop.tick()) == {"a": "busy"}
     assert shop.sent == []
 
 
-def test_soonest_expiry_is_sent_first_and_what_never_had_a_token_last() -> None:
+def test_soonest_expiry_is_enqueued_first_missing_token_last() -> None:
     shop = Workshop("a", "b", "c", "d")
     for name, life in (("a", 1.3 * DAY), ("b", DAY), ("d", 1.2 * DAY)):
         shop.ports.token_endpoint.answers.append(
@@ -74,7 +74,7 @@ def failed_attempt(shop: Workshop, name: str) -> None:
     assert outcomes(shop.work(name)) == {name: "failed"}
 
 
-def test_rotation_that_a_worker_tried_in_vain_is_sent_after_the_others() -> None:
+def test_rotations_that_failed_in_a_worker_are_enqueued_last() -> None:
     shop = Workshop("a", "b", "c", "new")
     for name in "abc":
         shop.work(name)
@@ -86,7 +86,7 @@ def test_rotation_that_a_worker_tried_in_vain_is_sent_after_the_others() -> None
     assert shop.sent == ["b", "c", "a", "new"]
 
 
-def test_process_needs_no_memory_to_send_failed_rotations_last() -> None:
+def test_new_process_enqueues_failed_rotations_last() -> None:
     shop = Workshop("a", "b")
     failed_attempt(shop, "a")
     fresh = Rotator(settings=shop.rotator.settings, ports=shop.ports, open_queue=shop.open)
@@ -94,7 +94,7 @@ def test_process_needs_no_memory_to_send_failed_rotations_last() -> None:
     assert shop.sent == ["b", "a"]
 
 
-def test_rotation_that_was_renewed_since_it_failed_is_sent_in_its_own_place() -> None:
+def test_rotation_renewed_after_failing_is_ordered_by_expiry() -> None:
     shop = Workshop("a", "b")
     failed_attempt(shop, "a")
     shop.work("a")
@@ -105,7 +105,7 @@ def test_rotation_that_was_renewed_since_it_failed_is_sent_in_its_own_place() ->
     assert shop.sent == ["a", "b"]
 
 
-def test_a_broken_document_is_failed_and_never_sent() -> None:
+def test_invalid_document_fails_and_is_not_enqueued() -> None:
     shop = Workshop("a")
     shop.write("bad", "{")
     summary = shop.tick()
@@ -113,7 +113,7 @@ def test_a_broken_document_is_failed_and_never_sent() -> None:
     assert shop.sent == ["a"]
 
 
-def test_what_cannot_be_read_is_failed_and_not_sent() -> None:
+def test_unreadable_rotation_fails_and_is_not_enqueued() -> None:
     shop = Workshop("a")
     documents = dict(shop.ports.parameters.parameters)
     shop.ports.parameters.read_path = lambda *_path, **_options: iter([documents])  # type: ignore[method-assign]
@@ -122,7 +122,7 @@ def test_what_cannot_be_read_is_failed_and_not_sent() -> None:
     assert shop.queue.calls == []
 
 
-def test_what_the_queue_refused_is_failed_with_what_consumers_still_have() -> None:
+def test_rotation_refused_by_queue_fails_with_its_token_state() -> None:
     shop = Workshop(*NAMES)
     shop.work(NAMES[3])
     shop.clock.sleep(0.7 * DAY)
@@ -138,7 +138,7 @@ def test_what_the_queue_refused_is_failed_with_what_consumers_still_have() -> No
     assert len(shop.sent) == 23
 
 
-def test_a_queue_that_fails_is_not_asked_again_in_the_same_tick() -> None:
+def test_failing_queue_is_not_called_again_in_the_same_run() -> None:
     shop = Workshop(*NAMES)
     calls = []
 
@@ -155,7 +155,7 @@ def test_a_queue_that_fails_is_not_asked_again_in_the_same_tick() -> None:
     assert sorted(outcomes(summary).values()) == ["busy"] * 10 + ["failed"] * 15
 
 
-def test_unforeseen_error_of_queue_is_told_of_every_rotation_that_was_not_sent(
+def test_unforeseen_queue_error_fails_every_rotation_not_sent(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Broken(FakeWorkQueue):
@@ -168,7 +168,7 @@ def test_unforeseen_error_of_queue_is_told_of_every_rotation_that_was_not_sent(
     assert "unforeseen KeyError in the sending of work\n" in caplog.text
 
 
-def test_the_next_tick_sends_again_what_is_still_due() -> None:
+def test_next_run_enqueues_rotations_that_are_still_due() -> None:
     shop = Workshop("a", "b")
     shop.tick()
     shop.work("a")
@@ -176,7 +176,7 @@ def test_the_next_tick_sends_again_what_is_still_due() -> None:
     assert shop.sent == ["a", "b", "b"]
 
 
-def test_a_tick_tells_what_consumers_have_of_what_it_handed_over() -> None:
+def test_enqueued_rotation_reports_remaining_lifetime() -> None:
     shop = Workshop("new", "old")
     shop.work("old")
     shop.clock.sleep(0.7 * DAY)
@@ -185,7 +185,7 @@ def test_a_tick_tells_what_consumers_have_of_what_it_handed_over() -> None:
     assert old.seconds_remaining == round(0.3 * DAY)
 
 
-def test_of_two_documents_with_one_name_the_one_that_counts_is_served_by_the_tick_itself() -> None:
+def test_duplicate_name_is_renewed_by_the_scheduled_run_itself() -> None:
     """A worker, which reads documents by names, could find the other."""
     shop = Workshop("team.a", "b")
     shop.write("team/a", document("other"))
@@ -199,7 +199,7 @@ def test_of_two_documents_with_one_name_the_one_that_counts_is_served_by_the_tic
     assert "/tokens/team.a" in shop.ports.parameters.parameters
 
 
-def test_what_is_handed_over_without_a_life_that_is_known_counts_as_dead() -> None:
+def test_enqueued_token_of_unknown_lifetime_counts_as_expired() -> None:
     """Else nobody were called if no worker ever came to it."""
     shop = Workshop("unreadable", "unfinished", "well")
     shop.work("unreadable", "unfinished", "well")
@@ -229,7 +229,7 @@ IN_TIME = pytest.mark.parametrize(("seconds", "calls"), [(24, 3), (25, 2), (49.5
 
 
 @IN_TIME
-def test_what_is_dead_and_was_not_handed_over_in_time_is_a_failure(seconds: float, calls: int) -> None:
+def test_missing_token_not_enqueued_in_time_is_a_failure(seconds: float, calls: int) -> None:
     shop = slow(Workshop(*NAMES), seconds)
     next_try = shop.clock.now() + timedelta(minutes=5)
     results = shop.tick().results
@@ -239,9 +239,7 @@ def test_what_is_dead_and_was_not_handed_over_in_time_is_a_failure(seconds: floa
 
 
 @IN_TIME
-def test_what_lives_and_was_not_handed_over_in_time_is_left_to_the_next_tick(
-    seconds: float, calls: int
-) -> None:
+def test_valid_token_not_enqueued_in_time_is_deferred(seconds: float, calls: int) -> None:
     shop = Workshop(*NAMES)
     shop.work(*NAMES)
     shop.clock.sleep(0.7 * DAY)
@@ -250,7 +248,7 @@ def test_what_lives_and_was_not_handed_over_in_time_is_left_to_the_next_tick(
     assert sorted(map(str, notes)) == sorted([dispatch.ENQUEUED] * sent + [NO_TIME_LEFT] * (25 - sent))
 
 
-def test_more_workers_than_the_pace_allows_are_warned_of_in_every_tick() -> None:
+def test_more_workers_than_write_rate_allows_give_a_warning() -> None:
     shop = Workshop("a")
     assert shop.tick().warnings == ()
     crowd = Settings(rotation=None, rotations_path=PATH, queue_url="https://queue", workers=10)
@@ -263,7 +261,7 @@ def test_more_workers_than_the_pace_allows_are_warned_of_in_every_tick() -> None
     )
 
 
-def test_workers_that_need_all_of_a_run_and_no_more_are_not_too_many() -> None:
+def test_workers_that_exactly_fill_a_run_give_no_warning() -> None:
     run = fake_ports.run(fake_ports.Clock())
     assert list(dispatch.write_rate_warning(6, 10, run)) == []
     assert len(list(dispatch.write_rate_warning(6, 11, run))) == 1

@@ -36,16 +36,16 @@ def summary(**outcomes: str) -> Summary:
     return Summary(results=tuple(Result(name=name, outcome=Outcome(o)) for name, o in outcomes.items()))
 
 
-def test_what_a_tick_sends_is_what_a_worker_reads() -> None:
+def test_message_of_a_scheduled_run_is_read_by_a_worker() -> None:
     assert read(record(queue_messages.asking_for("tenant-1.eu"))).names == ["tenant-1.eu"]
 
 
-def test_a_message_may_name_ten() -> None:
+def test_message_may_name_ten_rotations() -> None:
     names = [f"r{number}" for number in range(10)]
     assert read(record({"rotations": names})).names == names
 
 
-def test_messages_that_came_too_late_are_told_of() -> None:
+def test_superseded_messages_give_a_warning() -> None:
     batch = read(
         record(queue_messages.asking_for("a"), age=INTERVAL), record(queue_messages.asking_for("b"), id="n")
     )
@@ -57,7 +57,7 @@ def test_messages_that_came_too_late_are_told_of() -> None:
     )
 
 
-def test_a_name_that_several_messages_ask_for_is_there_once() -> None:
+def test_name_in_several_messages_is_listed_once() -> None:
     asked = [["a", "b"], ["b"], ["c", "a", "c"]]
     batch = read(*[record({"rotations": names}, id=str(place)) for place, names in enumerate(asked)])
     assert batch.names == ["a", "b", "c"]
@@ -89,14 +89,14 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
-def test_a_message_that_asks_for_anything_else_asks_for_nothing_and_comes_again(body: str) -> None:
+def test_malformed_message_names_no_rotation_and_fails(body: str) -> None:
     batch = read(record(body, id="bad"), record({"rotations": ["good"]}, id="good"))
     assert batch.names == ["good"]
     assert batch.failures(summary(good="rotated")) == ["bad"]
 
 
 @pytest.mark.parametrize("body", [None, 7, {"rotations": ["a"]}])
-def test_a_body_that_is_no_text_is_malformed(body: object) -> None:
+def test_body_that_is_not_text_is_malformed(body: object) -> None:
     assert read({**record(""), "body": body}).malformed.keys() == {"m"}
     assert read({"messageId": "m", "eventSource": "aws:sqs"}).malformed.keys() == {"m"}
 
@@ -114,17 +114,17 @@ def test_a_malformed_message_is_named_and_never_quoted() -> None:
     ("outcome", "comes_again"),
     [("rotated", False), ("fresh", False), ("kept", False), ("busy", False), ("failed", True)],
 )
-def test_a_message_comes_again_only_if_its_rotation_failed(outcome: str, comes_again: bool) -> None:
+def test_message_fails_only_if_its_rotation_failed(outcome: str, comes_again: bool) -> None:
     batch = read(record({"rotations": ["a"]}))
     assert batch.failures(summary(a=outcome)) == (["m"] if comes_again else [])
 
 
-def test_of_several_rotations_in_a_message_none_may_have_failed() -> None:
+def test_message_fails_if_any_of_its_rotations_failed() -> None:
     batch = read(record({"rotations": ["a", "b"]}, id="both"), record({"rotations": ["a"]}, id="one"))
     assert batch.failures(summary(a="rotated", b="failed")) == ["both"]
 
 
-def test_a_rotation_that_is_not_there_is_told_and_its_message_comes_again() -> None:
+def test_missing_rotation_gives_a_warning_and_fails_its_message() -> None:
     batch = read(record({"rotations": ["gone"]}, id="m-1"), record({"rotations": ["a"]}, id="m-2"))
     told = summary(a="fresh")
     assert batch.failures(told) == ["m-1"]
@@ -138,7 +138,7 @@ def test_a_rotation_that_is_not_there_is_told_and_its_message_comes_again() -> N
     [(0, 1, True), (299, 1, True), (300, 1, False), (7000, 1, False), (300, 2, True)],
     ids=["new", "of this tick", "of the tick before", "old", "old, but it failed before"],
 )
-def test_a_message_is_dropped_when_the_next_tick_has_come_unless_it_failed_before(
+def test_superseded_message_is_dropped_unless_it_failed_before(
     age: float, received: int, is_served: bool
 ) -> None:
     batch = read(record({"rotations": ["a"]}, age=age, received=received))
@@ -184,9 +184,9 @@ def test_every_message_that_is_dropped_is_counted() -> None:
         {"rotations": ["a"]},
     ],
 )
-def test_other_events_bring_no_messages(event: Any) -> None:
+def test_other_events_are_not_batches(event: Any) -> None:
     assert not queue_messages.is_batch(event)
 
 
-def test_an_event_of_a_queue_brings_messages() -> None:
+def test_queue_event_is_a_batch() -> None:
     assert queue_messages.is_batch({"Records": [record("{}"), record("")]})

@@ -16,17 +16,17 @@ from rotator.oauth.models import Secret
 from rotator.renewal.models import HEALTHWISE_TOKEN_ENDPOINT, Rotation
 
 
-def test_workers_serve_what_they_are_asked_for_and_nothing_else() -> None:
+def test_worker_renews_only_the_requested_rotations() -> None:
     shop = Workshop("a", "b", "c")
     assert outcomes(shop.work("a", "c")) == {"a": "rotated", "c": "rotated"}
     assert "/tokens/b" not in shop.ports.parameters.parameters
 
 
-def test_a_worker_does_not_tell_the_least_life_of_all_nor_any_by_name() -> None:
+def test_worker_summary_counts_more_than_ten_left_out() -> None:
     assert Workshop("a", "b").work("a").other_rotations is None
 
 
-def test_a_worker_reads_the_documents_of_its_rotations_and_not_the_whole_path() -> None:
+def test_worker_reads_its_documents_without_reading_the_path() -> None:
     shop = Workshop("a", "team.b")
     shop.write("team/c", document("c"))
 
@@ -37,7 +37,7 @@ def test_a_worker_reads_the_documents_of_its_rotations_and_not_the_whole_path() 
     assert outcomes(shop.work("a", "team.b", "team.c")) == dict.fromkeys(["a", "team.b", "team.c"], "rotated")
 
 
-def test_a_worker_has_no_more_patience_with_one_message_than_with_ten() -> None:
+def test_worker_has_short_retry_budget_for_one_rotation() -> None:
     shop = Workshop("a", "b")
     shop.ports.token_endpoint.answers.extend([(503, {})] * 100)
     began = shop.clock.now()
@@ -45,7 +45,7 @@ def test_a_worker_has_no_more_patience_with_one_message_than_with_ten() -> None:
     assert shop.clock.now() - began <= timedelta(seconds=11)
 
 
-def test_unavailable_endpoint_costs_each_batch_a_few_requests_and_recovers_with_the_next() -> None:
+def test_unavailable_endpoint_gets_few_requests_per_batch() -> None:
     shop = Workshop(*NAMES)
     endpoint = shop.ports.token_endpoint
     endpoint.down.add(HEALTHWISE_TOKEN_ENDPOINT)
@@ -56,7 +56,7 @@ def test_unavailable_endpoint_costs_each_batch_a_few_requests_and_recovers_with_
     assert set(outcomes(shop.work(*NAMES[:10])).values()) == {"rotated"}
 
 
-def test_a_worker_that_is_asked_for_many_reads_ten_documents_a_call() -> None:
+def test_worker_reads_ten_documents_per_call() -> None:
     shop = Workshop(*NAMES)
     sizes: list[int] = []
     read = shop.ports.parameters.read
@@ -74,14 +74,14 @@ def test_a_worker_that_is_asked_for_many_reads_ten_documents_a_call() -> None:
     assert sizes[:3] == [10, 10, 5]
 
 
-def test_a_rotation_that_its_document_names_otherwise_is_found_all_the_same() -> None:
+def test_rotation_named_differently_from_its_path_is_found() -> None:
     shop = Workshop("a")
     shop.write("document-7", document("b", name="b"))
     assert outcomes(shop.work("a", "b")) == {"a": "rotated", "b": "rotated"}
 
 
 @pytest.mark.parametrize("own", [None, "alias/own"])
-def test_a_worker_stores_a_token_under_the_key_of_all_unless_the_document_has_its_own(
+def test_worker_uses_default_kms_key_unless_document_sets_one(
     own: str | None,
 ) -> None:
     shop, keys = Workshop(), []
@@ -98,7 +98,7 @@ def test_a_worker_stores_a_token_under_the_key_of_all_unless_the_document_has_it
     assert keys == [own or "alias/all"]
 
 
-def test_a_rotation_that_is_not_there_is_no_outcome_but_a_warning() -> None:
+def test_missing_rotation_gives_a_warning_and_no_outcome() -> None:
     shop = Workshop("a")
     summary = shop.work("gone", "a")
     assert outcomes(summary) == {"a": "rotated"}
@@ -107,17 +107,17 @@ def test_a_rotation_that_is_not_there_is_no_outcome_but_a_warning() -> None:
     )
 
 
-def test_where_no_document_is_left_a_worker_says_so_and_does_nothing() -> None:
+def test_worker_without_documents_returns_no_outcomes() -> None:
     assert outcomes(Workshop().work("gone")) == {}
 
 
-def test_a_document_that_broke_meanwhile_fails_alone() -> None:
+def test_invalid_document_fails_only_its_own_rotation() -> None:
     shop = Workshop("a")
     shop.write("bad", "{")
     assert outcomes(shop.work("a", "bad")) == {"a": "rotated", "bad": "failed"}
 
 
-def test_a_worker_that_may_not_read_the_documents_fails_as_a_whole() -> None:
+def test_unreadable_documents_fail_the_whole_batch() -> None:
     shop = Workshop("a")
     shop.ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
     with pytest.raises(ParameterStoreError):
@@ -125,7 +125,7 @@ def test_a_worker_that_may_not_read_the_documents_fails_as_a_whole() -> None:
 
 
 @pytest.mark.parametrize("name", ["a..b", ".a", "a.", "." * 64, "a" + ".b" * 20])
-def test_a_name_that_no_path_can_have_does_not_fail_the_others(name: str) -> None:
+def test_name_invalid_as_path_does_not_fail_other_rotations(name: str) -> None:
     shop = Workshop("good")
     asked: list[str] = []
     read = shop.ports.parameters.read
@@ -139,7 +139,7 @@ def test_a_name_that_no_path_can_have_does_not_fail_the_others(name: str) -> Non
     assert not [each for each in asked if "//" in each or each.endswith("/") or each.count("/") > 15]
 
 
-def test_each_of_several_workers_has_its_part_of_the_write_rate() -> None:
+def test_workers_share_the_write_rate_equally() -> None:
     one = {"ROTATOR_ROTATIONS_PATH": PATH, "ROTATOR_WRITES_PER_SECOND": "6"}
     three = {**one, "ROTATOR_QUEUE_URL": "https://queue.example/work", "ROTATOR_WORKERS": "3"}
     delays: list[float] = []
