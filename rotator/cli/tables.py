@@ -75,7 +75,7 @@ class StatusLine:
         return seconds_until(status.expires_at, self.now) if status else None
 
     @property
-    def note(self) -> str | None:
+    def reason(self) -> str | None:
         """The reason for the state, and the next step if there is one."""
         lease = self.stored.lease
         if lease.held_until:
@@ -92,9 +92,9 @@ class StatusLine:
         return self._reason_of_state or self._rollover
 
     @property
-    def reason(self) -> tuple[str | None, str | None]:
+    def group_key(self) -> tuple[str | None, str | None]:
         """What rotations with the same message have in common."""
-        return (type(self.error).__name__, self.error.advice) if self.error else (None, self.note)
+        return (type(self.error).__name__, self.error.advice) if self.error else (None, self.reason)
 
     @property
     def _reason_of_state(self) -> str | None:
@@ -174,8 +174,8 @@ def print_summary(console: Console, summary: Summary) -> None:
     results = sorted(summary.results, key=lambda result: (not result.error, not result.late, result.name))
     rows = [_outcome_row(result, dry_run=summary.dry_run) for result in results]
     console.print(plain_table(("rotation", "outcome", "expires at (UTC)", "version"), rows))
-    for note in (*_result_notes(results), *_warnings(summary.warnings)):
-        console.print(note, soft_wrap=True)
+    for reason in (*_result_notes(results), *_warnings(summary.warnings)):
+        console.print(reason, soft_wrap=True)
     if len(results) != 1:
         console.print(Text(_totals(summary), style="bold"), soft_wrap=True)
 
@@ -185,13 +185,13 @@ def _result_notes(results: Sequence[Result]) -> Iterator[Text]:
     messages = (
         Message(
             rotation=result.name,
-            text=result.error or result.note or "",
-            reason=(result.error_kind, result.advice) if result.advice else (result.error, result.note),
+            text=result.error or result.reason or "",
+            reason=(result.error_kind, result.advice) if result.advice else (result.error, result.reason),
             outlook=outlook(result) if result.error else "",
             seconds_remaining=result.seconds_remaining,
         )
         for result in results
-        if result.error or result.note
+        if result.error or result.reason
     )
     return map(Text, message_groups.lines(messages))
 
@@ -227,7 +227,9 @@ def status_notes(lines: Sequence[StatusLine]) -> list[Text]:
         *map(
             Text,
             message_groups.lines(
-                Message(rotation=line.name, text=line.note, reason=line.reason) for line in lines if line.note
+                Message(rotation=line.name, text=line.reason, reason=line.group_key)
+                for line in lines
+                if line.reason
             ),
         ),
         *_warnings(list(dict.fromkeys(line.overlap for line in lines if line.overlap))),

@@ -56,7 +56,7 @@ def log_summary(summary: Summary, now: datetime) -> None:
 
 def _log_result(result: Result, now: datetime) -> None:
     until = f", good until {format_time(result.expires_at)}" if result.expires_at else ""
-    reason = f"{result.error}; {outlook(result)}" if result.error else result.note
+    reason = f"{result.error}; {outlook(result)}" if result.error else result.reason
     logger.log(
         _level(failed=result.outcome is Outcome.FAILED, late=bool(result.error) and result.late),
         "rotation %s: %s%s%s",
@@ -80,7 +80,7 @@ def _fields(result: Result, now: datetime) -> dict[str, object]:
         "event": "outcome",
         "rotation": result.name,
         "outcome": result.outcome.value,
-        "reason": result.error or result.note,
+        "reason": result.error or result.reason,
         "error_kind": result.error_kind,
         "late": result.late if result.outcome in (Outcome.FAILED, Outcome.KEPT) else None,
         "expires_at": format_time(result.expires_at) if result.expires_at else None,

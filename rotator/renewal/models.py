@@ -177,7 +177,7 @@ class Result:
     error_kind: str | None = None
     advice: str | None = None
     lifetime: float | None = None
-    note: str | None = None
+    reason: str | None = None
     late: bool = False
     seconds_remaining: int | None = None
     next_try: datetime | None = None
@@ -198,8 +198,8 @@ class Result:
             result["next_try"] = format_time(self.next_try) if self.next_try else None
         if self.secret_stage is not Stage.CURRENT:
             result["secret_stage"] = self.secret_stage.value
-        if self.note:
-            result["note"] = self.note
+        if self.reason:
+            result["note"] = self.reason
         return result
 
     @classmethod
@@ -212,7 +212,7 @@ class Result:
             expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
             parameter_version=result["parameter_version"],
             error=result["error"],
-            note=result.get("note"),
+            reason=result.get("note"),
             late=result.get("late", True) if result["error"] else False,
             seconds_remaining=result.get("seconds_remaining"),
             next_try=datetime.fromisoformat(next_try) if next_try else None,

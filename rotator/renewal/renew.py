@@ -83,10 +83,10 @@ def _rotate(
         return busy(rotation, stored, stored.lease.held_until)
     if dry_run:
         ports.secrets.read(rotation)
-        return as_stored(rotation, stored, Outcome.ROTATED, note="dry run: nothing was changed")
+        return as_stored(rotation, stored, Outcome.ROTATED, reason="dry run: nothing was changed")
     held = lease.acquire(rotation, stored, ports.parameters, run)
     if held is None:
-        return as_stored(rotation, stored, Outcome.BUSY, note="another run acquired its lease first")
+        return as_stored(rotation, stored, Outcome.BUSY, reason="another run acquired its lease first")
     with held.released_on_failure():
         if state is TokenState.FRESH:
             held.mark_due()
@@ -170,8 +170,8 @@ def _publish(held: HeldLease, token: AccessToken) -> int:
 
 def _keep(held: HeldLease, token: AccessToken, credentials: ClientCredentials) -> Result:
     held.keep(may_have_issued=not _is_repeated(held.status, token))
-    note = "the endpoint's token expires no later than the stored one"
-    kept = as_stored(held.rotation, held.stored, Outcome.KEPT, note=note)
+    reason = "the endpoint's token expires no later than the stored one"
+    kept = as_stored(held.rotation, held.stored, Outcome.KEPT, reason=reason)
     late = policy.fails_late(held.rotation, held.stored, held.run.now())
     return replace(kept, secret_stage=credentials.stage, late=late)
 

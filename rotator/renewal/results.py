@@ -15,7 +15,7 @@ from rotator.renewal.status import StatusNotWritten
 NO_TIME_LEFT = "this run had no time left for it; the next one begins with what expires first"
 
 
-def as_stored(rotation: Rotation, stored: Stored, outcome: Outcome, *, note: str | None = None) -> Result:
+def as_stored(rotation: Rotation, stored: Stored, outcome: Outcome, *, reason: str | None = None) -> Result:
     """Return an outcome that leaves what is stored as it was."""
     status = stored.token_status
     return Result(
@@ -24,14 +24,14 @@ def as_stored(rotation: Rotation, stored: Stored, outcome: Outcome, *, note: str
         expires_at=status.expires_at if status else None,
         parameter_version=stored.token_version or None,
         lifetime=status.lifetime if status else None,
-        note=note,
+        reason=reason,
     )
 
 
 def busy(rotation: Rotation, stored: Stored, held_until: datetime) -> Result:
     """Return the outcome of a rotation whose lease another run holds."""
-    note = f"another run may renew it until {format_time(held_until)}"
-    return as_stored(rotation, stored, Outcome.BUSY, note=note)
+    reason = f"another run may renew it until {format_time(held_until)}"
+    return as_stored(rotation, stored, Outcome.BUSY, reason=reason)
 
 
 def failed(name: str, error: Exception, next_try: datetime | None = None) -> Result:
@@ -74,7 +74,7 @@ def postponed(
     """
     if forced or fails_late(rotation, stored, now):
         return not_begun(rotation, stored, NotReached(forced=forced), now=now, next_try=next_try)
-    return as_stored(rotation, stored, Outcome.BUSY, note=NO_TIME_LEFT)
+    return as_stored(rotation, stored, Outcome.BUSY, reason=NO_TIME_LEFT)
 
 
 def not_begun(

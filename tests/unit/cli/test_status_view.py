@@ -54,7 +54,7 @@ def test_token_is_shown_if_lease_is_unreadable(many: Many) -> None:
     many.ports.parameters.put("/due-later/token/lease", "x", "SecureString")
     (line,) = read_overview(many, "due-later").lines
     assert (line.state, line.stored.token_version) == (TokenState.DUE, 1)
-    assert (line.note or "").startswith(
+    assert (line.reason or "").startswith(
         "its lease is not known: the lease parameter /due-later/token/lease is a Sec"
     )
 

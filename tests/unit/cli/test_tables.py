@@ -45,14 +45,14 @@ def shown(summary: Summary) -> str:
 
 
 def test_fresh_token_is_valid_without_explanation() -> None:
-    assert (line().state, line().good, line().note) == ("fresh", True, None)
+    assert (line().state, line().good, line().reason) == ("fresh", True, None)
 
 
 def test_token_of_unfinished_renewal_is_not_valid_and_explained() -> None:
     crashed = Attempt(at=START + timedelta(hours=17), outcome=None)
     unfinished = line(Lease(version=3, last_attempt=crashed, may_be_revoked=True), hours=18)
     assert (unfinished.state, unfinished.good) == ("due", False)
-    assert unfinished.note == (
+    assert unfinished.reason == (
         "the endpoint may have issued a token that was not stored, and this one may be revoked; "
         "the last attempt, until 2026-11-24T23:00:00Z, ended without releasing its lease; "
         "the next run renews it"
@@ -62,7 +62,7 @@ def test_token_of_unfinished_renewal_is_not_valid_and_explained() -> None:
 def test_token_is_valid_during_its_renewal() -> None:
     under_way = line(Lease(version=3, held_until=START + timedelta(minutes=61)))
     assert (under_way.state, under_way.good) == ("fresh", True)
-    assert under_way.note == "a run may renew it until 2026-11-24T07:01:00Z"
+    assert under_way.reason == "a run may renew it until 2026-11-24T07:01:00Z"
     assert under_way.to_dict()["leased_until"] == "2026-11-24T07:01:00Z"
 
 
@@ -76,7 +76,7 @@ def test_token_is_valid_during_its_renewal() -> None:
 )
 def test_last_attempt_is_shown_with_its_outcome(outcome: Outcome | None, kind: str | None, how: str) -> None:
     shown = line(Lease(version=3, last_attempt=Attempt(at=START, outcome=outcome, error_kind=kind)))
-    assert (shown.good, shown.note) == (True, f"the last attempt, until 2026-11-24T06:00:00Z, {how}")
+    assert (shown.good, shown.reason) == (True, f"the last attempt, until 2026-11-24T06:00:00Z, {how}")
     assert shown.to_dict()["last_attempt"] == {
         "at": "2026-11-24T06:00:00Z",
         "outcome": outcome and outcome.value,
@@ -100,19 +100,19 @@ def test_token_of_other_secret_stage_advises_to_finish_rollover(stage: Stage, ne
     stored = replace(STORED, status=replace(STORED.status, secret_stage=stage))
     rolled = tables.status_line(rotation(), stored, START + timedelta(hours=1), Guarantee())
     assert (rolled.state, rolled.good) == ("fresh", True)
-    assert rolled.note
-    assert rolled.note.startswith(f"its token was requested with {stage}: finish the rollover; {next_step}")
+    assert rolled.reason
+    assert rolled.reason.startswith(f"its token was requested with {stage}: finish the rollover; {next_step}")
     assert rolled.to_dict()["secret_stage"] == stage.value
     late = tables.status_line(rotation(), stored, START + timedelta(hours=25), Guarantee())
-    assert late.note
-    assert late.note.startswith("its token has ended")
+    assert late.reason
+    assert late.reason.startswith("its token has ended")
 
 
 def test_status_of_another_token_shows_no_stage() -> None:
     assert STORED.status
     other = replace(STORED, token_version=8, status=replace(STORED.status, secret_stage=Stage.PENDING))
     unknown = tables.status_line(rotation(), other, START, Guarantee())
-    assert "AWSPENDING" not in str(unknown.note)
+    assert "AWSPENDING" not in str(unknown.reason)
     assert "secret_stage" not in unknown.to_dict()
 
 
@@ -201,7 +201,7 @@ def test_equal_denials_are_grouped_in_the_status() -> None:
         )
         for name in "abcde"
     ]
-    assert [str(note) for note in tables.status_notes(lines)] == [
+    assert [str(reason) for reason in tables.status_notes(lines)] == [
         *(f"{name}: {denied(name)}; or else" for name in "abc"),
         "and 2 more for the same reason",
     ]

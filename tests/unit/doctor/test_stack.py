@@ -85,7 +85,7 @@ def test_stack_of_multiple_rotations_is_found_by_path() -> None:
     assert "of the stack many" in patient.examine()["schedule"].found
 
 
-def test_stack_is_found_by_its_path_without_any_readable_rotation() -> None:
+def test_stack_is_found_by_its_path_without_readable_rotation() -> None:
     patient = Patient(rotations=(), path="/rotations")
     patient.inspector.all_stacks = [Stack(name="many", outputs={**OUTPUTS, "RotationsPath": "/rotations"})]
     assert "of the stack many" in patient.examine()["schedule"].found

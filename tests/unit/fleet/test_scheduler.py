@@ -123,7 +123,7 @@ def test_write_rate_limits_run_and_defers_other_rotations() -> None:
     counts = summary.to_dict()
     assert (counts["rotated"], counts["busy"], counts["failed"]) == (31, 69, 0)
     assert len(world.writes) == 93
-    assert {result.note for result in summary.results if result.outcome is Outcome.BUSY} == {
+    assert {result.reason for result in summary.results if result.outcome is Outcome.BUSY} == {
         "this run had no time left for it; the next one begins with what expires first"
     }
     assert counts["warnings"] == [f"69 due rotations are left to the next run; if that lasts, {MORE}"]
@@ -211,7 +211,7 @@ def test_leased_rotation_is_busy_and_takes_no_slot() -> None:
     world.forget()
     summary = world.run()
     assert outcomes(summary)["r000"] is Outcome.BUSY
-    assert summary.results[0].note == "another run may renew it until 2026-11-24T06:00:50Z"
+    assert summary.results[0].reason == "another run may renew it until 2026-11-24T06:00:50Z"
     assert world.begun() == ["r001", "r002"]
 
 
@@ -533,13 +533,13 @@ def test_slow_host_does_not_delay_other_hosts() -> None:
                 under_way -= 1
             return super().request(request, **options)
 
-    def note(result: Result) -> None:
+    def reason(result: Result) -> None:
         reported.append(result)
         if sum(each.name.startswith("r") for each in reported) == 40:
             others_done.set()
 
     world.ports.token_endpoint = Slow(world.clock)
-    assert world.run(on_result=note, threads=True).to_dict()["rotated"] == 100
+    assert world.run(on_result=reason, threads=True).to_dict()["rotated"] == 100
     assert most <= MAX_RENEWALS_PER_HOST
 
 

@@ -220,7 +220,7 @@ def test_failure_with_expired_token_logs_seconds_remaining(
 
 
 def test_kept_token_logs_reason_and_lateness(caplog: pytest.LogCaptureFixture) -> None:
-    line = logged(living("a", 0.5, Outcome.KEPT, note="it ends no later", late=True), caplog)
+    line = logged(living("a", 0.5, Outcome.KEPT, reason="it ends no later", late=True), caplog)
     assert (line["level"], line["reason"], line["late"]) == ("INFO", "it ends no later", True)
 
 
@@ -240,7 +240,9 @@ def test_returned_summary_has_no_error_kind_or_omitted_count() -> None:
 
 
 def test_reason_of_busy_result_survives_json_round_trip() -> None:
-    results = tuple(Result(name=note, outcome=Outcome.BUSY, note=note) for note in (ENQUEUED, NO_TIME_LEFT))
+    results = tuple(
+        Result(name=reason, outcome=Outcome.BUSY, reason=reason) for reason in (ENQUEUED, NO_TIME_LEFT)
+    )
     told = Summary(results=results).to_dict()
     assert [each["note"] for each in told["rotations"]] == [ENQUEUED, NO_TIME_LEFT]
     assert Summary.from_dict(json.loads(json.dumps(told))).results == results

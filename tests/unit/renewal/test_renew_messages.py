@@ -46,15 +46,15 @@ def test_result_reports_the_stored_token() -> None:
 
 
 def test_dry_run_reports_that_nothing_was_changed() -> None:
-    note = "dry run: nothing was changed"
-    told = replace(STORED_FOR_A_DAY, outcome=Outcome.ROTATED, note=note)
+    reason = "dry run: nothing was changed"
+    told = replace(STORED_FOR_A_DAY, outcome=Outcome.ROTATED, reason=reason)
     assert rotated().tick(force=True, dry_run=True) == told
 
 
 def test_kept_token_is_reported_with_the_reason() -> None:
-    note = "the endpoint's token expires no later than the stored one"
+    reason = "the endpoint's token expires no later than the stored one"
     world = rotated((200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR)
-    assert world.tick() == replace(STORED_FOR_A_DAY, outcome=Outcome.KEPT, note=note)
+    assert world.tick() == replace(STORED_FOR_A_DAY, outcome=Outcome.KEPT, reason=reason)
 
 
 def test_busy_run_reports_when_the_lease_expires() -> None:
@@ -62,15 +62,15 @@ def test_busy_run_reports_when_the_lease_expires() -> None:
     world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
     with pytest.raises(Crashed):
         world.tick(force=True)
-    note = "another run may renew it until 2026-11-24T06:01:01Z"
-    assert world.tick(force=True) == replace(STORED_FOR_A_DAY, outcome=Outcome.BUSY, note=note)
+    reason = "another run may renew it until 2026-11-24T06:01:01Z"
+    assert world.tick(force=True) == replace(STORED_FOR_A_DAY, outcome=Outcome.BUSY, reason=reason)
 
 
 def test_overtaken_run_reports_the_reason() -> None:
     world = World()
     world.ports.parameters.before_write = lambda _name: overtake(world)
-    note = "another run acquired its lease first"
-    assert world.tick() == Result(name="default", outcome=Outcome.BUSY, note=note)
+    reason = "another run acquired its lease first"
+    assert world.tick() == Result(name="default", outcome=Outcome.BUSY, reason=reason)
 
 
 def overtake(world: World) -> None:

@@ -24,7 +24,7 @@ def test_due_fleet_of_25_is_enqueued_in_three_calls() -> None:
     assert [len(call) for call in shop.queue.calls] == [10, 10, 5]
     assert sorted(shop.sent) == NAMES
     assert outcomes(summary) == dict.fromkeys(NAMES, "busy")
-    assert {result.note for result in summary.results} == {dispatch.ENQUEUED}
+    assert {result.reason for result in summary.results} == {dispatch.ENQUEUED}
     assert shop.ports.parameters.writes == []
     assert shop.ports.token_endpoint.requests == []
 
@@ -243,7 +243,7 @@ def test_valid_token_not_enqueued_in_time_is_deferred(seconds: float, calls: int
     shop = Workshop(*NAMES)
     shop.work(*NAMES)
     shop.clock.sleep(0.7 * DAY)
-    notes = [each.note for each in slow(shop, seconds).tick().results if each.outcome is Outcome.BUSY]
+    notes = [each.reason for each in slow(shop, seconds).tick().results if each.outcome is Outcome.BUSY]
     sent = min(10 * calls, 25)
     assert sorted(map(str, notes)) == sorted([dispatch.ENQUEUED] * sent + [NO_TIME_LEFT] * (25 - sent))
 

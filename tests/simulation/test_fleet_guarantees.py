@@ -25,7 +25,7 @@ HOSTS_DOWN = st.tuples(*[st.sampled_from((0.0, 0.5, 1.0))] * HOSTS)
 """The share of token requests that fail at each host."""
 
 
-class FleetPromises(RuleBasedStateMachine):
+class FleetGuarantees(RuleBasedStateMachine):
     """A fleet on its schedule, with faults that last no longer than the guarantee allows."""
 
     world: FleetWorld
@@ -93,7 +93,7 @@ class FleetPromises(RuleBasedStateMachine):
         assert self.world.bad_tokens == 0
 
 
-class TestFleetPromises(FleetPromises.TestCase):  # type: ignore[valid-type, misc]
+class TestFleetGuarantees(FleetGuarantees.TestCase):  # type: ignore[valid-type, misc]
     settings = settings(
         max_examples=25,
         stateful_step_count=5,

@@ -52,7 +52,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
     )
 
 
-class Promises(RuleBasedStateMachine):
+class Guarantees(RuleBasedStateMachine):
     """A world on its schedule, with faults that last no longer than the guarantee allows."""
 
     world: World
@@ -156,7 +156,7 @@ class Promises(RuleBasedStateMachine):
         assert not self.world.is_flooding()
 
 
-class TestPromises(Promises.TestCase):  # type: ignore[valid-type, misc]
+class TestGuarantees(Guarantees.TestCase):  # type: ignore[valid-type, misc]
     settings = settings(
         max_examples=150,
         stateful_step_count=12,
