@@ -15,7 +15,7 @@ from rotator.adapters.runtime import aws_client
 from rotator.config.environment import Settings, read_environment
 from rotator.config.registry import Fleet, Registry
 from rotator.errors import SettingsError
-from rotator.fleet.run import OnResult, run_fleet
+from rotator.fleet.run import run_fleet
 from rotator.fleet.state_reader import StoredByName, StoredReader
 from rotator.fleet.summary import shortened
 from rotator.fleet.write_rate import WriteRate
@@ -117,34 +117,14 @@ class Rotator:
         """
         return self._find().only(names)
 
-    def run(
-        self,
-        run: Run,
-        names: Sequence[str] = (),
-        *,
-        force: bool = False,
-        dry_run: bool = False,
-        on_result: OnResult | None = None,
-    ) -> Summary:
-        """Serve the rotations of these names, or all of them; see ``fleet`` for what it raises.
-
-        ``on_result`` is called with each result as soon as it is known.
-        """
+    def run(self, run: Run, names: Sequence[str] = (), **options: Any) -> Summary:
+        """Serve the rotations of these names, or all of them; see ``run_fleet``, and ``fleet`` for errors."""
         fleet, stored = (self.fleet(names), None) if names else self._find_with_stored(run)
-        return self.run_fleet(fleet, run, force=force, dry_run=dry_run, on_result=on_result, stored=stored)
+        return self.run_fleet(fleet, run, stored=stored, **options)
 
-    def run_fleet(
-        self,
-        fleet: Fleet,
-        run: Run,
-        *,
-        force: bool = False,
-        dry_run: bool = False,
-        on_result: OnResult | None = None,
-        stored: StoredByName | None = None,
-    ) -> Summary:
-        """Serve these rotations; see fleet.run_fleet."""
-        return self._serve(fleet, run, force=force, dry_run=dry_run, on_result=on_result, stored=stored)
+    def run_fleet(self, fleet: Fleet, run: Run, **options: Any) -> Summary:
+        """Serve these rotations; see fleet.run_fleet for the options."""
+        return run_fleet(fleet, self.ports, run, self.guarantee, write_rate=self.write_rate, **options)
 
     def run_scheduled(self, run: Run) -> Summary:
         """Do what a schedule asks for: serve all, or enqueue what is due if there are workers.
@@ -156,7 +136,9 @@ class Rotator:
         from rotator.workers import dispatch
 
         fleet, stored = self._find_with_stored(run)
-        summary = self._serve(fleet, run, stored=stored, enqueue=partial(dispatch.enqueue, self.open_queue))
+        summary = self.run_fleet(
+            fleet, run, stored=stored, enqueue=partial(dispatch.enqueue, self.open_queue)
+        )
         slow = dispatch.write_rate_warning(self.settings.writes_per_second, self.settings.workers, run)
         return replace(summary, warnings=(*summary.warnings, *slow))
 
@@ -168,19 +150,9 @@ class Rotator:
         from rotator.workers import queue_messages
 
         fleet = self._fleet_for_worker(batch.names)
-        summary = self._serve(fleet, run, shared=True)
+        summary = self.run_fleet(fleet, run, shared=True)
         return replace(
             summary, warnings=(*summary.warnings, *shortened(queue_messages.warnings(batch, summary)))
-        )
-
-    def _serve(self, fleet: Fleet, run: Run, **options: Any) -> Summary:
-        return run_fleet(
-            fleet,
-            self.ports,
-            run,
-            self.guarantee,
-            write_rate=self.write_rate,
-            **options,
         )
 
     @property

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 from rich.console import RenderableType
@@ -13,8 +14,8 @@ from rich.text import Text
 
 from rotator.bootstrap import Rotator
 from rotator.cli import tables
-from rotator.cli.names import matching
 from rotator.cli.tables import StatusLine
+from rotator.config.registry import unknown
 from rotator.doctor.stored_state import read_stored_for_display
 from rotator.renewal.durations import describe_seconds, format_time
 from rotator.renewal.models import Stored
@@ -137,6 +138,25 @@ def read_overview(
     ]
     shown = sorted(filter(filter_by.has, lines), key=_urgency)
     return Overview(at=now, lines=tuple(shown), total=len(lines))
+
+
+def matching(names: Sequence[str], known: Collection[str]) -> frozenset[str]:
+    """Return the known names that are meant: all if none is given, by pattern if none has exactly that name.
+
+    Raises SettingsError for one that means none.
+    """
+    if not names:
+        return frozenset(known)
+    return frozenset().union(*(_meant(name, known) for name in names))
+
+
+def _meant(name: str, known: Collection[str]) -> frozenset[str]:
+    if name in known:
+        return frozenset({name})
+    meant = frozenset(each for each in known if fnmatchcase(each, name))
+    if not meant:
+        raise unknown(name, known, patterns=True)
+    return meant
 
 
 def _urgency(line: StatusLine) -> tuple[bool, int, float, str]:

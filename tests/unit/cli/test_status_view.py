@@ -15,8 +15,7 @@ from fake_ports import rotation
 from multiple_rotations import Many, document
 from rotator import bootstrap
 from rotator.cli import main, status_view
-from rotator.cli.names import matching
-from rotator.cli.status_view import STATES, Filter, Overview
+from rotator.cli.status_view import STATES, Filter, Overview, matching
 from rotator.cli.watch import showing
 from rotator.errors import SettingsError
 from rotator.renewal.durations import format_time
