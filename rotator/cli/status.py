@@ -83,7 +83,7 @@ def command(names: tuple[str, ...], *, stack: str | None, as_json: bool, **optio
         print_json(found.to_dict())
     else:
         _print(standard_output(), found)
-    if not found.good:
+    if not found.is_valid:
         sys.exit(FAILED)
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from rotator.bootstrap import Rotator
 from rotator.cli import tables
-from rotator.cli.tables import StatusLine
+from rotator.cli.rotation_status import RotationStatus, status_of
 from rotator.config.registry import unknown
 from rotator.doctor.stored_state import read_stored_for_display
 from rotator.renewal.durations import describe_seconds, format_time
@@ -35,11 +35,11 @@ class Filter:
     states: frozenset[str] = frozenset()
     ending_within: float | None = None
 
-    def has(self, line: StatusLine) -> bool:
+    def has(self, line: RotationStatus) -> bool:
         """Whether a rotation is shown. A token of which no life is known may end at any time."""
         if self.states and line.state not in self.states:
             return False
-        if self.ending_within is None or not line.good or line.seconds_remaining is None:
+        if self.ending_within is None or not line.is_valid or line.seconds_remaining is None:
             return True
         return line.seconds_remaining <= self.ending_within
 
@@ -55,14 +55,14 @@ class Overview:
     """
 
     at: datetime
-    lines: tuple[StatusLine, ...] = ()
+    lines: tuple[RotationStatus, ...] = ()
     total: int = 0
     error: str | None = None
 
     @property
-    def good(self) -> bool:
+    def is_valid(self) -> bool:
         """Whether consumers of every rotation that is shown have a token that is known to be alive."""
-        return self.error is None and all(line.good for line in self.lines)
+        return self.error is None and all(line.is_valid for line in self.lines)
 
     @property
     def states(self) -> Mapping[str, int]:
@@ -71,9 +71,9 @@ class Overview:
         return {state: found[state] for state in STATES if found[state]}
 
     @property
-    def soonest(self) -> StatusLine | None:
+    def soonest(self) -> RotationStatus | None:
         """The one whose token, alive now, ends first."""
-        return next((line for line in self.lines if line.good), None)
+        return next((line for line in self.lines if line.is_valid), None)
 
     def to_dict(self) -> dict[str, Any]:
         """The overview as ``--json`` gives it."""
@@ -130,9 +130,9 @@ def read_overview(
     meant = matching(names, known)
     rotations = [rotation for rotation in fleet.rotations if rotation.name in meant]
     stored = read_stored_for_display(rotations, rotator.ports.parameters, now=now)
-    lines = [tables.status_line(r, stored[r.name], now, rotator.guarantee) for r in rotations]
+    lines = [status_of(r, stored[r.name], now, rotator.guarantee) for r in rotations]
     lines += [
-        StatusLine(rotation=None, name=name, state=UNREADABLE, stored=Stored(), now=now, error=error)
+        RotationStatus(rotation=None, name=name, state=UNREADABLE, stored=Stored(), now=now, error=error)
         for name, error in fleet.broken
         if name in meant
     ]
@@ -159,6 +159,6 @@ def _meant(name: str, known: Collection[str]) -> frozenset[str]:
     return meant
 
 
-def _urgency(line: StatusLine) -> tuple[bool, int, float, str]:
+def _urgency(line: RotationStatus) -> tuple[bool, int, float, str]:
     worst = _WORST_FIRST.index(line.state) if line.state in _WORST_FIRST else len(_WORST_FIRST)
-    return line.good, worst, line.seconds_remaining or 0.0, line.name
+    return line.is_valid, worst, line.seconds_remaining or 0.0, line.name

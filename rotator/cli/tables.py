@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -16,13 +12,10 @@ from rich.text import Text
 from rotator.cli import message_groups
 from rotator.cli.console import plain_table
 from rotator.cli.message_groups import Message
-from rotator.errors import RotatorError
-from rotator.oauth.models import Stage
-from rotator.renewal import policy, secret_rollover
+from rotator.cli.rotation_status import RotationStatus
 from rotator.renewal.durations import describe_seconds, format_time, seconds_until
-from rotator.renewal.guarantee import Guarantee
-from rotator.renewal.models import Attempt, Outcome, Result, Rotation, Stored, Summary
-from rotator.renewal.policy import TokenState, outlook
+from rotator.renewal.models import Outcome, Result, Summary
+from rotator.renewal.policy import outlook
 
 _COLOURS = {
     "rotated": "green",
@@ -36,137 +29,6 @@ _COLOURS = {
     "missing": "red",
     "unreadable": "red",
 }
-
-
-_NEXT_STEPS = {
-    "expired": "its token has ended: see why the last runs failed, then `rotator rotate`",
-    "unknown": "its status is missing or tells of another version; the next run renews it",
-    "missing": "it has no token yet: `rotator rotate` requests one",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class StatusLine:
-    """One rotation as ``rotator status`` shows it. Times are UTC, durations seconds."""
-
-    rotation: Rotation | None
-    name: str
-    state: str
-    stored: Stored
-    now: datetime
-    guaranteed_lifetime: float | None = None
-    overlap: str | None = None
-    error: RotatorError | None = None
-
-    @property
-    def good(self) -> bool:
-        """Whether consumers have a token that is known to be valid."""
-        return self.state in (TokenState.FRESH, TokenState.DUE) and not self._may_be_revoked
-
-    @property
-    def _may_be_revoked(self) -> bool:
-        rotation = self.rotation
-        return rotation is not None and policy.may_be_revoked(rotation, self.stored, self.now)
-
-    @property
-    def seconds_remaining(self) -> float | None:
-        """What is left of the token's life, less than nothing if it has ended; None if that is not known."""
-        status = self.stored.token_status
-        return seconds_until(status.expires_at, self.now) if status else None
-
-    @property
-    def reason(self) -> str | None:
-        """The reason for the state, and the next step if there is one."""
-        lease = self.stored.lease
-        if lease.held_until:
-            return f"a run may renew it until {format_time(lease.held_until)}"
-        if self.stored.status_problem:
-            return f"its status cannot be read: {self.stored.status_problem}; the next run writes it again"
-        if self.stored.lease_error:
-            return f"its lease is not known: {self.stored.lease_error}"
-        if self._may_be_revoked:
-            reason = "the endpoint may have issued a token that was not stored, and this one may be revoked"
-            return f"{reason}{self._last_attempt}; the next run renews it"
-        if self.error:
-            return str(self.error)
-        return self._reason_of_state or self._rollover
-
-    @property
-    def group_key(self) -> tuple[str | None, str | None]:
-        """What rotations with the same message have in common."""
-        return (type(self.error).__name__, self.error.advice) if self.error else (None, self.reason)
-
-    @property
-    def _reason_of_state(self) -> str | None:
-        attempt = self.stored.lease.last_attempt
-        if self.state in _NEXT_STEPS:
-            return f"{_NEXT_STEPS[self.state]}{self._last_attempt}"
-        return _describe(attempt) if attempt and not self._rollover else None
-
-    @property
-    def _last_attempt(self) -> str:
-        """The last attempt to renew it, if that published no token."""
-        attempt = self.stored.lease.last_attempt
-        return f"; {_describe(attempt)}" if attempt else ""
-
-    @property
-    def _rollover(self) -> str | None:
-        """What is left to do where the stored token was requested with another stage than AWSCURRENT."""
-        stage = self.stored.token_status.secret_stage if self.stored.token_status else Stage.CURRENT
-        if stage is Stage.CURRENT:
-            return None
-        next_step = f"{secret_rollover.NEXT_STEP[stage]}; if that is done, rotate once more"
-        return f"its token was requested with {stage}: finish the rollover; {next_step}"
-
-    @property
-    def renewal(self) -> datetime | None:
-        """When the token becomes due."""
-        status = self.stored.token_status
-        if self.rotation is None or status is None:
-            return None
-        return policy.due_at(self.rotation, status)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The line as ``--json`` gives it."""
-        status, lease = self.stored.token_status, self.stored.lease
-        line = {
-            "name": self.name,
-            "state": self.state,
-            "parameter_name": self.rotation.parameter_name if self.rotation else None,
-            "parameter_version": self.stored.token_version or None,
-            "issued_at": format_time(status.issued_at) if status else None,
-            "expires_at": format_time(status.expires_at) if status else None,
-            "renew_at": format_time(self.renewal) if self.renewal else None,
-            "seconds_remaining": int(self.seconds_remaining) if self.seconds_remaining is not None else None,
-            "minimum_remaining_life": math.floor(self.guaranteed_lifetime)
-            if self.guaranteed_lifetime is not None
-            else None,
-            "leased_until": format_time(lease.held_until) if lease.held_until else None,
-            "last_attempt": _attempt_to_dict(lease.last_attempt) if lease.last_attempt else None,
-            "warning": self.overlap,
-            "error": str(self.error) if self.error else None,
-        }
-        if status and status.secret_stage is not Stage.CURRENT:
-            line["secret_stage"] = status.secret_stage.value
-        return line
-
-
-def _describe(attempt: Attempt) -> str:
-    if attempt.outcome is None:
-        how = "ended without releasing its lease"
-    elif attempt.outcome is Outcome.KEPT:
-        how = "kept the token"
-    else:
-        how = f"failed with {attempt.error_kind}"
-    return f"the last attempt, until {format_time(attempt.at)}, {how}"
-
-
-def _attempt_to_dict(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "at": format_time(attempt.at),
-        "outcome": attempt.outcome.value if attempt.outcome else None,
-        "error_kind": attempt.error_kind,
-    }
 
 
 def print_summary(console: Console, summary: Summary) -> None:
@@ -215,13 +77,13 @@ def _outcome_row(result: Result, *, dry_run: bool) -> list[str | Text]:
     return [result.name, outcome, expires_at, str(result.parameter_version or "-")]
 
 
-def status_table(lines: Sequence[StatusLine]) -> Table:
+def status_table(lines: Sequence[RotationStatus]) -> Table:
     """What is stored for every rotation."""
     columns = ("rotation", "state", "expires in", "renewed in", "version", "least life")
     return plain_table(columns, map(_status_row, lines))
 
 
-def status_notes(lines: Sequence[StatusLine]) -> list[Text]:
+def status_notes(lines: Sequence[RotationStatus]) -> list[Text]:
     """What there is to say besides, then the warnings."""
     return [
         *map(
@@ -236,7 +98,7 @@ def status_notes(lines: Sequence[StatusLine]) -> list[Text]:
     ]
 
 
-def _status_row(line: StatusLine) -> list[str | Text]:
+def _status_row(line: RotationStatus) -> list[str | Text]:
     return [
         line.name,
         Text(line.state, style=_COLOURS[line.state]),
@@ -245,38 +107,6 @@ def _status_row(line: StatusLine) -> list[str | Text]:
         str(line.stored.token_version or "-"),
         describe_seconds(line.guaranteed_lifetime) if line.guaranteed_lifetime is not None else "-",
     ]
-
-
-def status_line(
-    rotation: Rotation,
-    found: Stored | RotatorError,
-    now: datetime,
-    guarantee: Guarantee,
-) -> StatusLine:
-    """Judge what was found for a rotation."""
-    if isinstance(found, RotatorError):
-        return StatusLine(
-            rotation=rotation,
-            name=rotation.name,
-            state="unreadable",
-            stored=Stored(),
-            now=now,
-            error=found,
-        )
-    lifetime = found.token_status.lifetime if found.token_status else policy.asked_lifetime(rotation)
-    least = overlap = None
-    if lifetime is not None:
-        least = guarantee.guaranteed_lifetime(lifetime, rotation.renew_at)
-        overlap = guarantee.problem(lifetime, rotation.renew_at)
-    return StatusLine(
-        rotation=rotation,
-        name=rotation.name,
-        state=policy.token_state(rotation, found, now),
-        stored=found,
-        now=now,
-        guaranteed_lifetime=least,
-        overlap=str(overlap) if overlap else None,
-    )
 
 
 def _warnings(warnings: Sequence[str]) -> list[Text]:

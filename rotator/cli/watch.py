@@ -53,7 +53,7 @@ def watch(
             shown = overview
             sleep(every)
     except KeyboardInterrupt:
-        return shown is not None and shown.good
+        return shown is not None and shown.is_valid
 
 
 def _read_or_report(read: Read, now: datetime, *, first: bool) -> Overview:

@@ -179,8 +179,8 @@ def test_json_has_the_summary_and_soonest_expiry(many: Many) -> None:
 
 
 @pytest.mark.parametrize(("names", "good"), [(["due-*"], True), (["due-*", "dead"], False)])
-def test_overview_is_valid_only_if_all_shown_tokens_are(many: Many, names: list[str], good: bool) -> None:
-    assert read_overview(many, *names).good is good
+def test_overview_is_valid_only_if_all_shown_tokens_are(many: Many, names: list[str], is_valid: bool) -> None:
+    assert read_overview(many, *names).is_valid is is_valid
 
 
 # For people.

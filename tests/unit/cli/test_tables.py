@@ -11,6 +11,7 @@ from rich.console import Console
 from fake_ports import START, rotation
 from rotator.cli import tables
 from rotator.cli.console import PIPE_COLUMNS, plain_table, standard_output
+from rotator.cli.rotation_status import RotationStatus, status_of
 from rotator.errors import ParameterStoreError
 from rotator.oauth.models import Stage
 from rotator.renewal.guarantee import Guarantee
@@ -32,9 +33,9 @@ STORED = Stored(
 )
 
 
-def line(lease: Lease = Lease(), *, hours: float = 1) -> tables.StatusLine:  # noqa: B008 - frozen
+def line(lease: Lease = Lease(), *, hours: float = 1) -> RotationStatus:  # noqa: B008 - frozen
     found = Stored(token_version=7, status_version=3, status=STORED.status, lease=lease)
-    return tables.status_line(rotation(), found, START + timedelta(hours=hours), Guarantee())
+    return status_of(rotation(), found, START + timedelta(hours=hours), Guarantee())
 
 
 def shown(summary: Summary) -> str:
@@ -45,13 +46,13 @@ def shown(summary: Summary) -> str:
 
 
 def test_fresh_token_is_valid_without_explanation() -> None:
-    assert (line().state, line().good, line().reason) == ("fresh", True, None)
+    assert (line().state, line().is_valid, line().reason) == ("fresh", True, None)
 
 
 def test_token_of_unfinished_renewal_is_not_valid_and_explained() -> None:
     crashed = Attempt(at=START + timedelta(hours=17), outcome=None)
     unfinished = line(Lease(version=3, last_attempt=crashed, may_be_revoked=True), hours=18)
-    assert (unfinished.state, unfinished.good) == ("due", False)
+    assert (unfinished.state, unfinished.is_valid) == ("due", False)
     assert unfinished.reason == (
         "the endpoint may have issued a token that was not stored, and this one may be revoked; "
         "the last attempt, until 2026-11-24T23:00:00Z, ended without releasing its lease; "
@@ -61,7 +62,7 @@ def test_token_of_unfinished_renewal_is_not_valid_and_explained() -> None:
 
 def test_token_is_valid_during_its_renewal() -> None:
     under_way = line(Lease(version=3, held_until=START + timedelta(minutes=61)))
-    assert (under_way.state, under_way.good) == ("fresh", True)
+    assert (under_way.state, under_way.is_valid) == ("fresh", True)
     assert under_way.reason == "a run may renew it until 2026-11-24T07:01:00Z"
     assert under_way.to_dict()["leased_until"] == "2026-11-24T07:01:00Z"
 
@@ -76,7 +77,7 @@ def test_token_is_valid_during_its_renewal() -> None:
 )
 def test_last_attempt_is_shown_with_its_outcome(outcome: Outcome | None, kind: str | None, how: str) -> None:
     shown = line(Lease(version=3, last_attempt=Attempt(at=START, outcome=outcome, error_kind=kind)))
-    assert (shown.good, shown.reason) == (True, f"the last attempt, until 2026-11-24T06:00:00Z, {how}")
+    assert (shown.is_valid, shown.reason) == (True, f"the last attempt, until 2026-11-24T06:00:00Z, {how}")
     assert shown.to_dict()["last_attempt"] == {
         "at": "2026-11-24T06:00:00Z",
         "outcome": outcome and outcome.value,
@@ -98,12 +99,12 @@ def test_token_of_current_secret_shows_no_stage() -> None:
 def test_token_of_other_secret_stage_advises_to_finish_rollover(stage: Stage, next_step: str) -> None:
     assert STORED.status
     stored = replace(STORED, status=replace(STORED.status, secret_stage=stage))
-    rolled = tables.status_line(rotation(), stored, START + timedelta(hours=1), Guarantee())
-    assert (rolled.state, rolled.good) == ("fresh", True)
+    rolled = status_of(rotation(), stored, START + timedelta(hours=1), Guarantee())
+    assert (rolled.state, rolled.is_valid) == ("fresh", True)
     assert rolled.reason
     assert rolled.reason.startswith(f"its token was requested with {stage}: finish the rollover; {next_step}")
     assert rolled.to_dict()["secret_stage"] == stage.value
-    late = tables.status_line(rotation(), stored, START + timedelta(hours=25), Guarantee())
+    late = status_of(rotation(), stored, START + timedelta(hours=25), Guarantee())
     assert late.reason
     assert late.reason.startswith("its token has ended")
 
@@ -111,7 +112,7 @@ def test_token_of_other_secret_stage_advises_to_finish_rollover(stage: Stage, ne
 def test_status_of_another_token_shows_no_stage() -> None:
     assert STORED.status
     other = replace(STORED, token_version=8, status=replace(STORED.status, secret_stage=Stage.PENDING))
-    unknown = tables.status_line(rotation(), other, START, Guarantee())
+    unknown = status_of(rotation(), other, START, Guarantee())
     assert "AWSPENDING" not in str(unknown.reason)
     assert "secret_stage" not in unknown.to_dict()
 
@@ -196,7 +197,7 @@ def test_equal_failures_show_once_with_shortest_lifetime() -> None:
 
 def test_equal_denials_are_grouped_in_the_status() -> None:
     lines = [
-        tables.status_line(
+        status_of(
             rotation(name=name), ParameterStoreError(denied(name), advice="or else"), START, Guarantee()
         )
         for name in "abcde"

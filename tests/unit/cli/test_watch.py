@@ -83,10 +83,10 @@ def test_watch_reads_every_interval_and_shows_changes() -> None:
 
 
 @pytest.mark.parametrize("good", [True, False])
-def test_watch_result_is_that_of_last_overview(good: bool) -> None:
+def test_watch_result_is_that_of_last_overview(is_valid: bool) -> None:
     watched = Watched(looks=2)
-    (watched.before if good else {})[1] = lambda: give_token(watched)
-    assert watched.run() is good
+    (watched.before if is_valid else {})[1] = lambda: give_token(watched)
+    assert watched.run() is is_valid
 
 
 def test_token_expiring_during_watch_makes_result_false() -> None:
