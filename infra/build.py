@@ -1,7 +1,7 @@
 """Build the function's zip: the same sources and lock file give the same bytes, anywhere.
 
 The zip holds the modules of rotator that the function imports, the locked pure-Python wheels, and the part of
-the SDK's descriptions of AWS that the function calls (sdk.py). One zip serves both arm64 and x86_64.
+the SDK's descriptions of AWS that the function calls (trimmed_sdk.py). One zip serves both arm64 and x86_64.
 It has byte-code beside the sources if a Python of the function's version is found to compile them.
 """
 
@@ -136,8 +136,8 @@ def _drop_unused(stage: Path) -> None:
 
 
 def _cut_sdk(stage: Path) -> None:
-    """Cut the SDK's descriptions of AWS; see sdk.py."""
-    command = [sys.executable, str(INFRA / "sdk.py"), str(stage / "botocore" / "data")]
+    """Cut the SDK's descriptions of AWS; see trimmed_sdk.py."""
+    command = [sys.executable, str(INFRA / "trimmed_sdk.py"), str(stage / "botocore" / "data")]
     _run(command, "the SDK's descriptions could not be cut")
 
 

@@ -12,10 +12,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra import function_code, packaging, request, stacks
+from infra import code_upload, deploy_request, packaging, stacks
 from infra.aws_cli import DENIED, Cli, CliError, connect
 from infra.command import Problem, run
-from infra.request import Request
+from infra.deploy_request import Request
 
 TEMPLATE = Path(__file__).resolve().parent / "template.yaml"
 
@@ -27,7 +27,7 @@ _FULL_ARN = re.compile(
 def deploy(environ: Mapping[str, str]) -> None:
     """Deploy what the environment's STACK, SECRET, PARAMETER, BUCKET, SET and TAGS say; raises Problem."""
     template = TEMPLATE.read_text()
-    wanted = request.read(environ, template)
+    wanted = deploy_request.read(environ, template)
     cli = connect(environ)
     _check_bucket(cli, wanted.bucket)
     overrides = _overrides(cli, wanted)
@@ -36,13 +36,13 @@ def deploy(environ: Mapping[str, str]) -> None:
     leftover = found if found and found.status in stacks.LEFTOVERS else None
     before = None if leftover else found
     parameters = {**(before.parameters if before else {}), **overrides}
-    request.check_paths(parameters)
-    request.check_targets(wanted.stack, parameters, cli.region, cli.account)
+    deploy_request.check_paths(parameters)
+    deploy_request.check_targets(wanted.stack, parameters, cli.region, cli.account)
     tags = wanted.tags or (before.tags if before else {})
-    request.check_tags(tags)
+    deploy_request.check_tags(tags)
 
-    zip_file = function_code.build()
-    packaged = function_code.package(cli, template, zip_file, wanted.bucket)
+    zip_file = code_upload.build()
+    packaged = code_upload.package(cli, template, zip_file, wanted.bucket)
     if leftover:
         stacks.delete(cli, leftover)
         print(f"deleted the rest of an earlier, failed creation of {wanted.stack}")
@@ -53,7 +53,7 @@ def deploy(environ: Mapping[str, str]) -> None:
         raise _explain(cli, wanted.stack, template, error, is_new=before is None) from None
     print("nothing to change" if "No changes to deploy" in printed else "deployed")  # the CLI's own words
     stack = stacks.existing(cli, wanted.stack)
-    function_code.check(cli, stack.outputs["FunctionName"], zip_file)
+    code_upload.check(cli, stack.outputs["FunctionName"], zip_file)
     _report(stack)
 
 
@@ -135,7 +135,7 @@ def _command(
     command = [
         *("cloudformation", "deploy", "--stack-name", wanted.stack, "--template-file", str(packaged)),
         *("--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset"),
-        *("--s3-bucket", wanted.bucket, *function_code.UPLOAD),
+        *("--s3-bucket", wanted.bucket, *code_upload.UPLOAD),
     ]
     if overrides:
         command += ["--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())]

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra import smoke_changes, smoke_fleet, smoke_parameters, smoke_roles, smoke_stack
 from infra.command import Problem, run
-from infra.smoke_ground import Check, Different, Ground, NotHere, cleaned, code_of, find_ground
+from infra.smoke_fixtures import Check, Different, Ground, NotHere, cleaned, code_of, find_ground
 
 CHECKS = (
     smoke_parameters.sizes,

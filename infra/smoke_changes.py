@@ -9,7 +9,7 @@ import json
 import secrets
 import time
 
-from infra.smoke_ground import Different, Ground, NotHere, check
+from infra.smoke_fixtures import Different, Ground, NotHere, check
 from infra.smoke_roles import expect_only
 
 LONGEST_WAIT_SECONDS = 300.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from infra.smoke_ground import Different, Ground, NotHere, check
+from infra.smoke_fixtures import Different, Ground, NotHere, check
 from infra.smoke_roles import expect
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from infra.smoke_ground import (
+from infra.smoke_fixtures import (
     MANY_RETRIES,
     NO_RETRY,
     Different,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import packaging
-from infra.smoke_ground import Different, Ground, NotHere, check, expect_refusal
+from infra.smoke_fixtures import Different, Ground, NotHere, check, expect_refusal
 from infra.smoke_roles import expect_only
 
 TEMPLATE = (Path(__file__).resolve().parent / "template.yaml").read_text()

@@ -18,9 +18,9 @@ from werkzeug.serving import BaseWSGIServer
 
 from certificates import server_context, write_self_signed
 from rotator import handler
-from rotator.devstack.aws import ADMINISTRATOR, client_environment, running_aws
+from rotator.devstack.aws_emulators import ADMINISTRATOR, client_environment, running_aws
 from rotator.devstack.deployment import Account, build_zip
-from rotator.devstack.server import free_port
+from rotator.devstack.http_server import free_port
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 

@@ -10,11 +10,11 @@ import click
 from rich.console import Console
 
 from rotator.bootstrap import Rotator
-from rotator.cli import operator
-from rotator.cli.checklist import print_check
+from rotator.cli import wiring
+from rotator.cli.doctor_output import print_check
 from rotator.cli.document_editor import PreparedDocument, prepare
-from rotator.cli.operator import rotator_of_many
 from rotator.cli.options import print_json, stack_option
+from rotator.cli.wiring import rotator_of_many
 from rotator.config.registry import Fleet
 from rotator.doctor.check import State
 from rotator.doctor.context import Instruments, Subject
@@ -77,7 +77,7 @@ def command(
         print_json(json.loads(entry.text))
         click.echo(f"rotator: {entry.document} would be written; nothing was", err=True)
         return
-    entry.write(operator.document_store(), rotator.registry)
+    entry.write(wiring.document_store(), rotator.registry)
     for line in _report_lines(entry, stack):
         click.echo(line)
 

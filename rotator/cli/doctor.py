@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import click
 
 from rotator import bootstrap
-from rotator.cli import operator
-from rotator.cli.checklist import print_check, print_total
+from rotator.cli import wiring
 from rotator.cli.console import standard_output
+from rotator.cli.doctor_output import print_check, print_total
 from rotator.cli.options import json_option, names_argument, print_json, stack_option
 from rotator.doctor.check import Check, State
 from rotator.doctor.context import Instruments, Options, Subject
@@ -61,7 +61,7 @@ def command(
 
 def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
     try:
-        rotator = bootstrap.build(operator.environment(os.environ, stack))
+        rotator = bootstrap.build(wiring.environment(os.environ, stack))
         logs.configure(rotator.settings.log_level)
         return Subject(
             fleet=rotator.fleet(names),

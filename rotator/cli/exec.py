@@ -8,8 +8,8 @@ import sys
 
 import click
 
+from rotator.cli.exec_process import become
 from rotator.cli.options import stack_option
-from rotator.cli.process import become
 from rotator.cli.token_lookup import NAME_HELP, current_token
 
 HELP = f"""

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from rotator.cli.console import plain_table, standard_output
-from rotator.cli.operator import rotator
 from rotator.cli.options import FAILED, json_option, print_json, stack_option
+from rotator.cli.wiring import rotator
 from rotator.config.registry import Fleet
 from rotator.renewal.models import Rotation
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from rotator.cli import operator
+from rotator.cli import wiring
 from rotator.cli.document_editor import ambiguous
-from rotator.cli.operator import rotator_of_many
 from rotator.cli.options import FAILED, stack_option
+from rotator.cli.wiring import rotator_of_many
 from rotator.config.registry import Registry, unknown
 from rotator.config.rotation_documents import DocumentStore
 from rotator.errors import ParameterStoreError, SettingsError
@@ -32,7 +32,7 @@ def command(names: tuple[str, ...], *, stack: str | None, yes: bool) -> None:
     documents = chosen(registry, names)
     if not yes:
         _ask(documents)
-    removed = remove(registry, documents, operator.document_store())
+    removed = remove(registry, documents, wiring.document_store())
     for line in _left(registry, removed):
         click.echo(line)
     if len(removed) < len(documents):

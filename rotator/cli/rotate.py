@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from rotator import bootstrap
-from rotator.cli import operator, tables
+from rotator.cli import tables, wiring
 from rotator.cli.console import standard_output
 from rotator.cli.options import FAILED, json_option, names_argument, print_json
 from rotator.errors import RotatorError
@@ -47,7 +47,7 @@ def command(
 def _invoke(function: str, names: Sequence[str], *, force: bool, dry_run: bool, as_json: bool) -> Summary:
     event = {"force": force, "dry_run": dry_run, **({"rotations": list(names)} if names else {})}
     try:
-        return operator.invoke_function(function, event)
+        return wiring.invoke_function(function, event)
     except RotatorError as error:
         if as_json:
             print_json({"error": str(error)})
@@ -55,7 +55,7 @@ def _invoke(function: str, names: Sequence[str], *, force: bool, dry_run: bool, 
 
 
 def _run(names: Sequence[str], *, force: bool, dry_run: bool, progress: bool) -> Summary:
-    rotator = operator.rotator(os.environ)
+    rotator = wiring.rotator(os.environ)
     fleet = rotator.fleet(names)
     rotator.check_overlap(fleet)
     showing: AbstractContextManager[OnResult | None] = nullcontext()

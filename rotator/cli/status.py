@@ -14,9 +14,9 @@ from rich.text import Text
 from rotator import bootstrap
 from rotator.cli import status_view
 from rotator.cli.console import standard_output
-from rotator.cli.operator import rotator
 from rotator.cli.options import FAILED, json_option, names_argument, print_json, stack_option
 from rotator.cli.status_view import STATES, Filter, Overview
+from rotator.cli.wiring import rotator
 from rotator.config import validators
 from rotator.config.validators import InvalidValue
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import click
 
 from rotator import bootstrap
-from rotator.cli import operator
+from rotator.cli import wiring
 from rotator.config import environment, validators
 from rotator.config.environment import Settings
 from rotator.config.validators import InvalidValue
@@ -54,7 +54,7 @@ def parameter_name(name: str | None, environ: Mapping[str, str], stack: str | No
         if stack:
             raise SettingsError(f"{name[:64]} needs no stack", advice="leave out --stack, or name a rotation")
         return _full_name(name)
-    variables = operator.environment(environ, stack)
+    variables = wiring.environment(environ, stack)
     try:
         rotator = bootstrap.build(_without_secret(variables))
     except SettingsError as error:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rotator.consumer.source import TokenSource
+from rotator.consumer.token_source import TokenSource
 from rotator.errors import TokenExpired, TokenUnavailable
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import anyio
 import httpx
 
 from rotator.consumer import bearer
-from rotator.consumer.source import LONGEST_WAIT_SECONDS, TokenSource
+from rotator.consumer.token_source import LONGEST_WAIT_SECONDS, TokenSource
 
 POLL_SECONDS = 0.01
 """How often an asynchronous wait checks whether a read is done; a read takes several times as long."""

@@ -12,7 +12,7 @@ from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
 
 from rotator.consumer import bearer
-from rotator.consumer.source import TokenSource
+from rotator.consumer.token_source import TokenSource
 
 
 class TokenAuth(AuthBase):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from rotator.devstack.authorization_api import SAMPLE_CLIENTS, AuthorizationApi
-from rotator.devstack.server import address, make
+from rotator.devstack.http_server import address, make
 
 
 @click.command()

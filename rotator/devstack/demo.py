@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rotator.devstack import deployment
-from rotator.devstack.aws import client_environment
+from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.stack import DevStack, running_devstack
 from rotator.renewal.durations import describe_seconds

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 
 from rotator.adapters.runtime.aws_client import keep_sdk_quiet
-from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, REGION
+from rotator.devstack.aws_emulators import ACCOUNT, ADMINISTRATOR, REGION
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TEMPLATE = CHECKOUT / "infra" / "template.yaml"

@@ -20,8 +20,8 @@ from types import FrameType
 from typing import NoReturn
 
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.devstack.aws import running_aws
-from rotator.devstack.server import serving
+from rotator.devstack.aws_emulators import running_aws
+from rotator.devstack.http_server import serving
 
 STOP_SECONDS = 20
 

@@ -14,9 +14,9 @@ from rotator.renewal import policy
 from rotator.renewal.models import Summary
 from rotator.simulation.calls import Killed
 from rotator.simulation.environment import Environment, NextFault
-from rotator.simulation.run import SimulatedRun
 from rotator.simulation.scenario import RatesAt, Scenario
-from rotator.simulation.tenant import Tenant
+from rotator.simulation.simulated_rotation import Tenant
+from rotator.simulation.simulated_run import SimulatedRun
 
 
 @contextmanager

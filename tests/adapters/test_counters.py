@@ -17,7 +17,7 @@ from adapters.caller import Caller
 from fake_ports import CANARY_TOKEN, rotation
 from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.parameter_store import SsmParameterStore
-from rotator.devstack.server import LOOPBACK, free_port
+from rotator.devstack.http_server import LOOPBACK, free_port
 from rotator.errors import (
     ConcurrentUpdate,
     InvalidTokenResponse,

@@ -19,7 +19,7 @@ from flask import Flask, Response, redirect, request
 
 from fake_ports import CANARY_TOKEN
 from rotator.consumer import HttpxTokenAuth, TokenAuth, TokenSource
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 from rotator.errors import SettingsError, TokenUnavailable
 from token_source_setup import Consumer, consumer
 

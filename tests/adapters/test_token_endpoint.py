@@ -13,7 +13,7 @@ import pytest
 from adapters.caller import BASIC, Caller
 from fake_ports import CANARY_SECRET, CANARY_TOKEN, START
 from rotator.adapters.runtime import http_transport
-from rotator.devstack.server import LOOPBACK, free_port
+from rotator.devstack.http_server import LOOPBACK, free_port
 from rotator.errors import (
     TokenEndpointUnavailable,
     TokenRequestError,

@@ -12,7 +12,7 @@ from adapters.caller import BASIC, Caller
 from fake_ports import CANARY_SECRET, CANARY_TOKEN
 from leak_check import credential_forms, foreign, token_forms, told, told_in
 from rotator.adapters.runtime import http_transport
-from rotator.devstack.server import LOOPBACK, free_port
+from rotator.devstack.http_server import LOOPBACK, free_port
 from rotator.errors import RotatorError
 from scripted_server import OUTAGE, TOKEN, Serve, answer, half_then_reset, half_then_silence, raw, silence
 

@@ -15,7 +15,7 @@ from adapters.caller import BASIC, Caller
 from fake_ports import CANARY_TOKEN
 from rotator.adapters.runtime import tls as shared_trust
 from rotator.adapters.runtime.http_transport import MAX_BODY_BYTES
-from rotator.devstack.server import LOOPBACK
+from rotator.devstack.http_server import LOOPBACK
 from rotator.errors import (
     InvalidTokenResponse,
     TokenEndpointUnavailable,

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from rotator.devstack.server import LOOPBACK
+from rotator.devstack.http_server import LOOPBACK
 
 PEM = serialization.Encoding.PEM
 

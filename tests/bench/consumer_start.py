@@ -13,9 +13,9 @@ import sys
 
 from moto.server import ThreadedMotoServer
 
-from rotator.devstack.aws import client_environment
+from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
-from rotator.devstack.server import free_port
+from rotator.devstack.http_server import free_port
 
 ROUNDS = 15
 NAME = "/healthwise/token"

@@ -19,7 +19,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 from bench import world
 from infra import build
-from rotator.devstack.server import LOOPBACK
+from rotator.devstack.http_server import LOOPBACK
 
 HERE = Path(__file__).resolve().parent
 COMPARATORS = ("typical.py", "least.py")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.authority import write_certificates
 from bench.world import World
-from rotator.devstack.server import LOOPBACK
+from rotator.devstack.http_server import LOOPBACK
 
 AWS_DELAY = 0.010
 TOKEN_DELAY = 0.100

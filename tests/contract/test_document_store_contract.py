@@ -13,7 +13,7 @@ from rotator.adapters.operator.document_store import SsmDocumentStore
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.parameter_store import SsmParameterStore
 from rotator.config.rotation_documents import DocumentStore
-from rotator.devstack.aws import ADMINISTRATOR, client_environment
+from rotator.devstack.aws_emulators import ADMINISTRATOR, client_environment
 from rotator.errors import ConcurrentUpdate
 from rotator.renewal.models import Parameter
 from rotator.renewal.ports import ParameterStore

@@ -19,7 +19,7 @@ from fake_ports import CANARY_TOKEN, Clock, FakeInspector, rotation
 from rotator.adapters.operator.inspector import AwsInspector
 from rotator.adapters.runtime import aws_client
 from rotator.config.deployment import EventSourceMapping, Inspector, Key, LogEvent, Schedule, Stack
-from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment
+from rotator.devstack.aws_emulators import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
 from rotator.errors import RotatorError
 from rotator.oauth.http_date import http_date

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from fake_ports import CANARY_SECRET, FakeSecretStore, rotation
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.secrets_manager import SecretsManager
-from rotator.devstack.aws import ADMINISTRATOR, client_environment
+from rotator.devstack.aws_emulators import ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
 from rotator.errors import CredentialsError
 from rotator.oauth.models import ClientCredentials, Secret, Stage

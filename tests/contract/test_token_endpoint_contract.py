@@ -15,7 +15,7 @@ from fake_ports import CANARY_SECRET, START, Clock, FakeTokenEndpoint, rotation
 from rotator.adapters.runtime.http_transport import HttpTransport
 from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 from rotator.errors import TokenEndpointUnavailable, TokenRequestRejected
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse

@@ -10,7 +10,7 @@ import pytest
 
 from fake_ports import FakeWorkQueue
 from rotator.adapters.runtime.sqs import SqsWorkQueue
-from rotator.devstack.aws import ADMINISTRATOR
+from rotator.devstack.aws_emulators import ADMINISTRATOR
 from rotator.devstack.deployment import Account
 from rotator.errors import WorkNotSent
 from rotator.workers.dispatch import WorkQueue

@@ -9,7 +9,7 @@ import pytest
 
 from command_line import Shell
 from deployed_stack import Deployed, running
-from rotator.devstack.aws import client_environment
+from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
 from stored_tokens import PARAMETER, put, token_of_life
 

@@ -12,7 +12,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from rotator.devstack.server import address, make
+from rotator.devstack.http_server import address, make
 
 
 def main() -> None:

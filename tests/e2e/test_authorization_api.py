@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 
 API = AuthorizationApi({"client": "secret"})
 

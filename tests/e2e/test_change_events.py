@@ -18,7 +18,7 @@ import pytest
 
 from deployed_stack import Deployed
 from infra import smoke, smoke_changes
-from rotator.devstack.aws import ACCOUNT, client_environment
+from rotator.devstack.aws_emulators import ACCOUNT, client_environment
 from rotator.devstack.deployment import Account
 
 STACK = "told"

@@ -11,9 +11,9 @@ import pytest
 from command_line import Shell
 from fake_ports import CANARY_SECRET
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.devstack.aws import client_environment
+from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 
 API = AuthorizationApi({"client": CANARY_SECRET})
 

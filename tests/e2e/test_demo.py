@@ -20,7 +20,7 @@ import requests
 from botocore.exceptions import ClientError
 
 from conftest import CHECKOUT
-from rotator.devstack.aws import ADMINISTRATOR
+from rotator.devstack.aws_emulators import ADMINISTRATOR
 from rotator.devstack.demo import PARAMETER_NAME, SECRET_NAME
 from rotator.devstack.deployment import Account
 

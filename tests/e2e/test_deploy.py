@@ -20,9 +20,9 @@ from botocore.exceptions import ClientError
 
 from conftest import CHECKOUT
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment
+from rotator.devstack.aws_emulators import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 
 # One worker runs all of these in their order, as it does every file: they share one stack and its end.
 

@@ -25,9 +25,9 @@ from rotator import bootstrap
 from rotator.adapters.runtime import aws_client
 from rotator.cli import main
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment, running_aws
+from rotator.devstack.aws_emulators import ACCOUNT, ADMINISTRATOR, client_environment, running_aws
 from rotator.devstack.deployment import Account
-from rotator.devstack.server import free_port, serving
+from rotator.devstack.http_server import free_port, serving
 from scripted_server import OUTAGE, Peer
 from scripted_server import serving as serving_peer
 

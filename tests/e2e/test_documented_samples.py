@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 
 HTTP_SAMPLE = """\
 POST /oauth2/token HTTP/1.1

@@ -17,9 +17,9 @@ from fake_ports import CANARY_SECRET
 from leak_check import token_forms, told_in
 from pseudo_terminal import terminal
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.devstack.aws import client_environment
+from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 from stored_tokens import PARAMETER
 
 PYTHON_GET = """

@@ -22,9 +22,9 @@ from fake_ports import CANARY_SECRET
 from leak_check import credential_forms, token_forms, told_in
 from rotator import bootstrap
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.devstack.aws import client_environment
+from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 from rotator.fleet.state_reader import read_stored
 from rotator.renewal import policy
 from rotator.renewal.models import Outcome, Stored

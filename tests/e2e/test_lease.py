@@ -17,9 +17,9 @@ from rotator import bootstrap
 from rotator.bootstrap import Adapters, Rotator
 from rotator.config.environment import Settings
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.devstack.aws import ADMINISTRATOR, client_environment
+from rotator.devstack.aws_emulators import ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 from rotator.renewal.models import Outcome, Parameter, Rotation, Summary
 from stopping_proxy import stopping_proxy
 

@@ -16,9 +16,9 @@ from conftest import CHECKOUT
 from fake_ports import CANARY_SECRET
 from pseudo_terminal import terminal
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment
+from rotator.devstack.aws_emulators import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 
 API = AuthorizationApi({"client": CANARY_SECRET})
 

@@ -27,9 +27,9 @@ from rotator import bootstrap
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.bootstrap import Rotator
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.devstack.aws import ADMINISTRATOR, client_environment
+from rotator.devstack.aws_emulators import ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 
 NEW_SECRET = "canary-new/+="
 GUIDE = (CHECKOUT / "infra" / "README.md").read_text()

@@ -10,7 +10,7 @@ import pytest
 
 from command_line import Shell
 from deployed_stack import SECRET_NAME, Deployed
-from rotator.devstack.aws import ADMINISTRATOR, client_environment
+from rotator.devstack.aws_emulators import ADMINISTRATOR, client_environment
 
 PREFIX = "/healthwise"
 

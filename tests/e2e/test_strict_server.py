@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from conftest import CHECKOUT
-from rotator.devstack.aws import client_environment
+from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
 
 CLIENT_SECRET = "canary-secret +/=:%é"

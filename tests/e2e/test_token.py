@@ -13,7 +13,7 @@ from command_line import PATIENCE, ROTATOR, Shell
 from conftest import CHECKOUT
 from leak_check import token_forms, told_in
 from pseudo_terminal import terminal
-from rotator.devstack.aws import ADMINISTRATOR, client_environment
+from rotator.devstack.aws_emulators import ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
 from stored_tokens import PARAMETER, Spoil, become_nobody, put, remove, spoilt, token_of_life
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from command_line import PATIENCE, Shell
-from rotator.devstack.aws import client_environment
+from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
 
 DOCUMENT = '{"secret_id": "healthwise/client", "parameter_name": "/%s/token"}'

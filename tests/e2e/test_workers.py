@@ -13,7 +13,7 @@ import pytest
 import embedded_metrics
 from command_line import Shell
 from deployed_stack import SECRET_NAME, Deployed, less
-from rotator.devstack.aws import client_environment
+from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
 
 NAMES = [f"tenant-{number:02}" for number in range(23)]

@@ -16,9 +16,9 @@ from faults.world import SECRET, TOKEN, Api, World
 from leak_check import Leaks, credential_forms, listening
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.tls import SharedTrust
-from rotator.devstack.aws import client_environment
+from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 
 
 @pytest.fixture(scope="session")

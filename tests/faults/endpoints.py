@@ -12,7 +12,7 @@ from typing import Any
 
 from faults.timing import Timing
 from faults.world import DAY_TOKEN, Api
-from rotator.devstack.server import LOOPBACK
+from rotator.devstack.http_server import LOOPBACK
 from scripted_server import Answer, Peer, answer, serving
 
 DAY_TOKEN_BODY = json.dumps({"access_token": DAY_TOKEN, "token_type": "Bearer", "expires_in": 86400})

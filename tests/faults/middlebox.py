@@ -9,7 +9,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from werkzeug.wrappers import Request, Response
 
 from fake_ports import CANARY_TOKEN
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 from stopping_proxy import forward
 
 PAGE = f"<html><body>Please accept our terms. {CANARY_TOKEN}</body></html>"

@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from rotator.devstack.server import LOOPBACK, free_port
+from rotator.devstack.http_server import LOOPBACK, free_port
 
 START_SECONDS = 30
 

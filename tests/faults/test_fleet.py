@@ -24,9 +24,9 @@ from faults.proxy import Microburst
 from rotator import bootstrap
 from rotator.config.registry import Fleet
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.devstack.aws import REGION, client_environment
+from rotator.devstack.aws_emulators import REGION, client_environment
 from rotator.devstack.deployment import Account
-from rotator.devstack.server import LOOPBACK, free_port, serving
+from rotator.devstack.http_server import LOOPBACK, free_port, serving
 from rotator.fleet.circuit_breaker import FAILURES_TO_OPEN
 from rotator.fleet.scheduler import MAX_RENEWALS
 from rotator.fleet.state_reader import read_stored

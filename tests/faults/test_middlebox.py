@@ -18,9 +18,9 @@ from faults.middlebox import middlebox
 from faults.timing import Context, Timing
 from rotator.cli import main
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.devstack.aws import client_environment
+from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
-from rotator.devstack.server import LOOPBACK, serving
+from rotator.devstack.http_server import LOOPBACK, serving
 from rotator.fleet.summary import RotationFailed
 from rotator.handler import lambda_handler
 

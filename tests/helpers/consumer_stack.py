@@ -16,9 +16,9 @@ from werkzeug.wrappers import Request, Response
 
 from deployed_stack import CLIENT_ID, Deployed
 from fake_ports import CANARY_SECRET
-from rotator.devstack.aws import client_environment
+from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 
 _ABOUT_THE_CONNECTION = {"Connection", "Content-Length"}  # Host stays: it is signed
 

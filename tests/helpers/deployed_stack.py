@@ -11,9 +11,9 @@ from typing import Any
 
 from fake_ports import CANARY_SECRET
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.devstack.aws import running_aws
+from rotator.devstack.aws_emulators import running_aws
 from rotator.devstack.deployment import Account
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 
 CLIENT_ID = "client"
 SECRET_NAME = "healthwise/client"

@@ -12,7 +12,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from werkzeug.wrappers import Request, Response
 
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 
 TTL = 300
 """Seconds: ``SSM_PARAMETER_STORE_TTL``, by default and at most."""

@@ -18,7 +18,7 @@ from threading import Thread
 from typing import Any
 
 from fake_ports import CANARY_TOKEN
-from rotator.devstack.server import LOOPBACK
+from rotator.devstack.http_server import LOOPBACK
 
 TOKEN_BODY = json.dumps({"access_token": CANARY_TOKEN, "token_type": "Bearer", "expires_in": 60}).encode()
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from infra import smoke_changes
-from infra.smoke_ground import Ground
-from rotator.devstack.aws import ACCOUNT
+from infra.smoke_fixtures import Ground
+from rotator.devstack.aws_emulators import ACCOUNT
 from smoke_ground import refused
 
 SERVICE = f"arn:aws:ecs:eu-central-1:{ACCOUNT}:service/web/api"

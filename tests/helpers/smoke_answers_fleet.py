@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from infra import smoke_fleet
-from infra.smoke_ground import Ground
-from rotator.devstack.aws import ACCOUNT
+from infra.smoke_fixtures import Ground
+from rotator.devstack.aws_emulators import ACCOUNT
 from smoke_answers_changes import simulated
 from smoke_ground import refused
 

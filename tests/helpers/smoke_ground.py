@@ -8,9 +8,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infra.smoke_ground import Ground
+from infra.smoke_fixtures import Ground
 from infra.smoke_stack import ALARMS
-from rotator.devstack.aws import ACCOUNT
+from rotator.devstack.aws_emulators import ACCOUNT
 
 PARAMETER = "/smoked/token"
 TOKEN = "the-token-that-must-not-be-touched"

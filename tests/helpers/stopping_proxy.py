@@ -10,7 +10,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import requests
 from werkzeug.wrappers import Request, Response
 
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 
 NOBODY_LISTENS = Response(status=503)
 _ABOUT_THE_CONNECTION = {"Host", "Connection", "Content-Length"}

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from infra import build, sdk
+from infra import build, trimmed_sdk
 
 AS_STARTED = dict(os.environ)
 """With the proxy and the package index of whoever runs the tests: pip needs them."""
@@ -127,7 +127,7 @@ def test_zip_modules_are_those_the_handler_imports(archive: zipfile.ZipFile) -> 
 
 def test_zip_describes_only_the_called_services(archive: zipfile.ZipFile) -> None:
     folders = [name.split("/") for name in archive.namelist() if name.startswith("botocore/data/")]
-    assert {folder[2] for folder in folders if len(folder) > 3} == sdk.SERVICES
+    assert {folder[2] for folder in folders if len(folder) > 3} == trimmed_sdk.SERVICES
 
 
 def test_zip_is_below_3_5_megabytes(function_zip: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from conftest import CHECKOUT
-from rotator.devstack.aws import ADMINISTRATOR
+from rotator.devstack.aws_emulators import ADMINISTRATOR
 from rotator.devstack.deployment import Account
 from template import Stack
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fake_aws_cli import FakeAws, Refusal, refused
-from infra import function_code, stacks
+from infra import code_upload, stacks
 from operator_account import (
     ACCOUNT,
     CANARY,
@@ -279,7 +279,7 @@ def test_both_uploads_replace_existing_objects(
 ) -> None:
     zip_file = tmp_path / "rotator.zip"
     zip_file.write_bytes(ZIP)
-    monkeypatch.setattr(function_code, "build", lambda: zip_file)
+    monkeypatch.setattr(code_upload, "build", lambda: zip_file)
     aws.answers("cloudformation package", None)
     assert run_deploy(environ) == 0
     for uploading in ("cloudformation package", "cloudformation deploy"):
@@ -309,7 +309,7 @@ def test_failed_build_deploys_nothing(
     failing = tmp_path / "infra"
     failing.mkdir()
     (failing / "build.py").write_text("raise SystemExit(1)")
-    monkeypatch.setattr(function_code, "INFRA", failing)
+    monkeypatch.setattr(code_upload, "INFRA", failing)
     assert run_deploy(environ) == 1
     assert the_line(capsys).startswith("deploy: the zip could not be built; ")
     assert aws.changes == []

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import CHECKOUT
 from fake_aws_cli import FakeAws, Refusal, refused
-from infra import function_code
+from infra import code_upload
 from operator_account import (
     ACCOUNT,
     ALL_GIVEN,
@@ -203,7 +203,7 @@ def test_aws_refusal_prints_one_line_and_creates_nothing(
     told: str,
 ) -> None:
     aws.answers(*refusal)
-    monkeypatch.setattr(function_code, "build", lambda: pytest.fail("nothing is built"))
+    monkeypatch.setattr(code_upload, "build", lambda: pytest.fail("nothing is built"))
     assert run_deploy(environ | {"SET": "ParameterPrefix=/healthwise/tokens"}) == 2
     line = the_line(capsys)
     assert line.startswith("deploy: ")

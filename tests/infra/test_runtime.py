@@ -20,9 +20,9 @@ import embedded_metrics
 from fake_ports import CANARY_SECRET
 from infra import build
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.devstack.aws import client_environment
+from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
-from rotator.devstack.server import serving
+from rotator.devstack.http_server import serving
 from runtime_api import RUNTIME_CLIENT, Function, running_function
 
 pytest.importorskip("awslambdaric")  # for Linux only

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 
 from infra import smoke, smoke_parameters, smoke_stack
 from infra.smoke import CHECKS
-from infra.smoke_ground import Check, Ground
-from rotator.devstack.aws import ACCOUNT, ADMINISTRATOR, client_environment
+from infra.smoke_fixtures import Check, Ground
+from rotator.devstack.aws_emulators import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
 from smoke_ground import PARAMETER, TOKEN, ground, refused
 

@@ -12,9 +12,9 @@ import smoke_answers_changes
 import smoke_answers_fleet
 from infra import smoke, smoke_changes, smoke_parameters, smoke_roles, smoke_stack
 from infra.smoke import CHECKS
-from infra.smoke_ground import Check, Ground, NotHere
+from infra.smoke_fixtures import Check, Ground, NotHere
 from infra.smoke_stack import ALARMS
-from rotator.devstack.aws import ACCOUNT
+from rotator.devstack.aws_emulators import ACCOUNT
 from smoke_ground import PARAMETER, TOKEN, ground, refused
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infra import smoke_fleet
-from infra.smoke_ground import NotHere
+from infra.smoke_fixtures import NotHere
 from smoke_ground import ground
 
 

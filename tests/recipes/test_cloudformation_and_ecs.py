@@ -13,7 +13,7 @@ import pytest
 
 from consumer_guide import block, blocks
 from consumer_stack import Consuming
-from rotator.devstack.aws import ADMINISTRATOR
+from rotator.devstack.aws_emulators import ADMINISTRATOR
 from rotator.devstack.deployment import Account
 
 TEMPLATE = block("7. CloudFormation", "yaml")

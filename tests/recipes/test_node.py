@@ -16,7 +16,7 @@ import node_packages
 from consumer_guide import blocks
 from consumer_stack import Consuming, Conversation, conversation
 from rotator.devstack.authorization_api import TOPICS
-from rotator.devstack.server import free_port
+from rotator.devstack.http_server import free_port
 
 MODULE, PROGRAM = blocks("3. Node", "js")
 

@@ -13,8 +13,8 @@ from rotator.renewal.durations import seconds_until
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.policy import RUN_BUDGET_SECONDS, renewal_time
 from rotator.simulation.calls import Fault
-from rotator.simulation.run import FAULTS
 from rotator.simulation.scenario import DAY, NO_FAULTS, Behaviour, Rates, Scenario
+from rotator.simulation.simulated_run import FAULTS
 from rotator.simulation.world import World
 from soak.random_scenarios import LEASE_SECONDS, fault_budget, guaranteed_outage
 

@@ -17,8 +17,8 @@ from rotator.renewal.lease import HeldLease
 from rotator.renewal.models import Lease, Parameter, Result, Rotation, Stored
 from rotator.renewal.ports import ParameterStore, Ports, Run
 from rotator.renewal.results import failed_with
+from soak.initial_states import starts
 from soak.interleavings import explore
-from soak.starts import starts
 
 acquire, read_lease, act = lease.acquire, lease._read, renew._rotate
 

@@ -17,8 +17,8 @@ from rotator.renewal.models import Rotation, Stored
 from rotator.renewal.policy import RUN_BUDGET_SECONDS, TokenState
 from rotator.renewal.ports import ParameterStore, Run
 from rotator.simulation.calls import Fault
-from rotator.simulation.run import FAULTS
 from rotator.simulation.scenario import DAY, NO_FAULTS, Behaviour, Rates, Scenario
+from rotator.simulation.simulated_run import FAULTS
 from rotator.simulation.world import World
 from soak.random_scenarios import LEASE_SECONDS
 

@@ -19,12 +19,12 @@ from rotator.renewal.models import Outcome, Summary
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.simulation.environment import Environment, NextFault
 from rotator.simulation.provider import SLOW_LATENCY_SECONDS
-from rotator.simulation.run import SimulatedRun
 from rotator.simulation.scenario import NO_FAULTS, Rates, RatesAt, Scenario
-from rotator.simulation.tenant import Tenant
+from rotator.simulation.simulated_rotation import Tenant
+from rotator.simulation.simulated_run import SimulatedRun
 from rotator.simulation.world import World
 from rotator.workers import dispatch
-from soak.processes import Greenlets
+from soak.simulated_processes import Greenlets
 
 BURST_WRITES = 3.0
 """Writes that an account lets pass at once after a pause, if its quota is lower."""

@@ -30,7 +30,7 @@ from rotator.simulation.aws import MemorySecretStore
 from rotator.simulation.calls import LEASE_WRITES, WRITES, Call, Fault, Killed, intercepted
 from rotator.simulation.timeline import START
 from soak.explored_run import RENEWAL_CALLS, ExploredRun
-from soak.starts import ROTATION, SHORT_RUN_SECONDS, Start
+from soak.initial_states import ROTATION, SHORT_RUN_SECONDS, Start
 
 FAULTS = (
     *(Fault.KILLED_AFTER, Fault.REPEATED, Fault.FAILED, Fault.LOST),

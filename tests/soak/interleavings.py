@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from soak.initial_states import Start
 from soak.interleaved_runs import Choice, InterleavedRuns
 from soak.invariants import InvariantViolated, check_end, check_step
-from soak.starts import Start
 
 Path = tuple[Choice, ...]
 

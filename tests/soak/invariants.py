@@ -10,8 +10,8 @@ from rotator.renewal.models import Outcome, Stored
 from rotator.renewal.policy import TokenState
 from rotator.simulation.calls import Call, Fault
 from soak.explored_run import ExploredRun
+from soak.initial_states import FRESH_AGE, ROTATION
 from soak.interleaved_runs import Choice, InterleavedRuns
-from soak.starts import FRESH_AGE, ROTATION
 
 
 class InvariantViolated(Exception):

@@ -26,10 +26,10 @@ from rich.progress import track
 from rotator.simulation.scenario import DAY
 from rotator.simulation.world import World, quiet_logs
 from soak.fleet_world import FleetWorld
+from soak.initial_states import Start, starts
 from soak.interleavings import Explored, explore
 from soak.random_fleets import fleet_recovery_seconds, random_fleet, random_fleet_faults
 from soak.random_scenarios import random_faults, random_scenario, recovery_seconds
-from soak.starts import Start, starts
 
 A = TypeVar("A")
 R = TypeVar("R")

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import embedded_metrics
 from conftest import CHECKOUT
 from fake_ports import START
-from infra import request
+from infra import deploy_request
 from rotator import errors
 from rotator.cli import main
 from rotator.config import environment as environment_settings
@@ -117,7 +117,7 @@ def test_shown_make_deploy_lines_are_complete_requests(document: str) -> None:
         variables = dict(word.split("=", 1) for word in shlex.split(line))
         variables |= {name: GIVEN_BEFORE[name] for name, value in variables.items() if value == "..."}
         assert variables.keys() <= {"STACK", "SECRET", "PARAMETER", "BUCKET", "SET", "TAGS"}
-        assert request.read(variables, template).stack == "rotator"
+        assert deploy_request.read(variables, template).stack == "rotator"
 
 
 @pytest.mark.parametrize(

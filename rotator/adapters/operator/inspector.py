@@ -10,7 +10,7 @@ from typing import Any
 from botocore import UNSIGNED
 from botocore.config import Config
 
-from rotator.adapters.operator import lookup
+from rotator.adapters.operator import aws_lookup
 from rotator.adapters.runtime import aws_client, aws_errors, sqs
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.config.deployment import EventSourceMapping, Identity, Key, LogEvent, Schedule, Stack
@@ -33,7 +33,7 @@ class AwsInspector:
         """GetCallerIdentity, which no policy can deny. STS would do without a Region, the job cannot."""
         region = self._client("ssm").meta.region_name
         get = self._client("sts").get_caller_identity
-        identity = lookup.look_up(
+        identity = aws_lookup.look_up(
             get,
             "the caller's identity",
             "sts:GetCallerIdentity",
@@ -55,7 +55,7 @@ class AwsInspector:
             aws_client.call(sts.get_caller_identity, read=lambda answer: answer["Account"])
         except AwsError as error:
             if not dates or error.code == aws_errors.NOT_AN_ANSWER:
-                raise lookup.failed(error, "AWS's time", "sts:GetCallerIdentity") from error
+                raise aws_lookup.failed(error, "AWS's time", "sts:GetCallerIdentity") from error
         return dates[-1] if dates else None
 
     def may_write_token(self, rotation: Rotation) -> None:
@@ -73,7 +73,7 @@ class AwsInspector:
 
     def key(self, key_id: str) -> Key | None:
         """DescribeKey."""
-        return lookup.look_up(
+        return aws_lookup.look_up(
             self._client("kms").describe_key,
             f"the key {key_id}",
             "kms:DescribeKey",
@@ -84,7 +84,7 @@ class AwsInspector:
 
     def stack(self, name: str) -> Stack | None:
         """DescribeStacks of one; CloudFormation calls a name that it does not know invalid."""
-        return lookup.look_up(
+        return aws_lookup.look_up(
             self._client("cloudformation").describe_stacks,
             f"the stack {name}",
             "cloudformation:DescribeStacks",
@@ -95,7 +95,7 @@ class AwsInspector:
 
     def stacks(self) -> Sequence[Stack]:
         """DescribeStacks, page by page."""
-        return lookup.look_up_pages(
+        return aws_lookup.look_up_pages(
             self._client("cloudformation").describe_stacks,
             "NextToken",
             "the stacks",
@@ -105,7 +105,7 @@ class AwsInspector:
 
     def schedule(self, name: str) -> Schedule | None:
         """GetSchedule in the default group, where the template puts it."""
-        return lookup.look_up(
+        return aws_lookup.look_up(
             self._client("scheduler").get_schedule,
             f"the schedule {name}",
             "scheduler:GetSchedule",
@@ -116,7 +116,7 @@ class AwsInspector:
 
     def messages(self, queue_url: str) -> int | None:
         """GetQueueAttributes; SQS calls the number approximate."""
-        return lookup.look_up(
+        return aws_lookup.look_up(
             self._client("sqs").get_queue_attributes,
             f"the queue {_name(queue_url)}",
             "sqs:GetQueueAttributes",
@@ -128,7 +128,7 @@ class AwsInspector:
 
     def event_source_mapping(self, function: str, queue_url: str) -> EventSourceMapping | None:
         """ListEventSourceMappings, page by page."""
-        takers = lookup.look_up_pages(
+        takers = aws_lookup.look_up_pages(
             self._client("lambda").list_event_source_mappings,
             "NextMarker",
             f"what gives work to the function {function}",
@@ -141,7 +141,7 @@ class AwsInspector:
 
     def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
         """FilterLogEvents, page by page; its times are milliseconds since 1970."""
-        events = lookup.look_up_pages(
+        events = aws_lookup.look_up_pages(
             self._client("logs").filter_log_events,
             "nextToken",
             f"the log {log_group}",
@@ -162,7 +162,7 @@ class AwsInspector:
         except AwsError as error:
             if error.code in _MAY_WRITE:
                 return
-            raise lookup.failed(
+            raise aws_lookup.failed(
                 error, f"the parameter {name}", "ssm:PutParameter", "may not be written"
             ) from error
 

@@ -14,7 +14,7 @@ from fake_ports import CANARY_SECRET, rotation
 from multiple_rotations import PATH, Many, document
 from rotator import bootstrap
 from rotator.bootstrap import Rotator
-from rotator.cli import add, main, operator, progress, remove
+from rotator.cli import add, main, progress, remove, wiring
 from rotator.cli.doctor import instruments
 from rotator.doctor.context import Instruments
 from rotator.errors import ParameterStoreError, Retry, RotatorError, SettingsError, TokenRequestError
@@ -35,7 +35,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Any:
 
         monkeypatch.setattr(bootstrap, "build", build)
         monkeypatch.setattr(bootstrap, "utc_now", many.clock.now)
-        monkeypatch.setattr(operator, "document_store", lambda: many.documents)
+        monkeypatch.setattr(wiring, "document_store", lambda: many.documents)
         return CliRunner().invoke(
             main.main, args, input=answer, env={"ROTATOR_ROTATIONS_PATH": path, "COLUMNS": f"{columns}"}
         )
@@ -179,7 +179,7 @@ def test_an_option_that_is_missing_is_named(missing: str, command: Any) -> None:
 
 
 def has_variables(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
-    monkeypatch.setattr(operator, "environment", lambda _environ, stack: variables if stack else {})
+    monkeypatch.setattr(wiring, "environment", lambda _environ, stack: variables if stack else {})
 
 
 def test_add_to_single_rotation_stack_is_refused(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,7 +229,7 @@ def invoked(monkeypatch: pytest.MonkeyPatch, error: RotatorError, *args: str) ->
     def invoke(*_: object) -> Any:
         raise error
 
-    monkeypatch.setattr(operator, "invoke_function", invoke)
+    monkeypatch.setattr(wiring, "invoke_function", invoke)
     return CliRunner().invoke(main.main, ["rotate", "--function", "rotator", *args])
 
 

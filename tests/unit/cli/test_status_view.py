@@ -178,7 +178,7 @@ def test_json_has_the_summary_and_soonest_expiry(many: Many) -> None:
     assert read_overview(many, "dead").to_dict()["summary"]["soonest"] is None
 
 
-@pytest.mark.parametrize(("names", "good"), [(["due-*"], True), (["due-*", "dead"], False)])
+@pytest.mark.parametrize(("names", "is_valid"), [(["due-*"], True), (["due-*", "dead"], False)])
 def test_overview_is_valid_only_if_all_shown_tokens_are(many: Many, names: list[str], is_valid: bool) -> None:
     assert read_overview(many, *names).is_valid is is_valid
 

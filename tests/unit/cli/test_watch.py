@@ -82,7 +82,7 @@ def test_watch_reads_every_interval_and_shows_changes() -> None:
     assert [each.at - START for each in watched.seen] == [timedelta(seconds=s) for s in (0, 5, 10)]
 
 
-@pytest.mark.parametrize("good", [True, False])
+@pytest.mark.parametrize("is_valid", [True, False])
 def test_watch_result_is_that_of_last_overview(is_valid: bool) -> None:
     watched = Watched(looks=2)
     (watched.before if is_valid else {})[1] = lambda: give_token(watched)

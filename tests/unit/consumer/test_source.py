@@ -9,7 +9,7 @@ import pytest
 
 from fake_ports import CANARY_TOKEN, DAY, jwt
 from rotator.consumer import TokenSource
-from rotator.consumer.source import LONGEST_WAIT_SECONDS, REFRESH_WAIT_SECONDS
+from rotator.consumer.token_source import LONGEST_WAIT_SECONDS, REFRESH_WAIT_SECONDS
 from rotator.errors import RotatorError, TokenExpired, TokenUnavailable
 from token_source_setup import Consumer, consumer, in_threads
 
@@ -90,7 +90,7 @@ def test_read_to_await_returns_read_and_longest_wait(
 
 
 def test_read_that_times_out_raises_token_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rotator.consumer.source.LONGEST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("rotator.consumer.token_source.LONGEST_WAIT_SECONDS", 0.01)
     made = consumer()
     made.reader.gate = threading.Event()
     with pytest.raises(TokenUnavailable, match="takes too long; check the network path"):
@@ -106,14 +106,14 @@ def test_last_minute_call_waits_for_newer_token(fresh: Consumer) -> None:
 def test_call_after_expiry_waits_until_read_completes(
     fresh: Consumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rotator.consumer.source.REFRESH_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("rotator.consumer.token_source.REFRESH_WAIT_SECONDS", 0.0)
     assert held_up_by_a_read(fresh, DAY + 30) == "two"
 
 
 def test_last_minute_call_returns_old_token_if_read_is_slow(
     fresh: Consumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rotator.consumer.source.REFRESH_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("rotator.consumer.token_source.REFRESH_WAIT_SECONDS", 0.01)
     fresh.reader.gate = threading.Event()
     fresh.clocks.go_on(DAY - 30)
     given: list[str] = []

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rotator.devstack.server import LOOPBACK, free_port
+from rotator.devstack.http_server import LOOPBACK, free_port
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"

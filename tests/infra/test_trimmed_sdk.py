@@ -28,12 +28,12 @@ from botocore.regions import EndpointResolver
 from botocore.session import Session, get_session
 
 import rotator
-from infra import build, sdk
+from infra import build, trimmed_sdk
 from rotator.adapters.runtime import parameter_store
 
 INSTALLED = Path(botocore.__file__).parent / "data"
 NEW_EACH_TIME = {"amz-sdk-invocation-id", "X-Amz-Date", "Authorization"}
-CALLED = [(service, name) for service, names in sdk.OPERATIONS.items() for name in sorted(names)]
+CALLED = [(service, name) for service, names in trimmed_sdk.OPERATIONS.items() for name in sorted(names)]
 REGIONS_TO_COME = ("eu-west-9", "mx-north-2", "cn-east-7", "us-gov-south-1", "eusc-at-east-1", "moon-1")
 
 
@@ -51,10 +51,10 @@ def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in INSTALLED.iterdir():
         if path.is_file():
             shutil.copy(path, folder)
-    for service in sdk.SERVICES:
+    for service in trimmed_sdk.SERVICES:
         shutil.copytree(INSTALLED / service, folder / service)
     (folder / "s3" / "2006-03-01").mkdir(parents=True)
-    sdk.cut(folder)
+    trimmed_sdk.cut(folder)
     return folder
 
 
@@ -145,7 +145,9 @@ def read(answer: Any) -> Any:
     if isinstance(answer, list):
         return [read(each) for each in answer]
     if isinstance(answer, dict):
-        unread = sdk.UNREAD["Parameter"] if "Version" in answer and "Selector" in answer else frozenset()
+        unread = (
+            trimmed_sdk.UNREAD["Parameter"] if "Version" in answer and "Selector" in answer else frozenset()
+        )
         return {name: read(value) for name, value in answer.items() if name not in unread}
     return answer
 
@@ -154,7 +156,7 @@ def test_function_reads_no_response_field_that_is_cut() -> None:
     source = ast.parse(Path(parameter_store.__file__).read_text())
     named = {node.value for node in ast.walk(source) if isinstance(node, ast.Constant)}
     assert named >= {"Name", "Value", "Version", "Type"}
-    assert not named & sdk.UNREAD["Parameter"]
+    assert not named & trimmed_sdk.UNREAD["Parameter"]
 
 
 @pytest.mark.parametrize(("service", "operation"), CALLED)
@@ -219,7 +221,7 @@ def regions() -> set[str]:
         *(
             name
             for partition in endpoints
-            for service in sdk.SERVICES & partition["services"].keys()
+            for service in trimmed_sdk.SERVICES & partition["services"].keys()
             for name in partition["services"][service]["endpoints"]
         ),
         *REGIONS_TO_COME,
@@ -258,7 +260,7 @@ def endpoint(session: Session, service: str, region: str, flags: Mapping[str, An
 
 @pytest.mark.parametrize("dual_stack", [False, True], ids=["", "dual stack"])
 @pytest.mark.parametrize("fips", [False, True], ids=["", "FIPS"])
-@pytest.mark.parametrize("service", sorted(sdk.SERVICES))
+@pytest.mark.parametrize("service", sorted(trimmed_sdk.SERVICES))
 def test_client_endpoint_is_the_same_in_every_region(
     service: str, fips: bool, dual_stack: bool, sessions: tuple[Session, Session]
 ) -> None:
@@ -270,7 +272,7 @@ def test_client_endpoint_is_the_same_in_every_region(
     assert len({str(ours) for ours, _ in places.values()}) > len(places) / 2
 
 
-@pytest.mark.parametrize("service", sorted(sdk.SERVICES))
+@pytest.mark.parametrize("service", sorted(trimmed_sdk.SERVICES))
 def test_legacy_resolver_gives_the_same_partition_and_endpoint(service: str, cut: Path) -> None:
     """By these the SDK still finds partitions, and whatever an ``AWS_DATA_PATH`` makes it call."""
 
@@ -320,7 +322,9 @@ def function_sources() -> list[ast.Module]:
 def test_every_operation_that_the_function_calls_is_in_the_cut() -> None:
     nodes = [node for source in function_sources() for node in ast.walk(source)]
     attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    of_aws = {xform_name(name) for service in sdk.OPERATIONS for name in whole_model(service)["operations"]}
+    of_aws = {
+        xform_name(name) for service in trimmed_sdk.OPERATIONS for name in whole_model(service)["operations"]
+    }
     called = attributes & of_aws
     assert called >= {"get_parameters", "put_parameter", "get_secret_value"}
     assert called <= {xform_name(name) for _, name in CALLED}
@@ -333,7 +337,7 @@ def test_every_service_with_a_client_is_in_the_cut() -> None:
         for call in calls
         if ast.unparse(call.func) == "aws_client.client" and isinstance(call.args[0], ast.Constant)
     }
-    assert {"ssm", "secretsmanager"} <= named <= sdk.OPERATIONS.keys()
+    assert {"ssm", "secretsmanager"} <= named <= trimmed_sdk.OPERATIONS.keys()
 
 
 def test_zip_holds_the_cut_of_the_sdk_under_test(unpacked: Path, cut: Path) -> None:
@@ -359,7 +363,7 @@ def test_cut_model_drops_docs_but_keeps_a_member_of_that_name() -> None:
         "Undo": {"input": {"shape": "Other"}},
     }
     model = {"documentation": "all of it", "operations": operations, "shapes": shapes}
-    assert sdk.cut_model(model, ["Do"]) == {
+    assert trimmed_sdk.cut_model(model, ["Do"]) == {
         "operations": {"Do": {"input": {"shape": "In"}}},
         "shapes": {
             "In": {"type": "structure", "members": {"documentation": {"shape": "Text"}}},
@@ -370,7 +374,7 @@ def test_cut_model_drops_docs_but_keeps_a_member_of_that_name() -> None:
 
 def test_unknown_operation_stops_the_cut() -> None:
     with pytest.raises(KeyError, match="GetParametre"):
-        sdk.cut_model(whole_model("ssm"), ["GetParametre"])
+        trimmed_sdk.cut_model(whole_model("ssm"), ["GetParametre"])
 
 
 def test_aws_data_path_takes_precedence_over_the_cut(

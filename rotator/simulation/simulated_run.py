@@ -21,7 +21,7 @@ from rotator.renewal.ports import Run
 from rotator.simulation.aws import MemoryParameterStore
 from rotator.simulation.calls import WRITES, Call, Fault, Killed, failure, intercepted
 from rotator.simulation.environment import Environment
-from rotator.simulation.tenant import Tenant
+from rotator.simulation.simulated_rotation import Tenant
 
 T = TypeVar("T")
 
