@@ -15,8 +15,7 @@ from urllib.parse import urlsplit
 from rotator.config import validators
 from rotator.config.validators import InvalidValue
 from rotator.errors import SettingsError
-from rotator.oauth.client_credentials import MAX_LIFETIME_SECONDS
-from rotator.oauth.models import BasicEncoding, ClientAuthentication
+from rotator.oauth.models import MAX_LIFETIME_SECONDS, BasicEncoding, ClientAuthentication
 from rotator.renewal.models import TIER_LIMITS, Parameter, Rotation
 
 REQUIRED_SETTINGS = {

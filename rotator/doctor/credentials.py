@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rotator.errors import InvalidTokenResponse, RotatorError, TokenRequestRejected
-from rotator.oauth import client_credentials
+from rotator.oauth import client_credentials, token_response
 from rotator.oauth.models import AccessToken, BasicEncoding, ClientAuthentication, ClientCredentials
 from rotator.renewal.models import Rotation
 from rotator.renewal.ports import Run, TokenEndpoint
@@ -78,6 +78,6 @@ def _ask(rotation: Rotation, credentials: ClientCredentials, endpoint: TokenEndp
     request = client_credentials.token_request(rotation, credentials)
     response = endpoint.request(request, deadline=run.request_deadline)
     try:
-        return client_credentials.read_token(rotation, request, response, run.now())
+        return token_response.read_token(rotation, request, response, run.now())
     except InvalidTokenResponse as error:
         return error

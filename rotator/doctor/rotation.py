@@ -11,7 +11,7 @@ from rotator.doctor.check import ROTATE, Check, NotChecked, State, carry_out
 from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.credentials import NewToken, request_token
 from rotator.errors import InvalidTokenResponse, RotatorError
-from rotator.oauth import client_credentials
+from rotator.oauth import token_response
 from rotator.oauth.models import AccessToken, ClientCredentials
 from rotator.renewal import policy
 from rotator.renewal.durations import describe_seconds, seconds_until
@@ -99,7 +99,7 @@ class RotationChecks:
         if problem and overlap.state is not State.FAILED:
             raise problem
         self.token = token
-        form = "JWT" if client_credentials.is_jwt(token.value) else "opaque"
+        form = "JWT" if token_response.is_jwt(token.value) else "opaque"
         return f"Bearer, {form}, valid for {describe_seconds(token.lifetime)}"
 
     def _size(self) -> str:

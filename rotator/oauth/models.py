@@ -9,6 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+MAX_LIFETIME_SECONDS = 366 * 24 * 3600
+"""The longest life in seconds that is believed; milliseconds given as seconds are not."""
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from rotator import __version__
 from rotator.errors import InvalidTokenResponse, ParameterStoreError, TokenNotPublished
-from rotator.oauth import client_credentials
+from rotator.oauth import client_credentials, token_response
 from rotator.oauth.models import AccessToken, ClientCredentials
 from rotator.renewal import lease, policy, secret_rollover
 from rotator.renewal import status as status_text
@@ -113,7 +113,7 @@ def _obtain(held: HeldLease, ports: Ports) -> tuple[AccessToken, ClientCredentia
         held.check()  # a token that could not be published any more may revoke the one that is
         request = client_credentials.token_request(rotation, credentials)
         response = ports.token_endpoint.request(request, deadline=run.request_deadline)
-        token = client_credentials.read_token(rotation, request, response, run.now())
+        token = token_response.read_token(rotation, request, response, run.now())
         check_size(rotation, token)
         if rotation.verify_url:
             ports.token_endpoint.probe(rotation.verify_url, token.value, deadline=run.request_deadline)

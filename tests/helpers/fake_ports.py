@@ -13,7 +13,7 @@ from typing import Any
 
 from rotator.config.deployment import EventSourceMapping, Identity, Key, LogEvent, Schedule, Stack
 from rotator.errors import RotatorError, TokenEndpointUnavailable, TokenVerificationError, WorkNotSent
-from rotator.oauth import client_credentials
+from rotator.oauth import token_error
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret, Stage
 from rotator.renewal.deadline import Deadline
@@ -203,7 +203,7 @@ class FakeTokenEndpoint:
                 raise TokenEndpointUnavailable("the endpoint could not be reached", advice="check the path")
             response = self._answer(requested_at)
             try:
-                client_credentials.check_status(request, response, self.clock.now())
+                token_error.check_status(request, response, self.clock.now())
             except TokenEndpointUnavailable as error:
                 wait = error.retry_after or 1.0
                 if wait > min(deadline.remaining(), retry_until.remaining()):

@@ -19,7 +19,7 @@ from greenlet import getcurrent, greenlet
 from rotator.config.registry import Fleet
 from rotator.errors import ConcurrentUpdate, RotatorError
 from rotator.fleet.run import run_fleet
-from rotator.oauth import client_credentials
+from rotator.oauth import token_error
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret
 from rotator.renewal.deadline import Deadline
@@ -198,7 +198,7 @@ class _Endpoint:
     ) -> TokenResponse:
         del deadline, retry_until
         response = self.run.carry_out(Call.REQUEST_TOKEN, self._respond)
-        client_credentials.check_status(request, response, self.runs.now)
+        token_error.check_status(request, response, self.runs.now)
         return response
 
     def _respond(self) -> TokenResponse:

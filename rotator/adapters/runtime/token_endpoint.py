@@ -15,7 +15,7 @@ import tenacity
 
 from rotator import __version__
 from rotator.errors import MORE_TIME, TokenEndpointUnavailable, TokenRequestError, TokenVerificationError
-from rotator.oauth import client_credentials
+from rotator.oauth import token_error
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import Secret
 from rotator.observability.counters import Counters
@@ -89,7 +89,7 @@ class HttpTokenEndpoint:
                 if error.may_have_issued:
                     unanswered = error
                 raise
-            client_credentials.check_status(request, response, self._now())
+            token_error.check_status(request, response, self._now())
             return response
 
         try:
@@ -105,11 +105,11 @@ class HttpTokenEndpoint:
         def attempt() -> TokenResponse:
             seconds = _seconds_for_attempt(deadline)
             response = self._transport("GET", url, headers, body=None, seconds=seconds)
-            if client_credentials.is_retryable(response.status):
+            if token_error.is_retryable(response.status):
                 raise TokenEndpointUnavailable(
                     f"HTTP {response.status}",
                     advice="",
-                    retry_after=client_credentials.retry_after(response.retry_after, self._now()),
+                    retry_after=token_error.retry_after(response.retry_after, self._now()),
                 )
             return response
 

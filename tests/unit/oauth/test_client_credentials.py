@@ -20,10 +20,17 @@ from rotator.errors import (
     TokenRequestError,
     TokenRequestRejected,
 )
-from rotator.oauth import client_credentials
+from rotator.oauth import client_credentials, token_error, token_response
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.oauth.http_date import http_date
-from rotator.oauth.models import AccessToken, BasicEncoding, ClientAuthentication, ClientCredentials, Secret
+from rotator.oauth.models import (
+    MAX_LIFETIME_SECONDS,
+    AccessToken,
+    BasicEncoding,
+    ClientAuthentication,
+    ClientCredentials,
+    Secret,
+)
 from rotator.renewal.renew import check_size
 
 NOW = START + timedelta(seconds=2)
@@ -46,7 +53,7 @@ def good(**changes: Any) -> dict[str, Any]:
 def read(body: object, **settings: Any) -> AccessToken:
     of = rotation(**settings)
     request = client_credentials.token_request(of, credentials())
-    token = client_credentials.read_token(of, request, answer(body), NOW)
+    token = token_response.read_token(of, request, answer(body), NOW)
     check_size(of, token)
     return token
 
@@ -117,7 +124,7 @@ def test_neither_request_nor_answer_shows_a_secret() -> None:
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
 def test_retryable_status_raises_token_endpoint_unavailable(status: int) -> None:
     with pytest.raises(TokenEndpointUnavailable, match=f"HTTP {status}"):
-        client_credentials.check_status(
+        token_error.check_status(
             client_credentials.token_request(rotation(), credentials()), answer({}, status), NOW
         )
 
@@ -125,16 +132,14 @@ def test_retryable_status_raises_token_endpoint_unavailable(status: int) -> None
 def test_retryable_status_error_has_retry_after_seconds() -> None:
     request = client_credentials.token_request(rotation(), credentials())
     with pytest.raises(TokenEndpointUnavailable) as caught:
-        client_credentials.check_status(
-            request, answer({}, 503, retry_after="Tue, 24 Nov 2026 06:00:32 GMT"), NOW
-        )
+        token_error.check_status(request, answer({}, 503, retry_after="Tue, 24 Nov 2026 06:00:32 GMT"), NOW)
     assert caught.value.retry_after == 30
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 307, 308, 400, 401, 403, 404, 405, 422, 451])
 def test_redirect_or_client_error_status_is_rejected(status: int) -> None:
     with pytest.raises(TokenRequestRejected) as caught:
-        client_credentials.check_status(
+        token_error.check_status(
             client_credentials.token_request(rotation(), credentials()), answer({}, status), NOW
         )
     assert (caught.value.status, caught.value.code) == (status, None)
@@ -142,7 +147,7 @@ def test_redirect_or_client_error_status_is_rejected(status: int) -> None:
 
 @pytest.mark.parametrize("status", [200, 201, 204])
 def test_a_2xx_passes(status: int) -> None:
-    client_credentials.check_status(
+    token_error.check_status(
         client_credentials.token_request(rotation(), credentials()), answer({}, status), NOW
     )
 
@@ -152,7 +157,7 @@ def rejected(
 ) -> TokenRequestRejected:
     request = client_credentials.token_request(rotation(**settings), credentials(client_secret=secret))
     with pytest.raises(TokenRequestRejected) as caught:
-        client_credentials.check_status(request, answer(body, status), NOW)
+        token_error.check_status(request, answer(body, status), NOW)
     return caught.value
 
 
@@ -224,7 +229,7 @@ def test_basic_encoding_is_not_suggested_without_basic() -> None:
 def test_retry_after_is_read_as_seconds_or_date_and_else_ignored(
     header: str | None, seconds: float | None
 ) -> None:
-    assert client_credentials.retry_after(header, NOW) == seconds
+    assert token_error.retry_after(header, NOW) == seconds
 
 
 # The token
@@ -327,7 +332,7 @@ def test_a_token_must_fit_the_tier(tier: str, size: int, fits: bool) -> None:
 def test_read_token_accepts_any_size_and_check_size_refuses_it() -> None:
     of = rotation(tier="Standard")
     body = good(access_token="x" * 4097)
-    token = client_credentials.read_token(
+    token = token_response.read_token(
         of, client_credentials.token_request(of, credentials()), answer(body), NOW
     )
     assert token.lifetime == DAY
@@ -349,7 +354,7 @@ def test_read_token_accepts_any_size_and_check_size_refuses_it() -> None:
     ],
 )
 def test_is_jwt_distinguishes_jwt_from_opaque_token(token: str, is_jwt: bool) -> None:
-    assert client_credentials.is_jwt(Secret(token)) is is_jwt
+    assert token_response.is_jwt(Secret(token)) is is_jwt
 
 
 def test_http_date_is_read_in_utc_and_other_text_is_none() -> None:
@@ -387,9 +392,9 @@ def epoch(seconds: float) -> float:
         pytest.param(None, epoch(DAY), DAY, id="only exp"),
         pytest.param(None, epoch(DAY) + 0.5, DAY + 0.5, id="exp with a fraction"),
         pytest.param(
-            client_credentials.MAX_LIFETIME_SECONDS,
-            epoch(client_credentials.MAX_LIFETIME_SECONDS),
-            client_credentials.MAX_LIFETIME_SECONDS,
+            MAX_LIFETIME_SECONDS,
+            epoch(MAX_LIFETIME_SECONDS),
+            MAX_LIFETIME_SECONDS,
             id="the longest life",
         ),
         pytest.param(3600, "soon", 3600, id="exp is text"),
@@ -461,7 +466,7 @@ def test_truncated_object_may_have_issued_a_token(body: bytes, issued: bool) -> 
     request = client_credentials.token_request(rotation(), credentials())
     response = TokenResponse(status=200, body=body, requested_at=NOW)
     with pytest.raises(InvalidTokenResponse) as caught:
-        client_credentials.read_token(rotation(), request, response, NOW)
+        token_response.read_token(rotation(), request, response, NOW)
     assert caught.value.may_have_issued is issued
 
 
@@ -478,8 +483,8 @@ def test_rejection_may_have_issued_after_unanswered_request(
     response = TokenResponse(status=status, body=body, requested_at=NOW, unanswered_before=unanswered)
 
     def judge() -> None:
-        client_credentials.check_status(request, response, NOW)
-        client_credentials.read_token(rotation(), request, response, NOW)
+        token_error.check_status(request, response, NOW)
+        token_response.read_token(rotation(), request, response, NOW)
 
     with pytest.raises(TokenRequestRejected) as caught:
         judge()

@@ -8,7 +8,7 @@ import pytest
 
 from fake_ports import START, jwt, rotation
 from rotator.errors import TokenRequestError
-from rotator.oauth import client_credentials
+from rotator.oauth import client_credentials, token_error, token_response
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret
 from rotator.renewal.renew import check_size
@@ -24,8 +24,8 @@ def error(status: int, body: object) -> TokenRequestError:
     response = TokenResponse(status=status, body=raw, requested_at=START)
 
     def judge() -> None:
-        client_credentials.check_status(request, response, START)
-        token = client_credentials.read_token(rotation(), request, response, START)
+        token_error.check_status(request, response, START)
+        token = token_response.read_token(rotation(), request, response, START)
         check_size(rotation(), token)
 
     with pytest.raises(TokenRequestError) as caught:
