@@ -6,8 +6,10 @@ Section numbers refer to RFC 6749 unless another document is named.
 from __future__ import annotations
 
 import base64
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote_plus, urlencode
 
@@ -17,6 +19,7 @@ from rotator.oauth.models import (
     ClientAuthentication,
     ClientCredentials,
     Secret,
+    TokenRequestFormat,
 )
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")  # 3.3
@@ -26,13 +29,18 @@ _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")  
 class TokenRequest:
     """A POST to the token endpoint; what authenticates the client is never shown.
 
-    ``ambiguous_basic`` says that the two dialects of Basic differ for these credentials.
+    ``headers`` come besides ``authorization`` and the type of the body. ``ambiguous_basic`` says that the two
+    dialects of Basic differ for these credentials, ``spaced_members`` which of the secret's members begin or
+    end with a space: either may be why the client is refused.
     """
 
     url: str
     body: Secret
     authorization: Secret | None
+    content_type: str = "application/x-www-form-urlencoded"
+    headers: Mapping[str, Secret] = field(default_factory=dict)
     ambiguous_basic: bool = False
+    spaced_members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -58,24 +66,53 @@ def is_scope(text: str) -> bool:
 
 def token_request(client: Client, credentials: ClientCredentials) -> TokenRequest:
     """Build the access token request of the client credentials grant (4.4.2)."""
-    parameters = {"grant_type": "client_credentials"}
+    authorization = None
+    ambiguous = False
+    if client.client_authentication is ClientAuthentication.BASIC:
+        authorization = _basic(credentials, client.basic_encoding)
+        ambiguous = _basic(credentials, BasicEncoding.RAW) != _basic(credentials, BasicEncoding.FORM)
+    content_type, body = _body(client.token_request_format, _parameters(client, credentials))
+    headers = {name: Secret(value) for name, value in client.token_request_headers.items()}
+    return TokenRequest(
+        url=client.token_endpoint,
+        body=Secret(body),
+        authorization=authorization,
+        content_type=content_type,
+        headers={**headers, **secret_headers(client, credentials)},
+        ambiguous_basic=ambiguous,
+        spaced_members=credentials.spaced_members,
+    )
+
+
+def secret_headers(client: Client, credentials: ClientCredentials) -> Mapping[str, Secret]:
+    """Return the headers whose values are the secret's, without spaces around them (RFC 9110, 5.5)."""
+    return {
+        name: Secret(credentials.members[member].value.strip(" "))
+        for name, member in client.secret_headers.items()
+    }
+
+
+def _parameters(client: Client, credentials: ClientCredentials) -> dict[str, str | tuple[str, ...]]:
+    """Return the request's parameters; one with several values is repeated (RFC 8707, 2)."""
+    parameters: dict[str, str | tuple[str, ...]] = {"grant_type": client.grant_type}
     if client.scope:
         parameters["scope"] = client.scope
     parameters |= client.token_request_params
-    authorization = None
-    ambiguous = False
-    if client.client_authentication is ClientAuthentication.POST:
+    for name, member in client.secret_params.items():
+        parameters[name] = credentials.members[member].value
+    in_body = client.client_authentication is ClientAuthentication.POST
+    if in_body or client.client_id_in_body:
         parameters["client_id"] = credentials.client_id
+    if in_body:
         parameters["client_secret"] = credentials.client_secret.value
-    else:
-        authorization = _basic(credentials, client.basic_encoding)
-        ambiguous = _basic(credentials, BasicEncoding.RAW) != _basic(credentials, BasicEncoding.FORM)
-    return TokenRequest(
-        url=client.token_endpoint,
-        body=Secret(urlencode(parameters, safe="*")),
-        authorization=authorization,
-        ambiguous_basic=ambiguous,
-    )
+    return parameters
+
+
+def _body(written: TokenRequestFormat, parameters: Mapping[str, str | tuple[str, ...]]) -> tuple[str, str]:
+    """Return the type of the body, and the body in ASCII."""
+    if written is TokenRequestFormat.JSON:
+        return "application/json", json.dumps(parameters)
+    return "application/x-www-form-urlencoded", urlencode(parameters, doseq=True, safe="*")
 
 
 def _basic(credentials: ClientCredentials, encoding: BasicEncoding) -> Secret:

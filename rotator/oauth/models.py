@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
 MAX_LIFETIME_SECONDS = 366 * 24 * 3600
@@ -29,6 +30,20 @@ class Secret:
         return hashlib.sha256(self.value.encode()).hexdigest()[:16]
 
 
+UNUSABLE_TOKEN_TYPES: Mapping[str, str] = MappingProxyType(
+    {"dpop": "DPoP", "pop": "PoP", "mac": "mac", "n_a": "N_A"}
+)
+"""Token types that are never sent after ``Bearer``: by their plain names, as they are registered.
+
+https://www.iana.org/assignments/oauth-parameters/oauth-parameters.xhtml#token-types
+"""
+
+
+def plain_token_type(text: str) -> str:
+    """Return a token type without what does not matter in it: case (RFC 6749, 5.1) and spaces."""
+    return "".join(text.split()).casefold()
+
+
 class ClientAuthentication(StrEnum):
     """How the client proves itself to the token endpoint (RFC 7591, 2)."""
 
@@ -41,6 +56,13 @@ class BasicEncoding(StrEnum):
 
     RAW = "raw"
     FORM = "form"
+
+
+class TokenRequestFormat(StrEnum):
+    """How the parameters of the token request are written: as RFC 6749 says, or as a JSON object."""
+
+    FORM = "form"
+    JSON = "json"
 
 
 class Stage(StrEnum):
@@ -56,22 +78,32 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ClientCredentials:
-    """What the secret holds (RFC 6749, 2.3.1), and which version of the secret it was."""
+    """What the secret holds (RFC 6749, 2.3.1), and which version of the secret it was.
+
+    ``members`` has what ``secret_headers`` and ``secret_params`` name, by their places in the secret.
+    ``spaced_members`` names the members whose value begins or ends with a space.
+    """
 
     client_id: str
     client_secret: Secret
     version_id: str
     stage: Stage = Stage.CURRENT
+    members: Mapping[str, Secret] = field(default_factory=dict)
+    spaced_members: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccessToken:
-    """A token that passed every check. Its lifetime counts from before the request was sent."""
+    """A token that passed every check. Its lifetime counts from before the request was sent.
+
+    ``warnings`` say what in its answer could not be meant.
+    """
 
     value: Secret
     issued_at: datetime
     expires_at: datetime
     scope: str
+    warnings: tuple[str, ...] = ()
 
     @property
     def lifetime(self) -> float:
@@ -91,8 +123,32 @@ class Client(Protocol):
         """The scope to ask for (RFC 6749, 3.3); empty for none."""
 
     @property
-    def token_request_params(self) -> Mapping[str, str]:
-        """More parameters of the token request."""
+    def grant_type(self) -> str:
+        """The grant to ask for; ``client_credentials``, or what a provider calls it."""
+
+    @property
+    def token_request_format(self) -> TokenRequestFormat:
+        """How the parameters are written."""
+
+    @property
+    def token_request_params(self) -> Mapping[str, str | tuple[str, ...]]:
+        """More parameters of the token request; several values repeat one."""
+
+    @property
+    def token_request_headers(self) -> Mapping[str, str]:
+        """More headers of the token request."""
+
+    @property
+    def secret_params(self) -> Mapping[str, str]:
+        """Parameters of the token request whose values are members of the secret."""
+
+    @property
+    def secret_headers(self) -> Mapping[str, str]:
+        """Headers of the token request and the probe whose values are members of the secret."""
+
+    @property
+    def client_id_in_body(self) -> bool:
+        """Whether ``client_id`` is a parameter beside Basic, too."""
 
     @property
     def client_authentication(self) -> ClientAuthentication:
@@ -101,6 +157,18 @@ class Client(Protocol):
     @property
     def basic_encoding(self) -> BasicEncoding:
         """The dialect of Basic."""
+
+    @property
+    def response_members(self) -> Mapping[str, str]:
+        """Where members of the answer are, if not under their own names."""
+
+    @property
+    def accepted_token_types(self) -> tuple[str, ...]:
+        """Token types that are taken for Bearer."""
+
+    @property
+    def lifetime(self) -> int | None:
+        """The lifetime in seconds of a token, whatever its answer gives."""
 
     @property
     def fallback_lifetime(self) -> int | None:

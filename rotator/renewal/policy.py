@@ -96,9 +96,12 @@ def _spread(parameter_name: str) -> float:
 
 
 def asked_lifetime(rotation: Rotation) -> float | None:
-    """Return the lifetime in seconds that the settings request (``expiration``), if they do."""
-    expiration = rotation.token_request_params.get("expiration", "")
-    return float(expiration) if expiration.isascii() and expiration.isdigit() else None
+    """Return the lifetime in seconds that the settings give or request: ``lifetime``, ``expiration``."""
+    if rotation.lifetime is not None:
+        return float(rotation.lifetime)
+    expiration = rotation.token_request_params.get("expiration")
+    legal = isinstance(expiration, str) and expiration.isascii() and expiration.isdigit()
+    return float(str(expiration)) if legal else None
 
 
 def outlook(failed: Result) -> str:
