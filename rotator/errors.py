@@ -43,6 +43,26 @@ MORE_WRITES = (
 FEWER_WORKERS = "lower Workers of the stack (ROTATOR_WORKERS)"
 
 
+CLIENT_REFUSED_CODES = frozenset(
+    {
+        "invalid_client",
+        "unauthorized_client",  # Keycloak
+        "access_denied",  # Auth0
+        "invalid_client_id",  # Salesforce
+        "invalid_client_identifier",  # Apigee
+        "invalid_client_secret",
+        "invalid_client_credentials",
+        "invalid_credentials",
+    }
+)
+"""The error codes with which servers refuse the client itself; RFC 6749, 5.2 means the first for that."""
+
+
+def is_client_refused(status: int, code: str | None) -> bool:
+    """Whether a refusal is of the client, and not of what it asked for: any 401, and some codes."""
+    return status == 401 or code in CLIENT_REFUSED_CODES
+
+
 class Retry(StrEnum):
     """Who tries again what failed."""
 
@@ -135,7 +155,7 @@ class TokenEndpointUnavailable(TokenRequestError):
 class TokenRequestRejected(TokenRequestError):
     """The endpoint refused the request; repeating it would not help.
 
-    ``code`` is the error code of RFC 6749, 5.2, if the answer held a known one.
+    ``code`` is the error code if the answer held a known one, as RFC 6749, 5.2 writes it.
     """
 
     def __init__(
@@ -147,8 +167,8 @@ class TokenRequestRejected(TokenRequestError):
 
     @property
     def client_refused(self) -> bool:
-        """Whether it is the client that was refused, and not what it asked for (RFC 6749, 5.2)."""
-        return self.code == "invalid_client" or (self.status == 401 and self.code is None)
+        """Whether it is the client that was refused, and not what it asked for."""
+        return is_client_refused(self.status, self.code)
 
 
 class InvalidTokenResponse(TokenRequestError):

@@ -5,40 +5,63 @@ Section numbers refer to RFC 6749 unless another document is named.
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from rotator.errors import TokenEndpointUnavailable, TokenRequestRejected
+from rotator.errors import (
+    CLIENT_REFUSED_CODES,
+    TokenEndpointUnavailable,
+    TokenRequestRejected,
+    is_client_refused,
+)
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.http_date import http_date
+from rotator.oauth.json_object import read_object
 
 RETRYABLE_STATUS = frozenset({408, 425, 429})
 """Answers besides 5xx that ask for another try (RFC 9110, RFC 8470, RFC 6585)."""
 
+MAX_CODE_CHARACTERS = 100
+MAX_DEPTH = 4
+"""Objects and lists in one another, in which an error code is looked for."""
+
+
+def _plain(text: str) -> str:
+    """Return a name without what servers write differently: case, and what stands between its words."""
+    return text.casefold().replace("_", "").replace("-", "").replace(" ", "")
+
+
 # Only these codes are ever repeated in a message: the member is the server's text, and a server
 # may echo anything. 5.2, and what RFC 6749, 8628 and 8707 add that servers answer with.
-_KNOWN_CODES = frozenset(
-    {
+_KNOWN_CODES = {
+    _plain(code): code
+    for code in (
         "invalid_request",
-        "invalid_client",
         "invalid_grant",
-        "unauthorized_client",
         "unsupported_grant_type",
         "invalid_scope",
         "invalid_target",
-        "access_denied",
         "server_error",
         "temporarily_unavailable",
         "slow_down",
-    }
+        *CLIENT_REFUSED_CODES,
+    )
+}
+_CODE_MEMBERS = frozenset({"error", "errors", "errorcode", "code", "errortype", "type", "faultcode"})
+"""The plain names of the members in which servers put an error code."""
+
+_CLIENT_ADVICE = "check the secret's client_id and client_secret, and client_authentication"
+_GRANT_ADVICE = "then have the client allowed to use the grant and what it asks for"
+_GATEWAY_ADVICE = (
+    "if a gateway answers in the endpoint's place, see which headers it requires (secret_headers, "
+    "token_request_headers)"
 )
 _ADVICE = {
-    "invalid_client": "check the secret's client_id and client_secret, and client_authentication",
     "invalid_scope": "set scope to one that the client may ask for",
-    "unauthorized_client": "have the client allowed to use the client credentials grant",
-    "unsupported_grant_type": "check that token_endpoint serves the client credentials grant",
-    "invalid_request": "check scope and token_request_params against the endpoint's documentation",
+    "unsupported_grant_type": "check that token_endpoint serves the grant, and grant_type",
+    "invalid_request": "check scope, token_request_params and token_request_format against the endpoint's "
+    "documentation",
 }
 
 
@@ -75,21 +98,61 @@ def check_status(request: TokenRequest, response: TokenResponse, now: datetime) 
 
 def rejection(request: TokenRequest, response: TokenResponse) -> TokenRequestRejected:
     """Return the refusal that an answer means, with the error code if it is a known one."""
-    code = _error_code(json_object(response.body) or {})
-    advice = _ADVICE.get(code or "", "check token_endpoint and what the client is allowed to do")
-    if request.ambiguous_basic and (code == "invalid_client" or response.status == 401):
-        advice += (
-            "; the two dialects of Basic differ for this secret, so try the other basic_encoding "
-            "(raw or form)"
-        )
+    status, code = response.status, error_code(read_object(response.body) or {})
     return TokenRequestRejected(
-        f"the token endpoint refused the request: HTTP {response.status}, "
-        f"error {code or 'not given or unknown'}",
-        advice=advice,
-        status=response.status,
+        f"the token endpoint refused the request: HTTP {status}, error {code or 'not given or unknown'}",
+        advice="; ".join(_advice(request, status, code)),
+        status=status,
         code=code,
         may_have_issued=response.unanswered_before,
     )
+
+
+def _advice(request: TokenRequest, status: int, code: str | None) -> Iterator[str]:
+    """Say what to check, what is most often wrong first: the secret, the grant, the way there."""
+    if is_client_refused(status, code):
+        yield _CLIENT_ADVICE
+        for member in request.spaced_members:
+            yield f"the secret's {member} begins or ends with a space"
+        if code in ("unauthorized_client", "access_denied"):
+            yield _GRANT_ADVICE
+        if request.ambiguous_basic:
+            yield (
+                "the two dialects of Basic differ for this secret, so try the other basic_encoding "
+                "(raw or form)"
+            )
+    else:
+        yield _ADVICE.get(code or "", "check token_endpoint and what the client is allowed to do")
+    if code is None and status in (401, 403):
+        yield _GATEWAY_ADVICE
+
+
+def error_code(answer: Mapping[str, Any]) -> str | None:
+    """Return the known error code in an answer, wherever and however the server writes it."""
+    return next((code for text in _codes(answer, MAX_DEPTH) if (code := _known(text))), None)
+
+
+def _codes(value: object, depth: int) -> Iterator[str]:
+    """The texts that may be error codes: those of an object itself before those of what is in it."""
+    inner = list(value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ())
+    if isinstance(value, Mapping):
+        for name, member in value.items():
+            if _plain(name) in _CODE_MEMBERS:
+                yield from (
+                    each
+                    for each in (member if isinstance(member, list) else [member])
+                    if isinstance(each, str)
+                )
+    if depth > 1:
+        for each in inner:
+            yield from _codes(each, depth - 1)
+
+
+def _known(text: str) -> str | None:
+    """Return the code that a text is, also with a name space before it (``oauth.v2.InvalidClient``)."""
+    if len(text) > MAX_CODE_CHARACTERS:
+        return None
+    return _KNOWN_CODES.get(_plain(text.rpartition(".")[2]))
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:
@@ -101,17 +164,3 @@ def retry_after(header: str | None, now: datetime) -> float | None:
         return float(text)
     date = http_date(text)
     return None if date is None else max(0.0, (date - now).total_seconds())
-
-
-def _error_code(answer: dict[str, Any]) -> str | None:
-    code = answer.get("error")
-    return code if isinstance(code, str) and code in _KNOWN_CODES else None
-
-
-def json_object(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object that a body holds, None if it holds anything else."""
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return answer if isinstance(answer, dict) else None

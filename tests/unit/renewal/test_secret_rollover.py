@@ -76,6 +76,13 @@ def test_accepted_client_requests_once_despite_other_stages() -> None:
         pytest.param((200, {"error": "invalid_client"}), id="invalid_client with 200"),
         pytest.param((401, b"<html>"), id="401 without a code"),
         pytest.param((401, {"error": "bad_secret"}), id="401 with an unknown code"),
+        pytest.param((401, {"error": "unauthorized_client"}), id="401 unauthorized_client (Keycloak)"),
+        pytest.param((403, {"error": "unauthorized_client"}), id="403 unauthorized_client (Keycloak)"),
+        pytest.param((403, {"error": "access_denied"}), id="access_denied (Auth0)"),
+        pytest.param((400, {"error": "invalid_client_id"}), id="invalid_client_id (Salesforce)"),
+        pytest.param((401, {"error": "server_error"}), id="401 server_error (ServiceNow)"),
+        pytest.param((401, {"errorCode": "invalid_client"}), id="errorCode (Okta)"),
+        pytest.param((400, {"ErrorCode": "INVALID_CLIENT"}), id="upper case"),
     ],
 )
 def test_refused_client_is_retried_with_pending_stage(refusal: Any) -> None:
@@ -183,7 +190,6 @@ def test_secret_rollover_false_tries_no_other_stage() -> None:
     "answer",
     [
         pytest.param((400, {"error": "invalid_scope"}), id="what it asked for is refused"),
-        pytest.param((401, {"error": "unauthorized_client"}), id="401 with another known code"),
         pytest.param((403, b""), id="403"),
         pytest.param((302, b""), id="a redirect"),
         pytest.param((200, b"<html>"), id="no token"),

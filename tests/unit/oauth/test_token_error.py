@@ -1,0 +1,97 @@
+"""Refusals as servers write them: which code they mean, and what to check first."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from fake_ports import START, rotation
+from rotator.errors import TokenRequestRejected
+from rotator.oauth import token_error
+from rotator.oauth.client_credentials import TokenResponse, token_request
+from rotator.oauth.models import ClientCredentials, Secret
+
+
+def refusal(status: int, body: object, **secret: Any) -> TokenRequestRejected:
+    credentials = ClientCredentials(client_id="client", client_secret=Secret("x"), version_id="v1", **secret)
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    response = TokenResponse(status=status, body=raw, requested_at=START)
+    with pytest.raises(TokenRequestRejected) as caught:
+        token_error.check_status(token_request(rotation(), credentials), response, START)
+    assert "canary" not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"error": "invalid_client"}, "invalid_client"),
+        ({"error": "INVALID_CLIENT"}, "invalid_client"),
+        ({"error": "Invalid-Client"}, "invalid_client"),
+        ({"error": "InvalidClient"}, "invalid_client"),
+        ({"Error": "invalid_scope"}, "invalid_scope"),
+        ({"errorCode": "invalid_client", "errorSummary": "canary"}, "invalid_client"),
+        ({"error_code": "invalid_client"}, "invalid_client"),
+        ({"error": {"code": "invalid_client", "message": "canary"}}, "invalid_client"),
+        ({"error": {"type": "OAuthException", "code": 101}}, None),
+        ({"errors": [{"code": "canary"}, {"code": "unauthorized_client"}]}, "unauthorized_client"),
+        ({"errors": ["access_denied"]}, "access_denied"),
+        (
+            {"fault": {"faultstring": "canary", "detail": {"errorcode": "oauth.v2.InvalidClientIdentifier"}}},
+            "invalid_client_identifier",
+        ),
+        ({"error": "canary", "detail": {"code": "invalid_client"}}, "invalid_client"),
+        ({"error": "invalid_scope", "detail": {"code": "invalid_client"}}, "invalid_scope"),
+        ({"error_description": "access_denied", "message": "invalid_client"}, None),
+        ({"statusCode": 401, "message": "Access denied due to missing subscription key. canary"}, None),
+        ({"error": "invalid_client" * 10_000}, None),
+        ({"error": ["canary", {"error": ["canary"]}]}, None),
+        (b'{"error": "canary", "error": "invalid_client"}', None),
+        (b"<html>invalid_client</html>", None),
+        (b"[" * 60_000, None),
+    ],
+)
+def test_code_is_found_however_it_is_written(body: object, code: str | None) -> None:
+    assert refusal(400, body).code == code
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+@pytest.mark.parametrize(
+    "code", ["invalid_client", "unauthorized_client", "access_denied", "invalid_client_id", "INVALID_CLIENT"]
+)
+def test_code_of_a_refused_client_counts_with_any_4xx(status: int, code: str) -> None:
+    assert refusal(status, {"error": code}).client_refused
+
+
+@pytest.mark.parametrize("body", [{}, {"error": "server_error"}, {"error": "invalid_scope"}, b"", b"<html>"])
+def test_any_401_is_a_refused_client(body: object) -> None:
+    assert refusal(401, body).client_refused
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(403, {}), (400, {"error": "invalid_scope"}), (400, {"error": "invalid_request"}), (404, {})],
+)
+def test_other_refusals_are_not_of_the_client(status: int, body: object) -> None:
+    assert not refusal(status, body).client_refused
+
+
+@pytest.mark.parametrize("code", ["unauthorized_client", "access_denied"])
+def test_advice_names_the_secret_first_then_the_grant(code: str) -> None:
+    secret, grant = refusal(403, {"error": code}).advice.split("; ")
+    assert secret.startswith("check the secret's client_id and client_secret")
+    assert "allowed to use the grant" in grant
+
+
+@pytest.mark.parametrize(("status", "told"), [(401, True), (403, True), (404, False), (400, False)])
+def test_refusal_without_a_code_mentions_required_headers(status: int, told: bool) -> None:
+    assert ("secret_headers, token_request_headers" in refusal(status, b"<html>").advice) is told
+    assert "secret_headers" not in refusal(status, {"error": "invalid_client"}).advice
+
+
+def test_refused_client_is_told_of_a_space_in_the_secret() -> None:
+    spaced = refusal(401, {"error": "invalid_client"}, spaced_members=("client_secret",))
+    assert "the secret's client_secret begins or ends with a space" in spaced.advice
+    assert "space" not in refusal(400, {"error": "invalid_scope"}, spaced_members=("client_secret",)).advice
