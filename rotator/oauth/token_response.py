@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import re
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from rotator.errors import InvalidTokenResponse
 from rotator.oauth import jwt
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse, is_scope
-from rotator.oauth.models import MAX_LIFETIME_SECONDS, AccessToken, Client, Secret
-from rotator.oauth.token_error import json_object, rejection
+from rotator.oauth.expiry import expiry
+from rotator.oauth.json_object import REPEATED, BlockedPath, find, read_object
+from rotator.oauth.models import UNUSABLE_TOKEN_TYPES, AccessToken, Client, Secret, plain_token_type
+from rotator.oauth.token_error import error_code, rejection
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")  # A.12, less the space that would end it in a header
+_PREFIX = re.compile(r"bearer +", re.IGNORECASE)  # some servers send the header's value
+_BEARER = frozenset({"", "bearer", "bearertoken"})  # Shopify sends none, Apigee BearerToken
+_ADVICE = "check token_endpoint and the endpoint's documentation"
+_PLACES_ADVICE = "check token_endpoint, and set response_members if the answer has it elsewhere"
 
 
 def read_token(client: Client, request: TokenRequest, response: TokenResponse, now: datetime) -> AccessToken:
@@ -22,72 +28,86 @@ def read_token(client: Client, request: TokenRequest, response: TokenResponse, n
     Raises TokenRequestRejected if it holds an ``error``, InvalidTokenResponse if it holds anything else than
     a Bearer token that is legal and valid.
     """
-    answer = json_object(response.body)
-    if answer is None:
+    members = read_object(response.body)
+    if members is None:
         what = "did not answer with a JSON object" if response.body else "answered nothing"
         # A page comes from something else than the endpoint; half an object may have held a token.
         raise _invalid(what, may_have_issued=response.body.lstrip().startswith(b"{"))
-    if "error" in answer:
+    member = _finder(members, client.response_members)
+    token = member("access_token")
+    if members.get("error") or (not token and error_code(members)):  # some send "error": null with a token
         raise rejection(request, response)
-    if str(answer.get("token_type", "")).lower() != "bearer":
-        raise _invalid("issued a token whose token_type is not Bearer")
-    token = _legal_token(answer.get("access_token"))
-    expires_at = _expiry(client, answer, token, response.requested_at)
+    token = _legal_token(token, client.response_members.get("access_token", "access_token"))
+    _check_type(member("token_type"), client.accepted_token_types)
+    expires_at, warnings = expiry(client, member, token, response.requested_at)
     if expires_at <= now:
         raise InvalidTokenResponse(
             "the token endpoint issued a token that is expired already",
             advice="compare the clocks of this machine and of the endpoint",
         )
-    if expires_at > response.requested_at + timedelta(seconds=MAX_LIFETIME_SECONDS):
-        raise _invalid(f"issued a JWT that ends more than {MAX_LIFETIME_SECONDS} seconds from now")
-    granted = answer.get("scope")
+    granted = member("scope")
     usable = isinstance(granted, str) and len(granted) <= 1024 and is_scope(granted) and token not in granted
     return AccessToken(
         value=Secret(token),
         issued_at=response.requested_at,
         expires_at=expires_at,
         scope=str(granted) if usable else client.scope,
+        warnings=warnings,
     )
 
 
-def _legal_token(token: object) -> str:
-    if not isinstance(token, str) or not token:
-        raise _invalid("issued no access_token")
-    if not _TOKEN.fullmatch(token):
-        raise _invalid("issued an access_token with spaces, control or non-ASCII characters")
-    return token
+def _finder(members: Mapping[str, Any], places: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return what finds a member of the answer where ``response_members`` puts it.
+
+    A member that is another one by that setting is not read under its own name, too.
+    """
+    taken = set(places.values())
+
+    def member(name: str) -> Any:
+        place = places.get(name, name)
+        if name not in places and name in taken:
+            return None
+        try:
+            found = find(members, place)
+        except BlockedPath as blocked:
+            raise _invalid(
+                f"answered with {blocked.found} as {blocked.place}", advice=_PLACES_ADVICE
+            ) from None
+        if found is REPEATED:
+            raise _invalid(f"sent {place} twice, with different values")
+        return found
+
+    return member
 
 
-def _expiry(client: Client, answer: dict[str, Any], token: str, requested_at: datetime) -> datetime:
-    """The earlier of ``expires_in`` and the JWT's ``exp``; failing both, the fallback."""
-    lifetime = _expires_in(answer.get("expires_in"))
-    exp = jwt.expiry(token)
-    if lifetime is None and exp is None:
-        lifetime = client.fallback_lifetime
-    if lifetime is None and exp is None:
-        raise InvalidTokenResponse(
-            "the token endpoint did not say how long the token lives",
-            advice="set fallback_lifetime to its life in seconds",
+def _legal_token(token: object, place: str) -> str:
+    if token is None or token == "":
+        raise _invalid(f"issued no {place}", advice=_PLACES_ADVICE)
+    article = "an" if place == "access_token" else "a"
+    if not isinstance(token, str):
+        raise _invalid(f"issued {article} {place} that is not text", advice=_PLACES_ADVICE)
+    bare = _PREFIX.sub("", token, count=1) if _PREFIX.match(token) else token
+    if not _TOKEN.fullmatch(bare):
+        raise _invalid(f"issued {article} {place} with spaces, control or non-ASCII characters")
+    return bare
+
+
+def _check_type(token_type: object, accepted: tuple[str, ...]) -> None:
+    """Raise InvalidTokenResponse unless a token may be sent after ``Bearer`` (7.1)."""
+    if token_type is not None and not isinstance(token_type, str):
+        raise _invalid("issued a token whose token_type is not text")
+    plain = plain_token_type(token_type or "")
+    if plain in _BEARER or plain in map(plain_token_type, accepted):
+        return
+    if plain in UNUSABLE_TOKEN_TYPES:
+        raise _invalid(
+            f"issued a token whose token_type is {UNUSABLE_TOKEN_TYPES[plain]}, not Bearer",
+            advice="have it issue Bearer tokens to this client: others need a key that consumers do not have",
         )
-    ends = [] if lifetime is None else [requested_at + timedelta(seconds=lifetime)]
-    return min([*ends, exp] if exp else ends)
-
-
-def _expires_in(value: object) -> int | None:
-    """``expires_in`` in seconds; some servers send it as text, which is understood."""
-    if value is None:
-        return None
-    try:
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise ValueError
-        seconds = float(value)
-    except (ValueError, OverflowError):
-        seconds = math.nan
-    if not math.isfinite(seconds):
-        raise _invalid("sent an expires_in that is not a number")
-    if not 1 <= seconds <= MAX_LIFETIME_SECONDS:
-        raise _invalid(f"sent an expires_in that is not between 1 and {MAX_LIFETIME_SECONDS} seconds")
-    return int(seconds)
+    raise _invalid(
+        "issued a token whose token_type is not Bearer",
+        advice="list its token_type in accepted_token_types if the API takes such a token after Bearer",
+    )
 
 
 def is_jwt(token: Secret) -> bool:
@@ -95,9 +115,9 @@ def is_jwt(token: Secret) -> bool:
     return jwt.claims(token.value) is not None
 
 
-def _invalid(what: str, *, may_have_issued: bool = True) -> InvalidTokenResponse:
+def _invalid(what: str, *, advice: str = _ADVICE, may_have_issued: bool = True) -> InvalidTokenResponse:
     return InvalidTokenResponse(
         f"the token endpoint {what}",
-        advice="check token_endpoint and the endpoint's documentation",
+        advice=advice,
         may_have_issued=may_have_issued,
     )

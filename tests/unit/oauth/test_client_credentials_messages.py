@@ -15,6 +15,11 @@ from rotator.renewal.renew import check_size
 
 AMBIGUOUS = ClientCredentials(client_id="client", client_secret=Secret("a+b"), version_id="v1")
 READ_ITS_MANUAL = "check token_endpoint and the endpoint's documentation"
+SEE_THE_GATEWAY = (
+    "if a gateway answers in the endpoint's place, see which headers it requires (secret_headers, "
+    "token_request_headers)"
+)
+SAY_HOW_LONG = "set fallback_lifetime to the token's life in seconds, or lifetime if no answer says it"
 
 
 def error(status: int, body: object) -> TokenRequestError:
@@ -55,7 +60,7 @@ def error(status: int, body: object) -> TokenRequestError:
             403,
             {},
             "refused the request: HTTP 403, error not given or unknown",
-            "check token_endpoint and what the client is allowed to do",
+            f"check token_endpoint and what the client is allowed to do; {SEE_THE_GATEWAY}",
             id="refusal without a code",
         ),
         pytest.param(
@@ -83,8 +88,21 @@ def test_error_status_has_problem_and_advice(status: int, body: object, problem:
 @pytest.mark.parametrize(
     ("changes", "problem", "advice"),
     [
-        ({"token_type": "mac"}, "issued a token whose token_type is not Bearer", READ_ITS_MANUAL),
-        ({"access_token": ""}, "issued no access_token", READ_ITS_MANUAL),
+        (
+            {"token_type": "mac"},
+            "issued a token whose token_type is mac, not Bearer",
+            "have it issue Bearer tokens to this client: others need a key that consumers do not have",
+        ),
+        (
+            {"token_type": "canary"},
+            "issued a token whose token_type is not Bearer",
+            "list its token_type in accepted_token_types if the API takes such a token after Bearer",
+        ),
+        (
+            {"access_token": ""},
+            "issued no access_token",
+            "check token_endpoint, and set response_members if the answer has it elsewhere",
+        ),
         (
             {"access_token": "a b"},
             "issued an access_token with spaces, control or non-ASCII characters",
@@ -103,13 +121,13 @@ def test_error_status_has_problem_and_advice(status: int, body: object, problem:
         (
             {"access_token": jwt({"exp": 10**11}), "expires_in": None},
             "issued a JWT that ends more than 31622400 seconds from now",
-            READ_ITS_MANUAL,
+            SAY_HOW_LONG,
         ),
-        ({"expires_in": "soon"}, "sent an expires_in that is not a number", READ_ITS_MANUAL),
+        ({"expires_in": "soon"}, "sent an expires_in that is not a number", SAY_HOW_LONG),
         (
             {"expires_in": 0},
             "sent an expires_in that is not between 1 and 31622400 seconds",
-            READ_ITS_MANUAL,
+            SAY_HOW_LONG,
         ),
         (
             {"expires_in": None},

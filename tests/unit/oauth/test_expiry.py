@@ -1,0 +1,128 @@
+"""When a token expires, by whatever an answer says of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fake_ports import DAY, START, jwt, rotation
+from rotator.errors import InvalidTokenResponse
+from rotator.oauth.expiry import expiry
+
+EPOCH = START.timestamp()
+
+
+def lifetime(answer: dict[str, Any], token: str = "opaque", **settings: Any) -> tuple[float, tuple[str, ...]]:
+    """The lifetime in seconds, and the warnings."""
+    expires_at, warnings = expiry(rotation(**settings), answer.get, token, START)
+    return (expires_at - START).total_seconds(), warnings
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        ({"expires_in": " 3600 "}, 3600),
+        ({"expires_on": EPOCH + 3600}, 3600),
+        ({"expires_on": str(int(EPOCH) + 3600)}, 3600),
+        ({"expires_at": (EPOCH + 3600) * 1000}, 3600),
+        ({"expires_at": "2026-11-24T07:00:00Z"}, 3600),
+        ({"expires_at": "2026-11-24T08:00:00+01:00"}, 3600),
+        ({"expires_at": "2026-11-24 07:00:00.1234567+00:00"}, 3600.123456),
+        ({".expires": "Tue, 24 Nov 2026 07:00:00 GMT"}, 3600),
+        ({".expires": "Tue, 24 Nov 2026 08:00:00 +0100"}, 3600),
+        ({"expires_in": DAY, "expires_on": EPOCH + 3600, ".expires": "Tue, 24 Nov 2026 08:00:00 GMT"}, 3600),
+        ({"expires_in": 60, "expires_at": EPOCH + 3600}, 60),
+        ({"expires_at": EPOCH - 5}, -5),
+    ],
+)
+def test_earliest_stated_expiry_counts(answer: dict[str, Any], seconds: float) -> None:
+    assert lifetime(answer) == (seconds, ())
+
+
+WRONG = [
+    ("expires_in", 0),
+    ("expires_in", -1),
+    ("expires_in", ""),
+    ("expires_in", "soon"),
+    ("expires_in", "nan"),
+    ("expires_in", "3600s"),
+    ("expires_in", 10 * 366 * DAY),
+    ("expires_in", EPOCH + 3600),
+    ("expires_in", 86_400_000),
+    ("expires_in", True),
+    ("expires_in", [3600]),
+    ("expires_in", {"seconds": 3600}),
+    ("expires_on", 3600),
+    ("expires_on", 1e300),
+    ("expires_on", ""),
+    ("expires_on", "2026-11-24T07:00:00"),
+    ("expires_on", "Tue, 24 Nov 2026 07:00:00"),
+    ("expires_on", "11/24/2026 07:00:00 AM"),
+    ("expires_on", "2126-11-24T07:00:00Z"),
+    ("expires_on", "0001-01-01T00:00:00+14:00"),
+    ("expires_on", False),
+    ("expires_at", []),
+    (".expires", "x" * 65_536),
+    (".expires", "GMT" * 10 + " GMT"),
+]
+
+
+@pytest.mark.parametrize(("member", "value"), WRONG)
+def test_wrong_expiry_is_reported_and_the_fallback_counts(member: str, value: object) -> None:
+    seconds, [warning] = lifetime({member: value}, fallback_lifetime=600)
+    assert seconds == 600
+    assert warning.startswith(f"the token endpoint sent an {member} that is ")
+    assert warning.endswith("; fallback_lifetime counts")
+
+
+@pytest.mark.parametrize(("member", "value"), WRONG)
+def test_wrong_expiry_without_fallback_says_what_to_set(member: str, value: object) -> None:
+    with pytest.raises(InvalidTokenResponse, match="set fallback_lifetime to the token's life") as caught:
+        lifetime({member: value})
+    assert caught.value.problem.startswith(f"the token endpoint sent an {member} that is ")
+    assert len(str(caught.value)) < 250
+
+
+def test_wrong_expiry_beside_another_is_reported() -> None:
+    seconds, warnings = lifetime({"expires_in": 0, "expires_on": EPOCH + 3600}, fallback_lifetime=600)
+    assert seconds == 3600
+    assert [warning.rpartition("; ")[2] for warning in warnings] == ["the rest of the answer counts"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "seconds", "counts"),
+    [
+        ({}, 3600, "the exp of the JWT counts"),
+        ({"fallback_lifetime": 600}, 600, "fallback_lifetime counts"),
+        ({"fallback_lifetime": DAY}, 3600, "fallback_lifetime counts"),
+    ],
+)
+def test_wrong_expiry_of_a_jwt_is_capped_by_its_exp(
+    settings: dict[str, Any], seconds: float, counts: str
+) -> None:
+    found, [warning] = lifetime({"expires_in": 0}, jwt({"exp": EPOCH + 3600}), **settings)
+    assert found == seconds
+    assert warning.endswith(counts)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"expires_in": 3_600_000},
+        {"expires_in": 60},
+        {"expires_in": "soon", "expires_at": EPOCH + 60},
+        {"expires_in": {}},
+    ],
+)
+def test_lifetime_overrides_what_the_answer_says(answer: dict[str, Any]) -> None:
+    assert lifetime(answer, lifetime=3600, fallback_lifetime=600) == (3600, ())
+    assert lifetime(answer, jwt({"exp": EPOCH + 1800}), lifetime=3600) == (1800, ())
+    assert lifetime(answer, jwt({"exp": EPOCH + DAY}), lifetime=3600) == (3600, ())
+
+
+def test_jwt_that_lives_for_centuries_lives_for_the_fallback() -> None:
+    seconds, [warning] = lifetime({}, jwt({"exp": EPOCH + DAY * 40_000}), fallback_lifetime=600)
+    assert seconds == 600
+    assert "a JWT that ends more than" in warning
