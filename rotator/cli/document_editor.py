@@ -107,7 +107,7 @@ def _text(rotation: Rotation, default_name: str) -> str:
     if size > MAX_DOCUMENT_BYTES:
         raise SettingsError(
             f"the document of {rotation.name} has {size:,} bytes, and may have {MAX_DOCUMENT_BYTES:,}",
-            advice="shorten scope, token_request_params or verify_url",
+            advice="shorten scope, verify_url, or the settings that are JSON",
         )
     return text
 

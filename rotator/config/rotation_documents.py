@@ -12,10 +12,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from rotator.config import validators
+from rotator.config import json_settings, validators
 from rotator.config.validators import InvalidValue
 from rotator.errors import SettingsError
-from rotator.oauth.models import MAX_LIFETIME_SECONDS, BasicEncoding, ClientAuthentication
+from rotator.oauth.json_object import REPEATED, read_object
+from rotator.oauth.models import (
+    MAX_LIFETIME_SECONDS,
+    BasicEncoding,
+    ClientAuthentication,
+    TokenRequestFormat,
+)
 from rotator.renewal.models import TIER_LIMITS, Parameter, Rotation
 
 REQUIRED_SETTINGS = {
@@ -32,10 +38,22 @@ ROTATION_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "parameter_name": validators.parameter_name,
     "token_endpoint": validators.url,
     "scope": validators.scope,
-    "token_request_params": validators.token_request_params,
+    "grant_type": validators.matching(
+        r"[\x21\x23-\x5b\x5d-\x7e]{1,256}", "a grant's name or address, such as client_credentials"
+    ),
+    "token_request_format": lambda v: TokenRequestFormat(validators.one_of(*TokenRequestFormat)(v)),
+    "token_request_params": json_settings.token_request_params,
+    "token_request_headers": json_settings.token_request_headers,
     "client_authentication": lambda v: ClientAuthentication(validators.one_of(*ClientAuthentication)(v)),
+    "client_id_in_body": validators.boolean,
     "basic_encoding": lambda v: BasicEncoding(validators.one_of(*BasicEncoding)(v)),
+    "secret_members": json_settings.secret_members,
+    "secret_params": json_settings.secret_params,
+    "secret_headers": json_settings.secret_headers,
+    "response_members": json_settings.response_members,
+    "accepted_token_types": json_settings.accepted_token_types,
     "renew_at": validators.number(0.1, 0.95, "a fraction from 0.1 to 0.95"),
+    "lifetime": validators.seconds(60, MAX_LIFETIME_SECONDS),
     "fallback_lifetime": validators.seconds(60, MAX_LIFETIME_SECONDS),
     "kms_key_id": validators.matching(
         r"alias/[A-Za-z0-9/_-]{1,250}|[A-Za-z0-9-]{1,64}|arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:(key|alias)/\S+",
@@ -71,11 +89,8 @@ def read_document(
             f"the document {parameter_name} is a {parameter.type}",
             advice="store it as a String: it holds no secret",
         )
-    try:
-        given = json.loads(parameter.value)
-    except (ValueError, RecursionError):
-        given = None
-    if not isinstance(given, dict):
+    given = read_object(parameter.value)
+    if given is None:
         raise SettingsError(
             f"the document {parameter_name} is not a JSON object",
             advice='write it as {"secret_id": "...", "parameter_name": "..."}',
@@ -85,6 +100,11 @@ def read_document(
         raise SettingsError(
             f"the document {parameter_name} has the unknown key {key[:64]!r}",
             advice=did_you_mean(key, ROTATION_SETTINGS),
+        )
+    for key in sorted(key for key, value in given.items() if value is REPEATED):
+        raise SettingsError(
+            f"the document {parameter_name} has the key {key} twice",
+            advice="remove the value that is not meant",
         )
     given.setdefault("name", document_name(path, parameter_name))
     if kms_key_id:
@@ -144,6 +164,7 @@ def read_rotation(
         if key in given:
             values[key] = read_value(label(key), given[key], parse)
     rotation = Rotation(**values)  # type: ignore[arg-type]
+    _check_given_once(rotation, label)
     for key, url in (("token_endpoint", rotation.token_endpoint), ("verify_url", rotation.verify_url)):
         host = urlsplit(url or "").hostname
         if host and allowed_hosts and host not in allowed_hosts:
@@ -152,6 +173,20 @@ def read_rotation(
                 advice="add it there if credentials may be sent to it, or set another",
             )
     return rotation
+
+
+def _check_given_once(rotation: Rotation, label: Callable[[str], str]) -> None:
+    """Raise SettingsError for a parameter or header that comes from the settings and from the secret."""
+    for one, given, other, from_secret in (
+        ("token_request_params", rotation.token_request_params, "secret_params", rotation.secret_params),
+        ("token_request_headers", rotation.token_request_headers, "secret_headers", rotation.secret_headers),
+    ):
+        names = {name.lower() for name in given}
+        for name in sorted(name for name in from_secret if name.lower() in names):
+            raise SettingsError(
+                f"{label(one)} and {label(other)} both have the key {name[:64]!r}",
+                advice="leave it out of one of them",
+            )
 
 
 def read_value(label: str, value: Any, parse: Callable[[Any], Any]) -> Any:

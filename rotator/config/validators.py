@@ -6,9 +6,8 @@ numbers and objects where the environment brings text, so readers take both.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -17,7 +16,6 @@ from rotator.oauth.client_credentials import is_scope
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 UNIT_SECONDS = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400})  # CloudFormation cannot multiply
-RESERVED_PARAMS = frozenset({"grant_type", "scope", "client_id", "client_secret"})
 
 
 class InvalidValue(ValueError):
@@ -164,30 +162,6 @@ def scope(value: Any) -> str:
     if not isinstance(value, str) or (value and not is_scope(value)):
         raise InvalidValue("words of printable ASCII with one space between (RFC 6749, 3.3), or nothing")
     return value
-
-
-def token_request_params(value: Any) -> Mapping[str, str]:
-    """Read more parameters of the token request; numbers become text."""
-    params = _json(value) if isinstance(value, str) else value
-    legal = (
-        isinstance(params, dict)
-        and not RESERVED_PARAMS & params.keys()
-        and all(isinstance(v, str | int) and not isinstance(v, bool) for v in params.values())
-    )
-    if not legal:
-        raise InvalidValue(
-            'a JSON object of texts or numbers such as {"expiration": "86400"}, without '
-            + ", ".join(sorted(RESERVED_PARAMS)),
-            shape_only=True,
-        )
-    return MappingProxyType({key: str(v) for key, v in params.items()})
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def hosts(value: Any) -> frozenset[str]:

@@ -39,6 +39,7 @@ def test_the_settings_table_has_every_setting_and_no_other() -> None:
 DEFAULTS = {
     **Rotation(name="default", secret_id="required", parameter_name="required").__dict__,
     "token_request_params": "{}",
+    "client_id_in_body": "false",
     "kms_key_id": "alias/aws/ssm",
     "secret_rollover": "true",
 }

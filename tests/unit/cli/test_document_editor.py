@@ -59,8 +59,18 @@ EVERYTHING: dict[str, Any] = {
     "token_endpoint": "https://auth.example.test/token",
     "scope": "triage.api search.api",
     "token_request_params": '{"expiration": 43200}',
+    "grant_type": "password",
+    "token_request_format": "json",
+    "token_request_headers": '{"X-Tenant": "a"}',
     "client_authentication": "client_secret_post",
+    "client_id_in_body": "true",
     "basic_encoding": "form",
+    "secret_members": '{"client_secret": "oauth.secret"}',
+    "secret_params": '{"password": "pw"}',
+    "secret_headers": '{"X-API-Key": "key"}',
+    "response_members": '{"access_token": "token"}',
+    "accepted_token_types": "session, other",
+    "lifetime": "30m",
     "secret_rollover": "false",
     "renew_at": "0.5",
     "fallback_lifetime": "1h",
@@ -79,6 +89,14 @@ def test_every_option_is_read_back_with_its_value() -> None:
         **GIVEN,
         **EVERYTHING,
         "token_request_params": {"expiration": "43200"},
+        "token_request_headers": {"X-Tenant": "a"},
+        "client_id_in_body": True,
+        "secret_members": {"client_secret": "oauth.secret"},
+        "secret_params": {"password": "pw"},
+        "secret_headers": {"X-API-Key": "key"},
+        "response_members": {"access_token": "token"},
+        "accepted_token_types": ["session", "other"],
+        "lifetime": 1800,
         "secret_rollover": False,
         "renew_at": 0.5,
         "fallback_lifetime": 3600,
@@ -90,6 +108,7 @@ def test_defaults_are_omitted_and_empty_scope_is_written() -> None:
     many = Many()
     usual = {key: value for key, value in vars(Rotation(name="x", **GIVEN)).items() if key in KEYS}
     usual |= {"token_request_params": "{}", "secret_rollover": "true", "renew_at": "0.667"}
+    usual |= {"token_request_headers": "{}", "client_id_in_body": "false", "secret_headers": "{}"}
     added(many, **{key: value for key, value in usual.items() if value is not None})
     assert json.loads(many.texts()["tenant-a"]) == GIVEN
     added(many, replace=True, scope="")
@@ -141,6 +160,8 @@ def test_an_illegal_name_is_refused(name: str, shown: str) -> None:
         ("secret_id", "a canary secret"),
         ("token_request_params", '{"client_secret": "canary"}'),
         ("token_request_params", "canary"),
+        ("token_request_headers", '{"Authorization": "canary"}'),
+        ("secret_headers", '{"X-Key": ["canary"]}'),
         ("token_endpoint", "https://user:canary@auth.example.test/"),
     ],
 )

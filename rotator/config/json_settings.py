@@ -1,0 +1,182 @@
+"""Readers of settings that hold a JSON object or a list; what is wrong is said of the key that has it.
+
+Keys are names, and are shown. Values may be secrets by mistake, and are not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from rotator.config.validators import InvalidValue
+from rotator.oauth.json_object import REPEATED, read_object
+from rotator.oauth.models import UNUSABLE_TOKEN_TYPES, plain_token_type
+
+T = TypeVar("T")
+
+RESERVED_PARAMS = frozenset({"grant_type", "scope", "client_id", "client_secret"})
+RESERVED_HEADERS = frozenset(
+    {
+        *("authorization", "proxy-authorization", "host", "content-length", "transfer-encoding"),
+        *("connection", "expect", "te", "trailer", "upgrade"),
+    }
+)
+"""Headers that authenticate the client or belong to HTTP itself, in lower case."""
+
+RESPONSE_MEMBERS = ("access_token", "token_type", "scope", "expires_in", "expires_on", "expires_at")
+SECRET_MEMBERS = ("client_id", "client_secret")
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")  # RFC 9110, 5.1
+_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")  # RFC 9110, 5.5, in ASCII
+_PLACE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
+_TOKEN_TYPE = re.compile(r"[\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]{1,256}")
+
+
+def token_request_params(value: Any) -> Mapping[str, str | tuple[str, ...]]:
+    """Read more parameters of the token request; numbers and booleans become text, lists several values."""
+    takes = (
+        'a JSON object of texts, numbers, booleans or lists of these, such as {"expiration": "86400"}, '
+        f"without {_words(RESERVED_PARAMS)}"
+    )
+    return _members(value, takes, _param_name, _param_values)
+
+
+def secret_params(value: Any) -> Mapping[str, str]:
+    """Read which parameters of the token request are members of the secret."""
+    takes = (
+        'a JSON object of parameters and members of the secret, such as {"password": "api_password"}, '
+        f"without {_words(RESERVED_PARAMS)}"
+    )
+    return _members(value, takes, _param_name, _place)
+
+
+def token_request_headers(value: Any) -> Mapping[str, str]:
+    """Read more headers of the token request."""
+    takes = 'a JSON object of headers such as {"X-Tenant": "a"}, without ' + _words(RESERVED_HEADERS)
+    return _unequal_headers(_members(value, takes, _header_name, _header_value), takes)
+
+
+def secret_headers(value: Any) -> Mapping[str, str]:
+    """Read which headers are members of the secret."""
+    takes = 'a JSON object of headers and members of the secret, such as {"X-API-Key": "api_key"}, without '
+    takes += _words(RESERVED_HEADERS)
+    return _unequal_headers(_members(value, takes, _header_name, _place), takes)
+
+
+def secret_members(value: Any) -> Mapping[str, str]:
+    """Read where the secret holds the client credentials."""
+    takes = f'a JSON object of {_words(SECRET_MEMBERS)}, such as {{"client_secret": "oauth.clientSecret"}}'
+    return _members(value, takes, _one_of(SECRET_MEMBERS), _place)
+
+
+def response_members(value: Any) -> Mapping[str, str]:
+    """Read where the endpoint's answer has its members."""
+    takes = f'a JSON object of {_words(RESPONSE_MEMBERS)}, such as {{"access_token": "data.token"}}'
+    return _members(value, takes, _one_of(RESPONSE_MEMBERS), _place)
+
+
+def accepted_token_types(value: Any) -> tuple[str, ...]:
+    """Read token types that are taken for Bearer: a list, or texts with commas between."""
+    types = [each.strip() for each in value.split(",")] if isinstance(value, str) else value
+    usable = isinstance(types, list | tuple) and all(
+        isinstance(each, str) and _TOKEN_TYPE.fullmatch(each) for each in types
+    )
+    if not usable or UNUSABLE_TOKEN_TYPES.keys() & map(plain_token_type, types):
+        raise InvalidValue(
+            "token types with commas between, or a list of them, without "
+            f"{_words(UNUSABLE_TOKEN_TYPES.values())}: those are no Bearer tokens"
+        )
+    return tuple(types)
+
+
+def _members(
+    value: Any, takes: str, check_name: Callable[[str], None], read: Callable[[Any], T]
+) -> Mapping[str, T]:
+    """Read a JSON object, each member by itself."""
+    members = read_object(value) if isinstance(value, str) else value
+    if not isinstance(members, dict):
+        raise InvalidValue(takes, shape_only=True)
+    found = {}
+    for name, member in members.items():
+        try:
+            if member is REPEATED:
+                raise InvalidValue("stands there twice")
+            check_name(name)
+            found[name] = read(member)
+        except InvalidValue as refused:
+            raise InvalidValue(f"{takes}; its key {name[:64]!r} {refused}", shape_only=True) from None
+    return MappingProxyType(found)
+
+
+def _words(names: Collection[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _one_of(names: Collection[str]) -> Callable[[str], None]:
+    def check(name: str) -> None:
+        if name not in names:
+            raise InvalidValue("is not one of these")
+
+    return check
+
+
+def _param_name(name: str) -> None:
+    if name in RESERVED_PARAMS:
+        raise InvalidValue("is one of these")
+    if not name or not _is_text(name):
+        raise InvalidValue("is no name")
+
+
+def _header_name(name: str) -> None:
+    if name.lower() in RESERVED_HEADERS:
+        raise InvalidValue("is one of these")
+    if not _HEADER_NAME.fullmatch(name):
+        raise InvalidValue("is no name of a header (RFC 9110, 5.1)")
+
+
+def _header_value(value: Any) -> str:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not _HEADER_VALUE.fullmatch(text):
+        raise InvalidValue("has no value that a header may have: one line of printable ASCII")
+    return text
+
+
+def _place(value: Any) -> str:
+    if not isinstance(value, str) or not _PLACE.fullmatch(value):
+        raise InvalidValue("does not name a member, such as name or outer.name")
+    return value
+
+
+def _param_values(value: Any) -> str | tuple[str, ...]:
+    if isinstance(value, list):
+        if not value:
+            raise InvalidValue("has an empty list")
+        return tuple(map(_param_value, value))
+    return _param_value(value)
+
+
+def _param_value(value: Any) -> str:
+    if isinstance(value, str) and _is_text(value):
+        return value
+    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return json.dumps(value)
+    raise InvalidValue("has neither a text nor a number, a boolean or a list of these")
+
+
+def _is_text(value: str) -> bool:
+    """Whether a text can be sent: JSON may have halves of characters."""
+    return not re.search(r"[\ud800-\udfff]", value)
+
+
+def _unequal_headers(headers: Mapping[str, T], takes: str) -> Mapping[str, T]:
+    """Refuse a header that stands there twice, in upper and lower case."""
+    seen: set[str] = set()
+    for name in headers:
+        if name.lower() in seen:
+            raise InvalidValue(f"{takes}; its key {name!r} stands there twice", shape_only=True)
+        seen.add(name.lower())
+    return headers
