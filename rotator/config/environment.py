@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rotator.config import validators
-from rotator.config.rotation_documents import ROTATION_SETTINGS, did_you_mean, read_rotation, read_value
+from rotator.config.rotation_documents import ROTATION_SETTINGS, read_rotation, read_value
 from rotator.errors import SettingsError
+from rotator.oauth.models import MAX_LIFETIME_SECONDS
 from rotator.renewal.models import Rotation
 
 PREFIX = "ROTATOR_"
@@ -20,7 +21,8 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 class Settings:
     """A run's settings: one rotation, or the path of the rotation documents.
 
-    ``kms_key_id`` is the key of rotations whose document names none.
+    ``kms_key_id`` is the key of rotations whose document names none. ``token_lifetime`` is the shortest lifetime
+    of a token in seconds, None if that is not known.
     """
 
     rotation: Rotation | None
@@ -29,6 +31,7 @@ class Settings:
     allowed_hosts: frozenset[str] = frozenset()
     schedule_interval: float = 300
     consumer_cache: float = 300
+    token_lifetime: float | None = 86_400
     writes_per_second: float = 2
     queue_url: str | None = None
     workers: int = 1
@@ -45,7 +48,7 @@ def read_environment(environ: Mapping[str, str]) -> Settings:
         for name, value in environ.items()
         if name.startswith(PREFIX) and (value or name == PREFIX + "SCOPE")
     }
-    _refuse_misspelt(given)
+    _refuse_unknown(given)
     read = {
         key: read_value(PREFIX + key.upper(), given[key], _RUN_SETTINGS[key])
         for key in _RUN_SETTINGS
@@ -86,16 +89,23 @@ def nothing_is_set(environ: Mapping[str, str]) -> bool:
     return not any(name.startswith(PREFIX) and value for name, value in environ.items())
 
 
-def _refuse_misspelt(given: Mapping[str, str]) -> None:
-    """Variables of ours that nobody reads are refused if they look like a setting misspelt."""
+def _refuse_unknown(given: Mapping[str, str]) -> None:
+    """Raise SettingsError for a variable of ours that is no setting: its default would stand in for it."""
     known = ROTATION_SETTINGS.keys() | _RUN_SETTINGS.keys()
     for key in sorted(given.keys() - known):
-        if difflib.get_close_matches(key, known, n=1, cutoff=0.8):
-            raise SettingsError(
-                f"{PREFIX}{key.upper()[:64]} is not a setting",
-                advice=did_you_mean(key, known, lambda name: PREFIX + name.upper()),
-            )
+        near = _OTHER_NAMES.get(key) or difflib.get_close_matches(key, sorted(known), n=1, cutoff=0)[0]
+        raise SettingsError(
+            f"{PREFIX}{key.upper()[:64]} is not a setting", advice=f"did you mean {PREFIX}{near.upper()}?"
+        )
 
+
+_OTHER_NAMES: Mapping[str, str] = {
+    **dict.fromkeys(("token_url", "token_uri", "url", "endpoint"), "token_endpoint"),
+    **dict.fromkeys(("audience", "resource", "extra_params"), "token_request_params"),
+    **dict.fromkeys(("client_id", "client_secret", "secret", "secret_arn", "secret_name"), "secret_id"),
+    "auth_method": "client_authentication",
+}
+"""What other programs call these settings, where the spelling does not show it."""
 
 _DOCUMENT_DEFAULTS = frozenset({"kms_key_id"})
 """Those that may be set for all documents together, as their default."""
@@ -109,6 +119,9 @@ _RUN_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "queue_url": validators.queue_url,
     "workers": lambda value: int(
         validators.matching(r"[2-9]|[1-9][0-9]{1,2}|1000", "a number from 2 to 1000")(value)
+    ),
+    "token_lifetime": lambda value: (
+        None if value == "other" else validators.seconds(60, MAX_LIFETIME_SECONDS)(value)
     ),
     "log_level": lambda value: validators.one_of(*LOG_LEVELS)(str(value).upper()),
 }

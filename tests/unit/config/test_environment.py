@@ -9,7 +9,7 @@ import pytest
 
 from rotator.config import environment, rotation_documents
 from rotator.errors import SettingsError
-from rotator.oauth.models import BasicEncoding, ClientAuthentication
+from rotator.oauth.models import BasicEncoding, ClientAuthentication, TokenRequestFormat
 from rotator.renewal.models import Parameter, Rotation
 
 REQUIRED = {"ROTATOR_SECRET_ID": "healthwise/client", "ROTATOR_PARAMETER_NAME": "/healthwise/token"}
@@ -66,7 +66,7 @@ def test_default_settings_have_expected_values() -> None:
         secret_rollover=True,
     )
     assert (found.schedule_interval, found.consumer_cache, found.log_level) == (300, 300, "INFO")
-    assert found.writes_per_second == 2
+    assert (found.writes_per_second, found.token_lifetime) == (2, 86_400)
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
@@ -91,6 +91,22 @@ def test_empty_scope_variable_is_kept_empty() -> None:
         ("client_authentication", "client_secret_post", ClientAuthentication.POST),
         ("token_request_params", '{"expiration": "86400"}', {"expiration": "86400"}),
         ("token_request_params", '{"expiration": 86400}', {"expiration": "86400"}),
+        ("token_request_params", '{"expiration": true}', {"expiration": "true"}),
+        ("token_request_params", '{"a": ["x", 1, false, 0.5]}', {"a": ("x", "1", "false", "0.5")}),
+        ("token_request_headers", '{"X-Tenant": 5}', {"X-Tenant": "5"}),
+        ("secret_headers", '{"X-API-Key": "outer.api_key"}', {"X-API-Key": "outer.api_key"}),
+        ("secret_params", '{"password": "p"}', {"password": "p"}),
+        (
+            "secret_members",
+            '{"client_secret": "oauth.clientSecret"}',
+            {"client_secret": "oauth.clientSecret"},
+        ),
+        ("response_members", '{"access_token": "token"}', {"access_token": "token"}),
+        ("accepted_token_types", "session, urn:x", ("session", "urn:x")),
+        ("grant_type", "account_credentials", "account_credentials"),
+        ("token_request_format", "json", TokenRequestFormat.JSON),
+        ("client_id_in_body", "true", True),
+        ("lifetime", "1h", 3600),
         ("kms_key_id", "alias/tokens", "alias/tokens"),
         (
             "kms_key_id",
@@ -171,7 +187,15 @@ def test_a_duration_is_seconds_or_has_a_unit(key: str, text: str, seconds: int) 
         ("token_request_params", "expiration=86400", "JSON object"),
         ("token_request_params", "[]", "JSON object"),
         ("token_request_params", '{"expiration": null}', "JSON object"),
-        ("token_request_params", '{"expiration": true}', "JSON object"),
+        ("token_request_params", '{"expiration": {"s": 1}}', "JSON object"),
+        ("grant_type", "two words", "a grant's name"),
+        ("token_request_format", "xml", "one of form, json"),
+        ("client_id_in_body", "yes", "one of true, false"),
+        ("lifetime", "59", "whole number of seconds"),
+        ("token_lifetime", "a day", "whole number of seconds"),
+        ("accepted_token_types", "a b", "token types"),
+        ("accepted_token_types", "a,", "token types"),
+        ("accepted_token_types", "session, dpop", "without DPoP, N_A, PoP, mac"),
         ("token_request_params", '{"grant_type": "password"}', "without client_id"),
         ("parameter_name", "token", 'begins with "/"'),
         ("parameter_name", "/token/", 'begins with "/"'),
@@ -237,7 +261,32 @@ def test_a_misspelt_variable_is_refused_with_the_right_spelling() -> None:
 
 
 def test_unrelated_rotator_variable_is_ignored() -> None:
-    assert read(of_cuffs="gold") == read()
+    """Until it is set: then its owner believes that it does something."""
+    assert refused(of_cuffs="gold").startswith("ROTATOR_OF_CUFFS is not a setting; did you mean ROTATOR_")
+    assert read(of_cuffs="") == read()
+
+
+@pytest.mark.parametrize(
+    ("unknown", "known"),
+    [
+        ("token_url", "token_endpoint"),
+        ("token_uri", "token_endpoint"),
+        ("tokenendpoint", "token_endpoint"),
+        ("secret_arn", "secret_id"),
+        ("client_secret", "secret_id"),
+        ("scopes", "scope"),
+        ("audience", "token_request_params"),
+        ("fallback", "fallback_lifetime"),
+    ],
+)
+def test_unknown_variable_is_refused_with_the_nearest_setting(unknown: str, known: str) -> None:
+    told = f"ROTATOR_{unknown.upper()} is not a setting; did you mean ROTATOR_{known.upper()}?"
+    assert refused(**{unknown: "canary"}) == told
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("24h", 86_400), ("30m", 1800), ("other", None)])
+def test_token_lifetime_is_a_time_or_other(text: str, seconds: int | None) -> None:
+    assert read(token_lifetime=text).token_lifetime == seconds
 
 
 @pytest.mark.parametrize("key", ["token_endpoint", "verify_url"])
@@ -304,6 +353,11 @@ def test_document_kms_key_overrides_the_default_key(own: dict[str, Any], key: st
         pytest.param({"secret_id": "x"}, "parameter_name in the document", id="without parameter_name"),
         pytest.param(
             {**DOCUMENT, "secretid": "x"}, "unknown key 'secretid'; did you mean secret_id", id="misspelt"
+        ),
+        pytest.param(
+            '{"secret_id": "x", "parameter_name": "/x", "renew_at": 0.5, "renew_at": 0.7}',
+            "has the key renew_at twice",
+            id="twice",
         ),
         pytest.param({**DOCUMENT, "rotations_path": "/x"}, "unknown key 'rotations_path'", id="a run's key"),
         pytest.param({**DOCUMENT, "renew_at": 2}, "renew_at in the document", id="out of range"),
