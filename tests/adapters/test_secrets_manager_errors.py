@@ -268,6 +268,96 @@ def test_credentials_are_read_unchanged(
     )
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"SecretBinary": json.dumps(GOOD).encode()},
+        {"SecretBinary": b"\xef\xbb\xbf" + json.dumps(GOOD).encode()},
+        {"SecretBinary": json.dumps(GOOD).encode("utf-16")},
+        {"SecretString": "\ufeff" + json.dumps(GOOD)},
+        {"SecretString": f" {json.dumps(GOOD)}\r\n"},
+        {"SecretString": json.dumps({"oauth": {"id": "client", "clientSecret": CANARY_SECRET}})},
+        {"SecretString": json.dumps({"oauth.id": "client", "oauth": {"clientSecret": CANARY_SECRET}})},
+    ],
+    ids=["binary", "binary with BOM", "UTF-16", "text with BOM", "spaces", "nested", "dot in a name"],
+)
+def test_credentials_are_read_however_they_are_stored(
+    stub: Stubber, secrets: SecretsManager, answer: dict[str, Any]
+) -> None:
+    stub.add_response(
+        "get_secret_value", {**answer, "VersionId": VERSION_ID}, {"SecretId": ROTATION.secret_id}
+    )
+    nested = "oauth" in str(answer)
+    places = {"client_id": "oauth.id", "client_secret": "oauth.clientSecret"} if nested else {}
+    found = secrets.read(rotation(secret_members=places))
+    assert (found.client_id, found.client_secret) == ("client", Secret(CANARY_SECRET))
+    assert found.spaced_members == ()
+
+
+@pytest.mark.parametrize(
+    "value", [f"{CANARY_SECRET} ", f" {CANARY_SECRET}", f"{CANARY_SECRET}\xa0", f"{CANARY_SECRET}\u200b"]
+)
+def test_value_with_a_space_at_its_end_is_read_and_named(
+    stub: Stubber, secrets: SecretsManager, value: str
+) -> None:
+    _holds(stub, json.dumps({**GOOD, "client_secret": value, "unused": " "}))
+    found = secrets.read(ROTATION)
+    assert (found.client_secret, found.spaced_members) == (Secret(value), ("client_secret",))
+
+
+def test_members_for_headers_and_parameters_are_read(stub: Stubber, secrets: SecretsManager) -> None:
+    _holds(
+        stub, json.dumps({**GOOD, "gateway": {"key": "canary-key"}, "password": "canary-é", "unused": "x"})
+    )
+    found = secrets.read(
+        rotation(secret_headers={"X-Key": "gateway.key"}, secret_params={"password": "password"})
+    )
+    assert found.members == {"gateway.key": Secret("canary-key"), "password": Secret("canary-é")}
+
+
+@pytest.mark.parametrize("setting", ["secret_headers", "secret_params", "secret_members"])
+@pytest.mark.parametrize(
+    ("gateway", "problem"),
+    [
+        ({}, "has no gateway.key"),
+        (None, "has no gateway.key"),
+        ({"key": None}, "has no gateway.key"),
+        ({"key": ""}, "has an empty gateway.key"),
+        ({"key": 5}, "has a gateway.key that is not text"),
+        ({"key": ["canary"]}, "has a gateway.key that is not text"),
+        ({"key": "canary\n"}, "has a gateway.key with a control character, such as a newline at its end"),
+        ([{"key": "canary"}], "has a list as gateway"),
+        ("canary", "has no object as gateway"),
+    ],
+)
+def test_member_that_a_setting_names_is_refused_by_its_place(
+    stub: Stubber, secrets: SecretsManager, setting: str, gateway: object, problem: str
+) -> None:
+    _holds(stub, json.dumps({**GOOD, "gateway": gateway}))
+    names = {"client_id" if setting == "secret_members" else "X-Key": "gateway.key"}
+    with pytest.raises(CredentialsError) as caught:
+        secrets.read(rotation(**{setting: names}))
+    assert caught.value.problem == f"the secret {ROTATION.secret_id} {problem}"
+    assert setting in caught.value.advice or "control" in problem
+    assert "canary" not in told(caught.value)
+
+
+def test_member_that_no_header_may_hold_is_refused(stub: Stubber, secrets: SecretsManager) -> None:
+    _holds(stub, json.dumps({**GOOD, "key": "canary-é"}))
+    with pytest.raises(
+        CredentialsError, match="has a key with other characters than a header may have"
+    ) as caught:
+        secrets.read(rotation(secret_headers={"X-Key": "key"}))
+    assert "canary" not in told(caught.value)
+
+
+def test_member_that_stands_twice_is_refused(stub: Stubber, secrets: SecretsManager) -> None:
+    _holds(stub, json.dumps(GOOD)[:-1] + ', "client_secret": "canary-2"}')
+    with pytest.raises(CredentialsError, match="has client_secret twice, with different values") as caught:
+        secrets.read(ROTATION)
+    assert "canary" not in told(caught.value)
+
+
 def test_sdk_debug_log_contains_no_secret(moto: Account, caplog: pytest.LogCaptureFixture) -> None:
     moto.create_secret(ROTATION.secret_id, "client", CANARY_SECRET)
     caplog.set_level(logging.DEBUG)

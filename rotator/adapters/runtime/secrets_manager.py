@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.errors import CredentialsError, Retry
+from rotator.oauth.json_object import REPEATED, BlockedPath, find, read_object
 from rotator.oauth.models import BasicEncoding, ClientAuthentication, ClientCredentials, Secret, Stage
 from rotator.renewal.models import Rotation
 
@@ -41,10 +43,10 @@ class SecretsManager:
     def read(self, rotation: Rotation) -> ClientCredentials:
         """Read the version that is labelled AWSCURRENT."""
         try:
-            text, version_id = self._get(SecretId=rotation.secret_id)
+            stored, version_id = self._get(SecretId=rotation.secret_id)
         except AwsError as error:
             raise _unreadable(rotation, error) from error
-        return parse_credentials(rotation, text, version_id)
+        return parse_credentials(rotation, stored, version_id)
 
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
         """Read the version that is labelled so.
@@ -54,20 +56,25 @@ class SecretsManager:
         https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
         """
         try:
-            text, version_id = self._get(SecretId=rotation.secret_id, VersionStage=stage.value)
+            stored, version_id = self._get(SecretId=rotation.secret_id, VersionStage=stage.value)
         except AwsError as error:
             if error.code == "ResourceNotFoundException":
                 return None
             raise _unreadable(rotation, error) from error
-        return replace(parse_credentials(rotation, text, version_id), stage=stage)
+        return replace(parse_credentials(rotation, stored, version_id), stage=stage)
 
-    def _get(self, **secret: str) -> tuple[str | None, str]:
-        """Return the text of a secret, None if it is binary, and the id of its version."""
+    def _get(self, **secret: str) -> tuple[str | bytes, str]:
+        """Return what a secret holds, as text or binary, and the id of its version."""
         return aws_client.call(
             self._client.get_secret_value,
-            read=lambda answer: (answer.get("SecretString"), str(answer["VersionId"])),
+            read=lambda answer: (_held(answer), str(answer["VersionId"])),
             **secret,
         )
+
+
+def _held(answer: Mapping[str, Any]) -> str | bytes:
+    text: str | None = answer.get("SecretString")
+    return bytes(answer.get("SecretBinary", b"")) if text is None else text
 
 
 def _unreadable(rotation: Rotation, error: AwsError) -> CredentialsError:
@@ -78,52 +85,89 @@ def _unreadable(rotation: Rotation, error: AwsError) -> CredentialsError:
     )
 
 
-def parse_credentials(rotation: Rotation, text: str | None, version_id: str) -> ClientCredentials:
-    """Read client credentials from a secret's text; other members are ignored.
+def parse_credentials(rotation: Rotation, stored: str | bytes, version_id: str) -> ClientCredentials:
+    """Read client credentials from what a secret holds; members that no setting names are ignored.
 
     Raises CredentialsError, which says what is wrong with it without quoting any of it.
     """
-    if text is None:
-        raise _malformed(rotation, "is binary", FORM)
-    try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
-        fields = None
-        is_json = False
-    else:
-        is_json = True
-    if not is_json:
-        raise _malformed(rotation, "is not JSON", FORM)
-    if not isinstance(fields, dict):
-        raise _malformed(rotation, "is not a JSON object", FORM)
-    client_id = _member(rotation, fields, "client_id")
-    client_secret = _member(rotation, fields, "client_secret")
+    fields = read_object(stored)
+    if fields is None:
+        raise _malformed(rotation, _not_an_object(stored), FORM)
+    id_place, secret_place = (
+        rotation.secret_members.get(name, name) for name in ("client_id", "client_secret")
+    )
+    places = (id_place, secret_place, *rotation.secret_params.values(), *rotation.secret_headers.values())
+    values = {place: _member(rotation, fields, place) for place in places}
     raw_basic = (
         rotation.client_authentication is ClientAuthentication.BASIC
         and rotation.basic_encoding is BasicEncoding.RAW
     )
-    if raw_basic and ":" in client_id:  # RFC 7617, 2: it would be cut off there
+    if raw_basic and ":" in values[id_place]:  # RFC 7617, 2: it would be cut off there
         raise _malformed(
             rotation, "has a client_id with a colon", "set basic_encoding to form or mend the id"
         )
-    return ClientCredentials(client_id=client_id, client_secret=Secret(client_secret), version_id=version_id)
+    for header, place in rotation.secret_headers.items():
+        if not (values[place].isascii() and values[place].isprintable()):  # RFC 9110, 5.5
+            raise _malformed(
+                rotation,
+                f"has a {place} with other characters than a header may have",
+                f"correct it or {header}",
+            )
+    return ClientCredentials(
+        client_id=values[id_place],
+        client_secret=Secret(values[secret_place]),
+        version_id=version_id,
+        members={place: Secret(values[place]) for place in places[2:]},
+        spaced_members=tuple(place for place, value in values.items() if _is_spaced(value)),
+    )
 
 
-def _member(rotation: Rotation, fields: dict[str, Any], key: str) -> str:
-    value = fields.get(key)
+def _not_an_object(stored: str | bytes) -> str:
+    """Say what a secret is instead of a JSON object."""
+    what = "is binary, and" if isinstance(stored, bytes) else "is"
+    try:
+        json.loads(stored)
+    except (ValueError, RecursionError):
+        return f"{what} not JSON"
+    return f"{what} not a JSON object"
+
+
+def _member(rotation: Rotation, fields: dict[str, Any], place: str) -> str:
+    try:
+        value = find(fields, place)
+    except BlockedPath as blocked:
+        raise _malformed(
+            rotation, f"has {blocked.found} as {blocked.place}", _advice(rotation, place)
+        ) from None
     if value is None:
-        raise _malformed(rotation, f"has no {key}", FORM)
+        raise _malformed(rotation, f"has no {place}", _advice(rotation, place))
+    if value is REPEATED:
+        raise _malformed(rotation, f"has {place} twice, with different values", "store it with one of them")
     if not isinstance(value, str):
-        raise _malformed(rotation, f"has a {key} that is not text", FORM)
+        raise _malformed(rotation, f"has a {place} that is not text", _advice(rotation, place))
     if not value.strip():
-        raise _malformed(rotation, f"has an empty {key}", FORM)
+        raise _malformed(rotation, f"has an empty {place}", _advice(rotation, place))
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
         raise _malformed(
             rotation,
-            f"has a {key} with a control character, such as a newline at its end",
+            f"has a {place} with a control character, such as a newline at its end",
             "store it again without",
         )
     return value
+
+
+def _advice(rotation: Rotation, place: str) -> str:
+    """Say what to do about a member that is not there as it should be, by the setting that names it."""
+    for setting in ("secret_members", "secret_params", "secret_headers"):
+        if place in getattr(rotation, setting).values():
+            return f"store it as text, or correct {setting}"
+    return f"{FORM}, or set secret_members to where it is"
+
+
+def _is_spaced(value: str) -> bool:
+    """Whether a value begins or ends with a space, or with a character that cannot be seen."""
+    ends = {unicodedata.category(value[0]), unicodedata.category(value[-1])}
+    return bool(ends & {"Zs", "Zl", "Zp", "Cf"})
 
 
 def _malformed(rotation: Rotation, what: str, advice: str) -> CredentialsError:
