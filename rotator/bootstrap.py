@@ -124,6 +124,7 @@ class Rotator:
 
     def run_fleet(self, fleet: Fleet, run: Run, **options: Any) -> Summary:
         """Serve these rotations; see fleet.run_fleet for the options."""
+        run = replace(run, expected_lifetime=self.settings.expected_lifetime)
         return run_fleet(fleet, self.ports, run, self.guarantee, write_rate=self.write_rate, **options)
 
     def run_scheduled(self, run: Run) -> Summary:

@@ -67,6 +67,7 @@ def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
             fleet=rotator.fleet(names),
             guarantee=rotator.guarantee,
             ports=rotator.ports,
+            expected_lifetime=rotator.settings.expected_lifetime,
             rotations_path=rotator.settings.rotations_path,
             log_level=rotator.settings.log_level,
         )

@@ -12,8 +12,10 @@ from rotator.config.rotation_documents import ROTATION_SETTINGS, read_rotation, 
 from rotator.errors import SettingsError
 from rotator.oauth.models import MAX_LIFETIME_SECONDS
 from rotator.renewal.models import Rotation
+from rotator.renewal.policy import ExpectedLifetime
 
 PREFIX = "ROTATOR_"
+DAY_SECONDS = 86_400
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -31,11 +33,19 @@ class Settings:
     allowed_hosts: frozenset[str] = frozenset()
     schedule_interval: float = 300
     consumer_cache: float = 300
-    token_lifetime: float | None = 86_400
+    token_lifetime: float | None = DAY_SECONDS
     writes_per_second: float = 2
     queue_url: str | None = None
     workers: int = 1
     log_level: str = "INFO"
+
+    @property
+    def expected_lifetime(self) -> ExpectedLifetime | None:
+        """How long tokens live, if that is known; of multiple rotations, at least a day is nothing odd."""
+        if self.token_lifetime is None:
+            return None
+        longest = self.token_lifetime if self.rotation else max(self.token_lifetime, DAY_SECONDS)
+        return ExpectedLifetime(shortest=self.token_lifetime, longest=longest)
 
 
 def read_environment(environ: Mapping[str, str]) -> Settings:

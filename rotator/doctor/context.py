@@ -12,6 +12,7 @@ from rotator.config.registry import Fleet
 from rotator.errors import RotatorError
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.renewal.guarantee import Guarantee
+from rotator.renewal.policy import ExpectedLifetime
 from rotator.renewal.ports import Ports, Run
 
 Reach = Callable[[str], TokenResponse]
@@ -28,6 +29,7 @@ class Subject:
     fleet: Fleet
     guarantee: Guarantee
     ports: Ports
+    expected_lifetime: ExpectedLifetime | None = None
     rotations_path: str | None = None
     log_level: str = "INFO"
 

@@ -17,7 +17,7 @@ from rotator.renewal import policy
 from rotator.renewal.durations import describe_seconds, seconds_until
 from rotator.renewal.models import TIER_LIMITS, Rotation, Stored
 from rotator.renewal.policy import TokenState
-from rotator.renewal.renew import check_size
+from rotator.renewal.renew import check_lifetime, check_size
 
 CHECKS = ("secret", "token endpoint", "credentials", "token", "size", "parameter", "key")
 """The names of the checks, in their order."""
@@ -70,7 +70,9 @@ class RotationChecks:
 
     def _secret(self) -> str:
         self.credentials = self.subject.ports.secrets.read(self.rotation)
-        return f"client_id and client_secret in version {self.credentials.version_id}"
+        found = ", ".join(("client_id and client_secret", *self.credentials.members))
+        spaced = "".join(f"; {m} begins or ends with a space" for m in self.credentials.spaced_members)
+        return f"{found} in version {self.credentials.version_id}{spaced}"
 
     def _endpoint(self) -> str:
         url = urlsplit(self.rotation.token_endpoint)
@@ -98,9 +100,16 @@ class RotationChecks:
         problem = self.subject.guarantee.problem(token.lifetime, self.rotation.renew_at)
         if problem and overlap.state is not State.FAILED:
             raise problem
+        expected = self.subject.expected_lifetime
+        check_lifetime(self.rotation, token, expected)
         self.token = token
         form = "JWT" if token_response.is_jwt(token.value) else "opaque"
-        return f"Bearer, {form}, valid for {describe_seconds(token.lifetime)}"
+        odd = (
+            [f"tokens are said to live {expected}"]
+            if expected and expected.is_far_from(token.lifetime)
+            else []
+        )
+        return "; ".join((f"Bearer, {form}, valid for {describe_seconds(token.lifetime)}", *odd, *token.warnings))
 
     def _size(self) -> str:
         check_size(self.rotation, self.token)

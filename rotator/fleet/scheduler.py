@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import InitVar, dataclass, replace
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -175,9 +175,11 @@ class _WatchedEndpoint:
         self.answered = True
         return response
 
-    def probe(self, url: str, token: Secret, *, deadline: Deadline) -> None:
+    def probe(
+        self, url: str, token: Secret, *, deadline: Deadline, headers: Mapping[str, Secret] | None = None
+    ) -> None:
         """Try the token as without a budget: it was issued, and must not be lost for a slow API."""
-        self._endpoint().probe(url, token, deadline=deadline)
+        self._endpoint().probe(url, token, deadline=deadline, headers=headers)
 
 
 class _RotationPorts:

@@ -12,6 +12,7 @@ from rotator.oauth.models import Stage
 from rotator.renewal.durations import describe_seconds, seconds_until
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Outcome, Result, Rotation, Summary
+from rotator.renewal.policy import SET_TOKEN_LIFETIME
 from rotator.renewal.ports import Run
 
 MAX_WARNINGS_OF_A_KIND = 10
@@ -66,6 +67,8 @@ def summarize(  # noqa: PLR0913 - options by name
         warnings=(
             *_postponed_warnings(postponed, forced=forced),
             *shortened(_rollover_warnings(ordered)),
+            *shortened(f"rotation {result.name}: {w}" for result in ordered for w in result.warnings),
+            *shortened(_lifetime_warnings(ordered, run)),
             *shortened(_kept_warnings(ordered, run)),
             *shortened(_overlap_warnings(fleet.rotations, ordered, run, guarantee)),
         ),
@@ -108,6 +111,17 @@ def _kept_warnings(results: Sequence[Result], run: Run) -> Iterator[str]:
             yield (
                 f"rotation {result.name}: the endpoint keeps returning tokens that expire no later than the "
                 f"stored one, which has {left} left; ask the provider how long it caches tokens"
+            )
+
+
+def _lifetime_warnings(results: Sequence[Result], run: Run) -> Iterator[str]:
+    """Say which tokens live much shorter or longer than the settings say: alarms and schedule go by these."""
+    expected = run.expected_lifetime
+    for result in results:
+        if expected and result.lifetime and expected.is_far_from(result.lifetime):
+            yield (
+                f"rotation {result.name}: its token lives {describe_seconds(result.lifetime)}, and tokens "
+                f"are said to live {expected}; {SET_TOKEN_LIFETIME}, or lifetime if the answer is wrong"
             )
 
 

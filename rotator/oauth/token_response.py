@@ -102,7 +102,7 @@ def _check_type(token_type: object, accepted: tuple[str, ...]) -> None:
     if plain in UNUSABLE_TOKEN_TYPES:
         raise _invalid(
             f"issued a token whose token_type is {UNUSABLE_TOKEN_TYPES[plain]}, not Bearer",
-            advice="have it issue Bearer tokens to this client: others need a key that consumers do not have",
+            advice="check token_endpoint, and have it issue Bearer tokens: others need a key of the consumer",
         )
     raise _invalid(
         "issued a token whose token_type is not Bearer",

@@ -177,6 +177,7 @@ class Result:
             None if it is not known.
         next_try: When the next run comes (UTC), after a failure.
         secret_stage: The stage of the secret for which the endpoint issued a token in this run.
+        warnings: What its operator should know of a renewal; the summary has them beside the results.
     """
 
     name: str
@@ -192,6 +193,7 @@ class Result:
     seconds_remaining: int | None = None
     next_try: datetime | None = None
     secret_stage: Stage = Stage.CURRENT
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The result as it stands in the summary."""

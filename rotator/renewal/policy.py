@@ -8,6 +8,7 @@ thirds of the lifetime, too.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -21,6 +22,37 @@ JITTER = 0.02
 
 RUN_BUDGET_SECONDS = 60.0
 """Of a run outside Lambda; the function's default timeout."""
+
+
+FAR_FACTOR = 2
+"""By more than this factor a lifetime is far from what is expected, which is a warning."""
+
+REFUSED_FACTOR = 10
+"""A lifetime that is more than so many times as long is not believed."""
+
+SET_TOKEN_LIFETIME = "set TokenLifetime of the stack (ROTATOR_TOKEN_LIFETIME) if tokens live that long"  # noqa: S105
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedLifetime:
+    """How long tokens live by the settings, in seconds. Multiple rotations may have different lifetimes."""
+
+    shortest: float
+    longest: float
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        if self.shortest == self.longest:
+            return describe_seconds(self.shortest)
+        return f"{describe_seconds(self.shortest)} to {describe_seconds(self.longest)}"
+
+    def is_far_from(self, lifetime: float) -> bool:
+        """Whether a lifetime is much shorter or longer."""
+        return not self.shortest / FAR_FACTOR <= lifetime <= self.longest * FAR_FACTOR
+
+    def is_exceeded_by(self, lifetime: float) -> bool:
+        """Whether a lifetime is so much longer that it is in another unit than in seconds."""
+        return lifetime > self.longest * REFUSED_FACTOR
 
 
 class TokenState(StrEnum):

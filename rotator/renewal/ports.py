@@ -11,6 +11,7 @@ from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret, Stage
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Parameter, Rotation
+from rotator.renewal.policy import ExpectedLifetime
 
 NAMES_PER_CALL = 10
 """Parameters that Parameter Store reads or deletes in one call.
@@ -95,8 +96,10 @@ class TokenEndpoint(Protocol):
             TokenRequestError: The endpoint cannot be used.
         """
 
-    def probe(self, url: str, token: Secret, *, deadline: Deadline) -> None:
-        """Return if a GET with the token answers 2xx; raise TokenVerificationError if not."""
+    def probe(
+        self, url: str, token: Secret, *, deadline: Deadline, headers: Mapping[str, Secret] | None = None
+    ) -> None:
+        """Return if a GET with the token and the headers answers 2xx; raise TokenVerificationError if not."""
 
 
 class Ports(Protocol):
@@ -129,6 +132,7 @@ class Run:
         deadline: When the run must be over. Lambda stops it then.
         budget: The seconds that remained until the deadline when the run began.
         overrun: The seconds for which a last write may last beyond the deadline, where nothing stops a run.
+        expected_lifetime: How long tokens live by the settings, if that is known.
     """
 
     id: str
@@ -136,6 +140,7 @@ class Run:
     deadline: Deadline
     budget: float
     overrun: float = 0.0
+    expected_lifetime: ExpectedLifetime | None = None
 
     @property
     def request_deadline(self) -> Deadline:

@@ -16,9 +16,10 @@ from rotator.oauth import client_credentials, token_response
 from rotator.oauth.models import AccessToken, ClientCredentials
 from rotator.renewal import lease, policy, secret_rollover
 from rotator.renewal import status as status_text
+from rotator.renewal.durations import describe_seconds
 from rotator.renewal.lease import HeldLease
 from rotator.renewal.models import TIER_LIMITS, Outcome, Result, Rotation, Status, Stored
-from rotator.renewal.policy import TokenState
+from rotator.renewal.policy import ExpectedLifetime, TokenState
 from rotator.renewal.ports import ParameterStore, Ports, Run
 from rotator.renewal.results import as_stored, busy, failed_with
 from rotator.renewal.status import StatusNotWritten
@@ -115,8 +116,12 @@ def _obtain(held: HeldLease, ports: Ports) -> tuple[AccessToken, ClientCredentia
         response = ports.token_endpoint.request(request, deadline=run.request_deadline)
         token = token_response.read_token(rotation, request, response, run.now())
         check_size(rotation, token)
+        check_lifetime(rotation, token, run.expected_lifetime)
         if rotation.verify_url:
-            ports.token_endpoint.probe(rotation.verify_url, token.value, deadline=run.request_deadline)
+            headers = client_credentials.secret_headers(rotation, credentials)
+            ports.token_endpoint.probe(
+                rotation.verify_url, token.value, deadline=run.request_deadline, headers=headers
+            )
         return token
 
     return secret_rollover.obtain(rotation, ports.secrets, run, obtain)
@@ -130,6 +135,17 @@ def check_size(rotation: Rotation, token: AccessToken) -> None:
             f"the token endpoint issued a token of {size} bytes, "
             f"more than the {limit} bytes of the tier {rotation.tier}",
             advice="set tier to Intelligent-Tiering (8192 bytes) or ask for a narrower scope",
+        )
+
+
+def check_lifetime(rotation: Rotation, token: AccessToken, expected: ExpectedLifetime | None) -> None:
+    """Raise InvalidTokenResponse if a token lives much longer than tokens do, and no setting says so."""
+    if rotation.lifetime is None and expected and expected.is_exceeded_by(token.lifetime):
+        raise InvalidTokenResponse(
+            f"the token endpoint issued a token that lives {describe_seconds(token.lifetime)}, more than "
+            f"{policy.REFUSED_FACTOR} times as long as tokens are said to ({expected})",
+            advice="set lifetime to its life in seconds if the endpoint means another unit, or "
+            f"{policy.SET_TOKEN_LIFETIME}",
         )
 
 
@@ -173,7 +189,14 @@ def _keep(held: HeldLease, token: AccessToken, credentials: ClientCredentials) -
     reason = "the endpoint's token expires no later than the stored one"
     kept = as_stored(held.rotation, held.stored, Outcome.KEPT, reason=reason)
     late = policy.fails_late(held.rotation, held.stored, held.run.now())
-    return replace(kept, secret_stage=credentials.stage, late=late)
+    warnings = _warnings(token, credentials)
+    return replace(kept, secret_stage=credentials.stage, late=late, warnings=warnings)
+
+
+def _warnings(token: AccessToken, credentials: ClientCredentials) -> tuple[str, ...]:
+    """Return what its operator should know of a renewal that succeeded."""
+    spaced = (f"the secret's {member} begins or ends with a space" for member in credentials.spaced_members)
+    return (*spaced, *token.warnings)
 
 
 def _publish_status(
@@ -205,4 +228,5 @@ def _publish_status(
         parameter_version=version,
         lifetime=token.lifetime,
         secret_stage=credentials.stage,
+        warnings=_warnings(token, credentials),
     )

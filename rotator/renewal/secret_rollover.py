@@ -100,7 +100,11 @@ def _read(rotation: Rotation, secrets: SecretStore, stage: Stage) -> ClientCrede
 
 
 def _are_same(one: ClientCredentials, other: ClientCredentials) -> bool:
-    return (one.client_id, one.client_secret) == (other.client_id, other.client_secret)
+    return (one.client_id, one.client_secret, one.members) == (
+        other.client_id,
+        other.client_secret,
+        other.members,
+    )
 
 
 def _error_of_stage(

@@ -188,6 +188,7 @@ class FakeTokenEndpoint:
         self.requests: list[TokenRequest] = []
         self.down: set[str] = set()
         self.probes: list[tuple[str, str]] = []
+        self.probe_headers: Mapping[str, Secret] = {}
         self.probe_status = 200
         self.latency = 0.0
 
@@ -228,8 +229,11 @@ class FakeTokenEndpoint:
         token = f"{CANARY_TOKEN}-{len(self.requests)}"
         return {"access_token": token, "token_type": "Bearer", "expires_in": DAY, **changes}
 
-    def probe(self, url: str, token: Secret, *, deadline: Deadline) -> None:
+    def probe(
+        self, url: str, token: Secret, *, deadline: Deadline, headers: Mapping[str, Secret] | None = None
+    ) -> None:
         self.probes.append((url, token.value))
+        self.probe_headers = headers or {}
         if not 200 <= self.probe_status < 300 or deadline.remaining() <= 0:
             raise TokenVerificationError(
                 f"verify_url did not accept the new token: HTTP {self.probe_status}", advice="check it"

@@ -7,7 +7,7 @@ of its next call, and what goes wrong with that call.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -210,5 +210,7 @@ class _Endpoint:
         body = json.dumps({"access_token": token, "token_type": "Bearer", "expires_in": 86400})
         return TokenResponse(status=200, body=body.encode(), requested_at=now)
 
-    def probe(self, url: str, token: Secret, *, deadline: Deadline) -> None:
-        del url, token, deadline
+    def probe(
+        self, url: str, token: Secret, *, deadline: Deadline, headers: Mapping[str, Secret] | None = None
+    ) -> None:
+        del url, token, deadline, headers

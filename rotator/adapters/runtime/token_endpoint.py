@@ -71,7 +71,7 @@ class HttpTokenEndpoint:
         self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
         """POST the request until it is answered or refused, or no time remains for a retry."""
-        headers = {**HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
+        headers = _with_headers({**HEADERS, "Content-Type": request.content_type}, request.headers)
         if request.authorization:
             headers["Authorization"] = request.authorization.value
 
@@ -98,13 +98,15 @@ class HttpTokenEndpoint:
             raise error.after(unanswered) from None
         return replace(response, unanswered_before=unanswered is not None)
 
-    def probe(self, url: str, token: Secret, *, deadline: Deadline) -> None:
+    def probe(
+        self, url: str, token: Secret, *, deadline: Deadline, headers: Mapping[str, Secret] | None = None
+    ) -> None:
         """GET the URL with the token until it is answered, or no time remains for a retry."""
-        headers = {**HEADERS, "Authorization": f"Bearer {token.value}"}
+        sent = {**_with_headers(HEADERS, headers or {}), "Authorization": f"Bearer {token.value}"}
 
         def attempt() -> TokenResponse:
             seconds = _seconds_for_attempt(deadline)
-            response = self._transport("GET", url, headers, body=None, seconds=seconds)
+            response = self._transport("GET", url, sent, body=None, seconds=seconds)
             if token_error.is_retryable(response.status):
                 raise TokenEndpointUnavailable(
                     f"HTTP {response.status}",
@@ -150,6 +152,13 @@ class HttpTokenEndpoint:
         """A random wait below a bound that doubles, or what the endpoint asked for if that is longer."""
         wait = self._spread(SHORTEST_WAIT_SECONDS, max(SHORTEST_WAIT_SECONDS, _longest_wait(state)))
         return max(wait, _unavailable(state).retry_after or 0.0)
+
+
+def _with_headers(headers: Mapping[str, str], more: Mapping[str, Secret]) -> dict[str, str]:
+    """Return all headers; of two that differ in case only, the second."""
+    replaced = {name.lower() for name in more}
+    kept = {name: value for name, value in headers.items() if name.lower() not in replaced}
+    return kept | {name: value.value for name, value in more.items()}
 
 
 def _seconds_for_attempt(deadline: Deadline) -> float:

@@ -91,7 +91,7 @@ def test_error_status_has_problem_and_advice(status: int, body: object, problem:
         (
             {"token_type": "mac"},
             "issued a token whose token_type is mac, not Bearer",
-            "have it issue Bearer tokens to this client: others need a key that consumers do not have",
+            "check token_endpoint, and have it issue Bearer tokens: others need a key of the consumer",
         ),
         (
             {"token_type": "canary"},
