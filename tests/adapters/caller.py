@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from fake_ports import CANARY_SECRET, CANARY_TOKEN, Clock, rotation
@@ -11,11 +12,17 @@ from rotator.adapters.runtime.http_transport import HttpTransport
 from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenResponse
-from rotator.oauth.models import ClientAuthentication, ClientCredentials, Secret
+from rotator.oauth.models import ClientAuthentication, ClientCredentials, Secret, TokenRequestFormat
 from rotator.observability.counters import Counters
 from rotator.renewal.deadline import Deadline
 
-CREDENTIALS = ClientCredentials(client_id="client", client_secret=Secret(CANARY_SECRET), version_id="v1")
+GATEWAY_KEY = "canary-gateway-key"
+CREDENTIALS = ClientCredentials(
+    client_id="client",
+    client_secret=Secret(CANARY_SECRET),
+    version_id="v1",
+    members={"gateway.key": Secret(GATEWAY_KEY)},
+)
 BASIC = "Basic " + base64.b64encode(f"client:{CANARY_SECRET}".encode()).decode()
 
 
@@ -49,5 +56,18 @@ class Caller:
     def post(self, url: str) -> TokenResponse:
         return self.request(url, client_authentication=ClientAuthentication.POST)
 
-    def probe(self, url: str) -> None:
-        self._endpoint.probe(url, Secret(CANARY_TOKEN), deadline=Deadline(self._time_left))
+    def keyed(self, url: str) -> TokenResponse:
+        """Request in JSON, with a key out of the secret as a header and as a parameter."""
+        return self.request(
+            url,
+            token_request_format=TokenRequestFormat.JSON,
+            secret_headers={"X-Gateway-Key": "gateway.key"},
+            secret_params={"key": "gateway.key"},
+        )
+
+    def probe(self, url: str, headers: Mapping[str, Secret] | None = None) -> None:
+        self._endpoint.probe(url, Secret(CANARY_TOKEN), deadline=Deadline(self._time_left), headers=headers)
+
+    def keyed_probe(self, url: str) -> None:
+        """Probe with a key out of the secret as a header."""
+        self.probe(url, {"X-Gateway-Key": Secret(GATEWAY_KEY)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 from datetime import timedelta
 from email.utils import format_datetime
@@ -10,7 +11,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from adapters.caller import BASIC, Caller
+from adapters.caller import BASIC, GATEWAY_KEY, Caller
 from fake_ports import CANARY_SECRET, CANARY_TOKEN, START
 from rotator.adapters.runtime import http_transport
 from rotator.devstack.http_server import LOOPBACK, free_port
@@ -60,6 +61,31 @@ def test_post_credentials_are_sent_in_the_body_without_a_header(serve: Serve, ca
     (received,) = peer.requests
     assert "Authorization" not in received.headers
     assert parse_qs(received.body)["client_secret"] == [CANARY_SECRET]
+
+
+def test_request_in_json_has_its_type_and_its_headers(serve: Serve, caller: Caller) -> None:
+    peer = serve(TOKEN)
+    caller.keyed(peer.url)
+    (received,) = peer.requests
+    assert received.headers["Content-Type"] == "application/json"
+    assert (received.headers["X-Gateway-Key"], received.headers["Authorization"]) == (GATEWAY_KEY, BASIC)
+    body = {"grant_type": "client_credentials", "scope": "*", "key": GATEWAY_KEY}
+    assert json.loads(received.body) == body
+
+
+def test_header_that_is_set_replaces_ours_in_any_case(serve: Serve, caller: Caller) -> None:
+    peer = serve(TOKEN)
+    headers = {
+        "accept": "application/vnd.x+json",
+        "user-AGENT": "x",
+        "content-type": "text/x",
+        "X-Tenant": "a",
+    }
+    caller.request(peer.url, token_request_headers=headers)
+    (received,) = peer.requests
+    sent = {name.lower(): value for name, value in received.headers.items()}
+    assert {name: sent[name.lower()] for name in headers} == headers
+    assert len(sent) == len(received.headers)
 
 
 # Retries.
@@ -166,6 +192,14 @@ def test_a_probe_presents_the_token_and_passes_on_2xx(serve: Serve, caller: Call
         "GET /topics HTTP/1.1",
         f"Bearer {CANARY_TOKEN}",
     )
+
+
+def test_probe_has_the_headers_of_the_secret(serve: Serve, caller: Caller) -> None:
+    peer = serve(answer(204, b""))
+    caller.keyed_probe(peer.url)
+    (received,) = peer.requests
+    assert received.headers["X-Gateway-Key"] == GATEWAY_KEY
+    assert received.headers["Authorization"] == f"Bearer {CANARY_TOKEN}"
 
 
 @pytest.mark.parametrize("status", [302, 401, 403, 404])

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from adapters.caller import BASIC, Caller
+from adapters.caller import BASIC, GATEWAY_KEY, Caller
 from fake_ports import CANARY_SECRET, CANARY_TOKEN
 from leak_check import credential_forms, foreign, token_forms, told, told_in
 from rotator.adapters.runtime import http_transport
@@ -16,7 +16,9 @@ from rotator.devstack.http_server import LOOPBACK, free_port
 from rotator.errors import RotatorError
 from scripted_server import OUTAGE, TOKEN, Serve, answer, half_then_reset, half_then_silence, raw, silence
 
-ECHO = json.dumps({"error": CANARY_SECRET, "error_description": f"{CANARY_TOKEN} {BASIC}"}).encode()
+ECHO = json.dumps(
+    {"error": CANARY_SECRET, "error_description": f"{CANARY_TOKEN} {BASIC} {GATEWAY_KEY}"}
+).encode()
 
 NO_HEADER = f"HTTP/1.1 503 Sorry\r\n{CANARY_SECRET}\r\nContent-Length: 0\r\n\r\n".encode()
 
@@ -37,15 +39,21 @@ FAILURES: dict[str, Callable[[Serve], str]] = {
     "reset": lambda serve: serve(half_then_reset).url,
 }
 IN_THE_BODY = {"echo without end", "echo as bad gzip", "stalled body", "reset"}
-CALLS = {"basic": Caller.request, "post": Caller.post, "probe": Caller.probe}
+CALLS = {
+    "basic": Caller.request,
+    "post": Caller.post,
+    "keyed": Caller.keyed,
+    "probe": Caller.probe,
+    "keyed probe": Caller.keyed_probe,
+}
 CASES = [
     pytest.param(failure, call, id=f"{failure}-{name}")
     for failure in FAILURES
     for name, call in CALLS.items()
-    if not (name == "probe" and failure in IN_THE_BODY)  # which a probe does not read
+    if not ("probe" in name and failure in IN_THE_BODY)  # which a probe does not read
 ]
 
-SECRETS = credential_forms("client", CANARY_SECRET) | token_forms(CANARY_TOKEN)
+SECRETS = credential_forms("client", CANARY_SECRET) | token_forms(CANARY_TOKEN) | {GATEWAY_KEY}
 
 
 @pytest.mark.parametrize(("failure", "call"), CASES)
@@ -76,4 +84,6 @@ def test_success_leaks_no_secret_in_logs(
     caller.request(peer.url)
     caller.post(peer.url)
     caller.probe(peer.url)
+    caller.keyed(peer.url)
+    caller.keyed_probe(peer.url)
     assert told_in(caplog.text, SECRETS) == []

@@ -21,6 +21,7 @@ from rotator.oauth.models import Secret
 from rotator.renewal import status
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Rotation, Status
+from rotator.renewal.policy import ExpectedLifetime
 
 CHECKS = [
     "settings",
@@ -108,6 +109,7 @@ class Patient:
     rotations: tuple[Rotation, ...] = (rotation(),)
     broken: tuple[tuple[str, SettingsError], ...] = ()
     guarantee: Guarantee = field(default_factory=Guarantee)
+    expected_lifetime: ExpectedLifetime | None = None
     path: str | None = None
     log_level: str = "INFO"
     reached: list[str] = field(default_factory=list)
@@ -166,6 +168,7 @@ class Patient:
             fleet=Fleet(rotations=self.rotations, broken=self.broken),
             guarantee=self.guarantee,
             ports=self.ports,
+            expected_lifetime=self.expected_lifetime,
             rotations_path=self.path,
             log_level=self.log_level,
         )

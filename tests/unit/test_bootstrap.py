@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import fake_ports
-from fake_ports import rotation
+from fake_ports import DAY, rotation
 from rotator.bootstrap import Rotator
 from rotator.config.environment import Settings
 from rotator.errors import SettingsError
@@ -102,6 +102,42 @@ def test_settings_that_break_the_guarantee_are_refused(expiration: str, changes:
     rotator = overlapping(expiration, **changes)
     with pytest.raises(SettingsError, match="rotation default: a token of"):
         rotator.check_overlap(rotator.fleet())
+
+
+def test_lifetime_that_is_set_is_held_against_the_contract() -> None:
+    of = rotation(lifetime=1200)
+    rotator = Rotator(settings=Settings(rotation=of), ports=fake_ports.ports(CLOCK))
+    with pytest.raises(SettingsError, match="rotation default: a token of 20 min"):
+        rotator.check_overlap(rotator.fleet())
+
+
+@pytest.mark.parametrize(
+    ("token_lifetime", "seconds", "outcome", "warnings"),
+    [
+        (86_400, DAY, "rotated", 0),
+        (3600, DAY, "failed", 0),
+        (7200, 3 * 3600, "rotated", 0),
+        (28_800, DAY, "rotated", 1),
+        (None, 300 * DAY, "rotated", 0),
+    ],
+)
+def test_run_knows_how_long_tokens_live(
+    token_lifetime: int | None, seconds: int, outcome: str, warnings: int
+) -> None:
+    ports = fake_ports.ports(CLOCK, (200, {"access_token": "t", "expires_in": seconds}))
+    settings = Settings(rotation=rotation(), token_lifetime=token_lifetime)
+    summary = Rotator(settings=settings, ports=ports).run(fake_ports.run(CLOCK))
+    assert ([r.outcome.value for r in summary.results], len(summary.warnings)) == ([outcome], warnings)
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(DAY, "rotated"), (41 * DAY, "failed")])
+def test_tokens_of_many_may_outlive_the_shortest_lived(seconds: int, outcome: str) -> None:
+    rotator = documented(a=tenant("a"))
+    rotator = replace(rotator, settings=replace(rotator.settings, token_lifetime=1800))
+    endpoint = rotator.ports.token_endpoint
+    endpoint.answers.append((200, {"access_token": "t", "expires_in": seconds}))  # type: ignore[attr-defined]
+    summary = rotator.run(fake_ports.run(CLOCK))
+    assert ([r.outcome.value for r in summary.results], summary.warnings) == ([outcome], ())
 
 
 BROKEN: dict[str, Any] = {

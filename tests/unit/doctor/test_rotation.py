@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from fake_ports import DAY, jwt
 from rotator.doctor.check import State
 from rotator.errors import ParameterStoreError
 from rotator.oauth.models import BasicEncoding, ClientAuthentication, ClientCredentials, Secret
+from rotator.renewal.policy import ExpectedLifetime
 
 # Token requests.
 
@@ -100,6 +102,46 @@ def test_token_form_lifetime_and_size_are_shown(token: str, form: str) -> None:
     findings = patient.examine()
     assert findings["token"].found == f"Bearer, {form}, valid for 1 d"
     assert findings["size"].found == f"{len(token)} of the 8,192 bytes of the tier Intelligent-Tiering"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "odd"),
+    [(DAY, ""), (3600, "; tokens are said to live 1 d"), (5 * DAY, "; tokens are said to live 1 d")],
+)
+def test_lifetime_far_from_the_expected_one_is_told(seconds: int, odd: str) -> None:
+    patient = healthy(expected_lifetime=ExpectedLifetime(shortest=DAY, longest=DAY))
+    issues(expires_in=seconds)(patient)
+    token = patient.examine()["token"]
+    assert token.state is State.OK
+    assert token.found.endswith(odd or "lives 1 d")
+
+
+def test_lifetime_in_milliseconds_is_a_cross() -> None:
+    patient = healthy(expected_lifetime=ExpectedLifetime(shortest=DAY, longest=DAY))
+    issues(expires_in=86_400 * 300)(patient)
+    token = patient.examine()["token"]
+    assert (token.state, token.advice is not None) == (State.FAILED, True)
+    assert "lives 300 d, more than 10 times as long" in token.found
+
+
+def test_wrong_expires_in_is_told_beside_the_fallback() -> None:
+    patient = healthy().set(fallback_lifetime=DAY)
+    issues(expires_in=0)(patient)
+    token = patient.examine()["token"]
+    assert token.found.startswith(
+        "Bearer, opaque, lives 1 d; the token endpoint sent an expires_in that is not"
+    )
+
+
+def test_other_members_and_spaces_of_the_secret_are_told_by_name() -> None:
+    patient = healthy()
+    credentials = patient.ports.secrets.credentials["healthwise/client"]
+    patient.ports.secrets.credentials["healthwise/client"] = replace(
+        credentials, members={"gateway.key": Secret("canary")}, spaced_members=("client_secret",)
+    )
+    assert patient.examine()["secret"].found == (
+        "client_id and client_secret, gateway.key in version secret-v1; client_secret begins or ends with a space"
+    )
 
 
 # The parameters and their key.
