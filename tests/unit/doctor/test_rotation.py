@@ -140,7 +140,8 @@ def test_other_members_and_spaces_of_the_secret_are_told_by_name() -> None:
         credentials, members={"gateway.key": Secret("canary")}, spaced_members=("client_secret",)
     )
     assert patient.examine()["secret"].found == (
-        "client_id and client_secret, gateway.key in version secret-v1; client_secret begins or ends with a space"
+        "client_id and client_secret, gateway.key in version secret-v1; "
+        "client_secret begins or ends with a space"
     )
 
 
