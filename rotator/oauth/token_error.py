@@ -60,8 +60,8 @@ _GATEWAY_ADVICE = (
 _ADVICE = {
     "invalid_scope": "set scope to one that the client may ask for",
     "unsupported_grant_type": "check that token_endpoint serves the grant, and grant_type",
-    "invalid_request": "check scope, token_request_params and token_request_format against the endpoint's "
-    "documentation",
+    "invalid_request": "check scope, token_request_params, token_request_format and client_id_in_body "
+    "against the endpoint's documentation",
 }
 
 
@@ -123,6 +123,8 @@ def _advice(request: TokenRequest, status: int, code: str | None) -> Iterator[st
             )
     else:
         yield _ADVICE.get(code or "", "check token_endpoint and what the client is allowed to do")
+        if status == 415:
+            yield "set token_request_format to the other one (form or json)"
     if code is None and status in (401, 403):
         yield _GATEWAY_ADVICE
 

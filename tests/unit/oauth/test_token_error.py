@@ -91,6 +91,11 @@ def test_refusal_without_a_code_mentions_required_headers(status: int, told: boo
     assert "secret_headers" not in refusal(status, {"error": "invalid_client"}).advice
 
 
+def test_unsupported_media_type_names_the_format() -> None:
+    assert "token_request_format" in refusal(415, b"").advice
+    assert "token_request_format" not in refusal(404, b"").advice
+
+
 def test_refused_client_is_told_of_a_space_in_the_secret() -> None:
     spaced = refusal(401, {"error": "invalid_client"}, spaced_members=("client_secret",))
     assert "the secret's client_secret begins or ends with a space" in spaced.advice

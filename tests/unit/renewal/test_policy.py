@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -160,11 +161,38 @@ def test_outlook_reports_that_no_token_is_stored() -> None:
         ({"expiration": "86400"}, DAY),
         ({"expiration": "a day"}, None),
         ({"expiration": "²"}, None),
+        ({"expiration": ("60", "70")}, None),
     ],
-    ids=["not asked", "asked", "not a number", "a digit that is no number"],
+    ids=["not asked", "asked", "not a number", "a digit that is no number", "a list"],
 )
-def test_requested_lifetime_is_read_from_expiration(params: dict[str, str], lifetime: float | None) -> None:
+def test_requested_lifetime_is_read_from_expiration(params: dict[str, Any], lifetime: float | None) -> None:
     assert policy.asked_lifetime(rotation(token_request_params=params)) == lifetime
+    assert policy.asked_lifetime(rotation(token_request_params=params, lifetime=600)) == 600
+
+
+EXPECTED = policy.ExpectedLifetime(shortest=3600, longest=DAY)
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "far", "exceeds"),
+    [
+        (1799, True, False),
+        (1800, False, False),
+        (2 * DAY, False, False),
+        (2 * DAY + 1, True, False),
+        (10 * DAY, True, False),
+        (10 * DAY + 1, True, True),
+    ],
+)
+def test_lifetime_is_far_by_a_factor_of_two_and_exceeds_by_ten(
+    lifetime: float, far: bool, exceeds: bool
+) -> None:
+    assert (EXPECTED.is_far_from(lifetime), EXPECTED.is_exceeded_by(lifetime)) == (far, exceeds)
+
+
+def test_expected_lifetime_reads_as_one_or_as_a_range() -> None:
+    assert str(EXPECTED) == "1 h to 1 d"
+    assert str(policy.ExpectedLifetime(shortest=DAY, longest=DAY)) == "1 d"
 
 
 @pytest.mark.parametrize(
