@@ -155,10 +155,8 @@ class HttpTokenEndpoint:
 
 
 def _with_headers(headers: Mapping[str, str], more: Mapping[str, Secret]) -> dict[str, str]:
-    """Return all headers; of two that differ in case only, the second."""
-    replaced = {name.lower() for name in more}
-    kept = {name: value for name, value in headers.items() if name.lower() not in replaced}
-    return kept | {name: value.value for name, value in more.items()}
+    """Return all headers; of two with one name, in whatever case, requests sends the second."""
+    return {**headers, **{name: value.value for name, value in more.items()}}
 
 
 def _seconds_for_attempt(deadline: Deadline) -> float:
