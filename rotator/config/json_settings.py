@@ -104,7 +104,7 @@ def _members(
     for name, member in members.items():
         try:
             if member is REPEATED:
-                raise InvalidValue("stands there twice")
+                raise InvalidValue("is given twice")
             check_name(name)
             found[name] = read(member)
         except InvalidValue as refused:
@@ -173,10 +173,10 @@ def _is_text(value: str) -> bool:
 
 
 def _unequal_headers(headers: Mapping[str, T], takes: str) -> Mapping[str, T]:
-    """Refuse a header that stands there twice, in upper and lower case."""
+    """Refuse a header that is given twice, in upper and lower case."""
     seen: set[str] = set()
     for name in headers:
         if name.lower() in seen:
-            raise InvalidValue(f"{takes}; its key {name!r} stands there twice", shape_only=True)
+            raise InvalidValue(f"{takes}; its key {name!r} is given twice", shape_only=True)
         seen.add(name.lower())
     return headers

@@ -105,7 +105,7 @@ class RotationChecks:
         self.token = token
         form = "JWT" if token_response.is_jwt(token.value) else "opaque"
         odd = (
-            [f"tokens are said to live {expected}"]
+            [f"the expected lifetime is {expected}"]
             if expected and expected.is_far_from(token.lifetime)
             else []
         )

@@ -115,13 +115,13 @@ def _kept_warnings(results: Sequence[Result], run: Run) -> Iterator[str]:
 
 
 def _lifetime_warnings(results: Sequence[Result], run: Run) -> Iterator[str]:
-    """Say which tokens live much shorter or longer than the settings say: alarms and schedule go by these."""
+    """Say which tokens live much shorter or longer than expected: alarms and schedule go by that."""
     expected = run.expected_lifetime
     for result in results:
         if expected and result.lifetime and expected.is_far_from(result.lifetime):
             yield (
-                f"rotation {result.name}: its token lives {describe_seconds(result.lifetime)}, and tokens "
-                f"are said to live {expected}; {SET_TOKEN_LIFETIME}, or lifetime if the answer is wrong"
+                f"rotation {result.name}: its token lives {describe_seconds(result.lifetime)}, and the "
+                f"expected lifetime is {expected}; {SET_TOKEN_LIFETIME}, or lifetime if the answer is wrong"
             )
 
 

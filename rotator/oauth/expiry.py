@@ -1,6 +1,6 @@
 """When a token expires, by the answer that brought it: servers say it in many ways, and some of them wrongly.
 
-The earliest expiry counts. A member that cannot be meant as it stands is reported, and never believed.
+The earliest expiry counts. An implausible one is reported, and never used.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Unusable(ValueError):
 def expiry(
     client: Client, answer: Callable[[str], Any], token: str, requested_at: datetime
 ) -> tuple[datetime, tuple[str, ...]]:
-    """Return when a token expires, and warnings of what its answer says of that and cannot mean.
+    """Return when a token expires, and a warning for each implausible member of its answer.
 
     Args:
         client: ``lifetime`` overrides what the answer says, ``fallback_lifetime`` stands in for it. A JWT's
@@ -62,7 +62,9 @@ def expiry(
     ends = [*stated, exp] if exp else stated
     if not ends:
         raise _unknown(problems)
-    return min(ends), tuple(f"the token endpoint {problem}; {instead} counts" for problem in problems)
+    return min(ends), tuple(
+        f"the token endpoint {problem}; {instead} is used instead" for problem in problems
+    )
 
 
 def _stated(answer: Callable[[str], Any], requested_at: datetime) -> tuple[list[datetime], list[str]]:
@@ -87,7 +89,7 @@ def _unknown(problems: list[str]) -> InvalidTokenResponse:
         )
     return InvalidTokenResponse(
         f"the token endpoint {problems[0]}",
-        advice="set fallback_lifetime to the token's life in seconds, or lifetime if no answer says it",
+        advice="set fallback_lifetime to the token's lifetime in seconds, or lifetime if no answer says it",
     )
 
 

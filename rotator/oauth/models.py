@@ -96,7 +96,7 @@ class ClientCredentials:
 class AccessToken:
     """A token that passed every check. Its lifetime counts from before the request was sent.
 
-    ``warnings`` say what in its answer could not be meant.
+    ``warnings`` name what was implausible in its answer.
     """
 
     value: Secret

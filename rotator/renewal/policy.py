@@ -30,7 +30,7 @@ FAR_FACTOR = 2
 REFUSED_FACTOR = 10
 """A lifetime that is more than so many times as long is not believed."""
 
-SET_TOKEN_LIFETIME = "set TokenLifetime of the stack (ROTATOR_TOKEN_LIFETIME) if tokens live that long"  # noqa: S105
+SET_TOKEN_LIFETIME = "set TokenLifetime of the stack (ROTATOR_TOKEN_LIFETIME) if that is right"  # noqa: S105
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,7 +106,7 @@ def test_token_form_lifetime_and_size_are_shown(token: str, form: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "odd"),
-    [(DAY, ""), (3600, "; tokens are said to live 1 d"), (5 * DAY, "; tokens are said to live 1 d")],
+    [(DAY, ""), (3600, "; the expected lifetime is 1 d"), (5 * DAY, "; the expected lifetime is 1 d")],
 )
 def test_lifetime_far_from_the_expected_one_is_told(seconds: int, odd: str) -> None:
     patient = healthy(expected_lifetime=ExpectedLifetime(shortest=DAY, longest=DAY))
@@ -121,7 +121,7 @@ def test_lifetime_in_milliseconds_is_a_cross() -> None:
     issues(expires_in=86_400 * 300)(patient)
     token = patient.examine()["token"]
     assert (token.state, token.advice is not None) == (State.FAILED, True)
-    assert "lives 300 d, more than 10 times as long" in token.found
+    assert "lives 300 d, more than 10 times the expected lifetime" in token.found
 
 
 def test_wrong_expires_in_is_told_beside_the_fallback() -> None:

@@ -19,7 +19,7 @@ SEE_THE_GATEWAY = (
     "if a gateway answers in the endpoint's place, see which headers it requires (secret_headers, "
     "token_request_headers)"
 )
-SAY_HOW_LONG = "set fallback_lifetime to the token's life in seconds, or lifetime if no answer says it"
+SAY_HOW_LONG = "set fallback_lifetime to the token's lifetime in seconds, or lifetime if no answer says it"
 
 
 def error(status: int, body: object) -> TokenRequestError:

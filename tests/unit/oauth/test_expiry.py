@@ -73,12 +73,12 @@ def test_wrong_expiry_is_reported_and_the_fallback_counts(member: str, value: ob
     seconds, [warning] = lifetime({member: value}, fallback_lifetime=600)
     assert seconds == 600
     assert warning.startswith(f"the token endpoint sent an {member} that is ")
-    assert warning.endswith("; fallback_lifetime counts")
+    assert warning.endswith("; fallback_lifetime is used instead")
 
 
 @pytest.mark.parametrize(("member", "value"), WRONG)
 def test_wrong_expiry_without_fallback_says_what_to_set(member: str, value: object) -> None:
-    with pytest.raises(InvalidTokenResponse, match="set fallback_lifetime to the token's life") as caught:
+    with pytest.raises(InvalidTokenResponse, match="set fallback_lifetime to the token's lifetime") as caught:
         lifetime({member: value})
     assert caught.value.problem.startswith(f"the token endpoint sent an {member} that is ")
     assert len(str(caught.value)) < 250
@@ -87,15 +87,15 @@ def test_wrong_expiry_without_fallback_says_what_to_set(member: str, value: obje
 def test_wrong_expiry_beside_another_is_reported() -> None:
     seconds, warnings = lifetime({"expires_in": 0, "expires_on": EPOCH + 3600}, fallback_lifetime=600)
     assert seconds == 3600
-    assert [warning.rpartition("; ")[2] for warning in warnings] == ["the rest of the answer counts"]
+    assert [warning.rpartition("; ")[2] for warning in warnings] == ["the rest of the answer is used instead"]
 
 
 @pytest.mark.parametrize(
     ("settings", "seconds", "counts"),
     [
-        ({}, 3600, "the exp of the JWT counts"),
-        ({"fallback_lifetime": 600}, 600, "fallback_lifetime counts"),
-        ({"fallback_lifetime": DAY}, 3600, "fallback_lifetime counts"),
+        ({}, 3600, "the exp of the JWT is used instead"),
+        ({"fallback_lifetime": 600}, 600, "fallback_lifetime is used instead"),
+        ({"fallback_lifetime": DAY}, 3600, "fallback_lifetime is used instead"),
     ],
 )
 def test_wrong_expiry_of_a_jwt_is_capped_by_its_exp(
