@@ -46,25 +46,23 @@ def expiry(
     Raises:
         InvalidTokenResponse: Nothing says when the token expires.
     """
-    stated, problems = _stated(answer, requested_at)
-    if client.lifetime is not None:
-        stated, problems = [requested_at + timedelta(seconds=client.lifetime)], []
+    if client.lifetime is None:
+        ends, problems = _stated(answer, requested_at)
+    else:
+        ends, problems = [requested_at + timedelta(seconds=client.lifetime)], []
+    source = "the rest of the answer" if ends else "the exp of the JWT"
     exp = jwt.expiry(token)
     if exp and exp > requested_at + MAX_LIFETIME:
-        if not stated:
-            problems.append(f"issued a JWT that ends more than {MAX_LIFETIME_SECONDS} seconds from now")
         exp = None
-    instead = "the rest of the answer"
-    if not stated and client.fallback_lifetime is not None and (problems or not exp):
-        stated, instead = [requested_at + timedelta(seconds=client.fallback_lifetime)], "fallback_lifetime"
-    elif not stated:
-        instead = "the exp of the JWT"
-    ends = [*stated, exp] if exp else stated
+        if not ends:
+            problems.append(f"issued a JWT that ends more than {MAX_LIFETIME_SECONDS} seconds from now")
+    if not ends and client.fallback_lifetime is not None and (problems or not exp):
+        ends, source = [requested_at + timedelta(seconds=client.fallback_lifetime)], "fallback_lifetime"
+    if exp:
+        ends.append(exp)
     if not ends:
         raise _unknown(problems)
-    return min(ends), tuple(
-        f"the token endpoint {problem}; {instead} is used instead" for problem in problems
-    )
+    return min(ends), tuple(f"the token endpoint {problem}; {source} is used instead" for problem in problems)
 
 
 def _stated(answer: Callable[[str], Any], requested_at: datetime) -> tuple[list[datetime], list[str]]:

@@ -165,6 +165,11 @@ def test_member_that_stands_twice_is_refused(member: str) -> None:
     assert f"sent {member} twice" in refused(f"{first[:-1]}, {second[1:]}".encode())
 
 
+def test_lifetime_that_is_set_needs_no_member_of_the_answer() -> None:
+    body = json.dumps(good())[:-1] + ', "expires_in": 5}'
+    assert read(body.encode(), lifetime=600).lifetime == 600
+
+
 def test_member_that_stands_twice_with_one_value_is_read() -> None:
     body = json.dumps(good())
     assert read(f"{body[:-1]}, {body[1:]}".encode()).lifetime == DAY
