@@ -23,8 +23,8 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 class Settings:
     """A run's settings: one rotation, or the path of the rotation documents.
 
-    ``kms_key_id`` is the key of rotations whose document names none. ``token_lifetime`` is the shortest lifetime
-    of a token in seconds, None if that is not known.
+    ``kms_key_id`` is the key of rotations whose document names none. ``token_lifetime`` is the shortest
+    lifetime of a token in seconds, None if that is not known.
     """
 
     rotation: Rotation | None

@@ -109,7 +109,9 @@ class RotationChecks:
             if expected and expected.is_far_from(token.lifetime)
             else []
         )
-        return "; ".join((f"Bearer, {form}, valid for {describe_seconds(token.lifetime)}", *odd, *token.warnings))
+        return "; ".join(
+            (f"Bearer, {form}, valid for {describe_seconds(token.lifetime)}", *odd, *token.warnings)
+        )
 
     def _size(self) -> str:
         check_size(self.rotation, self.token)
