@@ -118,6 +118,14 @@ class RotatorError(Exception):
         same.args = self.args
         return same
 
+    def after(self, earlier: RotatorError | None) -> Self:
+        """Return the same error, as it follows an earlier request of the run that failed."""
+        if earlier is None or not earlier.may_have_issued:
+            return self
+        same = self.again()
+        same.may_have_issued = True
+        return same
+
 
 class SettingsError(RotatorError):
     """A setting, an event or a command line is not usable as given."""
@@ -130,26 +138,26 @@ class CredentialsError(RotatorError):
 class TokenRequestError(RotatorError):
     """No token was obtained from the token endpoint."""
 
-    def after(self, earlier: TokenRequestError | None) -> Self:
-        """Return the same error, as it follows an earlier request of the run that failed."""
-        if earlier is None or not earlier.may_have_issued:
-            return self
-        same = self.again()
-        same.may_have_issued = True
-        return same
-
 
 class TokenEndpointUnavailable(TokenRequestError):
     """The endpoint did not answer, or asked to be tried again later.
 
-    ``retry_after`` is the wait in seconds it asked for (RFC 9110, 10.2.3), if it did.
+    ``retry_after`` is the wait in seconds it asked for (RFC 9110, 10.2.3), if it did. If not ``retryable``,
+    only the next run tries again.
     """
 
     def __init__(
-        self, problem: str, *, advice: str, retry_after: float | None = None, may_have_issued: bool = False
+        self,
+        problem: str,
+        *,
+        advice: str,
+        retry_after: float | None = None,
+        retryable: bool = True,
+        may_have_issued: bool = False,
     ) -> None:
         super().__init__(problem, advice=advice, retry=Retry.NEXT_RUN, may_have_issued=may_have_issued)
         self.retry_after = retry_after
+        self.retryable = retryable
 
 
 class TokenRequestRejected(TokenRequestError):

@@ -5,6 +5,7 @@ Section numbers refer to RFC 6749 unless another document is named.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -51,6 +52,11 @@ _KNOWN_CODES = {
 _CODE_MEMBERS = frozenset({"error", "errors", "errorcode", "code", "errortype", "type", "faultcode"})
 """The plain names of the members in which servers put an error code."""
 
+CLIENT_CERTIFICATE_ADVICE = (
+    "ask the provider for an endpoint or a client without one, such as a client with private_key_jwt: "
+    "client certificates are not supported"
+)
+_WANTS_CERTIFICATE = re.compile(rb"(?i)\b(client|ssl) certificate")
 _CLIENT_ADVICE = "check the secret's client_id and client_secret, and client_authentication"
 _GRANT_ADVICE = "then have the client allowed to use the grant and what it asks for"
 _GATEWAY_ADVICE = (
@@ -98,10 +104,16 @@ def check_status(request: TokenRequest, response: TokenResponse, now: datetime) 
 
 def rejection(request: TokenRequest, response: TokenResponse) -> TokenRequestRejected:
     """Return the refusal that an answer means, with the error code if it is a known one."""
-    status, code = response.status, error_code(read_object(response.body) or {})
+    answer, status = read_object(response.body), response.status
+    code = error_code(answer or {})
+    problem = f"the token endpoint refused the request: HTTP {status}, error {code or 'not given or unknown'}"
+    advice = "; ".join(_advice(request, status, code))
+    if answer is None and _WANTS_CERTIFICATE.search(response.body):  # a page of a gateway
+        problem = f"the token endpoint demands a client certificate (mutual TLS): HTTP {status}"
+        advice = CLIENT_CERTIFICATE_ADVICE
     return TokenRequestRejected(
-        f"the token endpoint refused the request: HTTP {status}, error {code or 'not given or unknown'}",
-        advice="; ".join(_advice(request, status, code)),
+        problem,
+        advice=advice,
         status=status,
         code=code,
         may_have_issued=response.unanswered_before,

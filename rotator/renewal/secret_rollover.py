@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 
-from rotator.errors import CredentialsError, RotatorError, TokenRequestError, TokenRequestRejected
+from rotator.errors import CredentialsError, RotatorError, TokenRequestRejected
 from rotator.oauth.models import AccessToken, ClientCredentials, Stage
 from rotator.renewal.models import Result, Rotation
 from rotator.renewal.ports import Run, SecretStore
@@ -113,7 +113,7 @@ def _error_of_stage(
     """Return the error of another stage's request, which names the stages that were tried before."""
     *before, last = [Stage.CURRENT, *tried]
     ended = error.at(f"with {last}, after {' and '.join(before)} had been refused")
-    return ended.after(_unanswered(refusals)) if isinstance(ended, TokenRequestError) else ended
+    return ended.after(_unanswered(refusals))
 
 
 def _all_refused(tried: Sequence[Stage], refusals: Sequence[TokenRequestRejected]) -> TokenRequestRejected:

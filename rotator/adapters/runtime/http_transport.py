@@ -8,24 +8,18 @@ Exceptions of requests hold the request and with it the secret, so they are not 
 from __future__ import annotations
 
 import logging
-import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import datetime
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
-from urllib3.exceptions import (
-    DecodeError,
-    HTTPError,
-    NameResolutionError,
-    NewConnectionError,
-    ReadTimeoutError,
-)
+from urllib3.exceptions import HTTPError
 
+from rotator.adapters.runtime import http_errors
 from rotator.adapters.runtime.tls import SharedTrust
-from rotator.errors import InvalidTokenResponse, TokenEndpointUnavailable, TokenRequestError
+from rotator.errors import InvalidTokenResponse, TokenRequestError
 from rotator.oauth.client_credentials import TokenResponse
 
 CONNECT_TIMEOUT_SECONDS = 5.0
@@ -35,21 +29,21 @@ READ_TIMEOUT_SECONDS = 15.0
 MAX_BODY_BYTES = 64 * 1024
 """Bytes of an answer that are read; a token that fits Parameter Store needs an eighth of it."""
 
-_NETWORK_ADVICE = "check the network path, proxies and the host's name"
-_ENDPOINT_ADVICE = "check token_endpoint and the endpoint's documentation"
-
 
 class HttpTransport:
     """Sends one request and returns its answer; nothing is repeated here.
 
-    So many ``connections`` to a host are kept open.
+    So many ``connections`` to a host are kept open. ``certificates`` in PEM are trusted, besides the public
+    ones.
     """
 
-    def __init__(self, *, now: Callable[[], datetime], connections: int = 10) -> None:
+    def __init__(
+        self, *, now: Callable[[], datetime], connections: int = 10, certificates: str | None = None
+    ) -> None:
         self._now = now
         self._session = requests.Session()
         for scheme in ("https://", "http://"):
-            self._session.mount(scheme, SharedTrust(pool_maxsize=connections))
+            self._session.mount(scheme, SharedTrust(pool_maxsize=connections, certificates=certificates))
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # keep none
         # At WARNING urllib3 quotes header lines that it cannot parse, whatever stands in them.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
@@ -86,9 +80,11 @@ class HttpTransport:
             ) as answer:
                 content = _read_body(answer) if method == "POST" else b""
         except (requests.RequestException, HTTPError, OSError) as error:
-            return _failure(error)
+            return http_errors.failure(error)
         if isinstance(content, TokenRequestError):
             return content
+        if answer.status_code == http_errors.PROXY_AUTHENTICATION_REQUIRED:
+            return http_errors.refused_by_proxy(answer.status_code)
         return TokenResponse(
             status=answer.status_code,
             body=content,
@@ -118,7 +114,7 @@ def _with_timeout(
     try:
         return future.result(seconds)
     except TimeoutError:
-        return _unavailable("did not answer in time", may_have_issued=True)
+        return http_errors.unavailable("did not answer in time", may_have_issued=True)
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -133,63 +129,5 @@ def _read_body(answer: requests.Response) -> bytes | InvalidTokenResponse:
         body += piece
         if len(body) > MAX_BODY_BYTES:
             problem = f"the endpoint sent more than {MAX_BODY_BYTES} bytes"
-            return InvalidTokenResponse(problem, advice=_ENDPOINT_ADVICE, may_have_issued=False)
+            return InvalidTokenResponse(problem, advice=http_errors.ENDPOINT_ADVICE, may_have_issued=False)
     return bytes(body)
-
-
-def _failure(error: Exception) -> TokenRequestError:
-    """Say in our words what went wrong below HTTP; connections and timeouts are worth a retry."""
-    causes = list(_causes(error))
-
-    def any_is(*kinds: type[Exception]) -> bool:
-        return any(isinstance(cause, kinds) for cause in causes)
-
-    if any_is(ssl.SSLCertVerificationError):
-        problem = "the endpoint's certificate was not accepted"
-        advice = "have it mended there, or set REQUESTS_CA_BUNDLE to the authority you trust"
-    elif any_is(ssl.SSLEOFError, ssl.SSLZeroReturnError):
-        return _unavailable("closed the connection", may_have_issued=False)  # before a request was sent
-    elif any_is(ssl.SSLError):
-        problem, advice = "TLS with the endpoint failed", "check that token_endpoint speaks https"
-    elif any_is(requests.exceptions.ContentDecodingError, DecodeError):
-        return InvalidTokenResponse(
-            "the endpoint sent a body that cannot be decompressed", advice=_ENDPOINT_ADVICE
-        )
-    elif isinstance(error, ValueError):  # requests' family of addresses that cannot be used
-        problem = "the endpoint's or a proxy's address is not usable"
-        advice = "check token_endpoint and HTTPS_PROXY"
-    elif not isinstance(error, requests.RequestException | HTTPError):
-        problem, advice = "a file that HTTPS needs cannot be read", "check REQUESTS_CA_BUNDLE"
-    else:
-        reason, sent = _reason(any_is)
-        return _unavailable(reason, may_have_issued=sent)
-    return TokenRequestError(problem, advice=advice)
-
-
-def _unavailable(reason: str, *, may_have_issued: bool) -> TokenEndpointUnavailable:
-    return TokenEndpointUnavailable(
-        f"the endpoint {reason}", advice=_NETWORK_ADVICE, may_have_issued=may_have_issued
-    )
-
-
-def _reason(any_is: Callable[..., bool]) -> tuple[str, bool]:
-    """Return what the endpoint did, and whether a request may have been sent before."""
-    if any_is(NameResolutionError):
-        return "has a host name that could not be resolved", False
-    if any_is(requests.exceptions.ProxyError):
-        return "could not be reached by the proxy", False
-    if any_is(requests.exceptions.ConnectTimeout):
-        return "could not be reached in time", False
-    if any_is(NewConnectionError):
-        return "could not be connected to", False
-    if any_is(requests.exceptions.Timeout, ReadTimeoutError):
-        return "did not answer in time", True
-    return "closed the connection", True
-
-
-def _causes(error: object) -> Iterator[Exception]:
-    """The exception and those it wraps: the libraries put them into ``args`` and ``reason``."""
-    if isinstance(error, Exception):
-        yield error
-        for inner in (*error.args, getattr(error, "reason", None)):
-            yield from _causes(inner)

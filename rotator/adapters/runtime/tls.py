@@ -16,13 +16,16 @@ from urllib3.util.ssl_ import create_urllib3_context
 class SharedTrust(HTTPAdapter):
     """Connections that share a context; requests reads the authorities for each, 20 ms of CPU at a time.
 
+    ``certificates`` in PEM are trusted for endpoints, too, and not for proxies.
+
     Certificates are verified by it, always: nothing here can turn that off.
     https://requests.readthedocs.io/en/latest/api/#requests.adapters.HTTPAdapter.build_connection_pool_key_attributes
     """
 
-    def __init__(self, *, pool_maxsize: int) -> None:
+    def __init__(self, *, pool_maxsize: int, certificates: str | None = None) -> None:
         self._lock = threading.Lock()
-        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._certificates = certificates
+        self._contexts: dict[tuple[str, str | None], ssl.SSLContext] = {}
         super().__init__(pool_maxsize=pool_maxsize)
 
     def build_connection_pool_key_attributes(
@@ -32,8 +35,9 @@ class SharedTrust(HTTPAdapter):
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
         if host.get("scheme") != "https":
             return host, pool
-        token_status = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
-        return host, {"cert_reqs": "CERT_REQUIRED", "ssl_context": self._context(token_status)}
+        authorities = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
+        context = self._context(authorities, self._certificates)
+        return host, {"cert_reqs": "CERT_REQUIRED", "ssl_context": context}
 
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
@@ -49,11 +53,15 @@ class SharedTrust(HTTPAdapter):
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Leave it to that context."""
 
-    def _context(self, token_status: str) -> ssl.SSLContext:
+    def _context(self, authorities: str, certificates: str | None = None) -> ssl.SSLContext:
         with self._lock:
-            if token_status not in self._contexts:
+            if (authorities, certificates) not in self._contexts:
                 context = create_urllib3_context()
-                kind = "capath" if Path(token_status).is_dir() else "cafile"
-                context.load_verify_locations(**{kind: token_status})
-                self._contexts[token_status] = context
-            return self._contexts[token_status]
+                kind = "capath" if Path(authorities).is_dir() else "cafile"
+                context.load_verify_locations(**{kind: authorities})
+                if certificates:
+                    context.load_verify_locations(cadata=certificates)
+                    # Python 3.13 asks for all of RFC 5280, which many a private authority does not follow.
+                    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+                self._contexts[authorities, certificates] = context
+            return self._contexts[authorities, certificates]

@@ -138,7 +138,7 @@ class HttpTokenEndpoint:
             return wait + SHORTEST_ATTEMPT_SECONDS > deadline.remaining() or wait > retry_until.remaining()
 
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(TokenEndpointUnavailable),
+            retry=tenacity.retry_if_exception(_is_retryable),
             wait=self._wait,
             stop=stop,
             sleep=self._sleep,
@@ -168,6 +168,10 @@ def _seconds_for_attempt(deadline: Deadline) -> float:
             advice=MORE_TIME,
         )
     return seconds
+
+
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, TokenEndpointUnavailable) and error.retryable
 
 
 def _unavailable(state: tenacity.RetryCallState) -> TokenEndpointUnavailable:
