@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 OPERATIONS: Mapping[str, frozenset[str]] = {
+    "kms": frozenset({"Sign"}),
     "secretsmanager": frozenset({"GetSecretValue"}),
     "sqs": frozenset({"SendMessageBatch"}),
     "ssm": frozenset({"GetParameters", "GetParametersByPath", "PutParameter"}),

@@ -27,7 +27,9 @@ from rotator.renewal.models import Parameter, Rotation, Summary
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 
-if TYPE_CHECKING:  # only workers need them
+if TYPE_CHECKING:  # a scheduled run that finds every token fresh needs none of them
+    from rotator.adapters.runtime.http_transport import HttpTransport
+    from rotator.adapters.runtime.private_trust import PrivateTrust
     from rotator.workers.dispatch import WorkQueue
     from rotator.workers.queue_messages import Batch
 
@@ -89,11 +91,30 @@ class Adapters:
 
     @cached_property
     def _token_endpoint(self) -> TokenEndpoint:
-        from rotator.adapters.runtime.http_transport import HttpTransport
+        from rotator.adapters.runtime import kms
         from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
 
-        transport = HttpTransport(now=utc_now, connections=TOKEN_ENDPOINT_CONNECTIONS)
-        return HttpTokenEndpoint(transport, now=utc_now, counters=self._counters)
+        return HttpTokenEndpoint(
+            make_transport(),
+            now=utc_now,
+            counters=self._counters,
+            signer=kms.KmsSigner(cache(lambda: aws_client.client("kms", kms.CONFIG))),
+            private_trust=private_trust(self),
+        )
+
+
+def make_transport(certificates: str | None = None) -> HttpTransport:
+    """Make what HTTP requests are sent by; it trusts these certificates besides the public ones."""
+    from rotator.adapters.runtime.http_transport import HttpTransport
+
+    return HttpTransport(now=utc_now, connections=TOKEN_ENDPOINT_CONNECTIONS, certificates=certificates)
+
+
+def private_trust(adapters: Adapters) -> PrivateTrust:
+    """Return what makes the transports to endpoints whose authority is in a parameter."""
+    from rotator.adapters.runtime.private_trust import PrivateTrust
+
+    return PrivateTrust(lambda: adapters.parameters, make_transport)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 
     RotatorError
     +- SettingsError                 names the setting, what it got, what it takes
-    +- CredentialsError              the secret is missing, denied or malformed
+    +- CredentialsError              the secret or the signing key is missing, denied or malformed
     +- TokenRequestError             the token endpoint could not be used (e.g. its certificate)
     |  +- TokenEndpointUnavailable   worth a retry; carries ``retry_after``
     |  +- TokenRequestRejected       carries the RFC 6749 error code and the HTTP status
@@ -132,7 +132,7 @@ class SettingsError(RotatorError):
 
 
 class CredentialsError(RotatorError):
-    """The client credentials could not be read from the secret."""
+    """The client credentials could not be read from the secret, or no assertion could be signed with them."""
 
 
 class TokenRequestError(RotatorError):

@@ -78,13 +78,14 @@ def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
 def instruments() -> Instruments:
     """What the doctor looks with on the real world."""
     from rotator.adapters.operator.inspector import AwsInspector
-    from rotator.adapters.runtime.http_transport import HttpTransport
     from rotator.adapters.runtime.token_endpoint import HEADERS
 
-    transport = HttpTransport(now=bootstrap.utc_now)
+    public_trust = bootstrap.make_transport()
+    private_trust = bootstrap.private_trust(bootstrap.Adapters())
     headers = {**HEADERS, "Cache-Control": "no-cache"}  # a cache's answer would have an old Date
 
-    def reach(url: str) -> TokenResponse:
+    def reach(url: str, ca_parameter_name: str | None) -> TokenResponse:
+        transport = private_trust(ca_parameter_name) if ca_parameter_name else public_trust
         return transport("GET", url, headers, body=None, seconds=GET_TIMEOUT_SECONDS)
 
     return Instruments(

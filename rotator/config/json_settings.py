@@ -13,12 +13,13 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from rotator.config.validators import InvalidValue
+from rotator.oauth.client_assertion import ASSERTION_PARAMS
 from rotator.oauth.json_object import REPEATED, read_object
 from rotator.oauth.models import UNUSABLE_TOKEN_TYPES, plain_token_type
 
 T = TypeVar("T")
 
-RESERVED_PARAMS = frozenset({"grant_type", "scope", "client_id", "client_secret"})
+RESERVED_PARAMS = frozenset({"grant_type", "scope", "client_id", "client_secret"}) | ASSERTION_PARAMS
 RESERVED_HEADERS = frozenset(
     {
         *("authorization", "proxy-authorization", "host", "content-length", "transfer-encoding"),

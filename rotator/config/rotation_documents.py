@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from rotator.config import json_settings, validators
+from rotator.config import assertion_settings, json_settings, validators
 from rotator.config.validators import InvalidValue
 from rotator.errors import SettingsError
 from rotator.oauth.json_object import REPEATED, read_object
@@ -20,6 +20,7 @@ from rotator.oauth.models import (
     MAX_LIFETIME_SECONDS,
     BasicEncoding,
     ClientAuthentication,
+    SigningAlgorithm,
     TokenRequestFormat,
 )
 from rotator.renewal.models import TIER_LIMITS, Parameter, Rotation
@@ -28,6 +29,11 @@ REQUIRED_SETTINGS = {
     "secret_id": "the name or ARN of the secret that holds the client credentials",
     "parameter_name": "the name of the parameter for the token, such as /healthwise/token",
 }
+
+_KMS_KEY = validators.matching(
+    r"alias/[A-Za-z0-9/_-]{1,250}|[A-Za-z0-9-]{1,64}|arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:(key|alias)/\S+",
+    "a key's id, its ARN, or alias/NAME",
+)
 
 ROTATION_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "name": validators.matching(r"[A-Za-z0-9_.-]{1,64}", "1 to 64 letters, digits and ._-"),
@@ -52,13 +58,17 @@ ROTATION_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "secret_headers": json_settings.secret_headers,
     "response_members": json_settings.response_members,
     "accepted_token_types": json_settings.accepted_token_types,
+    "signing_key_id": _KMS_KEY,
+    "signing_algorithm": lambda v: SigningAlgorithm(validators.one_of(*SigningAlgorithm)(v)),
+    "key_id": validators.matching(
+        r"[\x21-\x7e]{1,256}", "1 to 256 printable ASCII characters without spaces"
+    ),
+    "assertion_audience": validators.audience,
+    "ca_parameter_name": validators.any_parameter_name,
     "renew_at": validators.number(0.1, 0.95, "a fraction from 0.1 to 0.95"),
     "lifetime": validators.seconds(60, MAX_LIFETIME_SECONDS),
     "fallback_lifetime": validators.seconds(60, MAX_LIFETIME_SECONDS),
-    "kms_key_id": validators.matching(
-        r"alias/[A-Za-z0-9/_-]{1,250}|[A-Za-z0-9-]{1,64}|arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:(key|alias)/\S+",
-        "a key's id, its ARN, or alias/NAME",
-    ),
+    "kms_key_id": _KMS_KEY,
     "tier": validators.one_of(*TIER_LIMITS),
     "verify_url": validators.url,
     "secret_rollover": validators.boolean,
@@ -165,6 +175,7 @@ def read_rotation(
             values[key] = read_value(label(key), given[key], parse)
     rotation = Rotation(**values)  # type: ignore[arg-type]
     _check_given_once(rotation, label)
+    assertion_settings.check(rotation, label)
     for key, url in (("token_endpoint", rotation.token_endpoint), ("verify_url", rotation.verify_url)):
         host = urlsplit(url or "").hostname
         if host and allowed_hosts and host not in allowed_hosts:

@@ -144,6 +144,21 @@ def url(value: Any) -> str:
     return value
 
 
+def audience(value: Any) -> str:
+    """Read the address of a token endpoint or an issuer, to which nothing is sent."""
+    takes = "the provider's token endpoint or issuer as an address, such as https://auth.example.com"
+    pattern = r"https?://[\x21\x24-\x3b\x3d\x3f-\x5b\x5d-\x7e]+"
+    text = matching(pattern, takes, shape_only=True)(value)
+    try:
+        parts = urlsplit(text)
+        legal = bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
+    except ValueError:
+        legal = False
+    if not legal:
+        raise InvalidValue(takes, shape_only=True)
+    return text
+
+
 def queue_url(value: Any) -> str:
     """Read the address of an SQS queue."""
     try:

@@ -47,9 +47,10 @@ def _skews(rotations: Sequence[Rotation], tools: Instruments) -> Iterator[tuple[
     requested_at = tools.now()
     with suppress(RotatorError):
         yield from _skew(AWS, tools.inspector.aws_date(), requested_at)
-    for endpoint in dict.fromkeys(rotation.token_endpoint for rotation in rotations):
+    endpoints = ((rotation.token_endpoint, rotation.ca_parameter_name) for rotation in rotations)
+    for endpoint, ca_parameter_name in dict.fromkeys(endpoints):
         with suppress(RotatorError):
-            answer = tools.reach(endpoint)
+            answer = tools.reach(endpoint, ca_parameter_name)
             yield from _skew(urlsplit(endpoint).netloc, answer.date, answer.requested_at)
 
 

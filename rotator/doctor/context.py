@@ -15,10 +15,11 @@ from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.policy import ExpectedLifetime
 from rotator.renewal.ports import Ports, Run
 
-Reach = Callable[[str], TokenResponse]
+Reach = Callable[[str, str | None], TokenResponse]
 """Sends one GET without credentials to an address and returns the answer, whatever its status.
 
-Raises TokenRequestError if there is no answer.
+The certificates in the parameter of this name, if one is given, are trusted besides the public ones.
+Raises TokenRequestError if there is no answer, SettingsError or ParameterStoreError for these certificates.
 """
 
 
@@ -57,14 +58,14 @@ def once(reach: Reach) -> Reach:
     """Return a function that reaches every address once, and repeats the answer or the error."""
 
     @cache
-    def result(url: str) -> TokenResponse | RotatorError:
+    def result(url: str, ca_parameter_name: str | None) -> TokenResponse | RotatorError:
         try:
-            return reach(url)
+            return reach(url, ca_parameter_name)
         except RotatorError as error:
             return error
 
-    def reach_once(url: str) -> TokenResponse:
-        found = result(url)
+    def reach_once(url: str, ca_parameter_name: str | None) -> TokenResponse:
+        found = result(url, ca_parameter_name)
         if isinstance(found, RotatorError):
             raise found
         return found

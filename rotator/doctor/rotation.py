@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 from rotator.doctor.check import ROTATE, Check, NotChecked, State, carry_out
 from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.credentials import NewToken, request_token
+from rotator.doctor.signing_key import CHECK as SIGNING_KEY
+from rotator.doctor.signing_key import check_signing_key
 from rotator.errors import InvalidTokenResponse, RotatorError
 from rotator.oauth import token_response
-from rotator.oauth.models import AccessToken, ClientCredentials
+from rotator.oauth.models import AccessToken, ClientAuthentication, ClientCredentials
 from rotator.renewal import policy
 from rotator.renewal.durations import describe_seconds, seconds_until
 from rotator.renewal.models import TIER_LIMITS, Rotation, Stored
@@ -40,7 +42,7 @@ class RotationChecks:
     token: AccessToken = field(init=False)
 
     def all(self, identity: Check, timed: Sequence[Check], overlap: Check) -> Iterator[Check]:
-        """Yield every check in the order of ``CHECKS``.
+        """Yield every check in the order of ``CHECKS``; a rotation with a signing key has one more.
 
         Args:
             identity: The check that AWS knows the caller.
@@ -48,11 +50,11 @@ class RotationChecks:
             overlap: The check of the overlap contract.
         """
         name = self.rotation.name
-        secret = self.secret(identity)
-        yield secret
-        endpoint = self.endpoint()
-        yield endpoint
-        credentials = carry_out("credentials", self._request, needs=(secret, endpoint), rotation=name)
+        sources = []
+        for source in self.sources(identity):
+            sources.append(source)
+            yield source
+        credentials = carry_out("credentials", self._request, needs=sources, rotation=name)
         yield credentials
         token = carry_out("token", lambda: self._shape(overlap), needs=(credentials, *timed), rotation=name)
         yield token
@@ -60,23 +62,29 @@ class RotationChecks:
         yield carry_out("parameter", self._parameter, needs=(identity,), rotation=name)
         yield carry_out("key", self._key, needs=(identity,), rotation=name)
 
-    def secret(self, *needs: Check) -> Check:
-        """Check whether the credentials can be read."""
-        return carry_out("secret", self._secret, needs=needs, rotation=self.rotation.name)
-
-    def endpoint(self) -> Check:
-        """Check whether the token endpoint answers."""
-        return carry_out("token endpoint", self._endpoint, rotation=self.rotation.name)
+    def sources(self, *needs: Check) -> Iterator[Check]:
+        """Check whether the credentials can be read and used, and whether the token endpoint answers."""
+        name = self.rotation.name
+        yield carry_out("secret", self._secret, needs=needs, rotation=name)
+        if self.rotation.signing_key_id:
+            yield carry_out(SIGNING_KEY, self._signing_key, needs=needs, rotation=name)
+        yield carry_out("token endpoint", self._endpoint, rotation=name)
 
     def _secret(self) -> str:
         self.credentials = self.subject.ports.secrets.read(self.rotation)
-        found = ", ".join(("client_id and client_secret", *self.credentials.members))
+        found = "client_id and client_secret"
+        if self.rotation.client_authentication is ClientAuthentication.PRIVATE_KEY_JWT:
+            found = "client_id"
+        found = ", ".join((found, *self.credentials.members))
         spaced = "".join(f"; {m} begins or ends with a space" for m in self.credentials.spaced_members)
         return f"{found} in version {self.credentials.version_id}{spaced}"
 
+    def _signing_key(self) -> str:
+        return check_signing_key(self.rotation, self.tools.inspector)
+
     def _endpoint(self) -> str:
         url = urlsplit(self.rotation.token_endpoint)
-        status = self.tools.reach(self.rotation.token_endpoint).status
+        status = self.tools.reach(self.rotation.token_endpoint, self.rotation.ca_parameter_name).status
         if status >= 500 and status != 501:  # it need not know GET (RFC 6749, 3.2)
             raise RotatorError(
                 f"{url.netloc} answers HTTP {status}", advice="ask its operator, and try again later"
@@ -168,8 +176,7 @@ class RotationChecks:
 def check_sources(rotation: Rotation, subject: Subject, tools: Instruments) -> Iterator[Check]:
     """Check secret and endpoint without requesting a token: the provider may revoke another one for it."""
     checks = RotationChecks(rotation, Stored(), subject, tools, Options(request_token=False))
-    yield checks.secret()
-    yield checks.endpoint()
+    yield from checks.sources()
 
 
 def check_stored(rotation: Rotation, stored: Stored | RotatorError, now: datetime) -> str:

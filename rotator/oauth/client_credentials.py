@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote_plus, urlencode
 
+from rotator.oauth.client_assertion import ClientAssertion, client_assertion
 from rotator.oauth.models import (
     BasicEncoding,
     Client,
@@ -21,6 +22,8 @@ from rotator.oauth.models import (
     Secret,
     TokenRequestFormat,
 )
+
+JSON_TYPE = "application/json"
 
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")  # 3.3
 
@@ -31,7 +34,9 @@ class TokenRequest:
 
     ``headers`` come besides ``authorization`` and the type of the body. ``ambiguous_basic`` says that the two
     dialects of Basic differ for these credentials, ``spaced_members`` which of the secret's members begin or
-    end with a space: either may be why the client is refused.
+    end with a space: either may be why the client is refused. ``assertion`` is what the client asserts of
+    itself, to be signed for each attempt; ``ca_parameter_name`` the parameter with certificates that are
+    trusted for this request, too.
     """
 
     url: str
@@ -41,6 +46,15 @@ class TokenRequest:
     headers: Mapping[str, Secret] = field(default_factory=dict)
     ambiguous_basic: bool = False
     spaced_members: tuple[str, ...] = ()
+    assertion: ClientAssertion | None = None
+    ca_parameter_name: str | None = None
+
+    def body_with(self, parameters: Mapping[str, Secret]) -> Secret:
+        """Return the body with more parameters."""
+        more = {name: secret.value for name, secret in parameters.items()}
+        if self.content_type == JSON_TYPE:
+            return Secret(json.dumps({**json.loads(self.body.value), **more}))
+        return Secret(f"{self.body.value}&{urlencode(more)}")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -81,6 +95,8 @@ def token_request(client: Client, credentials: ClientCredentials) -> TokenReques
         headers={**headers, **secret_headers(client, credentials)},
         ambiguous_basic=ambiguous,
         spaced_members=credentials.spaced_members,
+        assertion=client_assertion(client, credentials),
+        ca_parameter_name=client.ca_parameter_name,
     )
 
 
@@ -100,10 +116,12 @@ def _parameters(client: Client, credentials: ClientCredentials) -> dict[str, str
     parameters |= client.token_request_params
     for name, member in client.secret_params.items():
         parameters[name] = credentials.members[member].value
-    in_body = client.client_authentication is ClientAuthentication.POST
-    if in_body or client.client_id_in_body:
+    is_basic = client.client_authentication is ClientAuthentication.BASIC
+    if (
+        client.client_id_in_body or not is_basic
+    ):  # beside an assertion, too: Entra ID wants it (RFC 7521, 4.2)
         parameters["client_id"] = credentials.client_id
-    if in_body:
+    if client.client_authentication is ClientAuthentication.POST:
         parameters["client_secret"] = credentials.client_secret.value
     return parameters
 
@@ -111,7 +129,7 @@ def _parameters(client: Client, credentials: ClientCredentials) -> dict[str, str
 def _body(written: TokenRequestFormat, parameters: Mapping[str, str | tuple[str, ...]]) -> tuple[str, str]:
     """Return the type of the body, and the body in ASCII."""
     if written is TokenRequestFormat.JSON:
-        return "application/json", json.dumps(parameters)
+        return JSON_TYPE, json.dumps(parameters)
     return "application/x-www-form-urlencoded", urlencode(parameters, doseq=True, safe="*")
 
 

@@ -45,10 +45,44 @@ def plain_token_type(text: str) -> str:
 
 
 class ClientAuthentication(StrEnum):
-    """How the client proves itself to the token endpoint (RFC 7591, 2)."""
+    """How the client proves itself to the token endpoint (RFC 7591, 2; OpenID Connect Core, 9)."""
 
     BASIC = "client_secret_basic"
     POST = "client_secret_post"
+    PRIVATE_KEY_JWT = "private_key_jwt"
+    CLIENT_SECRET_JWT = "client_secret_jwt"  # noqa: S105 - a method's name
+
+
+class SigningAlgorithm(StrEnum):
+    """How a client assertion is signed (RFC 7518, 3.1)."""
+
+    RS256 = "RS256"
+    RS384 = "RS384"
+    RS512 = "RS512"
+    PS256 = "PS256"
+    PS384 = "PS384"
+    PS512 = "PS512"
+    ES256 = "ES256"
+    ES384 = "ES384"
+    ES512 = "ES512"
+    HS256 = "HS256"
+    HS384 = "HS384"
+    HS512 = "HS512"
+
+    @property
+    def family(self) -> str:
+        """``RS``, ``PS``, ``ES`` or ``HS``."""
+        return self.value[:2]
+
+    @property
+    def bits(self) -> int:
+        """The length of the SHA-2 digest that is signed."""
+        return int(self.value[2:])
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether the client secret signs."""
+        return self.family == "HS"
 
 
 class BasicEncoding(StrEnum):
@@ -82,6 +116,7 @@ class ClientCredentials:
 
     ``members`` has what ``secret_headers`` and ``secret_params`` name, by their places in the secret.
     ``spaced_members`` names the members whose value begins or ends with a space.
+    ``client_secret`` is empty if the client authenticates with a private key.
     """
 
     client_id: str
@@ -173,3 +208,23 @@ class Client(Protocol):
     @property
     def fallback_lifetime(self) -> int | None:
         """The lifetime in seconds of a token whose answer gives none."""
+
+    @property
+    def signing_key_id(self) -> str | None:
+        """The KMS key that signs the client's assertions."""
+
+    @property
+    def signing_algorithm(self) -> SigningAlgorithm | None:
+        """How assertions are signed, if not by the method's default."""
+
+    @property
+    def key_id(self) -> str | None:
+        """The ``kid`` of assertions (RFC 7515, 4.1.4), or ``x5t=`` or ``x5t#S256=`` and a thumbprint."""
+
+    @property
+    def assertion_audience(self) -> str | None:
+        """The ``aud`` of assertions (RFC 7523, 3), if not the token endpoint."""
+
+    @property
+    def ca_parameter_name(self) -> str | None:
+        """The parameter with certificates that are trusted for the token endpoint, too."""

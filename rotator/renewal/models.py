@@ -12,7 +12,13 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from rotator.oauth.models import BasicEncoding, ClientAuthentication, Stage, TokenRequestFormat
+from rotator.oauth.models import (
+    BasicEncoding,
+    ClientAuthentication,
+    SigningAlgorithm,
+    Stage,
+    TokenRequestFormat,
+)
 from rotator.renewal.durations import format_time
 
 if TYPE_CHECKING:
@@ -50,6 +56,11 @@ class Rotation:
     secret_headers: Mapping[str, str] = field(default_factory=dict)
     response_members: Mapping[str, str] = field(default_factory=dict)
     accepted_token_types: tuple[str, ...] = ()
+    signing_key_id: str | None = None
+    signing_algorithm: SigningAlgorithm | None = None
+    key_id: str | None = None
+    assertion_audience: str | None = None
+    ca_parameter_name: str | None = None
     renew_at: float = 0.667
     lifetime: int | None = None
     fallback_lifetime: int | None = None

@@ -149,7 +149,7 @@ class Patient:
         self.rotations = (replace(self.rotations[0], **changes),)
         return self
 
-    def reach(self, url: str) -> TokenResponse:
+    def reach(self, url: str, ca_parameter_name: str | None = None) -> TokenResponse:
         self.reached.append(url)
         if self.unreachable:
             raise self.unreachable

@@ -9,7 +9,16 @@ DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperat
 THROTTLED = frozenset({"ThrottlingException", "Throttling", "TooManyRequestsException"})
 CONCURRENT = frozenset({"ParameterAlreadyExists", "TooManyUpdates"})
 AWS_FAILED = frozenset(
-    {"InternalServerError", "InternalServiceError", "InternalFailure", "ServiceUnavailable"}
+    {
+        "InternalServerError",
+        "InternalServiceError",
+        "InternalFailure",
+        "ServiceUnavailable",
+        # https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html#API_Sign_Errors
+        "KMSInternalException",
+        "DependencyTimeoutException",
+        "KeyUnavailableException",
+    }
 )
 UNKNOWN_CALLER = frozenset(
     {

@@ -96,7 +96,13 @@ def parse_credentials(rotation: Rotation, stored: str | bytes, version_id: str) 
     id_place, secret_place = (
         rotation.secret_members.get(name, name) for name in ("client_id", "client_secret")
     )
-    places = (id_place, secret_place, *rotation.secret_params.values(), *rotation.secret_headers.values())
+    needs_secret = rotation.client_authentication is not ClientAuthentication.PRIVATE_KEY_JWT
+    places = (
+        id_place,
+        *[secret_place] * needs_secret,
+        *rotation.secret_params.values(),
+        *rotation.secret_headers.values(),
+    )
     values = {place: _member(rotation, fields, place) for place in places}
     raw_basic = (
         rotation.client_authentication is ClientAuthentication.BASIC

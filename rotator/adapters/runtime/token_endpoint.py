@@ -14,8 +14,15 @@ from typing import Any, Protocol
 import tenacity
 
 from rotator import __version__
-from rotator.errors import MORE_TIME, TokenEndpointUnavailable, TokenRequestError, TokenVerificationError
+from rotator.errors import (
+    MORE_TIME,
+    RotatorError,
+    TokenEndpointUnavailable,
+    TokenRequestError,
+    TokenVerificationError,
+)
 from rotator.oauth import token_error
+from rotator.oauth.client_assertion import Signer
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import Secret
 from rotator.observability.counters import Counters
@@ -47,12 +54,19 @@ class Transport(Protocol):
 
 
 class HttpTokenEndpoint:
-    """The port TokenEndpoint over HTTP. ``spread`` draws each wait from between two bounds.
+    """The port TokenEndpoint over HTTP.
 
-    Token requests and their attempts are counted in ``usage``.
+    Args:
+        transport: What token requests and probes are sent by.
+        now: Returns the time (UTC).
+        sleep: Waits for so many seconds.
+        spread: Draws each wait from between two bounds.
+        counters: Where token requests and their attempts are counted.
+        signer: What signs client assertions.
+        private_trust: Returns what requests are sent by that trust the certificates in this parameter, too.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - options by name
         self,
         transport: Transport,
         *,
@@ -60,17 +74,22 @@ class HttpTokenEndpoint:
         sleep: Callable[[float], None] = time.sleep,
         spread: Callable[[float, float], float] = random.uniform,
         counters: Counters | None = None,
+        signer: Signer | None = None,
+        private_trust: Callable[[str], Transport] | None = None,
     ) -> None:
         self._transport = transport
         self._now = now
         self._sleep = sleep
         self._spread = spread
         self._counters = counters or Counters()
+        self._signer = signer
+        self._private_trust = private_trust
 
     def request(
         self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
         """POST the request until it is answered or refused, or no time remains for a retry."""
+        transport = self._transport_for(request)
         headers = _with_headers({**HEADERS, "Content-Type": request.content_type}, request.headers)
         if request.authorization:
             headers["Authorization"] = request.authorization.value
@@ -80,11 +99,12 @@ class HttpTokenEndpoint:
 
         def attempt() -> TokenResponse:
             nonlocal unanswered
+            body = self._body(request, deadline)
             seconds = _seconds_for_attempt(deadline)
-            number, body = next(attempts), request.body.value.encode("ascii")
+            number = next(attempts)
             self._counters.add(token_requests=int(number == 1), token_request_attempts=1)
             try:
-                response = self._transport("POST", request.url, headers, body=body, seconds=seconds)
+                response = transport("POST", request.url, headers, body=body, seconds=seconds)
             except TokenEndpointUnavailable as error:
                 if error.may_have_issued:
                     unanswered = error
@@ -94,9 +114,24 @@ class HttpTokenEndpoint:
 
         try:
             response = self._retried(attempt, deadline, retry_until or deadline)
-        except TokenRequestError as error:
+        except RotatorError as error:
             raise error.after(unanswered) from None
         return replace(response, unanswered_before=unanswered is not None)
+
+    def _transport_for(self, request: TokenRequest) -> Transport:
+        if request.ca_parameter_name is None:
+            return self._transport
+        assert self._private_trust  # noqa: S101 - a rotator's adapters have it
+        return self._private_trust(request.ca_parameter_name)
+
+    def _body(self, request: TokenRequest, deadline: Deadline) -> bytes:
+        """Return the body of an attempt, whose assertion no other attempt has."""
+        body = request.body
+        if request.assertion:
+            assert self._signer  # noqa: S101 - a rotator's adapters have one
+            _seconds_for_attempt(deadline)  # or it would be signed in vain
+            body = request.body_with(request.assertion.parameters(self._signer, self._now()))
+        return body.value.encode("ascii")
 
     def probe(
         self, url: str, token: Secret, *, deadline: Deadline, headers: Mapping[str, Secret] | None = None

@@ -50,7 +50,7 @@ ADD = ("add", "tenant-a", "--secret-id", "healthwise/client", "--parameter-name"
 
 
 def tools(status: int | RotatorError) -> Instruments:
-    def reach(url: str) -> TokenResponse:
+    def reach(url: str, _ca_parameter_name: str | None) -> TokenResponse:
         if isinstance(status, RotatorError):
             raise status
         return TokenResponse(status=status, body=b"", requested_at=many.clock.now())

@@ -1,0 +1,89 @@
+"""AWS KMS behind the port Signer: a private key signs there and never leaves it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from botocore.config import Config
+
+from rotator.adapters.runtime import aws_client, aws_errors
+from rotator.adapters.runtime.aws_client import AwsError
+from rotator.errors import CredentialsError, Retry
+from rotator.oauth.models import SigningAlgorithm
+
+CONFIG = aws_client.CONFIG.merge(
+    Config(read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
+)
+"""A call that gets no response takes 11 s: a run of the default budget has as much after its last request."""
+
+_FAMILIES = {"RS": "RSASSA_PKCS1_V1_5", "PS": "RSASSA_PSS", "ES": "ECDSA"}
+_INTEGER_BYTES = {256: 32, 384: 48, 512: 66}
+"""Of r and s in a JWS, by the digest's bits: as many as the curve has (RFC 7518, 3.4)."""
+
+_WRONG_KIND = "set signing_key_id to a key with the usage SIGN_VERIFY and signing_algorithm to one of its own"
+_ENABLE = "enable the key that signing_key_id names, or cancel its deletion"
+
+# https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html
+_ADVICE = {
+    **dict.fromkeys(
+        aws_errors.DENIED,
+        "allow this caller kms:Sign with the key that signing_key_id names, in the key's policy, too",
+    ),
+    "NotFoundException": "set signing_key_id to a key of this account and Region, or to another's ARN",
+    "DisabledException": _ENABLE,
+    "KMSInvalidStateException": _ENABLE,
+    "InvalidKeyUsageException": _WRONG_KIND,
+    "UnsupportedOperationException": _WRONG_KIND,
+    "ValidationException": _WRONG_KIND,
+    "InvalidArnException": "check signing_key_id",
+}
+
+
+class KmsSigner:
+    """The port Signer on Amazon's. ``client`` makes the client when it is first needed."""
+
+    def __init__(self, client: Callable[[], Any]) -> None:
+        self._client = client
+
+    def sign(self, message: bytes, *, signing_key_id: str, algorithm: SigningAlgorithm) -> bytes:
+        """Sign a message of up to 4096 bytes, of which KMS makes the digest itself."""
+        try:
+            return aws_client.call(
+                self._client().sign,
+                read=lambda answer: _as_jws(answer["Signature"], algorithm),
+                KeyId=signing_key_id,
+                Message=message,
+                MessageType="RAW",
+                SigningAlgorithm=f"{_FAMILIES[algorithm.family]}_SHA_{algorithm.bits}",
+            )
+        except AwsError as error:
+            raise CredentialsError(
+                f"the client assertion could not be signed as {algorithm} with the key {signing_key_id}: "
+                f"{error.code}",
+                advice=aws_errors.advice(error.code, _ADVICE),
+                retry=Retry.NEXT_RUN if aws_errors.may_pass(error.code) else None,
+            ) from error
+
+
+def _as_jws(signature: bytes, algorithm: SigningAlgorithm) -> bytes:
+    """Return a signature of KMS as JWS takes it: of ECDSA, r and s without the DER around them.
+
+    KMS gives ``SEQUENCE { r INTEGER, s INTEGER }`` (RFC 3279, 2.2.3). Raises ValueError or IndexError for
+    anything else.
+    """
+    if algorithm.family != "ES":
+        return signature
+    size = _INTEGER_BYTES[algorithm.bits]
+    r, rest = _integer(signature[3:] if signature[1] & 0x80 else signature[2:])
+    s, _ = _integer(rest)
+    joined = r.rjust(size, b"\0") + s.rjust(size, b"\0")
+    if len(joined) != 2 * size:
+        raise ValueError
+    return joined
+
+
+def _integer(der: bytes) -> tuple[bytes, bytes]:
+    """Return the digits of the INTEGER that comes first, and what follows it."""
+    end = 2 + der[1]
+    return der[2:end].lstrip(b"\0"), der[end:]
