@@ -74,5 +74,5 @@ def complain(said: str) -> None:
     """Skip the test if npm's registry cannot be reached and this is not CI; otherwise fail it."""
     unreachable = UNREACHABLE.search(said)
     if unreachable and not os.environ.get("CI"):
-        pytest.skip(f"npm's registry cannot be reached ({unreachable[1]}): the recipe for Node was not run")
+        pytest.skip(f"npm's registry cannot be reached ({unreachable[1]}): the tests on Node were not run")
     pytest.fail(f"npm could not install {LOCK.relative_to(CHECKOUT)}: {said.strip()[-1000:]}", pytrace=False)
