@@ -20,6 +20,7 @@ import node_packages
 from conftest import CHECKOUT
 from rotator.devstack.aws import client_environment
 from rotator.devstack.deployment import Account
+from rotator.devstack.server import free_port
 
 PROGRAM = Path(__file__).with_name("oidc_provider.mjs")
 CLIENT_ID = "https://client.example.test/a b"
@@ -99,7 +100,7 @@ def create_key(moto: Account, spec: str, usage: str = "SIGN_VERIFY") -> tuple[st
 
 
 def rotate(
-    moto: Account, environment: Mapping[str, str], provider: Provider, **settings: str
+    moto: Account, environment: Mapping[str, str], issuer: str, **settings: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "rotator", "rotate", "--force", "--json"],
@@ -109,7 +110,7 @@ def rotate(
             "ROTATOR_SECRET_ID": "asserted",
             "ROTATOR_PARAMETER_NAME": PARAMETER,
             "ROTATOR_SCOPE": "",
-            "ROTATOR_TOKEN_ENDPOINT": f"{provider.issuer}/token",
+            "ROTATOR_TOKEN_ENDPOINT": f"{issuer}/token",
             **{f"ROTATOR_{name.upper()}": value for name, value in settings.items()},
         },
         cwd=CHECKOUT,
@@ -135,7 +136,7 @@ def rotate_twice(
     """Rotate twice, each time to a new token; return what the provider told of the two requests."""
     requests = []
     for version in (1, 2):
-        done = rotate(moto, environment, provider, **settings)
+        done = rotate(moto, environment, provider.issuer, **settings)
         requests.append(provider.request())
         assert outcome(done)["outcome"] == "rotated", (done.stdout, done.stderr, requests)
         assert outcome(done)["parameter_version"] == version
@@ -213,7 +214,7 @@ def test_unregistered_key_is_refused_with_advice_about_the_key(
     done = rotate(
         moto,
         clean_environment,
-        provider,
+        provider.issuer,
         client_authentication="private_key_jwt",
         signing_key_id=arn,
         signing_algorithm="ES256",
@@ -224,34 +225,27 @@ def test_unregistered_key_is_refused_with_advice_about_the_key(
 
 
 @pytest.mark.parametrize(
-    ("spec", "usage", "missing", "code"),
+    ("spec", "usage", "code"),
     [
-        ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "", "ValidationException"),
-        ("RSA_2048", "SIGN_VERIFY", "", "ValidationException"),
-        ("ECC_NIST_P256", "SIGN_VERIFY", "gone", "NotFoundException"),
+        ("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", "ValidationException"),
+        ("RSA_2048", "SIGN_VERIFY", "ValidationException"),
+        ("", "", "NotFoundException"),
     ],
     ids=["for encryption", "another algorithm's", "missing"],
 )
 def test_key_that_cannot_sign_fails_with_next_step(
-    spec: str,
-    usage: str,
-    missing: str,
-    code: str,
-    start: Callable[..., Provider],
-    moto: Account,
-    clean_environment: Mapping[str, str],
+    spec: str, usage: str, code: str, moto: Account, clean_environment: Mapping[str, str]
 ) -> None:
-    arn, _ = create_key(moto, spec, usage)
-    provider = start(token_endpoint_auth_method="client_secret_basic", client_secret=CLIENT_SECRET)
+    arn = create_key(moto, spec, usage)[0] if spec else "arn:aws:kms:us-east-1:123456789012:key/none"
     store(moto, client_id=CLIENT_ID)
     done = rotate(
         moto,
         clean_environment,
-        provider,
+        f"http://127.0.0.1:{free_port()}",
         client_authentication="private_key_jwt",
-        signing_key_id=arn[:-4] + "0000" if missing else arn,
+        signing_key_id=arn,
         signing_algorithm="ES256",
     )
     assert done.returncode == 1
-    assert f"could not be signed as ES256 with the key {arn[:40]}" in outcome(done)["error"]
-    assert f": {code}; set signing_key_id to a key" in outcome(done)["error"]
+    assert f"could not be signed as ES256 with the key {arn}: {code}" in outcome(done)["error"]
+    assert "; set signing_key_id to a key" in outcome(done)["error"]

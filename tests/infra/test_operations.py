@@ -21,6 +21,7 @@ EVERYTHING = [
     ),
     Stack({"RotationsPath": "/x", "VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}),
     Stack({"SecretArn": "arn:x", "RedeployService": "web/api"}),
+    Stack({"SecretArn": "arn:x", "SigningKeyArn": "arn:k", "CaParameterName": "/x"}),
     Stack({"RotationsPath": "/x", "Workers": "2"}),
 ]
 

@@ -72,6 +72,16 @@ def test_roles_allow_exactly_the_expected_actions() -> None:
     }
 
 
+@pytest.mark.parametrize("of", [ONE, MANY], ids=["one", "many"])
+def test_signing_key_and_certificates_add_one_action_on_one_resource(of: dict[str, str]) -> None:
+    stack = Stack({**of, "SigningKeyArn": KEY_ARN, "CaParameterName": "/authorities"})
+    more = allowed(stack).keys() - allowed(Stack(of)).keys()
+    assert more == {"SignAssertions", "ReadCertificates"}
+    signing, reading = statement(stack, "SignAssertions"), statement(stack, "ReadCertificates")
+    assert (signing["Effect"], signing["Action"], signing["Resource"]) == ("Allow", "kms:Sign", KEY_ARN)
+    assert (reading["Action"], reading["Resource"]) == ("ssm:GetParameters", f"{PARAMETERS}/authorities")
+
+
 def test_fleet_role_may_also_read_rotation_documents() -> None:
     more = allowed(Stack(MANY)).keys() - allowed(Stack(ONE)).keys()
     assert more == {"ReadRotations", "LeaveRotationsAsTheyAre"}

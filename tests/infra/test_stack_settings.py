@@ -21,13 +21,22 @@ OF_WORKERS = {"ROTATOR_QUEUE_URL", "ROTATOR_WORKERS"}
         ONE,
         {**ONE, "ParameterKmsKeyArn": "arn:k"},
         {**ONE, "CreateKey": "true"},
+        {
+            **ONE,
+            "ClientAuthentication": "private_key_jwt",
+            "SigningKeyArn": "arn:k",
+            "SigningAlgorithm": "ES384",
+            "KeyId": "key-1",
+            "AssertionAudience": "https://auth.example.com",
+            "CaParameterName": "/authorities",
+        },
         MANY,
         {**MANY, "Workers": "2"},
         {**MANY, "ParameterKmsKeyArn": "arn:k"},
         {**MANY, "CreateKey": "true"},
     ],
     ids=[
-        *("one rotation", "a key given", "a key created"),
+        *("one rotation", "a key given", "a key created", "a client assertion"),
         *("many rotations", "workers", "a key given for many", "a key created for many"),
     ],
 )

@@ -11,6 +11,7 @@ from rotator.config import environment as environment_settings
 from rotator.config import rotation_documents
 from rotator.config.environment import Settings, read_environment
 from rotator.devstack.deployment import TEMPLATE
+from rotator.oauth.models import SigningAlgorithm
 from rotator.renewal.models import Rotation
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from template import DOCUMENT, PARAMETERS, Stack, takes
@@ -108,6 +109,14 @@ GOOD = [
     ("FallbackLifetime", "86400"),
     ("VerifyUrl", "https://content.healthwise.net/topics"),
     ("AllowedHosts", "auth.healthwise.net, auth.example.com"),
+    ("SigningKeyArn", KEY_ARN),
+    ("KeyId", "key-1"),
+    ("KeyId", "x5t#S256=2jmj7l5rSw0yVb_vlWAYkK_YBwk"),
+    ("AssertionAudience", "https://auth.example.com/oauth2/default"),
+    ("AssertionAudience", "http://idp.internal:8080/realms/x?a=b"),
+    ("CaParameterName", "/healthwise/authorities"),
+    ("HttpsProxy", "http://proxy.example.com:3128"),
+    ("NoProxy", ".amazonaws.com, 169.254.169.254, 10.0.0.0/8"),
     ("RunbookUrl", "https://wiki.example.com/rotator/runbooks"),
     ("AlarmEmail", "on-call@example.com"),
     ("AlarmTopicArn", "arn:aws:sns:eu-central-1:123456789012:on-call"),
@@ -163,6 +172,19 @@ BAD = [
     ("Lifetime", "59"),
     ("ClientAuthentication", "none"),
     ("BasicEncoding", "base64"),
+    ("SigningKeyArn", "alias/client"),
+    ("SigningKeyArn", KEY_ARN.replace("key/", "key/*")),
+    ("SigningAlgorithm", "none"),
+    ("KeyId", "two words"),
+    ("KeyId", "x" * 257),
+    ("AssertionAudience", "auth.example.com"),
+    ("AssertionAudience", "https://"),
+    ("AssertionAudience", "https://auth.example.com/#x"),
+    ("CaParameterName", "authorities"),
+    ("CaParameterName", "/healthwise/*"),
+    ("HttpsProxy", "proxy.example.com:3128"),
+    ("HttpsProxy", "http://user:password@proxy.example.com:3128"),
+    ("NoProxy", "http://a b"),
     ("SecretRollover", "off"),
     ("FallbackLifetime", "0"),
     ("FallbackLifetime", "59"),
@@ -225,10 +247,30 @@ BAD = [
 ]
 
 
+SIGNED = {"ClientAuthentication": "private_key_jwt", "SigningKeyArn": KEY_ARN}
+NEEDED = {
+    "private_key_jwt": SIGNED,
+    **dict.fromkeys(("SigningKeyArn", "KeyId", "AssertionAudience"), SIGNED),
+    **{
+        algorithm: {"ClientAuthentication": "client_secret_jwt"} if algorithm.is_symmetric else SIGNED
+        for algorithm in SigningAlgorithm
+    },
+}
+"""What goes with a parameter or a value: the template's rules refuse it alone."""
+
+
 @pytest.mark.parametrize(("parameter", "value"), GOOD)
 def test_values_the_template_accepts_are_valid_settings(parameter: str, value: str) -> None:
     assert takes(parameter, value)
-    assert read_environment(environment(Stack({**REQUIRED, parameter: value}))).rotation
+    needed = {**NEEDED.get(parameter, {}), **NEEDED.get(value, {})}
+    assert read_environment(environment(Stack({**REQUIRED, **needed, parameter: value}))).rotation
+
+
+@pytest.mark.parametrize("of", [REQUIRED, MANY], ids=["one", "many"])
+def test_function_behind_a_proxy_is_told_the_way(of: dict[str, str]) -> None:
+    given = {**of, "HttpsProxy": "http://proxy.example.com:3128", "NoProxy": ".amazonaws.com"}
+    more = environment(Stack(given)).items() - environment(Stack(of)).items()
+    assert dict(more) == {"HTTPS_PROXY": "http://proxy.example.com:3128", "NO_PROXY": ".amazonaws.com"}
 
 
 @pytest.mark.parametrize(("parameter", "value"), BAD)

@@ -14,6 +14,7 @@ from template import DOCUMENT, PARAMETERS, Stack
 
 SECRET = {"SecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:healthwise/client-AbCdEf"}
 KEY = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"
+SIGNED = {**SECRET, "ClientAuthentication": "private_key_jwt", "SigningKeyArn": KEY}
 MANY = {
     "RotationsPath": "/rotator/rotations",
     "SecretPrefix": "healthwise/",
@@ -32,6 +33,14 @@ MANY = {
         pytest.param({**SECRET, "ParameterKmsKeyArn": KEY, "LogKmsKeyArn": KEY}, id="given keys"),
         pytest.param({**SECRET, "AlarmEmail": "a@example.com"}, id="a topic to create"),
         pytest.param({**SECRET, "VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}, id="a VPC"),
+        pytest.param(SIGNED, id="a signing key"),
+        pytest.param({**SIGNED, "SigningAlgorithm": "ES384", "KeyId": "key-1"}, id="a named signing key"),
+        pytest.param({**MANY, "SigningKeyArn": KEY}, id="a signing key for many"),
+        pytest.param(
+            {**SECRET, "ClientAuthentication": "client_secret_jwt", "SigningAlgorithm": "HS512"},
+            id="a secret that signs",
+        ),
+        pytest.param({**SECRET, "HttpsProxy": "http://proxy.example.com", "NoProxy": ".x"}, id="a proxy"),
     ],
 )
 def test_compatible_parameters_are_accepted(given: dict[str, str]) -> None:
@@ -52,6 +61,19 @@ def test_compatible_parameters_are_accepted(given: dict[str, str]) -> None:
             {**MANY, "ParameterPrefix": "/rotator/rotations"}, "rewrite its own documents", id="own documents"
         ),
         pytest.param({**SECRET, "Workers": "2"}, "Workers are for many", id="workers for one"),
+        pytest.param({**SIGNED, "SigningKeyArn": ""}, "private_key_jwt needs SigningKeyArn", id="no key"),
+        pytest.param({**SIGNED, "SigningAlgorithm": "HS256"}, "of RS, PS or ES", id="a key and HS256"),
+        pytest.param(
+            {**SIGNED, "ClientAuthentication": "client_secret_jwt"}, "leave SigningKeyArn", id="two keys"
+        ),
+        pytest.param(
+            {**SECRET, "ClientAuthentication": "client_secret_jwt", "SigningAlgorithm": "ES256"},
+            "a SigningAlgorithm of HS",
+            id="a secret and ES256",
+        ),
+        pytest.param({**SECRET, "SigningKeyArn": KEY}, "are for a ClientAuthentication", id="a key unused"),
+        pytest.param({**SECRET, "KeyId": "key-1"}, "are for a ClientAuthentication", id="a kid unused"),
+        pytest.param({**SECRET, "NoProxy": ".x"}, "exceptions from HttpsProxy", id="no proxy to except"),
         pytest.param(
             {**MANY, "Workers": "2", "ReservedConcurrency": "1"},
             "turned away",

@@ -243,6 +243,10 @@ def endpoint(session: Session, service: str, region: str, flags: Mapping[str, An
         )
         client.meta.events.register("before-send", stop)
         calls: dict[str, tuple[str, dict[str, Any]]] = {
+            "kms": (
+                "sign",
+                {"KeyId": "k", "Message": b"m", "SigningAlgorithm": "ECDSA_SHA_256"},
+            ),
             "ssm": ("get_parameters", {"Names": ["n"]}),
             "secretsmanager": ("get_secret_value", {"SecretId": "s"}),
             "sqs": (

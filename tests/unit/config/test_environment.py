@@ -9,7 +9,7 @@ import pytest
 
 from rotator.config import environment, rotation_documents
 from rotator.errors import SettingsError
-from rotator.oauth.models import BasicEncoding, ClientAuthentication, TokenRequestFormat
+from rotator.oauth.models import BasicEncoding, ClientAuthentication, SigningAlgorithm, TokenRequestFormat
 from rotator.renewal.models import Parameter, Rotation
 
 REQUIRED = {"ROTATOR_SECRET_ID": "healthwise/client", "ROTATOR_PARAMETER_NAME": "/healthwise/token"}
@@ -126,6 +126,7 @@ def test_empty_scope_variable_is_kept_empty() -> None:
         ("name", "tenant-a", "tenant-a"),
         ("secret_rollover", "true", True),
         ("secret_rollover", "false", False),
+        ("ca_parameter_name", "/healthwise/authorities", "/healthwise/authorities"),
     ],
 )
 def test_a_legal_value_is_read(key: str, text: str, value: object) -> None:
@@ -165,7 +166,7 @@ def test_a_duration_is_seconds_or_has_a_unit(key: str, text: str, seconds: int) 
         ("writes_per_second", "nan", "a number from 0.1 to 10000"),
         ("tier", "standard", "one of Standard, Advanced"),
         ("basic_encoding", "utf-8", "one of raw, form"),
-        ("client_authentication", "private_key_jwt", "one of client_secret_basic"),
+        ("client_authentication", "tls_client_auth", "one of client_secret_basic"),
         ("secret_rollover", "no", "one of true, false"),
         ("secret_rollover", "0", "one of true, false"),
         ("log_level", "LOUD", "one of DEBUG"),
@@ -196,7 +197,11 @@ def test_a_duration_is_seconds_or_has_a_unit(key: str, text: str, seconds: int) 
         ("accepted_token_types", "a b", "token types"),
         ("accepted_token_types", "a,", "token types"),
         ("accepted_token_types", "session, dpop", "without DPoP, N_A, PoP, mac"),
-        ("token_request_params", '{"grant_type": "password"}', "without client_id"),
+        (
+            "token_request_params",
+            '{"grant_type": "password"}',
+            "without client_assertion, client_assertion_type, client_id",
+        ),
         ("parameter_name", "token", 'begins with "/"'),
         ("parameter_name", "/token/", 'begins with "/"'),
         ("parameter_name", "//token", 'begins with "/"'),
@@ -207,6 +212,22 @@ def test_a_duration_is_seconds_or_has_a_unit(key: str, text: str, seconds: int) 
         ("parameter_name", "/" + "a" * 1000, "1000 characters"),
         ("parameter_name", "arn:aws:ssm:us-east-1:1:parameter/x", 'begins with "/"'),
         ("kms_key_id", "my key", "alias/NAME"),
+        ("signing_key_id", "my key", "alias/NAME"),
+        ("signing_algorithm", "none", "one of RS256"),
+        ("signing_algorithm", "es256", "one of RS256"),
+        ("key_id", "two words", "without spaces"),
+        ("key_id", "x" * 257, "1 to 256"),
+        ("assertion_audience", "the provider", "as an address"),
+        ("assertion_audience", "auth.example.test", "as an address"),
+        ("assertion_audience", "urn:example:issuer", "as an address"),
+        ("assertion_audience", "https://", "as an address"),
+        ("assertion_audience", "https://[::1", "as an address"),
+        ("assertion_audience", "https://auth.example.test:99999/", "as an address"),
+        ("assertion_audience", "https://auth.example.test/#x", "as an address"),
+        ("assertion_audience", "https://auth.example.test/\nx", "as an address"),
+        ("ca_parameter_name", "authorities", 'begins with "/"'),
+        ("ca_parameter_name", "-----BEGIN CERTIFICATE-----", 'begins with "/"'),
+        ("token_request_params", '{"client_assertion": "x"}', "without client_assertion"),
         ("name", "a/b", "letters, digits"),
         ("name", "x" * 65, "1 to 64"),
         ("allowed_hosts", "https://auth.example.test", "host names"),
@@ -442,3 +463,63 @@ def test_worker_settings_without_rotations_path_are_refused() -> None:
     one = {"ROTATOR_SECRET_ID": "healthwise/client", "ROTATOR_PARAMETER_NAME": "/healthwise/token"}
     with pytest.raises(SettingsError, match="without ROTATOR_ROTATIONS_PATH"):
         environment.read_environment({**one, **QUEUE})
+
+
+# Client assertions.
+
+SIGNED = {"client_authentication": "private_key_jwt", "signing_key_id": "alias/client"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "key", "value"),
+    [
+        (SIGNED, "signing_algorithm", None),
+        ({**SIGNED, "signing_algorithm": "PS512"}, "signing_algorithm", SigningAlgorithm.PS512),
+        ({**SIGNED, "key_id": "x5t#S256=AbC_-"}, "key_id", "x5t#S256=AbC_-"),
+        (
+            {**SIGNED, "assertion_audience": "http://idp.internal:8080/realms/x?a=b"},
+            "assertion_audience",
+            "http://idp.internal:8080/realms/x?a=b",
+        ),
+        (
+            {"client_authentication": "client_secret_jwt", "signing_algorithm": "HS512"},
+            "signing_algorithm",
+            SigningAlgorithm.HS512,
+        ),
+    ],
+)
+def test_settings_of_an_assertion_are_read(settings: dict[str, str], key: str, value: object) -> None:
+    assert getattr(read(**settings).rotation, key) == value
+
+
+def test_private_key_jwt_without_key_is_refused() -> None:
+    message = refused(client_authentication="private_key_jwt")
+    assert message.startswith("ROTATOR_SIGNING_KEY_ID is not set, and private_key_jwt needs a key")
+
+
+@pytest.mark.parametrize(
+    ("settings", "method"),
+    [
+        ({**SIGNED, "signing_algorithm": "HS256"}, "private_key_jwt"),
+        ({"client_authentication": "client_secret_jwt", "signing_algorithm": "RS256"}, "client_secret_jwt"),
+    ],
+)
+def test_algorithm_of_another_method_is_refused(settings: dict[str, str], method: str) -> None:
+    message = refused(**settings)
+    assert message.startswith("ROTATOR_SIGNING_ALGORITHM is ")
+    assert f"which {method} does not use; it takes one of " in message
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "method"),
+    [
+        ("signing_key_id", "alias/client", "client_secret_basic"),
+        ("signing_key_id", "alias/client", "client_secret_jwt"),
+        ("signing_algorithm", "ES256", "client_secret_post"),
+        ("key_id", "key-1", "client_secret_basic"),
+        ("assertion_audience", "https://auth.example.test", "client_secret_basic"),
+    ],
+)
+def test_setting_of_assertions_without_assertions_is_refused(key: str, value: str, method: str) -> None:
+    message = refused(**{key: value, "client_authentication": method})
+    assert message.startswith(f"ROTATOR_{key.upper()} is set, and {method} does not use it; leave it out")
