@@ -37,16 +37,20 @@ class Received:
 class Peer(socketserver.ThreadingTCPServer):
     """Gives its answers in turn, and the last one for ever.
 
-    ``hang_ups`` connections are closed before anything else, politely, as a server going down does.
+    ``hang_ups`` connections are closed before anything else, politely, as a server going down does. A proxy
+    that does not ``connect`` gives its answers to CONNECT, too.
     """
 
-    def __init__(self, *answers: Answer, tls: ssl.SSLContext | None = None, hang_ups: int = 0) -> None:
+    def __init__(
+        self, *answers: Answer, tls: ssl.SSLContext | None = None, hang_ups: int = 0, connect: bool = True
+    ) -> None:
         super().__init__((LOOPBACK, 0), _Handler)
         self.url = f"{'https' if tls else 'http'}://{LOOPBACK}:{self.server_address[1]}"
         self.requests: list[Received] = []
         self._answers = deque(answers)
         self._tls = tls
         self._hang_ups = hang_ups
+        self.connects = connect
 
     def next_answer(self) -> Answer:
         return self._answers.popleft() if len(self._answers) > 1 else self._answers[0]
@@ -80,6 +84,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_CONNECT(self) -> None:
         """Be a proxy (RFC 9110, 9.3.6): pass bytes on in both directions until a side has no more."""
         self.server.requests.append(Received(self.requestline, dict(self.headers), ""))
+        if not self.server.connects:
+            self.server.next_answer()(self.connection)
+            return
         host, _, port = self.path.rpartition(":")
         with socket.create_connection((host, int(port)), timeout=10) as target, suppress(OSError):
             self.connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
