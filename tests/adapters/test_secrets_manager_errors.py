@@ -227,6 +227,22 @@ def test_unusable_secret_member_is_named_in_the_error(
     assert CANARY_SECRET not in told(caught.value)
 
 
+@pytest.mark.parametrize("members", [{}, {"client_secret": None}, {"client_secret": CANARY_SECRET}])
+def test_private_key_jwt_reads_no_client_secret(
+    stub: Stubber, secrets: SecretsManager, members: dict[str, Any]
+) -> None:
+    _holds(stub, json.dumps({"client_id": "tenant:client", **members}))
+    signed = rotation(client_authentication=ClientAuthentication.PRIVATE_KEY_JWT, signing_key_id="alias/x")
+    read = secrets.read(signed)
+    assert (read.client_id, read.client_secret) == ("tenant:client", Secret(""))
+
+
+def test_client_secret_jwt_needs_a_client_secret(stub: Stubber, secrets: SecretsManager) -> None:
+    _holds(stub, json.dumps({"client_id": "client"}))
+    with pytest.raises(CredentialsError, match="has no client_secret"):
+        secrets.read(rotation(client_authentication=ClientAuthentication.CLIENT_SECRET_JWT))
+
+
 def test_a_colon_in_the_client_id_is_refused_with_raw_basic(stub: Stubber, secrets: SecretsManager) -> None:
     _holds(stub, json.dumps({**GOOD, "client_id": "tenant:client"}))
     with pytest.raises(CredentialsError, match="colon; set basic_encoding to form"):

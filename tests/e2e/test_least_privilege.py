@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,6 +51,22 @@ def many(deployed: Deployed) -> dict[str, str]:
     outputs = deployed.account.create_stack(deployed.many, stack="many")
     assert deployed.force(outputs)["rotated"] == 2
     return outputs
+
+
+@pytest.fixture(scope="module")
+def signed(deployed: Deployed, certificate: Path) -> dict[str, str]:
+    """A stack whose client authenticates by a key, and whose token endpoint has a private authority."""
+    key = deployed.account.client("kms").create_key(KeyUsage="SIGN_VERIFY", KeySpec="RSA_2048")
+    pem = certificate.read_text().partition("-----BEGIN PRIVATE KEY")[0]
+    deployed.account.client("ssm").put_parameter(Name="/authorities", Value=pem, Type="String")
+    given = {
+        **deployed.one,
+        "ParameterName": "/signed/token",
+        "ClientAuthentication": "private_key_jwt",
+        "SigningKeyArn": key["KeyMetadata"]["Arn"],
+        "CaParameterName": "/authorities",
+    }
+    return deployed.account.create_stack(given, stack="signed")
 
 
 @pytest.mark.parametrize(
@@ -105,9 +122,29 @@ def test_fleet_function_without_a_statement_fails_and_names_it(
     assert deployed.force(many)["rotated"] == 2
 
 
+@pytest.mark.parametrize(
+    ("sid", "told"),
+    [
+        ("SignAssertions", "allow this caller kms:Sign"),
+        ("ReadCertificates", "allow this caller ssm:GetParameters"),
+    ],
+)
+def test_client_with_a_key_and_certificates_needs_each_statement(
+    sid: str, told: str, deployed: Deployed, signed: dict[str, str]
+) -> None:
+    token = json.dumps({"access_token": "a-token", "token_type": "Bearer", "expires_in": 86400})
+    deployed.api.misbehaviour.plan({"status": 200, "body": token})
+    with less(deployed.account, signed, sid):
+        assert told in str(deployed.force(signed))
+    assert deployed.force(signed)["rotated"] == 1
+
+
 STATEMENTS = {
     each["Sid"]
-    for given in ({"SecretArn": "arn:x"}, {"RotationsPath": "/x", "Workers": "2"})
+    for given in (
+        {"SecretArn": "arn:x", "SigningKeyArn": "arn:k", "CaParameterName": "/x"},
+        {"RotationsPath": "/x", "Workers": "2"},
+    )
     for each in template.Stack(given).statements("Role")
 }
 
@@ -118,7 +155,7 @@ def test_every_role_statement_is_removed_by_a_test() -> None:
     Those of the workers are taken away in test_workers.
     """
     taken = {"ReadCredentials", "KeepTokenStatusAndLease", "ReadRotations", "LeaveRotationsAsTheyAre"}
-    taken |= {"ReadNamedRotations", "EnqueueWork"}
+    taken |= {"ReadNamedRotations", "EnqueueWork", "SignAssertions", "ReadCertificates"}
     assert STATEMENTS - taken == {"WriteLogs", "KeepFailedRuns"}
 
 

@@ -150,7 +150,7 @@ class Patient:
         return self
 
     def reach(self, url: str, ca_parameter_name: str | None = None) -> TokenResponse:
-        self.reached.append(url)
+        self.reached.append(f"{url} trusting {ca_parameter_name}" if ca_parameter_name else url)
         if self.unreachable:
             raise self.unreachable
         return TokenResponse(

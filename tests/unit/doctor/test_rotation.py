@@ -10,9 +10,16 @@ import pytest
 
 from doctor_patient import AFTER_THE_SECRET, BROKEN, Patient, answers, has_key, healthy, issues
 from fake_ports import DAY, jwt
+from rotator.config.deployment import Key
 from rotator.doctor.check import State
 from rotator.errors import ParameterStoreError
-from rotator.oauth.models import BasicEncoding, ClientAuthentication, ClientCredentials, Secret
+from rotator.oauth.models import (
+    BasicEncoding,
+    ClientAuthentication,
+    ClientCredentials,
+    Secret,
+    SigningAlgorithm,
+)
 from rotator.renewal.policy import ExpectedLifetime
 
 # Token requests.
@@ -194,6 +201,85 @@ def test_enabled_customer_managed_key_is_accepted() -> None:
     patient = healthy()
     has_key()(patient)
     assert patient.examine()["key"].found == "alias/mine is enabled"
+
+
+# The key that signs client assertions.
+
+
+def signing(spec: str = "ECC_NIST_P384", **changes: Any) -> Patient:
+    """A patient whose client authenticates by a key."""
+    patient = healthy().set(
+        client_authentication=ClientAuthentication.PRIVATE_KEY_JWT,
+        signing_key_id="alias/client",
+        signing_algorithm=SigningAlgorithm.ES384,
+    )
+    facts = {"state": "Enabled", "usage": "SIGN_VERIFY", "spec": spec, **changes}
+    patient.inspector.keys["alias/client"] = Key(**facts)
+    return patient
+
+
+def test_rotation_without_signing_key_has_no_check_of_one() -> None:
+    assert "signing key" not in {check.name for check in healthy().examine().checks}
+
+
+def test_key_that_signs_as_set_is_good() -> None:
+    findings = signing().examine()
+    assert findings.failed == set()
+    assert findings["signing key"].found == "alias/client is enabled, ECC_NIST_P384, and signs as ES384"
+    assert findings["secret"].found == "client_id in version secret-v1"
+    assert findings["credentials"].found == "accepted, as private_key_jwt"
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "spec"),
+    [
+        *(
+            (each, f"RSA_{bits}")
+            for each in SigningAlgorithm
+            if each[0] in "RP"
+            for bits in (2048, 3072, 4096)
+        ),
+        (None, "RSA_2048"),
+        (SigningAlgorithm.ES256, "ECC_NIST_P256"),
+        (SigningAlgorithm.ES512, "ECC_NIST_P521"),
+    ],
+)
+def test_key_of_the_algorithms_spec_is_good(algorithm: SigningAlgorithm | None, spec: str) -> None:
+    assert signing(spec).set(signing_algorithm=algorithm).examine().failed == set()
+
+
+@pytest.mark.parametrize(
+    ("changes", "found", "advice"),
+    [
+        ({"usage": "ENCRYPT_DECRYPT"}, "is ECC_NIST_P384 for ENCRYPT_DECRYPT", "with the usage SIGN_VERIFY"),
+        ({"state": "Disabled"}, "is Disabled", "enable it"),
+        ({"state": "PendingDeletion"}, "is PendingDeletion", "cancel its deletion"),
+        ({"spec": "ECC_NIST_P256"}, "cannot sign as ES384", "set signing_algorithm to ES256"),
+        ({"spec": "RSA_2048"}, "cannot sign as ES384", "to RS256, RS384, RS512, PS256, PS384, PS512"),
+        ({"spec": "ECC_SECG_P256K1"}, "cannot sign as ES384", "signing_key_id to another key"),
+    ],
+)
+def test_key_that_cannot_sign_fails_before_a_token_is_requested(
+    changes: dict[str, str], found: str, advice: str
+) -> None:
+    patient = signing(**changes)
+    check = patient.examine()["signing key"]
+    assert check.state is State.FAILED
+    assert found in check.found
+    assert advice in (check.advice or "")
+    assert requests(patient) == 0
+
+
+def test_missing_signing_key_fails() -> None:
+    patient = signing()
+    patient.inspector.keys.clear()
+    assert patient.examine()["signing key"].found == "there is no key alias/client"
+
+
+def test_certificates_of_the_rotation_are_trusted_where_its_endpoint_is_reached() -> None:
+    patient = healthy().set(ca_parameter_name="/authorities")
+    patient.examine()
+    assert patient.reached == ["https://auth.example.test/oauth2/token trusting /authorities"]
 
 
 # The stored token.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from rotator.errors import (
     TokenRequestRejected,
     TokenVerificationError,
 )
-from rotator.oauth.models import Secret, Stage
+from rotator.oauth.models import ClientAuthentication, Secret, Stage
 from rotator.renewal import renew, secret_rollover
 from rotator.renewal.models import Outcome, Result
 from single_rotation import HOUR, UNANSWERED, UNAVAILABLE, World, fakes_answer, rotated
@@ -389,3 +390,29 @@ def test_obtain_returns_token_with_accepted_credentials() -> None:
     token, credentials = secret_rollover.obtain(fake_ports.rotation(), secrets, fake_ports.run(clock), obtain)
     assert token is issued
     assert (credentials.version_id, credentials.stage) == ("secret-awspending", Stage.PENDING)
+
+
+# Clients with a private key.
+
+BY_KEY: dict[str, Any] = {
+    "client_authentication": ClientAuthentication.PRIVATE_KEY_JWT,
+    "signing_key_id": "alias/client",
+}
+
+
+@pytest.mark.parametrize(("client_id", "requests"), [("client", 1), ("another", 2)])
+def test_private_key_tries_stages_of_another_client_only(client_id: str, requests: int) -> None:
+    made = World(REFUSED, REFUSED, **BY_KEY)
+    current = made.ports.secrets.credentials["healthwise/client"]
+    made.ports.secrets.credentials["healthwise/client"] = replace(current, client_secret=Secret(""))
+    made.ports.secrets.stage(Stage.PENDING, "", client_id=client_id)
+    assert "the public key of signing_key_id" in failure(made).advice
+    assert len(made.ports.token_endpoint.requests) == requests
+
+
+def test_key_that_cannot_sign_for_another_stage_tells_which() -> None:
+    made = World(REFUSED, CredentialsError("it could not be signed", advice="allow it"), **BY_KEY)
+    made.ports.secrets.stage(Stage.PENDING, "", client_id="another")
+    error = failure(made)
+    assert isinstance(error, CredentialsError)
+    assert "with AWSPENDING, after AWSCURRENT had been refused: it could not be signed" in error.problem
