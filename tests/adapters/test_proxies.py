@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import requests
+from rotator.devstack.server import LOOPBACK, free_port
 
 from adapters.caller import Caller
 from certificates import server_context
 from fake_ports import CANARY_SECRET
 from leak_check import told
 from rotator.adapters.runtime import http_errors
-from rotator.devstack.server import LOOPBACK, free_port
 from rotator.errors import TokenEndpointUnavailable, TokenRequestError
 from scripted_server import TOKEN, Answer, Serve, answer, raw
 

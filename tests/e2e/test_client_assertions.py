@@ -15,12 +15,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from joserfc.jwk import ECKey, RSAKey
+from rotator.devstack.aws import client_environment
+from rotator.devstack.server import free_port
 
 import node_packages
 from conftest import CHECKOUT
-from rotator.devstack.aws import client_environment
 from rotator.devstack.deployment import Account
-from rotator.devstack.server import free_port
 
 PROGRAM = Path(__file__).with_name("oidc_provider.mjs")
 CLIENT_ID = "https://client.example.test/a b"

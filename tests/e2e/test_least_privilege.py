@@ -125,8 +125,11 @@ def test_fleet_function_without_a_statement_fails_and_names_it(
 @pytest.mark.parametrize(
     ("sid", "told"),
     [
+        (
+            "ReadCertificates",
+            "allow this caller ssm:GetParameters",
+        ),  # first: a process keeps them for a while
         ("SignAssertions", "allow this caller kms:Sign"),
-        ("ReadCertificates", "allow this caller ssm:GetParameters"),
     ],
 )
 def test_client_with_a_key_and_certificates_needs_each_statement(

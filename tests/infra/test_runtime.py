@@ -328,6 +328,7 @@ UNNEEDED = {
     *("requests", "tenacity", "asyncio", "multiprocessing", "boto3", "s3transfer", "secrets"),
     *("rotator.workers", "rotator.fleet.executor", "rotator.fleet.scheduler"),
     *("rotator.renewal.renew", "rotator.renewal.lease", "rotator.renewal.secret_rollover"),
+    *("rotator.adapters.runtime.kms", "rotator.adapters.runtime.private_trust"),
 }
 requests, clients = [], []
 
@@ -380,3 +381,29 @@ def test_fresh_run_makes_one_aws_call_and_no_more_imports(
     quiet = {"outcome": "fresh", "requests": ["GetParameters"], "clients": ["ssm"], "imported": []}
     assert two_ticks(environment, unpacked) == [quiet, quiet]
     assert api.misbehaviour.token_requests == 1
+
+
+def test_client_with_a_key_costs_a_signature_a_renewal_and_a_fresh_run_nothing(
+    environment: dict[str, str], unpacked: Path, api: AuthorizationApi, moto: Account, certificate: Path
+) -> None:
+    key = moto.client("kms").create_key(KeyUsage="SIGN_VERIFY", KeySpec="ECC_NIST_P256")["KeyMetadata"]["Arn"]
+    pem = certificate.read_text().partition("-----BEGIN PRIVATE KEY")[0]
+    moto.client("ssm").put_parameter(Name="/authorities", Value=pem, Type="String")
+    token = {"access_token": "a-token", "token_type": "Bearer", "expires_in": 86400}
+    api.misbehaviour.plan({"status": 200, "body": json.dumps(token)})
+    signed = {
+        **environment,
+        "ROTATOR_CLIENT_AUTHENTICATION": "private_key_jwt",
+        "ROTATOR_SIGNING_KEY_ID": key,
+        "ROTATOR_SIGNING_ALGORITHM": "ES256",
+        "ROTATOR_CA_PARAMETER_NAME": "/authorities",
+    }
+    renewal, fresh = two_ticks(signed, unpacked)
+    assert (renewal["outcome"], fresh["outcome"]) == ("rotated", "fresh")
+    assert renewal["requests"] == [
+        *("GetParameters", "GetParameters", "PutParameter", "GetSecretValue"),
+        *("GetParameters", "Sign", "PutParameter", "PutParameter"),
+    ]
+    assert fresh["requests"] == ["GetParameters"]
+    quiet = {"outcome": "fresh", "requests": ["GetParameters"], "clients": ["ssm"], "imported": []}
+    assert two_ticks(signed, unpacked) == [quiet, quiet]

@@ -248,7 +248,7 @@ BAD = [
 
 
 SIGNED = {"ClientAuthentication": "private_key_jwt", "SigningKeyArn": KEY_ARN}
-NEEDED = {
+NEEDED: dict[str, dict[str, str]] = {
     "private_key_jwt": SIGNED,
     **dict.fromkeys(("SigningKeyArn", "KeyId", "AssertionAudience"), SIGNED),
     **{
