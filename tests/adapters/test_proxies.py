@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import requests
-from rotator.devstack.server import LOOPBACK, free_port
 
 from adapters.caller import Caller
 from certificates import server_context
 from fake_ports import CANARY_SECRET
 from leak_check import told
 from rotator.adapters.runtime import http_errors
+from rotator.devstack.http_server import LOOPBACK, free_port
 from rotator.errors import TokenEndpointUnavailable, TokenRequestError
 from scripted_server import TOKEN, Answer, Serve, answer, raw
 
@@ -84,6 +84,15 @@ def test_proxys_name_that_does_not_resolve_is_told_from_the_endpoints(
 def test_proxy_that_is_not_there_is_told_from_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://{LOOPBACK}:{free_port()}")
     assert failed(Caller(budget=2)).problem.startswith("the proxy could not be connected to")
+
+
+def test_proxy_that_speaks_no_tls_is_not_asked_again(
+    serve: Serve, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", serve(TOKEN).url.replace("http:", "https:"))
+    error = failed(caller)
+    assert (error.problem, caller.slept) == ("TLS with the proxy failed", [])
+    assert "http:// in HTTPS_PROXY" in error.advice
 
 
 def test_host_in_no_proxy_is_called_directly(

@@ -15,12 +15,12 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from joserfc.jwk import ECKey, RSAKey
-from rotator.devstack.aws import client_environment
-from rotator.devstack.server import free_port
 
 import node_packages
 from conftest import CHECKOUT
+from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
+from rotator.devstack.http_server import free_port
 
 PROGRAM = Path(__file__).with_name("oidc_provider.mjs")
 CLIENT_ID = "https://client.example.test/a b"
@@ -102,8 +102,16 @@ def create_key(moto: Account, spec: str, usage: str = "SIGN_VERIFY") -> tuple[st
 def rotate(
     moto: Account, environment: Mapping[str, str], issuer: str, **settings: str
 ) -> subprocess.CompletedProcess[str]:
+    return rotator(
+        "rotate", "--force", "--json", moto=moto, environment=environment, issuer=issuer, **settings
+    )
+
+
+def rotator(
+    *arguments: str, moto: Account, environment: Mapping[str, str], issuer: str, **settings: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "rotator", "rotate", "--force", "--json"],
+        [sys.executable, "-m", "rotator", *arguments],
         env={
             **environment,
             **client_environment(moto.endpoint),
@@ -249,3 +257,30 @@ def test_key_that_cannot_sign_fails_with_next_step(
     assert done.returncode == 1
     assert f"could not be signed as ES256 with the key {arn}: {code}" in outcome(done)["error"]
     assert "; set signing_key_id to a key" in outcome(done)["error"]
+
+
+def test_doctor_looks_at_the_key_and_has_the_client_accepted(
+    start: Callable[..., Provider], moto: Account, clean_environment: Mapping[str, str]
+) -> None:
+    arn, jwk = create_key(moto, "ECC_NIST_P256")
+    provider = start(
+        token_endpoint_auth_method="private_key_jwt",
+        token_endpoint_auth_signing_alg="ES256",
+        jwks={"keys": [jwk]},
+    )
+    store(moto, client_id=CLIENT_ID)
+    settings = {"client_authentication": "private_key_jwt", "signing_key_id": arn}
+    found = []
+    for algorithm in ("ES256", "ES384"):
+        done = rotator(
+            *("doctor", "--json"),
+            moto=moto,
+            environment=clean_environment,
+            issuer=provider.issuer,
+            signing_algorithm=algorithm,
+            **settings,
+        )
+        checks = {each["check"]: each for each in json.loads(done.stdout)["checks"]}
+        found.append([checks[name]["state"] for name in ("secret", "signing key", "credentials")])
+    assert found == [["ok", "ok", "ok"], ["ok", "failed", "skipped"]]
+    assert checks["signing key"]["next_step"].startswith("set signing_algorithm to ES256")

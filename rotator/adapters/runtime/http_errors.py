@@ -88,12 +88,12 @@ def _proxy_failure(causes: Sequence[Exception], any_is: Callable[..., bool]) -> 
         return refused_by_proxy(int(refused[1]))
     if any_is(ssl.SSLCertVerificationError):
         return TokenRequestError("the proxy's certificate was not accepted", advice=_PROXY_ADVICE)
+    if any_is(ssl.SSLError) and not any_is(ssl.SSLEOFError, ssl.SSLZeroReturnError):
+        advice = "check that the proxy speaks https, or write http:// in HTTPS_PROXY"
+        return TokenRequestError("TLS with the proxy failed", advice=advice)
+    problem = "the proxy could not be connected to, or closed the connection"
     if any_is(NameResolutionError):
         problem = "the proxy's host name could not be resolved"
-    elif any_is(ssl.SSLError):
-        problem = "TLS with the proxy failed"
-    else:
-        problem = "the proxy could not be connected to, or closed the connection"
     return TokenEndpointUnavailable(problem, advice=_PROXY_ADVICE)
 
 
