@@ -120,7 +120,7 @@ def test_lifetime_far_from_the_expected_one_is_told(seconds: int, odd: str) -> N
     issues(expires_in=seconds)(patient)
     token = patient.examine()["token"]
     assert token.state is State.OK
-    assert token.found.endswith(odd or "lives 1 d")
+    assert token.found.endswith(odd or "valid for 1 d")
 
 
 def test_lifetime_in_milliseconds_is_a_cross() -> None:
@@ -136,7 +136,7 @@ def test_wrong_expires_in_is_told_beside_the_fallback() -> None:
     issues(expires_in=0)(patient)
     token = patient.examine()["token"]
     assert token.found.startswith(
-        "Bearer, opaque, lives 1 d; the token endpoint sent an expires_in that is not"
+        "Bearer, opaque, valid for 1 d; the token endpoint sent an expires_in that is not"
     )
 
 

@@ -14,7 +14,7 @@ from joserfc.jwk import OctKey
 
 from fake_ports import CANARY_SECRET, START, rotation
 from rotator.errors import RotatorError, TokenRequestRejected
-from rotator.oauth import client_credentials
+from rotator.oauth import client_credentials, token_error
 from rotator.oauth.client_assertion import ASSERTION_TYPE, ClientAssertion
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import ClientAuthentication, ClientCredentials, Secret, SigningAlgorithm
@@ -164,7 +164,7 @@ def test_longest_settings_fit_into_what_kms_signs() -> None:
 def refusal(status: int, body: bytes, **changes: Any) -> TokenRequestRejected:
     answer = TokenResponse(status=status, body=body, requested_at=START)
     with pytest.raises(TokenRequestRejected) as caught:
-        client_credentials.check_status(request(**changes), answer, START)
+        token_error.check_status(request(**changes), answer, START)
     return caught.value
 
 
