@@ -111,7 +111,7 @@ def test_numbers_of_any_length_fill_their_places(
     [b"", b"\x30", b"\x30\x06\x02", b"\x30\x06\x02\x01\x01\x02", encode_dss_signature(2**300, 1)],
     ids=["nothing", "a tag", "cut off", "without s", "of a larger curve"],
 )
-def test_signature_that_is_none_is_no_answer_of_awss(stub: Stubber, signer: KmsSigner, der: bytes) -> None:
+def test_malformed_signature_is_not_an_answer_of_aws(stub: Stubber, signer: KmsSigner, der: bytes) -> None:
     answers(stub, der)
     error = refused(signer)
     assert error.problem.endswith(": NotAnAnswer")

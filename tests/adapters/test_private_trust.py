@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.caller import Caller
-from certificates import server_context, write_self_signed
+from certificates import server_context, write_private_chain, write_self_signed
 from fake_ports import CANARY_TOKEN, Clock, FakeParameterStore
 from leak_check import told
 from rotator.adapters.runtime.http_transport import HttpTransport
@@ -153,6 +153,16 @@ def test_endpoint_of_a_trusted_authority_is_accepted(
     serve: Serve, trusting: Trusting, tls: ssl.SSLContext
 ) -> None:
     assert trusting.request(serve(TOKEN, tls=tls).url, ca_parameter_name=NAME).body == TOKEN_BODY
+
+
+@pytest.mark.parametrize("trusted", ["authority.pem", "endpoint.pem"])
+def test_private_authority_or_its_certificate_alone_is_enough(
+    serve: Serve, tmp_path: Path, trusted: str
+) -> None:
+    write_private_chain(tmp_path / "authority.pem", tmp_path / "endpoint.pem")
+    peer = serve(TOKEN, tls=server_context(tmp_path / "endpoint.pem"))
+    trusting = Trusting((tmp_path / trusted).read_text().partition("-----BEGIN PRIVATE KEY")[0])
+    assert trusting.request(peer.url, ca_parameter_name=NAME).body == TOKEN_BODY
 
 
 def test_only_rotations_that_name_the_certificates_trust_them(

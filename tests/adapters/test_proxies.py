@@ -38,7 +38,7 @@ def failed(caller: Caller, url: str = ENDPOINT) -> TokenRequestError:
     ("status", "advice"),
     [(407, "without a login"), (403, "let the endpoint's host through"), (405, "let the endpoint's host")],
 )
-def test_proxy_that_refuses_is_asked_once_and_its_status_named(
+def test_refusing_proxy_is_asked_once_and_its_status_named(
     serve: Serve, caller: Caller, status: int, advice: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = serve(refuses(status), connect=False)
@@ -69,7 +69,7 @@ def test_407_for_an_address_without_tls_is_the_proxys_too(
     assert len(proxy.requests) == 1
 
 
-def test_proxys_name_that_does_not_resolve_is_told_from_the_endpoints(
+def test_unresolvable_proxy_is_distinguished_from_the_endpoint(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert failed(Caller(budget=2), "https://auth.invalid/").problem.startswith(
@@ -81,7 +81,7 @@ def test_proxys_name_that_does_not_resolve_is_told_from_the_endpoints(
     assert error.advice == "check HTTPS_PROXY, NO_PROXY and the proxy"
 
 
-def test_proxy_that_is_not_there_is_told_from_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_absent_proxy_is_distinguished_from_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://{LOOPBACK}:{free_port()}")
     assert failed(Caller(budget=2)).problem.startswith("the proxy could not be connected to")
 
@@ -118,7 +118,7 @@ def demanding(certificate: Path, version: ssl.TLSVersion) -> ssl.SSLContext:
 
 @pytest.mark.usefixtures("trust")
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_endpoint_that_demands_a_client_certificate_is_told_so(
+def test_endpoint_that_demands_a_client_certificate_is_named(
     serve: Serve, caller: Caller, certificate: Path, version: ssl.TLSVersion
 ) -> None:
     peer = serve(TOKEN, tls=demanding(certificate, version))

@@ -30,7 +30,7 @@ LATEST_EXPIRY_SECONDS = 300
 
 
 class Provider:
-    """oidc-provider with one client; ``requests`` are the token requests that it told of."""
+    """oidc-provider with one client; ``request`` gives the token requests that it logs."""
 
     def __init__(self, folder: Path, client: Mapping[str, Any]) -> None:
         (folder / "node_modules").symlink_to(node_packages.node_modules())
@@ -259,7 +259,7 @@ def test_key_that_cannot_sign_fails_with_next_step(
     assert "; set signing_key_id to a key" in outcome(done)["error"]
 
 
-def test_doctor_looks_at_the_key_and_has_the_client_accepted(
+def test_doctor_checks_the_key_and_that_the_client_is_accepted(
     start: Callable[..., Provider], moto: Account, clean_environment: Mapping[str, str]
 ) -> None:
     arn, jwk = create_key(moto, "ECC_NIST_P256")

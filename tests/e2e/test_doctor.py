@@ -330,7 +330,7 @@ def test_failing_endpoint_is_not_asked_for_a_token(world: World) -> None:
 def test_untrusted_certificate_fails_the_endpoint_check(world: World, tls: Any) -> None:
     with serving_peer(Peer(OUTAGE, tls=tls)) as peer:
         examined = world.doctor(ROTATOR_TOKEN_ENDPOINT=peer.url)
-    examined.has_one_cross("token endpoint", dashes=AFTER_THE_SECRET, advice="REQUESTS_CA_BUNDLE")
+    examined.has_one_cross("token endpoint", dashes=AFTER_THE_SECRET, advice="ca_parameter_name")
     assert "certificate was not accepted" in examined.printed
     assert peer.requests == []
 

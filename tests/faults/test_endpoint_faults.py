@@ -85,7 +85,7 @@ def overcome(start: Start, *, requests: int = 2, waits: float = 0) -> Cell:
     return Cell(start, "rotated", requests=requests, waits=waits)
 
 
-UNTRUSTED = "set REQUESTS_CA_BUNDLE to the authority you trust"
+UNTRUSTED = "set ca_parameter_name to a parameter with its authority's certificate"
 NOT_JSON = "did not answer with a JSON object; " + READ_ITS_MANUAL
 NOT_FOLLOWED = "is not followed; set token_endpoint to the final address"
 NO_HELP = "HTTP {}, error invalid_client; check the secret's client_id and client_secret"

@@ -73,7 +73,7 @@ def test_roles_allow_exactly_the_expected_actions() -> None:
 
 
 @pytest.mark.parametrize("of", [ONE, MANY], ids=["one", "many"])
-def test_signing_key_and_certificates_add_one_action_on_one_resource(of: dict[str, str]) -> None:
+def test_key_and_certificates_add_one_action_on_one_resource(of: dict[str, str]) -> None:
     stack = Stack({**of, "SigningKeyArn": KEY_ARN, "CaParameterName": "/authorities"})
     more = allowed(stack).keys() - allowed(Stack(of)).keys()
     assert more == {"SignAssertions", "ReadCertificates"}

@@ -383,7 +383,7 @@ def test_fresh_run_makes_one_aws_call_and_no_more_imports(
     assert api.misbehaviour.token_requests == 1
 
 
-def test_client_with_a_key_costs_a_signature_a_renewal_and_a_fresh_run_nothing(
+def test_client_with_a_key_costs_only_renewals_a_signature(
     environment: dict[str, str], unpacked: Path, api: AuthorizationApi, moto: Account, certificate: Path
 ) -> None:
     key = moto.client("kms").create_key(KeyUsage="SIGN_VERIFY", KeySpec="ECC_NIST_P256")["KeyMetadata"]["Arn"]

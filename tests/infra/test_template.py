@@ -113,7 +113,7 @@ GOOD = [
     ("KeyId", "key-1"),
     ("KeyId", "x5t#S256=2jmj7l5rSw0yVb_vlWAYkK_YBwk"),
     ("AssertionAudience", "https://auth.example.com/oauth2/default"),
-    ("AssertionAudience", "http://idp.internal:8080/realms/x?a=b"),
+    ("AssertionAudience", "http://idp.internal:18080/realms/x?a=b"),
     ("CaParameterName", "/healthwise/authorities"),
     ("HttpsProxy", "http://proxy.example.com:3128"),
     ("NoProxy", ".amazonaws.com, 169.254.169.254, 10.0.0.0/8"),

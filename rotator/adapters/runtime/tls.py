@@ -61,7 +61,9 @@ class SharedTrust(HTTPAdapter):
                 context.load_verify_locations(**{kind: authorities})
                 if certificates:
                     context.load_verify_locations(cadata=certificates)
-                    # Python 3.13 asks for all of RFC 5280, which many a private authority does not follow.
+                    # As in Python 3.13, an endpoint's own certificate may be trusted without its issuer's.
+                    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+                    # It also asks for all of RFC 5280, which many a private authority does not follow.
                     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
                 self._contexts[authorities, certificates] = context
             return self._contexts[authorities, certificates]

@@ -276,7 +276,7 @@ def test_missing_signing_key_fails() -> None:
     assert patient.examine()["signing key"].found == "there is no key alias/client"
 
 
-def test_certificates_of_the_rotation_are_trusted_where_its_endpoint_is_reached() -> None:
+def test_endpoint_is_reached_with_the_rotations_certificates() -> None:
     patient = healthy().set(ca_parameter_name="/authorities")
     patient.examine()
     assert patient.reached == ["https://auth.example.test/oauth2/token trusting /authorities"]

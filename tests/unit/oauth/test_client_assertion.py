@@ -180,12 +180,12 @@ def test_refused_assertion_advises_on_the_key() -> None:
         b"403 - Forbidden: Client certificate required",
     ],
 )
-def test_page_that_demands_a_client_certificate_is_told_so(body: bytes) -> None:
+def test_page_that_demands_a_client_certificate_is_recognized(body: bytes) -> None:
     error = refusal(400, body)
     assert error.problem == "the token endpoint demands a client certificate (mutual TLS): HTTP 400"
     assert not error.client_refused
 
 
-def test_json_that_speaks_of_certificates_is_a_refusal_as_any_other() -> None:
+def test_json_about_certificates_is_an_ordinary_refusal() -> None:
     error: RotatorError = refusal(400, b'{"error": "invalid_client", "x": "client certificate"}')
     assert "mutual TLS" not in error.problem
