@@ -45,7 +45,7 @@ class Cache:
             problem = self.failure.problem
             if self.cached and not isinstance(self.failure, TokenExpired):
                 problem += f", and the last token expired {-self.cached.remaining(self.now()):.0f} s ago"
-            return type(self.failure)(problem, advice=self.failure.advice)
+            return type(self.failure)(problem, advice=self.failure.advice, retry=self.failure.retry)
         if self.cached:
             return expired(parameter_name, "expired, and the last read found no other")
         return TokenUnavailable(

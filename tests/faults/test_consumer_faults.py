@@ -102,7 +102,7 @@ def test_outage_beyond_the_token_lifetime_raises_then_recovers(world: World, fau
 def test_consumer_started_in_an_outage_raises_then_recovers(world: World) -> None:
     world.publish("one")
     world.break_reads(FAULTS["500"])
-    with pytest.raises(TokenUnavailable, match="InternalServerError; AWS failed on its side"):
+    with pytest.raises(TokenUnavailable, match="InternalServerError; the next call tries again"):
         world.source.token()
     world.faults.heal()
     world.clocks.go_on(1)
