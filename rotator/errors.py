@@ -16,7 +16,7 @@
     |  +- StatusNotWritten           the new token is stored; carries the status that is not (renewal.status)
     +- NotReached                    the run's time was over before the renewal began
     +- WorkNotSent                   a rotation that is due could not be enqueued for the workers
-    +- RotationFailed                the run's: holds the summary (fleet.summary)
+    +- RotationFailed                the run's: holds the summary (renewal.results)
     +- TokenUnavailable              the reading side has no token
     |  +- TokenExpired               the stored token has expired
     +- CommandNotRun                 of `rotator exec`; carries the exit code

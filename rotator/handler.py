@@ -14,11 +14,11 @@ from typing import Any, Protocol
 gc.disable()
 from rotator import bootstrap  # noqa: E402
 from rotator.errors import SettingsError  # noqa: E402
-from rotator.fleet.summary import RotationFailed  # noqa: E402
 from rotator.observability import logs, metrics  # noqa: E402
 from rotator.renewal.deadline import Deadline  # noqa: E402
 from rotator.renewal.models import Summary  # noqa: E402
 from rotator.renewal.ports import Run  # noqa: E402
+from rotator.renewal.results import RotationFailed  # noqa: E402
 
 gc.freeze()
 gc.enable()

@@ -16,9 +16,9 @@ from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.workers import CHECK as WORKERS
 from rotator.doctor.workers import check_workers, has_workers
 from rotator.errors import RotatorError
-from rotator.fleet.summary import MAX_NAMED_FAILURES
 from rotator.observability.logs import SUMMARY_WORDS
 from rotator.renewal.durations import describe_seconds, seconds_until
+from rotator.renewal.results import MAX_NAMED_FAILURES
 
 CHECKS = ("schedule", "last run")
 """The names of the checks, in their order."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 
 from rotator.config.registry import Fleet
-from rotator.errors import MORE_TIME, MORE_WRITES, Retry, RotatorError
+from rotator.errors import MORE_TIME, MORE_WRITES
 from rotator.oauth.models import Stage
 from rotator.renewal.durations import describe_seconds, seconds_until
 from rotator.renewal.guarantee import Guarantee
@@ -17,27 +17,6 @@ from rotator.renewal.ports import Run
 
 MAX_WARNINGS_OF_A_KIND = 10
 """The others are counted."""
-
-MAX_NAMED_FAILURES = 10
-"""In the error of a run, late ones first: Lambda shortens long errors, and the log has all of them."""
-
-
-class RotationFailed(RotatorError):
-    """At least one rotation of the run failed; ``summary`` holds every outcome."""
-
-    def __init__(self, summary: Summary) -> None:
-        failed = sorted((r for r in summary.results if r.error), key=lambda result: not result.late)
-        told = [f"{result.name}: {result.error}" for result in failed[:MAX_NAMED_FAILURES]]
-        if len(failed) > MAX_NAMED_FAILURES:
-            told.append(f"and {len(failed) - MAX_NAMED_FAILURES} more")
-        urgency = (
-            f"{summary.failed_late} late: act now" if summary.failed_late else "none late: there is time"
-        )
-        super().__init__(
-            f"{len(failed)} of {len(summary.results)} rotations failed: " + "\n  ".join(told),
-            advice=f"{Retry.NEXT_RUN}; {urgency}",
-        )
-        self.summary = summary
 
 
 def summarize(  # noqa: PLR0913 - options by name

@@ -1,4 +1,4 @@
-"""Results of rotations: what a run reports of each, and what consumers still have where it failed."""
+"""Results of rotations and of runs: what a run reports, and what consumers still have after a failure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import math
 from dataclasses import replace
 from datetime import datetime
 
-from rotator.errors import NotReached, RotatorError, as_rotator_error
+from rotator.errors import NotReached, Retry, RotatorError, as_rotator_error
 from rotator.renewal.durations import format_time, seconds_until
-from rotator.renewal.models import Outcome, Result, Rotation, Stored
+from rotator.renewal.models import Outcome, Result, Rotation, Stored, Summary
 from rotator.renewal.policy import TokenState, fails_late, token_state
 from rotator.renewal.status import StatusNotWritten
+
+MAX_NAMED_FAILURES = 10
+"""In the error of a run, late ones first: Lambda shortens long errors, and the log has all of them."""
 
 NO_TIME_LEFT = "this run had no time left for it; the next one begins with what expires first"
 
@@ -97,3 +100,21 @@ def _seconds_remaining(stored: Stored, now: datetime) -> int | None:
     if stored.token_status:
         return math.floor(seconds_until(stored.token_status.expires_at, now))
     return None if stored.token_version else 0
+
+
+class RotationFailed(RotatorError):
+    """At least one rotation of the run failed; ``summary`` holds every outcome."""
+
+    def __init__(self, summary: Summary) -> None:
+        failed = sorted((r for r in summary.results if r.error), key=lambda result: not result.late)
+        told = [f"{result.name}: {result.error}" for result in failed[:MAX_NAMED_FAILURES]]
+        if len(failed) > MAX_NAMED_FAILURES:
+            told.append(f"and {len(failed) - MAX_NAMED_FAILURES} more")
+        urgency = (
+            f"{summary.failed_late} late: act now" if summary.failed_late else "none late: there is time"
+        )
+        super().__init__(
+            f"{len(failed)} of {len(summary.results)} rotations failed: " + "\n  ".join(told),
+            advice=f"{Retry.NEXT_RUN}; {urgency}",
+        )
+        self.summary = summary

@@ -13,8 +13,8 @@ from botocore.stub import Stubber
 from rotator.adapters.operator import lambda_invoke
 from rotator.adapters.runtime import aws_client
 from rotator.errors import RotatorError, SettingsError
-from rotator.fleet.summary import RotationFailed
 from rotator.renewal.models import Outcome, Result, Summary
+from rotator.renewal.results import RotationFailed
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient

@@ -21,7 +21,7 @@ from fake_ports import CANARY_SECRET
 from rotator import handler
 from rotator.adapters.runtime import aws_client
 from rotator.devstack.deployment import Account
-from rotator.fleet.summary import RotationFailed
+from rotator.renewal.results import RotationFailed
 
 BY_AWS_ITSELF = {
     *("logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"),

@@ -21,8 +21,8 @@ from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.http_server import LOOPBACK, serving
-from rotator.fleet.summary import RotationFailed
 from rotator.handler import lambda_handler
+from rotator.renewal.results import RotationFailed
 
 ALL = 8
 DOCUMENTS = "/rotations"

@@ -16,12 +16,12 @@ from leak_check import Leaks, token_forms
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.cli import main
 from rotator.devstack.authorization_api import AuthorizationApi
-from rotator.fleet.summary import RotationFailed
 from rotator.handler import lambda_handler
 from rotator.oauth.models import Secret
 from rotator.renewal import status
 from rotator.renewal.models import Status
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
+from rotator.renewal.results import RotationFailed
 
 TOKEN = "/healthwise/token"
 STATUS = f"{TOKEN}/status"

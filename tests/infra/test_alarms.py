@@ -18,7 +18,7 @@ from fake_ports import Clock, FakePorts, rotation
 from rotator import bootstrap, errors, handler
 from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, RotatorError, SettingsError
-from rotator.fleet.summary import RotationFailed
+from rotator.renewal.results import RotationFailed
 from rotator.renewal.status import StatusNotWritten
 from template import DOCUMENT, Stack
 

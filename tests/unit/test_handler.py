@@ -16,9 +16,9 @@ from fake_ports import CANARY_SECRET, CANARY_TOKEN, FakePorts, rotation
 from rotator import bootstrap, handler
 from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, SettingsError
-from rotator.fleet.summary import RotationFailed
 from rotator.oauth.models import Stage
 from rotator.renewal.deadline import Deadline
+from rotator.renewal.results import RotationFailed
 
 
 class Context:

@@ -13,8 +13,8 @@ from fake_ports import FakePorts, FakeWorkQueue
 from rotator import bootstrap, handler
 from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, SettingsError
-from rotator.fleet.summary import RotationFailed
 from rotator.renewal.models import Parameter
+from rotator.renewal.results import RotationFailed
 
 NAMES = ("a", "b", "c")
 WORKERS = Settings(rotation=None, rotations_path="/rotations", queue_url="https://queue", workers=2)

@@ -17,13 +17,13 @@ from rotator.config.registry import Fleet
 from rotator.errors import ParameterStoreError, SettingsError
 from rotator.fleet.executor import InlineExecutor
 from rotator.fleet.run import run_fleet
-from rotator.fleet.summary import RotationFailed
 from rotator.fleet.write_rate import WriteRate
 from rotator.oauth.models import ClientCredentials, Secret, Stage
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.durations import format_time
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Outcome, Parameter, Result, Rotation, Summary
+from rotator.renewal.results import RotationFailed
 
 CONTRACT = Guarantee(schedule_interval=300, consumer_cache=300)
 

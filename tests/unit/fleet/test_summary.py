@@ -11,10 +11,11 @@ import pytest
 import fake_ports
 from fake_ports import DAY, rotation
 from rotator.config.registry import Fleet
-from rotator.fleet.summary import MAX_WARNINGS_OF_A_KIND, RotationFailed, summarize
+from rotator.fleet.summary import MAX_WARNINGS_OF_A_KIND, summarize
 from rotator.oauth.models import Stage
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Outcome, Result, Rotation, Summary
+from rotator.renewal.results import RotationFailed
 
 CONTRACT = Guarantee(schedule_interval=300, consumer_cache=300)
 
