@@ -117,15 +117,15 @@ def check(rotation: Rotation, rotator: Rotator, tools: Instruments, console: Con
 def _report_lines(entry: PreparedDocument, stack: str | None) -> list[str]:
     name = entry.rotation.name
     function = " --function FUNCTION" if stack else ""
-    told = [
+    lines = [
         f"{'changed' if entry.replaces else 'added'} {name}: {entry.document}",
         f"The next run goes by it; `rotator rotate {name}{function}` does so now.",
     ]
     if entry.before and entry.before.parameter_name != entry.rotation.parameter_name:
         left, heir = entry.before.parameter_name, entry.heir
-        told.append(
+        lines.append(
             f"From now on {heir} is served, in {left}: its document was refused until now."
             if heir
             else f"Nobody renews {left} any more; its token stays until it ends."
         )
-    return told
+    return lines

@@ -28,7 +28,7 @@ def showing(
     then, and none of a run that is soon over.
     """
     if not console.is_interactive:
-        yield _Lines(total, console, clock).tell
+        yield _Lines(total, console, clock).update
         return
     with _bar(console) as bar:
         task, counts = bar.add_task("", total=total), _Counts()
@@ -65,7 +65,7 @@ class _Lines:
         self._counts = _Counts()
         self._told_at = clock()
 
-    def tell(self, result: Result) -> None:
+    def update(self, result: Result) -> None:
         """Count it, and print a line if there was none for a while."""
         with self._lock:
             counted = self._counts.add(result)

@@ -77,11 +77,13 @@ class Overview:
 
     def to_dict(self) -> dict[str, Any]:
         """The overview as ``--json`` gives it."""
-        told: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "at": format_time(self.at),
             "rotations": [line.to_dict() for line in self.lines],
         }
-        return {**told, "summary": self._summary()} if self.error is None else {**told, "error": self.error}
+        return (
+            {**fields, "summary": self._summary()} if self.error is None else {**fields, "error": self.error}
+        )
 
     def _summary(self) -> dict[str, Any]:
         first = self.soonest and self.soonest.to_dict()
@@ -97,13 +99,13 @@ class Overview:
         shown = f"{self.total:,}"
         if len(self.lines) < self.total:
             shown = f"{len(self.lines):,} of {self.total:,}"
-        told = f"{shown} rotation{'s' * (self.total != 1)}"
+        fields = f"{shown} rotation{'s' * (self.total != 1)}"
         if self.states:
-            told += ": " + ", ".join(f"{count:,} {state}" for state, count in self.states.items())
+            fields += ": " + ", ".join(f"{count:,} {state}" for state, count in self.states.items())
         if self.soonest and self.soonest.seconds_remaining is not None:
             expiry = describe_seconds(self.soonest.seconds_remaining)
-            told += f"; the soonest expires in {expiry} ({self.soonest.name})"
-        return told
+            fields += f"; the soonest expires in {expiry} ({self.soonest.name})"
+        return fields
 
     def table(self) -> Iterator[RenderableType]:
         """The rotations as people read them, and what there is to say of them."""

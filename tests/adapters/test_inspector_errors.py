@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.stub import Stubber
 
 from fake_ports import CANARY_SECRET, START, rotation
-from leak_check import foreign, told
+from leak_check import foreign, reported
 from rotator.adapters.operator.inspector import AwsInspector
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.aws_client import AwsError
@@ -173,7 +173,7 @@ def test_error_has_code_and_advice_but_no_aws_message(
         act(scripted.inspector)
     assert caught.value.problem.endswith(code)
     assert advice in caught.value.advice
-    assert CANARY_SECRET not in told(caught.value)
+    assert CANARY_SECRET not in reported(caught.value)
     assert foreign(caught.value, RotatorError, AwsError) == []
 
 

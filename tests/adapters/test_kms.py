@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from joserfc import jws
 from joserfc.jwk import ECKey
 
-from leak_check import foreign, told
+from leak_check import foreign, reported
 from rotator.adapters.runtime import aws_client, kms
 from rotator.adapters.runtime.kms import KmsSigner
 from rotator.adapters.runtime.token_endpoint import SHORTEST_ATTEMPT_SECONDS
@@ -141,7 +141,7 @@ def test_error_of_kms_has_its_code_and_next_step(
     assert error.problem.endswith(f": {code}")
     assert advice in error.advice
     assert error.retry is retry
-    assert "canary" not in told(error)
+    assert "canary" not in reported(error)
 
 
 @pytest.mark.parametrize("kind", [ConnectTimeoutError, ReadTimeoutError])

@@ -27,7 +27,7 @@ def client(access_key: None, monkeypatch: pytest.MonkeyPatch) -> LambdaClient:
     return made
 
 
-def told(stub: Stubber, kind: str, message: str) -> RotatorError:
+def reported(stub: Stubber, kind: str, message: str) -> RotatorError:
     """What is raised when the function raises that."""
     text = json.dumps({"errorType": kind, "errorMessage": message}).encode()
     answer: dict[str, Any] = {
@@ -46,7 +46,7 @@ def test_failed_rotations_are_listed_up_to_ten_with_next_steps(stub: Stubber) ->
         Result(name=f"t{number}", outcome=Outcome.FAILED, error="down; wait", late=True)
         for number in range(600)
     ]
-    error = told(stub, "RotationFailed", str(RotationFailed(Summary(results=tuple(results)))))
+    error = reported(stub, "RotationFailed", str(RotationFailed(Summary(results=tuple(results)))))
     lines = str(error).splitlines()
     assert lines[0] == "the function rotator failed: 600 of 600 rotations failed: t0: down; wait"
     assert lines[1:10] == [f"  t{number}: down; wait" for number in range(1, 10)]
@@ -60,6 +60,6 @@ def test_failed_rotations_are_listed_up_to_ten_with_next_steps(stub: Stubber) ->
 def test_other_failure_keeps_its_kind_and_points_to_the_log(
     stub: Stubber, kind: str, code: type[RotatorError]
 ) -> None:
-    error = told(stub, kind, "a | b")
+    error = reported(stub, kind, "a | b")
     assert type(error) is code
     assert str(error) == "the function rotator failed: a | b; `make logs STACK=NAME` tells more"

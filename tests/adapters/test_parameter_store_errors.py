@@ -18,7 +18,7 @@ from botocore.exceptions import (
 from botocore.stub import Stubber
 
 from fake_ports import CANARY_TOKEN, rotation
-from leak_check import foreign, told
+from leak_check import foreign, reported
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.parameter_store import SsmParameterStore
 from rotator.devstack.deployment import Account
@@ -115,7 +115,7 @@ def test_refused_write_gives_advice_without_quoting_the_token(
     assert not isinstance(caught.value, ConcurrentUpdate)
     assert caught.value.problem == f"writing the parameter {TOKEN_NAME} failed: {code}"
     assert advice in caught.value.next_step
-    assert CANARY_TOKEN not in told(caught.value)
+    assert CANARY_TOKEN not in reported(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_unreachable_aws_is_reported_without_the_token(
     fail_with(error)
     with pytest.raises(ParameterStoreError, match=r"Unreachable; .*check the network path") as caught:
         store.write_token(ROTATION, TOKEN)
-    assert CANARY_TOKEN not in told(caught.value)
+    assert CANARY_TOKEN not in reported(caught.value)
 
 
 @pytest.mark.usefixtures("region")
@@ -228,7 +228,7 @@ def test_missing_aws_credentials_are_reported() -> None:
 def test_a_value_that_the_sdk_refuses_is_not_quoted(store: SsmParameterStore) -> None:
     with pytest.raises(ParameterStoreError, match="ParamValidationError") as caught:
         store.write_token(rotation(parameter_name="", tier=["no text"]), TOKEN)
-    assert CANARY_TOKEN not in told(caught.value)
+    assert CANARY_TOKEN not in reported(caught.value)
 
 
 def test_error_carries_no_sdk_exception(

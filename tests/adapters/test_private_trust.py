@@ -11,7 +11,7 @@ import pytest
 from adapters.caller import Caller
 from certificates import server_context, write_private_chain, write_self_signed
 from fake_ports import CANARY_TOKEN, Clock, FakeParameterStore
-from leak_check import told
+from leak_check import reported
 from rotator.adapters.runtime.http_transport import HttpTransport
 from rotator.adapters.runtime.private_trust import MAX_AGE_SECONDS, PrivateTrust
 from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
@@ -23,7 +23,7 @@ from scripted_server import TOKEN, TOKEN_BODY, Serve
 NAME = "/healthwise/authorities"
 
 
-class World:
+class TrustSetup:
     """A store with certificates, and transports that only remember what they were made with."""
 
     def __init__(self) -> None:
@@ -48,15 +48,15 @@ def pem(certificate: Path) -> str:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> TrustSetup:
+    return TrustSetup()
 
 
-def test_nothing_is_read_before_it_is_needed(world: World) -> None:
+def test_nothing_is_read_before_it_is_needed(world: TrustSetup) -> None:
     assert (world.parameters.reads, world.made) == (0, [])
 
 
-def test_certificates_are_read_once_in_five_minutes(world: World, pem: str) -> None:
+def test_certificates_are_read_once_in_five_minutes(world: TrustSetup, pem: str) -> None:
     world.put(pem)
     first = world.trust(NAME)
     world.seconds = MAX_AGE_SECONDS - 1
@@ -67,7 +67,7 @@ def test_certificates_are_read_once_in_five_minutes(world: World, pem: str) -> N
     assert (world.parameters.reads, world.made) == (2, [pem])
 
 
-def test_changed_certificates_are_used_after_five_minutes(world: World, pem: str) -> None:
+def test_changed_certificates_are_used_after_five_minutes(world: TrustSetup, pem: str) -> None:
     world.put(pem)
     first = world.trust(NAME)
     world.put(pem * 2)
@@ -77,7 +77,7 @@ def test_changed_certificates_are_used_after_five_minutes(world: World, pem: str
 
 
 @pytest.mark.parametrize("text", ["{pem}", "our authority\n{pem}\n{pem}", "{pem}\r\n"])
-def test_certificates_are_taken_with_text_around_them(world: World, pem: str, text: str) -> None:
+def test_certificates_are_taken_with_text_around_them(world: TrustSetup, pem: str, text: str) -> None:
     world.put(text.replace("{pem}", pem))
     assert world.trust(NAME)
 
@@ -98,27 +98,29 @@ CUT_OFF = "-----BEGIN CERTIFICATE-----\nY2FuYXJ5\n"
     ],
     ids=["text", "nothing", "cut off", "no certificate", "a key", "not ASCII", "one of two broken"],
 )
-def test_malformed_certificates_are_refused_without_being_shown(world: World, pem: str, text: str) -> None:
+def test_malformed_certificates_are_refused_without_being_shown(
+    world: TrustSetup, pem: str, text: str
+) -> None:
     world.put(text.replace("{pem}", pem))
     with pytest.raises(SettingsError, match=f"the parameter {NAME} holds no PEM certificates") as caught:
         world.trust(NAME)
-    assert "canary" not in told(caught.value)
-    assert "Y2FuYXJ5" not in told(caught.value)
+    assert "canary" not in reported(caught.value)
+    assert "Y2FuYXJ5" not in reported(caught.value)
     assert world.made == []
 
 
-def test_missing_parameter_is_named_with_next_step(world: World) -> None:
+def test_missing_parameter_is_named_with_next_step(world: TrustSetup) -> None:
     with pytest.raises(SettingsError, match=f"no parameter {NAME} .*; store them there as a String"):
         world.trust(NAME)
 
 
-def test_parameter_of_another_type_is_named_with_next_step(world: World, pem: str) -> None:
+def test_parameter_of_another_type_is_named_with_next_step(world: TrustSetup, pem: str) -> None:
     world.put(pem, "SecureString")
     with pytest.raises(SettingsError, match=f"{NAME} of trusted certificates is a SecureString; store it"):
         world.trust(NAME)
 
 
-def test_denied_parameter_is_an_error_of_parameter_store(world: World) -> None:
+def test_denied_parameter_is_an_error_of_parameter_store(world: TrustSetup) -> None:
     world.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
     with pytest.raises(ParameterStoreError, match="denied"):
         world.trust(NAME)

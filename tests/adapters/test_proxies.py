@@ -11,7 +11,7 @@ import requests
 from adapters.caller import Caller
 from certificates import server_context
 from fake_ports import CANARY_SECRET
-from leak_check import told
+from leak_check import reported
 from rotator.adapters.runtime import http_errors
 from rotator.devstack.http_server import LOOPBACK, free_port
 from rotator.errors import TokenEndpointUnavailable, TokenRequestError
@@ -29,8 +29,8 @@ def refuses(status: int, reason: str = "canary") -> Answer:
 def failed(caller: Caller, url: str = ENDPOINT) -> TokenRequestError:
     with pytest.raises(TokenRequestError) as caught:
         caller.request(url)
-    assert "canary" not in told(caught.value)
-    assert CANARY_SECRET not in told(caught.value)
+    assert "canary" not in reported(caught.value)
+    assert CANARY_SECRET not in reported(caught.value)
     return caught.value
 
 

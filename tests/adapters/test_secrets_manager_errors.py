@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,9 +18,9 @@ from botocore.exceptions import (
 from botocore.stub import Stubber
 
 from fake_ports import CANARY_SECRET, rotation
-from leak_check import foreign, told
+from leak_check import foreign, reported
 from rotator.adapters.runtime import aws_client
-from rotator.adapters.runtime.secrets_manager import FORM, SecretsManager
+from rotator.adapters.runtime.secrets_manager import FORM, SecretsManager, parse_credentials
 from rotator.devstack.deployment import Account
 from rotator.errors import CredentialsError, RotatorError
 from rotator.oauth.models import BasicEncoding, ClientAuthentication, ClientCredentials, Secret, Stage
@@ -75,7 +76,7 @@ def test_unreadable_secret_error_has_its_name_and_advice(
         secrets.read(ROTATION)
     assert caught.value.problem == f"the secret {ROTATION.secret_id} could not be read: {code}"
     assert advice in caught.value.next_step
-    assert CANARY_SECRET not in told(caught.value)
+    assert CANARY_SECRET not in reported(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_unreadable_stage_error_has_the_secret_name_and_advice(
         secrets.read_stage(ROTATION, Stage.PENDING)
     assert caught.value.problem == f"the secret {ROTATION.secret_id} could not be read: {code}"
     assert advice in caught.value.next_step
-    assert CANARY_SECRET not in told(caught.value)
+    assert CANARY_SECRET not in reported(caught.value)
     assert foreign(caught.value, RotatorError, aws_client.AwsError) == []
 
 
@@ -160,7 +161,7 @@ def test_malformed_stage_is_refused_without_quoting_it(
     stub.add_response("get_secret_value", {**answer, "VersionId": VERSION_ID}, PENDING)
     with pytest.raises(CredentialsError) as caught:
         secrets.read_stage(ROTATION, Stage.PENDING)
-    assert CANARY_SECRET not in told(caught.value)
+    assert CANARY_SECRET not in reported(caught.value)
 
 
 # The secret is malformed.
@@ -170,7 +171,7 @@ def test_a_binary_secret_is_refused(stub: Stubber, secrets: SecretsManager) -> N
     stub.add_response("get_secret_value", {"SecretBinary": CANARY_SECRET.encode(), "VersionId": VERSION_ID})
     with pytest.raises(CredentialsError, match="is binary") as caught:
         secrets.read(ROTATION)
-    assert CANARY_SECRET not in told(caught.value)
+    assert CANARY_SECRET not in reported(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def test_secret_that_is_not_a_json_object_is_refused(
         secrets.read(ROTATION)
     assert caught.value.problem == f"the secret {ROTATION.secret_id} {problem}"
     assert caught.value.advice == FORM
-    assert CANARY_SECRET not in told(caught.value)
+    assert CANARY_SECRET not in reported(caught.value)
 
 
 MISSING = object()
@@ -224,7 +225,7 @@ def test_unusable_secret_member_is_named_in_the_error(
     with pytest.raises(CredentialsError) as caught:
         secrets.read(ROTATION)
     assert caught.value.problem.startswith(f"the secret {ROTATION.secret_id} {problem.format(key)}")
-    assert CANARY_SECRET not in told(caught.value)
+    assert CANARY_SECRET not in reported(caught.value)
 
 
 @pytest.mark.parametrize("members", [{}, {"client_secret": None}, {"client_secret": CANARY_SECRET}])
@@ -355,7 +356,7 @@ def test_member_that_a_setting_names_is_refused_by_its_place(
         secrets.read(rotation(**{setting: names}))
     assert caught.value.problem == f"the secret {ROTATION.secret_id} {problem}"
     assert setting in caught.value.advice or "control" in problem
-    assert "canary" not in told(caught.value)
+    assert "canary" not in reported(caught.value)
 
 
 def test_member_that_no_header_may_hold_is_refused(stub: Stubber, secrets: SecretsManager) -> None:
@@ -364,14 +365,14 @@ def test_member_that_no_header_may_hold_is_refused(stub: Stubber, secrets: Secre
         CredentialsError, match="has a key with other characters than a header may have"
     ) as caught:
         secrets.read(rotation(secret_headers={"X-Key": "key"}))
-    assert "canary" not in told(caught.value)
+    assert "canary" not in reported(caught.value)
 
 
 def test_member_that_stands_twice_is_refused(stub: Stubber, secrets: SecretsManager) -> None:
     _holds(stub, json.dumps(GOOD)[:-1] + ', "client_secret": "canary-2"}')
     with pytest.raises(CredentialsError, match="has client_secret twice, with different values") as caught:
         secrets.read(ROTATION)
-    assert "canary" not in told(caught.value)
+    assert "canary" not in reported(caught.value)
 
 
 def test_sdk_debug_log_contains_no_secret(moto: Account, caplog: pytest.LogCaptureFixture) -> None:
@@ -380,3 +381,15 @@ def test_sdk_debug_log_contains_no_secret(moto: Account, caplog: pytest.LogCaptu
     caplog.set_level(logging.NOTSET, logger="botocore")
     SecretsManager(aws_client.client("secretsmanager")).read(ROTATION)
     assert CANARY_SECRET not in caplog.text
+
+
+def test_private_key_jwt_keeps_the_members_that_headers_need() -> None:
+    rotation = replace(
+        ROTATION,
+        client_authentication=ClientAuthentication.PRIVATE_KEY_JWT,
+        secret_headers={"X-API-Key": "api_key"},
+    )
+    stored = json.dumps({"client_id": "demo", "api_key": CANARY_SECRET})
+    credentials = parse_credentials(rotation, stored, "v1")
+    assert credentials.members == {"api_key": Secret(CANARY_SECRET)}
+    assert credentials.client_secret == Secret("")

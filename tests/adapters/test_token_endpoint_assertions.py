@@ -12,7 +12,7 @@ import pytest
 
 from adapters.caller import Caller
 from fake_ports import Clock
-from leak_check import told
+from leak_check import reported
 from rotator.adapters.runtime.http_transport import HttpTransport
 from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
 from rotator.errors import CredentialsError, TokenEndpointUnavailable
@@ -102,7 +102,7 @@ def test_assertion_appears_in_no_error_and_no_log(serve: Serve, caplog: pytest.L
     peer = serve(OUTAGE)
     with pytest.raises(TokenEndpointUnavailable) as caught:
         Asserting(Signer(), budget=3).request(peer.url, **BY_KEY)
-    shown = told(caught.value) + caplog.text
+    shown = reported(caught.value) + caplog.text
     sent = assertions(peer)
     assert len(sent) > 1
     assert [part for each in sent for part in each.split(".")[1:] if part in shown] == []

@@ -35,8 +35,10 @@ begin = now(); {0}; imported = now(); {1}; print(imported - begin, now() - impor
 def measure(way: str) -> tuple[float, float]:
     """Seconds for the import, and for the first token after it."""
     program = PROGRAM.format(*WAYS[way])
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    imported, first = map(float, told.split())
+    reported = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    imported, first = map(float, reported.split())
     return imported, first
 
 

@@ -70,7 +70,7 @@ class Ground:
             "ROTATOR_TOKEN_ENDPOINT": f"https://{LOOPBACK}:{self.ports['token']}/token",
         }
 
-    def many(self) -> dict[str, str]:
+    def multiple(self) -> dict[str, str]:
         """The variables of a function that serves all of the stub's rotations."""
         return self.environment("rotator.handler") | {"ROTATOR_ROTATIONS_PATH": world.DOCUMENTS}
 

@@ -53,8 +53,8 @@ def cold(ground: Ground, module: str, *, due: bool) -> Cost:
 
 def repeated(ground: Ground, module: str, rotations: int, *, due: bool, warm: int) -> Runs:
     """Let one process serve this many rotations, and after that as often again; a comparator serves one."""
-    environment = ground.many() if module == "rotator.handler" else ground.single(module)
-    told: list[tuple[dict[str, float], dict[str, int]]] = []
+    environment = ground.multiple() if module == "rotator.handler" else ground.single(module)
+    reported: list[tuple[dict[str, float], dict[str, int]]] = []
     ground.fill(rotations, due=due)
     began = time.perf_counter()
     with _process(ground, module, environment, str(1 + warm)) as process:
@@ -64,12 +64,12 @@ def repeated(ground: Ground, module: str, rotations: int, *, due: bool, warm: in
             assert process.stdin
             process.stdin.write("\n")
             process.stdin.flush()
-            run = _told(ground, process.stdout)
+            run = _reported(ground, process.stdout)
             if not number:
                 run["wall"] = time.perf_counter() - began
-            told.append((run, ground.calls()))
+            reported.append((run, ground.calls()))
     peak = int(_used(ground)["peak"])
-    first, *others = (Cost(**run, peak=peak, calls=calls) for run, calls in told)
+    first, *others = (Cost(**run, peak=peak, calls=calls) for run, calls in reported)
     return Runs(cold=first, warm=tuple(others))
 
 
@@ -96,7 +96,7 @@ def _process(
         raise MeasurementFailed(f"{module} failed:\n{_log(ground).read_text()[-2000:]}")
 
 
-def _told(ground: Ground, output: IO[str] | None) -> dict[str, float]:
+def _reported(ground: Ground, output: IO[str] | None) -> dict[str, float]:
     """The next line that the subject tells; the function's metrics are among them."""
     for line in output or ():
         if line.startswith('{"wall"'):

@@ -67,20 +67,20 @@ def measure(ground: Ground, plan: Plan) -> Found:
     """Measure everything; what is compared is interleaved, so that the machine's moods hit all alike."""
     costs: dict[str, list[Cost]] = {way: [] for way in WAYS}
     for number in range(plan.rounds):
-        _tell(f"cold processes, round {number + 1} of {plan.rounds}")
+        _emit(f"cold processes, round {number + 1} of {plan.rounds}")
         for way, (module, due) in WAYS.items():
             costs[way].append(cold(ground, module, due=due))
     fresh = {n: _fleet(ground, n, 0 if n == plan.fresh[-1] else plan.warm, due=False) for n in plan.fresh}
     overdue = {n: _fleet(ground, n, 1 if n == plan.due[-1] else plan.warm, due=True) for n in plan.due}
-    _tell("typical, warm")
+    _emit("typical, warm")
     typical = repeated(ground, "typical", 1, due=True, warm=plan.typical_runs)
     return Found(plan=plan, zip_size=ground.zip_size, cold=costs, fresh=fresh, due=overdue, typical=typical)
 
 
 def _fleet(ground: Ground, rotations: int, warm: int, *, due: bool) -> Runs:
-    _tell(f"{rotations:,} rotations, {'due' if due else 'fresh'}")
+    _emit(f"{rotations:,} rotations, {'due' if due else 'fresh'}")
     return repeated(ground, FUNCTION, rotations, due=due, warm=warm)
 
 
-def _tell(what: str) -> None:
+def _emit(what: str) -> None:
     print(f"bench: {what}", file=sys.stderr, flush=True)

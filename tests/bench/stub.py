@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bench.authority import write_certificates
-from bench.world import World
+from bench.world import BenchEnvironment
 from rotator.devstack.http_server import LOOPBACK
 
 AWS_DELAY = 0.010
@@ -68,7 +68,7 @@ class Stub:
     """The world behind three addresses, with a count of the calls by operation."""
 
     def __init__(self) -> None:
-        self.world = World()
+        self.world = BenchEnvironment()
         self.counts: Counter[str] = Counter()
 
     def aws(self, operation: str, _fields: Fields, body: bytes) -> tuple[int, bytes]:

@@ -34,7 +34,7 @@ class Parameter:
 
 
 @dataclass
-class World:
+class BenchEnvironment:
     """Parameters by name. Every secret exists, and holds the same."""
 
     token_endpoint: str = ""
@@ -63,7 +63,10 @@ class World:
             case "GetParameters":
                 known = [name for name in asked["Names"] if name in self.parameters]
                 invalid = [name for name in asked["Names"] if name not in self.parameters]
-                return 200, {"Parameters": [self._told(name) for name in known], "InvalidParameters": invalid}
+                return 200, {
+                    "Parameters": [self._reported(name) for name in known],
+                    "InvalidParameters": invalid,
+                }
             case "GetParametersByPath":
                 return 200, self._page(asked["Path"], int(asked.get("NextToken", 0)))
             case "PutParameter":
@@ -85,10 +88,10 @@ class World:
 
     def _page(self, path: str, start: int) -> dict[str, Any]:
         names = self.documents if path.rstrip("/") == DOCUMENTS else []
-        page = {"Parameters": [self._told(name) for name in names[start : start + PAGE]]}
+        page = {"Parameters": [self._reported(name) for name in names[start : start + PAGE]]}
         return page | ({"NextToken": str(start + PAGE)} if start + PAGE < len(names) else {})
 
-    def _told(self, name: str) -> dict[str, Any]:
+    def _reported(self, name: str) -> dict[str, Any]:
         found = self.parameters[name]
         return {
             "Name": name,

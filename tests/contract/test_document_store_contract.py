@@ -22,7 +22,7 @@ TEXT = '{"secret_id": "healthwise/client", "token_request_params": {"é": "{\\u0
 
 
 @dataclass
-class World:
+class Backend:
     """Where documents are written, and where the function reads them."""
 
     documents: DocumentStore
@@ -39,11 +39,11 @@ class World:
 
 
 @pytest.fixture(params=["fake", "moto", "ministack"])
-def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
     path = f"/rotations-{uuid.uuid4().hex[:8]}"  # the embedded AWS keeps what other tests wrote
     if request.param == "fake":
         store = FakeParameterStore()
-        return World(FakeDocumentStore(store), store, path)
+        return Backend(FakeDocumentStore(store), store, path)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     if request.param == "moto":
         request.getfixturevalue("moto")
@@ -52,49 +52,49 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Wo
         for name, value in client_environment(endpoint, ADMINISTRATOR).items():
             monkeypatch.setenv(name, value)
     client = aws_client.client("ssm")
-    made = World(SsmDocumentStore(client), SsmParameterStore(client), path)
+    made = Backend(SsmDocumentStore(client), SsmParameterStore(client), path)
     assert made.read() == {}  # a first call may be slow and repeated, which only a read bears
     return made
 
 
-def test_created_document_reads_back_exactly_as_a_string(world: World) -> None:
+def test_created_document_reads_back_exactly_as_a_string(world: Backend) -> None:
     world.documents.create(f"{world.path}/a", TEXT)
     (found,) = world.read().values()
     assert (found.type, found.value, found.version) == ("String", TEXT, 1)
 
 
-def test_creating_an_existing_document_leaves_it_unchanged(world: World) -> None:
+def test_creating_an_existing_document_leaves_it_unchanged(world: Backend) -> None:
     world.documents.create(f"{world.path}/a", TEXT)
     with pytest.raises(ConcurrentUpdate):
         world.documents.create(f"{world.path}/a", "{}")
     assert world.read()["a"].value == TEXT
 
 
-def test_a_document_is_replaced_as_a_whole(world: World) -> None:
+def test_a_document_is_replaced_as_a_whole(world: Backend) -> None:
     world.documents.create(f"{world.path}/a", "{}")
     world.documents.replace(f"{world.path}/a", TEXT)
     assert (world.read()["a"].value, world.read()["a"].type) == (TEXT, "String")
 
 
-def test_replacing_a_deleted_document_creates_it_again(world: World) -> None:
+def test_replacing_a_deleted_document_creates_it_again(world: Backend) -> None:
     world.documents.create(f"{world.path}/a", "{}")
     world.documents.delete(f"{world.path}/a")
     world.documents.replace(f"{world.path}/a", TEXT)
     assert world.read()["a"].value == TEXT
 
 
-def test_deleting_a_document_keeps_the_others(world: World) -> None:
+def test_deleting_a_document_keeps_the_others(world: Backend) -> None:
     for name in ("a", "b", "a.b"):
         world.documents.create(f"{world.path}/{name}", TEXT)
     assert world.documents.delete(f"{world.path}/a") is True
     assert world.read().keys() == {"b", "a.b"}
 
 
-def test_deleting_a_missing_document_returns_false(world: World) -> None:
+def test_deleting_a_missing_document_returns_false(world: Backend) -> None:
     assert world.documents.delete(f"{world.path}/a") is False
 
 
-def test_hundred_documents_are_written_and_deleted(world: World) -> None:
+def test_hundred_documents_are_written_and_deleted(world: Backend) -> None:
     names = {f"tenant-{number}" for number in range(100)}
     for name in names:
         world.documents.create(f"{world.path}/{name}", TEXT)

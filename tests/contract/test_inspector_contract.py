@@ -30,7 +30,7 @@ TARGET = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:ticked"
 ENABLED = Key(state="Enabled", usage="ENCRYPT_DECRYPT", spec="SYMMETRIC_DEFAULT")
 
 
-class World(Protocol):
+class Backend(Protocol):
     """AWS with an inspector, and how things come to be there."""
 
     @property
@@ -127,8 +127,8 @@ class AwsWorld:
         logs = self.account.client("logs")
         logs.create_log_group(logGroupName=name)
         logs.create_log_stream(logGroupName=name, logStreamName="stream")
-        told = [{"timestamp": int(e.at.timestamp() * 1000), "message": e.message} for e in events]
-        logs.put_log_events(logGroupName=name, logStreamName="stream", logEvents=told)
+        reported = [{"timestamp": int(e.at.timestamp() * 1000), "message": e.message} for e in events]
+        logs.put_log_events(logGroupName=name, logStreamName="stream", logEvents=reported)
 
     def add_queue(self, *messages: str) -> str:
         sqs = self.account.client("sqs")
@@ -209,21 +209,21 @@ def aws_world(ministack_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> AwsWo
 
 
 @pytest.fixture(params=["fake", "aws"])
-def world(request: pytest.FixtureRequest) -> World:
+def world(request: pytest.FixtureRequest) -> Backend:
     if request.param == "fake":
         return FakeWorld()
-    chosen: World = request.getfixturevalue("aws_world")
+    chosen: Backend = request.getfixturevalue("aws_world")
     return chosen
 
 
-def test_identity_has_account_arn_and_region(world: World) -> None:
+def test_identity_has_account_arn_and_region(world: Backend) -> None:
     caller = world.inspector.identity()
     assert len(caller.account) == 12
     assert f"::{caller.account}:" in caller.arn
     assert caller.region == "us-east-1"
 
 
-def test_aws_date_is_the_current_time(world: World) -> None:
+def test_aws_date_is_the_current_time(world: Backend) -> None:
     time = http_date(world.inspector.aws_date() or "")
     assert time
     minutes = timedelta(minutes=10)
@@ -249,7 +249,7 @@ def test_aws_date_is_available_without_credentials(
     assert http_date(inspector.aws_date() or "")
 
 
-def test_write_permission_check_passes_and_writes_nothing(world: World) -> None:
+def test_write_permission_check_passes_and_writes_nothing(world: Backend) -> None:
     inspected = rotation(parameter_name=f"/{unique('inspected')}/token")
     stored = world.add_parameters(inspected)
     before = stored()
@@ -266,18 +266,18 @@ def test_write_permission_check_passes_and_writes_nothing(world: World) -> None:
         Key(state="Enabled", usage="SIGN_VERIFY", spec="RSA_2048"),
     ],
 )
-def test_a_key_is_described(world: World, key: Key) -> None:
+def test_a_key_is_described(world: Backend, key: Key) -> None:
     assert world.inspector.key(world.add_key(key)) == key
 
 
-def test_missing_key_stack_and_schedule_are_none(world: World) -> None:
+def test_missing_key_stack_and_schedule_are_none(world: Backend) -> None:
     inspector, nothing = world.inspector, unique("nothing")
     assert inspector.key(f"alias/{nothing}") is None
     assert inspector.stack(nothing) is None
     assert inspector.schedule(nothing) is None
 
 
-def test_stack_is_found_by_name_and_in_the_list(world: World) -> None:
+def test_stack_is_found_by_name_and_in_the_list(world: Backend) -> None:
     stack = Stack(name=unique("stack"), outputs={"ParameterName": "/a/token", "ScheduleName": "tick"})
     other = Stack(name=unique("other"), outputs={})
     for each in (stack, other):
@@ -289,14 +289,14 @@ def test_stack_is_found_by_name_and_in_the_list(world: World) -> None:
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_a_schedule_is_described(world: World, enabled: bool) -> None:
+def test_a_schedule_is_described(world: Backend, enabled: bool) -> None:
     schedule = Schedule(enabled=enabled, expression="rate(5 minutes)", target=TARGET)
     name = unique("schedule")
     world.add_schedule(name, schedule)
     assert world.inspector.schedule(name) == schedule
 
 
-def test_newest_event_with_the_given_text_is_found(world: World) -> None:
+def test_newest_event_with_the_given_text_is_found(world: Backend) -> None:
     log, at = unique("/log"), [NOW - timedelta(minutes=minutes) for minutes in (9, 6, 3, 1)]
     events = [
         LogEvent(at=at[0], message="run ended: first"),
@@ -310,13 +310,13 @@ def test_newest_event_with_the_given_text_is_found(world: World) -> None:
     assert inspector.last_event(log, "run ended", at[2] + timedelta(seconds=1)) is None
 
 
-def test_queue_messages_are_counted_and_missing_queue_is_none(world: World) -> None:
+def test_queue_messages_are_counted_and_missing_queue_is_none(world: Backend) -> None:
     empty, full = world.add_queue(), world.add_queue("one", "two")
     gone = full.rpartition("/")[0] + "/gone"
     assert [world.inspector.messages(queue) for queue in (empty, full, gone)] == [0, 2, None]
 
 
-def test_event_source_mapping_is_found_by_function_and_queue(world: World) -> None:
+def test_event_source_mapping_is_found_by_function_and_queue(world: Backend) -> None:
     queue, other = world.add_queue(), world.add_queue()
     event_source_mapping = world.add_taker("worker", queue, maximum_concurrency=3)
     assert world.inspector.event_source_mapping("worker", queue) == event_source_mapping
@@ -343,7 +343,7 @@ def test_event_source_mapping_is_found_by_function_and_queue(world: World) -> No
     ],
 )
 def test_denied_call_names_the_missing_permission(
-    world: World, action: str, method: str, look: Callable[[Inspector], object]
+    world: Backend, action: str, method: str, look: Callable[[Inspector], object]
 ) -> None:
     world.deny(action, method)
     with pytest.raises(RotatorError, match="AccessDenied") as caught:

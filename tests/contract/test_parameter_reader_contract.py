@@ -20,7 +20,7 @@ from token_source_setup import NAME, Clocks, FakeReader, status_of
 
 
 @dataclass
-class World:
+class Backend:
     """A reader, what writes the parameter, with its status or without, and the right time."""
 
     read: ParameterReader
@@ -28,13 +28,13 @@ class World:
     now: Callable[[], datetime]
 
 
-def _fake() -> World:
+def _fake() -> Backend:
     clocks = Clocks()
     reader = FakeReader(clocks)
-    return World(reader, lambda token, status: reader.publish(token, status=status), lambda: clocks.true)
+    return Backend(reader, lambda token, status: reader.publish(token, status=status), lambda: clocks.true)
 
 
-def _amazon(account: Account, name: str = NAME) -> World:
+def _amazon(account: Account, name: str = NAME) -> Backend:
     ssm = account.client("ssm")
 
     def publish(token: str, status: bool) -> None:
@@ -44,11 +44,11 @@ def _amazon(account: Account, name: str = NAME) -> World:
             text = status_of(token, datetime.now(UTC), version=version)
             ssm.put_parameter(Name=f"{NAME}/status", Value=text, Type="String", Overwrite=True)
 
-    return World(SsmReader(name, ssm), publish, lambda: datetime.now(UTC))
+    return Backend(SsmReader(name, ssm), publish, lambda: datetime.now(UTC))
 
 
 @pytest.fixture(params=["fake", "ssm", "ssm by ARN", "ssm by an environment's client"])
-def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
     if request.param == "fake":
         return _fake()
     account: Account = request.getfixturevalue("moto")
@@ -61,7 +61,7 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Wo
     return made
 
 
-def test_token_and_status_are_read_together(world: World) -> None:
+def test_token_and_status_are_read_together(world: Backend) -> None:
     world.publish(CANARY_TOKEN, True)
     found = world.read()
     assert (found.token, found.version) == (CANARY_TOKEN, 1)
@@ -69,31 +69,31 @@ def test_token_and_status_are_read_together(world: World) -> None:
     assert '"parameter_version": 1' in found.status
 
 
-def test_each_published_token_has_the_next_version(world: World) -> None:
+def test_each_published_token_has_the_next_version(world: Backend) -> None:
     world.publish("one", True)
     world.publish("two", True)
     found = world.read()
     assert (found.token, found.version) == ("two", 2)
 
 
-def test_token_without_a_status_is_read(world: World) -> None:
+def test_token_without_a_status_is_read(world: Backend) -> None:
     world.publish(CANARY_TOKEN, False)
     found = world.read()
     assert (found.token, found.status) == (CANARY_TOKEN, None)
 
 
-def test_missing_parameter_error_names_it(world: World) -> None:
+def test_missing_parameter_error_names_it(world: Backend) -> None:
     with pytest.raises(TokenUnavailable, match=f"there is no parameter .*{NAME}"):
         world.read()
 
 
-def test_read_returns_the_time_of_the_answer(world: World) -> None:
+def test_read_returns_the_time_of_the_answer(world: Backend) -> None:
     world.publish(CANARY_TOKEN, True)
     read_at = world.read().read_at
     assert read_at is not None
     assert abs(read_at - world.now()) < timedelta(seconds=5)
 
 
-def test_repr_of_a_read_hides_the_token(world: World) -> None:
+def test_repr_of_a_read_hides_the_token(world: Backend) -> None:
     world.publish(CANARY_TOKEN, True)
     assert CANARY_TOKEN not in repr(world.read())

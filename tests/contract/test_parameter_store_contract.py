@@ -24,33 +24,33 @@ STATUS = '{"schema": 1, "scope": "* é", "parameter_version": 1}\n'
 
 
 @dataclass
-class World:
+class Backend:
     """A store, and how someone else puts a parameter into it."""
 
     store: ParameterStore
     put: Callable[[str, str], object]
 
 
-def _fake() -> World:
+def _fake() -> Backend:
     store = FakeParameterStore()
-    return World(store, lambda name, value: store.put(name, value, "String"))
+    return Backend(store, lambda name, value: store.put(name, value, "String"))
 
 
-def _ssm(account: Account) -> World:
+def _ssm(account: Account) -> Backend:
     ssm = account.client("ssm")
-    return World(
+    return Backend(
         SsmParameterStore(aws_client.client("ssm")),
         lambda name, value: ssm.put_parameter(Name=name, Value=value, Type="String"),
     )
 
 
 @pytest.fixture(params=["fake", "ssm"])
-def world(request: pytest.FixtureRequest) -> World:
+def world(request: pytest.FixtureRequest) -> Backend:
     return _fake() if request.param == "fake" else _ssm(request.getfixturevalue("moto"))
 
 
 @pytest.fixture
-def store(world: World) -> ParameterStore:
+def store(world: Backend) -> ParameterStore:
     return world.store
 
 
@@ -167,7 +167,7 @@ def below(store: ParameterStore, path: str) -> dict[str, Parameter]:
     return {name: found for page in store.read_path(path) for name, found in page.items()}
 
 
-def test_path_read_returns_only_parameters_below_the_path(world: World) -> None:
+def test_path_read_returns_only_parameters_below_the_path(world: Backend) -> None:
     documents = {f"/rotations/{number:02}": f"document {number}" for number in range(23)}
     documents["/rotations/team/deeper"] = "a document"
     beside = ("/rotations", "/rotations-old/01", "/other/rotations/01")
@@ -177,7 +177,7 @@ def test_path_read_returns_only_parameters_below_the_path(world: World) -> None:
     assert {name: parameter.value for name, parameter in found.items()} == documents
 
 
-def test_a_slash_at_the_end_of_a_path_makes_no_difference(world: World) -> None:
+def test_a_slash_at_the_end_of_a_path_makes_no_difference(world: Backend) -> None:
     world.put("/rotations/one", "a document")
     assert below(world.store, "/rotations/") == below(world.store, "/rotations") != {}
 

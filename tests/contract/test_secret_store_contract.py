@@ -23,7 +23,7 @@ ROTATION = rotation()
 
 
 @dataclass
-class World:
+class Backend:
     """A store that holds the rotation's credentials, and the version they have there.
 
     ``add`` stores another version with a label and returns its id.
@@ -34,7 +34,7 @@ class World:
     add: Callable[[Stage, str], str]
 
 
-def _amazon(account: Account) -> World:
+def _amazon(account: Account) -> Backend:
     account.create_secret(ROTATION.secret_id, "client", CANARY_SECRET)
     secret = account.client("secretsmanager").describe_secret(SecretId=ROTATION.secret_id)
     (version_id,) = secret["VersionIdsToStages"]
@@ -46,17 +46,17 @@ def _amazon(account: Account) -> World:
         )
         return str(added["VersionId"])
 
-    return World(SecretsManager(aws_client.client("secretsmanager")), version_id, add)
+    return Backend(SecretsManager(aws_client.client("secretsmanager")), version_id, add)
 
 
-def _fake() -> World:
+def _fake() -> Backend:
     store = FakeSecretStore()
 
     def add(stage: Stage, client_secret: str) -> str:
         store.stage(stage, client_secret)
         return store.staged[ROTATION.secret_id, stage].version_id
 
-    return World(store, "secret-v1", add)
+    return Backend(store, "secret-v1", add)
 
 
 @pytest.fixture
@@ -73,29 +73,29 @@ def ministack(ministack_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 @pytest.fixture(params=["fake", "moto", "ministack"])
-def world(request: pytest.FixtureRequest) -> World:
+def world(request: pytest.FixtureRequest) -> Backend:
     return _fake() if request.param == "fake" else _amazon(request.getfixturevalue(request.param))
 
 
-def test_credentials_are_read_with_the_version_of_their_secret(world: World) -> None:
+def test_credentials_are_read_with_the_version_of_their_secret(world: Backend) -> None:
     assert world.store.read(ROTATION) == ClientCredentials(
         client_id="client", client_secret=Secret(CANARY_SECRET), version_id=world.version_id
     )
 
 
-def test_missing_secret_error_names_it(world: World) -> None:
+def test_missing_secret_error_names_it(world: Backend) -> None:
     with pytest.raises(CredentialsError, match="team/forgotten") as caught:
         world.store.read(rotation(secret_id="team/forgotten"))
     assert CANARY_SECRET not in str(caught.value)
 
 
 @pytest.mark.parametrize("stage", [Stage.PENDING, Stage.PREVIOUS])
-def test_unassigned_stage_is_none(world: World, stage: Stage) -> None:
+def test_unassigned_stage_is_none(world: Backend, stage: Stage) -> None:
     assert world.store.read_stage(ROTATION, stage) is None
 
 
 @pytest.mark.parametrize("stage", [Stage.PENDING, Stage.PREVIOUS])
-def test_other_stage_is_read_with_its_stage_and_version(world: World, stage: Stage) -> None:
+def test_other_stage_is_read_with_its_stage_and_version(world: Backend, stage: Stage) -> None:
     version_id = world.add(stage, "another")
     assert version_id != world.version_id
     assert world.store.read_stage(ROTATION, stage) == ClientCredentials(
@@ -103,12 +103,12 @@ def test_other_stage_is_read_with_its_stage_and_version(world: World, stage: Sta
     )
 
 
-def test_added_stage_leaves_the_other_stages_unchanged(world: World) -> None:
+def test_added_stage_leaves_the_other_stages_unchanged(world: Backend) -> None:
     before = world.store.read(ROTATION)
     world.add(Stage.PENDING, "another")
     assert world.store.read(ROTATION) == before
     assert world.store.read_stage(ROTATION, Stage.PREVIOUS) is None
 
 
-def test_a_missing_secret_has_no_other_stages(world: World) -> None:
+def test_a_missing_secret_has_no_other_stages(world: Backend) -> None:
     assert world.store.read_stage(rotation(secret_id="team/forgotten"), Stage.PENDING) is None

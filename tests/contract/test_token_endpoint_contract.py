@@ -38,7 +38,7 @@ class Refusal:
 
 
 @dataclass
-class World:
+class Backend:
     """An endpoint that issues tokens unless told to refuse, and needs LATENCY for every answer."""
 
     clock: Clock
@@ -60,7 +60,7 @@ class World:
 
 
 @pytest.fixture
-def fake() -> World:
+def fake() -> Backend:
     clock = Clock()
     endpoint = FakeTokenEndpoint(clock)
     endpoint.latency = LATENCY
@@ -71,11 +71,11 @@ def fake() -> World:
         )
 
     asked = client_credentials.token_request(rotation(), CREDENTIALS)
-    return World(clock, endpoint, asked, refuse, lambda: len(endpoint.requests))
+    return Backend(clock, endpoint, asked, refuse, lambda: len(endpoint.requests))
 
 
 @pytest.fixture
-def http() -> Iterator[World]:
+def http() -> Iterator[Backend]:
     clock = Clock()
     api = AuthorizationApi({CREDENTIALS.client_id: CREDENTIALS.client_secret.value})
 
@@ -91,7 +91,7 @@ def http() -> Iterator[World]:
             rotation(token_endpoint=f"{address}/oauth2/token"), CREDENTIALS
         )
         endpoint = HttpTokenEndpoint(HttpTransport(now=clock.now), now=clock.now, sleep=clock.sleep)
-        yield World(clock, endpoint, asked, refuse, lambda: api.misbehaviour.token_requests)
+        yield Backend(clock, endpoint, asked, refuse, lambda: api.misbehaviour.token_requests)
 
 
 def _planned(refusal: Refusal) -> dict[str, Any]:
@@ -100,56 +100,56 @@ def _planned(refusal: Refusal) -> dict[str, Any]:
 
 
 @pytest.fixture(params=["fake", "http"])
-def world(request: pytest.FixtureRequest) -> World:
-    chosen: World = request.getfixturevalue(request.param)
+def world(request: pytest.FixtureRequest) -> Backend:
+    chosen: Backend = request.getfixturevalue(request.param)
     return chosen
 
 
-def test_token_response_is_returned_unchanged(world: World) -> None:
+def test_token_response_is_returned_unchanged(world: Backend) -> None:
     response = world.request()
     assert response.status == 200
     assert json.loads(response.body)["token_type"] == "Bearer"
 
 
-def test_requested_at_is_taken_before_the_request(world: World) -> None:
+def test_requested_at_is_taken_before_the_request(world: Backend) -> None:
     assert world.request().requested_at == START
     assert world.elapsed() >= LATENCY
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
-def test_transient_refusal_is_retried(world: World, status: int) -> None:
+def test_transient_refusal_is_retried(world: Backend, status: int) -> None:
     world.refuse([Refusal(status)])
     assert world.request().status == 200
     assert world.requests() == 2
 
 
-def test_requested_at_is_that_of_the_answered_retry(world: World) -> None:
+def test_requested_at_is_that_of_the_answered_retry(world: Backend) -> None:
     world.refuse([Refusal(503)])
     requested_at = world.request().requested_at
     assert requested_at > START
     assert world.elapsed(requested_at) == LATENCY
 
 
-def test_retry_waits_at_least_as_long_as_retry_after(world: World) -> None:
+def test_retry_waits_at_least_as_long_as_retry_after(world: Backend) -> None:
     world.refuse([Refusal(429, retry_after="7")])
     requested_at = world.request().requested_at
     assert requested_at >= START + timedelta(seconds=LATENCY + 7)
 
 
-def test_refused_client_is_not_retried(world: World) -> None:
+def test_refused_client_is_not_retried(world: Backend) -> None:
     world.refuse([Refusal(401, error="invalid_client")])
     with pytest.raises(TokenRequestRejected) as caught:
         world.request()
     assert (caught.value.code, caught.value.status, world.requests()) == ("invalid_client", 401, 1)
 
 
-def test_refused_requests_are_not_counted_as_unanswered(world: World) -> None:
+def test_refused_requests_are_not_counted_as_unanswered(world: Backend) -> None:
     world.refuse([Refusal(503), Refusal(429)])
     assert not world.request().unanswered_before
     assert world.requests() == 3
 
 
-def test_unavailable_endpoint_fails_within_the_time_budget(world: World) -> None:
+def test_unavailable_endpoint_fails_within_the_time_budget(world: Backend) -> None:
     world.refuse([Refusal(503)] * 100)
     with pytest.raises(TokenEndpointUnavailable):
         world.request()
@@ -157,19 +157,19 @@ def test_unavailable_endpoint_fails_within_the_time_budget(world: World) -> None
     assert world.elapsed() <= BUDGET + LATENCY  # the last request began in time
 
 
-def test_retry_after_beyond_the_time_budget_fails_at_once(world: World) -> None:
+def test_retry_after_beyond_the_time_budget_fails_at_once(world: Backend) -> None:
     world.refuse([Refusal(503, retry_after="120")])
     with pytest.raises(TokenEndpointUnavailable) as caught:
         world.request()
     assert (caught.value.retry_after, world.requests(), world.elapsed()) == (120, 1, LATENCY)
 
 
-def test_retry_budget_does_not_limit_the_first_attempt(world: World) -> None:
+def test_retry_budget_does_not_limit_the_first_attempt(world: Backend) -> None:
     assert world.request(retry_seconds=LATENCY / 2).status == 200
     assert world.requests() == 1
 
 
-def test_unavailable_endpoint_fails_within_the_retry_budget(world: World) -> None:
+def test_unavailable_endpoint_fails_within_the_retry_budget(world: Backend) -> None:
     world.refuse([Refusal(503)] * 100)
     with pytest.raises(TokenEndpointUnavailable, match="HTTP 503"):
         world.request(retry_seconds=10)
@@ -177,7 +177,7 @@ def test_unavailable_endpoint_fails_within_the_retry_budget(world: World) -> Non
     assert world.requests() > 1
 
 
-def test_retry_after_beyond_the_retry_budget_fails_at_once(world: World) -> None:
+def test_retry_after_beyond_the_retry_budget_fails_at_once(world: Backend) -> None:
     world.refuse([Refusal(503, retry_after="20")])
     with pytest.raises(TokenEndpointUnavailable, match="503"):
         world.request(retry_seconds=10)

@@ -47,14 +47,14 @@ def carry_over(deployed: Deployed, outputs: dict[str, str], since: float) -> dic
     """Give CloudWatch the metrics of the function's log since then; returns them."""
     cloudwatch = deployed.account.client("cloudwatch")
     printed = "\n".join(deployed.account.log_lines(outputs["LogGroupName"], since=since))
-    told: dict[str, float] = {}
+    reported: dict[str, float] = {}
     for each in embedded_metrics.read(printed):
         dimensions = [{"Name": name, "Value": value} for name, value in each.dimensions.items()]
         data = [{"MetricName": n, "Value": v, "Dimensions": dimensions} for n, v in each.metrics.items()]
         assert dimensions == [{"Name": "service", "Value": outputs["FunctionName"]}]
         cloudwatch.put_metric_data(Namespace="Rotator", MetricData=data)
-        told |= each.metrics
-    return told
+        reported |= each.metrics
+    return reported
 
 
 def state(deployed: Deployed, alarm: str) -> str:
@@ -71,8 +71,12 @@ def test_failed_renewal_notifies_on_call_with_a_runbook_link(
     secrets.put_secret_value(SecretId=SECRET_NAME, SecretString="{}")
     assert "has no client_id" in str(deployed.force(outputs))
     secrets.put_secret_value(SecretId=SECRET_NAME, SecretString=good)
-    told = carry_over(deployed, outputs, begin)
-    assert (told["FailedLate"], told["TokenSecondsRemaining"], told["CredentialsError"]) == (1, 0, 1)
+    reported = carry_over(deployed, outputs, begin)
+    assert (reported["FailedLate"], reported["TokenSecondsRemaining"], reported["CredentialsError"]) == (
+        1,
+        0,
+        1,
+    )
     assert state(deployed, "called-failing-late") == "ALARM"
     assert state(deployed, "called-token-ends-soon") == "ALARM"
     said = {each["AlarmName"]: each for each in phone()}
@@ -106,6 +110,6 @@ def test_renewed_token_lifetime_is_above_the_alarm_threshold(
     assert deployed.force(outputs)["rotated"] == 1
     cloudwatch = deployed.account.client("cloudwatch")
     [alarm] = cloudwatch.describe_alarms(AlarmNames=["called-token-ends-soon"])["MetricAlarms"]
-    told = carry_over(deployed, outputs, begin)
-    assert told[alarm["MetricName"]] > alarm["Threshold"]
-    assert (told["FailedLate"], told["TokenRequests"]) == (0, 1)
+    reported = carry_over(deployed, outputs, begin)
+    assert reported[alarm["MetricName"]] > alarm["Threshold"]
+    assert (reported["FailedLate"], reported["TokenRequests"]) == (0, 1)

@@ -25,7 +25,7 @@ STACK = "told"
 SOURCE = "told.ssm"
 RULE = f"{STACK}-token-changed"
 CODE = "def handler(event, context):\n    print('told of ' + event['detail']['name'])\n"
-PATIENCE = 30
+TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Targets:
         )
         return [json.loads(each["Body"]) for each in answer.get("Messages", [])]
 
-    def told(self) -> list[str]:
+    def reported(self) -> list[str]:
         """What the function was told, ever."""
         return [line for line in self.account.log_lines("/aws/lambda/reload") if line.startswith("told of ")]
 
@@ -121,7 +121,7 @@ def happen(account: Account, name: str, kind: str = "SecureString") -> None:
 
 def until(found: Callable[[], Any]) -> Any:
     """What is found in the end; whatever there is by then, if that is nothing."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT_SECONDS
     while not (what := found()) and time.monotonic() < end:
         time.sleep(0.2)
     return what
@@ -132,11 +132,11 @@ def test_only_token_writes_reach_every_target(stack: Account, targets: Targets) 
     happen(stack, "/healthwise/token/status", "String")
     happen(stack, "/healthwise/tokens")
     assert targets.messages() == []
-    assert (targets.told(), targets.deployment()) == ([], before)
+    assert (targets.reported(), targets.deployment()) == ([], before)
     happen(stack, "/healthwise/token")
     [event] = until(targets.messages)
     assert (event["detail-type"], event["detail"]["name"]) == ("Parameter Store Change", "/healthwise/token")
-    assert until(targets.told) == ["told of /healthwise/token"]
+    assert until(targets.reported) == ["told of /healthwise/token"]
     assert until(lambda: targets.deployment() != before)
 
 

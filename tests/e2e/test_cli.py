@@ -86,18 +86,18 @@ def test_multiple_rotations_are_read_from_documents(shell: Shell) -> None:
         }
         ssm.put_parameter(Name=f"/rotations/{name}", Value=json.dumps(document), Type="String")
     ssm.put_parameter(Name="/rotations/broken", Value="{", Type="String")
-    many = {
+    multiple = {
         "ROTATOR_ROTATIONS_PATH": "/rotations",
         "ROTATOR_SECRET_ID": "",
         "ROTATOR_PARAMETER_NAME": "",
         "ROTATOR_TOKEN_ENDPOINT": "",
     }
-    done = shell.run("rotate", "--json", **many)
+    done = shell.run("rotate", "--json", **multiple)
     summary = json.loads(done.stdout)
     assert (done.returncode, summary["rotated"], summary["failed"]) == (1, 3, 1)
-    assert shell.run("rotate", "a", "b", **many).returncode == 0
-    assert shell.run("rotate", "z", **many).returncode == 2
-    assert "unreadable" in shell.run("status", **many).stdout
+    assert shell.run("rotate", "a", "b", **multiple).returncode == 0
+    assert shell.run("rotate", "z", **multiple).returncode == 2
+    assert "unreadable" in shell.run("status", **multiple).stdout
 
 
 def spoil_secret(text: str | None = None, binary: bytes | None = None) -> Any:
@@ -165,8 +165,8 @@ def test_wrong_secret_falls_back_to_the_previous_with_a_warning(shell: Shell) ->
     assert "default: its token was requested with AWSPREVIOUS: finish the rollover;" in (
         shell.run("status").stdout
     )
-    (told,) = json.loads(shell.run("status", "--json").stdout)["rotations"]
-    assert told["secret_stage"] == "AWSPREVIOUS"
+    (reported,) = json.loads(shell.run("status", "--json").stdout)["rotations"]
+    assert reported["secret_stage"] == "AWSPREVIOUS"
     assert "canary" not in done.stdout + done.stderr
 
 

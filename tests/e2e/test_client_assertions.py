@@ -51,8 +51,8 @@ class Provider:
 
     def request(self) -> dict[str, Any]:
         """The next token request that it was sent."""
-        told: dict[str, Any] = json.loads(self._line())
-        return told
+        reported: dict[str, Any] = json.loads(self._line())
+        return reported
 
     def _line(self) -> str:
         assert self._process.stdout

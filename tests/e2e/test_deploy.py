@@ -151,7 +151,7 @@ def somebody_elses(operator: Operator) -> str:
     return "somebody-elses"
 
 
-def told(done: subprocess.CompletedProcess[str]) -> str:
+def reported(done: subprocess.CompletedProcess[str]) -> str:
     """What the command said on standard error, without make's own line."""
     (line,) = (line for line in done.stderr.splitlines() if not line.startswith("make"))
     return line
@@ -160,7 +160,7 @@ def told(done: subprocess.CompletedProcess[str]) -> str:
 def test_invalid_value_is_refused_and_creates_no_stack(operator: Operator) -> None:
     done = operator.deploy("VerifyUrl=ftp://127.0.0.1", STACK="refused")
     assert done.returncode == 2, "what make makes of any failure"
-    assert "refuses the change: VerifyUrl: must be empty or an https address; " in told(done)
+    assert "refuses the change: VerifyUrl: must be empty or an https address; " in reported(done)
     assert operator.status("refused") is None
 
 
@@ -178,14 +178,14 @@ def test_unusable_target_is_refused_and_nothing_changes(
 ) -> None:
     done = operator.deploy(**({"STACK": "refused"} | changed))
     assert done.returncode == 2
-    assert told_so in told(done)
+    assert told_so in reported(done)
     assert operator.status("refused") is None
     assert operator.status(somebody_elses) == "CREATE_COMPLETE"
 
 
 def test_undeploy_refuses_a_stack_that_is_not_a_rotator(operator: Operator, somebody_elses: str) -> None:
     done = operator.make("undeploy", STACK=somebody_elses)
-    assert told(done) == f"undeploy: the stack {somebody_elses} is not a rotator; give another STACK"
+    assert reported(done) == f"undeploy: the stack {somebody_elses} is not a rotator; give another STACK"
     assert operator.status(somebody_elses) == "CREATE_COMPLETE"
 
 
@@ -195,7 +195,7 @@ def test_pending_change_set_stops_deploy_and_undeploy(operator: Operator) -> Non
         StackName="read", ChangeSetName="first", ChangeSetType="CREATE", TemplateBody=json.dumps(ANOTHER)
     )
     for done in (operator.deploy(STACK="read"), operator.make("undeploy", STACK="read")):
-        assert "the stack read has a change set that was not executed; " in told(done)
+        assert "the stack read has a change set that was not executed; " in reported(done)
     assert operator.status("read") == "REVIEW_IN_PROGRESS"
     cloudformation.delete_stack(StackName="read")
 
@@ -224,7 +224,7 @@ def test_failed_creation_names_the_cause_and_is_cleaned_up(operator: Operator, t
         check=False,
     )
     assert done.returncode == 1
-    assert re.match(r"deploy: Broken: .+; the created parts were deleted again; fix that", told(done))
+    assert re.match(r"deploy: Broken: .+; the created parts were deleted again; fix that", reported(done))
     assert operator.status("half") is None
     groups = operator.account.client("logs").describe_log_groups(logGroupNamePrefix="/rotator/half")
     assert groups["logGroups"] == []
@@ -257,7 +257,7 @@ def noticed(operator: Operator, deployed: dict[str, str]) -> str:
     client.update_function_code(FunctionName=deployed["FunctionName"], ZipFile=planted.getvalue())
     done = operator.deploy()
     assert done.returncode == 2
-    line = told(done)
+    line = reported(done)
     mend = re.search(r": (aws lambda .+), and deploy again", line)
     assert mend
     subprocess.run(
@@ -324,8 +324,8 @@ def test_a_refused_upgrade_leaves_the_stack_as_it_was(operator: Operator, deploy
     before = operator.status(STACK)
     done = operator.deploy("ClientAuthentication=none")
     assert done.returncode == 2
-    assert "CloudFormation refuses the change: ClientAuthentication" in told(done)
-    assert "the stack is as it was before" in told(done)
+    assert "CloudFormation refuses the change: ClientAuthentication" in reported(done)
+    assert "the stack is as it was before" in reported(done)
     assert operator.status(STACK) == before
 
 
@@ -354,7 +354,7 @@ def test_undeploying_removes_the_stack_and_leaves_the_token(
     with pytest.raises(ClientError, match="ResourceNotFound"):
         operator.account.client("lambda").get_function(FunctionName=deployed["FunctionName"])
     again = operator.make("undeploy", STACK=STACK)
-    assert told(again).startswith(f"undeploy: there is no stack {STACK} in us-east-1")
+    assert reported(again).startswith(f"undeploy: there is no stack {STACK} in us-east-1")
 
 
 def test_role_without_permission_is_refused_and_creates_nothing(operator: Operator) -> None:
@@ -366,5 +366,5 @@ def test_role_without_permission_is_refused_and_creates_nothing(operator: Operat
     denied = replace(operator, account=nobody, environ={**operator.environ, **nobody.credentials})
     done = denied.deploy(STACK="denied")
     assert done.returncode == 2
-    assert re.match(r"deploy: the bucket \S+ belongs to another account or may not be used; ", told(done))
+    assert re.match(r"deploy: the bucket \S+ belongs to another account or may not be used; ", reported(done))
     assert operator.status("denied") is None

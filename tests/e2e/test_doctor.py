@@ -68,7 +68,7 @@ class Examined:
 
 
 @dataclass
-class World:
+class ExaminedStack:
     """A deployed stack whose function has run once, and an operator before it."""
 
     account: Account
@@ -158,7 +158,7 @@ def world(
     issued: list[str],
     function_zip: Path,
     clean_environment: Mapping[str, str],
-) -> Iterator[World]:
+) -> Iterator[ExaminedStack]:
     with running_aws(tmp_path_factory.mktemp("doctor")) as endpoint:
         account = Account(endpoint, ADMINISTRATOR)
         secret = account.create_secret(SECRET_NAME, "client", CANARY_SECRET)
@@ -178,11 +178,11 @@ def world(
             "ROTATOR_PARAMETER_NAME": PARAMETER_NAME,
             "ROTATOR_TOKEN_ENDPOINT": token_endpoint,
         }
-        yield World(account, environment, outputs, issued)
+        yield ExaminedStack(account, environment, outputs, issued)
 
 
 @pytest.fixture
-def misfits(world: World) -> Iterator[Mapping[str, str]]:
+def misfits(world: ExaminedStack) -> Iterator[Mapping[str, str]]:
     """Secrets that are no good, by what is wrong with them."""
     secrets = world.account.client("secretsmanager")
     texts = {
@@ -197,40 +197,42 @@ def misfits(world: World) -> Iterator[Mapping[str, str]]:
         secrets.delete_secret(SecretId=arns[name], ForceDeleteWithoutRecovery=True)
 
 
-def test_healthy_stack_passes_every_check(world: World) -> None:
+def test_healthy_stack_passes_every_check(world: ExaminedStack) -> None:
     examined = world.doctor()
     assert (list(examined.marks), examined.marked("✓")) == (CHECKS, set(CHECKS)), examined.printed
     assert (examined.code, examined.advice) == (0, [])
 
 
-def test_json_output_has_the_same_checks(world: World) -> None:
-    told = json.loads(world.doctor("--json").printed)
-    assert told["healthy"] is True
-    assert [(check["check"], check["state"]) for check in told["checks"]] == [(name, "ok") for name in CHECKS]
-    assert {check["rotation"] for check in told["checks"]} == {None, "default"}
+def test_json_output_has_the_same_checks(world: ExaminedStack) -> None:
+    reported = json.loads(world.doctor("--json").printed)
+    assert reported["healthy"] is True
+    assert [(check["check"], check["state"]) for check in reported["checks"]] == [
+        (name, "ok") for name in CHECKS
+    ]
+    assert {check["rotation"] for check in reported["checks"]} == {None, "default"}
 
 
-def test_doctor_requests_one_token_and_writes_nothing_to_aws(world: World) -> None:
+def test_doctor_requests_one_token_and_writes_nothing_to_aws(world: ExaminedStack) -> None:
     before, token, requests = world.versions(), world.token(), API.misbehaviour.token_requests
     world.doctor()
     assert (world.versions(), world.token()) == (before, token)
     assert API.misbehaviour.token_requests == requests + 1
 
 
-def test_no_token_option_requests_no_token(world: World) -> None:
+def test_no_token_option_requests_no_token(world: ExaminedStack) -> None:
     requests = API.misbehaviour.token_requests
     examined = world.doctor("--no-token", "--try-encodings")
     assert (examined.marked(DASH), examined.code) == ({"credentials", "token", "size"}, 0)
     assert API.misbehaviour.token_requests == requests
 
 
-def test_try_encodings_finds_the_accepted_encoding(world: World) -> None:
+def test_try_encodings_finds_the_accepted_encoding(world: ExaminedStack) -> None:
     examined = world.doctor("--try-encodings", ROTATOR_BASIC_ENCODING="form")
     examined.has_one_cross("credentials", dashes={"token", "size"}, advice="set basic_encoding to raw")
     assert "accepted as raw, refused as form" in examined.printed
 
 
-def test_stack_option_overrides_environment_settings(world: World) -> None:
+def test_stack_option_overrides_environment_settings(world: ExaminedStack) -> None:
     wrong = {"ROTATOR_SECRET_ID": "another", "ROTATOR_PARAMETER_NAME": "/another/token"}
     nothing = {key: "" for key in world.environment if key.startswith("ROTATOR_")}
     for environment in ({}, wrong, nothing):
@@ -239,7 +241,7 @@ def test_stack_option_overrides_environment_settings(world: World) -> None:
         assert "as the stack rotator says" in examined.printed
 
 
-def test_stack_option_requires_an_existing_rotator_stack(world: World) -> None:
+def test_stack_option_requires_an_existing_rotator_stack(world: ExaminedStack) -> None:
     nobody = world.doctor("--stack", "nobody")
     assert (nobody.marked("✗"), nobody.code) == ({"settings"}, 2)
     assert nobody.advice == ["check its name, the account and the Region"]
@@ -252,11 +254,11 @@ def test_stack_option_requires_an_existing_rotator_stack(world: World) -> None:
     assert "allow this caller cloudformation:DescribeStacks" in unread.advice[0]
 
 
-def test_empty_stack_option_uses_the_environment(world: World) -> None:
+def test_empty_stack_option_uses_the_environment(world: ExaminedStack) -> None:
     assert "as the environment says" in world.doctor("--no-token", "--stack", "").printed
 
 
-def test_edited_function_cannot_redirect_the_secret(world: World) -> None:
+def test_edited_function_cannot_redirect_the_secret(world: ExaminedStack) -> None:
     """By whoever looks after the stack, and may read the secret."""
     lambda_, name = world.account.client("lambda"), world.outputs["FunctionName"]
     variables = lambda_.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
@@ -271,7 +273,7 @@ def test_edited_function_cannot_redirect_the_secret(world: World) -> None:
 
 
 @pytest.mark.parametrize("args", [("status", "--json"), ("token",)])
-def test_status_and_token_accept_the_stack_option(args: tuple[str, ...], world: World) -> None:
+def test_status_and_token_accept_the_stack_option(args: tuple[str, ...], world: ExaminedStack) -> None:
     nothing = {key: "" for key in world.environment if key.startswith("ROTATOR_")}
     done = subprocess.run(
         [sys.executable, "-m", "rotator", *args, "--stack", "rotator"],
@@ -289,24 +291,24 @@ def test_status_and_token_accept_the_stack_option(args: tuple[str, ...], world: 
     assert (line["parameter_name"], line["state"]) == (PARAMETER_NAME, "fresh")
 
 
-def test_missing_secret_fails_the_secret_check(world: World, misfits: Mapping[str, str]) -> None:
+def test_missing_secret_fails_the_secret_check(world: ExaminedStack, misfits: Mapping[str, str]) -> None:
     examined = world.doctor(ROTATOR_SECRET_ID=misfits["gone"])
     examined.has_one_cross("secret", dashes=AFTER_THE_SECRET, advice="create it in this account and Region")
 
 
-def test_denied_secret_fails_the_secret_check(world: World) -> None:
+def test_denied_secret_fails_the_secret_check(world: ExaminedStack) -> None:
     examined = world.doctor(**world.operator_without("secretsmanager:GetSecretValue"))
     examined.has_one_cross("secret", dashes=AFTER_THE_SECRET, advice="secretsmanager:GetSecretValue")
 
 
-def test_malformed_secret_fails_the_secret_check(world: World, misfits: Mapping[str, str]) -> None:
+def test_malformed_secret_fails_the_secret_check(world: ExaminedStack, misfits: Mapping[str, str]) -> None:
     examined = world.doctor(ROTATOR_SECRET_ID=misfits["malformed"])
     examined.has_one_cross("secret", dashes=AFTER_THE_SECRET, advice='store it as {"client_id": "..."')
 
 
 @pytest.mark.parametrize("more", [(), ("--try-encodings",)])
 def test_wrong_secret_fails_the_credentials_check(
-    world: World, misfits: Mapping[str, str], more: tuple[str, ...]
+    world: ExaminedStack, misfits: Mapping[str, str], more: tuple[str, ...]
 ) -> None:
     examined = world.doctor(*more, ROTATOR_SECRET_ID=misfits["wrong"])
     examined.has_one_cross(
@@ -314,12 +316,12 @@ def test_wrong_secret_fails_the_credentials_check(
     )
 
 
-def test_unreachable_endpoint_fails_the_endpoint_check(world: World) -> None:
+def test_unreachable_endpoint_fails_the_endpoint_check(world: ExaminedStack) -> None:
     examined = world.doctor(ROTATOR_TOKEN_ENDPOINT=f"http://127.0.0.1:{free_port()}/oauth2/token")
     examined.has_one_cross("token endpoint", dashes=AFTER_THE_SECRET, advice="check the network path")
 
 
-def test_failing_endpoint_is_not_asked_for_a_token(world: World) -> None:
+def test_failing_endpoint_is_not_asked_for_a_token(world: ExaminedStack) -> None:
     with serving_peer(Peer(OUTAGE)) as peer:
         examined = world.doctor(ROTATOR_TOKEN_ENDPOINT=peer.url)
     examined.has_one_cross("token endpoint", dashes=AFTER_THE_SECRET, advice="ask its operator")
@@ -327,7 +329,7 @@ def test_failing_endpoint_is_not_asked_for_a_token(world: World) -> None:
     assert "Authorization" not in peer.requests[0].headers
 
 
-def test_untrusted_certificate_fails_the_endpoint_check(world: World, tls: Any) -> None:
+def test_untrusted_certificate_fails_the_endpoint_check(world: ExaminedStack, tls: Any) -> None:
     with serving_peer(Peer(OUTAGE, tls=tls)) as peer:
         examined = world.doctor(ROTATOR_TOKEN_ENDPOINT=peer.url)
     examined.has_one_cross("token endpoint", dashes=AFTER_THE_SECRET, advice="ca_parameter_name")
@@ -335,14 +337,14 @@ def test_untrusted_certificate_fails_the_endpoint_check(world: World, tls: Any) 
     assert peer.requests == []
 
 
-def test_denied_parameter_fails_the_parameter_check(world: World) -> None:
+def test_denied_parameter_fails_the_parameter_check(world: ExaminedStack) -> None:
     before = world.versions()
     examined = world.doctor(**world.operator_without("ssm:PutParameter"))
     examined.has_one_cross("parameter", advice="allow this caller ssm:PutParameter")
     assert world.versions() == before
 
 
-def test_disabled_schedule_fails_the_schedule_check(world: World) -> None:
+def test_disabled_schedule_fails_the_schedule_check(world: ExaminedStack) -> None:
     world.set_schedule("DISABLED")
     try:
         examined = world.doctor()
@@ -351,7 +353,7 @@ def test_disabled_schedule_fails_the_schedule_check(world: World) -> None:
     examined.has_one_cross("schedule", advice="ScheduleState=ENABLED")
 
 
-def test_disallowed_host_fails_the_settings_check(world: World) -> None:
+def test_disallowed_host_fails_the_settings_check(world: ExaminedStack) -> None:
     examined = world.doctor(ROTATOR_ALLOWED_HOSTS="auth.example.test")
     examined.has_one_cross(
         "settings", dashes=set(CHECKS) - {"settings"} - WITHOUT_SETTINGS, advice="", code=2
@@ -361,7 +363,7 @@ def test_disallowed_host_fails_the_settings_check(world: World) -> None:
 
 @pytest.mark.parametrize(("hours", "word"), [(2, "ahead of AWS's"), (-2, "behind AWS's")])
 def test_wrong_clock_fails_the_clock_check(
-    world: World, monkeypatch: pytest.MonkeyPatch, hours: int, word: str
+    world: ExaminedStack, monkeypatch: pytest.MonkeyPatch, hours: int, word: str
 ) -> None:
     for name, value in world.environment.items():
         monkeypatch.setenv(name, value)
@@ -375,13 +377,13 @@ def test_wrong_clock_fails_the_clock_check(
     assert word in examined.printed
 
 
-def test_impossible_guarantee_fails_the_overlap_check(world: World) -> None:
+def test_impossible_guarantee_fails_the_overlap_check(world: ExaminedStack) -> None:
     examined = world.doctor(ROTATOR_CONSUMER_CACHE="12h")
     assert (examined.marked("✗"), examined.code) == ({"overlap contract"}, 2)
     assert "set ROTATOR_RENEW_AT to" in examined.advice[0]
 
 
-def test_unknown_access_key_fails_the_identity_check(world: World) -> None:
+def test_unknown_access_key_fails_the_identity_check(world: ExaminedStack) -> None:
     examined = world.doctor(AWS_ACCESS_KEY_ID="AKIANOBODY")
     assert (examined.marked("✗"), examined.code) == ({"AWS identity"}, 1)
     assert "renew them" in examined.advice[0]
@@ -389,12 +391,12 @@ def test_unknown_access_key_fails_the_identity_check(world: World) -> None:
     assert examined.marks["token endpoint"] == "✓"
 
 
-def test_missing_settings_do_not_skip_the_aws_checks(world: World) -> None:
+def test_missing_settings_do_not_skip_the_aws_checks(world: ExaminedStack) -> None:
     environment = {key: "" for key in world.environment if key.startswith("ROTATOR_")}
     examined = world.doctor(**environment)
     assert (examined.marked("✓"), examined.marked("✗"), examined.code) == (WITHOUT_SETTINGS, {"settings"}, 2)
 
 
-def test_help_says_the_requested_token_is_discarded(world: World) -> None:
+def test_help_says_the_requested_token_is_discarded(world: ExaminedStack) -> None:
     help_text = world.doctor("--help").printed
     assert "requests a token and throws it away" in " ".join(help_text.split())

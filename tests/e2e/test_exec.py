@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import PATIENCE, ROTATOR, Shell
+from command_line import ROTATOR, TIMEOUT_SECONDS, Shell
 from conftest import CHECKOUT
 from leak_check import token_forms, told_in
 from pseudo_terminal import terminal
@@ -165,7 +165,7 @@ def test_signal_reaches_the_command_in_the_same_process(name: str, shell: Shell,
         assert process.stdout
         assert int(process.stdout.readline()) == process.pid
         process.send_signal(getattr(signal, name))
-        output, errors = process.communicate(timeout=PATIENCE)
+        output, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     assert (process.returncode, output, errors) == (5, f"got {name}\n", "")
 
 
@@ -181,13 +181,13 @@ def test_command_with_a_closed_reader_is_killed_by_sigpipe(shell: Shell, token: 
         assert process.stdout
         assert process.stdout.readline() == "y\n"
         process.stdout.close()
-        assert process.wait(timeout=PATIENCE) == -signal.SIGPIPE
+        assert process.wait(timeout=TIMEOUT_SECONDS) == -signal.SIGPIPE
 
 
 def test_command_receives_all_of_standard_input(shell: Shell, token: str) -> None:
     text = "line\n" * 100_000
     with shell.start("exec", "--", "cat") as process:
-        output, _ = process.communicate(text, timeout=PATIENCE)
+        output, _ = process.communicate(text, timeout=TIMEOUT_SECONDS)
     assert output == text
 
 
@@ -202,7 +202,7 @@ def test_command_inherits_only_the_callers_descriptors(shell: Shell, token: str)
                 cwd=CHECKOUT,
                 capture_output=True,
                 text=True,
-                timeout=PATIENCE,
+                timeout=TIMEOUT_SECONDS,
                 pass_fds=[writer],
                 check=True,
             )

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from command_line import PATIENCE, Shell
+from command_line import TIMEOUT_SECONDS, Shell
 from fake_ports import CANARY_SECRET, rotation
 from rotator import bootstrap
 from rotator.bootstrap import Adapters, Rotator
@@ -145,10 +145,10 @@ def test_overtaken_run_keeps_the_result_of_the_other_run(
         }
         behind = Shell({**shell.environment, **to_the_proxy}, shell.account)
         with behind.start("rotate", "--json") as process:
-            assert proxy.stopped.wait(PATIENCE)
+            assert proxy.stopped.wait(TIMEOUT_SECONDS)
             assert outcome(shell.run("rotate", "--json").stdout) == overtaking
             proxy.let_through()
-            printed, _ = process.communicate(timeout=PATIENCE)
+            printed, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     assert outcome(printed) == overtaken
     assert API.misbehaviour.token_requests == before + 1
     [shown] = json.loads(shell.run("status", "--json").stdout)["rotations"]

@@ -41,14 +41,14 @@ def one(deployed: Deployed) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def many(deployed: Deployed) -> dict[str, str]:
+def multiple(deployed: Deployed) -> dict[str, str]:
     """A stack with two rotations, which have tokens."""
     ssm = deployed.account.client("ssm")
     endpoint = f"{deployed.authorization_api}/oauth2/token"
     for name in "ab":
         document = {**DOCUMENT, "parameter_name": f"/healthwise/{name}/token", "token_endpoint": endpoint}
         ssm.put_parameter(Name=f"/rotator/rotations/{name}", Value=json.dumps(document), Type="String")
-    outputs = deployed.account.create_stack(deployed.many, stack="many")
+    outputs = deployed.account.create_stack(deployed.multiple, stack="many")
     assert deployed.force(outputs)["rotated"] == 2
     return outputs
 
@@ -99,10 +99,10 @@ def signed(deployed: Deployed, certificate: Path) -> dict[str, str]:
     ],
 )
 def test_function_without_a_permission_fails_and_names_it(
-    sid: str, only: str, told: str, deployed: Deployed, one: dict[str, str]
+    sid: str, only: str, reported: str, deployed: Deployed, one: dict[str, str]
 ) -> None:
     with less(deployed.account, one, sid, only=only):
-        assert told in str(deployed.force(one))
+        assert reported in str(deployed.force(one))
     assert deployed.force(one)["rotated"] == 1
 
 
@@ -115,11 +115,11 @@ def test_function_without_a_permission_fails_and_names_it(
     ],
 )
 def test_fleet_function_without_a_statement_fails_and_names_it(
-    sid: str, told: str, deployed: Deployed, many: dict[str, str]
+    sid: str, reported: str, deployed: Deployed, multiple: dict[str, str]
 ) -> None:
-    with less(deployed.account, many, sid):
-        assert told in str(deployed.force(many))
-    assert deployed.force(many)["rotated"] == 2
+    with less(deployed.account, multiple, sid):
+        assert reported in str(deployed.force(multiple))
+    assert deployed.force(multiple)["rotated"] == 2
 
 
 @pytest.mark.parametrize(
@@ -133,12 +133,12 @@ def test_fleet_function_without_a_statement_fails_and_names_it(
     ],
 )
 def test_client_with_a_key_and_certificates_needs_each_statement(
-    sid: str, told: str, deployed: Deployed, signed: dict[str, str]
+    sid: str, reported: str, deployed: Deployed, signed: dict[str, str]
 ) -> None:
     token = json.dumps({"access_token": "a-token", "token_type": "Bearer", "expires_in": 86400})
     deployed.api.misbehaviour.plan({"status": 200, "body": token})
     with less(deployed.account, signed, sid):
-        assert told in str(deployed.force(signed))
+        assert reported in str(deployed.force(signed))
     assert deployed.force(signed)["rotated"] == 1
 
 
@@ -304,7 +304,7 @@ def test_function_role_is_limited_to_its_secret_and_parameters(
 
 
 def test_overlapping_prefixes_do_not_expose_documents(deployed: Deployed) -> None:
-    overlapping = {**deployed.many, "ParameterPrefix": "/rotator"}
+    overlapping = {**deployed.multiple, "ParameterPrefix": "/rotator"}
     outputs = deployed.account.create_stack(overlapping, stack="overlapping")
     function = become_function(deployed.account, outputs).client("ssm")
     consumer = deployed.account.assume_consumer_role(outputs["ConsumerPolicyArn"], role="reader").client(

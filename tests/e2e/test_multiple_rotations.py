@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from command_line import PATIENCE, ROTATOR, Shell
+from command_line import ROTATOR, TIMEOUT_SECONDS, Shell
 from conftest import CHECKOUT
 from fake_ports import CANARY_SECRET
 from pseudo_terminal import terminal
@@ -120,9 +120,9 @@ def test_rotation_is_added_listed_rotated_shown_and_removed(operator: Operator) 
 
     assert operator.run("rotate", "tenant-a").returncode == 0
     looked = operator.run("status", "tenant-*", "--json")
-    told = json.loads(looked.stdout)
-    assert (looked.returncode, told["summary"]["states"]) == (1, {"fresh": 1, "missing": 1})
-    assert [each["name"] for each in told["rotations"]] == ["tenant-b.staging", "tenant-a"]
+    reported = json.loads(looked.stdout)
+    assert (looked.returncode, reported["summary"]["states"]) == (1, {"fresh": 1, "missing": 1})
+    assert [each["name"] for each in reported["rotations"]] == ["tenant-b.staging", "tenant-a"]
     assert operator.run("status", "--state", "fresh").returncode == 0
 
     done = operator.run("remove", "tenant-a", "--yes")
@@ -147,7 +147,8 @@ def test_only_one_of_several_concurrent_adds_succeeds(operator: Operator) -> Non
     command = ("add", "tenant-a", *operator.options("tenant-a"), "--no-check", "--scope")
     processes = {scope: operator.start(*command, scope) for scope in ("one", "two", "three", "four")}
     ended = {
-        scope: (*each.communicate(timeout=PATIENCE), each.returncode) for scope, each in processes.items()
+        scope: (*each.communicate(timeout=TIMEOUT_SECONDS), each.returncode)
+        for scope, each in processes.items()
     }
     won = [scope for scope, (_, _, code) in ended.items() if code == 0]
     assert [operator.documents()["tenant-a"]["scope"]] == won

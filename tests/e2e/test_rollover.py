@@ -74,7 +74,7 @@ class Rollover:
         )
         assert shell.returncode == 0, shell.stderr
 
-    def tick(self) -> tuple[str, str | None]:
+    def run_once(self) -> tuple[str, str | None]:
         """Renew; return the stage that worked and the warning. Consumers have a good token throughout."""
         self.consume()
         summary = self.rotator.run(bootstrap.begin_run("tick"), force=True).to_dict()
@@ -146,7 +146,7 @@ def rollover(
         }
         rotator = bootstrap.build(settings)
         made = Rollover(name, account, api, address, rotator, leaks, tmp_path, environment)
-        assert made.tick() == ("AWSCURRENT", None)
+        assert made.run_once() == ("AWSCURRENT", None)
         yield made
         assert leaks.found() == []
         assert leaks.found_foreign(AwsError) == []
@@ -154,26 +154,26 @@ def rollover(
 
 def test_rollover_starting_at_the_provider_leaves_no_gap(rollover: Rollover) -> None:
     rollover.type(STORE_BESIDE)
-    assert rollover.tick() == ("AWSCURRENT", None)
+    assert rollover.run_once() == ("AWSCURRENT", None)
     rollover.api.roll_secret("client", NEW_SECRET)
-    stage, warning = rollover.tick()
+    stage, warning = rollover.run_once()
     assert stage == "AWSPENDING"
     assert warning
     assert "rotation default" in warning
     assert "aws secretsmanager update-secret-version-stage" in warning
     rollover.type(PROMOTE)
-    assert rollover.tick() == ("AWSCURRENT", None)
+    assert rollover.run_once() == ("AWSCURRENT", None)
     assert sorted(rollover.stages().values()) == [["AWSCURRENT"], ["AWSPREVIOUS"]]
 
 
 def test_rollover_starting_in_secrets_manager_leaves_no_gap(rollover: Rollover) -> None:
     rollover.type(STORE)
-    stage, warning = rollover.tick()
+    stage, warning = rollover.run_once()
     assert stage == "AWSPREVIOUS"
     assert warning
     assert "the secret in AWSCURRENT is not valid at the provider yet" in warning
     rollover.api.roll_secret("client", NEW_SECRET)
-    assert rollover.tick() == ("AWSCURRENT", None)
+    assert rollover.run_once() == ("AWSCURRENT", None)
 
 
 @pytest.mark.parametrize("lines", [STORE_BESIDE, STORE], ids=["provider first", "Secrets Manager first"])
@@ -181,7 +181,7 @@ def test_an_overlap_at_the_provider_needs_no_other_stage(rollover: Rollover, lin
     rollover.api.roll_secret("client", NEW_SECRET, keep_older=True)
     rollover.type(lines)
     before = rollover.requests
-    assert rollover.tick() == ("AWSCURRENT", None)
+    assert rollover.run_once() == ("AWSCURRENT", None)
     assert rollover.requests == before + 1
 
 
@@ -213,20 +213,20 @@ def fail(rollover: Rollover) -> str:
     ],
 )
 def test_wrong_secret_is_tried_once_per_distinct_stage(
-    rollover: Rollover, lines: list[str], requests: int, told: str
+    rollover: Rollover, lines: list[str], requests: int, reported: str
 ) -> None:
     rollover.api.roll_secret("client", "known to nobody here")
     for line in lines:
         rollover.type(line)
     before = rollover.requests
-    assert told in fail(rollover)
+    assert reported in fail(rollover)
     assert rollover.requests == before + requests
 
 
 def test_malformed_pending_version_does_not_block_the_rollover(rollover: Rollover) -> None:
     rollover.type(STORE)
     rollover.type(f"echo {NEW_SECRET} > credentials.json\n{STORE_BESIDE}")
-    assert rollover.tick()[0] == "AWSPREVIOUS"
+    assert rollover.run_once()[0] == "AWSPREVIOUS"
 
 
 def test_disabled_rollover_makes_one_token_request(rollover: Rollover) -> None:

@@ -18,7 +18,7 @@ PREFIX = "/healthwise"
 @pytest.fixture(scope="module")
 def keyed(deployed: Deployed) -> dict[str, str]:
     """The outputs of a stack with its own key, whose rotations have no documents yet."""
-    return deployed.account.create_stack({**deployed.many, "CreateKey": "true"}, stack="keyed")
+    return deployed.account.create_stack({**deployed.multiple, "CreateKey": "true"}, stack="keyed")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from command_line import PATIENCE, ROTATOR, Shell
+from command_line import ROTATOR, TIMEOUT_SECONDS, Shell
 from conftest import CHECKOUT
 from leak_check import token_forms, told_in
 from pseudo_terminal import terminal
@@ -36,10 +36,10 @@ def test_multiple_rotations_require_a_name(shell: Shell) -> None:
         document = f'{{"secret_id": "x", "parameter_name": "/{name}/token"}}'
         ssm.put_parameter(Name=f"/rotations/{name}", Value=document, Type="String")
         put(shell.account, f"token-{name}", f"/{name}/token")
-    many = {"ROTATOR_ROTATIONS_PATH": "/rotations", "ROTATOR_PARAMETER_NAME": ""}
-    named = shell.run("token", "b", **many)
+    multiple = {"ROTATOR_ROTATIONS_PATH": "/rotations", "ROTATOR_PARAMETER_NAME": ""}
+    named = shell.run("token", "b", **multiple)
     assert (named.stdout, named.stderr) == ("token-b\n", "")  # whose end nobody tells: no reason to warn
-    unnamed = shell.run("token", **many)
+    unnamed = shell.run("token", **multiple)
     assert (unnamed.returncode, unnamed.stdout) == (2, "")
     assert unnamed.stderr == "rotator: there are 2 rotations, and no NAME says which; name one of: a, b\n"
 
@@ -130,7 +130,7 @@ def test_closed_pipe_exits_without_an_error_message(shell: Shell, token: str) ->
             cwd=CHECKOUT,
             stdout=writer,
             stderr=subprocess.PIPE,
-            timeout=PATIENCE,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
     finally:
@@ -175,6 +175,6 @@ def printed(where: str, environment: Mapping[str, str]) -> subprocess.CompletedP
         cwd=CHECKOUT,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )

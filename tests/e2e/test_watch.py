@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pytest
 
-from command_line import PATIENCE, Shell
+from command_line import TIMEOUT_SECONDS, Shell
 from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
 
@@ -77,7 +77,7 @@ def test_json_prints_lines_and_a_signal_exits_with_the_last_code(
     with watching(shell, "--json") as process:
         lines = [next_line(process), next_line(process)]
         process.send_signal(end)
-        _, errors = process.communicate(timeout=PATIENCE)
+        _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     assert [states(line) for line in lines] == [{"a": "fresh" if good else "missing"}] * 2
     assert lines[0]["at"] < lines[1]["at"]
     assert (process.returncode, errors) == (code, "")
@@ -107,7 +107,7 @@ def test_closed_reader_stops_the_watch_without_an_error(options: tuple[str, ...]
         process.stdout.close()
         assert process.stderr
         assert process.stderr.read() == ""
-        assert process.wait(timeout=PATIENCE) == 1
+        assert process.wait(timeout=TIMEOUT_SECONDS) == 1
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ NAMES = [f"tenant-{number:02}" for number in range(23)]
 BROKEN = "tenant-broken"
 """Its secret holds no credentials."""
 
-PATIENCE = 120.0
+TIMEOUT_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Fleet:
 
     account: Account
     outputs: dict[str, str]
-    told: dict[str, Any]
+    reported: dict[str, Any]
     """The summary of its first tick."""
 
     @property
@@ -82,13 +82,13 @@ def fleet(deployed: Deployed) -> Iterator[Fleet]:
         }
         ssm.put_parameter(Name=f"/rotator/rotations/{name}", Value=json.dumps(document), Type="String")
     settings = {"Workers": "2", "TimeoutSeconds": "10", "WritesPerSecond": "1000"}
-    outputs = account.create_stack(deployed.many | settings, stack="fleet")
+    outputs = account.create_stack(deployed.multiple | settings, stack="fleet")
     mapping = _mapping(account, outputs, enabled=False)
-    told = account.invoke(outputs["FunctionName"], {})
+    reported = account.invoke(outputs["FunctionName"], {})
     for body in [*STRANGE.values(), *[json.dumps({"rotations": NAMES[:2]})] * 5]:
         sqs.send_message(QueueUrl=outputs["WorkQueueUrl"], MessageBody=body)
     account.client("lambda").update_event_source_mapping(UUID=mapping, Enabled=True)
-    found = Fleet(account, outputs, told)
+    found = Fleet(account, outputs, reported)
     until(lambda: found.count("WorkQueueUrl") == 0)
     yield found
     _mapping(account, outputs, enabled=False)
@@ -104,20 +104,24 @@ def _mapping(account: Account, outputs: dict[str, str], *, enabled: bool) -> str
 
 def until(happened: Callable[[], bool]) -> None:
     """Wait for something that takes as long as messages stay invisible."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT_SECONDS
     while not happened():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.5)
 
 
 def test_scheduled_run_enqueues_due_rotations_and_renews_none(fleet: Fleet) -> None:
-    assert (fleet.told["busy"], fleet.told["rotated"], fleet.told["failed"]) == (len(NAMES) + 1, 0, 0)
+    assert (fleet.reported["busy"], fleet.reported["rotated"], fleet.reported["failed"]) == (
+        len(NAMES) + 1,
+        0,
+        0,
+    )
 
 
 def test_workers_renew_repeated_requests_once(fleet: Fleet) -> None:
     assert {name: fleet.version(name) for name in NAMES} == dict.fromkeys(NAMES, 1)
-    told = embedded_metrics.read("\n".join(fleet.account.log_lines(fleet.outputs["LogGroupName"])))
-    assert sum(line.metrics.get("TokenRequests", 0) for line in told) == len(NAMES)
+    reported = embedded_metrics.read("\n".join(fleet.account.log_lines(fleet.outputs["LogGroupName"])))
+    assert sum(line.metrics.get("TokenRequests", 0) for line in reported) == len(NAMES)
 
 
 def test_failed_and_invalid_messages_are_dead_lettered(fleet: Fleet) -> None:
@@ -125,16 +129,16 @@ def test_failed_and_invalid_messages_are_dead_lettered(fleet: Fleet) -> None:
 
 
 def test_next_run_enqueues_only_rotations_still_due(fleet: Fleet) -> None:
-    told = fleet.account.invoke(fleet.outputs["FunctionName"], {})
-    assert (told["fresh"], told["busy"]) == (len(NAMES), 1)
+    reported = fleet.account.invoke(fleet.outputs["FunctionName"], {})
+    assert (reported["fresh"], reported["busy"]) == (len(NAMES), 1)
 
 
 def doctor(fleet: Fleet, environment: Mapping[str, str]) -> dict[str, Any]:
     """What the doctor says of the workers."""
     shell = Shell({**environment, **client_environment(fleet.account.endpoint)}, fleet.account)
     done = shell.run("doctor", NAMES[0], "--stack", "fleet", "--no-token", "--json")
-    (told,) = [check for check in json.loads(done.stdout)["checks"] if check["check"] == "workers"]
-    return dict(told)
+    (reported,) = [check for check in json.loads(done.stdout)["checks"] if check["check"] == "workers"]
+    return dict(reported)
 
 
 def test_doctor_reports_whether_workers_are_enabled(
@@ -163,6 +167,6 @@ def test_function_names_a_missing_workers_permission(fleet: Fleet) -> None:
 
 
 def test_operator_event_is_renewed_in_the_same_invocation(fleet: Fleet) -> None:
-    told = fleet.account.invoke(fleet.outputs["FunctionName"], {"rotations": NAMES[2:3], "force": True})
-    assert told["rotated"] == 1
+    reported = fleet.account.invoke(fleet.outputs["FunctionName"], {"rotations": NAMES[2:3], "force": True})
+    assert reported["rotated"] == 1
     assert fleet.version(NAMES[2]) == 2

@@ -12,7 +12,7 @@ from botocore.session import Session, get_session
 from fake_ports import CANARY_SECRET
 from faults.proxy import Microburst, running_microburst
 from faults.timing import Timing
-from faults.world import SECRET, TOKEN, Api, World
+from faults.world import SECRET, TOKEN, Api, FaultySystem
 from leak_check import Leaks, credential_forms, listening
 from rotator.adapters.runtime import aws_client
 from rotator.adapters.runtime.tls import SharedTrust
@@ -106,6 +106,6 @@ def settings(faults: Microburst, api: Api, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.fixture
 def world(
     ssm: Any, api: Api, settings: None, timing: Timing, leaks: Leaks, capfd: pytest.CaptureFixture[str]
-) -> World:
+) -> FaultySystem:
     """Nothing is stored yet but the secret."""
-    return World(ssm, api, timing, leaks, capfd.readouterr)
+    return FaultySystem(ssm, api, timing, leaks, capfd.readouterr)

@@ -12,7 +12,7 @@ import pytest
 
 from faults.proxy import Microburst
 from faults.timing import SDK_READ_TIMEOUT, SHORT_SDK_TIMEOUT, shorten_timeouts
-from faults.world import DUE, FRESH, HEALTHY, World
+from faults.world import DUE, FRESH, HEALTHY, FaultySystem
 from rotator.adapters.runtime import aws_client
 
 READ = {"service": "ssm", "operation": "GetParameters"}
@@ -122,7 +122,7 @@ CELLS = [
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_aws_fault_loses_no_token_and_the_next_run_recovers(
-    cell: Cell, world: World, faults: Microburst, monkeypatch: pytest.MonkeyPatch
+    cell: Cell, world: FaultySystem, faults: Microburst, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if cell.stored in AGES:
         world.store_token(AGES[cell.stored])
@@ -131,7 +131,7 @@ def test_aws_fault_loses_no_token_and_the_next_run_recovers(
     before = world.tokens()
     faults.break_(cell.rule)
 
-    start = world.rotate if cell.lasts == "once" else world.tick
+    start = world.rotate if cell.lasts == "once" else world.run_once
     run = start(force=cell.stored == "fresh")
 
     broken = faults.broken()

@@ -30,7 +30,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 
 @dataclass
-class World:
+class FaultySystem:
     """A consumer behind a proxy that can break its reads, and the parameter behind that."""
 
     ssm: Any
@@ -63,16 +63,16 @@ class World:
 @pytest.fixture
 def world(
     ssm: Any, settings: None, timing: None, faults: Microburst, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[World]:
+) -> Iterator[FaultySystem]:
     clocks = Clocks()
     source = TokenSource(TOKEN, client=aws_client.client("ssm", CONFIG), clock=clocks.clock)
-    yield World(ssm, faults, clocks, source)
+    yield FaultySystem(ssm, faults, clocks, source)
     if source._reads.in_flight:
         source._reads.in_flight.wait(30)
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_outage_within_the_token_lifetime_causes_no_error(world: World, fault: dict[str, Any]) -> None:
+def test_outage_within_the_token_lifetime_causes_no_error(world: FaultySystem, fault: dict[str, Any]) -> None:
     world.publish("one")
     assert world.source.token() == "one"
     world.break_reads(fault)
@@ -85,7 +85,9 @@ def test_outage_within_the_token_lifetime_causes_no_error(world: World, fault: d
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-def test_outage_beyond_the_token_lifetime_raises_then_recovers(world: World, fault: dict[str, Any]) -> None:
+def test_outage_beyond_the_token_lifetime_raises_then_recovers(
+    world: FaultySystem, fault: dict[str, Any]
+) -> None:
     world.publish("one")
     assert world.source.token() == "one"
     world.break_reads(fault)
@@ -99,7 +101,7 @@ def test_outage_beyond_the_token_lifetime_raises_then_recovers(world: World, fau
     assert world.tokens_for(60) == {"two"}
 
 
-def test_consumer_started_in_an_outage_raises_then_recovers(world: World) -> None:
+def test_consumer_started_in_an_outage_raises_then_recovers(world: FaultySystem) -> None:
     world.publish("one")
     world.break_reads(FAULTS["500"])
     with pytest.raises(TokenUnavailable, match="InternalServerError; the next call tries again"):

@@ -34,7 +34,7 @@ from faults.endpoints import (
     wrong_certificate,
 )
 from faults.timing import shorten_timeouts
-from faults.world import HEALTHY, STORED_TOKEN, World
+from faults.world import HEALTHY, STORED_TOKEN, FaultySystem
 from rotator.adapters.runtime.http_transport import MAX_BODY_BYTES
 from scripted_server import answer, half, half_then_reset, half_then_silence, head, raw, silence
 
@@ -164,14 +164,14 @@ SLOW = {"connect timeout", "read timeout", "read timeout once", "stalled body", 
 
 
 @pytest.fixture
-def stage(world: World, tls: ssl.SSLContext) -> Iterator[Stage]:
+def stage(world: FaultySystem, tls: ssl.SSLContext) -> Iterator[Stage]:
     with ExitStack() as stack:
         yield Stage(world.api, world.timing, stack, tls)
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_endpoint_fault_loses_no_token_and_next_run_recovers(
-    name: str, world: World, stage: Stage, monkeypatch: pytest.MonkeyPatch
+    name: str, world: FaultySystem, stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = CELLS[name]
     world.store_token()
@@ -180,7 +180,7 @@ def test_endpoint_fault_loses_no_token_and_next_run_recovers(
     endpoint = cell.start(stage)
     monkeypatch.setenv("ROTATOR_TOKEN_ENDPOINT", endpoint.address)
 
-    run = world.tick()
+    run = world.run_once()
 
     assert run.outcome == cell.outcome
     assert cell.tells in run.error

@@ -79,7 +79,7 @@ class Run:
 
 
 @dataclass
-class World:
+class FaultySystem:
     """Everything around one run. ``ssm`` sees the account directly, past every fault."""
 
     ssm: Any
@@ -107,7 +107,7 @@ class World:
 
     # Runs.
 
-    def tick(self, *, force: bool = False) -> Run:
+    def run_once(self, *, force: bool = False) -> Run:
         """Run the function, which raises if and only if it failed."""
         began = self.timing.passed()
         try:
@@ -130,7 +130,7 @@ class World:
     def next_tick(self) -> Run:
         """Run the function when its schedule does it again."""
         self.timing.ahead += NEXT_TICK
-        return self.tick()
+        return self.run_once()
 
     def next_rotate(self) -> Run:
         """The same by the command line."""
@@ -182,10 +182,10 @@ class World:
 
     def health(self) -> dict[str, Any]:
         """What consumers and operators find: HEALTHY if all is well."""
-        told, tokens = self.status(), self.tokens()
+        reported, tokens = self.status(), self.tokens()
         return {
-            "the status names the stored version": told["parameter_version"] == len(tokens),
-            "the status names the stored token": told["token_sha256"] == Secret(tokens[-1]).fingerprint,
+            "the status names the stored version": reported["parameter_version"] == len(tokens),
+            "the status names the stored token": reported["token_sha256"] == Secret(tokens[-1]).fingerprint,
             "a run holds its lease until": self.shown()["leased_until"],
             "state": self.state(),
         }

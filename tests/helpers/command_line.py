@@ -11,7 +11,7 @@ from conftest import CHECKOUT
 from rotator.devstack.deployment import Account
 
 ROTATOR = (sys.executable, "-m", "rotator")
-PATIENCE = 60
+TIMEOUT_SECONDS = 60
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Shell:
             cwd=CHECKOUT,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
 

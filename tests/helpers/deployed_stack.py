@@ -39,7 +39,7 @@ class Deployed:
         }
 
     @property
-    def many(self) -> dict[str, str]:
+    def multiple(self) -> dict[str, str]:
         """The parameters of a stack with many rotations."""
         return {
             "RotationsPath": "/rotator/rotations",

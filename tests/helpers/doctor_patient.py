@@ -69,9 +69,9 @@ def summary(*errors: str, name: str = "default", **counts: int) -> dict[str, Any
     return {"fresh": 0 if errors else 1, "failed": len(errors), "rotations": results or [fresh], **counts}
 
 
-def run_ended(told: object, *, minutes_ago: float = 2) -> LogEvent:
+def run_ended(reported: object, *, minutes_ago: float = 2) -> LogEvent:
     """The line of a run's summary as Lambda keeps it."""
-    line = {"level": "INFO", "message": "run ended", "event": "summary", "summary": told}
+    line = {"level": "INFO", "message": "run ended", "event": "summary", "summary": reported}
     return LogEvent(at=START - timedelta(minutes=minutes_ago), message=json.dumps(line))
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Told:
+class Emitted:
     """One line: dimensions, and by name each metric's value and unit."""
 
     dimensions: dict[str, str]
@@ -18,20 +18,20 @@ class Told:
     units: dict[str, str]
 
 
-def read(printed: str) -> list[Told]:
+def read(printed: str) -> list[Emitted]:
     """All lines of metrics, each of one directive with one set of dimensions and one value a metric."""
     return [_read(line) for line in printed.splitlines() if '"_aws"' in line]
 
 
-def _read(text: str) -> Told:
+def _read(text: str) -> Emitted:
     line = json.loads(text)
-    (told,) = line["_aws"]["CloudWatchMetrics"]
-    assert told["Namespace"] == "Rotator"
-    (dimensions,) = told["Dimensions"]
-    values = {metric["Name"]: line[metric["Name"]] for metric in told["Metrics"]}
+    (reported,) = line["_aws"]["CloudWatchMetrics"]
+    assert reported["Namespace"] == "Rotator"
+    (dimensions,) = reported["Dimensions"]
+    values = {metric["Name"]: line[metric["Name"]] for metric in reported["Metrics"]}
     assert {len(value) for value in values.values()} == {1}
-    return Told(
+    return Emitted(
         dimensions={name: line[name] for name in dimensions},
         metrics={name: value[0] for name, value in values.items()},
-        units={metric["Name"]: metric["Unit"] for metric in told["Metrics"]},
+        units={metric["Name"]: metric["Unit"] for metric in reported["Metrics"]},
     )

@@ -42,7 +42,7 @@ class Workshop:
         parameter = Parameter(value=text, version=1, type="String")
         self.ports.parameters.parameters[f"{PATH}/{name}"] = parameter
 
-    def tick(self) -> Summary:
+    def run_once(self) -> Summary:
         return self.rotator.run_scheduled(fake_ports.run(self.clock))
 
     def work(self, *names: str) -> Summary:

@@ -47,7 +47,7 @@ def told_in(text: str, secrets: Iterable[str]) -> list[str]:
 # What an error gives away.
 
 
-def told(error: BaseException) -> str:
+def reported(error: BaseException) -> str:
     """Everything that an error, and all that travels with it, tells to whoever prints or inspects it."""
     inspected = [(str(each), repr(each), vars(each), each.args) for each in _chain(error)]
     return f"{inspected} {''.join(traceback.format_exception(error))}"
@@ -83,7 +83,7 @@ class Leaks(logging.Handler):
 
     def hear(self, where: str, what: object) -> None:
         """Keep what was said, as it prints and as it is inspected."""
-        said = told(what) if isinstance(what, BaseException) else f"{what} {what!r}"
+        said = reported(what) if isinstance(what, BaseException) else f"{what} {what!r}"
         self._heard.append((where, said))
 
     @contextmanager
@@ -109,7 +109,7 @@ class Leaks(logging.Handler):
 
     def found(self) -> list[str]:
         """Who told which secret."""
-        errors = [(f"a {type(error).__name__}", told(error)) for error in self.errors]
+        errors = [(f"a {type(error).__name__}", reported(error)) for error in self.errors]
         everything = [*self._heard, *errors]
         return sorted(
             {f"{where} tells {s}" for where, said in everything for s in told_in(said, self.secrets)}

@@ -22,7 +22,7 @@ def document(of: str, **changes: Any) -> dict[str, Any]:
     return {"secret_id": "healthwise/client", "parameter_name": f"/{of}/token", **changes}
 
 
-class Many:
+class MultipleRotations:
     """A fleet by its documents; a text stands for itself."""
 
     def __init__(self, **documents: Any) -> None:
@@ -37,7 +37,7 @@ class Many:
         text = fields if isinstance(fields, str) else json.dumps(fields)
         self.ports.parameters.put(f"{PATH}/{name}", text, kind)
 
-    def set(self, **changes: Any) -> Many:
+    def set(self, **changes: Any) -> MultipleRotations:
         """Change settings of the run."""
         self.rotator = replace(self.rotator, settings=replace(self.rotator.settings, **changes))
         return self
@@ -55,7 +55,7 @@ class Many:
         each = rotation(name=of, parameter_name=f"/{of}/token")
         version = self.ports.parameters.write_token(each, Secret("stored"))
         expires_at = self.clock.now() + timedelta(hours=hours_left)
-        told = Status(
+        reported = Status(
             parameter_version=version,
             issued_at=expires_at - timedelta(seconds=lifetime),
             expires_at=expires_at,
@@ -65,4 +65,4 @@ class Many:
             secret_version_id="secret-v1",
             rotator_version="0",
         )
-        self.ports.parameters.write_status(each, status.dump(told))
+        self.ports.parameters.write_status(each, status.dump(reported))

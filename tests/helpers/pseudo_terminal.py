@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE = 60
+TIMEOUT_SECONDS = 60
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Terminal:
         """Read to the end and return the exit code."""
         while self.read():
             pass
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT_SECONDS)
 
     @property
     def text(self) -> str:
@@ -74,5 +74,5 @@ def terminal(command: Sequence[str], environ: Mapping[str, str], folder: Path) -
         yield Terminal(outside, process)
     finally:
         process.kill()
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT_SECONDS)
         os.close(outside)

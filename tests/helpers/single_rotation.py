@@ -18,7 +18,7 @@ LEASE = "/healthwise/token/lease"
 HOUR = 3600
 
 
-class World:
+class SingleRotation:
     """A clock, the ports on it, and ticks."""
 
     def __init__(self, *answers: Any, **settings: Any) -> None:
@@ -29,13 +29,13 @@ class World:
     def stored(self) -> Stored:
         return read(self.rotation, self.ports.parameters, self.clock.now())
 
-    def tick(
+    def run_once(
         self, *, name: str = "run-1", budget: float = 60, stored: Stored | None = None, **options: bool
     ) -> Result:
         run = fake_ports.run(self.clock, name=name, budget=budget)
         return rotate(self.rotation, stored or Stored(), self.ports, run, **options)
 
-    def later(self, seconds: float) -> World:
+    def later(self, seconds: float) -> SingleRotation:
         self.clock.sleep(seconds)
         return self
 
@@ -60,10 +60,10 @@ def assert_failed(result: Result, kind: type[RotatorError] = RotatorError, text:
     assert text in str(result.error)
 
 
-def rotated(*answers: Any, **settings: Any) -> World:
+def rotated(*answers: Any, **settings: Any) -> SingleRotation:
     """A world in which the first tick has stored a token, and the answers come after that."""
-    world = World(**settings)
-    assert world.tick().outcome is Outcome.ROTATED
+    world = SingleRotation(**settings)
+    assert world.run_once().outcome is Outcome.ROTATED
     world.ports.token_endpoint.answers.extend(answers)
     world.ports.parameters.writes.clear()
     return world
@@ -87,10 +87,10 @@ UNAVAILABLE = TokenEndpointUnavailable("down", advice="wait")
 UNANSWERED = TokenEndpointUnavailable("no answer", advice="wait", may_have_issued=True)
 
 
-def crash_before_token(world: World, **options: Any) -> World:
+def crash_before_token(world: SingleRotation, **options: Any) -> SingleRotation:
     """Let a run end without a word when it has been issued a token."""
     world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
     with pytest.raises(Crashed):
-        world.tick(name="crashed", **options)
+        world.run_once(name="crashed", **options)
     world.ports.parameters.before_write = lambda name: None
     return world

@@ -23,7 +23,7 @@ RULE = {
 MACHINE = {"describe_state_machine": {"roleArn": f"arn:aws:iam::{ACCOUNT}:role/smoked-RedeployRole-1"}}
 
 
-def told(name: str, **more: str) -> Any:
+def reported(name: str, **more: str) -> Any:
     """The answer of a queue with one event of a parameter below the check's own path."""
     body = {"detail": {"name": f"/rotator-smoke/1/{name}", **more}}
     return {"Messages": [{"Body": json.dumps(body)}]}
@@ -38,7 +38,7 @@ def with_the_value() -> dict[str, Any]:
         return {"Version": 1}
 
     def receive(**_: Any) -> Any:
-        return told("changes", value=written[-1])
+        return reported("changes", value=written[-1])
 
     return {**RULE, "put_parameter": put, "receive_message": receive}
 
@@ -56,11 +56,11 @@ def simulated(*services: str) -> Callable[..., Any]:
 OTHER = f"arn:aws:ecs:eu-central-1:{ACCOUNT}:service/rotator-smoke-1/x"
 
 WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = {
-    "change told": (smoke_changes.change_events, {**RULE, "receive_message": told("changes")}, None),
+    "change told": (smoke_changes.change_events, {**RULE, "receive_message": reported("changes")}, None),
     "change not told": (smoke_changes.change_events, {**RULE, "receive_message": {}}, "no event arrived in"),
     "status told": (
         smoke_changes.change_events,
-        {**RULE, "receive_message": told("changes/status")},
+        {**RULE, "receive_message": reported("changes/status")},
         "the write of another parameter was reported",
     ),
     "value told": (smoke_changes.change_events, with_the_value(), "an event holds the value"),

@@ -50,13 +50,13 @@ class Watched:
     states: dict[str, str] = field(default_factory=dict)
     history: list[tuple[str, str, float]] = field(default_factory=list)
 
-    def tick(self) -> None:
+    def run_once(self) -> None:
         """Let the function run once, CloudWatch read its output, and the alarms be evaluated."""
         with suppress(RotationFailed, SettingsError):
             handler.lambda_handler({}, Context())
-        for told in embedded_metrics.read(self.read_output()):
-            assert told.dimensions == {"service": FUNCTION}
-            for name, value in told.metrics.items():
+        for reported in embedded_metrics.read(self.read_output()):
+            assert reported.dimensions == {"service": FUNCTION}
+            for name, value in reported.metrics.items():
                 self.samples.setdefault(name, []).append(Sample(self.seconds, value))
 
     @property
@@ -67,7 +67,7 @@ class Watched:
         """Let this much time pass, with or without a run every five minutes."""
         for _ in range(round(seconds / INTERVAL)):
             if running:
-                self.tick()
+                self.run_once()
             self.clock.sleep(INTERVAL)
             self.evaluate()
 
@@ -174,7 +174,7 @@ def test_runs_that_fail_before_any_output_raise_an_alarm(
 def test_runs_slipping_into_the_next_period_raise_no_alarm(watched: Watched) -> None:
     for slip in (-1, 1, -1, 1, -1, 1, -1, 1):
         watched.clock.sleep(INTERVAL + slip)
-        watched.tick()
+        watched.run_once()
         watched.evaluate()
     assert watched.calls() == []
 
@@ -251,8 +251,8 @@ def test_each_alarm_watches_this_stacks_function_or_queue() -> None:
 )
 def test_alarm_and_ok_actions_use_the_configured_topic(given: dict[str, str], topic: str | None) -> None:
     for alarm in alarms(Stack({**SECRET, **given})).values():
-        told = [topic] if topic else None
-        assert (alarm.get("AlarmActions"), alarm.get("OKActions")) == (told, told)
+        reported = [topic] if topic else None
+        assert (alarm.get("AlarmActions"), alarm.get("OKActions")) == (reported, reported)
 
 
 @pytest.mark.parametrize("minutes", DOCUMENT["Parameters"]["ScheduleMinutes"]["AllowedValues"])

@@ -44,15 +44,15 @@ def test_parameters_and_tags_are_passed_unchanged(aws: FakeAws, environ: dict[st
 
 @pytest.mark.usefixtures("packaged")
 def test_change_targets_are_passed_unchanged(aws: FakeAws, environ: dict[str, str]) -> None:
-    told = [
+    reported = [
         f"ChangeFunctionArn=arn:aws:lambda:eu-central-1:{ACCOUNT}:function:reload:live",
         f"ChangeQueueArn=arn:aws:sqs:eu-central-1:{ACCOUNT}:token-changes",
         "RedeployService=web/api",
     ]
-    assert run_deploy(environ | {"STACK": "r" * 50, "SET": " ".join(told)}) == 0
+    assert run_deploy(environ | {"STACK": "r" * 50, "SET": " ".join(reported)}) == 0
     arguments = aws.call("cloudformation deploy")
     first = arguments.index("--parameter-overrides") + 1
-    assert arguments[first : first + 3] == told
+    assert arguments[first : first + 3] == reported
 
 
 @pytest.mark.usefixtures("packaged")
@@ -93,10 +93,10 @@ def test_multiple_rotations_need_no_secret_or_parameter(
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    many = {"SECRET": "", "PARAMETER": "", "SET": "RotationsPath=/rotations ParameterPrefix=/rot"}
-    assert run_deploy(environ | many | {"BUCKET": ""}) == 2
+    multiple = {"SECRET": "", "PARAMETER": "", "SET": "RotationsPath=/rotations ParameterPrefix=/rot"}
+    assert run_deploy(environ | multiple | {"BUCKET": ""}) == 2
     assert "BUCKET is missing" in the_line(capsys)
-    assert run_deploy(environ | many) == 0
+    assert run_deploy(environ | multiple) == 0
     arguments = aws.call("cloudformation deploy")
     assert "RotationsPath=/rotations" in arguments
     assert "SecretArn=" in arguments, "not the one of before"

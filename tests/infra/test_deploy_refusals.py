@@ -105,17 +105,19 @@ def test_every_valid_secret_name_and_arn_is_accepted(
     assert aws.call("secretsmanager describe-secret") == ["--secret-id", secret, "--output", "json"]
 
 
-@pytest.mark.parametrize(("changed", "told"), [*MISSING.values(), *WRONG.values()], ids=[*MISSING, *WRONG])
+@pytest.mark.parametrize(
+    ("changed", "reported"), [*MISSING.values(), *WRONG.values()], ids=[*MISSING, *WRONG]
+)
 def test_invalid_setting_prints_one_line_and_creates_nothing(
     aws: FakeAws,
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
     changed: dict[str, str],
-    told: str,
+    reported: str,
 ) -> None:
     aws.answers("configure get", Refusal(""))
     assert run_deploy(environ | changed) == 2
-    assert the_line(capsys).startswith(f"deploy: {told}")
+    assert the_line(capsys).startswith(f"deploy: {reported}")
     assert aws.changes == []
 
 
@@ -193,21 +195,21 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("refusal", "told"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("refusal", "reported"), REFUSED.values(), ids=REFUSED)
 def test_aws_refusal_prints_one_line_and_creates_nothing(
     aws: FakeAws,
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     refusal: tuple[str, Any],
-    told: str,
+    reported: str,
 ) -> None:
     aws.answers(*refusal)
     monkeypatch.setattr(code_upload, "build", lambda: pytest.fail("nothing is built"))
     assert run_deploy(environ | {"SET": "ParameterPrefix=/healthwise/tokens"}) == 2
     line = the_line(capsys)
     assert line.startswith("deploy: ")
-    assert told in line
+    assert reported in line
     assert aws.changes == []
 
 

@@ -46,7 +46,7 @@ def test_each_alarm_links_to_a_complete_runbook(alarm: str) -> None:
 
 
 def test_every_kind_of_error_has_its_line_in_the_runbook() -> None:
-    told = set(
+    reported = set(
         re.findall(r"`(\w+)`", "".join(re.findall(r"^\|(.+?)\|", SECTIONS["Failing late"], re.MULTILINE)))
     )
     kinds = {
@@ -56,7 +56,7 @@ def test_every_kind_of_error_has_its_line_in_the_runbook() -> None:
         and issubclass(k, errors.RotatorError)
         and not issubclass(k, errors.TokenUnavailable | errors.CommandNotRun)  # nothing of a run's
     }
-    assert kinds - told == {"TokenRequestError"}
+    assert kinds - reported == {"TokenRequestError"}
 
 
 def test_every_policy_statement_is_listed_in_the_guide() -> None:

@@ -293,8 +293,8 @@ def test_consumers_may_read_token_and_status_and_nothing_else() -> None:
     [reading] = Stack(ONE).resources["ConsumerPolicy"]["PolicyDocument"]["Statement"]
     assert reading["Action"] == ["ssm:GetParameter", "ssm:GetParameters"]
     assert reading["Resource"] == [f"{PARAMETERS}/healthwise/token", f"{PARAMETERS}/healthwise/token/status"]
-    many = Stack(MANY).resources["ConsumerPolicy"]["PolicyDocument"]["Statement"]
-    assert [each["Resource"] for each in many if each["Effect"] == "Allow"] == [
+    multiple = Stack(MANY).resources["ConsumerPolicy"]["PolicyDocument"]["Statement"]
+    assert [each["Resource"] for each in multiple if each["Effect"] == "Allow"] == [
         [f"{PARAMETERS}/healthwise/*"]
     ]
 

@@ -248,10 +248,10 @@ def test_outcome_fields_are_typed_and_match_the_summary(start: Start, api: Autho
     function.invoke({"force": True})
     rotated, failed = (line for line in function.logged if line.get("event") == "outcome")
     *_, summary = (line for line in function.logged if line.get("event") == "summary")
-    told = summary["summary"]["rotations"][0]
+    reported = summary["summary"]["rotations"][0]
     same = ("outcome", "late", "expires_at", "seconds_remaining", "next_try")
-    assert {name: failed[name] for name in same} == {name: told[name] for name in same}
-    assert (failed["reason"], failed["error_kind"]) == (told["error"], "TokenRequestRejected")
+    assert {name: failed[name] for name in same} == {name: reported[name] for name in same}
+    assert (failed["reason"], failed["error_kind"]) == (reported["error"], "TokenRequestRejected")
     assert (type(failed["late"]), type(failed["seconds_remaining"])) == (bool, int)
     assert 86_300 < rotated["seconds_remaining"] <= 86_400
     assert not {"reason", "error_kind", "late", "next_try"} & rotated.keys()
@@ -285,10 +285,10 @@ def test_metrics_are_a_separate_line_in_embedded_format(start: Start) -> None:
 def test_metrics_have_the_function_name_as_dimension(start: Start) -> None:
     function = start(AWS_LAMBDA_FUNCTION_NAME="rotator-prod")
     function.invoke({})
-    [told] = embedded_metrics.read(function.printed)
-    assert told.dimensions == {"service": "rotator-prod"}
-    assert (told.metrics["TokenRequests"], told.metrics["TokenRequestAttempts"]) == (1, 1)
-    assert told.metrics["Duration"] > 0
+    [reported] = embedded_metrics.read(function.printed)
+    assert reported.dimensions == {"service": "rotator-prod"}
+    assert (reported.metrics["TokenRequests"], reported.metrics["TokenRequestAttempts"]) == (1, 1)
+    assert reported.metrics["Duration"] > 0
 
 
 def test_debug_output_contains_no_secret_or_token(start: Start, moto: Account, api: AuthorizationApi) -> None:

@@ -60,14 +60,14 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize(("account", "stack", "skip", "told"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("account", "stack", "skip", "reported"), REFUSED.values(), ids=REFUSED)
 def test_refused_start_prints_one_line_and_exits_with_2(
-    moto: Account, capsys: pytest.CaptureFixture[str], account: str, stack: str, skip: str, told: str
+    moto: Account, capsys: pytest.CaptureFixture[str], account: str, stack: str, skip: str, reported: str
 ) -> None:
     assert smoke.main([f"--account={account}", f"--stack={stack}", f"--skip={skip}"]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.startswith(f"smoke: {told}")
+    assert printed.err.startswith(f"smoke: {reported}")
     assert printed.err.count("\n") == 1
     assert moto.client("ssm").describe_parameters()["Parameters"] == []
 

@@ -60,14 +60,14 @@ def test_function_environment_has_exactly_the_settings() -> None:
 
 
 def test_fleet_environment_has_the_run_and_shared_settings() -> None:
-    told = environment(Stack({**MANY, "Workers": "2"}))
-    assert told.keys() == {
+    reported = environment(Stack({**MANY, "Workers": "2"}))
+    assert reported.keys() == {
         environment_settings.PREFIX + key.upper()
         for key in environment_settings._RUN_SETTINGS.keys() | environment_settings._DOCUMENT_DEFAULTS
     }
-    assert told.keys() - environment(Stack(MANY)).keys() == {"ROTATOR_QUEUE_URL", "ROTATOR_WORKERS"}
-    told["ROTATOR_QUEUE_URL"] = "https://sqs.eu-central-1.amazonaws.com/123456789012/work"
-    found = read_environment(told)
+    assert reported.keys() - environment(Stack(MANY)).keys() == {"ROTATOR_QUEUE_URL", "ROTATOR_WORKERS"}
+    reported["ROTATOR_QUEUE_URL"] = "https://sqs.eu-central-1.amazonaws.com/123456789012/work"
+    found = read_environment(reported)
     assert (found.rotation, found.rotations_path) == (None, "/rotator/rotations")
     assert found.allowed_hosts == {"auth.healthwise.net"}
 

@@ -181,12 +181,12 @@ def test_invalid_parameters_are_refused_with_the_same_message(
     shape: Any = sessions[1].get_service_model(service).operation_model(operation).input_shape
     empty: Mapping[str, Any] = {"string": "", "list": [], "integer": -1}
     too_little = {name: empty.get(member.type_name) for name, member in shape.members.items()}
-    told = []
+    reported = []
     for each in sessions:
         with pytest.raises(ParamValidationError) as caught:
             Wire(each, service, 200, b"{}").call(operation, {**too_little, "Nonsense": 2})
-        told.append(str(caught.value))
-    assert told[0] == told[1]
+        reported.append(str(caught.value))
+    assert reported[0] == reported[1]
 
 
 @pytest.mark.parametrize(("service", "operation"), CALLED)
@@ -199,13 +199,13 @@ def test_every_service_error_has_the_same_code_and_message(
     )
     wires = [Wire(each, service, 400, b"") for each in sessions]
     for code in [shape.error_code for shape in shapes] + ["ThrottlingException", "AccessDeniedException"]:
-        told = []
+        reported = []
         for wire in wires:
             wire.body = json.dumps({"__type": f"com.amazon#{code}", "message": "m"}).encode()
             with pytest.raises(ClientError) as caught:
                 wire.call(operation, parameters)
-            told.append((caught.value.response["Error"], str(caught.value)))
-        assert told[0] == told[1]
+            reported.append((caught.value.response["Error"], str(caught.value)))
+        assert reported[0] == reported[1]
 
 
 # Endpoints: wherever a client is made, it goes to the same place and signs for it.
@@ -280,7 +280,7 @@ def test_client_endpoint_is_the_same_in_every_region(
 def test_legacy_resolver_gives_the_same_partition_and_endpoint(service: str, cut: Path) -> None:
     """By these the SDK still finds partitions, and whatever an ``AWS_DATA_PATH`` makes it call."""
 
-    def told(data: Path) -> list[object]:
+    def reported(data: Path) -> list[object]:
         resolver: Any = EndpointResolver(json.loads((data / "endpoints.json").read_bytes()))
         return [
             (partition, region, resolver.construct_endpoint(service, region, partition))
@@ -288,7 +288,7 @@ def test_legacy_resolver_gives_the_same_partition_and_endpoint(service: str, cut
             for region in sorted(regions())
         ]
 
-    assert told(cut) == told(INSTALLED)
+    assert reported(cut) == reported(INSTALLED)
 
 
 def test_sdk_accepts_the_cut_endpoints_as_builtin_data(

@@ -45,18 +45,18 @@ UNDEPLOY = {
 }
 
 
-@pytest.mark.parametrize(("changed", "answer", "told"), UNDEPLOY.values(), ids=UNDEPLOY)
+@pytest.mark.parametrize(("changed", "answer", "reported"), UNDEPLOY.values(), ids=UNDEPLOY)
 def test_refused_undeploy_prints_one_line_and_deletes_nothing(
     aws: FakeAws,
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
     changed: dict[str, str],
     answer: Any,
-    told: str,
+    reported: str,
 ) -> None:
     aws.answers("cloudformation describe-stacks", answer)
     assert run_undeploy(environ | changed) == 2
-    assert the_line(capsys).startswith(f"undeploy: {told}")
+    assert the_line(capsys).startswith(f"undeploy: {reported}")
     assert aws.changes == []
 
 
@@ -73,9 +73,9 @@ STATUSES = {
 }
 
 
-@pytest.mark.parametrize(("status", "told"), STATUSES.values(), ids=STATUSES)
+@pytest.mark.parametrize(("status", "reported"), STATUSES.values(), ids=STATUSES)
 def test_undeploy_lists_kept_resources_with_delete_commands(
-    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str], status: Any, told: str
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str], status: Any, reported: str
 ) -> None:
     outputs = {**ONE, "KeyArn": "arn:aws:kms:eu-central-1:123456789012:key/1"}
     found = stack(outputs=outputs, Parameters=SECRET_PARAMETER)
@@ -84,7 +84,7 @@ def test_undeploy_lists_kept_resources_with_delete_commands(
     assert run_undeploy(environ) == 0
     assert aws.changes == ["cloudformation delete-stack"]
     printed = capsys.readouterr().out
-    assert told in printed
+    assert reported in printed
     assert CANARY not in printed
     assert (
         "aws ssm delete-parameters --names /healthwise/token /healthwise/token/status /healthwise/token/lease"
@@ -240,17 +240,17 @@ LOGS = {
 }
 
 
-@pytest.mark.parametrize(("changed", "told"), LOGS.values(), ids=LOGS)
+@pytest.mark.parametrize(("changed", "reported"), LOGS.values(), ids=LOGS)
 def test_invalid_logs_setting_is_reported_in_one_line(
     aws: FakeAws,
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
     changed: dict[str, str],
-    told: str,
+    reported: str,
 ) -> None:
     aws.answers("cloudformation describe-stacks", NO_STACK)
     assert run_logs(environ | changed) == 2
-    assert the_line(capsys).startswith(f"logs: {told}")
+    assert the_line(capsys).startswith(f"logs: {reported}")
 
 
 def test_denied_log_is_reported_by_its_code(

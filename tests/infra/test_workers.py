@@ -47,8 +47,8 @@ def test_function_takes_batches_and_reports_failed_messages() -> None:
 
 
 def test_function_environment_has_queue_url_and_worker_count() -> None:
-    told = STACK.resources["Function"]["Environment"]["Variables"]
-    assert (told["ROTATOR_QUEUE_URL"], told["ROTATOR_WORKERS"]) == ("<Work>", "3")
+    reported = STACK.resources["Function"]["Environment"]["Variables"]
+    assert (reported["ROTATOR_QUEUE_URL"], reported["ROTATOR_WORKERS"]) == ("<Work>", "3")
 
 
 @pytest.mark.parametrize("workers", [w for w in PARAMETERS["Workers"]["AllowedValues"] if w])

@@ -130,7 +130,7 @@ def test_printed_command_configures_the_function(world: Consuming, monkeypatch: 
 
 # The promise, in virtual time: the real job rotates, and somebody calls every few seconds.
 
-EVERY = 60
+INTERVAL_SECONDS = 60
 OUTAGE = 7.5 * 3600
 ENVIRONMENTS = 20
 """Of the function: each has an extension, and began at another moment."""
@@ -149,7 +149,7 @@ def dead_tokens_presented(ttl: float) -> int:
     def call(cache: ParameterCache) -> None:
         token = world.provider.issued[str(cache.get(scenario.rotation.parameter_name)["Value"])]
         presented.append(token.is_valid(world.timeline.seconds))
-        world.timeline.at(world.timeline.seconds + EVERY, lambda: call(cache))
+        world.timeline.at(world.timeline.seconds + INTERVAL_SECONDS, lambda: call(cache))
 
     world.start_schedule()
     for number in range(1, ENVIRONMENTS + 1):
@@ -157,7 +157,7 @@ def dead_tokens_presented(ttl: float) -> int:
         world.timeline.at(ttl * number / ENVIRONMENTS, partial(call, cache))
     with quiet_logs():
         world.timeline.run_until(scenario.end)
-    assert len(presented) > 3 * DAY / EVERY
+    assert len(presented) > 3 * DAY / INTERVAL_SECONDS
     return presented.count(False)
 
 

@@ -43,7 +43,7 @@ def test_the_other_documents_lead_to_the_guide(document: str, link: str) -> None
 
 
 def test_recipes_use_exactly_the_exported_variables() -> None:
-    told = set(re.findall(r"^export (\w+)=", block("", "sh"), re.MULTILINE))
+    reported = set(re.findall(r"^export (\w+)=", block("", "sh"), re.MULTILINE))
     used = {
         name
         for heading in RECIPES[:4]
@@ -53,7 +53,7 @@ def test_recipes_use_exactly_the_exported_variables() -> None:
     }
     flat = {each for names in used for each in names if each.isupper()}
     of_lambda, of_exec = {"AWS_SESSION_TOKEN", "FUNCTION", "LAYER"}, {"TOKEN"}
-    assert flat - of_lambda - of_exec == told
+    assert flat - of_lambda - of_exec == reported
 
 
 def test_stated_guarantee_matches_the_defaults() -> None:
@@ -62,12 +62,14 @@ def test_stated_guarantee_matches_the_defaults() -> None:
 
 def test_stated_cache_limits_match_the_template() -> None:
     cache = template.PARAMETERS["ConsumerCacheSeconds"]
-    told = re.search(r"`ConsumerCacheSeconds`: (\d+) by default, up to (\d+) with tokens of 24 hours", TEXT)
-    assert told
-    assert int(told[1]) == cache["Default"] == Guarantee().consumer_cache
-    assert int(told[2]) in cache["AllowedValues"]
+    reported = re.search(
+        r"`ConsumerCacheSeconds`: (\d+) by default, up to (\d+) with tokens of 24 hours", TEXT
+    )
+    assert reported
+    assert int(reported[1]) == cache["Default"] == Guarantee().consumer_cache
+    assert int(reported[2]) in cache["AllowedValues"]
     [rule] = template.DOCUMENT["Rules"]["LongCache"]["Assertions"]
-    assert f"at most {told[2]}, only if tokens live 24h" in rule["AssertDescription"]
+    assert f"at most {reported[2]}, only if tokens live 24h" in rule["AssertDescription"]
 
 
 def test_every_parameter_of_the_stack_that_is_named_exists() -> None:

@@ -118,14 +118,16 @@ def test_token_without_a_matching_status_is_cached_a_minute(
         assert world.gateway.calls["GetParameters"] == reads
 
 
-@pytest.mark.parametrize(("later", "told"), [(0, "200"), (END - 30, "200"), (END + 30, "ServiceUnavailable")])
+@pytest.mark.parametrize(
+    ("later", "reported"), [(0, "200"), (END - 30, "200"), (END + 30, "ServiceUnavailable")]
+)
 def test_token_is_used_until_expiry_during_an_ssm_outage(
-    later: int, told: str, world: Consuming, folder: Path
+    later: int, reported: str, world: Consuming, folder: Path
 ) -> None:
     with running(world, folder) as call:
         assert call.ask() == "200"
         world.gateway.down = True
-        assert call.ask(json.dumps({"later": later})) == told
+        assert call.ask(json.dumps({"later": later})) == reported
 
 
 @pytest.mark.parametrize(

@@ -91,13 +91,13 @@ def test_same_seed_repeats_the_result_and_another_differs() -> None:
 
 
 def test_calm_month_report_has_the_expected_numbers() -> None:
-    told = report()
-    assert (told["failed_runs"], told["expired_seconds"], told["violations"]) == (0, 0, [])
-    assert told["runs"] == told["outcomes"]["fresh"] + told["outcomes"]["rotated"] == 8641
-    assert told["token_requests"] == told["outcomes"]["rotated"] == 46
-    assert told["aws_calls"] == 8641 + 5 * 46
-    assert told["guaranteed_remaining_seconds"] == 28411 < told["least_remaining_seconds"]
-    assert 7.9 * HOUR < told["least_remaining_seconds"] < 8.5 * HOUR
+    reported = report()
+    assert (reported["failed_runs"], reported["expired_seconds"], reported["violations"]) == (0, 0, [])
+    assert reported["runs"] == reported["outcomes"]["fresh"] + reported["outcomes"]["rotated"] == 8641
+    assert reported["token_requests"] == reported["outcomes"]["rotated"] == 46
+    assert reported["aws_calls"] == 8641 + 5 * 46
+    assert reported["guaranteed_remaining_seconds"] == 28411 < reported["least_remaining_seconds"]
+    assert 7.9 * HOUR < reported["least_remaining_seconds"] < 8.5 * HOUR
 
 
 def test_late_failures_are_counted_separately() -> None:
@@ -112,9 +112,9 @@ def test_revoking_provider_is_reported_in_revoked_seconds() -> None:
 
 @pytest.mark.parametrize("trouble", ["--missed", "--endpoint-failures", "--aws-failures", "--crashes"])
 def test_simulation_without_a_token_reports_no_lifetime(trouble: str) -> None:
-    told = report("--days", "1", trouble, "1")
-    assert told["least_remaining_seconds"] is None
-    assert told["outcomes"].get("rotated") is None
+    reported = report("--days", "1", trouble, "1")
+    assert reported["least_remaining_seconds"] is None
+    assert reported["outcomes"].get("rotated") is None
     assert "No token was ever published." in run("--days", "1", trouble, "1").stdout
 
 
@@ -131,9 +131,9 @@ def test_broken_guarantee_is_reported_and_fails_the_command(monkeypatch: pytest.
 
 
 def test_repeated_outages_cause_no_expired_seconds() -> None:
-    told = report("--outage", "7h", "--every", "8h", "--days", "20")
-    assert told["expired_seconds"] == 0
-    assert told["outages"] > 10
+    reported = report("--outage", "7h", "--every", "8h", "--days", "20")
+    assert reported["expired_seconds"] == 0
+    assert reported["outages"] > 10
 
 
 def test_failure_settings_are_listed_in_the_report() -> None:
@@ -147,12 +147,12 @@ def test_failure_settings_are_listed_in_the_report() -> None:
 @pytest.mark.parametrize("outage", [0.1, 0.5, 1.0])
 def test_remaining_lifetime_is_at_least_the_guarantee(lifetime: int, schedule: str, outage: float) -> None:
     limit = Guarantee(schedule_interval=validators.seconds(1, 9999)(schedule)).longest_outage(lifetime, 0.5)
-    told = report(
+    reported = report(
         *("--lifetime", str(lifetime), "--schedule", schedule, "--renew-at", "0.5", "--every", str(lifetime)),
         *("--outage", str(int(outage * limit)), "--days", str(5 * lifetime / 86400)),
     )
-    assert told["outages"] >= 1
-    assert told["least_remaining_seconds"] >= told["guaranteed_remaining_seconds"]
+    assert reported["outages"] >= 1
+    assert reported["least_remaining_seconds"] >= reported["guaranteed_remaining_seconds"]
 
 
 def test_table_shows_the_reported_numbers() -> None:
@@ -170,8 +170,8 @@ def test_table_shows_the_reported_numbers() -> None:
 
 def test_options_override_settings_from_the_environment() -> None:
     changed = {"ROTATOR_RENEW_AT": "0.5", "ROTATOR_SCHEDULE_INTERVAL": "10m", "ROTATOR_CONSUMER_CACHE": "0"}
-    told = report("--days", "3", "--schedule", "30m", **changed)["settings"]
-    assert (told["renew_at"], told["schedule"], told["cache"]) == (0.5, 1800, 0)
+    reported = report("--days", "3", "--schedule", "30m", **changed)["settings"]
+    assert (reported["renew_at"], reported["schedule"], reported["cache"]) == (0.5, 1800, 0)
 
 
 # What it refuses, in one line and with the nearest setting that works.
@@ -286,6 +286,6 @@ def test_the_same_seed_draws_the_same_picture(tmp_path: Path) -> None:
 
 
 def test_progress_callback_gets_increasing_fractions() -> None:
-    told: list[float] = []
-    simulate(Scenario(days=2), told.append)
-    assert (len(told), told[-1], told) == (STEPS, 1.0, sorted(told))
+    reported: list[float] = []
+    simulate(Scenario(days=2), reported.append)
+    assert (len(reported), reported[-1], reported) == (STEPS, 1.0, sorted(reported))

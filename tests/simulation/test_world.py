@@ -241,9 +241,9 @@ def test_failing_runs_log_no_secret_or_token(caplog: pytest.LogCaptureFixture) -
     made.timeline.run_until(2 * DAY)
     assert made.failed_runs > 10
     assert len(made.provider.issued) > 10
-    told = f"{caplog.text} {[vars(record) for record in caplog.records]}"
-    assert "attempt" in told
-    assert [text for text in (secret.value, *made.provider.issued) if text in told] == []
+    reported = f"{caplog.text} {[vars(record) for record in caplog.records]}"
+    assert "attempt" in reported
+    assert [text for text in (secret.value, *made.provider.issued) if text in reported] == []
 
 
 # The world as a judge. A test that cannot fail would be worth nothing.

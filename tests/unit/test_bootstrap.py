@@ -161,8 +161,8 @@ def test_broken_documents_among_1000_fail_with_distinct_reasons() -> None:
     hosts = frozenset({"auth.healthwise.net", "auth.example.test"})
     rotator = replace(rotator, settings=replace(rotator.settings, allowed_hosts=hosts))
     summary = rotator.run(fake_ports.run(CLOCK))
-    told = summary.to_dict()
-    assert (told["rotated"], told["failed"], summary.failed) == (990, 10, True)
+    reported = summary.to_dict()
+    assert (reported["rotated"], reported["failed"], summary.failed) == (990, 10, True)
     reasons = {result.name: result.error for result in summary.results if result.error}
     assert reasons.keys() == {f"z{number}" for number in range(10)}
     assert len(set(reasons.values())) == 10

@@ -130,10 +130,10 @@ def test_a_run_prints_its_metrics_for_cloudwatch(
     ports: FakePorts, capsys: pytest.CaptureFixture[str]
 ) -> None:
     handler.lambda_handler({}, Context())
-    told = metrics(capsys.readouterr().out)
-    assert 86390 < told.pop("TokenSecondsRemaining") <= 86400
-    assert 0 <= told.pop("Duration") < 10_000
-    assert told == {
+    reported = metrics(capsys.readouterr().out)
+    assert 86390 < reported.pop("TokenSecondsRemaining") <= 86400
+    assert 0 <= reported.pop("Duration") < 10_000
+    assert reported == {
         "Rotated": 1,
         "Kept": 0,
         "Busy": 0,
@@ -168,14 +168,16 @@ def test_metrics_distinguish_early_from_late_failures(
     capsys.readouterr()
     ports.secrets.credentials.clear()
     now = bootstrap.utc_now()
-    told = []
+    reported = []
     for hours in (18, 23, 25):
         monkeypatch.setattr(bootstrap, "utc_now", lambda hours=hours: now + timedelta(hours=hours))
         with pytest.raises(RotationFailed):
             handler.lambda_handler({}, Context())
         found = metrics(capsys.readouterr().out)
-        told.append((found["FailedEarly"], found["FailedLate"], round(found["TokenSecondsRemaining"] / 3600)))
-    assert told == [(1, 0, 6), (0, 1, 1), (0, 1, 0)]
+        reported.append(
+            (found["FailedEarly"], found["FailedLate"], round(found["TokenSecondsRemaining"] / 3600))
+        )
+    assert reported == [(1, 0, 6), (0, 1, 1), (0, 1, 0)]
 
 
 def test_missing_token_counts_as_expired_in_metrics(
@@ -184,8 +186,8 @@ def test_missing_token_counts_as_expired_in_metrics(
     ports.secrets.credentials.clear()
     with pytest.raises(RotationFailed):
         handler.lambda_handler({}, Context())
-    told = metrics(capsys.readouterr().out)
-    assert (told["FailedLate"], told["TokenSecondsRemaining"]) == (1, 0)
+    reported = metrics(capsys.readouterr().out)
+    assert (reported["FailedLate"], reported["TokenSecondsRemaining"]) == (1, 0)
 
 
 def test_failed_parameter_read_omits_remaining_lifetime_metric(
@@ -196,9 +198,9 @@ def test_failed_parameter_read_omits_remaining_lifetime_metric(
     ports.parameters.fails["read"] = ParameterStoreError("throttled", advice="wait")
     with pytest.raises(RotationFailed):
         handler.lambda_handler({}, Context())
-    told = metrics(capsys.readouterr().out)
-    assert 0 <= told.pop("Duration") < 10_000
-    assert told == {
+    reported = metrics(capsys.readouterr().out)
+    assert 0 <= reported.pop("Duration") < 10_000
+    assert reported == {
         "Rotated": 0,
         "Kept": 0,
         "Busy": 0,
@@ -220,8 +222,10 @@ def test_usage_metrics_count_only_the_current_run(
     ports.parameters.before_write = use
     for writes in (3, 0):  # the second run finds the token fresh
         handler.lambda_handler({}, Context())
-        told = metrics(capsys.readouterr().out)
-        counted = [told.get(name, 0) for name in ("TokenRequests", "TokenRequestAttempts", "ThrottledWrites")]
+        reported = metrics(capsys.readouterr().out)
+        counted = [
+            reported.get(name, 0) for name in ("TokenRequests", "TokenRequestAttempts", "ThrottledWrites")
+        ]
         assert counted == [writes, 2 * writes, 4 * writes]
 
 
@@ -266,14 +270,14 @@ def test_event_for_a_subset_emits_no_shortest_token_lifetime(
         ports.parameters.put(f"/rotations/{name}", document, "String")
     rotator = bootstrap.Rotator(settings=Settings(rotation=None, rotations_path="/rotations"), ports=ports)
     monkeypatch.setattr(handler, "_rotator", lambda: rotator)
-    told = []
+    reported = []
     for event in ({}, {"rotations": ["b"]}, {"rotations": ["b", "a"]}):
         handler.lambda_handler(event, Context())
         whole, *named = embedded_metrics.read(capsys.readouterr().out)
-        told.append(
+        reported.append(
             ("TokenSecondsRemaining" in whole.metrics, [line.dimensions["rotation"] for line in named])
         )
-    assert told == [(True, ["a", "b"]), (False, ["b"]), (True, ["a", "b"])]
+    assert reported == [(True, ["a", "b"]), (False, ["b"]), (True, ["a", "b"])]
 
 
 @pytest.mark.parametrize("event", [{"unknown": 1}, {"rotations": ["other"]}])

@@ -138,9 +138,9 @@ def test_worker_reports_outcomes_but_no_shortest_token_lifetime(
 ) -> None:
     with caplog.at_level("INFO", logger="rotator"):
         handle(event(asking_for("a"), asking_for("b"), "{"))
-    (told,) = embedded_metrics.read(capsys.readouterr().out)
-    assert told.metrics["Rotated"] == 2
-    assert "TokenSecondsRemaining" not in told.metrics
+    (reported,) = embedded_metrics.read(capsys.readouterr().out)
+    assert reported.metrics["Rotated"] == 2
+    assert "TokenSecondsRemaining" not in reported.metrics
     assert "rotation a: rotated" in caplog.text
     assert "message m-2: it does not name 1 to 10 rotations, and nothing else; " in caplog.text
 

@@ -64,9 +64,9 @@ def test_the_metrics_table_has_every_metric_and_no_other(capsys: pytest.CaptureF
     previous = replace(alive, secret_stage=Stage.PREVIOUS)
     counts = Counts(token_requests=1, token_request_attempts=1, throttled_writes=1)
     metrics.record_metrics(Summary(results=(alive, previous)), START, service="x", duration=0, counts=counts)
-    told, *_ = embedded_metrics.read(capsys.readouterr().out)
+    reported, *_ = embedded_metrics.read(capsys.readouterr().out)
     assert kinds
-    assert named - kinds == told.metrics.keys()
+    assert named - kinds == reported.metrics.keys()
 
 
 def test_readme_names_exactly_the_logged_fields() -> None:

@@ -97,12 +97,8 @@ def parse_credentials(rotation: Rotation, stored: str | bytes, version_id: str) 
         rotation.secret_members.get(name, name) for name in ("client_id", "client_secret")
     )
     needs_secret = rotation.client_authentication is not ClientAuthentication.PRIVATE_KEY_JWT
-    places = (
-        id_place,
-        *[secret_place] * needs_secret,
-        *rotation.secret_params.values(),
-        *rotation.secret_headers.values(),
-    )
+    others = (*rotation.secret_params.values(), *rotation.secret_headers.values())
+    places = (id_place, *[secret_place] * needs_secret, *others)
     values = {place: _member(rotation, fields, place) for place in places}
     raw_basic = (
         rotation.client_authentication is ClientAuthentication.BASIC
@@ -121,9 +117,9 @@ def parse_credentials(rotation: Rotation, stored: str | bytes, version_id: str) 
             )
     return ClientCredentials(
         client_id=values[id_place],
-        client_secret=Secret(values[secret_place]),
+        client_secret=Secret(values[secret_place] if needs_secret else ""),
         version_id=version_id,
-        members={place: Secret(values[place]) for place in places[2:]},
+        members={place: Secret(values[place]) for place in others},
         spaced_members=tuple(place for place, value in values.items() if _is_spaced(value)),
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from multiple_rotations import PATH, Many, document
+from multiple_rotations import PATH, MultipleRotations, document
 from rotator.cli.add import KEYS, REQUIRED
 from rotator.cli.document_editor import MAX_DOCUMENT_BYTES, PreparedDocument, prepare
 from rotator.config import rotation_documents
@@ -17,19 +17,23 @@ from rotator.renewal.models import Parameter, Rotation
 GIVEN: dict[str, Any] = {"secret_id": "healthwise/client", "parameter_name": "/tenant-a/token"}
 
 
-def added(many: Many, name: str = "tenant-a", *, replace: bool = False, **changes: Any) -> PreparedDocument:
+def added(
+    multiple: MultipleRotations, name: str = "tenant-a", *, replace: bool = False, **changes: Any
+) -> PreparedDocument:
     """Prepare an entry and write it."""
-    entry = prepare(many.rotator, name, {**GIVEN, **changes}, replace=replace)
-    entry.write(many.documents, many.rotator.registry)
+    entry = prepare(multiple.rotator, name, {**GIVEN, **changes}, replace=replace)
+    entry.write(multiple.documents, multiple.rotator.registry)
     return entry
 
 
-def refused(many: Many, name: str = "tenant-a", *, replace: bool = False, **changes: Any) -> str:
+def refused(
+    multiple: MultipleRotations, name: str = "tenant-a", *, replace: bool = False, **changes: Any
+) -> str:
     """Have an entry refused, with nothing written."""
-    before = many.texts()
+    before = multiple.texts()
     with pytest.raises(SettingsError) as caught:
-        prepare(many.rotator, name, {**GIVEN, **changes}, replace=replace)
-    assert many.texts() == before
+        prepare(multiple.rotator, name, {**GIVEN, **changes}, replace=replace)
+    assert multiple.texts() == before
     return str(caught.value)
 
 
@@ -43,16 +47,16 @@ def test_every_key_of_a_document_but_its_name_has_an_option() -> None:
 
 
 def test_the_first_document_under_a_path_is_added() -> None:
-    many = Many()
-    added(many)
-    assert {name: json.loads(text) for name, text in many.texts().items()} == {"tenant-a": GIVEN}
-    assert [rotation.name for rotation in many.rotator.fleet().rotations] == ["tenant-a"]
+    multiple = MultipleRotations()
+    added(multiple)
+    assert {name: json.loads(text) for name, text in multiple.texts().items()} == {"tenant-a": GIVEN}
+    assert [rotation.name for rotation in multiple.rotator.fleet().rotations] == ["tenant-a"]
 
 
 @pytest.mark.parametrize("name", ["a", "tenant-a.staging", "A_b-C.9", ".a", "-9", "x" * 64])
 def test_added_rotation_has_the_given_name(name: str) -> None:
-    many = Many()
-    assert added(many, name).rotation == many.rotator.fleet([name]).rotations[0]
+    multiple = MultipleRotations()
+    assert added(multiple, name).rotation == multiple.rotator.fleet([name]).rotations[0]
 
 
 EVERYTHING: dict[str, Any] = {
@@ -86,10 +90,10 @@ EVERYTHING: dict[str, Any] = {
 
 
 def test_every_option_is_read_back_with_its_value() -> None:
-    many = Many()
-    rotation = added(many, **EVERYTHING).rotation
-    assert many.rotator.fleet().rotations == (rotation,)
-    stored = json.loads(many.texts()["tenant-a"])
+    multiple = MultipleRotations()
+    rotation = added(multiple, **EVERYTHING).rotation
+    assert multiple.rotator.fleet().rotations == (rotation,)
+    stored = json.loads(multiple.texts()["tenant-a"])
     assert stored == {
         **GIVEN,
         **EVERYTHING,
@@ -110,32 +114,32 @@ def test_every_option_is_read_back_with_its_value() -> None:
 
 
 def test_defaults_are_omitted_and_empty_scope_is_written() -> None:
-    many = Many()
+    multiple = MultipleRotations()
     usual = {key: value for key, value in vars(Rotation(name="x", **GIVEN)).items() if key in KEYS}
     usual |= {"token_request_params": "{}", "secret_rollover": "true", "renew_at": "0.667"}
     usual |= {"token_request_headers": "{}", "client_id_in_body": "false", "secret_headers": "{}"}
-    added(many, **{key: value for key, value in usual.items() if value is not None})
-    assert json.loads(many.texts()["tenant-a"]) == GIVEN
-    added(many, replace=True, scope="")
-    assert json.loads(many.texts()["tenant-a"]) == {**GIVEN, "scope": ""}
+    added(multiple, **{key: value for key, value in usual.items() if value is not None})
+    assert json.loads(multiple.texts()["tenant-a"]) == GIVEN
+    added(multiple, replace=True, scope="")
+    assert json.loads(multiple.texts()["tenant-a"]) == {**GIVEN, "scope": ""}
 
 
 def test_only_own_kms_key_is_written_into_a_document() -> None:
     """Or a document would keep to the stack's old key when that has another."""
-    many = Many().set(kms_key_id="alias/all")
-    assert added(many).rotation.kms_key_id == "alias/all"
-    assert json.loads(many.texts()["tenant-a"]) == GIVEN
-    assert many.rotator.fleet().rotations[0].kms_key_id == "alias/all"
-    assert added(many, replace=True, kms_key_id="alias/aws/ssm").rotation.kms_key_id == "alias/aws/ssm"
-    assert many.rotator.fleet().rotations[0].kms_key_id == "alias/aws/ssm"
+    multiple = MultipleRotations().set(kms_key_id="alias/all")
+    assert added(multiple).rotation.kms_key_id == "alias/all"
+    assert json.loads(multiple.texts()["tenant-a"]) == GIVEN
+    assert multiple.rotator.fleet().rotations[0].kms_key_id == "alias/all"
+    assert added(multiple, replace=True, kms_key_id="alias/aws/ssm").rotation.kms_key_id == "alias/aws/ssm"
+    assert multiple.rotator.fleet().rotations[0].kms_key_id == "alias/aws/ssm"
 
 
 def test_double_braces_are_escaped_for_parameter_store() -> None:
-    many = Many()
-    rotation = added(many, token_request_params='{"a": "{{{x}}}", "b": "{{"}').rotation
-    assert "{{" not in many.texts()["tenant-a"]
-    assert many.rotator.fleet().rotations[0].token_request_params == {"a": "{{{x}}}", "b": "{{"}
-    assert rotation == many.rotator.fleet().rotations[0]
+    multiple = MultipleRotations()
+    rotation = added(multiple, token_request_params='{"a": "{{{x}}}", "b": "{{"}').rotation
+    assert "{{" not in multiple.texts()["tenant-a"]
+    assert multiple.rotator.fleet().rotations[0].token_request_params == {"a": "{{{x}}}", "b": "{{"}
+    assert rotation == multiple.rotator.fleet().rotations[0]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +157,7 @@ def test_double_braces_are_escaped_for_parameter_store() -> None:
     ],
 )
 def test_an_illegal_name_is_refused(name: str, shown: str) -> None:
-    problem = refused(Many(), name)
+    problem = refused(MultipleRotations(), name)
     assert problem.startswith("NAME is ")
     assert shown in problem
     assert "1 to 64 letters, digits and ._-" in problem
@@ -171,7 +175,7 @@ def test_an_illegal_name_is_refused(name: str, shown: str) -> None:
     ],
 )
 def test_possible_secret_is_refused_without_being_shown(key: str, value: str) -> None:
-    problem = refused(Many(), **only(key, value))
+    problem = refused(MultipleRotations(), **only(key, value))
     assert problem.startswith(f"--{key.replace('_', '-')} is a text of {len(value)} characters; it takes ")
     assert "canary" not in problem
 
@@ -197,20 +201,20 @@ def test_possible_secret_is_refused_without_being_shown(key: str, value: str) ->
     ],
 )
 def test_value_invalid_for_the_function_is_refused(key: str, value: str) -> None:
-    problem = refused(Many(), **only(key, value))
+    problem = refused(MultipleRotations(), **only(key, value))
     assert problem.startswith(f"--{key.replace('_', '-')} is {json.dumps(value)}; it takes ")
 
 
 def test_a_host_that_is_not_allowed_is_refused() -> None:
-    many = Many().set(allowed_hosts=frozenset({"auth.example.test"}))
-    assert "auth.healthwise.net, which is not in ROTATOR_ALLOWED_HOSTS" in refused(many)
-    added(many, token_endpoint="https://auth.example.test/token")
-    assert list(many.texts()) == ["tenant-a"]
+    multiple = MultipleRotations().set(allowed_hosts=frozenset({"auth.example.test"}))
+    assert "auth.healthwise.net, which is not in ROTATOR_ALLOWED_HOSTS" in refused(multiple)
+    added(multiple, token_endpoint="https://auth.example.test/token")
+    assert list(multiple.texts()) == ["tenant-a"]
 
 
 def test_a_name_that_is_taken_is_refused() -> None:
-    many = Many(**{"tenant-a": document("other")})
-    assert "there is a rotation tenant-a already, in the document /rotations/tenant-a" in refused(many)
+    multiple = MultipleRotations(**{"tenant-a": document("other")})
+    assert "there is a rotation tenant-a already, in the document /rotations/tenant-a" in refused(multiple)
 
 
 @pytest.mark.parametrize(
@@ -223,38 +227,40 @@ def test_a_name_that_is_taken_is_refused() -> None:
     ],
 )
 def test_name_or_path_used_by_any_document_is_refused(place: str, fields: Any) -> None:
-    many = Many(**{place: fields})
-    assert f"already, in the document {PATH}/{place}; choose another name" in refused(many)
+    multiple = MultipleRotations(**{place: fields})
+    assert f"already, in the document {PATH}/{place}; choose another name" in refused(multiple)
 
 
 @pytest.mark.parametrize("parameter", ["/b/token", "/b/token/status"])
 def test_parameter_of_another_rotation_is_refused_in_any_order(parameter: str) -> None:
-    many = Many(b=document("b"))
+    multiple = MultipleRotations(b=document("b"))
     for name in ("a", "c"):
-        problem = refused(many, name, parameter_name=parameter)
+        problem = refused(multiple, name, parameter_name=parameter)
         assert f"the parameter {parameter} belongs to the rotation b already" in problem
 
 
 def test_status_parameter_that_is_another_token_is_refused() -> None:
-    many = Many(b=document("b", parameter_name="/a/token/status"))
-    assert "/a/token/status belongs to the rotation b" in refused(many, "a", parameter_name="/a/token")
+    multiple = MultipleRotations(b=document("b", parameter_name="/a/token/status"))
+    assert "/a/token/status belongs to the rotation b" in refused(multiple, "a", parameter_name="/a/token")
 
 
 @pytest.mark.parametrize("parameter", [f"{PATH}/a", PATH])
 def test_token_parameter_under_the_rotations_path_is_refused(parameter: str) -> None:
-    assert "would stand among the documents under /rotations" in refused(Many(), parameter_name=parameter)
+    assert "would stand among the documents under /rotations" in refused(
+        MultipleRotations(), parameter_name=parameter
+    )
 
 
 @pytest.mark.parametrize("name", [".", "-"])
 def test_existing_name_without_letters_can_be_changed(name: str) -> None:
-    many = Many(**{name: document("a")})
-    assert added(many, name, replace=True, scope="x").rotation.name == name
-    assert [each.scope for each in many.rotator.fleet().rotations] == ["x"]
+    multiple = MultipleRotations(**{name: document("a")})
+    assert added(multiple, name, replace=True, scope="x").rotation.name == name
+    assert [each.scope for each in multiple.rotator.fleet().rotations] == ["x"]
 
 
 def test_error_names_both_documents_of_equal_name() -> None:
-    many = Many(t0008=document("a"), t0009=document("b", name="t0008"))
-    ((name, error),) = many.rotator.fleet().broken
+    multiple = MultipleRotations(t0008=document("a"), t0009=document("b", name="t0008"))
+    ((name, error),) = multiple.rotator.fleet().broken
     assert (name, error.problem) == (
         "t0009",
         "two documents are named t0008: /rotations/t0008 and /rotations/t0009",
@@ -262,15 +268,15 @@ def test_error_names_both_documents_of_equal_name() -> None:
 
 
 def test_token_lifetime_too_short_for_the_overlap_is_refused() -> None:
-    assert "a token of 10 min" in refused(Many(), token_request_params='{"expiration": "600"}')
+    assert "a token of 10 min" in refused(MultipleRotations(), token_request_params='{"expiration": "600"}')
 
 
 def test_document_larger_than_4096_bytes_is_refused() -> None:
-    many = Many()
+    multiple = MultipleRotations()
     spare = MAX_DOCUMENT_BYTES - len(json.dumps({**GIVEN, "scope": ""}))
-    added(many, scope="x" * spare)
-    assert len(many.texts()["tenant-a"]) == MAX_DOCUMENT_BYTES == 4096
-    problem = refused(many, "b", parameter_name="/tenant-b/token", scope="x" * (spare + 1))
+    added(multiple, scope="x" * spare)
+    assert len(multiple.texts()["tenant-a"]) == MAX_DOCUMENT_BYTES == 4096
+    problem = refused(multiple, "b", parameter_name="/tenant-b/token", scope="x" * (spare + 1))
     assert "the document of b has 4,097 bytes, and may have 4,096; shorten scope" in problem
 
 
@@ -282,70 +288,74 @@ def test_document_larger_than_4096_bytes_is_refused() -> None:
 )
 def test_parameter_named_by_a_broken_document_is_refused(broken: dict[str, Any], parameter: str) -> None:
     """Once that is mended it would take the parameter over, if its name comes first."""
-    many = Many(a=document("b", **broken))
-    problem = refused(many, "z", parameter_name=parameter)
+    multiple = MultipleRotations(a=document("b", **broken))
+    problem = refused(multiple, "z", parameter_name=parameter)
     assert f"the parameter {parameter} is named by the document {PATH}/a, which cannot be used" in problem
     assert "fix or remove that first" in problem
 
 
 def test_change_is_allowed_if_broken_document_names_parameter() -> None:
-    many = Many(a=document("b", renew_at=7), b=document("b"))
-    assert added(many, "b", replace=True, parameter_name="/b/token", scope="x").rotation.scope == "x"
+    multiple = MultipleRotations(a=document("b", renew_at=7), b=document("b"))
+    assert added(multiple, "b", replace=True, parameter_name="/b/token", scope="x").rotation.scope == "x"
 
 
 def test_broken_document_does_not_stop_rotation_of_its_parameter() -> None:
-    many = Many(a=document("b", renew_at=7), b=document("b"))
-    assert [rotation.name for rotation in many.rotator.fleet().rotations] == ["b"]
+    multiple = MultipleRotations(a=document("b", renew_at=7), b=document("b"))
+    assert [rotation.name for rotation in multiple.rotator.fleet().rotations] == ["b"]
 
 
 def test_broken_documents_do_not_prevent_an_addition() -> None:
-    many = Many(bad="{", worse=document("w", renew_at=7))
-    added(many)
-    assert [rotation.name for rotation in many.rotator.fleet().rotations] == ["tenant-a"]
+    multiple = MultipleRotations(bad="{", worse=document("w", renew_at=7))
+    added(multiple)
+    assert [rotation.name for rotation in multiple.rotator.fleet().rotations] == ["tenant-a"]
 
 
 # Changing one.
 
 
 def test_change_replaces_the_whole_document_in_place() -> None:
-    many = Many(**{"team/a": document("a", scope="x"), "y": document("y", name="z", tier="Standard")})
-    assert added(many, "team.a", replace=True).before
-    added(many, "z", replace=True, parameter_name="/z/token")
-    assert {name: json.loads(text) for name, text in many.texts().items()} == {
+    multiple = MultipleRotations(
+        **{"team/a": document("a", scope="x"), "y": document("y", name="z", tier="Standard")}
+    )
+    assert added(multiple, "team.a", replace=True).before
+    added(multiple, "z", replace=True, parameter_name="/z/token")
+    assert {name: json.loads(text) for name, text in multiple.texts().items()} == {
         "team/a": GIVEN,
         "y": {"name": "z", **GIVEN, "parameter_name": "/z/token"},
     }
-    assert sorted(rotation.name for rotation in many.rotator.fleet().rotations) == ["team.a", "z"]
+    assert sorted(rotation.name for rotation in multiple.rotator.fleet().rotations) == ["team.a", "z"]
 
 
 def test_change_fixes_broken_document_and_keeps_parameter() -> None:
-    many = Many(**{"tenant-a": "{"})
-    assert added(many, replace=True).before is None
-    added(many, replace=True, scope="search.api")
-    assert many.rotator.fleet().rotations[0].scope == "search.api"
+    multiple = MultipleRotations(**{"tenant-a": "{"})
+    assert added(multiple, replace=True).before is None
+    added(multiple, replace=True, scope="search.api")
+    assert multiple.rotator.fleet().rotations[0].scope == "search.api"
 
 
 def test_change_of_unknown_name_is_refused_with_similar_names() -> None:
-    many = Many(**{"tenant-a": document("a"), "other": document("o")})
-    assert "no rotation named 'tenant-x'; did you mean tenant-a?" in refused(many, "tenant-x", replace=True)
+    multiple = MultipleRotations(**{"tenant-a": document("a"), "other": document("o")})
+    assert "no rotation named 'tenant-x'; did you mean tenant-a?" in refused(
+        multiple, "tenant-x", replace=True
+    )
 
 
 def test_change_to_parameter_of_another_rotation_is_refused() -> None:
-    many = Many(a=document("a"), b=document("b"))
-    assert "belongs to the rotation b" in refused(many, "a", replace=True, parameter_name="/b/token")
+    multiple = MultipleRotations(a=document("a"), b=document("b"))
+    assert "belongs to the rotation b" in refused(multiple, "a", replace=True, parameter_name="/b/token")
 
 
 def test_change_of_secure_string_document_is_refused_with_advice() -> None:
-    many = Many()
-    many.put("tenant-a", "{}", "SecureString")
-    problem = refused(many, replace=True)
+    multiple = MultipleRotations()
+    multiple.put("tenant-a", "{}", "SecureString")
+    problem = refused(multiple, replace=True)
     assert "is a SecureString; `rotator remove tenant-a`, and add it half a minute later" in problem
 
 
 def test_change_of_ambiguous_name_is_refused() -> None:
-    many = Many(**{"a.b": document("x"), "a/b": document("y")})
+    multiple = MultipleRotations(**{"a.b": document("x"), "a/b": document("y")})
     assert "several documents are known as a.b: /rotations/a.b, /rotations/a/b" in refused(
-        many, "a.b", replace=True
+        multiple, "a.b", replace=True
     )
 
 
@@ -353,48 +363,51 @@ def test_change_of_ambiguous_name_is_refused() -> None:
 
 
 def test_concurrent_second_addition_is_refused() -> None:
-    many = Many()
+    multiple = MultipleRotations()
     first, second = (
-        prepare(many.rotator, "tenant-a", {**GIVEN, "scope": scope}, replace=False) for scope in ("x", "y")
+        prepare(multiple.rotator, "tenant-a", {**GIVEN, "scope": scope}, replace=False)
+        for scope in ("x", "y")
     )
-    first.write(many.documents, many.rotator.registry)
+    first.write(multiple.documents, multiple.rotator.registry)
     with pytest.raises(SettingsError, match="there is a rotation tenant-a already"):
-        second.write(many.documents, many.rotator.registry)
-    assert json.loads(many.texts()["tenant-a"])["scope"] == "x"
+        second.write(multiple.documents, multiple.rotator.registry)
+    assert json.loads(multiple.texts()["tenant-a"])["scope"] == "x"
 
 
 def test_repeated_identical_write_succeeds() -> None:
-    many = Many()
-    entry = prepare(many.rotator, "tenant-a", GIVEN, replace=False)
+    multiple = MultipleRotations()
+    entry = prepare(multiple.rotator, "tenant-a", GIVEN, replace=False)
     for _ in range(2):
-        entry.write(many.documents, many.rotator.registry)
-    assert json.loads(many.texts()["tenant-a"]) == GIVEN
+        entry.write(multiple.documents, multiple.rotator.registry)
+    assert json.loads(multiple.texts()["tenant-a"]) == GIVEN
 
 
 def test_concurrent_change_raises_concurrent_update() -> None:
-    many = Many(**{"tenant-a": document("tenant-a")})
-    many.documents.fails[f"{PATH}/tenant-a"] = ConcurrentUpdate("TooManyUpdates", advice="see `rotator list`")
+    multiple = MultipleRotations(**{"tenant-a": document("tenant-a")})
+    multiple.documents.fails[f"{PATH}/tenant-a"] = ConcurrentUpdate(
+        "TooManyUpdates", advice="see `rotator list`"
+    )
     with pytest.raises(ConcurrentUpdate):
-        added(many, replace=True)
+        added(multiple, replace=True)
 
 
 def test_denied_write_raises_and_stores_nothing() -> None:
-    many = Many()
-    many.documents.fails[f"{PATH}/tenant-a"] = ParameterStoreError("denied", advice="allow it")
+    multiple = MultipleRotations()
+    multiple.documents.fails[f"{PATH}/tenant-a"] = ParameterStoreError("denied", advice="allow it")
     with pytest.raises(ParameterStoreError, match="denied"):
-        added(many)
-    assert many.texts() == {}
+        added(multiple)
+    assert multiple.texts() == {}
 
 
 def test_unreadable_documents_prevent_an_addition() -> None:
-    many = Many()
-    many.ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
+    multiple = MultipleRotations()
+    multiple.ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
     with pytest.raises(ParameterStoreError, match="denied"):
-        added(many)
+        added(multiple)
 
 
 def test_checked_rotation_equals_written_document() -> None:
-    many = Many()
-    entry = added(many, **EVERYTHING)
-    read = Parameter(value=many.texts()["tenant-a"], version=1, type="String")
+    multiple = MultipleRotations()
+    entry = added(multiple, **EVERYTHING)
+    read = Parameter(value=multiple.texts()["tenant-a"], version=1, type="String")
     assert rotation_documents.read_document(PATH, entry.document, read, frozenset()) == entry.rotation

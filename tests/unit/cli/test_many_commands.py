@@ -11,7 +11,7 @@ from rich.console import Console
 
 from doctor_patient import healthy
 from fake_ports import CANARY_SECRET, rotation
-from multiple_rotations import PATH, Many, document
+from multiple_rotations import PATH, MultipleRotations, document
 from rotator import bootstrap
 from rotator.bootstrap import Rotator
 from rotator.cli import add, main, progress, remove, wiring
@@ -28,14 +28,18 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run a command on a fleet in memory."""
 
     def run(
-        many: Many, *args: str, answer: str | None = None, path: str = PATH, columns: int = 200
+        multiple: MultipleRotations,
+        *args: str,
+        answer: str | None = None,
+        path: str = PATH,
+        columns: int = 200,
     ) -> Result:
         def build(_environ: object) -> Rotator:
-            return many.rotator
+            return multiple.rotator
 
         monkeypatch.setattr(bootstrap, "build", build)
-        monkeypatch.setattr(bootstrap, "utc_now", many.clock.now)
-        monkeypatch.setattr(wiring, "document_store", lambda: many.documents)
+        monkeypatch.setattr(bootstrap, "utc_now", multiple.clock.now)
+        monkeypatch.setattr(wiring, "document_store", lambda: multiple.documents)
         return CliRunner().invoke(
             main.main, args, input=answer, env={"ROTATOR_ROTATIONS_PATH": path, "COLUMNS": f"{columns}"}
         )
@@ -53,34 +57,34 @@ def tools(status: int | RotatorError) -> Instruments:
     def reach(url: str, _ca_parameter_name: str | None) -> TokenResponse:
         if isinstance(status, RotatorError):
             raise status
-        return TokenResponse(status=status, body=b"", requested_at=many.clock.now())
+        return TokenResponse(status=status, body=b"", requested_at=multiple.clock.now())
 
-    many, patient = Many(), healthy()
+    multiple, patient = MultipleRotations(), healthy()
     return Instruments(
         inspector=patient.inspector,
         reach=reach,
         begin_run=lambda: pytest.fail("no run is needed"),
-        now=many.clock.now,
+        now=multiple.clock.now,
     )
 
 
-def checked(many: Many, status: int | RotatorError = 405) -> tuple[str, RotatorError | None]:
+def checked(multiple: MultipleRotations, status: int | RotatorError = 405) -> tuple[str, RotatorError | None]:
     """What the check shows, and why it refuses."""
     console, refusal = Console(width=200), None
     with console.capture() as capture:
         try:
-            add.check(rotation(name="tenant-a"), many.rotator, tools(status), console)
+            add.check(rotation(name="tenant-a"), multiple.rotator, tools(status), console)
         except RotatorError as error:
             refusal = error
     return capture.get(), refusal
 
 
 def test_check_passes_without_requesting_a_token() -> None:
-    many = Many()
-    shown, refusal = checked(many)
+    multiple = MultipleRotations()
+    shown, refusal = checked(multiple)
     assert refusal is None
     assert shown.count("✓") == 2
-    assert many.ports.token_endpoint.requests == []
+    assert multiple.ports.token_endpoint.requests == []
     assert CANARY_SECRET not in shown
 
 
@@ -96,10 +100,10 @@ def test_check_passes_without_requesting_a_token() -> None:
 def test_failed_check_is_shown_and_refuses_the_rotation(
     secret: bool, status: int | RotatorError, why: str
 ) -> None:
-    many = Many()
+    multiple = MultipleRotations()
     if not secret:
-        many.ports.secrets.credentials.clear()
-    shown, refusal = checked(many, status)
+        multiple.ports.secrets.credentials.clear()
+    shown, refusal = checked(multiple, status)
     assert shown.count("✗") == why.count(" and ") + 1
     assert shown.count("→") == shown.count("✗")
     assert refusal
@@ -110,7 +114,7 @@ def test_failed_check_is_shown_and_refuses_the_rotation(
 
 def test_check_before_add_does_not_promise_a_next_run() -> None:
     down = TokenRequestError("it is down", advice="check the path", retry=Retry.NEXT_RUN)
-    assert checked(Many(), down)[0].endswith("→ check the path\n")
+    assert checked(MultipleRotations(), down)[0].endswith("→ check the path\n")
 
 
 def test_the_doctors_instruments_are_made_without_a_call() -> None:
@@ -121,47 +125,47 @@ def test_the_doctors_instruments_are_made_without_a_call() -> None:
 
 
 def test_add_prints_document_and_next_step(command: Any) -> None:
-    many = Many()
-    done = command(many, *ADD, "--no-check")
+    multiple = MultipleRotations()
+    done = command(multiple, *ADD, "--no-check")
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == (
         "added tenant-a: /rotations/tenant-a\n"
         "The next run goes by it; `rotator rotate tenant-a` does so now.\n"
     )
-    assert json.loads(many.texts()["tenant-a"])["parameter_name"] == "/tenant-a/token"
+    assert json.loads(multiple.texts()["tenant-a"])["parameter_name"] == "/tenant-a/token"
 
 
 def test_changed_parameter_warns_that_old_token_is_not_renewed(command: Any) -> None:
-    many = Many(**{"tenant-a": document("old")})
-    done = command(many, *ADD, "--no-check", "--replace")
+    multiple = MultipleRotations(**{"tenant-a": document("old")})
+    done = command(multiple, *ADD, "--no-check", "--replace")
     assert done.stdout.startswith("changed tenant-a: /rotations/tenant-a\n")
     assert "Nobody renews /old/token any more; its token stays until it ends." in done.stdout
-    assert "Nobody renews" not in command(many, *ADD, "--no-check", "--replace").stdout
+    assert "Nobody renews" not in command(multiple, *ADD, "--no-check", "--replace").stdout
 
 
 def test_a_dry_run_prints_the_document_alone_and_writes_nothing(command: Any) -> None:
-    many = Many()
-    done = command(many, *ADD, "--no-check", "--dry-run", "--renew-at", "0.5")
-    assert (done.exit_code, many.texts()) == (0, {})
+    multiple = MultipleRotations()
+    done = command(multiple, *ADD, "--no-check", "--dry-run", "--renew-at", "0.5")
+    assert (done.exit_code, multiple.texts()) == (0, {})
     assert json.loads(done.stdout) == {**document("tenant-a"), "renew_at": 0.5}
     assert "/rotations/tenant-a would be written; nothing was" in done.stderr
 
 
 def test_failed_check_writes_nothing_unless_skipped(command: Any) -> None:
-    many = Many()
-    many.ports.secrets.credentials.clear()
+    multiple = MultipleRotations()
+    multiple.ports.secrets.credentials.clear()
     closed = ("--token-endpoint", "http://127.0.0.1:1/token")
-    done = command(many, *ADD, *closed)
-    assert (done.exit_code, done.stdout, many.texts()) == (1, "", {})
+    done = command(multiple, *ADD, *closed)
+    assert (done.exit_code, done.stdout, multiple.texts()) == (1, "", {})
     assert "✗ secret: " in done.stderr
     assert "✗ token endpoint: " in done.stderr
     assert "was not written, because of its secret and token endpoint" in done.stderr
-    assert command(many, *ADD, *closed, "--no-check").exit_code == 0
+    assert command(multiple, *ADD, *closed, "--no-check").exit_code == 0
 
 
 @pytest.mark.parametrize("args", [ADD, ("remove", "tenant-a", "--yes")])
 def test_missing_rotations_path_setting_is_named(args: tuple[str, ...], command: Any) -> None:
-    done = command(Many(), *args, path="")
+    done = command(MultipleRotations(), *args, path="")
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith("rotator: ROTATOR_ROTATIONS_PATH is not set; set it to the path")
     assert "--stack" in done.stderr
@@ -170,7 +174,7 @@ def test_missing_rotations_path_setting_is_named(args: tuple[str, ...], command:
 @pytest.mark.parametrize("missing", ["--secret-id", "--parameter-name"])
 def test_an_option_that_is_missing_is_named(missing: str, command: Any) -> None:
     where = ADD.index(missing)
-    done = command(Many(), *ADD[:where], *ADD[where + 2 :])
+    done = command(MultipleRotations(), *ADD[:where], *ADD[where + 2 :])
     assert done.exit_code == 2
     assert f"Missing option '{missing}'" in done.stderr
 
@@ -184,7 +188,7 @@ def has_variables(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
 
 def test_add_to_single_rotation_stack_is_refused(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     has_variables(monkeypatch, ROTATOR_SECRET_ID="healthwise/client")
-    done = command(Many(), *ADD, "--stack", "rotator")
+    done = command(MultipleRotations(), *ADD, "--stack", "rotator")
     assert (done.exit_code, done.stdout) == (2, "")
     assert "the stack rotator has one rotation" in done.stderr
     assert "deployed with RotationsPath" in done.stderr
@@ -192,9 +196,9 @@ def test_add_to_single_rotation_stack_is_refused(command: Any, monkeypatch: pyte
 
 def test_add_with_stack_suggests_rotating_by_function(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     has_variables(monkeypatch, ROTATOR_ROTATIONS_PATH=PATH)
-    many = Many()
-    done = command(many, *ADD, "--no-check", "--stack", "rotator", path="")
-    assert (done.exit_code, list(many.texts())) == (0, ["tenant-a"])
+    multiple = MultipleRotations()
+    done = command(multiple, *ADD, "--no-check", "--stack", "rotator", path="")
+    assert (done.exit_code, list(multiple.texts())) == (0, ["tenant-a"])
     assert "`rotator rotate tenant-a --function FUNCTION` does so now" in done.stdout
 
 
@@ -202,22 +206,22 @@ def test_add_with_stack_suggests_rotating_by_function(command: Any, monkeypatch:
 
 
 def test_short_run_without_terminal_shows_no_progress(command: Any) -> None:
-    many = Many(a=document("a"), bad="{")
-    done = command(many, "rotate", "--progress", "--json")
+    multiple = MultipleRotations(a=document("a"), bad="{")
+    done = command(multiple, "rotate", "--progress", "--json")
     assert (done.exit_code, done.stderr, json.loads(done.stdout)["rotated"]) == (1, "", 1)
 
 
 def test_progress_counts_every_rotation(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "LINE_INTERVAL_SECONDS", 0.0)
-    many = Many(a=document("a"), b=document("b"), bad="{")
-    done = command(many, "rotate", "--progress")
+    multiple = MultipleRotations(a=document("a"), b=document("b"), bad="{")
+    done = command(multiple, "rotate", "--progress")
     assert done.stderr.splitlines()[-1] == "3 of 3: 2 rotated, 1 failed"
-    assert command(many, "rotate", "a", "--progress").stderr == "1 of 1: 1 fresh\n"
-    assert command(many, "rotate", "a").stderr == ""
+    assert command(multiple, "rotate", "a", "--progress").stderr == "1 of 1: 1 fresh\n"
+    assert command(multiple, "rotate", "a").stderr == ""
 
 
 def test_progress_with_function_option_is_refused(command: Any) -> None:
-    done = command(Many(), "rotate", "--progress", "--function", "rotator")
+    done = command(MultipleRotations(), "rotate", "--progress", "--function", "rotator")
     assert done.exit_code == 2
     assert "--progress is for runs of this machine" in done.stderr
 
@@ -248,13 +252,13 @@ def test_failed_function_is_reported_as_json(
 
 
 def test_remove_keeps_token_and_prints_its_delete_command(command: Any) -> None:
-    many = Many(a=document("a"), b=document("b"))
-    many.token("a", hours_left=3)
-    done = command(many, "remove", "a", "--yes")
-    assert (done.exit_code, done.stderr, list(many.texts())) == (0, "", ["b"])
+    multiple = MultipleRotations(a=document("a"), b=document("b"))
+    multiple.token("a", hours_left=3)
+    done = command(multiple, "remove", "a", "--yes")
+    assert (done.exit_code, done.stderr, list(multiple.texts())) == (0, "", ["b"])
     assert "removed a (/rotations/a)\n" in done.stdout
     assert "aws ssm delete-parameters --names /a/token /a/token/status /a/token/lease\n" in done.stdout
-    assert many.ports.parameters.read(["/a/token", "/a/token/status"]).keys() == {
+    assert multiple.ports.parameters.read(["/a/token", "/a/token/status"]).keys() == {
         "/a/token",
         "/a/token/status",
     }
@@ -262,28 +266,30 @@ def test_remove_keeps_token_and_prints_its_delete_command(command: Any) -> None:
 
 
 def test_remove_keeps_token_taken_over_by_another_rotation(command: Any) -> None:
-    many = Many(a=document("x"), b=document("x"), c=document("c"))
-    done = command(many, "remove", "a", "c", "--yes")
+    multiple = MultipleRotations(a=document("x"), b=document("x"), c=document("c"))
+    done = command(multiple, "remove", "a", "c", "--yes")
     assert "aws ssm delete-parameters --names /c/token /c/token/status /c/token/lease\n" in done.stdout
     assert "delete-parameters --names /x/token" not in done.stdout
     assert (
         "From now on b is served, in /x/token: its document /rotations/b was refused until now."
         in done.stdout
     )
-    assert [(each.name, each.parameter_name) for each in many.rotator.fleet().rotations] == [
+    assert [(each.name, each.parameter_name) for each in multiple.rotator.fleet().rotations] == [
         ("b", "/x/token")
     ]
 
 
 def test_remove_of_all_users_of_a_parameter_prints_its_deletion(command: Any) -> None:
-    done = command(Many(a=document("x"), b=document("x"), c=document("c")), "remove", "a", "b", "--yes")
+    done = command(
+        MultipleRotations(a=document("x"), b=document("x"), c=document("c")), "remove", "a", "b", "--yes"
+    )
     assert "delete-parameters --names /x/token /x/token/status /x/token/lease\n" in done.stdout
     assert "From now on" not in done.stdout
 
 
 def test_remove_reports_document_taking_over_the_name(command: Any) -> None:
-    many = Many(a=document("x"), z=document("y", name="a"))
-    done = command(many, "remove", "/rotations/a", "--yes")
+    multiple = MultipleRotations(a=document("x"), z=document("y", name="a"))
+    done = command(multiple, "remove", "/rotations/a", "--yes")
     assert "delete-parameters --names /x/token /x/token/status /x/token/lease\n" in done.stdout
     assert (
         "From now on a is served, in /y/token: its document /rotations/z was refused until now."
@@ -292,30 +298,30 @@ def test_remove_reports_document_taking_over_the_name(command: Any) -> None:
 
 
 def test_remove_reports_document_refused_after_takeover(command: Any) -> None:
-    many = Many(a=document("x"), b=document("x", name="c"), c=document("c"))
-    done = command(many, "remove", "a", "--yes")
+    multiple = MultipleRotations(a=document("x"), b=document("x", name="c"), c=document("c"))
+    done = command(multiple, "remove", "a", "--yes")
     assert "From now on c is served, in /x/token" in done.stdout
     assert "From now on the document /rotations/c is refused: two documents are named c" in done.stdout
 
 
 def test_remove_keeps_token_named_by_a_broken_document(command: Any) -> None:
-    many = Many(a=document("x"), b=document("x", renew_at=7), c=document("c"))
-    done = command(many, "remove", "a", "--yes")
+    multiple = MultipleRotations(a=document("x"), b=document("x", renew_at=7), c=document("c"))
+    done = command(multiple, "remove", "a", "--yes")
     assert "delete-parameters" not in done.stdout
     assert "/x/token is named by /rotations/b, which cannot be used: mend or remove that, too." in done.stdout
 
 
 def test_changed_parameter_reports_rotation_taking_over_the_old(command: Any) -> None:
-    many = Many(a=document("x"), b=document("x"))
+    multiple = MultipleRotations(a=document("x"), b=document("x"))
     given = ("--secret-id", "healthwise/client", "--parameter-name", "/y/token")
-    done = command(many, "add", "a", *given, "--replace", "--no-check")
+    done = command(multiple, "add", "a", *given, "--replace", "--no-check")
     assert (done.exit_code, "Nobody renews" in done.stdout) == (0, False)
     assert "From now on b is served, in /x/token: its document was refused until now." in done.stdout
 
 
 def test_remove_prints_deletions_of_ten_parameters_each(command: Any) -> None:
-    many = Many(**{f"t{number}": document(f"t{number}") for number in range(6)})
-    done = command(many, "remove", *many.texts(), "--yes")
+    multiple = MultipleRotations(**{f"t{number}": document(f"t{number}") for number in range(6)})
+    done = command(multiple, "remove", *multiple.texts(), "--yes")
     lines = [line.split() for line in done.stdout.splitlines() if "delete-parameters" in line]
     assert [len(line) - 4 for line in lines] == [10, 8]
     assert "No rotation is left under /rotations" in done.stdout
@@ -333,19 +339,19 @@ def test_remove_prints_deletions_of_ten_parameters_each(command: Any) -> None:
 def test_broken_document_is_removed_by_its_reported_name(
     name: str, place: str, fields: str, command: Any
 ) -> None:
-    many = Many(**{place: fields, "good": document("good")})
-    done = command(many, "remove", name, "--yes")
-    assert (done.exit_code, list(many.texts())) == (0, ["good"])
+    multiple = MultipleRotations(**{place: fields, "good": document("good")})
+    done = command(multiple, "remove", name, "--yes")
+    assert (done.exit_code, list(multiple.texts())) == (0, ["good"])
     assert "delete-parameters" not in done.stdout
 
 
 def test_documents_of_equal_name_are_removed_by_parameter_name(command: Any) -> None:
-    many = Many(**{"a.b": document("x"), "a/b": document("y")})
-    refused = command(many, "remove", "a.b", "--yes")
-    assert (refused.exit_code, len(many.texts())) == (2, 2)
+    multiple = MultipleRotations(**{"a.b": document("x"), "a/b": document("y")})
+    refused = command(multiple, "remove", "a.b", "--yes")
+    assert (refused.exit_code, len(multiple.texts())) == (2, 2)
     assert "several documents are known as a.b: /rotations/a.b, /rotations/a/b" in refused.stderr
-    done = command(many, "remove", "/rotations/a/b", "--yes")
-    assert (done.exit_code, list(many.texts())) == (0, ["a.b"])
+    done = command(multiple, "remove", "/rotations/a/b", "--yes")
+    assert (done.exit_code, list(multiple.texts())) == (0, ["a.b"])
     assert "delete-parameters" not in done.stdout  # the good one's token is still renewed
 
 
@@ -359,39 +365,39 @@ def test_documents_of_equal_name_are_removed_by_parameter_name(command: Any) -> 
     ],
 )
 def test_an_unknown_name_is_refused_and_nothing_is_removed(name: str, advice: str, command: Any) -> None:
-    many = Many(**{"tenant-a": document("a"), "other": document("o")})
-    done = command(many, "remove", "other", name, "--yes")
-    assert (done.exit_code, len(many.texts())) == (2, 2)
+    multiple = MultipleRotations(**{"tenant-a": document("a"), "other": document("o")})
+    done = command(multiple, "remove", "other", name, "--yes")
+    assert (done.exit_code, len(multiple.texts())) == (2, 2)
     assert f"there is no rotation named {name!r}; {advice}" in done.stderr
 
 
 def test_remove_without_terminal_requires_yes_option(command: Any) -> None:
-    many = Many(a=document("a"))
-    done = command(many, "remove", "a", answer="y\n")
-    assert (done.exit_code, list(many.texts())) == (2, ["a"])
+    multiple = MultipleRotations(a=document("a"))
+    done = command(multiple, "remove", "a", answer="y\n")
+    assert (done.exit_code, list(multiple.texts())) == (2, ["a"])
     assert "give --yes" in done.stderr
 
 
 def test_denied_removal_fails_and_others_are_removed(command: Any) -> None:
-    many = Many(a=document("a"), b=document("b"))
-    many.documents.fails[f"{PATH}/a"] = DENIED
-    done = command(many, "remove", "a", "b", "--yes")
-    assert (done.exit_code, list(many.texts())) == (1, ["a"])
+    multiple = MultipleRotations(a=document("a"), b=document("b"))
+    multiple.documents.fails[f"{PATH}/a"] = DENIED
+    done = command(multiple, "remove", "a", "b", "--yes")
+    assert (done.exit_code, list(multiple.texts())) == (1, ["a"])
     assert str(DENIED) in done.stderr
     assert "/a/token" not in done.stdout
     assert "/b/token" in done.stdout
 
 
 def test_document_removed_by_another_operator_counts_as_removed(capsys: pytest.CaptureFixture[str]) -> None:
-    many = Many(a=document("a"))
-    registry = many.rotator.registry()
-    many.documents.delete(f"{PATH}/a")
-    assert remove.remove(registry, [f"{PATH}/a"], many.documents) == [f"{PATH}/a"]
+    multiple = MultipleRotations(a=document("a"))
+    registry = multiple.rotator.registry()
+    multiple.documents.delete(f"{PATH}/a")
+    assert remove.remove(registry, [f"{PATH}/a"], multiple.documents) == [f"{PATH}/a"]
     assert "was gone already: a" in capsys.readouterr().out
 
 
 def test_repeated_name_is_removed_once() -> None:
-    registry = Many(a=document("a")).rotator.registry()
+    registry = MultipleRotations(a=document("a")).rotator.registry()
     assert remove.chosen(registry, ["a", "a", f"{PATH}/a"]) == [f"{PATH}/a"]
 
 
@@ -399,8 +405,10 @@ def test_repeated_name_is_removed_once() -> None:
 
 
 def test_list_shows_rotations_then_broken_documents(command: Any) -> None:
-    many = Many(z=document("z"), a=document("a", token_endpoint="https://auth.example.test:8443/t"), bad="{")
-    done = command(many, "list")
+    multiple = MultipleRotations(
+        z=document("z"), a=document("a", token_endpoint="https://auth.example.test:8443/t"), bad="{"
+    )
+    done = command(multiple, "list")
     assert done.exit_code == 1
     assert [line.split() for line in done.stdout.splitlines()[:3]] == [
         ["rotation", "parameter", "secret", "endpoint"],
@@ -408,14 +416,14 @@ def test_list_shows_rotations_then_broken_documents(command: Any) -> None:
         ["z", "/z/token", "healthwise/client", "auth.healthwise.net"],
     ]
     assert done.stdout.splitlines()[3].startswith("bad: the document /rotations/bad is not a JSON object;")
-    assert many.ports.parameters.reads == 0  # no token, no status
+    assert multiple.ports.parameters.reads == 0  # no token, no status
 
 
 def test_list_as_json_has_rotations_and_broken_documents(command: Any) -> None:
-    done = command(Many(a=document("a"), bad="{"), "list", "--json")
-    told = json.loads(done.stdout)
-    assert (done.exit_code, told["broken"][0]["name"]) == (1, "bad")
-    assert told["rotations"] == [
+    done = command(MultipleRotations(a=document("a"), bad="{"), "list", "--json")
+    reported = json.loads(done.stdout)
+    assert (done.exit_code, reported["broken"][0]["name"]) == (1, "bad")
+    assert reported["rotations"] == [
         {
             "name": "a",
             "parameter_name": "/a/token",
@@ -429,25 +437,25 @@ ARN = f"arn:aws:secretsmanager:us-east-1:123456789012:secret:healthwise/{'client
 
 
 def test_list_without_terminal_does_not_fold_columns(command: Any) -> None:
-    done = command(Many(a=document("a", secret_id=ARN)), "list", columns=40)
+    done = command(MultipleRotations(a=document("a", secret_id=ARN)), "list", columns=40)
     assert done.stdout.splitlines()[1].split() == ["a", "/a/token", ARN, "auth.healthwise.net"]
 
 
 def test_list_without_broken_documents_exits_zero(command: Any) -> None:
-    assert command(Many(a=document("a")), "list").exit_code == 0
+    assert command(MultipleRotations(a=document("a")), "list").exit_code == 0
 
 
 def test_list_shows_single_rotation_of_the_environment(command: Any) -> None:
-    many = Many().set(rotation=rotation(), rotations_path=None)
-    done = command(many, "list")
+    multiple = MultipleRotations().set(rotation=rotation(), rotations_path=None)
+    done = command(multiple, "list")
     assert (done.exit_code, done.stdout.splitlines()[1].split()[0]) == (0, "default")
 
 
 def test_list_of_empty_path_fails_and_suggests_add(command: Any) -> None:
-    done = command(Many(), "list")
+    done = command(MultipleRotations(), "list")
     assert done.exit_code == 2
     assert "no rotation under /rotations; add one with `rotator add`" in done.stderr
 
 
 def test_list_of_only_broken_documents_prints_no_table(command: Any) -> None:
-    assert command(Many(bad="{"), "list").stdout.startswith("bad: ")
+    assert command(MultipleRotations(bad="{"), "list").stdout.startswith("bad: ")

@@ -38,9 +38,9 @@ class Watched:
         return self.ports.parameters
 
     def run(self, show: Show | None = None) -> bool:
-        return watch(self._look, show or self.seen.append, now=self.clock.now, sleep=self._sleep, every=5)
+        return watch(self._read, show or self.seen.append, now=self.clock.now, sleep=self._sleep, every=5)
 
-    def _look(self, now: object) -> Overview:
+    def _read(self, now: object) -> Overview:
         self.before.get(len(self.seen), lambda: None)()
         return status_view.read_overview(self.rotator, (), self.clock.now())
 
@@ -53,7 +53,7 @@ class Watched:
         return [[(line.name, line.state) for line in each.lines] for each in self.seen]
 
 
-def many() -> Settings:
+def multiple() -> Settings:
     return Settings(rotation=None, rotations_path="/rotations")
 
 
@@ -109,7 +109,7 @@ def test_store_failure_is_shown_and_watch_continues() -> None:
 
 
 def test_watch_follows_added_and_removed_documents() -> None:
-    watched = Watched(looks=3, settings=many())
+    watched = Watched(looks=3, settings=multiple())
     watched.store.put("/rotations/a", DOCUMENT % "a", "String")
     watched.before = {
         1: lambda: watched.store.put("/rotations/b", DOCUMENT % "b", "String"),
@@ -120,7 +120,7 @@ def test_watch_follows_added_and_removed_documents() -> None:
 
 
 def test_watch_shows_document_read_error_and_continues() -> None:
-    watched = Watched(looks=3, settings=many())
+    watched = Watched(looks=3, settings=multiple())
     watched.store.put("/rotations/a", DOCUMENT % "a", "String")
     watched.before = {
         0: lambda: watched.store.fails.update(read=DOWN),
@@ -135,7 +135,7 @@ def test_watch_shows_document_read_error_and_continues() -> None:
 
 def test_invalid_settings_at_start_of_watch_raise() -> None:
     with pytest.raises(SettingsError, match="there is no rotation under /rotations"):
-        Watched(looks=3, settings=many()).run()
+        Watched(looks=3, settings=multiple()).run()
 
 
 def test_interrupt_of_first_read_makes_result_false() -> None:

@@ -301,8 +301,8 @@ def test_unrelated_rotator_variable_is_ignored() -> None:
     ],
 )
 def test_unknown_variable_is_refused_with_the_nearest_setting(unknown: str, known: str) -> None:
-    told = f"ROTATOR_{unknown.upper()} is not a setting; did you mean ROTATOR_{known.upper()}?"
-    assert refused(**{unknown: "canary"}) == told
+    reported = f"ROTATOR_{unknown.upper()} is not a setting; did you mean ROTATOR_{known.upper()}?"
+    assert refused(**{unknown: "canary"}) == reported
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("24h", 86_400), ("30m", 1800), ("other", None)])

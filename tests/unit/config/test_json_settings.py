@@ -29,8 +29,8 @@ JSON_SETTINGS = (
 @pytest.mark.parametrize("setting", JSON_SETTINGS)
 @pytest.mark.parametrize("text", ["canary", "[]", '"canary"', "5", "null", "{", "[" * 50_000])
 def test_text_that_is_no_object_is_refused(setting: str, text: str) -> None:
-    told = refused(**{setting: text})
-    assert told.startswith(
+    reported = refused(**{setting: text})
+    assert reported.startswith(
         f"ROTATOR_{setting.upper()} is a text of {len(text)} characters; it takes a JSON object"
     )
 
@@ -85,5 +85,7 @@ def test_key_with_a_fault_is_named(setting: str, text: str, problem: str) -> Non
 )
 def test_key_from_settings_and_from_the_secret_is_refused(given: dict[str, Any], key: str) -> None:
     first, second = given
-    told = refused(**given)
-    assert told.startswith(f"ROTATOR_{first.upper()} and ROTATOR_{second.upper()} both have the key {key}")
+    reported = refused(**given)
+    assert reported.startswith(
+        f"ROTATOR_{first.upper()} and ROTATOR_{second.upper()} both have the key {key}"
+    )

@@ -28,7 +28,7 @@ def read(documents: Mapping[str, Parameter], allowed_hosts: frozenset[str] = ANY
     return registry.read(PATH, pages, allowed_hosts)
 
 
-def told(entered: Registry) -> dict[str, str]:
+def reported(entered: Registry) -> dict[str, str]:
     """What is wrong with which documents, by the names under which they are known."""
     return {name: str(error) for name, error in entered.fleet().broken}
 
@@ -48,7 +48,7 @@ def test_broken_document_is_named_by_its_path_and_fails_alone() -> None:
     entered = read({"a": document("/a"), "team/b": BROKEN, "c": document("/c")})
     assert fake_ports.names(entered.fleet().rotations) == ["a", "c"]
     assert [name for name, _ in entered.fleet().broken] == ["team.b"]
-    assert "is not a JSON object" in told(entered)["team.b"]
+    assert "is not a JSON object" in reported(entered)["team.b"]
     assert entered.documents_of("team.b") == [f"{PATH}/team/b"]
     assert entered.places.keys() == {"a", "c"}
 
@@ -56,7 +56,7 @@ def test_broken_document_is_named_by_its_path_and_fails_alone() -> None:
 def test_second_document_of_equal_name_is_refused() -> None:
     entered = read({"b": document("/b", name="a"), "a": document("/a")})
     assert entered.rotations["a"].parameter_name == "/a"
-    assert told(entered) == {
+    assert reported(entered) == {
         "b": f"two documents are named a: {PATH}/a and {PATH}/b; name one of them otherwise"
     }
 
@@ -74,22 +74,22 @@ def test_documents_of_equal_name_are_both_found_by_name() -> None:
 def test_parameter_belongs_to_the_first_rotation_writing_it(parameter: str, taken: str | None) -> None:
     entered = read({"a": document("/token"), "b": document(parameter)})
     problem = f"the parameter {taken} belongs to the rotation a already; set parameter_name to another name"
-    assert told(entered) == ({"b": problem} if taken else {})
+    assert reported(entered) == ({"b": problem} if taken else {})
 
 
 def test_parameter_conflict_of_nonadjacent_documents_is_refused() -> None:
     entered = read({"a": document("/a"), "b": document("/b"), "c": document("/a")})
-    assert told(entered).keys() == {"c"}
+    assert reported(entered).keys() == {"c"}
 
 
 def test_status_parameter_that_is_another_token_is_refused() -> None:
     entered = read({"a": document("/token/status"), "b": document("/token")})
-    assert told(entered)["b"].startswith("the parameter /token/status belongs to the rotation a already")
+    assert reported(entered)["b"].startswith("the parameter /token/status belongs to the rotation a already")
 
 
 def test_token_parameter_under_documents_path_is_refused() -> None:
     entered = read({"a": document(f"{PATH}/token"), "b": document(f"{PATH}-tokens/b")})
-    assert told(entered) == {
+    assert reported(entered) == {
         "a": f"the parameter {PATH}/token would stand among the documents under {PATH}; "
         "set parameter_name to a name elsewhere"
     }

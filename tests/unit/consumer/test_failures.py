@@ -25,8 +25,8 @@ def test_failed_reads_return_cached_token_until_it_expires(fresh: Consumer) -> N
 def test_error_after_expiry_names_read_failure_and_expiry(fresh: Consumer) -> None:
     fresh.reader.fail("AccessDeniedException")
     fresh.clocks.go_on(DAY + 60)
-    told = r"AccessDeniedException, and the last token expired 6[01] s ago; check the network"
-    with pytest.raises(TokenUnavailable, match=told):
+    reported = r"AccessDeniedException, and the last token expired 6[01] s ago; check the network"
+    with pytest.raises(TokenUnavailable, match=reported):
         fresh.source.token()
 
 

@@ -59,10 +59,12 @@ def test_copy_computes_lifetime_margin_and_refresh_time(
     assert made.refresh_after == pytest.approx(ahead_after)
 
 
-@pytest.mark.parametrize(("told", "life"), [(-100, 3600), (-1, 3600), (0, 3599), (100, 3499), (99.5, 3499.5)])
-def test_copy_lifetime_follows_the_later_clock(told: float, life: float) -> None:
+@pytest.mark.parametrize(
+    ("reported", "life"), [(-100, 3600), (-1, 3600), (0, 3599), (100, 3499), (99.5, 3499.5)]
+)
+def test_copy_lifetime_follows_the_later_clock(reported: float, life: float) -> None:
     stored = StoredToken(value="token", expires_at=START + timedelta(seconds=3600))
-    told_at = START + timedelta(seconds=told)
+    told_at = START + timedelta(seconds=reported)
     made = cached_token(stored, requested_at=ZERO, answered_at=told_at, margin=60, ttl=300, spread=0.5)
     assert made.lifetime == life
 

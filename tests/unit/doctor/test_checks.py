@@ -238,7 +238,7 @@ def test_unreachable_time_source_does_not_fail_clock_check() -> None:
 # Many rotations.
 
 
-def many(**changes: Any) -> Patient:
+def multiple(**changes: Any) -> Patient:
     names = ("billing", "search")
     each = [
         rotation(name=name, parameter_name=f"/{name}/token", secret_id="healthwise/client") for name in names
@@ -250,7 +250,7 @@ def many(**changes: Any) -> Patient:
 
 
 def test_multiple_rotations_run_shared_checks_once() -> None:
-    patient = many()
+    patient = multiple()
     findings = patient.examine()
     shared = ["settings", "AWS identity", "clock", "schedule", "last run"]
     each = [check.name for check in findings.checks if check.rotation == "billing"]
@@ -261,13 +261,13 @@ def test_multiple_rotations_run_shared_checks_once() -> None:
 
 
 def test_shared_token_endpoint_is_reached_once() -> None:
-    patient = many()
+    patient = multiple()
     patient.examine()
     assert len(patient.reached) == 1
 
 
 def test_fault_in_one_rotation_does_not_fail_another() -> None:
-    patient = many()
+    patient = multiple()
     patient.ports.parameters.write_token(patient.rotations[0], Secret("another"))
     findings = patient.examine()
     assert [(c.name, c.rotation) for c in findings.checks if c.state is State.FAILED] == [
@@ -277,7 +277,7 @@ def test_fault_in_one_rotation_does_not_fail_another() -> None:
 
 def test_invalid_rotation_document_fails_a_check_of_its_own() -> None:
     broken = (("triage", SettingsError("no secret_id", advice="write it")),)
-    findings = many(broken=broken).examine()
+    findings = multiple(broken=broken).examine()
     crosses = [check for check in findings.checks if check.state is State.FAILED]
     assert crosses == [
         Check(
@@ -289,7 +289,7 @@ def test_invalid_rotation_document_fails_a_check_of_its_own() -> None:
         )
     ]
     assert findings.code == 2
-    assert many(broken=broken).examine().marked(State.OK) >= {"settings", "secret"}
+    assert multiple(broken=broken).examine().marked(State.OK) >= {"settings", "secret"}
 
 
 # What is told, and what never.
@@ -313,8 +313,8 @@ def test_findings_contain_no_secret_or_token(case: str) -> None:
     if case in CASES:
         CASES[case][0](patient)
     findings = patient.examine(try_encodings=True)
-    told = json.dumps([check.to_dict() for check in findings.checks]) + repr(findings)
-    assert told_in(told, {CANARY_SECRET, "canary", "x" * 4097, "stored."}) == []
+    reported = json.dumps([check.to_dict() for check in findings.checks]) + repr(findings)
+    assert told_in(reported, {CANARY_SECRET, "canary", "x" * 4097, "stored."}) == []
 
 
 def test_check_to_dict_has_state_finding_and_next_step() -> None:
@@ -349,5 +349,5 @@ def test_printed_check_shows_mark_finding_and_next_step() -> None:
 
 
 def test_printed_check_lines_name_their_rotation() -> None:
-    lines = shown(many().examine(), with_rotation=True)
+    lines = shown(multiple().examine(), with_rotation=True)
     assert sum("secret of billing" in line or "secret of search" in line for line in lines) == 2

@@ -215,8 +215,8 @@ def test_unreadable_workers_fail_only_workers_check(method: str) -> None:
 
 
 def test_last_run_is_shown_with_its_outcomes() -> None:
-    told = {**summary(), "rotated": 2, "busy": 1}
-    assert logged(run_ended(told)).examine()["last run"].found == "2 min ago: 2 rotated, 1 fresh, 1 busy"
+    reported = {**summary(), "rotated": 2, "busy": 1}
+    assert logged(run_ended(reported)).examine()["last run"].found == "2 min ago: 2 rotated, 1 fresh, 1 busy"
 
 
 @pytest.mark.parametrize("before", ["", "INFO ", "[INFO]\t2026-11-24T06:00:00.000Z\tid\t"])
@@ -233,8 +233,8 @@ def test_failed_run_fails_last_run_check_with_its_error() -> None:
 
 
 def test_run_with_120_failures_lists_ten_and_counts_the_rest() -> None:
-    told = {**summary(*["down; wait"] * 30), "failed": 120, "fresh": 880, "not_listed": 970}
-    found = logged(run_ended(told)).examine()["last run"].found
+    reported = {**summary(*["down; wait"] * 30), "failed": 120, "fresh": 880, "not_listed": 970}
+    found = logged(run_ended(reported)).examine()["last run"].found
     assert found.startswith("2 min ago, 120 of 1000 rotations failed: default: down; wait | ")
     assert found.endswith("| and 110 more")
 

@@ -83,9 +83,9 @@ def test_failure_reports_lateness_lifetime_and_next_try(hours: int, late: bool, 
     serve(fleet, ports, clock)
     ports.secrets.credentials.clear()
     clock.sleep(hours * 3600)
-    told = serve(fleet, ports, clock, force=True).to_dict()
-    failed = told["rotations"][0]
-    assert (told["failed_late"], failed["late"]) == (int(late), late)
+    reported = serve(fleet, ports, clock, force=True).to_dict()
+    failed = reported["rotations"][0]
+    assert (reported["failed_late"], failed["late"]) == (int(late), late)
     assert failed["seconds_remaining"] == remaining
     assert failed["next_try"] == format_time(clock.now() + timedelta(seconds=300))
 
@@ -114,9 +114,9 @@ def test_failure_after_token_write_reports_the_new_token() -> None:
 def test_a_failure_with_no_token_stored_is_late() -> None:
     clock = Clock()
     missing = rotation(name="b", parameter_name="/fleet/b", secret_id="missing")
-    told = serve(Fleet(rotations=(missing,)), fake_ports.ports(clock), clock).to_dict()
-    assert told["rotations"][0]["late"] is True
-    assert told["rotations"][0]["seconds_remaining"] == 0
+    reported = serve(Fleet(rotations=(missing,)), fake_ports.ports(clock), clock).to_dict()
+    assert reported["rotations"][0]["late"] is True
+    assert reported["rotations"][0]["seconds_remaining"] == 0
 
 
 def test_issued_token_that_is_not_stored_makes_failure_late() -> None:
@@ -126,8 +126,8 @@ def test_issued_token_that_is_not_stored_makes_failure_late() -> None:
     serve(fleet, ports, clock)
     clock.sleep(17 * 3600)
     ports.parameters.fails["token"] = ParameterStoreError("key disabled", advice="enable it")
-    told = serve(fleet, ports, clock).to_dict()["rotations"][0]
-    assert (told["late"], told["seconds_remaining"]) == (True, 7 * 3600)
+    reported = serve(fleet, ports, clock).to_dict()["rotations"][0]
+    assert (reported["late"], reported["seconds_remaining"]) == (True, 7 * 3600)
 
 
 @pytest.mark.parametrize(("hours", "warnings"), [(17, 0), (21, 1)], ids=["early", "late"])
@@ -247,16 +247,16 @@ def test_run_without_time_reads_no_parameters() -> None:
 
 
 def test_failing_result_callback_receives_every_result() -> None:
-    told: list[Result] = []
+    reported: list[Result] = []
 
     def watch(result: Result) -> None:
-        told.append(result)
+        reported.append(result)
         raise BrokenPipeError
 
     fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="mend b")),))
     summary = serve(fleet, fake_ports.ports(Clock()), Clock(), on_result=watch)
-    assert sorted(told, key=lambda result: result.name) == list(summary.results)
-    assert len(told) == 2
+    assert sorted(reported, key=lambda result: result.name) == list(summary.results)
+    assert len(reported) == 2
 
 
 def test_dry_run_is_marked_and_writes_nothing() -> None:
@@ -385,17 +385,17 @@ def test_summary_has_exactly_the_documented_members() -> None:
 def test_summary_round_trips_through_json() -> None:
     clock = Clock()
     missing = rotation(name="b", parameter_name="/fleet/b", secret_id="missing")
-    told = serve(Fleet(rotations=(member("a"), missing)), fake_ports.ports(clock), clock).to_dict()
-    assert Summary.from_dict(json.loads(json.dumps(told))).to_dict() == told
+    reported = serve(Fleet(rotations=(member("a"), missing)), fake_ports.ports(clock), clock).to_dict()
+    assert Summary.from_dict(json.loads(json.dumps(reported))).to_dict() == reported
 
 
 def test_secret_stage_round_trips_through_json() -> None:
     clock = Clock()
     ports = fake_ports.ports(clock, (401, {"error": "invalid_client"}))
     ports.secrets.stage(Stage.PENDING, "pending")
-    told = serve(Fleet(rotations=(member("a"),)), ports, clock).to_dict()
-    assert told["rotations"][0]["secret_stage"] == "AWSPENDING"
-    assert Summary.from_dict(json.loads(json.dumps(told))).to_dict() == told
+    reported = serve(Fleet(rotations=(member("a"),)), ports, clock).to_dict()
+    assert reported["rotations"][0]["secret_stage"] == "AWSPENDING"
+    assert Summary.from_dict(json.loads(json.dumps(reported))).to_dict() == reported
 
 
 def test_run_error_names_failed_rotation_and_its_reason() -> None:

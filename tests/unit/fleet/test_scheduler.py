@@ -50,7 +50,7 @@ def hosts(count: int) -> list[Rotation]:
     return [member(f"m{number:03}", f"https://host{number}.example.test/") for number in range(count)]
 
 
-class World:
+class FleetRun:
     """A fleet, its ports, and runs: one renewal after another, unless there are threads."""
 
     def __init__(self, *rotations: Rotation) -> None:
@@ -73,7 +73,7 @@ class World:
             **options,
         )
 
-    def served(self, seconds_apart: float = 0) -> World:
+    def served(self, seconds_apart: float = 0) -> FleetRun:
         """Let every rotation have a token, each a little younger than the one before."""
         for each in self.fleet.rotations:
             run_fleet(Fleet(rotations=(each,)), self.ports, fake_ports.run(self.clock), CONTRACT)
@@ -81,7 +81,7 @@ class World:
         self.forget()
         return self
 
-    def later(self, seconds: float) -> World:
+    def later(self, seconds: float) -> FleetRun:
         self.clock.sleep(seconds)
         return self
 
@@ -106,19 +106,19 @@ def outcomes(summary: Summary) -> dict[str, Outcome]:
 
 
 def test_renewal_writes_lease_token_and_status() -> None:
-    world = World(*members(30))
+    world = FleetRun(*members(30))
     world.run(threads=True)
     assert len(world.writes) == 90
 
 
 def test_soonest_expiry_is_renewed_first() -> None:
-    world = World(*reversed(members(12))).served(seconds_apart=60).later(20 * HOUR)
+    world = FleetRun(*reversed(members(12))).served(seconds_apart=60).later(20 * HOUR)
     world.run(rate=2)
     assert world.begun() == [f"r{number:03}" for number in reversed(range(12))]
 
 
 def test_write_rate_limits_run_and_defers_other_rotations() -> None:
-    world = World(*members(100)).served(seconds_apart=1).later(17 * HOUR)
+    world = FleetRun(*members(100)).served(seconds_apart=1).later(17 * HOUR)
     summary = world.run(rate=2)
     counts = summary.to_dict()
     assert (counts["rotated"], counts["busy"], counts["failed"]) == (31, 69, 0)
@@ -130,7 +130,7 @@ def test_write_rate_limits_run_and_defers_other_rotations() -> None:
 
 
 def test_next_run_renews_only_deferred_rotations() -> None:
-    world = World(*members(50)).served(seconds_apart=1).later(17 * HOUR)
+    world = FleetRun(*members(50)).served(seconds_apart=1).later(17 * HOUR)
     first = world.run(rate=2)
     rotated = {name for name, outcome in outcomes(first).items() if outcome is Outcome.ROTATED}
     world.forget()
@@ -141,7 +141,7 @@ def test_next_run_renews_only_deferred_rotations() -> None:
 
 
 def test_late_deferred_rotation_fails_with_advice() -> None:
-    world = World(*members(100)).served().later(23 * HOUR)
+    world = FleetRun(*members(100)).served().later(23 * HOUR)
     summary = world.run(rate=2)
     failed = [result for result in summary.results if result.outcome is Outcome.FAILED]
     assert len(failed) == 69
@@ -153,7 +153,7 @@ def test_late_deferred_rotation_fails_with_advice() -> None:
 
 
 def test_dry_run_reports_all_without_writes_or_requests() -> None:
-    world = World(*members(100))
+    world = FleetRun(*members(100))
     summary = world.run(rate=2, dry_run=True)
     assert summary.to_dict()["rotated"] == 100
     assert (world.writes, world.ports.token_endpoint.requests) == ([], [])
@@ -162,7 +162,7 @@ def test_dry_run_reports_all_without_writes_or_requests() -> None:
 @pytest.mark.parametrize("count", [1, 3])
 def test_rotation_that_failed_comes_last_in_the_next_run(count: int) -> None:
     broken = member("broken", secret_id="missing")
-    world = World(broken, *members(count)).served(seconds_apart=1).later(17 * HOUR)
+    world = FleetRun(broken, *members(count)).served(seconds_apart=1).later(17 * HOUR)
     assert world.run().to_dict()["failed"] == 1
     world.forget()
     world.later(18 * HOUR).run()
@@ -170,7 +170,7 @@ def test_rotation_that_failed_comes_last_in_the_next_run(count: int) -> None:
 
 
 def test_expired_token_whose_renewal_failed_yields_to_valid_ones() -> None:
-    world = World(*members(2)).served().later(17 * HOUR)
+    world = FleetRun(*members(2)).served().later(17 * HOUR)
     world.ports.token_endpoint.answers.append((401, {"error": "invalid_client"}))
     assert outcomes(world.run()) == {"r000": Outcome.FAILED, "r001": Outcome.ROTATED}
     world.forget()
@@ -180,13 +180,13 @@ def test_expired_token_whose_renewal_failed_yields_to_valid_ones() -> None:
 
 def test_single_due_rotation_is_read_twice() -> None:
     """Order and leases matter to more than one; the renewal itself reads the lease."""
-    world = World(*members(1))
+    world = FleetRun(*members(1))
     world.run()
     assert world.ports.parameters.reads == 2
 
 
 def test_forced_rotations_without_time_fail_with_advice() -> None:
-    world = World(*members(100)).served()
+    world = FleetRun(*members(100)).served()
     summary = world.run(rate=2, force=True)
     assert summary.to_dict()["failed"] == 69
     (error,) = {result.error for result in summary.results if result.error}
@@ -197,7 +197,7 @@ def test_forced_rotations_without_time_fail_with_advice() -> None:
 
 @pytest.mark.parametrize(("seconds_gone", "begun"), [(0.9, 1), (1.1, 0)])
 def test_short_run_reserves_an_eighth_of_its_time_for_requests(seconds_gone: float, begun: int) -> None:
-    world = World(*members(1))
+    world = FleetRun(*members(1))
     run = fake_ports.run(world.clock, budget=16)
     world.clock.sleep(9 + seconds_gone)  # a quarter is for writes, and an eighth is a reserve
     run_fleet(world.fleet, world.ports, run, CONTRACT)
@@ -205,7 +205,7 @@ def test_short_run_reserves_an_eighth_of_its_time_for_requests(seconds_gone: flo
 
 
 def test_leased_rotation_is_busy_and_takes_no_slot() -> None:
-    world = World(*members(3))
+    world = FleetRun(*members(3))
     until = world.clock.now() + timedelta(seconds=50)
     world.ports.parameters.put_lease(world.fleet.rotations[0], expires_at=until)
     world.forget()
@@ -216,7 +216,7 @@ def test_leased_rotation_is_busy_and_takes_no_slot() -> None:
 
 
 def test_lease_that_cannot_be_read_fails_its_own_rotation_only() -> None:
-    world = World(*members(3))
+    world = FleetRun(*members(3))
     secure = Parameter(value="x", version=1, type="SecureString")
     world.ports.parameters.parameters["/fleet/r001/lease"] = secure
     summary = world.run()
@@ -232,7 +232,7 @@ def test_lease_that_cannot_be_read_fails_its_own_rotation_only() -> None:
 
 
 def test_each_result_is_reported_once() -> None:
-    world = World(*members(20), member("broken", secret_id="missing"))
+    world = FleetRun(*members(20), member("broken", secret_id="missing"))
     reported: list[Result] = []
     summary = world.run(on_result=reported.append, threads=True)
     assert sorted(reported, key=lambda result: result.name) == list(summary.results)
@@ -242,11 +242,11 @@ def test_failing_result_callback_stops_no_renewal() -> None:
     def explode(_result: Result) -> None:
         raise BrokenPipeError
 
-    assert World(*members(20)).run(on_result=explode, threads=True).to_dict()["rotated"] == 20
+    assert FleetRun(*members(20)).run(on_result=explode, threads=True).to_dict()["rotated"] == 20
 
 
 def test_unforeseen_error_fails_only_its_own_rotation() -> None:
-    world = World(*members(30))
+    world = FleetRun(*members(30))
 
     def explode(name: str) -> None:
         if name.startswith("/fleet/r007"):
@@ -258,7 +258,7 @@ def test_unforeseen_error_fails_only_its_own_rotation() -> None:
 
 
 def test_interrupted_run_begins_no_further_renewals() -> None:
-    world = World(*hosts(100))
+    world = FleetRun(*hosts(100))
     begun: list[str] = []
     interrupted = KeyboardInterrupt()
 
@@ -300,7 +300,7 @@ class Endpoint(fake_ports.FakeTokenEndpoint):
 
 @pytest.mark.parametrize("threads", [False, True])
 def test_unavailable_endpoint_gets_few_requests(threads: bool) -> None:
-    world = World(*members(30, BAD, "b"), *members(10))
+    world = FleetRun(*members(30, BAD, "b"), *members(10))
     world.ports.token_endpoint.down.add(BAD)
     summary = world.run(threads=threads)
     counts = summary.to_dict()
@@ -315,7 +315,7 @@ def test_unavailable_endpoint_gets_few_requests(threads: bool) -> None:
 
 
 def test_unrequested_rotation_reports_remaining_lifetime() -> None:
-    world = World(*members(5, BAD)).served().later(17 * HOUR)
+    world = FleetRun(*members(5, BAD)).served().later(17 * HOUR)
     world.ports.token_endpoint.down.add(BAD)
     for result in world.run().results:
         assert (result.late, result.seconds_remaining) == (False, 7 * HOUR)
@@ -325,7 +325,7 @@ def test_unrequested_rotation_reports_remaining_lifetime() -> None:
 
 def test_unrequested_rotation_is_not_late_when_others_are() -> None:
     """An endpoint that breaks off its answers may have issued those tokens, and this one's is as it was."""
-    world = World(*members(5, BAD)).served().later(17 * HOUR)
+    world = FleetRun(*members(5, BAD)).served().later(17 * HOUR)
 
     def break_off(_deadline: object) -> None:
         raise TokenEndpointUnavailable("the answer broke off", advice="try again", may_have_issued=True)
@@ -336,7 +336,7 @@ def test_unrequested_rotation_is_not_late_when_others_are() -> None:
 
 
 def test_unrequested_forced_rotation_has_no_next_try() -> None:
-    world = World(*members(5, BAD)).served()
+    world = FleetRun(*members(5, BAD)).served()
     world.ports.token_endpoint.down.add(BAD)
     results = world.run(force=True).results
     unrequested = [each for each in results if (each.error or "").startswith(NO_REQUEST)]
@@ -344,7 +344,7 @@ def test_unrequested_forced_rotation_has_no_next_try() -> None:
 
 
 def test_endpoint_recovering_after_cool_down_serves_the_rest() -> None:
-    world = World(*members(10, BAD, "b"), *members(20))
+    world = FleetRun(*members(10, BAD, "b"), *members(20))
     began = world.clock.now()
 
     def fail_for_ten_seconds(_deadline: object) -> None:
@@ -356,7 +356,7 @@ def test_endpoint_recovering_after_cool_down_serves_the_rest() -> None:
 
 
 def test_two_failed_requests_do_not_block_other_rotations() -> None:
-    world = World(*members(10, BAD, "b"))
+    world = FleetRun(*members(10, BAD, "b"))
 
     def fail_for_the_first_two(_deadline: object) -> None:
         if endpoint.asked_bad <= 2:
@@ -367,14 +367,14 @@ def test_two_failed_requests_do_not_block_other_rotations() -> None:
 
 
 def test_refusals_do_not_make_the_endpoint_unavailable() -> None:
-    world = World(*members(10))
+    world = FleetRun(*members(10))
     world.ports.token_endpoint.answers.extend([(401, {"error": "invalid_client"})] * 9)
     summary = world.run()
     assert (summary.to_dict()["failed"], summary.to_dict()["rotated"]) == (9, 1)
 
 
 def test_shared_endpoint_gets_one_request_until_it_answers() -> None:
-    world = World(*members(10, BAD, "b"))
+    world = FleetRun(*members(10, BAD, "b"))
     asked: list[int] = []
     release = Event()
 
@@ -390,7 +390,7 @@ def test_shared_endpoint_gets_one_request_until_it_answers() -> None:
 
 def test_retry_budget_is_short_while_other_rotations_wait() -> None:
     """The first answer is waited for as before: no token that was issued is lost for a short budget."""
-    world = World(*members(2, BAD, "b"))
+    world = FleetRun(*members(2, BAD, "b"))
     left: list[float] = []
     world.ports.token_endpoint = endpoint = Endpoint(
         world.clock, lambda deadline: left.append(deadline.remaining())
@@ -401,7 +401,7 @@ def test_retry_budget_is_short_while_other_rotations_wait() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_answer_after_twelve_seconds_renews_every_rotation(count: int) -> None:
-    world = World(*members(count))
+    world = FleetRun(*members(count))
     world.ports.token_endpoint.latency = 12
     assert world.run().to_dict()["rotated"] == count
 
@@ -411,14 +411,14 @@ def test_answer_after_twelve_seconds_renews_every_rotation(count: int) -> None:
     [(1, REQUEST_SECONDS), (MAX_RENEWALS - 1, REQUEST_SECONDS), (MAX_RENEWALS, RETRY_BUDGET_SECONDS)],
 )
 def test_retry_budget_is_short_if_renewals_wait_for_a_thread(others: int, budget: float) -> None:
-    world = World(member("watched", BAD), *hosts(others))
+    world = FleetRun(member("watched", BAD), *hosts(others))
     world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _deadline: None)
     world.run()
     assert endpoint.retry_seconds == [budget]
 
 
 def test_retry_budget_is_short_in_a_shared_run() -> None:
-    world = World(member("watched", BAD))
+    world = FleetRun(member("watched", BAD))
     world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _deadline: None)
     world.run(shared=True)
     assert endpoint.retry_seconds == [RETRY_BUDGET_SECONDS]
@@ -430,14 +430,14 @@ def test_retry_budget_is_short_in_a_shared_run() -> None:
 )
 def test_endpoints_share_a_host_only_with_the_same_port(port: str, budget: float) -> None:
     other = f"https://bad.example.test{port}/other"
-    world = World(member("watched", BAD), member("other", other))
+    world = FleetRun(member("watched", BAD), member("other", other))
     world.ports.token_endpoint = endpoint = Endpoint(world.clock, lambda _deadline: None)
     world.run()
     assert endpoint.retry_seconds == [budget]
 
 
 def test_issued_token_is_probed_without_a_retry_budget() -> None:
-    world = World(*members(2), member("r", verify_url="https://api.example.test/me"))
+    world = FleetRun(*members(2), member("r", verify_url="https://api.example.test/me"))
     assert world.run().to_dict()["rotated"] == 3
     assert world.ports.token_endpoint.probes == [
         ("https://api.example.test/me", world.ports.parameters.parameters["/fleet/r"].value)
@@ -461,7 +461,7 @@ class Together(fake_ports.FakeTokenEndpoint):
 @pytest.mark.parametrize("count", [2, MAX_RENEWALS])
 def test_up_to_forty_renewals_run_concurrently(count: int) -> None:
     """Each token request waits for one of every other rotation."""
-    world = World(*hosts(count))
+    world = FleetRun(*hosts(count))
     world.ports.token_endpoint = Together(world.clock, count)
     assert world.run(threads=True).to_dict()["rotated"] == count
 
@@ -477,7 +477,7 @@ def test_endpoint_that_has_answered_gets_concurrent_requests(status: int) -> Non
             return super().request(request, **options)
 
     barrier = Barrier(3, timeout=30)
-    world = World(*members(4))
+    world = FleetRun(*members(4))
     world.ports.token_endpoint = endpoint = Shared(world.clock)
     if status != 200:
         endpoint.answers.append((status, {"error": "invalid_client"}))
@@ -506,7 +506,7 @@ class Deferred(InlineExecutor):
     [(hosts(MAX_RENEWALS + 20), MAX_RENEWALS), (hosts(MAX_RENEWALS), MAX_RENEWALS)],
 )
 def test_run_limits_concurrent_renewals_to_forty(rotations: list[Rotation], most: int) -> None:
-    world = World(*rotations)
+    world = FleetRun(*rotations)
     executor = Deferred()
     summary = run_fleet(
         world.fleet, world.ports, fake_ports.run(world.clock), CONTRACT, executor_for=lambda *_: executor
@@ -518,7 +518,7 @@ def test_run_limits_concurrent_renewals_to_forty(rotations: list[Rotation], most
 def test_slow_host_does_not_delay_other_hosts() -> None:
     """Its requests are answered only when all others have been served."""
     slow = [member(f"b{number:03}", f"{BAD}/{number}") for number in range(60)]
-    world = World(*slow, *members(40))
+    world = FleetRun(*slow, *members(40))
     others_done = Event()
     reported: list[Result] = []
     under_way, most = 0, 0
@@ -547,7 +547,7 @@ def test_slow_host_does_not_delay_other_hosts() -> None:
 
 
 def test_rotation_not_read_in_time_fails_without_renewal() -> None:
-    world = World(*members(7))
+    world = FleetRun(*members(7))
     run = Run(id="run", now=world.clock.now, deadline=Deadline(lambda: 0.0), budget=60)
     summary = run_fleet(world.fleet, world.ports, run, CONTRACT)
     assert {result.error_kind for result in summary.results} == {"ParameterStoreError"}
@@ -557,7 +557,7 @@ def test_rotation_not_read_in_time_fails_without_renewal() -> None:
 
 @pytest.mark.parametrize("readers", [0, 2])
 def test_parameters_are_read_concurrently_only_with_readers(readers: int) -> None:
-    world = World(*members(20)).served().later(17 * HOUR)
+    world = FleetRun(*members(20)).served().later(17 * HOUR)
     read = world.ports.parameters.read
     threads: dict[bool, set[Thread]] = {False: set(), True: set()}
 
@@ -572,7 +572,7 @@ def test_parameters_are_read_concurrently_only_with_readers(readers: int) -> Non
 
 def test_leases_are_read_in_half_of_the_run_at_most() -> None:
     """What is not read by then is renewed as if nothing had failed before."""
-    world = World(*members(20)).served().later(17 * HOUR)
+    world = FleetRun(*members(20)).served().later(17 * HOUR)
     read = world.ports.parameters.read
 
     reads_of_leases = 0
@@ -591,7 +591,7 @@ def test_leases_are_read_in_half_of_the_run_at_most() -> None:
 
 def test_renewals_of_a_fleet_created_in_one_minute_drift_apart() -> None:
     """The jitter is stable and counts in each lifetime, so that the third renewal is spread thrice as far."""
-    world = World(*members(40)).served(seconds_apart=1)
+    world = FleetRun(*members(40)).served(seconds_apart=1)
     spread = []
     for _ in range(3):
         times = [

@@ -33,24 +33,24 @@ def fleet_of(results: Iterable[Result], other_rotations: int = 0) -> Fleet:
     return Fleet(rotations=rotations, other_rotations=other_rotations)
 
 
-def told(*results: Result, budget: float = 60, **options: Any) -> Summary:
+def reported(*results: Result, budget: float = 60, **options: Any) -> Summary:
     fleet = fleet_of(results, options.pop("other_rotations", 0))
     return summarize(fleet, results, fake_ports.run(fake_ports.Clock(), budget=budget), CONTRACT, **options)
 
 
 def test_successful_results_are_sorted_and_give_no_warnings() -> None:
-    summary = told(rotated("b", lifetime=DAY), rotated("a"))
+    summary = reported(rotated("b", lifetime=DAY), rotated("a"))
     assert fake_ports.names(summary.results) == ["a", "b"]
     assert (summary.warnings, summary.other_rotations, summary.dry_run) == ((), 0, False)
 
 
 def test_summary_has_left_out_count_and_dry_run_flag() -> None:
-    summary = told(other_rotations=3, dry_run=True)
+    summary = reported(other_rotations=3, dry_run=True)
     assert (summary.other_rotations, summary.dry_run) == (3, True)
 
 
 def test_deferred_rotations_give_a_warning_with_advice() -> None:
-    assert told(postponed=7).warnings == (
+    assert reported(postponed=7).warnings == (
         (
             "7 due rotations are left to the next run; if that lasts, raise WritesPerSecond of the stack "
             "(ROTATOR_WRITES_PER_SECOND) if the account's quota allows it, or raise TimeoutSeconds of the "
@@ -65,7 +65,7 @@ def kept(name: str, *, hours: float | None = 3, late: bool = True, outcome: Outc
 
 
 def test_late_kept_token_gives_a_warning() -> None:
-    assert told(kept("a")).warnings == (
+    assert reported(kept("a")).warnings == (
         (
             "rotation a: the endpoint keeps returning tokens that expire no later than the stored one, "
             "which has 3 h left; ask the provider how long it caches tokens"
@@ -77,13 +77,13 @@ def test_late_kept_token_gives_a_warning() -> None:
     "other", [kept("a", late=False), kept("a", hours=None), kept("a", outcome=Outcome.FAILED)]
 )
 def test_result_other_than_late_kept_token_gives_no_warning(other: Result) -> None:
-    assert told(other).warnings == ()
+    assert reported(other).warnings == ()
 
 
 def test_short_overlap_warning_depends_on_run_budget() -> None:
     short, good = rotated("short", lifetime=2100), rotated("good", lifetime=DAY)
-    assert told(short, good).warnings == ()
-    (warning,) = told(short, good, rotated("unknown"), budget=300).warnings
+    assert reported(short, good).warnings == ()
+    (warning,) = reported(short, good, rotated("unknown"), budget=300).warnings
     assert warning.startswith("rotation short: a token of 35 min")
 
 
@@ -116,13 +116,13 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_ten_warnings_of_a_kind_are_listed_and_the_rest_counted(kind: str) -> None:
     names = [f"{number:02}" for number in range(MAX_WARNINGS_OF_A_KIND + 3)]
-    warnings = told(*map(KINDS[kind], names)).warnings
+    warnings = reported(*map(KINDS[kind], names)).warnings
     assert [warning.split(":")[0] for warning in warnings[:-1]] == [f"rotation {n}" for n in names[:-3]]
     assert warnings[-1] == "3 more warnings like the one before"
 
 
 def test_exactly_ten_warnings_of_a_kind_are_all_listed() -> None:
-    warnings = told(*(kept(str(number)) for number in range(MAX_WARNINGS_OF_A_KIND))).warnings
+    warnings = reported(*(kept(str(number)) for number in range(MAX_WARNINGS_OF_A_KIND))).warnings
     assert len(warnings) == MAX_WARNINGS_OF_A_KIND
     assert all(warning.startswith("rotation ") for warning in warnings)
 
@@ -132,7 +132,7 @@ def failed(name: str, *, late: bool = False) -> Result:
 
 
 def test_run_error_names_ten_failures_and_late_ones_first() -> None:
-    summary = told(
+    summary = reported(
         rotated("z"), *(failed(f"early{number}") for number in range(10)), failed("late", late=True)
     )
     error = RotationFailed(summary)
@@ -145,7 +145,7 @@ def test_run_error_names_ten_failures_and_late_ones_first() -> None:
 
 
 def test_run_error_names_all_of_ten_early_failures() -> None:
-    error = RotationFailed(told(*(failed(f"early{number}") for number in range(10))))
+    error = RotationFailed(reported(*(failed(f"early{number}") for number in range(10))))
     assert str(error).splitlines()[-1] == (
         "  early9: a problem; an advice; the next run tries again; none late: there is time"
     )

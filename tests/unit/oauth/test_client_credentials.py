@@ -45,7 +45,7 @@ def answer(body: object, status: int = 200, retry_after: str | None = None) -> T
     return TokenResponse(status=status, body=raw, requested_at=START, retry_after=retry_after)
 
 
-def good(**changes: Any) -> dict[str, Any]:
+def valid(**changes: Any) -> dict[str, Any]:
     fields = {"access_token": CANARY_TOKEN, "token_type": "Bearer", "expires_in": DAY, **changes}
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -111,7 +111,7 @@ def test_client_secret_post_sends_secret_in_body_without_header() -> None:
 
 def test_neither_request_nor_answer_shows_a_secret() -> None:
     request = client_credentials.token_request(rotation(), credentials())
-    shown = repr(request) + repr(answer(good())) + repr(credentials())
+    shown = repr(request) + repr(answer(valid())) + repr(credentials())
     encoded = base64.b64encode(f"client:{CANARY_SECRET}".encode()).decode()
     assert CANARY_SECRET not in shown
     assert encoded not in shown
@@ -236,7 +236,7 @@ def test_retry_after_is_read_as_seconds_or_date_and_else_ignored(
 
 
 def test_valid_response_gives_token_issued_at_request_time() -> None:
-    token = read(good(scope="triage.api"))
+    token = read(valid(scope="triage.api"))
     assert token.value == Secret(CANARY_TOKEN)
     assert (token.issued_at, token.expires_at) == (START, START + timedelta(days=1))
     assert (token.scope, token.lifetime) == ("triage.api", DAY)
@@ -244,12 +244,12 @@ def test_valid_response_gives_token_issued_at_request_time() -> None:
 
 @pytest.mark.parametrize("token_type", ["Bearer", "bearer", "BEARER"])
 def test_the_token_type_is_compared_without_regard_to_case(token_type: str) -> None:
-    assert read(good(token_type=token_type)).value == Secret(CANARY_TOKEN)
+    assert read(valid(token_type=token_type)).value == Secret(CANARY_TOKEN)
 
 
 @pytest.mark.parametrize("scope", ["triage.api", "triage.api search.api", "x" * 1024])
 def test_valid_scope_of_the_response_is_used(scope: str) -> None:
-    assert read(good(scope=scope), scope="content.api").scope == scope
+    assert read(valid(scope=scope), scope="content.api").scope == scope
 
 
 @pytest.mark.parametrize(
@@ -258,12 +258,12 @@ def test_valid_scope_of_the_response_is_used(scope: str) -> None:
     ids=["none", "number", "spaces", "quote", "long", "the token itself"],
 )
 def test_invalid_scope_is_replaced_by_the_requested_scope(scope: object) -> None:
-    assert read(good(scope=scope), scope="content.api").scope == "content.api"
+    assert read(valid(scope=scope), scope="content.api").scope == "content.api"
 
 
 @pytest.mark.parametrize("expires_in", [3600, "3600", 3600.0, "3600.0", 3600.9])
 def test_read_token_accepts_numeric_and_text_expires_in(expires_in: object) -> None:
-    assert read(good(expires_in=expires_in)).lifetime == 3600
+    assert read(valid(expires_in=expires_in)).lifetime == 3600
 
 
 @pytest.mark.parametrize(
@@ -276,29 +276,29 @@ def test_read_token_accepts_numeric_and_text_expires_in(expires_in: object) -> N
         pytest.param(b"\xff\xfe\xff", "JSON object", id="odd bytes"),
         pytest.param(b"[" * 100_000, "JSON object", id="nested without end"),
         pytest.param(b'{"expires_in": ' + b"9" * 5000 + b"}", "JSON object", id="endless number"),
-        pytest.param(good(access_token=None), "no access_token", id="without access_token"),
-        pytest.param(good(access_token=""), "no access_token", id="empty access_token"),
-        pytest.param(good(access_token=5), "access_token that is not text", id="number as access_token"),
+        pytest.param(valid(access_token=None), "no access_token", id="without access_token"),
+        pytest.param(valid(access_token=""), "no access_token", id="empty access_token"),
+        pytest.param(valid(access_token=5), "access_token that is not text", id="number as access_token"),
         pytest.param(
-            good(access_token={"x": 1}), "access_token that is not text", id="object as access_token"
+            valid(access_token={"x": 1}), "access_token that is not text", id="object as access_token"
         ),
-        pytest.param(good(access_token="a b"), "spaces, control or non-ASCII", id="space in the token"),
-        pytest.param(good(access_token="ab\n"), "spaces, control or non-ASCII", id="newline in the token"),
-        pytest.param(good(access_token="é"), "spaces, control or non-ASCII", id="non-ASCII token"),
-        pytest.param(good(access_token="x" * 8193), "8193 bytes", id="too large"),
-        pytest.param(good(token_type="mac"), "not Bearer", id="token_type mac"),
-        pytest.param(good(token_type=["Bearer"]), "token_type is not text", id="list as token_type"),
-        pytest.param(good(expires_in=0), "between 1 and", id="expires_in 0"),
-        pytest.param(good(expires_in=-1), "between 1 and", id="expires_in negative"),
-        pytest.param(good(expires_in=86_400_000), "between 1 and", id="expires_in in milliseconds"),
-        pytest.param(good(expires_in=1e300), "between 1 and", id="expires_in huge"),
-        pytest.param(good(expires_in="forever"), "not a number", id="expires_in text"),
-        pytest.param(good(expires_in="nan"), "not a number", id="expires_in nan"),
-        pytest.param(good(expires_in=True), "not a number", id="expires_in true"),
-        pytest.param(good(expires_in=[1]), "not a number", id="expires_in list"),
-        pytest.param(good(expires_in=1), "expired already", id="shorter than its request took"),
-        pytest.param(good(expires_in=2), "expired already", id="as long as its request took"),
-        pytest.param(good(expires_in=None), "how long the token lives", id="expires_in missing"),
+        pytest.param(valid(access_token="a b"), "spaces, control or non-ASCII", id="space in the token"),
+        pytest.param(valid(access_token="ab\n"), "spaces, control or non-ASCII", id="newline in the token"),
+        pytest.param(valid(access_token="é"), "spaces, control or non-ASCII", id="non-ASCII token"),
+        pytest.param(valid(access_token="x" * 8193), "8193 bytes", id="too large"),
+        pytest.param(valid(token_type="mac"), "not Bearer", id="token_type mac"),
+        pytest.param(valid(token_type=["Bearer"]), "token_type is not text", id="list as token_type"),
+        pytest.param(valid(expires_in=0), "between 1 and", id="expires_in 0"),
+        pytest.param(valid(expires_in=-1), "between 1 and", id="expires_in negative"),
+        pytest.param(valid(expires_in=86_400_000), "between 1 and", id="expires_in in milliseconds"),
+        pytest.param(valid(expires_in=1e300), "between 1 and", id="expires_in huge"),
+        pytest.param(valid(expires_in="forever"), "not a number", id="expires_in text"),
+        pytest.param(valid(expires_in="nan"), "not a number", id="expires_in nan"),
+        pytest.param(valid(expires_in=True), "not a number", id="expires_in true"),
+        pytest.param(valid(expires_in=[1]), "not a number", id="expires_in list"),
+        pytest.param(valid(expires_in=1), "expired already", id="shorter than its request took"),
+        pytest.param(valid(expires_in=2), "expired already", id="as long as its request took"),
+        pytest.param(valid(expires_in=None), "how long the token lives", id="expires_in missing"),
     ],
 )
 def test_invalid_token_response_is_refused_with_its_problem(body: object, problem: str) -> None:
@@ -308,7 +308,7 @@ def test_invalid_token_response_is_refused_with_its_problem(body: object, proble
 
 def test_status_200_with_error_is_rejected() -> None:
     with pytest.raises(TokenRequestRejected) as caught:
-        read(good(error="invalid_client"))
+        read(valid(error="invalid_client"))
     assert (caught.value.status, caught.value.code) == (200, "invalid_client")
 
 
@@ -322,7 +322,7 @@ def test_status_200_with_error_is_rejected() -> None:
     ],
 )
 def test_a_token_must_fit_the_tier(tier: str, size: int, fits: bool) -> None:
-    body = good(access_token="x" * size)
+    body = valid(access_token="x" * size)
     if fits:
         assert read(body, tier=tier).value == Secret("x" * size)
     else:
@@ -332,7 +332,7 @@ def test_a_token_must_fit_the_tier(tier: str, size: int, fits: bool) -> None:
 
 def test_read_token_accepts_any_size_and_check_size_refuses_it() -> None:
     of = rotation(tier="Standard")
-    body = good(access_token="x" * 4097)
+    body = valid(access_token="x" * 4097)
     token = token_response.read_token(
         of, client_credentials.token_request(of, credentials()), answer(body), NOW
     )
@@ -404,13 +404,13 @@ def epoch(seconds: float) -> float:
     ],
 )
 def test_the_earlier_of_expires_in_and_exp_counts(expires_in: object, exp: object, lifetime: float) -> None:
-    body = good(access_token=jwt({"exp": exp}), expires_in=expires_in)
+    body = valid(access_token=jwt({"exp": exp}), expires_in=expires_in)
     assert read(body).lifetime == lifetime
 
 
 @pytest.mark.parametrize("subject", ["", "a", "ab", "abc"])
 def test_jwt_expiry_is_read_for_any_payload_length(subject: str) -> None:
-    body = good(access_token=jwt({"exp": epoch(3600), "sub": subject}), expires_in=None)
+    body = valid(access_token=jwt({"exp": epoch(3600), "sub": subject}), expires_in=None)
     assert read(body).lifetime == 3600
 
 
@@ -420,22 +420,22 @@ def test_jwt_expiry_is_read_for_any_payload_length(subject: str) -> None:
     ids=["no Base64", "empty", "no exp", "a list", "opaque"],
 )
 def test_token_without_expiry_uses_fallback_lifetime(token: str) -> None:
-    assert read(good(access_token=token, expires_in=None), fallback_lifetime=600).lifetime == 600
+    assert read(valid(access_token=token, expires_in=None), fallback_lifetime=600).lifetime == 600
 
 
 def test_fallback_lifetime_does_not_replace_jwt_expiry() -> None:
-    body = good(access_token=jwt({"exp": epoch(3600)}), expires_in=None)
+    body = valid(access_token=jwt({"exp": epoch(3600)}), expires_in=None)
     assert read(body, fallback_lifetime=DAY).lifetime == 3600
 
 
 def test_a_jwt_that_is_expired_already_is_refused() -> None:
     with pytest.raises(InvalidTokenResponse, match="expired already"):
-        read(good(access_token=jwt({"exp": epoch(-1)})))
+        read(valid(access_token=jwt({"exp": epoch(-1)})))
 
 
 def test_jwt_with_lifetime_above_maximum_is_refused() -> None:
     with pytest.raises(InvalidTokenResponse, match="ends more than"):
-        read(good(access_token=jwt({"exp": epoch(DAY * 40_000)}), expires_in=None))
+        read(valid(access_token=jwt({"exp": epoch(DAY * 40_000)}), expires_in=None))
 
 
 @given(st.binary(max_size=300))

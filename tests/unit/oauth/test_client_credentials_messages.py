@@ -139,8 +139,8 @@ def test_error_status_has_problem_and_advice(status: int, body: object, problem:
 def test_invalid_token_response_has_problem_and_advice(
     changes: dict[str, object], problem: str, advice: str
 ) -> None:
-    good = {"access_token": "token", "token_type": "Bearer", "expires_in": 60}
-    caught = error(200, {**good, **changes})
+    valid = {"access_token": "token", "token_type": "Bearer", "expires_in": 60}
+    caught = error(200, {**valid, **changes})
     assert (caught.problem, caught.advice) == (f"the token endpoint {problem}", advice)
 
 

@@ -85,9 +85,9 @@ def test_advice_names_the_secret_first_then_the_grant(code: str) -> None:
     assert "allowed to use the grant" in grant
 
 
-@pytest.mark.parametrize(("status", "told"), [(401, True), (403, True), (404, False), (400, False)])
-def test_refusal_without_a_code_mentions_required_headers(status: int, told: bool) -> None:
-    assert ("secret_headers, token_request_headers" in refusal(status, b"<html>").advice) is told
+@pytest.mark.parametrize(("status", "reported"), [(401, True), (403, True), (404, False), (400, False)])
+def test_refusal_without_a_code_mentions_required_headers(status: int, reported: bool) -> None:
+    assert ("secret_headers, token_request_headers" in refusal(status, b"<html>").advice) is reported
     assert "secret_headers" not in refusal(status, {"error": "invalid_client"}).advice
 
 

@@ -23,7 +23,7 @@ def read(body: object, **settings: Any) -> AccessToken:
     return token_response.read_token(client, token_request(client, CREDENTIALS), response, START)
 
 
-def good(**changes: Any) -> dict[str, Any]:
+def valid(**changes: Any) -> dict[str, Any]:
     return {"access_token": CANARY_TOKEN, "token_type": "Bearer", "expires_in": DAY, **changes}
 
 
@@ -41,7 +41,7 @@ def refused(body: object, **settings: Any) -> str:
     "token_type", [None, "", " ", "bearer", " Bearer ", "BearerToken", "BEARERTOKEN", "bearer token"]
 )
 def test_token_type_that_means_bearer_is_accepted(token_type: str | None) -> None:
-    assert read(good(token_type=token_type)).value == Secret(CANARY_TOKEN)
+    assert read(valid(token_type=token_type)).value == Secret(CANARY_TOKEN)
 
 
 def test_token_without_token_type_is_bearer() -> None:
@@ -53,25 +53,25 @@ def test_token_without_token_type_is_bearer() -> None:
     [("DPoP", "DPoP"), ("dpop", "DPoP"), ("MAC", "mac"), ("n_a", "N_A"), ("pop", "PoP")],
 )
 def test_token_type_that_needs_a_key_is_refused_by_name(token_type: str, name: str) -> None:
-    assert f"token_type is {name}, not Bearer" in refused(good(token_type=token_type))
+    assert f"token_type is {name}, not Bearer" in refused(valid(token_type=token_type))
 
 
 @pytest.mark.parametrize("token_type", ["canary", "Basic", "bearer canary", "bearer" * 10_000])
 def test_unknown_token_type_is_refused_unquoted(token_type: str) -> None:
-    told = refused(good(token_type=token_type))
-    assert "token_type is not Bearer; list its token_type in accepted_token_types" in told
-    assert len(told) < 250
+    reported = refused(valid(token_type=token_type))
+    assert "token_type is not Bearer; list its token_type in accepted_token_types" in reported
+    assert len(reported) < 250
 
 
 @pytest.mark.parametrize("token_type", ["Session", " session", "SESSION", "urn:x:access_token"])
 def test_accepted_token_type_is_taken_for_bearer(token_type: str) -> None:
     accepted = ("session", "urn:x:access_token")
-    assert read(good(token_type=token_type), accepted_token_types=accepted).value == Secret(CANARY_TOKEN)
+    assert read(valid(token_type=token_type), accepted_token_types=accepted).value == Secret(CANARY_TOKEN)
 
 
 @pytest.mark.parametrize("token_type", [5, True, False, [], {}, ["Bearer"], {"type": "Bearer"}])
 def test_token_type_of_a_wrong_type_is_refused(token_type: object) -> None:
-    assert "token_type is not text" in refused(good(token_type=token_type))
+    assert "token_type is not text" in refused(valid(token_type=token_type))
 
 
 # Errors with 200
@@ -79,7 +79,7 @@ def test_token_type_of_a_wrong_type_is_refused(token_type: object) -> None:
 
 @pytest.mark.parametrize("error", [None, "", False, 0, [], {}])
 def test_empty_error_beside_a_token_is_no_error(error: object) -> None:
-    assert read(good(error=error)).value == Secret(CANARY_TOKEN)
+    assert read(valid(error=error)).value == Secret(CANARY_TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_empty_error_beside_a_token_is_no_error(error: object) -> None:
         ({"error": True}, None),
         ({"errorCode": "invalid_client"}, "invalid_client"),
         ({"error": {"code": "INVALID_SCOPE"}}, "invalid_scope"),
-        (good(error="canary"), None),
+        (valid(error="canary"), None),
     ],
 )
 def test_error_in_a_200_is_a_refusal(body: object, code: str | None) -> None:
@@ -146,9 +146,11 @@ def test_member_is_read_where_response_members_puts_it(places: dict[str, str], b
     ],
 )
 def test_path_that_leads_nowhere_is_named(data: object, problem: str) -> None:
-    told = refused({"data": data, "access_token": "other"}, response_members={"access_token": "data.token"})
-    assert problem in told
-    assert "response_members" in told
+    reported = refused(
+        {"data": data, "access_token": "other"}, response_members={"access_token": "data.token"}
+    )
+    assert problem in reported
+    assert "response_members" in reported
 
 
 # Values
@@ -156,27 +158,27 @@ def test_path_that_leads_nowhere_is_named(data: object, problem: str) -> None:
 
 @pytest.mark.parametrize("prefix", ["Bearer ", "bearer  ", "BEARER "])
 def test_token_with_the_headers_prefix_is_read_bare(prefix: str) -> None:
-    assert read(good(access_token=prefix + CANARY_TOKEN)).value == Secret(CANARY_TOKEN)
+    assert read(valid(access_token=prefix + CANARY_TOKEN)).value == Secret(CANARY_TOKEN)
 
 
 @pytest.mark.parametrize("member", ["access_token", "token_type", "expires_in", "expires_on", "scope"])
 def test_member_that_stands_twice_is_refused(member: str) -> None:
-    first, second = json.dumps(good(**{member: "canary-1"})), json.dumps({member: "canary-2"})
+    first, second = json.dumps(valid(**{member: "canary-1"})), json.dumps({member: "canary-2"})
     assert f"sent {member} twice" in refused(f"{first[:-1]}, {second[1:]}".encode())
 
 
 def test_lifetime_that_is_set_needs_no_member_of_the_answer() -> None:
-    body = json.dumps(good())[:-1] + ', "expires_in": 5}'
+    body = json.dumps(valid())[:-1] + ', "expires_in": 5}'
     assert read(body.encode(), lifetime=600).lifetime == 600
 
 
 def test_member_that_stands_twice_with_one_value_is_read() -> None:
-    body = json.dumps(good())
+    body = json.dumps(valid())
     assert read(f"{body[:-1]}, {body[1:]}".encode()).lifetime == DAY
 
 
 def test_answer_after_a_byte_order_mark_is_read() -> None:
-    assert read(b"\xef\xbb\xbf" + json.dumps(good()).encode()).lifetime == DAY
+    assert read(b"\xef\xbb\xbf" + json.dumps(valid()).encode()).lifetime == DAY
 
 
 @pytest.mark.parametrize(
@@ -186,13 +188,13 @@ def test_answer_after_a_byte_order_mark_is_read() -> None:
     "value", ["x" * 65_000, "9" * 4000, [["canary"] * 100], {"canary": {"canary": 1}}, True]
 )
 def test_odd_member_never_shows_and_never_breaks(member: str, value: object) -> None:
-    body = good(**{"access_token": jwt({"exp": START.timestamp() + 60}), member: value})
+    body = valid(**{"access_token": jwt({"exp": START.timestamp() + 60}), member: value})
     try:
         token = read(body)
     except InvalidTokenResponse as error:
-        told = str(error)
+        reported = str(error)
     else:
         assert token.lifetime == 60
-        told = "".join(token.warnings)
-    assert "canary" not in told
-    assert len(told) < 300
+        reported = "".join(token.warnings)
+    assert "canary" not in reported
+    assert len(reported) < 300

@@ -42,30 +42,30 @@ def fleet_of(count: int) -> list[Result]:
 
 
 @pytest.fixture
-def told(capsys: pytest.CaptureFixture[str]) -> Any:
+def reported(capsys: pytest.CaptureFixture[str]) -> Any:
     """Tell a run's metrics, and return what CloudWatch reads."""
 
-    def tell(
+    def emit(
         results: Sequence[Result], counts: Counts = NOTHING_USED, duration: float = 0.0, **changes: Any
-    ) -> list[embedded_metrics.Told]:
+    ) -> list[embedded_metrics.Emitted]:
         summary = Summary(results=tuple(results), **changes)
         metrics.record_metrics(summary, START, service="rotator-x", duration=duration, counts=counts)
         return embedded_metrics.read(capsys.readouterr().out)
 
-    return tell
+    return emit
 
 
 # Metrics.
 
 
-def test_metrics_have_the_service_dimension(told: Any) -> None:
-    (line,) = told([living("a", 1)])
+def test_metrics_have_the_service_dimension(reported: Any) -> None:
+    (line,) = reported([living("a", 1)])
     assert line.dimensions == {"service": "rotator-x"}
 
 
-def test_every_metric_has_its_unit(told: Any) -> None:
+def test_every_metric_has_its_unit(reported: Any) -> None:
     counts = Counts(token_requests=1, token_request_attempts=1, throttled_writes=1)
-    (line,) = told([living("a", 1)], counts, 0.25)
+    (line,) = reported([living("a", 1)], counts, 0.25)
     assert line.units == {
         **dict.fromkeys(("Rotated", "Kept", "Busy", "FailedEarly", "FailedLate"), "Count"),
         **dict.fromkeys(("TokenRequests", "TokenRequestAttempts", "ThrottledWrites"), "Count"),
@@ -74,44 +74,44 @@ def test_every_metric_has_its_unit(told: Any) -> None:
     }
 
 
-def test_duration_metric_is_in_milliseconds(told: Any) -> None:
-    (line,) = told([living("a", 1)], duration=1.2344)
+def test_duration_metric_is_in_milliseconds(reported: Any) -> None:
+    (line,) = reported([living("a", 1)], duration=1.2344)
     assert line.metrics["Duration"] == 1234
 
 
-def test_usage_counts_become_metrics(told: Any) -> None:
+def test_usage_counts_become_metrics(reported: Any) -> None:
     counts = Counts(token_requests=2, token_request_attempts=5, throttled_writes=3)
-    (line,) = told([living("a", 1)], counts)
+    (line,) = reported([living("a", 1)], counts)
     names = ("TokenRequests", "TokenRequestAttempts", "ThrottledWrites")
     assert [line.metrics[name] for name in names] == [2, 5, 3]
 
 
-def test_zero_usage_and_error_counts_are_omitted(told: Any) -> None:
-    (line,) = told([living("a", 1)])
+def test_zero_usage_and_error_counts_are_omitted(reported: Any) -> None:
+    (line,) = reported([living("a", 1)])
     assert line.metrics.keys() == {
         *("Rotated", "Kept", "Busy", "FailedEarly", "FailedLate"),
         *("Duration", "TokenSecondsRemaining"),
     }
 
 
-def test_failures_are_counted_by_their_kind(told: Any) -> None:
+def test_failures_are_counted_by_their_kind(reported: Any) -> None:
     kinds = ("CredentialsError", "CredentialsError", "TokenEndpointUnavailable", "RotatorError")
-    line, *_ = told([failed(str(number), kind) for number, kind in enumerate(kinds)])
+    line, *_ = reported([failed(str(number), kind) for number, kind in enumerate(kinds)])
     counted = {name: line.metrics[name] for name in line.metrics if hasattr(errors, name)}
     assert counted == {"CredentialsError": 2, "TokenEndpointUnavailable": 1, "RotatorError": 1}
 
 
-def test_published_tokens_of_other_secret_stages_are_counted(told: Any) -> None:
+def test_published_tokens_of_other_secret_stages_are_counted(reported: Any) -> None:
     stages = (Stage.CURRENT, Stage.PENDING, Stage.PREVIOUS, Stage.PREVIOUS)
     results = [living(s, 1, Outcome.ROTATED, secret_stage=s) for s in stages]
-    line, *_ = told([*results, living("kept", 1, Outcome.KEPT, secret_stage=Stage.PENDING)])
+    line, *_ = reported([*results, living("kept", 1, Outcome.KEPT, secret_stage=Stage.PENDING)])
     assert (line.metrics["RotatedWithPending"], line.metrics["RotatedWithPrevious"]) == (1, 2)
     assert (line.units["RotatedWithPending"], line.units["RotatedWithPrevious"]) == ("Count", "Count")
 
 
 @pytest.mark.parametrize(("count", "by_name"), [(1, 0), (2, 2), (10, 10), (11, 0)])
-def test_two_to_ten_rotations_have_metrics_by_name(told: Any, count: int, by_name: int) -> None:
-    whole, *named = told(fleet_of(count))
+def test_two_to_ten_rotations_have_metrics_by_name(reported: Any, count: int, by_name: int) -> None:
+    whole, *named = reported(fleet_of(count))
     assert whole.metrics["TokenSecondsRemaining"] == HOUR
     assert [(line.dimensions, line.metrics, line.units) for line in named] == [
         (
@@ -124,21 +124,21 @@ def test_two_to_ten_rotations_have_metrics_by_name(told: Any, count: int, by_nam
 
 
 def test_metric_by_name_is_absent_if_unknown_or_zero_if_missing(
-    told: Any,
+    reported: Any,
 ) -> None:
-    whole, *named = told([living("a", 2), failed("b"), failed("c", seconds_remaining=0)])
+    whole, *named = reported([living("a", 2), failed("b"), failed("c", seconds_remaining=0)])
     assert whole.metrics["TokenSecondsRemaining"] == 0
     lives = {line.dimensions["rotation"]: line.metrics["TokenSecondsRemaining"] for line in named}
     assert lives == {"a": 2 * HOUR, "c": 0}
 
 
-def test_expired_token_has_zero_lifetime_metric_by_name(told: Any) -> None:
-    _, named, _ = told([living("a", -3), living("b", 3)])
+def test_expired_token_has_zero_lifetime_metric_by_name(reported: Any) -> None:
+    _, named, _ = reported([living("a", -3), living("b", 3)])
     assert named.metrics == {"TokenSecondsRemaining": 0}
 
 
-def test_run_that_omits_rotations_emits_no_shortest_lifetime(told: Any) -> None:
-    whole, *named = told([living("a", 20, Outcome.ROTATED)], other_rotations=2)
+def test_run_that_omits_rotations_emits_no_shortest_lifetime(reported: Any) -> None:
+    whole, *named = reported([living("a", 20, Outcome.ROTATED)], other_rotations=2)
     assert "TokenSecondsRemaining" not in whole.metrics
     assert whole.metrics["Rotated"] == 1
     assert [(line.dimensions["rotation"], line.metrics["TokenSecondsRemaining"]) for line in named] == [
@@ -146,13 +146,13 @@ def test_run_that_omits_rotations_emits_no_shortest_lifetime(told: Any) -> None:
     ]
 
 
-def test_few_results_of_a_large_fleet_have_no_metrics_by_name(told: Any) -> None:
-    (whole,) = told(fleet_of(3), other_rotations=8)
+def test_few_results_of_a_large_fleet_have_no_metrics_by_name(reported: Any) -> None:
+    (whole,) = reported(fleet_of(3), other_rotations=8)
     assert "TokenSecondsRemaining" not in whole.metrics
 
 
-def test_dry_run_emits_no_metrics(told: Any) -> None:
-    assert told(fleet_of(3), Counts(token_requests=1), dry_run=True) == []
+def test_dry_run_emits_no_metrics(reported: Any) -> None:
+    assert reported(fleet_of(3), Counts(token_requests=1), dry_run=True) == []
 
 
 # The log.
@@ -231,9 +231,9 @@ def test_logged_seconds_remaining_are_rounded_down(caplog: pytest.LogCaptureFixt
 
 def test_returned_summary_has_no_error_kind_or_omitted_count() -> None:
     summary = Summary(results=(failed("a"),), other_rotations=3)
-    told = summary.to_dict()
-    assert "other_rotations" not in told
-    assert told["rotations"][0].keys() == {
+    reported = summary.to_dict()
+    assert "other_rotations" not in reported
+    assert reported["rotations"][0].keys() == {
         *("name", "outcome", "expires_at", "parameter_version", "error"),
         *("late", "seconds_remaining", "next_try"),
     }
@@ -243,9 +243,9 @@ def test_reason_of_busy_result_survives_json_round_trip() -> None:
     results = tuple(
         Result(name=reason, outcome=Outcome.BUSY, reason=reason) for reason in (ENQUEUED, NO_TIME_LEFT)
     )
-    told = Summary(results=results).to_dict()
-    assert [each["note"] for each in told["rotations"]] == [ENQUEUED, NO_TIME_LEFT]
-    assert Summary.from_dict(json.loads(json.dumps(told))).results == results
+    reported = Summary(results=results).to_dict()
+    assert [each["note"] for each in reported["rotations"]] == [ENQUEUED, NO_TIME_LEFT]
+    assert Summary.from_dict(json.loads(json.dumps(reported))).results == results
 
 
 # Of many rotations the log tells what matters.

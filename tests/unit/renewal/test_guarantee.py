@@ -112,13 +112,13 @@ def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
 def test_problem_names_the_cause_and_every_remedy(
     lifetime: float, renew_at: float, interval: float, cache: float, problem: str
 ) -> None:
-    told = Guarantee(schedule_interval=interval, consumer_cache=cache).problem(lifetime, renew_at)
-    assert str(told) == problem
+    reported = Guarantee(schedule_interval=interval, consumer_cache=cache).problem(lifetime, renew_at)
+    assert str(reported) == problem
 
 
 def test_longer_run_budget_shortens_guaranteed_lifetime() -> None:
-    told = Guarantee(consumer_cache=400, run_budget=120).problem(1440, 0.5)
-    assert str(told) == (
+    reported = Guarantee(consumer_cache=400, run_budget=120).problem(1440, 0.5)
+    assert str(reported) == (
         "a token of 24 min renewed at 0.5 of its life, every 5 min, leaves consumers 300 s at the least, "
         "but they cache for 400 s; set ROTATOR_RENEW_AT to 0.43 or less, "
         "or run every 3m or more often, with ROTATOR_SCHEDULE_INTERVAL set to it, "
@@ -128,8 +128,8 @@ def test_longer_run_budget_shortens_guaranteed_lifetime() -> None:
 
 def test_advice_uses_the_given_setting_names() -> None:
     names = {"renew_at": "--renew-at", "schedule_interval": "--every", "consumer_cache": "--cache"}
-    told = Guarantee(schedule_interval=HOUR, consumer_cache=HOUR).problem(DAY, 0.95, names)
-    assert str(told).endswith(
+    reported = Guarantee(schedule_interval=HOUR, consumer_cache=HOUR).problem(DAY, 0.95, names)
+    assert str(reported).endswith(
         "; set --renew-at to 0.91 or less, or run every 11m or more often, with --every set to it, "
         "or let consumers cache for 660 s at the most (--cache)"
     )

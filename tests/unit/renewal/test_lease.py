@@ -34,7 +34,7 @@ from single_rotation import (
     UNANSWERED,
     UNAVAILABLE,
     Crashed,
-    World,
+    SingleRotation,
     assert_failed,
     crash_before_token,
     fakes_answer,
@@ -48,20 +48,20 @@ from single_rotation import (
 def test_late_loser_leaves_the_finished_status_unchanged() -> None:
     world = rotated().later(17 * HOUR)
     before = world.stored()
-    assert world.tick(name="A").outcome is Outcome.ROTATED
+    assert world.run_once(name="A").outcome is Outcome.ROTATED
     status = world.status
-    world.tick(name="B", stored=before)
+    world.run_once(name="B", stored=before)
     assert world.status == status
     assert policy.token_state(world.rotation, world.stored(), world.clock.now()) is TokenState.FRESH
     assert world.stored().lease == Lease(version=2)
 
 
-def overtaken_at_lease(world: World, **options: Any) -> World:
+def overtaken_at_lease(world: SingleRotation, **options: Any) -> SingleRotation:
     """Let run B renew the token between run A's read and run A's first write."""
 
     def overtake(_name: str) -> None:
         world.ports.parameters.before_write = lambda _name: None
-        assert world.tick(name="B", **options).outcome is Outcome.ROTATED
+        assert world.run_once(name="B", **options).outcome is Outcome.ROTATED
 
     world.ports.parameters.before_write = overtake
     return world
@@ -70,16 +70,16 @@ def overtaken_at_lease(world: World, **options: Any) -> World:
 @pytest.mark.parametrize("force", [False, True])
 def test_overtaken_run_is_busy_and_overwrites_only_the_lease(force: bool) -> None:
     world = overtaken_at_lease(rotated().later(17 * HOUR))
-    assert world.tick(name="A", force=force).outcome is Outcome.BUSY
+    assert world.run_once(name="A", force=force).outcome is Outcome.BUSY
     assert (world.status["parameter_version"], world.status["lease_version"]) == (2, 2)
     assert world.ports.parameters.writes == [LEASE, TOKEN, STATUS, LEASE]
     assert len(world.ports.token_endpoint.requests) == 2
-    assert world.tick(name="C").outcome is Outcome.FRESH
+    assert world.run_once(name="C").outcome is Outcome.FRESH
 
 
 def test_overtaken_first_run_is_busy() -> None:
-    world = overtaken_at_lease(World())
-    assert world.tick(name="A").outcome is Outcome.BUSY
+    world = overtaken_at_lease(SingleRotation())
+    assert world.run_once(name="A").outcome is Outcome.BUSY
     assert world.ports.parameters.writes == [LEASE, TOKEN, STATUS], "the lease is created only once"
 
 
@@ -89,14 +89,14 @@ def test_lost_lease_of_a_short_run_does_not_hide_a_long_one() -> None:
     def hold_for_long(_name: str) -> None:
         world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
         with pytest.raises(Crashed):
-            world.tick(name="long", budget=900)
+            world.run_once(name="long", budget=900)
         world.ports.parameters.before_write = lambda _name: None
 
     world.ports.parameters.before_write = hold_for_long
-    assert world.tick(name="short", budget=10).outcome is Outcome.BUSY
+    assert world.run_once(name="short", budget=10).outcome is Outcome.BUSY
     assert world.lease["run"] == "short"
-    assert world.later(60).tick(name="third").outcome is Outcome.BUSY
-    assert world.later(842).tick(name="fourth").outcome is Outcome.ROTATED
+    assert world.later(60).run_once(name="third").outcome is Outcome.BUSY
+    assert world.later(842).run_once(name="fourth").outcome is Outcome.ROTATED
 
 
 def test_repeated_lease_write_makes_the_run_busy() -> None:
@@ -105,28 +105,28 @@ def test_repeated_lease_write_makes_the_run_busy() -> None:
     parameters = world.ports.parameters
     write = parameters.write_lease
     parameters.write_lease = lambda *args: write(*args) and write(*args)  # type: ignore[method-assign]
-    assert world.tick().outcome is Outcome.BUSY
+    assert world.run_once().outcome is Outcome.BUSY
     parameters.write_lease = write  # type: ignore[method-assign]
-    assert world.later(60).tick(name="run-2").outcome is Outcome.BUSY
-    assert world.later(2).tick(name="run-3").outcome is Outcome.ROTATED
+    assert world.later(60).run_once(name="run-2").outcome is Outcome.BUSY
+    assert world.later(2).run_once(name="run-3").outcome is Outcome.ROTATED
 
 
 def test_too_many_updates_of_the_lease_mean_busy() -> None:
     world = rotated().later(17 * HOUR)
     world.ports.parameters.fails["lease"] = ConcurrentUpdate("TooManyUpdates", advice="wait")
-    assert world.tick().outcome is Outcome.BUSY
+    assert world.run_once().outcome is Outcome.BUSY
     assert len(world.ports.token_endpoint.requests) == 1
 
 
 def test_held_lease_means_busy_even_with_force() -> None:
     world = crash_before_token(rotated().later(17 * HOUR))
-    assert world.tick(name="run-2").outcome is Outcome.BUSY
-    assert world.tick(name="run-3", force=True).outcome is Outcome.BUSY
-    assert world.later(61).tick(name="run-4").outcome is Outcome.ROTATED
+    assert world.run_once(name="run-2").outcome is Outcome.BUSY
+    assert world.run_once(name="run-3", force=True).outcome is Outcome.BUSY
+    assert world.later(61).run_once(name="run-4").outcome is Outcome.ROTATED
 
 
 def test_lease_expiry_includes_the_overrun_of_the_run() -> None:
-    world = World()
+    world = SingleRotation()
     world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
     with pytest.raises(Crashed):
         rotate(world.rotation, world.stored(), world.ports, replace(fake_ports.run(world.clock), overrun=40))
@@ -152,7 +152,7 @@ def test_lease_text_has_exactly_the_documented_fields() -> None:
 
 def test_failed_renewal_releases_lease_with_its_outcome() -> None:
     world = rotated(REFUSED).later(17 * HOUR)
-    assert_failed(world.tick(), TokenRequestRejected)
+    assert_failed(world.run_once(), TokenRequestRejected)
     assert world.lease == {
         "schema": 1,
         "run": "run-1",
@@ -169,9 +169,9 @@ def test_failed_renewal_releases_lease_with_its_outcome() -> None:
 
 def test_published_token_settles_the_lease_without_another_write() -> None:
     world = rotated(REFUSED).later(17 * HOUR)
-    world.tick()
+    world.run_once()
     world.ports.parameters.writes.clear()
-    assert world.tick(name="run-2").outcome is Outcome.ROTATED
+    assert world.run_once(name="run-2").outcome is Outcome.ROTATED
     assert world.ports.parameters.writes == [LEASE, TOKEN, STATUS]
     assert world.stored().lease == Lease(version=4)
     assert world.status["lease_version"] == 4
@@ -180,7 +180,7 @@ def test_published_token_settles_the_lease_without_another_write() -> None:
 def test_lease_is_not_released_by_a_run_whose_lease_has_expired() -> None:
     world = rotated(REFUSED).later(17 * HOUR)
     world.ports.token_endpoint.latency = 62
-    assert_failed(world.tick(), TokenRequestRejected)
+    assert_failed(world.run_once(), TokenRequestRejected)
     assert world.lease["state"] == "held"
 
 
@@ -202,7 +202,7 @@ def test_lease_checks_forbid_writes_at_the_exact_deadline() -> None:
 
 def test_next_lease_records_that_token_may_be_revoked() -> None:
     world = rotated(UNANSWERED).later(17 * HOUR)
-    world.tick()
+    world.run_once()
     crash_before_token(world.later(61))
     assert world.lease["issued"] == "unknown"
 
@@ -210,7 +210,7 @@ def test_next_lease_records_that_token_may_be_revoked() -> None:
 def test_lease_is_released_until_the_very_end_of_the_run() -> None:
     world = rotated((200, b"<html>")).later(17 * HOUR)
     world.ports.token_endpoint.latency = 59.9
-    assert_failed(world.tick(), InvalidTokenResponse)
+    assert_failed(world.run_once(), InvalidTokenResponse)
     assert world.lease["state"] == "released"
 
 
@@ -221,7 +221,7 @@ def test_lease_is_released_until_the_very_end_of_the_run() -> None:
 def test_token_is_published_until_the_very_end_of_the_run(latency: float, version: int) -> None:
     world = rotated().later(17 * HOUR)
     world.ports.token_endpoint.latency = latency
-    world.tick()
+    world.run_once()
     assert world.token == f"{CANARY_TOKEN}-{version}"
 
 
@@ -236,16 +236,16 @@ def test_status_is_not_written_after_the_lease_has_expired() -> None:
         return write(*args)
 
     world.ports.parameters.write_token = write_slowly  # type: ignore[method-assign,assignment]
-    assert_failed(world.tick(), StatusNotWritten, "the run's time was over")
+    assert_failed(world.run_once(), StatusNotWritten, "the run's time was over")
     assert world.status == before
     world.ports.parameters.write_token = write  # type: ignore[method-assign]
-    assert world.later(1).tick(name="run-2").outcome is Outcome.ROTATED
+    assert world.later(1).run_once(name="run-2").outcome is Outcome.ROTATED
 
 
 def test_unforeseen_error_releases_the_lease() -> None:
     world = rotated().later(17 * HOUR)
     world.ports.secrets.credentials = None  # type: ignore[assignment]
-    result = world.tick()
+    result = world.run_once()
     assert_failed(result, text="unforeseen TypeError")
     assert (world.lease["state"], world.lease["error_kind"]) == ("released", "TypeError")
     assert world.lease["issued"] == "unknown"
@@ -259,23 +259,23 @@ def test_forced_renewal_makes_a_fresh_token_due() -> None:
     world = crash_before_token(rotated().later(1), force=True)
     assert world.status["renew_at"] == "2026-11-24T06:00:01Z"
     assert (world.status["parameter_version"], world.status["lease_version"]) == (1, 1)
-    assert world.later(62).tick(name="run-2").outcome is Outcome.ROTATED
-    assert world.tick(name="run-3").outcome is Outcome.FRESH
+    assert world.later(62).run_once(name="run-2").outcome is Outcome.ROTATED
+    assert world.run_once(name="run-3").outcome is Outcome.FRESH
 
 
 def test_forced_renewal_stopped_early_leaves_the_token_fresh() -> None:
     world = rotated().later(1)
     world.ports.parameters.before_write = lambda name: stop(name == STATUS)
     with pytest.raises(Crashed):
-        world.tick(force=True)
+        world.run_once(force=True)
     world.ports.parameters.before_write = lambda name: None
-    assert world.later(62).tick(name="run-2").outcome is Outcome.FRESH
+    assert world.later(62).run_once(name="run-2").outcome is Outcome.FRESH
 
 
 def test_unwritable_status_stops_a_forced_renewal() -> None:
     world = rotated()
     world.ports.parameters.fails["status"] = ParameterStoreError("denied", advice="allow")
-    assert_failed(world.tick(force=True), ParameterStoreError)
+    assert_failed(world.run_once(force=True), ParameterStoreError)
     assert len(world.ports.token_endpoint.requests) == 1
     assert (world.lease["state"], world.lease["issued"]) == ("released", "no")
 
@@ -283,38 +283,38 @@ def test_unwritable_status_stops_a_forced_renewal() -> None:
 @pytest.mark.parametrize("answer", [UNAVAILABLE, UNANSWERED, REFUSED, (200, b"<html>")])
 def test_forced_renewal_that_fails_leaves_the_token_due(answer: Any) -> None:
     world = rotated(answer).later(1)
-    assert_failed(world.tick(force=True))
-    assert world.later(1).tick(name="run-2").outcome is Outcome.ROTATED
-    assert world.tick(name="run-3").outcome is Outcome.FRESH
+    assert_failed(world.run_once(force=True))
+    assert world.later(1).run_once(name="run-2").outcome is Outcome.ROTATED
+    assert world.run_once(name="run-3").outcome is Outcome.FRESH
 
 
 def test_unfinished_renewal_accepts_token_with_equal_expiry() -> None:
     world = crash_before_token(rotated(), force=True).later(HOUR)
     world.ports.token_endpoint.answers.append((200, fakes_answer(expires_in=23 * HOUR)))
-    assert world.tick(name="run-2").outcome is Outcome.ROTATED
+    assert world.run_once(name="run-2").outcome is Outcome.ROTATED
     assert world.token == "other"
 
 
 def test_unfinished_renewal_keeps_token_over_a_shorter_one() -> None:
     world = crash_before_token(rotated(), force=True).later(HOUR)
     world.ports.token_endpoint.answers.append((200, fakes_answer(expires_in=22 * HOUR)))
-    assert world.tick(name="run-2").outcome is Outcome.KEPT
+    assert world.run_once(name="run-2").outcome is Outcome.KEPT
     assert world.token == f"{CANARY_TOKEN}-1"
-    assert world.later(1).tick(name="run-3").outcome is Outcome.FRESH
+    assert world.later(1).run_once(name="run-3").outcome is Outcome.FRESH
 
 
 def test_unfinished_renewal_is_finished_by_a_repeated_token() -> None:
     world = crash_before_token(rotated(), force=True).later(HOUR)
     repeated = fakes_answer(access_token=f"{CANARY_TOKEN}-1", expires_in=23 * HOUR)
     world.ports.token_endpoint.answers.append((200, repeated))
-    assert world.tick(name="run-2").outcome is Outcome.KEPT
+    assert world.run_once(name="run-2").outcome is Outcome.KEPT
     assert world.lease["issued"] == "no"
-    assert world.tick(name="run-3").outcome is Outcome.FRESH
+    assert world.run_once(name="run-3").outcome is Outcome.FRESH
 
 
 def test_kept_token_due_by_its_lifetime_writes_no_status() -> None:
     world = rotated((200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR)
-    assert world.tick().outcome is Outcome.KEPT
+    assert world.run_once().outcome is Outcome.KEPT
     assert world.ports.parameters.writes == [LEASE, LEASE]
 
 
@@ -336,28 +336,28 @@ def test_kept_token_due_by_its_lifetime_writes_no_status() -> None:
 )
 def test_lease_records_whether_a_token_may_have_been_issued(answer: Any, issued: str) -> None:
     world = rotated(answer).later(17 * HOUR)
-    world.tick()
+    world.run_once()
     assert world.lease["issued"] == issued
 
 
 def test_failed_probe_records_issued_as_unknown() -> None:
     world = rotated(verify_url="https://content.example.test/topics").later(17 * HOUR)
     world.ports.token_endpoint.probe_status = 401
-    assert_failed(world.tick(), TokenVerificationError)
+    assert_failed(world.run_once(), TokenVerificationError)
     assert world.lease["issued"] == "unknown"
 
 
 def test_missing_credentials_mean_that_no_token_was_issued() -> None:
-    world = World(secret_id="missing")
-    assert_failed(world.tick(), CredentialsError)
+    world = SingleRotation(secret_id="missing")
+    assert_failed(world.run_once(), CredentialsError)
     assert world.lease["issued"] == "no"
 
 
 def test_failure_is_late_only_if_a_token_may_have_been_issued() -> None:
-    early = rotated(UNAVAILABLE).later(17 * HOUR).tick()
+    early = rotated(UNAVAILABLE).later(17 * HOUR).run_once()
     assert_failed(early, TokenEndpointUnavailable)
     assert not early.late
-    late = rotated(UNANSWERED).later(17 * HOUR).tick()
+    late = rotated(UNANSWERED).later(17 * HOUR).run_once()
     assert_failed(late, TokenEndpointUnavailable)
     assert late.late
 
@@ -365,22 +365,22 @@ def test_failure_is_late_only_if_a_token_may_have_been_issued() -> None:
 def test_refusal_after_earlier_unanswered_request_is_late() -> None:
     world = rotated(UNANSWERED, REFUSED, REFUSED).later(17 * HOUR)
     for name in ("run-1", "run-2", "run-3"):
-        assert world.tick(name=name).late, name
+        assert world.run_once(name=name).late, name
     assert world.lease["issued"] == "unknown"
-    assert world.tick(name="run-4").outcome is Outcome.ROTATED
+    assert world.run_once(name="run-4").outcome is Outcome.ROTATED
     world.ports.token_endpoint.answers.append(REFUSED)
-    assert not world.later(17 * HOUR).tick(name="run-5").late
+    assert not world.later(17 * HOUR).run_once(name="run-5").late
 
 
 def test_failure_after_a_crash_is_late() -> None:
     world = crash_before_token(rotated().later(17 * HOUR)).later(62)
     world.ports.token_endpoint.answers.append(REFUSED)
-    assert world.tick(name="run-2").late
+    assert world.run_once(name="run-2").late
 
 
 def test_unpublished_token_is_late_and_recorded() -> None:
     world = rotated().later(17 * HOUR)
     world.ports.parameters.fails["token"] = ParameterStoreError("key disabled", advice="enable")
-    result = world.tick()
+    result = world.run_once()
     assert_failed(result, TokenNotPublished)
     assert (result.late, world.lease["issued"]) == (True, "unknown")

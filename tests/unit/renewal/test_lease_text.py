@@ -26,7 +26,7 @@ from single_rotation import (
     TOKEN,
     UNANSWERED,
     UNAVAILABLE,
-    World,
+    SingleRotation,
     assert_failed,
     crash_before_token,
     rotated,
@@ -112,7 +112,7 @@ def test_lease_is_held_unless_expired_or_longer_than_any_run(seconds: float, hel
 # Bad input
 
 
-def put_lease(world: World, **changes: Any) -> World:
+def put_lease(world: SingleRotation, **changes: Any) -> SingleRotation:
     """Store a lease of another run, with these fields changed."""
     fields = {
         "schema": 1,
@@ -128,12 +128,12 @@ def put_lease(world: World, **changes: Any) -> World:
     return world
 
 
-def due() -> World:
+def due() -> SingleRotation:
     return rotated().later(17 * HOUR)
 
 
 def test_valid_lease_of_another_run_means_busy() -> None:
-    assert put_lease(due()).tick().outcome is Outcome.BUSY
+    assert put_lease(due()).run_once().outcome is Outcome.BUSY
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_valid_lease_of_another_run_means_busy() -> None:
 )
 def test_unreadable_lease_is_ignored(changes: dict[str, Any]) -> None:
     world = put_lease(due(), **changes)
-    assert world.tick().outcome is Outcome.ROTATED
+    assert world.run_once().outcome is Outcome.ROTATED
     assert world.stored().lease == Lease(version=3)
 
 
@@ -170,7 +170,7 @@ def test_unreadable_lease_is_ignored(changes: dict[str, Any]) -> None:
 def test_lease_that_is_not_json_is_ignored(text: str) -> None:
     world = due()
     world.ports.parameters.put(LEASE, text, "String")
-    assert world.tick().outcome is Outcome.ROTATED
+    assert world.run_once().outcome is Outcome.ROTATED
 
 
 @pytest.mark.parametrize(
@@ -178,14 +178,14 @@ def test_lease_that_is_not_json_is_ignored(text: str) -> None:
 )
 def test_lease_that_expired_or_outlasts_every_run_is_not_held(expires_at: str) -> None:
     world = put_lease(due(), expires_at=expires_at)
-    assert world.tick().outcome is Outcome.ROTATED
+    assert world.run_once().outcome is Outcome.ROTATED
     assert world.stored().lease == Lease(version=3)
 
 
 def test_newer_lease_schema_stops_renewal_and_names_parameter() -> None:
     world = put_lease(due(), schema=2)
     assert_failed(
-        world.tick(), ParameterStoreError, f"the parameter {LEASE} has schema 2, written by a newer"
+        world.run_once(), ParameterStoreError, f"the parameter {LEASE} has schema 2, written by a newer"
     )
     assert world.ports.token_endpoint.requests[1:] == []
 
@@ -194,21 +194,21 @@ def test_newer_lease_schema_stops_renewal_and_names_parameter() -> None:
 def test_lease_of_another_type_fails_before_a_token_request(type_name: str) -> None:
     world = due()
     world.ports.parameters.parameters[LEASE] = Parameter(value="x", version=1, type=type_name)
-    assert_failed(world.tick(), ParameterStoreError, f"{LEASE} is a {type_name}, not a String; delete it")
+    assert_failed(world.run_once(), ParameterStoreError, f"{LEASE} is a {type_name}, not a String; delete it")
     assert world.ports.token_endpoint.requests[1:] == []
 
 
 def test_denied_lease_fails_before_a_token_request() -> None:
     world = due()
     world.ports.parameters.fails["lease"] = ParameterStoreError("denied", advice="allow it")
-    assert_failed(world.tick(), ParameterStoreError, "denied")
+    assert_failed(world.run_once(), ParameterStoreError, "denied")
     assert world.ports.token_endpoint.requests[1:] == []
     assert world.status["parameter_version"] == 1
 
 
 def test_lease_whose_writer_lost_is_not_held() -> None:
     world = put_lease(due(), read_version=0)  # version 2
-    assert world.tick().outcome is Outcome.ROTATED
+    assert world.run_once().outcome is Outcome.ROTATED
 
 
 @pytest.mark.parametrize("read_version", [7, 1_000_000])
@@ -216,32 +216,32 @@ def test_lease_recreated_by_a_late_writer_is_not_held(read_version: int) -> None
     world = due()
     del world.ports.parameters.parameters[LEASE]
     put_lease(world, read_version=read_version)  # version 1
-    assert world.tick().outcome is Outcome.ROTATED
+    assert world.run_once().outcome is Outcome.ROTATED
 
 
 def test_lease_that_is_deleted_before_it_is_written_is_lost() -> None:
     world = rotated()
     for _ in range(3):
-        assert world.later(17 * HOUR).tick().outcome is Outcome.ROTATED
+        assert world.later(17 * HOUR).run_once().outcome is Outcome.ROTATED
 
     def delete(name: str) -> None:
         world.ports.parameters.parameters.pop(name, None)
 
     world.ports.parameters.before_write = delete
-    assert world.later(17 * HOUR).tick(name="deleted").outcome is Outcome.BUSY
+    assert world.later(17 * HOUR).run_once(name="deleted").outcome is Outcome.BUSY
     world.ports.parameters.before_write = lambda _name: None
-    assert world.tick(name="next").outcome is Outcome.ROTATED
+    assert world.run_once(name="next").outcome is Outcome.ROTATED
 
 
 def test_recreated_lease_is_held_although_versions_restart() -> None:
     world = rotated()
     for _ in range(3):
-        assert world.later(17 * HOUR).tick().outcome is Outcome.ROTATED
+        assert world.later(17 * HOUR).run_once().outcome is Outcome.ROTATED
     del world.ports.parameters.parameters[LEASE]
     assert world.status["lease_version"] == 4
     crash_before_token(world.later(17 * HOUR))
     assert world.lease["read_version"] == 0
-    assert world.tick(name="second").outcome is Outcome.BUSY
+    assert world.run_once(name="second").outcome is Outcome.BUSY
 
 
 def test_lease_version_named_by_the_status_is_not_acquired() -> None:
@@ -249,8 +249,8 @@ def test_lease_version_named_by_the_status_is_not_acquired() -> None:
     world = rotated()
     del world.ports.parameters.parameters[LEASE]
     world.later(17 * HOUR)
-    assert world.tick(name="first").outcome is Outcome.BUSY
-    assert world.tick(name="second").outcome is Outcome.ROTATED
+    assert world.run_once(name="first").outcome is Outcome.BUSY
+    assert world.run_once(name="second").outcome is Outcome.ROTATED
     assert world.status["lease_version"] == 2
 
 
@@ -258,8 +258,8 @@ def test_missing_overwritten_versions_count_as_held() -> None:
     world = put_lease(due(), read_version=1)
     for _ in range(150):
         put_lease(world, read_version=1, run="loser")
-    assert world.tick().outcome is Outcome.BUSY
-    assert world.later(60).tick().outcome is Outcome.ROTATED
+    assert world.run_once().outcome is Outcome.BUSY
+    assert world.later(60).run_once().outcome is Outcome.ROTATED
 
 
 def test_held_lease_is_found_behind_late_write_after_deletion() -> None:
@@ -270,12 +270,12 @@ def test_held_lease_is_found_behind_late_write_after_deletion() -> None:
     put_lease(world, read_version=1)
     put_lease(world, run="late", read_version=4)
     assert world.stored().lease.held_until
-    assert world.tick().outcome is Outcome.BUSY
+    assert world.run_once().outcome is Outcome.BUSY
 
 
 @pytest.mark.parametrize("read_version", [2, 3])
 def test_first_lease_is_found_behind_late_write_after_deletion(read_version: int) -> None:
-    world = put_lease(World().later(17 * HOUR), read_version=0)
+    world = put_lease(SingleRotation().later(17 * HOUR), read_version=0)
     put_lease(world, run="late", read_version=read_version)
     assert world.stored().lease.held_until
 
@@ -300,18 +300,18 @@ def test_lease_stays_held_after_a_write_that_may_still_arrive(write: str) -> Non
     world = rotated().later(17 * HOUR)
     error = ParameterStoreError("no answer", advice="wait", unreachable=True)
     world.ports.parameters.fails[write] = error
-    assert_failed(world.tick(name="A"))
+    assert_failed(world.run_once(name="A"))
     world.ports.parameters.fails.clear()
     assert world.lease["state"] == "held"
-    assert world.tick(name="B").outcome is Outcome.BUSY
-    assert world.later(62).tick(name="C").outcome is Outcome.ROTATED
+    assert world.run_once(name="B").outcome is Outcome.BUSY
+    assert world.later(62).run_once(name="C").outcome is Outcome.ROTATED
 
 
 def test_published_token_without_status_is_not_seen_as_revoked() -> None:
     world = rotated(UNANSWERED).later(17 * HOUR)
-    assert_failed(world.tick())
+    assert_failed(world.run_once())
     world.ports.parameters.fails["status"] = ParameterStoreError("denied", advice="allow it")
-    assert_failed(world.tick(name="run-2"), StatusNotWritten)
+    assert_failed(world.run_once(name="run-2"), StatusNotWritten)
     assert (world.lease["state"], world.lease["issued"]) == ("released", "no")
 
 
@@ -326,12 +326,12 @@ def test_inconsistent_token_and_status_are_read_again() -> None:
         if not before:
             before.append(found[TOKEN])
             world.ports.parameters.read = read  # type: ignore[method-assign]
-            assert world.tick(name="B").outcome is Outcome.ROTATED
+            assert world.run_once(name="B").outcome is Outcome.ROTATED
             found = {**read(names), TOKEN: before[0]}
         return found
 
     world.ports.parameters.read = read_in_between  # type: ignore[method-assign]
-    assert world.tick(name="A").outcome is Outcome.FRESH
+    assert world.run_once(name="A").outcome is Outcome.FRESH
     assert len(world.ports.token_endpoint.requests) == 2
 
 
@@ -340,7 +340,7 @@ def test_single_missing_overwritten_version_counts_as_held() -> None:
     put_lease(world, read_version=1, run="loser")
     put_lease(world, read_version=1, run="loser")
     del world.ports.parameters.history[LEASE][2]
-    assert world.tick().outcome is Outcome.BUSY
+    assert world.run_once().outcome is Outcome.BUSY
 
 
 def test_only_versions_that_are_still_kept_are_requested() -> None:
@@ -362,7 +362,7 @@ def test_only_versions_that_are_still_kept_are_requested() -> None:
 def test_newer_schema_in_overwritten_version_names_parameter() -> None:
     world = put_lease(due(), schema=2)
     put_lease(world, read_version=1)
-    result = world.tick()
+    result = world.run_once()
     assert_failed(result, ParameterStoreError, f"the parameter {LEASE} has schema 2")
     assert str(result.error).endswith("; deploy the newer version here too")
 
@@ -391,8 +391,8 @@ def test_status_of_version_0_1_gains_a_lease_version() -> None:
     status = {name: value for name, value in world.status.items() if name != "lease_version"}
     world.ports.parameters.put(STATUS, json.dumps(status), "String")
     del world.ports.parameters.parameters[LEASE]
-    assert world.tick(name="fresh").outcome is Outcome.FRESH
-    assert world.later(17 * HOUR).tick(name="due").outcome is Outcome.ROTATED
+    assert world.run_once(name="fresh").outcome is Outcome.FRESH
+    assert world.later(17 * HOUR).run_once(name="due").outcome is Outcome.ROTATED
     assert world.status["lease_version"] == 1
 
 
@@ -400,13 +400,13 @@ def test_unfinished_renewal_of_version_0_1_is_finished() -> None:
     world = rotated()
     claimed = {**world.status, "claimed_by": "old", "claimed_until": "2026-11-24T06:01:01Z"}
     world.ports.parameters.put(STATUS, json.dumps(claimed), "String")
-    assert world.tick(name="early").outcome is Outcome.FRESH
-    assert world.later(61).tick(name="next").outcome is Outcome.ROTATED
+    assert world.run_once(name="early").outcome is Outcome.FRESH
+    assert world.later(61).run_once(name="next").outcome is Outcome.ROTATED
     assert "claimed_by" not in world.status
 
 
 def test_later_renew_at_setting_leaves_the_token_due() -> None:
     world = rotated(UNAVAILABLE, renew_at=0.667).later(17 * HOUR)
     world.rotation = rotation(renew_at=0.9)
-    assert_failed(world.tick(force=True), TokenEndpointUnavailable)
-    assert world.later(1).tick(name="run-2").outcome is Outcome.ROTATED
+    assert_failed(world.run_once(force=True), TokenEndpointUnavailable)
+    assert world.later(1).run_once(name="run-2").outcome is Outcome.ROTATED

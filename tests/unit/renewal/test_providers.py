@@ -18,28 +18,28 @@ from rotator.oauth.models import ClientAuthentication, Secret, Stage, TokenReque
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Outcome, Summary
 from rotator.renewal.policy import ExpectedLifetime
-from single_rotation import HOUR, TOKEN, World
+from single_rotation import HOUR, TOKEN, SingleRotation
 
 TOKEN_VALUE = "canary-token"
 EPOCH = START.timestamp()
 
 
-def world(*answers: Any, **settings: Any) -> World:
-    made = World(*answers, **settings)
+def world(*answers: Any, **settings: Any) -> SingleRotation:
+    made = SingleRotation(*answers, **settings)
     credentials = made.ports.secrets.credentials["healthwise/client"]
     members = {"gateway.key": Secret("canary-key"), "password": Secret("canary-password")}
     made.ports.secrets.credentials["healthwise/client"] = replace(credentials, members=members)
     return made
 
 
-def summary(made: World, *, shortest: float = DAY, longest: float = DAY) -> Summary:
+def summary(made: SingleRotation, *, shortest: float = DAY, longest: float = DAY) -> Summary:
     """Let a run renew, which knows how long tokens live."""
     expected = ExpectedLifetime(shortest=shortest, longest=longest)
     run = replace(fake_ports.run(made.clock), expected_lifetime=expected)
     return run_fleet(Fleet(rotations=(made.rotation,)), made.ports, run, Guarantee())
 
 
-def asked(made: World) -> dict[str, str]:
+def asked(made: SingleRotation) -> dict[str, str]:
     return dict(parse_qsl(made.ports.token_endpoint.requests[-1].body.value))
 
 
@@ -101,9 +101,9 @@ PROVIDERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def test_token_is_renewed_by_settings_alone(provider: str) -> None:
     settings, answer = PROVIDERS[provider]
     made = world((200, answer), **settings)
-    told = summary(made)
-    assert told.warnings == ()
-    assert (told.results[0].outcome, told.results[0].lifetime) == (Outcome.ROTATED, DAY)
+    reported = summary(made)
+    assert reported.warnings == ()
+    assert (reported.results[0].outcome, reported.results[0].lifetime) == (Outcome.ROTATED, DAY)
     assert made.token == TOKEN_VALUE
 
 
@@ -122,10 +122,10 @@ def test_wrong_secret_is_followed_by_the_one_before(provider: str, refusal: Any)
     settings, answer = PROVIDERS[provider]
     made = world(refusal, (200, answer), **settings)
     made.ports.secrets.stage(Stage.PREVIOUS, "canary-previous")
-    told = summary(made)
-    assert (told.results[0].secret_stage, made.token) == (Stage.PREVIOUS, TOKEN_VALUE)
-    assert len(told.warnings) == 1
-    assert "canary" not in json.dumps(told.to_dict())
+    reported = summary(made)
+    assert (reported.results[0].secret_stage, made.token) == (Stage.PREVIOUS, TOKEN_VALUE)
+    assert len(reported.warnings) == 1
+    assert "canary" not in json.dumps(reported.to_dict())
 
 
 def test_gateway_that_refuses_every_stage_is_told_with_the_stages() -> None:
@@ -199,19 +199,19 @@ def test_hour_in_milliseconds_is_refused() -> None:
 
 def test_hour_in_milliseconds_is_read_by_lifetime() -> None:
     made = world(lives(3_600_000), lifetime=HOUR)
-    told = summary(made, shortest=HOUR, longest=HOUR)
-    assert (told.results[0].lifetime, told.warnings) == (HOUR, ())
+    reported = summary(made, shortest=HOUR, longest=HOUR)
+    assert (reported.results[0].lifetime, reported.warnings) == (HOUR, ())
 
 
 def test_long_lifetime_that_is_set_is_a_warning_alone() -> None:
-    told = summary(world(lives(60), lifetime=DAY * 60))
-    assert told.results[0].outcome is Outcome.ROTATED
-    assert "its token lives 60 d" in told.warnings[0]
+    reported = summary(world(lives(60), lifetime=DAY * 60))
+    assert reported.results[0].outcome is Outcome.ROTATED
+    assert "its token lives 60 d" in reported.warnings[0]
 
 
 def test_nothing_is_odd_where_no_lifetime_is_expected() -> None:
     made = world(lives(DAY * 60))
-    result = made.tick()
+    result = made.run_once()
     assert (result.outcome, result.warnings) == (Outcome.ROTATED, ())
 
 
@@ -219,16 +219,16 @@ def test_nothing_is_odd_where_no_lifetime_is_expected() -> None:
     ("seconds", "outcome", "warnings"), [(DAY, Outcome.ROTATED, 0), (DAY * 11, Outcome.FAILED, 0)]
 )
 def test_token_of_many_may_outlive_the_shortest(seconds: int, outcome: Outcome, warnings: int) -> None:
-    told = summary(world(lives(seconds)), shortest=HOUR, longest=DAY)
-    assert (told.results[0].outcome, len(told.warnings)) == (outcome, warnings)
+    reported = summary(world(lives(seconds)), shortest=HOUR, longest=DAY)
+    assert (reported.results[0].outcome, len(reported.warnings)) == (outcome, warnings)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, "", "soon", 10 * 366 * DAY])
 def test_wrong_expires_in_is_reported_in_the_summary(seconds: object) -> None:
     made = world(lives(seconds), fallback_lifetime=DAY)
-    told = summary(made)
-    assert told.results[0].lifetime == DAY
-    assert [w.partition(" that is ")[0] for w in told.warnings] == [
+    reported = summary(made)
+    assert reported.results[0].lifetime == DAY
+    assert [w.partition(" that is ")[0] for w in reported.warnings] == [
         "rotation default: the token endpoint sent an expires_in"
     ]
     refused = summary(world(lives(seconds))).results[0]
@@ -256,9 +256,9 @@ def test_no_settings_value_of_a_secret_shows(caplog: pytest.LogCaptureFixture) -
         RotatorError("x", advice="y"),
     ):
         made = world(answer, secret_headers={"X-Key": "gateway.key"}, secret_params={"password": "password"})
-        told = summary(made)
-        assert told.results[0].outcome is Outcome.FAILED
-        assert "canary" not in json.dumps(told.to_dict()) + caplog.text + repr(
+        reported = summary(made)
+        assert reported.results[0].outcome is Outcome.FAILED
+        assert "canary" not in json.dumps(reported.to_dict()) + caplog.text + repr(
             made.ports.token_endpoint.requests
         )
         assert TOKEN not in made.ports.parameters.parameters

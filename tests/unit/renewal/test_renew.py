@@ -34,7 +34,7 @@ from single_rotation import (
     TOKEN,
     UNAVAILABLE,
     Crashed,
-    World,
+    SingleRotation,
     assert_failed,
     fakes_answer,
     rotated,
@@ -45,8 +45,8 @@ from single_rotation import (
 
 
 def test_first_run_stores_token_and_status_with_its_version() -> None:
-    world = World()
-    result = world.tick()
+    world = SingleRotation()
+    result = world.run_once()
     assert (result.outcome, result.parameter_version) == (Outcome.ROTATED, 1)
     assert world.token == f"{CANARY_TOKEN}-1"
     assert world.status["parameter_version"] == 1
@@ -57,7 +57,7 @@ def test_first_run_stores_token_and_status_with_its_version() -> None:
 def test_a_fresh_token_costs_one_read_and_nothing_else() -> None:
     world = rotated().later(HOUR)
     reads = world.ports.parameters.reads
-    assert world.tick().outcome is Outcome.FRESH
+    assert world.run_once().outcome is Outcome.FRESH
     assert world.ports.parameters.reads == reads + 1
     assert (world.ports.parameters.writes, world.ports.secrets.reads) == ([], 1)
     assert len(world.ports.token_endpoint.requests) == 1
@@ -65,58 +65,58 @@ def test_a_fresh_token_costs_one_read_and_nothing_else() -> None:
 
 def test_due_token_is_renewed_by_lease_then_token_then_status() -> None:
     world = rotated().later(17 * HOUR)
-    assert world.tick().outcome is Outcome.ROTATED
+    assert world.run_once().outcome is Outcome.ROTATED
     assert world.ports.parameters.writes == [LEASE, TOKEN, STATUS]
     assert (world.token, world.status["parameter_version"]) == (f"{CANARY_TOKEN}-2", 2)
 
 
 def test_the_expiry_counts_from_before_the_request_was_sent() -> None:
-    world = World()
+    world = SingleRotation()
     world.ports.token_endpoint.latency = 5
-    result = world.tick()
+    result = world.run_once()
     assert result.expires_at == START + timedelta(days=1)
     assert world.status["issued_at"] == "2026-11-24T06:00:00Z"
 
 
 def test_renewed_token_expiry_counts_from_its_own_request() -> None:
     world = rotated().later(17 * HOUR)
-    assert world.tick().expires_at == START + timedelta(hours=17 + 24)
+    assert world.run_once().expires_at == START + timedelta(hours=17 + 24)
     assert world.status["issued_at"] == "2026-11-24T23:00:00Z"
 
 
 def test_the_expiry_counts_from_the_attempt_that_was_answered() -> None:
-    world = World((503, {"retry_after": "10"}))
-    assert world.tick().expires_at == START + timedelta(seconds=10, days=1)
+    world = SingleRotation((503, {"retry_after": "10"}))
+    assert world.run_once().expires_at == START + timedelta(seconds=10, days=1)
 
 
 def test_status_records_scope_and_rotator_version() -> None:
     world = rotated((200, fakes_answer(scope="search.api"))).later(17 * HOUR)
-    world.tick()
+    world.run_once()
     assert (world.status["scope"], world.status["rotator_version"]) == ("search.api", __version__)
 
 
 def test_force_renews_a_fresh_token() -> None:
     world = rotated()
-    assert world.tick(force=True).outcome is Outcome.ROTATED
+    assert world.run_once(force=True).outcome is Outcome.ROTATED
     assert world.token == f"{CANARY_TOKEN}-2"
 
 
 def test_a_dry_run_changes_nothing_and_requests_nothing() -> None:
-    world = World()
-    result = world.tick(dry_run=True)
+    world = SingleRotation()
+    result = world.run_once(dry_run=True)
     assert result.outcome is Outcome.ROTATED
     assert world.ports.parameters.parameters == {}
     assert world.ports.token_endpoint.requests == []
 
 
 def test_dry_run_fails_if_credentials_are_missing() -> None:
-    world = World(secret_id="missing")
-    assert_failed(world.tick(dry_run=True), CredentialsError)
+    world = SingleRotation(secret_id="missing")
+    assert_failed(world.run_once(dry_run=True), CredentialsError)
 
 
 def test_published_token_has_been_probed_once() -> None:
-    world = World(verify_url="https://content.example.test/topics")
-    assert world.tick().outcome is Outcome.ROTATED
+    world = SingleRotation(verify_url="https://content.example.test/topics")
+    assert world.run_once().outcome is Outcome.ROTATED
     assert world.ports.token_endpoint.probes == [("https://content.example.test/topics", world.token)]
 
 
@@ -140,9 +140,9 @@ def test_published_token_has_been_probed_once() -> None:
 def test_next_run_recovers_from_damaged_parameters(spoil: Any) -> None:
     world = rotated()
     spoil(world.ports.parameters.parameters)
-    assert world.later(62).tick().outcome is Outcome.ROTATED
+    assert world.later(62).run_once().outcome is Outcome.ROTATED
     assert world.token == f"{CANARY_TOKEN}-2"
-    assert world.tick().outcome is Outcome.FRESH
+    assert world.run_once().outcome is Outcome.FRESH
 
 
 # Kept
@@ -150,7 +150,7 @@ def test_next_run_recovers_from_damaged_parameters(spoil: Any) -> None:
 
 def test_token_that_expires_no_later_is_kept_and_lease_released() -> None:
     world = rotated((200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR)
-    result = world.tick()
+    result = world.run_once()
     assert (result.outcome, result.parameter_version) == (Outcome.KEPT, 1)
     assert result.expires_at == START + timedelta(days=1)
     assert world.token == f"{CANARY_TOKEN}-1"
@@ -159,14 +159,14 @@ def test_token_that_expires_no_later_is_kept_and_lease_released() -> None:
 
 def test_force_publishes_even_a_token_that_expires_sooner() -> None:
     world = rotated((200, fakes_answer(expires_in=60)))
-    assert world.tick(force=True).outcome is Outcome.ROTATED
+    assert world.run_once(force=True).outcome is Outcome.ROTATED
     assert world.token == "other"
 
 
 def test_shorter_token_is_published_if_status_is_missing() -> None:
     world = rotated((200, fakes_answer(expires_in=60)))
     del world.ports.parameters.parameters[STATUS]
-    assert world.later(62).tick().outcome is Outcome.ROTATED
+    assert world.later(62).run_once().outcome is Outcome.ROTATED
     assert world.token == "other"
 
 
@@ -179,7 +179,7 @@ def test_shorter_token_is_published_if_status_is_missing() -> None:
 )
 def test_newer_token_must_expire_a_full_second_later(seconds: float, outcome: Outcome) -> None:
     world = rotated((200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR + seconds)
-    assert world.tick().outcome is outcome
+    assert world.run_once().outcome is outcome
 
 
 @pytest.mark.parametrize(
@@ -193,21 +193,21 @@ def test_newer_token_must_expire_a_full_second_later(seconds: float, outcome: Ou
 def test_repeated_token_is_newer_only_if_clearly_extended(seconds: int, outcome: Outcome) -> None:
     repeated = fakes_answer(access_token=f"{CANARY_TOKEN}-1", expires_in=7 * HOUR + seconds)
     world = rotated((200, repeated)).later(17 * HOUR)
-    assert world.tick().outcome is outcome
+    assert world.run_once().outcome is outcome
 
 
 def test_stored_token_with_maximum_expiry_is_kept() -> None:
     world = rotated()
     changed = {**world.status, "renew_at": world.status["issued_at"], "expires_at": "9999-12-31T23:59:59Z"}
     world.ports.parameters.put(STATUS, json.dumps(changed), "String")
-    assert world.later(60).tick().outcome is Outcome.KEPT
+    assert world.later(60).run_once().outcome is Outcome.KEPT
 
 
 def test_forced_repeated_token_keeps_its_renewal_time() -> None:
     repeated = fakes_answer(access_token=f"{CANARY_TOKEN}-1", expires_in=12 * HOUR)
     world = rotated((200, repeated)).later(12 * HOUR)
     before = world.status["renew_at"]
-    assert world.tick(force=True).outcome is Outcome.ROTATED
+    assert world.run_once(force=True).outcome is Outcome.ROTATED
     assert (world.status["parameter_version"], world.status["renew_at"]) == (2, before)
 
 
@@ -232,37 +232,37 @@ def test_a_failed_request_leaves_token_and_status_as_they_were(
 ) -> None:
     world = rotated(answer).later(17 * HOUR)
     before = world.token, world.status
-    assert_failed(world.tick(), error)
+    assert_failed(world.run_once(), error)
     assert (world.token, world.status) == before
 
 
 def test_a_failed_probe_publishes_nothing() -> None:
     world = rotated(verify_url="https://content.example.test/topics").later(17 * HOUR)
     world.ports.token_endpoint.probe_status = 401
-    assert_failed(world.tick(), TokenVerificationError)
+    assert_failed(world.run_once(), TokenVerificationError)
     assert world.token == f"{CANARY_TOKEN}-1"
 
 
 def test_failure_releases_lease_for_the_next_run() -> None:
     world = rotated(REFUSED).later(17 * HOUR)
-    assert_failed(world.tick(), TokenRequestRejected)
-    assert world.tick(name="run-2").outcome is Outcome.ROTATED
+    assert_failed(world.run_once(), TokenRequestRejected)
+    assert world.run_once(name="run-2").outcome is Outcome.ROTATED
 
 
-def deny_lease(world: World, name: str) -> None:
+def deny_lease(world: SingleRotation, name: str) -> None:
     """Deny every write of the lease after the first."""
     world.ports.parameters.fails["lease"] = ParameterStoreError("denied", advice="allow")
 
 
 def test_unreleased_lease_does_not_hide_the_failure() -> None:
-    world = World(REFUSED)
+    world = SingleRotation(REFUSED)
     world.ports.parameters.before_write = lambda name: deny_lease(world, name)
-    assert_failed(world.tick(), TokenRequestRejected)
+    assert_failed(world.run_once(), TokenRequestRejected)
 
 
 def test_missing_credentials_fail_before_a_token_request() -> None:
-    world = World(secret_id="missing")
-    assert_failed(world.tick(), CredentialsError, "missing")
+    world = SingleRotation(secret_id="missing")
+    assert_failed(world.run_once(), CredentialsError, "missing")
     assert world.ports.token_endpoint.requests == []
     assert world.token is None
 
@@ -271,12 +271,12 @@ def test_unwritable_token_leaves_token_and_status_unchanged() -> None:
     world = rotated().later(17 * HOUR)
     before = world.token, world.status
     world.ports.parameters.fails["token"] = ParameterStoreError("key disabled", advice="enable")
-    assert_failed(world.tick(), TokenNotPublished)
+    assert_failed(world.run_once(), TokenNotPublished)
     assert (world.token, world.status) == before
 
 
 def test_unwritable_status_keeps_token_and_next_run_renews_it() -> None:
-    world = World()
+    world = SingleRotation()
     parameters = world.ports.parameters
 
     def deny_the_status_that_follows(name: str) -> None:
@@ -284,7 +284,7 @@ def test_unwritable_status_keeps_token_and_next_run_renews_it() -> None:
             parameters.fails["status"] = ParameterStoreError("denied", advice="allow it")
 
     parameters.before_write = deny_the_status_that_follows
-    result = world.tick()
+    result = world.run_once()
     assert_failed(result, StatusNotWritten)
     assert result.error == (
         "the new token is stored as version 1, but its status is not, so the next run "
@@ -293,17 +293,17 @@ def test_unwritable_status_keeps_token_and_next_run_renews_it() -> None:
     assert (world.token, result.parameter_version) == (f"{CANARY_TOKEN}-1", 1)
     parameters.fails.clear()
     parameters.before_write = lambda name: None
-    assert world.later(62).tick(name="run-2").outcome is Outcome.ROTATED
+    assert world.later(62).run_once(name="run-2").outcome is Outcome.ROTATED
 
 
 def test_run_without_time_publishes_nothing_and_lease_expires() -> None:
     world = rotated().later(17 * HOUR)
     world.ports.token_endpoint.latency = 61
-    assert_failed(world.tick(), TokenNotPublished, "time was over before /healthwise/token")
+    assert_failed(world.run_once(), TokenNotPublished, "time was over before /healthwise/token")
     assert world.token == f"{CANARY_TOKEN}-1"
     assert (world.lease["run"], world.lease["state"]) == ("run-1", "held")
     world.ports.token_endpoint.latency = 0
-    assert world.later(2).tick(name="run-2").outcome is Outcome.ROTATED
+    assert world.later(2).run_once(name="run-2").outcome is Outcome.ROTATED
 
 
 @pytest.mark.parametrize("seconds", [61, HOUR], ids=["just to its end", "for an hour"])
@@ -322,7 +322,7 @@ def test_run_that_slept_past_its_lease_publishes_nothing(
 def test_unwritable_token_is_reported_as_issued() -> None:
     world = rotated().later(17 * HOUR)
     world.ports.parameters.fails["token"] = ParameterStoreError("key disabled", advice="enable it")
-    result = world.tick()
+    result = world.run_once()
     assert_failed(result, TokenNotPublished)
     assert result.error == (
         "a new token was issued but not stored, and the stored one may be revoked if the "
@@ -332,9 +332,9 @@ def test_unwritable_token_is_reported_as_issued() -> None:
 
 @pytest.mark.parametrize("type_name", ["String", "StringList"])
 def test_parameter_of_another_type_fails_before_any_request(type_name: str) -> None:
-    world = World()
+    world = SingleRotation()
     world.ports.parameters.parameters[TOKEN] = Parameter(value="x", version=1, type=type_name)
-    assert_failed(world.tick(), ParameterStoreError, f"is a {type_name}")
+    assert_failed(world.run_once(), ParameterStoreError, f"is a {type_name}")
     assert world.ports.parameters.writes == []
     assert world.ports.token_endpoint.requests == []
 
@@ -347,16 +347,16 @@ BOUNDARIES = ["lease", "token", "status"]
 @pytest.mark.parametrize("nth", range(3), ids=[f"before the {name} is written" for name in BOUNDARIES])
 @pytest.mark.parametrize("first", [True, False], ids=["first token", "renewal"])
 def test_next_run_recovers_from_a_crash_before_any_write(nth: int, first: bool) -> None:
-    world = World() if first else rotated().later(17 * HOUR)
+    world = SingleRotation() if first else rotated().later(17 * HOUR)
     writes = world.ports.parameters.writes
     world.ports.parameters.before_write = lambda name: stop(len(writes) == nth)
     before = world.token
     with pytest.raises(Crashed):
-        world.tick()
+        world.run_once()
     assert world.token in (before, f"{CANARY_TOKEN}-{len(world.ports.token_endpoint.requests)}")
     world.ports.parameters.before_write = lambda name: None
-    assert world.later(62).tick(name="run-2").outcome is Outcome.ROTATED
-    assert world.tick(name="run-3").outcome is Outcome.FRESH
+    assert world.later(62).run_once(name="run-2").outcome is Outcome.ROTATED
+    assert world.run_once(name="run-3").outcome is Outcome.FRESH
     assert world.status["parameter_version"] == world.ports.parameters.parameters[TOKEN].version
 
 
@@ -364,9 +364,9 @@ def test_next_run_recovers_from_a_crash_before_any_write(nth: int, first: bool) 
 
 
 def test_results_and_errors_show_no_secret() -> None:
-    shown = [repr(World().tick()), repr(World().tick().to_dict())]
+    shown = [repr(SingleRotation().run_once()), repr(SingleRotation().run_once().to_dict())]
     for answer in (REFUSED, (401, {"error": CANARY_SECRET}), (200, CANARY_TOKEN.encode())):
-        result = World(answer).tick()
+        result = SingleRotation(answer).run_once()
         assert_failed(result)
         shown += [repr(result), repr(result.to_dict())]
     assert "canary" not in "".join(shown)

@@ -18,7 +18,7 @@ from single_rotation import (
     STATUS,
     TOKEN,
     Crashed,
-    World,
+    SingleRotation,
     assert_failed,
     fakes_answer,
     rotated,
@@ -40,79 +40,79 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_result_reports_the_stored_token() -> None:
-    world = World()
-    assert world.tick() == replace(STORED_FOR_A_DAY, outcome=Outcome.ROTATED)
-    assert world.tick() == STORED_FOR_A_DAY
+    world = SingleRotation()
+    assert world.run_once() == replace(STORED_FOR_A_DAY, outcome=Outcome.ROTATED)
+    assert world.run_once() == STORED_FOR_A_DAY
 
 
 def test_dry_run_reports_that_nothing_was_changed() -> None:
     reason = "dry run: nothing was changed"
-    told = replace(STORED_FOR_A_DAY, outcome=Outcome.ROTATED, reason=reason)
-    assert rotated().tick(force=True, dry_run=True) == told
+    reported = replace(STORED_FOR_A_DAY, outcome=Outcome.ROTATED, reason=reason)
+    assert rotated().run_once(force=True, dry_run=True) == reported
 
 
 def test_kept_token_is_reported_with_the_reason() -> None:
     reason = "the endpoint's token expires no later than the stored one"
     world = rotated((200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR)
-    assert world.tick() == replace(STORED_FOR_A_DAY, outcome=Outcome.KEPT, reason=reason)
+    assert world.run_once() == replace(STORED_FOR_A_DAY, outcome=Outcome.KEPT, reason=reason)
 
 
 def test_busy_run_reports_when_the_lease_expires() -> None:
     world = rotated()
     world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
     with pytest.raises(Crashed):
-        world.tick(force=True)
+        world.run_once(force=True)
     reason = "another run may renew it until 2026-11-24T06:01:01Z"
-    assert world.tick(force=True) == replace(STORED_FOR_A_DAY, outcome=Outcome.BUSY, reason=reason)
+    assert world.run_once(force=True) == replace(STORED_FOR_A_DAY, outcome=Outcome.BUSY, reason=reason)
 
 
 def test_overtaken_run_reports_the_reason() -> None:
-    world = World()
+    world = SingleRotation()
     world.ports.parameters.before_write = lambda _name: overtake(world)
     reason = "another run acquired its lease first"
-    assert world.tick() == Result(name="default", outcome=Outcome.BUSY, reason=reason)
+    assert world.run_once() == Result(name="default", outcome=Outcome.BUSY, reason=reason)
 
 
-def overtake(world: World) -> None:
+def overtake(world: SingleRotation) -> None:
     """Let another run renew the token at this moment."""
     world.ports.parameters.before_write = lambda _name: None
-    world.tick(name="run-2")
+    world.run_once(name="run-2")
 
 
 def test_run_out_of_time_fails_with_advice() -> None:
-    world = World()
+    world = SingleRotation()
     world.ports.token_endpoint.latency = 61
     advice = "the next run tries again; if it lasts, raise TimeoutSeconds of the stack"
-    assert_failed(world.tick(), TokenNotPublished, advice)
+    assert_failed(world.run_once(), TokenNotPublished, advice)
 
 
 def test_parameter_of_another_type_fails_with_advice() -> None:
-    world = World()
+    world = SingleRotation()
     world.ports.parameters.parameters[TOKEN] = Parameter(value="x", version=1, type="String")
-    assert_failed(world.tick(), ParameterStoreError, "delete it, or set parameter_name to another name")
+    assert_failed(world.run_once(), ParameterStoreError, "delete it, or set parameter_name to another name")
 
 
 def test_unreadable_status_is_logged_and_rewritten(caplog: pytest.LogCaptureFixture) -> None:
     world = rotated().later(62)
     world.ports.parameters.parameters[STATUS] = Parameter(value="?", version=9, type="String")
-    world.tick()
+    world.run_once()
     problem = "it is not the JSON that the rotator writes"
     assert warnings_of(caplog) == [f"the status of rotation default cannot be read: {problem}"]
     assert world.status["parameter_version"] == 2
 
 
 def test_unreleased_lease_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    world = World(REFUSED)
+    world = SingleRotation(REFUSED)
     denied = ParameterStoreError("denied", advice="allow")
     world.ports.parameters.before_write = lambda _name: world.ports.parameters.fails.update(lease=denied)
-    assert_failed(world.tick(), TokenRequestRejected)
+    assert_failed(world.run_once(), TokenRequestRejected)
     assert warnings_of(caplog) == ["the lease of rotation default was not released; it expires"]
 
 
 def test_unreadable_lease_is_logged_and_overwritten(caplog: pytest.LogCaptureFixture) -> None:
-    world = World()
+    world = SingleRotation()
     world.ports.parameters.put(LEASE, "?", "String")
-    assert world.tick().outcome is Outcome.ROTATED
+    assert world.run_once().outcome is Outcome.ROTATED
     assert warnings_of(caplog) == [
         f"the lease parameter {LEASE} of rotation default holds no lease; the next renewal overwrites it"
     ]

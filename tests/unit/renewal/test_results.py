@@ -84,27 +84,27 @@ def test_failure_without_token_information_is_late() -> None:
     ],
 )
 def test_failure_includes_the_known_token_fields(stored: Stored, known: dict[str, object]) -> None:
-    told = failed_with(ROTATION, stored, ERROR, now=START, next_try=NEXT)
-    assert told == replace(FAILED, **known)  # type: ignore[arg-type]
+    reported = failed_with(ROTATION, stored, ERROR, now=START, next_try=NEXT)
+    assert reported == replace(FAILED, **known)  # type: ignore[arg-type]
 
 
 def test_remaining_seconds_are_rounded_down() -> None:
-    told = failed_with(ROTATION, living(6), ERROR, now=START + timedelta(seconds=0.5), next_try=NEXT)
-    assert told.seconds_remaining == 6 * 3600 - 1
+    reported = failed_with(ROTATION, living(6), ERROR, now=START + timedelta(seconds=0.5), next_try=NEXT)
+    assert reported.seconds_remaining == 6 * 3600 - 1
 
 
 def test_token_not_published_is_late_despite_a_valid_token() -> None:
     error = TokenNotPublished(ParameterStoreError("the key is disabled", advice="enable it"))
-    told = failed_with(ROTATION, living(20), error, now=START, next_try=NEXT)
-    assert (told.late, told.seconds_remaining) == (True, 20 * 3600)
+    reported = failed_with(ROTATION, living(20), error, now=START, next_try=NEXT)
+    assert (reported.late, reported.seconds_remaining) == (True, 20 * 3600)
 
 
 def test_status_not_written_reports_the_new_token() -> None:
     new = status(24, version=4)
     error = StatusNotWritten(new, ParameterStoreError("denied", advice="allow it"))
-    told = failed_with(ROTATION, living(1), error, now=START, next_try=NEXT)
-    assert (told.parameter_version, told.expires_at) == (4, new.expires_at)
-    assert (told.late, told.seconds_remaining) == (False, DAY)
+    reported = failed_with(ROTATION, living(1), error, now=START, next_try=NEXT)
+    assert (reported.parameter_version, reported.expires_at) == (4, new.expires_at)
+    assert (reported.late, reported.seconds_remaining) == (False, DAY)
 
 
 def test_left_over_is_busy_with_its_token_while_not_late() -> None:
@@ -119,18 +119,18 @@ def test_left_over_is_busy_with_its_token_while_not_late() -> None:
 
 
 def test_left_over_fails_when_late() -> None:
-    told = postponed(ROTATION, living(1), now=START, next_try=NEXT)
-    assert told == failed_with(ROTATION, living(1), NotReached(), now=START, next_try=NEXT)
-    assert told.error_kind == "NotReached"
+    reported = postponed(ROTATION, living(1), now=START, next_try=NEXT)
+    assert reported == failed_with(ROTATION, living(1), NotReached(), now=START, next_try=NEXT)
+    assert reported.error_kind == "NotReached"
 
 
 @pytest.mark.parametrize(("hours_left", "next_try"), [(20, None), (6, NEXT), (1, NEXT)])
 def test_forced_left_over_fails_with_next_try_only_if_due(
     hours_left: float, next_try: datetime | None
 ) -> None:
-    told = postponed(ROTATION, living(hours_left), now=START, next_try=NEXT, forced=True)
+    reported = postponed(ROTATION, living(hours_left), now=START, next_try=NEXT, forced=True)
     error = NotReached(forced=True)
-    assert told == failed_with(ROTATION, living(hours_left), error, now=START, next_try=next_try)
+    assert reported == failed_with(ROTATION, living(hours_left), error, now=START, next_try=next_try)
 
 
 def test_unforeseen_error_is_logged_by_type_and_place_only(caplog: pytest.LogCaptureFixture) -> None:
@@ -139,13 +139,13 @@ def test_unforeseen_error_is_logged_by_type_and_place_only(caplog: pytest.LogCap
 
     with pytest.raises(ZeroDivisionError) as caught:
         explode()
-    told = failed_with(ROTATION, living(6), caught.value, now=START, next_try=NEXT)
-    assert told.error == "unforeseen ZeroDivisionError; report it with the log's traceback"
-    assert told.error_kind == "RotatorError"
+    reported = failed_with(ROTATION, living(6), caught.value, now=START, next_try=NEXT)
+    assert reported.error == "unforeseen ZeroDivisionError; report it with the log's traceback"
+    assert reported.error_kind == "RotatorError"
     (message,) = caplog.messages
     first, *frames = message.splitlines()
     assert first == "unforeseen ZeroDivisionError in rotation a"
     assert len(frames) >= 4, "two of them, with their lines"
     assert all(line.startswith("  ") for line in frames)
     assert "in explode" in message
-    assert fake_ports.CANARY_SECRET not in message + repr(told)
+    assert fake_ports.CANARY_SECRET not in message + repr(reported)

@@ -11,7 +11,7 @@ import pytest
 
 import fake_ports
 from fake_ports import CANARY_SECRET, CANARY_TOKEN, FakeSecretStore
-from leak_check import told
+from leak_check import reported
 from rotator.errors import (
     CredentialsError,
     InvalidTokenResponse,
@@ -23,34 +23,38 @@ from rotator.errors import (
 from rotator.oauth.models import ClientAuthentication, Secret, Stage
 from rotator.renewal import renew, secret_rollover
 from rotator.renewal.models import Outcome, Result
-from single_rotation import HOUR, UNANSWERED, UNAVAILABLE, World, fakes_answer, rotated
+from single_rotation import HOUR, UNANSWERED, UNAVAILABLE, SingleRotation, fakes_answer, rotated
 
 PENDING, PREVIOUS = "canary-pending/+=", "canary-previous/+="
 REFUSED = (401, {"error": "invalid_client"})
 DENIED = CredentialsError("the secret could not be read: AccessDeniedException", advice="allow it")
 
 
-def world(*answers: Any, pending: str | None = None, previous: str | None = None, **settings: Any) -> World:
+def world(
+    *answers: Any, pending: str | None = None, previous: str | None = None, **settings: Any
+) -> SingleRotation:
     """A world without a token, whose secret has other stages, and whose endpoint answers so first."""
-    made = World(*answers, **settings)
+    made = SingleRotation(*answers, **settings)
     staged(made, pending=pending, previous=previous)
     return made
 
 
-def staged(made: World, *, pending: str | None = None, previous: str | None = None) -> World:
+def staged(
+    made: SingleRotation, *, pending: str | None = None, previous: str | None = None
+) -> SingleRotation:
     for stage, secret in ((Stage.PENDING, pending), (Stage.PREVIOUS, previous)):
         if secret:
             made.ports.secrets.stage(stage, secret)
     return made
 
 
-def asked_with(made: World) -> list[str]:
+def asked_with(made: SingleRotation) -> list[str]:
     """The client secrets that the endpoint was asked with."""
     headers = [r.authorization.value for r in made.ports.token_endpoint.requests if r.authorization]
     return [base64.b64decode(h.removeprefix("Basic ")).decode().partition(":")[2] for h in headers]
 
 
-def failure(made: World, *, budget: float = 60) -> RotatorError:
+def failure(made: SingleRotation, *, budget: float = 60) -> RotatorError:
     """The error with which a run fails."""
     run = fake_ports.run(made.clock, budget=budget)
     with pytest.raises(RotatorError) as caught:
@@ -64,7 +68,7 @@ def failure(made: World, *, budget: float = 60) -> RotatorError:
 
 def test_accepted_client_requests_once_despite_other_stages() -> None:
     made = world(pending=PENDING, previous=PREVIOUS)
-    assert made.tick().secret_stage is Stage.CURRENT
+    assert made.run_once().secret_stage is Stage.CURRENT
     assert asked_with(made) == [CANARY_SECRET]
     assert "secret_stage" not in made.status
 
@@ -88,7 +92,7 @@ def test_accepted_client_requests_once_despite_other_stages() -> None:
 )
 def test_refused_client_is_retried_with_pending_stage(refusal: Any) -> None:
     made = world(refusal, pending=PENDING, previous=PREVIOUS)
-    result = made.tick()
+    result = made.run_once()
     assert (result.outcome, result.secret_stage) == (Outcome.ROTATED, Stage.PENDING)
     assert asked_with(made) == [CANARY_SECRET, PENDING]
     assert made.token == f"{CANARY_TOKEN}-2"
@@ -110,7 +114,7 @@ def test_previous_stage_is_tried_when_pending_does_not_help(
     answers: list[Any], pending: str | None, asked: list[str]
 ) -> None:
     made = world(*answers, pending=pending, previous=PREVIOUS)
-    assert made.tick().secret_stage is Stage.PREVIOUS
+    assert made.run_once().secret_stage is Stage.PREVIOUS
     assert asked_with(made) == asked
     assert (made.status["secret_version_id"], made.status["secret_stage"]) == (
         "secret-awsprevious",
@@ -121,27 +125,27 @@ def test_previous_stage_is_tried_when_pending_does_not_help(
 def test_different_client_id_counts_as_other_credentials() -> None:
     made = world(REFUSED)
     made.ports.secrets.stage(Stage.PENDING, CANARY_SECRET, client_id="client-2")
-    assert made.tick().secret_stage is Stage.PENDING
+    assert made.run_once().secret_stage is Stage.PENDING
 
 
 def test_accepted_current_stage_clears_secret_stage_in_status() -> None:
     made = world(REFUSED, previous=PREVIOUS)
-    made.tick()
-    assert made.tick(force=True).secret_stage is Stage.CURRENT
+    made.run_once()
+    assert made.run_once(force=True).secret_stage is Stage.CURRENT
     assert "secret_stage" not in made.status
     assert made.status["secret_version_id"] == "secret-v1"
 
 
 def test_kept_token_reports_the_stage_of_its_request() -> None:
     made = rotated(REFUSED, (200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR)
-    result = staged(made, previous=PREVIOUS).tick()
+    result = staged(made, previous=PREVIOUS).run_once()
     assert (result.outcome, result.secret_stage) == (Outcome.KEPT, Stage.PREVIOUS)
 
 
 def test_fresh_token_reports_the_current_stage() -> None:
     made = world(REFUSED, previous=PREVIOUS)
-    made.tick()
-    result = made.tick()
+    made.run_once()
+    result = made.run_once()
     assert (result.outcome, result.secret_stage) == (Outcome.FRESH, Stage.CURRENT)
 
 
@@ -258,7 +262,7 @@ def test_unreadable_stage_is_skipped_with_a_warning(
 ) -> None:
     made = world(REFUSED, previous=PREVIOUS)
     made.ports.secrets.fails[Stage.PENDING] = DENIED
-    assert made.tick().secret_stage is Stage.PREVIOUS
+    assert made.run_once().secret_stage is Stage.PREVIOUS
     assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [
         "rotation default: AWSPENDING is passed over: the secret could not be read: AccessDeniedException"
     ]
@@ -298,10 +302,10 @@ def test_stage_that_is_read_too_slowly_is_not_requested(
         return read(*args)
 
     made.ports.secrets.read_stage = read_slowly  # type: ignore[assignment, method-assign]
-    told = str(failure(made))
+    reported = str(failure(made))
     assert len(asked_with(made)) == asked
     if asked == 1:
-        assert told == str(failure(world(REFUSED)))
+        assert reported == str(failure(world(REFUSED)))
         assert "rotation default: no time is left to request with AWSPENDING" in caplog.messages
 
 
@@ -356,7 +360,7 @@ def test_errors_and_logs_show_no_secret_of_any_stage(caplog: pytest.LogCaptureFi
     caplog.set_level(logging.DEBUG)
     for last in (REFUSED, UNAVAILABLE, (200, b"canary")):
         made = world(REFUSED, REFUSED, last, pending=PENDING, previous=PREVIOUS)
-        said = told(failure(made)) + caplog.text + repr(vars(made.ports.secrets))
+        said = reported(failure(made)) + caplog.text + repr(vars(made.ports.secrets))
         assert not [secret for secret in (CANARY_SECRET, PENDING, PREVIOUS) if secret in said]
 
 
@@ -402,7 +406,7 @@ BY_KEY: dict[str, Any] = {
 
 @pytest.mark.parametrize(("client_id", "requests"), [("client", 1), ("another", 2)])
 def test_private_key_tries_stages_of_another_client_only(client_id: str, requests: int) -> None:
-    made = World(REFUSED, REFUSED, **BY_KEY)
+    made = SingleRotation(REFUSED, REFUSED, **BY_KEY)
     current = made.ports.secrets.credentials["healthwise/client"]
     made.ports.secrets.credentials["healthwise/client"] = replace(current, client_secret=Secret(""))
     made.ports.secrets.stage(Stage.PENDING, "", client_id=client_id)
@@ -411,7 +415,7 @@ def test_private_key_tries_stages_of_another_client_only(client_id: str, request
 
 
 def test_key_that_cannot_sign_for_another_stage_tells_which() -> None:
-    made = World(REFUSED, CredentialsError("it could not be signed", advice="allow it"), **BY_KEY)
+    made = SingleRotation(REFUSED, CredentialsError("it could not be signed", advice="allow it"), **BY_KEY)
     made.ports.secrets.stage(Stage.PENDING, "", client_id="another")
     error = failure(made)
     assert isinstance(error, CredentialsError)

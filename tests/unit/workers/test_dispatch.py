@@ -20,7 +20,7 @@ from rotator.workers import dispatch, queue_messages
 
 def test_due_fleet_of_25_is_enqueued_in_three_calls() -> None:
     shop = Workshop(*NAMES)
-    summary = shop.tick()
+    summary = shop.run_once()
     assert [len(call) for call in shop.queue.calls] == [10, 10, 5]
     assert sorted(shop.sent) == NAMES
     assert outcomes(summary) == dict.fromkeys(NAMES, "busy")
@@ -32,14 +32,14 @@ def test_due_fleet_of_25_is_enqueued_in_three_calls() -> None:
 def test_fresh_rotations_do_not_open_the_queue() -> None:
     shop = Workshop("a", "b")
     shop.work("a", "b")
-    assert outcomes(shop.tick()) == {"a": "fresh", "b": "fresh"}
+    assert outcomes(shop.run_once()) == {"a": "fresh", "b": "fresh"}
     assert shop.opened == 0
 
 
 def test_leased_rotation_is_not_enqueued() -> None:
     shop = Workshop("a", "b")
     shop.ports.parameters.put_lease(lease_of("a"), expires_at=shop.clock.now() + timedelta(minutes=5))
-    summary = shop.tick()
+    summary = shop.run_once()
     assert outcomes(summary) == {"a": "busy", "b": "busy"}
     assert shop.sent == ["b"]
 
@@ -47,7 +47,7 @@ def test_leased_rotation_is_not_enqueued() -> None:
 def test_single_due_rotation_is_not_enqueued_while_leased() -> None:
     shop = Workshop("a")
     shop.ports.parameters.put_lease(lease_of("a"), expires_at=shop.clock.now() + timedelta(minutes=5))
-    assert outcomes(shop.tick()) == {"a": "busy"}
+    assert outcomes(shop.run_once()) == {"a": "busy"}
     assert shop.sent == []
 
 
@@ -59,7 +59,7 @@ def test_soonest_expiry_is_enqueued_first_missing_token_last() -> None:
         )
         shop.work(name)
     shop.clock.sleep(0.9 * DAY)
-    shop.tick()
+    shop.run_once()
     assert shop.sent == ["b", "d", "a", "c"]
 
 
@@ -82,7 +82,7 @@ def test_rotations_that_failed_in_a_worker_are_enqueued_last() -> None:
     shop.clock.sleep(18 * 3600)
     failed_attempt(shop, "a")
     failed_attempt(shop, "new")
-    shop.tick()
+    shop.run_once()
     assert shop.sent == ["b", "c", "a", "new"]
 
 
@@ -101,14 +101,14 @@ def test_rotation_renewed_after_failing_is_ordered_by_expiry() -> None:
     shop.clock.sleep(60)
     shop.work("b")
     shop.clock.sleep(18 * 3600)
-    shop.tick()
+    shop.run_once()
     assert shop.sent == ["a", "b"]
 
 
 def test_invalid_document_fails_and_is_not_enqueued() -> None:
     shop = Workshop("a")
     shop.write("bad", "{")
-    summary = shop.tick()
+    summary = shop.run_once()
     assert outcomes(summary) == {"a": "busy", "bad": "failed"}
     assert shop.sent == ["a"]
 
@@ -118,7 +118,7 @@ def test_unreadable_rotation_fails_and_is_not_enqueued() -> None:
     documents = dict(shop.ports.parameters.parameters)
     shop.ports.parameters.read_path = lambda *_path, **_options: iter([documents])  # type: ignore[method-assign]
     shop.ports.parameters.fails["read"] = ParameterStoreError("throttled", advice="wait")
-    assert outcomes(shop.tick()) == {"a": "failed"}
+    assert outcomes(shop.run_once()) == {"a": "failed"}
     assert shop.queue.calls == []
 
 
@@ -127,7 +127,7 @@ def test_rotation_refused_by_queue_fails_with_its_token_state() -> None:
     shop.work(NAMES[3])
     shop.clock.sleep(0.7 * DAY)
     shop.queue.refuses = {queue_messages.asking_for(NAMES[3]), queue_messages.asking_for(NAMES[24])}
-    summary = shop.tick()
+    summary = shop.run_once()
     failed = {r.name: r for r in summary.results if r.outcome is Outcome.FAILED}
     assert failed.keys() == {NAMES[3], NAMES[24]}
     early, late = failed[NAMES[3]], failed[NAMES[24]]
@@ -150,7 +150,7 @@ def test_failing_queue_is_not_called_again_in_the_same_run() -> None:
             return super().send(messages)
 
     shop.queue = Failing()
-    summary = shop.tick()
+    summary = shop.run_once()
     assert calls == [10, 10]
     assert sorted(outcomes(summary).values()) == ["busy"] * 10 + ["failed"] * 15
 
@@ -164,15 +164,15 @@ def test_unforeseen_queue_error_fails_every_rotation_not_sent(
 
     shop = Workshop(*NAMES)
     shop.queue = Broken()
-    assert {str(result.error).split(";")[0] for result in shop.tick().results} == {"unforeseen KeyError"}
+    assert {str(result.error).split(";")[0] for result in shop.run_once().results} == {"unforeseen KeyError"}
     assert "unforeseen KeyError in the sending of work\n" in caplog.text
 
 
 def test_next_run_enqueues_rotations_that_are_still_due() -> None:
     shop = Workshop("a", "b")
-    shop.tick()
+    shop.run_once()
     shop.work("a")
-    shop.tick()
+    shop.run_once()
     assert shop.sent == ["a", "b", "b"]
 
 
@@ -180,7 +180,7 @@ def test_enqueued_rotation_reports_remaining_lifetime() -> None:
     shop = Workshop("new", "old")
     shop.work("old")
     shop.clock.sleep(0.7 * DAY)
-    new, old = shop.tick().results
+    new, old = shop.run_once().results
     assert (new.seconds_remaining, new.expires_at) == (0, None)
     assert old.seconds_remaining == round(0.3 * DAY)
 
@@ -189,7 +189,7 @@ def test_duplicate_name_is_renewed_by_the_scheduled_run_itself() -> None:
     """A worker, which reads documents by names, could find the other."""
     shop = Workshop("team.a", "b")
     shop.write("team/a", document("other"))
-    summary = shop.tick()
+    summary = shop.run_once()
     assert sorted((each.name, each.outcome.value) for each in summary.results) == [
         ("b", "busy"),
         ("team.a", "failed"),
@@ -208,7 +208,7 @@ def test_enqueued_token_of_unknown_lifetime_counts_as_expired() -> None:
     shop.ports.parameters.put_lease(
         lease_of("unfinished"), expires_at=shop.clock.now() - timedelta(minutes=5)
     )
-    lives = {each.name: (each.seconds_remaining, bool(each.expires_at)) for each in shop.tick().results}
+    lives = {each.name: (each.seconds_remaining, bool(each.expires_at)) for each in shop.run_once().results}
     assert lives["unreadable"] == lives["unfinished"] == (0, False)
     assert lives["well"] == (0.3 * DAY, True)
 
@@ -232,7 +232,7 @@ IN_TIME = pytest.mark.parametrize(("seconds", "calls"), [(24, 3), (25, 2), (49.5
 def test_missing_token_not_enqueued_in_time_is_a_failure(seconds: float, calls: int) -> None:
     shop = slow(Workshop(*NAMES), seconds)
     next_try = shop.clock.now() + timedelta(minutes=5)
-    results = shop.tick().results
+    results = shop.run_once().results
     assert len(shop.queue.calls) == calls
     failed = [(each.error_kind, each.next_try) for each in results if each.error]
     assert failed == [("NotReached", next_try)] * (25 - min(10 * calls, 25))
@@ -243,17 +243,17 @@ def test_valid_token_not_enqueued_in_time_is_deferred(seconds: float, calls: int
     shop = Workshop(*NAMES)
     shop.work(*NAMES)
     shop.clock.sleep(0.7 * DAY)
-    notes = [each.reason for each in slow(shop, seconds).tick().results if each.outcome is Outcome.BUSY]
+    notes = [each.reason for each in slow(shop, seconds).run_once().results if each.outcome is Outcome.BUSY]
     sent = min(10 * calls, 25)
     assert sorted(map(str, notes)) == sorted([dispatch.ENQUEUED] * sent + [NO_TIME_LEFT] * (25 - sent))
 
 
 def test_more_workers_than_write_rate_allows_give_a_warning() -> None:
     shop = Workshop("a")
-    assert shop.tick().warnings == ()
+    assert shop.run_once().warnings == ()
     crowd = Settings(rotation=None, rotations_path=PATH, queue_url="https://queue", workers=10)
     shop.rotator = Rotator(settings=crowd, ports=shop.ports, open_queue=shop.open)
-    (warning,) = shop.tick().warnings
+    (warning,) = shop.run_once().warnings
     assert warning == (
         "10 workers share 2 writes a second, so 10 rotations take one 150 s, and a run has 50 s; "
         "lower Workers of the stack (ROTATOR_WORKERS), raise TimeoutSeconds of the stack, or raise "

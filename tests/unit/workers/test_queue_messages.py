@@ -126,9 +126,9 @@ def test_message_fails_if_any_of_its_rotations_failed() -> None:
 
 def test_missing_rotation_gives_a_warning_and_fails_its_message() -> None:
     batch = read(record({"rotations": ["gone"]}, id="m-1"), record({"rotations": ["a"]}, id="m-2"))
-    told = summary(a="fresh")
-    assert batch.failures(told) == ["m-1"]
-    assert list(queue_messages.warnings(batch, told)) == [
+    reported = summary(a="fresh")
+    assert batch.failures(reported) == ["m-1"]
+    assert list(queue_messages.warnings(batch, reported)) == [
         "message m-1: there is no rotation named gone; it may have been deleted since"
     ]
 
