@@ -238,6 +238,18 @@ def test_private_key_jwt_reads_no_client_secret(
     assert (read.client_id, read.client_secret) == ("tenant:client", Secret(""))
 
 
+def test_private_key_jwt_reads_members_for_headers_and_params(stub: Stubber, secrets: SecretsManager) -> None:
+    _holds(stub, json.dumps({"client_id": "client", "password": "p", "api_key": "k"}))
+    read = secrets.read(
+        rotation(
+            client_authentication=ClientAuthentication.PRIVATE_KEY_JWT,
+            secret_params={"password": "password"},
+            secret_headers={"X-API-Key": "api_key"},
+        )
+    )
+    assert read.members == {"password": Secret("p"), "api_key": Secret("k")}
+
+
 def test_client_secret_jwt_needs_a_client_secret(stub: Stubber, secrets: SecretsManager) -> None:
     _holds(stub, json.dumps({"client_id": "client"}))
     with pytest.raises(CredentialsError, match="has no client_secret"):
