@@ -58,10 +58,10 @@ CLIENT_CERTIFICATE_ADVICE = (
 )
 _WANTS_CERTIFICATE = re.compile(rb"(?i)\b(client|ssl) certificate")
 _CLIENT_ADVICE = "check the secret's client_id and client_secret, and client_authentication"
-_ASSERTION_ADVICE = (
-    "check that the provider knows this client_id, and for private_key_jwt the public key of signing_key_id "
-    "under this key_id, and then signing_algorithm, assertion_audience and this machine's clock"
+_KEY_ADVICE = (
+    "check that the provider knows this client_id, and the public key of signing_key_id under this key_id"
 )
+_ASSERTION_ADVICE = "then signing_algorithm, assertion_audience and this machine's clock"
 _GRANT_ADVICE = "then have the client allowed to use the grant and what it asks for"
 _GATEWAY_ADVICE = (
     "if a gateway answers in the endpoint's place, see which headers it requires (secret_headers, "
@@ -127,7 +127,10 @@ def rejection(request: TokenRequest, response: TokenResponse) -> TokenRequestRej
 def _advice(request: TokenRequest, status: int, code: str | None) -> Iterator[str]:
     """Say what to check, what is most often wrong first: the secret, the grant, the way there."""
     if is_client_refused(status, code):
-        yield _ASSERTION_ADVICE if request.assertion else _CLIENT_ADVICE
+        assertion = request.assertion
+        yield _KEY_ADVICE if assertion and assertion.signing_key_id else _CLIENT_ADVICE
+        if assertion:
+            yield _ASSERTION_ADVICE
         for member in request.spaced_members:
             yield f"the secret's {member} begins or ends with a space"
         if code in ("unauthorized_client", "access_denied"):

@@ -11,15 +11,18 @@ from fake_ports import START, rotation
 from rotator.errors import TokenRequestRejected
 from rotator.oauth import token_error
 from rotator.oauth.client_credentials import TokenResponse, token_request
-from rotator.oauth.models import ClientCredentials, Secret
+from rotator.oauth.models import ClientAuthentication, ClientCredentials, Secret
+from rotator.renewal.models import Rotation
+
+ROTATION = rotation()
 
 
-def refusal(status: int, body: object, **secret: Any) -> TokenRequestRejected:
+def refusal(status: int, body: object, of: Rotation = ROTATION, **secret: Any) -> TokenRequestRejected:
     credentials = ClientCredentials(client_id="client", client_secret=Secret("x"), version_id="v1", **secret)
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     response = TokenResponse(status=status, body=raw, requested_at=START)
     with pytest.raises(TokenRequestRejected) as caught:
-        token_error.check_status(token_request(rotation(), credentials), response, START)
+        token_error.check_status(token_request(of, credentials), response, START)
     assert "canary" not in str(caught.value)
     return caught.value
 
@@ -83,6 +86,14 @@ def test_advice_names_the_secret_first_then_the_grant(code: str) -> None:
     secret, grant = refusal(403, {"error": code}).advice.split("; ")
     assert secret.startswith("check the secret's client_id and client_secret")
     assert "allowed to use the grant" in grant
+
+
+def test_advice_for_refused_client_secret_jwt_names_the_secret() -> None:
+    signed = rotation(client_authentication=ClientAuthentication.CLIENT_SECRET_JWT)
+    advice = refusal(401, {"error": "invalid_client"}, signed).advice
+    assert advice.startswith("check the secret's client_id and client_secret")
+    assert "signing_algorithm" in advice
+    assert "signing_key_id" not in advice
 
 
 @pytest.mark.parametrize(("status", "reported"), [(401, True), (403, True), (404, False), (400, False)])
