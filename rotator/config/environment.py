@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,12 +53,13 @@ def read_environment(environ: Mapping[str, str]) -> Settings:
 
     Raises SettingsError for the first one that is missing, malformed or at odds with another.
     """
-    given: dict[str, Any] = {
-        name.removeprefix(PREFIX).lower(): value
+    ours = {
+        name: value
         for name, value in environ.items()
-        if name.startswith(PREFIX) and (value or name == PREFIX + "SCOPE")
+        if name.upper().startswith(PREFIX) and (value or name == PREFIX + "SCOPE")
     }
-    _refuse_unknown(given)
+    _refuse_unknown(ours)
+    given: dict[str, Any] = {name.removeprefix(PREFIX).lower(): value for name, value in ours.items()}
     read = {
         key: read_value(PREFIX + key.upper(), given[key], _RUN_SETTINGS[key])
         for key in _RUN_SETTINGS
@@ -99,13 +100,14 @@ def nothing_is_set(environ: Mapping[str, str]) -> bool:
     return not any(name.startswith(PREFIX) and value for name, value in environ.items())
 
 
-def _refuse_unknown(given: Mapping[str, str]) -> None:
+def _refuse_unknown(names: Iterable[str]) -> None:
     """Raise SettingsError for a variable of ours that is no setting: its default would stand in for it."""
     known = ROTATION_SETTINGS.keys() | _RUN_SETTINGS.keys()
-    for key in sorted(given.keys() - known):
+    for name in sorted(set(names) - {PREFIX + key.upper() for key in known}):
+        key = name[len(PREFIX) :].lower()
         near = _OTHER_NAMES.get(key) or difflib.get_close_matches(key, sorted(known), n=1, cutoff=0)[0]
         raise SettingsError(
-            f"{PREFIX}{key.upper()[:64]} is not a setting", advice=f"did you mean {PREFIX}{near.upper()}?"
+            f"{name[: len(PREFIX) + 64]} is not a setting", advice=f"did you mean {PREFIX}{near.upper()}?"
         )
 
 

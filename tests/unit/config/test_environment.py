@@ -305,6 +305,20 @@ def test_unknown_variable_is_refused_with_the_nearest_setting(unknown: str, know
     assert refused(**{unknown: "canary"}) == reported
 
 
+@pytest.mark.parametrize(
+    "name", ["ROTATOR_Token_Endpoint", "rotator_token_endpoint", "Rotator_TOKEN_ENDPOINT"]
+)
+def test_variable_in_another_case_is_refused(name: str) -> None:
+    other = {
+        **REQUIRED,
+        "ROTATOR_TOKEN_ENDPOINT": "https://a.example.test/t",
+        name: "https://b.example.test/t",
+    }
+    with pytest.raises(SettingsError) as caught:
+        environment.read_environment(other)
+    assert str(caught.value) == f"{name} is not a setting; did you mean ROTATOR_TOKEN_ENDPOINT?"
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("24h", 86_400), ("30m", 1800), ("other", None)])
 def test_token_lifetime_is_a_time_or_other(text: str, seconds: int | None) -> None:
     assert read(token_lifetime=text).token_lifetime == seconds
