@@ -28,13 +28,18 @@ class BlockedPath(LookupError):
 
 def read_object(text: str | bytes) -> dict[str, Any] | None:
     """Return the JSON object that a text is, also after a byte order mark; None if it is anything else."""
+    found = read_json(text)
+    return found if isinstance(found, dict) else None
+
+
+def read_json(text: str | bytes) -> Any:
+    """Return what a JSON text means, also after a byte order mark; None if it is no JSON."""
     try:
-        found = json.loads(
+        return json.loads(
             text.removeprefix("\ufeff") if isinstance(text, str) else text, object_pairs_hook=_once
         )
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
 
 
 def find(members: Mapping[str, Any], path: str) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
 
 from rotator.errors import (
     CLIENT_REFUSED_CODES,
@@ -18,7 +17,7 @@ from rotator.errors import (
 )
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.http_date import http_date
-from rotator.oauth.json_object import read_object
+from rotator.oauth.json_object import read_json
 
 RETRYABLE_STATUS = frozenset({408, 425, 429})
 """Answers besides 5xx that ask for another try (RFC 9110, RFC 8470, RFC 6585)."""
@@ -108,13 +107,16 @@ def check_status(request: TokenRequest, response: TokenResponse, now: datetime) 
 
 def rejection(request: TokenRequest, response: TokenResponse) -> TokenRequestRejected:
     """Return the refusal that an answer means, with the error code if it is a known one."""
-    answer, status = read_object(response.body), response.status
-    code = error_code(answer or {})
+    answer, status = read_json(response.body), response.status
+    code = error_code(answer)
     problem = f"the token endpoint refused the request: HTTP {status}, error {code or 'not given or unknown'}"
     advice = "; ".join(_advice(request, status, code))
-    if answer is None and _WANTS_CERTIFICATE.search(response.body):  # a page of a gateway
-        problem = f"the token endpoint demands a client certificate (mutual TLS): HTTP {status}"
-        advice = CLIENT_CERTIFICATE_ADVICE
+    if _WANTS_CERTIFICATE.search(response.body):
+        if answer is None:  # a page of a gateway
+            problem = f"the token endpoint demands a client certificate (mutual TLS): HTTP {status}"
+            advice = CLIENT_CERTIFICATE_ADVICE
+        else:  # the endpoint's own words (RFC 8705, 2), which may be about something else
+            advice += f"; if it demands a client certificate (mutual TLS), {CLIENT_CERTIFICATE_ADVICE}"
     return TokenRequestRejected(
         problem,
         advice=advice,
@@ -148,7 +150,7 @@ def _advice(request: TokenRequest, status: int, code: str | None) -> Iterator[st
         yield _GATEWAY_ADVICE
 
 
-def error_code(answer: Mapping[str, Any]) -> str | None:
+def error_code(answer: object) -> str | None:
     """Return the known error code in an answer, wherever and however the server writes it."""
     return next((code for text in _codes(answer, MAX_DEPTH) if (code := _known(text))), None)
 

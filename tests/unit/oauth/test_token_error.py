@@ -45,6 +45,7 @@ def refusal(status: int, body: object, of: Rotation = ROTATION, **secret: Any) -
             {"fault": {"faultstring": "canary", "detail": {"errorcode": "oauth.v2.InvalidClientIdentifier"}}},
             "invalid_client_identifier",
         ),
+        ([{"errorCode": "INVALID_CLIENT_ID", "message": "canary"}], "invalid_client_id"),
         ({"error": "canary", "detail": {"code": "invalid_client"}}, "invalid_client"),
         ({"error": "invalid_scope", "detail": {"code": "invalid_client"}}, "invalid_scope"),
         ({"error_description": "access_denied", "message": "invalid_client"}, None),
@@ -100,6 +101,13 @@ def test_advice_for_refused_client_secret_jwt_names_the_secret() -> None:
 def test_refusal_without_a_code_mentions_required_headers(status: int, reported: bool) -> None:
     assert ("secret_headers, token_request_headers" in refusal(status, b"<html>").advice) is reported
     assert "secret_headers" not in refusal(status, {"error": "invalid_client"}).advice
+
+
+@pytest.mark.parametrize("about", ["client certificate required", "No SSL certificate", "bad secret"])
+def test_json_refusal_about_a_client_certificate_says_so(about: str) -> None:
+    error = refusal(401, {"error": "invalid_client", "error_description": about})
+    assert error.advice.startswith("check the secret's client_id")
+    assert ("client certificates are not supported" in error.advice) is ("certificate" in about)
 
 
 def test_unsupported_media_type_names_the_format() -> None:
