@@ -7,6 +7,7 @@ https://learn.microsoft.com/en-us/azure/architecture/patterns/circuit-breaker
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from enum import Enum, auto
 
@@ -64,5 +65,7 @@ class CircuitBreaker:
         elif error:
             self._failures += 1
             self.error = error
-            if self._failures >= FAILURES_TO_OPEN:
+            if not error.retryable:  # such as a proxy's 407, by which an account may be locked
+                self._state, self._open_until = State.OPEN, math.inf
+            elif self._failures >= FAILURES_TO_OPEN:
                 self._state, self._open_until = State.OPEN, self._clock() + COOL_DOWN_SECONDS

@@ -15,10 +15,10 @@ class Endpoint:
         self.now = 100.0
         self.breaker = CircuitBreaker(lambda: self.now)
 
-    def fail(self, times: int = 1) -> None:
+    def fail(self, times: int = 1, error: TokenEndpointUnavailable = DOWN) -> None:
         for _ in range(times):
             self.breaker.begin()
-            self.breaker.end(answered=False, error=DOWN)
+            self.breaker.end(answered=False, error=error)
 
     def answer(self) -> None:
         self.breaker.begin()
@@ -48,6 +48,14 @@ def test_failures_in_a_row_open_circuit() -> None:
     endpoint.fail()
     assert (endpoint.breaker.state, endpoint.breaker.allows()) == (State.OPEN, False)
     assert endpoint.breaker.error is DOWN
+
+
+def test_error_that_is_not_repeated_opens_circuit_for_the_run() -> None:
+    endpoint = Endpoint()
+    endpoint.answer()
+    endpoint.fail(error=TokenEndpointUnavailable("HTTP 407", advice="log in", retryable=False))
+    endpoint.now += 10 * COOL_DOWN_SECONDS
+    assert (endpoint.breaker.state, endpoint.breaker.allows()) == (State.OPEN, False)
 
 
 def test_closed_circuit_tolerates_failures_that_are_not_in_a_row() -> None:
