@@ -51,6 +51,10 @@ _KNOWN_CODES = {
 _CODE_MEMBERS = frozenset({"error", "errors", "errorcode", "code", "errortype", "type", "faultcode"})
 """The plain names of the members in which servers put an error code."""
 
+_PAGE_ERROR = re.compile(rb"(?i)<title>[^<]{0,64}oauth error ([a-z_]{1,64})")
+_PAGE_CODES = {"invalid_request": "invalid_client_secret", "application_cannot_be_found": "invalid_client_id"}
+"""What Shopify calls a wrong secret and an unknown client, in the title of a page in the place of JSON."""
+
 CLIENT_CERTIFICATE_ADVICE = (
     "ask the provider for an endpoint or a client without one, such as a client with private_key_jwt: "
     "client certificates are not supported"
@@ -108,7 +112,7 @@ def check_status(request: TokenRequest, response: TokenResponse, now: datetime) 
 def rejection(request: TokenRequest, response: TokenResponse) -> TokenRequestRejected:
     """Return the refusal that an answer means, with the error code if it is a known one."""
     answer, status = read_json(response.body), response.status
-    code = error_code(answer)
+    code = _page_code(response.body) if answer is None else error_code(answer)
     problem = f"the token endpoint refused the request: HTTP {status}, error {code or 'not given or unknown'}"
     advice = "; ".join(_advice(request, status, code))
     if _WANTS_CERTIFICATE.search(response.body):
@@ -153,6 +157,13 @@ def _advice(request: TokenRequest, status: int, code: str | None) -> Iterator[st
 def error_code(answer: object) -> str | None:
     """Return the known error code in an answer, wherever and however the server writes it."""
     return next((code for text in _codes(answer, MAX_DEPTH) if (code := _known(text))), None)
+
+
+def _page_code(page: bytes) -> str | None:
+    """Return the known error code in the title of an error page."""
+    title = _PAGE_ERROR.search(page)
+    text = title[1].decode("ascii").lower() if title else ""
+    return _PAGE_CODES.get(text) or _known(text)
 
 
 def _codes(value: object, depth: int) -> Iterator[str]:

@@ -54,6 +54,12 @@ def refusal(status: int, body: object, of: Rotation = ROTATION, **secret: Any) -
         ({"error": ["canary", {"error": ["canary"]}]}, None),
         (b'{"error": "canary", "error": "invalid_client"}', None),
         (b"<html>invalid_client</html>", None),
+        (b"<title>400 - Oauth error invalid_request</title>", "invalid_client_secret"),
+        (b"<TITLE>OAuth error application_cannot_be_found</TITLE>", "invalid_client_id"),
+        (b"<title>400 - Oauth error invalid_scope</title>", "invalid_scope"),
+        (b"<title>400 - Oauth error app_not_installed</title>", None),
+        (b"<p>Oauth error invalid_request</p>", None),
+        ({"error": "<title>Oauth error invalid_request</title>"}, None),
         (b"[" * 60_000, None),
     ],
 )
@@ -76,7 +82,13 @@ def test_any_401_is_a_refused_client(body: object) -> None:
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(403, {}), (400, {"error": "invalid_scope"}), (400, {"error": "invalid_request"}), (404, {})],
+    [
+        (403, {}),
+        (400, {"error": "invalid_scope"}),
+        (400, {"error": "invalid_request"}),
+        (400, b"<title>400 - Oauth error app_not_installed</title>"),
+        (404, {}),
+    ],
 )
 def test_other_refusals_are_not_of_the_client(status: int, body: object) -> None:
     assert not refusal(status, body).client_refused
