@@ -147,6 +147,8 @@ def _advice(request: TokenRequest, status: int, code: str | None) -> Iterator[st
                 "(raw or form)"
             )
     else:
+        if request.assertion and code == "invalid_request":  # so NHS refuses a JWT
+            yield _ASSERTION_ADVICE
         yield _ADVICE.get(code or "", "check token_endpoint and what the client is allowed to do")
         if status == 415:
             yield "set token_request_format to the other one (form or json)"

@@ -172,6 +172,13 @@ def test_refused_assertion_advises_on_the_key() -> None:
     assert "the public key of signing_key_id" in refusal(401, b'{"error": "invalid_client"}', **SIGNED).advice
 
 
+def test_invalid_request_advises_on_the_assertion_first() -> None:
+    body = b'{"error": "invalid_request"}'
+    assertion, request = refusal(400, body, **SIGNED).advice.split("; ")
+    assert "signing_algorithm" in assertion
+    assert request == refusal(400, body).advice
+
+
 @pytest.mark.parametrize(
     "body",
     [
