@@ -147,7 +147,7 @@ def _advice(request: TokenRequest, status: int, code: str | None) -> Iterator[st
                 "(raw or form)"
             )
     else:
-        if request.assertion and code == "invalid_request":  # so NHS refuses a JWT
+        if request.assertion and status in (400, 403) and code in (None, "invalid_request"):  # as NHS does
             yield _ASSERTION_ADVICE
         yield _ADVICE.get(code or "", "check token_endpoint and what the client is allowed to do")
         if status == 415:

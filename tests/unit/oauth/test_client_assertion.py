@@ -172,11 +172,18 @@ def test_refused_assertion_advises_on_the_key() -> None:
     assert "the public key of signing_key_id" in refusal(401, b'{"error": "invalid_client"}', **SIGNED).advice
 
 
-def test_invalid_request_advises_on_the_assertion_first() -> None:
-    body = b'{"error": "invalid_request"}'
-    assertion, request = refusal(400, body, **SIGNED).advice.split("; ")
+@pytest.mark.parametrize(
+    ("status", "body"), [(400, b'{"error": "invalid_request"}'), (403, b'{"error": "public_key error"}')]
+)
+def test_refusal_that_may_mean_the_assertion_advises_on_it_first(status: int, body: bytes) -> None:
+    assertion, others = refusal(status, body, **SIGNED).advice.split("; ", 1)
     assert "signing_algorithm" in assertion
-    assert request == refusal(400, body).advice
+    assert others == refusal(status, body).advice
+
+
+@pytest.mark.parametrize(("status", "body"), [(404, b""), (400, b'{"error": "invalid_scope"}')])
+def test_other_refusals_do_not_advise_on_the_assertion(status: int, body: bytes) -> None:
+    assert "signing_algorithm" not in refusal(status, body, **SIGNED).advice
 
 
 @pytest.mark.parametrize(
