@@ -46,18 +46,21 @@ def sizes(ground: Ground) -> str:
     return "ValidationException for both"
 
 
-@check("Intelligent-Tiering takes 4,097 bytes and becomes Advanced")
+@check("Intelligent-Tiering takes 4,097 bytes and becomes Advanced, and takes a short value after that")
 def tier(ground: Ground) -> str:
-    """Write one byte too many for Standard."""
-    answer = ground.client("ssm").put_parameter(
+    """Write one byte too many for Standard, then a short value. Status and lease rely on the second."""
+    put = partial(
+        ground.client("ssm").put_parameter,
         Name=ground.new_name("tier"),
-        Value="x" * (STANDARD_BYTES + 1),
         Type="SecureString",
         Tier="Intelligent-Tiering",
+        Overwrite=True,
     )
+    answer = put(Value="x" * (STANDARD_BYTES + 1))
     if answer.get("Tier") != "Advanced":
         raise Different(f"the tier {answer.get('Tier')}")
-    return "the tier Advanced"
+    put(Value="x")
+    return "the tier Advanced, and a short value was taken"
 
 
 @check("writing a String over a SecureString never makes it one")

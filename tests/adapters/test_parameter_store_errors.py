@@ -25,12 +25,13 @@ from rotator.devstack.deployment import Account
 from rotator.errors import ConcurrentUpdate, ParameterStoreError, RotatorError, SettingsError
 from rotator.oauth.models import Secret
 from rotator.renewal.deadline import Deadline
+from rotator.renewal.models import Rotation
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 ROTATION = rotation()
-TOKEN_NAME, STATUS_NAME = ROTATION.parameter_name, ROTATION.status_name
+TOKEN_NAME, STATUS_NAME, LEASE_NAME = ROTATION.parameter_name, ROTATION.status_name, ROTATION.lease_name
 TOKEN = Secret(CANARY_TOKEN)
 NOWHERE = "https://ssm.nowhere.invalid"
 
@@ -65,6 +66,28 @@ def test_token_is_written_with_configured_tier_and_key(
     }
     stub.add_response("put_parameter", {"Version": 17, "Tier": "Standard"}, {**sent, **key})
     assert store.write_token(rotation(kms_key_id=kms_key_id, tier=tier), TOKEN) == 17
+
+
+@pytest.mark.parametrize(
+    ("write", "name", "overwrite"),
+    [
+        (SsmParameterStore.write_status, STATUS_NAME, True),
+        (SsmParameterStore.create_lease, LEASE_NAME, False),
+        (SsmParameterStore.write_lease, LEASE_NAME, True),
+    ],
+    ids=["status", "first lease", "lease"],
+)
+def test_status_and_lease_are_written_with_intelligent_tiering(
+    stub: Stubber,
+    store: SsmParameterStore,
+    write: Callable[[SsmParameterStore, Rotation, str], int],
+    name: str,
+    overwrite: bool,
+) -> None:
+    """Without a tier AWS takes the account's default; Standard is refused once a parameter is Advanced."""
+    sent = {"Name": name, "Value": "{}", "Type": "String", "Tier": "Intelligent-Tiering"}
+    stub.add_response("put_parameter", {"Version": 2}, {**sent, "Overwrite": overwrite})
+    assert write(store, rotation(tier="Advanced"), "{}") == 2
 
 
 def test_parameters_are_read_without_decryption(stub: Stubber, store: SsmParameterStore) -> None:

@@ -100,6 +100,11 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
     "one size taken": (smoke_parameters.sizes, {"put_parameter": [TOO_LARGE, PUT]}, "it was done"),
     "sizes refused otherwise": (smoke_parameters.sizes, {"put_parameter": refused("Denied")}, "Denied"),
     "tier advanced": (smoke_parameters.tier, {"put_parameter": {"Tier": "Advanced"}}, None),
+    "tier not lowered": (
+        smoke_parameters.tier,
+        {"put_parameter": [{"Tier": "Advanced"}, TOO_LARGE]},
+        "ValidationException",
+    ),
     "tier not told": (smoke_parameters.tier, {"put_parameter": PUT}, "the tier None"),
     "type refused": (
         smoke_parameters.type_change,

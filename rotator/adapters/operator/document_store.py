@@ -18,8 +18,7 @@ _ADVICE = {
     "HierarchyTypeMismatchException": "remove it, and add it again half a minute later",
     "HierarchyLevelLimitExceededException": "use a path of fewer levels",
     "ParameterPatternMismatchException": "remove the parameter's AllowedPattern",
-    # No tier can be lowered: .../userguide/parameter-store-advanced-parameters.html
-    "ValidationException": "check the path; if the document is in the Advanced tier, remove and add it",
+    "ValidationException": "check the path",
 }
 
 
@@ -55,7 +54,10 @@ class SsmDocumentStore:
         return True
 
     def _put(self, document: str, text: str, *, overwrite: bool) -> None:
-        """The tier is named, so that an account whose default is another pays nothing for it."""
+        """The tier is free for a document's size, whatever the account's default tier is.
+
+        The tier Standard would be refused for a document that is in the Advanced tier already.
+        """
         try:
             aws_client.call(
                 self._client.put_parameter,
@@ -63,7 +65,7 @@ class SsmDocumentStore:
                 Name=document,
                 Value=text,
                 Type="String",
-                Tier="Standard",
+                Tier="Intelligent-Tiering",
                 Overwrite=overwrite,
             )
         except AwsError as error:

@@ -124,15 +124,23 @@ class SsmParameterStore:
 
     def write_status(self, rotation: Rotation, text: str) -> int:
         """Write the status as the newest version."""
-        return self._put(rotation.status_name, Value=text, Type="String", Overwrite=True)
+        return self._put_text(rotation.status_name, text, overwrite=True)
 
     def create_lease(self, rotation: Rotation, text: str) -> int:
         """Write the first version of the lease; never over another."""
-        return self._put(rotation.lease_name, Value=text, Type="String", Overwrite=False)
+        return self._put_text(rotation.lease_name, text, overwrite=False)
 
     def write_lease(self, rotation: Rotation, text: str) -> int:
         """Write the lease as the newest version."""
-        return self._put(rotation.lease_name, Value=text, Type="String", Overwrite=True)
+        return self._put_text(rotation.lease_name, text, overwrite=True)
+
+    def _put_text(self, name: str, text: str, *, overwrite: bool) -> int:
+        """Write a String in the tier that is free for it, whatever the account's default tier is.
+
+        The tier Standard would be refused for a parameter that is in the Advanced tier already: no tier can
+        be lowered.
+        """
+        return self._put(name, Value=text, Type="String", Tier="Intelligent-Tiering", Overwrite=overwrite)
 
     def _put(self, name: str, **parameters: Any) -> int:
         try:
