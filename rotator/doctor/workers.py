@@ -24,7 +24,7 @@ def has_workers(outputs: Mapping[str, str]) -> bool:
 
 
 def check_workers(outputs: Mapping[str, str], inspector: Inspector) -> str:
-    """Return how many rotations are queued and how many failed twice.
+    """Return how many rotations are queued and how many messages are dead-lettered.
 
     Raises:
         RotatorError: No worker takes rotations from the queue.
@@ -49,7 +49,7 @@ def check_workers(outputs: Mapping[str, str], inspector: Inspector) -> str:
     )
     found = f"{workers}; queued rotations: {waiting}"
     if failed:
-        found += f"; rotations that failed twice in the last four days: {failed}, see PoisonedQueueUrl"
+        found += f"; messages dead-lettered in the last four days: {failed}, see PoisonedQueueUrl"
     return found
 
 

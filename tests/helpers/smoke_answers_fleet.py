@@ -25,7 +25,7 @@ MAPPING = {
 
 def leads_to(queue: str) -> Any:
     """The attributes of the queue of work, whose dead letters go to another."""
-    redrive = json.dumps({"deadLetterTargetArn": queue, "maxReceiveCount": 2})
+    redrive = json.dumps({"deadLetterTargetArn": queue, "maxReceiveCount": 5})
     return {"Attributes": {"QueueArn": WORK, "RedrivePolicy": redrive}}
 
 

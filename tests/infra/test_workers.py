@@ -1,4 +1,4 @@
-"""The workers' part of the template: off by default, and no message is lost before it was tried twice."""
+"""The workers' part of the template: off by default, and no message is lost before it was received five times."""
 
 from __future__ import annotations
 
@@ -56,6 +56,19 @@ def test_allowed_worker_counts_are_valid_for_the_function(workers: int) -> None:
     """https://docs.aws.amazon.com/lambda/latest/api/API_ScalingConfig.html."""
     assert 2 <= workers <= 1000
     assert environment._RUN_SETTINGS["workers"](str(workers)) == workers
+
+
+@pytest.mark.parametrize("workers", [w for w in PARAMETERS["Workers"]["AllowedValues"] if w])
+def test_reservation_below_workers_plus_one_is_refused(workers: int) -> None:
+    """A reservation below the mapping's maximum concurrency throttles messages, which counts as a receive."""
+    given = {**WORKERS, "Workers": str(workers)}
+    refused = [n for n in range(1, 1000) if Stack({**given, "ReservedConcurrency": str(n)}).refused]
+    assert refused == list(range(1, workers + 1))
+
+
+def test_message_is_dead_lettered_after_five_receives() -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html: "at least 5"."""
+    assert STACK.resources["Work"]["RedrivePolicy"]["maxReceiveCount"] >= 5
 
 
 def seconds(queue: dict[str, Any], name: str) -> int:
@@ -121,7 +134,7 @@ def test_dashboard_shows_waiting_and_dead_lettered_messages() -> None:
     [requests] = [w["properties"] for w in body["widgets"] if w["properties"]["title"] == "Requests"]
     labels = {metric[3]: metric[4]["label"] for metric in requests["metrics"] if len(metric) == 5}
     assert labels["<Work.QueueName>"] == "rotations waiting for a worker"
-    assert labels["<Poisoned.QueueName>"] == "poisoned messages"
+    assert labels["<Poisoned.QueueName>"] == "dead-lettered messages"
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_workers_check_runs_only_for_stack_with_workers() -> None:
 def test_dead_lettered_messages_are_shown_and_check_passes() -> None:
     check = with_workers(failed=1).examine()["workers"]
     assert check.state is State.OK
-    assert check.found.endswith("failed twice in the last four days: 1, see PoisonedQueueUrl")
+    assert check.found.endswith("messages dead-lettered in the last four days: 1, see PoisonedQueueUrl")
 
 
 @pytest.mark.parametrize("state", ["Disabled", "Disabling", "Deleting"])
