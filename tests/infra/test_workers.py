@@ -1,4 +1,4 @@
-"""The workers' part of the template: off by default, and no message is lost before it was received five times."""
+"""The workers' part of the template: off by default, and no message is lost before five receives."""
 
 from __future__ import annotations
 
