@@ -24,6 +24,7 @@ from infra.smoke_fixtures import Check, Different, Ground, NotHere, cleaned, cod
 CHECKS = (
     smoke_parameters.sizes,
     smoke_parameters.tier,
+    smoke_parameters.name_length,
     smoke_parameters.type_change,
     smoke_parameters.too_many_updates,
     smoke_parameters.create_once,

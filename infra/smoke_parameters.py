@@ -25,11 +25,14 @@ from infra.smoke_fixtures import (
     refusal,
 )
 from infra.smoke_roles import expect
+from rotator.config.validators import MAX_ARN_CHARACTERS, MAX_PARAMETER_NAME_CHARACTERS
 
 STANDARD_BYTES = 4096
 ADVANCED_BYTES = 8192
 WRITE_INTERVAL_SECONDS = 1.0
 """The account's quota is a few writes a second, and the rotator needs some of them."""
+
+LONGEST_NAME = MAX_PARAMETER_NAME_CHARACTERS + len("/status")
 
 VERSIONS_KEPT = 100
 RACES = 5
@@ -61,6 +64,16 @@ def tier(ground: Ground) -> str:
         raise Different(f"the tier {answer.get('Tier')}")
     put(Value="x")
     return "the tier Advanced, and a short value was taken"
+
+
+@check("the longest name that the settings take is taken, one of 1,012 characters with its ARN refused")
+def name_length(ground: Ground) -> str:
+    """Write a parameter with the longest name of a status, and one whose name is too long for AWS."""
+    put = partial(ground.client("ssm").put_parameter, Value="x", Type="String")
+    path = len(f"/{ground.scratch}/")
+    put(Name=ground.new_name("x" * (LONGEST_NAME - path)))
+    too_long = MAX_ARN_CHARACTERS + 1 - len(ground.arn("ssm", "parameter"))
+    return expect_refusal("ValidationException", put, Name=ground.new_name("x" * (too_long - path)))
 
 
 @check("writing a String over a SecureString never makes it one")

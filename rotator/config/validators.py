@@ -17,6 +17,15 @@ from rotator.oauth.client_credentials import is_scope
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 UNIT_SECONDS = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400})  # CloudFormation cannot multiply
 
+MAX_ARN_CHARACTERS = 1011
+"""AWS bounds a parameter's name with the ARN that precedes it.
+
+https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
+"""
+SHORTEST_ARN = "arn:aws:ssm:us-east-1:123456789012:parameter"
+MAX_PARAMETER_NAME_CHARACTERS = 940
+"""Of a token's parameter: what is left in every Region and partition, ``/status`` after it."""
+
 
 class InvalidValue(ValueError):
     """A value is not what its setting takes; the text says what it takes."""
@@ -98,25 +107,23 @@ def parameter_name(value: Any) -> str:
     """
     takes = (
         'a path that begins with "/", of letters, digits and ._-, not beginning with /aws or /ssm, '
-        "with at most 14 levels and 1000 characters"
+        f"with at most 14 levels and {MAX_PARAMETER_NAME_CHARACTERS} characters"
     )
     name = matching(r"(/[A-Za-z0-9_.-]+){1,14}", takes)(value)
-    if len(name) > 1000 or name.lower().startswith(("/aws", "/ssm")):
+    if len(name) > MAX_PARAMETER_NAME_CHARACTERS or name.lower().startswith(("/aws", "/ssm")):
         raise InvalidValue(takes)
     return name
 
 
 def any_parameter_name(value: Any) -> str:
-    """Read a full name that any parameter may have, whoever made it, or the ARN of one.
-
-    https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
-    """
+    """Read a full name that any parameter may have, whoever made it, or the ARN of one."""
     takes = (
-        'a path that begins with "/", of letters, digits and ._-, with at most 15 levels and 1011 characters,'
-        " or the ARN of such a parameter"
+        'a path that begins with "/", of letters, digits and ._-, with at most 15 levels, or the ARN of such '
+        f"a parameter, which has at most {MAX_ARN_CHARACTERS} characters"
     )
     name = matching(r"(arn:[a-z-]+:ssm:[a-z0-9-]+:\d{12}:parameter)?(/[A-Za-z0-9_.-]+){1,15}", takes)(value)
-    if len(name[name.index("/") :]) > 1011:
+    arn = name if name.startswith("arn:") else f"{SHORTEST_ARN}{name}"
+    if len(arn) > MAX_ARN_CHARACTERS:
         raise InvalidValue(takes)
     return name
 

@@ -176,6 +176,17 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         {"put_parameter": PUT, "label_parameter_version": {}},
         "it was done",
     ),
+    "name refused at its length": (
+        smoke_parameters.name_length,
+        {"put_parameter": [PUT, TOO_LARGE]},
+        None,
+    ),
+    "name that is shorter refused": (
+        smoke_parameters.name_length,
+        {"put_parameter": TOO_LARGE},
+        "ValidationException",
+    ),
+    "name of any length taken": (smoke_parameters.name_length, {"put_parameter": PUT}, "it was done"),
     "key unknown": (smoke_parameters.kms_errors, {"put_parameter": refused("InvalidKeyId")}, None),
     "key taken": (smoke_parameters.kms_errors, {"put_parameter": PUT}, "it was done"),
     "key bound": (smoke_roles.kms_condition, {"simulate_principal_policy": allow(KEY, **BY_SSM)}, None),

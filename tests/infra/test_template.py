@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 
+import botocore.session
 import pytest
 
 from infra import stacks
 from rotator.config import environment as environment_settings
-from rotator.config import rotation_documents
+from rotator.config import rotation_documents, validators
 from rotator.config.environment import Settings, read_environment
 from rotator.devstack.deployment import TEMPLATE
 from rotator.oauth.models import SigningAlgorithm
@@ -29,6 +30,7 @@ MANY = {
     "AllowedHosts": "auth.healthwise.net",
 }
 PROPERTIES = Stack(REQUIRED).resources
+BOTOCORE = botocore.session.Session()
 
 
 def environment(stack: Stack) -> dict[str, str]:
@@ -146,7 +148,9 @@ BAD = [
     ("ParameterName", "/healthwise/token/"),
     ("ParameterName", "/healthwise/*"),
     ("ParameterName", "/a" * 15),
-    ("ParameterName", "/" + "a" * 1000),
+    ("ParameterName", "/" + "a" * 940),
+    ("RotationsPath", "/" + "a" * 880),
+    ("CaParameterName", "/" + "a" * 967),
     ("ParameterName", "/aws/token"),
     ("ParameterName", "/ssm/token"),
     ("ParameterTier", "Premium"),
@@ -276,6 +280,27 @@ def test_function_behind_a_proxy_is_told_the_way(of: dict[str, str]) -> None:
 @pytest.mark.parametrize(("parameter", "value"), BAD)
 def test_template_refuses_values_the_function_cannot_use(parameter: str, value: str) -> None:
     assert not takes(parameter, value)
+
+
+@pytest.mark.parametrize("partition", BOTOCORE.get_available_partitions())
+def test_longest_names_fit_with_their_arn_in_every_region(partition: str) -> None:
+    """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html."""
+    longest = {
+        "ParameterName": "/status",
+        "RotationsPath": "/" + "n" * 64,  # the name of a rotation
+        "ParameterPrefix": "/token/status",
+    }
+    for region in BOTOCORE.get_available_regions("ssm", partition):
+        arn = f"arn:{partition}:ssm:{region}:123456789012:parameter"
+        for parameter, below in longest.items():
+            assert len(arn) + PARAMETERS[parameter]["MaxLength"] + len(below) <= 1011
+
+
+def test_settings_and_template_take_names_of_the_same_length() -> None:
+    longest = "/" + "a" * (PARAMETERS["ParameterName"]["MaxLength"] - 1)
+    assert validators.parameter_name(longest) == longest
+    with pytest.raises(validators.InvalidValue):
+        validators.parameter_name(longest + "a")
 
 
 @pytest.mark.parametrize("parameter", [name for name, rules in PARAMETERS.items() if "Default" in rules])

@@ -12,6 +12,7 @@ from rotator.cli.token_lookup import parameter_name
 from rotator.errors import SettingsError
 
 ONE = {"ROTATOR_PARAMETER_NAME": "/healthwise/token"}
+ARN = "arn:aws:ssm:eu-central-1:123456789012:parameter"
 MANY = {"ROTATOR_ROTATIONS_PATH": "/rotations"}
 DOCUMENT = '{"secret_id": "healthwise/client", "parameter_name": "/%s/token"}'
 
@@ -99,6 +100,8 @@ def test_broken_document_is_reported_by_its_own_error(documents: FakeParameterSt
         pytest.param("/a\n", {}, "NAME is", id="newline"),
         pytest.param("/a" * 16, {}, "at most 15 levels", id="too deep"),
         pytest.param("/" + "a" * 1011, {}, "1011 characters", id="too long"),
+        pytest.param("/" + "a" * 967, {}, "1011 characters", id="too long with an ARN before it"),
+        pytest.param(f"{ARN}/" + "a" * (1011 - len(ARN)), {}, "1011 characters", id="too long an ARN"),
     ],
 )
 def test_unresolvable_name_is_refused_with_advice(
