@@ -30,7 +30,7 @@ REQUIRED_SETTINGS = {
     "parameter_name": "the name of the parameter for the token, such as /healthwise/token",
 }
 
-_KMS_KEY = validators.matching(
+_KMS_KEY = (
     r"alias/[A-Za-z0-9/_-]{1,250}|[A-Za-z0-9-]{1,64}|arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:(key|alias)/\S+",
     "a key's id, its ARN, or alias/NAME",
 )
@@ -58,17 +58,18 @@ ROTATION_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "secret_headers": json_settings.secret_headers,
     "response_members": json_settings.response_members,
     "accepted_token_types": json_settings.accepted_token_types,
-    "signing_key_id": _KMS_KEY,
+    # Not shown: the private key itself may stand there by mistake.
+    "signing_key_id": validators.matching(*_KMS_KEY, shape_only=True),
     "signing_algorithm": lambda v: SigningAlgorithm(validators.one_of(*SigningAlgorithm)(v)),
     "key_id": validators.matching(
-        r"[\x21-\x7e]{1,256}", "1 to 256 printable ASCII characters without spaces"
+        r"[\x21-\x7e]{1,256}", "1 to 256 printable ASCII characters without spaces", shape_only=True
     ),
     "assertion_audience": validators.audience,
     "ca_parameter_name": validators.any_parameter_name,
     "renew_at": validators.number(0.1, 0.95, "a fraction from 0.1 to 0.95"),
     "lifetime": validators.seconds(60, MAX_LIFETIME_SECONDS),
     "fallback_lifetime": validators.seconds(60, MAX_LIFETIME_SECONDS),
-    "kms_key_id": _KMS_KEY,
+    "kms_key_id": validators.matching(*_KMS_KEY),
     "tier": validators.one_of(*TIER_LIMITS),
     "verify_url": validators.url,
     "secret_rollover": validators.boolean,

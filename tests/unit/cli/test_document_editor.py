@@ -172,6 +172,8 @@ def test_an_illegal_name_is_refused(name: str, shown: str) -> None:
         ("token_request_headers", '{"Authorization": "canary"}'),
         ("secret_headers", '{"X-Key": ["canary"]}'),
         ("token_endpoint", "https://user:canary@auth.example.test/"),
+        ("signing_key_id", "-----BEGIN PRIVATE KEY-----\ncanary"),
+        ("key_id", "a canary"),
     ],
 )
 def test_possible_secret_is_refused_without_being_shown(key: str, value: str) -> None:
@@ -188,7 +190,6 @@ def test_possible_secret_is_refused_without_being_shown(key: str, value: str) ->
         ("token_endpoint", "http://auth.example.test/token"),
         ("scope", "two  blanks"),
         ("client_authentication", "none"),
-        ("signing_key_id", "my key"),
         ("signing_algorithm", "ES1"),
         ("ca_parameter_name", "authorities"),
         ("basic_encoding", "latin-1"),

@@ -506,6 +506,13 @@ def test_settings_of_an_assertion_are_read(settings: dict[str, str], key: str, v
     assert getattr(read(**settings).rotation, key) == value
 
 
+@pytest.mark.parametrize("key", ["signing_key_id", "key_id"])
+def test_private_key_in_place_of_a_name_is_not_shown(key: str) -> None:
+    pem = "-----BEGIN PRIVATE KEY-----\nMIGHcanary==\n-----END PRIVATE KEY-----\n"
+    message = refused(**{**SIGNED, key: pem})
+    assert message.startswith(f"ROTATOR_{key.upper()} is a text of {len(pem)} characters; it takes ")
+
+
 def test_private_key_jwt_without_key_is_refused() -> None:
     message = refused(client_authentication="private_key_jwt")
     assert message.startswith("ROTATOR_SIGNING_KEY_ID is not set, and private_key_jwt needs a key")
