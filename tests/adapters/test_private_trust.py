@@ -76,7 +76,9 @@ def test_changed_certificates_are_used_after_five_minutes(world: TrustSetup, pem
     assert world.made == [pem, pem * 2]
 
 
-@pytest.mark.parametrize("text", ["{pem}", "our authority\n{pem}\n{pem}", "{pem}\r\n"])
+@pytest.mark.parametrize(
+    "text", ["{pem}", "our authority\n{pem}\n{pem}", "{pem}\r\n", "\ufeffBehörde\n{pem}"]
+)
 def test_certificates_are_taken_with_text_around_them(world: TrustSetup, pem: str, text: str) -> None:
     world.put(text.replace("{pem}", pem))
     assert world.trust(NAME)

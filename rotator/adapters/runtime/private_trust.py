@@ -64,8 +64,9 @@ def _certificates(name: str, parameter: Parameter | None) -> str:
             f"the parameter {name} of trusted certificates is a {parameter.type}",
             advice="store it as a String: certificates are no secret",
         )
+    certificates = parameter.value.encode("ascii", "ignore").decode()  # text around them may be more
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=parameter.value)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificates)
     except (ssl.SSLError, ValueError, TypeError):
         malformed = True
     else:
@@ -75,4 +76,4 @@ def _certificates(name: str, parameter: Parameter | None) -> str:
             f"the parameter {name} holds no PEM certificates that can be read",
             advice="store each of them as -----BEGIN CERTIFICATE----- ... -----END CERTIFICATE-----",
         )
-    return parameter.value
+    return certificates
