@@ -33,9 +33,10 @@ def check_signing_key(rotation: Rotation, inspector: Inspector) -> str:
     if key.state != "Enabled":
         raise RotatorError(f"the key {name} is {key.state}", advice="enable it, or cancel its deletion")
     if not _fits(algorithm, key.spec):
+        own = ", ".join(each for each in SigningAlgorithm if _fits(each, key.spec))
         raise RotatorError(
             f"the key {name} is {key.spec} and cannot sign as {algorithm}",
-            advice=f"set signing_algorithm to {_algorithms(key.spec)}, or signing_key_id to another key",
+            advice="set " + f"signing_algorithm to {own}, or " * bool(own) + "signing_key_id to another key",
         )
     return f"{name} is enabled, {key.spec}, and signs as {algorithm}"
 
@@ -44,7 +45,3 @@ def _fits(algorithm: SigningAlgorithm, spec: str) -> bool:
     if algorithm.family == "ES":
         return spec == _CURVES[algorithm.bits]
     return spec.startswith("RSA_") and not algorithm.is_symmetric
-
-
-def _algorithms(spec: str) -> str:
-    return ", ".join(each for each in SigningAlgorithm if _fits(each, spec)) or "none that this key has"

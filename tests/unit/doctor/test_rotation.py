@@ -256,7 +256,7 @@ def test_key_of_the_algorithms_spec_is_good(algorithm: SigningAlgorithm | None, 
         ({"state": "PendingDeletion"}, "is PendingDeletion", "cancel its deletion"),
         ({"spec": "ECC_NIST_P256"}, "cannot sign as ES384", "set signing_algorithm to ES256"),
         ({"spec": "RSA_2048"}, "cannot sign as ES384", "to RS256, RS384, RS512, PS256, PS384, PS512"),
-        ({"spec": "ECC_SECG_P256K1"}, "cannot sign as ES384", "signing_key_id to another key"),
+        ({"spec": "ECC_SECG_P256K1"}, "cannot sign as ES384", "set signing_key_id to another key"),
     ],
 )
 def test_key_that_cannot_sign_fails_before_a_token_is_requested(
