@@ -36,7 +36,7 @@ class TokenRequest:
     dialects of Basic differ for these credentials, ``spaced_members`` which of the secret's members begin or
     end with a space: either may be why the client is refused. ``assertion`` is what the client asserts of
     itself, to be signed for each attempt; ``ca_parameter_name`` the parameter with certificates that are
-    trusted for this request, too.
+    trusted for this request, too. ``secrets`` is what must not be repeated of it.
     """
 
     url: str
@@ -48,6 +48,7 @@ class TokenRequest:
     spaced_members: tuple[str, ...] = ()
     assertion: ClientAssertion | None = None
     ca_parameter_name: str | None = None
+    secrets: tuple[Secret, ...] = ()
 
     def body_with(self, parameters: Mapping[str, Secret]) -> Secret:
         """Return the body with more parameters."""
@@ -97,6 +98,7 @@ def token_request(client: Client, credentials: ClientCredentials) -> TokenReques
         spaced_members=credentials.spaced_members,
         assertion=client_assertion(client, credentials),
         ca_parameter_name=client.ca_parameter_name,
+        secrets=(credentials.client_secret, *credentials.members.values()),
     )
 
 

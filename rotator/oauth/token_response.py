@@ -46,14 +46,20 @@ def read_token(client: Client, request: TokenRequest, response: TokenResponse, n
             advice="compare the clocks of this machine and of the endpoint",
         )
     granted = member("scope")
-    usable = isinstance(granted, str) and len(granted) <= 1024 and is_scope(granted) and token not in granted
     return AccessToken(
         value=Secret(token),
         issued_at=response.requested_at,
         expires_at=expires_at,
-        scope=str(granted) if usable else client.scope,
+        scope=granted if _is_usable(granted, token, request) else client.scope,
         warnings=warnings,
     )
+
+
+def _is_usable(scope: Any, token: str, request: TokenRequest) -> bool:
+    """Whether a scope may be stored as text that everyone reads: servers may repeat what they were sent."""
+    if not isinstance(scope, str) or len(scope) > 1024 or not is_scope(scope):
+        return False
+    return not any(secret and secret in scope for secret in (token, *(s.value for s in request.secrets)))
 
 
 def _finder(members: Mapping[str, Any], places: Mapping[str, str]) -> Callable[[str], Any]:

@@ -13,7 +13,12 @@ from rotator.oauth import token_response
 from rotator.oauth.client_credentials import TokenResponse, token_request
 from rotator.oauth.models import AccessToken, ClientCredentials, Secret
 
-CREDENTIALS = ClientCredentials(client_id="client", client_secret=Secret("canary-secret"), version_id="v1")
+CREDENTIALS = ClientCredentials(
+    client_id="client",
+    client_secret=Secret("canary-secret"),
+    version_id="v1",
+    members={"api_key": Secret("canary-key")},
+)
 
 
 def read(body: object, **settings: Any) -> AccessToken:
@@ -32,6 +37,15 @@ def refused(body: object, **settings: Any) -> str:
         read(body, **settings)
     assert "canary" not in str(caught.value)
     return str(caught.value)
+
+
+# The scope
+
+
+@pytest.mark.parametrize("echoed", ["canary-secret", "canary-key", f"a {CANARY_TOKEN}"])
+def test_scope_that_repeats_a_secret_is_not_believed(echoed: str) -> None:
+    assert read(valid(scope=f"read {echoed} write"), scope="read").scope == "read"
+    assert read(valid(scope="read write"), scope="read").scope == "read write"
 
 
 # The type
