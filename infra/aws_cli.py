@@ -25,15 +25,23 @@ _CLI_ERRORS = {
     "Unable to locate credentials": NO_CREDENTIALS,
     "Partial credentials found": NO_CREDENTIALS,
     "config profile": "ProfileNotFound",
-    "SSO": "SsoExpired",
-    "Token has expired": "SsoExpired",
-    "when retrieving credentials": NO_CREDENTIALS,
+    "missing required configuration": aws_errors.PROFILE_INVALID,
+    "The source_profile": aws_errors.PROFILE_INVALID,
+    "Infinite loop in credential configuration": aws_errors.PROFILE_INVALID,
+    "Unable to parse config file": aws_errors.PROFILE_INVALID,
+    "Error loading SSO Token": aws_errors.NOT_LOGGED_IN,
+    "SSO": aws_errors.LOGIN_EXPIRED,
+    "Token has expired": aws_errors.LOGIN_EXPIRED,
+    "reauthenticate using 'aws login'": aws_errors.CONSOLE_LOGIN_EXPIRED,
+    "Enter MFA code": aws_errors.NO_TERMINAL,
+    "when retrieving credentials": aws_errors.SOURCE_FAILED,
     "Could not connect": "NoConnection",
     "Connect timeout": "NoConnection",
     "Read timeout": "NoConnection",
-    "SSL validation failed": "BadCertificate",
+    "SSL validation failed": aws_errors.BAD_CERTIFICATE,
     "Failed to create/update the stack": "DeployFailed",
     "Failed to create the changeset": "ChangeSetFailed",
+    "No such file or directory": aws_errors.SOURCE_UNREADABLE,
 }
 """Words in the errors of either version's own, and our code for them; the first match counts.
 
@@ -43,12 +51,11 @@ The CLI has no codes for these errors, only its words.
 _UNKNOWN = "Unknown"
 _ADVICE = {
     **dict.fromkeys(
-        (NO_CREDENTIALS, "SsoExpired", *UNKNOWN_CALLER),
+        (NO_CREDENTIALS, *UNKNOWN_CALLER),
         "log in again or set AWS_PROFILE, then check that `aws sts get-caller-identity` answers",
     ),
     "ProfileNotFound": "set AWS_PROFILE to a profile that `aws configure list-profiles` shows",
     "NoConnection": "check the Region's name, AWS_ENDPOINT_URL and the network",
-    "BadCertificate": "set AWS_CA_BUNDLE to the certificates of the proxy in between",
 }
 DENIED = aws_errors.DENIED | {"403"}
 
@@ -59,11 +66,14 @@ class CliError(Exception):
     ``said`` is the CLI's own text: to recognize errors by, never to print.
     """
 
-    def __init__(self, said: str) -> None:
+    def __init__(self, said: str, profile: str = "default") -> None:
         found = _AWS_ERROR.search(said)
         own = next((code for words, code in _CLI_ERRORS.items() if words in said), _UNKNOWN)
-        self.code, self.operation = (found[1], found[2]) if found else (own, "")
+        self.code, self.operation = own, ""
+        if found:
+            self.code, self.operation = aws_errors.code_after(found[1], found[2]), found[2]
         self.said = said
+        self.profile = profile
         super().__init__(self.code)
 
     def problem(self, what: str, *, exit_code: int = 2) -> Problem:
@@ -72,6 +82,7 @@ class CliError(Exception):
             self.code,
             _ADVICE | dict.fromkeys(DENIED, f"allow this caller {self.operation}"),
             otherwise="run it with the AWS CLI to see its own words",
+            profile=self.profile,
         )
         retry = Retry.BY_HAND if aws_errors.may_pass(self.code) else None
         return Problem(f"{what}: {self.code}", next_step(advice, retry), exit_code=exit_code)
@@ -98,7 +109,7 @@ class Cli:
             ["aws", *arguments], env=self.environ, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise CliError(done.stderr)
+            raise CliError(done.stderr, self.environ.get("AWS_PROFILE", "default"))
         return done.stdout
 
     def read(self, *arguments: str) -> Any:

@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.command import Problem
 from rotator.adapters.runtime import sqs
+from rotator.adapters.runtime.aws_client import keep_sdk_quiet
 
 MANY_RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 10})
 """Parameter Store allows few writes a second, and a check needs a hundred."""
@@ -147,12 +148,13 @@ def find_ground(account: str, stack: str) -> Ground:
 def _session(account: str) -> tuple[Any, str]:
     """Return a session and its Region; raises Problem if its credentials are of another account."""
     try:
+        keep_sdk_quiet()
         session = boto3.session.Session()
         region = os.environ.get("AWS_REGION") or session.region_name
         if not region:
             raise Problem("no AWS Region is set", "set AWS_REGION")
         caller = session.client("sts", region_name=region).get_caller_identity()["Account"]
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, OSError, EOFError) as error:  # the last two: see aws_errors
         raise Problem(
             f"AWS does not know who you are: {code_of(error)}", "log in, or set AWS_PROFILE"
         ) from None

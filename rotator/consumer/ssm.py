@@ -77,22 +77,22 @@ class SsmReader:
         self._reads += 1
         if self._reads % READS_UNTIL_DENIED_IS_RETRIED == 0:
             self._calls = self._all_calls()
-        code = ""
+        failure = AwsError(_NOT_FOUND)
         for number, call in enumerate(self._calls):
             try:
                 found = call()
             except AwsError as error:
-                code = error.code
-                if code not in aws_errors.DENIED:
+                failure = error.again()
+                if failure.code not in aws_errors.DENIED:
                     break
             else:
                 self._calls = self._calls[number:]
                 if found:
                     return found
-                code = _NOT_FOUND
+                failure = AwsError(_NOT_FOUND)
                 break
         # Outside the handler, so that no other error travels along as the context of this one.
-        raise self._failed(code)
+        raise self._failed(failure)
 
     @property
     def _ssm(self) -> SSMClient:
@@ -132,12 +132,12 @@ class SsmReader:
             read_at=http_date(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")),
         )
 
-    def _failed(self, code: str) -> TokenUnavailable:
-        problem = f"the parameter {self._name} could not be read: {code}"
-        if code == _NOT_FOUND:
+    def _failed(self, failure: AwsError) -> TokenUnavailable:
+        problem = f"the parameter {self._name} could not be read: {failure.code}"
+        if failure.code == _NOT_FOUND:
             problem = f"there is no parameter {self._name}"
-        retry = Retry.NEXT_CALL if aws_errors.may_pass(code) else None
-        return TokenUnavailable(problem, advice=aws_errors.advice(code, _ADVICE), retry=retry)
+        retry = Retry.NEXT_CALL if failure.retry else None
+        return TokenUnavailable(problem, advice=failure.advice_with(_ADVICE), retry=retry)
 
 
 def _names(found: Mapping[str, Any]) -> list[str]:

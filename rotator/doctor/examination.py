@@ -16,7 +16,7 @@ from rotator.doctor.rotation import RotationChecks, check_stored
 from rotator.doctor.stack import CHECKS as OF_THE_STACK
 from rotator.doctor.stack import StackChecks
 from rotator.doctor.stored_state import read_stored_for_display
-from rotator.errors import RotatorError
+from rotator.errors import RotatorError, SettingsError
 from rotator.renewal import policy
 from rotator.renewal.durations import describe_seconds
 from rotator.renewal.models import Rotation, Stored
@@ -74,7 +74,9 @@ def _without_settings(error: RotatorError, identity: Check, tools: Instruments) 
     def fail() -> str:
         raise error
 
-    settings = carry_out(SETTINGS, fail)
+    # Settings that AWS holds (of a stack, of documents) cannot be read without an identity.
+    needs = () if isinstance(error, SettingsError) else (identity,)
+    settings = carry_out(SETTINGS, fail, needs=needs)
     yield settings
     yield carry_out(OVERLAP, str, needs=(settings,))
     yield identity

@@ -79,6 +79,6 @@ def failed(error: AwsError, what: str, action: str, how: str = "could not be loo
     own = dict.fromkeys(aws_errors.DENIED, f"allow this caller {action} on it")
     return RotatorError(
         f"{what} {how}: {error.code}",
-        advice=aws_errors.advice(error.code, own),
+        advice=error.advice_with(own),
         retry=Retry.BY_HAND if aws_errors.may_pass(error.code) else None,
     )

@@ -79,6 +79,6 @@ def _failed(error: AwsError, doing: str, document: str, action: str) -> Paramete
     own = {**_ADVICE, **dict.fromkeys(aws_errors.DENIED, f"allow this caller {action} on it")}
     return ParameterStoreError(
         problem,
-        advice=aws_errors.advice(error.code, own),
+        advice=error.advice_with(own),
         retry=Retry.BY_HAND if aws_errors.may_pass(error.code) else None,
     )

@@ -9,29 +9,24 @@ error's code is repeated, and the SDK's exception is left behind instead of chai
 
 from __future__ import annotations
 
+import getpass
 import logging
 import os
 import threading
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
+from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    NoCredentialsError,
-    NoRegionError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    TokenRetrievalError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, ProfileNotFound
 from botocore.parsers import ResponseParserError
 from botocore.session import Session, get_session
 
-from rotator.adapters.runtime.aws_errors import NO_CREDENTIALS, NOT_AN_ANSWER, UNREACHABLE
-from rotator.errors import SettingsError
+from rotator.adapters.runtime import aws_errors
+from rotator.adapters.runtime.aws_errors import NOT_AN_ANSWER, SOURCE_FAILED
+from rotator.errors import Retry, RotatorError, SettingsError
 
 CONNECTIONS = 40
 """To a service, kept open: as many as there are renewals at a time (scheduler.AT_A_TIME)."""
@@ -52,6 +47,9 @@ fails with a message before a run of the default budget is cut off without one.
 _UNREADABLE = (ResponseParserError, LookupError, AttributeError, TypeError, ValueError)
 """What the SDK, or a reader of an answer, raises where a member is missing or has another type."""
 
+_FAILURES = (ClientError, BotoCoreError, OSError, EOFError, getpass.GetPassWarning, *_UNREADABLE)
+"""What a call may raise. The SDK may obtain credentials in it, from where OSError and the next two come."""
+
 T = TypeVar("T")
 
 _lock = threading.Lock()
@@ -71,8 +69,11 @@ def keep_sdk_quiet() -> None:
     """Keep botocore from logging below WARNING, whatever the level of ours.
 
     At DEBUG it logs whole requests and answers: the secret on its way in, the token on its way out.
+    Of credentials that cannot be obtained, it logs the traceback besides raising the error.
     """
     logging.getLogger("botocore").setLevel(logging.WARNING)
+    for source in ("credentials", "tokens"):
+        logging.getLogger(f"botocore.{source}").setLevel(logging.CRITICAL)
 
 
 @cache
@@ -81,14 +82,35 @@ def session() -> Session:
     return get_session()
 
 
-def client(service: str, config: Config = CONFIG) -> Any:
-    """Make a client of the process's session.
+class AwsError(RotatorError):
+    """An AWS call failed: ``code`` is AWS's error code, one of ours, or the name of the SDK's error."""
 
-    Raises SettingsError if the environment names no Region or a profile that does not exist.
+    def __init__(self, code: str, problem: str = "AWS could not be called") -> None:
+        profile = _login_profile() if aws_errors.asks_for_login(code) else ""
+        super().__init__(
+            f"{problem}: {code}",
+            advice=aws_errors.advice(code, profile=profile),
+            retry=Retry.BY_HAND if aws_errors.may_pass(code) else None,
+        )
+        self.code = code
+
+    def advice_with(self, own: Mapping[str, str]) -> str:
+        """Return the next step, which is that of ``own`` if it has one for the code."""
+        return own.get(self.code, self.advice)
+
+
+def client(service: str, config: Config = CONFIG) -> Any:
+    """Make a client of the process's session, and obtain its credentials if there are any.
+
+    Raises:
+        SettingsError: The environment names no Region or a profile that does not exist.
+        AwsError: The credentials cannot be obtained.
     """
     keep_sdk_quiet()
     try:
         with _lock:  # sessions are not thread-safe; clients are
+            if config.signature_version is not UNSIGNED:  # type: ignore[attr-defined]
+                _obtain_credentials()
             return session().create_client(service, config=config)
     except NoRegionError:
         problem = "no AWS Region is set"
@@ -101,12 +123,40 @@ def client(service: str, config: Config = CONFIG) -> Any:
     raise SettingsError(problem, advice=advice)
 
 
-class AwsError(Exception):
-    """An AWS call failed: ``code`` is AWS's error code, or the name of the SDK's error."""
+def _obtain_credentials() -> None:
+    """Obtain the session's credentials, which a first call would do otherwise.
 
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
+    Then a login that has expired is one error of the command, and not one of every rotation.
+    """
+    try:
+        providers = session().get_component("credential_provider")
+        providers.get_provider("assume-role")._prompter = _ask_for_mfa_code  # noqa: SLF001 - no other way
+        if found := session().get_credentials():
+            found.get_frozen_credentials()
+    except (NoRegionError, ProfileNotFound):
+        raise
+    except (RuntimeError, *_FAILURES) as error:  # RuntimeError: what was obtained has expired
+        code = _code(error, otherwise=SOURCE_FAILED)
+    else:
+        return
+    raise AwsError(code, "AWS credentials could not be obtained")
+
+
+def _ask_for_mfa_code(prompt: str) -> str:
+    """Ask on the terminal; without one, getpass would write a warning and read standard input."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)
+        return getpass.getpass(prompt)
+
+
+def _login_profile() -> str:
+    """Return the profile to log in with: the one in use, or the one whose credentials it uses."""
+    profiles: Mapping[str, Mapping[str, str]] = session().full_config["profiles"]
+    name, seen = session().profile or "default", set[str]()
+    while name not in seen and "source_profile" in profiles.get(name, {}):
+        seen.add(name)
+        name = profiles[name]["source_profile"]
+    return name
 
 
 def call(operation: Callable[..., Any], *, read: Callable[[Any], T], **parameters: Any) -> T:
@@ -119,25 +169,21 @@ def call(operation: Callable[..., Any], *, read: Callable[[Any], T], **parameter
     """
     try:
         return read(operation(**parameters))
-    except ClientError as error:
-        code = _code(error)
-    except (
-        NoCredentialsError,
-        PartialCredentialsError,
-        CredentialRetrievalError,
-        TokenRetrievalError,
-    ):
-        code = NO_CREDENTIALS
-    except BotoCoreError as error:
-        connection = "Connect" in type(error).__name__ or "Timeout" in type(error).__name__
-        code = UNREACHABLE if connection else type(error).__name__
-    except _UNREADABLE:
-        code = NOT_AN_ANSWER
-    # Outside the handlers, so that the SDK's exception is not even the context of this one.
+    except _FAILURES as error:
+        code = _code(error, otherwise=NOT_AN_ANSWER)
+    # Outside the handler, so that the SDK's exception is not even the context of this one.
     raise AwsError(code)
 
 
-def _code(error: ClientError) -> str:
+def _code(error: Exception, *, otherwise: str) -> str:
+    """Return AWS's error code, or ours; ``otherwise`` is for an exception that is not the SDK's."""
+    if isinstance(error, ClientError):
+        return _code_of_answer(error)
+    unnamed = type(error).__name__ if isinstance(error, BotoCoreError) else otherwise
+    return aws_errors.code_of(error) or unnamed
+
+
+def _code_of_answer(error: ClientError) -> str:
     """Return AWS's error code; the SDK puts the HTTP status in its place if an answer has none."""
     code = str(error.response.get("Error", {}).get("Code", ""))
-    return NOT_AN_ANSWER if not code or code.isdigit() else code
+    return NOT_AN_ANSWER if not code or code.isdigit() else aws_errors.code_after(code, error.operation_name)

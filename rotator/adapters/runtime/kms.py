@@ -61,7 +61,7 @@ class KmsSigner:
             raise CredentialsError(
                 f"the client assertion could not be signed as {algorithm} with the key {signing_key_id}: "
                 f"{error.code}",
-                advice=aws_errors.advice(error.code, _ADVICE),
+                advice=error.advice_with(_ADVICE),
                 retry=Retry.NEXT_RUN if aws_errors.may_pass(error.code) else None,
             ) from error
 

@@ -188,7 +188,7 @@ def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterSto
     own = {**_WRITE_ADVICE, **dict.fromkeys(aws_errors.DENIED, permission)}
     return ParameterStoreError(
         problem,
-        advice=aws_errors.advice(error.code, own),
+        advice=error.advice_with(own),
         retry=Retry.NEXT_RUN if aws_errors.may_pass(error.code) else None,
         transient=error.code in aws_errors.TRANSIENT,
         unreachable=error.code == aws_errors.UNREACHABLE,

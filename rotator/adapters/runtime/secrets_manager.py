@@ -80,7 +80,7 @@ def _held(answer: Mapping[str, Any]) -> str | bytes:
 def _unreadable(rotation: Rotation, error: AwsError) -> CredentialsError:
     return CredentialsError(
         f"the secret {rotation.secret_id} could not be read: {error.code}",
-        advice=aws_errors.advice(error.code, _ADVICE),
+        advice=error.advice_with(_ADVICE),
         retry=Retry.NEXT_RUN if aws_errors.may_pass(error.code) else None,
     )
 

@@ -53,6 +53,6 @@ def _results(answer: Mapping[str, Any]) -> tuple[set[int], dict[int, str]]:
 def _not_sent(error: AwsError) -> WorkNotSent:
     return WorkNotSent(
         f"it could not be enqueued for the workers: {error.code}",
-        advice=aws_errors.advice(error.code, _ADVICE),
+        advice=error.advice_with(_ADVICE),
         retry=None if error.code in _ADVICE else Retry.NEXT_RUN,
     )
