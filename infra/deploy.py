@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra import code_upload, deploy_request, packaging, stacks
+from infra import code_upload, deploy_request, function_environment, packaging, stacks
 from infra.aws_cli import DENIED, Cli, CliError, connect
 from infra.command import Problem, run
 from infra.deploy_request import Request
@@ -36,8 +36,7 @@ def deploy(environ: Mapping[str, str]) -> None:
     leftover = found if found and found.status in stacks.LEFTOVERS else None
     before = None if leftover else found
     parameters = {**(before.parameters if before else {}), **overrides}
-    deploy_request.check_paths(parameters)
-    deploy_request.check_targets(wanted.stack, parameters, cli.region, cli.account)
+    _check_parameters(cli, wanted.stack, template, parameters)
     tags = wanted.tags or (before.tags if before else {})
     deploy_request.check_tags(tags)
 
@@ -55,6 +54,14 @@ def deploy(environ: Mapping[str, str]) -> None:
     stack = stacks.existing(cli, wanted.stack)
     code_upload.check(cli, stack.outputs["FunctionName"], zip_file)
     _report(stack)
+
+
+def _check_parameters(cli: Cli, stack: str, template: str, parameters: Mapping[str, str]) -> None:
+    """Raise Problem for parameters that AWS would refuse only after creating other resources."""
+    deploy_request.check_paths(parameters)
+    deploy_request.check_targets(stack, parameters, cli.region, cli.account)
+    deploy_request.check_regions(parameters, cli.region)
+    function_environment.check(template, parameters)
 
 
 def _overrides(cli: Cli, wanted: Request) -> dict[str, str]:

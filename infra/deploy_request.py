@@ -36,6 +36,11 @@ https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strat
 _TARGETS = ("ChangeFunctionArn", "ChangeQueueArn", "RedeployService")
 """The parameters for targets of change events."""
 
+_OF_THE_REGION = (
+    *("SecretArn", "AlarmTopicArn", "ParameterKmsKeyArn", "SecretKmsKeyArn", "LogKmsKeyArn", "SigningKeyArn"),
+)
+"""The parameters for a resource that must be in the stack's Region, in whatever account."""
+
 _LONGEST_STACK_WITH_A_RULE = 64 - len("-token-changed")
 """Characters: the rule for change events is named after the stack.
 
@@ -115,6 +120,17 @@ def check_targets(stack: str, parameters: Mapping[str, str], region: str, accoun
             raise Problem(
                 f"{name} is in {place[0]} of account {place[1]}, and the stack in {region} of {account}",
                 "give a target beside the stack; it may pass the event on",
+            )
+
+
+def check_regions(parameters: Mapping[str, str], region: str) -> None:
+    """Raise Problem if a secret, a topic or a key is in another Region, where the function cannot use it."""
+    for name in _OF_THE_REGION:
+        place = parameters.get(name, "").split(":")[3:4]
+        if place and place != [region]:
+            raise Problem(
+                f"{name} is in {place[0]}, and the stack in {region}",
+                f"give one of {region}, or deploy there",
             )
 
 

@@ -27,6 +27,14 @@ def parameter_names(template: str) -> tuple[str, ...]:
     return tuple(re.findall(r"^  (\w+):", parameters_section(template), re.MULTILINE))
 
 
+def defaults(template: str) -> dict[str, str]:
+    """Return the defaults of the template's parameters that have one."""
+    found = re.findall(
+        r"^  (\w+):\n(?:    .*\n)*?    Default: (.*)\n", parameters_section(template), re.MULTILINE
+    )
+    return {name: json.loads(value) if value.startswith('"') else value for name, value in found}
+
+
 def rule(template: str, name: str) -> tuple[str, str]:
     """Return a parameter's AllowedPattern, which the whole value must match, and its sentence."""
     found = re.search(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fake_aws_cli import FakeAws, Refusal, refused
-from infra import code_upload, stacks
+from infra import code_upload, deploy, packaging, stacks
 from operator_account import (
     ACCOUNT,
     CANARY,
@@ -216,7 +216,7 @@ def test_stack_of_a_failed_creation_is_deleted_first(
 def test_refused_value_is_explained_and_empty_stack_deleted(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rule = "must be a path such as /healthwise/token, not below /aws or /ssm, of at most 14 levels"
+    _pattern, rule = packaging.rule(deploy.TEMPLATE.read_text(), "ParameterName")
     words = f"Parameter ParameterName '{CANARY}' failed to satisfy constraint: {rule}"
     aws.answers("cloudformation deploy", refused("ValidationError", "CreateChangeSet", words))
     aws.answers("cloudformation describe-stacks", NO_STACK, stack("REVIEW_IN_PROGRESS"), NO_STACK)

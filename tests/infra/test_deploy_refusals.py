@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import Any
@@ -34,6 +35,16 @@ MISSING = {
     "Region": ({"AWS_REGION": ""}, "no AWS Region is set; set AWS_REGION"),
 }
 WITHIN = "RotationsPath and ParameterPrefix lie one within the other: the function"
+_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+ELSEWHERE = {
+    "AlarmTopicArn": f"arn:aws:sns:us-east-1:{ACCOUNT}:on-call",
+    "ParameterKmsKeyArn": _KEY,
+    "SecretKmsKeyArn": _KEY,
+    "LogKmsKeyArn": _KEY,
+    "SigningKeyArn": _KEY,
+}
+LONG_LIST = ",".join(f"host-{n:03}.example.com" for n in range(100))
+LONG_OBJECT = json.dumps({"resource": "x" * 1500})
 WRONG = {
     "a digit first": ({"STACK": "1rotator"}, "STACK is not a stack's name; use letters"),
     "an underscore": ({"STACK": "my_rotator"}, "STACK is not a stack's name"),
@@ -71,6 +82,17 @@ WRONG = {
         {"STACK": "r" * 51, "SET": "RedeployService=web/api"},
         "STACK has more than 50 characters: too many for change events; take a shorter name",
     ),
+    **{
+        f"{name} of another Region": (
+            {"SET": f"{name}={arn}"},
+            f"{name} is in us-east-1, and the stack in eu-central-1; give one of eu-central-1",
+        )
+        for name, arn in ELSEWHERE.items()
+    },
+    "too many hosts": (
+        {"SET": f"TokenRequestParams={LONG_OBJECT} AllowedHosts={LONG_LIST} Scope=a"},
+        "the function's environment variables have 4,",
+    ),
     "tokens among documents": ({"SET": "RotationsPath=/a ParameterPrefix=/a/b"}, f"{WITHIN} would read"),
 }
 NO_SECRETS = {
@@ -83,6 +105,29 @@ NO_SECRETS = {
     "an ARN of another service": f"arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter/client",
     "an ARN of nothing": f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:",
 }
+
+
+@pytest.mark.usefixtures("packaged")
+@pytest.mark.parametrize(
+    ("name", "arn"),
+    [
+        pytest.param("AlarmTopicArn", "arn:aws:sns:eu-central-1:210987654321:on-call", id="a topic"),
+        pytest.param("ParameterKmsKeyArn", _KEY.replace("us-east-1", "eu-central-1"), id="a key"),
+    ],
+)
+def test_topic_and_key_of_another_account_are_accepted(environ: dict[str, str], name: str, arn: str) -> None:
+    assert run_deploy(environ | {"SET": f"{name}={arn.replace(ACCOUNT, '210987654321')}"}) == 0
+
+
+def test_too_many_variables_are_refused_with_the_longest_parameters(
+    environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = f"TokenRequestParams={LONG_OBJECT} AllowedHosts={LONG_LIST} Scope=a"
+    assert run_deploy(environ | {"SET": settings}) == 2
+    line = the_line(capsys)
+    lengths = f"AllowedHosts ({len(LONG_LIST):,}), TokenRequestParams ({len(LONG_OBJECT):,}), SecretArn ("
+    assert f"Lambda takes 4,096; the longest parameters are {lengths}" in line
+    assert LONG_LIST not in line
 
 
 @pytest.mark.parametrize("secret", NO_SECRETS.values(), ids=NO_SECRETS)

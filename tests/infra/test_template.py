@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import json
 
 import botocore.session
 import pytest
 
-from infra import stacks
+from infra import function_environment, stacks
 from rotator.config import environment as environment_settings
 from rotator.config import rotation_documents, validators
 from rotator.config.environment import Settings, read_environment
@@ -275,6 +276,26 @@ def test_function_behind_a_proxy_is_told_the_way(of: dict[str, str]) -> None:
     given = {**of, "HttpsProxy": "http://proxy.example.com:3128", "NoProxy": ".amazonaws.com"}
     more = environment(Stack(given)).items() - environment(Stack(of)).items()
     assert dict(more) == {"HTTPS_PROXY": "http://proxy.example.com:3128", "NO_PROXY": ".amazonaws.com"}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        REQUIRED,
+        {**REQUIRED, "CreateKey": "true", "Scope": 'a "b" é'},
+        {**REQUIRED, "HttpsProxy": "http://proxy.example.com:3128", "NoProxy": ".amazonaws.com"},
+        MANY,
+        {**MANY, "Workers": "2", "ParameterKmsKeyArn": KEY_ARN},
+    ],
+    ids=["one", "one with a key", "a proxy", "many", "workers"],
+)
+def test_deploy_measures_the_environment_as_lambda_does(given: dict[str, str]) -> None:
+    """As JSON. It may find a little more: an ARN and a queue's address are not known before."""
+    variables = environment(Stack(given))
+    if "ROTATOR_QUEUE_URL" in variables:
+        variables["ROTATOR_QUEUE_URL"] = f"https://sqs.eu-central-1.amazonaws.com/123456789012/{'q' * 80}"
+    exactly = len(json.dumps(variables, separators=(",", ":"), ensure_ascii=False).encode())
+    assert 0 <= function_environment.size(TEMPLATE.read_text(), given) - exactly <= 100
 
 
 @pytest.mark.parametrize(("parameter", "value"), BAD)
