@@ -50,6 +50,8 @@ _UNREADABLE = (ResponseParserError, LookupError, AttributeError, TypeError, Valu
 _FAILURES = (ClientError, BotoCoreError, OSError, EOFError, getpass.GetPassWarning, *_UNREADABLE)
 """What a call may raise. The SDK may obtain credentials in it, from where OSError and the next two come."""
 
+_NOT_OBTAINED = "AWS credentials could not be obtained"
+
 T = TypeVar("T")
 
 _lock = threading.Lock()
@@ -107,6 +109,7 @@ def client(service: str, config: Config = CONFIG) -> Any:
         AwsError: The credentials cannot be obtained.
     """
     keep_sdk_quiet()
+    code: str | None = None
     try:
         with _lock:  # sessions are not thread-safe; clients are
             if config.signature_version is not UNSIGNED:  # type: ignore[attr-defined]
@@ -118,8 +121,11 @@ def client(service: str, config: Config = CONFIG) -> Any:
     except ProfileNotFound:
         problem, advice = "AWS_PROFILE names a profile that does not exist", "set another, or none"
     except (ValueError, BotoCoreError) as error:
+        code = aws_errors.code_of(error)
         problem = f"the AWS settings are not usable ({type(error).__name__})"
         advice = "check AWS_ENDPOINT_URL and the other AWS_ variables, and the AWS config file"
+    if code:
+        raise AwsError(code, _NOT_OBTAINED)
     raise SettingsError(problem, advice=advice)
 
 
@@ -139,7 +145,7 @@ def _obtain_credentials() -> None:
         code = _code(error, otherwise=SOURCE_FAILED)
     else:
         return
-    raise AwsError(code, "AWS credentials could not be obtained")
+    raise AwsError(code, _NOT_OBTAINED)
 
 
 def _ask_for_mfa_code(prompt: str) -> str:

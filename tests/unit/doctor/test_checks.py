@@ -28,7 +28,7 @@ from fake_ports import CANARY_SECRET, DAY, START, jwt, rotation
 from leak_check import told_in
 from rotator.cli.doctor_output import print_check, print_total
 from rotator.doctor.check import Check, State
-from rotator.errors import SettingsError, TokenRequestError
+from rotator.errors import RotatorError, SettingsError, TokenRequestError
 from rotator.oauth.models import Secret
 from rotator.renewal.guarantee import Guarantee
 
@@ -183,6 +183,19 @@ def test_settings_error_still_checks_aws_identity_and_clock() -> None:
     assert [check.name for check in findings.checks] == CHECKS
     assert (findings.failed, findings.marked(State.OK)) == ({"settings"}, {"AWS identity", "clock"})
     assert (findings["settings"].advice, findings.code, patient.reached) == ("set it", 2, [])
+
+
+def test_settings_held_by_aws_are_unchecked_without_identity() -> None:
+    patient = healthy(settings_error=RotatorError("the stack could not be looked up", advice="log in"))
+    patient.inspector.fails["identity"] = RotatorError("no credentials", advice="log in")
+    findings = patient.examine()
+    assert (findings.failed, findings.code) == ({"AWS identity"}, 1)
+    assert findings["settings"].found == "not checked, since AWS identity failed"
+
+
+def test_settings_held_by_aws_fail_with_an_identity() -> None:
+    findings = healthy(settings_error=RotatorError("the stack is denied", advice="allow it")).examine()
+    assert (findings.failed, findings["settings"].advice) == ({"settings"}, "allow it")
 
 
 @pytest.mark.parametrize(("asked", "stored"), [(900, DAY), (DAY, 900), (900, 900)])
