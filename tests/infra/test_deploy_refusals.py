@@ -177,9 +177,38 @@ REFUSED = {
         "AWS does not know who you are: NoCredentials; log in again",
     ),
     "an expired session": ((IDENTITY, VERSION_2), "who you are: ExpiredToken; log in again"),
-    "an expired single sign-on": (
+    "no single sign-on": (
         (IDENTITY, Refusal("Error loading SSO Token: " + CANARY)),
-        "SsoExpired; log in again",
+        "SsoNotLoggedIn; run `aws sso login --profile default`",
+    ),
+    "an expired single sign-on": (
+        (IDENTITY, Refusal("Error when retrieving token from sso: Token has expired and refresh failed")),
+        "SsoExpired; run `aws sso login --profile default`",
+    ),
+    "an expired login": (
+        (IDENTITY, Refusal("Your session has expired. Please reauthenticate using 'aws login'.")),
+        "LoginExpired; run `aws login --profile default`",
+    ),
+    "MFA without a terminal": (
+        (IDENTITY, Refusal(f"Warning: Password input may be echoed.\nEnter MFA code for {CANARY}: \n")),
+        "NoTerminalForMfa; run it in a terminal",
+    ),
+    "a denied role": ((IDENTITY, denied("AssumeRole")), "RoleNotAssumed; correct the role of the profile"),
+    "a missing web identity file": (
+        (IDENTITY, Refusal(f"[Errno 2] No such file or directory: '{CANARY}'")),
+        "CredentialSourceUnreadable; check that the file of web_identity_token_file",
+    ),
+    "a program that fails": (
+        (IDENTITY, Refusal("Error when retrieving credentials from custom-process: " + CANARY)),
+        "CredentialSourceFailed; check the profile's credential_process",
+    ),
+    "a missing source profile": (
+        (IDENTITY, Refusal(f'The source_profile "{CANARY}" referenced in the profile "a" does not exist.')),
+        "ProfileInvalid; correct the AWS config file",
+    ),
+    "a proxy's certificate": (
+        (IDENTITY, Refusal("SSL validation failed for " + CANARY)),
+        "BadCertificate; set AWS_CA_BUNDLE",
     ),
     "no connection": (
         (IDENTITY, Refusal("Could not connect to the endpoint URL: " + CANARY)),
