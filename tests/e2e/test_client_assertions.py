@@ -1,4 +1,4 @@
-"""oidc-provider as the token endpoint, and a key in moto's KMS: clients that authenticate by a JWT."""
+"""oidc-provider as the token endpoint, and a key in moto's KMS: clients with a secret, and with a JWT."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from joserfc.jwk import ECKey, RSAKey
 
 import node_packages
 from conftest import CHECKOUT
+from provider_guide import ROWS
 from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.http_server import free_port
 
 PROGRAM = Path(__file__).with_name("oidc_provider.mjs")
 CLIENT_ID = "https://client.example.test/a b"
-CLIENT_SECRET = "canary-secret-of-at-least-32-bytes"
+CLIENT_SECRET = "canary-secret-of-at-least-32-bytes +/=:%"
 PARAMETER = "/asserted/token"
 LATEST_EXPIRY_SECONDS = 300
 
@@ -199,6 +200,25 @@ def test_private_key_jwt_with_key_in_kms_is_accepted(
         json.dumps({"alg": algorithm, "typ": "JWT", "kid": "key-1"})
     }
     check(requests, f"{provider.issuer}/token")
+
+
+@pytest.mark.parametrize(
+    "row", ["RFC 6749, Basic", "RFC 6749, form", "OpenID Connect, secret", "OpenID Connect, key"]
+)
+def test_settings_of_the_guide_are_accepted_by_oidc_provider(
+    row: str, start: Callable[..., Provider], moto: Account, clean_environment: Mapping[str, str]
+) -> None:
+    method = ROWS[row].settings.get("client_authentication", "client_secret_basic")
+    if method == "private_key_jwt":
+        arn, jwk = create_key(moto, "ECC_NIST_P256")
+        client, secret = {"jwks": {"keys": [jwk]}, "token_endpoint_auth_signing_alg": "ES256"}, {}
+    else:
+        arn, secret = "", {"client_secret": CLIENT_SECRET}
+        client = dict(secret)
+    provider = start(token_endpoint_auth_method=method, **client)
+    store(moto, client_id=CLIENT_ID, **secret)
+    values = {"https://HOST": provider.issuer, "alias/KEY": arn, "KEY_ID": "key-1", "SCOPE": ""}
+    rotate_twice(moto, clean_environment, provider, **ROWS[row].with_values(values))
 
 
 def test_client_secret_jwt_with_issuer_as_audience_is_accepted(
