@@ -60,7 +60,7 @@ def test_stack_takes_every_setting(provider: str) -> None:
 
 
 @pytest.mark.parametrize("provider", sorted(ROWS))
-def test_lifetime_is_a_value_of_the_stack_or_the_guide_says_other(provider: str) -> None:
+def test_lifetime_is_one_of_the_stack_or_below_half_an_hour(provider: str) -> None:
     lifetime = ROWS[provider].lifetime
     known = lifetime in template.PARAMETERS["TokenLifetime"]["AllowedValues"]
     assert known or ROTATION_SETTINGS["lifetime"](lifetime) < 1800

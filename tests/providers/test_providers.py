@@ -81,7 +81,7 @@ def test_unknown_key_fails_and_advice_names_it_first(provider: str) -> None:
     assert result.advice.startswith(KEY_ADVICE)
 
 
-def test_wrong_subscription_key_advises_on_headers_after_the_secret() -> None:
+def test_wrong_subscription_key_advises_on_headers_last() -> None:
     provider, wrong = "Azure API Management", "canary-wrong-key"
     with listening() as leaks, world(provider) as at:
         leaks.secrets |= {wrong, *credential_forms(CLIENT_ID, RIGHT)}
