@@ -134,7 +134,7 @@ def test_login_that_expires_later_is_reported_by_the_call(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "reported", "retry"),
+    ("error", "problem", "retry"),
     [
         (
             exceptions.SSLError(endpoint_url="https://a.invalid", error=OSError(CANARY)),
@@ -165,11 +165,11 @@ def test_login_that_expires_later_is_reported_by_the_call(name: str) -> None:
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
 )
 def test_error_of_a_call_names_the_next_step(
-    error: ClientError | BotoCoreError, reported: str, retry: Retry | None
+    error: ClientError | BotoCoreError, problem: str, retry: Retry | None
 ) -> None:
     with pytest.raises(AwsError) as caught:
         aws_client.call(raising(error), read=str)
-    assert str(caught.value).startswith(f"AWS could not be called: {reported}")
+    assert str(caught.value).startswith(f"AWS could not be called: {problem}")
     assert caught.value.retry is retry
     assert CANARY not in reported(caught.value)
 
