@@ -53,7 +53,7 @@ def test_unusable_profile_is_one_error_with_the_next_step(
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "reported", "retry"),
+    ("status", "code", "problem", "retry"),
     [
         (403, "AccessDenied", "RoleNotAssumed; correct the role of the profile (role_arn", None),
         (400, "ValidationError", "RoleNotAssumed; correct", None),
@@ -67,14 +67,14 @@ def test_refused_role_is_one_error_with_the_next_step(  # noqa: PLR0917 - fixtur
     monkeypatch: pytest.MonkeyPatch,
     status: int,
     code: str,
-    reported: str,
+    problem: str,
     retry: Retry | None,
 ) -> None:
     use(ROLE_OF_KEYS, tmp_path, monkeypatch)
     monkeypatch.setenv("AWS_ENDPOINT_URL", serve(answer(status, refusal(code), Content_Type="text/xml")).url)
     with pytest.raises(AwsError) as caught:
         aws_client.client("ssm")
-    assert str(caught.value).startswith(f"AWS credentials could not be obtained: {reported}")
+    assert str(caught.value).startswith(f"AWS credentials could not be obtained: {problem}")
     assert caught.value.retry is retry
     assert CANARY not in reported(caught.value)
 

@@ -39,7 +39,7 @@ def store(client: SSMClient) -> SsmDocumentStore:
 
 
 @pytest.mark.parametrize("overwrite", [True, False])
-def test_document_is_written_as_a_standard_tier_string(
+def test_document_is_written_as_a_string(
     stub: Stubber, store: SsmDocumentStore, overwrite: bool
 ) -> None:
     """Standard would be refused for a document that is Advanced already."""
