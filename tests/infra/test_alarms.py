@@ -305,6 +305,20 @@ def test_dashboard_shows_outcomes_durations_and_requests() -> None:
     assert {"TokenRequests", "TokenRequestAttempts", "ThrottledWrites", "Invocations"} <= requests
 
 
+def test_dashboard_shows_runs_that_lambda_throttled_or_dropped() -> None:
+    """Scheduler invokes asynchronously, so Lambda accepts these and no queue of ours sees them in time.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+    """
+    shown = widget("Requests")["metrics"]
+    at = [metric[1] for metric in shown].index("Invocations")
+    assert shown[at][:4] == ["AWS/Lambda", "Invocations", "FunctionName", "."]
+    assert [metric[:4] for metric in shown[at + 1 : at + 3]] == [
+        [".", "Throttles", ".", "."],
+        [".", "AsyncEventsDropped", ".", "."],
+    ]
+
+
 def test_dashboard_widgets_fit_the_width_without_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for each in BODY["widgets"]:
