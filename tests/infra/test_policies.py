@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from template import Stack, takes
+from template import DOCUMENT, Stack, takes
 
 ACCOUNT = "123456789012"
 SECRET_ARN = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:healthwise/client-AbCdEf"
@@ -368,6 +368,27 @@ def test_only_alarms_of_the_stack_may_publish_to_the_topic() -> None:
         "StringEquals": {"aws:SourceAccount": ACCOUNT},
         "ArnEquals": {"aws:SourceArn": alarms},
     }
+
+
+def test_alarm_subscription_is_a_resource_of_its_own() -> None:
+    """So that it can be created again while the topic stays."""
+    resources = Stack({**ONE, "AlarmEmail": "on-call@example.com"}).resources
+    assert resources["AlarmSubscription"] == {
+        "TopicArn": "<AlarmTopic>",
+        "Protocol": "email",
+        "Endpoint": "on-call@example.com",
+    }
+    assert "Subscription" not in resources["AlarmTopic"]
+    assert "AlarmSubscription" not in Stack(ONE).resources
+
+
+def test_alarm_subscription_is_deleted_with_its_topic_only() -> None:
+    """SNS refuses to delete a pending one, so that the deletion of a stack must not try.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-delete-subscription-topic.html
+    """
+    subscription = DOCUMENT["Resources"]["AlarmSubscription"]
+    assert (subscription["DeletionPolicy"], subscription["UpdateReplacePolicy"]) == ("Retain", "Delete")
 
 
 def test_alarm_topic_is_encrypted_only_with_the_created_key() -> None:
