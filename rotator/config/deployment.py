@@ -59,6 +59,14 @@ class EventSourceMapping:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Subscription:
+    """Of an SNS topic: what is notified, an ``email`` or ``sqs``, and whether that was confirmed."""
+
+    protocol: str
+    confirmed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class LogEvent:
     """One line of a log, as it was written at that moment."""
 
@@ -105,6 +113,9 @@ class Inspector(Protocol):
 
     def event_source_mapping(self, function: str, queue_url: str) -> EventSourceMapping | None:
         """Return what gives the queue's messages to this function, if anything does."""
+
+    def subscriptions(self, topic_arn: str) -> Sequence[Subscription]:
+        """Return the topic's subscriptions. The topic must exist."""
 
     def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
         """Return the newest event since then whose message holds these words, if there is one."""

@@ -11,6 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 from rotator.config.deployment import LogEvent, Schedule, Stack
+from rotator.doctor.alarms import CHECK as ALARMS
+from rotator.doctor.alarms import check_alarms, has_topic
 from rotator.doctor.check import REPLACE, ROTATE, Check, NotChecked, State, carry_out
 from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.workers import CHECK as WORKERS
@@ -40,7 +42,7 @@ class StackChecks:
     stack: Stack | None = None
 
     def all(self, identity: Check, timed: Sequence[Check]) -> Iterator[Check]:
-        """Yield every check in the order of ``CHECKS``, and between them that of the workers, if any.
+        """Yield every check in the order of ``CHECKS``, and between them what the stack may have.
 
         Args:
             identity: The check that AWS knows the caller.
@@ -48,8 +50,11 @@ class StackChecks:
         """
         schedule = carry_out("schedule", self._schedule, needs=(identity,))
         yield schedule
-        if self.stack and has_workers(outputs := self.stack.outputs):
+        outputs = self.stack.outputs if self.stack else {}
+        if has_workers(outputs):
             yield carry_out(WORKERS, lambda: check_workers(outputs, self.tools.inspector))
+        if has_topic(outputs):
+            yield carry_out(ALARMS, lambda: check_alarms(outputs, self.tools.inspector))
         yield carry_out("last run", lambda: self._last_run(schedule), needs=timed)
 
     def _schedule(self) -> str:

@@ -109,6 +109,27 @@ def test_event_source_mapping_is_searched_on_every_page(scripted: Scripted) -> N
     )
 
 
+def test_pending_and_deleted_subscriptions_are_not_confirmed(scripted: Scripted) -> None:
+    """https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html."""
+
+    def answer(*arns: str, **more: str) -> dict[str, Any]:
+        return {"Subscriptions": [{"SubscriptionArn": arn, "Protocol": "email"} for arn in arns], **more}
+
+    topic = "arn:aws:sns:us-east-1:1:on-call"
+    pages = [answer("PendingConfirmation", NextToken="more"), answer("Deleted", f"{topic}:a-uuid")]
+    for page, token in zip(pages, ({}, {"NextToken": "more"}), strict=True):
+        scripted["sns"].add_response("list_subscriptions_by_topic", page, {"TopicArn": topic, **token})
+    found = scripted.inspector.subscriptions(topic)
+    assert [subscription.confirmed for subscription in found] == [False, False, True]
+
+
+def test_sns_denial_names_the_missing_permission(scripted: Scripted) -> None:
+    scripted["sns"].add_client_error("list_subscriptions_by_topic", "AuthorizationError")
+    with pytest.raises(RotatorError) as caught:
+        scripted.inspector.subscriptions("arn:aws:sns:us-east-1:1:on-call")
+    assert "sns:ListSubscriptionsByTopic" in caught.value.advice
+
+
 @pytest.mark.parametrize("code", ["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"])
 def test_missing_queue_has_no_message_count(scripted: Scripted, code: str) -> None:
     scripted["sqs"].add_client_error("get_queue_attributes", code)

@@ -18,7 +18,15 @@ from botocore.session import get_session
 from fake_ports import CANARY_TOKEN, Clock, FakeInspector, rotation
 from rotator.adapters.operator.inspector import AwsInspector
 from rotator.adapters.runtime import aws_client
-from rotator.config.deployment import EventSourceMapping, Inspector, Key, LogEvent, Schedule, Stack
+from rotator.config.deployment import (
+    EventSourceMapping,
+    Inspector,
+    Key,
+    LogEvent,
+    Schedule,
+    Stack,
+    Subscription,
+)
 from rotator.devstack.aws_emulators import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
 from rotator.errors import RotatorError
@@ -27,6 +35,7 @@ from rotator.renewal.models import Rotation
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 TARGET = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:ticked"
+TOPIC = f"arn:aws:sns:us-east-1:{ACCOUNT}:on-call"
 ENABLED = Key(state="Enabled", usage="ENCRYPT_DECRYPT", spec="SYMMETRIC_DEFAULT")
 
 
@@ -47,6 +56,8 @@ class Backend(Protocol):
     def add_queue(self, *messages: str) -> str: ...
 
     def add_taker(self, function: str, queue: str, maximum_concurrency: int) -> EventSourceMapping: ...
+
+    def add_topic(self, *endpoints: str) -> str: ...
 
     def add_parameters(self, rotation: Rotation) -> Callable[[], object]: ...
 
@@ -81,6 +92,11 @@ class FakeWorld:
         )
         self.inspector.takers[function, queue] = event_source_mapping
         return event_source_mapping
+
+    def add_topic(self, *endpoints: str) -> str:
+        topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:{unique('topic')}"
+        self.inspector.topics[topic] = [Subscription(protocol="sqs", confirmed=True) for _ in endpoints]
+        return topic
 
     def add_parameters(self, rotation: Rotation) -> Callable[[], object]:
         return lambda: None
@@ -156,6 +172,14 @@ class AwsWorld:
             Enabled=False,
         )
         return EventSourceMapping(id=made["UUID"], state="Disabled", maximum_concurrency=maximum_concurrency)
+
+    def add_topic(self, *endpoints: str) -> str:
+        """A topic with queues, which need not confirm."""
+        sns = self.account.client("sns")
+        topic = str(sns.create_topic(Name=unique("topic"))["TopicArn"])
+        for endpoint in endpoints:
+            sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=endpoint)
+        return topic
 
     def add_parameters(self, rotation: Rotation) -> Callable[[], object]:
         ssm = self.account.client("ssm")
@@ -324,6 +348,13 @@ def test_event_source_mapping_is_found_by_function_and_queue(world: Backend) -> 
     assert world.inspector.event_source_mapping("another", queue) is None
 
 
+def test_subscriptions_of_a_topic_are_listed(world: Backend) -> None:
+    queue = f"arn:aws:sqs:us-east-1:{ACCOUNT}:on-call"
+    confirmed = Subscription(protocol="sqs", confirmed=True)
+    assert world.inspector.subscriptions(world.add_topic()) == []
+    assert world.inspector.subscriptions(world.add_topic(queue)) == [confirmed]
+
+
 @pytest.mark.parametrize(
     ("action", "method", "look"),
     [
@@ -339,6 +370,7 @@ def test_event_source_mapping_is_found_by_function_and_queue(world: Backend) -> 
             "taker",
             lambda i: i.event_source_mapping("worker", "https://sqs/1/work"),
         ),
+        ("sns:ListSubscriptionsByTopic", "subscriptions", lambda i: i.subscriptions(TOPIC)),
         ("logs:FilterLogEvents", "last_event", lambda i: i.last_event("/log", "run ended", NOW)),
     ],
 )
@@ -346,6 +378,6 @@ def test_denied_call_names_the_missing_permission(
     world: Backend, action: str, method: str, look: Callable[[Inspector], object]
 ) -> None:
     world.deny(action, method)
-    with pytest.raises(RotatorError, match="AccessDenied") as caught:
+    with pytest.raises(RotatorError, match="AccessDenied|AuthorizationError") as caught:
         look(world.inspector)
     assert action in caught.value.advice

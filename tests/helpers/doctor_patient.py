@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from fake_ports import DAY, START, Clock, FakeInspector, FakePorts, ports, rotation, run
-from rotator.config.deployment import EventSourceMapping, Key, LogEvent, Schedule, Stack
+from rotator.config.deployment import EventSourceMapping, Key, LogEvent, Schedule, Stack, Subscription
 from rotator.config.registry import Fleet
 from rotator.doctor.check import Check, State
 from rotator.doctor.context import Instruments, Options, Subject
@@ -55,6 +55,7 @@ OUTPUTS = {
 WORK, POISONED = "https://sqs/1/work", "https://sqs/1/poisoned"
 WORKERS = {"WorkQueueUrl": WORK, "PoisonedQueueUrl": POISONED}
 """What a stack with workers puts out besides."""
+TOPIC = "arn:aws:sns:us-east-1:123456789012:on-call"
 SCHEDULE = Schedule(
     enabled=True,
     expression="rate(5 minutes)",
@@ -189,6 +190,14 @@ def with_workers(*, waiting: int = 0, failed: int = 0) -> Patient:
     patient.inspector.takers = {
         (FUNCTION, WORK): EventSourceMapping(id="an-id", state="Enabled", maximum_concurrency=2)
     }
+    return patient
+
+
+def with_topic(*confirmed: bool) -> Patient:
+    """A patient whose alarms go to a topic with these subscriptions."""
+    patient = healthy()
+    patient.inspector.all_stacks = [Stack(name="rotator", outputs={**OUTPUTS, "AlarmTopicArn": TOPIC})]
+    patient.inspector.topics = {TOPIC: [Subscription(protocol="email", confirmed=each) for each in confirmed]}
     return patient
 
 

@@ -11,7 +11,15 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from rotator.config.deployment import EventSourceMapping, Identity, Key, LogEvent, Schedule, Stack
+from rotator.config.deployment import (
+    EventSourceMapping,
+    Identity,
+    Key,
+    LogEvent,
+    Schedule,
+    Stack,
+    Subscription,
+)
 from rotator.errors import RotatorError, TokenEndpointUnavailable, TokenVerificationError, WorkNotSent
 from rotator.oauth import token_error
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
@@ -277,6 +285,7 @@ class FakeInspector:
         self.logs: dict[str, list[LogEvent]] = {}
         self.queues: dict[str, int] = {}
         self.takers: dict[tuple[str, str], EventSourceMapping] = {}
+        self.topics: dict[str, list[Subscription]] = {}
 
     def identity(self) -> Identity:
         self._fail("identity")
@@ -320,6 +329,10 @@ class FakeInspector:
     def event_source_mapping(self, function: str, queue_url: str) -> EventSourceMapping | None:
         self._fail("taker")
         return self.takers.get((function, queue_url))
+
+    def subscriptions(self, topic_arn: str) -> Sequence[Subscription]:
+        self._fail("subscriptions")
+        return self.topics[topic_arn]
 
     def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
         self._fail("last_event")

@@ -13,7 +13,15 @@ from botocore.config import Config
 from rotator.adapters.operator import aws_lookup
 from rotator.adapters.runtime import aws_client, aws_errors, sqs
 from rotator.adapters.runtime.aws_client import AwsError
-from rotator.config.deployment import EventSourceMapping, Identity, Key, LogEvent, Schedule, Stack
+from rotator.config.deployment import (
+    EventSourceMapping,
+    Identity,
+    Key,
+    LogEvent,
+    Schedule,
+    Stack,
+    Subscription,
+)
 from rotator.renewal.models import Rotation
 
 _MAY_WRITE = frozenset({"ParameterAlreadyExists", "ParameterPatternMismatchException", "TooManyUpdates"})
@@ -139,6 +147,17 @@ class AwsInspector:
         )
         return takers[0] if takers else None
 
+    def subscriptions(self, topic_arn: str) -> Sequence[Subscription]:
+        """ListSubscriptionsByTopic, page by page."""
+        return aws_lookup.look_up_pages(
+            self._client("sns").list_subscriptions_by_topic,
+            "NextToken",
+            f"the subscriptions of the topic {topic_arn.rpartition(':')[2]}",
+            "sns:ListSubscriptionsByTopic",
+            read=lambda answer: map(_subscription, answer["Subscriptions"]),
+            TopicArn=topic_arn,
+        )
+
     def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
         """FilterLogEvents, page by page; its times are milliseconds since 1970."""
         events = aws_lookup.look_up_pages(
@@ -187,6 +206,11 @@ def _takers(answer: Mapping[str, Any], queue: str) -> Iterator[EventSourceMappin
             yield EventSourceMapping(
                 id=found["UUID"], state=found["State"], maximum_concurrency=maximum_concurrency
             )
+
+
+def _subscription(found: Mapping[str, Any]) -> Subscription:
+    """Before it is confirmed, and after it was deleted, a word stands in place of its ARN."""
+    return Subscription(protocol=found["Protocol"], confirmed=found["SubscriptionArn"].startswith("arn:"))
 
 
 def _log_event(found: Mapping[str, Any]) -> LogEvent:

@@ -16,11 +16,13 @@ from doctor_patient import (
     OUTPUTS,
     POISONED,
     SCHEDULE,
+    TOPIC,
     WORK,
     Patient,
     healthy,
     run_ended,
     summary,
+    with_topic,
     with_workers,
 )
 from fake_ports import START
@@ -148,6 +150,48 @@ def test_missing_schedule_fails_only_schedule_check() -> None:
     patient = healthy()
     patient.inspector.schedules.clear()
     assert patient.examine().failed == {"schedule"}
+
+
+# The alarms.
+
+
+@pytest.mark.parametrize(
+    ("subscriptions", "found"),
+    [
+        ([True], "confirmed subscriptions: 1"),
+        ([True, False, True], "confirmed subscriptions: 2; not confirmed: 1"),
+    ],
+)
+def test_alarms_with_a_confirmed_subscription_pass(subscriptions: list[bool], found: str) -> None:
+    check = with_topic(*subscriptions).examine()["alarms"]
+    assert (check.state, check.found) == (State.OK, found)
+
+
+@pytest.mark.parametrize(
+    ("subscriptions", "found", "advice"),
+    [
+        ([], "no subscription", f"aws sns subscribe --topic-arn {TOPIC}"),
+        ([False], "is confirmed", "confirm the mail that SNS sent"),
+    ],
+    ids=["none", "pending"],
+)
+def test_alarms_without_confirmed_subscription_fail(
+    subscriptions: list[bool], found: str, advice: str
+) -> None:
+    findings = with_topic(*subscriptions).examine()
+    assert (findings.failed, findings.skipped, findings.code) == ({"alarms"}, set(), 1)
+    assert found in findings["alarms"].found
+    assert advice in (findings["alarms"].advice or "")
+
+
+def test_unlisted_subscriptions_fail_only_alarms_check() -> None:
+    patient = with_topic(True)
+    patient.inspector.fails["subscriptions"] = BROKEN
+    assert patient.examine().failed == {"alarms"}
+
+
+def test_stack_without_topic_has_no_alarms_check() -> None:
+    assert "alarms" not in {check.name for check in healthy().examine().checks}
 
 
 # The workers.
