@@ -53,7 +53,7 @@ def deploy(environ: Mapping[str, str]) -> None:
     print("nothing to change" if "No changes to deploy" in printed else "deployed")  # the CLI's own words
     stack = stacks.existing(cli, wanted.stack)
     code_upload.check(cli, stack.outputs["FunctionName"], zip_file)
-    _report(stack)
+    _report(stack, _silence_of_alarms(cli, stack))
 
 
 def _check_parameters(cli: Cli, stack: str, template: str, parameters: Mapping[str, str]) -> None:
@@ -169,12 +169,32 @@ def _explain(cli: Cli, name: str, template: str, error: CliError, *, is_new: boo
     return error.problem(f"CloudFormation refuses the change; {consequence}", exit_code=1)
 
 
-def _report(stack: stacks.Stack) -> None:
+def _silence_of_alarms(cli: Cli, stack: stacks.Stack) -> str:
+    """Return why alarms notify no one and what to do about it, empty if a subscription is confirmed."""
+    topic = stack.outputs.get("AlarmTopicArn")
+    if topic is None:
+        return 'alarms do not notify anyone: deploy again with SET="AlarmEmail=on-call@example.com"'
+    listing = ("list-subscriptions-by-topic", "--topic-arn", topic)
+    try:
+        arns = cli.read("sns", *listing, "--query", "Subscriptions[].SubscriptionArn")
+    except CliError as error:
+        return (
+            f"alarms: whether a subscription is confirmed could not be read: {error.code}; "
+            "allow this caller sns:ListSubscriptionsByTopic"
+        )
+    if any(arn.startswith("arn:") for arn in arns or []):
+        return ""
+    return (
+        "alarms do not notify anyone until the mail of SNS is confirmed: infra/README.md#alarms-notify-no-one"
+    )
+
+
+def _report(stack: stacks.Stack, silence: str) -> None:
     width = max(map(len, stack.outputs), default=0)
     for output, value in stack.outputs.items():
         print(f"  {output:{width}}  {value}")
-    if "AlarmTopicArn" not in stack.outputs:
-        print('alarms do not notify anyone: deploy again with SET="AlarmEmail=on-call@example.com"')
+    if silence:
+        print(silence)
     print("next:")
     function = stack.outputs["FunctionName"]
     if "RotationsPath" in stack.outputs:  # make rotate would force every rotation

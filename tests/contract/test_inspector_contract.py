@@ -378,6 +378,6 @@ def test_denied_call_names_the_missing_permission(
     world: Backend, action: str, method: str, look: Callable[[Inspector], object]
 ) -> None:
     world.deny(action, method)
-    with pytest.raises(RotatorError, match="AccessDenied|AuthorizationError") as caught:
+    with pytest.raises(RotatorError, match=r"AccessDenied|AuthorizationError") as caught:
         look(world.inspector)
     assert action in caught.value.advice

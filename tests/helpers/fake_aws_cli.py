@@ -16,6 +16,7 @@ READING = {
     "cloudformation describe-stacks",
     "cloudformation describe-stack-events",
     "logs filter-log-events",
+    "sns list-subscriptions-by-topic",
     "ssm get-parameter",
     "lambda get-function-configuration",
 }

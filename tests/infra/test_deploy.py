@@ -113,8 +113,43 @@ def test_missing_alarm_topic_is_reported(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     aws.answers("cloudformation describe-stacks", stack(outputs=topic))
+    aws.answers("sns list-subscriptions-by-topic", ["arn:aws:sns:x:a-uuid"])
     assert run_deploy(environ) == 0
     assert ("alarms do not notify anyone" in capsys.readouterr().out) is is_told
+
+
+TOPIC = f"arn:aws:sns:eu-central-1:{ACCOUNT}:on-call"
+
+
+@pytest.mark.usefixtures("packaged")
+@pytest.mark.parametrize(
+    ("subscriptions", "reported"),
+    [
+        pytest.param([], "alarms do not notify anyone", id="none"),
+        pytest.param(["PendingConfirmation", "Deleted"], "alarms do not notify anyone", id="pending"),
+        pytest.param(
+            refused("AuthorizationError", "ListSubscriptionsByTopic", CANARY),
+            "AuthorizationError",
+            id="denied",
+        ),
+        pytest.param(["PendingConfirmation", f"{TOPIC}:a-uuid"], None, id="confirmed"),
+    ],
+)
+def test_unconfirmed_alarm_topic_is_reported(
+    subscriptions: list[str] | Refusal,
+    reported: str | None,
+    aws: FakeAws,
+    environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    aws.answers("cloudformation describe-stacks", stack(outputs={"AlarmTopicArn": TOPIC}))
+    aws.answers("sns list-subscriptions-by-topic", subscriptions)
+    assert run_deploy(environ) == 0
+    printed = capsys.readouterr()
+    lines = [line for line in printed.out.splitlines() if line.startswith("alarms")]
+    assert len(lines) == bool(reported)
+    assert (reported or "") in "".join(lines)
+    assert CANARY not in printed.out + printed.err
 
 
 @pytest.mark.usefixtures("packaged")
