@@ -279,6 +279,43 @@ def test_each_role_is_for_one_service(role: str, service: str) -> None:
     assert trust["Principal"] == {"Service": f"{service}.amazonaws.com"}
 
 
+def roles(stack: Stack) -> list[dict[str, Any]]:
+    """The properties of every role of the stack."""
+    types = {name: resource["Type"] for name, resource in DOCUMENT["Resources"].items()}
+    return [found for name, found in stack.resources.items() if types[name] == "AWS::IAM::Role"]
+
+
+def test_boundary_and_path_apply_to_every_role() -> None:
+    boundary = "arn:aws:iam::123456789012:policy/boundaries/teams"
+    given = {"PermissionsBoundaryArn": boundary, "RolePath": "/teams/payments/"}
+    found = roles(Stack({**ONE, "RedeployService": "web/api", **given}))
+    assert [(role["PermissionsBoundary"], role["Path"]) for role in found] == [
+        (boundary, "/teams/payments/")
+    ] * 4
+
+
+def test_roles_have_no_boundary_by_default() -> None:
+    found = roles(Stack({**ONE, "RedeployService": "web/api"}))
+    assert [("PermissionsBoundary" in role, role["Path"]) for role in found] == [(False, "/")] * 4
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "is_taken"),
+    [
+        ("PermissionsBoundaryArn", "arn:aws:iam::aws:policy/PowerUserAccess", True),
+        ("PermissionsBoundaryArn", "arn:aws-us-gov:iam::123456789012:policy/teams/boundary", True),
+        ("PermissionsBoundaryArn", "boundary", False),
+        ("PermissionsBoundaryArn", "arn:aws:iam::123456789012:role/boundary", False),
+        ("RolePath", "/teams/payments/", True),
+        ("RolePath", "/teams", False),
+        ("RolePath", "teams/", False),
+        ("RolePath", "//", False),
+    ],
+)
+def test_boundary_and_path_take_only_valid_values(parameter: str, value: str, is_taken: bool) -> None:
+    assert takes(parameter, value) == is_taken
+
+
 def test_schedule_role_is_limited_to_account_and_function() -> None:
     stack = Stack(ONE)
     [trust] = stack.resources["ScheduleRole"]["AssumeRolePolicyDocument"]["Statement"]
