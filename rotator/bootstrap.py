@@ -186,9 +186,14 @@ class Rotator:
         )
 
     def check_overlap(self, fleet: Fleet) -> None:
-        """Raise SettingsError if the settings alone show that the overlap contract cannot hold."""
+        """Raise SettingsError if the settings alone show that the overlap contract cannot hold.
+
+        A single rotation that names no lifetime has the expected one. Of multiple rotations that is the
+        shortest, which says nothing about each.
+        """
+        expected = self.settings.token_lifetime if self.settings.rotation else None
         for rotation in fleet.rotations:
-            lifetime = policy.asked_lifetime(rotation)
+            lifetime = policy.asked_lifetime(rotation) or expected
             problem = self.guarantee.problem(lifetime, rotation.renew_at) if lifetime else None
             if problem:
                 raise SettingsError(f"rotation {rotation.name}: {problem.problem}", advice=problem.advice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -108,7 +109,8 @@ def test_conflicting_parameters_are_refused_with_a_reason(given: dict[str, str],
 
 SCHEDULES = PARAMETERS["ScheduleMinutes"]["AllowedValues"]
 FRACTIONS = PARAMETERS["RenewAt"]["AllowedValues"]
-LIVES = [life for life in PARAMETERS["TokenLifetime"]["AllowedValues"] if life != "other"]
+LIVES = [life for life in PARAMETERS["TokenLifetime"]["AllowedValues"] if life not in ("5m", "other")]
+FIVE_MINUTES = {**SECRET, "TokenLifetime": "5m"}
 CACHES = PARAMETERS["ConsumerCacheSeconds"]["AllowedValues"]
 DEFAULT_CACHE = PARAMETERS["ConsumerCacheSeconds"]["Default"]
 
@@ -117,22 +119,36 @@ def judged_as(life: str, renew_at: float) -> float:
     """Rules tell early fractions from others, and apart only for short lives, where every bit counts."""
     if renew_at > 0.667:
         return float(max(FRACTIONS))
-    return renew_at if life in ("1h", "30m") else 0.667
+    return max(0.5, renew_at) if life in ("1h", "30m") else 0.667
 
 
 def works(life: str, renew_at: float, minutes: int, cache: int = DEFAULT_CACHE) -> bool:
-    """Whether consumers are safe, and the alarm on the time left is quiet while it may be, and in time."""
-    guarantee = Guarantee(schedule_interval=minutes * 60, consumer_cache=cache)
-    seconds = int(life[:-1]) * UNIT_SECONDS[life[-1]]
-    alarm = Stack({**SECRET, "TokenLifetime": life, "ScheduleMinutes": str(minutes)}).resources[
-        "TokenEndsSoon"
-    ]
+    """Whether consumers are safe, and the alarm quiet while all is well and in time, with runs or without."""
+    alarm = token_ends_soon(life, minutes)
     silence = (alarm["EvaluationPeriods"] + EXTRA_PERIODS + 1) * alarm["Period"]
-    is_safe = guarantee.problem(seconds, renew_at) is None
-    is_quiet = guarantee.guaranteed_lifetime(seconds, renew_at) >= alarm["Threshold"] - ROUNDING_SECONDS
-    sees_it_fall = alarm["Threshold"] - minutes * 60 >= cache
-    misses_runs = seconds * (1 - renew_at) - silence >= cache - ROUNDING_SECONDS
-    return is_safe and is_quiet and sees_it_fall and misses_runs
+    misses_runs = seconds_of(life) * (1 - renew_at) - silence >= cache - ROUNDING_SECONDS
+    return misses_runs and works_with_runs(life, renew_at, minutes, cache)
+
+
+def works_with_runs(life: str, renew_at: float, minutes: int, cache: int) -> bool:
+    """The same for the runs that come: a token of five minutes expires before CloudWatch misses them."""
+    guarantee = Guarantee(schedule_interval=minutes * 60, consumer_cache=cache)
+    threshold = token_ends_soon(life, minutes)["Threshold"]
+    is_safe = guarantee.problem(seconds_of(life), renew_at) is None
+    least = guarantee.guaranteed_lifetime(seconds_of(life), renew_at)
+    sees_it_fall = threshold - minutes * 60 >= cache
+    return is_safe and least >= threshold - ROUNDING_SECONDS and sees_it_fall
+
+
+@lru_cache
+def token_ends_soon(life: str, minutes: int) -> dict[str, Any]:
+    """The properties of the alarm on the time left."""
+    given = {**SECRET, "TokenLifetime": life, "ScheduleMinutes": str(minutes)}
+    return Stack(given).resources["TokenEndsSoon"]
+
+
+def seconds_of(life: str) -> float:
+    return int(life[:-1]) * UNIT_SECONDS[life[-1]]
 
 
 @pytest.mark.parametrize("life", LIVES)
@@ -153,6 +169,22 @@ def test_accepted_parameters_work_with_any_consumer_cache(life: str) -> None:
             "ConsumerCacheSeconds": str(cache),
         }
         assert Stack(given).refused or works(life, renew_at, minutes, cache), given
+
+
+def test_tokens_of_five_minutes_are_accepted_only_if_safe() -> None:
+    for renew_at, minutes, cache in product(FRACTIONS, SCHEDULES, CACHES):
+        given = {
+            **FIVE_MINUTES,
+            "RenewAt": str(renew_at),
+            "ScheduleMinutes": str(minutes),
+            "ConsumerCacheSeconds": str(cache),
+        }
+        assert (Stack(given).refused == []) == works_with_runs("5m", renew_at, minutes, cache), given
+
+
+def test_refusal_of_five_minute_tokens_says_what_they_need() -> None:
+    [reason] = Stack(FIVE_MINUTES).refused
+    assert "a run every minute, a RenewAt of 0.2 or less, and a ConsumerCacheSeconds of 60 or less" in reason
 
 
 def test_long_consumer_cache_requires_a_long_token_lifetime() -> None:
