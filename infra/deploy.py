@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,11 +47,16 @@ def deploy(environ: Mapping[str, str]) -> None:
         stacks.delete(cli, leftover)
         print(f"deleted the rest of an earlier, failed creation of {wanted.stack}")
     print(f"deploying {wanted.stack} to {cli.region} of account {cli.account}: a minute or two")
+    started = int(time.time())
     try:
         printed = cli.run(*_command(wanted, packaged, overrides, tags))
     except CliError as error:
+        if before:  # a new stack is deleted with its change set
+            stacks.delete_change_sets(cli, wanted.stack, since=started)
         raise _explain(cli, wanted.stack, template, error, is_new=before is None) from None
-    print("nothing to change" if "No changes to deploy" in printed else "deployed")  # the CLI's own words
+    if is_unchanged := "No changes to deploy" in printed:  # the CLI's own words
+        stacks.delete_change_sets(cli, wanted.stack, since=started)
+    print("nothing to change" if is_unchanged else "deployed")
     stack = stacks.existing(cli, wanted.stack)
     code_upload.check(cli, stack.outputs["FunctionName"], zip_file)
     _report(stack, _silence_of_alarms(cli, stack))

@@ -24,6 +24,12 @@ LEFTOVERS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
 _WITHOUT_OUTPUTS = ("CREATE_IN_PROGRESS", "CREATE_FAILED", "ROLLBACK_", "DELETE_")
 """How the statuses begin in which a stack may have no outputs."""
 
+_CHANGE_SET = "awscli-cloudformation-package-deploy-"
+"""How the AWS CLI names a change set of `aws cloudformation deploy`, before the seconds since 1970."""
+
+_NOT_EXECUTED = ("UNAVAILABLE", "AVAILABLE")
+"""The execution statuses of a change set that failed, or whose execution was refused."""
+
 DESCRIPTION = "Rotator:"
 """How the template's description begins, by which a stack without outputs is recognized."""
 
@@ -161,6 +167,28 @@ def first_failure(cli: Cli, stack_id: str) -> Failure | None:
         if physical_id == stack_id and status in _BEGINNINGS:
             break
     return failure
+
+
+def delete_change_sets(cli: Cli, name: str, *, since: int) -> None:
+    """Delete the stack's change sets that the CLI made and did not execute; print a line if that fails.
+
+    Args:
+        cli: Where the stack is.
+        name: The stack's name.
+        since: Seconds since 1970. Older change sets are left: a colleague may review them.
+    """
+    members = "[ChangeSetName, ExecutionStatus, ChangeSetId]"
+    try:
+        found = cli.read(
+            *("cloudformation", "list-change-sets", "--stack-name", name),
+            *("--query", f"Summaries[].{members}"),
+        )
+        for change_set, status, id_ in found or []:
+            made_at = change_set.removeprefix(_CHANGE_SET)
+            if status in _NOT_EXECUTED and made_at.isdecimal() and int(made_at) >= since:
+                cli.run("cloudformation", "delete-change-set", "--change-set-name", id_)
+    except CliError as error:
+        print(error.problem("the change set that was not executed is left"))
 
 
 def delete(cli: Cli, stack: Stack) -> None:

@@ -290,6 +290,8 @@ def test_repeated_deploy_changes_nothing(
     assert done.returncode == 0, done.stderr
     assert "\nnothing to change\n" in done.stdout
     assert operator.status(STACK) == "CREATE_COMPLETE"
+    change_sets = operator.account.client("cloudformation").list_change_sets(StackName=STACK)["Summaries"]
+    assert [each["ChangeSetName"] for each in change_sets if each["Status"] == "FAILED"] == []
 
 
 def test_code_that_was_planted_in_the_bucket_is_replaced(

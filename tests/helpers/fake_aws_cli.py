@@ -15,6 +15,7 @@ READING = {
     "secretsmanager describe-secret",
     "cloudformation describe-stacks",
     "cloudformation describe-stack-events",
+    "cloudformation list-change-sets",
     "logs filter-log-events",
     "sns list-subscriptions-by-topic",
     "ssm get-parameter",

@@ -39,6 +39,8 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
     fake.answers("secretsmanager describe-secret", {"ARN": SECRET_ARN})
     fake.answers("cloudformation describe-stacks", NO_STACK, stack())
     fake.answers("cloudformation deploy", "Successfully created/updated stack - rotator")
+    fake.answers("cloudformation list-change-sets", [])
+    fake.answers("cloudformation delete-change-set", None)
     fake.answers("cloudformation delete-stack", None)
     fake.answers("lambda get-function-configuration", CODE)
     return fake

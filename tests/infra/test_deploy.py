@@ -271,6 +271,57 @@ def test_refused_change_set_does_not_delete_existing_stack(
     assert aws.changes == ["cloudformation deploy"]
 
 
+OURS = f"awscli-cloudformation-package-deploy-{2**33}"
+CHANGE_SETS = [
+    [OURS, "UNAVAILABLE", "arn:failed"],
+    [OURS, "AVAILABLE", "arn:refused"],
+    [OURS, "EXECUTE_COMPLETE", "arn:executed"],
+    ["awscli-cloudformation-package-deploy-1", "AVAILABLE", "arn:reviewed"],
+    ["awscli-cloudformation-package-deploy-x", "AVAILABLE", "arn:named"],
+    ["theirs", "UNAVAILABLE", "arn:theirs"],
+]
+
+
+def deleted_change_sets(aws: FakeAws) -> list[str]:
+    return [call[3] for call in aws.calls if call[:2] == ["cloudformation", "delete-change-set"]]
+
+
+@pytest.mark.usefixtures("packaged")
+@pytest.mark.parametrize(
+    ("answer", "exit_code"),
+    [("No changes to deploy. Stack rotator is up to date", 0), (denied("ExecuteChangeSet"), 1)],
+    ids=["nothing to change", "a refused execution"],
+)
+def test_own_change_sets_are_deleted_if_not_executed(
+    aws: FakeAws, environ: dict[str, str], answer: str | Refusal, exit_code: int
+) -> None:
+    aws.answers("cloudformation describe-stacks", stack())
+    aws.answers("cloudformation deploy", answer)
+    aws.answers("cloudformation list-change-sets", CHANGE_SETS)
+    assert run_deploy(environ) == exit_code
+    assert deleted_change_sets(aws) == ["arn:failed", "arn:refused"]
+
+
+@pytest.mark.usefixtures("packaged")
+def test_executed_change_sets_are_left_to_cloudformation(aws: FakeAws, environ: dict[str, str]) -> None:
+    aws.answers("cloudformation list-change-sets", CHANGE_SETS)
+    assert run_deploy(environ) == 0
+    assert deleted_change_sets(aws) == []
+
+
+@pytest.mark.usefixtures("packaged")
+def test_denied_deletion_of_a_change_set_is_reported(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers("cloudformation deploy", "No changes to deploy. Stack rotator is up to date")
+    aws.answers("cloudformation list-change-sets", CHANGE_SETS)
+    aws.answers("cloudformation delete-change-set", denied("DeleteChangeSet"))
+    assert run_deploy(environ) == 0
+    reported = capsys.readouterr().out
+    assert "the change set that was not executed is left: AccessDenied; allow this caller " in reported
+    assert CANARY not in reported
+
+
 @pytest.mark.usefixtures("packaged")
 def test_unexpected_function_code_is_reported_with_a_fix(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
