@@ -59,6 +59,16 @@ _ADVICE = {
 }
 DENIED = aws_errors.DENIED | {"403"}
 
+_SERVICES = {
+    "GetCallerIdentity": "sts",
+    "PutObject": "s3",
+    "DescribeSecret": "secretsmanager",
+    "GetFunctionConfiguration": "lambda",
+    "FilterLogEvents": "logs",
+    "GetParameter": "ssm",
+}
+"""The services of the operations that are not CloudFormation's."""
+
 
 class CliError(Exception):
     """The CLI failed; ``code`` is AWS's or one of ours, such as NoCredentials or Unknown.
@@ -76,11 +86,16 @@ class CliError(Exception):
         self.profile = profile
         super().__init__(self.code)
 
+    @property
+    def permission(self) -> str:
+        """Return the IAM action of the operation that failed."""
+        return f"{_SERVICES.get(self.operation, 'cloudformation')}:{self.operation}"
+
     def problem(self, what: str, *, exit_code: int = 2) -> Problem:
         """Return the problem that ends the command: what could not be done, the code, the next step."""
         advice = aws_errors.advice(
             self.code,
-            _ADVICE | dict.fromkeys(DENIED, f"allow this caller {self.operation}"),
+            _ADVICE | dict.fromkeys(DENIED, f"allow this caller {self.permission}"),
             otherwise="run it with the AWS CLI to see its own words",
             profile=self.profile,
         )

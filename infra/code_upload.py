@@ -58,7 +58,7 @@ def check(cli: Cli, function: str, zip_file: Path) -> None:
     except CliError as error:
         if error.code not in DENIED:
             raise error.problem("deployed, but the function could not be checked", exit_code=1) from None
-        print(f"not verified that the function runs what was built: allow this caller {error.operation}")
+        print(f"not verified that the function runs what was built: allow this caller {error.permission}")
         return
     if runs != built:
         ours = f"fileb://{zip_file.parent.name}/{zip_file.name}"

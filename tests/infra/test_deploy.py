@@ -318,7 +318,8 @@ def test_denied_deletion_of_a_change_set_is_reported(
     aws.answers("cloudformation delete-change-set", denied("DeleteChangeSet"))
     assert run_deploy(environ) == 0
     reported = capsys.readouterr().out
-    assert "the change set that was not executed is left: AccessDenied; allow this caller " in reported
+    assert "the change set that was not executed is left: AccessDenied; " in reported
+    assert "allow this caller cloudformation:DeleteChangeSet" in reported
     assert CANARY not in reported
 
 
@@ -346,7 +347,8 @@ def test_denied_code_check_is_reported_and_deploy_succeeds(
     printed = capsys.readouterr()
     assert printed.err == ""
     assert printed.out.splitlines()[2] == (
-        "not verified that the function runs what was built: allow this caller GetFunctionConfiguration"
+        "not verified that the function runs what was built: "
+        "allow this caller lambda:GetFunctionConfiguration"
     )
     assert CANARY not in printed.out
 
@@ -381,7 +383,7 @@ def test_unrecognized_refusal_is_reported_by_its_code(
     assert run_deploy(environ) == 1
     assert the_line(capsys) == (
         "deploy: CloudFormation refuses the change; nothing was created: AccessDenied; "
-        "allow this caller CreateChangeSet"
+        "allow this caller cloudformation:CreateChangeSet"
     )
 
 

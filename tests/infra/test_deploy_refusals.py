@@ -241,7 +241,7 @@ REFUSED = {
     ),
     "stacks denied": (
         (STACKS, denied("DescribeStacks")),
-        "the stack rotator could not be read: AccessDenied; allow this caller DescribeStacks",
+        "the stack rotator could not be read: AccessDenied; allow this caller cloudformation:DescribeStacks",
     ),
     "a stack at work": (
         (STACKS, stack("UPDATE_IN_PROGRESS")),

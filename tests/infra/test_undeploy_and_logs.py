@@ -261,5 +261,5 @@ def test_denied_log_is_reported_by_its_code(
     assert run_logs(environ) == 2
     assert the_line(capsys) == (
         "logs: the log /rotator/rotator could not be read: AccessDeniedException; "
-        "allow this caller FilterLogEvents"
+        "allow this caller logs:FilterLogEvents"
     )
