@@ -39,9 +39,7 @@ def store(client: SSMClient) -> SsmDocumentStore:
 
 
 @pytest.mark.parametrize("overwrite", [True, False])
-def test_document_is_written_as_a_string(
-    stub: Stubber, store: SsmDocumentStore, overwrite: bool
-) -> None:
+def test_document_is_written_as_a_string(stub: Stubber, store: SsmDocumentStore, overwrite: bool) -> None:
     """Standard would be refused for a document that is Advanced already."""
     sent = {"Name": NAME, "Value": "{}", "Type": "String", "Tier": "Intelligent-Tiering"}
     stub.add_response("put_parameter", {"Version": 1, "Tier": "Standard"}, {**sent, "Overwrite": overwrite})
