@@ -42,6 +42,7 @@ _CLI_ERRORS = {
     "Failed to create/update the stack": "DeployFailed",
     "Failed to create the changeset": "ChangeSetFailed",
     "No such file or directory": aws_errors.SOURCE_UNREADABLE,
+    "'Status'": "ChangeSetUnreadable",  # a KeyError of the CLI's, where it may not describe its change set
 }
 """Words in the errors of either version's own, and our code for them; the first match counts.
 
@@ -56,6 +57,7 @@ _ADVICE = {
     ),
     "ProfileNotFound": "set AWS_PROFILE to a profile that `aws configure list-profiles` shows",
     "NoConnection": "check the Region's name, AWS_ENDPOINT_URL and the network",
+    "ChangeSetUnreadable": "allow this caller cloudformation:DescribeChangeSet",
 }
 DENIED = aws_errors.DENIED | {"403"}
 

@@ -177,16 +177,14 @@ def delete_change_sets(cli: Cli, name: str, *, since: int) -> None:
         name: The stack's name.
         since: Seconds since 1970. Older change sets are left: a colleague may review them.
     """
-    members = "[ChangeSetName, ExecutionStatus, ChangeSetId]"
+    of_stack = ("--stack-name", name)
+    query = "Summaries[].[ChangeSetName, ExecutionStatus]"
     try:
-        found = cli.read(
-            *("cloudformation", "list-change-sets", "--stack-name", name),
-            *("--query", f"Summaries[].{members}"),
-        )
-        for change_set, status, id_ in found or []:
+        found = cli.read("cloudformation", "list-change-sets", *of_stack, "--query", query)
+        for change_set, status in found or []:
             made_at = change_set.removeprefix(_CHANGE_SET)
             if status in _NOT_EXECUTED and made_at.isdecimal() and int(made_at) >= since:
-                cli.run("cloudformation", "delete-change-set", "--change-set-name", id_)
+                cli.run("cloudformation", "delete-change-set", *of_stack, "--change-set-name", change_set)
     except CliError as error:
         print(error.problem("the change set that was not executed is left"))
 

@@ -370,3 +370,78 @@ def test_role_without_permission_is_refused_and_creates_nothing(operator: Operat
     assert done.returncode == 2
     assert re.match(r"deploy: the bucket \S+ belongs to another account or may not be used; ", reported(done))
     assert operator.status("denied") is None
+
+
+DEPLOYERS_STACK = "deployers-stack"
+POLICY = json.loads((CHECKOUT / "infra" / "deployer-policy.json").read_text())
+NAMES = {"rotator": DEPLOYERS_STACK, "my-bucket": BUCKET, "healthwise/client": SECRET_NAME}
+
+
+def deployer_policy(without: str = "") -> str:
+    """The policy as the README says: with the names replaced; without an action."""
+    statements = json.loads(json.dumps(POLICY))["Statement"]
+    for statement in statements:
+        actions, resources = statement["Action"], statement["Resource"]
+        listed = [actions] if isinstance(actions, str) else actions
+        statement["Action"] = [each for each in listed if each != without] or ["none:Of"]
+        statement["Resource"] = json.loads(json.dumps(resources))
+    text = json.dumps({**POLICY, "Statement": statements})
+    text = text.replace(":my-bucket/rotator/", ":my-bucket/uploads/")  # the uploads' prefix is no name
+    for name, ours in NAMES.items():
+        text = re.sub(rf"(?<=[:/]){re.escape(name)}(?=[-/\"*])", ours, text)
+    return text.replace(f"{BUCKET}/uploads/", f"{BUCKET}/rotator/")
+
+
+@pytest.fixture(scope="module")
+def deployer(operator: Operator) -> Operator:
+    """An operator with the permissions of infra/deployer-policy.json and no others."""
+    iam = operator.account.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName="deployer", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    allow(operator, deployer_policy())
+    credentials = operator.account.assume_role(role).credentials
+    return replace(operator, environ={**operator.environ, **credentials})
+
+
+def allow(operator: Operator, policy: str) -> None:
+    iam = operator.account.client("iam")
+    iam.put_role_policy(RoleName="deployer", PolicyName="deploy", PolicyDocument=policy)
+
+
+@pytest.mark.parametrize(
+    "permission",
+    [
+        "s3:PutObject",
+        "secretsmanager:DescribeSecret",
+        "cloudformation:DescribeStacks",
+        "cloudformation:CreateChangeSet",
+        "cloudformation:DescribeChangeSet",
+        "cloudformation:ExecuteChangeSet",
+    ],
+)
+def test_missing_permission_is_named_and_nothing_is_created(
+    operator: Operator, deployer: Operator, permission: str
+) -> None:
+    allow(operator, deployer_policy(without=permission))
+    done = deployer.deploy(STACK=DEPLOYERS_STACK)
+    allow(operator, deployer_policy())
+    assert done.returncode == 2
+    assert f"allow this caller {permission}" in reported(done)
+    assert operator.status(DEPLOYERS_STACK) is None
+
+
+def test_deployer_policy_is_enough_to_deploy_change_and_undeploy(
+    operator: Operator, deployer: Operator
+) -> None:
+    done = deployer.deploy(STACK=DEPLOYERS_STACK, PARAMETER="/deployers/token")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not verified" not in done.stdout
+    for settings, said in (("MemoryMegabytes=512", "deployed"), ("MemoryMegabytes=512", "nothing to change")):
+        done = deployer.deploy(settings, STACK=DEPLOYERS_STACK, PARAMETER="/deployers/token")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"\n{said}\n" in done.stdout
+        assert "is left" not in done.stdout
+    done = deployer.make("undeploy", deployer.built, STACK=DEPLOYERS_STACK)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert operator.status(DEPLOYERS_STACK) is None

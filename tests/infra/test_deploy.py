@@ -271,19 +271,19 @@ def test_refused_change_set_does_not_delete_existing_stack(
     assert aws.changes == ["cloudformation deploy"]
 
 
-OURS = f"awscli-cloudformation-package-deploy-{2**33}"
+FAILED, REFUSED, EXECUTED = (f"awscli-cloudformation-package-deploy-{2**33 + n}" for n in range(3))
 CHANGE_SETS = [
-    [OURS, "UNAVAILABLE", "arn:failed"],
-    [OURS, "AVAILABLE", "arn:refused"],
-    [OURS, "EXECUTE_COMPLETE", "arn:executed"],
-    ["awscli-cloudformation-package-deploy-1", "AVAILABLE", "arn:reviewed"],
-    ["awscli-cloudformation-package-deploy-x", "AVAILABLE", "arn:named"],
-    ["theirs", "UNAVAILABLE", "arn:theirs"],
+    [FAILED, "UNAVAILABLE"],
+    [REFUSED, "AVAILABLE"],
+    [EXECUTED, "EXECUTE_COMPLETE"],
+    ["awscli-cloudformation-package-deploy-1", "AVAILABLE"],
+    ["awscli-cloudformation-package-deploy-x", "AVAILABLE"],
+    ["theirs", "UNAVAILABLE"],
 ]
 
 
 def deleted_change_sets(aws: FakeAws) -> list[str]:
-    return [call[3] for call in aws.calls if call[:2] == ["cloudformation", "delete-change-set"]]
+    return [call[5] for call in aws.calls if call[:2] == ["cloudformation", "delete-change-set"]]
 
 
 @pytest.mark.usefixtures("packaged")
@@ -299,7 +299,7 @@ def test_own_change_sets_are_deleted_if_not_executed(
     aws.answers("cloudformation deploy", answer)
     aws.answers("cloudformation list-change-sets", CHANGE_SETS)
     assert run_deploy(environ) == exit_code
-    assert deleted_change_sets(aws) == ["arn:failed", "arn:refused"]
+    assert deleted_change_sets(aws) == [FAILED, REFUSED]
 
 
 @pytest.mark.usefixtures("packaged")
