@@ -41,6 +41,7 @@ CHECKS = (
     smoke_stack.allowed_pattern,
     smoke_stack.alarms,
     smoke_stack.alarm_actions,
+    smoke_stack.alarm_subscription,
     smoke_stack.missing_data,
     smoke_stack.logs_json,
     smoke_changes.change_events,

@@ -117,6 +117,28 @@ def alarm_actions(ground: Ground) -> str:
     return f"the topic took {done} notifications of alarms"
 
 
+@check(
+    "SNS lists a subscription that is not confirmed without an ARN, and one of the alarms' topic is confirmed"
+)
+def alarm_subscription(ground: Ground) -> str:
+    """Read the topic's subscriptions: alarms are published also where nobody has one."""
+    if "AlarmTopicArn" not in ground.outputs:
+        raise NotHere("the stack has no topic; deploy one with AlarmEmail to check this")
+    pages = ground.client("sns").get_paginator("list_subscriptions_by_topic")
+    arns = [
+        subscription["SubscriptionArn"]
+        for page in pages.paginate(TopicArn=ground.outputs["AlarmTopicArn"])
+        for subscription in page["Subscriptions"]
+    ]
+    confirmed = [arn for arn in arns if arn.startswith("arn:")]
+    pending = set(arns) - set(confirmed)
+    if unknown := pending - {"PendingConfirmation", "Deleted"}:
+        raise Different(f"instead of an ARN there is {', '.join(sorted(unknown))}")
+    if not confirmed:
+        raise Different(f"none of {len(arns)} is confirmed, so alarms notify no one")
+    return f"{len(confirmed)} of {len(arns)} are confirmed"
+
+
 @check("an alarm on a metric that nobody sends goes off where missing data is breaching")
 def missing_data(ground: Ground) -> str:
     """Create such an alarm, as the token's is, and wait until it goes off."""

@@ -82,6 +82,11 @@ def only_reading() -> Callable[..., Any]:
     return simulate
 
 
+def subscribed(*arns: str) -> dict[str, Any]:
+    """SNS's answer about the subscriptions of the alarms' topic."""
+    return {"list_subscriptions_by_topic": [[{"Subscriptions": [{"SubscriptionArn": arn} for arn in arns]}]]}
+
+
 LEASE = f"arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter{PARAMETER}/lease"
 
 
@@ -349,6 +354,27 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         {"describe_alarm_history": {"AlarmHistoryItems": [{"HistorySummary": "Failed to execute action"}]}},
         "an action of",
     ),
+    "a subscription confirmed": (
+        smoke_stack.alarm_subscription,
+        subscribed("PendingConfirmation", f"arn:aws:sns:eu-central-1:{ACCOUNT}:on-call:a-uuid"),
+        None,
+    ),
+    "a subscription pending": (
+        smoke_stack.alarm_subscription,
+        subscribed("PendingConfirmation", "Deleted"),
+        "none of 2 is confirmed",
+    ),
+    "no subscription": (smoke_stack.alarm_subscription, subscribed(), "none of 0 is confirmed"),
+    "a subscription in another state": (
+        smoke_stack.alarm_subscription,
+        subscribed("AwaitingConfirmation"),
+        "instead of an ARN there is AwaitingConfirmation",
+    ),
+    "subscriptions not listed": (
+        smoke_stack.alarm_subscription,
+        {"list_subscriptions_by_topic": refused("AuthorizationError")},
+        "AuthorizationError",
+    ),
     "missing data is bad": (
         smoke_stack.missing_data,
         {"put_metric_alarm": {}, "describe_alarms": {"MetricAlarms": [{"StateValue": "ALARM"}]}},
@@ -408,6 +434,8 @@ def test_inapplicable_check_is_reported_and_does_not_fail(
         smoke_roles.kms_condition(ground({}, outputs={}))
     with pytest.raises(NotHere, match="deploy one with AlarmEmail"):
         smoke_stack.alarm_actions(ground({}, outputs={}))
+    with pytest.raises(NotHere, match="deploy one with AlarmEmail"):
+        smoke_stack.alarm_subscription(ground({}, outputs={}))
     quiet: dict[str, Any] = {"describe_alarm_history": {"AlarmHistoryItems": []}}
     with pytest.raises(NotHere, match="no alarm has notified anyone"):
         smoke_stack.alarm_actions(ground(quiet))
