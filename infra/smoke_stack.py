@@ -29,7 +29,9 @@ LONGEST_WAIT_SECONDS = 300.0
 @check("the schedule's role may invoke this function and no other, and its ticks arrive")
 def scheduler_role(ground: Ground) -> str:
     """Read who may assume the role, simulate its call, and count the runs of the last hour."""
-    schedule = ground.client("scheduler").get_schedule(Name=ground.outputs["ScheduleName"])
+    schedule = ground.client("scheduler").get_schedule(
+        Name=ground.outputs["ScheduleName"], GroupName=ground.outputs["ScheduleGroupName"]
+    )
     role, function = schedule["Target"]["RoleArn"], schedule["Target"]["Arn"]
     trust = ground.client("iam").get_role(RoleName=role.rpartition("/")[2])["Role"][
         "AssumeRolePolicyDocument"
@@ -41,7 +43,7 @@ def scheduler_role(ground: Ground) -> str:
     expect_only(ground, role, "lambda:InvokeFunction", function, other)
     if schedule["State"] != "ENABLED":
         raise NotHere("the role is right; the schedule is off, so that it invokes nothing")
-    group = {"ScheduleGroup": schedule.get("GroupName", "default")}
+    group = {"ScheduleGroup": ground.outputs["ScheduleGroupName"]}
     sent = _total(ground, "AWS/Scheduler", "InvocationAttemptCount", group)
     run = _total(ground, "AWS/Lambda", "Invocations", {"FunctionName": ground.outputs["FunctionName"]})
     counts = f"{sent:.0f} events and {run:.0f} runs in the last hour"

@@ -105,8 +105,8 @@ class Inspector(Protocol):
     def stacks(self) -> Sequence[Stack]:
         """Return all stacks of the account and Region."""
 
-    def schedule(self, name: str) -> Schedule | None:
-        """Return the schedule of this name in the default group, if there is one."""
+    def schedule(self, name: str, group: str) -> Schedule | None:
+        """Return the schedule of this name in this group, if there is one."""
 
     def messages(self, queue_url: str) -> int | None:
         """Return about how many messages wait in this queue, if there is such a queue."""

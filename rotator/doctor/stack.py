@@ -28,6 +28,9 @@ CHECKS = ("schedule", "last run")
 INTERVALS_SINCE_LAST_RUN = 3
 """Schedule intervals in which there must be a run: one may be missed, and the log arrives late."""
 
+DEFAULT_GROUP = "default"
+"""The group of the schedule of a stack that has none of its own, as version 0.1 made them."""
+
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 
@@ -66,7 +69,7 @@ class StackChecks:
                 advice="name the stack of infra/template.yaml with --stack",
             )
         name = outputs["ScheduleName"]
-        schedule = self.tools.inspector.schedule(name)
+        schedule = self.tools.inspector.schedule(name, outputs.get("ScheduleGroupName", DEFAULT_GROUP))
         if schedule is None:
             raise RotatorError(f"the schedule {name} does not exist", advice=REPLACE)
         if not schedule.enabled:

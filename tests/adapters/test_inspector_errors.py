@@ -163,7 +163,7 @@ LOOKS: dict[str, tuple[str, str, Look]] = {
     "key": ("kms", "describe_key", lambda i: i.key("alias/mine")),
     "stack": ("cloudformation", "describe_stacks", lambda i: i.stack("rotator")),
     "stacks": ("cloudformation", "describe_stacks", lambda i: i.stacks()),
-    "schedule": ("scheduler", "get_schedule", lambda i: i.schedule("tick")),
+    "schedule": ("scheduler", "get_schedule", lambda i: i.schedule("tick", "default")),
     "queue": ("sqs", "get_queue_attributes", lambda i: i.messages("https://sqs/1/work")),
     "taker": (
         "lambda",

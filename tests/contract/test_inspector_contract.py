@@ -49,7 +49,7 @@ class Backend(Protocol):
 
     def add_stack(self, stack: Stack) -> None: ...
 
-    def add_schedule(self, name: str, schedule: Schedule) -> None: ...
+    def add_schedule(self, name: str, group: str, schedule: Schedule) -> None: ...
 
     def add_log(self, name: str, *events: LogEvent) -> None: ...
 
@@ -75,8 +75,8 @@ class FakeWorld:
     def add_stack(self, stack: Stack) -> None:
         self.inspector.all_stacks.append(stack)
 
-    def add_schedule(self, name: str, schedule: Schedule) -> None:
-        self.inspector.schedules[name] = schedule
+    def add_schedule(self, name: str, group: str, schedule: Schedule) -> None:
+        self.inspector.schedules[group, name] = schedule
 
     def add_log(self, name: str, *events: LogEvent) -> None:
         self.inspector.logs[name] = list(events)
@@ -130,9 +130,12 @@ class AwsWorld:
             StackName=stack.name, WaiterConfig={"Delay": 1}
         )
 
-    def add_schedule(self, name: str, schedule: Schedule) -> None:
-        self.account.client("scheduler").create_schedule(
+    def add_schedule(self, name: str, group: str, schedule: Schedule) -> None:
+        scheduler = self.account.client("scheduler")
+        scheduler.create_schedule_group(Name=group)
+        scheduler.create_schedule(
             Name=name,
+            GroupName=group,
             ScheduleExpression=schedule.expression,
             FlexibleTimeWindow={"Mode": "OFF"},
             Target={"Arn": schedule.target, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/tick"},
@@ -298,7 +301,7 @@ def test_missing_key_stack_and_schedule_are_none(world: Backend) -> None:
     inspector, nothing = world.inspector, unique("nothing")
     assert inspector.key(f"alias/{nothing}") is None
     assert inspector.stack(nothing) is None
-    assert inspector.schedule(nothing) is None
+    assert inspector.schedule(nothing, "default") is None
 
 
 def test_stack_is_found_by_name_and_in_the_list(world: Backend) -> None:
@@ -315,9 +318,10 @@ def test_stack_is_found_by_name_and_in_the_list(world: Backend) -> None:
 @pytest.mark.parametrize("enabled", [True, False])
 def test_a_schedule_is_described(world: Backend, enabled: bool) -> None:
     schedule = Schedule(enabled=enabled, expression="rate(5 minutes)", target=TARGET)
-    name = unique("schedule")
-    world.add_schedule(name, schedule)
-    assert world.inspector.schedule(name) == schedule
+    name, group = unique("schedule"), unique("group")
+    world.add_schedule(name, group, schedule)
+    assert world.inspector.schedule(name, group) == schedule
+    assert world.inspector.schedule(name, "default") is None
 
 
 def test_newest_event_with_the_given_text_is_found(world: Backend) -> None:
@@ -363,7 +367,7 @@ def test_subscriptions_of_a_topic_are_listed(world: Backend) -> None:
         ("kms:DescribeKey", "key", lambda i: i.key("alias/aws/ssm")),
         ("cloudformation:DescribeStacks", "stack", lambda i: i.stack("rotator")),
         ("cloudformation:DescribeStacks", "stacks", lambda i: i.stacks()),
-        ("scheduler:GetSchedule", "schedule", lambda i: i.schedule("tick")),
+        ("scheduler:GetSchedule", "schedule", lambda i: i.schedule("tick", "default")),
         ("sqs:GetQueueAttributes", "messages", lambda i: i.messages("https://sqs/1/work")),
         (
             "lambda:ListEventSourceMappings",

@@ -104,7 +104,9 @@ def test_stored_token_opens_the_api(demo: Demo) -> None:
 
 def test_the_function_was_invoked_by_the_schedule_under_its_role(demo: Demo) -> None:
     named = demo.account.outputs()
-    schedule = demo.account.client("scheduler").get_schedule(Name=named["ScheduleName"])
+    schedule = demo.account.client("scheduler").get_schedule(
+        Name=named["ScheduleName"], GroupName=named["ScheduleGroupName"]
+    )
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
     log = "\n".join(demo.account.log_lines(named["LogGroupName"]))
     assert "rotation default: rotated" in log

@@ -124,8 +124,13 @@ class ExaminedStack:
 
     def set_schedule(self, state: str) -> None:
         scheduler = self.account.client("scheduler")
-        found = scheduler.get_schedule(Name=self.outputs["ScheduleName"])
-        kept = {key: found[key] for key in ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")}
+        found = scheduler.get_schedule(
+            Name=self.outputs["ScheduleName"], GroupName=self.outputs["ScheduleGroupName"]
+        )
+        kept = {
+            key: found[key]
+            for key in ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+        }
         scheduler.update_schedule(**kept, State=state)
 
 

@@ -49,6 +49,7 @@ FUNCTION = "rotator-Function"
 OUTPUTS = {
     "ParameterName": "/healthwise/token",
     "ScheduleName": "tick",
+    "ScheduleGroupName": "ticks",
     "FunctionName": FUNCTION,
     "LogGroupName": LOG,
 }
@@ -123,7 +124,7 @@ class Patient:
         self.ports: FakePorts = ports(self.clock)
         self.inspector = FakeInspector(self.clock)
         self.inspector.all_stacks = [Stack(name="other", outputs={}), Stack(name="rotator", outputs=OUTPUTS)]
-        self.inspector.schedules = {"tick": SCHEDULE}
+        self.inspector.schedules = {("ticks", "tick"): SCHEDULE}
         self.inspector.logs = {LOG: [run_ended(summary())]}
 
     def store(self, each: Rotation | None = None, *, hours_old: float = 1, lifetime: float = DAY) -> Patient:

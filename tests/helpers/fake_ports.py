@@ -281,7 +281,7 @@ class FakeInspector:
         self.date: str | None = format_datetime(clock.now(), usegmt=True)
         self.keys: dict[str, Key] = {}
         self.all_stacks: list[Stack] = []
-        self.schedules: dict[str, Schedule] = {}
+        self.schedules: dict[tuple[str, str], Schedule] = {}
         self.logs: dict[str, list[LogEvent]] = {}
         self.queues: dict[str, int] = {}
         self.takers: dict[tuple[str, str], EventSourceMapping] = {}
@@ -318,9 +318,9 @@ class FakeInspector:
         self._fail("stacks")
         return self.all_stacks
 
-    def schedule(self, name: str) -> Schedule | None:
+    def schedule(self, name: str, group: str) -> Schedule | None:
         self._fail("schedule")
-        return self.schedules.get(name)
+        return self.schedules.get((group, name))
 
     def messages(self, queue_url: str) -> int | None:
         self._fail("messages")

@@ -68,6 +68,7 @@ def ground(answers: Mapping[str, Any], **changed: Any) -> Ground:
             "RotationsPath": "/smoked/rotations",
             "AlarmTopicArn": f"arn:aws:sns:eu-central-1:{ACCOUNT}:on-call",
             "ScheduleName": "smoked-Schedule-1",
+            "ScheduleGroupName": "smoked-ScheduleGroup-1",
             "LogGroupName": "/rotator/smoked",
         },
         "parameters": {"SecretArn": "the-secret", "RedeployService": "web/api", "Workers": "3"},

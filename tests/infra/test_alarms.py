@@ -313,9 +313,11 @@ def test_dashboard_shows_runs_that_lambda_throttled_or_dropped() -> None:
     shown = widget("Requests")["metrics"]
     at = [metric[1] for metric in shown].index("Invocations")
     assert shown[at][:4] == ["AWS/Lambda", "Invocations", "FunctionName", "."]
-    assert [metric[:4] for metric in shown[at + 1 : at + 3]] == [
+    assert [metric[:4] for metric in shown[at + 1 : at + 5]] == [
         [".", "Throttles", ".", "."],
         [".", "AsyncEventsDropped", ".", "."],
+        ["AWS/Scheduler", "InvocationAttemptCount", "ScheduleGroup", "<ScheduleGroup>"],
+        [".", "InvocationDroppedCount", ".", "."],
     ]
 
 

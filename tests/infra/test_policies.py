@@ -319,9 +319,9 @@ def test_boundary_and_path_take_only_valid_values(parameter: str, value: str, is
 def test_schedule_role_is_limited_to_account_and_function() -> None:
     stack = Stack(ONE)
     [trust] = stack.resources["ScheduleRole"]["AssumeRolePolicyDocument"]["Statement"]
-    group = f"arn:aws:scheduler:eu-central-1:{ACCOUNT}:schedule-group/default"
+    group = "<ScheduleGroup.Arn>"
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": group}}
-    assert "GroupName" not in stack.resources["Schedule"]
+    assert stack.resources["GroupedSchedule"]["GroupName"] == "<ScheduleGroup>"
     resources = {each["Sid"]: each["Resource"] for each in stack.statements("ScheduleRole")}
     assert resources == {"InvokeFunction": "<Function.Arn>", "KeepUndelivered": "<DeadLetterQueue.Arn>"}
 

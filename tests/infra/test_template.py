@@ -338,19 +338,25 @@ def test_every_pattern_has_a_constraint_description(parameter: str) -> None:
 
 def test_schedule_rate_is_singular_for_one_minute() -> None:
     rates = [
-        Stack({**REQUIRED, "ScheduleMinutes": minutes}).resources["Schedule"]["ScheduleExpression"]
+        Stack({**REQUIRED, "ScheduleMinutes": minutes}).resources["GroupedSchedule"]["ScheduleExpression"]
         for minutes in ("1", "2", "60")
     ]
     assert rates == ["rate(1 minute)", "rate(2 minutes)", "rate(60 minutes)"]
 
 
 def test_a_stack_can_be_paused() -> None:
-    paused = Stack({**REQUIRED, "ScheduleState": "DISABLED"}).resources["Schedule"]["State"]
-    assert (PROPERTIES["Schedule"]["State"], paused) == ("ENABLED", "DISABLED")
+    paused = Stack({**REQUIRED, "ScheduleState": "DISABLED"}).resources["GroupedSchedule"]["State"]
+    assert (PROPERTIES["GroupedSchedule"]["State"], paused) == ("ENABLED", "DISABLED")
+
+
+def test_schedule_is_no_update_of_the_one_in_the_default_group() -> None:
+    """CloudFormation cannot move a schedule to another group: https://github.com/aws/aws-cdk/issues/34216."""
+    schedules = [n for n, r in DOCUMENT["Resources"].items() if r["Type"] == "AWS::Scheduler::Schedule"]
+    assert schedules == ["GroupedSchedule"]
 
 
 def test_scheduled_event_is_retried_briefly_then_dead_lettered() -> None:
-    assert PROPERTIES["Schedule"]["Target"] == {
+    assert PROPERTIES["GroupedSchedule"]["Target"] == {
         "Arn": "<Function.Arn>",
         "RoleArn": "<ScheduleRole.Arn>",
         "Input": "{}",
@@ -452,7 +458,7 @@ def test_token_and_its_key_are_kept_when_the_stack_is_deleted() -> None:
 def test_every_taggable_resource_has_tags() -> None:
     tagged = {name for name, resource in DOCUMENT["Resources"].items() if "Tags" in resource["Properties"]}
     assert tagged == {
-        *("Function", "LogGroup", "Role", "ScheduleRole"),
+        *("Function", "LogGroup", "Role", "ScheduleGroup", "ScheduleRole"),
         *("Key", "DeadLetterQueue", "FailedRuns", "AlarmTopic"),
         *("Work", "Poisoned", "TakeWork"),
         *("TokenChanged", "TokenChangedRole", "Redeploy", "RedeployRole"),
@@ -485,7 +491,8 @@ def test_default_stack_has_the_expected_outputs() -> None:
         "ConsumerPolicyArn": "<ConsumerPolicy>",
         "ParameterName": "/healthwise/token",
         "StatusParameterName": "/healthwise/token/status",
-        "ScheduleName": "<Schedule>",
+        "ScheduleName": "<GroupedSchedule>",
+        "ScheduleGroupName": "<ScheduleGroup>",
         "DeadLetterQueueUrl": "<DeadLetterQueue>",
         "FailedRunsQueueUrl": "<FailedRuns>",
         "DashboardName": "<Dashboard>",

@@ -111,8 +111,8 @@ class AwsInspector:
             read=lambda answer: map(_stack, answer["Stacks"]),
         )
 
-    def schedule(self, name: str) -> Schedule | None:
-        """GetSchedule in the default group, where the template puts it."""
+    def schedule(self, name: str, group: str) -> Schedule | None:
+        """GetSchedule, which looks into the default group unless it is given one."""
         return aws_lookup.look_up(
             self._client("scheduler").get_schedule,
             f"the schedule {name}",
@@ -120,6 +120,7 @@ class AwsInspector:
             read=_schedule,
             missing={"ResourceNotFoundException"},
             Name=name,
+            GroupName=group,
         )
 
     def messages(self, queue_url: str) -> int | None:

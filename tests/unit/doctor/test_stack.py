@@ -33,7 +33,7 @@ from rotator.renewal.guarantee import Guarantee
 
 def scheduled(**changes: Any) -> Patient:
     patient = healthy()
-    patient.inspector.schedules["tick"] = replace(SCHEDULE, **changes)
+    patient.inspector.schedules["ticks", "tick"] = replace(SCHEDULE, **changes)
     return patient
 
 
@@ -107,6 +107,15 @@ def test_named_stack_is_checked_without_listing_stacks() -> None:
 
 
 # The schedule.
+
+
+def test_schedule_of_stack_without_group_is_in_the_default_group() -> None:
+    patient = healthy()
+    outputs = {name: value for name, value in OUTPUTS.items() if name != "ScheduleGroupName"}
+    patient.inspector.all_stacks = [Stack(name="rotator", outputs=outputs)]
+    assert patient.examine().failed == {"schedule"}
+    patient.inspector.schedules = {("default", "tick"): SCHEDULE}
+    assert patient.examine().failed == set()
 
 
 @pytest.mark.parametrize(
