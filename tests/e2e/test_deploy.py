@@ -308,9 +308,12 @@ def test_code_that_was_planted_in_the_bucket_is_replaced(
 
 
 def test_upgrade_changes_only_the_given_parameters(operator: Operator, deployed: dict[str, str]) -> None:
-    done = operator.make("deploy", operator.built, **WHAT, SET="MemoryMegabytes=512")
+    topic = operator.account.client("sns").create_topic(Name="on-call")["TopicArn"]
+    given = f"MemoryMegabytes=512 AlarmTopicArn={topic}"
+    done = operator.make("deploy", operator.built, **WHAT, SET=given)
     assert done.returncode == 0, done.stderr
     assert "\ndeployed\n" in done.stdout
+    assert "alarms do not notify anyone until" in done.stdout
     function = operator.account.client("lambda").get_function_configuration(
         FunctionName=deployed["FunctionName"]
     )

@@ -26,7 +26,7 @@ from rotator.adapters.runtime import aws_client
 from rotator.cli import main
 from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws_emulators import ACCOUNT, ADMINISTRATOR, client_environment, running_aws
-from rotator.devstack.deployment import Account
+from rotator.devstack.deployment import STACK, Account
 from rotator.devstack.http_server import free_port, serving
 from scripted_server import OUTAGE, Peer
 from scripted_server import serving as serving_peer
@@ -132,6 +132,23 @@ class ExaminedStack:
             for key in ("Name", "GroupName", "ScheduleExpression", "FlexibleTimeWindow", "Target")
         }
         scheduler.update_schedule(**kept, State=state)
+
+    def set_topic(self, topic_arn: str) -> None:
+        """Let the stack's alarms go to this topic, or to none."""
+        cloudformation = self.account.client("cloudformation")
+        [stack] = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
+        kept = [
+            {"ParameterKey": each["ParameterKey"], "UsePreviousValue": True}
+            for each in stack["Parameters"]
+            if each["ParameterKey"] != "AlarmTopicArn"
+        ]
+        cloudformation.update_stack(
+            StackName=STACK,
+            UsePreviousTemplate=True,
+            Parameters=[*kept, {"ParameterKey": "AlarmTopicArn", "ParameterValue": topic_arn}],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+        cloudformation.get_waiter("stack_update_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
 
 
 def _policy(*statements: Mapping[str, Any]) -> str:
@@ -356,6 +373,26 @@ def test_disabled_schedule_fails_the_schedule_check(world: ExaminedStack) -> Non
     finally:
         world.set_schedule("ENABLED")
     examined.has_one_cross("schedule", advice="ScheduleState=ENABLED")
+
+
+def test_topic_without_subscription_fails_the_alarms_check(world: ExaminedStack) -> None:
+    sns = world.account.client("sns")
+    topic = sns.create_topic(Name="on-call")["TopicArn"]
+    world.set_topic(topic)
+    try:
+        silent = world.doctor("--no-token")
+        denied = world.doctor("--no-token", **world.operator_without("sns:ListSubscriptionsByTopic"))
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:{ACCOUNT}:on-call")
+        heard = world.doctor("--no-token")
+    finally:
+        world.set_topic("")
+    assert (silent.marked("✗"), silent.code) == ({"alarms"}, 1)
+    assert silent.advice == [
+        f"aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint ..."
+    ]
+    assert denied.marked("✗") == {"alarms"}
+    assert "sns:ListSubscriptionsByTopic" in denied.advice[0]
+    assert (heard.marked("✗"), heard.code) == (set(), 0)
 
 
 def test_disallowed_host_fails_the_settings_check(world: ExaminedStack) -> None:
