@@ -36,9 +36,9 @@ def scheduler_role(ground: Ground) -> str:
     trust = ground.client("iam").get_role(RoleName=role.rpartition("/")[2])["Role"][
         "AssumeRolePolicyDocument"
     ]
-    token_status = [statement["Principal"] for statement in trust["Statement"]]
-    if token_status != [{"Service": "scheduler.amazonaws.com"}]:
-        raise Different(f"the role trusts {token_status}")
+    principals = [statement["Principal"] for statement in trust["Statement"]]
+    if principals != [{"Service": "scheduler.amazonaws.com"}]:
+        raise Different(f"the role trusts {principals}")
     other = ground.arn("lambda", f"function:{ground.scratch}")
     expect_only(ground, role, "lambda:InvokeFunction", function, other)
     if schedule["State"] != "ENABLED":

@@ -70,7 +70,7 @@ def signed(deployed: Deployed, certificate: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("sid", "only", "told"),
+    ("sid", "only", "reported"),
     [
         pytest.param(
             "ReadCredentials", "", "allow this caller secretsmanager:GetSecretValue", id="ReadCredentials"
@@ -107,7 +107,7 @@ def test_function_without_a_permission_fails_and_names_it(
 
 
 @pytest.mark.parametrize(
-    ("sid", "told"),
+    ("sid", "reported"),
     [
         ("ReadCredentials", "allow this caller secretsmanager:GetSecretValue"),
         ("KeepTokenStatusAndLease", "allow this caller ssm:GetParameters"),
@@ -123,7 +123,7 @@ def test_fleet_function_without_a_statement_fails_and_names_it(
 
 
 @pytest.mark.parametrize(
-    ("sid", "told"),
+    ("sid", "reported"),
     [
         (
             "ReadCertificates",

@@ -47,8 +47,8 @@ def become_role(account: Account, *statements: Mapping[str, str]) -> Mapping[str
     """Credentials of a role that may do this and nothing else."""
     trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
     iam, role = account.client("iam"), f"operator-{uuid.uuid4().hex[:8]}"
-    token_status = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=token_status)["Role"]["Arn"]
+    trust_policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust_policy)["Role"]["Arn"]
     allowed = json.dumps({"Version": "2012-10-17", "Statement": statements})
     iam.put_role_policy(RoleName=role, PolicyName="p", PolicyDocument=allowed)
     session = account.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]

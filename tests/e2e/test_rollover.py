@@ -195,7 +195,7 @@ def fail(rollover: Rollover) -> str:
 
 
 @pytest.mark.parametrize(
-    ("lines", "requests", "told"),
+    ("lines", "requests", "reported"),
     [
         pytest.param([], 1, "error invalid_client;", id="no other stage"),
         pytest.param([STORE], 2, "invalid_client, and so with AWSPREVIOUS;", id="one"),

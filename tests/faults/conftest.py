@@ -32,7 +32,7 @@ def authorities() -> Iterator[None]:
     """Trusted ones are read once for all runs of a file, which takes longer than the rest of a run."""
     reader, read = SharedTrust(pool_maxsize=1), SharedTrust._context
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SharedTrust, "_context", lambda _self, token_status: read(reader, token_status))
+        patch.setattr(SharedTrust, "_context", lambda _self, *trusted: read(reader, *trusted))
         yield
 
 
