@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from command_line import TIMEOUT_SECONDS, Shell
+from conftest import CHECKOUT
 from fake_ports import CANARY_SECRET, rotation
 from rotator import bootstrap
 from rotator.bootstrap import Adapters, Rotator
@@ -111,6 +114,28 @@ def shell(moto: Account, clean_environment: Mapping[str, str]) -> Iterator[Shell
         yield made
 
 
+WITHOUT_TIMEOUTS = """
+import sys
+from botocore.config import Config
+from rotator.adapters.runtime import aws_client
+aws_client.client.__defaults__ = (aws_client.CONFIG.merge(Config(read_timeout=300)),)
+from rotator.cli.main import main
+main()
+"""
+"""A call that is held back while the other run passes must not be sent twice on a busy machine."""
+
+
+def start_without_timeouts(shell: Shell, *args: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WITHOUT_TIMEOUTS, *args],
+        env=shell.variables(),
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 OVERTAKEN = {
     "before its check": (1, False, "fresh", "rotated"),
     "after its check": (1, True, "fresh", "rotated"),
@@ -144,7 +169,7 @@ def test_overtaken_run_keeps_the_result_of_the_other_run(
             "ROTATOR_TOKEN_ENDPOINT": f"{proxy.address}/oauth2/token",
         }
         behind = Shell({**shell.environment, **to_the_proxy}, shell.account)
-        with behind.start("rotate", "--json") as process:
+        with start_without_timeouts(behind, "rotate", "--json") as process:
             assert proxy.stopped.wait(TIMEOUT_SECONDS)
             assert outcome(shell.run("rotate", "--json").stdout) == overtaking
             proxy.let_through()
