@@ -303,6 +303,19 @@ def test_function_role_is_limited_to_its_secret_and_parameters(
     assert [is_refused(attempt) for attempt in refused] == [True] * len(refused)
 
 
+def test_boundary_that_denies_a_write_is_named_by_the_run(deployed: Deployed, one: dict[str, str]) -> None:
+    iam, role = deployed.account.client("iam"), one["FunctionRoleArn"].rpartition("/")[2]
+    needed = {"Effect": "Allow", "Action": ["secretsmanager:*", "ssm:Get*"], "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [needed]})
+    boundary = iam.create_policy(PolicyName="boundary", PolicyDocument=document)["Policy"]["Arn"]
+    iam.put_role_permissions_boundary(RoleName=role, PermissionsBoundary=boundary)
+    try:
+        assert "allow this caller ssm:PutParameter" in str(deployed.force(one))
+    finally:
+        iam.delete_role_permissions_boundary(RoleName=role)
+    assert deployed.force(one)["rotated"] == 1
+
+
 def test_overlapping_prefixes_do_not_expose_documents(deployed: Deployed) -> None:
     overlapping = {**deployed.multiple, "ParameterPrefix": "/rotator"}
     outputs = deployed.account.create_stack(overlapping, stack="overlapping")
