@@ -35,11 +35,13 @@ MAKES_AND_DELETES = {
     "AWS::Lambda::Function": {"lambda:CreateFunction", "lambda:DeleteFunction"},
     "AWS::Lambda::Permission": {"lambda:AddPermission", "lambda:RemovePermission"},
     "AWS::Logs::LogGroup": {"logs:CreateLogGroup", "logs:PutRetentionPolicy", "logs:DeleteLogGroup"},
+    "AWS::SNS::Subscription": {"sns:Subscribe", "sns:Unsubscribe"},
     "AWS::SNS::Topic": {"sns:CreateTopic", "sns:Subscribe", "sns:DeleteTopic"},
     "AWS::SNS::TopicPolicy": {"sns:SetTopicAttributes"},
     "AWS::SQS::Queue": {"sqs:CreateQueue", "sqs:DeleteQueue"},
     "AWS::SQS::QueuePolicy": {"sqs:SetQueueAttributes"},
     "AWS::Scheduler::Schedule": {"scheduler:CreateSchedule", "scheduler:DeleteSchedule"},
+    "AWS::Scheduler::ScheduleGroup": {"scheduler:CreateScheduleGroup", "scheduler:DeleteScheduleGroup"},
     "AWS::StepFunctions::StateMachine": {"states:CreateStateMachine", "states:DeleteStateMachine"},
 }
 
