@@ -88,7 +88,7 @@ def accepted_token_types(value: Any) -> tuple[str, ...]:
     )
     if not usable or UNUSABLE_TOKEN_TYPES.keys() & map(plain_token_type, types):
         raise InvalidValue(
-            "token types with commas between, or a list of them, without "
+            "token types with commas between (in a document also a list), without "
             f"{_words(UNUSABLE_TOKEN_TYPES.values())}: those are no Bearer tokens"
         )
     return tuple(types)

@@ -51,7 +51,7 @@ class KmsSigner:
         try:
             return aws_client.call(
                 self._client().sign,
-                read=lambda answer: _as_jws(answer["Signature"], algorithm),
+                read=lambda answer: _as_jws(bytes(answer["Signature"]), algorithm),
                 KeyId=signing_key_id,
                 Message=message,
                 MessageType="RAW",
