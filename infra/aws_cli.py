@@ -101,7 +101,7 @@ class CliError(Exception):
             otherwise="run it with the AWS CLI to see its own words",
             profile=self.profile,
         )
-        retry = Retry.BY_HAND if aws_errors.may_pass(self.code) else None
+        retry = aws_errors.retry(self.code, Retry.BY_HAND)
         return Problem(f"{what}: {self.code}", next_step(advice, retry), exit_code=exit_code)
 
 

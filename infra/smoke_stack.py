@@ -26,7 +26,7 @@ LONGEST_WAIT_SECONDS = 300.0
 """For CloudWatch to evaluate a new alarm."""
 
 
-@check("the schedule's role may invoke this function and no other, and its ticks arrive")
+@check("the schedule's role may invoke this function and no other, and its invocations arrive")
 def scheduler_role(ground: Ground) -> str:
     """Read who may assume the role, simulate its call, and count the runs of the last hour."""
     schedule = ground.client("scheduler").get_schedule(
@@ -123,7 +123,7 @@ def alarm_actions(ground: Ground) -> str:
     "SNS lists a subscription that is not confirmed without an ARN, and one of the alarms' topic is confirmed"
 )
 def alarm_subscription(ground: Ground) -> str:
-    """Read the topic's subscriptions: alarms are published also where nobody has one."""
+    """Read the topic's subscriptions: alarms are published also without one."""
     if "AlarmTopicArn" not in ground.outputs:
         raise NotHere("the stack has no topic; deploy one with AlarmEmail to check this")
     pages = ground.client("sns").get_paginator("list_subscriptions_by_topic")
@@ -141,7 +141,7 @@ def alarm_subscription(ground: Ground) -> str:
     return f"{len(confirmed)} of {len(arns)} are confirmed"
 
 
-@check("an alarm on a metric that nobody sends goes off where missing data is breaching")
+@check("an alarm on a metric without data goes off where missing data is breaching")
 def missing_data(ground: Ground) -> str:
     """Create such an alarm, as the token's is, and wait until it goes off."""
     cloudwatch, begin = ground.client("cloudwatch"), time.monotonic()

@@ -51,7 +51,7 @@ class Adapters:
     """The ports on the real world, each made when it is first used.
 
     Most runs find every token fresh and need Parameter Store alone. Requests and throttled writes
-    are counted in ``usage``; throttled writes slow the ``write_rate`` down.
+    are counted in ``counters``; throttled writes slow the ``write_rate`` down.
     """
 
     def __init__(self, counters: Counters | None = None, write_rate: WriteRate | None = None) -> None:
@@ -119,7 +119,7 @@ def private_trust(adapters: Adapters) -> PrivateTrust:
 
 @dataclass(frozen=True)
 class Rotator:
-    """What the entry points run. ``usage`` is where its ports count; ``write_rate`` limits the writes.
+    """What the entry points run. Its ports count in ``counters``; ``write_rate`` limits the writes.
 
     ``open_queue`` opens the workers' queue, if there is one.
     """

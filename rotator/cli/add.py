@@ -110,7 +110,7 @@ def check(rotation: Rotation, rotator: Rotator, tools: Instruments, console: Con
     if failed:
         raise RotatorError(
             f"{rotation.name} was not written, because of its {' and '.join(failed)}",
-            advice="mend that, or leave the check out with --no-check",
+            advice="fix that, or leave out the check with --no-check",
         )
 
 

@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 PIPE_COLUMNS = 100_000
-"""Columns where nobody reads: more than any line has."""
+"""Columns of an output that is no terminal: more than any line has."""
 
 
 def standard_output() -> Console:
-    """Standard output. Cells are folded at a terminal's edge only: whoever reads a pipe searches lines."""
+    """Return standard output. Cells are folded at a terminal's edge only: lines of a pipe are searched."""
     width = None if sys.stdout.isatty() else PIPE_COLUMNS
     return Console(width=width, markup=False, emoji=False, highlight=False)
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from rotator.errors import CommandNotRun
 
 IGNORED_BY_PYTHON = ("SIGPIPE", "SIGXFZ", "SIGXFSZ")
-"""Ignored signals stay ignored in what is executed (POSIX, XSH exec), where nobody expects it.
+"""Ignored signals stay ignored in what is executed (POSIX, XSH exec), which no program expects.
 
 The same three that subprocess restores: https://docs.python.org/3/library/subprocess.html (restore_signals).
 """
@@ -70,4 +70,4 @@ def _reason(command: str, error: OSError) -> tuple[str, str]:
         ),
         errno.ENOENT: ("the interpreter that it asks for is not there", "correct its first line"),
         errno.E2BIG: ("its arguments and environment are too long", "give it less, such as by a file"),
-    }.get(error.errno or 0, (os.strerror(error.errno or 0), "mend that and try again"))
+    }.get(error.errno or 0, (os.strerror(error.errno or 0), "fix that and try again"))

@@ -1,4 +1,4 @@
-"""``rotator remove``: rotations that nobody needs any more."""
+"""``rotator remove``: rotations that are no longer needed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from rotator.renewal.ports import NAMES_PER_CALL
 @stack_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def command(names: tuple[str, ...], *, stack: str | None, yes: bool) -> None:
-    """Remove rotations: delete their documents, so that nobody renews their tokens any more.
+    """Remove rotations: delete their documents, so that their tokens are no longer renewed.
 
     NAME is a rotation's, also of one that cannot be read, or its document's, which begins with "/". Tokens,
     statuses and leases stay.
@@ -74,7 +74,10 @@ def _document(registry: Registry, name: str) -> str:
 
 def _ask(documents: Sequence[str]) -> None:
     if not sys.stdin.isatty():
-        raise SettingsError("nobody is there to be asked", advice="give --yes to remove without a question")
+        raise SettingsError(
+            "standard input is no terminal, so the deletion cannot be confirmed",
+            advice="give --yes to remove without a question",
+        )
     for document in documents:
         click.echo(document)
     click.confirm(f"Delete {'this document' if len(documents) == 1 else 'these documents'}?", abort=True)
@@ -88,7 +91,7 @@ def _left(registry: Registry, removed: Sequence[str]) -> Iterator[str]:
     rotations = [each for name, each in registry.rotations.items() if registry.places[name] in gone]
     for name in (each.parameter_name for each in rotations):
         if name in rest.named and name not in rest.owners:
-            yield f"{name} is named by {rest.named[name]}, which cannot be used: mend or remove that, too."
+            yield f"{name} is named by {rest.named[name]}, which cannot be used: fix or remove that, too."
     written = [name for each in rotations for name in each.parameter_names]
     left = [name for name in written if name not in rest.owners and name not in rest.named]
     if left:

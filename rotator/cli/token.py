@@ -39,11 +39,11 @@ def _output() -> BinaryIO:
 
 
 def _write(token: str, output: BinaryIO) -> None:
-    """Write at once: output may be full or nobody's, and nothing must be left to write at exit."""
+    """Write at once: output may be full or closed, and nothing must be left to write at exit."""
     try:
         output.write(f"{token}\n".encode())
     except OSError as error:
-        if error.errno == errno.EPIPE:  # whoever read has read enough: click ends quietly
+        if error.errno == errno.EPIPE:  # the reader has read enough: click ends quietly
             raise
         raise _not_written(error) from None
 

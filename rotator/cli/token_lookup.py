@@ -22,7 +22,7 @@ so does its ARN. Without it, it is ROTATOR_PARAMETER_NAME, or the only rotation 
 """
 
 EXPIRY_WARNING_SECONDS = Settings.consumer_cache
-"""Seconds: whoever reads a token is promised more of its life than this, unless they set it otherwise."""
+"""With a shorter remaining lifetime the token is printed with a warning: consumers may cache it longer."""
 
 _SECRET, _PATH = "ROTATOR_SECRET_ID", "ROTATOR_ROTATIONS_PATH"
 
@@ -79,7 +79,7 @@ def _full_name(name: str) -> str:
 
 
 def _without_secret(variables: Mapping[str, str]) -> Mapping[str, str]:
-    """The settings, in which nobody who reads a token has to know where a secret is."""
+    """Return the settings, without the secret, which a reader of the token need not know."""
     if variables.get(_PATH):
         return variables
     return {**variables, _SECRET: variables.get(_SECRET) or "not-needed"}

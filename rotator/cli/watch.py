@@ -21,7 +21,7 @@ from rotator.errors import RotatorError, SettingsError
 from rotator.renewal.durations import format_time
 
 DEFAULT_INTERVAL_SECONDS = 5.0
-"""Seconds from one look to the next, if nobody says otherwise."""
+"""From one read to the next."""
 
 Read = Callable[[datetime], Overview]
 Show = Callable[[Overview], None]
@@ -40,7 +40,7 @@ def run(read: Read, *, every: float, as_json: bool) -> bool:
 def watch(
     read: Read, show: Show, *, now: Callable[[], datetime], sleep: Callable[[float], None], every: float
 ) -> bool:
-    """Look and show every so many seconds until KeyboardInterrupt; return whether the last was good.
+    """Read and show every n seconds until KeyboardInterrupt; return whether all tokens were valid at last.
 
     An AWS that fails is a state like any other. Raises SettingsError if already the first look does: then
     there is nothing to wait for.

@@ -149,7 +149,7 @@ class Registry:
         return [document for document, known in self.names.items() if known == name]
 
     def without(self, *documents: str) -> Registry:
-        """Return the register of all the other documents."""
+        """Return the registry of all the other documents."""
         gone = frozenset(documents)
         others = {name: parameter for name, parameter in self.documents.items() if name not in gone}
         return read(self.path, [others], self.allowed_hosts, kms_key_id=self.kms_key_id)

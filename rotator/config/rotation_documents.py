@@ -74,7 +74,7 @@ ROTATION_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "verify_url": validators.url,
     "secret_rollover": validators.boolean,
 }
-"""Each key of a rotation, and what reads it. The defaults stand in model.Rotation."""
+"""Each key of a rotation, and what reads it. The defaults are those of renewal.models.Rotation."""
 
 _NEW_NAME = validators.matching(
     r"(?=[_.-]*[A-Za-z0-9])[A-Za-z0-9_.-]{1,64}",

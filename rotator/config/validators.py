@@ -116,7 +116,7 @@ def parameter_name(value: Any) -> str:
 
 
 def any_parameter_name(value: Any) -> str:
-    """Read a full name that any parameter may have, whoever made it, or the ARN of one."""
+    """Read the full name of any parameter, or its ARN."""
     takes = (
         'a path that begins with "/", of letters, digits and ._-, with at most 15 levels, or the ARN of such '
         f"a parameter, which has at most {MAX_ARN_CHARACTERS} characters"

@@ -117,7 +117,7 @@ def _check_type(token_type: object, accepted: tuple[str, ...]) -> None:
 
 
 def is_jwt(token: Secret) -> bool:
-    """Whether a token reads as a JWT; whoever accepts it looks at more than that."""
+    """Whether a token reads as a JWT; its signature is not checked."""
     return jwt.claims(token.value) is not None
 
 

@@ -28,7 +28,7 @@ FAR_FACTOR = 2
 """By more than this factor a lifetime is far from what is expected, which is a warning."""
 
 REFUSED_FACTOR = 10
-"""A lifetime that is more than so many times as long is not believed."""
+"""A lifetime that is more than this many times as long is not believed."""
 
 SET_TOKEN_LIFETIME = "set TokenLifetime of the stack (ROTATOR_TOKEN_LIFETIME) if that is right"  # noqa: S105
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.aws_client import AwsError
-from rotator.errors import Retry, RotatorError
+from rotator.errors import RotatorError
 
 T = TypeVar("T")
 
@@ -80,5 +80,5 @@ def failed(error: AwsError, what: str, action: str, how: str = "could not be loo
     return RotatorError(
         f"{what} {how}: {error.code}",
         advice=error.advice_with(own),
-        retry=Retry.BY_HAND if aws_errors.may_pass(error.code) else None,
+        retry=error.retry,
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.aws_client import AwsError
-from rotator.errors import ConcurrentUpdate, ParameterStoreError, Retry
+from rotator.errors import ConcurrentUpdate, ParameterStoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -80,5 +80,5 @@ def _failed(error: AwsError, doing: str, document: str, action: str) -> Paramete
     return ParameterStoreError(
         problem,
         advice=error.advice_with(own),
-        retry=Retry.BY_HAND if aws_errors.may_pass(error.code) else None,
+        retry=error.retry,
     )

@@ -29,7 +29,7 @@ from rotator.adapters.runtime.aws_errors import NOT_AN_ANSWER, SOURCE_FAILED
 from rotator.errors import Retry, RotatorError, SettingsError
 
 CONNECTIONS = 40
-"""To a service, kept open: as many as there are renewals at a time (scheduler.AT_A_TIME)."""
+"""Connections to a service that are kept open: one for each concurrent renewal (scheduler.MAX_RENEWALS)."""
 
 CONFIG = Config(
     connect_timeout=2,
@@ -92,7 +92,7 @@ class AwsError(RotatorError):
         super().__init__(
             f"{problem}: {code}",
             advice=aws_errors.advice(code, profile=profile),
-            retry=Retry.BY_HAND if aws_errors.may_pass(code) else None,
+            retry=aws_errors.retry(code, Retry.BY_HAND),
         )
         self.code = code
 

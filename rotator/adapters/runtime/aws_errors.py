@@ -6,6 +6,8 @@ import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from rotator.errors import Retry
+
 DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "AuthorizationError"})
 THROTTLED = frozenset(
     {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"}
@@ -149,5 +151,10 @@ def advice(
 
 
 def may_pass(code: str) -> bool:
-    """Whether the same call may succeed later although nobody changes anything."""
+    """Whether the same call may succeed later without a change."""
     return code in TRANSIENT or code in (UNREACHABLE, NOT_AN_ANSWER)
+
+
+def retry(code: str, by: Retry) -> Retry | None:
+    """Return who tries the call again, or None if that cannot help."""
+    return by if may_pass(code) else None

@@ -51,7 +51,7 @@ class HttpTransport:
     def __call__(
         self, method: str, url: str, headers: Mapping[str, str], *, body: bytes | None, seconds: float
     ) -> TokenResponse:
-        """Exchange a request for an answer within so many seconds; the body of a GET's is not read.
+        """Exchange a request for an answer within ``seconds``; the body of a GET's is not read.
 
         Raises TokenEndpointUnavailable where another try can help, TokenRequestError otherwise.
         """

@@ -62,7 +62,7 @@ class KmsSigner:
                 f"the client assertion could not be signed as {algorithm} with the key {signing_key_id}: "
                 f"{error.code}",
                 advice=error.advice_with(_ADVICE),
-                retry=Retry.NEXT_RUN if aws_errors.may_pass(error.code) else None,
+                retry=aws_errors.retry(error.code, Retry.NEXT_RUN),
             ) from error
 
 

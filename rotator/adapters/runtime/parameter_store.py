@@ -189,7 +189,7 @@ def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterSto
     return ParameterStoreError(
         problem,
         advice=error.advice_with(own),
-        retry=Retry.NEXT_RUN if aws_errors.may_pass(error.code) else None,
+        retry=aws_errors.retry(error.code, Retry.NEXT_RUN),
         transient=error.code in aws_errors.TRANSIENT,
         unreachable=error.code == aws_errors.UNREACHABLE,
         foreign=error.code == aws_errors.NOT_AN_ANSWER,

@@ -81,7 +81,7 @@ def _unreadable(rotation: Rotation, error: AwsError) -> CredentialsError:
     return CredentialsError(
         f"the secret {rotation.secret_id} could not be read: {error.code}",
         advice=error.advice_with(_ADVICE),
-        retry=Retry.NEXT_RUN if aws_errors.may_pass(error.code) else None,
+        retry=aws_errors.retry(error.code, Retry.NEXT_RUN),
     )
 
 
@@ -106,7 +106,7 @@ def parse_credentials(rotation: Rotation, stored: str | bytes, version_id: str) 
     )
     if raw_basic and ":" in values[id_place]:  # RFC 7617, 2: it would be cut off there
         raise _malformed(
-            rotation, "has a client_id with a colon", "set basic_encoding to form or mend the id"
+            rotation, "has a client_id with a colon", "set basic_encoding to form, or correct the id"
         )
     for header, place in rotation.secret_headers.items():
         if not (values[place].isascii() and values[place].isprintable()):  # RFC 9110, 5.5

@@ -59,7 +59,7 @@ class HttpTokenEndpoint:
     Args:
         transport: What token requests and probes are sent by.
         now: Returns the time (UTC).
-        sleep: Waits for so many seconds.
+        sleep: Waits for n seconds.
         spread: Draws each wait from between two bounds.
         counters: Where token requests and their attempts are counted.
         signer: What signs client assertions.

@@ -308,7 +308,7 @@ def test_remove_keeps_token_named_by_a_broken_document(command: Any) -> None:
     multiple = MultipleRotations(a=document("x"), b=document("x", renew_at=7), c=document("c"))
     done = command(multiple, "remove", "a", "--yes")
     assert "delete-parameters" not in done.stdout
-    assert "/x/token is named by /rotations/b, which cannot be used: mend or remove that, too." in done.stdout
+    assert "/x/token is named by /rotations/b, which cannot be used: fix or remove that, too." in done.stdout
 
 
 def test_changed_parameter_reports_rotation_taking_over_the_old(command: Any) -> None:
