@@ -175,7 +175,7 @@ def test_at_debug_the_sdk_does_not_log_the_token(
     moto: Any, access_key: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     moto.client("ssm").put_parameter(Name=NAME, Value=CANARY_TOKEN, Type="SecureString")
-    given = boto3.client("ssm")
+    given = boto3.Session().client("ssm")
     logging.getLogger("botocore").setLevel(logging.NOTSET)
     caplog.set_level(logging.DEBUG)
     assert TokenSource(NAME).token() == CANARY_TOKEN

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -148,7 +147,7 @@ def test_skipped_checks_do_not_run(everything: Callable[[], Any], capsys: pytest
 
 
 def test_crash_during_a_check_cleans_up(
-    everything: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+    account: Account, everything: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, int, str]] = []
 
@@ -173,7 +172,7 @@ def test_crash_during_a_check_cleans_up(
     assert (parameters, status) == (len(before[0]) + 1, "REVIEW_IN_PROGRESS")
     assert everything() == before
     with pytest.raises(ClientError, match="does not exist"):
-        boto3.client("cloudformation").describe_stacks(StackName=scratch)
+        account.client("cloudformation").describe_stacks(StackName=scratch)
 
 
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import boto3
 import pytest
 
 from consumer_guide import block
@@ -49,6 +50,7 @@ def function(world: Consuming, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lamb
     with running_extension(cache, world.consumer.credentials["AWS_SESSION_TOKEN"]) as variables:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # the recipe's keeps the consumer's credentials
         names: dict[str, Any] = {}
         exec(compile(RECIPE, "recipe", "exec"), names)
         made.handler = names["handler"]
