@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rotator.config import validators
-from rotator.config.rotation_documents import ROTATION_SETTINGS, read_rotation, read_value
+from rotator.config.rotation_documents import (
+    ROTATION_SETTINGS,
+    did_you_mean,
+    read_rotation,
+    read_value,
+)
 from rotator.errors import SettingsError
 from rotator.oauth.models import MAX_LIFETIME_SECONDS
 from rotator.renewal.models import Rotation
@@ -105,10 +109,8 @@ def _refuse_unknown(names: Iterable[str]) -> None:
     known = ROTATION_SETTINGS.keys() | _RUN_SETTINGS.keys()
     for name in sorted(set(names) - {PREFIX + key.upper() for key in known}):
         key = name[len(PREFIX) :].lower()
-        near = _OTHER_NAMES.get(key) or difflib.get_close_matches(key, sorted(known), n=1, cutoff=0)[0]
-        raise SettingsError(
-            f"{name[: len(PREFIX) + 64]} is not a setting", advice=f"did you mean {PREFIX}{near.upper()}?"
-        )
+        advice = did_you_mean(_OTHER_NAMES.get(key, key), known, lambda near: PREFIX + near.upper())
+        raise SettingsError(f"{name[: len(PREFIX) + 64]} is not a setting", advice=advice)
 
 
 _OTHER_NAMES: Mapping[str, str] = {

@@ -83,7 +83,8 @@ def _unknown(problems: list[str]) -> InvalidTokenResponse:
     if not problems:
         return InvalidTokenResponse(
             "the token endpoint did not say how long the token lives",
-            advice="set fallback_lifetime to its life in seconds",
+            advice="set fallback_lifetime to the token's lifetime in seconds, or response_members if the "
+            "answer says it under another name",
         )
     return InvalidTokenResponse(
         f"the token endpoint {problems[0]}",

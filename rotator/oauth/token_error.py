@@ -54,6 +54,7 @@ _CODE_MEMBERS = frozenset({"error", "errors", "errorcode", "code", "errortype", 
 _PAGE_ERROR = re.compile(rb"(?i)<title>[^<]{0,64}oauth error ([a-z_]{1,64})")
 _PAGE_CODES = {"invalid_request": "invalid_client_secret", "application_cannot_be_found": "invalid_client_id"}
 """What Shopify calls a wrong secret and an unknown client, in the title of a page in the place of JSON."""
+_XML_CODE = re.compile(rb"(?i)<(?:[a-z0-9]+:)?(?:error|error_?code|fault_?code|code)>([\w\s.-]{1,100})</")
 
 CLIENT_CERTIFICATE_ADVICE = (
     "ask the provider for an endpoint or a client without one, such as a client with private_key_jwt: "
@@ -162,10 +163,11 @@ def error_code(answer: object) -> str | None:
 
 
 def _page_code(page: bytes) -> str | None:
-    """Return the known error code in the title of an error page."""
+    """Return the known error code in the title of an error page, or in an element of an answer in XML."""
     title = _PAGE_ERROR.search(page)
     text = title[1].decode("ascii").lower() if title else ""
-    return _PAGE_CODES.get(text) or _known(text)
+    elements = (_known(found.decode("ascii").strip()) for found in _XML_CODE.findall(page))
+    return _PAGE_CODES.get(text) or _known(text) or next(filter(None, elements), None)
 
 
 def _codes(value: object, depth: int) -> Iterator[str]:

@@ -283,7 +283,8 @@ def test_a_misspelt_variable_is_refused_with_the_right_spelling() -> None:
 
 def test_unrelated_rotator_variable_is_ignored() -> None:
     """Until it is set: then its owner believes that it does something."""
-    assert refused(of_cuffs="gold").startswith("ROTATOR_OF_CUFFS is not a setting; did you mean ROTATOR_")
+    said = refused(of_cuffs="gold")
+    assert said.startswith("ROTATOR_OF_CUFFS is not a setting; known are: ROTATOR_ACCEPTED_TOKEN_TYPES, ")
     assert read(of_cuffs="") == read()
 
 

@@ -132,7 +132,10 @@ def test_error_status_has_problem_and_advice(status: int, body: object, problem:
         (
             {"expires_in": None},
             "did not say how long the token lives",
-            "set fallback_lifetime to its life in seconds",
+            (
+                "set fallback_lifetime to the token's lifetime in seconds, or response_members if the answer "
+                "says it under another name"
+            ),
         ),
     ],
 )

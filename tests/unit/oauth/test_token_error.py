@@ -60,6 +60,17 @@ def refusal(status: int, body: object, of: Rotation = ROTATION, **secret: Any) -
         (b"<title>400 - Oauth error app_not_installed</title>", None),
         (b"<p>Oauth error invalid_request</p>", None),
         ({"error": "<title>Oauth error invalid_request</title>"}, None),
+        (
+            b"<oauth><error_description>canary</error_description><error> invalid_client </error></oauth>",
+            "invalid_client",
+        ),
+        (
+            b"<f:Fault><Code>canary</Code><f:faultcode>oauth.v2.InvalidClient</f:faultcode></f:Fault>",
+            "invalid_client",
+        ),
+        (b"<OAuth><errorCode>invalid_grant</errorCode></OAuth>", "invalid_grant"),
+        (b"<message>invalid_client</message>", None),
+        (b"<error><code>canary</code></error>", None),
         (b"[" * 60_000, None),
     ],
 )
