@@ -1,4 +1,4 @@
-"""``rotator add``: one more rotation, or another document for one that is there."""
+"""``rotator add``: adds a rotation, or changes one with ``--replace``."""
 
 from __future__ import annotations
 
@@ -23,42 +23,54 @@ from rotator.errors import RotatorError
 from rotator.renewal.models import Rotation
 
 KEYS = {
-    "secret_id": ("NAME", "The secret with the client credentials: its name or ARN."),
-    "parameter_name": ("NAME", "The parameter for the token, such as /tenant-a/token."),
-    "token_endpoint": ("URL", "Where tokens come from."),
-    "scope": ("SCOPE", "The scope to ask for; empty: none."),
-    "grant_type": ("GRANT", "What the provider calls the client credentials grant."),
-    "token_request_format": ("FORMAT", "form or json."),
+    "secret_id": ("NAME", "Name or ARN of the secret with the client credentials."),
+    "parameter_name": ("NAME", "Parameter to write the token to, such as /tenant-a/token."),
+    "token_endpoint": ("URL", "Token endpoint, such as https://auth.example.com/oauth2/token."),
+    "scope": ("SCOPE", "Scope to request, such as 'read write'. Default: none."),
+    "grant_type": ("GRANT", "Grant type to send. Default: client_credentials."),
+    "token_request_format": ("FORMAT", "Format of the token request: form (default) or json."),
     "token_request_params": (
         "JSON",
-        'More parameters of the token request, such as \'{"expiration": "3600"}\'.',
+        'Extra parameters of the token request, such as \'{"expiration": "3600"}\'.',
     ),
-    "token_request_headers": ("JSON", 'More headers of the token request, such as \'{"X-Tenant": "a"}\'.'),
-    "client_id_in_body": ("BOOLEAN", "true: send client_id as a parameter, too."),
-    "basic_encoding": ("DIALECT", "raw or form."),
-    "secret_members": ("JSON", 'Where the secret has them: \'{"client_secret": "oauth.clientSecret"}\'.'),
-    "secret_params": ("JSON", 'Parameters out of the secret, such as \'{"password": "api_password"}\'.'),
-    "secret_headers": ("JSON", 'Headers out of the secret, such as \'{"X-API-Key": "api_key"}\'.'),
-    "response_members": ("JSON", 'Where the answer has them, such as \'{"access_token": "data.token"}\'.'),
-    "accepted_token_types": ("TYPES", "Token types to take for Bearer, with commas between."),
+    "token_request_headers": ("JSON", 'Extra headers of the token request, such as \'{"X-Tenant": "a"}\'.'),
+    "client_id_in_body": ("BOOLEAN", "true also sends client_id as a parameter. Default: false."),
+    "basic_encoding": ("DIALECT", "Encoding of client_id and client_secret for Basic: form or raw."),
+    "secret_members": (
+        "JSON",
+        'Members of the secret with other names, such as \'{"client_secret": "oauth.clientSecret"}\'.',
+    ),
+    "secret_params": (
+        "JSON",
+        'Request parameters whose values are in the secret, such as \'{"password": "api_password"}\'.',
+    ),
+    "secret_headers": (
+        "JSON",
+        'Request headers whose values are in the secret, such as \'{"X-API-Key": "api_key"}\'.',
+    ),
+    "response_members": (
+        "JSON",
+        'Members of the answer with other names, such as \'{"access_token": "data.token"}\'.',
+    ),
+    "accepted_token_types": ("TYPES", "Token types to accept as Bearer, separated by commas, such as JWT."),
     "client_authentication": (
         "METHOD",
-        "client_secret_basic, client_secret_post, private_key_jwt or client_secret_jwt.",
+        "client_secret_basic (default), client_secret_post, private_key_jwt or client_secret_jwt.",
     ),
-    "signing_key_id": ("KEY", "The KMS key that signs for private_key_jwt."),
-    "signing_algorithm": ("ALGORITHM", "Such as ES256; RS256 or, for client_secret_jwt, HS256 if not given."),
-    "key_id": ("KID", "The provider's name of the key; or x5t#S256= and a certificate's thumbprint."),
-    "assertion_audience": ("URL", "The audience of assertions, if not the token endpoint."),
-    "ca_parameter_name": ("NAME", "A String with PEM certificates that the token endpoint may use, too."),
-    "secret_rollover": ("BOOLEAN", "false: never try AWSPENDING and AWSPREVIOUS."),
-    "renew_at": ("FRACTION", "The fraction of life after which a token is renewed."),
-    "lifetime": ("TIME", "A token's life, whatever the endpoint says of it, such as 1h."),
-    "fallback_lifetime": ("TIME", "A token's life where the endpoint does not tell it, such as 1h."),
-    "kms_key_id": ("KEY", "The token parameter's key, if not the stack's or ROTATOR_KMS_KEY_ID."),
-    "tier": ("TIER", "Standard, Advanced or Intelligent-Tiering."),
-    "verify_url": ("URL", "Must answer 2xx to a GET with a new token before that is published."),
+    "signing_key_id": ("KEY", "KMS key (ARN, id or alias) that signs for private_key_jwt."),
+    "signing_algorithm": ("ALGORITHM", "Such as ES256. Default: RS256; HS256 for client_secret_jwt."),
+    "key_id": ("KID", "Key id (kid) at the provider, or x5t#S256= and a certificate's thumbprint."),
+    "assertion_audience": ("URL", "Audience of assertions. Default: the token endpoint."),
+    "ca_parameter_name": ("NAME", "String parameter with PEM certificates to trust at the token endpoint."),
+    "secret_rollover": ("BOOLEAN", "false tries AWSCURRENT only, not AWSPENDING or AWSPREVIOUS."),
+    "renew_at": ("FRACTION", "Fraction of the lifetime at which a token is renewed, such as 0.667."),
+    "lifetime": ("TIME", "Lifetime of tokens, in place of what the endpoint states, such as 1h."),
+    "fallback_lifetime": ("TIME", "Lifetime of tokens if the endpoint states none, such as 1h."),
+    "kms_key_id": ("KEY", "KMS key of the token parameter. Default: ROTATOR_KMS_KEY_ID."),
+    "tier": ("TIER", "Parameter tier: Standard, Advanced or Intelligent-Tiering."),
+    "verify_url": ("URL", "URL that must answer a GET with the new token with 2xx before it is published."),
 }
-"""The keys of a document, with what each takes; README.md, "Settings", tells more."""
+"""The keys of a rotation document: metavar and help of each one's option."""
 
 REQUIRED = ("secret_id", "parameter_name")
 
@@ -74,17 +86,26 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("name")
 @_options
 @stack_option
-@click.option("--replace", is_flag=True, help="Change the rotation of this name, which must be there.")
-@click.option("--no-check", is_flag=True, help="Neither read the secret nor call the endpoint first.")
-@click.option("--dry-run", is_flag=True, help="Print the document, and write nothing.")
+@click.option(
+    "--replace", is_flag=True, help="Change an existing rotation; options left out get their default."
+)
+@click.option(
+    "--no-check", is_flag=True, help="Write without reading the secret and calling the endpoint first."
+)
+@click.option("--dry-run", is_flag=True, help="Print the rotation document; write nothing.")
 def command(
     name: str, *, stack: str | None, replace: bool, no_check: bool, dry_run: bool, **given: str | None
 ) -> None:
-    """Add a rotation: write the document by which the function renews one more token.
+    """Add a rotation, or change one with --replace.
 
-    It is judged as the function will judge it, the secret is read, and the endpoint is called; no token is
-    requested. What is not given has its default, also with --replace.
-    """
+    Writes a rotation document, from which the function's next run takes the rotation. Before that, the
+    settings are checked as the function checks them, the secret is read and the endpoint is called. No token
+    is requested.
+
+    \b
+    Example:
+      rotator add tenant-a --secret-id tenant-a/client --parameter-name /tenant-a/token
+    """  # noqa: D301
     rotator = rotator_of_many(os.environ, stack)
     entry = prepare(rotator, name, {k: v for k, v in given.items() if v is not None}, replace=replace)
     if not no_check:
@@ -93,7 +114,7 @@ def command(
         check(entry.rotation, rotator, instruments(), Console(stderr=True))
     if dry_run:
         print_json(json.loads(entry.text))
-        click.echo(f"rotator: {entry.document} would be written; nothing was", err=True)
+        click.echo(f"rotator: {entry.document} would be written; nothing was written", err=True)
         return
     entry.write(wiring.document_store(), rotator.registry)
     for line in _report_lines(entry, stack):
@@ -101,7 +122,7 @@ def command(
 
 
 def check(rotation: Rotation, rotator: Rotator, tools: Instruments, console: Console) -> None:
-    """Let the doctor look at secret and endpoint; raises RotatorError if one of them is not well."""
+    """Run the doctor's checks of secret and endpoint; raises RotatorError if one of them fails."""
     subject = Subject(fleet=Fleet(rotations=(rotation,)), guarantee=rotator.guarantee, ports=rotator.ports)
     failed = []
     for found in check_sources(rotation, subject, tools):
@@ -109,8 +130,8 @@ def check(rotation: Rotation, rotator: Rotator, tools: Instruments, console: Con
         failed += [found.name] * (found.state is not State.OK)
     if failed:
         raise RotatorError(
-            f"{rotation.name} was not written, because of its {' and '.join(failed)}",
-            advice="fix that, or leave out the check with --no-check",
+            f"{rotation.name} was not written: its {' and '.join(failed)} failed the check",
+            advice="fix it, or skip the check with --no-check",
         )
 
 
@@ -119,13 +140,13 @@ def _report_lines(entry: PreparedDocument, stack: str | None) -> list[str]:
     function = " --function FUNCTION" if stack else ""
     lines = [
         f"{'changed' if entry.replaces else 'added'} {name}: {entry.document}",
-        f"The next run goes by it; `rotator rotate {name}{function}` does so now.",
+        f"The next run uses it. To run now: rotator rotate {name}{function}",
     ]
     if entry.before and entry.before.parameter_name != entry.rotation.parameter_name:
         left, heir = entry.before.parameter_name, entry.heir
         lines.append(
-            f"From now on {heir} is served, in {left}: its document was refused until now."
+            f"From now on {heir} is renewed in {left}; until now its document was refused."
             if heir
-            else f"Nobody renews {left} any more; its token stays until it ends."
+            else f"No rotation renews {left} any more; its token stays there and expires."
         )
     return lines

@@ -1,4 +1,4 @@
-"""``rotator demo``: everything on embedded parts."""
+"""``rotator demo``: runs everything on this machine."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from rotator.errors import SettingsError
 
 
 @click.command("demo")
-@click.option("--keep", is_flag=True, help="Leave it running and print how to use it.")
+@click.option("--keep", is_flag=True, help="Keep it running and print the commands to use it.")
 def command(*, keep: bool) -> None:
-    """See everything work on embedded parts: no AWS account, nothing left behind."""
+    """Try everything on this machine, without an AWS account.
+
+    Starts an embedded AWS and an authorization server, deploys the stack, and removes everything at the end.
+    """
     try:
         from rotator.devstack.demo import run
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""``rotator doctor``: options in, checks out."""
+"""``rotator doctor``: checks what rotations need."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rotator.oauth.client_credentials import TokenResponse
 from rotator.observability import logs
 
 GET_TIMEOUT_SECONDS = 20.0
-"""Seconds for one GET that only asks whether somebody is there."""
+"""Seconds for the GET that checks whether a host answers."""
 
 
 @click.command("doctor")
@@ -30,19 +30,20 @@ GET_TIMEOUT_SECONDS = 20.0
 @click.option(
     "--try-encodings",
     is_flag=True,
-    help="Request a token in each dialect of Basic, where they differ, and tell which one is accepted.",
+    help="Request a token in each encoding of Basic, if they differ, and report which one is accepted.",
 )
-@click.option("--no-token", is_flag=True, help="Request no token.")
+@click.option("--no-token", is_flag=True, help="Do not request a token.")
 @json_option
 def command(
     names: tuple[str, ...], *, stack: str | None, try_encodings: bool, no_token: bool, as_json: bool
 ) -> None:
-    """Check everything that rotations need, of all or of those named, and say what to do next.
+    """Check what rotations need and print the next steps.
 
-    What the caller may do is tested, not what the function's role may. Nothing is written to AWS.
+    Without NAME, checks all rotations. The checks use your own permissions, not those of the function's
+    role. Nothing is written to AWS.
 
-    It requests a token and throws it away. Some providers end the old token's life when they
-    issue a new one: with these, use --no-token.
+    The doctor requests a token and discards it. Some providers revoke the old token when they issue a new
+    one: use --no-token with these.
     """
     options = Options(request_token=not no_token, try_encodings=try_encodings, stack=stack)
     subject = _subject(names, stack)
@@ -76,7 +77,7 @@ def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
 
 
 def instruments() -> Instruments:
-    """What the doctor looks with on the real world."""
+    """Return the adapters that the doctor checks with."""
     from rotator.adapters.operator.inspector import AwsInspector
     from rotator.adapters.runtime.token_endpoint import HEADERS
 

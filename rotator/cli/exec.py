@@ -1,4 +1,4 @@
-"""``rotator exec``: a command that finds the token in its environment."""
+"""``rotator exec``: runs a command with the token in its environment."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ Run CMD with the token in its environment.
 
 {NAME_HELP}
 
-The token is in no argument; CMD's environment can be read by its own user and root alone. CMD takes this
-process's place: signals, terminal and exit code are its own. 127: it is not found; 126: it cannot be run.
+The token is in no argument, and only CMD's user and root can read CMD's environment. CMD replaces this
+process: it gets the signals and the terminal, and its exit code is returned. The exit code is 127 if CMD is
+not found, 126 if it cannot be run.
 
-In single quotes, so that it is CMD's shell that knows the token, and curl is not given it as an argument:
+Use single quotes, so that CMD's shell inserts the token and curl does not get it as an argument:
 
 \b
   rotator exec -- sh -c 'printf "Authorization: Bearer %s" "$TOKEN" | curl -s -H @- URL'
 
-An environment is never renewed. What may run for longer than its token lives asks rotator.consumer instead.
+An environment is never renewed. A program that runs for longer than a token's lifetime uses
+rotator.consumer instead.
 """
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # POSIX.1-2017, XBD 3.235
@@ -35,24 +37,24 @@ _TAKEN = re.compile(
     r"|PATH|HOME|PWD|SHELL|IFS|ENV|BASH_ENV|LANG|TERM|TMPDIR|TZ|USER|LOGNAME|.*_PROXY",
     re.IGNORECASE,
 )
-"""Variables of the SDK and of ours, and those that decide which program runs, and how (XBD 8.3)."""
+"""Variables of the SDK and of rotator, and those that decide which program runs and how (XBD 8.3)."""
 
 
 class _Dashed(click.Command):
-    """A command whose own words end at the first ``--``; what follows is ``ctx.obj``, as it is."""
+    """A command whose own arguments stop at the first ``--``; the rest is ``ctx.obj``, unchanged."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if "--" in args:
             dashes = args.index("--")
             args, ctx.obj = args[:dashes], args[dashes + 1 :]
         if not ctx.obj and not {*args} & {*ctx.help_option_names}:
-            raise click.UsageError("there is no command; write it after two dashes: -- CMD ARG...", ctx)
+            raise click.UsageError("no command is given; write it after two dashes: -- CMD ARG...", ctx)
         return super().parse_args(ctx, args)
 
 
 def _variable(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise click.BadParameter("it takes letters, digits and _, and no digit at the beginning")
+        raise click.BadParameter("it takes letters, digits and _, and does not begin with a digit")
     if _TAKEN.fullmatch(name):
         raise click.BadParameter(f"{name} has a meaning already; choose another, such as TOKEN")
     return name
@@ -68,10 +70,10 @@ def _variable(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
     default="TOKEN",
     show_default=True,
     callback=_variable,
-    help="The environment variable that the token is in.",
+    help="Environment variable for the token.",
 )
 @click.pass_obj
 def command(words: list[str], name: str | None, *, stack: str | None, variable: str) -> None:
-    """Run the command; its ``help`` says more."""
+    """Run the command; ``HELP`` has the details."""
     token = current_token(name, os.environ, stack)
     sys.exit(become(words, {**os.environ, variable: token}))

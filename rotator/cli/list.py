@@ -1,4 +1,4 @@
-"""``rotator list``: which rotations there are, without a look at their tokens."""
+"""``rotator list``: lists the rotations without reading their tokens."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from rotator.renewal.models import Rotation
 @stack_option
 @json_option
 def command(*, stack: str | None, as_json: bool) -> None:
-    """List the rotations, and at the end those whose documents cannot be used.
+    """List the rotations and the documents that cannot be used.
 
-    The exit code is 1 if there is one of these. `rotator status` tells of their tokens.
+    The exit code is 1 if a document cannot be used. `rotator status` shows the tokens.
     """
     fleet = rotator(os.environ, stack).fleet()
     if as_json:

@@ -7,6 +7,7 @@ has its command's.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -16,21 +17,40 @@ from rotator import __version__
 from rotator.cli.options import FAILED, USAGE
 from rotator.errors import CommandNotRun, RotatorError, SettingsError
 
-COMMANDS = ("add", "demo", "doctor", "exec", "list", "remove", "rotate", "simulate", "status", "token")
-"""Each is the ``command`` of the module of its name."""
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Renew": ("rotate",),
+    "Read": ("status", "list", "token", "exec"),
+    "Manage": ("add", "remove"),
+    "Diagnose": ("doctor",),
+    "Try": ("demo", "simulate"),
+}
+"""The groups of commands in ``--help``. Each command is ``command`` of the module of its name."""
 
 
 class _Commands(click.Group):
-    """Imports only the command that is run, and turns an error of ours into its message and exit code."""
+    """Imports only the command that runs, and turns a RotatorError into its message and exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(COMMANDS)
+        return [name for names in GROUPS.values() for name in names]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
             return None
         command: click.Command = import_module(f"rotator.cli.{cmd_name}").command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, self.list_commands(ctx)))
+        for title, names in GROUPS.items():
+            commands = ((name, self.get_command(ctx, name)) for name in names)
+            with formatter.section(title):
+                formatter.write_dl(
+                    [
+                        (name.ljust(width), command.get_short_help_str(limit=60))
+                        for name, command in commands
+                        if command
+                    ]
+                )
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -53,6 +73,6 @@ def _quit(error: RotatorError, code: int) -> NoReturn:
 def main() -> None:
     """Keep an OAuth 2.0 access token in SSM Parameter Store valid.
 
-    Settings come from ROTATOR_* variables, AWS access from the SDK's own. status, list, add, remove,
-    doctor, token and exec also take the settings of a deployed stack: --stack.
+    Settings come from ROTATOR_* variables or, with --stack, from a deployed stack. AWS credentials and Region
+    come from the usual AWS_* variables and profiles.
     """

@@ -1,4 +1,4 @@
-"""What several commands have in common: options, exit codes and JSON."""
+"""Options, exit codes and JSON output that several commands share."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any
 import click
 
 FAILED = 1
-"""The exit code if a rotation failed, or there is no token."""
+"""The exit code if a rotation failed or there is no token."""
 
 USAGE = 2
-"""The exit code if settings or the command line cannot be used."""
+"""The exit code if settings or the command line are wrong."""
 
 names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
 
 stack_option = click.option(
-    "--stack", metavar="NAME", help="Take the settings of this CloudFormation stack, not ROTATOR_*."
+    "--stack",
+    metavar="NAME",
+    help="Use the settings of this CloudFormation stack instead of ROTATOR_* variables.",
 )
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def print_json(value: Any) -> None:

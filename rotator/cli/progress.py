@@ -1,4 +1,4 @@
-"""``rotator rotate --progress``: how far a run is, and what has come of it so far, on standard error."""
+"""``rotator rotate --progress``: shows a run's progress and outcomes on standard error."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ LINE_INTERVAL_SECONDS = 10.0
 def showing(
     total: int, console: Console, *, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[OnResult]:
-    """Give what is to be called with each result, by any thread; it shows how many of ``total`` there are.
+    """Yield a function that any thread calls with each result; it shows how many of ``total`` are done.
 
-    A terminal has a bar, which goes when the run has ended. Anything else, such as a log, gets a line now and
-    then, and none of a run that is soon over.
+    A terminal has a bar, which disappears at the end. A log gets a line every 10 seconds.
     """
     if not console.is_interactive:
         yield _Lines(total, console, clock).update
@@ -36,26 +35,26 @@ def showing(
 
 
 class _Counts:
-    """How many results there are of each outcome."""
+    """Counts results by outcome."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._counts = Counter[Outcome]()
 
     def add(self, result: Result) -> str:
-        """Count one, and say what there is."""
+        """Count a result and return all counts as text."""
         with self._lock:
             self._counts[result.outcome] += 1
             return ", ".join(f"{self._counts[each]:,} {each}" for each in Outcome if self._counts[each])
 
     @property
     def total(self) -> int:
-        """How many there are."""
+        """The number of results."""
         return self._counts.total()
 
 
 class _Lines:
-    """A line now and then."""
+    """Prints a line every 10 seconds."""
 
     def __init__(self, total: int, console: Console, clock: Callable[[], float]) -> None:
         self._total = total
@@ -63,14 +62,14 @@ class _Lines:
         self._clock = clock
         self._lock = Lock()
         self._counts = _Counts()
-        self._told_at = clock()
+        self._printed_at = clock()
 
     def update(self, result: Result) -> None:
-        """Count it, and print a line if there was none for a while."""
+        """Count a result, and print a line if the last one is old enough."""
         with self._lock:
             counted = self._counts.add(result)
-            if self._clock() - self._told_at >= LINE_INTERVAL_SECONDS:
-                self._told_at = self._clock()
+            if self._clock() - self._printed_at >= LINE_INTERVAL_SECONDS:
+                self._printed_at = self._clock()
                 line = f"{self._counts.total:,} of {self._total:,}: {counted}"
                 self._console.print(line, soft_wrap=True, highlight=False)
 

@@ -1,4 +1,4 @@
-"""``rotator remove``: rotations that are no longer needed."""
+"""``rotator remove``: deletes the documents of rotations that are no longer needed."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from rotator.renewal.ports import NAMES_PER_CALL
 @click.command("remove")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @stack_option
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Remove without asking for confirmation.")
 def command(names: tuple[str, ...], *, stack: str | None, yes: bool) -> None:
-    """Remove rotations: delete their documents, so that their tokens are no longer renewed.
+    """Remove rotations; their tokens stay and expire.
 
-    NAME is a rotation's, also of one that cannot be read, or its document's, which begins with "/". Tokens,
-    statuses and leases stay.
+    Deletes the rotation documents. NAME is a rotation or its document's name, which begins with "/"; the
+    document may be unreadable. Token, status and lease parameters stay.
     """
     registry = rotator_of_many(os.environ, stack).registry()
     documents = chosen(registry, names)
@@ -40,7 +40,7 @@ def command(names: tuple[str, ...], *, stack: str | None, yes: bool) -> None:
 
 
 def remove(registry: Registry, documents: Sequence[str], store: DocumentStore) -> list[str]:
-    """Delete documents, saying so of each; return those that are gone. One that stays holds up no other."""
+    """Delete documents and report each; return the deleted ones. A failure does not stop the others."""
     gone = []
     for document in documents:
         try:
@@ -84,31 +84,31 @@ def _ask(documents: Sequence[str]) -> None:
 
 
 def _left(registry: Registry, removed: Sequence[str]) -> Iterator[str]:
-    """Say what becomes of the others, what stays, and how to have that go, too."""
+    """Report the effect on other rotations, what stays, and how to delete it."""
     rest = registry.without(*removed)
     yield from _changes(registry, rest)
     gone = frozenset(removed)
     rotations = [each for name, each in registry.rotations.items() if registry.places[name] in gone]
     for name in (each.parameter_name for each in rotations):
         if name in rest.named and name not in rest.owners:
-            yield f"{name} is named by {rest.named[name]}, which cannot be used: fix or remove that, too."
+            yield f"{name} is also named by {rest.named[name]}, which cannot be used: fix or remove it."
     written = [name for each in rotations for name in each.parameter_names]
     left = [name for name in written if name not in rest.owners and name not in rest.named]
     if left:
-        yield "What it wrote stays, and a token is good until it ends. To delete that too, with the AWS CLI:"
+        yield "The parameters stay, and a token is valid until it expires. To delete them with the AWS CLI:"
     for start in range(0, len(left), NAMES_PER_CALL):
         yield f"  aws ssm delete-parameters --names {' '.join(left[start : start + NAMES_PER_CALL])}"
     if removed and not rest.names:
-        yield f"No rotation is left under {registry.path}: the function's runs fail until one is added."
+        yield f"No rotation is left under {registry.path}; the function's runs fail until one is added."
 
 
 def _changes(registry: Registry, rest: Registry) -> Iterator[str]:
-    """Say which other documents are served only now that nothing is in their way, and which no more."""
+    """Report which other documents are accepted or refused from now on."""
     served = {*registry.places.values()}
     for name, document in rest.places.items():
         if document not in served:
             token = rest.rotations[name].parameter_name
-            yield f"From now on {name} is served, in {token}: its document {document} was refused until now."
+            yield f"From now on {name} is renewed in {token}; until now its document {document} was refused."
     for document, error in rest.refused.items():
         if document in served:
             yield f"From now on the document {document} is refused: {error}"

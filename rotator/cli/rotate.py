@@ -1,4 +1,4 @@
-"""``rotator rotate``: renew now what is due."""
+"""``rotator rotate``: renews the tokens that are due, here or in the deployed function."""
 
 from __future__ import annotations
 
@@ -21,15 +21,20 @@ from rotator.renewal.models import Summary
 
 @click.command("rotate")
 @names_argument
-@click.option("--force", is_flag=True, help="Renew fresh tokens too.")
-@click.option("--dry-run", is_flag=True, help="Tell what would be done; change nothing.")
-@click.option("--progress", is_flag=True, help="Show on standard error how far it is.")
-@click.option("--function", metavar="NAME", help="Let the deployed function do it.")
+@click.option("--force", is_flag=True, help="Also renew fresh tokens.")
+@click.option("--dry-run", is_flag=True, help="Report what would be done; change nothing.")
+@click.option("--progress", is_flag=True, help="Show progress on standard error.")
+@click.option(
+    "--function", metavar="NAME", help="Invoke the deployed function of this name in place of a local run."
+)
 @json_option
 def command(
     names: tuple[str, ...], *, force: bool, dry_run: bool, progress: bool, function: str | None, as_json: bool
 ) -> None:
-    """Renew the tokens that are due, of all rotations or of those named."""
+    """Renew the tokens that are due.
+
+    Without NAME, of all rotations. The exit code is 1 if a rotation fails.
+    """
     if function:
         if progress:
             raise click.UsageError("--progress is for runs of this machine, not for --function")

@@ -1,4 +1,4 @@
-"""The state of one rotation, as `rotator status` shows it: what is stored, and what to do next."""
+"""The status of one rotation as `rotator status` shows it, with the next step."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from rotator.renewal.models import Attempt, Outcome, Rotation, Stored
 from rotator.renewal.policy import TokenState
 
 _NEXT_STEPS = {
-    "expired": "its token has ended: see why the last runs failed, then `rotator rotate`",
-    "unknown": "its status is missing or tells of another version; the next run renews it",
-    "missing": "it has no token yet: `rotator rotate` requests one",
+    "expired": "its token has expired: see why the last runs failed, then run `rotator rotate`",
+    "unknown": "its status is missing or describes another version; the next run renews it",
+    "missing": "it has no token yet: run `rotator rotate`",
 }
 
 
@@ -47,7 +47,7 @@ class RotationStatus:
 
     @property
     def seconds_remaining(self) -> float | None:
-        """What is left of the token's life, less than nothing if it has ended; None if that is not known."""
+        """The token's remaining lifetime, negative once it has expired; None if unknown."""
         status = self.stored.token_status
         return seconds_until(status.expires_at, self.now) if status else None
 
@@ -60,7 +60,7 @@ class RotationStatus:
         if self.stored.status_problem:
             return f"its status cannot be read: {self.stored.status_problem}; the next run writes it again"
         if self.stored.lease_error:
-            return f"its lease is not known: {self.stored.lease_error}"
+            return f"its lease cannot be read: {self.stored.lease_error}"
         if self._may_be_revoked:
             reason = "the endpoint may have issued a token that was not stored, and this one may be revoked"
             return f"{reason}{self._last_attempt}; the next run renews it"
@@ -70,7 +70,7 @@ class RotationStatus:
 
     @property
     def group_key(self) -> tuple[str | None, str | None]:
-        """What rotations with the same message have in common."""
+        """The key by which rotations with the same reason are grouped."""
         return (type(self.error).__name__, self.error.advice) if self.error else (None, self.reason)
 
     @property
@@ -81,18 +81,26 @@ class RotationStatus:
         return _describe(attempt) if attempt and not self._rollover else None
 
     @property
+    def last_outcome(self) -> str:
+        """The outcome of the last attempt to renew the token, in a word or two."""
+        attempt = self.stored.lease.last_attempt
+        if attempt is None:
+            return "rotated" if self.stored.token_status else "-"
+        return attempt.outcome.value if attempt.outcome else "not finished"
+
+    @property
     def _last_attempt(self) -> str:
-        """The last attempt to renew it, if that published no token."""
+        """The last attempt to renew the token, if it published none."""
         attempt = self.stored.lease.last_attempt
         return f"; {_describe(attempt)}" if attempt else ""
 
     @property
     def _rollover(self) -> str | None:
-        """What is left to do where the stored token was requested with another stage than AWSCURRENT."""
+        """The next step if the token was requested with another stage than AWSCURRENT."""
         stage = self.stored.token_status.secret_stage if self.stored.token_status else Stage.CURRENT
         if stage is Stage.CURRENT:
             return None
-        next_step = f"{secret_rollover.NEXT_STEP[stage]}; if that is done, rotate once more"
+        next_step = f"{secret_rollover.NEXT_STEP[stage]}; then run `rotator rotate --force`"
         return f"its token was requested with {stage}: finish the rollover; {next_step}"
 
     @property
@@ -134,7 +142,7 @@ def status_of(
     now: datetime,
     guarantee: Guarantee,
 ) -> RotationStatus:
-    """Judge what was found for a rotation."""
+    """Return a rotation's status from what is stored for it, or from the error of reading it."""
     if isinstance(found, RotatorError):
         return RotationStatus(
             rotation=rotation,

@@ -1,4 +1,4 @@
-"""``rotator simulate``: reads the options, and shows a report, JSON or a picture."""
+"""``rotator simulate``: simulates outages and shows a report, JSON or a picture."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_SECONDS = 366 * 24 * 3600
 
 
 class _Value(click.ParamType[Any]):
-    """An option read as the setting of the same meaning is."""
+    """An option that is read by the validator of the setting with the same meaning."""
 
     def __init__(self, name: str, read: Callable[[Any], Any]) -> None:
         self.name = name
@@ -54,50 +54,69 @@ _SKEW = _Value("seconds", validators.number(-86_400, 86_400, "a number of second
 
 
 @click.command("simulate")
-@click.option(
-    "--lifetime", type=_duration(1), default="24h", show_default=True, help="The lifetime of a token."
-)
+@click.option("--lifetime", type=_duration(1), default="24h", show_default=True, help="Lifetime of a token.")
 @click.option(
     "--schedule", type=_duration(60), default="5m", show_default=True,
-    envvar="ROTATOR_SCHEDULE_INTERVAL", help="How often the function runs.",
+    envvar="ROTATOR_SCHEDULE_INTERVAL", help="Time between scheduled runs.",
 )  # fmt: skip
 @click.option(
     "--renew-at", type=_Value("fraction", validators.number(0.1, 0.95, "a fraction from 0.1 to 0.95")),
     default="0.667", show_default=True, envvar="ROTATOR_RENEW_AT",
-    help="The fraction of its lifetime after which a token is renewed.",
+    help="Fraction of the lifetime at which a token is renewed.",
 )  # fmt: skip
 @click.option(
     "--cache", type=_duration(0), default="5m", show_default=True,
-    envvar="ROTATOR_CONSUMER_CACHE", help="How long consumers cache a token.",
+    envvar="ROTATOR_CONSUMER_CACHE", help="Time for which consumers cache a token.",
 )  # fmt: skip
-@click.option("--outage", type=_duration(0), default="0", help="How long each outage lasts.")
-@click.option("--every", type=_duration(1), default="7d", show_default=True, help="How often one begins.")
-@click.option("--days", type=_DAYS, default="30", show_default=True, help="How long to simulate.")
+@click.option(
+    "--outage",
+    type=_duration(0),
+    default="0",
+    help="Length of each outage of the endpoint, such as 6h. Default: none.",
+)
+@click.option(
+    "--every",
+    type=_duration(1),
+    default="7d",
+    show_default=True,
+    help="Time from the beginning of one outage to the next.",
+)
+@click.option("--days", type=_DAYS, default="30", show_default=True, help="Days to simulate.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same result.")
 @click.option(
     "--provider", type=click.Choice([kind.value for kind in Behaviour]), default="steady", show_default=True,
-    help="How the provider that issues the tokens behaves.",
+    help="Behaviour of the provider that issues the tokens.",
 )  # fmt: skip
 @click.option(
     "--clock-skew",
     type=_SKEW,
     default="0",
-    help="Seconds by which the endpoint's clock is ahead, or behind if negative.",
+    help="Seconds by which the endpoint's clock is ahead; negative if behind.",
 )
-@_share("--endpoint-failures", "The share of token requests that fail at random.")
-@_share("--aws-failures", "The share of AWS calls that fail, some of them after taking effect.")
-@_share("--crashes", "The share of calls at which the process is killed.")
-@_share("--missed", "The share of scheduled runs that are not started.")
-@_share("--duplicated", "The share of scheduled runs that are started twice.")
-@click.option("--delay", type=_duration(0), default="0", help="The longest delay of a scheduled run.")
+@_share("--endpoint-failures", "Share of token requests that fail at random, from 0 to 1.")
+@_share("--aws-failures", "Share of AWS calls that fail, some of them after taking effect.")
+@_share("--crashes", "Share of calls at which the process is killed.")
+@_share("--missed", "Share of scheduled runs that are not started.")
+@_share("--duplicated", "Share of scheduled runs that are started twice.")
+@click.option(
+    "--delay",
+    type=_duration(0),
+    default="0",
+    help="Longest delay of a scheduled run, such as 30s. Default: none.",
+)
 @click.option("--plot", "picture", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.svg|png",
-              help="Draw the remaining lifetime over time.")  # fmt: skip
+              help="Also draw the remaining lifetime over time into this file.")  # fmt: skip
 @json_option
 def command(picture: Path | None, *, as_json: bool, **options: Any) -> None:
-    """Show what an outage would do to your consumers: runs the real job in virtual time.
+    """Simulate outages and show what consumers notice.
 
-    Each outage begins at the worst moment, with the request that would have renewed the token.
-    """
+    Runs the real job in virtual time, without AWS. Each outage begins at the worst moment: with the request
+    that would have renewed the token. Times are such as 90s, 5m, 24h or 7d.
+
+    \b
+    Example:
+      rotator simulate --lifetime 24h --schedule 5m --outage 6h
+    """  # noqa: D301
     if picture:
         check_picture(picture)
     with _progress() as on_progress:

@@ -1,4 +1,4 @@
-"""``rotator status``: options in, the overview out."""
+"""``rotator status``: shows each token's state and remaining lifetime."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rotator.cli import status_view
 from rotator.cli.console import standard_output
 from rotator.cli.options import FAILED, json_option, names_argument, print_json, stack_option
 from rotator.cli.status_view import STATES, Filter, Overview
+from rotator.cli.tables import bar_characters
 from rotator.cli.wiring import rotator
 from rotator.config import validators
 from rotator.config.validators import InvalidValue
@@ -47,24 +48,27 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, given: str | None) ->
     multiple=True,
     metavar="STATE,...",
     callback=_states,
-    help=f"Show only what is in one of these states: {', '.join(STATES)}.",
+    help=f"Show only these states: {', '.join(STATES)}.",
 )
 @click.option(
     "--ending-within",
     metavar="TIME",
     callback=_seconds,
-    help="Show only what is not known to live longer than this, such as 2h.",
+    help="Show only tokens that may expire within this time, such as 2h.",
 )
-@click.option("--watch", is_flag=True, help="Repeat it until Ctrl-C; with --json one document a line.")
+@click.option("--watch", is_flag=True, help="Repeat until Ctrl-C; with --json, one document a line.")
 @click.option(
-    "--every", type=click.IntRange(1, 86_400), metavar="SECONDS", help="How often to --watch; 5 by default."
+    "--every",
+    type=click.IntRange(1, 86_400),
+    metavar="SECONDS",
+    help="Seconds between repetitions of --watch. Default: 5.",
 )
 @json_option
 def command(names: tuple[str, ...], *, stack: str | None, as_json: bool, **options: Any) -> None:
-    """Show every stored token's state and the life that consumers can count on.
+    """Show each token's state and remaining lifetime.
 
-    NAME may be a pattern in quotes, such as 'tenant-a.*'. What is bad comes first, then what ends first.
-    The exit code is 0 if every rotation that is shown has a token that lives.
+    NAME may be a pattern in quotes, such as 'tenant-a.*'. Failures come first, then the token that expires
+    first. The exit code is 0 if every rotation that is shown has a valid token, 1 otherwise.
     """
     if options["every"] and not options["watch"]:
         raise click.UsageError("--every is for --watch")
@@ -89,5 +93,5 @@ def command(names: tuple[str, ...], *, stack: str | None, as_json: bool, **optio
 
 def _print(console: Console, found: Overview) -> None:
     """The summary comes last, where it is in sight after hundreds of lines."""
-    for part in (*found.table(), *found.headline()):
+    for part in (*found.table(bar_characters(console)), *found.headline()):
         console.print(part, soft_wrap=isinstance(part, Text))

@@ -1,4 +1,4 @@
-"""What ``rotator status`` shows at one moment."""
+"""The overview that ``rotator status`` shows."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from rotator.renewal.policy import TokenState
 
 UNREADABLE = "unreadable"
 STATES = (*(state.value for state in TokenState), UNREADABLE)
-"""What a rotation can be, in the order in which they are counted."""
+"""The states of a rotation, in the order in which they are counted."""
 
 _WORST_FIRST = (TokenState.EXPIRED, TokenState.MISSING, TokenState.UNKNOWN, UNREADABLE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """Which rotations are shown: those in these states, if any is named, with no more life than this."""
+    """Selects the rotations to show: by state, and by remaining lifetime (seconds)."""
 
     states: frozenset[str] = frozenset()
     ending_within: float | None = None
 
     def has(self, line: RotationStatus) -> bool:
-        """Whether a rotation is shown. A token of which no life is known may end at any time."""
+        """Whether a rotation is shown. A token of unknown lifetime may expire at any time."""
         if self.states and line.state not in self.states:
             return False
         if self.ending_within is None or not line.is_valid or line.seconds_remaining is None:
@@ -49,9 +49,9 @@ EVERYTHING = Filter()
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """The state of the rotations that are shown at a time (UTC), or why nothing could be learned of any.
+    """The rotations that are shown at a time (UTC), or the error if none could be read.
 
-    ``total`` counts also those that were looked at and are not shown.
+    ``total`` also counts the rotations that the filter leaves out.
     """
 
     at: datetime
@@ -61,22 +61,22 @@ class Overview:
 
     @property
     def is_valid(self) -> bool:
-        """Whether consumers of every rotation that is shown have a token that is known to be alive."""
+        """Whether every rotation that is shown has a token that is known to be valid."""
         return self.error is None and all(line.is_valid for line in self.lines)
 
     @property
     def states(self) -> Mapping[str, int]:
-        """How many there are of each state that is shown."""
+        """The number of rotations shown, by state."""
         found = Counter(line.state for line in self.lines)
         return {state: found[state] for state in STATES if found[state]}
 
     @property
     def soonest(self) -> RotationStatus | None:
-        """The one whose token, alive now, ends first."""
+        """The rotation whose valid token expires first."""
         return next((line for line in self.lines if line.is_valid), None)
 
     def to_dict(self) -> dict[str, Any]:
-        """The overview as ``--json`` gives it."""
+        """Return the overview as ``--json`` prints it."""
         fields: dict[str, Any] = {
             "at": format_time(self.at),
             "rotations": [line.to_dict() for line in self.lines],
@@ -95,7 +95,7 @@ class Overview:
         }
 
     def describe(self) -> str:
-        """The summary as a line for people."""
+        """Return the summary as a line for people."""
         shown = f"{self.total:,}"
         if len(self.lines) < self.total:
             shown = f"{len(self.lines):,} of {self.total:,}"
@@ -107,14 +107,14 @@ class Overview:
             fields += f"; the soonest expires in {expiry} ({self.soonest.name})"
         return fields
 
-    def table(self) -> Iterator[RenderableType]:
-        """The rotations as people read them, and what there is to say of them."""
+    def table(self, bar: str = "") -> Iterator[RenderableType]:
+        """Yield the table of rotations, with bars of these characters, then their reasons and warnings."""
         if self.lines:
-            yield tables.status_table(self.lines)
+            yield tables.status_table(self.lines, bar)
             yield from tables.status_notes(self.lines)
 
     def headline(self) -> Iterator[RenderableType]:
-        """The summary, where it says more than the table."""
+        """Yield the summary, unless the table has a single rotation."""
         if self.total != 1 or not self.lines:
             yield Text(self.describe(), style="bold")
 
@@ -122,10 +122,10 @@ class Overview:
 def read_overview(
     rotator: Rotator, names: Sequence[str], now: datetime, filter_by: Filter = EVERYTHING
 ) -> Overview:
-    """Read the documents, if there are any, and what is stored for the rotations of these names, or all.
+    """Read the rotation documents, and the status of the rotations of these names, or of all.
 
     A name may be a pattern such as ``tenant-a.*``. Raises what ``Rotator.fleet`` raises; a rotation that
-    cannot be read is a line that says so. What is bad comes first, then what ends first.
+    cannot be read is a line with the error. Failures come first, then the token that expires first.
     """
     fleet = rotator.fleet()
     known = [*(rotation.name for rotation in fleet.rotations), *(name for name, _ in fleet.broken)]
@@ -143,9 +143,9 @@ def read_overview(
 
 
 def matching(names: Sequence[str], known: Collection[str]) -> frozenset[str]:
-    """Return the known names that are meant: all if none is given, by pattern if none has exactly that name.
+    """Return the known names that ``names`` match: exactly, else as a pattern; all if ``names`` is empty.
 
-    Raises SettingsError for one that means none.
+    Raises SettingsError for a name that matches none.
     """
     if not names:
         return frozenset(known)

@@ -1,4 +1,4 @@
-"""Tables for people: what a run did, and what is stored now."""
+"""Tables for people: the results of a run, and the status of each rotation."""
 
 from __future__ import annotations
 
@@ -31,8 +31,15 @@ _COLOURS = {
 }
 
 
+BAR_WIDTH = 10
+"""Characters of a bar of the remaining lifetime."""
+
+MIN_WIDTH_FOR_BAR = 100
+"""Columns of a terminal; in a narrower one the cells would be folded."""
+
+
 def print_summary(console: Console, summary: Summary) -> None:
-    """Print a run's outcomes as a table, what is worst first; then notes, warnings and how many there are."""
+    """Print a run's outcomes as a table, failures first; then reasons, warnings and totals."""
     results = sorted(summary.results, key=lambda result: (not result.error, not result.late, result.name))
     rows = [_outcome_row(result, dry_run=summary.dry_run) for result in results]
     console.print(plain_table(("rotation", "outcome", "expires at (UTC)", "version"), rows))
@@ -59,12 +66,12 @@ def _result_notes(results: Sequence[Result]) -> Iterator[Text]:
 
 
 def _totals(summary: Summary) -> str:
-    """How many ended how, in a line."""
+    """Return the number of rotations by outcome, as a line."""
     counted = Counter(result.outcome for result in summary.results)
     words = {Outcome.ROTATED: "would be rotated"} if summary.dry_run else {}
-    told = ", ".join(f"{counted[each]:,} {words.get(each, each)}" for each in Outcome if counted[each])
+    counts = ", ".join(f"{counted[each]:,} {words.get(each, each)}" for each in Outcome if counted[each])
     early = counted[Outcome.FAILED] - summary.failed_late
-    return f"{len(summary.results):,} rotations: {told}" + (f" ({early:,} of them early)" if early else "")
+    return f"{len(summary.results):,} rotations: {counts}" + (f" ({early:,} of them early)" if early else "")
 
 
 def _outcome_row(result: Result, *, dry_run: bool) -> list[str | Text]:
@@ -77,14 +84,26 @@ def _outcome_row(result: Result, *, dry_run: bool) -> list[str | Text]:
     return [result.name, outcome, expires_at, str(result.parameter_version or "-")]
 
 
-def status_table(lines: Sequence[RotationStatus]) -> Table:
-    """What is stored for every rotation."""
-    columns = ("rotation", "state", "expires in", "renewed in", "version", "least life")
-    return plain_table(columns, map(_status_row, lines))
+def status_table(lines: Sequence[RotationStatus], bar: str = "") -> Table:
+    """Return a table with the status of each rotation.
+
+    Args:
+        lines: The rotations, in this order.
+        bar: The two characters of a bar of the remaining lifetime, for a terminal.
+    """
+    columns = ("rotation", "state", "expires in", "renewed in", "version", "guaranteed", "last attempt")
+    return plain_table(columns, (_status_row(line, bar) for line in lines))
+
+
+def bar_characters(console: Console) -> str:
+    """Return the characters for a bar on this console; none if it is no terminal, or a narrow one."""
+    if not console.is_terminal or console.width < MIN_WIDTH_FOR_BAR:
+        return ""
+    return "█░" if console.encoding.startswith("utf") else "#-"
 
 
 def status_notes(lines: Sequence[RotationStatus]) -> list[Text]:
-    """What there is to say besides, then the warnings."""
+    """Return the reasons of states, then the warnings."""
     return [
         *map(
             Text,
@@ -98,15 +117,29 @@ def status_notes(lines: Sequence[RotationStatus]) -> list[Text]:
     ]
 
 
-def _status_row(line: RotationStatus) -> list[str | Text]:
+def _status_row(line: RotationStatus, bar: str) -> list[str | Text]:
     return [
         line.name,
         Text(line.state, style=_COLOURS[line.state]),
-        describe_seconds(line.seconds_remaining) if line.seconds_remaining is not None else "-",
+        _remaining(line, bar),
         describe_seconds(max(0.0, seconds_until(line.renewal, line.now))) if line.renewal else "-",
         str(line.stored.token_version or "-"),
         describe_seconds(line.guaranteed_lifetime) if line.guaranteed_lifetime is not None else "-",
+        line.last_outcome,
     ]
+
+
+def _remaining(line: RotationStatus, bar: str) -> Text:
+    """Return the remaining lifetime in words, after a bar of its share of the whole lifetime."""
+    status, seconds = line.stored.token_status, line.seconds_remaining
+    if status is None or seconds is None:
+        return Text("-")
+    words = describe_seconds(seconds)
+    if not bar:
+        return Text(words)
+    filled = round(BAR_WIDTH * min(1.0, max(0.0, seconds / status.lifetime)))
+    drawn = bar[0] * filled + bar[1] * (BAR_WIDTH - filled)
+    return Text(drawn, style=_COLOURS[line.state]) + Text(f" {words}")
 
 
 def _warnings(warnings: Sequence[str]) -> list[Text]:

@@ -1,4 +1,4 @@
-"""``rotator token``: the token alone, for a pipe or a file."""
+"""``rotator token``: prints the token for a pipe or a file."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from rotator.errors import RotatorError, SettingsError
 STDOUT = 1
 
 
-@click.command("token", help=f"Print the token alone, for a pipe or a file.\n\n{NAME_HELP}")
+@click.command("token", help=f"Print the token for a pipe or a file.\n\n{NAME_HELP}")
 @click.argument("name", required=False, metavar="[NAME]")
 @stack_option
-@click.option("--show", is_flag=True, help="Print it also where standard output is a terminal.")
+@click.option("--show", is_flag=True, help="Print the token even if standard output is a terminal.")
 def command(name: str | None, *, stack: str | None, show: bool) -> None:
     """Print the token; its ``help`` says more."""
     if os.isatty(STDOUT) and not show:
         raise SettingsError(
-            "standard output is a terminal, where the token would stay to be read",
-            advice="pipe it, run the command that needs it with `rotator exec`, or give --show",
+            "standard output is a terminal, where the token would stay visible",
+            advice="pipe it, run the command that needs it with `rotator exec`, or add --show",
         )
     with _output() as output:
         _write(current_token(name, os.environ, stack), output)
@@ -50,4 +50,4 @@ def _write(token: str, output: BinaryIO) -> None:
 
 def _not_written(error: OSError) -> RotatorError:
     problem = f"the token cannot be written to standard output: {os.strerror(error.errno or 0)}"
-    return RotatorError(problem, advice="give it somewhere to go")
+    return RotatorError(problem, advice="give a pipe or a file that can be written")

@@ -1,4 +1,4 @@
-"""NAME in, a token out: what ``rotator token`` and ``rotator exec`` have in common."""
+"""Finds the token that a NAME means, for ``rotator token`` and ``rotator exec``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from rotator.errors import SettingsError
 from rotator.renewal.durations import describe_seconds
 
 NAME_HELP = """\
-NAME is the name of a rotation or, if it begins with "/", the parameter's own name, which needs no settings;
-so does its ARN. Without it, it is ROTATOR_PARAMETER_NAME, or the only rotation there is.\
+NAME is a rotation. It can also be the parameter's own name, beginning with "/", or its ARN; neither needs
+settings. The default is ROTATOR_PARAMETER_NAME, or the only rotation.\
 """
 
 EXPIRY_WARNING_SECONDS = Settings.consumer_cache
@@ -28,7 +28,7 @@ _SECRET, _PATH = "ROTATOR_SECRET_ID", "ROTATOR_ROTATIONS_PATH"
 
 
 def current_token(name: str | None, environ: Mapping[str, str], stack: str | None) -> str:
-    """Return the token that NAME means; see ``parameter_name``. Say so on standard error if it ends soon.
+    """Return the token that NAME means; see ``parameter_name``. Warn on standard error if it expires soon.
 
     Raises also what ``TokenSource.token`` raises.
     """
@@ -37,9 +37,10 @@ def current_token(name: str | None, environ: Mapping[str, str], stack: str | Non
     token = source.token()
     left = source.seconds_left()
     if left < EXPIRY_WARNING_SECONDS:
-        life = describe_seconds(left)
+        lifetime = describe_seconds(left)
         click.echo(
-            f"rotator: warning: the token in {parameter} ends in {life}; see `rotator status`", err=True
+            f"rotator: warning: the token in {parameter} expires in {lifetime}; see `rotator status`",
+            err=True,
         )
     return token
 
@@ -47,8 +48,8 @@ def current_token(name: str | None, environ: Mapping[str, str], stack: str | Non
 def parameter_name(name: str | None, environ: Mapping[str, str], stack: str | None = None) -> str:
     """Return the name of the token parameter that NAME means, or of the only one if there is no NAME.
 
-    Raises SettingsError if it means none, or may mean several; RotatorError if the documents or the stack
-    that tell it cannot be read.
+    Raises SettingsError if it means none or may mean several, RotatorError if the rotation documents or the
+    stack cannot be read.
     """
     if name and ("/" in name or name.startswith("arn:")):
         if stack:
@@ -60,14 +61,14 @@ def parameter_name(name: str | None, environ: Mapping[str, str], stack: str | No
     except SettingsError as error:
         if stack or not environment.nothing_is_set(environ):
             raise
-        advice = f"{error.advice}, or give the parameter's own name as NAME"
+        advice = f"{error.advice}, or give a parameter's name, beginning with /, as NAME"
         raise SettingsError(error.problem, advice=advice) from error
     try:
         return _only_one(rotator, name)
     except SettingsError as error:
         if name is None:
             raise
-        advice = f"{error.advice}; or a parameter, by its own name, which begins with /"
+        advice = f"{error.advice}; or give a parameter's name, beginning with /"
         raise SettingsError(error.problem, advice=advice) from error
 
 

@@ -1,4 +1,4 @@
-"""``rotator status --watch``: the state again and again, until somebody has seen enough."""
+"""``rotator status --watch``: repeats the status until it is interrupted."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rich.text import Text
 from rotator import bootstrap
 from rotator.cli.console import standard_output
 from rotator.cli.status_view import Overview
+from rotator.cli.tables import bar_characters
 from rotator.errors import RotatorError, SettingsError
 from rotator.renewal.durations import format_time
 
@@ -28,7 +29,7 @@ Show = Callable[[Overview], None]
 
 
 def run(read: Read, *, every: float, as_json: bool) -> bool:
-    """Watch on this machine's clock and standard output; SIGTERM ends it as Ctrl-C does.
+    """Watch with this machine's clock and standard output; SIGTERM stops it like Ctrl-C.
 
     See ``watch`` for what it returns and raises.
     """
@@ -40,10 +41,9 @@ def run(read: Read, *, every: float, as_json: bool) -> bool:
 def watch(
     read: Read, show: Show, *, now: Callable[[], datetime], sleep: Callable[[float], None], every: float
 ) -> bool:
-    """Read and show every n seconds until KeyboardInterrupt; return whether all tokens were valid at last.
+    """Read and show every n seconds until KeyboardInterrupt; return whether all tokens were valid at the end.
 
-    An AWS that fails is a state like any other. Raises SettingsError if already the first look does: then
-    there is nothing to wait for.
+    A failed read is shown like a state. Raises SettingsError if the first read does: waiting would not help.
     """
     shown: Overview | None = None
     try:
@@ -67,12 +67,12 @@ def _read_or_report(read: Read, now: datetime, *, first: bool) -> Overview:
 
 @contextmanager
 def showing(console: Console) -> Iterator[Show]:
-    """Show overviews in one place of a terminal, and one after the other anywhere else."""
+    """Replace the overview on a terminal; append one after another elsewhere."""
     if not console.is_interactive:
         yield lambda overview: _print(console, overview)
         return
     with Live(console=console, auto_refresh=False) as live:
-        yield lambda overview: live.update(Group(*_parts(overview)), refresh=True)
+        yield lambda overview: live.update(Group(*_parts(overview, bar_characters(console))), refresh=True)
 
 
 @contextmanager
@@ -81,16 +81,16 @@ def _printing_lines() -> Iterator[Show]:
 
 
 def _print(console: Console, overview: Overview) -> None:
-    for part in _parts(overview):
+    for part in _parts(overview, bar_characters(console)):
         console.print(part, soft_wrap=True)
     console.print()
 
 
-def _parts(overview: Overview) -> Iterator[RenderableType]:
-    """The summary comes first: a terminal shows the beginning of what is longer than itself."""
+def _parts(overview: Overview, bar: str) -> Iterator[RenderableType]:
+    """The summary comes first: a terminal shows only the beginning of a long table."""
     yield Text(format_time(overview.at), style="dim")
     if overview.error is not None:
         yield Text(overview.error, style="red")
         return
     yield from overview.headline()
-    yield from overview.table()
+    yield from overview.table(bar)

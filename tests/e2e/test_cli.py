@@ -72,7 +72,7 @@ def test_status_without_a_token_is_missing_and_exits_1(shell: Shell) -> None:
     done = shell.run("status")
     assert done.returncode == 1
     assert "missing" in done.stdout
-    assert "`rotator rotate` requests one" in done.stdout
+    assert "run `rotator rotate`" in done.stdout
 
 
 def test_multiple_rotations_are_read_from_documents(shell: Shell) -> None:

@@ -441,4 +441,4 @@ def test_missing_settings_do_not_skip_the_aws_checks(world: ExaminedStack) -> No
 
 def test_help_says_the_requested_token_is_discarded(world: ExaminedStack) -> None:
     help_text = world.doctor("--help").printed
-    assert "requests a token and throws it away" in " ".join(help_text.split())
+    assert "requests a token and discards it" in " ".join(help_text.split())

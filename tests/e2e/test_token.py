@@ -49,7 +49,7 @@ def test_a_terminal_is_refused_before_anything_is_read(shell: Shell) -> None:
     with terminal([*ROTATOR, "token"], nowhere, CHECKOUT) as screen:
         assert screen.end() == 2
     assert screen.text == (
-        "rotator: standard output is a terminal, where the token would stay to be read; "
+        "rotator: standard output is a terminal, where the token would stay visible; "
         "pipe it, run the command that needs it with `rotator exec`, or give --show\n"
     )
 

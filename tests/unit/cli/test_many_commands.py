@@ -91,10 +91,14 @@ def test_check_passes_without_requesting_a_token() -> None:
 @pytest.mark.parametrize(
     ("secret", "status", "why"),
     [
-        (False, 405, "because of its secret;"),
-        (True, 503, "because of its token endpoint;"),
-        (True, TokenRequestError("no certificate", advice="trust it"), "because of its token endpoint;"),
-        (False, 503, "because of its secret and token endpoint;"),
+        (False, 405, ": its secret failed the check;"),
+        (True, 503, ": its token endpoint failed the check;"),
+        (
+            True,
+            TokenRequestError("no certificate", advice="trust it"),
+            ": its token endpoint failed the check;",
+        ),
+        (False, 503, ": its secret and token endpoint failed the check;"),
     ],
 )
 def test_failed_check_is_shown_and_refuses_the_rotation(
@@ -107,7 +111,7 @@ def test_failed_check_is_shown_and_refuses_the_rotation(
     assert shown.count("✗") == why.count(" and ") + 1
     assert shown.count("→") == shown.count("✗")
     assert refusal
-    assert f"tenant-a was not written, {why}" in str(refusal)
+    assert f"tenant-a was not written{why}" in str(refusal)
     assert "--no-check" in refusal.advice
     assert not isinstance(refusal, SettingsError)
 
@@ -129,8 +133,7 @@ def test_add_prints_document_and_next_step(command: Any) -> None:
     done = command(multiple, *ADD, "--no-check")
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == (
-        "added tenant-a: /rotations/tenant-a\n"
-        "The next run goes by it; `rotator rotate tenant-a` does so now.\n"
+        "added tenant-a: /rotations/tenant-a\nThe next run uses it. To run now: rotator rotate tenant-a\n"
     )
     assert json.loads(multiple.texts()["tenant-a"])["parameter_name"] == "/tenant-a/token"
 
@@ -139,7 +142,7 @@ def test_changed_parameter_warns_that_old_token_is_not_renewed(command: Any) -> 
     multiple = MultipleRotations(**{"tenant-a": document("old")})
     done = command(multiple, *ADD, "--no-check", "--replace")
     assert done.stdout.startswith("changed tenant-a: /rotations/tenant-a\n")
-    assert "Nobody renews /old/token any more; its token stays until it ends." in done.stdout
+    assert "No rotation renews /old/token any more; its token stays there and expires." in done.stdout
     assert "Nobody renews" not in command(multiple, *ADD, "--no-check", "--replace").stdout
 
 
@@ -148,7 +151,7 @@ def test_a_dry_run_prints_the_document_alone_and_writes_nothing(command: Any) ->
     done = command(multiple, *ADD, "--no-check", "--dry-run", "--renew-at", "0.5")
     assert (done.exit_code, multiple.texts()) == (0, {})
     assert json.loads(done.stdout) == {**document("tenant-a"), "renew_at": 0.5}
-    assert "/rotations/tenant-a would be written; nothing was" in done.stderr
+    assert "/rotations/tenant-a would be written; nothing was written" in done.stderr
 
 
 def test_failed_check_writes_nothing_unless_skipped(command: Any) -> None:
@@ -159,7 +162,7 @@ def test_failed_check_writes_nothing_unless_skipped(command: Any) -> None:
     assert (done.exit_code, done.stdout, multiple.texts()) == (1, "", {})
     assert "✗ secret: " in done.stderr
     assert "✗ token endpoint: " in done.stderr
-    assert "was not written, because of its secret and token endpoint" in done.stderr
+    assert "was not written: its secret and token endpoint failed the check" in done.stderr
     assert command(multiple, *ADD, *closed, "--no-check").exit_code == 0
 
 
@@ -199,7 +202,7 @@ def test_add_with_stack_suggests_rotating_by_function(command: Any, monkeypatch:
     multiple = MultipleRotations()
     done = command(multiple, *ADD, "--no-check", "--stack", "rotator", path="")
     assert (done.exit_code, list(multiple.texts())) == (0, ["tenant-a"])
-    assert "`rotator rotate tenant-a --function FUNCTION` does so now" in done.stdout
+    assert "To run now: rotator rotate tenant-a --function FUNCTION" in done.stdout
 
 
 # rotate --progress
@@ -271,7 +274,7 @@ def test_remove_keeps_token_taken_over_by_another_rotation(command: Any) -> None
     assert "aws ssm delete-parameters --names /c/token /c/token/status /c/token/lease\n" in done.stdout
     assert "delete-parameters --names /x/token" not in done.stdout
     assert (
-        "From now on b is served, in /x/token: its document /rotations/b was refused until now."
+        "From now on b is renewed in /x/token; until now its document /rotations/b was refused."
         in done.stdout
     )
     assert [(each.name, each.parameter_name) for each in multiple.rotator.fleet().rotations] == [
@@ -292,7 +295,7 @@ def test_remove_reports_document_taking_over_the_name(command: Any) -> None:
     done = command(multiple, "remove", "/rotations/a", "--yes")
     assert "delete-parameters --names /x/token /x/token/status /x/token/lease\n" in done.stdout
     assert (
-        "From now on a is served, in /y/token: its document /rotations/z was refused until now."
+        "From now on a is renewed in /y/token; until now its document /rotations/z was refused."
         in done.stdout
     )
 
@@ -300,7 +303,7 @@ def test_remove_reports_document_taking_over_the_name(command: Any) -> None:
 def test_remove_reports_document_refused_after_takeover(command: Any) -> None:
     multiple = MultipleRotations(a=document("x"), b=document("x", name="c"), c=document("c"))
     done = command(multiple, "remove", "a", "--yes")
-    assert "From now on c is served, in /x/token" in done.stdout
+    assert "From now on c is renewed in /x/token" in done.stdout
     assert "From now on the document /rotations/c is refused: two documents are named c" in done.stdout
 
 
@@ -308,7 +311,7 @@ def test_remove_keeps_token_named_by_a_broken_document(command: Any) -> None:
     multiple = MultipleRotations(a=document("x"), b=document("x", renew_at=7), c=document("c"))
     done = command(multiple, "remove", "a", "--yes")
     assert "delete-parameters" not in done.stdout
-    assert "/x/token is named by /rotations/b, which cannot be used: fix or remove that, too." in done.stdout
+    assert "/x/token is also named by /rotations/b, which cannot be used: fix or remove it." in done.stdout
 
 
 def test_changed_parameter_reports_rotation_taking_over_the_old(command: Any) -> None:
@@ -316,7 +319,7 @@ def test_changed_parameter_reports_rotation_taking_over_the_old(command: Any) ->
     given = ("--secret-id", "healthwise/client", "--parameter-name", "/y/token")
     done = command(multiple, "add", "a", *given, "--replace", "--no-check")
     assert (done.exit_code, "Nobody renews" in done.stdout) == (0, False)
-    assert "From now on b is served, in /x/token: its document was refused until now." in done.stdout
+    assert "From now on b is renewed in /x/token; until now its document was refused." in done.stdout
 
 
 def test_remove_prints_deletions_of_ten_parameters_each(command: Any) -> None:

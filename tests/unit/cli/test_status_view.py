@@ -56,7 +56,7 @@ def test_token_is_shown_if_lease_is_unreadable(multiple: MultipleRotations) -> N
     (line,) = read_overview(multiple, "due-later").lines
     assert (line.state, line.stored.token_version) == (TokenState.DUE, 1)
     assert (line.reason or "").startswith(
-        "its lease is not known: the lease parameter /due-later/token/lease is a Sec"
+        "its lease cannot be read: the lease parameter /due-later/token/lease is a Sec"
     )
 
 
@@ -209,7 +209,7 @@ def test_equal_reasons_are_printed_once() -> None:
     multiple = MultipleRotations(**{name: document(name) for name in "abcde"}, z="{")
     text = printed(read_overview(multiple))
     assert text.count("it has no token yet") == 1
-    assert "a, b, c and 2 more: it has no token yet: `rotator rotate` requests one" in text
+    assert "a, b, c and 2 more: it has no token yet: run `rotator rotate`" in text
     assert "z: the document /rotations/z is not a JSON object" in text
     assert "a, b: it has no token yet" in printed(read_overview(multiple, "a", "b"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import timedelta
 
@@ -106,7 +107,7 @@ def test_token_of_other_secret_stage_advises_to_finish_rollover(stage: Stage, ne
     assert rolled.to_dict()["secret_stage"] == stage.value
     late = status_of(rotation(), stored, START + timedelta(hours=25), Guarantee())
     assert late.reason
-    assert late.reason.startswith("its token has ended")
+    assert late.reason.startswith("its token has expired")
 
 
 def test_status_of_another_token_shows_no_stage() -> None:
@@ -140,6 +141,38 @@ def test_table_cells_are_printed_without_markup() -> None:
         console.print(tables.status_table([replace(line(), name=odd)]))
     assert capture.get().count(odd) == 3
     assert odd in shown(Summary(results=(Result(name=odd, outcome=Outcome.FRESH),)))
+
+
+@pytest.mark.parametrize(
+    ("terminal", "width", "encoding", "drawn"),
+    [
+        (True, 120, "utf-8", "████████░░ 18 h"),
+        (True, 120, "ascii", "########-- 18 h"),
+        (True, 80, "utf-8", " 18 h"),
+        (False, 1000, "utf-8", " 18 h"),
+    ],
+)
+def test_terminal_shows_remaining_lifetime_as_a_bar(
+    terminal: bool, width: int, encoding: str, drawn: str
+) -> None:
+    output = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    console = Console(file=output, force_terminal=terminal, width=width, no_color=True)
+    bar = tables.bar_characters(console)
+    with console.capture() as capture:
+        console.print(tables.status_table([line(hours=6)], bar))
+    printed = capture.get()
+    assert drawn in printed
+    assert ("█" in printed or "#" in printed) == (len(drawn) > len(" 18 h"))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "shown_as"),
+    [(Outcome.FAILED, "failed"), (Outcome.KEPT, "kept"), (None, "not finished")],
+)
+def test_status_table_has_the_outcome_of_the_last_attempt(outcome: Outcome | None, shown_as: str) -> None:
+    attempt = Attempt(at=START, outcome=outcome, error_kind="X")
+    assert line(Lease(last_attempt=attempt)).last_outcome == shown_as
+    assert line().last_outcome == "rotated"
 
 
 def test_only_a_terminal_limits_the_output_width(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,7 @@ def test_broken_document_is_reported_by_its_own_error(documents: FakeParameterSt
         pytest.param(
             None,
             {},
-            "ROTATOR_PARAMETER_NAME is not set; .*, or give the parameter's own name as NAME",
+            "ROTATOR_PARAMETER_NAME is not set; .*, or give a parameter's name, beginning with /, as NAME",
             id="nothing at all",
         ),
         pytest.param(
@@ -84,7 +84,7 @@ def test_broken_document_is_reported_by_its_own_error(documents: FakeParameterSt
         pytest.param(
             "other",
             ONE,
-            "no rotation named 'other'; name one of: default; or a parameter, by its own name",
+            "no rotation named 'other'; name one of: default; or give a parameter's name",
             id="another name",
         ),
         pytest.param(

@@ -171,7 +171,7 @@ def test_watch_appends_tables_if_cursor_cannot_move(terminal: bool, environment:
     lines = text.splitlines()
     assert [lines[0], lines[5]] == ["2026-11-24T06:00:00Z", "2026-11-24T06:00:05Z"]
     assert lines[1].split()[:2] == lines[6].split()[:2] == ["rotation", "state"]
-    assert "`rotator rotate` requests one" in lines[3]
+    assert "run `rotator rotate`" in lines[3]
 
 
 def test_watch_on_terminal_replaces_the_previous_table() -> None:
