@@ -41,7 +41,7 @@ check: $(VENV)/.test $(VENV)/.lint ## Check style and types, and run the unit te
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest $(PYTEST_ARGS) -q tests/unit
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) -q tests/unit tests/docs
 
 test: $(VENV)/.test ## Run every test.
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

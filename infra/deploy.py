@@ -110,7 +110,7 @@ def _secret_arn(cli: Cli, secret: str) -> str:
         if error.code == "ResourceNotFoundException":
             raise Problem(
                 f"there is no such secret in {cli.region}",
-                "create it as the README says: aws secretsmanager create-secret, or give another SECRET",
+                "create it: aws secretsmanager create-secret, or give another SECRET",
             ) from None
         if error.code in DENIED and _FULL_ARN.fullmatch(secret):
             return secret
@@ -191,7 +191,7 @@ def _silence_of_alarms(cli: Cli, stack: stacks.Stack) -> str:
     if any(arn.startswith("arn:") for arn in arns or []):
         return ""
     return (
-        "alarms do not notify anyone until the mail of SNS is confirmed: infra/README.md#alarms-notify-no-one"
+        "alarms do not notify anyone until the mail of SNS is confirmed: infra/docs/runbooks/alarms-notify-no-one.md"
     )
 
 

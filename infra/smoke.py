@@ -47,7 +47,7 @@ CHECKS = (
     smoke_changes.change_events,
     smoke_changes.redeploy_role,
 )
-"""The list "not verified against AWS"; infra/README.md has the same."""
+"""The list "not verified against AWS"; infra/docs/verification.md has the same."""
 
 _EXAMPLE = "make smoke ACCOUNT=123456789012 STACK=rotator"
 

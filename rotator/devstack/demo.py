@@ -166,7 +166,7 @@ class Demo:
             "ROTATOR_TOKEN_ENDPOINT": self.stack.token_endpoint,
             "ROTATOR_VERIFY_URL": self.stack.topics_url,
             "ROTATOR_SCHEDULE_INTERVAL": f"{SCHEDULE_MINUTES}m",
-            "TOKEN_PARAMETER": PARAMETER_NAME,  # these two, for the recipes of infra/consumers.md
+            "TOKEN_PARAMETER": PARAMETER_NAME,  # these two, for the recipes of infra/docs/consumers
             "TOPICS_URL": self.stack.topics_url,
             "PATH": f"{Path(sys.executable).parent}:$PATH",
         }

@@ -1,7 +1,7 @@
 """The consumers: at every moment one of them reads the parameter, and keeps the token for as long as it may.
 
 A second counts once, however many consumers present an expired token in it. A consumer that is answered 401,
-because the provider revoked the token, reads the parameter again, as the README advises.
+because the provider revoked the token, reads the parameter again, as infra/docs/design.md advises.
 """
 
 from __future__ import annotations

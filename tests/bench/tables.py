@@ -1,4 +1,4 @@
-"""The bench's tables, in Markdown: the README has them."""
+"""The bench's tables, in Markdown: infra/docs/performance.md has them."""
 
 from __future__ import annotations
 

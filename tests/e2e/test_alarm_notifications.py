@@ -83,7 +83,7 @@ def test_failed_renewal_notifies_on_call_with_a_runbook_link(
     assert said.keys() == {"called-failing-late", "called-token-ends-soon"}
     late = said["called-failing-late"]
     assert late["NewStateValue"] == "ALARM"
-    assert late["AlarmDescription"].endswith("Runbook: https://wiki.example.com/rotator#failing-late")
+    assert late["AlarmDescription"].endswith("Runbook: https://wiki.example.com/rotator/failing-late.md")
 
 
 def test_undelivered_event_notifies_on_call(

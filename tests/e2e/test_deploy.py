@@ -381,7 +381,7 @@ NAMES = {"rotator": DEPLOYERS_STACK, "my-bucket": BUCKET, "healthwise/client": S
 
 
 def deployer_policy(without: str = "") -> str:
-    """The policy as the README says: with the names replaced; without an action."""
+    """The policy as infra/docs/permissions.md says: with the names replaced; without an action."""
     statements = json.loads(json.dumps(POLICY))["Statement"]
     for statement in statements:
         actions, resources = statement["Action"], statement["Resource"]

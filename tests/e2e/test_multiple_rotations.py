@@ -27,7 +27,7 @@ DOCUMENTS = {
     "ssm:PutParameter": "parameter/rotations-*/*",
     "ssm:DeleteParameter": "parameter/rotations-*/*",
 }
-"""What infra/README.md says that an operator needs."""
+"""What infra/docs/deployment.md says that an operator needs."""
 
 CHECK = {"secretsmanager:GetSecretValue": "secret:healthwise/*"}
 

@@ -1,7 +1,7 @@
 """A client secret rolled as the runbook says, on real parts: no gap in either order.
 
 The secret is MiniStack's, the provider the embedded Authorization API, the job the real one. The commands
-are the ones in infra/README.md, typed into the AWS CLI. moto would not do: once a version was promoted, the
+are the ones in infra/docs/operations.md, typed into the AWS CLI. moto would not do: after a promotion, the
 next one that is stored leaves it with two that are AWSCURRENT.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 import requests
 
-from conftest import CHECKOUT
+import guides
 from fake_ports import CANARY_SECRET
 from leak_check import Leaks, credential_forms, listening, token_forms
 from rotator import bootstrap
@@ -32,9 +32,8 @@ from rotator.devstack.deployment import Account
 from rotator.devstack.http_server import serving
 
 NEW_SECRET = "canary-new/+="
-GUIDE = (CHECKOUT / "infra" / "README.md").read_text()
-RUNBOOK = GUIDE.partition("## Rotate the client secret\n")[2].partition("\n## ")[0]
-BLOCKS = re.findall(r"```sh\n(.+?)```", RUNBOOK, re.DOTALL)
+RUNBOOK = guides.section(guides.text("operations.md"), "Rotate the client secret")
+BLOCKS = guides.blocks(RUNBOOK, "sh")
 
 
 def commands(block: str) -> list[str]:

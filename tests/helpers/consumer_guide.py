@@ -1,30 +1,23 @@
-"""infra/consumers.md as its tests read it: the recipes' code, exactly as it is printed."""
+"""The guides in infra/docs/consumers as their tests read them: the code, exactly as it is printed."""
 
 from __future__ import annotations
 
-import re
+import guides
 
-from conftest import CHECKOUT
-
-GUIDE = CHECKOUT / "infra" / "consumers.md"
-TEXT = GUIDE.read_text()
-
-_FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PLATFORMS = ("shell", "python", "node", "lambda", "ecs", "kubernetes", "cloudformation")
 
 
-def section(heading: str) -> str:
-    """What stands under the heading that begins so, or above all of them for an empty one."""
-    top, *sections = re.split(r"^## ", TEXT, flags=re.MULTILINE)
-    [found] = [each for each in sections if each.startswith(heading)] if heading else [top]
-    return found
+def text(guide: str) -> str:
+    """Return the text of a platform's guide, or of their index ("README")."""
+    return guides.text(f"consumers/{guide}.md")
 
 
-def blocks(heading: str, language: str) -> list[str]:
-    """The section's fenced blocks in a language, in their order."""
-    return [code for name, code in _FENCED.findall(section(heading)) if name == language]
+def blocks(guide: str, language: str) -> list[str]:
+    """Return a guide's fenced blocks in a language, in their order."""
+    return guides.blocks(text(guide), language)
 
 
-def block(heading: str, language: str) -> str:
-    """The section's only block in a language."""
-    [found] = blocks(heading, language)
+def block(guide: str, language: str) -> str:
+    """Return a guide's only block in a language."""
+    [found] = blocks(guide, language)
     return found

@@ -1,4 +1,4 @@
-"""Token requests, answers and refusals as providers document them; infra/providers.md links to the sources.
+"""Token requests, answers and refusals as providers document them; infra/docs/providers.md links to them.
 
 A refusal that a provider does not document is as its users report it.
 """

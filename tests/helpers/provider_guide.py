@@ -1,4 +1,4 @@
-"""infra/providers.md as its tests read it: each row's settings, exactly as they are printed."""
+"""infra/docs/providers.md as its tests read it: each row's settings, exactly as they are printed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from conftest import CHECKOUT
 
-GUIDE = CHECKOUT / "infra" / "providers.md"
+GUIDE = CHECKOUT / "infra" / "docs" / "providers.md"
 TEXT = GUIDE.read_text()
 
 _ROW = re.compile(r"^\| (?!provider |---)(.+) \|$", re.MULTILINE)

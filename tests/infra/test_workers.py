@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conftest import CHECKOUT
+import guides
 from rotator.config import environment
 from rotator.config.environment import Settings
 from rotator.fleet.scheduler import TIME_RESERVE_SECONDS
@@ -25,7 +25,7 @@ MANY = {
 }
 WORKERS = {**MANY, "Workers": "3"}
 STACK = Stack(WORKERS)
-GUIDE = (CHECKOUT / "infra" / "README.md").read_text()
+GUIDE = guides.text("rotations.md")
 DOCUMENTS = "arn:aws:ssm:eu-central-1:123456789012:parameter/rotator/rotations/*"
 
 

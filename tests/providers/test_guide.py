@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+import guides
 import template
 from conftest import CHECKOUT
 from documented_providers import DOCUMENTED
@@ -72,15 +74,6 @@ def test_lines_of_prose_are_short() -> None:
     assert [line for line in lines if len(line) > 100 and not line.startswith("|")] == []
 
 
-def test_links_inside_the_repository_lead_somewhere() -> None:
-    for file, name in re.findall(r"\]\((?!https:)([^)#]+)(?:#([^)]+))?\)", TEXT):
-        headings = re.findall(r"^#+ (.+)$", (GUIDE.parent / file).read_text(), re.MULTILINE)
-        anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-        assert not name or name in anchors, f"{file}#{name}"
-
-
-@pytest.mark.parametrize(
-    ("document", "link"), [("README.md", "infra/providers.md"), ("infra/README.md", "providers.md")]
-)
-def test_other_documents_lead_to_the_guide(document: str, link: str) -> None:
-    assert f"]({link})" in (CHECKOUT / document).read_text()
+@pytest.mark.parametrize("document", [guides.README, guides.FOLDER / "README.md"])
+def test_other_documents_lead_to_the_guide(document: Path) -> None:
+    assert GUIDE in [file.resolve() for file, _ in guides.links(document)]

@@ -1,4 +1,4 @@
-"""Every provider of infra/providers.md, by the settings that its row has and nothing else."""
+"""Every provider of infra/docs/providers.md, by the settings that its row has and nothing else."""
 
 from __future__ import annotations
 

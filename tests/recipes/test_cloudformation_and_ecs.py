@@ -16,8 +16,8 @@ from consumer_stack import Consuming
 from rotator.devstack.aws_emulators import ADMINISTRATOR
 from rotator.devstack.deployment import Account
 
-TEMPLATE = block("7. CloudFormation", "yaml")
-OWN, OLD_IMAGE = map(json.loads, blocks("5. ECS", "json"))
+TEMPLATE = block("cloudformation", "yaml")
+OWN, OLD_IMAGE = map(json.loads, blocks("ecs", "json"))
 
 
 def test_the_template_passes_cfn_lint(tmp_path: Path) -> None:

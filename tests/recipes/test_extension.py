@@ -20,8 +20,8 @@ from rotator.renewal.guarantee import Guarantee
 from rotator.simulation.scenario import DAY, Rates, Scenario
 from rotator.simulation.world import World, quiet_logs
 
-HEADING = "4. Lambda"
-RECIPE = block(HEADING, "python")
+PLATFORM = "lambda"
+RECIPE = block(PLATFORM, "python")
 
 
 @dataclass
@@ -118,7 +118,7 @@ def test_printed_command_configures_the_function(world: Consuming, monkeypatch: 
         "LAYER": layer["LayerVersionArn"],
     }
     del environment["AWS_SESSION_TOKEN"]
-    subprocess.run(["sh", "-c", block(HEADING, "sh")], env=environment, capture_output=True, check=True)
+    subprocess.run(["sh", "-c", block(PLATFORM, "sh")], env=environment, capture_output=True, check=True)
     after = client.get_function_configuration(FunctionName=name)
     assert [each["Arn"] for each in after["Layers"]] == [layer["LayerVersionArn"]]
     assert after["Environment"]["Variables"] == {

@@ -3,52 +3,35 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+import guides
 import template
-from conftest import CHECKOUT
-from consumer_guide import GUIDE, TEXT, block, blocks, section
+from consumer_guide import PLATFORMS, block, blocks, text
 from rotator.renewal.durations import describe_seconds
 from rotator.renewal.guarantee import Guarantee
 
-HEADINGS = re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
-RECIPES = [heading for heading in HEADINGS if heading[0].isdigit()]
-
-
-def anchor(heading: str) -> str:
-    """The name that GitHub gives it."""
-    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-
 
 def test_the_table_leads_to_every_recipe() -> None:
-    linked = re.findall(r"^\|.+?\| \[\d\]\(#(.+?)\) \|", TEXT, re.MULTILINE)
-    assert linked == [anchor(heading) for heading in RECIPES]
+    linked = re.findall(r"^\|.+?\| \[.+?\]\((\w+)\.md\) \|", text("README"), re.MULTILINE)
+    assert linked == list(PLATFORMS)
+    assert {each.stem for each in (guides.FOLDER / "consumers").glob("*.md")} == {"README", *PLATFORMS}
 
 
-def test_every_link_inside_the_repository_leads_somewhere() -> None:
-    links = re.findall(r"\]\((?!https:)([^)#]*)(?:#([^)]+))?\)", TEXT)
-    assert links
-    for file, name in links:
-        target = GUIDE.parent / file if file else GUIDE
-        headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
-        assert not name or name in map(anchor, headings), f"{file}#{name}"
-
-
-@pytest.mark.parametrize(
-    ("document", "link"), [("README.md", "infra/consumers.md"), ("infra/README.md", "consumers.md")]
-)
-def test_the_other_documents_lead_to_the_guide(document: str, link: str) -> None:
-    assert f"]({link})" in (CHECKOUT / document).read_text()
+@pytest.mark.parametrize("document", [guides.README, guides.FOLDER / "README.md"])
+def test_the_other_documents_lead_to_the_guide(document: Path) -> None:
+    assert guides.FOLDER / "consumers" / "README.md" in [file.resolve() for file, _ in guides.links(document)]
 
 
 def test_recipes_use_exactly_the_exported_variables() -> None:
-    reported = set(re.findall(r"^export (\w+)=", block("", "sh"), re.MULTILINE))
+    reported = set(re.findall(r"^export (\w+)=", block("README", "sh"), re.MULTILINE))
     used = {
         name
-        for heading in RECIPES[:4]
+        for platform in PLATFORMS[:4]
         for language in ("python", "js", "sh")
-        for code in blocks(heading, language)
+        for code in blocks(platform, language)
         for name in re.findall(r'environ\["(\w+)"\]|process\.env\.(\w+)|"\$(\w+)"', code)
     }
     flat = {each for names in used for each in names if each.isupper()}
@@ -57,13 +40,13 @@ def test_recipes_use_exactly_the_exported_variables() -> None:
 
 
 def test_stated_guarantee_matches_the_defaults() -> None:
-    assert describe_seconds(Guarantee().guaranteed_lifetime(86400, 0.667)) in section("")
+    assert describe_seconds(Guarantee().guaranteed_lifetime(86400, 0.667)) in text("README")
 
 
 def test_stated_cache_limits_match_the_template() -> None:
     cache = template.PARAMETERS["ConsumerCacheSeconds"]
     reported = re.search(
-        r"`ConsumerCacheSeconds`: (\d+) by default, up to (\d+) with tokens of 24 hours", TEXT
+        r"`ConsumerCacheSeconds`: (\d+) by default, up to (\d+) with tokens of 24 hours", text("README")
     )
     assert reported
     assert int(reported[1]) == cache["Default"] == Guarantee().consumer_cache
@@ -73,12 +56,12 @@ def test_stated_cache_limits_match_the_template() -> None:
 
 
 def test_every_parameter_of_the_stack_that_is_named_exists() -> None:
-    named = re.findall(r'SET="(\w+)=', TEXT)
+    named = re.findall(r'SET="(\w+)=', "".join(map(text, PLATFORMS)))
     assert named
     assert set(named) <= template.PARAMETERS.keys()
 
 
-@pytest.mark.parametrize("heading", RECIPES[:-1])  # the last one points to the others
-def test_every_recipe_covers_a_401_and_an_ssm_outage(heading: str) -> None:
-    assert "401" in section(heading)
-    assert "SSM down" in section(heading) or "SSM is down" in section(heading)
+@pytest.mark.parametrize("platform", PLATFORMS[:-1])  # the last one points to the others
+def test_every_recipe_covers_a_401_and_an_ssm_outage(platform: str) -> None:
+    assert "401" in text(platform)
+    assert "SSM down" in text(platform) or "SSM is down" in text(platform)

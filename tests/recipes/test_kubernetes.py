@@ -10,13 +10,13 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 import template
-from consumer_guide import block, section
+from consumer_guide import block, text
 from consumer_stack import Consuming
 from rotator.renewal.guarantee import Guarantee
 
-HEADING = "6. Kubernetes"
+PLATFORM = "kubernetes"
 DOCUMENTS: dict[str, dict[str, Any]] = {
-    each["kind"]: each for each in yaml.safe_load_all(block(HEADING, "yaml"))
+    each["kind"]: each for each in yaml.safe_load_all(block(PLATFORM, "yaml"))
 }
 STORE, EXTERNAL = DOCUMENTS["SecretStore"]["spec"], DOCUMENTS["ExternalSecret"]["spec"]
 POD = DOCUMENTS["Pod"]["spec"]
@@ -73,7 +73,7 @@ def test_manifests_reference_each_other_by_name() -> None:
     [mount] = container["volumeMounts"]
     assert mount["name"] == volume["name"]
     [entry] = EXTERNAL["data"]
-    assert f"`{mount['mountPath']}/{entry['secretKey']}`" in section(HEADING)
+    assert f"`{mount['mountPath']}/{entry['secretKey']}`" in text(PLATFORM)
 
 
 def test_secret_is_mounted_as_a_volume_without_a_sub_path() -> None:
@@ -85,11 +85,11 @@ def test_secret_is_mounted_as_a_volume_without_a_sub_path() -> None:
 
 def test_pod_copy_is_never_older_than_the_consumer_cache() -> None:
     minutes = re.fullmatch(r"(\d+)m", EXTERNAL["refreshInterval"])
-    promised = re.search(r'SET="ConsumerCacheSeconds=(\d+)"', section(HEADING))
+    promised = re.search(r'SET="ConsumerCacheSeconds=(\d+)"', text(PLATFORM))
     assert minutes
     assert promised
     oldest = int(minutes[1]) * 60 + KUBELET
-    assert f"{minutes[1]} + {KUBELET // 60} = {oldest // 60} minutes" in section(HEADING)
+    assert f"{minutes[1]} + {KUBELET // 60} = {oldest // 60} minutes" in text(PLATFORM)
     assert oldest <= int(promised[1])
     assert int(promised[1]) in template.PARAMETERS["ConsumerCacheSeconds"]["AllowedValues"]
     assert Guarantee(consumer_cache=int(promised[1])).problem(86400, 0.667) is None

@@ -18,7 +18,7 @@ from consumer_stack import Consuming, Conversation, conversation
 from rotator.devstack.authorization_api import TOPICS
 from rotator.devstack.http_server import free_port
 
-MODULE, PROGRAM = blocks("3. Node", "js")
+MODULE, PROGRAM = blocks("node", "js")
 
 AGAIN = """
 import { createInterface } from "node:readline";

@@ -17,7 +17,7 @@ from consumer_guide import block, blocks
 from consumer_stack import Consuming, Conversation, conversation
 from rotator.devstack.authorization_api import TOPICS
 
-REQUESTS, HTTPX, BOTO3 = blocks("2. Python", "python")
+REQUESTS, HTTPX, BOTO3 = blocks("python", "python")
 
 AGAIN = """
 import sys, time
@@ -122,7 +122,7 @@ def test_boto3_caches_token_without_matching_status_a_minute(
 
 def test_the_package_installs_from_a_repository_as_printed(world: Consuming, tmp_path: Path) -> None:
     """Without what it depends on, which is here already, and without a package index."""
-    install = block("2. Python", "sh")
+    install = block("python", "sh")
     environment = {
         **world.environment,
         "ROTATOR": CHECKOUT.as_uri(),

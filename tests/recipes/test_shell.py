@@ -14,7 +14,7 @@ from consumer_guide import blocks
 from consumer_stack import Consuming, conversation
 from rotator.devstack.authorization_api import TOPICS
 
-RECIPE, WITH_EXEC = blocks("1. AWS CLI and shell", "sh")
+RECIPE, WITH_EXEC = blocks("shell", "sh")
 FUNCTIONS = RECIPE.removesuffix('healthwise "$TOPICS_URL"\n')
 
 AGAIN = """
