@@ -191,7 +191,8 @@ def _silence_of_alarms(cli: Cli, stack: stacks.Stack) -> str:
     if any(arn.startswith("arn:") for arn in arns or []):
         return ""
     return (
-        "alarms do not notify anyone until the mail of SNS is confirmed: infra/docs/runbooks/alarms-notify-no-one.md"
+        "alarms do not notify anyone until the mail of SNS is confirmed: "
+        "see infra/docs/runbooks/alarms-notify-no-one.md"
     )
 
 

@@ -118,7 +118,7 @@ class Check:
 
 
 def check(expected: str) -> Callable[[Callable[[Ground], str]], Check]:
-    """Make a Check of a function, with its name as the id; ``expected`` is a row of infra/docs/verification.md."""
+    """Make a Check of a function, with its name as the id; ``expected`` as in infra/docs/verification.md."""
     return lambda verify: Check(verify.__name__.replace("_", "-"), expected, verify)
 
 
