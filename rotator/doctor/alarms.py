@@ -1,19 +1,15 @@
-"""The check of a stack's alarms: somebody must have confirmed that they are sent to them."""
+"""The check of a stack's alarms: whether they notify anyone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from rotator.config.deployment import Inspector
+from rotator.doctor.check import NotChecked
 from rotator.errors import RotatorError
 
 CHECK = "alarms"
 """The name of the check."""
-
-
-def has_topic(outputs: Mapping[str, str]) -> bool:
-    """Return whether these are the outputs of a stack whose alarms have a topic."""
-    return "AlarmTopicArn" in outputs
 
 
 def check_alarms(outputs: Mapping[str, str], inspector: Inspector) -> str:
@@ -21,8 +17,11 @@ def check_alarms(outputs: Mapping[str, str], inspector: Inspector) -> str:
 
     Raises:
         RotatorError: None is confirmed: SNS takes alarms all the same, and notifies no one.
+        NotChecked: The stack has no topic. It need not have one: alarms can be read in CloudWatch.
     """
-    topic = outputs["AlarmTopicArn"]
+    topic = outputs.get("AlarmTopicArn")
+    if topic is None:
+        raise NotChecked("alarms notify no one: deploy with AlarmEmail or AlarmTopicArn to be notified")
     subscriptions = inspector.subscriptions(topic)
     confirmed = sum(subscription.confirmed for subscription in subscriptions)
     if confirmed:

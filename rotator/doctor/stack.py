@@ -12,7 +12,7 @@ from typing import Any
 
 from rotator.config.deployment import LogEvent, Schedule, Stack
 from rotator.doctor.alarms import CHECK as ALARMS
-from rotator.doctor.alarms import check_alarms, has_topic
+from rotator.doctor.alarms import check_alarms
 from rotator.doctor.check import REPLACE, ROTATE, Check, NotChecked, State, carry_out
 from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.workers import CHECK as WORKERS
@@ -22,7 +22,7 @@ from rotator.observability.logs import SUMMARY_WORDS
 from rotator.renewal.durations import describe_seconds, seconds_until
 from rotator.renewal.results import MAX_NAMED_FAILURES
 
-CHECKS = ("schedule", "last run")
+CHECKS = ("schedule", ALARMS, "last run")
 """The names of the checks, in their order."""
 
 INTERVALS_SINCE_LAST_RUN = 3
@@ -45,7 +45,7 @@ class StackChecks:
     stack: Stack | None = None
 
     def all(self, identity: Check, timed: Sequence[Check]) -> Iterator[Check]:
-        """Yield every check in the order of ``CHECKS``, and between them what the stack may have.
+        """Yield every check in the order of ``CHECKS``, and that of workers if the stack has them.
 
         Args:
             identity: The check that AWS knows the caller.
@@ -56,8 +56,7 @@ class StackChecks:
         outputs = self.stack.outputs if self.stack else {}
         if has_workers(outputs):
             yield carry_out(WORKERS, lambda: check_workers(outputs, self.tools.inspector))
-        if has_topic(outputs):
-            yield carry_out(ALARMS, lambda: check_alarms(outputs, self.tools.inspector))
+        yield carry_out(ALARMS, self._alarms, needs=(identity,))
         yield carry_out("last run", lambda: self._last_run(schedule), needs=timed)
 
     def _schedule(self) -> str:
@@ -120,6 +119,11 @@ class StackChecks:
                 f"{describe_seconds(interval)}",
                 advice="set it to the schedule's, or deploy with another ScheduleMinutes",
             )
+
+    def _alarms(self) -> str:
+        if self.stack is None:
+            raise NotChecked("no stack was found: see the schedule")
+        return check_alarms(self.stack.outputs, self.tools.inspector)
 
     def _last_run(self, schedule: Check) -> str:
         if self.stack is None or "LogGroupName" not in self.stack.outputs:

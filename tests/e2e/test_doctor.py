@@ -34,6 +34,8 @@ from scripted_server import serving as serving_peer
 DASH = "\N{EN DASH}"
 SECRET_NAME, PARAMETER_NAME = "healthwise/client", "/healthwise/token"
 API = AuthorizationApi({"client": CANARY_SECRET})
+QUEUE = {"Protocol": "sqs", "Endpoint": f"arn:aws:sqs:us-east-1:{ACCOUNT}:on-call"}
+"""A subscription that need not be confirmed."""
 
 WITHOUT_SETTINGS = {"AWS identity", "clock"}
 
@@ -134,7 +136,7 @@ class ExaminedStack:
         scheduler.update_schedule(**kept, State=state)
 
     def set_topic(self, topic_arn: str) -> None:
-        """Let the stack's alarms go to this topic, or to none."""
+        """Let the stack's alarms go to this topic."""
         cloudformation = self.account.client("cloudformation")
         [stack] = cloudformation.describe_stacks(StackName=STACK)["Stacks"]
         kept = [
@@ -190,7 +192,9 @@ def world(
             "ParameterName": PARAMETER_NAME,
             "TokenEndpoint": token_endpoint,
             "AllowedHosts": "127.0.0.1",
+            "AlarmTopicArn": account.client("sns").create_topic(Name="alarms")["TopicArn"],
         }
+        account.client("sns").subscribe(TopicArn=parameters["AlarmTopicArn"], **QUEUE)
         outputs = account.deploy(function_zip, parameters)
         account.invoke(outputs["FunctionName"], {})
         environment = {
@@ -382,10 +386,10 @@ def test_topic_without_subscription_fails_the_alarms_check(world: ExaminedStack)
     try:
         silent = world.doctor("--no-token")
         denied = world.doctor("--no-token", **world.operator_without("sns:ListSubscriptionsByTopic"))
-        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:us-east-1:{ACCOUNT}:on-call")
+        sns.subscribe(TopicArn=topic, **QUEUE)
         heard = world.doctor("--no-token")
     finally:
-        world.set_topic("")
+        world.set_topic(world.outputs["AlarmTopicArn"])
     assert (silent.marked("✗"), silent.code) == ({"alarms"}, 1)
     assert silent.advice == [
         f"aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint ..."

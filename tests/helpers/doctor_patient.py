@@ -36,6 +36,7 @@ CHECKS = [
     "parameter",
     "key",
     "schedule",
+    "alarms",
     "last run",
     "stored token",
 ]
@@ -46,7 +47,9 @@ BROKEN = RotatorError("it is broken", advice="mend it")
 
 LOG = "/rotator/rotator"
 FUNCTION = "rotator-Function"
+TOPIC = "arn:aws:sns:us-east-1:123456789012:on-call"
 OUTPUTS = {
+    "AlarmTopicArn": TOPIC,
     "ParameterName": "/healthwise/token",
     "ScheduleName": "tick",
     "ScheduleGroupName": "ticks",
@@ -56,7 +59,6 @@ OUTPUTS = {
 WORK, POISONED = "https://sqs/1/work", "https://sqs/1/poisoned"
 WORKERS = {"WorkQueueUrl": WORK, "PoisonedQueueUrl": POISONED}
 """What a stack with workers puts out besides."""
-TOPIC = "arn:aws:sns:us-east-1:123456789012:on-call"
 SCHEDULE = Schedule(
     enabled=True,
     expression="rate(5 minutes)",
@@ -125,6 +127,7 @@ class Patient:
         self.inspector = FakeInspector(self.clock)
         self.inspector.all_stacks = [Stack(name="other", outputs={}), Stack(name="rotator", outputs=OUTPUTS)]
         self.inspector.schedules = {("ticks", "tick"): SCHEDULE}
+        self.inspector.topics = {TOPIC: [Subscription(protocol="email", confirmed=True)]}
         self.inspector.logs = {LOG: [run_ended(summary())]}
 
     def store(self, each: Rotation | None = None, *, hours_old: float = 1, lifetime: float = DAY) -> Patient:
@@ -197,7 +200,6 @@ def with_workers(*, waiting: int = 0, failed: int = 0) -> Patient:
 def with_topic(*confirmed: bool) -> Patient:
     """A patient whose alarms go to a topic with these subscriptions."""
     patient = healthy()
-    patient.inspector.all_stacks = [Stack(name="rotator", outputs={**OUTPUTS, "AlarmTopicArn": TOPIC})]
     patient.inspector.topics = {TOPIC: [Subscription(protocol="email", confirmed=each) for each in confirmed]}
     return patient
 

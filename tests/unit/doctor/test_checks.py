@@ -265,7 +265,7 @@ def multiple(**changes: Any) -> Patient:
 def test_multiple_rotations_run_shared_checks_once() -> None:
     patient = multiple()
     findings = patient.examine()
-    shared = ["settings", "AWS identity", "clock", "schedule", "last run"]
+    shared = ["settings", "AWS identity", "clock", "schedule", "alarms", "last run"]
     each = [check.name for check in findings.checks if check.rotation == "billing"]
     assert [check.name for check in findings.checks if check.rotation is None] == shared
     assert each == [name for name in CHECKS if name not in shared]
@@ -358,7 +358,7 @@ def test_printed_check_shows_mark_finding_and_next_step() -> None:
     cross = next(number for number, line in enumerate(lines) if line.startswith("✗ secret: "))
     assert lines[cross + 1].startswith("  → ")
     assert "\N{EN DASH} credentials: not checked, since secret failed" in lines
-    assert lines[-1] == "10 well, 1 not well, 3 not checked"
+    assert lines[-1] == "11 well, 1 not well, 3 not checked"
 
 
 def test_printed_check_lines_name_their_rotation() -> None:

@@ -55,7 +55,7 @@ def test_unknown_stack_skips_checks_and_advises_stack_option() -> None:
     patient = healthy()
     patient.inspector.all_stacks = [Stack(name="a", outputs={**OUTPUTS, "ParameterName": "/another"})]
     findings = patient.examine()
-    assert (findings.failed, findings.skipped) == (set(), {"schedule", "last run"})
+    assert (findings.failed, findings.skipped) == (set(), {"schedule", "alarms", "last run"})
     assert "name it with --stack" in findings["schedule"].found
 
 
@@ -95,7 +95,7 @@ def test_stack_is_found_by_its_path_without_readable_rotation() -> None:
 
 def test_missing_named_stack_fails_schedule_check() -> None:
     missing = healthy().examine(stack="nobody")
-    assert (missing.failed, missing.skipped) == ({"schedule"}, {"last run"})
+    assert (missing.failed, missing.skipped) == ({"schedule"}, {"alarms", "last run"})
 
 
 def test_named_stack_is_checked_without_listing_stacks() -> None:
@@ -103,7 +103,7 @@ def test_named_stack_is_checked_without_listing_stacks() -> None:
     patient.inspector.fails["stacks"] = BROKEN
     assert patient.examine(stack="rotator").failed == set()
     findings = patient.examine()
-    assert (findings.failed, findings.skipped) == ({"schedule"}, {"last run"})
+    assert (findings.failed, findings.skipped) == ({"schedule"}, {"alarms", "last run"})
 
 
 # The schedule.
@@ -199,8 +199,13 @@ def test_unlisted_subscriptions_fail_only_alarms_check() -> None:
     assert patient.examine().failed == {"alarms"}
 
 
-def test_stack_without_topic_has_no_alarms_check() -> None:
-    assert "alarms" not in {check.name for check in healthy().examine().checks}
+def test_alarms_of_stack_without_topic_are_reported_unheard() -> None:
+    patient = healthy()
+    outputs = {name: value for name, value in OUTPUTS.items() if name != "AlarmTopicArn"}
+    patient.inspector.all_stacks = [Stack(name="rotator", outputs=outputs)]
+    findings = patient.examine()
+    assert (findings.skipped, findings.code) == ({"alarms"}, 0)
+    assert findings["alarms"].found.startswith("alarms notify no one: deploy with AlarmEmail")
 
 
 # The workers.
