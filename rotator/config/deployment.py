@@ -29,6 +29,14 @@ class Key:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ParameterVersion:
+    """A version of a parameter, and the labels that are attached to it."""
+
+    number: int
+    labels: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stack:
     """A CloudFormation stack: what it puts out, and what it was given."""
 
@@ -95,6 +103,9 @@ class Inspector(Protocol):
 
     def may_write_lease(self, rotation: Rotation) -> None:
         """Return if the caller may write the lease parameter, which must be there."""
+
+    def versions(self, name: str) -> Sequence[ParameterVersion]:
+        """Return the versions of the parameter that are kept, in any order. The parameter must exist."""
 
     def key(self, key_id: str) -> Key | None:
         """Return the KMS key of this id, ARN or alias, if there is one."""

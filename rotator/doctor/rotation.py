@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from rotator.doctor.check import ROTATE, Check, NotChecked, State, carry_out
 from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.credentials import NewToken, request_token
+from rotator.doctor.labels import CHECK as LABELS
+from rotator.doctor.labels import check_labels, full_parameters
 from rotator.doctor.signing_key import CHECK as SIGNING_KEY
 from rotator.doctor.signing_key import check_signing_key
 from rotator.errors import InvalidTokenResponse, RotatorError
@@ -42,7 +44,9 @@ class RotationChecks:
     token: AccessToken = field(init=False)
 
     def all(self, identity: Check, timed: Sequence[Check], overlap: Check) -> Iterator[Check]:
-        """Yield every check in the order of ``CHECKS``; a rotation with a signing key has one more.
+        """Yield every check in the order of ``CHECKS``.
+
+        A rotation with a signing key has one more, and so has one whose parameters have all their versions.
 
         Args:
             identity: The check that AWS knows the caller.
@@ -60,6 +64,10 @@ class RotationChecks:
         yield token
         yield carry_out("size", self._size, needs=(token,), rotation=name)
         yield carry_out("parameter", self._parameter, needs=(identity,), rotation=name)
+        if full := full_parameters(self.rotation, self.stored):
+            yield carry_out(
+                LABELS, lambda: check_labels(full, self.tools.inspector), needs=(identity,), rotation=name
+            )
         yield carry_out("key", self._key, needs=(identity,), rotation=name)
 
     def sources(self, *needs: Check) -> Iterator[Check]:
@@ -144,7 +152,11 @@ class RotationChecks:
         if not writable:
             raise NotChecked(f"{rotation.parameter_name} does not exist yet: the first run creates it")
         missing = "" if stored.lease.version else f"; {rotation.lease_name} does not exist yet"
-        return f"this caller may write {', '.join(writable)}{missing}"
+        # Parameter Store may refuse the test write before it asks KMS.
+        key = (
+            f"; only a renewal shows whether it may use {rotation.kms_key_id}" if rotation.kms_key_id else ""
+        )
+        return f"this caller may write {', '.join(writable)}{missing}{key}"
 
     def _key(self) -> str:
         name = self.rotation.kms_key_id or AWS_KEY

@@ -123,6 +123,18 @@ def test_pending_and_deleted_subscriptions_are_not_confirmed(scripted: Scripted)
     assert [subscription.confirmed for subscription in found] == [False, False, True]
 
 
+def test_versions_are_read_page_by_page_and_not_decrypted(scripted: Scripted) -> None:
+    asked = {"Name": "/healthwise/token", "WithDecryption": False}
+    pages: list[dict[str, Any]] = [
+        {"Parameters": [{"Version": 7, "Labels": ["live", "old"]}], "NextToken": "more"},
+        {"Parameters": [{"Version": 8}]},
+    ]
+    for page, token in zip(pages, ({}, {"NextToken": "more"}), strict=True):
+        scripted["ssm"].add_response("get_parameter_history", page, {**asked, **token})
+    found = scripted.inspector.versions("/healthwise/token")
+    assert [(version.number, version.labels) for version in found] == [(7, ("live", "old")), (8, ())]
+
+
 def test_sns_denial_names_the_missing_permission(scripted: Scripted) -> None:
     scripted["sns"].add_client_error("list_subscriptions_by_topic", "AuthorizationError")
     with pytest.raises(RotatorError) as caught:
@@ -160,6 +172,7 @@ LOOKS: dict[str, tuple[str, str, Look]] = {
     "identity": ("sts", "get_caller_identity", lambda i: i.identity()),
     "token": ("ssm", "put_parameter", lambda i: i.may_write_token(rotation())),
     "status": ("ssm", "put_parameter", lambda i: i.may_write_status(rotation())),
+    "versions": ("ssm", "get_parameter_history", lambda i: i.versions("/healthwise/token")),
     "key": ("kms", "describe_key", lambda i: i.key("alias/mine")),
     "stack": ("cloudformation", "describe_stacks", lambda i: i.stack("rotator")),
     "stacks": ("cloudformation", "describe_stacks", lambda i: i.stacks()),

@@ -23,6 +23,7 @@ from rotator.config.deployment import (
     Inspector,
     Key,
     LogEvent,
+    ParameterVersion,
     Schedule,
     Stack,
     Subscription,
@@ -60,6 +61,8 @@ class Backend(Protocol):
     def add_topic(self, *endpoints: str) -> str: ...
 
     def add_parameters(self, rotation: Rotation) -> Callable[[], object]: ...
+
+    def add_versions(self, name: str, *labels: str) -> None: ...
 
     def deny(self, action: str, method: str) -> None: ...
 
@@ -100,6 +103,12 @@ class FakeWorld:
 
     def add_parameters(self, rotation: Rotation) -> Callable[[], object]:
         return lambda: None
+
+    def add_versions(self, name: str, *labels: str) -> None:
+        self.inspector.kept_versions[name] = [
+            ParameterVersion(number=number, labels=(label,) if label else ())
+            for number, label in enumerate(labels, start=1)
+        ]
 
     def deny(self, action: str, method: str) -> None:
         self.inspector.fails[method] = RotatorError("AccessDenied", advice=f"allow {action}")
@@ -190,6 +199,13 @@ class AwsWorld:
         ssm.put_parameter(Name=rotation.status_name, Value="{}", Type="String")
         names = [rotation.parameter_name, rotation.status_name]
         return lambda: ssm.get_parameters(Names=names, WithDecryption=True)["Parameters"]
+
+    def add_versions(self, name: str, *labels: str) -> None:
+        ssm = self.account.client("ssm")
+        for number, label in enumerate(labels, start=1):
+            ssm.put_parameter(Name=name, Value=CANARY_TOKEN, Type="SecureString", Overwrite=True)
+            if label:
+                ssm.label_parameter_version(Name=name, ParameterVersion=number, Labels=[label])
 
     def deny(self, action: str, method: str) -> None:
         """Look on as a role that may do everything but this."""
@@ -283,6 +299,13 @@ def test_write_permission_check_passes_and_writes_nothing(world: Backend) -> Non
     world.inspector.may_write_token(inspected)
     world.inspector.may_write_status(inspected)
     assert stored() == before
+
+
+def test_versions_of_a_parameter_have_their_labels(world: Backend) -> None:
+    name = f"/{unique('versions')}"
+    world.add_versions(name, "", "live", "")
+    found = {version.number: tuple(version.labels) for version in world.inspector.versions(name)}
+    assert found == {1: (), 2: ("live",), 3: ()}
 
 
 @pytest.mark.parametrize(

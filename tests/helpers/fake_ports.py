@@ -16,6 +16,7 @@ from rotator.config.deployment import (
     Identity,
     Key,
     LogEvent,
+    ParameterVersion,
     Schedule,
     Stack,
     Subscription,
@@ -279,6 +280,7 @@ class FakeInspector:
         self.clock = clock
         self.fails: dict[str, Exception] = {}
         self.date: str | None = format_datetime(clock.now(), usegmt=True)
+        self.kept_versions: dict[str, list[ParameterVersion]] = {}
         self.keys: dict[str, Key] = {}
         self.all_stacks: list[Stack] = []
         self.schedules: dict[tuple[str, str], Schedule] = {}
@@ -305,6 +307,10 @@ class FakeInspector:
 
     def may_write_lease(self, rotation: Rotation) -> None:
         self._fail("may_write_lease")
+
+    def versions(self, name: str) -> Sequence[ParameterVersion]:
+        self._fail("versions")
+        return self.kept_versions[name]
 
     def key(self, key_id: str) -> Key | None:
         self._fail("key")

@@ -18,6 +18,7 @@ from rotator.config.deployment import (
     Identity,
     Key,
     LogEvent,
+    ParameterVersion,
     Schedule,
     Stack,
     Subscription,
@@ -78,6 +79,18 @@ class AwsInspector:
     def may_write_lease(self, rotation: Rotation) -> None:
         """Likewise of the lease."""
         self._may_write(rotation.lease_name, Type="String")
+
+    def versions(self, name: str) -> Sequence[ParameterVersion]:
+        """GetParameterHistory, page by page; no value is decrypted."""
+        return aws_lookup.look_up_pages(
+            self._client("ssm").get_parameter_history,
+            "NextToken",
+            f"the versions of {name}",
+            "ssm:GetParameterHistory",
+            read=lambda answer: map(_version, answer["Parameters"]),
+            Name=name,
+            WithDecryption=False,
+        )
 
     def key(self, key_id: str) -> Key | None:
         """DescribeKey."""
@@ -185,6 +198,10 @@ class AwsInspector:
             raise aws_lookup.failed(
                 error, f"the parameter {name}", "ssm:PutParameter", "may not be written"
             ) from error
+
+
+def _version(found: Mapping[str, Any]) -> ParameterVersion:
+    return ParameterVersion(number=int(found["Version"]), labels=tuple(found.get("Labels", ())))
 
 
 def _key(found: Mapping[str, Any]) -> Key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import pytest
 
 from doctor_patient import AFTER_THE_SECRET, BROKEN, Patient, answers, has_key, healthy, issues
-from fake_ports import DAY, jwt
-from rotator.config.deployment import Key
+from fake_ports import DAY, START, jwt
+from rotator.config.deployment import Key, ParameterVersion
 from rotator.doctor.check import State
 from rotator.errors import ParameterStoreError
 from rotator.oauth.models import (
@@ -32,6 +33,22 @@ def plain_secret(patient: Patient) -> None:
     """A secret that both dialects of Basic send alike."""
     credentials = ClientCredentials(client_id="client", client_secret=Secret("plain"), version_id="v1")
     patient.ports.secrets.credentials["healthwise/client"] = credentials
+
+
+def with_versions(count: int, labels: Mapping[str, Mapping[int, Sequence[str]]] | None = None) -> Patient:
+    """A patient whose parameters were written so often; ``labels`` are by parameter and version."""
+    patient = Patient()
+    (of,), parameters = patient.rotations, patient.ports.parameters
+    for _ in range(count):
+        parameters.put_lease(of, expires_at=START, released=True)
+        patient.store()
+    for name in (of.parameter_name, of.status_name, of.lease_name):
+        found = (labels or {}).get(name, {})
+        patient.inspector.kept_versions[name] = [
+            ParameterVersion(number=number, labels=found.get(number, ()))
+            for number in range(count, max(0, count - 100), -1)
+        ]
+    return patient
 
 
 def requests(patient: Patient) -> int:
@@ -172,6 +189,44 @@ def test_write_check_covers_only_existing_parameter() -> None:
     assert patient.examine()["parameter"].found == (
         "this caller may write /healthwise/token; /healthwise/token/lease does not exist yet"
     )
+
+
+def test_write_check_says_that_it_does_not_cover_the_key() -> None:
+    patient = healthy()
+    has_key()(patient)
+    assert patient.examine()["parameter"].found.endswith("only a renewal shows whether it may use alias/mine")
+    assert "a renewal" not in healthy().examine()["parameter"].found
+
+
+def test_new_parameters_have_no_check_of_labels() -> None:
+    assert "labels" not in {check.name for check in with_versions(99).examine().checks}
+
+
+@pytest.mark.parametrize("name", ["/healthwise/token", "/healthwise/token/status", "/healthwise/token/lease"])
+def test_label_on_the_oldest_of_100_versions_fails_labels_check(name: str) -> None:
+    patient = with_versions(103, {name: {4: ("live", "old"), 60: ("new",)}})
+    findings = patient.examine()
+    assert (findings.failed, findings.skipped, findings.code) == ({"labels"}, set(), 1)
+    assert (
+        findings["labels"].found == f"{name} cannot be written: its oldest version, 4, has the label live old"
+    )
+    assert (findings["labels"].advice or "").endswith(
+        f"--name {name} --parameter-version 4 --labels live old"
+    )
+
+
+def test_label_on_another_version_passes_labels_check() -> None:
+    check = with_versions(103, {"/healthwise/token": {5: ("live",)}}).examine()["labels"]
+    assert check.state is State.OK
+    assert check.found.startswith("none on the oldest version of /healthwise/token, /healthwise/token/status")
+
+
+def test_unreadable_versions_skip_only_labels_check() -> None:
+    patient = with_versions(100)
+    patient.inspector.fails["versions"] = BROKEN
+    findings = patient.examine()
+    assert (findings.failed, findings.skipped) == (set(), {"labels"})
+    assert findings["labels"].found == "it is broken; mend it"
 
 
 def test_unreadable_parameters_fail_only_stored_token_check() -> None:

@@ -1,0 +1,54 @@
+"""The check of labels: one on the oldest of the versions that are kept blocks every write.
+
+https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html, under
+ParameterMaxVersionLimitExceeded. A run acquires its lease and requests a token before the write fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rotator.config.deployment import Inspector
+from rotator.doctor.check import NotChecked
+from rotator.errors import RotatorError
+from rotator.renewal.models import Rotation, Stored
+
+CHECK = "labels"
+"""The name of the check."""
+
+VERSIONS_KEPT = 100
+
+
+def full_parameters(rotation: Rotation, stored: Stored | RotatorError) -> list[str]:
+    """Return the names of the rotation's parameters for whose next version the oldest is deleted."""
+    if isinstance(stored, RotatorError):
+        return []
+    versions = {
+        rotation.parameter_name: stored.token_version,
+        rotation.status_name: stored.status_version,
+        rotation.lease_name: stored.lease.version,
+    }
+    return [name for name, version in versions.items() if version >= VERSIONS_KEPT]
+
+
+def check_labels(names: Sequence[str], inspector: Inspector) -> str:
+    """Return that no label blocks a write of these parameters.
+
+    Raises:
+        RotatorError: The oldest version of one has a label.
+        NotChecked: The versions cannot be read. Who reads them may read earlier tokens, and need not.
+    """
+    for name in names:
+        try:
+            oldest = min(inspector.versions(name), key=lambda version: version.number, default=None)
+        except RotatorError as error:
+            raise NotChecked(f"{error.problem}; {error.advice}") from error
+        if oldest and oldest.labels:
+            labels = " ".join(oldest.labels)
+            raise RotatorError(
+                f"{name} cannot be written: its oldest version, {oldest.number}, has the label {labels}",
+                advice="move it to another version, or remove it: "
+                f"aws ssm unlabel-parameter-version --name {name} --parameter-version {oldest.number} "
+                f"--labels {labels}",
+            )
+    return f"none on the oldest version of {', '.join(names)}"
