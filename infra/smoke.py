@@ -30,6 +30,7 @@ CHECKS = (
     smoke_parameters.create_once,
     smoke_parameters.earlier_versions,
     smoke_parameters.labels,
+    smoke_parameters.path_pages,
     smoke_parameters.kms_errors,
     smoke_roles.kms_condition,
     smoke_roles.secret_denied,

@@ -35,6 +35,8 @@ WRITE_INTERVAL_SECONDS = 1.0
 LONGEST_NAME = MAX_PARAMETER_NAME_CHARACTERS + len("/status")
 
 VERSIONS_KEPT = 100
+PARAMETERS_OF_A_PAGE = 10
+READS = 5
 RACES = 5
 LOST_RACES = frozenset({"TooManyUpdates", "ThrottlingException"})
 
@@ -151,9 +153,15 @@ def earlier_versions(ground: Ground) -> str:
     return "the first version was answered, and none for one that does not exist"
 
 
-@check("a label on the oldest of 100 versions blocks the next one: ParameterMaxVersionLimitExceeded")
+@check(
+    "a label on the oldest of 100 versions is in the history and blocks the next version: "
+    "ParameterMaxVersionLimitExceeded"
+)
 def labels(ground: Ground) -> str:
-    """Label the first version, and write as many versions as are kept, and one more."""
+    """Label the first version, and write as many versions as are kept, and one more.
+
+    The doctor finds such a label in the history.
+    """
     ssm, name = ground.client("ssm"), ground.new_name("labels")
     put = partial(ssm.put_parameter, Name=name, Value="x", Type="String", Overwrite=True)
     put()
@@ -161,7 +169,31 @@ def labels(ground: Ground) -> str:
     for _ in range(VERSIONS_KEPT - 1):
         time.sleep(WRITE_INTERVAL_SECONDS)
         put()
-    return expect_refusal("ParameterMaxVersionLimitExceeded", put)
+    code = expect_refusal("ParameterMaxVersionLimitExceeded", put)
+    pages = ssm.get_paginator("get_parameter_history").paginate(Name=name)
+    versions = {each["Version"]: each.get("Labels") for page in pages for each in page["Parameters"]}
+    if min(versions, default=0) != 1 or versions[1] != ["smoke"]:
+        raise Different(f"{code}, but the history shows no label on the oldest version")
+    return code
+
+
+@check("a path is read whole, page by page, though AWS gives each page on a best-effort basis")
+def path_pages(ground: Ground) -> str:
+    """Read more parameters than a page holds, a few times.
+
+    A document that is missing from every page is a rotation that a run does not know of.
+    """
+    ssm, names = ground.client("ssm"), [ground.new_name(f"path/{n}") for n in range(PARAMETERS_OF_A_PAGE + 1)]
+    for name in names:
+        time.sleep(WRITE_INTERVAL_SECONDS)
+        ssm.put_parameter(Name=name, Value="x", Type="String")
+    request = {"Path": names[0].rpartition("/")[0], "Recursive": True, "MaxResults": PARAMETERS_OF_A_PAGE}
+    for _ in range(READS):
+        time.sleep(WRITE_INTERVAL_SECONDS)
+        pages = list(ssm.get_paginator("get_parameters_by_path").paginate(**request))
+        if missing := set(names) - {each["Name"] for page in pages for each in page["Parameters"]}:
+            raise Different(f"{len(missing)} of {len(names)} parameters are on none of {len(pages)} pages")
+    return f"all {len(names)} parameters, {READS} times"
 
 
 @check("a key that does not exist is refused as InvalidKeyId")

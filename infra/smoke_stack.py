@@ -26,19 +26,17 @@ LONGEST_WAIT_SECONDS = 300.0
 """For CloudWatch to evaluate a new alarm."""
 
 
-@check("the schedule's role may invoke this function and no other, and its invocations arrive")
+@check(
+    "the schedule's role trusts the stack's schedule group alone, may invoke this function and no other, "
+    "and its invocations arrive"
+)
 def scheduler_role(ground: Ground) -> str:
     """Read who may assume the role, simulate its call, and count the runs of the last hour."""
     schedule = ground.client("scheduler").get_schedule(
         Name=ground.outputs["ScheduleName"], GroupName=ground.outputs["ScheduleGroupName"]
     )
     role, function = schedule["Target"]["RoleArn"], schedule["Target"]["Arn"]
-    trust = ground.client("iam").get_role(RoleName=role.rpartition("/")[2])["Role"][
-        "AssumeRolePolicyDocument"
-    ]
-    principals = [statement["Principal"] for statement in trust["Statement"]]
-    if principals != [{"Service": "scheduler.amazonaws.com"}]:
-        raise Different(f"the role trusts {principals}")
+    _expect_trust_in_group(ground, role)
     other = ground.arn("lambda", f"function:{ground.scratch}")
     expect_only(ground, role, "lambda:InvokeFunction", function, other)
     if schedule["State"] != "ENABLED":
@@ -50,6 +48,19 @@ def scheduler_role(ground: Ground) -> str:
     if not sent or not run:
         raise Different(f"the role is right; {counts}")
     return f"the role may do that and no more; {counts}"
+
+
+def _expect_trust_in_group(ground: Ground, role: str) -> None:
+    """Read who may assume the role; raises Different unless it is the schedules of the stack's group."""
+    answer = ground.client("iam").get_role(RoleName=role.rpartition("/")[2])
+    statements = answer["Role"]["AssumeRolePolicyDocument"]["Statement"]
+    principals = [statement["Principal"] for statement in statements]
+    if principals != [{"Service": "scheduler.amazonaws.com"}]:
+        raise Different(f"the role trusts {principals}")
+    group = ground.arn("scheduler", f"schedule-group/{ground.outputs['ScheduleGroupName']}")
+    source = statements[0].get("Condition", {}).get("StringEquals", {}).get("aws:SourceArn")
+    if source != group:
+        raise Different(f"the role trusts schedules of {source or 'any group'}, not of {group}")
 
 
 @check("CloudFormation takes the template's patterns and refuses a wrong value with a ValidationError")

@@ -28,7 +28,7 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 STATES = {"MetricAlarms": [{"AlarmName": f"smoked-{name}", "StateValue": "OK"} for name in ALARMS]}
 POINTS = {"Datapoints": [{"Sum": 12.0}]}
-TRUST = {"Statement": [{"Principal": {"Service": "scheduler.amazonaws.com"}}]}
+GROUP = f"arn:aws:scheduler:eu-central-1:{ACCOUNT}:schedule-group/smoked-ScheduleGroup-1"
 SCHEDULE = {"State": "ENABLED", "Target": {"RoleArn": "arn:aws:iam::1:role/r", "Arn": "the-function"}}
 
 
@@ -59,7 +59,18 @@ OWN_TOKEN = f"arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter{PARAMETER}"
 BY_SSM = {"ViaService": "ssm.eu-central-1.amazonaws.com", "PARAMETER_ARN": OWN_TOKEN}
 PUT = {"Version": 1}
 TOO_LARGE, INVALID = refused("ValidationException"), refused("ValidationError")
-ROLE = {"get_schedule": SCHEDULE, "get_role": {"Role": {"AssumeRolePolicyDocument": TRUST}}}
+
+
+def trusting(source: str | None = GROUP) -> dict[str, Any]:
+    """The answers about the schedule and its role, which trusts the schedules of a group, or of any."""
+    statement: dict[str, Any] = {"Principal": {"Service": "scheduler.amazonaws.com"}}
+    if source:
+        statement["Condition"] = {"StringEquals": {"aws:SourceArn": source}}
+    role = {"AssumeRolePolicyDocument": {"Statement": [statement]}}
+    return {"get_schedule": SCHEDULE, "get_role": {"Role": role}}
+
+
+ROLE = trusting()
 
 QUEUE = f"arn:aws:sqs:eu-central-1:{ACCOUNT}:smoked-FailedRuns-1"
 DESTINATION = {
@@ -97,6 +108,21 @@ def versions(values: Mapping[int, str]) -> dict[str, Any]:
         "put_parameter": PUT,
         "get_parameters": {"Parameters": found},
         "simulate_principal_policy": allow(LEASE),
+    }
+
+
+def history(*numbers: int) -> dict[str, Any]:
+    """Parameter Store's answers about a parameter's versions, of which the first has a label."""
+    found = [{"Version": number, "Labels": ["smoke"] if number == 1 else []} for number in numbers]
+    return {"label_parameter_version": {}, "get_parameter_history": [[{"Parameters": found}]]}
+
+
+def pages(count: int) -> dict[str, Any]:
+    """Parameter Store's answer to who reads a path with so many parameters: two pages."""
+    names = [{"Name": f"/rotator-smoke/1/path/{n}"} for n in range(count)]
+    return {
+        "put_parameter": PUT,
+        "get_parameters_by_path": [[{"Parameters": p} for p in (names[:10], names[10:])]],
     }
 
 
@@ -171,10 +197,24 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
     "label blocks": (
         smoke_parameters.labels,
         {
+            **history(*range(1, 101)),
             "put_parameter": [PUT] * 100 + [refused("ParameterMaxVersionLimitExceeded")],
-            "label_parameter_version": {},
         },
         None,
+    ),
+    "label not in the history": (
+        smoke_parameters.labels,
+        {
+            **history(*range(2, 101)),
+            "put_parameter": [PUT] * 100 + [refused("ParameterMaxVersionLimitExceeded")],
+        },
+        "ParameterMaxVersionLimitExceeded, but the history shows no label",
+    ),
+    "path whole": (smoke_parameters.path_pages, pages(11), None),
+    "path not whole": (
+        smoke_parameters.path_pages,
+        pages(10),
+        "1 of 11 parameters are on none of 2 pages",
     ),
     "label does not block": (
         smoke_parameters.labels,
@@ -303,6 +343,16 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         smoke_stack.scheduler_role,
         {**ROLE, "get_role": {"Role": {"AssumeRolePolicyDocument": {"Statement": [{"Principal": "*"}]}}}},
         "the role trusts",
+    ),
+    "another group trusted": (
+        smoke_stack.scheduler_role,
+        trusting(GROUP.replace("smoked-ScheduleGroup-1", "default")),
+        "the role trusts schedules of arn:aws:scheduler",
+    ),
+    "every group trusted": (
+        smoke_stack.scheduler_role,
+        trusting(None),
+        "the role trusts schedules of any group",
     ),
     "patterns refuse": (
         smoke_stack.allowed_pattern,
