@@ -31,6 +31,7 @@ MANY = {
     "AllowedHosts": "auth.healthwise.net",
 }
 PROPERTIES = Stack(REQUIRED).resources
+REPLACE_A_MANAGED_POLICY = {"Description", "ManagedPolicyName", "Path"}
 BOTOCORE = botocore.session.Session()
 
 
@@ -446,6 +447,22 @@ def test_two_stacks_in_one_account_share_no_name() -> None:
     for name, properties in Stack(everything).resources.items():
         for key in NAMES_OF_ITS_OWN & properties.keys():
             assert "rotator" in str(properties[key]) or properties[key].startswith("<"), f"{name}.{key}"
+
+
+def test_no_managed_policy_is_replaced_by_an_upgrade() -> None:
+    """A changed description, path or name replaces it: IAM deletes no policy that a consumer has attached.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html
+    """
+    text = "Lets consumers read the token of ${AWS::StackName} and its status, and nothing else."
+    published = {"ConsumerPolicy": {"Description": {"Fn::Sub": text}}}
+    found = {
+        name: {key: value for key, value in resource["Properties"].items() if key in REPLACE_A_MANAGED_POLICY}
+        for name, resource in DOCUMENT["Resources"].items()
+        if resource["Type"] == "AWS::IAM::ManagedPolicy"
+    }
+    reason = "keep the published text: another replaces the policy, which fails while a role has it attached"
+    assert found == published, reason
 
 
 def test_token_and_its_key_are_kept_when_the_stack_is_deleted() -> None:
