@@ -137,9 +137,9 @@ class StackChecks:
             self._explain_silence(schedule)
             raise RotatorError(
                 f"no run in the last {describe_seconds(longest)}",
-                advice=f"check the schedule, then the log {log}",
+                advice=f"check the schedule, then the log {log}{_boundary(self.stack)}",
             )
-        return _judge(event, f"{describe_seconds(seconds_until(now, event.at))} ago")
+        return _judge(event, f"{describe_seconds(seconds_until(now, event.at))} ago", self.stack)
 
     def _explain_silence(self, schedule: Check) -> None:
         if schedule.state is not State.OK:
@@ -148,7 +148,16 @@ class StackChecks:
             raise NotChecked(f"with the log level {self.subject.log_level}, only failed runs are logged")
 
 
-def _judge(event: LogEvent, when: str) -> str:
+def _boundary(stack: Stack) -> str:
+    """Return which permissions boundary the stack's roles have, as the end of an advice; empty for none.
+
+    AWS answers with one code whether a policy does not allow an action or a boundary denies it.
+    """
+    boundary = stack.parameters.get("PermissionsBoundaryArn")
+    return f"; a denied permission must be in the permissions boundary {boundary}, too" if boundary else ""
+
+
+def _judge(event: LogEvent, when: str, stack: Stack) -> str:
     """Return the outcomes of the run in the event; raises RotatorError if a rotation failed."""
     summary = _summary(event.message)
     if summary is None:
@@ -162,7 +171,7 @@ def _judge(event: LogEvent, when: str) -> str:
             errors.append(f"and {count - len(errors)} more")
         raise RotatorError(
             f"{when}, {count} of {total} rotations failed: " + " | ".join(errors),
-            advice=f"do what the error says, then {ROTATE}",
+            advice=f"do what the error says, then {ROTATE}{_boundary(stack)}",
         )
     counts = {word: summary.get(word) for word in ("rotated", "fresh", "kept", "busy")}
     return f"{when}: " + ", ".join(f"{count} {word}" for word, count in counts.items() if count)

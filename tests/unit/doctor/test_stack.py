@@ -290,6 +290,18 @@ def test_failed_run_fails_last_run_check_with_its_error() -> None:
     assert check.advice == "do what the error says, then `rotator rotate --function ...`"
 
 
+@pytest.mark.parametrize("events", [(), (run_ended(summary("AccessDeniedException; allow it")),)])
+def test_failed_or_missing_run_names_the_permissions_boundary(events: tuple[LogEvent, ...]) -> None:
+    patient, boundary = logged(*events), "arn:aws:iam::123456789012:policy/boundary"
+    parameters = {"PermissionsBoundaryArn": boundary}
+    patient.inspector.all_stacks = [Stack(name="rotator", outputs=OUTPUTS, parameters=parameters)]
+    check = patient.examine()["last run"]
+    assert check.state is State.FAILED
+    assert (check.advice or "").endswith(
+        f"; a denied permission must be in the permissions boundary {boundary}, too"
+    )
+
+
 def test_run_with_120_failures_lists_ten_and_counts_the_rest() -> None:
     reported = {**summary(*["down; wait"] * 30), "failed": 120, "fresh": 880, "not_listed": 970}
     found = logged(run_ended(reported)).examine()["last run"].found
