@@ -161,18 +161,28 @@ def _explain(cli: Cli, name: str, template: str, error: CliError, *, is_new: boo
     """Return what failed, after deleting a new stack that was only partly created."""
     stack = stacks.settled(cli, name)
     failed = stacks.first_failure(cli, stack.id) if stack and error.code == "DeployFailed" else None
-    consequence = "nothing was created" if stack is None else "the stack is as it was before"
-    if stack and is_new and stack.status in {stacks.REVIEW, *stacks.LEFTOVERS}:
-        stacks.delete(cli, stack)
-        consequence = "the created parts were deleted again"
-    elif stack and stack.status == "UPDATE_ROLLBACK_FAILED":
-        consequence = f"the stack is {stack.status}: aws cloudformation continue-update-rollback"
+    consequence = _clean_up(cli, stack, is_new=is_new)
     what = str(failed) if failed else ""
     if not failed and (words := packaging.own_words(template, error.said)):
         what = f"CloudFormation refuses the change: {': '.join(words)}"
     if what:
         return Problem(f"{what}; {consequence}", "fix that, then deploy again", exit_code=1)
     return error.problem(f"CloudFormation refuses the change; {consequence}", exit_code=1)
+
+
+def _clean_up(cli: Cli, stack: stacks.Stack | None, *, is_new: bool) -> str:
+    """Delete a new stack that was only partly created; return how the stack is now."""
+    if stack is None:
+        return "nothing was created"
+    if is_new and stack.status in {stacks.REVIEW, *stacks.LEFTOVERS}:
+        try:
+            stacks.delete(cli, stack)
+        except Problem as problem:  # beside what failed first, not in its place
+            return str(problem)
+        return "the created parts were deleted again"
+    if stack.status == "UPDATE_ROLLBACK_FAILED":
+        return f"the stack is {stack.status}: aws cloudformation continue-update-rollback"
+    return "the stack is as it was before"
 
 
 def _silence_of_alarms(cli: Cli, stack: stacks.Stack) -> str:

@@ -65,14 +65,17 @@ class Stack:
 
 
 class Failure(NamedTuple):
-    """What failed first in a stack's operation. Its text may be printed; see ``first_failure``."""
+    """What failed first in a stack's operation, or why that is not known: then without a logical id.
+
+    Its text may be printed; see ``first_failure``.
+    """
 
     logical_id: str
     reason: str
 
     def __str__(self) -> str:
         """Return the text of a message."""
-        return f"{self.logical_id}: {self.reason}"
+        return f"{self.logical_id}: {self.reason}" if self.logical_id else self.reason
 
 
 def check_name(name: str, command: str) -> str:
@@ -156,10 +159,13 @@ def first_failure(cli: Cli, stack_id: str) -> Failure | None:
     the template's parameters and the resources made of them, and those hold no secret: CloudFormation knows
     the secret only by its ARN.
     """
-    events = cli.read(
-        *("cloudformation", "describe-stack-events", "--stack-name", stack_id),
-        *("--query", f"StackEvents[].[{', '.join(_EVENT_MEMBERS)}]"),
-    )
+    try:
+        events = cli.read(
+            *("cloudformation", "describe-stack-events", "--stack-name", stack_id),
+            *("--query", f"StackEvents[].[{', '.join(_EVENT_MEMBERS)}]"),
+        )
+    except CliError as error:
+        return Failure("", str(error.problem("why it failed could not be read")))
     failure = None
     for name, status, reason, physical_id in events or []:  # the newest first
         if status.endswith("_FAILED"):

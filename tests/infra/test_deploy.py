@@ -221,6 +221,64 @@ def test_failed_creation_reports_first_failure_and_is_deleted(
 
 
 @pytest.mark.usefixtures("packaged")
+def test_denied_events_are_reported_and_new_stack_is_deleted(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers("cloudformation deploy", DEPLOY_FAILED)
+    aws.answers("cloudformation describe-stack-events", denied("DescribeStackEvents"))
+    aws.answers("cloudformation describe-stacks", NO_STACK, stack("ROLLBACK_COMPLETE"), NO_STACK)
+    assert run_deploy(environ) == 1
+    assert the_line(capsys) == (
+        "deploy: why it failed could not be read: AccessDenied; "
+        "allow this caller cloudformation:DescribeStackEvents; "
+        "the created parts were deleted again; fix that, then deploy again"
+    )
+    assert aws.changes == ["cloudformation deploy", "cloudformation delete-stack"]
+
+
+@pytest.mark.usefixtures("packaged")
+def test_denied_deletion_is_reported_beside_the_failure(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers("cloudformation deploy", DEPLOY_FAILED)
+    aws.answers("cloudformation describe-stack-events", EVENTS)
+    aws.answers("cloudformation describe-stacks", NO_STACK, stack("ROLLBACK_COMPLETE"))
+    aws.answers("cloudformation delete-stack", denied("DeleteStack"))
+    assert run_deploy(environ) == 1
+    assert the_line(capsys) == (
+        "deploy: LogGroup: /rotator/rotator already exists; the stack could not be deleted: AccessDenied; "
+        "allow this caller cloudformation:DeleteStack; fix that, then deploy again"
+    )
+
+
+@pytest.mark.usefixtures("packaged")
+def test_denied_deletion_of_a_failed_creation_deploys_nothing(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.answers("cloudformation describe-stacks", stack("ROLLBACK_COMPLETE", **DESCRIPTION))
+    aws.answers("cloudformation delete-stack", denied("DeleteStack"))
+    assert run_deploy(environ) == 1
+    assert the_line(capsys).endswith("AccessDenied; allow this caller cloudformation:DeleteStack")
+    assert aws.changes == ["cloudformation delete-stack"]
+
+
+def test_denied_upload_names_the_permission_and_deploys_nothing(
+    aws: FakeAws,
+    environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    zip_file = tmp_path / "rotator.zip"
+    zip_file.write_bytes(ZIP)
+    monkeypatch.setattr(code_upload, "build", lambda: zip_file)
+    aws.answers("cloudformation package", denied("PutObject"))
+    assert run_deploy(environ) == 1
+    assert the_line(capsys).endswith("AccessDenied; allow this caller s3:PutObject")
+    assert aws.changes == ["cloudformation package"]
+
+
+@pytest.mark.usefixtures("packaged")
 def test_failed_update_is_reported_and_the_stack_kept(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -122,6 +122,37 @@ def test_failed_deletion_names_the_resource_and_next_step(
     )
 
 
+DENIED = {
+    "reading the stack": ((denied("DescribeStacks"),), "DescribeStacks", []),
+    "deleting it": ((stack(),), "DeleteStack", ["cloudformation delete-stack"]),
+    "reading its events": (
+        (stack(), stack("DELETE_FAILED")),
+        "DescribeStackEvents",
+        ["cloudformation delete-stack"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("stacks", "operation", "changes"), DENIED.values(), ids=DENIED)
+def test_denied_undeploy_names_the_permission(
+    aws: FakeAws,
+    environ: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    stacks: tuple[Any, ...],
+    operation: str,
+    changes: list[str],
+) -> None:
+    aws.answers("cloudformation describe-stacks", *stacks)
+    aws.answers("cloudformation describe-stack-events", denied("DescribeStackEvents"))
+    if operation == "DeleteStack":
+        aws.answers("cloudformation delete-stack", denied(operation))
+    assert run_undeploy(environ) in (1, 2)
+    line = the_line(capsys)
+    assert line.startswith("undeploy: the stack ")
+    assert f"AccessDenied; allow this caller cloudformation:{operation}" in line
+    assert aws.changes == changes
+
+
 def test_failed_deletion_without_a_reason_says_to_try_again(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
