@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
@@ -24,7 +25,13 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
 
 _Loader.add_multi_constructor("!", _Loader.long_form)
 
-DOCUMENT: dict[str, Any] = yaml.load(TEMPLATE.read_text(), _Loader)
+
+def read(file: Path) -> dict[str, Any]:
+    """A template with the long forms of CloudFormation's functions."""
+    return dict(yaml.load(file.read_text(), _Loader))
+
+
+DOCUMENT = read(TEMPLATE)
 PARAMETERS: dict[str, dict[str, Any]] = DOCUMENT["Parameters"]
 
 NO_VALUE = object()
@@ -54,18 +61,24 @@ class Stack:
     """A stack with these parameters and the template's defaults; a resource is ``<Name>`` in it."""
 
     given: Mapping[str, str] = field(default_factory=dict)
+    document: Mapping[str, Any] = field(default_factory=lambda: DOCUMENT)
+    """The template, today's if none is given."""
 
     @cached_property
     def parameters(self) -> dict[str, str]:
         """Every parameter that has a value."""
-        defaults = {name: str(rules["Default"]) for name, rules in PARAMETERS.items() if "Default" in rules}
+        defaults = {
+            name: str(rules["Default"])
+            for name, rules in self.document["Parameters"].items()
+            if "Default" in rules
+        }
         return {**defaults, **self.given}
 
     @cached_property
     def refused(self) -> list[str]:
         """What the rules that do not hold say."""
         found = []
-        for rule in DOCUMENT["Rules"].values():
+        for rule in self.document["Rules"].values():
             if self.resolve(rule.get("RuleCondition", {"Fn::Equals": ["", ""]})):
                 found += [a["AssertDescription"] for a in rule["Assertions"] if not self.resolve(a["Assert"])]
         return found
@@ -75,14 +88,14 @@ class Stack:
         """The properties of every resource that the stack has."""
         return {
             name: self.resolve(resource["Properties"])
-            for name, resource in DOCUMENT["Resources"].items()
+            for name, resource in self.document["Resources"].items()
             if self.holds(resource.get("Condition"))
         }
 
     @cached_property
     def outputs(self) -> dict[str, Any]:
         """Its outputs."""
-        outputs = DOCUMENT["Outputs"].items()
+        outputs = self.document["Outputs"].items()
         return {n: self.resolve(o["Value"]) for n, o in outputs if self.holds(o.get("Condition"))}
 
     def statements(self, *roles: str) -> Iterator[dict[str, Any]]:
@@ -94,7 +107,7 @@ class Stack:
 
     def holds(self, condition: str | None) -> bool:
         """Whether a condition holds; none always does."""
-        return condition is None or bool(self.resolve(DOCUMENT["Conditions"][condition]))
+        return condition is None or bool(self.resolve(self.document["Conditions"][condition]))
 
     def resolve(self, value: Any) -> Any:
         """The value as the resource gets it."""
@@ -155,4 +168,4 @@ class Stack:
 
     def _findinmap(self, argument: list[Any]) -> Any:
         name, key, second = map(self.resolve, argument)
-        return DOCUMENT["Mappings"][name][str(key)][second]
+        return self.document["Mappings"][name][str(key)][second]
