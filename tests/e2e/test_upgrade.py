@@ -4,7 +4,7 @@ The embedded AWS (MiniStack 1.5.33) updates every type of resource that the temp
 property changes that is create-only in AWS, and runs the function under its updated role. What it cannot do:
 
 - An update of a function applies neither ReservedConcurrentExecutions nor VpcConfig.
-- A role has no PermissionsBoundary, and an update adds none.
+- A stack gives its roles no PermissionsBoundary, and an update adds none.
 - A schedule whose GroupName changes is created in the new group, and stays in the old one, too. The template
   avoids such an update: since version 0.1, the schedule has another logical id.
 - A schedule invokes its target whatever the trust policy of its role says.
