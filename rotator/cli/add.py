@@ -25,8 +25,8 @@ from rotator.renewal.models import Rotation
 KEYS = {
     "secret_id": ("NAME", "Name or ARN of the secret with the client credentials."),
     "parameter_name": ("NAME", "Parameter to write the token to, such as /tenant-a/token."),
-    "token_endpoint": ("URL", "Token endpoint, such as https://auth.example.com/oauth2/token."),
-    "scope": ("SCOPE", "Scope to request, such as 'read write'. Default: none."),
+    "token_endpoint": ("URL", "Token endpoint. Default: https://auth.healthwise.net/oauth2/token."),
+    "scope": ("SCOPE", "Scope to request, such as 'read write'; empty for none. Default: *."),
     "grant_type": ("GRANT", "Grant type to send. Default: client_credentials."),
     "token_request_format": ("FORMAT", "Format of the token request: form (default) or json."),
     "token_request_params": (
@@ -35,7 +35,10 @@ KEYS = {
     ),
     "token_request_headers": ("JSON", 'Extra headers of the token request, such as \'{"X-Tenant": "a"}\'.'),
     "client_id_in_body": ("BOOLEAN", "true also sends client_id as a parameter. Default: false."),
-    "basic_encoding": ("DIALECT", "Encoding of client_id and client_secret for Basic: form or raw."),
+    "basic_encoding": (
+        "DIALECT",
+        "Encoding of client_id and client_secret for Basic: raw (default) or form.",
+    ),
     "secret_members": (
         "JSON",
         'Members of the secret with other names, such as \'{"client_secret": "oauth.clientSecret"}\'.',
@@ -63,11 +66,11 @@ KEYS = {
     "assertion_audience": ("URL", "Audience of assertions. Default: the token endpoint."),
     "ca_parameter_name": ("NAME", "String parameter with PEM certificates to trust at the token endpoint."),
     "secret_rollover": ("BOOLEAN", "false tries AWSCURRENT only, not AWSPENDING or AWSPREVIOUS."),
-    "renew_at": ("FRACTION", "Fraction of the lifetime at which a token is renewed, such as 0.667."),
+    "renew_at": ("FRACTION", "Fraction of the lifetime at which a token is renewed. Default: 0.667."),
     "lifetime": ("TIME", "Lifetime of tokens, in place of what the endpoint states, such as 1h."),
     "fallback_lifetime": ("TIME", "Lifetime of tokens if the endpoint states none, such as 1h."),
     "kms_key_id": ("KEY", "KMS key of the token parameter. Default: ROTATOR_KMS_KEY_ID."),
-    "tier": ("TIER", "Parameter tier: Standard, Advanced or Intelligent-Tiering."),
+    "tier": ("TIER", "Standard, Advanced or Intelligent-Tiering (default)."),
     "verify_url": ("URL", "URL that must answer a GET with the new token with 2xx before it is published."),
 }
 """The keys of a rotation document: metavar and help of each one's option."""

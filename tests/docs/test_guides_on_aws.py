@@ -1,8 +1,6 @@
-"""What the guide and the template's descriptions say about AWS where no emulator can show it."""
+"""What the guides and the template's descriptions say about AWS where no emulator can show it."""
 
 from __future__ import annotations
-
-import re
 
 import pytest
 
@@ -10,8 +8,9 @@ from cloudwatch_alarms import Alarm
 from conftest import CHECKOUT
 from template import DOCUMENT, PARAMETERS, Stack
 
-GUIDE = (CHECKOUT / "infra" / "README.md").read_text()
-SECTIONS = dict(re.findall(r"^#+ (.+)\n((?:(?!#).*\n)*)", GUIDE, re.MULTILINE))
+GUIDES = CHECKOUT / "infra" / "docs"
+UNDELIVERED = (GUIDES / "runbooks" / "undelivered.md").read_text()
+COSTS = (GUIDES / "costs.md").read_text()
 
 SERVICES = {"secretsmanager": "Secrets Manager", "ssm": "SSM", "sqs": "SQS", "kms": "KMS"}
 BY_LAMBDA = {"WriteLogs", "KeepFailedRuns", "ManageNetworkInterfaces"}
@@ -47,19 +46,19 @@ def test_vpc_parameter_names_the_services_called(given: dict[str, str], services
 
 def test_throttled_runs_are_in_the_runbook_of_token_ends_soon() -> None:
     """Scheduler invokes asynchronously: the schedule's own dead-letter queue never has them."""
-    runbook = SECTIONS["Token ends soon"]
+    runbook = (GUIDES / "runbooks" / "token-ends-soon.md").read_text()
     body = Stack({"SecretArn": "arn:x"}).resources["Dashboard"]["DashboardBody"]
     for label in ("runs throttled", "runs that never started"):
         assert f'"{label}"' in runbook
         assert f'"label": "{label}"' in body
     assert "`EventAgeExceeded`" in runbook
     assert "`FailedRunsQueueUrl`" in runbook
-    assert "Throttl" not in SECTIONS["Undelivered"]
+    assert "Throttl" not in UNDELIVERED
 
 
 def test_late_metric_is_in_the_runbook_of_undelivered() -> None:
     """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-monitoring-using-cloudwatch.html."""
-    assert "15 minutes" in SECTIONS["Undelivered"]
+    assert "15 minutes" in UNDELIVERED
 
 
 def test_two_alarms_become_ok_before_any_data() -> None:
@@ -77,7 +76,7 @@ def test_two_alarms_become_ok_before_any_data() -> None:
 
 
 def test_costs_have_key_rotation_and_advanced_reads() -> None:
-    rows = [line.strip("| ").split(" | ") for line in SECTIONS["What it costs"].splitlines() if "|" in line]
+    rows = [line.strip("| ").split(" | ") for line in COSTS.splitlines() if "|" in line]
     costs = {name: (arithmetic, float(dollars)) for name, arithmetic, dollars in rows[2:]}
     [(key, of_the_key)] = [found for name, found in costs.items() if name.startswith("key")]
     [(advanced, of_advanced)] = [found for name, found in costs.items() if name.startswith("advanced token")]
@@ -87,4 +86,4 @@ def test_costs_have_key_rotation_and_advanced_reads() -> None:
     assert f"{reads // 2:,}" in advanced
     assert of_advanced == round(0.05 + reads * 0.05 / 10_000, 2)
     whole = sum(dollars for _, dollars in costs.values()) - of_the_key - of_advanced
-    assert f"About ${whole:.0f} a month, ${whole + of_the_key:.0f} with a key" in SECTIONS["What it costs"]
+    assert f"About ${whole:.0f} a month, ${whole + of_the_key:.0f} with a key" in COSTS
