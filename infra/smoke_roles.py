@@ -9,7 +9,7 @@ from typing import Any
 from infra.smoke_fixtures import Different, Ground, NotHere, check
 
 
-@check("the function's role may use the key for its own token, by way of Parameter Store alone")
+@check("the function's role may use the key for its own token through Parameter Store only")
 def kms_condition(ground: Ground) -> str:
     """Simulate encryption of the token, of another parameter, and through another service."""
     key = ground.outputs.get("KeyArn") or ground.parameters.get("ParameterKmsKeyArn")

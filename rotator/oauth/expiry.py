@@ -82,7 +82,7 @@ def _stated(answer: Callable[[str], Any], requested_at: datetime) -> tuple[list[
 def _unknown(problems: list[str]) -> InvalidTokenResponse:
     if not problems:
         return InvalidTokenResponse(
-            "the token endpoint did not say how long the token lives",
+            "the token endpoint did not state the token's lifetime",
             advice="set fallback_lifetime to the token's lifetime in seconds, or response_members if the "
             "answer says it under another name",
         )

@@ -73,18 +73,20 @@ class Guarantee:
         window = lifetime * (1 - renew_at)
         if lifetime <= self.schedule_interval:
             problem = (
-                f"a token of {token} leaves consumers nothing to count on: "
-                f"it ends before the next run, which comes every {interval}"
+                f"a token of {token} expires before the next run, which starts every {interval}: "
+                "consumers have no guaranteed lifetime"
             )
         elif window <= self.schedule_interval:
             problem = (
-                f"a token of {token} renewed at {renew_at:g} of its life leaves consumers nothing to count "
-                f"on: {describe_seconds(window)} to renew it in, and a run every {interval} only"
+                f"a token of {token} renewed at {renew_at:g} of its lifetime leaves "
+                f"{describe_seconds(window)} for the renewal, but a run starts only every {interval}: "
+                "consumers have no guaranteed lifetime"
             )
         else:
             problem = (
-                f"a token of {token} renewed at {renew_at:g} of its life, every {interval}, leaves consumers "
-                f"{math.floor(least)} s at the least, but they cache for {self.consumer_cache:.0f} s"
+                f"a token of {token} renewed at {renew_at:g} of its lifetime, with a run every {interval}, "
+                f"guarantees consumers {math.floor(least)} s, but they cache it for "
+                f"{self.consumer_cache:.0f} s"
             )
         return SettingsError(problem, advice=self._advice(lifetime, renew_at, names))
 
@@ -101,7 +103,7 @@ class Guarantee:
             often = f"run every {slowest // 60:.0f}m or more often"
             ways.append(f"{often}, with {names['schedule_interval']} set to it")
         if least >= 0:
-            longest = f"let consumers cache for {math.floor(least)} s at the most"
+            longest = f"let consumers cache for at most {math.floor(least)} s"
             ways.append(f"{longest} ({names['consumer_cache']})")
         if not ways:
             needed = (self.consumer_cache + self.schedule_interval + self.run_budget) / (1 - renew_at)

@@ -140,11 +140,11 @@ def outlook(failed: Result) -> str:
     """Return what a failure means to consumers, and when the next attempt is."""
     seconds = failed.seconds_remaining
     if seconds is None:
-        left = "it is not known how long the stored token lives"
+        state = "the stored token's remaining lifetime is not known"
     elif failed.expires_at is None:
-        left = "no token is stored"
+        state = "no token is stored"
     elif seconds <= 0:
-        left = f"the stored token ended {describe_seconds(-seconds)} ago"
+        state = f"the stored token expired {describe_seconds(-seconds)} ago"
     else:
-        left = f"{describe_seconds(seconds)} of the stored token's life left"
-    return f"{left}, next try by {format_time(failed.next_try)}" if failed.next_try else left
+        state = f"the stored token is valid for another {describe_seconds(seconds)}"
+    return f"{state}, next attempt by {format_time(failed.next_try)}" if failed.next_try else state

@@ -139,11 +139,11 @@ def check_size(rotation: Rotation, token: AccessToken) -> None:
 
 
 def check_lifetime(rotation: Rotation, token: AccessToken, expected: ExpectedLifetime | None) -> None:
-    """Raise InvalidTokenResponse if a token lives much longer than expected, unless ``lifetime`` is set."""
+    """Raise InvalidTokenResponse if a token's lifetime is implausible, unless ``lifetime`` is set."""
     if rotation.lifetime is None and expected and expected.is_exceeded_by(token.lifetime):
         raise InvalidTokenResponse(
-            f"the token endpoint issued a token that lives {describe_seconds(token.lifetime)}, more than "
-            f"{policy.REFUSED_FACTOR} times the expected lifetime ({expected})",
+            f"the token endpoint issued a token with a lifetime of {describe_seconds(token.lifetime)}, more "
+            f"than {policy.REFUSED_FACTOR} times the expected lifetime ({expected})",
             advice="set lifetime to its lifetime in seconds if the endpoint means another unit, or "
             f"{policy.SET_TOKEN_LIFETIME}",
         )

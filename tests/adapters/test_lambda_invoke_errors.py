@@ -62,4 +62,4 @@ def test_other_failure_keeps_its_kind_and_points_to_the_log(
 ) -> None:
     error = reported(stub, kind, "a | b")
     assert type(error) is code
-    assert str(error) == "the function rotator failed: a | b; `make logs STACK=NAME` tells more"
+    assert str(error) == "the function rotator failed: a | b; run `make logs STACK=NAME` for details"

@@ -182,26 +182,26 @@ def test_options_override_settings_from_the_environment() -> None:
     [
         pytest.param(
             ["--schedule", "10h"],
-            "leaves consumers nothing to count on: 7 h 59 min to renew it in, and a run every 10 h only",
+            "leaves 7 h 59 min for the renewal, but a run starts only every 10 h",
             "set --renew-at to 0.57 or less, or run every 473m or more often, with --schedule set to it",
             id="schedule slower than the window",
         ),
         pytest.param(
             ["--lifetime", "4m"],
-            "a token of 4 min leaves consumers nothing to count on: it ends before the next run",
+            "a token of 4 min expires before the next run",
             "ask for tokens of 34m or longer",
             id="lifetime shorter than the schedule",
         ),
         pytest.param(
             ["--lifetime", "2h", "--schedule", "3h"],
-            "a token of 2 h leaves consumers nothing to count on: it ends before the next run",
+            "a token of 2 h expires before the next run",
             "run every 33m or more often, with --schedule set to it",
             id="lifetime shorter than a schedule that can be faster",
         ),
         pytest.param(
             ["--lifetime", "30m"],
-            "leaves consumers 239 s at the least, but they cache for 300 s",
-            "let consumers cache for 239 s at the most (--cache)",
+            "guarantees consumers 239 s, but they cache it for 300 s",
+            "let consumers cache for at most 239 s (--cache)",
             id="consumers cache for too long",
         ),
         pytest.param(

@@ -53,9 +53,9 @@ def _answer(answer: Mapping[str, Any]) -> tuple[bool, dict[str, Any]]:
 
 
 def _failed(name: str, returned: Mapping[str, Any]) -> RotatorError:
-    """Its own messages hold no secret; those of the runtime tell of timeouts and memory."""
-    problem = f"the function {name} failed: {returned.get('errorMessage', 'without a word')}"
+    """Return the error of a failed invocation. Messages of the runtime are about timeouts and memory."""
+    problem = f"the function {name} failed: {returned.get('errorMessage', 'without a message')}"
     if returned.get("errorType") == "RotationFailed":
         return RotatorError(problem, advice=EVERY_OUTCOME)
     kind = SettingsError if returned.get("errorType") == "SettingsError" else RotatorError
-    return kind(problem, advice="`make logs STACK=NAME` tells more")
+    return kind(problem, advice="run `make logs STACK=NAME` for details")

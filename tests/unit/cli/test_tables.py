@@ -130,7 +130,7 @@ def test_failures_show_early_or_late_and_remaining_lifetime() -> None:
         )
         table = shown(Summary(results=(failed,)))
         assert word in table
-        assert "a: down; wait; 1 min 30 s of the stored token's life left" in table
+        assert "a: down; wait; the stored token is valid for another 1 min 30 s" in table
 
 
 def test_table_cells_are_printed_without_markup() -> None:
@@ -225,7 +225,7 @@ def test_equal_failures_show_once_with_shortest_lifetime() -> None:
     assert text.count("AccessDenied") == 3
     assert f"a: {denied('a')}; 9 s of" in text
     assert "\nand 1 more for the same reason; at worst: 6 s of" in text
-    assert "\ne, f, g and 2 more: down; wait; at worst: 1 h of the stored token's life left" in text
+    assert "\ne, f, g and 2 more: down; wait; at worst: the stored token is valid for another 1 h" in text
 
 
 def test_equal_denials_are_grouped_in_the_status() -> None:

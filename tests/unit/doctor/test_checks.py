@@ -219,7 +219,7 @@ def test_unknown_lifetime_defers_overlap_to_token_check() -> None:
     issues(expires_in=900)(patient)
     findings = patient.examine()
     assert findings["token"].state is State.FAILED
-    assert "leaves consumers" in findings["token"].found
+    assert "consumers have no guaranteed lifetime" in findings["token"].found
 
 
 # Clocks.

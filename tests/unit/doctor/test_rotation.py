@@ -145,7 +145,7 @@ def test_lifetime_in_milliseconds_is_a_cross() -> None:
     issues(expires_in=86_400 * 300)(patient)
     token = patient.examine()["token"]
     assert (token.state, token.advice is not None) == (State.FAILED, True)
-    assert "lives 300 d, more than 10 times the expected lifetime" in token.found
+    assert "with a lifetime of 300 d, more than 10 times the expected lifetime" in token.found
 
 
 def test_wrong_expires_in_is_told_beside_the_fallback() -> None:

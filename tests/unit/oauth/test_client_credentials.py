@@ -298,7 +298,7 @@ def test_read_token_accepts_numeric_and_text_expires_in(expires_in: object) -> N
         pytest.param(valid(expires_in=[1]), "not a number", id="expires_in list"),
         pytest.param(valid(expires_in=1), "expired already", id="shorter than its request took"),
         pytest.param(valid(expires_in=2), "expired already", id="as long as its request took"),
-        pytest.param(valid(expires_in=None), "how long the token lives", id="expires_in missing"),
+        pytest.param(valid(expires_in=None), "did not state the token's lifetime", id="expires_in missing"),
     ],
 )
 def test_invalid_token_response_is_refused_with_its_problem(body: object, problem: str) -> None:

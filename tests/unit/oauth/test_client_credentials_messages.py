@@ -131,7 +131,7 @@ def test_error_status_has_problem_and_advice(status: int, body: object, problem:
         ),
         (
             {"expires_in": None},
-            "did not say how long the token lives",
+            "did not state the token's lifetime",
             (
                 "set fallback_lifetime to the token's lifetime in seconds, or response_members if the answer "
                 "says it under another name"

@@ -192,7 +192,7 @@ def test_failure_logs_reason_kind_lifetime_and_next_try(
         "level": "WARNING",
         "message": (
             "rotation a: failed, good until 2026-11-24T07:00:00Z (a problem; an advice; "
-            "1 h of the stored token's life left, next try by 2026-11-24T06:05:00Z)"
+            "the stored token is valid for another 1 h, next attempt by 2026-11-24T06:05:00Z)"
         ),
         "event": "outcome",
         "rotation": "a",

@@ -50,22 +50,23 @@ def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
             0.95,
             HOUR,
             HOUR,
-            "a token of 1 d renewed at 0.95 of its life, every 1 h, leaves consumers 660 s at the least, "
-            "but they cache for 3600 s; set ROTATOR_RENEW_AT to 0.91 or less, "
+            "a token of 1 d renewed at 0.95 of its lifetime, with a run every 1 h, "
+            "guarantees consumers 660 s, but they cache it for 3600 s; "
+            "set ROTATOR_RENEW_AT to 0.91 or less, "
             "or run every 11m or more often, with ROTATOR_SCHEDULE_INTERVAL set to it, "
-            "or let consumers cache for 660 s at the most (ROTATOR_CONSUMER_CACHE)",
-            id="each of three settings mends it",
+            "or let consumers cache for at most 660 s (ROTATOR_CONSUMER_CACHE)",
+            id="each of three settings fixes it",
         ),
         pytest.param(
             1844.3,
             0.5,
             300,
             700,
-            "a token of 30 min 40 s renewed at 0.5 of its life, every 5 min, "
-            "leaves consumers 562 s at the least, but they cache for 700 s; "
+            "a token of 30 min 40 s renewed at 0.5 of its lifetime, with a run every 5 min, "
+            "guarantees consumers 562 s, but they cache it for 700 s; "
             "set ROTATOR_RENEW_AT to 0.42 or less, "
             "or run every 2m or more often, with ROTATOR_SCHEDULE_INTERVAL set to it, "
-            "or let consumers cache for 562 s at the most (ROTATOR_CONSUMER_CACHE)",
+            "or let consumers cache for at most 562 s (ROTATOR_CONSUMER_CACHE)",
             id="a measured lifetime is rounded",
         ),
         pytest.param(
@@ -73,10 +74,11 @@ def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
             0.5,
             300,
             300,
-            "a token of 14 min renewed at 0.5 of its life, every 5 min, leaves consumers 60 s at the least, "
-            "but they cache for 300 s; set ROTATOR_RENEW_AT to 0.21 or less, "
+            "a token of 14 min renewed at 0.5 of its lifetime, with a run every 5 min, "
+            "guarantees consumers 60 s, but they cache it for 300 s; "
+            "set ROTATOR_RENEW_AT to 0.21 or less, "
             "or run every 1m or more often, with ROTATOR_SCHEDULE_INTERVAL set to it, "
-            "or let consumers cache for 60 s at the most (ROTATOR_CONSUMER_CACHE)",
+            "or let consumers cache for at most 60 s (ROTATOR_CONSUMER_CACHE)",
             id="the fastest schedule there is is just enough",
         ),
         pytest.param(
@@ -84,8 +86,9 @@ def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
             0.5,
             300,
             300,
-            "a token of 12 min renewed at 0.5 of its life, every 5 min, leaves consumers 0 s at the least, "
-            "but they cache for 300 s; let consumers cache for 0 s at the most (ROTATOR_CONSUMER_CACHE)",
+            "a token of 12 min renewed at 0.5 of its lifetime, with a run every 5 min, "
+            "guarantees consumers 0 s, but they cache it for 300 s; "
+            "let consumers cache for at most 0 s (ROTATOR_CONSUMER_CACHE)",
             id="consumers must not cache at all",
         ),
         pytest.param(
@@ -93,8 +96,9 @@ def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
             0.75,
             300,
             310,
-            "a token of 20 min renewed at 0.75 of its life leaves consumers nothing to count on: "
-            "5 min to renew it in, and a run every 5 min only; set ROTATOR_RENEW_AT to 0.44 or less",
+            "a token of 20 min renewed at 0.75 of its lifetime leaves "
+            "5 min for the renewal, "
+            "but a run starts only every 5 min: consumers have no guaranteed lifetime; set ROTATOR_RENEW_AT to 0.44 or less",
             id="the window may fall between two runs",
         ),
         pytest.param(
@@ -102,10 +106,10 @@ def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
             0.5,
             300,
             9000,
-            "a token of 5 min leaves consumers nothing to count on: "
-            "it ends before the next run, which comes every 5 min; "
+            "a token of 5 min expires before the next run, which starts every 5 min: "
+            "consumers have no guaranteed lifetime; "
             "ask for tokens of 312m or longer",
-            id="no setting mends it",
+            id="no setting fixes it",
         ),
     ],
 )
@@ -119,10 +123,11 @@ def test_problem_names_the_cause_and_every_remedy(
 def test_longer_run_budget_shortens_guaranteed_lifetime() -> None:
     reported = Guarantee(consumer_cache=400, run_budget=120).problem(1440, 0.5)
     assert str(reported) == (
-        "a token of 24 min renewed at 0.5 of its life, every 5 min, leaves consumers 300 s at the least, "
-        "but they cache for 400 s; set ROTATOR_RENEW_AT to 0.43 or less, "
+        "a token of 24 min renewed at 0.5 of its lifetime, with a run every 5 min, "
+        "guarantees consumers 300 s, but they cache it for 400 s; "
+        "set ROTATOR_RENEW_AT to 0.43 or less, "
         "or run every 3m or more often, with ROTATOR_SCHEDULE_INTERVAL set to it, "
-        "or let consumers cache for 300 s at the most (ROTATOR_CONSUMER_CACHE)"
+        "or let consumers cache for at most 300 s (ROTATOR_CONSUMER_CACHE)"
     )
 
 
@@ -131,7 +136,7 @@ def test_advice_uses_the_given_setting_names() -> None:
     reported = Guarantee(schedule_interval=HOUR, consumer_cache=HOUR).problem(DAY, 0.95, names)
     assert str(reported).endswith(
         "; set --renew-at to 0.91 or less, or run every 11m or more often, with --every set to it, "
-        "or let consumers cache for 660 s at the most (--cache)"
+        "or let consumers cache for at most 660 s (--cache)"
     )
 
 

@@ -133,11 +133,19 @@ def test_failure_becomes_late_exactly_at_middle_of_window() -> None:
 @pytest.mark.parametrize(
     ("seconds", "next_try", "text"),
     [
-        (27060, START, "7 h 31 min of the stored token's life left, next try by 2026-11-24T06:00:00Z"),
-        (None, START, "it is not known how long the stored token lives, next try by 2026-11-24T06:00:00Z"),
-        (1, None, "1 s of the stored token's life left"),
-        (0, None, "the stored token ended 0 s ago"),
-        (-90, None, "the stored token ended 1 min 30 s ago"),
+        (
+            27060,
+            START,
+            "the stored token is valid for another 7 h 31 min, next attempt by 2026-11-24T06:00:00Z",
+        ),
+        (
+            None,
+            START,
+            "the stored token's remaining lifetime is not known, next attempt by 2026-11-24T06:00:00Z",
+        ),
+        (1, None, "the stored token is valid for another 1 s"),
+        (0, None, "the stored token expired 0 s ago"),
+        (-90, None, "the stored token expired 1 min 30 s ago"),
     ],
 )
 def test_outlook_shows_remaining_lifetime_and_next_try(

@@ -192,7 +192,9 @@ def test_hour_in_milliseconds_is_refused() -> None:
     made = world(lives(3_600_000))
     result = summary(made, shortest=HOUR, longest=HOUR).results[0]
     assert (result.outcome, result.error_kind, made.token) == (Outcome.FAILED, "InvalidTokenResponse", None)
-    assert "a token that lives 41 d 16 h, more than 10 times the expected lifetime (1 h)" in str(result.error)
+    assert "a token with a lifetime of 41 d 16 h, more than 10 times the expected lifetime (1 h)" in str(
+        result.error
+    )
     assert "set lifetime to its lifetime in seconds" in str(result.error)
     assert made.ports.token_endpoint.probes == []
 
