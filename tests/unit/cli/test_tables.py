@@ -223,8 +223,8 @@ def test_equal_failures_show_once_with_shortest_lifetime() -> None:
     results += [failure(name, "down; wait") for name in "efghi"]
     text = shown(Summary(results=tuple(results)))
     assert text.count("AccessDenied") == 3
-    assert f"a: {denied('a')}; 9 s of" in text
-    assert "\nand 1 more for the same reason; at worst: 6 s of" in text
+    assert f"a: {denied('a')}; the stored token is valid for another 9 s" in text
+    assert "\nand 1 more for the same reason; at worst: the stored token is valid for another 6 s" in text
     assert "\ne, f, g and 2 more: down; wait; at worst: the stored token is valid for another 1 h" in text
 
 

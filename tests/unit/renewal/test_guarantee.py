@@ -97,8 +97,8 @@ def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
             300,
             310,
             "a token of 20 min renewed at 0.75 of its lifetime leaves "
-            "5 min for the renewal, "
-            "but a run starts only every 5 min: consumers have no guaranteed lifetime; set ROTATOR_RENEW_AT to 0.44 or less",
+            "5 min for the renewal, but a run starts only every 5 min: "
+            "consumers have no guaranteed lifetime; set ROTATOR_RENEW_AT to 0.44 or less",
             id="the window may fall between two runs",
         ),
         pytest.param(
