@@ -55,6 +55,7 @@ _ADVICE = {
         (NO_CREDENTIALS, *UNKNOWN_CALLER),
         "log in again or set AWS_PROFILE, then check that `aws sts get-caller-identity` answers",
     ),
+    "RequestExpired": "check this machine's clock, or log in again",
     "ProfileNotFound": "set AWS_PROFILE to a profile that `aws configure list-profiles` shows",
     "NoConnection": "check the Region's name, AWS_ENDPOINT_URL and the network",
     "ChangeSetUnreadable": "allow this caller cloudformation:DescribeChangeSet",

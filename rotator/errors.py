@@ -118,6 +118,12 @@ class RotatorError(Exception):
         same.args = self.args
         return same
 
+    def by_hand(self) -> Self:
+        """Return the same error as a command reports it: only its operator tries that again."""
+        same = self.again()
+        same.retry = Retry.BY_HAND if self.retry else None
+        return same
+
     def after(self, earlier: RotatorError | None) -> Self:
         """Return the same error, as it follows an earlier request of the run that failed."""
         if earlier is None or not earlier.may_have_issued:

@@ -64,7 +64,7 @@ class _Commands(click.Group):
 
 
 def _quit(error: RotatorError, code: int) -> NoReturn:
-    click.echo(f"rotator: {error}", err=True)
+    click.echo(f"rotator: {error.by_hand()}", err=True)
     sys.exit(code)
 
 

@@ -150,7 +150,7 @@ def status_of(
             state="unreadable",
             stored=Stored(),
             now=now,
-            error=found,
+            error=found.by_hand(),
         )
     lifetime = found.token_status.lifetime if found.token_status else policy.asked_lifetime(rotation)
     least = overlap = None

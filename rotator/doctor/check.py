@@ -80,4 +80,4 @@ def carry_out(
         return check(state=State.SKIPPED, found=str(reason))
     except Exception as error:  # noqa: BLE001 - a defect in one check must not stop the others
         known = as_rotator_error(error, f"the check of {name}")
-        return check(state=State.FAILED, found=known.problem, advice=known.advice)
+        return check(state=State.FAILED, found=known.problem, advice=known.by_hand().next_step)

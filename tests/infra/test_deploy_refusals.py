@@ -177,6 +177,18 @@ REFUSED = {
         "AWS does not know who you are: NoCredentials; log in again",
     ),
     "an expired session": ((IDENTITY, VERSION_2), "who you are: ExpiredToken; log in again"),
+    "unknown keys": (
+        (IDENTITY, refused("InvalidClientTokenId", "GetCallerIdentity", CANARY)),
+        "InvalidClientTokenId; log in again",
+    ),
+    "a wrong clock": (
+        (IDENTITY, refused("RequestExpired", "GetCallerIdentity", CANARY)),
+        "RequestExpired; check this machine's clock, or log in again",
+    ),
+    "too many requests": (
+        (STACKS, refused("RequestLimitExceeded", "DescribeStacks", CANARY)),
+        "RequestLimitExceeded; try again; if it lasts, find out what uses up the account's request rate",
+    ),
     "no single sign-on": (
         (IDENTITY, Refusal("Error loading SSO Token: " + CANARY)),
         "SsoNotLoggedIn; run `aws sso login --profile default`",

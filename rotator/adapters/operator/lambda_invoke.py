@@ -35,7 +35,7 @@ def invoke(name: str, event: Mapping[str, Any]) -> dict[str, Any]:
         if error.code in ("ResourceNotFoundException", "ParamValidationError", "ValidationException"):
             raise SettingsError(problem, advice="check its name, the account and the Region") from error
         own = dict.fromkeys(aws_errors.DENIED, f"allow this caller lambda:InvokeFunction on {name}")
-        raise RotatorError(problem, advice=error.advice_with(own)) from error
+        raise RotatorError(problem, advice=error.advice_with(own), retry=error.retry) from error
     if failed:
         raise _failed(name, returned)
     if "rotations" not in returned:
