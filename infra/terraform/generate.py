@@ -1,0 +1,145 @@
+"""Generate the module's variables and outputs: ``python -m infra.terraform.generate``.
+
+The template is the only source: a parameter is a variable with its type, default, pattern and sentence, and an
+output is an output. Nothing but these files is generated.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+MODULE = Path(__file__).resolve().parent
+TEMPLATE = MODULE.parent / "template.yaml"
+
+OWN_PARAMETERS = frozenset({"CodeKey"})
+"""The parameters that the module sets itself: the key of the zip that it uploads."""
+
+_HEADER = "# Generated from ../template.yaml: python -m infra.terraform.generate\n"
+
+_LOOKAHEAD = re.compile(r"\(\?!((?:[^()]|\([^()]*\))*)\)")
+"""What a value must not begin with. Terraform's regular expressions (RE2) have no lookahead."""
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """YAML whose short forms of intrinsic functions are left out."""
+
+
+_Loader.add_multi_constructor("!", lambda *_: None)
+
+
+def files(template: str) -> dict[str, str]:
+    """Return the generated files' contents by their names."""
+    document = yaml.load(template, _Loader)  # noqa: S506 - a SafeLoader
+    parameters = {name: rules for name, rules in document["Parameters"].items() if name not in OWN_PARAMETERS}
+    variables = [_variable(name, rules, parameters) for name, rules in parameters.items()]
+    outputs = [_output(name, each["Description"]) for name, each in document["Outputs"].items()]
+    return {
+        "variables.tf": "\n".join([_HEADER, *variables]),
+        "parameters.tf": f"{_HEADER}\nlocals {{\n{_parameters(parameters)}}}\n",
+        "outputs.tf": "\n".join([_HEADER, *outputs]),
+    }
+
+
+def snake_case(name: str) -> str:
+    """Return the name of a parameter or an output as Terraform writes names."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _variable(name: str, rules: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
+    lines = {
+        "type": _type(rules),
+        "description": _string(_with_variables(rules["Description"], parameters)),
+        "default": _literal(rules["Default"], rules) if "Default" in rules else "",
+        "nullable": "false",
+    }
+    attributes = "".join(f"  {key:11} = {value}\n" for key, value in lines.items() if value)
+    return f'variable "{snake_case(name)}" {{\n{attributes}{_validation(name, rules)}}}\n'
+
+
+def _type(rules: Mapping[str, Any]) -> str:
+    if {*rules.get("AllowedValues", [])} == {"false", "true"}:
+        return "bool"
+    return {"String": "string", "Number": "number"}[rules["Type"]]
+
+
+def _validation(name: str, rules: Mapping[str, Any]) -> str:
+    """Return a variable's validation, empty for a variable whose type is enough."""
+    if _type(rules) == "bool":
+        return ""
+    conditions, sentence = _conditions(f"var.{snake_case(name)}", rules)
+    if not conditions:
+        return ""
+    message = _string(f"{snake_case(name)} {sentence}.")
+    body = f"    condition     = {' && '.join(conditions)}\n    error_message = {message}\n"
+    return f"\n  validation {{\n{body}  }}\n"
+
+
+def _conditions(variable: str, rules: Mapping[str, Any]) -> tuple[list[str], str]:
+    """Return the conditions of the template's rules for a value, and the sentence that says them."""
+    if "AllowedValues" in rules:
+        values = rules["AllowedValues"]
+        choices = ", ".join(str(value) or "empty" for value in values)
+        literals = ", ".join(_literal(value, rules) for value in values)
+        return [f"contains([{literals}], {variable})"], f"must be one of {choices}"
+    if "MinValue" in rules:
+        least, most = rules["MinValue"], rules["MaxValue"]
+        return [f"{variable} >= {least}", f"{variable} <= {most}"], f"must be from {least} to {most}"
+    conditions = _matches(variable, rules["AllowedPattern"]) if "AllowedPattern" in rules else []
+    if "MaxLength" in rules:
+        conditions.append(f"length({variable}) <= {rules['MaxLength']}")
+    return conditions, rules.get("ConstraintDescription", "")
+
+
+def _matches(variable: str, pattern: str) -> list[str]:
+    """Return the conditions that the whole value matches a pattern of CloudFormation."""
+    whole = _string(f"^(?:{_LOOKAHEAD.sub('', pattern)})$")
+    forbidden = [_string(f"^(?:{each})") for each in _LOOKAHEAD.findall(pattern)]
+    return [f"can(regex({whole}, {variable}))", *(f"!can(regex({each}, {variable}))" for each in forbidden)]
+
+
+def _parameters(parameters: Mapping[str, Any]) -> str:
+    width = max(map(len, parameters))
+    entries = "".join(f"    {name:{width}} = var.{snake_case(name)}\n" for name in parameters)
+    return f"  parameters = {{\n{entries}  }}\n"
+
+
+def _output(name: str, description: str) -> str:
+    # An output whose condition does not hold is not among the stack's: null here.
+    value = f'lookup(aws_cloudformation_stack.rotator.outputs, "{name}", null)'
+    return (
+        f'output "{snake_case(name)}" {{\n  description = {_string(description)}\n  value       = {value}\n}}\n'
+    )
+
+
+def _with_variables(text: str, parameters: Mapping[str, Any]) -> str:
+    """Return a description with the variables' names instead of the parameters'."""
+    names = [name for name in parameters if "_" in snake_case(name)]
+    return re.sub(rf"\b({'|'.join(names)})\b", lambda found: snake_case(found[1]), text)
+
+
+def _literal(value: Any, rules: Mapping[str, Any]) -> str:
+    return _string(value) if _type(rules) == "string" else str(value)
+
+
+def _string(value: Any) -> str:
+    """Return a quoted string of HCL, in which nothing is a template."""
+    quoted = json.dumps(str(value), ensure_ascii=False)
+    return quoted.replace("${", "$${").replace("%{", "%%{")
+
+
+def main() -> int:
+    """Write the files, and return the exit code."""
+    for name, content in files(TEMPLATE.read_text()).items():
+        (MODULE / name).write_text(content)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
