@@ -189,6 +189,7 @@ class Result:
         next_try: When the next run comes (UTC), after a failure.
         secret_stage: The stage of the secret for which the endpoint issued a token in this run.
         warnings: What its operator should know of a renewal; the summary has them beside the results.
+        replicas_behind: The replica Regions that could not be brought up to date; a warning says why.
     """
 
     name: str
@@ -205,6 +206,7 @@ class Result:
     next_try: datetime | None = None
     secret_stage: Stage = Stage.CURRENT
     warnings: tuple[str, ...] = ()
+    replicas_behind: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The result as it stands in the summary."""
@@ -223,6 +225,8 @@ class Result:
             result["secret_stage"] = self.secret_stage.value
         if self.reason:
             result["note"] = self.reason
+        if self.replicas_behind:
+            result["replicas_behind"] = list(self.replicas_behind)
         return result
 
     @classmethod
@@ -240,6 +244,7 @@ class Result:
             seconds_remaining=result.get("seconds_remaining"),
             next_try=datetime.fromisoformat(next_try) if next_try else None,
             secret_stage=Stage(result.get("secret_stage", Stage.CURRENT)),
+            replicas_behind=tuple(result.get("replicas_behind", ())),
         )
 
 

@@ -21,13 +21,16 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter
 
 
 class ParameterStore(Protocol):
-    """SSM Parameter Store: versioned values. Nothing here ever decrypts one.
+    """SSM Parameter Store: versioned values. A value is decrypted for a copy in another Region alone.
 
     Every method raises ParameterStoreError when it is denied, throttled or refused.
     """
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         """Return the parameters that exist, by name; at most ten in one call."""
+
+    def read_decrypted(self, names: Sequence[str]) -> Mapping[str, Parameter]:
+        """Return the parameters that exist, by name, with their values in the clear; at most ten."""
 
     def read_versions(self, name: str, versions: Sequence[int]) -> Mapping[int, Parameter]:
         """Return those of a parameter's versions that are still kept, ten a call."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rotator.adapters.runtime import aws_client, aws_errors
@@ -45,24 +46,37 @@ NAMES_SHOWN = 3
 
 
 class SsmParameterStore:
-    """The port ParameterStore on SSM. ``on_throttled`` is called for every write that AWS throttles."""
+    """The port ParameterStore on SSM.
+
+    Args:
+        client: The SDK's client.
+        on_throttled: Is called for every write that AWS throttles.
+        advice: The next steps after error codes that mean something else in the client's Region.
+        sleep: Waits before a throttled page is read again.
+    """
 
     def __init__(
         self,
         client: SSMClient,
         *,
         on_throttled: Callable[[], None] = lambda: None,
+        advice: Mapping[str, str] = MappingProxyType({}),
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._sleep = sleep
         self._client = client
         self._on_throttled = on_throttled
+        self._advice = advice
         # The SDK reports each answer, also those after which its own retry succeeds.
         client.meta.events.register("response-received.ssm.PutParameter", self._watch)
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         """Read up to ten parameters in one call, encrypted values as they are stored."""
         return self._get(names, lambda found: str(found["Name"]))
+
+    def read_decrypted(self, names: Sequence[str]) -> Mapping[str, Parameter]:
+        """Read up to ten parameters in one call, encrypted values in the clear."""
+        return self._get(names, lambda found: str(found["Name"]), decrypted=True)
 
     def read_versions(self, name: str, versions: Sequence[int]) -> Mapping[int, Parameter]:
         """Read versions of a parameter; those that are gone are among AWS's InvalidParameters."""
@@ -72,16 +86,19 @@ class SsmParameterStore:
             found |= self._get(names, lambda each: int(each["Version"]))
         return found
 
-    def _get(self, names: Sequence[str], key: Callable[[Mapping[str, Any]], K]) -> dict[K, Parameter]:
+    def _get(
+        self, names: Sequence[str], key: Callable[[Mapping[str, Any]], K], *, decrypted: bool = False
+    ) -> dict[K, Parameter]:
         try:
             return aws_client.call(
                 self._client.get_parameters,
                 read=lambda answer: {key(found): _parameter(found) for found in answer["Parameters"]},
                 Names=list(names),
-                WithDecryption=False,
+                WithDecryption=decrypted,
             )
         except AwsError as error:
-            raise _failed(error, "reading", _shown(names), "ssm:GetParameters") from error
+            doing = "decrypting" if decrypted else "reading"
+            raise self._failed(error, doing, _shown(names), "ssm:GetParameters") from error
 
     def read_path(
         self, path: str, *, retry_until: Deadline | None = None
@@ -100,7 +117,7 @@ class SsmParameterStore:
                     **page,
                 )
             except AwsError as error:
-                failed = _failed(error, "reading", path, READ_PATH)
+                failed = self._failed(error, "reading", path, READ_PATH)
                 if failed.transient and retry_until and retry_until.remaining() > PAGE_DELAY_SECONDS:
                     self._sleep(PAGE_DELAY_SECONDS)
                     continue
@@ -151,7 +168,10 @@ class SsmParameterStore:
                 **parameters,
             )
         except AwsError as error:
-            raise _failed(error, "writing", name, "ssm:PutParameter") from error
+            raise self._failed(error, "writing", name, "ssm:PutParameter") from error
+
+    def _failed(self, error: AwsError, doing: str, name: str, action: str) -> ParameterStoreError:
+        return _failed(error, doing, name, action, self._advice)
 
     def _watch(self, parsed_response: Mapping[str, Any] | None, **_: object) -> None:
         """Take note of an answer; it is None where none came."""
@@ -175,7 +195,9 @@ def _shown(names: Sequence[str]) -> str:
     return f"{', '.join(before)} and {last}" if before else last
 
 
-def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterStoreError:
+def _failed(
+    error: AwsError, doing: str, name: str, action: str, advice: Mapping[str, str]
+) -> ParameterStoreError:
     kind = "path" if action == READ_PATH else "parameters" if " and " in name else "parameter"
     problem = f"{doing} the {kind} {name} failed: {error.code}"
     if error.code in aws_errors.CONCURRENT:
@@ -185,7 +207,9 @@ def _failed(error: AwsError, doing: str, name: str, action: str) -> ParameterSto
     permission = f"allow this caller {action} on {'them' if kind == 'parameters' else 'it'}"
     if doing == "writing":
         permission += ", and kms:Encrypt and kms:GenerateDataKey with its key if kms_key_id names one"
-    own = {**_WRITE_ADVICE, **dict.fromkeys(aws_errors.DENIED, permission)}
+    if doing == "decrypting":
+        permission += ", and kms:Decrypt with the token's key if it is one of yours"
+    own = {**_WRITE_ADVICE, **dict.fromkeys(aws_errors.DENIED, permission), **advice}
     return ParameterStoreError(
         problem,
         advice=error.advice_with(own),
