@@ -30,6 +30,7 @@ from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, Token
 if TYPE_CHECKING:  # a scheduled run that finds every token fresh needs none of them
     from rotator.adapters.runtime.http_transport import HttpTransport
     from rotator.adapters.runtime.private_trust import PrivateTrust
+    from rotator.fleet.region_copies import Replica
     from rotator.workers.dispatch import WorkQueue
     from rotator.workers.queue_messages import Batch
 
@@ -121,7 +122,8 @@ def private_trust(adapters: Adapters) -> PrivateTrust:
 class Rotator:
     """What the entry points run. Its ports count in ``counters``; ``write_rate`` limits the writes.
 
-    ``open_queue`` opens the workers' queue, if there is one.
+    ``open_queue`` opens the workers' queue, if there is one. ``replicas`` are the Regions to which tokens are
+    copied.
     """
 
     settings: Settings
@@ -129,6 +131,7 @@ class Rotator:
     counters: Counters = field(default_factory=Counters)
     write_rate: WriteRate | None = None
     open_queue: Callable[[], WorkQueue] | None = None
+    replicas: tuple[Replica, ...] = ()
 
     def fleet(self, names: Sequence[str] = ()) -> Fleet:
         """Return the rotations of these names, or all of them.
@@ -144,9 +147,15 @@ class Rotator:
         return self.run_fleet(fleet, run, stored=stored, **options)
 
     def run_fleet(self, fleet: Fleet, run: Run, **options: Any) -> Summary:
-        """Serve these rotations; see fleet.run_fleet for the options."""
+        """Serve these rotations, and their replicas; see fleet.run_fleet for the options."""
         run = replace(run, expected_lifetime=self.settings.expected_lifetime)
-        return run_fleet(fleet, self.ports, run, self.guarantee, write_rate=self.write_rate, **options)
+        serve = partial(run_fleet, fleet, self.ports, run, self.guarantee, write_rate=self.write_rate)
+        if not self.replicas or options.get("dry_run"):
+            return serve(**options)
+        from rotator.fleet.replication import serve_with_replicas
+
+        home = self.ports.parameters
+        return serve_with_replicas(serve, fleet.rotations, self.replicas, home, run, **options)
 
     def run_scheduled(self, run: Run) -> Summary:
         """Do what a schedule asks for: serve all, or enqueue what is due if there are workers.
@@ -259,7 +268,23 @@ def build(environ: Mapping[str, str]) -> Rotator:
         counters=counters,
         write_rate=write_rate,
         open_queue=_opener(read.queue_url) if read.queue_url else None,
+        replicas=tuple(_replica(region, read) for region in read.replica_regions),
     )
+
+
+def _replica(region: str, settings: Settings) -> Replica:
+    """Return a replica Region, whose Parameter Store is opened when it is first used."""
+    from rotator.fleet.region_copies import Replica
+
+    write_rate = WriteRate(settings.writes_per_second / settings.workers)
+
+    @cache
+    def open_store() -> ParameterStore:
+        from rotator.adapters.runtime import replica_region
+
+        return replica_region.open_store(region, write_rate.slow_down)
+
+    return Replica(region=region, open=open_store, write_rate=write_rate)
 
 
 def _opener(url: str) -> Callable[[], WorkQueue]:

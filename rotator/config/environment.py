@@ -41,6 +41,7 @@ class Settings:
     writes_per_second: float = 2
     queue_url: str | None = None
     workers: int = 1
+    replica_regions: tuple[str, ...] = ()
     log_level: str = "INFO"
 
     @property
@@ -137,5 +138,6 @@ _RUN_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "token_lifetime": lambda value: (
         None if value == "other" else validators.seconds(60, MAX_LIFETIME_SECONDS)(value)
     ),
+    "replica_regions": validators.regions,
     "log_level": lambda value: validators.one_of(*LOG_LEVELS)(str(value).upper()),
 }

@@ -26,6 +26,8 @@ SHORTEST_ARN = "arn:aws:ssm:us-east-1:123456789012:parameter"
 MAX_PARAMETER_NAME_CHARACTERS = 940
 """Of a token's parameter: what is left in every Region and partition, ``/status`` after it."""
 
+MAX_REPLICA_REGIONS = 5
+
 
 class InvalidValue(ValueError):
     """A value is not what its setting takes; the text says what it takes."""
@@ -184,6 +186,19 @@ def scope(value: Any) -> str:
     if not isinstance(value, str) or (value and not is_scope(value)):
         raise InvalidValue("words of printable ASCII with one space between (RFC 6749, 3.3), or nothing")
     return value
+
+
+def regions(value: Any) -> tuple[str, ...]:
+    """Read the names of replica Regions with commas between."""
+    takes = (
+        f"the names of at most {MAX_REPLICA_REGIONS} different Regions with commas between, "
+        "such as eu-west-1,us-east-1"
+    )
+    read = matching(r"[a-z]{2,8}(-[a-z]{2,16}){1,2}-[0-9]{1,2}", takes)
+    names = [read(name.strip()) for name in str(value).split(",")]
+    if len(names) > MAX_REPLICA_REGIONS or len(set(names)) < len(names):
+        raise InvalidValue(takes)
+    return tuple(names)
 
 
 def hosts(value: Any) -> frozenset[str]:

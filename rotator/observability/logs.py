@@ -87,6 +87,7 @@ def _fields(result: Result, now: datetime) -> dict[str, object]:
         "seconds_remaining": remaining,
         "next_try": format_time(result.next_try) if result.next_try else None,
         "secret_stage": result.secret_stage.value if result.secret_stage is not Stage.CURRENT else None,
+        "replicas_behind": list(result.replicas_behind) or None,
     }
     return {name: value for name, value in fields.items() if value is not None}
 

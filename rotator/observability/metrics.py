@@ -59,6 +59,7 @@ def _counts(summary: Summary, counts: Counts) -> dict[str, float]:
     rotated = Counter(r.secret_stage for r in summary.results if r.outcome is Outcome.ROTATED)
     rare["RotatedWithPending"] = rotated[Stage.PENDING]
     rare["RotatedWithPrevious"] = rotated[Stage.PREVIOUS]
+    rare["ReplicasBehind"] = sum(len(result.replicas_behind) for result in summary.results)
     rare["TokenRequests"] = counts.token_requests
     rare["TokenRequestAttempts"] = counts.token_request_attempts
     rare["ThrottledWrites"] = counts.throttled_writes

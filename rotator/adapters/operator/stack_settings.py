@@ -53,6 +53,7 @@ RUN_SETTINGS: Mapping[str, str] = MappingProxyType(
         "TokenLifetime": "ROTATOR_TOKEN_LIFETIME",
         "ConsumerCacheSeconds": "ROTATOR_CONSUMER_CACHE",
         "WritesPerSecond": "ROTATOR_WRITES_PER_SECOND",
+        "ReplicaRegions": "ROTATOR_REPLICA_REGIONS",
         "LogLevel": "ROTATOR_LOG_LEVEL",
     }
 )

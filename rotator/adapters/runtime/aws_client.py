@@ -20,7 +20,13 @@ from typing import Any, TypeVar
 
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, ProfileNotFound
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoRegionError,
+    ProfileNotFound,
+    UnknownRegionError,
+)
 from botocore.parsers import ResponseParserError
 from botocore.session import Session, get_session
 
@@ -101,8 +107,13 @@ class AwsError(RotatorError):
         return own.get(self.code, self.advice)
 
 
-def client(service: str, config: Config = CONFIG) -> Any:
+def client(service: str, config: Config = CONFIG, *, region: str | None = None) -> Any:
     """Make a client of the process's session, and obtain its credentials if there are any.
+
+    Args:
+        service: What it calls.
+        config: How it calls.
+        region: Where; by default in the session's own Region.
 
     Raises:
         SettingsError: The environment names no Region or a profile that does not exist.
@@ -114,7 +125,7 @@ def client(service: str, config: Config = CONFIG) -> Any:
         with _lock:  # sessions are not thread-safe; clients are
             if config.signature_version is not UNSIGNED:  # type: ignore[attr-defined]
                 _obtain_credentials()
-            return session().create_client(service, config=config)
+            return session().create_client(service, region_name=region, config=config)
     except NoRegionError:
         problem = "no AWS Region is set"
         advice = "set AWS_DEFAULT_REGION, or region in the profile, to the Region of the parameters"
@@ -127,6 +138,22 @@ def client(service: str, config: Config = CONFIG) -> Any:
     if code:
         raise AwsError(code, _NOT_OBTAINED)
     raise SettingsError(problem, advice=advice)
+
+
+def own_region() -> str | None:
+    """Return the Region of the environment or the profile, None if neither names one."""
+    with _lock:
+        region = session().get_config_variable("region")
+    return str(region) if region else None
+
+
+def partition_of(region: str) -> str | None:
+    """Return the partition of a Region, as in ``aws-cn``; None if its name is that of no Region."""
+    try:
+        with _lock:
+            return str(session().get_partition_for_region(region))
+    except UnknownRegionError:
+        return None
 
 
 def _obtain_credentials() -> None:

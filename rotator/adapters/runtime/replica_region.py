@@ -1,0 +1,56 @@
+"""Parameter Store in a replica Region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from botocore.config import Config
+
+from rotator.adapters.runtime import aws_client, aws_errors
+from rotator.adapters.runtime.parameter_store import SsmParameterStore
+from rotator.errors import SettingsError
+
+CONFIG = aws_client.CONFIG.merge(
+    Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
+)
+"""Seconds: a call takes 11 s at most. The next run tries again, so that a second attempt is enough."""
+
+REMOVE = "remove it from ReplicaRegions (ROTATOR_REPLICA_REGIONS)"
+
+
+def open_store(region: str, on_throttled: Callable[[], None]) -> SsmParameterStore:
+    """Open Parameter Store in a replica Region; ``on_throttled`` is called for each throttled write.
+
+    Raises:
+        SettingsError: The Region cannot be one of replicas.
+        AwsError: No client can be made.
+    """
+    _check(region)
+    client = aws_client.client("ssm", CONFIG, region=region)
+    return SsmParameterStore(client, on_throttled=on_throttled, advice=_advice(region))
+
+
+def _check(region: str) -> None:
+    """Raise SettingsError for the home Region, and for a Region that home's credentials are not valid in."""
+    home = aws_client.own_region()
+    if region == home:
+        raise SettingsError(f"{region} is the home Region", advice=REMOVE)
+    partition = aws_client.partition_of(region)
+    if partition is None:
+        raise SettingsError(f"there is no Region {region}", advice=f"correct its name, or {REMOVE}")
+    if home and partition != (ours := aws_client.partition_of(home)):
+        raise SettingsError(
+            f"{region} is in the partition {partition}, and the home Region {home} in {ours}",
+            advice=f"{REMOVE}: each partition needs a stack and credentials of its own",
+        )
+
+
+def _advice(region: str) -> dict[str, str]:
+    """Return the next steps after errors that a Region causes which is not enabled, or does not exist."""
+    return {
+        **dict.fromkeys(
+            aws_errors.UNKNOWN_CALLER, f"enable the Region {region} in this account, or {REMOVE}"
+        ),
+        aws_errors.UNREACHABLE: f"check that there is a Region {region}, and a network path to its Parameter "
+        f"Store, or {REMOVE}",
+    }

@@ -1,0 +1,146 @@
+"""The copies of a run in one replica Region, by threads of its own: no Region waits for another."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Lock
+
+from rotator.errors import ParameterStoreError, Retry, RotatorError, as_rotator_error
+from rotator.fleet.state_reader import StoredByName, read_stored
+from rotator.fleet.write_rate import WriteRate
+from rotator.renewal import replicas
+from rotator.renewal.deadline import Deadline
+from rotator.renewal.models import Rotation
+from rotator.renewal.ports import ParameterStore, Run
+
+logger = logging.getLogger(__name__)
+
+LONGEST_CALL_SECONDS = 11.0
+"""The longest call to a replica Region, retries included (adapters.runtime.replica_region.CONFIG)."""
+
+REPORT_RESERVE_SECONDS = 1.0
+"""At the end of a run, in which no replica is waited for: a run that is cut off cannot report anything."""
+
+COPIES_AT_A_TIME = 2
+"""In one Region: a token that was renewed does not wait for those that the last run left behind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replica:
+    """A replica Region: what opens its Parameter Store, and the limit of writes there."""
+
+    region: str
+    open: Callable[[], ParameterStore]
+    write_rate: WriteRate
+
+
+def read_replica(
+    replica: Replica, rotations: Sequence[Rotation], deadline: Deadline | None = None
+) -> StoredByName:
+    """Return what is stored for each rotation in a replica Region, by its name."""
+    try:
+        store = replica.open()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it concerns this Region alone
+        return dict.fromkeys((r.name for r in rotations), as_rotator_error(error, replica.region))
+    return read_stored(rotations, store, deadline=deadline)
+
+
+class RegionCopies:
+    """The copies of a run in one Region, by threads of its own. ``errors`` has why a rotation is behind."""
+
+    def __init__(self, replica: Replica, home: ParameterStore, run: Run) -> None:
+        self.region = replica.region
+        self.errors: dict[str, RotatorError] = {}
+        self._replica = replica
+        self._home = home
+        self._run = run
+        self._deadline = run.deadline.earlier_by(min(LONGEST_CALL_SECONDS, run.budget / 4))
+        self._pool = ThreadPoolExecutor(max_workers=COPIES_AT_A_TIME)
+        self._tasks: list[Future[None]] = []
+        self._pending: set[str] = set()
+        self._unreachable: RotatorError | None = None
+        self._slot, self._lock = Lock(), Lock()
+        self._is_finished = False
+
+    def copy(self, rotation: Rotation) -> None:
+        """Begin to copy a token if its replica is behind."""
+        self._pending.add(rotation.name)
+        self._tasks.append(self._pool.submit(self._copy, rotation))
+
+    def compare(self, rotations: Sequence[Rotation], home: StoredByName) -> None:
+        """Begin to compare fresh tokens with their replicas, five a call, and to copy what is behind."""
+        if rotations:
+            self._pending.update(rotation.name for rotation in rotations)
+            self._tasks.append(self._pool.submit(self._compare, rotations, home))
+
+    def finish(self) -> None:
+        """Wait until all is done, or until the run must report."""
+        wait(self._tasks, timeout=max(0.0, self._run.deadline.remaining() - REPORT_RESERVE_SECONDS))
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            self._is_finished = True
+            self.errors |= dict.fromkeys(self._pending, _not_answered())
+
+    def warnings(self) -> Iterator[str]:
+        """Say which replicas are behind, and why."""
+        for name, error in sorted(self.errors.items()):
+            yield f"rotation {name}: its replica in {self.region} could not be updated: {error}"
+
+    def _compare(self, rotations: Sequence[Rotation], home: StoredByName) -> None:
+        found = read_replica(self._replica, rotations, self._deadline)
+        for rotation in rotations:
+            state = replicas.state_of(self.region, home[rotation.name], found[rotation.name])
+            if state.behind:
+                self._copy(rotation)
+            else:
+                self._settle(rotation, state.error)
+
+    def _copy(self, rotation: Rotation) -> None:
+        try:
+            if self._unreachable:
+                raise self._unreachable.again()
+            store = self._replica.open()
+            written = replicas.copy(
+                rotation, self.region, self._home, store, self._deadline, before_write=self._wait_for_slot
+            )
+        except Exception as error:  # noqa: BLE001 - a defect in one copy may not stop the others
+            known = as_rotator_error(error, f"the copy of rotation {rotation.name} to {self.region}").again()
+            if isinstance(known, ParameterStoreError) and known.unreachable:
+                self._unreachable = known  # the next call would time out, too
+            self._settle(rotation, known)
+        else:
+            if written:
+                logger.info("rotation %s: its replica in %s was written", rotation.name, self.region)
+            self._settle(rotation, None)
+
+    def _wait_for_slot(self) -> None:
+        """Wait until the writes of another copy fit into the write rate."""
+        rate = self._replica.write_rate
+        with self._slot:
+            delay = rate.delay()
+            if delay > self._deadline.remaining():
+                raise replicas.postponed()
+            time.sleep(delay)
+            rate.count_renewal()
+
+    def _settle(self, rotation: Rotation, error: RotatorError | None) -> None:
+        """Note how a copy ended, unless the run has reported already that it did not."""
+        with self._lock:
+            if self._is_finished:
+                return
+            self._pending.discard(rotation.name)
+            self.errors.pop(rotation.name, None)
+            if error:
+                self.errors[rotation.name] = error
+
+
+def _not_answered() -> RotatorError:
+    return ParameterStoreError(
+        "it did not respond in the run's time",
+        advice="see the AWS Health Dashboard of that Region",
+        retry=Retry.NEXT_RUN,
+    )

@@ -1,0 +1,91 @@
+"""Serves rotations at home, and their replicas in other Regions, each of which may fail without harm.
+
+Home comes first: a token is copied once it is stored there with its status. A replica that a run could not
+write is found behind by the next scheduled run, and written then, without a token request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from rotator.errors import RotatorError
+from rotator.fleet.region_copies import RegionCopies, Replica
+from rotator.fleet.run import OnResult
+from rotator.fleet.state_reader import StoredByName
+from rotator.fleet.summary import shortened
+from rotator.renewal.models import Outcome, Result, Rotation, Stored, Summary
+from rotator.renewal.policy import TokenState, token_state
+from rotator.renewal.ports import ParameterStore, Run
+
+Serve = Callable[..., Summary]
+"""Serves the rotations at home with the options of ``fleet.run.run_fleet``."""
+
+
+def serve_with_replicas(  # noqa: PLR0913 - options by name
+    serve: Serve,
+    rotations: Sequence[Rotation],
+    regions: Sequence[Replica],
+    home: ParameterStore,
+    run: Run,
+    *,
+    stored: StoredByName | None = None,
+    on_result: OnResult | None = None,
+    **options: object,
+) -> Summary:
+    """Serve the rotations at home and bring their replicas up to date; return the summary of both.
+
+    Args:
+        serve: Serves them at home.
+        rotations: The rotations.
+        regions: Where their replicas are.
+        home: Parameter Store at home.
+        run: The run.
+        stored: See run_fleet.
+        on_result: See run_fleet.
+        options: The other options of run_fleet.
+    """
+    by_name = {rotation.name: rotation for rotation in rotations}
+    known = {} if options.get("force") else stored or {}
+    fresh = [r for r in rotations if r.name in known and _is_fresh(r, known[r.name], run.now())]
+    compared = {rotation.name for rotation in fresh}
+    copies = [RegionCopies(region, home, run) for region in regions]
+
+    def report(result: Result) -> None:
+        if result.outcome is Outcome.ROTATED:
+            for each in copies:
+                each.copy(by_name[result.name])
+        if on_result:
+            on_result(result)
+
+    for each in copies:
+        each.compare(fresh, known)
+    summary = serve(stored=stored, on_result=report, **options)
+    for result in summary.results:
+        if result.name not in compared and _is_left_valid(result, run.now()):
+            for each in copies:
+                each.copy(by_name[result.name])
+    for each in copies:
+        each.finish()
+    return _with_errors(summary, copies)
+
+
+def _is_fresh(rotation: Rotation, found: Stored | RotatorError, now: datetime) -> bool:
+    return isinstance(found, Stored) and token_state(rotation, found, now) is TokenState.FRESH
+
+
+def _is_left_valid(result: Result, now: datetime) -> bool:
+    """Whether a token is valid that this run has not renewed, and that no other run renews now."""
+    is_ours = result.outcome not in (Outcome.ROTATED, Outcome.BUSY)
+    return is_ours and result.expires_at is not None and now < result.expires_at
+
+
+def _with_errors(summary: Summary, copies: Sequence[RegionCopies]) -> Summary:
+    """Return the summary with the Regions that are behind, and why."""
+    results = (
+        replace(result, replicas_behind=tuple(c.region for c in copies if result.name in c.errors))
+        for result in summary.results
+    )
+    warnings = (warning for each in copies for warning in shortened(each.warnings()))
+    return replace(summary, results=tuple(results), warnings=(*summary.warnings, *warnings))

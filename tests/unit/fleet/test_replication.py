@@ -1,0 +1,319 @@
+"""A run with replica Regions: home first, each Region alone; the next run writes what is behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import fake_ports
+from fake_ports import FakeParameterStore, FakePorts, rotation
+from rotator.bootstrap import Rotator
+from rotator.config.environment import Settings
+from rotator.errors import ParameterStoreError, SettingsError, TokenEndpointUnavailable
+from rotator.fleet import region_copies
+from rotator.fleet.region_copies import Replica
+from rotator.fleet.write_rate import WriteRate
+from rotator.renewal.deadline import Deadline
+from rotator.renewal.models import Outcome, Parameter, Rotation, Summary
+from rotator.renewal.ports import Run
+
+IRELAND, OREGON = "eu-west-1", "us-west-2"
+TOKEN = rotation().parameter_name
+DENIED = ParameterStoreError("writing the parameter failed: AccessDeniedException", advice="allow it")
+DOWN = ParameterStoreError("reading failed: Unreachable", advice="check the path", unreachable=True)
+
+
+def opener(store: FakeParameterStore) -> Callable[[], FakeParameterStore]:
+    return lambda: store
+
+
+@dataclass
+class World:
+    """Rotations at home with two replica Regions, all in memory."""
+
+    rotations: Sequence[Rotation] = (rotation(),)
+    clock: fake_ports.Clock = field(default_factory=fake_ports.Clock)
+
+    def __post_init__(self) -> None:
+        self.ports: FakePorts = fake_ports.ports(self.clock)
+        self.stores = {IRELAND: FakeParameterStore(), OREGON: FakeParameterStore()}
+        self.replicas = tuple(
+            Replica(region=region, open=opener(store), write_rate=WriteRate(1e9))
+            for region, store in self.stores.items()
+        )
+
+    @property
+    def home(self) -> FakeParameterStore:
+        return self.ports.parameters
+
+    def rotator(self, **changes: Any) -> Rotator:
+        for each in self.rotations[1:]:
+            document = f'{{"secret_id": "{each.secret_id}", "parameter_name": "{each.parameter_name}"}}'
+            self.home.parameters[f"/rotations/{each.name}"] = Parameter(
+                value=document, version=1, type="String"
+            )
+        settings = Settings(rotation=self.rotations[0])
+        if len(self.rotations) > 1:
+            settings = Settings(rotation=None, rotations_path="/rotations")
+        made = {"settings": settings, "ports": self.ports, "replicas": self.replicas, **changes}
+        return Rotator(**made)
+
+    def run(self, *, budget: float = 60, **options: Any) -> Summary:
+        rotator = self.rotator()
+        run = fake_ports.run(self.clock, budget=budget)
+        return rotator.run(run, **options) if options else rotator.run_scheduled(run)
+
+    def tokens(self, name: str = TOKEN) -> list[str | None]:
+        """The token at home and in each Region."""
+        stores = (self.home, *self.stores.values())
+        return [store.parameters[name].value if name in store.parameters else None for store in stores]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def fleet_of(*names: str) -> list[Rotation]:
+    return [rotation(), *(rotation(name=name, parameter_name=f"/{name}/token") for name in names)]
+
+
+def test_renewal_writes_the_same_token_in_each_region(world: World) -> None:
+    summary = world.run()
+    assert len(set(world.tokens())) == 1
+    assert [r.outcome for r in summary.results] == [Outcome.ROTATED]
+    assert (summary.warnings, summary.results[0].replicas_behind) == ((), ())
+
+
+def test_home_is_written_before_any_replica(world: World) -> None:
+    order: list[str] = []
+    for place, store in (("home", world.home), *world.stores.items()):
+        store.before_write = lambda name, place=place: order.append(f"{place}{name}")  # type: ignore[misc]
+    world.run()
+    assert order[:3] == [f"home{TOKEN}{suffix}" for suffix in ("/lease", "", "/status")]
+    for region in world.stores:
+        ours = [each for each in order if each.startswith(region)]
+        assert ours == [f"{region}{TOKEN}", f"{region}{TOKEN}/status"]
+
+
+@pytest.mark.parametrize("kind", ["read", "token", "status"])
+def test_failed_replica_is_a_warning_and_next_run_writes_it(kind: str, world: World) -> None:
+    world.stores[IRELAND].fails[kind] = DENIED
+    summary = world.run()
+    assert [r.outcome for r in summary.results] == [Outcome.ROTATED]
+    assert not summary.failed
+    assert summary.results[0].replicas_behind == (IRELAND,)
+    [warning] = summary.warnings
+    assert warning == f"rotation default: its replica in {IRELAND} could not be updated: {DENIED}"
+    assert world.tokens()[0] == world.tokens()[2]
+    world.stores[IRELAND].fails.clear()
+    requests = len(world.ports.token_endpoint.requests)
+    mended = world.run()
+    assert [r.outcome for r in mended.results] == [Outcome.FRESH]
+    assert (mended.warnings, mended.results[0].replicas_behind) == ((), ())
+    assert len(set(world.tokens())) == 1
+    assert len(world.ports.token_endpoint.requests) == requests == 1
+    status, token = world.stores[IRELAND].status(), world.stores[IRELAND].parameters[TOKEN]
+    assert status["parameter_version"] == token.version
+
+
+def test_run_with_replicas_up_to_date_writes_nothing(world: World) -> None:
+    world.run()
+    for store in (world.home, *world.stores.values()):
+        store.writes.clear()
+    home_reads = world.home.reads
+    world.run()
+    assert [store.writes for store in (world.home, *world.stores.values())] == [[], [], []]
+    assert world.home.reads == home_reads + 1
+
+
+def test_failure_at_home_still_updates_a_replica_that_is_behind(world: World) -> None:
+    world.stores[IRELAND].fails["token"] = DENIED
+    world.run()
+    world.stores[IRELAND].fails.clear()
+    world.clock.sleep(0.8 * fake_ports.DAY)
+    down = TokenEndpointUnavailable("the endpoint is down", advice="wait")
+    world.ports.token_endpoint.answers.append(down)
+    summary = world.run()
+    assert [r.outcome for r in summary.results] == [Outcome.FAILED]
+    assert len(set(world.tokens())) == 1
+
+
+def test_expired_token_is_not_copied(world: World) -> None:
+    world.stores[IRELAND].fails["read"] = DENIED
+    world.run()
+    world.stores[IRELAND].fails.clear()
+    world.clock.sleep(2 * fake_ports.DAY)
+    world.ports.token_endpoint.answers.append(TokenEndpointUnavailable("it is down", advice="wait"))
+    world.run()
+    assert world.tokens()[1] is None
+
+
+def test_dry_run_changes_no_replica(world: World) -> None:
+    world.run(dry_run=True)
+    assert world.tokens() == [None, None, None]
+    assert [store.reads for store in world.stores.values()] == [0, 0]
+
+
+def test_forced_run_copies_the_new_token(world: World) -> None:
+    world.run()
+    first = world.tokens()[0]
+    summary = world.run(force=True)
+    assert [r.outcome for r in summary.results] == [Outcome.ROTATED]
+    assert len(set(world.tokens())) == 1
+    assert world.tokens()[0] != first
+
+
+def test_named_rotation_that_is_fresh_is_copied(world: World) -> None:
+    world.stores[OREGON].fails["token"] = DENIED
+    world.run()
+    world.stores[OREGON].fails.clear()
+    summary = world.run(names=["default"])
+    assert [r.outcome for r in summary.results] == [Outcome.FRESH]
+    assert len(set(world.tokens())) == 1
+
+
+def test_each_rotation_of_a_fleet_is_copied() -> None:
+    world = World(fleet_of("a", "b", "c", "d", "e", "f"))
+    world.stores[IRELAND].fails["status"] = DENIED
+    summary = world.run()
+    assert [r.replicas_behind for r in summary.results] == [(IRELAND,)] * 6
+    world.stores[IRELAND].fails.clear()
+    reads = world.stores[OREGON].reads
+    assert world.run().warnings == ()
+    for name in "abcdef":
+        assert len(set(world.tokens(f"/{name}/token"))) == 1
+    assert world.stores[OREGON].reads == reads + 2, "five rotations a call"
+
+
+def test_replica_of_another_type_concerns_its_rotation_alone() -> None:
+    world = World(fleet_of("a", "b"))
+    world.stores[IRELAND].put("/a/token", "somebody's", "String")
+    summary = world.run()
+    assert [r.replicas_behind for r in summary.results] == [(IRELAND,), ()]
+    assert "/a/token is a String, not a SecureString; delete it" in summary.warnings[0]
+    again = world.run()
+    assert [r.replicas_behind for r in again.results] == [(IRELAND,), ()]
+    assert world.stores[IRELAND].parameters["/a/token"].value == "somebody's"
+
+
+def test_region_that_does_not_respond_is_asked_once_a_run() -> None:
+    world = World(fleet_of("a", "b", "c"))
+    world.stores[IRELAND].fails["read"] = DOWN
+    summary = world.run()
+    assert [r.replicas_behind for r in summary.results] == [(IRELAND,)] * 3
+    assert world.stores[IRELAND].reads <= region_copies.COPIES_AT_A_TIME
+    assert world.stores[OREGON].parameters.keys() == {
+        f"/{n}/token{s}" for n in "abc" for s in ("", "/status")
+    }
+
+
+def test_warnings_of_a_region_are_ten_and_a_number() -> None:
+    world = World(fleet_of(*(f"r{number:02}" for number in range(15))))
+    world.stores[IRELAND].fails["read"] = DENIED
+    warnings = world.run().warnings
+    assert len(warnings) == 11
+    assert warnings[-1] == "5 more warnings like the one before"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [SettingsError("eu-west-1 is the home Region", advice="remove it"), ValueError("a defect")],
+)
+def test_region_that_cannot_be_opened_concerns_no_other(error: Exception, world: World) -> None:
+    def fail() -> FakeParameterStore:
+        raise error
+
+    world.replicas = (Replica(region=IRELAND, open=fail, write_rate=WriteRate(1e9)), world.replicas[1])
+    for _ in range(2):
+        summary = world.run()
+        assert summary.results[0].replicas_behind == (IRELAND,)
+        assert not summary.failed
+    assert world.tokens()[0] == world.tokens()[2]
+
+
+class Hanging(FakeParameterStore):
+    """A store that answers only once it is released."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.released = threading.Event()
+
+    def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
+        self.released.wait(20)
+        return super().read(names)
+
+
+def test_slow_replica_delays_neither_the_run_nor_another_region(world: World) -> None:
+    hanging = Hanging()
+    world.replicas = (
+        Replica(region=IRELAND, open=opener(hanging), write_rate=WriteRate(1e9)),
+        world.replicas[1],
+    )
+    end = time.monotonic() + 2
+    deadline = Deadline(lambda: end - time.monotonic())
+    try:
+        run = Run(id="run", now=world.clock.now, deadline=deadline, budget=2)
+        summary = world.rotator().run_scheduled(run)
+        assert deadline.remaining() > 0
+        assert summary.results[0].outcome is Outcome.ROTATED
+        assert summary.results[0].replicas_behind == (IRELAND,)
+        assert "did not respond in the run's time; the next run tries again" in summary.warnings[0]
+        assert world.tokens()[0] == world.tokens()[2]
+    finally:
+        hanging.released.set()
+
+
+def test_no_copy_begins_at_the_end_of_a_run(world: World) -> None:
+    world.ports.token_endpoint.latency = 49.5
+    summary = world.run(budget=60)
+    assert summary.results[0].outcome is Outcome.ROTATED
+    assert summary.results[0].replicas_behind == (IRELAND, OREGON)
+    assert "the run had no time left for it; the next run tries again" in summary.warnings[0]
+    assert world.run().warnings == ()
+    assert len(set(world.tokens())) == 1
+
+
+def test_write_rate_of_a_region_bounds_its_copies() -> None:
+    world = World(fleet_of("a", "b", "c"))
+    slow = WriteRate(0.1)
+    world.replicas = (Replica(region=IRELAND, open=opener(world.stores[IRELAND]), write_rate=slow),)
+    summary = world.run(budget=2)
+    assert sorted(r.replicas_behind for r in summary.results) == [(), (IRELAND,), (IRELAND,)]
+    assert "had no time left" in summary.warnings[0]
+    assert [r.outcome for r in summary.results] == [Outcome.ROTATED] * 3
+
+
+def test_observer_sees_each_result_and_a_copy_needs_none(world: World) -> None:
+    seen: list[str] = []
+
+    def observe(result: Any) -> None:
+        seen.append(result.name)
+        raise ValueError
+
+    world.run(on_result=observe)
+    assert seen == ["default"]
+    assert len(set(world.tokens())) == 1
+
+
+def test_busy_rotation_is_left_to_the_run_that_renews_it(world: World) -> None:
+    expires_at = world.clock.time + timedelta(seconds=50)
+    world.home.put_lease(rotation(), expires_at=expires_at)
+    summary = world.run()
+    assert [r.outcome for r in summary.results] == [Outcome.BUSY]
+    assert [store.reads for store in world.stores.values()] == [0, 0]
+
+
+def test_summary_with_replicas_behind_survives_json(world: World) -> None:
+    world.stores[IRELAND].fails["read"] = DENIED
+    summary = world.run()
+    fields = summary.to_dict()
+    assert fields["rotations"][0]["replicas_behind"] == [IRELAND]
+    assert Summary.from_dict(fields).results[0].replicas_behind == (IRELAND,)
+    assert "replicas_behind" not in World().run().to_dict()["rotations"][0]
