@@ -12,6 +12,7 @@ from botocore.config import Config
 
 from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.aws_client import AwsError
+from rotator.consumer import parameter_arn
 from rotator.consumer.parse import Found
 from rotator.errors import Retry, TokenUnavailable
 from rotator.oauth.http_date import http_date
@@ -53,12 +54,16 @@ _ADVICE = {
 
 
 class SsmReader:
-    """The port ParameterReader on SSM. Without a ``client`` it makes one at its first read."""
+    """The port ParameterReader on SSM. Without a ``client`` it makes one at its first read.
+
+    A parameter that is given by its ARN is read in the ARN's Region.
+    """
 
     def __init__(self, parameter_name: str, client: SSMClient | None = None) -> None:
         self._name = parameter_name
         self._client = client
         self._client_pid: int | None = None
+        self._region: str | None = None
         aws_client.keep_sdk_quiet()  # also for a given client: at DEBUG it logs what it reads
         self._calls = self._all_calls()
         self._reads = 0
@@ -72,8 +77,10 @@ class SsmReader:
 
         Raises:
             TokenUnavailable: The parameter is missing, denied or out of reach.
-            SettingsError: The SDK finds no Region or profile.
+            SettingsError: The SDK finds no Region or profile, or cannot read the ARN where it is.
         """
+        if self._reads == 0:
+            self._region = self._region_to_read()
         self._reads += 1
         if self._reads % READS_UNTIL_DENIED_IS_RETRIED == 0:
             self._calls = self._all_calls()
@@ -98,8 +105,15 @@ class SsmReader:
     def _ssm(self) -> SSMClient:
         """Return the given client, or one of this process: a forked child must not use its parent's."""
         if self._client is None or self._client_pid not in (None, os.getpid()):
-            self._client, self._client_pid = aws_client.client("ssm", CONFIG), os.getpid()
+            self._client = aws_client.client("ssm", CONFIG, region=self._region)
+            self._client_pid = os.getpid()
         return self._client
+
+    def _region_to_read(self) -> str | None:
+        region = parameter_arn.region_of(self._name)
+        if region and self._client:
+            parameter_arn.check_client(region, self._client.meta.region_name)
+        return region
 
     def _all_calls(self) -> list[Callable[[], Found | None]]:
         """Return the calls that may read the token, the one that needs most permissions first."""
@@ -137,7 +151,14 @@ class SsmReader:
         if failure.code == _NOT_FOUND:
             problem = f"there is no parameter {self._name}"
         retry = Retry.NEXT_CALL if failure.retry else None
-        return TokenUnavailable(problem, advice=failure.advice_with(_ADVICE), retry=retry)
+        return TokenUnavailable(problem, advice=failure.advice_with(self._advice), retry=retry)
+
+    @property
+    def _advice(self) -> Mapping[str, str]:
+        if self._region is None:
+            return _ADVICE
+        enable = f"check that the Region {self._region} is enabled in this account, or renew the credentials"
+        return {**_ADVICE, **dict.fromkeys(aws_errors.UNKNOWN_CALLER, enable)}
 
 
 def _names(found: Mapping[str, Any]) -> list[str]:

@@ -46,8 +46,8 @@ class TokenSource:
     Parameter Store is out of reach, the last valid token is returned until it expires.
 
     Args:
-        parameter_name: The token parameter's name or ARN.
-        client: A boto3 client for SSM; by default one is made from the environment.
+        parameter_name: The token parameter's name, or its ARN, which is read in the ARN's Region.
+        client: A boto3 client for SSM, of that Region; by default one is made from the environment.
         margin: In seconds.
         ttl: In seconds.
         clock: For tests.
@@ -91,7 +91,7 @@ class TokenSource:
         Raises:
             TokenExpired: The stored token has expired.
             TokenUnavailable: There is no valid token, and Parameter Store returns none.
-            SettingsError: The SDK finds no Region or profile.
+            SettingsError: The SDK finds no Region or profile, or the ARN cannot be used.
         """
         read, seconds = self.read_to_await()
         if read:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,6 +16,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
     NoCredentialsError,
 )
+from botocore.session import get_session
 from botocore.stub import Stubber
 
 from fake_ports import CANARY_TOKEN
@@ -22,12 +24,14 @@ from leak_check import foreign
 from rotator.adapters.runtime import aws_client
 from rotator.consumer import TokenSource
 from rotator.consumer.ssm import CONFIG, READS_UNTIL_DENIED_IS_RETRIED, SsmReader
+from rotator.devstack.deployment import Account
 from rotator.errors import SettingsError, TokenUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 NAME = "/healthwise/token"
+ARN = "arn:aws:ssm:us-east-1:123456789012:parameter"
 BOTH = [NAME, f"{NAME}/status"]
 
 
@@ -60,9 +64,7 @@ def test_token_and_status_are_read_decrypted_in_one_call(stub: Stubber, reader: 
     assert (found.token, found.version, found.status) == (CANARY_TOKEN, 7, "{}")
 
 
-@pytest.mark.parametrize(
-    "name", ["token", f"{NAME}:3", f"{NAME}:stable", f"arn:aws:ssm:r:1:parameter{NAME}:3"]
-)
+@pytest.mark.parametrize("name", ["token", f"{NAME}:3", f"{NAME}:stable", f"{ARN}{NAME}:3"])
 def test_name_without_a_status_parameter_is_read_alone(stub: Stubber, client: SSMClient, name: str) -> None:
     plain, _, selector = name.rpartition(":")
     as_told = parameter(plain, Selector=f":{selector}") if plain else parameter(name)
@@ -196,3 +198,62 @@ def test_given_client_is_kept_in_a_child_process(client: SSMClient, monkeypatch:
     reader = SsmReader(NAME, client)
     monkeypatch.setattr(os, "getpid", lambda: -1)
     assert reader._ssm is client
+
+
+# In another Region.
+
+IN_IRELAND = f"{ARN}{NAME}".replace("us-east-1", "eu-west-1")
+
+
+def test_arn_of_another_region_is_read_there(moto: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    boto3.client("ssm", region_name="eu-west-1", endpoint_url=moto.endpoint).put_parameter(
+        Name=NAME, Value=CANARY_TOKEN, Type="SecureString"
+    )
+    monkeypatch.setattr(aws_client, "session", cache(get_session))
+    assert SsmReader(IN_IRELAND)().token == CANARY_TOKEN
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    assert SsmReader(IN_IRELAND)().token == CANARY_TOKEN
+    with pytest.raises(TokenUnavailable, match="there is no parameter"):
+        SsmReader(IN_IRELAND.replace("eu-west-1", "eu-west-2"))()
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("arn:aws:ssm:eu-west-1:123:parameter/token", "is not the ARN of a parameter; write arn:aws:ssm:"),
+        ("arn:aws:ssm:eu-west-1:123456789012:/token", "is not the ARN of a parameter"),
+        ("arn:aws:sns:eu-west-1:123456789012:parameter/token", "is not the ARN of a parameter"),
+        ("arn:aws:ssm::123456789012:parameter/token", "is not the ARN of a parameter"),
+        ("arn:gcp:ssm:eu-west-1:123456789012:parameter/token", "is not the ARN of a parameter"),
+        ("arn:aws:ssm:cn-north-1:123456789012:parameter/token", "the Region cn-north-1 is in aws-cn"),
+        ("arn:aws:ssm:ireland:123456789012:parameter/token", "there is no Region ireland; correct the ARN"),
+        (
+            "arn:aws-cn:ssm:cn-north-1:123456789012:parameter/token",
+            "is of the partition aws-cn, and this caller's Region is us-east-1; use credentials of aws-cn",
+        ),
+        (
+            "arn:aws-us-gov:ssm:us-gov-west-1:123456789012:parameter/token",
+            "is of the partition aws-us-gov, and this caller's Region is us-east-1",
+        ),
+    ],
+)
+def test_unusable_arn_is_refused_in_one_line_without_a_call(
+    name: str, problem: str, stub: Stubber, client: SSMClient
+) -> None:
+    source = TokenSource(name, client=client)
+    for _ in range(2):
+        with pytest.raises(SettingsError) as caught:
+            source.token()
+        assert problem in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_client_of_another_region_than_the_arn_is_refused(stub: Stubber, client: SSMClient) -> None:
+    with pytest.raises(SettingsError, match="give a client of eu-west-1, or none"):
+        SsmReader(IN_IRELAND, client)()
+
+
+def test_region_that_is_not_enabled_is_named(stub: Stubber, client: SSMClient) -> None:
+    refuse(stub, code="UnrecognizedClientException")
+    with pytest.raises(TokenUnavailable, match="check that the Region us-east-1 is enabled"):
+        SsmReader(f"{ARN}{NAME}", client)()

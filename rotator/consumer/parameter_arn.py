@@ -1,0 +1,52 @@
+"""The Region in a parameter's ARN, where a consumer reads it."""
+
+from __future__ import annotations
+
+import re
+
+from rotator.adapters.runtime import aws_client
+from rotator.errors import SettingsError
+
+_ARN = re.compile(r"arn:(aws[a-z-]*):ssm:([a-z0-9-]+):[0-9]{12}:parameter/\S+")
+
+
+def region_of(parameter_name: str) -> str | None:
+    """Return the Region of a parameter's ARN; None for a name, which is read in the caller's own Region.
+
+    Raises:
+        SettingsError: The ARN is malformed, or of another partition than the caller's Region: credentials
+            are valid in one partition only.
+    """
+    if not parameter_name.startswith("arn:"):
+        return None
+    found = _ARN.fullmatch(parameter_name)
+    if not found:
+        raise SettingsError(
+            f"{parameter_name[:128]} is not the ARN of a parameter",
+            advice="write arn:aws:ssm:REGION:ACCOUNT:parameter/NAME, with aws-cn or aws-us-gov where that is "
+            "the partition",
+        )
+    partition, region = found.groups()
+    actual = aws_client.partition_of(region)
+    if actual != partition:
+        raise SettingsError(
+            f"the ARN {parameter_name} names the partition {partition}, and "
+            + (f"the Region {region} is in {actual}" if actual else f"there is no Region {region}"),
+            advice="correct the ARN",
+        )
+    own = aws_client.own_region()
+    if own and aws_client.partition_of(own) != partition:
+        raise SettingsError(
+            f"the ARN {parameter_name} is of the partition {partition}, and this caller's Region is {own}",
+            advice=f"use credentials of {partition}, and set AWS_DEFAULT_REGION to a Region of it",
+        )
+    return region
+
+
+def check_client(region: str, client_region: str) -> None:
+    """Raise SettingsError if a client calls another Region than that of the ARN."""
+    if client_region != region:
+        raise SettingsError(
+            f"the ARN is of the Region {region}, and the given client calls {client_region}",
+            advice=f"give a client of {region}, or none",
+        )
