@@ -42,13 +42,13 @@ class Account:
     endpoint: str
     credentials: Mapping[str, str] = field(default_factory=lambda: ADMINISTRATOR)
 
-    def client(self, service: str) -> Any:
-        """Return a client that can reach nothing but the embedded account."""
+    def client(self, service: str, *, region: str = REGION) -> Any:
+        """Return a client that can reach nothing but the embedded account, in its own Region by default."""
         keep_sdk_quiet()
         return boto3.client(  # type: ignore[call-overload]
             service,
             endpoint_url=self.endpoint,
-            region_name=REGION,
+            region_name=region,
             aws_access_key_id=self.credentials["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.credentials["AWS_SECRET_ACCESS_KEY"],
             aws_session_token=self.credentials.get("AWS_SESSION_TOKEN"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from fake_ports import CANARY_TOKEN, FakeParameterStore, rotation
-from rotator.adapters.runtime import aws_client
+from rotator.adapters.runtime import aws_client, replica_region
 from rotator.adapters.runtime.parameter_store import SsmParameterStore
 from rotator.devstack.deployment import Account
 from rotator.errors import ConcurrentUpdate, ParameterStoreError
@@ -20,6 +20,7 @@ ROTATION = rotation()
 TOKEN_NAME, STATUS_NAME = ROTATION.parameter_name, ROTATION.status_name
 TOKEN = Secret(CANARY_TOKEN)
 LEASE_NAME, LEASE = ROTATION.lease_name, '{"schema": 1, "run": "é"}\n'
+REPLICA_REGION = "eu-west-1"
 STATUS = '{"schema": 1, "scope": "* é", "parameter_version": 1}\n'
 
 
@@ -44,9 +45,21 @@ def _ssm(account: Account) -> Backend:
     )
 
 
-@pytest.fixture(params=["fake", "ssm"])
+def _replica(account: Account) -> Backend:
+    """Return Parameter Store in a replica Region, as it is opened for replicas."""
+    ssm = account.client("ssm", region=REPLICA_REGION)
+    return Backend(
+        replica_region.open_store(REPLICA_REGION, lambda: None),
+        lambda name, value: ssm.put_parameter(Name=name, Value=value, Type="String"),
+    )
+
+
+@pytest.fixture(params=["fake", "ssm", "ssm of a replica Region"])
 def world(request: pytest.FixtureRequest) -> Backend:
-    return _fake() if request.param == "fake" else _ssm(request.getfixturevalue("moto"))
+    if request.param == "fake":
+        return _fake()
+    account: Account = request.getfixturevalue("moto")
+    return _ssm(account) if request.param == "ssm" else _replica(account)
 
 
 @pytest.fixture
@@ -91,6 +104,18 @@ def test_a_token_is_never_read_in_the_clear(store: ParameterStore) -> None:
     read = [store.read([TOKEN_NAME]), below(store, "/healthwise")]
     # moto's cipher is a prefix before the value, so no more than "not the same" can be asked for.
     assert TOKEN.value not in [found[TOKEN_NAME].value for found in read]
+
+
+def test_token_is_decrypted_for_a_copy_with_its_status(store: ParameterStore) -> None:
+    store.write_token(ROTATION, TOKEN)
+    store.write_status(ROTATION, STATUS)
+    found = store.read_decrypted([TOKEN_NAME, STATUS_NAME, LEASE_NAME])
+    assert {name: each.value for name, each in found.items()} == {
+        TOKEN_NAME: TOKEN.value,
+        STATUS_NAME: STATUS,
+    }
+    assert found[TOKEN_NAME].version == 1
+    assert TOKEN.value not in repr(found)
 
 
 def test_status_is_a_string_that_reads_back_exactly(store: ParameterStore) -> None:
@@ -184,3 +209,12 @@ def test_a_slash_at_the_end_of_a_path_makes_no_difference(world: Backend) -> Non
 
 def test_empty_path_returns_nothing(store: ParameterStore) -> None:
     assert below(store, "/rotations") == {}
+
+
+def test_regions_hold_independent_parameters(moto: Account) -> None:
+    home, replica = _ssm(moto).store, _replica(moto).store
+    home.write_token(ROTATION, TOKEN)
+    assert home.write_token(ROTATION, TOKEN) == 2
+    assert replica.read([TOKEN_NAME]) == {}
+    assert replica.write_token(ROTATION, Secret("another")) == 1
+    assert home.read_decrypted([TOKEN_NAME])[TOKEN_NAME].value == TOKEN.value
