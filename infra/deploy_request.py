@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from infra import stacks
 from infra.command import Problem
 from infra.packaging import CODE_PARAMETERS, parameter_names, rule
+from rotator.adapters.runtime import aws_client
 
 EXAMPLE = (
     "for example: make deploy STACK=rotator SECRET=healthwise/client PARAMETER=/healthwise/token BUCKET=code"
@@ -132,6 +133,30 @@ def check_regions(parameters: Mapping[str, str], region: str) -> None:
                 f"{name} is in {place[0]}, and the stack in {region}",
                 f"give one of {region}, or deploy there",
             )
+
+
+def check_replicas(parameters: Mapping[str, str], region: str) -> None:
+    """Raise Problem if the replica Regions cannot hold replicas of the tokens of this stack."""
+    names = [name for name in parameters.get("ReplicaRegions", "").split(",") if name]
+    if region in names:
+        raise Problem(f"ReplicaRegions names {region}, the stack's own Region", "leave it out there")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise Problem(f"ReplicaRegions names {twice[0]} twice", "name it once")
+    for name in names:
+        partition = aws_client.partition_of(name)
+        if partition is None:
+            raise Problem(f"ReplicaRegions names {name}, and there is no such Region", "correct its name")
+        if partition != aws_client.partition_of(region):
+            raise Problem(
+                f"ReplicaRegions names {name}, which is in another partition than {region}",
+                "leave it out there, and deploy a stack of its own in that partition",
+            )
+    key = parameters.get("ParameterKmsKeyArn", "")
+    if names and key and ":key/mrk-" not in key:
+        raise Problem(
+            "ParameterKmsKeyArn is a key of one Region, and tokens would have none in ReplicaRegions",
+            "give a multi-Region key that has a replica in each of them, or none: then it is aws/ssm",
+        )
 
 
 def check_tags(tags: Mapping[str, str]) -> None:

@@ -59,7 +59,7 @@ def test_the_metrics_table_has_every_metric_and_no_other(capsys: pytest.CaptureF
     named = set(re.findall(r"`([A-Z]\w+)`", rows[0])) - {metrics.NAMESPACE}
     kinds = {name for name in named if hasattr(errors, name)}
     alive = Result(name="a", outcome=Outcome.ROTATED, expires_at=START, secret_stage=Stage.PENDING)
-    previous = replace(alive, secret_stage=Stage.PREVIOUS)
+    previous = replace(alive, secret_stage=Stage.PREVIOUS, replicas_behind=("eu-west-1",))
     counts = Counts(token_requests=1, token_request_attempts=1, throttled_writes=1)
     metrics.record_metrics(Summary(results=(alive, previous)), START, service="x", duration=0, counts=counts)
     reported, *_ = embedded_metrics.read(capsys.readouterr().out)
@@ -76,6 +76,7 @@ def test_guide_names_exactly_the_logged_fields() -> None:
         expires_at=START,
         next_try=START,
         secret_stage=Stage.PREVIOUS,
+        replicas_behind=("eu-west-1",),
     )
     named = re.search(r"one line an outcome, with (.+?), as far as", OBSERVABILITY, re.DOTALL)
     assert named

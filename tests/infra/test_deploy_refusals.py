@@ -89,6 +89,26 @@ WRONG = {
         )
         for name, arn in ELSEWHERE.items()
     },
+    "the stack's Region as a replica": (
+        {"SET": "ReplicaRegions=eu-west-1,eu-central-1"},
+        "ReplicaRegions names eu-central-1, the stack's own Region; leave it out there",
+    ),
+    "a replica twice": (
+        {"SET": "ReplicaRegions=eu-west-1,eu-west-1"},
+        "ReplicaRegions names eu-west-1 twice; name it once",
+    ),
+    "a replica in another partition": (
+        {"SET": "ReplicaRegions=cn-north-1"},
+        "ReplicaRegions names cn-north-1, which is in another partition than eu-central-1; leave it out",
+    ),
+    "a replica in no Region": (
+        {"SET": "ReplicaRegions=zz-west-1"},
+        "ReplicaRegions names zz-west-1, and there is no such Region; correct its name",
+    ),
+    "replicas and a key of one Region": (
+        {"SET": f"ReplicaRegions=eu-west-1 ParameterKmsKeyArn={_KEY.replace('us-east-1', 'eu-central-1')}"},
+        "ParameterKmsKeyArn is a key of one Region, and tokens would have none in ReplicaRegions; give a",
+    ),
     "too many hosts": (
         {"SET": f"TokenRequestParams={LONG_OBJECT} AllowedHosts={LONG_LIST} Scope=a"},
         "the function's environment variables have 4,",
@@ -113,6 +133,11 @@ NO_SECRETS = {
     [
         pytest.param("AlarmTopicArn", "arn:aws:sns:eu-central-1:210987654321:on-call", id="a topic"),
         pytest.param("ParameterKmsKeyArn", _KEY.replace("us-east-1", "eu-central-1"), id="a key"),
+        pytest.param(
+            "ReplicaRegions=eu-west-1 ParameterKmsKeyArn",
+            f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/mrk-1234abcd",
+            id="a multi-Region key with replicas",
+        ),
     ],
 )
 def test_topic_and_key_of_another_account_are_accepted(environ: dict[str, str], name: str, arn: str) -> None:

@@ -100,6 +100,70 @@ def test_overlapping_prefixes_deny_access_to_documents(sid: str, action: str) ->
     assert found["Resource"] == f"{PARAMETERS}/rotator/rotations/*"
 
 
+REPLICAS = {"ReplicaRegions": "eu-west-1,us-west-2"}
+IN_REPLICA_REGIONS = {"aws:RequestedRegion": ["eu-west-1", "us-west-2"]}
+MULTI_REGION_KEY = {"ParameterKmsKeyArn": f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/mrk-1234abcd"}
+ANYWHERE = f"arn:aws:ssm:*:{ACCOUNT}:parameter"
+
+
+@pytest.mark.parametrize("of", [ONE, MANY], ids=["one", "many"])
+def test_replicas_add_only_their_own_permissions(of: dict[str, str]) -> None:
+    more = allowed(Stack({**of, **REPLICAS})).keys() - allowed(Stack(of)).keys()
+    assert more == {"KeepReplicas"}
+    with_a_key = allowed(Stack({**of, **REPLICAS, **MULTI_REGION_KEY})).keys()
+    without_replicas = allowed(Stack({**of, **MULTI_REGION_KEY})).keys()
+    assert with_a_key - without_replicas == {"KeepReplicas", "DecryptTokenForReplicas", "EncryptReplicas"}
+
+
+@pytest.mark.parametrize(
+    ("sid", "actions"),
+    [
+        ("KeepReplicas", ["ssm:GetParameters", "ssm:PutParameter"]),
+        ("ReadReplicas", ["ssm:GetParameter", "ssm:GetParameters"]),
+    ],
+)
+@pytest.mark.parametrize(
+    ("of", "names"), [(ONE, ("/healthwise/token", "/healthwise/token/status")), (MANY, ("/healthwise/*",))]
+)
+def test_replicas_are_allowed_in_their_regions_alone(
+    of: dict[str, str], names: tuple[str, ...], sid: str, actions: list[str]
+) -> None:
+    found = statement(Stack({**of, **REPLICAS}), sid)
+    assert (found["Effect"], found["Action"]) == ("Allow", actions)
+    assert found["Resource"] == [f"{ANYWHERE}{name}" for name in names]
+    assert found["Condition"] == {"StringEquals": IN_REPLICA_REGIONS}
+
+
+@pytest.mark.parametrize(
+    ("sid", "actions"),
+    [("EncryptReplicas", ["kms:Encrypt", "kms:GenerateDataKey"]), ("DecryptReplicas", "kms:Decrypt")],
+)
+@pytest.mark.parametrize(("of", "name"), [(ONE, "/healthwise/token"), (MANY, "/healthwise/*")])
+def test_replica_key_is_used_by_its_id_through_parameter_store(
+    of: dict[str, str], name: str, sid: str, actions: object
+) -> None:
+    found = statement(Stack({**of, **REPLICAS, **MULTI_REGION_KEY}), sid)
+    assert found["Action"] == actions
+    assert found["Resource"] == f"arn:aws:kms:*:{ACCOUNT}:key/mrk-1234abcd"
+    assert found["Condition"] == {
+        "StringEquals": IN_REPLICA_REGIONS,
+        "StringLike": {
+            "kms:ViaService": "ssm.*.amazonaws.com",
+            "kms:EncryptionContext:PARAMETER_ARN": f"{ANYWHERE}{name}",
+        },
+    }
+
+
+def test_function_decrypts_a_token_only_where_it_has_replicas() -> None:
+    assert "DecryptTokenForReplicas" not in allowed(Stack({**ONE, **MULTI_REGION_KEY}))
+    found = statement(Stack({**ONE, **REPLICAS, **MULTI_REGION_KEY}), "DecryptTokenForReplicas")
+    assert (found["Action"], found["Resource"]) == ("kms:Decrypt", MULTI_REGION_KEY["ParameterKmsKeyArn"])
+    assert found["Condition"] == {
+        "StringEquals": VIA_PARAMETER_STORE,
+        "StringLike": {"kms:EncryptionContext:PARAMETER_ARN": f"{PARAMETERS}/healthwise/token"},
+    }
+
+
 def test_no_statement_allows_tagging_deleting_or_listing() -> None:
     everything = Stack({**MANY, **KEYS, **VPC})
     actions = json.dumps([each["Action"] for each in everything.statements()])

@@ -21,6 +21,7 @@ OF_WORKERS = {"ROTATOR_QUEUE_URL", "ROTATOR_WORKERS"}
         ONE,
         {**ONE, "ParameterKmsKeyArn": "arn:k"},
         {**ONE, "CreateKey": "true"},
+        {**ONE, "ReplicaRegions": "eu-west-1,us-west-2"},
         {
             **ONE,
             "ClientAuthentication": "private_key_jwt",
@@ -36,7 +37,7 @@ OF_WORKERS = {"ROTATOR_QUEUE_URL", "ROTATOR_WORKERS"}
         {**MANY, "CreateKey": "true"},
     ],
     ids=[
-        *("one rotation", "a key given", "a key created", "a client assertion"),
+        *("one rotation", "a key given", "a key created", "replicas", "a client assertion"),
         *("many rotations", "workers", "a key given for many", "a key created for many"),
     ],
 )

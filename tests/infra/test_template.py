@@ -82,6 +82,12 @@ def test_default_stack_gives_the_default_settings() -> None:
 
 
 @pytest.mark.parametrize("of", [REQUIRED, MANY], ids=["one", "many"])
+def test_replica_regions_reach_the_function(of: dict[str, str]) -> None:
+    found = read_environment(environment(Stack({**of, "ReplicaRegions": "eu-west-1,us-west-2"})))
+    assert found.replica_regions == ("eu-west-1", "us-west-2")
+
+
+@pytest.mark.parametrize("of", [REQUIRED, MANY], ids=["one", "many"])
 def test_created_or_given_key_is_set_as_kms_key_id(of: dict[str, str]) -> None:
     created = environment(Stack({**of, "CreateKey": "true"}))
     given = environment(Stack({**of, "ParameterKmsKeyArn": KEY_ARN}))
@@ -98,6 +104,9 @@ GOOD = [
     ("ParameterName", "/a" * 14),
     ("TokenEndpoint", "https://auth.example.com:8443/oauth2/token?tenant=a"),
     ("TokenEndpoint", "http://127.0.0.1:8080/oauth2/token"),
+    ("ReplicaRegions", ""),
+    ("ReplicaRegions", "eu-west-1"),
+    ("ReplicaRegions", "eu-west-1,us-gov-west-1,ap-southeast-2,il-central-1,us-iso-east-1"),
     ("Scope", ""),
     ("Scope", "content.api search.api"),
     ("TokenRequestParams", '{"expiration": "86400"}'),
@@ -218,6 +227,11 @@ BAD = [
     ("LogRetentionDays", "2"),
     ("LogKmsKeyArn", "alias/logs"),
     ("CreateKey", "yes"),
+    ("ReplicaRegions", "Ireland"),
+    ("ReplicaRegions", "eu-west-1, us-east-1"),
+    ("ReplicaRegions", "eu-west-1,"),
+    ("ReplicaRegions", "eu-west-*"),
+    ("ReplicaRegions", "eu-west-1,us-east-1,us-west-2,eu-north-1,sa-east-1,ap-south-1"),
     ("RotationsPath", "rotations"),
     ("RotationsPath", "/rotations/"),
     ("RotationsPath", "/rotations/*"),

@@ -31,6 +31,7 @@ MANY = {
         pytest.param(MANY, id="many rotations"),
         pytest.param({**MANY, "Workers": "2"}, id="workers for many"),
         pytest.param({**SECRET, "CreateKey": "true"}, id="a key to create"),
+        pytest.param({**SECRET, "ReplicaRegions": "eu-west-1", "ParameterKmsKeyArn": KEY}, id="replicas"),
         pytest.param({**SECRET, "ParameterKmsKeyArn": KEY, "LogKmsKeyArn": KEY}, id="given keys"),
         pytest.param({**SECRET, "AlarmEmail": "a@example.com"}, id="a topic to create"),
         pytest.param({**SECRET, "VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}, id="a VPC"),
@@ -79,6 +80,11 @@ def test_compatible_parameters_are_accepted(given: dict[str, str]) -> None:
             {**MANY, "Workers": "2", "ReservedConcurrency": "1"},
             "turned away",
             id="workers and a reservation",
+        ),
+        pytest.param(
+            {**SECRET, "CreateKey": "true", "ReplicaRegions": "eu-west-1"},
+            "give ParameterKmsKeyArn of a multi-Region key, or none",
+            id="a key of one Region and replicas",
         ),
         pytest.param({**SECRET, "SecretPrefix": "a/"}, "are for many rotations", id="a prefix for one"),
         pytest.param(

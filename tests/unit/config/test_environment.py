@@ -441,6 +441,40 @@ def test_document_boolean_of_another_value_is_refused(given: object) -> None:
         document({"secret_id": "x", "parameter_name": "/x/token", "secret_rollover": given})
 
 
+FIVE_REGIONS = ("eu-west-1", "us-east-1", "us-west-2", "eu-north-1", "sa-east-1")
+
+
+@pytest.mark.parametrize(
+    ("given", "regions"),
+    [
+        ("", ()),
+        ("eu-west-1", ("eu-west-1",)),
+        ("us-gov-east-1, us-gov-west-1", ("us-gov-east-1", "us-gov-west-1")),
+        (",".join(FIVE_REGIONS), FIVE_REGIONS),
+    ],
+)
+def test_replica_regions_are_read_in_order(given: str, regions: tuple[str, ...]) -> None:
+    assert read(replica_regions=given).replica_regions == regions
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "Ireland",
+        "eu-west-1,",
+        "eu-west-1;us-east-1",
+        "eu-west-1,eu-west-1",
+        "eu-west-1,us-east-1,us-west-2,eu-north-1,sa-east-1,ap-south-1",
+        "eu-west-1a",
+    ],
+)
+def test_unusable_replica_regions_are_refused_in_one_line(given: str) -> None:
+    message = refused(replica_regions=given)
+    assert message.startswith("ROTATOR_REPLICA_REGIONS is")
+    assert "at most 5 different Regions with commas between, such as eu-west-1,us-east-1" in message
+    assert "\n" not in message
+
+
 QUEUE = {
     "ROTATOR_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/work",
     "ROTATOR_WORKERS": "4",
