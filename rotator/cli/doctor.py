@@ -71,6 +71,7 @@ def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
             expected_lifetime=rotator.settings.expected_lifetime,
             rotations_path=rotator.settings.rotations_path,
             log_level=rotator.settings.log_level,
+            replicas=rotator.replicas,
         )
     except RotatorError as error:
         return error

@@ -14,6 +14,7 @@ from rotator.renewal.durations import format_time, seconds_until
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Attempt, Outcome, Rotation, Stored
 from rotator.renewal.policy import TokenState
+from rotator.renewal.replicas import ReplicaState
 
 _NEXT_STEPS = {
     "expired": "its token has expired: see why the last runs failed, then run `rotator rotate`",
@@ -34,6 +35,7 @@ class RotationStatus:
     guaranteed_lifetime: float | None = None
     overlap: str | None = None
     error: RotatorError | None = None
+    replicas: tuple[ReplicaState, ...] = ()
 
     @property
     def is_valid(self) -> bool:
@@ -141,8 +143,9 @@ def status_of(
     found: Stored | RotatorError,
     now: datetime,
     guarantee: Guarantee,
+    replicas: tuple[ReplicaState, ...] = (),
 ) -> RotationStatus:
-    """Return a rotation's status from what is stored for it, or from the error of reading it."""
+    """Return a rotation's status from what is stored for it and in its replicas, or from the read error."""
     if isinstance(found, RotatorError):
         return RotationStatus(
             rotation=rotation,
@@ -151,6 +154,7 @@ def status_of(
             stored=Stored(),
             now=now,
             error=found.by_hand(),
+            replicas=replicas,
         )
     lifetime = found.token_status.lifetime if found.token_status else policy.asked_lifetime(rotation)
     least = overlap = None
@@ -165,6 +169,7 @@ def status_of(
         now=now,
         guaranteed_lifetime=least,
         overlap=str(overlap) if overlap else None,
+        replicas=replicas,
     )
 
 

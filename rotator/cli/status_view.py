@@ -13,13 +13,15 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from rotator.bootstrap import Rotator
-from rotator.cli import tables
+from rotator.cli import replica_status, tables
 from rotator.cli.rotation_status import RotationStatus, status_of
 from rotator.config.registry import unknown
 from rotator.doctor.stored_state import read_stored_for_display
+from rotator.fleet.state_reader import StoredByName
 from rotator.renewal.durations import describe_seconds, format_time
-from rotator.renewal.models import Stored
+from rotator.renewal.models import Rotation, Stored
 from rotator.renewal.policy import TokenState
+from rotator.renewal.replicas import ReplicaState
 
 UNREADABLE = "unreadable"
 STATES = (*(state.value for state in TokenState), UNREADABLE)
@@ -79,7 +81,7 @@ class Overview:
         """Return the overview as ``--json`` prints it."""
         fields: dict[str, Any] = {
             "at": format_time(self.at),
-            "rotations": [line.to_dict() for line in self.lines],
+            "rotations": [_line_to_dict(line) for line in self.lines],
         }
         return (
             {**fields, "summary": self._summary()} if self.error is None else {**fields, "error": self.error}
@@ -111,7 +113,9 @@ class Overview:
         """Yield the table of rotations, with bars of these characters, then their reasons and warnings."""
         if self.lines:
             yield tables.status_table(self.lines, bar)
+            yield from replica_status.replica_table(self.lines)
             yield from tables.status_notes(self.lines)
+            yield from replica_status.replica_notes(self.lines)
 
     def headline(self) -> Iterator[RenderableType]:
         """Yield the summary, unless the table has a single rotation."""
@@ -132,7 +136,10 @@ def read_overview(
     meant = matching(names, known)
     rotations = [rotation for rotation in fleet.rotations if rotation.name in meant]
     stored = read_stored_for_display(rotations, rotator.ports.parameters, now=now)
-    lines = [status_of(r, stored[r.name], now, rotator.guarantee) for r in rotations]
+    replicas = _replicas(rotator, rotations, stored)
+    lines = [
+        status_of(r, stored[r.name], now, rotator.guarantee, replicas.get(r.name, ())) for r in rotations
+    ]
     lines += [
         RotationStatus(rotation=None, name=name, state=UNREADABLE, stored=Stored(), now=now, error=error)
         for name, error in fleet.broken
@@ -140,6 +147,22 @@ def read_overview(
     ]
     shown = sorted(filter(filter_by.has, lines), key=_urgency)
     return Overview(at=now, lines=tuple(shown), total=len(lines))
+
+
+def _replicas(
+    rotator: Rotator, rotations: Sequence[Rotation], stored: StoredByName
+) -> dict[str, tuple[ReplicaState, ...]]:
+    """Return the replicas of each rotation, by its name; empty where there are no replica Regions."""
+    if not rotator.replicas:
+        return {}
+    from rotator.fleet.region_copies import replica_states
+
+    return {r.name: states for r, states in replica_states(rotations, rotator.replicas, stored)}
+
+
+def _line_to_dict(line: RotationStatus) -> dict[str, Any]:
+    replicas = [replica_status.to_dict(replica, line.now) for replica in line.replicas]
+    return {**line.to_dict(), "replicas": replicas} if replicas else line.to_dict()
 
 
 def matching(names: Sequence[str], known: Collection[str]) -> frozenset[str]:

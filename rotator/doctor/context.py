@@ -10,6 +10,7 @@ from functools import cache
 from rotator.config.deployment import Inspector
 from rotator.config.registry import Fleet
 from rotator.errors import RotatorError
+from rotator.fleet.region_copies import Replica
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.policy import ExpectedLifetime
@@ -33,6 +34,7 @@ class Subject:
     expected_lifetime: ExpectedLifetime | None = None
     rotations_path: str | None = None
     log_level: str = "INFO"
+    replicas: tuple[Replica, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from rotator.config.deployment import Inspector
 from rotator.doctor.check import Check, NotChecked, State, carry_out
 from rotator.doctor.clocks import compare_clocks
 from rotator.doctor.context import Instruments, Options, Subject, once
+from rotator.doctor.replicas import check_replicas
 from rotator.doctor.rotation import CHECKS as OF_A_ROTATION
 from rotator.doctor.rotation import RotationChecks, check_stored
 from rotator.doctor.stack import CHECKS as OF_THE_STACK
@@ -60,6 +61,7 @@ def examine(subject: Subject | RotatorError, tools: Instruments, options: Option
             needs=timed,
             rotation=rotation.name,
         )
+    yield from check_replicas(subject.fleet.rotations, subject.replicas, found, tools.now(), timed)
 
 
 def exit_code(checks: Iterable[Check]) -> int:

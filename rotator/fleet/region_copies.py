@@ -16,6 +16,7 @@ from rotator.renewal import replicas
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Rotation
 from rotator.renewal.ports import ParameterStore, Run
+from rotator.renewal.replicas import ReplicaState
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,16 @@ def read_replica(
     except Exception as error:  # noqa: BLE001 - whatever it is, it concerns this Region alone
         return dict.fromkeys((r.name for r in rotations), as_rotator_error(error, replica.region))
     return read_stored(rotations, store, deadline=deadline)
+
+
+def replica_states(
+    rotations: Sequence[Rotation], regions: Sequence[Replica], home: StoredByName
+) -> Iterator[tuple[Rotation, tuple[ReplicaState, ...]]]:
+    """Yield each rotation with the state of its replica in each Region, by what is stored at home."""
+    found = [(replica.region, read_replica(replica, rotations)) for replica in regions]
+    for rotation in rotations:
+        name = rotation.name
+        yield rotation, tuple(replicas.state_of(region, home[name], of[name]) for region, of in found)
 
 
 class RegionCopies:

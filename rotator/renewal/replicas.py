@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from rotator.errors import MORE_TIME, MORE_WRITES, ParameterStoreError, Retry, RotatorError
 from rotator.oauth.models import Secret
 from rotator.renewal import status as status_text
 from rotator.renewal.deadline import Deadline
+from rotator.renewal.durations import seconds_until
 from rotator.renewal.models import Rotation, Status, Stored
 from rotator.renewal.ports import ParameterStore
 
@@ -23,25 +25,43 @@ _MULTI_REGION_KEY = "mrk-"
 
 @dataclass(frozen=True, kw_only=True)
 class ReplicaState:
-    """What is stored for a rotation in a replica Region, or why that is not known."""
+    """What is stored for a rotation in a replica Region, or why that is not known.
+
+    ``behind`` is None if there is nothing to compare it with.
+    """
 
     region: str
     stored: Stored | None = None
-    behind: bool = False
+    behind: bool | None = None
     error: RotatorError | None = None
+
+    @property
+    def state(self) -> str:
+        """The state in a word or two."""
+        if self.stored is None:
+            return "unreadable"
+        if not self.stored.token_version:
+            return "missing"
+        return {True: "behind", False: "in sync", None: "unknown"}[self.behind]
+
+    def seconds_remaining(self, now: datetime) -> float | None:
+        """Return the remaining lifetime of the token there; None if that is not known."""
+        status = self.stored.token_status if self.stored else None
+        return seconds_until(status.expires_at, now) if status else None
 
 
 def state_of(region: str, home: Stored | RotatorError, found: Stored | RotatorError) -> ReplicaState:
-    """Return the state of a replica. Without a valid status at home there is nothing to compare it with."""
+    """Return the state of a replica, by what is stored at home and there."""
     if isinstance(found, RotatorError):
         return ReplicaState(region=region, error=found)
-    behind = isinstance(home, Stored) and is_behind(home.token_status, found.token_status)
+    status = home.token_status if isinstance(home, Stored) else None
+    behind = is_behind(status, found.token_status) if status else None
     return ReplicaState(region=region, stored=found, behind=behind)
 
 
-def is_behind(home: Status | None, replica: Status | None) -> bool:
-    """Whether a replica lacks the token of home that a status describes, or a status that describes it."""
-    return home is not None and (replica is None or _identity(home) != _identity(replica))
+def is_behind(home: Status, replica: Status | None) -> bool:
+    """Whether a replica lacks the token that home's status describes, or a status that describes it."""
+    return replica is None or _identity(home) != _identity(replica)
 
 
 def _identity(status: Status) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ from rotator.doctor.check import Check, State
 from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.examination import examine, exit_code
 from rotator.errors import RotatorError, SettingsError
+from rotator.fleet.region_copies import Replica
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.oauth.models import Secret
 from rotator.renewal import status
@@ -121,6 +122,7 @@ class Patient:
     date: str | None = format_datetime(START, usegmt=True)
     unreachable: Exception | None = None
     settings_error: RotatorError | None = None
+    replicas: tuple[Replica, ...] = ()
 
     def __post_init__(self) -> None:
         self.ports: FakePorts = ports(self.clock)
@@ -176,6 +178,7 @@ class Patient:
             expected_lifetime=self.expected_lifetime,
             rotations_path=self.path,
             log_level=self.log_level,
+            replicas=self.replicas,
         )
         return Findings(list(examine(subject, tools, Options(**options))))
 

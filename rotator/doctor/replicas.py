@@ -1,0 +1,55 @@
+"""The checks of replicas: each must hold the token that is stored at home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+
+from rotator.doctor.check import ROTATE, Check, NotChecked, State, carry_out
+from rotator.errors import RotatorError
+from rotator.fleet.region_copies import Replica, replica_states
+from rotator.renewal.durations import describe_seconds
+from rotator.renewal.models import Rotation, Stored
+from rotator.renewal.replicas import ReplicaState
+
+CHECK = "replica"
+"""The name of the checks, before that of the Region."""
+
+
+def check_replicas(
+    rotations: Sequence[Rotation],
+    regions: Sequence[Replica],
+    home: Mapping[str, Stored | RotatorError],
+    now: datetime,
+    needs: Sequence[Check],
+) -> Iterator[Check]:
+    """Yield a check for each rotation and replica Region.
+
+    Args:
+        rotations: The rotations.
+        regions: Where their replicas are.
+        home: What is stored at home for each.
+        now: The time (UTC).
+        needs: The checks without which these mean nothing.
+    """
+    if any(need.state is not State.OK for need in needs):
+        for region in regions:
+            yield carry_out(f"{CHECK} {region.region}", str, needs=needs)
+        return
+    for rotation, states in replica_states(rotations, regions, home):
+        for state in states:
+            yield carry_out(f"{CHECK} {state.region}", partial(_check, state, now), rotation=rotation.name)
+
+
+def _check(state: ReplicaState, now: datetime) -> str:
+    if state.error:
+        raise state.error
+    if state.behind is None:
+        raise NotChecked("the token at home is missing, or its status is: see the stored token")
+    seconds = state.seconds_remaining(now)
+    if state.behind:
+        problem = "there is no token yet" if state.state == "missing" else "it is behind the token at home"
+        raise RotatorError(problem, advice=f"wait for the next run, which writes it, or {ROTATE}")
+    version = state.stored.token_version if state.stored else 0
+    return f"version {version} is that of home, and valid for {describe_seconds(seconds or 0)}"
