@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from botocore.config import Config
 
@@ -16,9 +16,6 @@ from rotator.consumer import parameter_arn
 from rotator.consumer.parse import Found
 from rotator.errors import Retry, TokenUnavailable
 from rotator.oauth.http_date import http_date
-
-if TYPE_CHECKING:
-    from mypy_boto3_ssm import SSMClient
 
 CONFIG = Config(
     connect_timeout=2,
@@ -53,13 +50,28 @@ _ADVICE = {
 }
 
 
+class SsmClient(Protocol):
+    """The part of boto3's or botocore's client for SSM that is called.
+
+    It needs no stubs, which a consumer may not have.
+    """
+
+    @property
+    def get_parameters(self) -> Callable[..., Any]:
+        """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html."""
+
+    @property
+    def get_parameter(self) -> Callable[..., Any]:
+        """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html."""
+
+
 class SsmReader:
     """The port ParameterReader on SSM. Without a ``client`` it makes one at its first read.
 
     A parameter that is given by its ARN is read in the ARN's Region.
     """
 
-    def __init__(self, parameter_name: str, client: SSMClient | None = None) -> None:
+    def __init__(self, parameter_name: str, client: SsmClient | None = None) -> None:
         self._name = parameter_name
         self._client = client
         self._client_pid: int | None = None
@@ -102,7 +114,7 @@ class SsmReader:
         raise self._failed(failure)
 
     @property
-    def _ssm(self) -> SSMClient:
+    def _ssm(self) -> SsmClient:
         """Return the given client, or one of this process: a forked child must not use its parent's."""
         if self._client is None or self._client_pid not in (None, os.getpid()):
             self._client = aws_client.client("ssm", CONFIG, region=self._region)

@@ -11,17 +11,13 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from rotator.consumer.cache import Cache, expired
 from rotator.consumer.parse import ParameterReader, stored_token
 from rotator.consumer.single_flight import SingleFlight
-from rotator.consumer.ssm import SsmReader
+from rotator.consumer.ssm import SsmClient, SsmReader
 from rotator.consumer.token_clock import CachedToken, Moment, Need, cached_token, current_moment
 from rotator.errors import Retry, RotatorError, TokenUnavailable
-
-if TYPE_CHECKING:
-    from mypy_boto3_ssm import SSMClient
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +61,7 @@ class TokenSource:
         self,
         parameter_name: str,
         *,
-        client: SSMClient | None = None,
+        client: SsmClient | None = None,
         margin: float = MARGIN_SECONDS,
         ttl: float = TTL_SECONDS,
         clock: Callable[[], Moment] = current_moment,
