@@ -10,7 +10,7 @@ LOCK = $(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --generate-hashe
 	--no-emit-index-url --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo rotate deploy undeploy logs smoke check test soak mutants bench lint format build lock clean
+.PHONY: help demo rotate deploy undeploy logs smoke check test soak mutants bench lint format build release lock clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -34,7 +34,7 @@ undeploy: $(VENV)/.base ## Delete the stack STACK=name, and say what stays.
 logs: $(VENV)/.base ## Show what the function of STACK=name logged in the last hour, or in the last SINCE=2d.
 	@$(BIN)/python -m infra.logs
 
-smoke: $(VENV)/.base ## Verify in a real account what emulators do not enforce: ACCOUNT=123456789012 STACK=name.
+smoke: $(VENV)/.local ## Verify in a real account what emulators do not enforce: ACCOUNT=123456789012 STACK=name.
 	@$(BIN)/python -m infra.smoke --account="$$ACCOUNT" --stack="$$STACK"
 
 check: $(VENV)/.test $(VENV)/.lint ## Check style and types, and run the unit tests: in less than a minute.
@@ -70,14 +70,17 @@ build: $(VENV)/.build ## Build the function's zip, .build/rotator.zip, and its S
 	$(BIN)/python infra/build.py
 	$(BIN)/python infra/sbom.py
 
+release: $(VENV)/.test ## Build the files of a release, dist/; TAG=v1.2.3 refuses if that is not its version.
+	@$(BIN)/python -m infra.release $${TAG+--tag="$$TAG"}
+
 lock: $(VENV)/.lint ## Pin the requirements with hashes; UPGRADE=1 looks for newer versions.
 	$(LOCK) --python-version 3.13 --python-platform linux infra/requirements.in -o infra/requirements.txt
-	$(LOCK) --python-version 3.11 --universal --extra lint --constraint infra/requirements.txt \
-		pyproject.toml -o tests/requirements.txt
+	$(LOCK) --python-version 3.11 --universal --all-extras --group lint \
+		--constraint infra/requirements.txt pyproject.toml -o tests/requirements.txt
 	$(LOCK) --python-version 3.11 --universal infra/checkov.in -o infra/checkov.txt
 
 clean: ## Remove everything that the targets made.
-	rm -rf $(VENV) .build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=...")'
@@ -95,10 +98,15 @@ $(VENV)/.checkov: infra/checkov.txt | $(VENV)/bin/python
 	$(VENV)/checkov/bin/python $(INSTALL) --require-hashes --only-binary=:all: --requirement infra/checkov.txt
 	@touch $@
 
-$(VENV)/.base: EXTRA :=
-$(VENV)/.local: EXTRA := [local]
-$(VENV)/.build: EXTRA := [build]
-$(VENV)/.mutants: EXTRA := [mutants]
-$(VENV)/.base $(VENV)/.local $(VENV)/.build $(VENV)/.mutants: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python $(INSTALL) --editable '.$(EXTRA)'
+$(VENV)/.base: EXTRA := cli
+$(VENV)/.local: EXTRA := local
+$(VENV)/.base $(VENV)/.local: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python $(INSTALL) --editable '.[$(EXTRA)]'
+	@touch $@
+
+$(VENV)/.build: WANTED := . --group build
+$(VENV)/.mutants: WANTED := '.[local,plot,httpx,function]' --group mutants
+$(VENV)/.build $(VENV)/.mutants: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python $(INSTALL) 'pip>=25.1'  # the first that reads groups
+	$(BIN)/python $(INSTALL) --editable $(WANTED)
 	@touch $@

@@ -41,6 +41,7 @@ NOT_IN_THE_FUNCTION = frozenset(
         "simulation",
         "adapters/operator",
         "config/deployment.py",
+        "extras.py",
         "__main__.py",
     }
 )

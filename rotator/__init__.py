@@ -4,6 +4,6 @@ A scheduled function reads client credentials from AWS Secrets Manager, requests
 token before the current one expires, and writes it where its consumers read it.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = ["__version__"]

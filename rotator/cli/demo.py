@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
 from rotator.errors import SettingsError
+from rotator.extras import DISTRIBUTION
+
+TEMPLATE = Path(__file__).resolve().parents[2] / "infra" / "template.yaml"
 
 
 @click.command("demo")
@@ -16,11 +20,11 @@ def command(*, keep: bool) -> None:
 
     Starts an embedded AWS and an authorization server, deploys the stack, and removes everything at the end.
     """
-    try:
-        from rotator.devstack.demo import run
-    except ModuleNotFoundError as error:
+    if not TEMPLATE.is_file():
         raise SettingsError(
-            f"the demo needs the package {error.name}",
-            advice="run `make demo`, or install rotator[local] from a checkout",
-        ) from error
+            "the demo builds and deploys a checkout, and this is an installed package",
+            advice=f"run `make demo` in a checkout: it installs '{DISTRIBUTION}[local]', too",
+        )
+    from rotator.devstack.demo import run
+
     sys.exit(run(keep=keep))

@@ -7,7 +7,8 @@
     httpx.get(url, auth=HttpxTokenAuth(source))      # with httpx, sync or async
     source.token()                                   # with anything else; raises TokenUnavailable
 
-TokenAuth and HttpxTokenAuth are imported when they are asked for, and with them requests or httpx.
+TokenAuth and HttpxTokenAuth are imported when they are asked for, and with them requests or httpx, which
+the extra of the same name installs.
 """
 
 from __future__ import annotations
@@ -24,10 +25,19 @@ if TYPE_CHECKING:
 
 __all__ = ["HttpxTokenAuth", "TokenAuth", "TokenExpired", "TokenSource", "TokenUnavailable"]
 
-_MODULES = {"TokenAuth": "requests_auth", "HttpxTokenAuth": "httpx_auth"}
+_EXTRAS = {"TokenAuth": "requests", "HttpxTokenAuth": "httpx"}
+"""Of each class with a module of its own, ``requests_auth`` or ``httpx_auth``, the extra that it needs."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name not in _EXTRAS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    extra = _EXTRAS[name]
+    try:
+        module = import_module(f"{__name__}.{extra}_auth")
+    except ModuleNotFoundError as error:
+        from rotator import extras
+
+        problem = f"{name} needs the package {error.name}, which is not installed; {extras.advice(extra)}"
+        raise ModuleNotFoundError(problem, name=error.name) from error
+    return getattr(module, name)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import click
+from rotator import extras
 
-from rotator.devstack.authorization_api import SAMPLE_CLIENTS, AuthorizationApi
-from rotator.devstack.http_server import address, make
+with extras.missing_package_reported():
+    import click
+
+    from rotator.devstack.authorization_api import SAMPLE_CLIENTS, AuthorizationApi
+    from rotator.devstack.http_server import address, make
 
 
 @click.command()

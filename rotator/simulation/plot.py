@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rotator import extras
 from rotator.errors import SettingsError
 from rotator.renewal.durations import describe_seconds
 from rotator.simulation.scenario import DAY, Scenario
@@ -44,8 +45,7 @@ def check_picture(path: Path) -> None:
     try:
         import matplotlib  # noqa: F401, ICN001 - only whether it is there
     except ModuleNotFoundError as error:
-        advice = "run `.venv/bin/pip install -e '.[plot]'` in the checkout"
-        raise SettingsError("--plot needs matplotlib", advice=advice) from error
+        raise SettingsError("--plot needs matplotlib", advice=extras.advice("plot")) from error
 
 
 def plot(report: Report, path: Path) -> None:

@@ -18,7 +18,7 @@ FUNCTION = CHECKOUT / "infra" / "requirements.txt"
 TESTS = CHECKOUT / "tests" / "requirements.txt"
 CHECKOV = CHECKOUT / "infra" / "checkov.txt"
 NODE = CHECKOUT / "tests" / "node" / "package-lock.json"
-LOCKED_EXTRAS = ("local", "plot", "build", "httpx", "test", "lint")
+LOCKED_GROUPS = ("build", "test", "lint")
 
 
 def locked(file: Path) -> list[str]:
@@ -61,11 +61,13 @@ def test_tests_lock_satisfies_project_extras_and_build() -> None:
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     asked = [*project["project"]["dependencies"], *project["build-system"]["requires"]]
-    asked += [each for extra in LOCKED_EXTRAS for each in extras[extra]]
+    asked += [each for extra in extras.values() for each in extra]
+    groups = project["dependency-groups"]
+    asked += [each for group in LOCKED_GROUPS for each in groups[group] if isinstance(each, str)]
     found = pins(TESTS)
     for requirement in map(Requirement, asked):
-        if requirement.name == "rotator":
-            assert requirement.extras <= set(LOCKED_EXTRAS)
+        if requirement.name == project["project"]["name"]:
+            assert requirement.extras <= set(extras)
             continue
         versions = found.get(canonicalize_name(requirement.name), {"none"})
         assert all(requirement.specifier.contains(version) for version in versions), (

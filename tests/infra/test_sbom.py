@@ -17,6 +17,7 @@ import pytest
 
 from infra import sbom
 from rotator import __version__
+from rotator.extras import DISTRIBUTION
 
 
 def write_sbom(
@@ -63,7 +64,7 @@ def test_components_are_the_locked_requirements_with_hashes(written: Path) -> No
 
 def test_sbom_describes_this_version_and_zip(written: Path, function_zip: Path) -> None:
     main = json.loads(written.read_text())["metadata"]["component"]
-    assert (main["name"], main["version"]) == ("rotator", __version__)
+    assert (main["name"], main["version"]) == (DISTRIBUTION, __version__)
     [digest] = main["hashes"]
     assert digest == {"alg": "SHA-256", "content": hashlib.sha256(function_zip.read_bytes()).hexdigest()}
 

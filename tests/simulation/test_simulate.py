@@ -264,7 +264,7 @@ def test_plot_without_matplotlib_names_the_package_to_install(
     done = run("--days", "2", "--plot", "x.svg")
     assert (done.exit_code, done.stderr) == (
         2,
-        "rotator: --plot needs matplotlib; run `.venv/bin/pip install -e '.[plot]'` in the checkout\n",
+        "rotator: --plot needs matplotlib; run: pip install 'oauth-token-rotator[plot]'\n",
     )
 
 

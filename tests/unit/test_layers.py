@@ -17,6 +17,7 @@ ROOT = Path(rotator.__file__).parent
 CORE = ("renewal", "oauth", "errors")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
+    "extras": (),
     "oauth": ("errors",),
     "renewal": ("oauth", "errors"),
     "config": CORE,
@@ -37,16 +38,16 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "handler": ("bootstrap", "observability", "workers", "fleet", *CORE),
     "consumer": (
         *("adapters.runtime.aws_client", "adapters.runtime.aws_errors"),
-        *("oauth.http_date", "oauth.jwt", "oauth.models", "errors"),
+        *("oauth.http_date", "oauth.jwt", "oauth.models", "errors", "extras"),
     ),
     "doctor": ("observability", "fleet", "config", *CORE),
-    "simulation": ("adapters.runtime.token_endpoint", "workers", "fleet", "config", *CORE),
-    "devstack": ("adapters.runtime.aws_client", "oauth.jwt", "renewal"),
+    "simulation": ("adapters.runtime.token_endpoint", "workers", "fleet", "config", "extras", *CORE),
+    "devstack": ("adapters.runtime.aws_client", "oauth.jwt", "renewal", "extras"),
     "cli": (
         *("bootstrap", "doctor", "simulation", "devstack", "consumer", "adapters.operator"),
-        *("adapters.runtime", "observability", "fleet", "config", *CORE),
+        *("adapters.runtime", "observability", "fleet", "config", "extras", *CORE),
     ),
-    "__main__": ("cli",),
+    "__main__": ("cli", "extras"),
 }
 """Of each package or module, from the bottom to the top, those whose modules it may import."""
 
