@@ -1,0 +1,115 @@
+"""``make release``: the files of a release. The same commit gives the same bytes, in any folder.
+
+The function's zip with its SBOM and its template, the wheel, and the SHA-256 of each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from infra import build, sbom
+from infra.command import Problem, run
+from rotator import __version__
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+TEMPLATE = CHECKOUT / "infra" / "template.yaml"
+CHANGELOG = CHECKOUT / "CHANGELOG.md"
+DEFAULT_OUTPUT = CHECKOUT / "dist"
+CHECKSUMS = "SHA256SUMS"
+"""The file that `sha256sum --check` and `make deploy CODE=` read."""
+
+
+def release(output: Path, *, compiler: str | None, tag: str | None = None) -> list[str]:
+    """Put the files of a release into the folder, in place of its own, and return the lines of SHA256SUMS.
+
+    Args:
+        output: The folder.
+        compiler: A Python of the function's version, without which the zip would be another one.
+        tag: The tag that is released, if there is one.
+
+    Raises:
+        Problem: The tag is not of this version, or a file could not be built.
+    """
+    if tag is not None:
+        check_tag(tag, CHANGELOG.read_text())
+    if compiler is None:
+        raise Problem(
+            f"there is no Python {build.PYTHON_VERSION} to compile the function",
+            f"install it, or name one by PYTHON313=/path/to/python{build.PYTHON_VERSION}",
+        )
+    with tempfile.TemporaryDirectory(prefix="rotator-release-") as name:
+        folder = Path(name)
+        _build(folder, compiler)
+        lines = checksums(folder)
+        (folder / CHECKSUMS).write_text("".join(f"{line}\n" for line in lines))
+        shutil.rmtree(output, ignore_errors=True)
+        shutil.copytree(folder, output, copy_function=shutil.copyfile)
+    return lines
+
+
+def check_tag(tag: str, changelog: str) -> None:
+    """Raise Problem unless the tag is that of this version, and the changelog's first section is about it."""
+    if tag != f"v{__version__}":
+        raise Problem(f"the tag is {tag!r}, and rotator/__init__.py has {__version__}", f"tag v{__version__}")
+    first = re.search(r"^## (\S+)", changelog, re.MULTILINE)
+    if not first or first[1] != __version__:
+        raise Problem(
+            f"the first section of CHANGELOG.md is not {__version__}", f'write "## {__version__}" over it'
+        )
+
+
+def checksums(folder: Path) -> list[str]:
+    """Return a line of SHA256SUMS for each file of the folder, by name."""
+    files = sorted(path for path in folder.iterdir() if path.name != CHECKSUMS)
+    return [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in files]
+
+
+def _build(folder: Path, compiler: str) -> None:
+    try:
+        build.build(folder / "rotator.zip", compiler)
+        sbom.write_sbom(folder / "rotator.zip")
+    except (build.BuildError, sbom.SbomError) as error:
+        raise Problem(str(error), "see above", exit_code=1) from None
+    shutil.copyfile(TEMPLATE, folder / TEMPLATE.name)
+    build_wheel(folder)
+
+
+def build_wheel(folder: Path) -> None:
+    """Build the wheel into the folder by the installed hatchling; raises Problem.
+
+    The time and permissions of its files are hatchling's own, the same everywhere.
+    """
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    environment = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Problem("the wheel could not be built", done.stderr[-2000:], exit_code=1)
+
+
+def main() -> int:
+    """Build a release from the command line, and return the exit code."""
+    parser = argparse.ArgumentParser(description="Build the files of a release.")
+    parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT)
+    parser.add_argument("--tag", help="refuse to build if this is not the tag of this version")
+    options = parser.parse_args()
+
+    def body() -> None:
+        try:
+            compiler = build.find_compiler(os.environ.get("PYTHON313"))
+        except build.BuildError as error:
+            raise Problem(str(error), "see PYTHON313") from None
+        print("\n".join(release(options.output, compiler=compiler, tag=options.tag)))
+
+    return run("release", body)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
