@@ -85,7 +85,7 @@ def _build(folder: Path, compiler: str) -> None:
 def build_wheel(folder: Path) -> None:
     """Build the wheel into the folder by the installed hatchling; raises Problem.
 
-    The time and permissions of its files are hatchling's own, the same everywhere.
+    The time and permissions of its files are hatchling's own, the same everywhere, without this variable.
     """
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     environment = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +49,9 @@ def _requirements() -> Any:
         *(sys.executable, "-m", "cyclonedx_py", "requirements", "--output-reproducible"),
         *("--pyproject", str(PYPROJECT), "--index-url", "", str(REQUIREMENTS)),
     ]
-    tool = subprocess.run(command, capture_output=True, text=True, check=False)
+    # With this variable the tool would write a time.
+    environment = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
+    tool = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if tool.returncode:
         raise SbomError(f"cyclonedx-py could not read {REQUIREMENTS.name}:\n{tool.stderr[-2000:]}")
     return json.loads(tool.stdout)
