@@ -25,7 +25,7 @@ rotate: $(VENV)/.base ## Rotate now, with whatever is configured; FUNCTION=name:
 		echo 'rotate: NAMES is empty; name rotations, or leave it out for all' >&2; exit 2; fi; \
 	$(BIN)/rotator rotate --force $${FUNCTION:+--function "$$FUNCTION"} $${NAMES:+-- "$$@"}
 
-deploy: $(VENV)/.base ## Deploy or upgrade: STACK= SECRET= PARAMETER= BUCKET= [SET="Name=value ..." TAGS="key=value ..."].
+deploy: $(VENV)/.base ## Deploy or upgrade: STACK= SECRET= PARAMETER= BUCKET= [SET="Name=value ..." TAGS="key=value ..." CODE=rotator.zip].
 	@$(BIN)/python -m infra.deploy
 
 undeploy: $(VENV)/.base ## Delete the stack STACK=name, and say what stays.

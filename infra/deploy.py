@@ -1,7 +1,7 @@
-"""``make deploy``: from the sources to a running stack. The same command again upgrades it.
+"""``make deploy``: from the sources, or a downloaded zip, to a running stack.
 
-It checks every prerequisite before it creates anything. A stack whose creation failed is deleted; one whose
-update failed is rolled back by CloudFormation.
+The same command again upgrades the stack. It checks every prerequisite before it creates anything. A stack
+whose creation failed is deleted; one whose update failed is rolled back by CloudFormation.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra import code_upload, deploy_request, function_environment, packaging, stacks
+from infra import code_upload, deploy_request, downloaded_code, function_environment, packaging, stacks
 from infra.aws_cli import DENIED, Cli, CliError, connect
 from infra.command import Problem, run
 from infra.deploy_request import Request
@@ -26,9 +26,14 @@ _FULL_ARN = re.compile(
 
 
 def deploy(environ: Mapping[str, str]) -> None:
-    """Deploy what the environment's STACK, SECRET, PARAMETER, BUCKET, SET and TAGS say; raises Problem."""
+    """Deploy what STACK, SECRET, PARAMETER, BUCKET, SET, TAGS and CODE of the environment say.
+
+    Raises:
+        Problem: Something is missing or wrong, or AWS refuses it.
+    """
     template = TEMPLATE.read_text()
     wanted = deploy_request.read(environ, template)
+    downloaded = downloaded_code.verified(Path(wanted.code)) if wanted.code else None
     cli = connect(environ)
     _check_bucket(cli, wanted.bucket)
     overrides = _overrides(cli, wanted)
@@ -41,7 +46,7 @@ def deploy(environ: Mapping[str, str]) -> None:
     tags = wanted.tags or (before.tags if before else {})
     deploy_request.check_tags(tags)
 
-    zip_file = code_upload.build()
+    zip_file = downloaded or code_upload.build()
     packaged = code_upload.package(cli, template, zip_file, wanted.bucket)
     if leftover:
         stacks.delete(cli, leftover)

@@ -53,7 +53,10 @@ _OWN_VARIABLE = {"SecretArn": "SECRET", "ParameterName": "PARAMETER"}
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to deploy. ``secret`` and ``parameter`` are empty for multiple rotations under a path."""
+    """What to deploy. ``secret`` and ``parameter`` are empty for multiple rotations under a path.
+
+    ``code`` is the path of a downloaded zip, empty for one that is built.
+    """
 
     stack: str
     bucket: str
@@ -61,10 +64,11 @@ class Request:
     parameter: str
     settings: Mapping[str, str]
     tags: Mapping[str, str]
+    code: str
 
 
 def read(variables: Mapping[str, str], template: str) -> Request:
-    """Return what STACK, SECRET, PARAMETER, BUCKET, SET and TAGS say; raises Problem for a wrong one."""
+    """Return what STACK, SECRET, PARAMETER, BUCKET, SET, TAGS and CODE say; raises Problem for one."""
     given = {name: value.strip() for name, value in variables.items()}
     settings = _settings(given.get("SET", ""), parameter_names(template))
     required = (
@@ -83,6 +87,7 @@ def read(variables: Mapping[str, str], template: str) -> Request:
         parameter=_matching("PARAMETER", given.get("PARAMETER", ""), *rule(template, "ParameterName")),
         settings=settings,
         tags=_tags(given.get("TAGS", "")),
+        code=_code(given.get("CODE")),
     )
 
 
@@ -205,6 +210,13 @@ def _is_object(text: str) -> bool:
         return isinstance(json.loads(text), dict)
     except ValueError:
         return False
+
+
+def _code(path: str | None) -> str:
+    """Return the zip's path; an empty variable must not deploy what is built instead of a release."""
+    if path is not None and not (path and path.isprintable()):
+        raise Problem("CODE is not a path", "name the zip of a release, or leave CODE out to build one")
+    return path or ""
 
 
 def _tags(text: str) -> dict[str, str]:

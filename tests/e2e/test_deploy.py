@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 import os
@@ -332,6 +334,32 @@ def test_a_refused_upgrade_leaves_the_stack_as_it_was(operator: Operator, deploy
     assert "CloudFormation refuses the change: ClientAuthentication" in reported(done)
     assert "the stack is as it was before" in reported(done)
     assert operator.status(STACK) == before
+
+
+def test_downloaded_code_is_deployed_only_if_it_was_released(
+    operator: Operator, deployed: dict[str, str], function_zip: Path, tmp_path: Path
+) -> None:
+    code, checksums = tmp_path / "rotator.zip", tmp_path / "SHA256SUMS"
+    shutil.copy(function_zip, code)
+    with zipfile.ZipFile(code, "a") as archive:
+        archive.writestr("released", "and not built here")
+    digest = hashlib.sha256(code.read_bytes())
+    checksums.write_text(f"{'0' * 64}  rotator.zip\n")
+    before = code_sha256(operator, deployed)
+    done = operator.deploy(CODE=str(code))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "rotator.zip is not the file that was released" in reported(done)
+    assert code_sha256(operator, deployed) == before
+
+    checksums.write_text(f"{digest.hexdigest()}  rotator.zip\n")
+    done = operator.deploy(CODE=str(code))
+    assert done.returncode == 0, done.stderr
+    assert code_sha256(operator, deployed) == base64.b64encode(digest.digest()).decode()
+
+
+def code_sha256(operator: Operator, deployed: dict[str, str]) -> str:
+    function = operator.account.client("lambda")
+    return str(function.get_function_configuration(FunctionName=deployed["FunctionName"])["CodeSha256"])
 
 
 def test_logs_show_the_outcome_and_no_secret(operator: Operator, deployed: dict[str, str]) -> None:
