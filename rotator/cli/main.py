@@ -26,21 +26,23 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 """The groups of commands in ``--help``. Each command is ``command`` of the module of its name."""
 
+COMMANDS = tuple(name for names in GROUPS.values() for name in names)
+
 
 class _Commands(click.Group):
     """Imports only the command that runs, and turns a RotatorError into its message and exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return [name for names in GROUPS.values() for name in names]
+        return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.list_commands(ctx):
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"rotator.cli.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        width = max(map(len, self.list_commands(ctx)))
+        width = max(map(len, COMMANDS))
         for title, names in GROUPS.items():
             commands = ((name, self.get_command(ctx, name)) for name in names)
             with formatter.section(title):

@@ -57,6 +57,10 @@ class SsmClient(Protocol):
     """
 
     @property
+    def meta(self) -> Any:
+        """Has the ``region_name``."""
+
+    @property
     def get_parameters(self) -> Callable[..., Any]:
         """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html."""
 
