@@ -1,7 +1,7 @@
 """Generate the module's variables and outputs: ``python -m infra.terraform.generate``.
 
-The template is the only source: a parameter is a variable with its type, default, pattern and sentence, and an
-output is an output. Nothing but these files is generated.
+The template is the only source: each parameter becomes a variable with its type, default, pattern and
+sentence, and each output an output.
 """
 
 from __future__ import annotations
@@ -111,11 +111,10 @@ def _parameters(parameters: Mapping[str, Any]) -> str:
 
 
 def _output(name: str, description: str) -> str:
-    # An output whose condition does not hold is not among the stack's: null here.
+    # The stack has no output whose condition does not hold: null here.
     value = f'lookup(aws_cloudformation_stack.rotator.outputs, "{name}", null)'
-    return (
-        f'output "{snake_case(name)}" {{\n  description = {_string(description)}\n  value       = {value}\n}}\n'
-    )
+    attributes = f"  description = {_string(description)}\n  value       = {value}\n"
+    return f'output "{snake_case(name)}" {{\n{attributes}}}\n'
 
 
 def _with_variables(text: str, parameters: Mapping[str, Any]) -> str:
