@@ -36,7 +36,7 @@ output "key_arn" {
 }
 
 output "schedule_name" {
-  description = "The schedule that ticks."
+  description = "The schedule that starts the runs."
   value       = lookup(aws_cloudformation_stack.rotator.outputs, "ScheduleName", null)
 }
 

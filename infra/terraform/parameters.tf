@@ -12,6 +12,7 @@ locals {
     SecretPrefix           = var.secret_prefix
     ParameterPrefix        = var.parameter_prefix
     Workers                = var.workers
+    ReplicaRegions         = var.replica_regions
     TokenEndpoint          = var.token_endpoint
     Scope                  = var.scope
     GrantType              = var.grant_type

@@ -105,13 +105,25 @@ variable "parameter_prefix" {
 
 variable "workers" {
   type        = number
-  description = "For many rotations, how many workers at the most renew what a tick finds due; 0 lets the tick do it."
+  description = "With multiple rotations, the maximum number of concurrent workers that renew due rotations; 0 for renewal by the scheduled run itself."
   default     = 0
   nullable    = false
 
   validation {
     condition     = contains([0, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100], var.workers)
     error_message = "workers must be one of 0, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100."
+  }
+}
+
+variable "replica_regions" {
+  type        = string
+  description = "Up to five other Regions, with commas between, in which each token and its status are kept, too, under the same names."
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(?:|[a-z]{2,8}(-[a-z]{2,16}){1,2}-[0-9]{1,2}(,[a-z]{2,8}(-[a-z]{2,16}){1,2}-[0-9]{1,2}){0,4})$", var.replica_regions))
+    error_message = "replica_regions must be empty or at most five Regions with commas and no spaces between, such as eu-west-1,us-east-1."
   }
 }
 
@@ -474,8 +486,8 @@ variable "alarm_email" {
 
 variable "runbook_url" {
   type        = string
-  description = "Where your people find infra/README.md; alarms link to its sections."
-  default     = "infra/README.md"
+  description = "The folder in which your people find the runbooks, infra/docs/runbooks; each alarm links to a file there."
+  default     = "infra/docs/runbooks"
   nullable    = false
 
   validation {

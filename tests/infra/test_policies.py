@@ -336,7 +336,7 @@ def test_key_policy_names_the_log_and_alarms_of_the_stack() -> None:
     assert [name.rpartition(":")[2] for name in ALARMS] == names
 
 
-@pytest.mark.parametrize(("role", "service"), [("Role", "lambda"), ("ScheduleRole", "scheduler")])
+@pytest.mark.parametrize(("role", "service"), [("Role", "lambda"), ("GroupedScheduleRole", "scheduler")])
 def test_each_role_is_for_one_service(role: str, service: str) -> None:
     [trust] = Stack(ONE).resources[role]["AssumeRolePolicyDocument"]["Statement"]
     assert (trust["Effect"], trust["Action"]) == ("Allow", "sts:AssumeRole")
@@ -383,11 +383,11 @@ def test_boundary_and_path_take_only_valid_values(parameter: str, value: str, is
 
 def test_schedule_role_is_limited_to_account_and_function() -> None:
     stack = Stack(ONE)
-    [trust] = stack.resources["ScheduleRole"]["AssumeRolePolicyDocument"]["Statement"]
+    [trust] = stack.resources["GroupedScheduleRole"]["AssumeRolePolicyDocument"]["Statement"]
     group = "<ScheduleGroup.Arn>"
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": group}}
     assert stack.resources["GroupedSchedule"]["GroupName"] == "<ScheduleGroup>"
-    resources = {each["Sid"]: each["Resource"] for each in stack.statements("ScheduleRole")}
+    resources = {each["Sid"]: each["Resource"] for each in stack.statements("GroupedScheduleRole")}
     assert resources == {"InvokeFunction": "<Function.Arn>", "KeepUndelivered": "<DeadLetterQueue.Arn>"}
 
 

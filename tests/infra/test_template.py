@@ -373,7 +373,7 @@ def test_schedule_is_no_update_of_the_one_in_the_default_group() -> None:
 def test_scheduled_event_is_retried_briefly_then_dead_lettered() -> None:
     assert PROPERTIES["GroupedSchedule"]["Target"] == {
         "Arn": "<Function.Arn>",
-        "RoleArn": "<ScheduleRole.Arn>",
+        "RoleArn": "<GroupedScheduleRole.Arn>",
         "Input": "{}",
         "RetryPolicy": {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 3},
         "DeadLetterConfig": {"Arn": "<DeadLetterQueue.Arn>"},
@@ -489,7 +489,7 @@ def test_token_and_its_key_are_kept_when_the_stack_is_deleted() -> None:
 def test_every_taggable_resource_has_tags() -> None:
     tagged = {name for name, resource in DOCUMENT["Resources"].items() if "Tags" in resource["Properties"]}
     assert tagged == {
-        *("Function", "LogGroup", "Role", "ScheduleGroup", "ScheduleRole"),
+        *("Function", "LogGroup", "Role", "ScheduleGroup", "GroupedScheduleRole"),
         *("Key", "DeadLetterQueue", "FailedRuns", "AlarmTopic"),
         *("Work", "Poisoned", "TakeWork"),
         *("TokenChanged", "TokenChangedRole", "Redeploy", "RedeployRole"),

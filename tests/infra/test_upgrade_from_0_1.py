@@ -46,6 +46,7 @@ STACKS = {
 
 REPLACED = {
     "Schedule": "An update cannot move a schedule to another group; GroupedSchedule takes its place.",
+    "ScheduleRole": "GroupedScheduleRole takes its place: Scheduler may not see a trust changed seconds before.",
 }
 """The resources of version 0.1 that an upgrade deletes, and why that loses nothing."""
 
@@ -127,6 +128,12 @@ def test_upgrade_deletes_no_more_than_0_1(name: str) -> None:
     old, new = OLD["Resources"][name], DOCUMENT["Resources"][name]
     for policy in ("DeletionPolicy", "UpdateReplacePolicy"):
         assert new.get(policy) == old.get(policy)
+
+
+def test_schedule_of_0_1_keeps_its_role_until_it_is_deleted() -> None:
+    """IAM is eventually consistent, and Scheduler checks the trust of a role when a schedule is created."""
+    _, after = upgraded({"SecretArn": "arn:x"})
+    assert after.resources["GroupedSchedule"]["Target"]["RoleArn"] == "<GroupedScheduleRole.Arn>"
 
 
 def test_upgrade_keeps_the_outputs_that_others_use() -> None:
