@@ -1,7 +1,7 @@
 """The check of labels: one on the oldest of the versions that are kept blocks every write.
 
 https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html, under
-ParameterMaxVersionLimitExceeded. A run acquires its lease and requests a token before the write fails.
+ParameterMaxVersionLimitExceeded. When a write of the token or its status fails, a token was requested.
 """
 
 from __future__ import annotations

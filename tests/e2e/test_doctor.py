@@ -28,6 +28,7 @@ from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws_emulators import ACCOUNT, ADMINISTRATOR, client_environment, running_aws
 from rotator.devstack.deployment import STACK, Account
 from rotator.devstack.http_server import free_port, serving
+from rotator.doctor.labels import VERSIONS_KEPT
 from scripted_server import OUTAGE, Peer
 from scripted_server import serving as serving_peer
 
@@ -368,6 +369,23 @@ def test_denied_parameter_fails_the_parameter_check(world: ExaminedStack) -> Non
     examined = world.doctor(**world.operator_without("ssm:PutParameter"))
     examined.has_one_cross("parameter", advice="allow this caller ssm:PutParameter")
     assert world.versions() == before
+
+
+def test_label_on_the_oldest_version_fails_the_labels_check(world: ExaminedStack) -> None:
+    ssm, name = world.account.client("ssm"), "/labelled/token"
+    for _ in range(VERSIONS_KEPT):
+        ssm.put_parameter(Name=name, Value="x", Type="SecureString", Overwrite=True)
+    ssm.label_parameter_version(Name=name, ParameterVersion=1, Labels=["live"])
+    labelled = {"ROTATOR_PARAMETER_NAME": name}
+    try:
+        blocked = world.doctor("--no-token", **labelled)
+        denied = world.doctor("--no-token", **world.operator_without("ssm:GetParameterHistory"), **labelled)
+    finally:
+        ssm.delete_parameter(Name=name)
+    assert blocked.marks["labels"] == "✗"
+    assert "/labelled/token cannot be written: its oldest version, 1, has the label live" in blocked.printed
+    assert denied.marks["labels"] == DASH
+    assert "allow this caller ssm:GetParameterHistory" in denied.printed
 
 
 def test_disabled_schedule_fails_the_schedule_check(world: ExaminedStack) -> None:
