@@ -68,7 +68,8 @@ def _authorize_every_parameter() -> None:
         if not names:
             return str(extract(service, method, path, headers, body, *rest))
         region, account = rest[-2:]
-        return _Arns.of([f"arn:aws:ssm:{region}:{account}:parameter/{name.lstrip('/')}" for name in names])
+        below = f"arn:aws:ssm:{region}:{account}:parameter/"
+        return _Arns.of([n if n.startswith("arn:") else f"{below}{n.lstrip('/')}" for n in names])
 
     def enforce_every(key: str, action: str, *args: Any, resource_arn: str = "*", **kwargs: Any) -> Any:
         action = "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action

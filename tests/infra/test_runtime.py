@@ -329,6 +329,8 @@ UNNEEDED = {
     *("rotator.workers", "rotator.fleet.executor", "rotator.fleet.scheduler"),
     *("rotator.renewal.renew", "rotator.renewal.lease", "rotator.renewal.secret_rollover"),
     *("rotator.adapters.runtime.kms", "rotator.adapters.runtime.private_trust"),
+    *("rotator.renewal.replicas", "rotator.fleet.replication", "rotator.fleet.region_copies"),
+    "rotator.adapters.runtime.replica_region",
 }
 requests, clients = [], []
 
