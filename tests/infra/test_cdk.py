@@ -31,7 +31,7 @@ def assembly(tmp_path_factory: pytest.TempPathFactory, clean_environment: Mappin
     (folder / "rotator.zip").write_bytes(ZIP)
     (folder / "app.mts").write_text(block("ts"))
     environ = {**clean_environment, "CDK_OUTDIR": str(folder / "out")}
-    command = [node_packages.NODE, "app.mts"]
+    command = [str(node_packages.NODE), "app.mts"]
     subprocess.run(command, env=environ, cwd=folder, capture_output=True, check=True)
     return folder / "out"
 
@@ -81,7 +81,7 @@ def check_parameters(given: Mapping[str, Any]) -> None:
 def lint(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     (folder / "rotator").symlink_to(CHECKOUT)
     (folder / "template.yaml").write_text(text)
-    command = [Path(sys.executable).with_name("cfn-lint"), "template.yaml"]
+    command = [str(Path(sys.executable).with_name("cfn-lint")), "template.yaml"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
