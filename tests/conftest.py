@@ -57,6 +57,7 @@ moto_backends.list_of_moto_modules = lambda: MOTO_MODULES
 LONGEST_FIRST = (
     "tests/e2e/test_demo.py",  # waits for a schedule
     "tests/e2e/test_deploy.py",
+    "tests/packaging/",  # installs wheels
     "tests/faults/",
     "tests/simulation/",
     "tests/e2e/",
