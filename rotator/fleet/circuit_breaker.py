@@ -1,7 +1,7 @@
-"""A circuit breaker per token endpoint: an endpoint that is unavailable costs a run a few requests, not all.
+"""A circuit breaker per token endpoint, so that a run sends few requests to an unavailable endpoint.
 
-Closed, it lets every renewal begin. Open, it lets none begin. Half-open, it lets one begin at a time, to find
-out whether the endpoint answers. That is how it begins.
+A closed circuit breaker lets every renewal begin, and an open one lets none begin. A half-open one lets one
+renewal begin at a time, to find out whether the endpoint answers. A new circuit breaker is half-open.
 https://learn.microsoft.com/en-us/azure/architecture/patterns/circuit-breaker
 """
 
@@ -14,14 +14,14 @@ from enum import Enum, auto
 from rotator.errors import TokenEndpointUnavailable
 
 FAILURES_TO_OPEN = 3
-"""Failures in a row that open it: the first may be due to the clients, and not to the endpoint."""
+"""Consecutive failures that open a circuit breaker: a single one may be due to its client."""
 
 COOL_DOWN_SECONDS = 15.0
-"""For which it stays open."""
+"""How long a circuit breaker stays open."""
 
 
 class State(Enum):
-    """What a circuit breaker lets begin."""
+    """The state of a circuit breaker."""
 
     CLOSED = auto()
     OPEN = auto()
@@ -29,9 +29,13 @@ class State(Enum):
 
 
 class CircuitBreaker:
-    """The circuit breaker of one endpoint. ``clock`` gives seconds that never go back.
+    """The circuit breaker of one endpoint.
 
-    ``error`` is why the endpoint is unavailable, as far as its last renewal shows.
+    Args:
+        clock: Returns seconds that never go back.
+
+    Attributes:
+        error: The error of the last request; None if the endpoint answered it.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -44,28 +48,28 @@ class CircuitBreaker:
 
     @property
     def state(self) -> State:
-        """The state by now."""
+        """The current state."""
         if self._state is State.OPEN and self._clock() >= self._open_until:
             self._state = State.HALF_OPEN
         return self._state
 
     def allows(self) -> bool:
-        """Whether a renewal may begin now."""
+        """Return whether a renewal may begin now."""
         return self.state is State.CLOSED or (self.state is State.HALF_OPEN and self._running == 0)
 
     def begin(self) -> None:
-        """Count a renewal that begins."""
+        """Record that a renewal begins."""
         self._running += 1
 
     def end(self, *, answered: bool, error: TokenEndpointUnavailable | None = None) -> None:
-        """Count the end of a renewal: its request was answered, failed with an error, or was never sent."""
+        """Record the end of a renewal: its request was answered, failed with an error, or was never sent."""
         self._running -= 1
         if answered:
             self._state, self._failures, self.error = State.CLOSED, 0, None
         elif error:
             self._failures += 1
             self.error = error
-            if not error.retryable:  # such as a proxy's 407, by which an account may be locked
+            if not error.retryable:  # such as a proxy's 407: repeating it may lock the account
                 self._state, self._open_until = State.OPEN, math.inf
             elif self._failures >= FAILURES_TO_OPEN:
                 self._state, self._open_until = State.OPEN, self._clock() + COOL_DOWN_SECONDS

@@ -1,4 +1,4 @@
-"""Carries out the renewals of a run, several at a time."""
+"""Runs the renewals of a run, several at a time."""
 
 from __future__ import annotations
 
@@ -13,63 +13,63 @@ Task = Callable[[], None]
 
 
 class Executor(Protocol):
-    """Carries out tasks, for one thread that decides which begins next."""
+    """Runs tasks for one thread, which decides which task starts next."""
 
     def start(self, task: Task) -> None:
-        """Begin a task, and return before it has ended."""
+        """Start a task, and return without waiting for its end."""
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until a task ends, or for n seconds; raise the error that ended a task."""
+        """Wait until a task ends, or for n seconds; raise the exception that a task raised."""
 
 
 class ThreadExecutor(AbstractContextManager["ThreadExecutor"]):
-    """The port Executor on threads, at most ``count`` of them."""
+    """The port Executor with at most ``count`` threads."""
 
     def __init__(self, count: int) -> None:
         self._pool = ThreadPoolExecutor(max_workers=count)
-        self._ended: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
     def start(self, task: Task) -> None:
-        """Begin a task in a thread."""
-        self._pool.submit(task).add_done_callback(self._end)
+        """Start a task in a thread."""
+        self._pool.submit(task).add_done_callback(self._on_done)
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait for the end of one task."""
+        """Wait until one task ends; raise the exception that it raised."""
         try:
-            error = self._ended.get(timeout=seconds)
+            error = self._finished.get(timeout=seconds)
         except queue.Empty:
             return
         if error:
             raise error
 
-    def _end(self, future: Future[None]) -> None:
+    def _on_done(self, future: Future[None]) -> None:
         if not future.cancelled():
-            self._ended.put(future.exception())
+            self._finished.put(future.exception())
 
     def __exit__(self, *_: object) -> None:
-        """Wait for the tasks that have begun, and begin no other."""
+        """Wait for the running tasks, and start no other."""
         self._pool.shutdown(cancel_futures=True)
 
 
 class InlineExecutor(AbstractContextManager["InlineExecutor"]):
-    """The port Executor without threads: a task is carried out where it begins."""
+    """The port Executor without threads: ``start`` runs the task before it returns."""
 
     def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
         self._sleep = sleep
 
     def start(self, task: Task) -> None:
-        """Carry the task out."""
+        """Run the task."""
         task()
 
     def wait(self, seconds: float | None = None) -> None:
-        """Let n seconds pass; no task is under way."""
+        """Sleep for n seconds, since no task is running."""
         if seconds:
             self._sleep(seconds)
 
     def __exit__(self, *_: object) -> None:
-        """Do nothing: no task is under way."""
+        """Do nothing, since no task is running."""
 
 
 def executor_for(tasks: int, at_a_time: int) -> ThreadExecutor | InlineExecutor:
-    """Return an executor for n tasks; one task needs no thread."""
+    """Return an executor for n tasks; a single task needs no thread."""
     return InlineExecutor() if tasks <= 1 else ThreadExecutor(min(tasks, at_a_time))

@@ -1,4 +1,4 @@
-"""One run: every rotation is tried, each on its own, and every outcome is reported."""
+"""One run: renews the due rotations independently of each other, and reports the result of each."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ OnResult = Callable[[Result], None]
 
 
 Enqueue = Callable[[Sequence[Due], Run, OnResult, datetime], None]
-"""Enqueues due rotations for the workers and reports each; the time (UTC) is that of the next run."""
+"""Enqueues due rotations for the workers and reports each; the time is when the next run begins (UTC)."""
 
 MakeExecutor = Callable[[int, int], AbstractContextManager["Executor"]]
-"""Makes an executor from the number of tasks, and how many may run at a time."""
+"""Makes an executor from the number of tasks and the number that may run at a time."""
 
 
 def run_fleet(  # noqa: PLR0913 - options by name
@@ -49,32 +49,32 @@ def run_fleet(  # noqa: PLR0913 - options by name
     enqueue: Enqueue | None = None,
     shared: bool = False,
 ) -> Summary:
-    """Renew what is due, in the order of its urgency and at the write rate; return the summary.
+    """Renew the due rotations, the most urgent first, within the write rate; return the summary.
 
-    A failure of one rotation does not stop the others and is not raised. A rotation for which the run has no
-    time is postponed to the next run.
+    A failure of one rotation does not stop the others and is not raised. If the run has no time for a
+    rotation, it leaves that rotation to the next run.
 
     Args:
         fleet: The rotations.
-        ports: Where parameters, secrets and tokens are.
-        run: Who renews, and for how long.
+        ports: Parameter Store, Secrets Manager and the token endpoints.
+        run: The id, clock and deadline of this run.
         guarantee: The remaining lifetime that consumers are guaranteed.
-        write_rate: The limit of the process; without one, writes are not limited.
-        executor_for: Makes the executor of the renewals; by default one with threads.
-        readers: How many threads read parameters at a time.
+        write_rate: The limit of the process; if omitted, writes are not limited.
+        executor_for: Makes the executor of the renewals; by default it uses threads.
+        readers: The number of threads that read parameters.
         force: See renew.rotate.
         dry_run: See renew.rotate.
-        on_result: Is called with each result as soon as it is known, from any of several threads.
-        stored: What is stored for each rotation, if it was read just now.
-        enqueue: Enqueues what is due for the workers, instead of a renewal here.
-        shared: Whether other rotations need a part of the run's time.
+        on_result: Called with each result as soon as it is known, from any of several threads.
+        stored: The stored state of each rotation, if it was just read.
+        enqueue: If given, enqueues the due rotations for the workers, which then renew them.
+        shared: Whether to limit the retries of each rotation because other rotations share the run's time.
     """
     results: list[Result] = []
 
     def report(result: Result) -> None:
         results.append(result)
         if on_result:
-            with suppress(Exception):  # a defect of the observer must not stop the run
+            with suppress(Exception):  # an exception of the callback must not stop the run
                 on_result(result)
 
     next_try = run.now() + timedelta(seconds=guarantee.schedule_interval)
@@ -88,7 +88,7 @@ def run_fleet(  # noqa: PLR0913 - options by name
     if enqueue or len(due) > 1:
         due = list(_not_leased(due, ports, run, report, readers))
     if enqueue:
-        # A worker finds a rotation by its name, which must not be that of a broken document, too.
+        # A worker finds a rotation by its name. One whose name a broken document also has is renewed here.
         ambiguous = {name for name, _ in fleet.broken}
         clear = [each for each in due if each.rotation.name not in ambiguous]
         enqueue(clear, run, report, next_try)
@@ -123,7 +123,7 @@ def _check(
     *,
     force: bool,
 ) -> Iterator[Due]:
-    """Return the due rotations, and report every other one."""
+    """Yield the due rotations, and report all others."""
     for rotation in rotations:
         stored = found[rotation.name]
         if isinstance(stored, RotatorError):
@@ -135,15 +135,15 @@ def _check(
 
 
 def _not_leased(due: Sequence[Due], ports: Ports, run: Run, report: OnResult, readers: int) -> Iterator[Due]:
-    """Return the due rotations whose lease no run holds, and report the others.
+    """Yield the due rotations whose lease is free, and report those whose lease another run holds.
 
-    A lease that cannot be read does not matter here: the renewal reads it again, and reports why.
+    If a lease cannot be read, its rotation is yielded: the renewal reads it again and reports the error.
     """
     found = read_stored(
         [each.rotation for each in due],
         ports.parameters,
         leases_at=run.now(),
-        deadline=run.deadline.earlier_by(run.budget / 2),  # the order is worth no more
+        deadline=run.deadline.earlier_by(run.budget / 2),  # the other half is for the renewals
         readers=readers,
     )
     for each in due:

@@ -1,7 +1,7 @@
-"""The renewals of one run: which of them begins next, and when, until the run's time is over.
+"""Schedules the renewals of one run: decides which renewal begins next and when, until the time is over.
 
-One thread decides, and waits for what it has begun. Before a renewal there are its place in the order, the
-endpoint's circuit breaker, the limits on what is under way, and the rate of writes.
+One thread makes these decisions and waits for the renewals. The most urgent renewal begins first, as far as
+the endpoints' circuit breakers, the limits on concurrent renewals and the write rate allow it.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ from rotator.renewal.renew import rotate
 from rotator.renewal.results import not_begun, postponed
 
 MAX_RENEWALS = 40
-"""Renewals under way at most. They mostly wait for the token endpoint: with answers after 100 ms, 16 at a
-time made two thirds of the renewals a second that 40 make.
+"""Concurrent renewals at most. They mostly wait for the token endpoint: with answers after 100 ms, 16
+concurrent renewals achieved two thirds of the rate that 40 achieve.
 """
 
 MAX_RENEWALS_PER_HOST = 36
-"""Of those, with the same host, however slow it is."""
+"""Concurrent renewals with the same host at most: a slow host leaves some to the others."""
 
 RETRY_BUDGET_SECONDS = 10.0
-"""For the retries of one rotation while others wait for the same host, or for a thread."""
+"""For the retries of one rotation while other rotations wait for the same host, or for a thread."""
 
 TIME_RESERVE_SECONDS = 5.0
-"""For token requests, or an eighth of a short run, without which no renewal begins."""
+"""For token requests: no renewal begins with less time left; in a short run, an eighth of its time."""
 
 
 @dataclass(kw_only=True, eq=False)
 class Scheduler:
-    """Renews what is due; each result is reported as soon as it is known, from any of several threads.
+    """Renews the due rotations; reports each result as soon as it is known, from any of several threads.
 
     Attributes:
-        due: What is renewed.
-        report: Is called with each result.
-        next_try: When the next run comes (UTC).
-        shared: Whether other rotations need a part of the run's time.
+        due: The rotations to renew.
+        report: Called with each result.
+        next_try: When the next run begins (UTC).
+        shared: See fleet.run.run_fleet.
     """
 
     due: InitVar[Iterable[Due]]
@@ -63,48 +63,48 @@ class Scheduler:
     dry_run: bool
 
     def __post_init__(self, due: Iterable[Due]) -> None:
-        """Put what is due in order, and close no circuit breaker yet."""
+        """Sort the due rotations by urgency, and make a circuit breaker for each endpoint."""
         self._waiting = by_urgency(due, self.run.now())
         self._hosts = Counter(map(_host, self._waiting))
         self._is_shared = self.shared or len(self._waiting) > MAX_RENEWALS
-        # The run's own deadline is a clock that never goes back.
+        # The remaining time of the run serves as a clock that never goes back.
         endpoints = {due.rotation.token_endpoint for due in self._waiting}
         self._breakers = {url: CircuitBreaker(lambda: -self.run.deadline.remaining()) for url in endpoints}
         self._running: Counter[str] = Counter()
-        self._ended: list[tuple[Due, _WatchedEndpoint]] = []
+        self._finished: list[tuple[Due, _WatchedEndpoint]] = []
         reserve = min(TIME_RESERVE_SECONDS, self.run.budget / 8)
         self._deadline = self.run.request_deadline.earlier_by(reserve)
 
     def renew(self, executor: Executor) -> int:
-        """Renew as much as the run has time for; return how many renewals it had no time for."""
+        """Renew as many rotations as the run has time for; return for how many it had no time."""
         while (seconds := self._begin_next(executor)) is not None:
             executor.wait(None if math.isinf(seconds) else seconds)
-            while self._ended:
-                due, endpoint = self._ended.pop()
+            while self._finished:
+                due, endpoint = self._finished.pop()
                 self._running[_host(due)] -= 1
                 self._breaker(due).end(answered=endpoint.answered, error=endpoint.error)
         return sum(map(self._report_not_begun, self._waiting))
 
     def _begin_next(self, executor: Executor) -> float | None:
-        """Begin the most urgent renewal that may begin; return the seconds until another may.
+        """Begin the most urgent renewal that may begin; return the seconds until another may begin.
 
-        That is infinite while only the end of a renewal can let another begin. None means that nothing is
-        under way, and that no renewal can begin any more.
+        Infinity means that no other renewal can begin until a running one ends. None means that no renewal is
+        running, and that no other can begin in this run.
         """
-        place, delay = self._next(), self.write_rate.delay()
-        if place is None or delay > self._deadline.remaining():
+        index, delay = self._next_index(), self.write_rate.delay()
+        if index is None or delay > self._deadline.remaining():
             return math.inf if self._running.total() else None
         if delay == 0:
-            self._begin(self._waiting.pop(place), executor)
+            self._begin(self._waiting.pop(index), executor)
         return delay
 
-    def _next(self) -> int | None:
-        """Return the place of the most urgent renewal that limits and circuit breakers allow."""
+    def _next_index(self) -> int | None:
+        """Return the index of the most urgent renewal that limits and circuit breakers allow."""
         if self._running.total() >= MAX_RENEWALS:
             return None
-        for place, due in enumerate(self._waiting):
+        for index, due in enumerate(self._waiting):
             if self._running[_host(due)] < MAX_RENEWALS_PER_HOST and self._breaker(due).allows():
-                return place
+                return index
         return None
 
     def _begin(self, due: Due, executor: Executor) -> None:
@@ -116,16 +116,16 @@ class Scheduler:
         executor.start(lambda: self._renew(due, endpoint))
 
     def _renew(self, due: Due, endpoint: _WatchedEndpoint) -> None:
-        """Renew one rotation and report its result; this runs in a thread of its own."""
+        """Renew one rotation and report its result, in a thread of its own."""
         ports = _RotationPorts(self.ports, endpoint)
         result = rotate(due.rotation, due.stored, ports, self.run, force=self.force, dry_run=self.dry_run)
         if result.outcome is Outcome.FAILED:
             result = replace(result, next_try=self.next_try)
         self.report(result)
-        self._ended.append((due, endpoint))
+        self._finished.append((due, endpoint))
 
     def _report_not_begun(self, due: Due) -> bool:
-        """Report a rotation that was not begun; return whether that was for want of time."""
+        """Report a rotation whose renewal did not begin; return whether lack of time was the reason."""
         now, error = self.run.now(), self._breaker(due).error
         if error is None or self._breaker(due).state is State.CLOSED:
             self.report(
@@ -151,7 +151,7 @@ def _host(due: Due) -> str:
 
 
 class _WatchedEndpoint:
-    """The port TokenEndpoint for one renewal: bounds its retries, and records whether it was answered."""
+    """The port TokenEndpoint for one renewal: limits its retries, and records whether it was answered."""
 
     def __init__(self, endpoint: Callable[[], TokenEndpoint], retry_budget: float) -> None:
         self._endpoint = endpoint
@@ -162,7 +162,7 @@ class _WatchedEndpoint:
     def request(
         self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
-        """Request a token, and retry within the budget; a slow answer is waited for as before."""
+        """Request a token, with retries within the budget; the wait for an answer is not shortened."""
         retry_until = (retry_until or deadline).at_most(self._retry_budget)
         try:
             response = self._endpoint().request(request, deadline=deadline, retry_until=retry_until)
@@ -178,7 +178,7 @@ class _WatchedEndpoint:
     def probe(
         self, url: str, token: Secret, *, deadline: Deadline, headers: Mapping[str, Secret] | None = None
     ) -> None:
-        """Try the token as without a budget: it was issued, and must not be lost for a slow API."""
+        """Probe the API without a retry budget: a slow API must not cost the token, which was issued."""
         self._endpoint().probe(url, token, deadline=deadline, headers=headers)
 
 
@@ -196,5 +196,5 @@ class _RotationPorts:
 
     @property
     def secrets(self) -> SecretStore:
-        """Secrets Manager, when it is first needed."""
+        """Secrets Manager, made when it is first needed."""
         return self._ports.secrets

@@ -1,4 +1,4 @@
-"""What is stored for multiple rotations, read in as few calls as Parameter Store allows."""
+"""Reads the stored state of multiple rotations, in as few calls as Parameter Store allows."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
 DEFAULT_READERS = 2
-"""Calls at a time. Documents come one page after another, and a page of ten is two of these calls."""
+"""Concurrent calls. Documents are read one page at a time; a page of ten needs two of these calls."""
 
 StoredByName = Mapping[str, Stored | RotatorError]
 
 
 def read_stored(rotations: Sequence[Rotation], parameters: ParameterStore, **options: Any) -> StoredByName:
-    """Return what is stored for every rotation, by its name; see StoredReader for the options."""
+    """Return the stored state of every rotation, by name; see StoredReader for the options."""
     with StoredReader(parameters, **options) as reader:
         for rotation in rotations:
             reader.add(rotation)
@@ -34,14 +34,14 @@ def read_stored(rotations: Sequence[Rotation], parameters: ParameterStore, **opt
 
 @dataclass(eq=False)
 class StoredReader(AbstractContextManager["StoredReader"]):
-    """Reads token and status of five rotations a call, while the caller adds more rotations.
+    """Reads token and status of five rotations per call, while the caller adds more rotations.
 
     A rotation whose call fails, or does not begin before the deadline, is returned with an error.
 
     Attributes:
-        leases_at: If given, leases are read, too, of three rotations a call, and judged by this time (UTC).
+        leases_at: If given, leases are read as well, of three rotations per call, as of this time (UTC).
         deadline: No call begins later.
-        readers: How many threads call at a time; without one, the calling thread reads.
+        readers: The number of threads that read; with 0, the calling thread reads.
     """
 
     parameters: ParameterStore
@@ -51,7 +51,7 @@ class StoredReader(AbstractContextManager["StoredReader"]):
     readers: int = DEFAULT_READERS
 
     def __post_init__(self) -> None:
-        """Begin with no rotation."""
+        """Begin without rotations."""
         self._waiting: list[Rotation] = []
         self._names: set[str] = set()
         self._unreachable: ParameterStoreError | None = None
@@ -59,21 +59,21 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         self._known: dict[str, Stored | RotatorError] = {}
 
     def add(self, rotation: Rotation) -> None:
-        """Have one more read."""
+        """Add a rotation to read."""
         names = set(self._names_of(rotation))
         is_full = len(self._names) + len(names) > NAMES_PER_CALL
-        if is_full or names & self._names:  # a name stands in a call once
+        if is_full or names & self._names:  # a call may contain a name only once
             self._begin_reading()
             self._waiting, self._names = [], set()
         self._waiting.append(rotation)
         self._names |= names
 
     def of(self, rotations: Iterable[Rotation]) -> StoredByName:
-        """Return what is stored for these, by their names, once all that were added have been read."""
+        """Return the stored state of these rotations, by name, once all added rotations have been read."""
         found: dict[str, Stored | RotatorError] = {**self._known, **self._read(self._waiting)}
         for reading in self._reading:
             found |= reading.result()
-        if self._reading or self._known:  # several calls, which may have been too much
+        if self._reading or self._known:  # several calls may have exceeded the rate limit
             found |= self._read_again([r for r in rotations if _is_transient(found[r.parameter_name])])
         return {rotation.name: found[rotation.parameter_name] for rotation in rotations}
 
@@ -84,7 +84,7 @@ class StoredReader(AbstractContextManager["StoredReader"]):
             self._known |= self._read(self._waiting)
 
     def _read_again(self, rotations: Sequence[Rotation]) -> StoredByName:
-        """Read one call at a time, which is within any account's rate, until one fails again."""
+        """Read again, one call at a time, which is within any rate limit; stop when a call fails again."""
         found: dict[str, Stored | RotatorError] = {}
         size = NAMES_PER_CALL // (3 if self.leases_at else 2)
         for start in range(0, len(rotations), size):
@@ -94,36 +94,36 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         return found
 
     def __exit__(self, *_: object) -> None:
-        """Begin with nothing more."""
+        """Begin no more calls."""
         if self._reading:
             self._pool.shutdown(cancel_futures=True)
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
-        from concurrent.futures import ThreadPoolExecutor  # a single rotation does without
+        from concurrent.futures import ThreadPoolExecutor  # a single rotation needs no threads
 
         return ThreadPoolExecutor(max_workers=self.readers)
 
     def _read(self, batch: Sequence[Rotation]) -> StoredByName:
-        """Read a batch, by the tokens' parameters: names may be those of two documents."""
+        """Return the stored state of a batch by token parameter, since two documents may share a name."""
         if not batch:
             return {}
         if self._unreachable or (self.deadline and self.deadline.remaining() <= 0):
             return _all(batch, self._unreachable or _not_read())
         try:
             found = self.parameters.read([name for r in batch for name in self._names_of(r)])
-        except Exception as error:  # noqa: BLE001 - a defect in one reading may not stop the others
-            return self._failed(batch, as_rotator_error(error, "the reading of parameters"))
+        except Exception as error:  # noqa: BLE001 - a defect in one call must not stop the others
+            return self._failed(batch, as_rotator_error(error, "a read of parameters"))
         return {rotation.parameter_name: self._parse(rotation, found) for rotation in batch}
 
     def _failed(self, batch: Sequence[Rotation], error: RotatorError) -> StoredByName:
-        """Return the error of a call, unless it may be that of one rotation alone: then read each by itself.
+        """Return the error of a call for its batch; if one rotation may be the cause, read each by itself.
 
-        One denied or unusable name makes AWS refuse the whole call.
+        AWS refuses the whole call if one of its names is denied or unusable.
         """
         if isinstance(error, ParameterStoreError):
             if error.unreachable:
-                self._unreachable = error  # the next call would time out, too, and the run with it
+                self._unreachable = error  # the next call would time out as well, and then the run
             if error.is_unavailable:
                 return _all(batch, error)
         if len(batch) == 1:
@@ -140,8 +140,8 @@ class StoredReader(AbstractContextManager["StoredReader"]):
                 from rotator.renewal import lease  # most runs renew nothing
 
                 return lease.with_lease(rotation, stored, found, self.parameters, self.leases_at)
-        except Exception as error:  # noqa: BLE001 - likewise
-            return as_rotator_error(error, f"what is stored for rotation {rotation.name}")
+        except Exception as error:  # noqa: BLE001 - a defect in one rotation must not stop the others
+            return as_rotator_error(error, f"the stored state of rotation {rotation.name}")
         return stored
 
 
@@ -155,6 +155,6 @@ def _all(batch: Sequence[Rotation], error: RotatorError) -> StoredByName:
 
 def _not_read() -> ParameterStoreError:
     return ParameterStoreError(
-        "the run's time was over before the parameters could be read",
-        advice=f"{MORE_TIME}, or give fewer rotations to one stack",
+        "the run's time was over before its parameters were read",
+        advice=f"{MORE_TIME}, or move rotations to another stack",
     )

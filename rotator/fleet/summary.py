@@ -16,7 +16,7 @@ from rotator.renewal.policy import SET_TOKEN_LIFETIME
 from rotator.renewal.ports import Run
 
 MAX_WARNINGS_OF_A_KIND = 10
-"""The others are counted."""
+"""The summary only counts the other warnings."""
 
 
 def summarize(  # noqa: PLR0913 - options by name
@@ -29,15 +29,15 @@ def summarize(  # noqa: PLR0913 - options by name
     forced: bool = False,
     dry_run: bool = False,
 ) -> Summary:
-    """Return the results in order, with the warnings.
+    """Return the results by name, with the warnings of the run.
 
     Args:
         fleet: The rotations of the run.
-        results: Their results.
+        results: The results of the rotations.
         run: The run.
         guarantee: The remaining lifetime that consumers are guaranteed.
-        postponed: How many renewals the run had no time for.
-        forced: Whether renewals were forced, which no later run does by itself.
+        postponed: The number of renewals for which the run had no time.
+        forced: Whether renewals were forced; the next scheduled run does not force them.
         dry_run: Whether nothing was changed.
     """
     ordered = sorted(results, key=lambda result: result.name)
@@ -57,21 +57,21 @@ def summarize(  # noqa: PLR0913 - options by name
 
 
 def shortened(warnings: Iterable[str]) -> Iterator[str]:
-    """Return the first warnings of a kind, and how many more there are."""
+    """Yield the first warnings of a kind, and the number of the other ones."""
     rest = iter(warnings)
     yield from islice(rest, MAX_WARNINGS_OF_A_KIND)
     more = sum(1 for _ in rest)
     if more:
-        yield f"{more} more warnings like the one before"
+        yield f"{more} more warnings of this kind"
 
 
 def _postponed_warnings(postponed: int, *, forced: bool) -> Iterator[str]:
     ways = f"{MORE_WRITES}, or {MORE_TIME}"
     if postponed and forced:
-        what = f"{postponed} rotations were not forced, because the run's time was over"
-        yield f"{what}: run it again, with their names; for more in a run, {ways}"
+        problem = f"rotations not renewed because the run's time was over: {postponed}"
+        yield f"{problem}; force them again by name; to renew more rotations in one run, {ways}"
     elif postponed:
-        yield f"{postponed} due rotations are left to the next run; if that lasts, {ways}"
+        yield f"due rotations postponed to the next run for lack of time: {postponed}; if that lasts, {ways}"
 
 
 def _rollover_warnings(results: Sequence[Result]) -> Iterable[str]:
@@ -83,31 +83,32 @@ def _rollover_warnings(results: Sequence[Result]) -> Iterable[str]:
 
 
 def _kept_warnings(results: Sequence[Result], run: Run) -> Iterator[str]:
-    """Return a warning for each token that expires soon and that the endpoint does not renew."""
+    """Yield a warning for each token that expires soon and that the endpoint does not renew."""
     for result in results:
         if result.outcome is Outcome.KEPT and result.late and result.expires_at:
-            left = describe_seconds(seconds_until(result.expires_at, run.now()))
+            remaining = describe_seconds(seconds_until(result.expires_at, run.now()))
             yield (
                 f"rotation {result.name}: the endpoint keeps returning tokens that expire no later than the "
-                f"stored one, which has {left} left; ask the provider how long it caches tokens"
+                f"stored one, which expires in {remaining}; ask the provider how long it caches tokens"
             )
 
 
 def _lifetime_warnings(results: Sequence[Result], run: Run) -> Iterator[str]:
-    """Say which tokens live much shorter or longer than expected: alarms and schedule go by that."""
+    """Yield a warning for each lifetime far from the expected one, on which alarms and schedule depend."""
     expected = run.expected_lifetime
     for result in results:
         if expected and result.lifetime and expected.is_far_from(result.lifetime):
             yield (
-                f"rotation {result.name}: its token lives {describe_seconds(result.lifetime)}, and the "
-                f"expected lifetime is {expected}; {SET_TOKEN_LIFETIME}, or lifetime if the answer is wrong"
+                f"rotation {result.name}: its token has a lifetime of {describe_seconds(result.lifetime)}, "
+                f"and the expected lifetime is {expected}; {SET_TOKEN_LIFETIME}, or set `lifetime` of the "
+                "rotation if the endpoint reports a wrong one"
             )
 
 
 def _overlap_warnings(
     rotations: Sequence[Rotation], results: Sequence[Result], run: Run, guarantee: Guarantee
 ) -> Iterator[str]:
-    """Return a warning for each rotation whose consumers may present an expired token."""
+    """Yield a warning for each rotation whose consumers may present an expired token."""
     lifetimes = {result.name: result.lifetime for result in results}
     actual = replace(guarantee, run_budget=run.budget)
     for rotation in rotations:

@@ -14,14 +14,14 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, kw_only=True)
 class Due:
-    """A rotation to renew, and what was stored for it when it was found due."""
+    """A rotation to renew, and its stored state when the run found it due."""
 
     rotation: Rotation
     stored: Stored
 
 
 class _Rank(IntEnum):
-    """The groups in the order of their turns."""
+    """Groups of rotations, in the order in which they are renewed."""
 
     TOKEN = auto()
     EXPIRED_AFTER_FAILURE = auto()
@@ -30,13 +30,17 @@ class _Rank(IntEnum):
 
 
 def by_urgency(due: Iterable[Due], now: datetime) -> list[Due]:
-    """Return what is due in the order in which it is renewed: the soonest expiry first.
+    """Return the due rotations in the order of their renewal.
 
-    An expired token and one of unknown validity come before that, and a rotation that never had a token after
-    it. Last comes a rotation whose last attempt published no token, the longest since then first: what cannot
-    be fixed takes nothing from the others. It comes last for a quarter of the time between that attempt and
-    the token's expiry, so a token that is still valid has several turns. After its expiry it yields to tokens
-    whose renewal has not failed, and its turns become rare.
+    1. Stored tokens by expiry, the soonest first; a token of unknown validity comes before all others.
+    2. Expired tokens whose last renewal failed.
+    3. Rotations that never had a token.
+    4. Rotations whose last attempt failed recently, the earliest attempt first. A rotation that cannot be
+       fixed must not delay the others.
+
+    An attempt is recent for a quarter of the time between the attempt and the token's expiry. So a token that
+    is still valid gets several attempts, and one that has expired gets fewer the longer ago it expired. While
+    the expiry is unknown, the rotation stays in the last group.
     """
     return sorted(due, key=lambda each: _urgency(each.stored, now))
 

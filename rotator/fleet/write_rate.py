@@ -1,7 +1,7 @@
-"""The rate of writes: PutParameter is the scarce resource, a few calls a second for a whole account.
+"""The write rate: an account's quota for PutParameter is a few calls per second, shared by all its callers.
 
-A renewal takes three writes. They are counted where it begins, all three at once: a token, once it is issued,
-must not wait to be stored.
+A renewal makes three writes. All three are counted when the renewal begins, because an issued token must be
+stored without delay.
 """
 
 from __future__ import annotations
@@ -15,19 +15,23 @@ WRITES_PER_RENEWAL = 3
 """Lease, token, status."""
 
 MIN_WRITES_PER_SECOND = 0.5
-"""Writes a second to which throttling slows it down at most: a renewal in six seconds."""
+"""The lowest rate to which throttling reduces it: one renewal every six seconds."""
 
 MAX_INITIAL_WRITES_PER_SECOND = 30.0
-"""Writes a second to begin with, whatever is allowed: what a quota is shows in the first seconds."""
+"""The highest rate to begin with, even if more is configured: the first seconds show the real quota."""
 
 SETTLING_SECONDS = 1.0
-"""Without a new renewal after a throttled write, at least."""
+"""How long at least no renewal begins after a throttled write."""
 
 
 class WriteRate:
-    """Limits the writes a second, more so for a while after AWS throttled one.
+    """Limits the writes per second, and lowers the limit for a while after AWS throttled a write.
 
-    All runs of a process share it. ``clock`` gives seconds that never go back.
+    All runs of a process share one.
+
+    Args:
+        per_second: The configured limit, infinity for none.
+        clock: Returns seconds that never go back.
     """
 
     def __init__(self, per_second: float, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,7 +42,7 @@ class WriteRate:
         self._next_renewal = self._slowed_until = -math.inf
 
     def delay(self) -> float:
-        """Return the seconds until the three writes of another renewal fit."""
+        """Return the seconds until another renewal may begin."""
         with self._lock:
             return max(0.0, self._next_renewal - self._clock())
 
@@ -49,10 +53,10 @@ class WriteRate:
             self._next_renewal = max(self._clock(), self._next_renewal) + WRITES_PER_RENEWAL / self._rate
 
     def slow_down(self) -> None:
-        """Halve the rate, and begin no renewal for a while: AWS answered that there were too many writes.
+        """Halve the rate, and begin no renewal for a while, because AWS throttled a write.
 
-        Answers within the time that a renewal's writes take count once: they come from calls that were under
-        way together, and from the SDK's own retries. Each renewal brings a part of the rate back.
+        Writes that AWS throttles within the time of one renewal count once: they come from concurrent calls
+        and from the SDK's own retries. Each renewal raises the rate again by a quarter.
         """
         with self._lock:
             now = self._clock()

@@ -9,7 +9,7 @@ DOWN = TokenEndpointUnavailable("down", advice="wait")
 
 
 class Endpoint:
-    """A circuit breaker on a clock that moves on only when it is told to."""
+    """A circuit breaker with a clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 100.0

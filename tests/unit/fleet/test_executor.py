@@ -1,4 +1,4 @@
-"""What carries out the renewals of a run."""
+"""The executors that run the renewals of a run."""
 
 from __future__ import annotations
 

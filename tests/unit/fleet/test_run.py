@@ -1,4 +1,4 @@
-"""Many rotations in one run: each on its own, all of them told."""
+"""Multiple rotations in one run: they are independent, and each result is reported."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_kept_token_gives_a_warning_only_when_late(hours: int, warnings: int) ->
     assert summary.results[0].outcome is Outcome.KEPT
     assert (len(summary.warnings), summary.failed, summary.failed_late) == (warnings, False, 0)
     assert all(
-        "tokens that expire no later than the stored one, which has 3 h left" in w for w in summary.warnings
+        "tokens that expire no later than the stored one, which expires in 3 h" in w for w in summary.warnings
     )
 
 
@@ -178,7 +178,7 @@ def test_unforeseen_error_is_reported_by_type_without_its_text(
 
 
 def kinds(fleet: Fleet, ports: fake_ports.FakePorts) -> list[str | None]:
-    """Of the errors that occurred in a run."""
+    """Return the kinds of the errors in a run."""
     return [result.error_kind for result in serve(fleet, ports, Clock()).results]
 
 
@@ -242,7 +242,7 @@ def test_run_without_time_reads_no_parameters() -> None:
     ports = fake_ports.ports(clock)
     run = replace(fake_ports.run(clock), deadline=Deadline(lambda: 0.0))
     summary = run_fleet(Fleet(rotations=(member("a"),)), ports, run, CONTRACT)
-    assert "before the parameters could be read" in str(summary.results[0].error)
+    assert "before its parameters were read" in str(summary.results[0].error)
     assert ports.parameters.reads == 0
 
 
@@ -280,7 +280,7 @@ def test_deferred_rotations_are_counted_in_a_warning() -> None:
         write_rate=rate,
         executor_for=lambda *_: InlineExecutor(clock.sleep),
     )
-    assert any(warning.startswith("2 due rotations are left to the next run") for warning in summary.warnings)
+    assert any("postponed to the next run for lack of time: 2;" in warning for warning in summary.warnings)
 
 
 def test_successful_rotation_has_no_error_kind() -> None:

@@ -1,4 +1,4 @@
-"""Multiple renewals in one run: which begins when, what they cost each other, and what is left of them."""
+"""Multiple renewals in one run: their order, limits and retries, and the results of those not begun."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def hosts(count: int) -> list[Rotation]:
 
 
 class FleetRun:
-    """A fleet, its ports, and runs: one renewal after another, unless there are threads."""
+    """A fleet, its ports and its runs, which renew one rotation at a time unless they use threads."""
 
     def __init__(self, *rotations: Rotation) -> None:
         self.clock = Clock()
@@ -74,7 +74,7 @@ class FleetRun:
         )
 
     def served(self, seconds_apart: float = 0) -> FleetRun:
-        """Let every rotation have a token, each a little younger than the one before."""
+        """Store a token for every rotation, each issued a little later than the one before."""
         for each in self.fleet.rotations:
             run_fleet(Fleet(rotations=(each,)), self.ports, fake_ports.run(self.clock), CONTRACT)
             self.clock.sleep(seconds_apart)
@@ -94,7 +94,7 @@ class FleetRun:
         return self.ports.parameters.writes
 
     def begun(self) -> list[str]:
-        """The rotations in the order in which their leases were acquired."""
+        """Return the rotations in the order in which their leases were acquired."""
         return list(dict.fromkeys(name.split("/")[2] for name in self.writes))
 
 
@@ -126,7 +126,9 @@ def test_write_rate_limits_run_and_defers_other_rotations() -> None:
     assert {result.reason for result in summary.results if result.outcome is Outcome.BUSY} == {
         "this run had no time left for it; the next one begins with what expires first"
     }
-    assert counts["warnings"] == [f"69 due rotations are left to the next run; if that lasts, {MORE}"]
+    assert counts["warnings"] == [
+        f"due rotations postponed to the next run for lack of time: 69; if that lasts, {MORE}"
+    ]
 
 
 def test_next_run_renews_only_deferred_rotations() -> None:
@@ -179,7 +181,7 @@ def test_expired_token_whose_renewal_failed_yields_to_valid_ones() -> None:
 
 
 def test_single_due_rotation_is_read_twice() -> None:
-    """Order and leases matter to more than one; the renewal itself reads the lease."""
+    """A single rotation has no order, and its renewal reads the lease."""
     world = FleetRun(*members(1))
     world.run()
     assert world.ports.parameters.reads == 2
@@ -192,7 +194,7 @@ def test_forced_rotations_without_time_fail_with_advice() -> None:
     (error,) = {result.error for result in summary.results if result.error}
     assert error
     assert error.startswith("not forced: the run's time was over before its renewal began; try again")
-    assert summary.warnings[0].startswith("69 rotations were not forced")
+    assert summary.warnings[0].startswith("rotations not renewed because the run's time was over: 69; ")
 
 
 @pytest.mark.parametrize(("seconds_gone", "begun"), [(0.9, 1), (1.1, 0)])
@@ -276,11 +278,11 @@ def test_interrupted_run_begins_no_further_renewals() -> None:
 
 
 REQUEST_SECONDS = 50.0
-"""Of a run of 60 s, for requests."""
+"""The time for requests in a run of 60 s."""
 
 
 class Endpoint(fake_ports.FakeTokenEndpoint):
-    """One whose bad address behaves as it is told to."""
+    """A token endpoint that calls a function for each request to its bad address."""
 
     def __init__(self, clock: Clock, behave: Callable[[Deadline], None]) -> None:
         super().__init__(clock)
@@ -310,7 +312,7 @@ def test_unavailable_endpoint_gets_few_requests(threads: bool) -> None:
     errors = [result.error for result in summary.results if result.error]
     assert errors.count(str(DOWN)) == FAILURES_TO_OPEN
     assert errors.count(f"{NO_REQUEST}{DOWN}") == 30 - FAILURES_TO_OPEN
-    assert summary.warnings == (), "none was left for want of time"
+    assert summary.warnings == (), "no renewal was postponed"
     assert sum(name.startswith("/fleet/b") for name in world.writes) == 2 * FAILURES_TO_OPEN
 
 
@@ -324,7 +326,7 @@ def test_unrequested_rotation_reports_remaining_lifetime() -> None:
 
 
 def test_unrequested_rotation_is_not_late_when_others_are() -> None:
-    """An endpoint that breaks off its answers may have issued those tokens, and this one's is as it was."""
+    """The endpoint may have issued tokens to the rotations that requested one, but not to the others."""
     world = FleetRun(*members(5, BAD)).served().later(17 * HOUR)
 
     def break_off(_deadline: object) -> None:
@@ -389,7 +391,7 @@ def test_shared_endpoint_gets_one_request_until_it_answers() -> None:
 
 
 def test_retry_budget_is_short_while_other_rotations_wait() -> None:
-    """The first answer is waited for as before: no token that was issued is lost for a short budget."""
+    """The budget does not shorten the wait for the first answer, which may contain an issued token."""
     world = FleetRun(*members(2, BAD, "b"))
     left: list[float] = []
     world.ports.token_endpoint = endpoint = Endpoint(
@@ -445,7 +447,7 @@ def test_issued_token_is_probed_without_a_retry_budget() -> None:
 
 
 class Together(fake_ports.FakeTokenEndpoint):
-    """Answers when so many have asked."""
+    """Answers only once n requests wait for an answer."""
 
     def __init__(self, clock: Clock, count: int) -> None:
         super().__init__(clock)
@@ -460,7 +462,7 @@ class Together(fake_ports.FakeTokenEndpoint):
 
 @pytest.mark.parametrize("count", [2, MAX_RENEWALS])
 def test_up_to_forty_renewals_run_concurrently(count: int) -> None:
-    """Each token request waits for one of every other rotation."""
+    """Each token request waits until every other rotation has sent one."""
     world = FleetRun(*hosts(count))
     world.ports.token_endpoint = Together(world.clock, count)
     assert world.run(threads=True).to_dict()["rotated"] == count
@@ -468,7 +470,7 @@ def test_up_to_forty_renewals_run_concurrently(count: int) -> None:
 
 @pytest.mark.parametrize("status", [200, 401])
 def test_endpoint_that_has_answered_gets_concurrent_requests(status: int) -> None:
-    """Also if what it answered is a refusal."""
+    """A refusal counts as an answer."""
 
     class Shared(fake_ports.FakeTokenEndpoint):
         def request(self, request: TokenRequest, **options: Any) -> TokenResponse:
@@ -485,7 +487,7 @@ def test_endpoint_that_has_answered_gets_concurrent_requests(status: int) -> Non
 
 
 class Deferred(InlineExecutor):
-    """Carries a task out when somebody waits for one, and counts those that are under way."""
+    """Runs a task when ``wait`` is called, and counts the tasks that were started."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -516,7 +518,7 @@ def test_run_limits_concurrent_renewals_to_forty(rotations: list[Rotation], most
 
 
 def test_slow_host_does_not_delay_other_hosts() -> None:
-    """Its requests are answered only when all others have been served."""
+    """The slow host answers only after the rotations of all other hosts were renewed."""
     slow = [member(f"b{number:03}", f"{BAD}/{number}") for number in range(60)]
     world = FleetRun(*slow, *members(40))
     others_done = Event()
@@ -551,7 +553,7 @@ def test_rotation_not_read_in_time_fails_without_renewal() -> None:
     run = Run(id="run", now=world.clock.now, deadline=Deadline(lambda: 0.0), budget=60)
     summary = run_fleet(world.fleet, world.ports, run, CONTRACT)
     assert {result.error_kind for result in summary.results} == {"ParameterStoreError"}
-    assert "before the parameters could be read" in str(summary.results[0].error)
+    assert "before its parameters were read" in str(summary.results[0].error)
     assert (world.ports.parameters.reads, world.writes) == (0, [])
 
 
@@ -571,7 +573,7 @@ def test_parameters_are_read_concurrently_only_with_readers(readers: int) -> Non
 
 
 def test_leases_are_read_in_half_of_the_run_at_most() -> None:
-    """What is not read by then is renewed as if nothing had failed before."""
+    """A rotation whose lease was not read by then is renewed as if no attempt had failed."""
     world = FleetRun(*members(20)).served().later(17 * HOUR)
     read = world.ports.parameters.read
 
@@ -590,7 +592,7 @@ def test_leases_are_read_in_half_of_the_run_at_most() -> None:
 
 
 def test_renewals_of_a_fleet_created_in_one_minute_drift_apart() -> None:
-    """The jitter is stable and counts in each lifetime, so that the third renewal is spread thrice as far."""
+    """The jitter is stable and adds up over lifetimes: the third renewals are spread three times as far."""
     world = FleetRun(*members(40)).served(seconds_apart=1)
     spread = []
     for _ in range(3):

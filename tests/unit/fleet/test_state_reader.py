@@ -1,4 +1,4 @@
-"""What is stored for many rotations: read in few calls, and never in more than help."""
+"""Reading the stored state of multiple rotations: in few calls, without useless retries."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_unforeseen_error_in_stored_data_logs_the_rotation(
         for _ in range(2):
             store.put(rotation_.lease_name, lost.dump(), "String")
     read_stored(members(2), store, leases_at=START)
-    assert "unforeseen TypeError in what is stored for rotation 1\n" in caplog.text
+    assert "unforeseen TypeError in the stored state of rotation 1\n" in caplog.text
 
 
 @pytest.mark.parametrize(("count", "calls"), [(0, 0), (1, 1), (5, 1), (6, 2), (11, 3), (1000, 200)])
@@ -67,7 +67,7 @@ def test_five_rotations_are_read_per_call(count: int, calls: int) -> None:
 
 
 class Failing(FakeParameterStore):
-    """A store that refuses any call with one of the names in it."""
+    """A store that refuses every call that contains one of the given names."""
 
     def __init__(self, *, times: int = 1000, **kind: bool) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ def test_failed_parameter_fails_only_its_own_rotation() -> None:
 
 
 def test_foreign_response_fails_its_call_and_is_not_retried() -> None:
-    """Whatever stands in between may stay there; the failure tells of it, and the next run tries again."""
+    """The responder between the job and AWS may stay there, so only the next run tries again."""
     store = Failing(foreign=True, times=1)
     stored = read_stored(members(8), store)
     assert [name for name, found in stored.items() if found is store.error] == ["0", "1", "2", "3", "4"]
@@ -106,13 +106,13 @@ def test_unforeseen_error_fails_one_rotation_and_hides_text(
     failed = stored.pop("3")
     assert isinstance(failed, RotatorError)
     assert "unforeseen KeyError" in str(failed)
-    assert "unforeseen KeyError in the reading of parameters\n" in caplog.text
+    assert "unforeseen KeyError in a read of parameters\n" in caplog.text
     assert all(isinstance(found, Stored) for found in stored.values())
     assert CANARY_SECRET not in caplog.text + repr(failed)
 
 
 def test_unreachable_store_stops_further_calls() -> None:
-    """Each would hang as long as the first, and the run be cut off before it could tell why."""
+    """Each further call would time out as well, and Lambda would stop the run before it reports the cause."""
     store = Failing(unreachable=True)
     stored = read_stored(members(100), store)
     assert stored["3"] is store.error
@@ -128,8 +128,8 @@ def test_no_call_begins_when_time_is_over() -> None:
     errors = [found for found in stored.values() if isinstance(found, ParameterStoreError)]
     assert len(errors) == 5
     assert str(errors[0]) == (
-        "the run's time was over before the parameters could be read; "
-        "raise TimeoutSeconds of the stack, or give fewer rotations to one stack"
+        "the run's time was over before its parameters were read; "
+        "raise TimeoutSeconds of the stack, or move rotations to another stack"
     )
 
 
@@ -201,31 +201,31 @@ def test_failed_search_shuts_down_the_reader_pool() -> None:
 
 
 def test_failed_search_begins_no_further_calls() -> None:
-    ended = Event()
+    last_done = Event()
 
     class Slow(FakeParameterStore):
         def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
-            ended.wait(1)
+            last_done.wait(1)
             return super().read(names)
 
     store = Slow()
     reader = StoredReader(store)
     with pytest.raises(ZeroDivisionError), reader:
-        fail_after_some(reader, ended)
+        fail_after_some(reader, last_done)
     assert store.reads <= DEFAULT_READERS
 
 
-def fail_after_some(reader: StoredReader, ended: Event | None = None) -> None:
-    """Fail with most calls still to come, and tell when the last has ended, if only by being dropped."""
+def fail_after_some(reader: StoredReader, last_done: Event | None = None) -> None:
+    """Fail while most calls are pending; set the event when the last call is done or was cancelled."""
     for each in members(50):
         reader.add(each)
-    if ended:
-        reader._reading[-1].add_done_callback(lambda _call: ended.set())
+    if last_done:
+        reader._reading[-1].add_done_callback(lambda _call: last_done.set())
     raise ZeroDivisionError
 
 
 def test_call_contains_each_parameter_name_once() -> None:
-    """One document may name what is another's status, and both are read before either is refused."""
+    """A document may name the status of another rotation, and both are read before either is refused."""
     asked: list[list[str]] = []
 
     class Watched(FakeParameterStore):
@@ -240,7 +240,7 @@ def test_call_contains_each_parameter_name_once() -> None:
 
 
 def test_single_throttled_call_is_not_retried() -> None:
-    """The SDK has tried it several times."""
+    """The SDK has already retried the call."""
     store = Failing(transient=True)
     assert read_stored(members(5), store)["3"] is store.error
     assert store.reads == 1

@@ -1,4 +1,4 @@
-"""What a run's summary says besides the outcomes."""
+"""The warnings in a run's summary."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def test_summary_has_left_out_count_and_dry_run_flag() -> None:
 def test_deferred_rotations_give_a_warning_with_advice() -> None:
     assert reported(postponed=7).warnings == (
         (
-            "7 due rotations are left to the next run; if that lasts, raise WritesPerSecond of the stack "
-            "(ROTATOR_WRITES_PER_SECOND) if the account's quota allows it, or raise TimeoutSeconds of the "
-            "stack"
+            "due rotations postponed to the next run for lack of time: 7; if that lasts, raise "
+            "WritesPerSecond of the stack (ROTATOR_WRITES_PER_SECOND) if the account's quota allows it, or "
+            "raise TimeoutSeconds of the stack"
         ),
     )
 
@@ -68,7 +68,7 @@ def test_late_kept_token_gives_a_warning() -> None:
     assert reported(kept("a")).warnings == (
         (
             "rotation a: the endpoint keeps returning tokens that expire no later than the stored one, "
-            "which has 3 h left; ask the provider how long it caches tokens"
+            "which expires in 3 h; ask the provider how long it caches tokens"
         ),
     )
 
@@ -118,7 +118,7 @@ def test_ten_warnings_of_a_kind_are_listed_and_the_rest_counted(kind: str) -> No
     names = [f"{number:02}" for number in range(MAX_WARNINGS_OF_A_KIND + 3)]
     warnings = reported(*map(KINDS[kind], names)).warnings
     assert [warning.split(":")[0] for warning in warnings[:-1]] == [f"rotation {n}" for n in names[:-3]]
-    assert warnings[-1] == "3 more warnings like the one before"
+    assert warnings[-1] == "3 more warnings of this kind"
 
 
 def test_exactly_ten_warnings_of_a_kind_are_all_listed() -> None:

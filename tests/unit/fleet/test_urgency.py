@@ -19,7 +19,7 @@ def due(
     missing: bool = False,
     outcome: Outcome | None = Outcome.FAILED,
 ) -> Due:
-    """A rotation whose token expires in so many hours, and whose last attempt failed so many hours ago."""
+    """Return a rotation whose token expires in some hours, and whose last attempt failed some hours ago."""
     status = None
     if expires_in is not None:
         status = Status(
@@ -66,14 +66,14 @@ def test_failed_rotations_come_last_oldest_attempt_first() -> None:
 
 
 def test_failed_token_comes_first_as_its_expiry_approaches() -> None:
-    """However many others come first, as new ones do that go on and on."""
+    """This holds for any number of rotations before it, such as new ones that fail again and again."""
     new = [due(f"new{n}", missing=True) for n in range(1000)]
     assert order(*new, due("valid", 3.1, failed=1))[-1] == "valid"
     assert order(*new, due("well", 5), due("valid", 3, failed=1))[:2] == ["valid", "well"]
 
 
 def test_failed_expired_token_precedes_new_ones_after_delay() -> None:
-    """Its turns become rare: many that cannot be fixed leave the new ones theirs."""
+    """Its attempts become rare, so that many failing rotations do not delay new ones."""
     rotations = (due("new", missing=True), due("well", 8))
     assert order(*rotations, due("expired", -8, failed=1)) == ["well", "new", "expired"]
     assert order(*rotations, due("expired", -8, failed=4)) == ["well", "expired", "new"]
@@ -91,7 +91,7 @@ def test_kept_token_and_crashed_run_count_as_failed() -> None:
 
 
 def test_every_failed_rotation_is_tried_before_any_repeats() -> None:
-    """However many cannot be fixed, each is tried again before any is tried twice."""
+    """This holds for any number of failing rotations."""
     failed = {f"t{n}": 10.0 - n for n in range(10)}
     tried = []
     for run in range(5):

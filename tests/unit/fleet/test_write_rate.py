@@ -1,4 +1,4 @@
-"""The rate of writes: what the rotations of a process may take of the account's quota, and how it yields."""
+"""The write rate of a process: its limit, and how throttling lowers it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rotator.fleet.write_rate import WriteRate
 
 
 class Seconds:
-    """A clock that moves on only when it is told to."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -26,7 +26,7 @@ def write_rate(per_second: float) -> tuple[WriteRate, Seconds]:
 
 
 def begin(rate: WriteRate, seconds: Seconds, renewals: int) -> None:
-    """Begin renewals as early as the rate lets them."""
+    """Begin renewals as early as the rate allows."""
     for _ in range(renewals):
         seconds.now += rate.delay()
         assert rate.delay() == pytest.approx(0, abs=1e-9)

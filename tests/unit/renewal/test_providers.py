@@ -183,7 +183,7 @@ def test_lifetime_far_from_the_expected_one_is_a_warning(seconds: int, words: st
     ]
     assert first.warnings == second.warnings
     assert first.warnings[0].startswith(
-        f"rotation default: its token lives {words}, and the expected lifetime is 1 d"
+        f"rotation default: its token has a lifetime of {words}, and the expected lifetime is 1 d"
     )
     assert "TokenLifetime of the stack (ROTATOR_TOKEN_LIFETIME)" in first.warnings[0]
 
@@ -208,7 +208,7 @@ def test_hour_in_milliseconds_is_read_by_lifetime() -> None:
 def test_long_lifetime_that_is_set_is_a_warning_alone() -> None:
     reported = summary(world(lives(60), lifetime=DAY * 60))
     assert reported.results[0].outcome is Outcome.ROTATED
-    assert "its token lives 60 d" in reported.warnings[0]
+    assert "its token has a lifetime of 60 d" in reported.warnings[0]
 
 
 def test_nothing_is_odd_where_no_lifetime_is_expected() -> None:
