@@ -1,4 +1,4 @@
-"""Parameter Store and Secrets Manager in memory, as far as the job relies on them.
+"""Parameter Store and Secrets Manager in memory, with the behaviour that the job relies on.
 
 They pass the same contract tests as the adapters (tests/contract).
 """
@@ -19,7 +19,7 @@ VERSIONS_KEPT = 100
 
 
 class MemoryParameterStore:
-    """The port ParameterStore on a dict, which holds what was written, in the clear."""
+    """The port ParameterStore on a dict, which holds the values in plain text."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -30,10 +30,13 @@ class MemoryParameterStore:
         """Return the parameters that exist, by name; a SecureString without its value.
 
         Raises:
-            ParameterStoreError: There are more names than a call may have.
+            ParameterStoreError: There are more names than one call allows.
         """
         if len(names) > NAMES_PER_CALL:
-            raise ParameterStoreError("too many names", advice="send ten")
+            raise ParameterStoreError(
+                f"Parameter Store refused to read {len(names)} names in one call",
+                advice=f"read at most {NAMES_PER_CALL}",
+            )
         return {name: _as_read(self.parameters[name]) for name in names if name in self.parameters}
 
     def read_decrypted(self, names: Sequence[str]) -> Mapping[str, Parameter]:
@@ -41,7 +44,7 @@ class MemoryParameterStore:
         return {name: self.parameters[name] for name in self.read(names)}
 
     def read_versions(self, name: str, versions: Sequence[int]) -> Mapping[int, Parameter]:
-        """Return those of a parameter's versions that are still kept."""
+        """Return the given versions of a parameter, as far as they are still kept."""
         kept = self.history.get(name, {}) if name in self.parameters else {}
         return {version: _as_read(kept[version]) for version in versions if version in kept}
 
@@ -51,30 +54,30 @@ class MemoryParameterStore:
         *,
         retry_until: Deadline | None = None,  # noqa: ARG002 - it throttles nothing
     ) -> Iterator[Mapping[str, Parameter]]:
-        """Yield the parameters below a path, ten a page."""
+        """Yield the parameters below a path, ten per page."""
         below = path.rstrip("/") + "/"
         found = [(name, _as_read(p)) for name, p in self.parameters.items() if name.startswith(below)]
         for start in range(0, len(found) or 1, NAMES_PER_CALL):
             yield dict(found[start : start + NAMES_PER_CALL])
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
-        """Store the token's next version and return its number."""
+        """Store the next version of the token and return its number."""
         return self.put(rotation.parameter_name, token.value, "SecureString")
 
     def write_status(self, rotation: Rotation, text: str) -> int:
-        """Store the status's next version and return its number."""
+        """Store the next version of the status and return its number."""
         return self.put(rotation.status_name, text, "String")
 
     def create_lease(self, rotation: Rotation, text: str) -> int:
-        """Store the lease's first version and return its number; raises ConcurrentUpdate if there is one."""
+        """Store the first version of the lease and return its number; ConcurrentUpdate if one exists."""
         return self.put(rotation.lease_name, text, "String", overwrite=False)
 
     def write_lease(self, rotation: Rotation, text: str) -> int:
-        """Store the lease's next version and return its number."""
+        """Store the next version of the lease and return its number."""
         return self.put(rotation.lease_name, text, "String")
 
     def put(self, name: str, value: str, type_name: str, *, overwrite: bool = True) -> int:
-        """Store a parameter's next version and return its number.
+        """Store the next version of a parameter and return its number.
 
         Raises:
             ConcurrentUpdate: The parameter exists and ``overwrite`` is false.
@@ -82,7 +85,7 @@ class MemoryParameterStore:
         with self._lock:
             old = self.parameters.get(name)
             if old and not overwrite:
-                raise ConcurrentUpdate("it exists", advice="leave it")
+                raise ConcurrentUpdate(f"the parameter {name} already exists", advice="read it again")
             version = old.version + 1 if old else 1
             self.parameters[name] = Parameter(value=value, version=version, type=type_name)
             versions = self.history[name] = self.history.get(name, {}) if old else {}
@@ -103,14 +106,14 @@ class MemorySecretStore:
         self.staged: dict[tuple[str, Stage], ClientCredentials] = {}
 
     def read(self, rotation: Rotation) -> ClientCredentials:
-        """Return the rotation's credentials; raises CredentialsError if there are none."""
+        """Return the rotation's credentials; raises CredentialsError if its secret does not exist."""
         if rotation.secret_id not in self.credentials:
             raise CredentialsError(
                 f"the secret {rotation.secret_id} could not be read: ResourceNotFoundException",
-                advice="create it",
+                advice="create the secret",
             )
         return self.credentials[rotation.secret_id]
 
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
-        """Return the credentials that the rotation's secret has in another stage, None if it has none."""
+        """Return the credentials in another stage of the rotation's secret, None if it has no such stage."""
         return self.staged.get((rotation.secret_id, stage))

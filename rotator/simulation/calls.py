@@ -1,4 +1,4 @@
-"""The calls that a run makes to its ports, what may go wrong with them, and ports that let it go wrong."""
+"""The calls of a run to its ports, the faults of these calls, and ports that inject faults."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ WRITES = frozenset({Call.WRITE_TOKEN, Call.WRITE_STATUS, *LEASE_WRITES})
 
 
 class Fault(Enum):
-    """What goes wrong with a call."""
+    """A fault of one call."""
 
-    FAILED = "it fails and has done nothing"
-    LOST = "it fails and has done what it should"
-    KILLED_BEFORE = "the process ends before it"
-    KILLED_AFTER = "the process ends after it"
-    REPEATED = "its answer is lost, the SDK repeats it, and the second answer arrives"
-    DELAYED = "it is not answered, and does what it should later"
+    FAILED = "the call fails and has no effect"
+    LOST = "the call fails, but has taken effect"
+    KILLED_BEFORE = "the process is killed before the call"
+    KILLED_AFTER = "the process is killed after the call"
+    REPEATED = "the first answer is lost, the SDK repeats the call, and the second answer arrives"
+    DELAYED = "the call is not answered, and takes effect later"
     REJECTED = "the token endpoint rejects the client"
-    LATE = "the run sleeps until the leases of short runs have expired, and makes it then"
+    LATE = "the run sleeps until the leases of short runs have expired, and then makes the call"
 
 
 class Killed(BaseException):
-    """The process ends here and now, and none of its code may do anything about it."""
+    """The process is killed at this point; its own code must not catch this."""
 
 
 def failure(call: Call) -> RotatorError:
-    """Return the error of a call that failed, as the adapter raises it."""
+    """Return the error that the adapter raises when this call fails."""
     if call is Call.REQUEST_TOKEN:
         return TokenEndpointUnavailable(
-            "the endpoint did not answer", advice="none: it is simulated", may_have_issued=True
+            "the endpoint did not answer", advice="do nothing: it is simulated", may_have_issued=True
         )
     if call in (Call.READ_SECRET, Call.READ_STAGE):
         return CredentialsError("the secret could not be read: Unreachable", advice="wait")
@@ -59,7 +59,7 @@ def failure(call: Call) -> RotatorError:
 
 
 CarryOut = Callable[[Call, Callable[[], Any]], Any]
-"""Carries out a call of a run: returns what its effect returns, or raises the error of a fault."""
+"""Carries out a call of a run: returns the result of its effect, or raises the error of a fault."""
 
 
 def intercepted(name: str, port: Port, carry_out: CarryOut) -> Port:
@@ -67,8 +67,8 @@ def intercepted(name: str, port: Port, carry_out: CarryOut) -> Port:
 
     Args:
         name: The port's name in the values of Call.
-        port: What makes the call's effect.
-        carry_out: Is given each call with its effect, and returns the answer.
+        port: The port whose methods have the effect of the calls.
+        carry_out: Receives each call with its effect, and returns the answer.
     """
     return cast("Port", _Intercepted(name, port, carry_out))
 

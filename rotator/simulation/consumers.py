@@ -1,7 +1,7 @@
-"""The consumers: at every moment one of them reads the parameter, and keeps the token for as long as it may.
+"""The consumers: at every moment one of them reads the parameter, and caches the token as long as it may.
 
-A second counts once, however many consumers present an expired token in it. A consumer that is answered 401,
-because the provider revoked the token, reads the parameter again, as infra/docs/design.md advises.
+A second in which consumers present an expired token counts once, for any number of consumers. A consumer that
+receives a 401 because the provider revoked the token reads the parameter again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from rotator.simulation.provider import IssuedToken
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A token's time in the parameter, in seconds since the beginning."""
+    """A token, and when it was in the parameter, in seconds since the beginning."""
 
     token: IssuedToken
     since: float
@@ -26,10 +26,10 @@ class Published:
 
 
 class Consumers:
-    """The tokens that consumers had, and for how long these had expired or were revoked.
+    """The tokens that consumers received, and for how many seconds these were expired or revoked.
 
     Args:
-        cache: For how many seconds consumers keep a token.
+        cache: How many seconds a consumer caches a token.
     """
 
     def __init__(self, cache: float) -> None:
@@ -46,12 +46,12 @@ class Consumers:
         return min((published.remaining for published in self.history), default=None)
 
     def receive(self, token: IssuedToken, now: float) -> None:
-        """Replace the token in the parameter; consumers that have just read the old one keep it."""
+        """Replace the token in the parameter; consumers that have just read the old one keep it cached."""
         self._end_current(now, now + self._cache)
         self._current = token, now
 
     def close(self, now: float) -> None:
-        """Count what remains to be counted at the end."""
+        """Count the seconds of the last token, at the end of the simulation."""
         self._end_current(now, now)
         self._current = None
 

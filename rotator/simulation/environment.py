@@ -1,4 +1,4 @@
-"""What the runs, rotations and providers of a world share: time, chance and AWS, and what goes wrong."""
+"""The environment that runs, rotations and providers share: time, random numbers, AWS and faults."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from rotator.simulation.scenario import RatesAt
 from rotator.simulation.timeline import Timeline
 
 NextFault = Callable[[], Fault | None]
-"""Returns what goes wrong with the next call."""
+"""Returns the fault of the next call, None if it has none."""
 
 
 class Environment:
-    """Time, chance and AWS; it keeps as ``violations`` what must never happen, whatever fails.
+    """Time, random numbers and AWS; ``violations`` lists each violation of a guarantee.
 
     Args:
         seed: The same seed gives the same random numbers.
-        rates_at: How often things go wrong at a time.
-        next_fault: What goes wrong with each call; random, at these rates, by default.
+        rates_at: How often faults occur at a time.
+        next_fault: Returns the fault of each call; by default it is random, at these rates.
     """
 
     def __init__(self, seed: int, rates_at: RatesAt, next_fault: NextFault | None = None) -> None:
@@ -34,7 +34,7 @@ class Environment:
         self.violations: list[str] = []
 
     def random_fault(self) -> Fault | None:
-        """Return what goes wrong with the next call, as often as the rates say."""
+        """Return a random fault for the next call, as often as the rates demand, or else None."""
         rates = self.rates_at(self.timeline.seconds)
         if not (rates.aws or rates.crashes):
             return None
@@ -46,9 +46,9 @@ class Environment:
         return None
 
     def takes_write(self) -> bool:
-        """Return whether the account's write quota lets another write pass now."""
+        """Return whether the account's write quota allows another write now."""
         return True
 
     def violate(self, violation: str) -> None:
-        """Note what must never happen."""
+        """Record a violation of a guarantee."""
         self.violations.append(f"{violation}, {self.timeline.seconds:.0f} s after the beginning")

@@ -1,4 +1,4 @@
-"""The picture of a simulation: the stored token's remaining lifetime over time, with the outages shaded."""
+"""Draws a simulation: the stored token's remaining lifetime over time, with outages shaded."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ LIFETIME_COLOUR, OUTAGE_COLOUR, EXPIRED_COLOUR, GRID_COLOUR = "#1f6f8b", "#f2b13
 SUFFIXES = (".svg", ".png")
 
 TOKENS_IN_DETAIL = 24
-"""With more tokens, the whole time is drawn with a dot for each, and the worst part in detail below."""
+"""With more tokens, a first panel has a dot for each renewal, and a second one shows the worst part."""
 
 
 class Panel(NamedTuple):
-    """A part of the picture: what draws it, and its time in seconds since the beginning."""
+    """A part of the picture: the function that draws it, and its time in seconds since the beginning."""
 
     draw: Callable[[Axes, Report, Panel], None]
     begin: float
@@ -37,15 +37,20 @@ class Panel(NamedTuple):
 
 
 def check_picture(path: Path) -> None:
-    """Raise SettingsError if matplotlib is missing, or the file has another suffix or no folder."""
+    """Raise SettingsError if the file has an unsupported suffix or no folder, or matplotlib is missing."""
     if path.suffix.lower() not in SUFFIXES:
-        raise SettingsError(f"{path.name} is not a picture", advice="name it .svg or .png")
+        raise SettingsError(
+            f"--plot does not support the format of {path.name}", advice="name it .svg or .png"
+        )
     if not path.parent.is_dir():
-        raise SettingsError(f"the folder {path.parent} does not exist", advice="create it, or name another")
+        raise SettingsError(
+            f"the folder {path.parent} of the picture does not exist", advice="create it, or choose another"
+        )
     try:
-        import matplotlib  # noqa: F401, ICN001 - only whether it is there
+        import matplotlib  # noqa: F401, ICN001 - to check that it is installed
     except ModuleNotFoundError as error:
-        raise SettingsError("--plot needs matplotlib", advice=extras.advice("plot")) from error
+        problem = "--plot needs matplotlib, which is not installed"
+        raise SettingsError(problem, advice=extras.advice("plot")) from error
 
 
 def plot(report: Report, path: Path) -> None:
@@ -64,7 +69,7 @@ def plot(report: Report, path: Path) -> None:
             figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else {})
         except OSError as error:
             raise SettingsError(
-                f"{path} cannot be written: {error.strerror}", advice="name another"
+                f"the picture {path} cannot be written: {error.strerror}", advice="choose another file"
             ) from error
 
 
@@ -76,7 +81,7 @@ def _settings(scenario: Scenario) -> str:
 
 
 def _panels(report: Report) -> list[Panel]:
-    """Return a panel of the whole time and, if that has too many tokens, one of the worst part of it."""
+    """Return a panel of the whole time and, if it has too many tokens, one of its worst part."""
     end, history = report.scenario.end, report.world.consumers.history
     if len(history) <= TOKENS_IN_DETAIL:
         return [Panel(_draw_lifetimes, 0.0, end)]
@@ -124,7 +129,7 @@ def _draw_least_lifetimes(axes: Axes, report: Report, panel: Panel) -> None:
     renewals = report.world.consumers.history[:-1]  # the last token was not replaced
     for colour, label, is_enough in (
         (LIFETIME_COLOUR, "remaining lifetime at a renewal", True),
-        (EXPIRED_COLOUR, "shorter than consumers cache a token", False),
+        (EXPIRED_COLOUR, "shorter than the consumers' cache time", False),
     ):
         dots = [
             (each.until / unit, each.remaining / HOUR)
@@ -137,7 +142,7 @@ def _draw_least_lifetimes(axes: Axes, report: Report, panel: Panel) -> None:
 
 
 def _draw_lifetimes(axes: Axes, report: Report, panel: Panel) -> None:
-    """Draw a saw: every token's remaining lifetime runs down until the next token replaces it."""
+    """Draw the remaining lifetime of every token, which decreases until the next token replaces it."""
     unit, _ = panel.unit
     corners = [(time / unit, remaining / HOUR) for time, remaining in _corners(report, panel)]
     times, lifetimes = zip(*corners, strict=True) if corners else ((), ())

@@ -1,7 +1,7 @@
-"""The provider of tokens: an endpoint that fails, and tokens that expire by the provider's rules, not ours.
+"""The provider of tokens: an endpoint that fails, and tokens that expire by the provider's own rules.
 
-It stands in for HTTP only: it gives statuses and bodies, as ill-formed as real ones, to the retry layer
-and the checks that run in production.
+It replaces only HTTP: it returns statuses and bodies, as malformed as real ones, to the retry layer and the
+checks of production.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from rotator.simulation.timeline import START, Timeline
 
 LATENCY_SECONDS = (0.05, 0.5)
 SLOW_LATENCY_SECONDS = (4.0, 9.0)
-"""How long a request is on its way, and its response again (from, to): usually, and of a slow host."""
+"""Seconds (from, to) that a request and again its response are in transit; the second is of a slow host."""
 
 TIMEOUT_SECONDS = 20.0
-"""How long an attempt waits for a response, as in adapters.runtime.http_transport."""
+"""How long an attempt waits for a response, like adapters.runtime.http_transport."""
 
 RESPONSES_WHILE_DOWN: tuple[tuple[int, bytes, str | None], ...] = (
     (500, b"", None),
@@ -43,7 +43,7 @@ FAILED_RESPONSES = (
     (200, b'{"error": "server_error"}', None),
     (200, b'{"access_token": "cut o', None),
 )
-"""Responses of an endpoint that fails now and then."""
+"""Responses of an endpoint that fails from time to time."""
 
 
 @dataclass
@@ -51,8 +51,8 @@ class IssuedToken:
     """A token as the provider knows it; times are seconds since the beginning.
 
     Args:
-        expires_at: When it expires, as announced.
-        revoked_at: When the provider revoked it, which it announces to no client.
+        expires_at: When it expires, as the provider announced.
+        revoked_at: When the provider revoked it, without an announcement.
     """
 
     expires_at: float
@@ -66,7 +66,7 @@ class IssuedToken:
 class Provider:
     """The authorization server of a scenario, and the APIs that accept its tokens.
 
-    ``latency`` is how many seconds a request, and its response, is on its way: from, to.
+    ``latency`` is the range of seconds that a request, and again its response, takes in transit.
     """
 
     def __init__(self, scenario: Scenario, timeline: Timeline, random: Random, rates_at: RatesAt) -> None:
@@ -84,9 +84,9 @@ class Provider:
         self._next_outage = 0.0
 
     def go_down_instead_of_issuing(self, seconds: float) -> None:
-        """Begin an outage when it is to issue a token again: the worst moment for a renewal.
+        """Begin an outage with the next request for a new token: the worst moment for a renewal.
 
-        An outage that has not been followed by a new token yet is not made longer.
+        If no token was issued since the last outage, begin none, so that outages do not add up.
         """
         if not self.outages or self._newest_at > self.outages[-1][1]:
             self._next_outage = seconds
@@ -99,8 +99,8 @@ class Provider:
         Args:
             sleep: Lets time pass in the run that sends it.
             method: POST is a token request, GET a request to the API with the token.
-            headers: The request's.
-            seconds: How long the request may take.
+            headers: The headers of the request.
+            seconds: The timeout of the request.
 
         Raises:
             TokenEndpointUnavailable: There is no response.
@@ -137,14 +137,14 @@ class Provider:
         return rate > 0 and self._random.random() < rate
 
     def _repeats(self, now: float) -> bool:
-        """Return whether it responds with the newest token once more instead of issuing another."""
+        """Return whether the provider returns the newest token again instead of issuing another."""
         if self._scenario.behaviour is not Behaviour.REPEATS or self._newest is None:
             return False
         return self._newest[1].expires_at - now > self._scenario.lifetime * REPEATED_UNTIL
 
     def _fail(self, sleep: Callable[[float], None], seconds: float) -> TokenResponse:
         responses = RESPONSES_WHILE_DOWN if self.is_down() else FAILED_RESPONSES
-        # Besides the responses, a connection may be refused, or time out.
+        # A connection may also be refused, or time out.
         kind = self._random.randrange(len(responses) + 2)
         if kind < len(responses):
             status, body, retry_after = responses[kind]
@@ -152,7 +152,9 @@ class Provider:
             return TokenResponse(status=status, body=body, requested_at=now, retry_after=retry_after)
         if kind > len(responses):
             sleep(min(TIMEOUT_SECONDS, seconds))
-        raise TokenEndpointUnavailable("the endpoint could not be reached", advice="none: it is simulated")
+        raise TokenEndpointUnavailable(
+            "the endpoint could not be reached", advice="do nothing: it is simulated"
+        )
 
     def _accepts(self, token: str) -> bool:
         return token in self.issued and self.issued[token].is_valid(self._timeline.seconds)
@@ -174,14 +176,14 @@ class Provider:
         return self._response(token, lifetime)
 
     def _response(self, token: str, expires_in: int) -> bytes:
-        """Return a token response (RFC 6749, 5.1); with a wrong clock, only ``exp`` says when it expires."""
+        """Return a token response (RFC 6749, 5.1); if the clock is wrong, only ``exp`` has its expiry."""
         response: dict[str, object] = {"access_token": token, "token_type": "Bearer"}
         if not self._scenario.clock_skew:
             response["expires_in"] = expires_in
         return json.dumps(response).encode()
 
     def _jwt(self, expires_at: float) -> str:
-        """Return a JWT whose ``exp`` is by the provider's own clock."""
+        """Return a JWT whose ``exp`` follows the provider's own clock."""
         exp = int((START + timedelta(seconds=expires_at + self._scenario.clock_skew)).timestamp())
         claims = json.dumps({"jti": len(self.issued) + 1, "exp": exp}).encode()
         return ".".join(base64.urlsafe_b64encode(part).decode() for part in (b"{}", claims, b"signature"))

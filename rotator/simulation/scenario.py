@@ -1,4 +1,4 @@
-"""What is simulated: the settings under trial, and how often things go wrong."""
+"""A scenario: the simulated settings, and how often faults occur."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ OPTIONS = {
     "schedule_interval": "--schedule",
     "consumer_cache": "--cache",
 }
-"""The options of the command line that set them."""
+"""The command-line options that set these fields."""
 
 REPEATED_UNTIL = 0.25
-"""The remaining share of a token's lifetime down to which a provider that repeats tokens repeats it."""
+"""The remaining share of a token's lifetime until which a repeating provider returns the token again."""
 
 SHORTEST_OF_VARYING = 0.5
-"""The share of the lifetime that the tokens of a provider whose tokens vary have at least."""
+"""The shortest lifetime that a varying provider gives, as a share of the longest."""
 
 
 class Behaviour(StrEnum):
-    """What kind of provider issues the tokens."""
+    """The kinds of providers."""
 
     STEADY = "steady"
     REVOKES_OLDER = "revokes-older"
@@ -38,15 +38,15 @@ class Behaviour(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """How often things go wrong, as shares from 0 to 1.
+    """How often faults occur, as shares from 0 to 1.
 
     Args:
-        endpoint: Of the token requests, those that fail.
-        aws: Of the AWS calls, those that fail, some of them after having done what was asked.
-        crashes: Of all calls, those before or after which the process ends.
-        missed: Of the scheduled runs, those that do not come.
-        duplicated: Of the scheduled runs, those that come twice.
-        delay: The most seconds by which a scheduled run comes late.
+        endpoint: The share of token requests that fail.
+        aws: The share of AWS calls that fail, some of them after they took effect.
+        crashes: The share of all calls before or after which the process is killed.
+        missed: The share of scheduled runs that do not start.
+        duplicated: The share of scheduled runs that start twice.
+        delay: The maximum delay of a scheduled run in seconds.
     """
 
     endpoint: float = 0
@@ -60,27 +60,27 @@ class Rates:
 NO_FAULTS = Rates()
 
 RatesAt = Callable[[float], Rates]
-"""Returns how often things go wrong at a time, in seconds since the beginning."""
+"""Returns how often faults occur at a time, in seconds since the beginning."""
 
 ROTATION = Rotation(name="simulated", secret_id="simulated", parameter_name="/simulated/token")  # noqa: S106
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """The settings under trial and the faults they are put to; times are seconds.
+    """The simulated settings and faults; times are seconds.
 
     Args:
         rotation: The settings of the rotation.
-        lifetime: Of a token.
-        guarantee: The schedule, and what consumers are guaranteed.
-        days: How long to simulate.
+        lifetime: The lifetime of a token.
+        guarantee: The schedule, and the guarantee to consumers.
+        days: The duration of the simulation.
         seed: The same seed gives the same result.
-        outage: How long the endpoint is down each time. An outage begins at the worst moment, with the
+        outage: The duration of each outage of the endpoint. An outage begins at the worst moment, with the
             request that would have renewed the token.
-        outages_every: How often it is down.
-        rates: How often other things go wrong.
+        outages_every: The interval between outages.
+        rates: How often other faults occur.
         behaviour: The kind of provider.
-        clock_skew: By how much the provider's clock is ahead, or behind if negative.
+        clock_skew: How far the provider's clock is ahead; behind if negative.
     """
 
     rotation: Rotation = ROTATION
@@ -96,7 +96,7 @@ class Scenario:
 
     @property
     def end(self) -> float:
-        """When the simulation ends, in seconds since its beginning."""
+        """The end of the simulation, in seconds since its beginning."""
         return self.days * DAY
 
     @property
@@ -106,11 +106,11 @@ class Scenario:
 
     @property
     def longest_outage(self) -> float:
-        """The longest outage in seconds that no consumer notices with these settings."""
+        """The longest outage in seconds that does not affect consumers with these settings."""
         return self.guarantee.longest_outage(self.lifetime, self.rotation.renew_at)
 
     def check(self) -> None:
-        """Raise SettingsError, with the nearest setting that works, if this cannot be simulated."""
+        """Raise SettingsError, which advises the nearest valid setting, if this cannot be simulated."""
         if problem := self.guarantee.problem(self.lifetime, self.rotation.renew_at, OPTIONS):
             raise problem
         if self.lifetime + self.outage > self.end:

@@ -1,4 +1,4 @@
-"""Simulates a scenario and reports what a month, a year or a bad week would do to consumers."""
+"""Simulates a scenario and reports its effect on consumers."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from rotator.simulation.scenario import DAY, NO_FAULTS, Behaviour, Scenario
 from rotator.simulation.world import World, quiet_logs
 
 STEPS = 200
-"""How many times a simulation reports its progress."""
+"""The number of progress reports of a simulation."""
 
 OnProgress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
 class Report:
-    """What happened.
+    """The result of a simulation.
 
     Args:
         world: The world at the end of its simulation.
-        longest_outage_confirmed: Whether simulations agree with the longest outage that was computed.
+        longest_outage_confirmed: Whether simulations confirm the computed longest outage.
     """
 
     world: World
@@ -32,7 +32,7 @@ class Report:
 
     @property
     def scenario(self) -> Scenario:
-        """What was simulated."""
+        """The simulated scenario."""
         return self.world.scenario
 
     @property
@@ -75,11 +75,11 @@ class Report:
 
 
 def simulate(scenario: Scenario, on_progress: OnProgress = lambda _share: None) -> Report:
-    """Run a scenario to its end and confirm the longest outage that its settings survive.
+    """Run a scenario to its end, and confirm the longest outage that its settings survive.
 
     Args:
         scenario: The settings and faults.
-        on_progress: Is given the share that is done, now and then.
+        on_progress: Receives the share that is done, from time to time.
 
     Raises:
         SettingsError: The scenario cannot be simulated.
@@ -110,7 +110,7 @@ def _plan_outages(world: World, scenario: Scenario) -> None:
 
 
 def _is_confirmed(scenario: Scenario) -> bool:
-    """Return whether the longest outage is survived when simulated, and one that is too long is not."""
+    """Return whether simulated consumers survive the longest outage, and do not survive a longer one."""
     cycle = scenario.lifetime + scenario.longest_outage
     trial = replace(
         scenario,
@@ -120,7 +120,7 @@ def _is_confirmed(scenario: Scenario) -> bool:
         days=4 * cycle / DAY,
         outages_every=2 * cycle,
     )
-    # Jitter may have begun the renewal earlier, retries go on for a while, the schedule is coarse.
+    # A slightly longer outage may be survived as well, because of jitter, retries and schedule intervals.
     spare = JITTER * scenario.lifetime + 2 * scenario.guarantee.schedule_interval + RUN_BUDGET_SECONDS
     survived, too_long = (
         _run(replace(trial, outage=scenario.longest_outage + more)).expired_seconds for more in (0, spare)
@@ -129,7 +129,7 @@ def _is_confirmed(scenario: Scenario) -> bool:
 
 
 def headline(report: Report) -> str:
-    """Return in one sentence what the scenario means for consumers."""
+    """Return the scenario's effect on consumers in one sentence."""
     if report.least_remaining_seconds is None:
         return "no token was ever published"
     expired, revoked = report.world.expired_seconds, report.world.consumers.revoked_seconds
@@ -137,5 +137,5 @@ def headline(report: Report) -> str:
     if expired:
         sentence = f"consumers would have presented an expired token for {describe_seconds(expired)}"
     if revoked:
-        sentence += f"; the parameter held a revoked one for {describe_seconds(revoked)}"
+        sentence += f"; the parameter contained a revoked one for {describe_seconds(revoked)}"
     return sentence

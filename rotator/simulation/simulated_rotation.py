@@ -14,11 +14,11 @@ from rotator.simulation.provider import SLOW_LATENCY_SECONDS, TIMEOUT_SECONDS, I
 from rotator.simulation.scenario import RatesAt, Scenario
 
 TOLERANCE_SECONDS = EXPIRY_TOLERANCE.total_seconds() + TIMEOUT_SECONDS
-"""By how much a newer token may expire earlier without a run being able to know it."""
+"""By how much a newer token may expire earlier although no run can detect it."""
 
 
 class Tenant:
-    """A rotation, its provider and its consumers; it notes what must never happen to it."""
+    """A rotation, its provider and its consumers; it records violations of its guarantees."""
 
     def __init__(self, world: Environment, scenario: Scenario, rates_at: RatesAt) -> None:
         self._world = world
@@ -33,20 +33,20 @@ class Tenant:
         )
 
     def begin_renewal(self, run: str) -> None:
-        """Note that a run requests a token: no other run may be renewing it."""
+        """Record that a run requests a token; it is a violation if another run is renewing the same one."""
         self._renewing.add(run)
         if len(self._renewing) > 1:
             self._violate("two runs renewed at once")
 
     def end_renewal(self, run: str) -> None:
-        """Note that a run does not renew it any more: it has written status or lease, or has ended."""
+        """Record that a run no longer renews the token: it has written status or lease, or is over."""
         self._renewing.discard(run)
 
     def publish(self, value: Secret, *, forced: bool = False) -> int:
         """Store a token for the consumers and return its version.
 
-        It must be one that the provider issued, and, unless the run is forced, expire no earlier than
-        the one that it replaces.
+        The provider must have issued the token. Unless the run is forced, the token must expire no earlier
+        than the one that it replaces.
         """
         token = self.provider.issued.get(value.value)
         if token is None:
@@ -64,7 +64,7 @@ class Tenant:
         return version
 
     def stored(self) -> Stored:
-        """Return what a run would find."""
+        """Return the stored state, as a run reads it."""
         return read(self.rotation, self._world.store, self._world.timeline.now())
 
     @property
@@ -74,28 +74,28 @@ class Tenant:
         return self.provider.issued.get(found.value) if found else None
 
     def state(self) -> policy.TokenState:
-        """Return the stored token's state as the rotator judges it."""
+        """Return the state of the stored token, as a run determines it."""
         return policy.token_state(self.rotation, self.stored(), self._world.timeline.now())
 
     def has_valid_token(self) -> bool:
-        """Return whether consumers have a valid token, and its status is known."""
+        """Return whether consumers have a valid token with a matching status."""
         token = self.stored_token
         return bool(token and token.is_valid(self._world.timeline.seconds) and self.stored().token_status)
 
     def is_healthy(self, *, due_at: datetime | None = None) -> bool:
-        """Return whether it has a valid token, and no renewal is under way or was left unfinished.
+        """Return whether consumers have a valid token, and no renewal is running or unfinished.
 
         Args:
-            due_at: When the token must be due for a renewal to count as left unfinished; now by default.
+            due_at: A renewal counts as unfinished only if the token is due at this time; now by default.
         """
         stored, due_at = self.stored(), due_at or self._world.timeline.now()
         unfinished = stored.lease.held_until or policy.may_be_revoked(self.rotation, stored, due_at)
         return self.has_valid_token() and not unfinished
 
     def expect_valid_token(self) -> None:
-        """Report a violation if consumers have no valid token now, nor in a moment.
+        """Record a violation if consumers have no valid token, neither now nor after a grace period.
 
-        It may be just between the issue of a token and its publication: a response takes some time.
+        A token may just have been issued, and not be published yet because its response takes some time.
         """
         if not self.has_valid_token():
             latency = self.provider.latency

@@ -1,7 +1,7 @@
-"""One run of the job in the simulated world: its clock, its end, and what goes wrong on its way.
+"""One run of the job in the simulated world: its clock, its deadline and its faults.
 
-Every call to the outside may fail before or after it did what it was asked to, or be the last thing
-that the process does. At the end of its time the process is killed, as Lambda does it.
+Every external call may fail before or after it took effect, or be the last action of the process. At its
+deadline the process is killed, as Lambda does it.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from rotator.simulation.simulated_rotation import Tenant
 T = TypeVar("T")
 
 FAULTS = (Fault.FAILED, Fault.LOST, Fault.KILLED_BEFORE, Fault.KILLED_AFTER)
-"""What may go wrong with a call of a simulated run."""
+"""The faults that a call of a simulated run may have."""
 
 CALL_SECONDS = 0.03
 """How long an AWS call takes."""
 
 FAILED_CALL_SECONDS = 7.0
-"""How long a call takes which fails, the SDK's retries included."""
+"""How long a failed call takes, including the SDK's retries."""
 
 SDK_WAITS_SECONDS = (0.5, 1.0, 0.0)
-"""How long the SDK waits after each attempt of a call that is throttled."""
+"""How long the SDK waits after each attempt of a throttled call."""
 
 
 class SimulatedRun:
-    """The ports as one run has them, and the run's own clock.
+    """The ports of one run, and its clock.
 
     ``on_request`` is called before each request to a provider, ``on_throttled`` after each throttled write.
     """
@@ -54,28 +54,31 @@ class SimulatedRun:
         self.on_request: Callable[[Tenant], None] = lambda _tenant: None
         self.on_throttled: Callable[[], None] = lambda: None
         self.run = Run(
-            id=name, now=world.timeline.now, deadline=Deadline(self.time_left), budget=RUN_BUDGET_SECONDS
+            id=name,
+            now=world.timeline.now,
+            deadline=Deadline(self.remaining_seconds),
+            budget=RUN_BUDGET_SECONDS,
         )
         effects: Any = _StoreEffects(world.store, self.run, tenants, forced=forced)
         self.parameters = intercepted("parameters", effects, self.carry_out)
         self.secrets = intercepted("secrets", world.secrets, self.carry_out)
 
-    def time_left(self) -> float:
+    def remaining_seconds(self) -> float:
         """Return the seconds until this process is killed."""
         return self._end - self._timeline.seconds
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass, to this run's end at most."""
-        remaining = self.time_left()
+        """Let time pass, until this run's deadline at most."""
+        remaining = self.remaining_seconds()
         if seconds >= remaining:
             self._timeline.sleep(max(0.0, remaining))
             self.kill()
         self._timeline.sleep(seconds)
-        if self._is_killed:  # by another renewal of this run
+        if self._is_killed:  # another renewal of this run killed it
             raise Killed
 
     def kill(self) -> NoReturn:
-        """End the process, and with it its other renewals, each when it goes on."""
+        """Kill the process; its other renewals stop as soon as they continue."""
         self._is_killed = True
         raise Killed
 
@@ -89,7 +92,7 @@ class SimulatedRun:
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], *, body: bytes | None, seconds: float
     ) -> TokenResponse:
-        assert body is None or url.startswith("https:")  # noqa: S101 - a token request goes nowhere else
+        assert body is None or url.startswith("https:")  # noqa: S101 - token requests are encrypted
         tenant = self._tenant_of(headers)
         tenant.begin_renewal(self.run.id)
         self.on_request(tenant)
@@ -98,14 +101,14 @@ class SimulatedRun:
         )
 
     def _tenant_of(self, headers: Mapping[str, str]) -> Tenant:
-        """Return the rotation whose client sends a token request, or whose token a probe tries."""
+        """Return the rotation whose client requests a token, or whose token a probe uses."""
         kind, _, value = headers["Authorization"].partition(" ")
         if kind == "Basic":
             return self._tenants[base64.b64decode(value).decode().partition(":")[0]]
         return next(each for each in self._tenants.values() if value in each.provider.issued)
 
     def carry_out(self, call: Call, effect: Callable[[], T]) -> T:
-        """Make a call, with the fault that happens to it, and let the time pass that it takes."""
+        """Make a call with its fault, if it has one, and let its duration pass."""
         if call in WRITES:
             self._wait_for_quota()
         if call is not Call.REQUEST_TOKEN:
@@ -128,7 +131,7 @@ class SimulatedRun:
         raise failure(call)
 
     def _wait_for_quota(self) -> None:
-        """Wait as the SDK does, which repeats a throttled write; raise ParameterStoreError in the end."""
+        """Repeat a throttled write like the SDK; raise ParameterStoreError after the last attempt."""
         for seconds in SDK_WAITS_SECONDS:
             if self._world.takes_write():
                 return
@@ -138,7 +141,7 @@ class SimulatedRun:
 
 
 class _StoreEffects:
-    """The store as one run writes to it: its writes concern the rotation's consumers, or end its renewal."""
+    """The store as one run writes to it: a token reaches consumers; a status or lease ends a renewal."""
 
     def __init__(
         self, store: MemoryParameterStore, run: Run, tenants: Mapping[str, Tenant], *, forced: bool

@@ -1,8 +1,7 @@
-"""Virtual time: events in their order, and processes that sleep as if on a machine of their own.
+"""Virtual time: events in order, and processes that sleep without blocking each other.
 
-Processes are greenlets, so that the job runs as it is written, call after call, while another run
-of it goes on between any two of its calls. There is one thread and no real clock: the same
-events give the same order, every time.
+Processes are greenlets, so that the job runs unchanged, while another run may continue between any two of its
+calls. There is one thread and no real clock, so the same events always happen in the same order.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Timeline:
-    """The time since START in seconds, and the events to come."""
+    """The time since START in seconds, and the pending events."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -31,7 +30,7 @@ class Timeline:
         return START + timedelta(seconds=self.seconds)
 
     def at(self, when: float, event: Callable[[], object]) -> None:
-        """Let an event happen at a time; events of the same time happen in the order of these calls."""
+        """Schedule an event; events of the same time happen in the order of these calls."""
         heapq.heappush(self._events, (when, next(self._numbers), event))
 
     def start_at(self, when: float, process: Callable[[], None]) -> None:
@@ -39,7 +38,7 @@ class Timeline:
         self.at(when, lambda: greenlet(process, self._hub).switch())
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass in the process that calls this, while other processes go on."""
+        """Let time pass in the calling process, while other processes continue."""
         wake = self.seconds + seconds
         if not self._events or self._events[0][0] > wake:
             self.seconds = wake  # nothing else happens until then
@@ -48,7 +47,7 @@ class Timeline:
         self.suspend()
 
     def suspend(self) -> None:
-        """Stop the process that calls this until an event switches to it."""
+        """Stop the calling process until an event switches to it."""
         self._hub.switch()
 
     def run_until(self, end: float) -> None:

@@ -1,4 +1,4 @@
-"""The simulated world: its rotations and scheduled runs, and what happened as numbers."""
+"""The simulated world: its rotations, its scheduled runs, and the counts of events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rotator.simulation.simulated_run import SimulatedRun
 
 @contextmanager
 def quiet_logs() -> Iterator[None]:
-    """Log nothing of what the runs log: a simulation counts their failures, and there are many."""
+    """Suppress the logs of simulated runs, whose many failures are counted instead."""
     logger = logging.getLogger("rotator")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -32,13 +32,13 @@ def quiet_logs() -> Iterator[None]:
 
 
 class World(Environment):
-    """A scenario that goes on as time does: one rotation, or those of a fleet.
+    """A scenario as time passes, with one rotation or those of a fleet.
 
-    ``tenant``, ``provider`` and ``consumers`` are those of the only or first rotation.
+    ``tenant``, ``provider`` and ``consumers`` belong to the only or first rotation.
 
     Args:
-        scenario: The settings.
-        rates_at: How often things go wrong at a time; always as the scenario says by default.
+        scenario: The simulated settings.
+        rates_at: How often faults occur at a time; by default always as in the scenario.
         next_fault: See Environment.
     """
 
@@ -61,7 +61,7 @@ class World(Environment):
     # Runs.
 
     def start_schedule(self) -> None:
-        """Let scheduled runs come, as late, often or seldom as the rates of their time say."""
+        """Begin the schedule, whose runs are delayed, duplicated or missed at the rates of their time."""
         self.timeline.at(self.timeline.seconds, self._run_on_schedule)
 
     def _run_on_schedule(self) -> None:
@@ -76,7 +76,7 @@ class World(Environment):
             self.start_run(begin + self.random.uniform(0, policy.RUN_BUDGET_SECONDS))
 
     def start_run(self, when: float, *, force: bool = False) -> None:
-        """Let a run begin at a time."""
+        """Start a run at a time."""
         self.timeline.start_at(when, lambda: self._run_scheduled(forced=force))
 
     def _run_scheduled(self, *, forced: bool) -> None:
@@ -84,7 +84,7 @@ class World(Environment):
             self.failed_runs += 1
 
     def run_once(self, serve: Callable[[SimulatedRun], Summary], *, forced: bool = False) -> bool:
-        """Begin a run, let it serve, and count what it did; return whether it was not killed."""
+        """Call ``serve`` with a new run, and count its results; return whether the run was not killed."""
         self.runs += 1
         run = SimulatedRun(self, self.tenants, f"run-{self.runs}", forced=forced)
         try:
@@ -98,7 +98,7 @@ class World(Environment):
         return True
 
     def serve(self, run: SimulatedRun) -> Summary:
-        """Do what a scheduled or forced run does; raises Killed if its process is killed."""
+        """Serve the rotations as a scheduled or forced run does; raises Killed if the process is killed."""
         fleet = Fleet(rotations=(self.scenario.rotation,))
         return run_fleet(fleet, run, run.run, self.scenario.guarantee, force=run.forced)
 
@@ -110,7 +110,7 @@ class World(Environment):
         self.failed_runs += summary.failed
         self.outcomes["failed_late"] += summary.failed_late
 
-    # Of all rotations.
+    # All rotations together.
 
     @property
     def healthy(self) -> list[Tenant]:
@@ -119,25 +119,25 @@ class World(Environment):
 
     @property
     def bad_tokens(self) -> int:
-        """How many tokens were published that must not have been."""
+        """The number of tokens that were published and must not have been."""
         return sum(tenant.bad_tokens for tenant in self.tenants.values())
 
     @property
     def token_requests(self) -> int:
-        """How many token requests were sent."""
+        """The number of token requests."""
         return sum(tenant.provider.requests for tenant in self.tenants.values())
 
     @property
     def expired_seconds(self) -> float:
-        """For how many seconds consumers of healthy rotations presented an expired token."""
+        """The seconds in which consumers of healthy rotations presented an expired token."""
         return sum(tenant.consumers.expired_seconds for tenant in self.healthy)
 
     def is_flooding(self) -> bool:
-        """Return whether runs that renewed sent more than two requests a second; for one rotation only."""
+        """Return whether renewing runs sent more than two requests per second; for one rotation only."""
         working = self.runs - self.outcomes["fresh"]
         return self.token_requests > 2 * policy.RUN_BUDGET_SECONDS * working
 
     def close(self) -> None:
-        """Count what remains to be counted at the end."""
+        """Count the seconds of the last tokens, at the end of the simulation."""
         for tenant in self.tenants.values():
             tenant.consumers.close(self.timeline.seconds)

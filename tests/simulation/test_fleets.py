@@ -140,8 +140,8 @@ def test_order_that_starves_a_rotation_is_detected(monkeypatch: pytest.MonkeyPat
 def test_unlimited_write_rate_fails_rotations(monkeypatch: pytest.MonkeyPatch) -> None:
     """The account throttles them, and tokens that were issued cannot be stored."""
     monkeypatch.setattr(WriteRate, "delay", lambda _self: 0.0)
-    ends_older = of_one_host(20, quota=2.0).scenarios
-    tenants = tuple(replace(each, behaviour=Behaviour.REVOKES_OLDER) for each in ends_older)
+    revokes_older = of_one_host(20, quota=2.0).scenarios
+    tenants = tuple(replace(each, behaviour=Behaviour.REVOKES_OLDER) for each in revokes_older)
     world = FleetWorld(replace(of_one_host(20, quota=2.0), scenarios=tenants))
     run_once(world)
     assert world.outcomes["failed"] > 5

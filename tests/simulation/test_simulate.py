@@ -120,7 +120,7 @@ def test_simulation_without_a_token_reports_no_lifetime(trouble: str) -> None:
 
 def test_revoked_token_is_in_the_headline() -> None:
     shown = run("--provider", "revokes-older", "--days", "5", "--aws-failures", "0.3").stdout
-    assert "the parameter held a revoked one for" in shown
+    assert "the parameter contained a revoked one for" in shown
 
 
 def test_broken_guarantee_is_reported_and_fails_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,12 +229,15 @@ def test_options_override_settings_from_the_environment() -> None:
         ),
         pytest.param(["--schedule", "5"], "'5' is not a whole number of seconds from 60", "", id="too often"),
         pytest.param(
-            ["--days", "30000", "--plot", "x.gif"], "x.gif is not a picture", ".svg or .png", id="no picture"
+            ["--days", "30000", "--plot", "x.gif"],
+            "--plot does not support the format of x.gif",
+            ".svg or .png",
+            id="no picture",
         ),
         pytest.param(
             ["--days", "2", "--plot", "nowhere/x.svg"],
-            "the folder nowhere does not exist",
-            "create it, or name another",
+            "the folder nowhere of the picture does not exist",
+            "create it, or choose another",
             id="no such folder",
         ),
     ],
@@ -262,9 +265,10 @@ def test_plot_without_matplotlib_names_the_package_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     done = run("--days", "2", "--plot", "x.svg")
-    assert (done.exit_code, done.stderr) == (
-        2,
-        "rotator: --plot needs matplotlib; run: pip install 'oauth-token-rotator[plot]'\n",
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "rotator: --plot needs matplotlib, which is not installed; "
+        "run: pip install 'oauth-token-rotator[plot]'\n"
     )
 
 
