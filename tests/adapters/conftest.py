@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import BotoCoreError
+from botocore.session import get_session
 from botocore.stub import Stubber
 
 from adapters.caller import Caller
-from aws_sessions import new_session
 from rotator.adapters.runtime import aws_client
 from scripted_server import Peer, Serve, serving
 
@@ -38,7 +38,7 @@ def trust(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def fresh_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process keeps a session, and that keeps credentials: none of an earlier test's."""
-    monkeypatch.setattr(aws_client, "session", cache(new_session))
+    monkeypatch.setattr(aws_client, "session", cache(get_session))
 
 
 @pytest.fixture
