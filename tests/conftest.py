@@ -8,10 +8,12 @@ import signal
 import ssl
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import hypothesis
 import pytest
+from botocore import session as botocore_session
 from moto import backends as moto_backends
 from moto.server import ThreadedMotoServer
 from werkzeug.serving import BaseWSGIServer
@@ -21,6 +23,7 @@ from rotator import handler
 from rotator.devstack.aws_emulators import ADMINISTRATOR, client_environment, running_aws
 from rotator.devstack.deployment import Account, build_zip
 from rotator.devstack.http_server import free_port
+from warm_commands import warm
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -52,6 +55,9 @@ BaseWSGIServer.serve_forever.__defaults__ = (0.02,)
 # moto lists its folder, which does not change, at every request: a quarter of its work.
 MOTO_MODULES = tuple(moto_backends.list_of_moto_modules())
 moto_backends.list_of_moto_modules = lambda: MOTO_MODULES
+
+# The SDK's sessions share what it knows of AWS and nothing else: reading that takes longer than most tests.
+botocore_session.create_loader = cache(botocore_session.create_loader)
 
 
 LONGEST_FIRST = (
@@ -132,15 +138,22 @@ def function_zip(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pa
 
 
 @pytest.fixture(scope="session")
-def clean_environment() -> Mapping[str, str]:
-    """The least that a process of ours needs, and nothing of this machine's settings."""
-    return {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+def clean_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """The least that a process of ours needs, and nothing of this machine's settings.
+
+    On its PATH, ``aws`` and ``rotator`` are warm commands.
+    """
+    folder = tmp_path_factory.mktemp("commands")
+    path = (str(folder), str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath))
+    environment = {
+        "PATH": os.pathsep.join(path),
         "HOME": os.environ.get("HOME", "/"),
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
+    with warm("awscli", folder / "aws", environment), warm("rotator", folder / "rotator", environment):
+        yield environment
 
 
 @pytest.fixture(scope="session")

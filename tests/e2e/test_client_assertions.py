@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -112,7 +111,7 @@ def rotator(
     *arguments: str, moto: Account, environment: Mapping[str, str], issuer: str, **settings: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "rotator", *arguments],
+        ["rotator", *arguments],
         env={
             **environment,
             **client_environment(moto.endpoint),

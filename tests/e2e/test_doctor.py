@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -82,7 +81,7 @@ class ExaminedStack:
     def doctor(self, *args: str, **changes: str) -> Examined:
         """Run ``rotator doctor`` as a process, and see that it gives nothing away."""
         done = subprocess.run(
-            [sys.executable, "-m", "rotator", "doctor", *args],
+            ["rotator", "doctor", *args],
             env={**self.environment, **changes},
             cwd=CHECKOUT,
             capture_output=True,
@@ -303,7 +302,7 @@ def test_edited_function_cannot_redirect_the_secret(world: ExaminedStack) -> Non
 def test_status_and_token_accept_the_stack_option(args: tuple[str, ...], world: ExaminedStack) -> None:
     nothing = {key: "" for key in world.environment if key.startswith("ROTATOR_")}
     done = subprocess.run(
-        [sys.executable, "-m", "rotator", *args, "--stack", "rotator"],
+        ["rotator", *args, "--stack", "rotator"],
         env={**world.environment, **nothing},
         cwd=CHECKOUT,
         capture_output=True,

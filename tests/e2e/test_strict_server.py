@@ -45,7 +45,7 @@ def rotate(
 ) -> subprocess.CompletedProcess[str]:
     moto.create_secret("strict", "strict client", CLIENT_SECRET)
     return subprocess.run(
-        [sys.executable, "-m", "rotator", "rotate", "--json"],
+        ["rotator", "rotate", "--json"],
         env={
             **environment,
             **client_environment(moto.endpoint),

@@ -22,9 +22,9 @@ class Shell:
     account: Account
 
     def run(self, *args: str, **changes: str) -> subprocess.CompletedProcess[str]:
-        """Run ``python -m rotator`` with the settings and these changes; empty ones are unset."""
+        """Run ``rotator``, the warm command, with the settings and these changes; empty ones are unset."""
         return subprocess.run(
-            [*ROTATOR, *args],
+            ["rotator", *args],
             env=self.variables(**changes),
             cwd=CHECKOUT,
             capture_output=True,
@@ -34,7 +34,7 @@ class Shell:
         )
 
     def start(self, *args: str, **options: Any) -> subprocess.Popen[str]:
-        """Start it, for a test that goes on meanwhile; its outputs are pipes unless told otherwise."""
+        """Start ``python -m rotator``, for a test that goes on meanwhile; streams are pipes by default."""
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         return subprocess.Popen(
             [*ROTATOR, *args], env=self.variables(), cwd=CHECKOUT, text=True, **{**pipes, **options}

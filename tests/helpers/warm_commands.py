@@ -1,0 +1,59 @@
+"""A command as processes that are forked from one that has imported its module already.
+
+The start of an interpreter and its imports are most of what a process of ``aws`` or ``rotator`` costs. A
+forked one is a process all the same, with arguments, environment, folder, streams and exit code of its own.
+Its launcher runs the module from the start instead where a fork would differ: at a terminal, with variables
+of the interpreter's, and in another home, which the SDK reads when it is imported. It passes no signals on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import warm_server
+
+LAUNCHER = """#!{python} -IS
+import json, os, socket, sys
+differs = os.environ.get("HOME") != {home!r} or any(name.startswith("PYTHON") for name in os.environ)
+try:
+    if differs or any(map(os.isatty, range(3))):
+        raise OSError
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server.connect({address!r})
+    request = [sys.argv[1:], dict(os.environ), os.getcwd()]
+    socket.send_fds(server, [json.dumps(request).encode()], range(3))
+except OSError:
+    os.execv({python!r}, [{python!r}, "-m", {module!r}, *sys.argv[1:]])
+code = int(server.recv(10) or 255)
+if code < 0:
+    os.kill(os.getpid(), -code)
+os._exit(code)
+"""
+
+
+@contextmanager
+def warm(module: str, launcher: Path, environment: Mapping[str, str]) -> Iterator[Path]:
+    """Run that process while the body runs, and put its launcher there, a ``python -m MODULE``."""
+    address = launcher.with_name(f"{launcher.name}.socket")
+    values = {"python": sys.executable, "home": environment["HOME"], "address": str(address)}
+    launcher.write_text(LAUNCHER.format(module=module, **values))
+    launcher.chmod(0o755)
+    with subprocess.Popen(
+        [sys.executable, warm_server.__file__, module, str(address)],
+        env=environment,
+        stdin=subprocess.PIPE,  # ends with this process, however that ends, and the server does then
+        stdout=subprocess.PIPE,
+        start_new_session=True,  # a group of its own, with what it forks
+    ) as server:
+        try:
+            assert server.stdout
+            assert server.stdout.readline(), f"the server for {module} did not start"
+            yield launcher
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
