@@ -10,13 +10,16 @@ LOCK = $(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --generate-hashe
 	--no-emit-index-url --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo rotate deploy undeploy logs smoke check test soak mutants bench lint format build release lock clean
+.PHONY: help demo picture rotate deploy undeploy logs smoke check test soak mutants bench lint format build release lock clean
 
 help: ## List the targets.
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.local ## See all of it work on embedded parts; KEEP=1 leaves it running.
 	@$(BIN)/rotator demo $(if $(KEEP),--keep)
+
+picture: $(VENV)/.local ## Draw infra/docs/demo.svg: what the demo prints.
+	@$(BIN)/rotator demo --picture infra/docs/demo.svg
 
 # These read their variables from the environment, into which make puts those of its command line: pasted
 # into a recipe, a value would be the shell's to run.

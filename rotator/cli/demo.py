@@ -15,7 +15,13 @@ TEMPLATE = Path(__file__).resolve().parents[2] / "infra" / "template.yaml"
 
 @click.command("demo")
 @click.option("--keep", is_flag=True, help="Keep it running and print the commands to use it.")
-def command(*, keep: bool) -> None:
+@click.option(
+    "--picture",
+    metavar="FILE.svg",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw its output in an SVG file.",
+)
+def command(*, keep: bool, picture: Path | None) -> None:
     """Try everything on this machine, without an AWS account.
 
     Starts an embedded AWS and an authorization server, deploys the stack, and removes everything at the end.
@@ -27,4 +33,4 @@ def command(*, keep: bool) -> None:
         )
     from rotator.devstack.demo import run
 
-    sys.exit(run(keep=keep))
+    sys.exit(run(keep=keep, picture=picture))

@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rotator.devstack import deployment
+from rotator.devstack import picture as pictures
 from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.stack import DevStack, running_devstack
@@ -187,14 +188,15 @@ def _describe(status: dict[str, Any]) -> str:
     return f"v{status['parameter_version']}, expires {status['expires_at']}, sha256 {status['token_sha256']}"
 
 
-def run(*, keep: bool) -> int:
+def run(*, keep: bool, picture: Path | None = None) -> int:
     """Run the demo and return its exit code.
 
     Args:
         keep: Whether the stack keeps running.
+        picture: The file for a picture of what it printed, if all steps succeeded.
     """
     signal.signal(signal.SIGTERM, _exit)
-    console = Console(soft_wrap=True)
+    console = pictures.recording_console() if picture else Console(soft_wrap=True)
     begin = time.monotonic()
     client_secret = secrets.token_urlsafe(24) + "+/=:%é"
     try:
@@ -217,6 +219,8 @@ def run(*, keep: bool) -> int:
         return 1
     ended = "it is still running" if keep else "nothing is left running"
     console.print(f"\nAll steps succeeded, in {describe_seconds(time.monotonic() - begin)}; {ended}.")
+    if picture:
+        pictures.save(console, picture)
     return 0
 
 

@@ -31,7 +31,7 @@ NEXT_STEP = {
     Stage.PREVIOUS: "the secret in AWSCURRENT is not valid at the provider yet: have it made valid there, "
     "or put the one before back before it ends",
 }
-"""What finishes a rollover, by the stage that worked; infra/docs/operations.md has the commands."""
+"""What finishes a rollover, by the stage that worked; infra/docs/client-secret.md has the commands."""
 
 Obtain = Callable[[ClientCredentials], AccessToken]
 """Requests a token with these credentials and checks it; raises RotatorError if there is none to publish."""

@@ -40,7 +40,7 @@ def reach(found: Found) -> str:
 def _goals(found: Found) -> Iterator[tuple[str, str, str, bool]]:
     for way, most in (("rotator, fresh", 0.60), ("rotator, renewal", 0.90)):
         ratio = found.ratio(way, wall)
-        what = "fresh tick" if "fresh" in way else "renewal"
+        what = "fresh run" if "fresh" in way else "renewal"
         yield f"cold process to done, {what} / typical", f"<= {most:.2f}", f"{ratio:.2f}", ratio <= most
     fresh, renewal, typical = (
         found.middle(way, peak) / MB for way in ("rotator, fresh", "rotator, renewal", "typical")
@@ -56,7 +56,7 @@ def _goals(found: Found) -> Iterator[tuple[str, str, str, bool]]:
     pace = most_due / per_run(runs, wall)
     yield f"renewals per second at {most_due:,}, quota lifted", ">= 120", f"{pace:.0f}", pace >= 120
     calls, most = found.fresh[size].cold.aws_calls, _fresh_calls(size)
-    yield f"AWS calls, fresh tick of {size:,}", f"{most}: ceil(N/5) + pages of 10", str(calls), calls <= most
+    yield f"AWS calls, fresh run of {size:,}", f"{most}: ceil(N/5) + pages of 10", str(calls), calls <= most
     written, read = _renewal_calls(runs, most_due)
     measured = f"{written:.2f} + {read:.2f}"
     yield "AWS calls, renewal", "3 writes + 3 reads", measured, written <= 3 and read <= 3

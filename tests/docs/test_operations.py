@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,11 @@ from rotator.renewal.status import StatusNotWritten
 from template import DOCUMENT, PARAMETERS, Stack
 
 GUIDES = "".join(each.read_text() for each in guides.GUIDES)
+CONFIGURATION = guides.text("configuration.md")
+WORD = re.compile(r"(?:^|\s)(\w+)=")
 MAKEFILE = (CHECKOUT / "Makefile").read_text()
+PARTS = ("Symptom", "Impact now", "First three commands", "Causes and fixes", "When it clears")
+KEY = "arn:aws:kms:eu-central-1:123456789012:key/mrk-1234abcd"
 EVERYTHING = [
     Stack(
         {"SecretArn": "arn:x", "SecretKmsKeyArn": "arn:k", "CreateKey": "true", "AlarmEmail": "a@b.example"}
@@ -23,6 +28,7 @@ EVERYTHING = [
     Stack({"SecretArn": "arn:x", "RedeployService": "web/api"}),
     Stack({"SecretArn": "arn:x", "SigningKeyArn": "arn:k", "CaParameterName": "/x"}),
     Stack({"RotationsPath": "/x", "Workers": "2"}),
+    Stack({"SecretArn": "arn:x", "ParameterKmsKeyArn": KEY, "ReplicaRegions": "eu-west-1"}),
 ]
 
 
@@ -35,8 +41,16 @@ def test_each_alarm_links_to_a_complete_runbook(alarm: str) -> None:
     assert link
     assert properties["AlarmName"] == f"rotator-{link[2]}"
     runbook = (CHECKOUT / link[1] / f"{link[2]}.md").read_text()
-    assert "**Consumers now:**" in runbook
-    assert re.search(r"^Over when ", runbook, re.MULTILINE)
+    assert guides.FOLDER / "runbooks" / f"{link[2]}.md" in guides.RUNBOOKS
+    assert all(guides.section(runbook, part).strip() for part in PARTS)
+
+
+@pytest.mark.parametrize("runbook", guides.RUNBOOKS, ids=lambda each: str(each.stem))
+def test_runbook_has_the_five_parts_in_order(runbook: Path) -> None:
+    text = runbook.read_text()
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == list(PARTS)
+    [commands] = guides.blocks(guides.section(text, "First three commands"), "sh")
+    assert len(commands.replace("\\\n", "").splitlines()) == 3
 
 
 def test_every_kind_of_error_has_its_line_in_the_runbook() -> None:
@@ -66,7 +80,7 @@ def test_every_policy_statement_is_listed_in_the_guide() -> None:
     table = "".join(
         re.findall(
             r"^\|(.+?)\|",
-            guides.section(guides.text("permissions.md"), "What it may do, and why"),
+            guides.section(guides.text("permissions.md"), "Permissions of the stack"),
             re.MULTILINE,
         )
     )
@@ -74,21 +88,34 @@ def test_every_policy_statement_is_listed_in_the_guide() -> None:
 
 
 def test_guide_gives_only_parameters_of_the_template() -> None:
-    given = set(
-        re.findall(
-            r"`([A-Z][A-Za-z]+)(?:=[\w.]+)?`",
-            "".join(
-                re.findall(
-                    r"^\|.+$",
-                    guides.section(guides.text("configuration.md"), "Parameters of the stack"),
-                    re.MULTILINE,
-                )
-            ),
-        )
-    )
-    given |= set(re.findall(r'SET="(\w+)=', GUIDES))
+    given = {name for words in re.findall(r'SET="(.*?)"', GUIDES, re.DOTALL) for name in WORD.findall(words)}
+    spans = re.findall(r"`([A-Z][a-z]\w+=[^`]*)`", guides.section(CONFIGURATION, "Parameters of the stack"))
+    given |= set(WORD.findall(" ".join(spans)))
     assert given
-    assert given - PARAMETERS.keys() == {"ConsumerPolicyArn"} & given
+    assert given - PARAMETERS.keys() == set()
+
+
+def test_every_parameter_of_the_template_is_in_the_guide() -> None:
+    cells = re.findall(
+        r"^\| (`[A-Z].+?) \|", guides.section(CONFIGURATION, "Parameters of the stack"), re.MULTILINE
+    )
+    own = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    settings = re.findall(r"^\| `ROTATOR_([A-Z_]+)` \|", CONFIGURATION, re.MULTILINE)
+    assert own <= PARAMETERS.keys()
+    named_alike = {"".join(word.capitalize() for word in name.split("_")) for name in settings}
+    assert own | named_alike >= PARAMETERS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS))
+def test_guide_gives_the_default_of_each_parameter(name: str) -> None:
+    cells = re.findall(
+        rf"^\| [^|]*`{name}`[^|]* \| (.+?) \|",
+        guides.section(CONFIGURATION, "Parameters of the stack"),
+        re.MULTILINE,
+    )
+    for cell in cells[:1]:
+        shown = {"none": "", "required": None}.get(cell, cell.strip("`"))
+        assert shown == (None if "Default" not in PARAMETERS[name] else str(PARAMETERS[name]["Default"]))
 
 
 def test_every_make_target_that_is_named_exists() -> None:

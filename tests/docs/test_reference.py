@@ -78,15 +78,14 @@ def test_guide_names_exactly_the_logged_fields() -> None:
         secret_stage=Stage.PREVIOUS,
         replicas_behind=("eu-west-1",),
     )
-    named = re.search(r"one line an outcome, with (.+?), as far as", OBSERVABILITY, re.DOTALL)
-    assert named
-    shown = re.sub(r" \(`outcome`\)", "", named[1])
-    assert re.findall(r"`(\w+)`", shown) == list(logs._fields(failed, START))
+    log = guides.section(OBSERVABILITY, "Log")
+    assert re.findall(r"^\| `(\w+)` \|", log, re.MULTILINE) == list(logs._fields(failed, START))
 
 
 def test_guide_states_guaranteed_lifetime_of_defaults() -> None:
     least = Guarantee().guaranteed_lifetime(86400, 0.667)
-    assert durations.describe_seconds(least) in DESIGN
+    for document in (DESIGN, guides.README.read_text()):
+        assert durations.describe_seconds(least) in guides.words(document)
 
 
 def test_simulation_prints_guide_output_and_writes_svg(

@@ -13,12 +13,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 import pytest
 import requests
 from botocore.exceptions import ClientError
 
+import guides
 from conftest import CHECKOUT
 from rotator.devstack.aws_emulators import ADMINISTRATOR
 from rotator.devstack.demo import PARAMETER_NAME, SECRET_NAME
@@ -33,6 +35,7 @@ class Demo:
 
     code: int
     printed: str
+    picture: Path
     exports: dict[str, str] = field(default_factory=dict)
     process_id: int = 0
 
@@ -56,9 +59,10 @@ class Demo:
 
 
 @pytest.fixture(scope="module")
-def demo(clean_environment: Mapping[str, str]) -> Iterator[Demo]:
+def demo(clean_environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    picture = tmp_path_factory.mktemp("demo") / "demo.svg"
     done = subprocess.run(
-        [sys.executable, "-m", "rotator", "demo", "--keep"],
+        [sys.executable, "-m", "rotator", "demo", "--keep", "--picture", str(picture)],
         env=clean_environment,
         cwd=CHECKOUT,
         stdout=subprocess.PIPE,
@@ -67,7 +71,7 @@ def demo(clean_environment: Mapping[str, str]) -> Iterator[Demo]:
         timeout=200,
         check=False,
     )
-    kept = Demo(done.returncode, done.stdout)
+    kept = Demo(done.returncode, done.stdout, picture)
     if pid := re.search(r"^kill (\d+)", kept.printed, re.MULTILINE):
         kept.process_id = int(pid[1])
     exported = dict(re.findall(r"^export (\w+)=(.*)$", kept.printed, re.MULTILINE))
@@ -95,6 +99,19 @@ def test_every_step_succeeds_and_prints_one_line(demo: Demo) -> None:
         "the consumer reads the new version and calls GET /topics",
     ]
     assert "waiting for the schedule's first run" in demo.printed
+
+
+def test_picture_has_the_printed_lines_and_is_current(demo: Demo) -> None:
+    drawn = guides.picture_lines(demo.picture)
+    printed = [line.rstrip() for line in demo.printed.splitlines()]
+    assert [line for line in drawn if line not in printed] == []
+    assert shape(drawn) == shape(guides.picture_lines(guides.FOLDER / "demo.svg"))
+
+
+def shape(lines: list[str]) -> list[str]:
+    """Return the lines without what differs from run to run."""
+    varying = re.compile(r"\d+(?=:)|:\d+|\d+\.\d|\b[0-9a-f]{16}\b|\d{4}-\S+|\d+ min|\d+ s|; .*")
+    return [varying.sub("*", line) for line in lines if "waiting for" not in line]
 
 
 def test_stored_token_opens_the_api(demo: Demo) -> None:

@@ -1,7 +1,7 @@
 """A client secret rolled as the runbook says, on real parts: no gap in either order.
 
 The secret is MiniStack's, the provider the embedded Authorization API, the job the real one. The commands
-are the ones in infra/docs/operations.md, typed into the AWS CLI. moto would not do: after a promotion, the
+are the ones in infra/docs/client-secret.md, typed into the AWS CLI. moto would not do: after a promotion, the
 next one that is stored leaves it with two that are AWSCURRENT.
 """
 
@@ -32,7 +32,7 @@ from rotator.devstack.deployment import Account
 from rotator.devstack.http_server import serving
 
 NEW_SECRET = "canary-new/+="
-RUNBOOK = guides.section(guides.text("operations.md"), "Rotate the client secret")
+RUNBOOK = guides.text("client-secret.md")
 BLOCKS = guides.blocks(RUNBOOK, "sh")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 from conftest import CHECKOUT
 
@@ -12,6 +13,9 @@ README = CHECKOUT / "README.md"
 FOLDER = CHECKOUT / "infra" / "docs"
 GUIDES = sorted(FOLDER.rglob("*.md"))
 RUNBOOKS = [each for each in GUIDES if each.parent.name == "runbooks" and each.name != "README.md"]
+
+PICTURE_CELL_WIDTH = 12.2
+"""How wide rich draws a character."""
 
 _FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
@@ -28,6 +32,11 @@ def section(text: str, heading: str) -> str:
         each for each in re.split(r"^## ", text, flags=re.MULTILINE) if each.startswith(heading + "\n")
     ]
     return found.removeprefix(heading + "\n")
+
+
+def words(text: str) -> str:
+    """Return the text without its line breaks."""
+    return " ".join(text.split())
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -50,3 +59,22 @@ def links(document: Path) -> Iterator[tuple[Path, str]]:
     """Yield the file and the anchor, which may be empty, of each link inside the repository."""
     for file, anchor in _LINK.findall(document.read_text()):
         yield (document.parent / file if file else document), anchor
+
+
+def commands(document: Path) -> list[str]:
+    """Return the shell commands of a document, each as one line, without comments."""
+    lines = "".join(blocks(document.read_text(), "sh")).replace("\\\n", " ").splitlines()
+    commands = (re.sub(r"(^|\s+)# .*$", "", line).strip() for line in lines)
+    return [command for command in commands if command]
+
+
+def picture_lines(picture: Path) -> list[str]:
+    """Return the lines of text in an SVG that rich drew."""
+    lines: dict[str, str] = {}
+    for each in ET.parse(picture).iter("{http://www.w3.org/2000/svg}text"):
+        if "clip-path" in each.attrib:
+            before = lines.get(each.attrib["y"], "").ljust(
+                round(float(each.attrib["x"]) / PICTURE_CELL_WIDTH)
+            )
+            lines[each.attrib["y"]] = before + (each.text or "")
+    return [line.replace("\xa0", " ").rstrip() for line in lines.values()]

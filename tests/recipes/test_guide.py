@@ -40,13 +40,14 @@ def test_recipes_use_exactly_the_exported_variables() -> None:
 
 
 def test_stated_guarantee_matches_the_defaults() -> None:
-    assert describe_seconds(Guarantee().guaranteed_lifetime(86400, 0.667)) in text("README")
+    assert describe_seconds(Guarantee().guaranteed_lifetime(86400, 0.667)) in guides.words(text("README"))
 
 
 def test_stated_cache_limits_match_the_template() -> None:
     cache = template.PARAMETERS["ConsumerCacheSeconds"]
     reported = re.search(
-        r"`ConsumerCacheSeconds`: (\d+) by default, up to (\d+) with tokens of 24 hours", text("README")
+        r"`ConsumerCacheSeconds`: (\d+) by default, up to (\d+) with tokens of 24 hours",
+        guides.words(text("README")),
     )
     assert reported
     assert int(reported[1]) == cache["Default"] == Guarantee().consumer_cache
