@@ -1,6 +1,6 @@
 """Each command of README and guides is valid, and is run by a test or needs an account of AWS or GitHub.
 
-The guides for consumers are not here: tests/recipes runs their code as it is printed.
+The guides for consumers, Terraform, CDK and SAM are not here: other tests run their code as it is printed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ from infra import deploy_request
 from rotator.cli import main
 from rotator.devstack.http_server import free_port
 
-DOCUMENTS = [guides.README, *(each for each in guides.GUIDES if each.parent.name != "consumers")]
+RUN_AS_PRINTED = {"consumers": "tests/recipes", "terraform-cdk-sam": "tests/infra/test_terraform.py and test_cdk.py"}
+"""The folders and guides whose code other tests run."""
+
+DOCUMENTS = [
+    guides.README,
+    *(each for each in guides.GUIDES if not {each.parent.name, each.stem} & RUN_AS_PRINTED.keys()),
+]
 COMMANDS = sorted({command for document in DOCUMENTS for command in guides.commands(document)})
 TEMPLATE = (CHECKOUT / "infra" / "template.yaml").read_text()
 TARGETS = re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)

@@ -46,7 +46,7 @@ STACKS = {
 
 REPLACED = {
     "Schedule": "An update cannot move a schedule to another group; GroupedSchedule takes its place.",
-    "ScheduleRole": "GroupedScheduleRole takes its place: Scheduler may not see a trust changed seconds before.",
+    "ScheduleRole": "GroupedScheduleRole takes its place: a changed trust may not be seen at once.",
 }
 """The resources of version 0.1 that an upgrade deletes, and why that loses nothing."""
 

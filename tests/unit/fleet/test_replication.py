@@ -219,7 +219,7 @@ def test_warnings_of_a_region_are_ten_and_a_number() -> None:
     world.stores[IRELAND].fails["read"] = DENIED
     warnings = world.run().warnings
     assert len(warnings) == 11
-    assert warnings[-1] == "5 more warnings like the one before"
+    assert warnings[-1] == "5 more warnings of this kind"
 
 
 @pytest.mark.parametrize(
