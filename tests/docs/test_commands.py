@@ -24,7 +24,10 @@ from infra import deploy_request
 from rotator.cli import main
 from rotator.devstack.http_server import free_port
 
-RUN_AS_PRINTED = {"consumers": "tests/recipes", "terraform-cdk-sam": "tests/infra/test_terraform.py and test_cdk.py"}
+RUN_AS_PRINTED = {
+    "consumers": "tests/recipes",
+    "terraform-cdk-sam": "tests/infra/test_terraform.py and test_cdk.py",
+}
 """The folders and guides whose code other tests run."""
 
 DOCUMENTS = [
