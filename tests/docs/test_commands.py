@@ -24,15 +24,12 @@ from infra import deploy_request
 from rotator.cli import main
 from rotator.devstack.http_server import free_port
 
-RUN_AS_PRINTED = {
-    "consumers": "tests/recipes",
-    "terraform-cdk-sam": "tests/infra/test_terraform.py and test_cdk.py",
-}
-"""The folders and guides whose code other tests run."""
+RUN_AS_PRINTED = {"consumers", "terraform-cdk-sam"}
+"""The folder and the guide whose code other tests run: tests/recipes and tests/infra."""
 
 DOCUMENTS = [
     guides.README,
-    *(each for each in guides.GUIDES if not {each.parent.name, each.stem} & RUN_AS_PRINTED.keys()),
+    *(each for each in guides.GUIDES if not {each.parent.name, each.stem} & RUN_AS_PRINTED),
 ]
 COMMANDS = sorted({command for document in DOCUMENTS for command in guides.commands(document)})
 TEMPLATE = (CHECKOUT / "infra" / "template.yaml").read_text()
