@@ -24,6 +24,7 @@ from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.guarantee import Guarantee
+from rotator.renewal.models import Stored
 from rotator.renewal.ports import Run
 from rotator.renewal.renew import read
 from rotator.simulation.aws import MemorySecretStore
@@ -67,8 +68,15 @@ class InterleavedRuns:
         for forced in start.forced[:-1]:
             self.add_run(forced=forced)
         self.add_run(forced=start.forced[-1], budget=start.longest)
-        self.stored = read(ROTATION, self.store, self.now)
+        self._stored: Stored | None = None
         self._hub = getcurrent()
+
+    @property
+    def stored(self) -> Stored:
+        """What a run would read; read when it is asked for, which paths to a known state never do."""
+        if self._stored is None:
+            self._stored = read(ROTATION, self.store, self.now)
+        return self._stored
 
     def add_run(self, *, forced: bool = False, budget: float = SHORT_RUN_SECONDS) -> ExploredRun:
         """Add a run that has not begun, and return it."""
@@ -113,7 +121,7 @@ class InterleavedRuns:
             run.delayed = None
         self._note_fault(choice.fault, run.last_call)
         if choice.fault is Fault.LATE or run.last_call in WRITES:
-            self.stored = read(ROTATION, self.store, self.now)
+            self._stored = None
         return True
 
     def _add_arrival(self, writer: ExploredRun, call: Call, effect: Callable[[], object]) -> None:
