@@ -60,6 +60,11 @@ def _remains(stack: Stack, token_expiry: str) -> list[str]:
             f"  aws ssm get-parameters-by-path --recursive --path {path} --query Parameters[].Name",
             "  aws ssm delete-parameters --names ...",
         ]
+    if regions := stack.parameters.get("ReplicaRegions"):
+        lines += [
+            f"the copies of token and status in {regions}, which are no longer written",
+            "  aws ssm delete-parameters --region ... --names ...",
+        ]
     secret = stack.parameters.get("SecretArn")
     lines += [
         f"the secret {secret}" if secret else "the secrets",

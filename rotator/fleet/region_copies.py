@@ -144,7 +144,6 @@ class RegionCopies:
             if self._is_finished:
                 return
             self._pending.discard(rotation.name)
-            self.errors.pop(rotation.name, None)
             if error:
                 self.errors[rotation.name] = error
 

@@ -104,6 +104,16 @@ def test_undeploy_of_multiple_rotations_names_their_path(
     assert "schedule-key-deletion" not in printed
 
 
+def test_undeploy_names_the_regions_of_copies_that_stay(
+    aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    parameters = [{"ParameterKey": "ReplicaRegions", "ParameterValue": "eu-west-1,us-west-2"}]
+    aws.answers("cloudformation describe-stacks", stack(Parameters=parameters), NO_STACK)
+    assert run_undeploy(environ) == 0
+    printed = capsys.readouterr().out
+    assert "the copies of token and status in eu-west-1,us-west-2, which are no longer written" in printed
+
+
 def test_failed_deletion_names_the_resource_and_next_step(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import wait
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,17 +14,18 @@ import pytest
 
 import fake_ports
 from fake_ports import FakeParameterStore, FakePorts, rotation
+from fleet_with_workers import Workshop
 from rotator.bootstrap import Rotator
 from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, SettingsError, TokenEndpointUnavailable
 from rotator.fleet import region_copies
-from rotator.fleet.region_copies import Replica
+from rotator.fleet.region_copies import RegionCopies, Replica
 from rotator.fleet.write_rate import WriteRate
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Outcome, Parameter, Rotation, Summary
 from rotator.renewal.ports import Run
 
-IRELAND, OREGON = "eu-west-1", "us-west-2"
+REGIONS = IRELAND, OREGON = "eu-west-1", "us-west-2"
 TOKEN = rotation().parameter_name
 DENIED = ParameterStoreError("writing the parameter failed: AccessDeniedException", advice="allow it")
 DOWN = ParameterStoreError("reading failed: Unreachable", advice="check the path", unreachable=True)
@@ -156,9 +158,31 @@ def test_expired_token_is_not_copied(world: World) -> None:
 
 
 def test_dry_run_changes_no_replica(world: World) -> None:
-    world.run(dry_run=True)
-    assert world.tokens() == [None, None, None]
-    assert [store.reads for store in world.stores.values()] == [0, 0]
+    world.run()
+    world.clock.sleep(0.8 * fake_ports.DAY)
+    world.stores[IRELAND].parameters.clear()
+    reads = [store.reads for store in world.stores.values()]
+    summary = world.run(dry_run=True)
+    assert [r.outcome for r in summary.results] == [Outcome.ROTATED]
+    assert world.stores[IRELAND].parameters == {}
+    assert [store.reads for store in world.stores.values()] == reads
+
+
+def test_forced_run_does_not_copy_the_old_token(world: World) -> None:
+    world.stores[IRELAND].fails["token"] = DENIED
+    world.run()
+    world.stores[IRELAND].fails.clear()
+    copies: list[Sequence[str]] = []
+    read = world.home.read_decrypted
+
+    def watched(names: Sequence[str]) -> Mapping[str, Parameter]:
+        copies.append(names)
+        return read(names)
+
+    world.home.read_decrypted = watched  # type: ignore[method-assign]
+    world.run(force=True)
+    assert len(copies) == len(REGIONS)
+    assert len(set(world.tokens())) == 1
 
 
 def test_forced_run_copies_the_new_token(world: World) -> None:
@@ -303,11 +327,46 @@ def test_observer_sees_each_result_and_a_copy_needs_none(world: World) -> None:
 
 
 def test_busy_rotation_is_left_to_the_run_that_renews_it(world: World) -> None:
-    expires_at = world.clock.time + timedelta(seconds=50)
-    world.home.put_lease(rotation(), expires_at=expires_at)
+    world.run()
+    world.clock.sleep(0.8 * fake_ports.DAY)
+    world.stores[IRELAND].parameters.clear()
+    world.home.put_lease(rotation(), expires_at=world.clock.time + timedelta(seconds=50))
+    reads = [store.reads for store in world.stores.values()]
     summary = world.run()
     assert [r.outcome for r in summary.results] == [Outcome.BUSY]
-    assert [store.reads for store in world.stores.values()] == [0, 0]
+    assert [store.reads for store in world.stores.values()] == reads
+
+
+def test_copy_that_ends_after_the_report_changes_nothing_in_it(world: World) -> None:
+    world.run()
+    hanging = Hanging()
+    replica = Replica(region=IRELAND, open=opener(hanging), write_rate=WriteRate(1e9))
+    end = time.monotonic() + 1.2
+    deadline = Deadline(lambda: end - time.monotonic())
+    copies = RegionCopies(
+        replica, world.home, Run(id="run", now=world.clock.now, deadline=deadline, budget=1)
+    )
+    copies.copy(rotation())
+    copies.finish()
+    before = dict(copies.errors)
+    assert before.keys() == {"default"}
+    hanging.released.set()
+    wait(copies._tasks, timeout=10)
+    assert copies.errors == before
+
+
+def test_worker_copies_what_it_renews() -> None:
+    shop, store = Workshop("a", "b"), FakeParameterStore()
+    replica = Replica(region=IRELAND, open=opener(store), write_rate=WriteRate(1e9))
+    shop.rotator = replace(shop.rotator, replicas=(replica,))
+    assert {r.outcome for r in shop.run_once().results} == {Outcome.BUSY}
+    assert store.reads == 0
+    summary = shop.work("a")
+    assert [(r.name, r.outcome, r.replicas_behind) for r in summary.results] == [("a", Outcome.ROTATED, ())]
+    assert store.parameters.keys() == {"/tokens/a", "/tokens/a/status"}
+    store.parameters.clear()
+    shop.run_once()
+    assert store.parameters.keys() == {"/tokens/a", "/tokens/a/status"}
 
 
 def test_summary_with_replicas_behind_survives_json(world: World) -> None:
