@@ -340,6 +340,7 @@ def test_busy_rotation_is_left_to_the_run_that_renews_it(world: World) -> None:
 def test_copy_that_ends_after_the_report_changes_nothing_in_it(world: World) -> None:
     world.run()
     hanging = Hanging()
+    hanging.fails["read"] = DENIED
     replica = Replica(region=IRELAND, open=opener(hanging), write_rate=WriteRate(1e9))
     end = time.monotonic() + 1.2
     deadline = Deadline(lambda: end - time.monotonic())
