@@ -1,4 +1,4 @@
 """AWS and the Authorization API on loopback, for the demo and the tests.
 
-Nothing here is in the function's zip.
+The function's zip does not contain this package.
 """

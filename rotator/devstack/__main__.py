@@ -1,4 +1,4 @@
-"""``python -m rotator.devstack``: serves the embedded Authorization API alone, to try requests against."""
+"""``python -m rotator.devstack``: runs only the embedded Authorization API, to try requests."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ with extras.missing_package_reported():
 
 @click.command()
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on; 0 takes a free one."
+    "--port", type=click.IntRange(0, 65535), default=0, help="The port to listen on; 0 selects a free one."
 )
-@click.option("--client-id", default="demo", show_default=True, help="The id of a client.")
+@click.option("--client-id", default="demo", show_default=True, help="The id of an additional client.")
 @click.option("--client-secret", default="demo+secret/==", show_default=True, help="The client's secret.")
 @click.option(
     "--basic-encoding",
     type=click.Choice(["raw", "form"]),
     default="raw",
     show_default=True,
-    help="How Basic encodes id and secret: raw, as documented, or form, as in RFC 6749.",
+    help="The encoding of id and secret in Basic: raw, as documented, or form, as in RFC 6749.",
 )
 def main(port: int, client_id: str, client_secret: str, basic_encoding: str) -> None:
     """Run the embedded Authorization API on 127.0.0.1 until interrupted.
 
-    It registers the given client and those of the documentation's samples.
+    The registered clients are the given one and those of the documentation's samples.
     """
     api = AuthorizationApi({client_id: client_secret}, basic_encoding=basic_encoding)
     server = make(api.app, port)

@@ -1,6 +1,6 @@
-"""The embedded Authorization API: Authlib's server, reading requests as the API's documentation writes them.
+"""The embedded Authorization API: Authlib's server for requests as the API's documentation shows them.
 
-``POST /oauth2/token`` issues JWTs for client credentials; ``GET /topics`` stands for the Content API and
+``POST /oauth2/token`` issues JWTs for client credentials; ``GET /topics`` represents the Content API and
 accepts them. As in the documentation's three samples, clients may send Basic without a space after it,
 quoted form values and a JSON body; id and secret are raw in Basic, not form-encoded.
 """
@@ -52,14 +52,14 @@ TOPICS = [
 
 @dataclass(frozen=True)
 class Client(ClientMixin):  # type: ignore[misc]
-    """A registered client, allowed everything that the documentation shows."""
+    """A registered client, which may use everything that the documentation shows."""
 
     client_id: str
     client_secret: str
     previous_secret: str | None = None
 
     def get_client_id(self) -> str:
-        """Return the id."""
+        """Return the client's id."""
         return self.client_id
 
     def get_allowed_scope(self, scope: str | None) -> str:
@@ -67,16 +67,16 @@ class Client(ClientMixin):  # type: ignore[misc]
         return scope or "*"
 
     def check_client_secret(self, client_secret: str) -> bool:
-        """Return whether it is the secret, or the previous one while that is valid."""
+        """Return whether this is the current secret, or the previous one while that is valid."""
         valid = filter(None, (self.client_secret, self.previous_secret))
         return any(secrets.compare_digest(each.encode(), client_secret.encode()) for each in valid)
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        """Return whether it is Basic or form parameters."""
+        """Return whether the method is Basic or form parameters."""
         return endpoint == "token" and method in _AUTH_METHODS
 
     def check_grant_type(self, grant_type: str) -> bool:
-        """Return whether it is the client credentials grant."""
+        """Return whether the grant is client credentials."""
         return grant_type == "client_credentials"
 
 
@@ -90,7 +90,7 @@ class ClientGrant(ClientCredentialsGrant):  # type: ignore[misc]
         super().validate_token_request()
         text = self.request.payload.data.get("expiration", str(MAX_EXPIRATION))
         if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MAX_EXPIRATION:
-            raise InvalidRequestError(f"expiration is not from 1 to {MAX_EXPIRATION} seconds")
+            raise InvalidRequestError(f"expiration is not a number of seconds from 1 to {MAX_EXPIRATION}")
         g.expiration = int(text)
 
 
@@ -98,7 +98,7 @@ class AuthorizationApi:
     """The API as a WSGI application, ``app``; ``misbehaviour`` plans its faults.
 
     Args:
-        clients: Secrets by client id, besides those of the samples.
+        clients: Secrets by client id, in addition to those of the samples.
         basic_encoding: ``raw`` as documented, or ``form`` for a server that follows RFC 6749 strictly.
     """
 
@@ -165,19 +165,19 @@ class AuthorizationApi:
             self._clients[client_id] = Client(client_id, client_secret, previous if keep_older else None)
 
     def register_token(self, client_id: str, token_id: str) -> None:
-        """Note a client's newest token, and revoke the previous one if that is planned."""
+        """Record a client's newest token, and revoke the previous one if that is planned."""
         previous = self._newest.get(client_id)
         if previous and self.misbehaviour.revokes_older_tokens:
             self.revoked.add(previous)
         self._newest[client_id] = token_id
 
     def revoke(self, token: str) -> None:
-        """Revoke a token, as a provider may without announcing it."""
+        """Revoke a token, as a provider may do without an announcement."""
         self.revoked.add((jwt.claims(token) or {})["jti"])
 
 
 class _Server(AuthorizationServer):  # type: ignore[misc]
-    """Authlib's server, reading requests as the documentation writes them."""
+    """Authlib's server, which accepts requests as the documentation shows them."""
 
     def create_oauth2_request(self, _request: object) -> OAuth2Request:
         return _DocumentedRequest(request)
@@ -185,7 +185,7 @@ class _Server(AuthorizationServer):  # type: ignore[misc]
 
 class _DocumentedRequest(OAuth2Request):  # type: ignore[misc]
     def __init__(self, flask_request: Request) -> None:
-        # Authlib refuses URLs without https; the API on loopback stands for this one.
+        # Authlib refuses URLs without https, so this URL replaces the one on loopback.
         super().__init__(flask_request.method, ISSUER + "oauth2/token", headers=flask_request.headers)
         self._parameters = read_parameters(flask_request.get_data(as_text=True))
         self.payload = BasicOAuth2Payload(self._parameters)
@@ -196,7 +196,7 @@ class _DocumentedRequest(OAuth2Request):  # type: ignore[misc]
 
 
 def read_parameters(body: str) -> dict[str, str]:
-    """Return the parameters of a body as the samples send it: a form, with or without quotes, or JSON."""
+    """Return the parameters of a body in the samples' formats: a form, with or without quotes, or JSON."""
     if body.lstrip().startswith("{"):
         try:
             return {str(name): str(value) for name, value in json.loads(body).items()}

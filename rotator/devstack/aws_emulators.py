@@ -23,11 +23,11 @@ ADMINISTRATOR: Mapping[str, str] = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
 }
-"""MiniStack's root user; the keys are public and work on loopback only."""
+"""MiniStack's root user; the keys are public and valid on loopback only."""
 
 
 def client_environment(endpoint: str, credentials: Mapping[str, str] = ADMINISTRATOR) -> dict[str, str]:
-    """Return the variables with which an AWS SDK or CLI calls the embedded AWS and nothing else."""
+    """Return the variables with which an AWS SDK or CLI calls only the embedded AWS."""
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_REGION": REGION,
@@ -39,10 +39,10 @@ def client_environment(endpoint: str, credentials: Mapping[str, str] = ADMINISTR
 
 @contextmanager
 def running_aws(folder: Path) -> Iterator[str]:
-    """Run MiniStack while the body runs; yields its endpoint. It keeps its data in the folder.
+    """Run MiniStack while the body runs; yields its endpoint. Its data are in the folder.
 
     Raises:
-        RuntimeError: It does not start.
+        RuntimeError: MiniStack does not start.
     """
     port = free_port()
     endpoint = f"http://{LOOPBACK}:{port}"
@@ -55,7 +55,7 @@ def running_aws(folder: Path) -> Iterator[str]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # a group of its own, with the functions it starts
+            start_new_session=True,  # its process group includes the functions that it starts
         )
     try:
         _wait_until_healthy(process, endpoint, log)
@@ -65,7 +65,7 @@ def running_aws(folder: Path) -> Iterator[str]:
 
 
 def _environment(folder: Path, port: int) -> dict[str, str]:
-    """Return MiniStack's variables: of the caller's only PATH, because every function inherits them."""
+    """Return MiniStack's variables, with only PATH from the caller, because every function inherits them."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(folder),
@@ -91,14 +91,14 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], endpoint: str, log: Pa
         try:
             with urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=2):  # noqa: S310 - loopback
                 return
-        except OSError:  # URLError among them
+        except OSError:  # includes URLError
             time.sleep(0.1)
     raise RuntimeError(f"the embedded AWS did not start; its log ends with: {log.read_text()[-2000:]}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """Stop MiniStack and every function that it started."""
-    for kind in (signal.SIGTERM, signal.SIGKILL):  # the second for processes that ignored the first
+    for kind in (signal.SIGTERM, signal.SIGKILL):  # SIGKILL for processes that ignore SIGTERM
         with suppress(ProcessLookupError):
             os.killpg(process.pid, kind)
         with suppress(subprocess.TimeoutExpired):

@@ -1,6 +1,6 @@
-"""``make demo``: deploys everything on embedded parts and calls the API as a consumer.
+"""``make demo``: deploys the template to the embedded AWS and calls the embedded API as a consumer.
 
-A step that fails raises an error and ends the demo; its exit code is 0 only if all steps succeeded.
+A step that fails raises an error, which stops the demo. The exit code is 0 only if all steps succeeded.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ SECRET_NAME = "healthwise/client"  # noqa: S105 - a name
 PARAMETER_NAME = "/healthwise/token"
 SCHEDULE_MINUTES = 1
 FIRST_RUN_SECONDS = 100
-"""How long to wait for the first scheduled run: a minute, and the delay of the embedded scheduler."""
+"""The timeout of the first scheduled run: one minute, and the delay of the embedded scheduler."""
 
 PROGRESS_SECONDS = 15
-"""How often the demo prints that it waits."""
+"""How often the demo reports that it is waiting."""
 
 _ERRORS = (RuntimeError, requests.RequestException, ClientError, BotoCoreError)
 
@@ -57,7 +57,7 @@ class Demo:
         self.rows: list[tuple[str, str]] = []
 
     def run(self) -> None:
-        """Take all steps in order; raise the error of the first that fails."""
+        """Carry out all steps in order; raise the error of the first step that fails."""
         with self.step("create the secret with the client credentials"):
             self.secret_arn = self.administrator.create_secret(SECRET_NAME, CLIENT_ID, self.client_secret)
         with tempfile.TemporaryDirectory(prefix="rotator-demo-") as folder:
@@ -81,7 +81,7 @@ class Demo:
         self.rows += [("token by force", _describe(second)), ("GET /topics", f"200, {topics} topics")]
 
     def stack_parameters(self) -> dict[str, str]:
-        """Return the parameters of the stack; the others have the template's defaults."""
+        """Return the parameters of the stack; all others have the template's defaults."""
         return {
             "SecretArn": self.secret_arn,
             "ParameterName": PARAMETER_NAME,
@@ -93,16 +93,16 @@ class Demo:
         }
 
     @contextmanager
-    def step(self, what: str) -> Iterator[None]:
-        """Print in one line what was done, and how long it took."""
+    def step(self, action: str) -> Iterator[None]:
+        """Print one line with the action, its success and its duration."""
         begin = time.monotonic()
         try:
-            with self.console.status(what):
+            with self.console.status(action):
                 yield
         except BaseException:
-            self.console.print(f"[red]✗[/] {what}", highlight=False)
+            self.console.print(f"[red]✗[/] {action}", highlight=False)
             raise
-        self.console.print(f"[green]✓[/] {what} ({time.monotonic() - begin:.1f} s)", highlight=False)
+        self.console.print(f"[green]✓[/] {action} ({time.monotonic() - begin:.1f} s)", highlight=False)
 
     def await_status(self) -> dict[str, Any]:
         """Wait for the first status, which only a scheduled run can write, and return it."""
@@ -112,7 +112,7 @@ class Demo:
             if status := self.read_status():
                 return status
             time.sleep(1)
-        raise RuntimeError(f"no token was written in {FIRST_RUN_SECONDS} s")
+        raise RuntimeError(f"no scheduled run wrote {PARAMETER_NAME} within {FIRST_RUN_SECONDS} s")
 
     def read_status(self) -> dict[str, Any] | None:
         """Return the status, None if there is none yet."""
@@ -122,11 +122,14 @@ class Demo:
         return status
 
     def read_token(self, consumer: Account, status: dict[str, Any]) -> str:
-        """Return the token as a consumer reads it; raise RuntimeError if the status names another version."""
+        """Return the token as a consumer reads it; raise RuntimeError if the status has another version."""
         answer = consumer.client("ssm").get_parameter(Name=PARAMETER_NAME, WithDecryption=True)
         found = answer["Parameter"]
         if found["Version"] != status["parameter_version"]:
-            raise RuntimeError(f"version {found['Version']} is not the version that the status names")
+            raise RuntimeError(
+                f"the consumer read version {found['Version']} of {PARAMETER_NAME}, "
+                f"but the status describes version {status['parameter_version']}"
+            )
         return str(found["Value"])
 
     def get_topics(self, token: str) -> int:
@@ -140,11 +143,11 @@ class Demo:
         summary = self.administrator.invoke(self.outputs["FunctionName"], {"force": True})
         status = self.read_status() or {}
         if summary["rotated"] != 1 or status["parameter_version"] != first["parameter_version"] + 1:
-            raise RuntimeError(f"the rotation was not forced: {json.dumps(summary)}")
+            raise RuntimeError(f"the forced run did not write a new token: {json.dumps(summary)}")
         return status
 
     def print_table(self) -> None:
-        """Print what was created, and the steps' results."""
+        """Print the created resources and the results of the steps."""
         table = Table(box=None, show_header=False, pad_edge=False)
         rows = [("stack", deployment.STACK), ("parameter", PARAMETER_NAME), *self.rows]
         for name, value in rows:
@@ -153,13 +156,13 @@ class Demo:
         self.console.print(table)
 
     def print_log(self) -> None:
-        """Print the end of the function's log, which never holds a secret."""
+        """Print the end of the function's log, which never contains a secret."""
         if "LogGroupName" in self.outputs:
             lines = self.administrator.log_lines(self.outputs["LogGroupName"])
             self.console.print("\nthe function's log:\n" + "\n".join(lines[-20:]), markup=False)
 
     def print_exports(self, process_id: int) -> None:
-        """Print what another terminal needs to use the stack that keeps running."""
+        """Print the commands that use the running demo environment from another terminal."""
         variables = {
             **client_environment(self.stack.aws),
             "ROTATOR_SECRET_ID": self.secret_arn,
@@ -167,11 +170,11 @@ class Demo:
             "ROTATOR_TOKEN_ENDPOINT": self.stack.token_endpoint,
             "ROTATOR_VERIFY_URL": self.stack.topics_url,
             "ROTATOR_SCHEDULE_INTERVAL": f"{SCHEDULE_MINUTES}m",
-            "TOKEN_PARAMETER": PARAMETER_NAME,  # these two, for the recipes of infra/docs/consumers
+            "TOKEN_PARAMETER": PARAMETER_NAME,  # this and the next for the recipes of infra/docs/consumers
             "TOPICS_URL": self.stack.topics_url,
             "PATH": f"{Path(sys.executable).parent}:$PATH",
         }
-        click.echo("\nIt keeps running. In another terminal:\n")
+        click.echo("\nThe demo environment keeps running. To use it, run in another terminal:\n")
         click.echo("unset AWS_PROFILE AWS_SESSION_TOKEN")
         for name, value in variables.items():
             shown = f'"{value}"' if name == "PATH" else shlex.quote(value)
@@ -181,7 +184,7 @@ class Demo:
         click.echo("rotator doctor")
         click.echo("rotator token | wc -c")
         click.echo(f"aws ssm get-parameter --name {PARAMETER_NAME}/status")
-        click.echo(f"kill {process_id}   # stops it")
+        click.echo(f"kill {process_id}   # stops the demo environment")
 
 
 def _describe(status: dict[str, Any]) -> str:
@@ -192,8 +195,8 @@ def run(*, keep: bool, picture: Path | None = None) -> int:
     """Run the demo and return its exit code.
 
     Args:
-        keep: Whether the stack keeps running.
-        picture: The file for a picture of what it printed, if all steps succeeded.
+        keep: Whether the demo environment keeps running afterwards.
+        picture: The file for a picture of the output, if all steps succeed.
     """
     signal.signal(signal.SIGTERM, _exit)
     console = pictures.recording_console() if picture else Console(soft_wrap=True)
@@ -217,8 +220,9 @@ def run(*, keep: bool, picture: Path | None = None) -> int:
         reason = error if isinstance(error, RuntimeError) else type(error).__name__
         console.print(f"\nthe demo failed: {reason}", markup=False)
         return 1
-    ended = "it is still running" if keep else "nothing is left running"
-    console.print(f"\nAll steps succeeded, in {describe_seconds(time.monotonic() - begin)}; {ended}.")
+    environment = "is still running" if keep else "has been removed"
+    duration = describe_seconds(time.monotonic() - begin)
+    console.print(f"\nAll steps succeeded in {duration}; the demo environment {environment}.")
     if picture:
         pictures.save(console, picture)
     return 0

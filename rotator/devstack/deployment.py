@@ -1,4 +1,4 @@
-"""The embedded AWS account, and what an operator does once in an account: secret, bucket, stack, roles."""
+"""The embedded AWS account, and an operator's setup of an account: secret, bucket, stack and roles."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Account:
     credentials: Mapping[str, str] = field(default_factory=lambda: ADMINISTRATOR)
 
     def client(self, service: str, *, region: str = REGION) -> Any:
-        """Return a client that can reach nothing but the embedded account, in its own Region by default."""
+        """Return a client that calls only the embedded account, by default in its own Region."""
         keep_sdk_quiet()
         return boto3.client(  # type: ignore[call-overload]
             service,
@@ -63,7 +63,7 @@ class Account:
         """Deploy the template with the zip and return the stack's outputs.
 
         Raises:
-            RuntimeError: The stack is not created; the message has CloudFormation's reason.
+            RuntimeError: The stack is not created; the message contains CloudFormation's reason.
         """
         self.upload(zip_file)
         return self.create_stack(parameters, stack=stack)
@@ -89,11 +89,11 @@ class Account:
         try:
             waiter.wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
         except Exception as error:
-            raise RuntimeError(f"the stack was not created: {self._failures(stack)}") from error
+            raise RuntimeError(f"the stack {stack} was not created: {self._failures(stack)}") from error
         return self.outputs(stack)
 
     def outputs(self, stack: str = STACK) -> dict[str, str]:
-        """Return a stack's outputs."""
+        """Return the outputs of a stack."""
         outputs = self.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]["Outputs"]
         return {output["OutputKey"]: output["OutputValue"] for output in outputs}
 
@@ -127,7 +127,9 @@ class Account:
         answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
         payload = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
-            raise RuntimeError(str(payload.get("errorMessage", "the function failed")))
+            raise RuntimeError(
+                str(payload.get("errorMessage", f"the function {function} failed without a message"))
+            )
         return payload
 
     def log_lines(self, log_group: str, *, since: float = 0) -> list[str]:

@@ -1,4 +1,4 @@
-"""HTTP servers on loopback, each in a thread that ends with it."""
+"""HTTP servers on loopback, each in a thread that stops with its server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class _Quiet(WSGIRequestHandler):
-    """Logs no line for a request."""
+    """A request handler that does not log requests."""
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name
         """Do nothing."""
@@ -28,12 +28,12 @@ def free_port() -> int:
 
 
 def make(app: Any, port: int = 0) -> BaseWSGIServer:
-    """Return a server for a WSGI application; port 0 takes a free one."""
+    """Return a server for a WSGI application; port 0 selects a free one."""
     return make_server(LOOPBACK, port, app, threaded=True, request_handler=_Quiet)
 
 
 def address(server: BaseWSGIServer) -> str:
-    """Return the server's URL, without a slash at its end."""
+    """Return the server's URL, without a trailing slash."""
     return f"http://{LOOPBACK}:{server.server_port}"
 
 

@@ -1,16 +1,16 @@
-"""``python -m rotator.devstack.ministack``: MiniStack with three bugs fixed, and TLS taken for granted.
+"""``python -m rotator.devstack.ministack``: MiniStack with three bugs fixed, and with TLS assumed.
 
-Version 1.5.33 authorizes GetParameters and GetParametersByPath against ``*``, so that a role which
-names its parameters is refused. IAM checks every parameter of the call, and the path:
+Version 1.5.33 authorizes GetParameters and GetParametersByPath against ``*``, and so denies them to a role
+whose policy names its parameters. IAM authorizes every parameter of the call, and the path:
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
 
-It authorizes SendMessageBatch as an action of its own, which IAM does not have: SendMessage allows it.
+It authorizes SendMessageBatch as an action of its own, which IAM does not have: there, SendMessage covers it.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html
 
-It keeps a MaximumConcurrency from a stack's parameter as text, and then delivers no message.
+It stores a MaximumConcurrency from a stack's parameter as text, and then delivers no messages.
 
-It speaks plain http, on loopback, and applies policies that refuse plain http. Clients of AWS speak TLS,
-so the requests count as encrypted here.
+It serves plain http on loopback, but enforces policies that refuse plain http. Clients of AWS use TLS, so
+requests count as encrypted here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ministack.services import lambda_svc
 
 
 class _Arns(str):  # noqa: SLOT000 - MiniStack passes it on as the one ARN that it expects
-    """The first ARN of a call, with all ARNs of the call in ``every``."""
+    """The first ARN of a call; ``every`` has all ARNs of the call."""
 
     every: tuple[str, ...]
 
@@ -36,7 +36,7 @@ class _Arns(str):  # noqa: SLOT000 - MiniStack passes it on as the one ARN that 
 
 
 def patch() -> None:
-    """Make MiniStack do what AWS does."""
+    """Make MiniStack behave like AWS."""
     _count_requests_as_encrypted()
     _convert_concurrency()
     _authorize_every_parameter()

@@ -1,13 +1,13 @@
-"""Misbehaviour of the embedded Authorization API, which tests plan.
+"""Planned misbehaviour of the embedded Authorization API, for tests.
 
 ``PUT /_misbehaviour`` takes JSON with these optional fields::
 
     {"answers": [{"status": 503, "headers": {"Retry-After": "1"}}, {}, {"body": "<html>"}],
      "revokes_older_tokens": true}
 
-Each token request takes the next answer; ``{}``, and no answer, stands for the API's own response. An
-answer may have ``status``, ``headers``, ``body`` (text), ``delay`` (seconds before it) and ``stall``
-(seconds in the middle of the body). ``GET /_misbehaviour`` returns how many token requests there were.
+Each token request receives the next answer. For ``{}``, and after the last answer, the API itself responds.
+An answer may have ``status``, ``headers``, ``body`` (text), ``delay`` (seconds before the answer) and
+``stall`` (seconds in the middle of the body). ``GET /_misbehaviour`` returns the number of token requests.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KEYS = frozenset({"status", "headers", "body", "delay", "stall"})
 
 
 class Misbehaviour:
-    """The answers that the API gives next; its threads share them."""
+    """The planned answers of the API, which its threads share."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -33,17 +33,17 @@ class Misbehaviour:
         self.token_requests = 0
 
     def plan(self, *answers: dict[str, Any], revokes_older_tokens: bool | None = None) -> None:
-        """Replace the planned answers; raise ValueError for one with an unknown key."""
+        """Replace the planned answers; raise ValueError for an answer with an unknown key."""
         for answer in answers:
             if unknown := answer.keys() - _KEYS:
-                raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
+                raise ValueError(f"an answer has unknown keys: {', '.join(sorted(unknown))}")
         with self._lock:
             self._answers = deque(answers)
             if revokes_older_tokens is not None:
                 self.revokes_older_tokens = revokes_older_tokens
 
     def install(self, app: Flask) -> None:
-        """Let it answer token requests before the application does, and serve ``/_misbehaviour``."""
+        """Answer token requests before the application does, and serve ``/_misbehaviour``."""
         app.before_request(self._before_request)
 
         @app.route("/_misbehaviour", methods=["GET", "PUT"])

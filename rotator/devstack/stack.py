@@ -1,8 +1,9 @@
 """The embedded AWS and Authorization API as one process that cleans up after itself.
 
-Its parent writes one line of JSON to its standard input, ``{"clients": {id: secret}}``, and reads one from
-its output, the URLs. The process ends, with everything that it started, on SIGTERM, or when its input ends,
-so that nothing outlives a parent that was killed. After the line ``keep`` it outlives its parent.
+The parent writes one line of JSON to the standard input of this process, ``{"clients": {id: secret}}``, and
+reads a line with the URLs from its standard output. On SIGTERM, or when its input is closed, the process
+stops with everything that it started. So nothing keeps running when the parent is killed. After the line
+``keep``, the process keeps running without its parent.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class DevStack:
         return f"{self.authorization_api}/topics"
 
     def keep(self) -> int:
-        """Let it outlive this process; return its process id."""
+        """Let the process keep running without this one; return its process id."""
         assert self.process.stdin  # noqa: S101 - it was started with a pipe
         self.process.stdin.write("keep\n")
         self.process.stdin.flush()
@@ -56,13 +57,13 @@ class DevStack:
 
 @contextmanager
 def running_devstack(clients: Mapping[str, str]) -> Iterator[DevStack]:
-    """Run it in a process of its own, which ends with the body unless the body has called ``keep``.
+    """Run the embedded stack in its own process, which stops with the body unless the body calls ``keep``.
 
     Args:
-        clients: Secrets by client id, besides those of the samples.
+        clients: Secrets by client id, in addition to those of the samples.
 
     Raises:
-        RuntimeError: It does not start.
+        RuntimeError: The process does not start.
     """
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
@@ -71,7 +72,7 @@ def running_devstack(clients: Mapping[str, str]) -> Iterator[DevStack]:
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            start_new_session=True,  # an interrupt at the terminal is for the parent
+            start_new_session=True,  # an interrupt at the terminal must reach only the parent
         )
         stack = None
         try:
@@ -86,7 +87,7 @@ def running_devstack(clients: Mapping[str, str]) -> Iterator[DevStack]:
 
 
 def _configure(process: subprocess.Popen[str], clients: Mapping[str, str]) -> DevStack | None:
-    """Send the clients and return the running stack, None if the process has ended."""
+    """Send the clients and return the running stack, None if the process has exited."""
     assert process.stdin  # noqa: S101 - for the type checker; both are pipes
     assert process.stdout  # noqa: S101
     process.stdin.write(json.dumps({"clients": dict(clients)}) + "\n")
@@ -104,13 +105,13 @@ def _stop(process: subprocess.Popen[str]) -> None:
         process.kill()
 
 
-def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
+def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(0)
 
 
 def main() -> None:
     """Run both servers until SIGTERM or the end of the input."""
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _exit)
     clients = json.loads(sys.stdin.readline())["clients"]
     api = AuthorizationApi(clients)
     with (

@@ -46,9 +46,9 @@ def topics(address: str, token: str) -> int:
         pytest.param({"scope": "everything"}, 400, "invalid_scope", id="unknown scope"),
         pytest.param({"grant_type": "password"}, 400, "unsupported_grant_type", id="another grant"),
         pytest.param({"grant_type": ""}, 400, "unsupported_grant_type", id="no grant"),
-        pytest.param({"expiration": "86401"}, 400, "invalid_request", id="too long a life"),
-        pytest.param({"expiration": "0"}, 400, "invalid_request", id="no life"),
-        pytest.param({"expiration": "a day"}, 400, "invalid_request", id="a life in words"),
+        pytest.param({"expiration": "86401"}, 400, "invalid_request", id="lifetime too long"),
+        pytest.param({"expiration": "0"}, 400, "invalid_request", id="lifetime of zero"),
+        pytest.param({"expiration": "a day"}, 400, "invalid_request", id="lifetime in words"),
     ],
 )
 def test_a_bad_request_is_refused_as_rfc_6749_says(
@@ -121,7 +121,7 @@ def rolling() -> Iterator[tuple[AuthorizationApi, str]]:
 
 
 def accepted(address: str, *candidates: str) -> list[str]:
-    """The secrets with which a token is issued."""
+    """Return the secrets with which a token is issued."""
     return [s for s in candidates if post(address, auth=("client", s)).status_code == 200]
 
 

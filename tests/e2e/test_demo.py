@@ -1,4 +1,4 @@
-"""``make demo KEEP=1`` as a person would use it: the template deployed, the schedule firing."""
+"""``make demo KEEP=1`` as a user runs it: the template is deployed, and its schedule starts a run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from rotator.devstack.deployment import Account
 
 @dataclass
 class Demo:
-    """What a kept demo printed, and the world it left."""
+    """The output of a demo that keeps running, and the environment that it started."""
 
     code: int
     printed: str
@@ -52,7 +52,7 @@ class Demo:
         return str(json.loads(answer["SecretString"])["client_secret"])
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command as in another terminal, after the exports."""
+        """Run a command with the exported variables, as in another terminal."""
         return subprocess.run(
             command, env=self.exports, cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False
         )
