@@ -1,14 +1,14 @@
-"""The reading side: what a consumer of the token needs, and nothing of what renews it.
+"""The consumer library, which reads the token. It does not import the code that renews the token.
 
 ::
 
-    source = TokenSource("/healthwise/token")        # one for a process
+    source = TokenSource("/healthwise/token")        # one per process
     requests.get(url, auth=TokenAuth(source))        # with requests
     httpx.get(url, auth=HttpxTokenAuth(source))      # with httpx, sync or async
     source.token()                                   # with anything else; raises TokenUnavailable
 
-TokenAuth and HttpxTokenAuth are imported when they are asked for, and with them requests or httpx, which
-the extra of the same name installs.
+TokenAuth and HttpxTokenAuth are imported on first use, and with them requests or httpx, which the extra of
+the same name installs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How long Parameter Store is not read after a read that returned nothing new."""
+"""The pause before the next read of Parameter Store after a read that returned no new token."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from rotator.consumer.token_clock import Moment
 
 FIRST_SECONDS = 0.02
 LONGEST_SECONDS = 10.0
-"""The first pause hardly delays a request; the longest bounds how late a fixed parameter is noticed."""
+"""The first pause hardly delays a request; the longest limits how late a corrected parameter is noticed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backoff:
-    """The pause after ``reads`` in a row that returned nothing new; none after a read that did."""
+    """The pause after n consecutive ``reads`` without a new token; there is none after a read with one."""
 
     since: Moment | None = None
     reads: int = 0

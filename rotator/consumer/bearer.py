@@ -1,4 +1,4 @@
-"""Where a token may be sent, and in which header (RFC 6750)."""
+"""The header for a token, and the addresses to which the token may be sent (RFC 6750)."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from rotator.errors import SettingsError
 
 
 def header(token: str) -> str:
-    """Return the value of the header Authorization (2.1)."""
+    """Return the value of the Authorization header (2.1)."""
     return f"Bearer {token}"
 
 
 def check_address(url: str) -> None:
     """Refuse an address without TLS, which would expose the token (5.3), except on loopback.
 
-    A loopback address that the environment's proxy would get leaves this machine, and is refused too.
+    If the environment sets a proxy for a loopback address, the request leaves this machine, and is refused
+    as well.
 
     Raises:
-        SettingsError: The token must not be sent there.
+        SettingsError: The token must not be sent to the address.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
     if parts.scheme != "https" and not (_is_loopback(host) and _is_reached_directly(host)):
         raise SettingsError(
-            f"the token is not sent to {host}: the address has no https",
-            advice="call it by https, or set allow_http=True if something else protects the connection",
+            f"the token was not sent to {host}: the URL does not begin with https",
+            advice="use https, or set allow_http=True if the connection is protected by other means",
         )
 
 

@@ -1,4 +1,4 @@
-"""What a consumer keeps in memory between two reads, and its error when that is not enough."""
+"""The state that a consumer keeps between two reads, and the error if it has no valid token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rotator.errors import RotatorError, TokenExpired, TokenUnavailable
 
 @dataclass(frozen=True, kw_only=True)
 class Cache:
-    """The last valid token that was read, why the last read returned none, and when to read again."""
+    """The last valid token, the error of the last read, and the pause before the next one."""
 
     now: Callable[[], Moment]
     cached: CachedToken | None = None
@@ -36,20 +36,20 @@ class Cache:
         return self.backoff.is_over(self.now())
 
     def valid_token(self) -> str | None:
-        """Return the token if it has not expired."""
+        """Return the token, None if there is none or it has expired."""
         return self.cached.value if self.cached and self.cached.remaining(self.now()) > 0 else None
 
     def error(self, parameter_name: str) -> RotatorError:
-        """Return the error for a caller that gets no token: a new one, since raising it adds frames."""
+        """Return the error for a caller without a token: a new object, since raising it adds frames to it."""
         if self.failure:
             problem = self.failure.problem
             if self.cached and not isinstance(self.failure, TokenExpired):
                 problem += f", and the last token expired {-self.cached.remaining(self.now()):.0f} s ago"
             return type(self.failure)(problem, advice=self.failure.advice, retry=self.failure.retry)
         if self.cached:
-            return expired(parameter_name, "expired, and the last read found no other")
+            return expired(parameter_name, "has expired, and the last read returned no newer one")
         return TokenUnavailable(
-            f"reading the parameter {parameter_name} takes too long",
+            f"timed out while waiting for the parameter {parameter_name} to be read",
             advice="check the network path to AWS, and the source of the AWS credentials",
         )
 
@@ -58,5 +58,5 @@ def expired(parameter_name: str, how: str) -> TokenExpired:
     """Return the error for a parameter whose token has expired."""
     return TokenExpired(
         f"the token in {parameter_name} {how}",
-        advice="ask the operator of its rotation to renew it: `rotator status` shows why it was not renewed",
+        advice="ask the operator of the rotation to renew it; `rotator status` shows why it was not renewed",
     )

@@ -12,11 +12,11 @@ from rotator.consumer import bearer
 from rotator.consumer.token_source import LONGEST_WAIT_SECONDS, TokenSource
 
 POLL_SECONDS = 0.01
-"""How often an asynchronous wait checks whether a read is done; a read takes several times as long."""
+"""The polling interval of an asynchronous wait for a read, which takes several times as long."""
 
 
 class HttpxTokenAuth(httpx.Auth):
-    """Sends the token; on a 401, reads the parameter once and repeats the request if the token has changed.
+    """Sends the token; after a 401, reads the parameter once and repeats the request if the token changed.
 
     A request whose body cannot be sent again, such as a stream or a file, is not repeated: the caller gets
     the 401. An address without https is refused, except on loopback or with ``allow_http``.
@@ -31,7 +31,7 @@ class HttpxTokenAuth(httpx.Auth):
         self._allow_http = allow_http
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send the request with the token, and once more after a 401 if there is another token."""
+        """Send the request with the token; after a 401, send it again if there is another token."""
         self._check(request)
         token = self._source.token()
         response = yield _with(token, request)
@@ -41,7 +41,7 @@ class HttpxTokenAuth(httpx.Auth):
                 yield _with(other, response.request)
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Do the same without blocking the event loop: a thread of the source does the reads."""
+        """Do the same without blocking the event loop: the source reads in a thread."""
         self._check(request)
         await _until_done(*self._source.read_to_await())
         token = self._source.token_at_hand()
@@ -59,7 +59,7 @@ class HttpxTokenAuth(httpx.Auth):
 
 
 async def _until_done(read: threading.Event | None, seconds: float) -> None:
-    """Wait for a read by polling: a cancelled wait leaves no thread behind."""
+    """Wait for a read by polling, so that a cancelled wait leaves no thread behind."""
     with anyio.move_on_after(seconds):
         while read and not read.is_set():  # noqa: ASYNC110 - a thread without an event loop sets it
             await anyio.sleep(POLL_SECONDS)
@@ -71,7 +71,7 @@ def _with(token: str, request: httpx.Request) -> httpx.Request:
 
 
 def _is_refusal(response: httpx.Response, token: str) -> bool:
-    """Return whether this token was refused: a request redirected to another host has lost it."""
+    """Return whether this token was rejected: httpx removes it from a request redirected to another host."""
     sent = response.request.headers.get("Authorization")
     return response.status_code == 401 and sent == bearer.header(token)
 

@@ -1,7 +1,7 @@
-"""Reads a token out of the texts of a token parameter and its status.
+"""Parses the values of a token parameter and its status.
 
-A consumer may read parameters that no rotator writes. So the status may be missing, and its times are used
-only if it describes exactly the token beside it.
+A consumer may read a parameter that no rotator writes. So the status may be missing, and its times are used
+only if it describes exactly the token in the parameter.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from rotator.oauth import jwt
 from rotator.oauth.models import Secret
 
 STATUS_SCHEMA = 1
-"""As the rotating side writes it (renewal/status.py)."""
+"""The schema of the status, as the rotator writes it (renewal/status.py)."""
 
-_LEGAL = re.compile(r"[\x21-\x7e]+")  # what a header may hold (RFC 6749, A.12, without the space)
-_JSON = ("{", "[", '"')  # the first character of an endpoint's whole answer, and of no token (RFC 6750, 2.1)
+_LEGAL = re.compile(r"[\x21-\x7e]+")  # allowed in a header (RFC 6749, A.12, without the space)
+_JSON = ("{", "[", '"')  # begin JSON, such as an endpoint's whole answer, but no token (RFC 6750, 2.1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """One answer of Parameter Store. ``read_at`` is its time by AWS's own clock, None if it has none."""
+    """One answer of Parameter Store. ``read_at`` is its time by the clock of AWS, None if it has no time."""
 
     token: str = field(repr=False)
     version: int
@@ -34,15 +34,15 @@ class Found:
 
 
 class ParameterReader(Protocol):
-    """Reads token and status of one parameter in one call."""
+    """Reads the token and its status in one call."""
 
     def __call__(self) -> Found:
-        """Return what is stored now; raises TokenUnavailable if it cannot be read."""
+        """Return the stored token and status; raises TokenUnavailable if they cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredToken:
-    """A token as it was read. Times are UTC, and None if they are unknown."""
+    """A token as stored. Times are UTC, None if unknown."""
 
     value: str = field(repr=False)
     expires_at: datetime | None = None
@@ -50,7 +50,7 @@ class StoredToken:
 
 
 def stored_token(parameter_name: str, found: Found) -> StoredToken:
-    """Return the token, which expires as its status or its own ``exp`` says, whichever is earlier.
+    """Return the token, which expires at the time in its status or its own ``exp``, whichever is earlier.
 
     Raises:
         TokenUnavailable: The parameter's value cannot follow ``Bearer`` in a header.
@@ -58,7 +58,7 @@ def stored_token(parameter_name: str, found: Found) -> StoredToken:
     if problem := _problem(found.token):
         raise TokenUnavailable(
             f"the parameter {parameter_name} {problem}",
-            advice="store exactly what goes after `Bearer ` in it, or read another parameter",
+            advice="store only the token in it, without `Bearer `, or read another parameter",
         )
     expires_at, renew_at = _status_times(found)
     expiries = [time for time in (expires_at, jwt.expiry(found.token)) if time]
@@ -66,16 +66,16 @@ def stored_token(parameter_name: str, found: Found) -> StoredToken:
 
 
 def _problem(token: str) -> str | None:
-    """Return why a parameter's value is no token, None if it may be one."""
+    """Return why a parameter's value is not a token, None if it may be one."""
     if not token:
         return "is empty"
     if not _LEGAL.fullmatch(token):
-        return "holds spaces, line ends or other characters that no token has"
-    return "holds JSON" if token.startswith(_JSON) else None
+        return "contains spaces, line breaks or other characters that a token must not contain"
+    return "contains JSON instead of a token" if token.startswith(_JSON) else None
 
 
 def _status_times(found: Found) -> tuple[datetime | None, datetime | None]:
-    """Return ``expires_at`` and ``renew_at`` of the status if it is readable and of this very token."""
+    """Return ``expires_at`` and ``renew_at`` of the status if it is valid and describes this token."""
     try:
         status = json.loads(found.status or "null")
         described = status["schema"], status["parameter_version"], status["token_sha256"]

@@ -16,7 +16,7 @@ from rotator.consumer.token_source import TokenSource
 
 
 class TokenAuth(AuthBase):
-    """Sends the token; on a 401, reads the parameter once and repeats the request if the token has changed.
+    """Sends the token; after a 401, reads the parameter once and repeats the request if the token changed.
 
     A request whose body cannot be sent again, such as a generator, is not repeated: the caller gets the 401.
     An address without https is refused, except on loopback or with ``allow_http``.
@@ -42,9 +42,9 @@ class TokenAuth(AuthBase):
 
 @dataclass(frozen=True, repr=False)
 class _Repeat:
-    """Repeats a request that was answered 401 with another token, if there is one.
+    """Repeats a request with another token after a 401, if there is another one.
 
-    A request redirected to another host has lost the token, and is not repeated.
+    requests removes the token from a request redirected to another host, which is therefore not repeated.
     """
 
     source: TokenSource
@@ -57,7 +57,7 @@ class _Repeat:
         other = self.source.replacement(self.token)
         if other is None or not _rewound(request):
             return response
-        _ = response.content  # read to its end, so that the connection can be used again
+        _ = response.content  # read completely, so that the connection can be used again
         response.close()
         again = request.copy()
         again.headers["Authorization"] = bearer.header(other)
@@ -66,16 +66,16 @@ class _Repeat:
         return repeated
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Replace the hook by one that does nothing in a pickled response: its request is not repeated."""
+        """Pickle the hook as one that does nothing: the request of an unpickled response is not repeated."""
         return partial, (_keep_response,)
 
 
 def _keep_response(_response: Response, **_kwargs: Any) -> None:
-    """Leave a response as it is."""
+    """Return nothing, so that requests keeps the response."""
 
 
 def _rewound(request: PreparedRequest) -> bool:
-    """Return whether the body can be sent again, after a file was rewound."""
+    """Return whether the body can be sent again; rewind it if it is a file."""
     body: object = request.body
     if body is None or isinstance(body, str | bytes):
         return True

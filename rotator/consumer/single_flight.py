@@ -1,4 +1,4 @@
-"""One call of a function at a time: threads that ask for another wait for the call in flight, or go on."""
+"""One call of a function at a time: threads that need a call share the call in flight."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 
 class SingleFlight:
-    """Calls ``work`` in a thread of its own, once for all threads that ask for it at the same time.
+    """Calls ``work`` in a thread of its own, once for all threads that need it at the same time.
 
     No lock is held during the call or while a thread waits for it.
     """
@@ -20,19 +20,19 @@ class SingleFlight:
         _all.add(self)
 
     def reset(self) -> None:
-        """Take a new lock and no call in flight: a forked child gets its parent's state, but no threads."""
+        """Forget lock and call in flight: a forked child has its parent's state, but not its threads."""
         self._lock = threading.Lock()
         self.in_flight: threading.Event | None = None
         self._worker: int | None = None
 
     def join(self, is_wanted: Callable[[], bool]) -> threading.Event | None:
-        """Return what is set once the call in flight is done, after beginning one if none is in flight.
+        """Return the event that is set once the call in flight is done; begin a call if none is in flight.
 
-        None if no call is wanted, and for the call itself, which must not wait for its own end.
+        Return None if no call is wanted, or if ``work`` itself is the caller, which must not wait for itself.
 
         Args:
-            is_wanted: Whether to begin a call. It is asked under the lock, so that no other thread can
-                begin one between the answer and the call.
+            is_wanted: Returns whether to begin a call. It is called under the lock, so that no other thread
+                can begin one before this thread does.
         """
         with self._lock:
             if self.in_flight:
@@ -46,11 +46,11 @@ class SingleFlight:
         return done
 
     def _start(self, done: threading.Event) -> bool:
-        """Return whether a thread could be started. An interrupted start leaves nothing in flight."""
+        """Start a thread and return whether that succeeded. An interrupted start leaves no call in flight."""
         try:
             self.in_flight = done
             threading.Thread(target=self._run, args=(done,), name="token", daemon=True).start()
-        except RuntimeError:  # as when the interpreter shuts down
+        except RuntimeError:  # for example while the interpreter shuts down
             return False
         except BaseException:
             self.in_flight = None

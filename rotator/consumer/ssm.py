@@ -1,4 +1,4 @@
-"""Reads a token parameter and its status from SSM Parameter Store, in one call where that is allowed."""
+"""Reads a token parameter and its status from SSM Parameter Store, in one call if that is allowed."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
     user_agent_extra="rotator-consumer",
 )
-"""Timeouts in seconds: a request may wait for the read, and a failed read is soon repeated."""
+"""Timeouts in seconds. Short, as a request may wait for the read, and a failed read is soon repeated."""
 
 READS_UNTIL_DENIED_IS_RETRIED = 10
 
 _HAS_STATUS = re.compile(r"(arn:[^/]+:parameter)?(/[A-Za-z0-9_.-]+){1,14}")
-"""Names below which a status can exist: paths, without a version or label that selects an older token.
+"""Names whose status can exist: paths, without a version or label that selects an older token.
 
 https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html
 """
@@ -39,21 +39,21 @@ _NOT_FOUND = "ParameterNotFound"
 _ADVICE = {
     **dict.fromkeys(
         aws_errors.DENIED,
-        "allow this caller ssm:GetParameters on it and on its status, and kms:Decrypt with its key: "
-        "the rotator's stack has a policy for that, ConsumerPolicyArn",
+        "allow this caller ssm:GetParameters on it and on its status, and kms:Decrypt with its key, "
+        "for example by the policy in the output ConsumerPolicyArn of the rotator's stack",
     ),
-    _NOT_FOUND: "check its name, the account and the Region; a new rotator needs its first run",
-    "InvalidKeyId": "the key it is encrypted with is gone or disabled: have it written again with another",
-    "ParameterVersionNotFound": "name a version or label that it has, or none",
+    _NOT_FOUND: "check its name, the account and the Region; a new rotation has a token after its first run",
+    "InvalidKeyId": "its KMS key is deleted or disabled: enable the key, or ask the operator for another key",
+    "ParameterVersionNotFound": "use a version or label that exists, or none",
     "ValidationException": "check its name",
     "ParamValidationError": "check its name",
 }
 
 
 class SsmClient(Protocol):
-    """The part of boto3's or botocore's client for SSM that is called.
+    """The methods that are called on boto3's or botocore's client for SSM.
 
-    It needs no stubs, which a consumer may not have.
+    A consumer may not have the type stubs for boto3.
     """
 
     @property
@@ -66,9 +66,9 @@ class SsmClient(Protocol):
 
 
 class SsmReader:
-    """The port ParameterReader on SSM. Without a ``client`` it makes one at its first read.
+    """The port ParameterReader on SSM. If ``client`` is omitted, the first read makes one.
 
-    A parameter that is given by its ARN is read in the ARN's Region.
+    A parameter given by its ARN is read in the Region of the ARN.
     """
 
     def __init__(self, parameter_name: str, client: SsmClient | None = None) -> None:
@@ -76,20 +76,20 @@ class SsmReader:
         self._client = client
         self._client_pid: int | None = None
         self._region: str | None = None
-        aws_client.keep_sdk_quiet()  # also for a given client: at DEBUG it logs what it reads
+        aws_client.keep_sdk_quiet()  # also for a given client, which would log the values at DEBUG
         self._calls = self._all_calls()
         self._reads = 0
 
     def __call__(self) -> Found:
-        """Read the token and its status, or the token alone where the status is denied.
+        """Read the token and its status, or only the token if the status is denied.
 
-        One denied name makes AWS refuse the whole call, and a policy written for another parameter may allow
-        one name and one action. So the first call that is not denied is also the first of the next reads,
-        until all are tried again: policies change.
+        AWS refuses the whole call if one of its names is denied, and a policy may allow only one name or one
+        action. So the next reads begin with the first call that was not denied. Every tenth read tries all
+        calls again, because policies change.
 
         Raises:
-            TokenUnavailable: The parameter is missing, denied or out of reach.
-            SettingsError: The SDK finds no Region or profile, or cannot read the ARN where it is.
+            TokenUnavailable: The parameter is missing or denied, or AWS is unavailable.
+            SettingsError: The SDK finds no Region or profile, or the ARN cannot be used.
         """
         if self._reads == 0:
             self._region = self._region_to_read()
@@ -110,12 +110,12 @@ class SsmReader:
                     return found
                 failure = AwsError(_NOT_FOUND)
                 break
-        # Outside the handler, so that no other error travels along as the context of this one.
+        # Outside of the handler, so that the SDK's error is not the context of this one.
         raise self._failed(failure)
 
     @property
     def _ssm(self) -> SsmClient:
-        """Return the given client, or one of this process: a forked child must not use its parent's."""
+        """Return the given client, or one made in this process: a forked child must not use its parent's."""
         if self._client is None or self._client_pid not in (None, os.getpid()):
             self._client = aws_client.client("ssm", CONFIG, region=self._region)
             self._client_pid = os.getpid()
@@ -123,13 +123,13 @@ class SsmReader:
 
     def _region_to_read(self) -> str | None:
         region = parameter_arn.region_of(self._name)
-        meta = getattr(self._client, "meta", None)  # a client of the SDK has it, a test's may not
+        meta = getattr(self._client, "meta", None)  # clients of the SDK have it, those of tests may not
         if region and meta:
             parameter_arn.check_client(region, meta.region_name)
         return region
 
     def _all_calls(self) -> list[Callable[[], Found | None]]:
-        """Return the calls that may read the token, the one that needs most permissions first."""
+        """Return the calls that may read the token; the first needs the most permissions."""
         both = [self._name, f"{self._name}/status"]
         names = [both, [self._name]] if _HAS_STATUS.fullmatch(self._name) else [[self._name]]
         return [*(partial(self._get_parameters, each) for each in names), self._get_parameter]
@@ -175,6 +175,6 @@ class SsmReader:
 
 
 def _names(found: Mapping[str, Any]) -> list[str]:
-    """Return what a parameter may have been requested by: name or ARN, with and without its selector."""
+    """Return the names by which a parameter may be requested: name or ARN, with and without selector."""
     selector = found.get("Selector", "")
     return [name + suffix for name in (found["Name"], found.get("ARN", "")) for suffix in ("", selector)]

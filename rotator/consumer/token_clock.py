@@ -1,4 +1,4 @@
-"""How long a token in memory is valid, whatever the clocks do.
+"""How long a cached token is valid, even if clocks are wrong or jump.
 
 A token's expiry is a time of day, and the clock of this machine may be wrong or jump. So a read also takes
 the time of AWS's clock, and the remaining lifetime is counted from the later of the two times. From then on
@@ -17,7 +17,7 @@ from enum import StrEnum
 from rotator.consumer.parse import StoredToken
 
 ACCURACY = timedelta(seconds=1)
-"""Of the time in an answer of AWS: the header Date has whole seconds (RFC 9110, 6.6.1)."""
+"""The accuracy of the time in an answer of AWS: the Date header has whole seconds (RFC 9110, 6.6.1)."""
 
 SPREAD = 0.2
 """The fraction of the renewal window over which the consumers of a parameter spread their reads."""
@@ -32,7 +32,7 @@ def _steady() -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Moment:
-    """A point in time by two clocks of a machine: the time of day, and seconds that only grow."""
+    """A point in time by two clocks of a machine: the time of day, and seconds that never go back."""
 
     now: datetime
     monotonic: float
@@ -48,7 +48,7 @@ def current_moment() -> Moment:
 
 
 class Need(StrEnum):
-    """How urgently a token must be read again: not, ahead of need, now if possible, before it is used."""
+    """How urgently a token must be read again: not at all, in the background, soon, or before its use."""
 
     NOTHING = "nothing"
     REFRESH_AHEAD = "refresh ahead"
@@ -58,12 +58,12 @@ class Need(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class CachedToken:
-    """A token in memory. All its times are seconds.
+    """A cached token; durations are in seconds.
 
     Attributes:
         lifetime: The remaining lifetime when it was read.
-        refresh_after: The age at which it is read again ahead of need: about half of the renewal window has
-            passed, and the rotator has usually renewed the token.
+        refresh_after: The age at which it is read again in the background. By then about half of the renewal
+            window has passed, so the rotator has usually renewed the token.
         margin: The last part of the lifetime, in which the token is used only if no other can be read.
     """
 
@@ -100,13 +100,13 @@ def cached_token(
     """Return the token that was read, with the times at which it is read again.
 
     Args:
-        stored: What was read.
+        stored: The token as stored.
         requested_at: When the read began.
-        answered_at: AWS's time of the answer.
+        answered_at: The time of the answer by the clock of AWS.
         margin: See CachedToken. At most a quarter of the remaining lifetime is used: with a margin as long
             as the lifetime every call would read.
         ttl: The lifetime in seconds of a token whose expiry is unknown.
-        spread: From 0 to 1: where in the common spread of a fleet of consumers this one reads.
+        spread: From 0 to 1: when this consumer reads, within the period over which all spread their reads.
     """
     if stored.expires_at is None:
         return CachedToken(

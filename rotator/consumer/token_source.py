@@ -1,8 +1,8 @@
-"""The valid token of a parameter, for one read per renewal.
+"""Returns the valid token of a parameter, with one read per renewal.
 
 Most calls return the cached token. When it needs a refresh, one call starts a read in a thread of its own,
-and all calls go on with the cached token; only without a valid token do they wait. No lock is held while
-waiting.
+and all calls continue with the cached token. They wait only if there is no valid token, and then hold no
+lock.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ REFRESH_WAIT_SECONDS = 2.0
 """How long a call waits for another token while the cached one is still valid."""
 
 LONGEST_WAIT_SECONDS = 30.0
-"""How long a call waits for any token; a read by a client of ours takes at most 20 seconds."""
+"""How long a call waits if there is no valid token; a read by the default client takes at most 20 s."""
 
 
 class TokenSource:
     """The current token of a parameter. Make one per process, and share it between threads.
 
-    The token is kept until ``margin`` seconds before it expires: as its status parameter says, or the token
-    itself if it is a JWT, whichever is earlier. If both are silent, it is kept for ``ttl`` seconds. While
-    Parameter Store is out of reach, the last valid token is returned until it expires.
+    The token is cached until ``margin`` seconds before it expires. The expiry is in its status parameter, and
+    in the token itself if it is a JWT; the earlier time counts. A token of unknown expiry is cached for
+    ``ttl`` seconds. While Parameter Store is unavailable, the last valid token is returned until it expires.
 
     Args:
         parameter_name: The token parameter's name, or its ARN, which is read in the ARN's Region.
@@ -68,7 +68,7 @@ class TokenSource:
         reader: ParameterReader | None = None,
     ) -> None:
         if not (ttl > 0 and margin >= 0):
-            raise ValueError("ttl is more than 0 seconds, and margin not less")
+            raise ValueError("ttl must be more than 0 seconds, and margin must not be negative")
         self.parameter_name = parameter_name
         self._read = reader or SsmReader(parameter_name, client)
         self._margin = margin
@@ -78,15 +78,15 @@ class TokenSource:
         self._reads = SingleFlight(self._refresh)
 
     def __repr__(self) -> str:
-        """Show the parameter's name, and not its value."""
+        """Return the parameter's name, and not its value."""
         return f"TokenSource({self.parameter_name!r})"
 
     def token(self) -> str:
-        """Return the token: exactly what goes after ``Bearer``.
+        """Return the token, without ``Bearer``.
 
         Raises:
             TokenExpired: The stored token has expired.
-            TokenUnavailable: There is no valid token, and Parameter Store returns none.
+            TokenUnavailable: There is no valid token, and none could be read.
             SettingsError: The SDK finds no Region or profile, or the ARN cannot be used.
         """
         read, seconds = self.read_to_await()
@@ -95,19 +95,19 @@ class TokenSource:
         return self.token_at_hand()
 
     def replacement(self, rejected: str) -> str | None:
-        """Return another token than the one that was answered 401, or None if there is no other.
+        """Return a token other than the one that a 401 rejected, None if there is no other.
 
-        Reads the parameter once, unless it was read since, or in vain just before.
+        Reads the parameter once, unless it was read since, or was just read without a new token.
         """
         for read in self.reads_for_another(rejected):
             read.wait(LONGEST_WAIT_SECONDS)
         return self.another_at_hand(rejected)
 
     def read_to_await(self) -> tuple[threading.Event | None, float]:
-        """Begin the read that is needed; return what to wait for before using the token, and how long.
+        """Begin a read if one is needed; return its event, if the caller must wait for it, and the timeout.
 
-        This method and the next three are ``token`` and ``replacement`` for callers that wait in their own
-        way, as in an event loop.
+        This method and the next three replace ``token`` and ``replacement`` for callers that wait in their
+        own way, for example in an event loop.
         """
         need = self._cache.need()
         if need is Need.NOTHING:
@@ -125,12 +125,14 @@ class TokenSource:
         return token
 
     def reads_for_another(self, rejected: str) -> Iterator[threading.Event]:
-        """Yield what to wait for before another token is at hand: a read that began after the rejection."""
+        """Yield the events to wait for until a read that began after the rejection is done."""
         in_flight = self._reads.in_flight
         read = self._reads.join(lambda: self._is_without(rejected) and self._cache.may_read())
         if read and self._is_without(rejected):
             yield read
-            if read is in_flight and self._is_without(rejected):  # it may have been answered before the 401
+            if read is in_flight and self._is_without(
+                rejected
+            ):  # it may have read the old token before the 401
                 read = self._reads.join(lambda: self._is_without(rejected))
                 if read:
                     yield read
@@ -140,7 +142,7 @@ class TokenSource:
         return None if self._is_without(rejected) else self._cache.valid_token()
 
     def _is_without(self, rejected: str) -> bool:
-        """Return whether there is no valid token but the rejected one."""
+        """Return whether there is no valid token other than the rejected one."""
         return self._cache.valid_token() in (rejected, None)
 
     def seconds_left(self) -> float:
@@ -149,21 +151,25 @@ class TokenSource:
         return max(0.0, cached.remaining(self._now())) if cached else 0.0
 
     def _refresh(self) -> None:
-        """Read the parameter into the cache. While a token is valid, the log reports a failure."""
+        """Read the parameter into the cache. Log a failure only if no caller gets it, as a token is valid."""
         try:
             self._cache = self._cache.after(self._read_token())
-        except BaseException as error:  # also a defect, or an error of a given client
+        except BaseException as error:  # including defects, and errors of a given client
             failure = self._as_ours(error)
             is_repeated = str(failure) == str(self._cache.failure)
             self._cache = self._cache.after(failure)
             if self._cache.valid_token():
                 level = logging.DEBUG if is_repeated else logging.WARNING
-                logger.log(level, "the last token is used until it expires: %s", failure)
+                logger.log(
+                    level,
+                    "the cached token is used until it expires, because it could not be refreshed: %s",
+                    failure,
+                )
             if not isinstance(error, Exception):
                 raise
 
     def _read_token(self) -> CachedToken:
-        """Return the parameter's token; raises TokenUnavailable if it holds no valid one."""
+        """Return the parameter's token; raises TokenUnavailable if it contains no valid one."""
         requested_at = self._now()
         found = self._read()
         token = cached_token(
@@ -179,11 +185,11 @@ class TokenSource:
         return token
 
     def _as_ours(self, error: BaseException) -> RotatorError:
-        """Return an error of ours; of any other only its type, because its text may quote the token."""
+        """Return a RotatorError; it has only the type of any other error, whose text may quote the token."""
         if isinstance(error, RotatorError):
             return error
         return TokenUnavailable(
             f"reading the parameter {self.parameter_name} failed: unforeseen {type(error).__name__}",
-            advice="report it",
+            advice="report it as a bug",
             retry=Retry.NEXT_CALL,
         )

@@ -205,7 +205,9 @@ def test_source_without_a_token_raises_and_sends_no_request(api: Api, call: Call
 
 
 def test_no_token_goes_to_an_address_without_tls(rotated: Consumer, call: Call) -> None:
-    with pytest.raises(SettingsError, match=r"not sent to api\.example\.test: the address has no https"):
+    with pytest.raises(
+        SettingsError, match=r"not sent to api\.example\.test: the URL does not begin with https"
+    ):
         call(rotated.source, "http://api.example.test/topics")
 
 

@@ -1,4 +1,4 @@
-"""Reads that fail: the last good token is given while it is good, then an error that tells the cause."""
+"""Failed reads: the last token is returned while it is valid, then an error that names the cause."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_failed_reads_log_one_warning_while_token_is_valid(
     [record] = [each for each in caplog.records if each.levelno >= logging.WARNING]  # once, for all reads
     assert fresh.reader.reads == 3
     assert record.levelno == logging.WARNING
-    assert "the last token is used until it expires" in record.getMessage()
+    assert "the cached token is used until it expires" in record.getMessage()
     assert "ThrottlingException" in record.getMessage()
 
 

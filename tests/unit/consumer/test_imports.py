@@ -1,4 +1,4 @@
-"""Who reads tokens pays for nothing that renews them, nor for an HTTP library that is not used."""
+"""A consumer imports neither the code that renews tokens nor an HTTP library that it does not use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROGRAM = "import sys; {}; print(*(name for name in sys.modules))"
 
 
 def loaded_by(statement: str, environment: Mapping[str, str]) -> set[str]:
-    """The modules that a new process has after a statement."""
+    """Return the modules that a new process has imported after a statement."""
     command = [sys.executable, "-c", PROGRAM.format(statement)]
     return set(
         subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()

@@ -1,4 +1,4 @@
-"""When a copy is read again, to the second; and how long the parameter is left alone after a read in vain."""
+"""When a cached token is read again, to the second, and the pause after a read without a new token."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def copy(
     ttl: float = 300,
     spread: float = 0.5,
 ) -> CachedToken:
-    """A copy of a token that ends, and is renewed, so many seconds after it is read."""
+    """Return a cached token that expires, and is renewed, some seconds after it is read."""
     stored = StoredToken(
         value="token",
         expires_at=None if expires is None else START + timedelta(seconds=expires),

@@ -1,4 +1,4 @@
-"""What was read of a parameter becomes a token with an end, or an error that says what is wrong with it."""
+"""Parsing a parameter: it gives a token with an expiry, or an error that says why it is not a token."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def found(token: str = CANARY_TOKEN, text: str | None = None, *, version: int = 
 
 
 def changed(**fields: Any) -> str:
-    """A good status with some fields changed; None takes one away."""
+    """Return a valid status with changed fields; None removes a field."""
     good = json.loads(status_of(CANARY_TOKEN, START)) | fields
     return json.dumps({name: value for name, value in good.items() if value is not None})
 
@@ -36,7 +36,7 @@ def test_valid_status_gives_expiry_and_renewal_time() -> None:
 
 
 def test_status_with_unknown_members_is_accepted() -> None:
-    """As version 0.1 wrote it while a run renewed the token."""
+    """Version 0.1 wrote such members while a run renewed the token."""
     claimed = changed(claimed_by="run", claimed_until="2026-11-24T06:01:00Z")
     assert stored_token(NAME, found(text=claimed)).expires_at == END
 
@@ -91,8 +91,8 @@ def test_jwt_without_usable_exp_gives_no_expiry(claims: dict[str, object]) -> No
 
 EMPTY, ILLEGAL, JSON = (
     "is empty",
-    "holds spaces, line ends or other characters that no token has",
-    "holds JSON",
+    "contains spaces, line breaks or other characters that a token must not contain",
+    "contains JSON instead of a token",
 )
 
 
@@ -115,7 +115,7 @@ EMPTY, ILLEGAL, JSON = (
 def test_invalid_token_text_is_rejected_without_quoting_it(text: str, problem: str) -> None:
     with pytest.raises(TokenUnavailable) as caught:
         stored_token(NAME, found(text))
-    advice = "store exactly what goes after `Bearer ` in it, or read another parameter"
+    advice = "store only the token in it, without `Bearer `, or read another parameter"
     assert str(caught.value) == f"the parameter /healthwise/token {problem}; {advice}"
 
 

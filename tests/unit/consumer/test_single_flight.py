@@ -1,4 +1,4 @@
-"""One piece of work at a time: nobody waits for what was never begun, ended, or is done by himself."""
+"""One call at a time: no thread waits for a call that never began, is over, or is its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def always() -> bool:
 
 
 def in_a_child(work: Callable[[], str]) -> str:
-    """What work gives in a forked process; nothing if it never ends there."""
+    """Return the result of ``work`` in a forked process; nothing if it does not finish."""
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:  # pragma: no cover - another process

@@ -1,4 +1,4 @@
-"""A token source: one read a renewal, the last good token while it is good, and then a clear error."""
+"""A token source: one read per renewal, the last token while it is valid, and then a clear error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOUR = 3600
 
 
 def held_up_by_a_read(made: Consumer, seconds: float) -> str:
-    """What a call gets so much later, when a read holds the next token and ends while the call waits."""
+    """Return the token of a call n seconds later, which waits for a read that returns the next token."""
     made.clocks.go_on(seconds)
     made.reader.publish("two")
     made.reader.gate = threading.Event()
@@ -93,7 +93,10 @@ def test_read_that_times_out_raises_token_unavailable(monkeypatch: pytest.Monkey
     monkeypatch.setattr("rotator.consumer.token_source.LONGEST_WAIT_SECONDS", 0.01)
     made = consumer()
     made.reader.gate = threading.Event()
-    with pytest.raises(TokenUnavailable, match="takes too long; check the network path"):
+    with pytest.raises(
+        TokenUnavailable,
+        match=r"timed out while waiting for the parameter .* to be read; check the network path",
+    ):
         made.source.token()
     made.reader.gate.set()
     made.settle()
@@ -177,7 +180,7 @@ def test_token_expiring_between_reads_raises_token_expired(fresh: Consumer) -> N
 
 @pytest.mark.parametrize("options", [{"ttl": 0}, {"ttl": -5}, {"ttl": math.nan}, {"margin": -1}])
 def test_invalid_ttl_or_margin_raises_value_error(options: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="ttl is more than 0 seconds"):
+    with pytest.raises(ValueError, match="ttl must be more than 0 seconds"):
         TokenSource(
             "/healthwise/token",
             reader=consumer().reader,

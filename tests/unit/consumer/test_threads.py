@@ -1,4 +1,4 @@
-"""A hundred threads share a token source: one read a renewal, and nobody holds up anybody."""
+"""A hundred threads share a token source: one read per renewal, and no thread blocks another."""
 
 from __future__ import annotations
 

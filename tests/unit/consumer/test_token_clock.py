@@ -1,4 +1,4 @@
-"""A consumer whose clocks are wrong, jump, or stop: it never gives a token longer than it lives."""
+"""A consumer whose clocks are wrong, jump or stop: it never returns a token after its expiry."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOUR = 3600
 
 @pytest.mark.parametrize("wrong_by", [-30 * 365 * DAY, -DAY, -300, -60, 60, 300])
 def test_clock_behind_or_slightly_ahead_costs_no_extra_read(wrong_by: float) -> None:
-    """AWS refuses requests that are signed more than five minutes from its own time."""
+    """AWS refuses requests whose signature is more than five minutes off its own time."""
     made = consumer()
     made.clocks.jump(wrong_by)
     made.reader.publish("one")
