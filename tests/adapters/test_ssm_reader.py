@@ -1,4 +1,4 @@
-"""How a consumer's read of Parameter Store is refused, and what it makes of that."""
+"""The errors of a consumer's read of Parameter Store, and their advice."""
 
 from __future__ import annotations
 

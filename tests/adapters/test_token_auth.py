@@ -1,4 +1,4 @@
-"""The token in requests and httpx calls: a 401 is answered once, with another token or not at all."""
+"""The token in requests and httpx calls: after a 401, at most one retry, with another token."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from rotator.errors import SettingsError, TokenUnavailable
 from token_source_setup import Consumer, consumer
 
 Call = Callable[..., int]
-"""Sends a request with the source's token; returns the status of the answer."""
+"""Sends a request with the source's token; returns the HTTP status."""
 
 
 @dataclass
 class Api:
-    """An API that opens to some tokens, and remembers what it was sent."""
+    """An API that accepts some tokens, and records the requests."""
 
-    good: set[str] = field(default_factory=lambda: {"one"})
+    valid: set[str] = field(default_factory=lambda: {"one"})
     received: list[tuple[str | None, bytes]] = field(default_factory=list)
     elsewhere: str = ""
     address: str = ""
@@ -42,8 +42,8 @@ class Api:
         @app.route("/topics", methods=["GET", "POST"])
         def topics() -> Any:
             self.received.append((request.headers.get("Authorization"), request.get_data()))
-            good = request.headers.get("Authorization", "").removeprefix("Bearer ") in self.good
-            return Response("yes" if good else "no", status=200 if good else 401)
+            is_valid = request.headers.get("Authorization", "").removeprefix("Bearer ") in self.valid
+            return Response("yes" if is_valid else "no", status=200 if is_valid else 401)
 
         @app.route("/orders", methods=["POST"])
         def orders() -> Any:
@@ -70,8 +70,8 @@ def api() -> Iterator[Api]:
 
 @pytest.fixture
 def other_host(api: Api) -> Iterator[Api]:
-    """Another one, to which the first redirects."""
-    made = Api(good=set())
+    """Another API, to which the first one redirects."""
+    made = Api(valid=set())
     with serving(made.app()) as made.address:
         api.elsewhere = made.address.replace("127.0.0.1", "localhost")
         yield made
@@ -79,7 +79,7 @@ def other_host(api: Api) -> Iterator[Api]:
 
 @pytest.fixture
 def rotated() -> Consumer:
-    """A consumer that holds the token "one"."""
+    """A consumer that has cached the token "one"."""
     made = consumer()
     made.reader.publish("one")
     made.token()
@@ -124,7 +124,7 @@ def test_a_request_carries_the_token(api: Api, rotated: Consumer, call: Call) ->
 
 
 def test_401_is_retried_with_the_currently_stored_token(api: Api, rotated: Consumer, call: Call) -> None:
-    api.good = {"two"}
+    api.valid = {"two"}
     rotated.reader.publish("two")
     assert call(rotated.source, f"{api.address}/topics", b"body") == 200
     assert api.received == [("Bearer one", b"body"), ("Bearer two", b"body")]
@@ -132,14 +132,14 @@ def test_401_is_retried_with_the_currently_stored_token(api: Api, rotated: Consu
 
 
 def test_401_is_not_retried_with_an_unchanged_token(api: Api, rotated: Consumer, call: Call) -> None:
-    api.good = set()
+    api.valid = set()
     assert call(rotated.source, f"{api.address}/topics") == 401
     assert api.tokens == ["one"]
     assert rotated.reader.reads == 2
 
 
 def test_second_401_is_returned_to_the_caller(api: Api, rotated: Consumer, call: Call) -> None:
-    api.good = set()
+    api.valid = set()
     rotated.reader.publish("two")
     assert call(rotated.source, f"{api.address}/topics") == 401
     assert api.tokens == ["one", "two"]
@@ -147,7 +147,7 @@ def test_second_401_is_returned_to_the_caller(api: Api, rotated: Consumer, call:
 
 
 def test_401_is_returned_when_the_parameter_is_unreadable(api: Api, rotated: Consumer, call: Call) -> None:
-    api.good = set()
+    api.valid = set()
     rotated.reader.fail()
     assert call(rotated.source, f"{api.address}/topics") == 401
     assert api.tokens == ["one"]
@@ -156,7 +156,7 @@ def test_401_is_returned_when_the_parameter_is_unreadable(api: Api, rotated: Con
 def test_unrepeatable_body_is_not_resent_but_token_is_refreshed(
     api: Api, rotated: Consumer, call: Call
 ) -> None:
-    api.good = {"two"}
+    api.valid = {"two"}
     rotated.reader.publish("two")
     assert call(rotated.source, f"{api.address}/topics", iter([b"bo", b"dy"])) == 401
     assert api.received == [("Bearer one", b"body")]
@@ -164,7 +164,7 @@ def test_unrepeatable_body_is_not_resent_but_token_is_refreshed(
 
 
 def test_a_file_is_rewound_and_sent_again(api: Api, rotated: Consumer) -> None:
-    api.good = {"two"}
+    api.valid = {"two"}
     rotated.reader.publish("two")
     file = io.BytesIO(b"headbody")
     file.read(4)
@@ -177,7 +177,7 @@ def test_a_file_that_cannot_be_rewound_is_not_sent_again(api: Api, rotated: Cons
         def seek(self, *_: int) -> int:
             raise OSError
 
-    api.good = {"two"}
+    api.valid = {"two"}
     rotated.reader.publish("two")
     assert by_requests(rotated.source, f"{api.address}/topics", Pipe(b"body")) == 401
     assert len(api.received) == 1
@@ -192,7 +192,7 @@ def test_redirect_to_another_host_never_sends_the_token(
 
 
 def test_401_after_a_redirect_does_not_resend_the_post(api: Api, rotated: Consumer, call: Call) -> None:
-    api.good = {"two"}
+    api.valid = {"two"}
     rotated.reader.publish("two")
     assert call(rotated.source, f"{api.address}/orders", b"order") == 200
     assert [body for _, body in api.received] == [b"order", b"", b""]
@@ -238,7 +238,7 @@ def test_proxied_loopback_request_without_tls_is_refused(
 
 def test_response_hooks_hide_the_token_and_can_be_pickled(api: Api, rotated: Consumer) -> None:
     rotated.reader.publish(CANARY_TOKEN)
-    api.good = {CANARY_TOKEN}
+    api.valid = {CANARY_TOKEN}
     rotated.source.replacement("one")
     answer = requests.get(f"{api.address}/topics", auth=TokenAuth(rotated.source), timeout=10)
     assert CANARY_TOKEN not in repr(answer.request.hooks)
@@ -254,7 +254,7 @@ def test_ipv6_loopback_is_allowed_without_tls(rotated: Consumer) -> None:
 
 
 def test_session_history_contains_the_retried_401(api: Api, rotated: Consumer) -> None:
-    api.good = {"two"}
+    api.valid = {"two"}
     rotated.reader.publish("two")
     with requests.Session() as session:
         session.auth = TokenAuth(rotated.source)

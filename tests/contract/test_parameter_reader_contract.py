@@ -1,4 +1,4 @@
-"""What the reading side relies on in Parameter Store, of the fake and of the adapter alike."""
+"""The contract of ParameterReader, for the fake and the adapter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from token_source_setup import NAME, Clocks, FakeReader, status_of
 
 @dataclass
 class Backend:
-    """A reader, what writes the parameter, with its status or without, and the right time."""
+    """A reader, a function that writes the parameter with or without its status, and the correct time."""
 
     read: ParameterReader
     publish: Callable[[str, bool], None]

@@ -11,7 +11,7 @@ from command_line import Shell
 from deployed_stack import Deployed, running
 from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
-from stored_tokens import PARAMETER, put, token_of_life
+from stored_tokens import PARAMETER, put, token_expiring_in
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def shell(moto: Account, clean_environment: Mapping[str, str]) -> Shell:
 
 @pytest.fixture
 def token(moto: Account) -> str:
-    """A token of a day's life, in that parameter."""
-    token = token_of_life(86400)
+    """A stored token with a lifetime of one day."""
+    token = token_expiring_in(86400)
     put(moto, token)
     return token

@@ -1,4 +1,4 @@
-"""A consumer of a deployed stack, under the role that it gives to consumers and nothing else."""
+"""A consumer of a deployed stack, under a role with only the stack's policy for consumers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def topics(deployed: Deployed) -> str:
 
 
 def policy(deployed: Deployed, name: str, action: str, resource: str = "*") -> str:
-    """Make a managed policy of one statement; returns its ARN."""
+    """Create a managed policy with one statement; return its ARN."""
     statement = {"Effect": "Allow", "Action": action, "Resource": resource}
     document = json.dumps({"Version": "2012-10-17", "Statement": statement})
     made = deployed.account.client("iam").create_policy(PolicyName=name, PolicyDocument=document)
@@ -82,7 +82,7 @@ def test_revoked_token_is_replaced_without_a_restart(
     deployed.api.revoke(revoked)
     assert get(source, topics) == 401  # nobody has a better one
     assert deployed.force(stack)["rotated"] == 1
-    clocks.go_on(1)  # a read that found nothing new is followed by a pause
+    clocks.advance(1)  # a read without a new token is followed by a pause
     assert get(source, topics) == 200
     assert source.token() != revoked
 
@@ -106,7 +106,7 @@ def test_role_without_the_policy_gets_advice_to_attach_it(deployed: Deployed, st
 
 
 def test_token_only_role_reads_the_token_and_its_lifetime(deployed: Deployed, stack: dict[str, str]) -> None:
-    """As with somebody else's parameter: the token is a JWT, which tells its own end."""
+    """Without a readable status, the expiry is in the token, which is a JWT."""
     arn = f"arn:aws:ssm:us-east-1:000000000000:parameter{NAME}"
     allowed = policy(deployed, "token-only", "ssm:GetParameter", arn)
     role = deployed.account.assume_consumer_role(allowed, role="token-only")

@@ -15,7 +15,7 @@ from command_line import ROTATOR, TIMEOUT_SECONDS, Shell
 from conftest import CHECKOUT
 from leak_check import token_forms, told_in
 from pseudo_terminal import terminal
-from stored_tokens import PARAMETER, put, token_of_life
+from stored_tokens import PARAMETER, put, token_expiring_in
 
 PYTHON = (sys.executable, "-c")
 PRINT_ENVIRONMENT = "import json, os; print(json.dumps(dict(os.environ)))"
@@ -225,7 +225,7 @@ def test_command_controls_the_terminal_and_receives_ctrl_c(shell: Shell, token: 
 
 
 def test_token_expiring_soon_is_passed_with_a_warning(shell: Shell) -> None:
-    token = token_of_life(290)
+    token = token_expiring_in(290)
     put(shell.account, token)
     done = shell.run("exec", "--", "sh", "-c", 'printf %s "$TOKEN"')
     assert (done.returncode, done.stdout) == (0, token)

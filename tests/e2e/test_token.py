@@ -15,7 +15,7 @@ from leak_check import token_forms, told_in
 from pseudo_terminal import terminal
 from rotator.devstack.aws_emulators import ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
-from stored_tokens import PARAMETER, Spoil, become_nobody, put, remove, spoilt, token_of_life
+from stored_tokens import PARAMETER, Spoil, assume_powerless_role, put, remove, spoilt, token_expiring_in
 
 DAY = 86400
 
@@ -67,7 +67,7 @@ def test_show_option_prints_the_token_on_a_terminal(shell: Shell, token: str) ->
         pytest.param(spoilt(" "), "holds spaces", id="as good as empty"),
         pytest.param(spoilt("canary token"), "holds spaces", id="two words"),
         pytest.param(spoilt("canary-token\n"), "line ends", id="newline at its end"),
-        pytest.param(spoilt(token_of_life(-DAY)), f"the token in {PARAMETER} expired", id="ended"),
+        pytest.param(spoilt(token_expiring_in(-DAY)), f"the token in {PARAMETER} expired", id="expired"),
     ],
 )
 def test_unavailable_token_is_reported_in_one_line(
@@ -84,9 +84,9 @@ def test_unavailable_token_is_reported_in_one_line(
 def test_denied_parameter_is_reported_without_a_traceback(ministack_endpoint: str, shell: Shell) -> None:
     administrator = Account(ministack_endpoint, ADMINISTRATOR)
     put(administrator, "canary-token")
-    nobody = client_environment(ministack_endpoint, become_nobody(administrator).credentials)
+    powerless = client_environment(ministack_endpoint, assume_powerless_role(administrator).credentials)
     for command in (["token"], ["exec", "--", "echo", "it ran"]):
-        done = shell.run(*command, **nobody)
+        done = shell.run(*command, **powerless)
         assert (done.returncode, done.stdout) == (1, "")
         assert "AccessDenied" in done.stderr
         assert "Traceback" not in done.stderr
@@ -112,7 +112,7 @@ def test_invalid_usage_exits_with_2(
 
 
 def test_token_expiring_soon_is_printed_with_a_warning(shell: Shell) -> None:
-    token = token_of_life(290)
+    token = token_expiring_in(290)
     put(shell.account, token)
     done = shell.run("token")
     assert (done.returncode, done.stdout) == (0, f"{token}\n")

@@ -1,4 +1,4 @@
-"""A consumer while Parameter Store fails: nothing is noticed until the token it holds has ended."""
+"""A consumer while Parameter Store fails: no call fails until the cached token has expired."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rotator.consumer.ssm import CONFIG
 from rotator.errors import RotatorError, TokenUnavailable
 from token_source_setup import Clocks, status_of
 
-LIFE = 3600
+LIFETIME = 3600
 CACHE = 300
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -31,7 +31,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 @dataclass
 class FaultySystem:
-    """A consumer behind a proxy that can break its reads, and the parameter behind that."""
+    """A consumer, the proxy through which it reads and which can fail, and the parameter."""
 
     ssm: Any
     faults: Microburst
@@ -40,17 +40,17 @@ class FaultySystem:
 
     def publish(self, token: str) -> None:
         version = self.ssm.put_parameter(Name=TOKEN, Value=token, Type="SecureString", Overwrite=True)
-        text = status_of(token, datetime.now(UTC), life=LIFE, version=version["Version"])
+        text = status_of(token, datetime.now(UTC), lifetime=LIFETIME, version=version["Version"])
         self.ssm.put_parameter(Name=f"{TOKEN}/status", Value=text, Type="String", Overwrite=True)
 
     def break_reads(self, fault: dict[str, Any]) -> None:
         self.faults.break_({"service": "ssm", **fault})
 
     def tokens_for(self, seconds: int) -> set[str]:
-        """What a request a minute gets: the token, or the name of an error."""
+        """Return the tokens, or the names of errors, of one call per minute."""
         given = set()
         for _ in range(0, seconds, 60):
-            self.clocks.go_on(60)
+            self.clocks.advance(60)
             try:
                 given.add(self.source.token())
             except RotatorError as error:
@@ -76,8 +76,8 @@ def test_outage_within_the_token_lifetime_causes_no_error(world: FaultySystem, f
     world.publish("one")
     assert world.source.token() == "one"
     world.break_reads(fault)
-    assert world.tokens_for(LIFE - 120) == {"one"}
-    assert LIFE - 120 > 10 * CACHE
+    assert world.tokens_for(LIFETIME - 120) == {"one"}
+    assert LIFETIME - 120 > 10 * CACHE
     assert world.faults.broken() > 0
     world.faults.heal()
     world.publish("two")
@@ -91,7 +91,7 @@ def test_outage_beyond_the_token_lifetime_raises_then_recovers(
     world.publish("one")
     assert world.source.token() == "one"
     world.break_reads(fault)
-    world.tokens_for(LIFE)
+    world.tokens_for(LIFETIME)
     with pytest.raises(TokenUnavailable, match=f"the parameter {TOKEN} could not be read: ") as caught:
         world.source.token()
     assert "one" not in str(caught.value).split()
@@ -107,5 +107,5 @@ def test_consumer_started_in_an_outage_raises_then_recovers(world: FaultySystem)
     with pytest.raises(TokenUnavailable, match="InternalServerError; the next call tries again"):
         world.source.token()
     world.faults.heal()
-    world.clocks.go_on(1)
+    world.clocks.advance(1)
     assert world.source.token() == "one"

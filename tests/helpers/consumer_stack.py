@@ -1,4 +1,4 @@
-"""A stack, a role that may only read its token, and a gateway that counts what is read and can be down."""
+"""A stack, a role that may only read its token, and a gateway that counts calls and can be down."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ABOUT_THE_CONNECTION = {"Connection", "Content-Length"}  # Host stays: it is si
 
 
 class Gateway:
-    """The embedded AWS, with its calls counted; ``down`` it answers as a service that is not available."""
+    """A gateway to the embedded AWS that counts calls; while ``down``, it answers 503."""
 
     def __init__(self, aws: str) -> None:
         self.calls: Counter[str] = Counter()
@@ -50,7 +50,7 @@ class Gateway:
 
 @dataclass(frozen=True)
 class Consuming:
-    """A consumer's view of a stack: its role, its environment, and ways to end what it has."""
+    """A consumer's view of a stack: its role and environment, and ways to replace or revoke its token."""
 
     deployed: Deployed
     outputs: Mapping[str, str]
@@ -58,13 +58,13 @@ class Consuming:
     gateway: Gateway
     environment: Mapping[str, str]
 
-    def rotate(self, *, ending: bool = False) -> None:
-        """Force a rotation, whose token may end the one before."""
-        self.deployed.api.misbehaviour.plan(revokes_older_tokens=ending)
+    def rotate(self, *, revoking: bool = False) -> None:
+        """Force a rotation; if ``revoking``, the provider then revokes the previous token."""
+        self.deployed.api.misbehaviour.plan(revokes_older_tokens=revoking)
         assert self.deployed.force(dict(self.outputs))["rotated"] == 1
 
     def revoke(self) -> None:
-        """Let the provider end the token that is stored, as it does when somebody else requests one."""
+        """Let the provider revoke the stored token, as if another client had requested one."""
         self.deployed.api.misbehaviour.plan(revokes_older_tokens=True)
         asked = requests.post(
             f"{self.deployed.authorization_api}/oauth2/token",
@@ -75,7 +75,7 @@ class Consuming:
         asked.raise_for_status()
 
     def token(self) -> str:
-        """What stands in the parameter."""
+        """Return the value of the parameter."""
         ssm = self.deployed.account.client("ssm")
         found = ssm.get_parameter(Name=self.outputs["ParameterName"], WithDecryption=True)
         return str(found["Parameter"]["Value"])
@@ -83,7 +83,7 @@ class Consuming:
 
 @contextmanager
 def consuming(deployed: Deployed, clean_environment: Mapping[str, str]) -> Iterator[Consuming]:
-    """Deploy a stack, and become somebody who may read its token and do nothing else."""
+    """Deploy a stack, and assume a role that may only read its token."""
     outputs = deployed.account.create_stack(deployed.one, stack="recipes")
     consumer = deployed.account.assume_consumer_role(outputs["ConsumerPolicyArn"], role="recipes-consumer")
     gateway = Gateway(deployed.account.endpoint)
@@ -99,7 +99,7 @@ def consuming(deployed: Deployed, clean_environment: Mapping[str, str]) -> Itera
 
 
 class Conversation:
-    """A process that does something once for every line it is sent, and tells the outcome in a line."""
+    """A process that reads lines and prints one result for each."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         assert process.stdin
@@ -108,19 +108,19 @@ class Conversation:
         self._out: IO[str] = process.stdout
 
     def ask(self, text: str = "") -> str:
-        """Let it do it once more; returns what it tells."""
+        """Send a line; return the result that the process prints."""
         self._in.write(f"{text}\n")
         self._in.flush()
         return self.hear()
 
     def hear(self) -> str:
-        """Return its next line that is not empty, or nothing if it has ended."""
+        """Return the next line that is not empty, or an empty text if the process has exited."""
         return next(filter(None, map(str.strip, self._out)), "")
 
 
 @contextmanager
 def conversation(command: list[str], environment: Mapping[str, str], folder: Path) -> Iterator[Conversation]:
-    """Run a command while the body talks with it."""
+    """Run a command while the body exchanges lines with it."""
     process = subprocess.Popen(
         command, env=environment, cwd=folder, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

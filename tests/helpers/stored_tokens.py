@@ -1,4 +1,4 @@
-"""What the commands that read a token are tested with: parameters that hold one, or should."""
+"""Parameters with valid or invalid tokens, for tests of the commands that read a token."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ PARAMETER = "/healthwise/token"
 Spoil = Callable[[Account], object]
 
 
-def token_of_life(seconds: float) -> str:
-    """A JWT that ends so many seconds from now."""
+def token_expiring_in(seconds: float) -> str:
+    """Return a JWT that expires n seconds from now."""
     return jwt({"exp": (datetime.now(UTC) + timedelta(seconds=seconds)).timestamp(), "sub": "canary"})
 
 
@@ -24,7 +24,7 @@ def put(account: Account, value: str, name: str = PARAMETER) -> None:
 
 
 def spoilt(value: str) -> Spoil:
-    """Make a change that leaves the parameter with this value."""
+    """Return a change that stores this value in the parameter."""
     return lambda account: put(account, value)
 
 
@@ -32,9 +32,9 @@ def remove(account: Account) -> None:
     account.client("ssm").delete_parameter(Name=PARAMETER)
 
 
-def become_nobody(account: Account) -> Account:
-    """Assume a role that may do nothing at all."""
+def assume_powerless_role(account: Account) -> Account:
+    """Assume a role without permissions."""
     trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    role = account.client("iam").create_role(RoleName="nobody", AssumeRolePolicyDocument=document)
+    role = account.client("iam").create_role(RoleName="powerless", AssumeRolePolicyDocument=document)
     return account.assume_role(role["Role"]["Arn"])

@@ -1,4 +1,4 @@
-"""A parameter and the clocks around it, for tests of the reading side."""
+"""A parameter and the clocks around it, for tests of consumers."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ NAME = "/healthwise/token"
 
 
 class Clocks:
-    """AWS's clock, which is right, and the two of a machine, which tests can put wrong."""
+    """The correct clock of AWS, and the two clocks of a machine, which tests can set wrong."""
 
     def __init__(self) -> None:
         self.true = START
         self.wall = START
         self.steady = 1000.0
 
-    def go_on(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         self.true += timedelta(seconds=seconds)
         self.wall += timedelta(seconds=seconds)
         self.steady += seconds
 
     def jump(self, seconds: float) -> None:
-        """Put the time of day forward, or back."""
+        """Set the time of day forward or back."""
         self.wall += timedelta(seconds=seconds)
 
     def freeze(self, seconds: float) -> None:
-        """Freeze the machine, which stops its steady clock."""
+        """Freeze the machine, whose steady clock stops."""
         self.true += timedelta(seconds=seconds)
         self.wall += timedelta(seconds=seconds)
 
@@ -45,15 +45,15 @@ class Clocks:
         return Moment(now=self.wall, monotonic=self.steady)
 
 
-def status_of(token: str, issued_at: datetime, *, life: float = DAY, version: int = 1, **changes: str) -> str:
-    """The status parameter, as the rotator writes it."""
+def status_of(token: str, issued_at: datetime, *, lifetime: float = DAY, version: int = 1) -> str:
+    """Return the value of the status parameter, as the rotator writes it."""
     status = Status(
         parameter_version=version,
         issued_at=issued_at,
-        expires_at=issued_at + timedelta(seconds=life),
-        renew_at=issued_at + timedelta(seconds=life * 2 / 3),
+        expires_at=issued_at + timedelta(seconds=lifetime),
+        renew_at=issued_at + timedelta(seconds=lifetime * 2 / 3),
         scope="*",
-        token_sha256=Secret(changes.get("speaks_of", token)).fingerprint,
+        token_sha256=Secret(token).fingerprint,
         secret_version_id="v1",
         rotator_version="0",
     )
@@ -63,14 +63,13 @@ def status_of(token: str, issued_at: datetime, *, life: float = DAY, version: in
 class FakeReader:
     """The port ParameterReader in memory.
 
-    ``failure`` is raised instead of an answer. While ``gate`` is set to an event, reads wait for that,
-    with an answer that they have already if ``answer_first``.
-    An answer is ``latency`` seconds on its way.
+    ``failure`` is raised instead of an answer. If ``gate`` is an event, reads wait for it; with
+    ``answer_first`` they already have their answer then. An answer takes ``latency`` seconds.
     """
 
-    def __init__(self, clocks: Clocks, *, tells_time: bool = True) -> None:
+    def __init__(self, clocks: Clocks, *, has_time: bool = True) -> None:
         self.clocks = clocks
-        self.tells_time = tells_time
+        self.has_time = has_time
         self.found: Found | None = None
         self.failure: BaseException | None = None
         self.gate: threading.Event | None = None
@@ -102,14 +101,14 @@ class FakeReader:
             raise self.failure
         if self.found is None:
             raise TokenUnavailable(f"there is no parameter {NAME}", advice="check its name")
-        at = self.clocks.true.replace(microsecond=0) if self.tells_time else None
-        self.clocks.go_on(self.latency)
+        at = self.clocks.true.replace(microsecond=0) if self.has_time else None
+        self.clocks.advance(self.latency)
         return Found(token=self.found.token, version=self.found.version, status=self.found.status, read_at=at)
 
-    def publish(self, token: str, *, life: float = DAY, status: bool = True) -> None:
-        """Store a token that was issued just now."""
+    def publish(self, token: str, *, lifetime: float = DAY, status: bool = True) -> None:
+        """Store a token issued at the current time."""
         version = self.found.version + 1 if self.found else 1
-        text = status_of(token, self.clocks.true, life=life, version=version) if status else None
+        text = status_of(token, self.clocks.true, lifetime=lifetime, version=version) if status else None
         self.found = Found(token=token, version=version, status=text)
 
     def fail(self, message: str = "Unreachable") -> None:
@@ -118,7 +117,7 @@ class FakeReader:
 
 @dataclass
 class Consumer:
-    """A source on a fake parameter, and its clocks."""
+    """A token source with a fake parameter, and its clocks."""
 
     clocks: Clocks
     reader: FakeReader
@@ -131,16 +130,16 @@ class Consumer:
             assert flight.wait(30)
 
     def token(self) -> str:
-        """The token, once whatever asking for it began in the background is done."""
+        """Return the token, after any background read that the call began."""
         token = self.source.token()
         self.settle()
         return token
 
     def tokens_in(self, seconds: int, *, every: int = 1) -> list[str]:
-        """The tokens given while so many seconds pass, or in place of one the name of its error."""
+        """Return the tokens, or the names of errors, of calls at intervals during n seconds."""
         given = []
         for _ in range(0, seconds, every):
-            self.clocks.go_on(every)
+            self.clocks.advance(every)
             given.append(self.token_or_error())
         return given
 
@@ -151,16 +150,16 @@ class Consumer:
             return type(error).__name__
 
 
-def consumer(*, tells_time: bool = True, margin: float = 60, ttl: float = 300) -> Consumer:
-    """A consumer of a parameter in which nothing is stored yet."""
+def consumer(*, has_time: bool = True, margin: float = 60, ttl: float = 300) -> Consumer:
+    """Return a consumer of a parameter that does not exist yet."""
     clocks = Clocks()
-    reader = FakeReader(clocks, tells_time=tells_time)
+    reader = FakeReader(clocks, has_time=has_time)
     source = TokenSource(NAME, reader=reader, clock=clocks.clock, margin=margin, ttl=ttl)
     return Consumer(clocks, reader, source)
 
 
 def in_threads(count: int, work: Callable[[], object]) -> list[threading.Thread]:
-    """Start threads that all do the same; whoever starts them joins them."""
+    """Start threads that all do the same work; the caller joins them."""
     threads = [threading.Thread(target=work, daemon=True) for _ in range(count)]
     for thread in threads:
         thread.start()

@@ -69,10 +69,10 @@ def test_extension_reads_the_parameter_once_in_300_seconds(world: Consuming, fun
 
 def test_revoked_token_bypasses_the_extension_cache_once(world: Consuming, function: Lambda) -> None:
     assert function.call() == 200
-    world.rotate(ending=True)
+    world.rotate(revoking=True)
     assert [function.call(), function.call()] == [200, 200]
     assert world.gateway.calls["GetParameter"] == 2
-    world.rotate(ending=True)
+    world.rotate(revoking=True)
     assert [function.call(), function.call()] == [200, 200]
     assert world.gateway.calls["GetParameter"] == 3
     function.now = TTL

@@ -76,13 +76,15 @@ def test_a_hundred_calls_at_once_make_one_read(world: Consuming, folder: Path) -
         assert world.gateway.calls == {"GetParameters": 1}
 
 
-@pytest.mark.parametrize(("ending", "reads"), [(False, 1), (True, 2)], ids=["it lives on", "it is ended"])
+@pytest.mark.parametrize(
+    ("revoking", "reads"), [(False, 1), (True, 2)], ids=["old token valid", "old token revoked"]
+)
 def test_replaced_token_is_read_again_only_on_a_401(
-    ending: bool, reads: int, world: Consuming, folder: Path
+    revoking: bool, reads: int, world: Consuming, folder: Path
 ) -> None:
     with running(world, folder) as call:
         assert call.ask() == "200"
-        world.rotate(ending=ending)
+        world.rotate(revoking=revoking)
         assert call.ask('{"times": 20}') == "200"
         assert world.gateway.calls["GetParameters"] == reads
 

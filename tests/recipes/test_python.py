@@ -61,12 +61,14 @@ def test_recipe_prints_the_topics(recipe: str, calls: int, world: Consuming, tmp
 
 
 @pytest.mark.parametrize("name", LIVE)
-@pytest.mark.parametrize(("ending", "reads"), [(False, 1), (True, 2)], ids=["it lives on", "it is ended"])
+@pytest.mark.parametrize(
+    ("revoking", "reads"), [(False, 1), (True, 2)], ids=["old token valid", "old token revoked"]
+)
 def test_replaced_token_is_read_again_only_on_a_401(
-    ending: bool, reads: int, name: str, world: Consuming, tmp_path: Path
+    revoking: bool, reads: int, name: str, world: Consuming, tmp_path: Path
 ) -> None:
     with living(name, world, tmp_path) as call:
-        world.rotate(ending=ending)
+        world.rotate(revoking=revoking)
         assert call.ask(NOW) == "200"
         assert world.gateway.calls["GetParameters"] == reads
 

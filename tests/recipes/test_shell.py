@@ -85,7 +85,7 @@ def test_the_token_is_read_once_and_again_on_a_401(shell: str, world: Consuming,
         assert call.ask().startswith('0 {"items":')
         assert call.ask().startswith('0 {"items":')
         assert world.gateway.calls == {"GetParameter": 1}
-        world.rotate(ending=True)
+        world.rotate(revoking=True)
         assert call.ask().startswith('0 {"items":')
         assert world.gateway.calls["GetParameter"] == 2
 

@@ -24,7 +24,7 @@ def test_failed_reads_return_cached_token_until_it_expires(fresh: Consumer) -> N
 
 def test_error_after_expiry_names_read_failure_and_expiry(fresh: Consumer) -> None:
     fresh.reader.fail("AccessDeniedException")
-    fresh.clocks.go_on(DAY + 60)
+    fresh.clocks.advance(DAY + 60)
     reported = r"AccessDeniedException, and the last token expired 6[01] s ago; check the network"
     with pytest.raises(TokenUnavailable, match=reported):
         fresh.source.token()
@@ -32,11 +32,11 @@ def test_error_after_expiry_names_read_failure_and_expiry(fresh: Consumer) -> No
 
 def test_successful_read_clears_recorded_failure(fresh: Consumer) -> None:
     fresh.reader.fail("AccessDeniedException")
-    fresh.clocks.go_on(DAY - 30)
+    fresh.clocks.advance(DAY - 30)
     fresh.token()
     assert "AccessDeniedException" in str(fresh.source._cache.failure)
     fresh.reader.failure = None
-    fresh.clocks.go_on(10)
+    fresh.clocks.advance(10)
     fresh.token()
     assert fresh.source._cache.failure is None
 
@@ -45,9 +45,9 @@ def test_failed_reads_log_one_warning_while_token_is_valid(
     fresh: Consumer, caplog: pytest.LogCaptureFixture
 ) -> None:
     fresh.reader.fail("ThrottlingException")
-    fresh.clocks.go_on(21 * HOUR)
+    fresh.clocks.advance(21 * HOUR)
     fresh.token()
-    fresh.clocks.go_on(60)
+    fresh.clocks.advance(60)
     fresh.token()
     [record] = [each for each in caplog.records if each.levelno >= logging.WARNING]  # once, for all reads
     assert fresh.reader.reads == 3
@@ -58,14 +58,14 @@ def test_failed_reads_log_one_warning_while_token_is_valid(
 
 def test_unreachable_parameter_is_read_at_limited_rate(fresh: Consumer) -> None:
     fresh.reader.fail()
-    fresh.clocks.go_on(2 * DAY)
+    fresh.clocks.advance(2 * DAY)
     assert set(fresh.tokens_in(1000)) == {"TokenUnavailable"}
     assert fresh.reader.reads < 130
 
 
 def test_recovered_parameter_is_read_within_seconds(fresh: Consumer) -> None:
     fresh.reader.fail()
-    fresh.clocks.go_on(2 * DAY)
+    fresh.clocks.advance(2 * DAY)
     fresh.tokens_in(1000)
     fresh.reader.failure = None
     fresh.reader.publish("two")
@@ -74,37 +74,37 @@ def test_recovered_parameter_is_read_within_seconds(fresh: Consumer) -> None:
 
 def test_new_token_resets_read_backoff_after_outage(fresh: Consumer) -> None:
     fresh.reader.fail()
-    fresh.clocks.go_on(2 * DAY)
+    fresh.clocks.advance(2 * DAY)
     fresh.tokens_in(1000)
     fresh.reader.failure = None
     fresh.reader.publish("two")
     fresh.tokens_in(12)
     assert fresh.source.replacement("two") is None
     fresh.reader.publish("three")
-    fresh.clocks.go_on(1)
+    fresh.clocks.advance(1)
     assert fresh.source.replacement("two") == "three"
 
 
 def test_read_latency_does_not_extend_token_lifetime() -> None:
     made = consumer()
-    made.reader.publish("one", life=300)
+    made.reader.publish("one", lifetime=300)
     made.reader.latency = 100
     assert made.token() == "one"
     made.reader.fail()
-    made.clocks.go_on(200)
+    made.clocks.advance(200)
     assert made.token_or_error() == "TokenUnavailable"
 
 
 @pytest.mark.parametrize("spoiled", ["", "not a token", "two\n"])
 def test_invalid_parameter_value_keeps_valid_cached_token(fresh: Consumer, spoiled: str) -> None:
     fresh.reader.publish(spoiled)
-    fresh.clocks.go_on(21 * HOUR)
+    fresh.clocks.advance(21 * HOUR)
     assert fresh.tokens_in(600, every=60) == ["one"] * 10
 
 
 def test_expired_stored_token_keeps_valid_cached_token(fresh: Consumer) -> None:
-    fresh.reader.publish("two", life=60)
-    fresh.clocks.go_on(21 * HOUR)
+    fresh.reader.publish("two", lifetime=60)
+    fresh.clocks.advance(21 * HOUR)
     assert fresh.tokens_in(600, every=60) == ["one"] * 10
 
 
@@ -135,7 +135,7 @@ def test_log_handler_calling_source_does_not_deadlock(fresh: Consumer) -> None:
     logging.getLogger("rotator.consumer").addHandler(handler)
     try:
         fresh.reader.fail()
-        fresh.clocks.go_on(DAY - 30)
+        fresh.clocks.advance(DAY - 30)
         assert fresh.source.token() == "one"
         fresh.settle()
     finally:

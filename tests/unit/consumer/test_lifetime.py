@@ -36,7 +36,7 @@ def copy(
 
 
 @pytest.mark.parametrize(
-    ("given", "life", "ahead_after", "margin"),
+    ("given", "lifetime", "ahead_after", "margin"),
     [
         pytest.param({"expires": 3600, "renew": 2400}, 3600, 3000, 60, id="half of the window"),
         pytest.param({"expires": 3600, "renew": 2400, "spread": 0}, 3600, 3120, 60, id="the last of a fleet"),
@@ -52,21 +52,21 @@ def copy(
     ],
 )
 def test_copy_computes_lifetime_margin_and_refresh_time(
-    given: dict[str, float], life: float, ahead_after: float, margin: float
+    given: dict[str, float], lifetime: float, ahead_after: float, margin: float
 ) -> None:
     made = copy(**given)
-    assert (made.lifetime, made.margin) == (life, margin)
+    assert (made.lifetime, made.margin) == (lifetime, margin)
     assert made.refresh_after == pytest.approx(ahead_after)
 
 
 @pytest.mark.parametrize(
-    ("reported", "life"), [(-100, 3600), (-1, 3600), (0, 3599), (100, 3499), (99.5, 3499.5)]
+    ("reported", "lifetime"), [(-100, 3600), (-1, 3600), (0, 3599), (100, 3499), (99.5, 3499.5)]
 )
-def test_copy_lifetime_follows_the_later_clock(reported: float, life: float) -> None:
+def test_copy_lifetime_follows_the_later_clock(reported: float, lifetime: float) -> None:
     stored = StoredToken(value="token", expires_at=START + timedelta(seconds=3600))
     told_at = START + timedelta(seconds=reported)
     made = cached_token(stored, requested_at=ZERO, answered_at=told_at, margin=60, ttl=300, spread=0.5)
-    assert made.lifetime == life
+    assert made.lifetime == lifetime
 
 
 @pytest.mark.parametrize(

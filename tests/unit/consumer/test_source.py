@@ -18,7 +18,7 @@ HOUR = 3600
 
 def held_up_by_a_read(made: Consumer, seconds: float) -> str:
     """Return the token of a call n seconds later, which waits for a read that returns the next token."""
-    made.clocks.go_on(seconds)
+    made.clocks.advance(seconds)
     made.reader.publish("two")
     made.reader.gate = threading.Event()
     given: list[str] = []
@@ -41,7 +41,7 @@ def test_new_source_reads_nothing_before_first_token_call() -> None:
 
 
 def test_renewed_token_is_fetched_early_with_one_read(fresh: Consumer) -> None:
-    fresh.clocks.go_on(16 * HOUR)
+    fresh.clocks.advance(16 * HOUR)
     fresh.reader.publish("two")
     given = fresh.tokens_in(8 * HOUR, every=60)
     assert given.index("two") * 60 == pytest.approx(
@@ -65,7 +65,7 @@ def test_consumers_spread_their_refresh_times() -> None:
 def test_early_refresh_does_not_block_callers(fresh: Consumer) -> None:
     fresh.reader.publish("two")
     fresh.reader.gate = threading.Event()
-    fresh.clocks.go_on(21 * HOUR)
+    fresh.clocks.advance(21 * HOUR)
     assert [fresh.source.token() for _ in range(9)] == ["one"] * 9
     assert fresh.source.read_to_await() == (None, 0)
     fresh.reader.gate.set()
@@ -80,7 +80,7 @@ def test_early_refresh_does_not_block_callers(fresh: Consumer) -> None:
 def test_read_to_await_returns_read_and_longest_wait(
     fresh: Consumer, seconds: float, patience: float
 ) -> None:
-    fresh.clocks.go_on(seconds)
+    fresh.clocks.advance(seconds)
     fresh.reader.publish("two")
     read, longest = fresh.source.read_to_await()
     assert longest == patience
@@ -118,7 +118,7 @@ def test_last_minute_call_returns_old_token_if_read_is_slow(
 ) -> None:
     monkeypatch.setattr("rotator.consumer.token_source.REFRESH_WAIT_SECONDS", 0.01)
     fresh.reader.gate = threading.Event()
-    fresh.clocks.go_on(DAY - 30)
+    fresh.clocks.advance(DAY - 30)
     given: list[str] = []
     [thread] = in_threads(1, lambda: given.append(fresh.source.token()))
     thread.join(20)
@@ -131,7 +131,7 @@ def test_short_lived_token_is_refreshed_without_blocking() -> None:
     made = consumer()
     made.reader.publish(jwt({"exp": made.clocks.true.timestamp() + 300}), status=False)
     made.token()
-    made.clocks.go_on(200)  # of 300, the last 60 of which are the margin
+    made.clocks.advance(200)  # of 300, the last 60 of which are the margin
     assert made.source.read_to_await() == (None, 0)
     made.settle()
     assert made.reader.reads == 2
@@ -146,7 +146,7 @@ def test_token_that_is_not_renewed_is_reread_at_limited_rate(
 
 
 def test_expired_token_raises_token_expired_with_advice(fresh: Consumer) -> None:
-    fresh.clocks.go_on(DAY + 180)
+    fresh.clocks.advance(DAY + 180)
     with pytest.raises(TokenExpired, match=r"the token in /healthwise/token expired 18[01] s ago") as caught:
         fresh.source.token()
     assert "rotator status" in caught.value.advice
@@ -154,8 +154,8 @@ def test_expired_token_raises_token_expired_with_advice(fresh: Consumer) -> None
 
 def test_first_read_of_expired_token_raises_token_expired() -> None:
     made = consumer()
-    made.reader.publish("one", life=60)
-    made.clocks.go_on(3600)
+    made.reader.publish("one", lifetime=60)
+    made.clocks.advance(3600)
     with pytest.raises(TokenExpired, match=r"expired 354[01] s ago"):
         made.source.token()
 
@@ -163,17 +163,17 @@ def test_first_read_of_expired_token_raises_token_expired() -> None:
 def test_expired_token_is_reread_until_renewed(fresh: Consumer) -> None:
     assert set(fresh.tokens_in(2 * DAY, every=300)[-10:]) == {"TokenExpired"}
     fresh.reader.publish("two")
-    fresh.clocks.go_on(10)
+    fresh.clocks.advance(10)
     assert fresh.token() == "two"
 
 
 def test_token_expiring_between_reads_raises_token_expired(fresh: Consumer) -> None:
-    fresh.clocks.go_on(DAY - 2)
+    fresh.clocks.advance(DAY - 2)
     assert fresh.token() == "one"
     for _ in range(6):  # reads that bring nothing new, and make the next pause longer
-        fresh.clocks.go_on(0.3)
+        fresh.clocks.advance(0.3)
         fresh.token_or_error()
-    fresh.clocks.go_on(0.3)
+    fresh.clocks.advance(0.3)
     with pytest.raises(TokenExpired, match="expired"):
         fresh.source.token()
 
@@ -189,13 +189,13 @@ def test_invalid_ttl_or_margin_raises_value_error(options: dict[str, float]) -> 
         )
 
 
-@pytest.mark.parametrize("life", [2, 20, 60, 100])
-def test_margin_longer_than_lifetime_does_not_cause_rereads(life: int) -> None:
+@pytest.mark.parametrize("lifetime", [2, 20, 60, 100])
+def test_margin_longer_than_lifetime_does_not_cause_rereads(lifetime: int) -> None:
     made = consumer(margin=120)
-    made.reader.publish("one", life=life)
+    made.reader.publish("one", lifetime=lifetime)
     for _ in range(200):
         made.token()
-        made.clocks.go_on(life / 1000)
+        made.clocks.advance(lifetime / 1000)
     assert made.reader.reads == 1
 
 
@@ -254,10 +254,10 @@ def test_repeated_rejections_read_rarely_and_find_new_token(
 ) -> None:
     for _ in range(10_000):
         fresh.source.replacement("one")
-        fresh.clocks.go_on(0.1)
+        fresh.clocks.advance(0.1)
     assert fresh.reader.reads < 130
     fresh.reader.publish("two")
-    fresh.clocks.go_on(10)
+    fresh.clocks.advance(10)
     assert fresh.source.replacement("one") == "two"
 
 
@@ -288,7 +288,7 @@ def test_seconds_left_counts_down_and_is_zero_without_token(fresh: Consumer) -> 
     assert consumer().source.seconds_left() == 0
     before = fresh.source.seconds_left()
     assert before == pytest.approx(DAY, abs=1)
-    fresh.clocks.go_on(HOUR)
+    fresh.clocks.advance(HOUR)
     assert before - fresh.source.seconds_left() == HOUR
-    fresh.clocks.go_on(DAY)
+    fresh.clocks.advance(DAY)
     assert fresh.source.seconds_left() == 0

@@ -11,7 +11,7 @@ import pytest
 from token_source_setup import consumer, in_threads
 
 THREADS = 100
-LIFE = 450
+LIFETIME = 450
 ROTATED_EVERY = 300
 
 
@@ -21,8 +21,8 @@ def test_threads_read_once_per_renewal_and_get_valid_tokens() -> None:
     presented: list[tuple[str, float]] = []
 
     def publish(second: int) -> None:
-        made.reader.publish(f"token-{second}", life=LIFE)
-        ends[f"token-{second}"] = second + LIFE
+        made.reader.publish(f"token-{second}", lifetime=LIFETIME)
+        ends[f"token-{second}"] = second + LIFETIME
 
     def request(second: int) -> None:
         presented.append((made.source.token(), second))
@@ -33,7 +33,7 @@ def test_threads_read_once_per_renewal_and_get_valid_tokens() -> None:
                 publish(second)
             list(pool.map(request, [second] * THREADS))
             made.settle()
-            made.clocks.go_on(5)
+            made.clocks.advance(5)
 
     assert len(presented) == THREADS * 720
     assert [each for each in presented if ends[each[0]] <= each[1]] == []
@@ -73,7 +73,7 @@ def test_slow_read_does_not_block_threads_with_valid_token() -> None:
     made.reader.publish("one")
     made.token()
     made.reader.gate = threading.Event()
-    made.clocks.go_on(22 * 3600)
+    made.clocks.advance(22 * 3600)
     with ThreadPoolExecutor(THREADS) as pool:
         given = list(pool.map(lambda _: made.source.token(), range(10 * THREADS)))
     assert given == ["one"] * 10 * THREADS
@@ -119,7 +119,7 @@ def test_rejection_during_older_read_starts_a_new_read() -> None:
     made = consumer()
     made.reader.publish("one")
     made.token()
-    made.clocks.go_on(21 * 3600)
+    made.clocks.advance(21 * 3600)
     held_back, made.reader.gate = threading.Event(), threading.Event()
     made.reader.answer_first = True
     made.source.token()  # begins a read, which is answered with "one" and on its way for a while

@@ -36,7 +36,7 @@ def test_clock_behind_does_not_extend_token_lifetime(wrong_by: float) -> None:
 
 
 def test_machine_clock_is_used_without_aws_time() -> None:
-    made = consumer(tells_time=False)
+    made = consumer(has_time=False)
     made.clocks.jump(2 * DAY)
     made.reader.publish("one")
     with pytest.raises(TokenExpired):
@@ -48,7 +48,7 @@ def test_clock_jumping_back_does_not_extend_token_lifetime() -> None:
     made.reader.publish("one")
     made.token()
     made.reader.fail()
-    made.clocks.go_on(12 * HOUR)
+    made.clocks.advance(12 * HOUR)
     made.clocks.jump(-11 * HOUR)
     given_tokens = made.tokens_in(12 * HOUR + 60, every=60)
     assert given_tokens == ["one"] * 719 + ["TokenUnavailable"] * 2
@@ -94,22 +94,22 @@ def test_system_clock_moments_do_not_go_back_and_are_in_utc() -> None:
 
 times = st.integers(1, 8 * HOUR)
 always = (
-    st.tuples(st.just("go_on"), times),
+    st.tuples(st.just("advance"), times),
     st.tuples(st.just("publish"), st.integers(30, DAY)),
     st.tuples(st.just("fail"), st.just(0)),
-    st.tuples(st.just("heal"), st.just(0)),
+    st.tuples(st.just("recover"), st.just(0)),
 )
 jumps = st.tuples(st.just("jump"), st.integers(-3 * DAY, 3 * DAY))
 jumps_ahead = st.tuples(st.just("jump"), st.integers(1, 3 * DAY))
 freezes = st.tuples(st.just("freeze"), times)
-troubles = st.one_of(  # who is frozen and put back has no clock left that is right
+events_on_clocks = st.one_of(  # a machine that is frozen and set back has no correct clock
     st.lists(st.one_of(*always, jumps), max_size=30),
     st.lists(st.one_of(*always, freezes, jumps_ahead), max_size=30),
 )
 
 
 @settings(max_examples=300, deadline=None)
-@given(troubles, st.sampled_from([0, 7, 100]))
+@given(events_on_clocks, st.sampled_from([0, 7, 100]))
 def test_source_never_returns_expired_token_for_any_events(
     events: list[tuple[str, int]], latency: int
 ) -> None:
@@ -118,11 +118,11 @@ def test_source_never_returns_expired_token_for_any_events(
     ends = {}
     for number, (event, amount) in enumerate([("publish", DAY), *events]):
         if event == "publish":
-            made.reader.publish(f"token-{number}", life=amount)
+            made.reader.publish(f"token-{number}", lifetime=amount)
             ends[f"token-{number}"] = made.clocks.true.timestamp() + amount
         elif event == "fail":
             made.reader.fail()
-        elif event == "heal":
+        elif event == "recover":
             made.reader.failure = None
         else:
             getattr(made.clocks, event)(amount)
