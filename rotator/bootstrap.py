@@ -1,4 +1,4 @@
-"""Makes a rotator from settings: the one place where parts are put together."""
+"""Makes a rotator from settings: the only module that connects adapters, settings and the job."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ if TYPE_CHECKING:  # a scheduled run that finds every token fresh needs none of 
 OnFound = Callable[[Rotation], None]
 
 LONGEST_WRITE_SECONDS = 30.0
-"""The longest call to AWS, retries included (aws_client.CONFIG)."""
+"""The longest duration of a call to AWS, including retries (aws_client.CONFIG)."""
 
 TOKEN_ENDPOINT_CONNECTIONS = 40
-"""Connections to a host that are kept open: one for each concurrent renewal (scheduler.MAX_RENEWALS)."""
+"""Open connections per host: one for each concurrent renewal (scheduler.MAX_RENEWALS)."""
 
 
 def utc_now() -> datetime:
-    """The clock of the machine."""
+    """Return the time of the machine's clock (UTC)."""
     return datetime.now(UTC)
 
 
 class Adapters:
-    """The ports on the real world, each made when it is first used.
+    """The ports with real adapters, each made when it is first used.
 
-    Most runs find every token fresh and need Parameter Store alone. Requests and throttled writes
-    are counted in ``counters``; throttled writes slow the ``write_rate`` down.
+    Most runs find every token fresh and need only Parameter Store. ``counters`` count requests and throttled
+    writes; each throttled write lowers the ``write_rate``.
     """
 
     def __init__(self, counters: Counters | None = None, write_rate: WriteRate | None = None) -> None:
@@ -80,7 +80,7 @@ class Adapters:
 
     @property
     def token_endpoint(self) -> TokenEndpoint:
-        """HTTP."""
+        """The token endpoint over HTTP."""
         with self._lock:
             return self._token_endpoint
 
@@ -105,14 +105,14 @@ class Adapters:
 
 
 def make_transport(certificates: str | None = None) -> HttpTransport:
-    """Make what HTTP requests are sent by; it trusts these certificates besides the public ones."""
+    """Make the transport of HTTP requests; it trusts these certificates in addition to the public ones."""
     from rotator.adapters.runtime.http_transport import HttpTransport
 
     return HttpTransport(now=utc_now, connections=TOKEN_ENDPOINT_CONNECTIONS, certificates=certificates)
 
 
 def private_trust(adapters: Adapters) -> PrivateTrust:
-    """Return what makes the transports to endpoints whose authority is in a parameter."""
+    """Return the factory of transports to endpoints whose certificate authority is in a parameter."""
     from rotator.adapters.runtime.private_trust import PrivateTrust
 
     return PrivateTrust(lambda: adapters.parameters, make_transport)
@@ -120,10 +120,13 @@ def private_trust(adapters: Adapters) -> PrivateTrust:
 
 @dataclass(frozen=True)
 class Rotator:
-    """What the entry points run. Its ports count in ``counters``; ``write_rate`` limits the writes.
+    """The job with its settings and ports, as the entry points run it.
 
-    ``open_queue`` opens the workers' queue, if there is one. ``replicas`` are the Regions to which tokens are
-    copied.
+    Attributes:
+        counters: The counters that the ports increment.
+        write_rate: The limit on writes.
+        open_queue: Opens the workers' queue; None without workers.
+        replicas: The Regions to which tokens are copied.
     """
 
     settings: Settings
@@ -134,20 +137,21 @@ class Rotator:
     replicas: tuple[Replica, ...] = ()
 
     def fleet(self, names: Sequence[str] = ()) -> Fleet:
-        """Return the rotations of these names, or all of them.
+        """Return the rotations with these names, or all rotations.
 
-        Raises SettingsError for an unknown name or a path without documents,
-        ParameterStoreError if the documents cannot be read.
+        Raises:
+            SettingsError: A name is unknown, or the path has no documents.
+            ParameterStoreError: The documents cannot be read.
         """
         return self._find().only(names)
 
     def run(self, run: Run, names: Sequence[str] = (), **options: Any) -> Summary:
-        """Serve the rotations of these names, or all of them; see ``run_fleet``, and ``fleet`` for errors."""
+        """Serve the rotations with these names, or all rotations; raises the same errors as ``fleet``."""
         fleet, stored = (self.fleet(names), None) if names else self._find_with_stored(run)
         return self.run_fleet(fleet, run, stored=stored, **options)
 
     def run_fleet(self, fleet: Fleet, run: Run, **options: Any) -> Summary:
-        """Serve these rotations, and their replicas; see fleet.run_fleet for the options."""
+        """Serve these rotations and their replicas; see fleet.run.run_fleet for the options."""
         run = replace(run, expected_lifetime=self.settings.expected_lifetime)
         serve = partial(run_fleet, fleet, self.ports, run, self.guarantee, write_rate=self.write_rate)
         if not self.replicas or options.get("dry_run"):
@@ -158,9 +162,9 @@ class Rotator:
         return serve_with_replicas(serve, fleet.rotations, self.replicas, home, run, **options)
 
     def run_scheduled(self, run: Run) -> Summary:
-        """Do what a schedule asks for: serve all, or enqueue what is due if there are workers.
+        """Serve all rotations, or enqueue the due ones if there are workers.
 
-        Raises what ``fleet`` raises.
+        Raises the same errors as ``fleet``.
         """
         if self.open_queue is None:
             return self.run(run)
@@ -174,9 +178,10 @@ class Rotator:
         return replace(summary, warnings=(*summary.warnings, *slow))
 
     def work(self, run: Run, batch: Batch) -> Summary:
-        """Serve what a worker is asked for, and warn of what is not there.
+        """Serve the rotations that the messages of a batch name, and warn about names without a rotation.
 
-        Raises ParameterStoreError if the documents cannot be read.
+        Raises:
+            ParameterStoreError: The documents cannot be read.
         """
         from rotator.workers import queue_messages
 
@@ -195,10 +200,10 @@ class Rotator:
         )
 
     def check_overlap(self, fleet: Fleet) -> None:
-        """Raise SettingsError if the settings alone show that the overlap contract cannot hold.
+        """Raise SettingsError if the settings alone show that the guarantee to consumers cannot hold.
 
-        A single rotation that names no lifetime has the expected one. Of multiple rotations that is the
-        shortest, which says nothing about each.
+        A single rotation that does not set a lifetime has the expected lifetime. With multiple rotations,
+        that is the shortest lifetime of all, which need not be the lifetime of a given rotation.
         """
         expected = self.settings.token_lifetime if self.settings.rotation else None
         for rotation in fleet.rotations:
@@ -210,9 +215,10 @@ class Rotator:
     def registry(
         self, found: OnFound = lambda _rotation: None, retry_until: Deadline | None = None
     ) -> Registry:
-        """Read all documents under the path, which may have none; ``found`` is called with each rotation.
+        """Read all documents under the path, if it has any; call ``found`` with each rotation.
 
-        Raises ParameterStoreError if they cannot be read.
+        Raises:
+            ParameterStoreError: The documents cannot be read.
         """
         pages = self.ports.parameters.read_path(self.settings.rotations_path or "", retry_until=retry_until)
         return self._read_pages(pages, found)
@@ -228,13 +234,13 @@ class Rotator:
         )
 
     def _find_with_stored(self, run: Run) -> tuple[Fleet, StoredByName]:
-        """Find all rotations, and what is stored for each."""
+        """Return all rotations, and the stored state of each."""
         with StoredReader(self.ports.parameters, deadline=run.request_deadline) as reader:
             fleet = self._find(reader.add, run.request_deadline)
             return fleet, reader.of(fleet.rotations)
 
     def _fleet_for_worker(self, names: Sequence[str]) -> Fleet:
-        """Find the rotations of these names by their own documents, or if one has none by all of them."""
+        """Return the rotations with these names from their own documents; read all if one has none."""
         if self.settings.rotation:
             return self._find().for_worker(names)
         from rotator.workers import dispatch
@@ -259,7 +265,7 @@ class Rotator:
 
 
 def build(environ: Mapping[str, str]) -> Rotator:
-    """Read the settings and make a rotator on the real world; raises SettingsError."""
+    """Read the settings and make a rotator with real adapters; raises SettingsError."""
     read = read_environment(environ)
     counters, write_rate = Counters(), WriteRate(read.writes_per_second / read.workers)
     return Rotator(
@@ -288,7 +294,7 @@ def _replica(region: str, settings: Settings) -> Replica:
 
 
 def _opener(url: str) -> Callable[[], WorkQueue]:
-    """Return what opens a queue when something is sent to it first."""
+    """Return a function that opens a queue when it is first called."""
 
     @cache
     def open_queue() -> WorkQueue:
@@ -300,17 +306,17 @@ def _opener(url: str) -> Callable[[], WorkQueue]:
 
 
 def begin_run(name: str, deadline: Deadline | None = None) -> Run:
-    """Begin a run. Without a deadline it has the default budget from now on.
+    """Return a run that begins now; if no deadline is given, it has the default budget.
 
-    Each run gets a name of its own, even if the one given is used again: AWS delivers an event
-    more than once under the same request id, and both runs must not take each other for one.
+    Each run gets an id of its own, even for a name that is used again: AWS may deliver an event twice with
+    the same request id, and the two runs must not count as one run.
     """
     end = time.monotonic() + RUN_BUDGET_SECONDS
-    ours = deadline or Deadline(lambda: end - time.monotonic())
+    run_deadline = deadline or Deadline(lambda: end - time.monotonic())
     return Run(
         id=f"{name}/{os.urandom(4).hex()}",
         now=utc_now,
-        deadline=ours,
-        budget=ours.remaining(),
+        deadline=run_deadline,
+        budget=run_deadline.remaining(),
         overrun=0.0 if deadline else LONGEST_WRITE_SECONDS,
     )

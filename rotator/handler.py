@@ -1,4 +1,4 @@
-"""The Lambda function: an event in, the run's summary out."""
+"""The Lambda function: carries out the run that an event requests, and returns the run's summary."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Protocol
 
-# What is imported stays, so a search for garbage in it is a cold start's waste. It begins behind the imports,
-# and leaves alone what they made: https://docs.python.org/3.13/library/gc.html#gc.freeze
+# Imported objects are never garbage, so searching them would only slow a cold start down. Garbage collection
+# begins after the imports and ignores their objects: https://docs.python.org/3.13/library/gc.html#gc.freeze
 gc.disable()
 from rotator import bootstrap  # noqa: E402
 from rotator.errors import SettingsError  # noqa: E402
@@ -28,24 +28,25 @@ _KEYS = frozenset({"rotations", "force", "dry_run"})
 
 
 class LambdaContext(Protocol):
-    """The part of Lambda's context object that is used."""
+    """The attributes of Lambda's context object that the function uses."""
 
     aws_request_id: str
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the function is stopped."""
+        """Return the milliseconds until Lambda stops the function."""
 
 
 def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
-    """Serve the rotations the event names, or all of them.
+    """Serve the rotations that the event names, or all rotations; return the summary of the run.
 
-    A schedule's event means all rotations. Others are objects with ``rotations`` (a list of names),
-    ``force`` and ``dry_run``, all optional. Where there are workers, an event without any of these enqueues
-    for them what is due. Messages of a queue that name rotations are events, too; the answer names those that
-    failed.
+    A schedule's event means all rotations. Other events are objects with the optional fields ``rotations``
+    (a list of names), ``force`` and ``dry_run``. If there are workers, an event without these fields enqueues
+    the due rotations for them. A batch of messages from the workers' queue is an event as well; the answer to
+    it names the failed messages.
 
-    Raises RotationFailed after the last rotation if any failed, with the summary logged, and
-    SettingsError if the event or the settings cannot be used.
+    Raises:
+        RotationFailed: At least one rotation failed. Raised after the last rotation, with the summary logged.
+        SettingsError: The event or the settings are invalid.
     """
     rotator = _rotator()
     if _is_batch(event):
@@ -77,7 +78,7 @@ def _is_batch(event: object) -> bool:
 def _serve_messages(
     rotator: bootstrap.Rotator, records: Sequence[dict[str, Any]], context: LambdaContext
 ) -> dict[str, Any]:
-    """Serve what a batch of messages asks for; the answer names those that must come again.
+    """Serve the rotations that a batch of messages names; return the messages to be delivered again.
 
     https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
@@ -91,11 +92,11 @@ def _serve_messages(
 def _run_and_report(
     rotator: bootstrap.Rotator, context: LambdaContext, serve: Callable[[Run], Summary]
 ) -> Summary:
-    """Run, write log and metrics, and return the summary."""
+    """Carry out a run, write its log and metrics, and return its summary."""
     run = bootstrap.begin_run(
         context.aws_request_id, Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
     )
-    rotator.counters.take()  # of an earlier run that was stopped before it could report them
+    rotator.counters.take()  # drops the counts of an earlier run that Lambda stopped before it reported them
     began = time.monotonic()
     summary = serve(run)
     duration, now = time.monotonic() - began, bootstrap.utc_now()
@@ -107,7 +108,7 @@ def _run_and_report(
 
 @cache
 def _rotator() -> bootstrap.Rotator:
-    """Made once for an environment: later invocations find its connections open."""
+    """Return the rotator of this environment: later invocations reuse its open connections."""
     rotator = bootstrap.build(os.environ)
     logs.configure(rotator.settings.log_level)
     return rotator
@@ -119,12 +120,16 @@ def _read_event(event: object) -> tuple[list[str], bool, bool]:
     if event.get("source") in _SCHEDULERS and "detail-type" in event:
         return [], False, False
     for key in sorted(map(str, event.keys() - _KEYS)):
-        raise _refused(f"the event has the unknown key {key[:64]!r}", "known are rotations, force, dry_run")
+        raise _refused(
+            f"the event has the unknown key {key[:64]!r}", "the known keys are rotations, force and dry_run"
+        )
     names = event.get("rotations", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise _refused("rotations in the event is not a list of names", 'send {"rotations": ["default"]}')
     if "rotations" in event and not names:
-        raise _refused("rotations in the event is empty", "name some, or leave it out for all")
+        raise _refused(
+            "rotations in the event is empty", "name at least one, or omit it to serve all rotations"
+        )
     for key in ("force", "dry_run"):
         if not isinstance(event.get(key, False), bool):
             raise _refused(f"{key} in the event is not true or false", "send true or false")

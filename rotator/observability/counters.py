@@ -1,4 +1,4 @@
-"""Counts of a run's requests and throttled writes: adapters count, metrics report."""
+"""Counters of a run's requests and throttled writes: adapters increment them, metrics report them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from threading import Lock
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """The counts of one run; a probe of ``verify_url`` is not among them.
+    """The counts of one run, without its probes of ``verify_url``.
 
-    ``token_requests`` took ``token_request_attempts``, retries included. ``throttled_writes`` are the answers
-    of PutParameter that the account's rate was exceeded, also those after which a retry of the SDK succeeded.
+    ``token_request_attempts`` includes the retries of token requests. ``throttled_writes`` counts the answers
+    of PutParameter that the rate was exceeded, including those after which a retry of the SDK succeeded.
     """
 
     token_requests: int = 0
@@ -20,7 +20,7 @@ class Counts:
 
 
 class Counters:
-    """Counts what several threads use at once."""
+    """Counters that several threads may increment at the same time."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -38,7 +38,7 @@ class Counters:
             )
 
     def take(self) -> Counts:
-        """Return the counts, and begin again at zero."""
+        """Return the counts, and reset them to zero."""
         with self._lock:
             counts, self._counts = self._counts, Counts()
             return counts

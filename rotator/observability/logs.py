@@ -1,7 +1,7 @@
-"""The log of a run: a line for each result, and one for the summary. Never a value that is secret.
+"""The log of a run: a line for each result, and one for the summary. It never contains secret values.
 
-In Lambda the runtime has a handler and writes JSON, ``extra`` included; elsewhere, as on an
-operator's terminal or an emulator, a plain handler on standard error is set up here.
+In Lambda, the runtime has a handler that writes JSON, including the fields in ``extra``. Elsewhere, such as
+in an operator's terminal or an emulator, ``configure`` adds a plain handler on standard error.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from rotator.renewal.policy import outlook
 logger = logging.getLogger(__name__)
 
 SUMMARY_WORDS = "run ended"
-"""With these begins the line of a run's summary, by which `rotator doctor` finds it in a log."""
+"""The beginning of the summary's line, by which `rotator doctor` finds the line in a log."""
 
 MAX_LISTED_ROTATIONS = 100
-"""In the line of the summary; each rotation that is not fresh has a line of its own, too."""
+"""In the summary's line. Each rotation that is not fresh also has a line of its own."""
 
 
 def configure(level: str) -> None:
-    """Set the level of our own loggers; the SDK's stay quiet at any level."""
+    """Set the level of the rotator's loggers; the level of the SDK's loggers stays the same."""
     logging.getLogger("rotator").setLevel(level)
     if not logging.getLogger().handlers:
         logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(message)s")
 
 
 def log_summary(summary: Summary, now: datetime) -> None:
-    """Log every result, then the summary. Of more than ten rotations, fresh ones are not logged."""
+    """Log every result, then the summary. With more than ten rotations, omit fresh ones."""
     is_large = len(summary.results) > MAX_ROTATION_METRICS
     for result in summary.results:
         if is_large and result.outcome is Outcome.FRESH:
@@ -55,7 +55,7 @@ def log_summary(summary: Summary, now: datetime) -> None:
 
 
 def _log_result(result: Result, now: datetime) -> None:
-    until = f", good until {format_time(result.expires_at)}" if result.expires_at else ""
+    until = f", valid until {format_time(result.expires_at)}" if result.expires_at else ""
     reason = f"{result.error}; {outlook(result)}" if result.error else result.reason
     logger.log(
         _level(failed=result.outcome is Outcome.FAILED, late=bool(result.error) and result.late),
@@ -93,7 +93,7 @@ def _fields(result: Result, now: datetime) -> dict[str, object]:
 
 
 def _brief(summary: Summary) -> dict[str, Any]:
-    """Return the summary without fresh rotations, and with as many others as fit into a line of a log."""
+    """Return the summary without fresh rotations; it lists as many others as fit into one line of a log."""
     fields = summary.to_dict()
     listed = [result for result in fields["rotations"] if result["outcome"] != Outcome.FRESH]
     listed.sort(key=lambda result: result["outcome"] != Outcome.FAILED)
@@ -102,7 +102,7 @@ def _brief(summary: Summary) -> dict[str, Any]:
 
 
 def _level(*, failed: bool, late: bool) -> int:
-    """A failure is an error once it is late; while there is time, it is a warning."""
+    """Return ERROR for a late failure, WARNING for another failure, and else INFO."""
     if late:
         return logging.ERROR
     return logging.WARNING if failed else logging.INFO

@@ -1,4 +1,4 @@
-"""The metrics of a run, in CloudWatch's embedded metric format. Never a value that is secret."""
+"""The metrics of a run, in CloudWatch's embedded metric format. They never contain secret values."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rotator.renewal.durations import seconds_until
 from rotator.renewal.models import Outcome, Result, Summary
 
 NAMESPACE = "Rotator"
-"""Of the metrics in CloudWatch."""
+"""The namespace of the metrics in CloudWatch."""
 
 MAX_ROTATION_METRICS = 10
-"""With more rotations, none has a metric of its own: each costs $0.30 a month."""
+"""With more rotations, no rotation has a metric of its own: each metric costs $0.30 a month."""
 
 _UNITS = {"TokenSecondsRemaining": "Seconds", "Duration": "Milliseconds"}
-"""Of the metrics that are not counts."""
+"""The units of the metrics that are not counts."""
 
 
 def record_metrics(summary: Summary, now: datetime, *, service: str, duration: float, counts: Counts) -> None:
@@ -26,14 +26,14 @@ def record_metrics(summary: Summary, now: datetime, *, service: str, duration: f
 
     ``TokenSecondsRemaining`` is the shortest remaining lifetime of any stored token: 0 if a token is missing,
     and absent if no lifetime is known, so an alarm should treat missing data as breaching. A run that did not
-    serve all rotations leaves it out: another token may expire sooner. A dry run has no metrics.
+    serve all rotations omits it, because another token may expire sooner. A dry run has no metrics.
 
     Args:
         summary: The run's summary.
         now: The time (UTC).
         service: The dimension of the metrics.
         duration: The run's duration in seconds.
-        counts: What the adapters counted.
+        counts: The counts of the adapters.
     """
     if summary.dry_run:
         return
@@ -52,7 +52,7 @@ def record_metrics(summary: Summary, now: datetime, *, service: str, duration: f
 def _counts(summary: Summary, counts: Counts) -> dict[str, float]:
     """Return the counts of outcomes, and those of rare events: kinds of errors, rollovers, requests.
 
-    A metric costs money for each hour in which it is sent, so the latter are never sent as zeros.
+    A metric costs money for each hour in which it is sent, so counts of rare events are never sent as zeros.
     """
     outcomes = Counter(result.outcome for result in summary.results)
     rare = Counter(result.error_kind for result in summary.results if result.error_kind)
@@ -67,12 +67,12 @@ def _counts(summary: Summary, counts: Counts) -> dict[str, float]:
         **{o.value.capitalize(): outcomes[o] for o in (Outcome.ROTATED, Outcome.KEPT, Outcome.BUSY)},
         "FailedEarly": outcomes[Outcome.FAILED] - summary.failed_late,
         "FailedLate": summary.failed_late,
-        **+rare,  # a Counter's own way to leave out zeros
+        **+rare,  # unary plus removes the zeros of a Counter
     }
 
 
 def _print_metrics(metrics: Mapping[str, float], **dimensions: str) -> None:
-    """Print one line of metrics under the same dimensions."""
+    """Print one line of metrics with the same dimensions."""
     from aws_lambda_powertools.metrics import EphemeralMetrics
 
     line = EphemeralMetrics(namespace=NAMESPACE)

@@ -366,7 +366,7 @@ def test_logs_show_the_outcome_and_no_secret(operator: Operator, deployed: dict[
     operator.make("rotate", FUNCTION=deployed["FunctionName"])
     done = operator.make("logs", STACK=STACK, SINCE="10m")
     assert done.returncode == 0, done.stderr
-    assert "rotation default: rotated, good until" in done.stdout
+    assert "rotation default: rotated, valid until" in done.stdout
     assert CLIENT_SECRET not in done.stdout
 
 

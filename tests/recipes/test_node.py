@@ -76,9 +76,7 @@ def test_a_hundred_calls_at_once_make_one_read(world: Consuming, folder: Path) -
         assert world.gateway.calls == {"GetParameters": 1}
 
 
-@pytest.mark.parametrize(
-    ("revoking", "reads"), [(False, 1), (True, 2)], ids=["old token valid", "old token revoked"]
-)
+@pytest.mark.parametrize(("revoking", "reads"), [(False, 1), (True, 2)], ids=["valid", "revoked"])
 def test_replaced_token_is_read_again_only_on_a_401(
     revoking: bool, reads: int, world: Consuming, folder: Path
 ) -> None:

@@ -61,9 +61,7 @@ def test_recipe_prints_the_topics(recipe: str, calls: int, world: Consuming, tmp
 
 
 @pytest.mark.parametrize("name", LIVE)
-@pytest.mark.parametrize(
-    ("revoking", "reads"), [(False, 1), (True, 2)], ids=["old token valid", "old token revoked"]
-)
+@pytest.mark.parametrize(("revoking", "reads"), [(False, 1), (True, 2)], ids=["valid", "revoked"])
 def test_replaced_token_is_read_again_only_on_a_401(
     revoking: bool, reads: int, name: str, world: Consuming, tmp_path: Path
 ) -> None:

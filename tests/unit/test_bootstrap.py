@@ -1,4 +1,4 @@
-"""Rotations from documents, and the settings' own check of the overlap contract."""
+"""Rotations from documents, and the check that the settings keep the guarantee to consumers."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ BROKEN: dict[str, Any] = {
     "another host": tenant("x", token_endpoint="https://elsewhere.example.test/token"),
     "the parameter of another": tenant("r500"),
 }
-"""Documents that are broken in ten different ways."""
+"""Documents that are invalid in ten different ways."""
 
 
 def test_broken_documents_among_1000_fail_with_distinct_reasons() -> None:

@@ -1,4 +1,4 @@
-"""The Lambda entry on fakes: events read, summaries returned, failures raised."""
+"""The Lambda function with fakes: it reads events, returns summaries and raises failures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rotator.renewal.results import RotationFailed
 
 
 class Context:
-    """Lambda's context, with a minute left."""
+    """Lambda's context with a remaining time of one minute."""
 
     aws_request_id = "request-1"
     remaining = 60_000
@@ -33,7 +33,7 @@ class Context:
 
 @pytest.fixture
 def ports(monkeypatch: pytest.MonkeyPatch) -> FakePorts:
-    """The handler on fakes whose endpoint tells the machine's time."""
+    """The handler with fakes whose endpoint uses the time of the machine."""
     found = fake_ports.ports(fake_ports.Clock(bootstrap.utc_now()))
     rotator = bootstrap.Rotator(settings=Settings(rotation=rotation()), ports=found)
     monkeypatch.setattr(handler, "_rotator", lambda: rotator)
@@ -79,7 +79,7 @@ def test_an_event_may_ask_for_a_dry_run(ports: FakePorts) -> None:
     [
         pytest.param(None, "is a NoneType", id="nothing"),
         pytest.param([], "is a list", id="a list"),
-        pytest.param("tick", "is a str", id="text"),
+        pytest.param("run", "is a str", id="text"),
         pytest.param({"forced": True}, "unknown key 'forced'", id="unknown key"),
         pytest.param({"source": "aws.s3", "detail-type": "x"}, "unknown key", id="another service's event"),
         pytest.param({"parameter_name": "/evil"}, "unknown key 'parameter_name'", id="a place for the token"),
@@ -121,7 +121,7 @@ def test_failure_with_valid_stored_token_is_logged_as_warning(
 
 
 def metrics(printed: str) -> dict[str, float]:
-    """The metrics that CloudWatch reads from a run's output: one line of them for one rotation."""
+    """Return the metrics in a run's output, which has one line of them for a single rotation."""
     (line,) = embedded_metrics.read(printed)
     return line.metrics
 

@@ -1,4 +1,4 @@
-"""The Lambda entry with the messages of the workers' queue, on fakes."""
+"""The Lambda function with messages of the workers' queue and with fakes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WORKERS = Settings(rotation=None, rotations_path="/rotations", queue_url="https:
 
 
 class Context:
-    """Lambda's context, with a minute left."""
+    """Lambda's context with a remaining time of one minute."""
 
     aws_request_id = "request-1"
 
@@ -36,7 +36,7 @@ def queue() -> FakeWorkQueue:
 
 @pytest.fixture
 def ports(queue: FakeWorkQueue, monkeypatch: pytest.MonkeyPatch) -> FakePorts:
-    """The handler on fakes, with workers and three rotations."""
+    """The handler with fakes, workers and three rotations."""
     found = fake_ports.ports(fake_ports.Clock(bootstrap.utc_now()))
     for name in NAMES:
         text = json.dumps({"secret_id": "healthwise/client", "parameter_name": f"/{name}/token"})
@@ -48,7 +48,7 @@ def ports(queue: FakeWorkQueue, monkeypatch: pytest.MonkeyPatch) -> FakePorts:
 
 
 def event(*bodies: Any) -> dict[str, Any]:
-    """What Lambda gives for messages with these bodies, which are called m-0, m-1, ..."""
+    """Return Lambda's event for messages with these bodies and the ids m-0, m-1, ..."""
     return {
         "Records": [
             {
@@ -63,7 +63,7 @@ def event(*bodies: Any) -> dict[str, Any]:
 
 
 def handle(given: dict[str, Any]) -> list[str]:
-    """The messages that are to come again."""
+    """Return the messages to be delivered again."""
     answer = handler.lambda_handler(given, Context())
     assert answer.keys() == {"batchItemFailures"}
     assert all(each.keys() == {"itemIdentifier"} for each in answer["batchItemFailures"])

@@ -1,4 +1,4 @@
-"""What a run used is counted by many threads at once, and told once."""
+"""The counters of a run: threads increment them at the same time, and each count is reported once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIMES = 2000
 
 @pytest.fixture
 def restless_threads() -> Iterator[None]:
-    """Let threads take turns as often as the interpreter can."""
+    """Switch between threads as often as the interpreter can."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield

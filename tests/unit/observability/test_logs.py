@@ -1,4 +1,4 @@
-"""What a run tells CloudWatch: metrics for alarms and dashboards, and fields of its log to search by."""
+"""The metrics and the log of a run, as CloudWatch reads them."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ NOTHING_USED = Counts()
 NEXT_TRY = START + timedelta(minutes=5)
 
 
-def living(name: str, hours: float, outcome: Outcome = Outcome.FRESH, **changes: Any) -> Result:
-    """A rotation whose stored token has these hours left."""
+def expiring_in(name: str, hours: float, outcome: Outcome = Outcome.FRESH, **changes: Any) -> Result:
+    """Return the result of a rotation whose stored token expires in some hours."""
     return Result(name=name, outcome=outcome, expires_at=START + timedelta(hours=hours), **changes)
 
 
 def failed(name: str, kind: str = "CredentialsError", **changes: Any) -> Result:
-    """A rotation that failed late, and of whose token nothing is known."""
+    """Return the result of a late failure, with a token of unknown lifetime."""
     base: dict[str, Any] = {"error": "a problem; an advice", "late": True, "next_try": NEXT_TRY}
     return Result(name=name, outcome=Outcome.FAILED, error_kind=kind, **{**base, **changes})
 
 
 def fleet_of(count: int) -> list[Result]:
-    """Rotations r0, r1, ... with as many hours left as their number says, and one more."""
-    return [living(f"r{number}", number + 1) for number in range(count)]
+    """Return rotations r0, r1, ...; the token of the first expires in one hour, of the second in two, ..."""
+    return [expiring_in(f"r{number}", number + 1) for number in range(count)]
 
 
 @pytest.fixture
 def reported(capsys: pytest.CaptureFixture[str]) -> Any:
-    """Tell a run's metrics, and return what CloudWatch reads."""
+    """Record the metrics of a run, and return them as CloudWatch reads them."""
 
     def emit(
         results: Sequence[Result], counts: Counts = NOTHING_USED, duration: float = 0.0, **changes: Any
@@ -59,13 +59,13 @@ def reported(capsys: pytest.CaptureFixture[str]) -> Any:
 
 
 def test_metrics_have_the_service_dimension(reported: Any) -> None:
-    (line,) = reported([living("a", 1)])
+    (line,) = reported([expiring_in("a", 1)])
     assert line.dimensions == {"service": "rotator-x"}
 
 
 def test_every_metric_has_its_unit(reported: Any) -> None:
     counts = Counts(token_requests=1, token_request_attempts=1, throttled_writes=1)
-    (line,) = reported([living("a", 1)], counts, 0.25)
+    (line,) = reported([expiring_in("a", 1)], counts, 0.25)
     assert line.units == {
         **dict.fromkeys(("Rotated", "Kept", "Busy", "FailedEarly", "FailedLate"), "Count"),
         **dict.fromkeys(("TokenRequests", "TokenRequestAttempts", "ThrottledWrites"), "Count"),
@@ -75,19 +75,19 @@ def test_every_metric_has_its_unit(reported: Any) -> None:
 
 
 def test_duration_metric_is_in_milliseconds(reported: Any) -> None:
-    (line,) = reported([living("a", 1)], duration=1.2344)
+    (line,) = reported([expiring_in("a", 1)], duration=1.2344)
     assert line.metrics["Duration"] == 1234
 
 
 def test_usage_counts_become_metrics(reported: Any) -> None:
     counts = Counts(token_requests=2, token_request_attempts=5, throttled_writes=3)
-    (line,) = reported([living("a", 1)], counts)
+    (line,) = reported([expiring_in("a", 1)], counts)
     names = ("TokenRequests", "TokenRequestAttempts", "ThrottledWrites")
     assert [line.metrics[name] for name in names] == [2, 5, 3]
 
 
 def test_zero_usage_and_error_counts_are_omitted(reported: Any) -> None:
-    (line,) = reported([living("a", 1)])
+    (line,) = reported([expiring_in("a", 1)])
     assert line.metrics.keys() == {
         *("Rotated", "Kept", "Busy", "FailedEarly", "FailedLate"),
         *("Duration", "TokenSecondsRemaining"),
@@ -103,8 +103,8 @@ def test_failures_are_counted_by_their_kind(reported: Any) -> None:
 
 def test_published_tokens_of_other_secret_stages_are_counted(reported: Any) -> None:
     stages = (Stage.CURRENT, Stage.PENDING, Stage.PREVIOUS, Stage.PREVIOUS)
-    results = [living(s, 1, Outcome.ROTATED, secret_stage=s) for s in stages]
-    line, *_ = reported([*results, living("kept", 1, Outcome.KEPT, secret_stage=Stage.PENDING)])
+    results = [expiring_in(s, 1, Outcome.ROTATED, secret_stage=s) for s in stages]
+    line, *_ = reported([*results, expiring_in("kept", 1, Outcome.KEPT, secret_stage=Stage.PENDING)])
     assert (line.metrics["RotatedWithPending"], line.metrics["RotatedWithPrevious"]) == (1, 2)
     assert (line.units["RotatedWithPending"], line.units["RotatedWithPrevious"]) == ("Count", "Count")
 
@@ -126,19 +126,19 @@ def test_two_to_ten_rotations_have_metrics_by_name(reported: Any, count: int, by
 def test_metric_by_name_is_absent_if_unknown_or_zero_if_missing(
     reported: Any,
 ) -> None:
-    whole, *named = reported([living("a", 2), failed("b"), failed("c", seconds_remaining=0)])
+    whole, *named = reported([expiring_in("a", 2), failed("b"), failed("c", seconds_remaining=0)])
     assert whole.metrics["TokenSecondsRemaining"] == 0
     lives = {line.dimensions["rotation"]: line.metrics["TokenSecondsRemaining"] for line in named}
     assert lives == {"a": 2 * HOUR, "c": 0}
 
 
 def test_expired_token_has_zero_lifetime_metric_by_name(reported: Any) -> None:
-    _, named, _ = reported([living("a", -3), living("b", 3)])
+    _, named, _ = reported([expiring_in("a", -3), expiring_in("b", 3)])
     assert named.metrics == {"TokenSecondsRemaining": 0}
 
 
 def test_run_that_omits_rotations_emits_no_shortest_lifetime(reported: Any) -> None:
-    whole, *named = reported([living("a", 20, Outcome.ROTATED)], other_rotations=2)
+    whole, *named = reported([expiring_in("a", 20, Outcome.ROTATED)], other_rotations=2)
     assert "TokenSecondsRemaining" not in whole.metrics
     assert whole.metrics["Rotated"] == 1
     assert [(line.dimensions["rotation"], line.metrics["TokenSecondsRemaining"]) for line in named] == [
@@ -159,7 +159,7 @@ def test_dry_run_emits_no_metrics(reported: Any) -> None:
 
 
 def logged(result: Result, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
-    """An outcome as Lambda's runtime writes it, without what it writes of every record."""
+    """Return the line of a result as Lambda's runtime writes it, without the fields of every line."""
     runtime = pytest.importorskip("awslambdaric.lambda_runtime_log_utils")  # for Linux only
     caplog.set_level(logging.INFO, logger="rotator")
     logs.log_summary(Summary(results=(result,)), START)
@@ -168,9 +168,9 @@ def logged(result: Result, caplog: pytest.LogCaptureFixture) -> dict[str, Any]:
 
 
 def test_successful_outcome_logs_only_its_lifetime_fields(caplog: pytest.LogCaptureFixture) -> None:
-    assert logged(living("a", 2, Outcome.ROTATED), caplog) == {
+    assert logged(expiring_in("a", 2, Outcome.ROTATED), caplog) == {
         "level": "INFO",
-        "message": "rotation a: rotated, good until 2026-11-24T08:00:00Z",
+        "message": "rotation a: rotated, valid until 2026-11-24T08:00:00Z",
         "event": "outcome",
         "rotation": "a",
         "outcome": "rotated",
@@ -180,7 +180,7 @@ def test_successful_outcome_logs_only_its_lifetime_fields(caplog: pytest.LogCapt
 
 
 def test_token_of_another_secret_stage_logs_the_stage(caplog: pytest.LogCaptureFixture) -> None:
-    rolled = living("a", 2, Outcome.ROTATED, secret_stage=Stage.PREVIOUS)
+    rolled = expiring_in("a", 2, Outcome.ROTATED, secret_stage=Stage.PREVIOUS)
     assert logged(rolled, caplog)["secret_stage"] == "AWSPREVIOUS"
 
 
@@ -191,7 +191,7 @@ def test_failure_logs_reason_kind_lifetime_and_next_try(
     assert logged(result, caplog) == {
         "level": "WARNING",
         "message": (
-            "rotation a: failed, good until 2026-11-24T07:00:00Z (a problem; an advice; "
+            "rotation a: failed, valid until 2026-11-24T07:00:00Z (a problem; an advice; "
             "the stored token is valid for another 1 h, next attempt by 2026-11-24T06:05:00Z)"
         ),
         "event": "outcome",
@@ -220,8 +220,8 @@ def test_failure_with_expired_token_logs_seconds_remaining(
 
 
 def test_kept_token_logs_reason_and_lateness(caplog: pytest.LogCaptureFixture) -> None:
-    line = logged(living("a", 0.5, Outcome.KEPT, reason="it ends no later", late=True), caplog)
-    assert (line["level"], line["reason"], line["late"]) == ("INFO", "it ends no later", True)
+    line = logged(expiring_in("a", 0.5, Outcome.KEPT, reason="it expires no later", late=True), caplog)
+    assert (line["level"], line["reason"], line["late"]) == ("INFO", "it expires no later", True)
 
 
 def test_logged_seconds_remaining_are_rounded_down(caplog: pytest.LogCaptureFixture) -> None:
@@ -252,7 +252,7 @@ def test_reason_of_busy_result_survives_json_round_trip() -> None:
 
 
 def whole_log(caplog: pytest.LogCaptureFixture, *results: Result) -> tuple[list[str], dict[str, Any]]:
-    """The rotations that have a line of their own, and the line of the whole."""
+    """Return the rotations with a line of their own, and the summary."""
     with caplog.at_level(logging.DEBUG):
         logs.log_summary(Summary(results=results), START)
     lines = [record.rotation for record in caplog.records if hasattr(record, "rotation")]
@@ -269,15 +269,15 @@ def test_ten_rotations_are_all_logged_and_listed(caplog: pytest.LogCaptureFixtur
 
 
 def test_fresh_rotations_of_a_large_fleet_are_only_counted(caplog: pytest.LogCaptureFixture) -> None:
-    lines, whole = whole_log(caplog, *fleet_of(10), failed("broken"), living("new", 24, Outcome.ROTATED))
+    lines, whole = whole_log(caplog, *fleet_of(10), failed("broken"), expiring_in("new", 24, Outcome.ROTATED))
     assert lines == ["broken", "new"]
     assert [each["name"] for each in whole["rotations"]] == ["broken", "new"]
     assert (whole["fresh"], whole["failed"], whole["not_listed"]) == (10, 1, 10)
 
 
 def test_run_log_line_fits_the_cloudwatch_event_limit(caplog: pytest.LogCaptureFixture) -> None:
-    """262,144 bytes: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html"""
-    rotated = [living(f"rotated{number}", 24, Outcome.ROTATED) for number in range(5000)]
+    """The limit is 262,144 bytes: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html"""
+    rotated = [expiring_in(f"rotated{number}", 24, Outcome.ROTATED) for number in range(5000)]
     broken = [failed(f"broken{number}", error="a problem; " + 400 * "x") for number in range(5000)]
     lines, whole = whole_log(caplog, *rotated, *broken)
     assert len(lines) == 10_000
