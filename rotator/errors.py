@@ -3,27 +3,27 @@
 ::
 
     RotatorError
-    +- SettingsError                 names the setting, what it got, what it takes
+    +- SettingsError                 names the setting, its value and the accepted values
     +- CredentialsError              the secret or the signing key is missing, denied or malformed
     +- TokenRequestError             the token endpoint could not be used (e.g. its certificate)
     |  +- TokenEndpointUnavailable   worth a retry; carries ``retry_after``
     |  +- TokenRequestRejected       carries the RFC 6749 error code and the HTTP status
-    |  +- InvalidTokenResponse       2xx, but not a token we would publish
+    |  +- InvalidTokenResponse       a 2xx answer without a token that may be published
     +- TokenVerificationError        ``verify_url`` did not accept the token
     +- ParameterStoreError           denied, throttled, too large, wrong type, key unusable
     |  +- ConcurrentUpdate           another run wrote first
     |  +- TokenNotPublished          a token was issued and could not be stored
     |  +- StatusNotWritten           the new token is stored; carries the status that is not (renewal.status)
-    +- NotReached                    the run's time was over before the renewal began
+    +- NotReached                    the run's time ran out before the renewal began
     +- WorkNotSent                   a rotation that is due could not be enqueued for the workers
-    +- RotationFailed                the run's: holds the summary (renewal.results)
-    +- TokenUnavailable              the reading side has no token
+    +- RotationFailed                a rotation of the run failed; carries the summary (renewal.results)
+    +- TokenUnavailable              a consumer has no valid token
     |  +- TokenExpired               the stored token has expired
     +- CommandNotRun                 of `rotator exec`; carries the exit code
 
 A message says what happened and what to do next, and never holds a token, a secret or a
 response body. For the same reason the adapters do not chain the SDK's or the HTTP library's
-exceptions: those carry the request, and with it the secret, wherever the exception travels.
+exceptions: these contain the request, and therefore the secret.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from typing import Self
 
 logger = logging.getLogger(__name__)
 
-# Settings have one name with those who deploy a stack, and another with those who run by hand.
+# A stack has template parameters; a run outside Lambda has environment variables.
 MORE_TIME = "raise TimeoutSeconds of the stack"
 MORE_WRITES = (
     "raise WritesPerSecond of the stack (ROTATOR_WRITES_PER_SECOND) if the account's quota allows it"
@@ -55,16 +55,16 @@ CLIENT_REFUSED_CODES = frozenset(
         "invalid_credentials",
     }
 )
-"""The error codes with which servers refuse the client itself; RFC 6749, 5.2 means the first for that."""
+"""The error codes with which servers refuse the client itself; RFC 6749, 5.2 defines only the first."""
 
 
 def is_client_refused(status: int, code: str | None) -> bool:
-    """Whether a refusal is of the client, and not of what it asked for: any 401, and some codes."""
+    """Whether the endpoint refused the client, not its request: any HTTP 401, and some error codes."""
     return status == 401 or code in CLIENT_REFUSED_CODES
 
 
 class Retry(StrEnum):
-    """Who tries again what failed."""
+    """Who repeats a failed operation."""
 
     NEXT_RUN = "the next run tries again"
     NEXT_CALL = "the next call tries again"
@@ -72,17 +72,17 @@ class Retry(StrEnum):
 
 
 def next_step(advice: str, retry: Retry | None) -> str:
-    """Return what to do about an error, after who tries again."""
-    return f"{retry}; if it lasts, {advice}" if retry else advice
+    """Return the advice, preceded by who repeats the failed operation, if a retry may help."""
+    return f"{retry}; if the error persists, {advice}" if retry else advice
 
 
 class RotatorError(Exception):
     """The base of every error of this package. ``str()`` gives the problem and the next step.
 
     Attributes:
-        problem: What happened, and to what.
-        advice: What to do about it.
-        retry: Who tries again, if the same may succeed later without a change.
+        problem: The failure, and the rotation, parameter, secret or setting that it concerns.
+        advice: The next step that fixes the cause.
+        retry: Who repeats the operation; None if it cannot succeed without a change.
         may_have_issued: Whether the token endpoint may have issued a token that was not published.
     """
 
@@ -101,18 +101,18 @@ class RotatorError(Exception):
 
     @property
     def next_step(self) -> str:
-        """The advice, after who tries again."""
+        """The advice, preceded by who repeats the failed operation."""
         return next_step(self.advice, self.retry)
 
     def at(self, place: str) -> Self:
-        """Return the same error, of the same type, whose message begins with the place where it happened."""
+        """Return a copy of the error whose message begins with the place of the failure."""
         placed = self.again()
         placed.problem = f"{place}: {self.problem}"
         placed.args = (placed.problem,)
         return placed
 
     def again(self) -> Self:
-        """Return the same error without its traceback and causes, which keep local variables in memory."""
+        """Return a copy of the error without traceback and causes, which keep local variables in memory."""
         same = type(self).__new__(type(self))
         same.__dict__ |= self.__dict__
         same.args = self.args
@@ -125,7 +125,7 @@ class RotatorError(Exception):
         return same
 
     def after(self, earlier: RotatorError | None) -> Self:
-        """Return the same error, as it follows an earlier request of the run that failed."""
+        """Return the error, marked if the failed request of the run before it may have issued a token."""
         if earlier is None or not earlier.may_have_issued:
             return self
         same = self.again()
@@ -146,10 +146,10 @@ class TokenRequestError(RotatorError):
 
 
 class TokenEndpointUnavailable(TokenRequestError):
-    """The endpoint did not answer, or asked to be tried again later.
+    """The endpoint did not answer, or asked for a retry later.
 
-    ``retry_after`` is the wait in seconds it asked for (RFC 9110, 10.2.3), if it did. If not ``retryable``,
-    only the next run tries again.
+    ``retry_after`` is the wait in seconds that the endpoint asked for (RFC 9110, 10.2.3), if any. If not
+    ``retryable``, only the next run tries again.
     """
 
     def __init__(
@@ -167,9 +167,9 @@ class TokenEndpointUnavailable(TokenRequestError):
 
 
 class TokenRequestRejected(TokenRequestError):
-    """The endpoint refused the request; repeating it would not help.
+    """The endpoint refused the request; repeating the request would not help.
 
-    ``code`` is the error code if the answer held a known one, as RFC 6749, 5.2 writes it.
+    ``code`` is the error code in the spelling of RFC 6749, 5.2, None if the answer held no known code.
     """
 
     def __init__(
@@ -181,12 +181,12 @@ class TokenRequestRejected(TokenRequestError):
 
     @property
     def client_refused(self) -> bool:
-        """Whether it is the client that was refused, and not what it asked for."""
+        """Whether the endpoint refused the client, not its request."""
         return is_client_refused(self.status, self.code)
 
 
 class InvalidTokenResponse(TokenRequestError):
-    """The endpoint answered 2xx, but what it sent is not a token fit to publish."""
+    """The endpoint answered 2xx, but without a token that may be published."""
 
     def __init__(self, problem: str, *, advice: str, may_have_issued: bool = True) -> None:
         super().__init__(problem, advice=advice, may_have_issued=may_have_issued)
@@ -202,8 +202,10 @@ class TokenVerificationError(RotatorError):
 class ParameterStoreError(RotatorError):
     """A parameter could not be read or written.
 
-    ``transient`` says that the call was throttled or AWS failed, which may soon be over; ``unreachable`` that
-    there was no answer for as long as a call may take; ``foreign`` that something else answered in its place.
+    Attributes:
+        transient: Whether AWS throttled the call or failed; a retry may soon succeed.
+        unreachable: Whether the call timed out without an answer.
+        foreign: Whether another server, such as a proxy, answered instead of AWS.
     """
 
     def __init__(  # noqa: PLR0913 - options by name
@@ -224,21 +226,21 @@ class ParameterStoreError(RotatorError):
 
     @property
     def is_unavailable(self) -> bool:
-        """Whether AWS was not available, so that the parameters of the call have no part in it."""
+        """Whether AWS was unavailable; the error then has nothing to do with the parameters of the call."""
         return self.transient or self.unreachable or self.foreign
 
 
 class ConcurrentUpdate(ParameterStoreError):
-    """Another writer was faster: ``ParameterAlreadyExists`` or ``TooManyUpdates``."""
+    """Another run wrote the parameter first: ``ParameterAlreadyExists`` or ``TooManyUpdates``."""
 
 
 class TokenNotPublished(ParameterStoreError):
-    """A token was issued but could not be stored: where that revoked the stored one, consumers suffer."""
+    """A token was issued but not stored; some providers revoke the stored token when they issue a new one."""
 
     def __init__(self, cause: ParameterStoreError) -> None:
         super().__init__(
-            "a new token was issued but not stored, and the stored one may be revoked if the endpoint allows "
-            f"only one: {cause.problem}",
+            "a new token was issued but not stored, and the provider may have revoked the stored token: "
+            f"{cause.problem}",
             advice=cause.advice,
             retry=cause.retry,
             unreachable=cause.unreachable,
@@ -247,23 +249,23 @@ class TokenNotPublished(ParameterStoreError):
 
 
 class NotReached(RotatorError):
-    """A rotation was due, and late or ``forced``, and the run had no time left for it."""
+    """The run had no time for a rotation that was late or ``forced``."""
 
     def __init__(self, *, forced: bool = False) -> None:
-        problem = "the run's time was over before its renewal began"
+        problem = "the run's time ran out before this renewal began"
         super().__init__(
             f"not forced: {problem}" if forced else problem,
-            advice=f"see which endpoints do not respond, {MORE_WRITES}, or {MORE_TIME}",
+            advice=f"check which endpoints respond slowly, {MORE_WRITES}, or {MORE_TIME}",
             retry=Retry.BY_HAND,
         )
 
 
 class WorkNotSent(RotatorError):
-    """A message to the workers was not taken by their queue."""
+    """A message for the workers could not be enqueued."""
 
 
 class TokenUnavailable(RotatorError):
-    """A consumer has no valid token, and the parameter has none either (rotator.consumer)."""
+    """A consumer has no valid token and could not read one from the parameter (rotator.consumer)."""
 
 
 class TokenExpired(TokenUnavailable):
@@ -271,7 +273,7 @@ class TokenExpired(TokenUnavailable):
 
 
 class CommandNotRun(RotatorError):
-    """``rotator exec`` could not begin the command; ``code`` is the exit code that a shell gives."""
+    """``rotator exec`` could not start the command; ``code`` is the exit code of a shell for this."""
 
     def __init__(self, problem: str, *, advice: str, code: int) -> None:
         super().__init__(problem, advice=advice)
@@ -279,10 +281,12 @@ class CommandNotRun(RotatorError):
 
 
 def as_rotator_error(error: Exception, where: str, *, may_have_issued: bool = False) -> RotatorError:
-    """Return an error of ours as it is; of any other only its type, because its text may quote a secret."""
+    """Return a RotatorError unchanged, and any other error by its type only: its text may quote a secret."""
     if isinstance(error, RotatorError):
         return error
     frames = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("unforeseen %s in %s\n%s", type(error).__name__, where, frames)
-    problem = f"unforeseen {type(error).__name__}"
-    return RotatorError(problem, advice="report it with the log's traceback", may_have_issued=may_have_issued)
+    logger.error("unexpected %s in %s\n%s", type(error).__name__, where, frames)
+    problem = f"unexpected {type(error).__name__}"
+    return RotatorError(
+        problem, advice="report this error with the traceback in the log", may_have_issued=may_have_issued
+    )

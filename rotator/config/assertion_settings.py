@@ -1,4 +1,4 @@
-"""The settings of client assertions, checked against each other: none is missing, and none is ignored."""
+"""The settings of client assertions, checked against each other: none may be missing or have no effect."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from rotator.renewal.models import Rotation
 
 
 def check(rotation: Rotation, label: Callable[[str], str]) -> None:
-    """Check how a rotation's client assertions are made.
+    """Check the settings of a rotation's client assertions.
 
     Args:
         rotation: The rotation.
-        label: Returns what an error calls a setting.
+        label: Returns the name of a setting in errors.
 
     Raises:
-        SettingsError: The first setting that is missing, or not for this client_authentication.
+        SettingsError: A setting is missing, or is not used with this client_authentication.
     """
     method = rotation.client_authentication
     algorithms = ALGORITHMS.get(method, ())
     if method is ClientAuthentication.PRIVATE_KEY_JWT and not rotation.signing_key_id:
         raise SettingsError(
-            f"{label('signing_key_id')} is not set, and {method} needs a key",
+            f"{label('signing_key_id')} is not set, but {method} needs a key",
             advice="set it to the id, ARN or alias/NAME of an asymmetric KMS key with the usage SIGN_VERIFY",
         )
     if rotation.signing_algorithm and algorithms and rotation.signing_algorithm not in algorithms:
         raise SettingsError(
             f"{label('signing_algorithm')} is {rotation.signing_algorithm}, which {method} does not use",
-            advice="it takes one of " + ", ".join(algorithms),
+            advice="set it to one of " + ", ".join(algorithms),
         )
     users = {
         "signing_key_id": [ClientAuthentication.PRIVATE_KEY_JWT],
@@ -39,6 +39,6 @@ def check(rotation: Rotation, label: Callable[[str], str]) -> None:
     for key, methods in users.items():
         if getattr(rotation, key) and method not in methods:
             raise SettingsError(
-                f"{label(key)} is set, and {method} does not use it",
-                advice=f"leave it out, or set client_authentication to {' or '.join(methods)}",
+                f"{label(key)} is set, but {method} does not use it",
+                advice=f"remove it, or set client_authentication to {' or '.join(methods)}",
             )

@@ -12,7 +12,7 @@ from rotator.renewal.models import Rotation
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Who AWS takes the caller for, and where."""
+    """The identity of the caller in AWS, and the Region."""
 
     account: str
     arn: str
@@ -21,7 +21,7 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """A KMS key: ``state``, ``usage`` and ``spec`` in KMS's words, such as ``Enabled``."""
+    """A KMS key: ``state``, ``usage`` and ``spec`` as KMS returns them, such as ``Enabled``."""
 
     state: str
     usage: str
@@ -38,7 +38,7 @@ class ParameterVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class Stack:
-    """A CloudFormation stack: what it puts out, and what it was given."""
+    """A CloudFormation stack with its outputs and parameters."""
 
     name: str
     outputs: Mapping[str, str]
@@ -47,7 +47,7 @@ class Stack:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A schedule of EventBridge Scheduler: whether it is enabled, when it fires, and at whom."""
+    """A schedule of EventBridge Scheduler: its state, its expression, and the ARN of its target."""
 
     enabled: bool
     expression: str
@@ -56,9 +56,9 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class EventSourceMapping:
-    """What gives a queue's messages to a function: its ``state`` in Lambda's words.
+    """The event source mapping from a queue to a function, with its ``state`` as Lambda returns it.
 
-    A working one is ``Enabled``. ``maximum_concurrency`` is the limit of concurrent runs, if there is one.
+    The state in operation is ``Enabled``. ``maximum_concurrency`` is the limit of concurrent runs, if any.
     """
 
     id: str
@@ -68,7 +68,7 @@ class EventSourceMapping:
 
 @dataclass(frozen=True, kw_only=True)
 class Subscription:
-    """Of an SNS topic: what is notified, an ``email`` or ``sqs``, and whether that was confirmed."""
+    """A subscription of an SNS topic: its protocol, such as ``email``, and whether it is confirmed."""
 
     protocol: str
     confirmed: bool
@@ -76,36 +76,36 @@ class Subscription:
 
 @dataclass(frozen=True, kw_only=True)
 class LogEvent:
-    """One line of a log, as it was written at that moment."""
+    """One line of a log, and when it was written."""
 
     at: datetime
     message: str
 
 
 class Inspector(Protocol):
-    """AWS as the doctor sees it. Nothing here changes anything there.
+    """The part of AWS that the doctor reads. No method changes anything in AWS.
 
-    Every method raises a RotatorError when it is denied, throttled or cannot reach AWS, and
-    SettingsError where the environment names no Region.
+    Every method raises RotatorError if AWS denies or throttles the call or cannot be reached, and
+    SettingsError if the environment names no Region.
     """
 
     def identity(self) -> Identity:
-        """Return who the caller is; every caller may ask that."""
+        """Return the caller's identity; this needs no permission."""
 
     def aws_date(self) -> str | None:
-        """Return AWS's ``Date`` header; AWS need not know the caller for that."""
+        """Return AWS's ``Date`` header; this needs no credentials."""
 
     def may_write_token(self, rotation: Rotation) -> None:
-        """Return if the caller may write the token parameter, which must be there."""
+        """Check that the caller may write the token parameter, which must exist."""
 
     def may_write_status(self, rotation: Rotation) -> None:
-        """Return if the caller may write the status parameter, which must be there."""
+        """Check that the caller may write the status parameter, which must exist."""
 
     def may_write_lease(self, rotation: Rotation) -> None:
-        """Return if the caller may write the lease parameter, which must be there."""
+        """Check that the caller may write the lease parameter, which must exist."""
 
     def versions(self, name: str) -> Sequence[ParameterVersion]:
-        """Return the versions of the parameter that are kept, in any order. The parameter must exist."""
+        """Return the stored versions of a parameter, which must exist, in any order."""
 
     def key(self, key_id: str) -> Key | None:
         """Return the KMS key of this id, ARN or alias, if there is one."""
@@ -120,13 +120,13 @@ class Inspector(Protocol):
         """Return the schedule of this name in this group, if there is one."""
 
     def messages(self, queue_url: str) -> int | None:
-        """Return about how many messages wait in this queue, if there is such a queue."""
+        """Return the approximate number of messages in this queue, None if there is no such queue."""
 
     def event_source_mapping(self, function: str, queue_url: str) -> EventSourceMapping | None:
-        """Return what gives the queue's messages to this function, if anything does."""
+        """Return the event source mapping from the queue to this function, if there is one."""
 
     def subscriptions(self, topic_arn: str) -> Sequence[Subscription]:
         """Return the topic's subscriptions. The topic must exist."""
 
     def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
-        """Return the newest event since then whose message holds these words, if there is one."""
+        """Return the newest event since a time (UTC) whose message contains these words, if there is one."""

@@ -1,4 +1,4 @@
-"""Settings: the only reader of the environment."""
+"""The settings of a run, read from the environment; no other module reads it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 class Settings:
     """A run's settings: one rotation, or the path of the rotation documents.
 
-    ``kms_key_id`` is the key of rotations whose document names none. ``token_lifetime`` is the shortest
-    lifetime of a token in seconds, None if that is not known.
+    Attributes:
+        kms_key_id: The key of rotations whose document names none.
+        token_lifetime: The shortest lifetime of a token in seconds, None if it is unknown.
     """
 
     rotation: Rotation | None
@@ -46,7 +47,7 @@ class Settings:
 
     @property
     def expected_lifetime(self) -> ExpectedLifetime | None:
-        """How long tokens live, if that is known; of multiple rotations, at least a day is nothing odd."""
+        """The expected lifetimes, if known; with multiple rotations, every lifetime up to a day is."""
         if self.token_lifetime is None:
             return None
         longest = self.token_lifetime if self.rotation else max(self.token_lifetime, DAY_SECONDS)
@@ -56,7 +57,7 @@ class Settings:
 def read_environment(environ: Mapping[str, str]) -> Settings:
     """Read the settings from ``ROTATOR_*``; an empty variable counts as not set.
 
-    Raises SettingsError for the first one that is missing, malformed or at odds with another.
+    Raises SettingsError for the first setting that is missing, malformed or in conflict with another.
     """
     ours = {
         name: value
@@ -79,7 +80,7 @@ def read_environment(environ: Mapping[str, str]) -> Settings:
         for key in sorted(ROTATION_SETTINGS.keys() & given.keys() - _DOCUMENT_DEFAULTS):
             raise SettingsError(
                 f"{PREFIX}{key.upper()} and ROTATOR_ROTATIONS_PATH are both set",
-                advice="with a path, write it into each rotation's document instead",
+                advice=f"remove {PREFIX}{key.upper()}, and set {key} in the rotation documents instead",
             )
     else:
         rotation = read_rotation(given, read.get("allowed_hosts", frozenset()), lambda k: PREFIX + k.upper())
@@ -88,25 +89,25 @@ def read_environment(environ: Mapping[str, str]) -> Settings:
 
 
 def _check_workers(read: Mapping[str, Any]) -> None:
-    """Workers are for multiple rotations; each must know how many share the write rate, and its queue."""
+    """Raise SettingsError unless the queue and the number of workers are set together, with a path."""
     if ("queue_url" in read) != ("workers" in read):
         raise SettingsError(
-            "of ROTATOR_QUEUE_URL and ROTATOR_WORKERS only one is set", advice="set both of them, or none"
+            "only one of ROTATOR_QUEUE_URL and ROTATOR_WORKERS is set", advice="set both, or remove both"
         )
     if "queue_url" in read and "rotations_path" not in read:
         raise SettingsError(
             "ROTATOR_QUEUE_URL is set without ROTATOR_ROTATIONS_PATH",
-            advice="leave it out: one rotation needs no workers",
+            advice="remove ROTATOR_QUEUE_URL: a single rotation needs no workers",
         )
 
 
 def nothing_is_set(environ: Mapping[str, str]) -> bool:
-    """Whether the environment holds no setting of ours at all."""
+    """Whether the environment holds no ``ROTATOR_*`` setting."""
     return not any(name.startswith(PREFIX) and value for name, value in environ.items())
 
 
 def _refuse_unknown(names: Iterable[str]) -> None:
-    """Raise SettingsError for a variable of ours that is no setting: its default would stand in for it."""
+    """Raise SettingsError for an unknown ``ROTATOR_*`` variable, which would otherwise have no effect."""
     known = ROTATION_SETTINGS.keys() | _RUN_SETTINGS.keys()
     for name in sorted(set(names) - {PREFIX + key.upper() for key in known}):
         key = name[len(PREFIX) :].lower()
@@ -120,10 +121,10 @@ _OTHER_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("client_id", "client_secret", "secret", "secret_arn", "secret_name"), "secret_id"),
     "auth_method": "client_authentication",
 }
-"""What other programs call these settings, where the spelling does not show it."""
+"""Names that other programs use for these settings, where the spelling is not similar."""
 
 _DOCUMENT_DEFAULTS = frozenset({"kms_key_id"})
-"""Those that may be set for all documents together, as their default."""
+"""The settings that may be set as the default of all rotation documents."""
 
 _RUN_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "rotations_path": validators.path,

@@ -1,6 +1,6 @@
-"""Readers of settings that hold a JSON object or a list; what is wrong is said of the key that has it.
+"""Readers of settings that hold a JSON object or a list.
 
-Keys are names, and are shown. Values may be secrets by mistake, and are not.
+An error shows the key that is wrong. It never shows a value, which may be a secret by mistake.
 """
 
 from __future__ import annotations
@@ -38,58 +38,58 @@ _TOKEN_TYPE = re.compile(r"[\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]{1,256}")
 
 
 def token_request_params(value: Any) -> Mapping[str, str | tuple[str, ...]]:
-    """Read more parameters of the token request; numbers and booleans become text, lists several values."""
+    """Read additional parameters of the token request; a list gives a parameter several values."""
     takes = (
         'a JSON object of texts, numbers, booleans or lists of these, such as {"expiration": "86400"}, '
-        f"without {_words(RESERVED_PARAMS)}"
+        f"except {_words(RESERVED_PARAMS)}"
     )
     return _members(value, takes, _param_name, _param_values)
 
 
 def secret_params(value: Any) -> Mapping[str, str]:
-    """Read which parameters of the token request are members of the secret."""
+    """Read the parameters of the token request whose values are members of the secret."""
     takes = (
         'a JSON object of parameters and members of the secret, such as {"password": "api_password"}, '
-        f"without {_words(RESERVED_PARAMS)}"
+        f"except {_words(RESERVED_PARAMS)}"
     )
     return _members(value, takes, _param_name, _place)
 
 
 def token_request_headers(value: Any) -> Mapping[str, str]:
-    """Read more headers of the token request."""
-    takes = 'a JSON object of headers such as {"X-Tenant": "a"}, without ' + _words(RESERVED_HEADERS)
+    """Read additional headers of the token request."""
+    takes = 'a JSON object of headers such as {"X-Tenant": "a"}, except ' + _words(RESERVED_HEADERS)
     return _unequal_headers(_members(value, takes, _header_name, _header_value), takes)
 
 
 def secret_headers(value: Any) -> Mapping[str, str]:
-    """Read which headers are members of the secret."""
-    takes = 'a JSON object of headers and members of the secret, such as {"X-API-Key": "api_key"}, without '
+    """Read the headers whose values are members of the secret."""
+    takes = 'a JSON object of headers and members of the secret, such as {"X-API-Key": "api_key"}, except '
     takes += _words(RESERVED_HEADERS)
     return _unequal_headers(_members(value, takes, _header_name, _place), takes)
 
 
 def secret_members(value: Any) -> Mapping[str, str]:
-    """Read where the secret holds the client credentials."""
+    """Read the paths of the client credentials in the secret."""
     takes = f'a JSON object of {_words(SECRET_MEMBERS)}, such as {{"client_secret": "oauth.clientSecret"}}'
     return _members(value, takes, _one_of(SECRET_MEMBERS), _place)
 
 
 def response_members(value: Any) -> Mapping[str, str]:
-    """Read where the endpoint's answer has its members."""
+    """Read the paths of the members of the endpoint's answer."""
     takes = f'a JSON object of {_words(RESPONSE_MEMBERS)}, such as {{"access_token": "data.token"}}'
     return _members(value, takes, _one_of(RESPONSE_MEMBERS), _place)
 
 
 def accepted_token_types(value: Any) -> tuple[str, ...]:
-    """Read token types that are taken for Bearer: a list, or texts with commas between."""
+    """Read token types that are accepted as Bearer: a list, or names separated by commas."""
     types = [each.strip() for each in value.split(",")] if isinstance(value, str) else value
     usable = isinstance(types, list | tuple) and all(
         isinstance(each, str) and _TOKEN_TYPE.fullmatch(each) for each in types
     )
     if not usable or UNUSABLE_TOKEN_TYPES.keys() & map(plain_token_type, types):
         raise InvalidValue(
-            "token types with commas between (in a document also a list), without "
-            f"{_words(UNUSABLE_TOKEN_TYPES.values())}: those are no Bearer tokens"
+            "token types separated by commas (in a rotation document also a list), except "
+            f"{_words(UNUSABLE_TOKEN_TYPES.values())}, which are not Bearer tokens"
         )
     return tuple(types)
 
@@ -97,7 +97,7 @@ def accepted_token_types(value: Any) -> tuple[str, ...]:
 def _members(
     value: Any, takes: str, check_name: Callable[[str], None], read: Callable[[Any], T]
 ) -> Mapping[str, T]:
-    """Read a JSON object, each member by itself."""
+    """Read a JSON object member by member."""
     members = read_object(value) if isinstance(value, str) else value
     if not isinstance(members, dict):
         raise InvalidValue(takes, shape_only=True)
@@ -120,35 +120,35 @@ def _words(names: Collection[str]) -> str:
 def _one_of(names: Collection[str]) -> Callable[[str], None]:
     def check(name: str) -> None:
         if name not in names:
-            raise InvalidValue("is not one of these")
+            raise InvalidValue("is not a known name")
 
     return check
 
 
 def _param_name(name: str) -> None:
     if name in RESERVED_PARAMS:
-        raise InvalidValue("is one of these")
+        raise InvalidValue("is reserved")
     if not name or not _is_text(name):
-        raise InvalidValue("is no name")
+        raise InvalidValue("is not a valid name")
 
 
 def _header_name(name: str) -> None:
     if name.lower() in RESERVED_HEADERS:
-        raise InvalidValue("is one of these")
+        raise InvalidValue("is reserved")
     if not _HEADER_NAME.fullmatch(name):
-        raise InvalidValue("is no name of a header (RFC 9110, 5.1)")
+        raise InvalidValue("is not a valid header name (RFC 9110, 5.1)")
 
 
 def _header_value(value: Any) -> str:
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not _HEADER_VALUE.fullmatch(text):
-        raise InvalidValue("has no value that a header may have: one line of printable ASCII")
+        raise InvalidValue("has a value that is not one line of printable ASCII")
     return text
 
 
 def _place(value: Any) -> str:
     if not isinstance(value, str) or not _PLACE.fullmatch(value):
-        raise InvalidValue("does not name a member, such as name or outer.name")
+        raise InvalidValue("does not name a member of an object, such as name or outer.name")
     return value
 
 
@@ -165,16 +165,16 @@ def _param_value(value: Any) -> str:
         return value
     if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return json.dumps(value)
-    raise InvalidValue("has neither a text nor a number, a boolean or a list of these")
+    raise InvalidValue("has a value that is not a text, a number, a boolean or a list of these")
 
 
 def _is_text(value: str) -> bool:
-    """Whether a text can be sent: JSON may have halves of characters."""
+    """Whether a text can be sent: JSON may contain a lone surrogate, half of a character."""
     return not re.search(r"[\ud800-\udfff]", value)
 
 
 def _unequal_headers(headers: Mapping[str, T], takes: str) -> Mapping[str, T]:
-    """Refuse a header that is given twice, in upper and lower case."""
+    """Return the headers; raise InvalidValue for a header given twice, in upper and lower case."""
     seen: set[str] = set()
     for name in headers:
         if name.lower() in seen:

@@ -1,4 +1,4 @@
-"""All rotations, read from their documents, or the error of each document.
+"""All rotations, read from their documents, and the error of each invalid document.
 
 Two rotations must not write the same parameter, so each is checked against those before it.
 """
@@ -13,14 +13,14 @@ from rotator.errors import SettingsError
 from rotator.renewal.models import Parameter, Rotation
 
 MAX_SUGGESTED_NAMES = 10
-"""In the message about an unknown name."""
+"""The names that the message about an unknown name shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """The rotations to serve, and by name the error of each broken document.
+    """The rotations to serve, and by name the error of each invalid document.
 
-    ``other_rotations`` counts those that are not served here, None if that is not known.
+    ``other_rotations`` counts the rotations that are not served here, None if their number is unknown.
     """
 
     rotations: tuple[Rotation, ...]
@@ -29,7 +29,7 @@ class Fleet:
 
     @property
     def names(self) -> set[str]:
-        """The names of all of them."""
+        """The names of all rotations, including those with an invalid document."""
         return {rotation.name for rotation in self.rotations} | {name for name, _ in self.broken}
 
     def only(self, names: Sequence[str]) -> Fleet:
@@ -50,9 +50,9 @@ class Fleet:
         return Fleet(rotations=rotations, broken=broken, other_rotations=other_rotations)
 
     def for_worker(self, names: Sequence[str]) -> Fleet:
-        """Return the rotations of those of the names that there are, as one worker among others serves them.
+        """Return the rotations that one of several workers serves; names without a rotation are ignored.
 
-        A scheduled run reports two documents of one name; the rotation that has the name is served.
+        If two documents have one name, the valid rotation is served. A scheduled run reports the other.
         """
         rotations = tuple(r for r in self.rotations if r.name in names)
         served = {rotation.name for rotation in rotations}
@@ -61,12 +61,17 @@ class Fleet:
 
 
 class Registry:
-    """Rotations by their names, and the errors of broken documents.
+    """Rotations by their names, and the errors of invalid documents.
 
-    ``names`` has for every document the name under which it is known, also if it is broken, and ``places``
-    for every rotation its document; ``refused`` has why a document is broken. ``owners`` has the rotation of
-    every parameter for a token, a status or a lease, and ``named`` the document of each that a broken one
-    names. ``kms_key_id`` is the key of documents that name none.
+    Attributes:
+        kms_key_id: The key of documents that name none.
+        rotations: The rotation of each name.
+        refused: The error of each invalid document.
+        documents: The parameter of each document.
+        names: The rotation name of each document, also of an invalid one.
+        places: The document of each rotation.
+        owners: The rotation of each token, status and lease parameter.
+        named: The document of each token, status and lease parameter that an invalid document names.
     """
 
     def __init__(
@@ -84,7 +89,7 @@ class Registry:
         self.named: dict[str, str] = {}
 
     def enter(self, document: str, parameter: Parameter, read: Rotation | SettingsError) -> None:
-        """Enter what was read in a document, or why it cannot be used."""
+        """Enter the rotation that was read from a document, or the document's error."""
         try:
             rotation = self._fitting(document, read)
         except SettingsError as error:
@@ -102,9 +107,10 @@ class Registry:
         self.names[document] = name
 
     def judge(self, document: str, parameter: Parameter) -> Rotation:
-        """Return the rotation that a document stands for, without entering it.
+        """Return the rotation of a document, without entering it.
 
-        Raises SettingsError if it cannot be read, or has the name or a parameter of one that is entered.
+        Raises SettingsError if the document is invalid, or has the name or a parameter of a rotation that is
+        entered already.
         """
         read = rotation_documents.read_document(
             self.path, document, parameter, self.allowed_hosts, self.kms_key_id
@@ -112,15 +118,15 @@ class Registry:
         return self._fitting(document, read)
 
     def check_not_named(self, rotation: Rotation) -> None:
-        """Raise SettingsError if a broken document names a parameter of the rotation.
+        """Raise SettingsError if an invalid document names a parameter of the rotation.
 
-        Once that is fixed it may take the parameter over: of two, the first one is served.
+        Once that document is fixed, it may take over the parameter: of two, the first is served.
         """
         for name in rotation.parameter_names:
             if name in self.named:
                 raise SettingsError(
-                    f"the parameter {name} is named by the document {self.named[name]}, which cannot be used",
-                    advice="fix or remove that first, or set parameter_name to another name",
+                    f"the parameter {name} is also named by the invalid rotation document {self.named[name]}",
+                    advice=f"fix or remove {self.named[name]} first, or set parameter_name to another name",
                 )
 
     def _fitting(self, document: str, rotation: Rotation | SettingsError) -> Rotation:
@@ -128,34 +134,35 @@ class Registry:
             raise rotation
         if rotation.name in self.rotations:
             raise SettingsError(
-                f"two documents are named {rotation.name}: {self.places[rotation.name]} and {document}",
-                advice="name one of them otherwise",
+                f"two rotation documents have the name {rotation.name}: {self.places[rotation.name]} and "
+                f"{document}",
+                advice="set another name in one of the two",
             )
         for name in rotation.parameter_names:
             if name in self.owners:
                 raise SettingsError(
-                    f"the parameter {name} belongs to the rotation {self.owners[name]} already",
+                    f"the parameter {name} already belongs to the rotation {self.owners[name]}",
                     advice="set parameter_name to another name",
                 )
             if name.startswith(f"{self.path}/"):
                 raise SettingsError(
-                    f"the parameter {name} would stand among the documents under {self.path}",
-                    advice="set parameter_name to a name elsewhere",
+                    f"the parameter {name} is under {self.path}, which is only for rotation documents",
+                    advice=f"set parameter_name to a name outside {self.path}",
                 )
         return rotation
 
     def documents_of(self, name: str) -> list[str]:
-        """Return the documents that are known under a name: none, one or, where some are broken, several."""
+        """Return the documents with a rotation name: none, one, or several if some are invalid."""
         return [document for document, known in self.names.items() if known == name]
 
     def without(self, *documents: str) -> Registry:
-        """Return the registry of all the other documents."""
-        gone = frozenset(documents)
-        others = {name: parameter for name, parameter in self.documents.items() if name not in gone}
+        """Return the registry of all documents except these."""
+        excluded = frozenset(documents)
+        others = {name: parameter for name, parameter in self.documents.items() if name not in excluded}
         return read(self.path, [others], self.allowed_hosts, kms_key_id=self.kms_key_id)
 
     def fleet(self) -> Fleet:
-        """Return all of it."""
+        """Return all rotations, and the errors of invalid documents."""
         broken = tuple((self.names[document], error) for document, error in self.refused.items())
         return Fleet(rotations=tuple(self.rotations.values()), broken=broken)
 
@@ -168,10 +175,10 @@ def read(
     *,
     kms_key_id: str | None = None,
 ) -> Registry:
-    """Enter documents in the order of their names: of two that cannot both be, the first counts.
+    """Return the registry of all documents, entered by name: of two in conflict, the first is valid.
 
-    ``found`` is called with each rotation as soon as its document is read, before the next page; some of them
-    may then be refused.
+    ``found`` is called with each rotation as soon as its document is read, before the next page. The rotation
+    may be refused afterwards.
     """
     documents: dict[str, tuple[Parameter, Rotation | SettingsError]] = {}
     for page in pages:
@@ -192,15 +199,15 @@ def read(
 
 
 def unknown(name: str, known: Collection[str], *, patterns: bool = False) -> SettingsError:
-    """Say that there is no such rotation, with the names that come close or, failing that, the first.
+    """Return the error for an unknown rotation, with similar names or, if there are none, the first names.
 
-    ``patterns`` says that the name could have been one.
+    ``patterns`` says that the command accepts patterns.
     """
     import difflib  # few runs need it
 
     close = difflib.get_close_matches(name[:64], known, n=3)
     if not patterns and any(character in name for character in "*?["):
-        advice = "give whole names: patterns are for `rotator status` only"
+        advice = "give full names: only `rotator status` accepts patterns"
     elif close:
         advice = f"did you mean {' or '.join(close)}?"
     elif known:

@@ -1,7 +1,7 @@
 """Rotation documents: the settings of one rotation, each checked when it is read.
 
-Environment, command line and documents have the same keys. An error names the setting, its value and what it
-takes; a value that may be a secret by mistake is described and not shown.
+The environment, the command line and rotation documents have the same keys. An error names the setting, its
+value and the accepted values. A value that may be a secret by mistake is described and not shown.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ REQUIRED_SETTINGS = {
 
 _KMS_KEY = (
     r"alias/[A-Za-z0-9/_-]{1,250}|[A-Za-z0-9-]{1,64}|arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:(key|alias)/\S+",
-    "a key's id, its ARN, or alias/NAME",
+    "the id or ARN of a KMS key, or alias/NAME",
 )
 
 ROTATION_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "name": validators.matching(r"[A-Za-z0-9_.-]{1,64}", "1 to 64 letters, digits and ._-"),
     # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
     "secret_id": validators.matching(
-        r"[A-Za-z0-9/_+=.@:-]{1,2048}", "a secret's name or ARN", shape_only=True
+        r"[A-Za-z0-9/_+=.@:-]{1,2048}", "the name or ARN of a secret", shape_only=True
     ),
     "parameter_name": validators.parameter_name,
     "token_endpoint": validators.url,
     "scope": validators.scope,
     "grant_type": validators.matching(
-        r"[\x21\x23-\x5b\x5d-\x7e]{1,256}", "a grant's name or address, such as client_credentials"
+        r"[\x21\x23-\x5b\x5d-\x7e]{1,256}", "the name or URL of a grant, such as client_credentials"
     ),
     "token_request_format": lambda v: TokenRequestFormat(validators.one_of(*TokenRequestFormat)(v)),
     "token_request_params": json_settings.token_request_params,
@@ -58,7 +58,7 @@ ROTATION_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "secret_headers": json_settings.secret_headers,
     "response_members": json_settings.response_members,
     "accepted_token_types": json_settings.accepted_token_types,
-    # Not shown: the private key itself may stand there by mistake.
+    # The value is not shown: it may be the private key by mistake.
     "signing_key_id": validators.matching(*_KMS_KEY, shape_only=True),
     "signing_algorithm": lambda v: SigningAlgorithm(validators.one_of(*SigningAlgorithm)(v)),
     "key_id": validators.matching(
@@ -74,13 +74,13 @@ ROTATION_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "verify_url": validators.url,
     "secret_rollover": validators.boolean,
 }
-"""Each key of a rotation, and what reads it. The defaults are those of renewal.models.Rotation."""
+"""Each key of a rotation with its reader. The defaults are those of renewal.models.Rotation."""
 
 _NEW_NAME = validators.matching(
     r"(?=[_.-]*[A-Za-z0-9])[A-Za-z0-9_.-]{1,64}",
-    "1 to 64 letters, digits and ._-, with a letter or digit among them",
+    "1 to 64 letters, digits and ._-, at least one of them a letter or digit",
 )
-"""Documents that have a name without any are served as ever."""
+"""Existing rotation documents whose name has no letter or digit are still served."""
 
 
 def read_document(
@@ -92,39 +92,39 @@ def read_document(
 ) -> Rotation:
     """Read one rotation from its document: a JSON object in an SSM String under the path.
 
-    The rotation is named after the parameter, and its key is ``kms_key_id``, unless the document has others.
-    Raises SettingsError, which names the document and the key.
+    The rotation is named after the parameter, and its key is ``kms_key_id``, unless the document sets others.
+    Raises SettingsError, which names the document and the key in it.
     """
     if parameter.type != "String":
         raise SettingsError(
-            f"the document {parameter_name} is a {parameter.type}",
+            f"the rotation document {parameter_name} is a parameter of type {parameter.type}",
             advice="store it as a String: it holds no secret",
         )
     given = read_object(parameter.value)
     if given is None:
         raise SettingsError(
-            f"the document {parameter_name} is not a JSON object",
+            f"the rotation document {parameter_name} is not a JSON object",
             advice='write it as {"secret_id": "...", "parameter_name": "..."}',
         )
     given = {key: value for key, value in given.items() if value is not None}
     for key in sorted(given.keys() - ROTATION_SETTINGS.keys()):
         raise SettingsError(
-            f"the document {parameter_name} has the unknown key {key[:64]!r}",
+            f"the rotation document {parameter_name} has the unknown key {key[:64]!r}",
             advice=did_you_mean(key, ROTATION_SETTINGS),
         )
     for key in sorted(key for key, value in given.items() if value is REPEATED):
         raise SettingsError(
-            f"the document {parameter_name} has the key {key} twice",
-            advice="remove the value that is not meant",
+            f"the rotation document {parameter_name} has the key {key} twice, with different values",
+            advice="remove one of the two",
         )
     given.setdefault("name", document_name(path, parameter_name))
     if kms_key_id:
         given.setdefault("kms_key_id", kms_key_id)
-    return read_rotation(given, allowed_hosts, lambda key: f"{key} in the document {parameter_name}")
+    return read_rotation(given, allowed_hosts, lambda key: f"{key} in the rotation document {parameter_name}")
 
 
 def named_parameter(document: Parameter) -> str | None:
-    """The token's parameter that a document names, also one that cannot be used for another reason."""
+    """Return the token parameter that a document names, even if the document is invalid otherwise."""
     try:
         return validators.parameter_name(json.loads(document.value)["parameter_name"])
     except (ValueError, RecursionError, TypeError, KeyError, InvalidValue):
@@ -132,26 +132,26 @@ def named_parameter(document: Parameter) -> str | None:
 
 
 def read_options(name: str, given: Mapping[str, Any], allowed_hosts: frozenset[str]) -> Rotation:
-    """Read a rotation from the keys of a document, each given as an option; raises SettingsError."""
+    """Read a rotation from command-line options, one for each key of a document; raises SettingsError."""
     return read_rotation({"name": name, **given}, allowed_hosts, lambda key: "--" + key.replace("_", "-"))
 
 
 def read_name(value: str, *, new: bool) -> str:
-    """Read a rotation's name as it is typed; raises SettingsError. A ``new`` one is no ``.`` or ``..``."""
+    """Return a rotation name from the command line; raises SettingsError, if ``new`` also for ``..``."""
     return str(read_value("NAME", value, _NEW_NAME if new else ROTATION_SETTINGS["name"]))
 
 
 def document_name(path: str, parameter_name: str) -> str:
-    """The name of the rotation that a document stands for: what follows the path."""
+    """Return the default name of a document's rotation: the name of the document below the path."""
     return parameter_name.removeprefix(path.rstrip("/") + "/").replace("/", ".")
 
 
 def did_you_mean(key: str, known: Any, shown: Callable[[str], str] = lambda name: name) -> str:
-    """Return the advice for an unknown key: the known one that is close to it, or all of them."""
+    """Return the advice for an unknown key: a known key with a similar name, or all known keys."""
     close = difflib.get_close_matches(key, known, n=1)
     if close:
         return f"did you mean {shown(close[0])}?"
-    return "known are: " + ", ".join(sorted(map(shown, known)))
+    return "valid names are: " + ", ".join(sorted(map(shown, known)))
 
 
 def read_rotation(
@@ -160,12 +160,12 @@ def read_rotation(
     """Read a rotation from its settings by key.
 
     Args:
-        given: What each setting was given.
-        allowed_hosts: The hosts to which credentials may be sent; none means all.
-        label: Returns what an error calls a setting.
+        given: The value of each setting.
+        allowed_hosts: The hosts to which credentials may be sent; an empty set means all hosts.
+        label: Returns the name of a setting in errors.
 
     Raises:
-        SettingsError: The first setting that is missing, malformed or not allowed.
+        SettingsError: A setting is missing, malformed or not allowed.
     """
     values = {"name": "default"}
     for key in ("secret_id", "parameter_name"):
@@ -182,13 +182,13 @@ def read_rotation(
         if host and allowed_hosts and host not in allowed_hosts:
             raise SettingsError(
                 f"{label(key)} names the host {host}, which is not in ROTATOR_ALLOWED_HOSTS",
-                advice="add it there if credentials may be sent to it, or set another",
+                advice="add this host there if credentials may be sent to it, or set another",
             )
     return rotation
 
 
 def _check_given_once(rotation: Rotation, label: Callable[[str], str]) -> None:
-    """Raise SettingsError for a parameter or header that comes from the settings and from the secret."""
+    """Raise SettingsError for a parameter or header that is set both directly and from the secret."""
     for one, given, other, from_secret in (
         ("token_request_params", rotation.token_request_params, "secret_params", rotation.secret_params),
         ("token_request_headers", rotation.token_request_headers, "secret_headers", rotation.secret_headers),
@@ -197,23 +197,26 @@ def _check_given_once(rotation: Rotation, label: Callable[[str], str]) -> None:
         for name in sorted(name for name in from_secret if name.lower() in names):
             raise SettingsError(
                 f"{label(one)} and {label(other)} both have the key {name[:64]!r}",
-                advice="leave it out of one of them",
+                advice="remove the key from one of the two",
             )
 
 
 def read_value(label: str, value: Any, parse: Callable[[Any], Any]) -> Any:
-    """Return what a setting's value means; raises SettingsError, which calls the setting by its label."""
+    """Return the value of a setting from its reader; raises SettingsError, which names the label."""
     try:
         return parse(value)
     except InvalidValue as refused:
         got = _shape(value) if refused.shape_only else _shown(value)
-        raise SettingsError(f"{label} is {got}", advice=f"it takes {refused}") from refused
+        raise SettingsError(f"{label} is {got}", advice=f"it must be {refused}") from refused
+
+
+_JSON_TYPES = {dict: "an object", list: "a list", bool: "a boolean", int: "a number", float: "a number"}
 
 
 def _shape(value: Any) -> str:
     if isinstance(value, str):
         return f"a text of {len(value)} characters"
-    return f"a {type(value).__name__}"
+    return f"of the wrong type: {_JSON_TYPES.get(type(value), type(value).__name__)}"
 
 
 def _shown(value: Any) -> str:
@@ -222,22 +225,22 @@ def _shown(value: Any) -> str:
 
 
 class DocumentStore(Protocol):
-    """The documents of many rotations, as an operator writes them; the job only ever reads them.
+    """The rotation documents, as an operator writes them; the Lambda function only reads them.
 
-    Every method raises ParameterStoreError when it is denied, throttled or refused.
+    Every method raises ParameterStoreError if AWS denies, throttles or refuses the call.
     """
 
     def create(self, document: str, text: str) -> None:
-        """Store a document that is not there yet.
+        """Store a new document.
 
-        Raises ConcurrentUpdate if it is.
+        Raises ConcurrentUpdate if the document exists.
         """
 
     def replace(self, document: str, text: str) -> None:
-        """Store a document in the place of the one that is there; one that was just deleted is there again.
+        """Overwrite a document; one that was deleted in the meantime is created again.
 
-        Raises ConcurrentUpdate if someone else was writing it just then.
+        Raises ConcurrentUpdate if another process is writing it at the same moment.
         """
 
     def delete(self, document: str) -> bool:
-        """Delete a document; return whether it was there."""
+        """Delete a document; return whether it existed."""

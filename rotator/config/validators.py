@@ -1,7 +1,7 @@
-"""Readers of single values: each takes what stood in a setting and returns what it means.
+"""Readers of single values: each returns the value of a setting, checked and converted.
 
-A reader raises Refused, which says what the setting takes, for everything else. JSON documents bring
-numbers and objects where the environment brings text, so readers take both.
+For an invalid value, a reader raises InvalidValue, which names the accepted values. JSON documents hold
+numbers and objects where the environment holds text, so readers accept both.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 UNIT_SECONDS = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400})  # CloudFormation cannot multiply
 
 MAX_ARN_CHARACTERS = 1011
-"""AWS bounds a parameter's name with the ARN that precedes it.
+"""The longest ARN of a parameter, which limits its name.
 
 https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
 """
 SHORTEST_ARN = "arn:aws:ssm:us-east-1:123456789012:parameter"
 MAX_PARAMETER_NAME_CHARACTERS = 940
-"""Of a token's parameter: what is left in every Region and partition, ``/status`` after it."""
+"""The longest name of a token parameter that leaves room for ``/status`` in every Region and partition."""
 
 MAX_REPLICA_REGIONS = 5
 
 
 class InvalidValue(ValueError):
-    """A value is not what its setting takes; the text says what it takes."""
+    """A value is invalid; the text names the accepted values. ``shape_only``: the value may be a secret."""
 
     def __init__(self, takes: str, *, shape_only: bool = False) -> None:
         super().__init__(takes)
@@ -103,12 +103,12 @@ def seconds(low: int, high: int) -> Callable[[Any], int]:
 
 
 def parameter_name(value: Any) -> str:
-    """A name under which a status can stand, too: a path, one level below AWS's 15 at most.
+    """Read the name of a token parameter: at most 14 levels, since ``/status`` is the 15th and last for AWS.
 
     https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-su-create.html
     """
     takes = (
-        'a path that begins with "/", of letters, digits and ._-, not beginning with /aws or /ssm, '
+        'a path that begins with "/" but not with /aws or /ssm, of letters, digits and ._-, '
         f"with at most 14 levels and {MAX_PARAMETER_NAME_CHARACTERS} characters"
     )
     name = matching(r"(/[A-Za-z0-9_.-]+){1,14}", takes)(value)
@@ -131,19 +131,19 @@ def any_parameter_name(value: Any) -> str:
 
 
 def path(value: Any) -> str:
-    """Read a path below which parameters are, without a slash at its end."""
+    """Read the path of the rotation documents, and return it without a final slash."""
     takes = 'a path such as "/rotator/rotations"'
     return matching(r"(/[A-Za-z0-9_.-]+){1,14}/?", takes)(value).rstrip("/")
 
 
 def url(value: Any) -> str:
-    """Read an address that credentials may be sent to: https, or on loopback."""
-    takes = "an https address without user name and fragment (http for 127.0.0.1, ::1, localhost only)"
+    """Read a URL to which credentials may be sent: https, or http on loopback."""
+    takes = "an https URL without user name and fragment (http only for 127.0.0.1, ::1 and localhost)"
     try:
         if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x5b\x5d-\x7e]+", value):
             raise ValueError
         parts = urlsplit(value)
-        port_is_legal = parts.port != 0  # the property raises ValueError itself out of its range
+        port_is_legal = parts.port != 0  # the property raises ValueError for a port above 65535
     except ValueError:
         raise InvalidValue(takes, shape_only=True) from None
     if "@" in parts.netloc or parts.fragment or not parts.hostname or not port_is_legal:
@@ -154,8 +154,8 @@ def url(value: Any) -> str:
 
 
 def audience(value: Any) -> str:
-    """Read the address of a token endpoint or an issuer, to which nothing is sent."""
-    takes = "the provider's token endpoint or issuer as an address, such as https://auth.example.com"
+    """Read the URL of a token endpoint or issuer; nothing is sent to it."""
+    takes = "the URL of the provider's token endpoint or issuer, such as https://auth.example.com"
     pattern = r"https?://[\x21\x24-\x3b\x3d\x3f-\x5b\x5d-\x7e]+"
     text = matching(pattern, takes, shape_only=True)(value)
     try:
@@ -169,11 +169,11 @@ def audience(value: Any) -> str:
 
 
 def queue_url(value: Any) -> str:
-    """Read the address of an SQS queue."""
+    """Read the URL of an SQS queue."""
     try:
         return url(value)
     except InvalidValue as refused:
-        takes = "a queue's https address, such as https://sqs.eu-central-1.amazonaws.com/123456789012/work"
+        takes = "the https URL of a queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/work"
         raise InvalidValue(takes, shape_only=refused.shape_only) from None
 
 
@@ -182,9 +182,9 @@ def _is_secure(parts: SplitResult) -> bool:
 
 
 def scope(value: Any) -> str:
-    """Read a scope (RFC 6749, 3.3); an empty one asks for none."""
+    """Read a scope (RFC 6749, 3.3); an empty text requests none."""
     if not isinstance(value, str) or (value and not is_scope(value)):
-        raise InvalidValue("words of printable ASCII with one space between (RFC 6749, 3.3), or nothing")
+        raise InvalidValue("words of printable ASCII separated by single spaces (RFC 6749, 3.3), or empty")
     return value
 
 
@@ -202,8 +202,8 @@ def regions(value: Any) -> tuple[str, ...]:
 
 
 def hosts(value: Any) -> frozenset[str]:
-    """Read host names with commas between."""
+    """Read host names separated by commas."""
     names = frozenset(host.strip().lower() for host in str(value).split(",") if host.strip())
     if not names or not all(re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:]+", name) for name in names):
-        raise InvalidValue("host names with commas between, such as auth.healthwise.net")
+        raise InvalidValue("host names separated by commas, such as auth.healthwise.net")
     return names

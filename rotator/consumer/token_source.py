@@ -189,7 +189,7 @@ class TokenSource:
         if isinstance(error, RotatorError):
             return error
         return TokenUnavailable(
-            f"reading the parameter {self.parameter_name} failed: unforeseen {type(error).__name__}",
+            f"reading the parameter {self.parameter_name} failed: unexpected {type(error).__name__}",
             advice="report it as a bug",
             retry=Retry.NEXT_CALL,
         )

@@ -1,7 +1,7 @@
 """The JWT by which a client authenticates (RFC 7523, 2.2 and 3; OpenID Connect Core, 9), without I/O.
 
-Each request has an assertion of its own, and so has each retry: an endpoint that keeps the ``jti`` of a
-request which it did not answer would refuse the same assertion as a replay.
+Each request and each retry carries its own assertion: an endpoint may have recorded the ``jti`` of a request
+that it did not answer, and would refuse a second use of that assertion as a replay.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 ASSERTION_PARAMS = frozenset({"client_assertion", "client_assertion_type"})
 
 SKEW_SECONDS = 60
-"""How far the clocks of this machine and of the endpoint may differ, in either direction."""
+"""The tolerated difference between the clocks of this machine and of the endpoint, in either direction."""
 
 LIFETIME_SECONDS = 300
-"""From ``iat`` to ``exp``: the longest that providers accept, from their own clock.
+"""From ``iat`` to ``exp``: the longest lifetime that all providers accept.
 
 https://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html#authenticating-to-the-token-endpoint
 """
@@ -33,24 +33,24 @@ ALGORITHMS = {
     ClientAuthentication.PRIVATE_KEY_JWT: tuple(a for a in SigningAlgorithm if not a.is_symmetric),
     ClientAuthentication.CLIENT_SECRET_JWT: tuple(a for a in SigningAlgorithm if a.is_symmetric),
 }
-"""The algorithms of each method; its default is the first."""
+"""The algorithms of each authentication method; the first is the default."""
 
 _THUMBPRINT = re.compile(r"(x5t|x5t#S256)=(.+)")
 
 
 class Signer(Protocol):
-    """A keeper of private keys, which never leave it."""
+    """A service that signs with private keys and never returns them."""
 
     def sign(self, message: bytes, *, signing_key_id: str, algorithm: SigningAlgorithm) -> bytes:
-        """Return the signature of a message as JWS takes it (RFC 7518, 3).
+        """Return the signature of a message in the encoding of JWS (RFC 7518, 3).
 
-        Raises CredentialsError if the key is missing, denied, disabled or of another kind.
+        Raises CredentialsError if the key is missing, denied, disabled or does not fit the algorithm.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClientAssertion:
-    """What a client asserts of itself, and the key that signs it: the client secret if there is no other."""
+    """The content of a client assertion, and its key: the client secret if there is no ``signing_key_id``."""
 
     client_id: str
     audience: str
@@ -60,7 +60,7 @@ class ClientAssertion:
     client_secret: Secret
 
     def parameters(self, signer: Signer, now: datetime) -> dict[str, Secret]:
-        """Return the parameters of a token request by which the client authenticates.
+        """Return the parameters with which a token request authenticates the client.
 
         Raises CredentialsError if the assertion cannot be signed.
         """
@@ -85,7 +85,9 @@ class ClientAssertion:
         return header
 
     def _claims(self, now: datetime) -> dict[str, object]:
-        issued_at = int(now.timestamp()) - SKEW_SECONDS  # or a clock behind ours would call it not issued yet
+        issued_at = (
+            int(now.timestamp()) - SKEW_SECONDS
+        )  # an endpoint whose clock is behind refuses an iat in the future
         return {
             "iss": self.client_id,
             "sub": self.client_id,
@@ -97,7 +99,7 @@ class ClientAssertion:
 
 
 def client_assertion(client: Client, credentials: ClientCredentials) -> ClientAssertion | None:
-    """Return what the client asserts of itself, or None if it authenticates otherwise."""
+    """Return the client's assertion, or None if the client authenticates in another way."""
     algorithm = signing_algorithm(client)
     if algorithm is None:
         return None
@@ -112,7 +114,7 @@ def client_assertion(client: Client, credentials: ClientCredentials) -> ClientAs
 
 
 def signing_algorithm(client: Client) -> SigningAlgorithm | None:
-    """Return the algorithm that signs the client's assertions, or None if it makes none."""
+    """Return the algorithm that signs the client's assertions, or None if the client uses none."""
     algorithms = ALGORITHMS.get(client.client_authentication)
     return (client.signing_algorithm or algorithms[0]) if algorithms else None
 

@@ -30,13 +30,16 @@ _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")  
 
 @dataclass(frozen=True, kw_only=True)
 class TokenRequest:
-    """A POST to the token endpoint; what authenticates the client is never shown.
+    """A POST to the token endpoint. Its ``repr`` never shows the client's credentials.
 
-    ``headers`` come besides ``authorization`` and the type of the body. ``ambiguous_basic`` says that the two
-    dialects of Basic differ for these credentials, ``spaced_members`` which of the secret's members begin or
-    end with a space: either may be why the client is refused. ``assertion`` is what the client asserts of
-    itself, to be signed for each attempt; ``ca_parameter_name`` the parameter with certificates that are
-    trusted for this request, too. ``secrets`` is what must not be repeated of it.
+    Attributes:
+        headers: All headers except ``authorization`` and the content type.
+        ambiguous_basic: Whether the two encodings of Basic differ for these credentials, so that the wrong
+            one may be why the endpoint refuses the client.
+        spaced_members: The members of the secret that begin or end with a space, which may be why, too.
+        assertion: The client assertion, which is signed for each attempt.
+        ca_parameter_name: The parameter with certificates that this request trusts in addition.
+        secrets: The values that must not be repeated in messages.
     """
 
     url: str
@@ -60,10 +63,12 @@ class TokenRequest:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TokenResponse:
-    """The endpoint's answer. ``requested_at`` is when the answered request was sent.
+    """The endpoint's answer.
 
-    ``unanswered_before`` says that an earlier request of the run was sent and never answered. ``date`` is
-    the header in which the endpoint reports its time (RFC 9110, 6.6.1).
+    Attributes:
+        requested_at: When the answered request was sent.
+        date: The header with the endpoint's own time (RFC 9110, 6.6.1).
+        unanswered_before: Whether an earlier request of the run was sent and never answered.
     """
 
     status: int
@@ -103,7 +108,7 @@ def token_request(client: Client, credentials: ClientCredentials) -> TokenReques
 
 
 def secret_headers(client: Client, credentials: ClientCredentials) -> Mapping[str, Secret]:
-    """Return the headers whose values are the secret's, without spaces around them (RFC 9110, 5.5)."""
+    """Return the headers whose values come from the secret, without surrounding spaces (RFC 9110, 5.5)."""
     return {
         name: Secret(credentials.members[member].value.strip(" "))
         for name, member in client.secret_headers.items()
@@ -111,7 +116,7 @@ def secret_headers(client: Client, credentials: ClientCredentials) -> Mapping[st
 
 
 def _parameters(client: Client, credentials: ClientCredentials) -> dict[str, str | tuple[str, ...]]:
-    """Return the request's parameters; one with several values is repeated (RFC 8707, 2)."""
+    """Return the request's parameters; a parameter with several values is repeated (RFC 8707, 2)."""
     parameters: dict[str, str | tuple[str, ...]] = {"grant_type": client.grant_type}
     if client.scope:
         parameters["scope"] = client.scope
@@ -119,9 +124,8 @@ def _parameters(client: Client, credentials: ClientCredentials) -> dict[str, str
     for name, member in client.secret_params.items():
         parameters[name] = credentials.members[member].value
     is_basic = client.client_authentication is ClientAuthentication.BASIC
-    if (
-        client.client_id_in_body or not is_basic
-    ):  # beside an assertion, too: Entra ID wants it (RFC 7521, 4.2)
+    # Entra ID requires client_id with an assertion, too (RFC 7521, 4.2).
+    if client.client_id_in_body or not is_basic:
         parameters["client_id"] = credentials.client_id
     if client.client_authentication is ClientAuthentication.POST:
         parameters["client_secret"] = credentials.client_secret.value
@@ -129,14 +133,14 @@ def _parameters(client: Client, credentials: ClientCredentials) -> dict[str, str
 
 
 def _body(written: TokenRequestFormat, parameters: Mapping[str, str | tuple[str, ...]]) -> tuple[str, str]:
-    """Return the type of the body, and the body in ASCII."""
+    """Return the content type and the body in ASCII."""
     if written is TokenRequestFormat.JSON:
         return JSON_TYPE, json.dumps(parameters)
     return "application/x-www-form-urlencoded", urlencode(parameters, doseq=True, safe="*")
 
 
 def _basic(credentials: ClientCredentials, encoding: BasicEncoding) -> Secret:
-    """The Authorization header; text is UTF-8 in both dialects (RFC 7617, 2.1)."""
+    """Return the Authorization header; both encodings start from UTF-8 (RFC 7617, 2.1)."""
     client_id, client_secret = credentials.client_id, credentials.client_secret.value
     if encoding is BasicEncoding.FORM:  # 2.3.1, with the encoding of appendix B
         client_id, client_secret = quote_plus(client_id), quote_plus(client_secret)

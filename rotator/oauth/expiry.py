@@ -1,6 +1,6 @@
-"""When a token expires, by the answer that brought it: servers say it in many ways, and some of them wrongly.
+"""The expiry of a token, read from its answer, in which servers state it in several ways, some of them wrong.
 
-The earliest expiry counts. An implausible one is reported, and never used.
+The earliest stated expiry counts. An implausible one is reported and ignored.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ MAX_LIFETIME = timedelta(seconds=MAX_LIFETIME_SECONDS)
 MAX_DATE_CHARACTERS = 64
 
 EARLIEST_MILLISECONDS = 1e11
-"""An epoch from here on is in milliseconds: in seconds it would be in the year 5138."""
+"""A number from here on is milliseconds since 1970: as seconds, the time would be in the year 5138."""
 
 _ZONE = re.compile(r"(GMT|UTC|[+-]\d{4})$")
 
 
 class _Unusable(ValueError):
-    """A member does not say when the token expires; the text says why."""
+    """A member does not state a usable expiry; the text says why."""
 
 
 def expiry(
@@ -37,46 +37,48 @@ def expiry(
     """Return when a token expires, and a warning for each implausible member of its answer.
 
     Args:
-        client: ``lifetime`` overrides what the answer says, ``fallback_lifetime`` stands in for it. A JWT's
-            ``exp`` is the token's own, and always counts.
-        answer: Returns the answer's member of a name, None if there is none.
+        client: Its ``lifetime`` replaces the expiry in the answer; its ``fallback_lifetime`` is used if the
+            answer states none. The ``exp`` of a JWT always counts, because resource servers check it.
+        answer: Returns the member of the answer with this name, None if there is none.
         token: The access token.
         requested_at: When the token was requested.
 
     Raises:
-        InvalidTokenResponse: Nothing says when the token expires.
+        InvalidTokenResponse: Neither the answer, the token nor the settings state an expiry.
     """
     if client.lifetime is None:
-        ends, problems = _stated(answer, requested_at)
+        expiries, problems = _stated(answer, requested_at)
     else:
-        ends, problems = [requested_at + timedelta(seconds=client.lifetime)], []
-    source = "the rest of the answer" if ends else "the exp of the JWT"
+        expiries, problems = [requested_at + timedelta(seconds=client.lifetime)], []
+    source = "the rest of the answer" if expiries else "the exp of the JWT"
     exp = jwt.expiry(token)
     if exp and exp > requested_at + MAX_LIFETIME:
         exp = None
-        if not ends:
-            problems.append(f"issued a JWT that ends more than {MAX_LIFETIME_SECONDS} seconds from now")
-    if not ends and client.fallback_lifetime is not None and (problems or not exp):
-        ends, source = [requested_at + timedelta(seconds=client.fallback_lifetime)], "fallback_lifetime"
+        if not expiries:
+            problems.append(f"issued a JWT that expires more than {MAX_LIFETIME_SECONDS} seconds from now")
+    if not expiries and client.fallback_lifetime is not None and (problems or not exp):
+        expiries, source = [requested_at + timedelta(seconds=client.fallback_lifetime)], "fallback_lifetime"
     if exp:
-        ends.append(exp)
-    if not ends:
+        expiries.append(exp)
+    if not expiries:
         raise _unknown(problems)
-    return min(ends), tuple(f"the token endpoint {problem}; {source} is used instead" for problem in problems)
+    return min(expiries), tuple(
+        f"the token endpoint {problem}; {source} is used instead" for problem in problems
+    )
 
 
 def _stated(answer: Callable[[str], Any], requested_at: datetime) -> tuple[list[datetime], list[str]]:
-    """Return the times that the answer gives, and what is wrong with its other members."""
-    ends, problems = [], []
+    """Return the expiries that the answer states, and a problem for each unusable member."""
+    expiries, problems = [], []
     for name, read in _READERS.items():
         value = answer(name)
         if value is None:
             continue
         try:
-            ends.append(read(value, requested_at))
+            expiries.append(read(value, requested_at))
         except _Unusable as unusable:
             problems.append(f"sent an {name} that is {unusable}")
-    return ends, problems
+    return expiries, problems
 
 
 def _unknown(problems: list[str]) -> InvalidTokenResponse:
@@ -84,16 +86,17 @@ def _unknown(problems: list[str]) -> InvalidTokenResponse:
         return InvalidTokenResponse(
             "the token endpoint did not state the token's lifetime",
             advice="set fallback_lifetime to the token's lifetime in seconds, or response_members if the "
-            "answer says it under another name",
+            "answer states it under another name",
         )
     return InvalidTokenResponse(
         f"the token endpoint {problems[0]}",
-        advice="set fallback_lifetime to the token's lifetime in seconds, or lifetime if no answer says it",
+        advice="set fallback_lifetime to the token's lifetime in seconds, or set lifetime to ignore what the "
+        "answers state",
     )
 
 
 def _number(value: object) -> float | None:
-    """Return a number, or one written as text; None for anything else."""
+    """Return a number, also from its text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -130,7 +133,11 @@ def _at_time(value: object, requested_at: datetime) -> datetime:
 
 
 def _date(value: object) -> datetime:
-    """Read a date as ISO 8601 or HTTP write it. Without a zone it may be hours away: ValueError."""
+    """Read a date in the format of ISO 8601 or HTTP.
+
+    Raises:
+        ValueError: It is not a date, or has no time zone, and so may be wrong by hours.
+    """
     if not isinstance(value, str) or len(value) > MAX_DATE_CHARACTERS:
         raise ValueError
     text = value.strip()
@@ -154,4 +161,4 @@ _READERS: Mapping[str, Callable[[object, datetime], datetime]] = MappingProxyTyp
         ".expires": _at_time,  # ASP.NET (OWIN)
     }
 )
-"""The members that say when a token expires, and what reads each."""
+"""The members that state when a token expires, each with its reader."""

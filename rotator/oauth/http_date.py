@@ -1,4 +1,4 @@
-"""Dates as HTTP writes them."""
+"""Dates in the format of HTTP."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 
 def http_date(text: str) -> datetime | None:
-    """Read a date as HTTP writes it (RFC 9110, 5.6.7), in UTC; None if it is none."""
+    """Return a date of HTTP (RFC 9110, 5.6.7) in UTC, None if the text is not a date."""
     try:
         date = parsedate_to_datetime(text)
         return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)

@@ -1,6 +1,7 @@
-"""JSON objects from elsewhere: read without trust in their members, which are found by a path.
+"""JSON objects from untrusted sources, whose members are found by a path.
 
-Of two members with one name Python keeps the last, others the first: neither is believed (RFC 8259, 4).
+If an object has a member twice, Python keeps the last value and other parsers the first (RFC 8259, 4). Two
+different values are therefore reported, and neither is used.
 """
 
 from __future__ import annotations
@@ -11,29 +12,29 @@ from typing import Any, Final
 
 
 class Repeated:
-    """The value of a member that an object has twice, with different values."""
+    """Stands for the value of a member that occurs twice in an object, with different values."""
 
 
 REPEATED: Final = Repeated()
 
 
 class BlockedPath(LookupError):
-    """A path leads through something that has no members: ``place`` is where, ``found`` what is there."""
+    """A path leads through a value without members: ``place`` is its path, ``found`` describes the value."""
 
     def __init__(self, place: str, found: object) -> None:
         super().__init__(place)
         self.place = place
-        self.found = "a list" if isinstance(found, list) else "no object"
+        self.found = "a list" if isinstance(found, list) else "a value that is not an object"
 
 
 def read_object(text: str | bytes) -> dict[str, Any] | None:
-    """Return the JSON object that a text is, also after a byte order mark; None if it is anything else."""
+    """Return the JSON object in a text, also after a byte order mark; None if the text is anything else."""
     found = read_json(text)
     return found if isinstance(found, dict) else None
 
 
 def read_json(text: str | bytes) -> Any:
-    """Return what a JSON text means, also after a byte order mark; None if it is no JSON."""
+    """Return the value of a JSON text, also after a byte order mark; None if the text is not JSON."""
     try:
         return json.loads(
             text.removeprefix("\ufeff") if isinstance(text, str) else text, object_pairs_hook=_once
@@ -45,7 +46,7 @@ def read_json(text: str | bytes) -> Any:
 def find(members: Mapping[str, Any], path: str) -> Any:
     """Return the member at a path such as ``data.token``, None if there is none.
 
-    A member whose own name is the path comes first: names may have dots, too.
+    A member whose name is the whole path takes precedence: names may contain dots.
 
     Raises:
         BlockedPath: The path leads through a list, a text or a number.
@@ -64,7 +65,7 @@ def find(members: Mapping[str, Any], path: str) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the members of an object, REPEATED for one with two values."""
+    """Return the members of an object; a member with two different values has the value REPEATED."""
     members = dict(pairs)
     if len(members) < len(pairs):
         for name, value in pairs:

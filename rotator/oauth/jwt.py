@@ -1,6 +1,7 @@
-"""The claims of a JWT (RFC 7519), whose signature is not checked.
+"""The claims of a JWT (RFC 7519).
 
-That is up to the resource server. A token that cannot be read as a JWT is opaque and has no claims.
+The signature is not checked: this is up to the resource server. A token that is not a JWT is opaque and has
+no claims.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 
 def claims(token: str) -> dict[str, Any] | None:
-    """Return the claims of a token that happens to be a signed JWT, None for any other."""
+    """Return the claims of a token that is a signed JWT, None for any other token."""
     parts = token.split(".")
     if len(parts) != 3:
         return None

@@ -11,41 +11,41 @@ from types import MappingProxyType
 from typing import Protocol
 
 MAX_LIFETIME_SECONDS = 366 * 24 * 3600
-"""The longest life in seconds that is believed; milliseconds given as seconds are not."""
+"""The longest plausible lifetime in seconds; a number of milliseconds exceeds it."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:
-    """A text that must never be shown. Only ``value`` reveals it."""
+    """A text that must never be shown. Only ``value`` returns it."""
 
     value: str
 
     def __repr__(self) -> str:
-        """Show nothing of it."""
+        """Return the same text for every secret."""
         return "Secret(***)"
 
     @property
     def fingerprint(self) -> str:
-        """The first 16 hex digits of its SHA-256: enough to distinguish two, useless to forge one."""
+        """The first 16 hex digits of the SHA-256, which distinguish two secrets and reveal neither."""
         return hashlib.sha256(self.value.encode()).hexdigest()[:16]
 
 
 UNUSABLE_TOKEN_TYPES: Mapping[str, str] = MappingProxyType(
     {"dpop": "DPoP", "pop": "PoP", "mac": "mac", "n_a": "N_A"}
 )
-"""Token types that are never sent after ``Bearer``: by their plain names, as they are registered.
+"""Token types that are never sent after ``Bearer``: their registered names, by plain name.
 
 https://www.iana.org/assignments/oauth-parameters/oauth-parameters.xhtml#token-types
 """
 
 
 def plain_token_type(text: str) -> str:
-    """Return a token type without what does not matter in it: case (RFC 6749, 5.1) and spaces."""
+    """Return a token type without spaces and in lower case: its case is insignificant (RFC 6749, 5.1)."""
     return "".join(text.split()).casefold()
 
 
 class ClientAuthentication(StrEnum):
-    """How the client proves itself to the token endpoint (RFC 7591, 2; OpenID Connect Core, 9)."""
+    """How the client authenticates to the token endpoint (RFC 7591, 2; OpenID Connect Core, 9)."""
 
     BASIC = "client_secret_basic"
     POST = "client_secret_post"
@@ -81,26 +81,26 @@ class SigningAlgorithm(StrEnum):
 
     @property
     def is_symmetric(self) -> bool:
-        """Whether the client secret signs."""
+        """Whether the client secret is the key."""
         return self.family == "HS"
 
 
 class BasicEncoding(StrEnum):
-    """The dialect of Basic: as the Healthwise samples send it, or as RFC 6749, 2.3.1 says."""
+    """How Basic encodes the credentials: as in the Healthwise samples, or as RFC 6749, 2.3.1 defines."""
 
     RAW = "raw"
     FORM = "form"
 
 
 class TokenRequestFormat(StrEnum):
-    """How the parameters of the token request are written: as RFC 6749 says, or as a JSON object."""
+    """The body of the token request: a form, as RFC 6749 defines, or a JSON object."""
 
     FORM = "form"
     JSON = "json"
 
 
 class Stage(StrEnum):
-    """The staging label of a version of a secret: whose credentials are used.
+    """The staging label that selects a version of a secret.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html#term_version
     """
@@ -112,11 +112,13 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ClientCredentials:
-    """What the secret holds (RFC 6749, 2.3.1), and which version of the secret it was.
+    """The client credentials in one version of a secret (RFC 6749, 2.3.1).
 
-    ``members`` has what ``secret_headers`` and ``secret_params`` name, by their places in the secret.
-    ``spaced_members`` names the members whose value begins or ends with a space.
-    ``client_secret`` is empty if the client authenticates with a private key.
+    Attributes:
+        client_secret: Empty if the client authenticates with a private key.
+        version_id: The version of the secret.
+        members: The values that ``secret_headers`` and ``secret_params`` name, by their paths in the secret.
+        spaced_members: The members whose value begins or ends with a space.
     """
 
     client_id: str
@@ -131,7 +133,7 @@ class ClientCredentials:
 class AccessToken:
     """A token that passed every check. Its lifetime counts from before the request was sent.
 
-    ``warnings`` name what was implausible in its answer.
+    ``warnings`` name the implausible members of its answer.
     """
 
     value: Secret
@@ -147,7 +149,7 @@ class AccessToken:
 
 
 class Client(Protocol):
-    """The settings of a client, as far as the protocol needs them."""
+    """The settings of a client that the protocol needs."""
 
     @property
     def token_endpoint(self) -> str:
@@ -155,23 +157,23 @@ class Client(Protocol):
 
     @property
     def scope(self) -> str:
-        """The scope to ask for (RFC 6749, 3.3); empty for none."""
+        """The requested scope (RFC 6749, 3.3); empty to request none."""
 
     @property
     def grant_type(self) -> str:
-        """The grant to ask for; ``client_credentials``, or what a provider calls it."""
+        """The requested grant: ``client_credentials``, or a provider's own name for it."""
 
     @property
     def token_request_format(self) -> TokenRequestFormat:
-        """How the parameters are written."""
+        """The format of the request's body."""
 
     @property
     def token_request_params(self) -> Mapping[str, str | tuple[str, ...]]:
-        """More parameters of the token request; several values repeat one."""
+        """Additional parameters of the token request; a parameter with several values is repeated."""
 
     @property
     def token_request_headers(self) -> Mapping[str, str]:
-        """More headers of the token request."""
+        """Additional headers of the token request."""
 
     @property
     def secret_params(self) -> Mapping[str, str]:
@@ -183,7 +185,7 @@ class Client(Protocol):
 
     @property
     def client_id_in_body(self) -> bool:
-        """Whether ``client_id`` is a parameter beside Basic, too."""
+        """Whether ``client_id`` is a parameter even if the client authenticates with Basic."""
 
     @property
     def client_authentication(self) -> ClientAuthentication:
@@ -191,23 +193,23 @@ class Client(Protocol):
 
     @property
     def basic_encoding(self) -> BasicEncoding:
-        """The dialect of Basic."""
+        """How Basic encodes the credentials."""
 
     @property
     def response_members(self) -> Mapping[str, str]:
-        """Where members of the answer are, if not under their own names."""
+        """The paths of members of the answer that have other names than in RFC 6749, 5.1."""
 
     @property
     def accepted_token_types(self) -> tuple[str, ...]:
-        """Token types that are taken for Bearer."""
+        """Token types that are accepted as Bearer."""
 
     @property
     def lifetime(self) -> int | None:
-        """The lifetime in seconds of a token, whatever its answer gives."""
+        """The lifetime of tokens in seconds, which replaces the lifetime in the answer."""
 
     @property
     def fallback_lifetime(self) -> int | None:
-        """The lifetime in seconds of a token whose answer gives none."""
+        """The lifetime in seconds of a token whose answer states none."""
 
     @property
     def signing_key_id(self) -> str | None:
@@ -215,7 +217,7 @@ class Client(Protocol):
 
     @property
     def signing_algorithm(self) -> SigningAlgorithm | None:
-        """How assertions are signed, if not by the method's default."""
+        """How assertions are signed; None for the default of the authentication method."""
 
     @property
     def key_id(self) -> str | None:
@@ -223,8 +225,8 @@ class Client(Protocol):
 
     @property
     def assertion_audience(self) -> str | None:
-        """The ``aud`` of assertions (RFC 7523, 3), if not the token endpoint."""
+        """The ``aud`` of assertions (RFC 7523, 3); None for the token endpoint."""
 
     @property
     def ca_parameter_name(self) -> str | None:
-        """The parameter with certificates that are trusted for the token endpoint, too."""
+        """The parameter with additional certificates that are trusted for the token endpoint."""

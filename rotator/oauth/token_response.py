@@ -1,4 +1,4 @@
-"""The token in a token endpoint's 2xx answer (RFC 6749, 5.1), each member judged before it is believed."""
+"""The token in a token endpoint's 2xx answer (RFC 6749, 5.1), each member checked before it is used."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ from rotator.oauth.json_object import REPEATED, BlockedPath, find, read_object
 from rotator.oauth.models import UNUSABLE_TOKEN_TYPES, AccessToken, Client, Secret, plain_token_type
 from rotator.oauth.token_error import error_code, rejection
 
-_TOKEN = re.compile(r"[\x21-\x7e]+")  # A.12, less the space that would end it in a header
-_PREFIX = re.compile(r"bearer +", re.IGNORECASE)  # some servers send the header's value
+_TOKEN = re.compile(r"[\x21-\x7e]+")  # A.12, without the space, which would end the token in a header
+_PREFIX = re.compile(r"bearer +", re.IGNORECASE)  # some servers send the value of the Authorization header
 _BEARER = frozenset({"", "bearer", "bearertoken"})  # Shopify sends none, Apigee BearerToken
 _ADVICE = "check token_endpoint and the endpoint's documentation"
-_PLACES_ADVICE = "check token_endpoint, and set response_members if the answer has it elsewhere"
+_PLACES_ADVICE = (
+    "check token_endpoint, and set response_members if the answer has this member under another name"
+)
 
 
 def read_token(client: Client, request: TokenRequest, response: TokenResponse, now: datetime) -> AccessToken:
     """Check a 2xx answer and read the token from it (5.1).
 
-    Raises TokenRequestRejected if it holds an ``error``, InvalidTokenResponse if it holds anything else than
-    a Bearer token that is legal and valid.
+    Raises TokenRequestRejected if the answer holds an ``error``, and InvalidTokenResponse unless it holds a
+    Bearer token that is legal and valid.
     """
     members = read_object(response.body)
     if members is None:
-        what = "did not answer with a JSON object" if response.body else "answered nothing"
-        # A page comes from something else than the endpoint; half an object may have held a token.
-        raise _invalid(what, may_have_issued=response.body.lstrip().startswith(b"{"))
+        found = "that is not a JSON object" if response.body else "without a body"
+        # An HTML page comes from another server than the endpoint; a cut-off object may have held a token.
+        raise _invalid(f"sent an answer {found}", may_have_issued=response.body.lstrip().startswith(b"{"))
     member = _finder(members, client.response_members)
     token = member("access_token")
     if members.get("error") or (not token and error_code(members)):  # some send "error": null with a token
@@ -42,7 +44,7 @@ def read_token(client: Client, request: TokenRequest, response: TokenResponse, n
     expires_at, warnings = expiry(client, member, token, response.requested_at)
     if expires_at <= now:
         raise InvalidTokenResponse(
-            "the token endpoint issued a token that is expired already",
+            "the token endpoint issued a token that has already expired",
             advice="compare the clocks of this machine and of the endpoint",
         )
     granted = member("scope")
@@ -56,29 +58,27 @@ def read_token(client: Client, request: TokenRequest, response: TokenResponse, n
 
 
 def _is_usable(scope: Any, token: str, request: TokenRequest) -> bool:
-    """Whether a scope may be stored as text that everyone reads: servers may repeat what they were sent."""
+    """Whether a scope may be stored in plain text: a server may echo a secret in it."""
     if not isinstance(scope, str) or len(scope) > 1024 or not is_scope(scope):
         return False
     return not any(secret and secret in scope for secret in (token, *(s.value for s in request.secrets)))
 
 
 def _finder(members: Mapping[str, Any], places: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return what finds a member of the answer where ``response_members`` puts it.
+    """Return a function that returns a member of the answer, found through ``response_members``.
 
-    A member that is another one by that setting is not read under its own name, too.
+    A member that this setting assigns to another name is not read under its own name.
     """
-    taken = set(places.values())
+    assigned = set(places.values())
 
     def member(name: str) -> Any:
         place = places.get(name, name)
-        if name not in places and name in taken:
+        if name not in places and name in assigned:
             return None
         try:
             found = find(members, place)
         except BlockedPath as blocked:
-            raise _invalid(
-                f"answered with {blocked.found} as {blocked.place}", advice=_PLACES_ADVICE
-            ) from None
+            raise _invalid(f"sent {blocked.found} in {blocked.place}", advice=_PLACES_ADVICE) from None
         if found is REPEATED:
             raise _invalid(f"sent {place} twice, with different values")
         return found
@@ -88,7 +88,7 @@ def _finder(members: Mapping[str, Any], places: Mapping[str, str]) -> Callable[[
 
 def _legal_token(token: object, place: str) -> str:
     if token is None or token == "":
-        raise _invalid(f"issued no {place}", advice=_PLACES_ADVICE)
+        raise _invalid(f"sent an answer without {place}", advice=_PLACES_ADVICE)
     article = "an" if place == "access_token" else "a"
     if not isinstance(token, str):
         raise _invalid(f"issued {article} {place} that is not text", advice=_PLACES_ADVICE)
@@ -108,22 +108,23 @@ def _check_type(token_type: object, accepted: tuple[str, ...]) -> None:
     if plain in UNUSABLE_TOKEN_TYPES:
         raise _invalid(
             f"issued a token whose token_type is {UNUSABLE_TOKEN_TYPES[plain]}, not Bearer",
-            advice="check token_endpoint, and have it issue Bearer tokens: others need a key of the consumer",
+            advice="check token_endpoint, and ask the provider for Bearer tokens: this type needs a key in "
+            "the consumer",
         )
     raise _invalid(
         "issued a token whose token_type is not Bearer",
-        advice="list its token_type in accepted_token_types if the API takes such a token after Bearer",
+        advice="add this token_type to accepted_token_types if the API accepts such tokens as Bearer tokens",
     )
 
 
 def is_jwt(token: Secret) -> bool:
-    """Whether a token reads as a JWT; its signature is not checked."""
+    """Whether a token is a JWT; the signature is not checked."""
     return jwt.claims(token.value) is not None
 
 
-def _invalid(what: str, *, advice: str = _ADVICE, may_have_issued: bool = True) -> InvalidTokenResponse:
+def _invalid(problem: str, *, advice: str = _ADVICE, may_have_issued: bool = True) -> InvalidTokenResponse:
     return InvalidTokenResponse(
-        f"the token endpoint {what}",
+        f"the token endpoint {problem}",
         advice=advice,
         may_have_issued=may_have_issued,
     )

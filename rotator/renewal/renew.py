@@ -195,7 +195,7 @@ def _keep(held: HeldLease, token: AccessToken, credentials: ClientCredentials) -
 
 def _warnings(token: AccessToken, credentials: ClientCredentials) -> tuple[str, ...]:
     """Return what its operator should know of a renewal that succeeded."""
-    spaced = (f"the secret's {member} begins or ends with a space" for member in credentials.spaced_members)
+    spaced = (f"{member} in the secret begins or ends with a space" for member in credentials.spaced_members)
     return (*spaced, *token.warnings)
 
 

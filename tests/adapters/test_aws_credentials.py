@@ -83,7 +83,7 @@ def test_unavailable_sts_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     use(ROLE_OF_KEYS, tmp_path, monkeypatch)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(AwsError, match="Unreachable; try again; if it lasts, check the network"):
+    with pytest.raises(AwsError, match="Unreachable; try again; if the error persists, check the network"):
         aws_client.client("ssm")
 
 
@@ -143,7 +143,7 @@ def test_login_that_expires_later_is_reported_by_the_call(name: str) -> None:
         ),
         (
             ClientError({"Error": {"Code": "RequestLimitExceeded"}}, "GetParameters"),
-            "RequestLimitExceeded; try again; if it lasts, find out what uses up",
+            "RequestLimitExceeded; try again; if the error persists, find out what uses up",
             Retry.BY_HAND,
         ),
         (

@@ -50,8 +50,8 @@ def test_document_is_written_as_a_string(stub: Stubber, store: SsmDocumentStore,
 @pytest.mark.parametrize(
     ("code", "advice"),
     [
-        ("ThrottlingException", "try again; if it lasts, find out what uses up"),
-        ("InternalServerError", "try again; if it lasts, see the AWS Health"),
+        ("ThrottlingException", "try again; if the error persists, find out what uses up"),
+        ("InternalServerError", "try again; if the error persists, see the AWS Health"),
         ("UnrecognizedClientException", "renew them"),
         ("ParameterLimitExceeded", "quota"),
         ("HierarchyTypeMismatchException", "add it again half a minute later"),

@@ -123,7 +123,7 @@ def test_endpoint_that_demands_a_client_certificate_is_named(
 ) -> None:
     peer = serve(TOKEN, tls=demanding(certificate, version))
     error = failed(caller, peer.url)
-    assert "demands a client certificate" in error.problem
+    assert "requires a client certificate" in error.problem
     assert "private_key_jwt" in error.advice
     assert peer.requests == []
 
@@ -131,10 +131,10 @@ def test_endpoint_that_demands_a_client_certificate_is_named(
 @pytest.mark.parametrize(
     ("reason", "problem"),
     [
-        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "the endpoint demands a client certificate"),
-        ("SSLV3_ALERT_BAD_CERTIFICATE", "the endpoint demands a client certificate"),
-        ("SSL/TLS_ALERT_BAD_CERTIFICATE", "the endpoint demands a client certificate"),
-        ("SSLV3_ALERT_HANDSHAKE_FAILURE", "as it does if it demands a client certificate"),
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "the endpoint requires a client certificate"),
+        ("SSLV3_ALERT_BAD_CERTIFICATE", "the endpoint requires a client certificate"),
+        ("SSL/TLS_ALERT_BAD_CERTIFICATE", "the endpoint requires a client certificate"),
+        ("SSLV3_ALERT_HANDSHAKE_FAILURE", "as it does if it requires a client certificate"),
         ("TLSV1_ALERT_PROTOCOL_VERSION", "TLS with the endpoint failed"),
         ("WRONG_VERSION_NUMBER", "TLS with the endpoint failed"),
     ],

@@ -356,7 +356,7 @@ def test_members_for_headers_and_parameters_are_read(stub: Stubber, secrets: Sec
         ({"key": ["canary"]}, "has a gateway.key that is not text"),
         ({"key": "canary\n"}, "has a gateway.key with a control character, such as a newline at its end"),
         ([{"key": "canary"}], "has a list as gateway"),
-        ("canary", "has no object as gateway"),
+        ("canary", "has a value that is not an object as gateway"),
     ],
 )
 def test_member_that_a_setting_names_is_refused_by_its_place(

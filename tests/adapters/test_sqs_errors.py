@@ -29,9 +29,9 @@ def sqs() -> Iterator[tuple[SqsWorkQueue, Stubber]]:
         ("AccessDenied", "allow this caller sqs:SendMessage"),
         ("AWS.SimpleQueueService.NonExistentQueue", "`make undeploy`, then `make deploy`"),
         ("AWS.SimpleQueueService.NonExistentQueue", 'SET="Workers=0" for now'),
-        ("ThrottlingException", "the next run tries again; if it lasts, find out what uses up"),
-        ("InternalFailure", "the next run tries again; if it lasts, see the AWS Health"),
-        ("KmsThrottled", "the next run tries again; if it lasts, see the code"),
+        ("ThrottlingException", "the next run tries again; if the error persists, find out what uses up"),
+        ("InternalFailure", "the next run tries again; if the error persists, see the AWS Health"),
+        ("KmsThrottled", "the next run tries again; if the error persists, see the code"),
     ],
 )
 def test_failed_send_gives_advice_without_quoting_aws(

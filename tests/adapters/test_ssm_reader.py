@@ -120,8 +120,8 @@ def test_parameter_not_found_by_get_parameter_is_missing(stub: Stubber, reader: 
 @pytest.mark.parametrize(
     ("code", "advice"),
     [
-        ("ThrottlingException", "the next call tries again; if it lasts, find out what uses up"),
-        ("InternalServerError", "the next call tries again; if it lasts, see the AWS Health"),
+        ("ThrottlingException", "the next call tries again; if the error persists, find out what uses up"),
+        ("InternalServerError", "the next call tries again; if the error persists, see the AWS Health"),
         ("ExpiredTokenException", "AWS does not accept these credentials"),
         ("InvalidKeyId", "its KMS key is deleted or disabled: enable the key"),
         ("ParameterVersionNotFound", "use a version or label that exists, or none"),

@@ -338,7 +338,7 @@ def test_wrong_secret_fails_the_credentials_check(
 ) -> None:
     examined = world.doctor(*more, ROTATOR_SECRET_ID=misfits["wrong"])
     examined.has_one_cross(
-        "credentials", dashes={"token", "size"}, advice="check the secret's client_id and client_secret"
+        "credentials", dashes={"token", "size"}, advice="check client_id and client_secret in the secret"
     )
 
 

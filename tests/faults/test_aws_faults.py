@@ -43,7 +43,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "denied": {"error": {"code": "AccessDeniedException", "status": 400}},
     "answer lost": {"response": {"abort_frac": 0.5}},  # AWS has done what it was asked to
 }
-RETRIED = "the next run tries again; if it lasts, "
+RETRIED = "the next run tries again; if the error persists, "
 UNREACHABLE = f"Unreachable; {RETRIED}check the network path to AWS and AWS_ENDPOINT_URL"
 TELLS = {
     "throttled": f"ThrottlingException; {RETRIED}find out what uses up the account's request rate",

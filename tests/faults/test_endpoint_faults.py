@@ -86,9 +86,9 @@ def overcome(start: Start, *, requests: int = 2, waits: float = 0) -> Cell:
 
 
 UNTRUSTED = "set ca_parameter_name to a parameter with its authority's certificate"
-NOT_JSON = "did not answer with a JSON object; " + READ_ITS_MANUAL
-NOT_FOLLOWED = "is not followed; set token_endpoint to the final address"
-NO_HELP = "HTTP {}, error invalid_client; check the secret's client_id and client_secret"
+NOT_JSON = "sent an answer that is not a JSON object; " + READ_ITS_MANUAL
+NOT_FOLLOWED = "is not followed; set token_endpoint to the URL to which the redirect leads"
+NO_HELP = "HTTP {}, error invalid_client; check client_id and client_secret in the secret"
 
 CELLS = {
     # Below HTTP.
@@ -116,7 +116,7 @@ CELLS = {
         str(status): rejected(api(status=status, body=REFUSAL), NO_HELP.format(status))
         for status in (400, 401, 403)
     },
-    "404 with HTML": rejected(api(status=404, body=HTML), "error not given or unknown; check token_endpoint"),
+    "404 with HTML": rejected(api(status=404, body=HTML), "without a known error code; check token_endpoint"),
     "200 with an error": rejected(api(body=REFUSAL), NO_HELP.format(200)),
     # Outages.
     **{
@@ -140,7 +140,7 @@ CELLS = {
     "429 for a negative time": overcome(retry_after("-5", 1)),
     # 200 with something else than a token.
     "HTML": rejected(api(body=HTML), NOT_JSON),
-    "nothing": rejected(api(body="", status=200), "answered nothing; " + READ_ITS_MANUAL),
+    "nothing": rejected(api(body="", status=200), "sent an answer without a body; " + READ_ITS_MANUAL),
     "truncated JSON": rejected(api(body=DAY_TOKEN_BODY[:-9]), NOT_JSON),
     "huge body": rejected(
         api(body=ECHO * MAX_BODY_BYTES), f"more than {MAX_BODY_BYTES} bytes; {READ_ITS_MANUAL}"

@@ -286,7 +286,7 @@ def test_unforeseen_exception_is_reported_as_a_defect(monkeypatch: pytest.Monkey
     later(made, 0.9 * DAY)
     monkeypatch.setattr(made.store, "write_token", {}.__getitem__)
     run_once(made)
-    assert "the job has a defect: unforeseen TypeError" in made.violations[0]
+    assert "the job has a defect: unexpected TypeError" in made.violations[0]
 
 
 def test_failed_forced_run_does_not_excuse_an_earlier_expiry() -> None:

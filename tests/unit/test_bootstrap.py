@@ -41,7 +41,7 @@ def test_bad_document_fails_by_name_and_others_are_rotated() -> None:
     summary = rotator.run(fake_ports.run(CLOCK))
     assert [r.outcome.value for r in summary.results] == ["rotated", "failed", "failed", "rotated"]
     assert "not a JSON object" in str(summary.results[1].error)
-    assert "renew_at in the document /rotations/c" in str(summary.results[2].error)
+    assert "renew_at in the rotation document /rotations/c" in str(summary.results[2].error)
 
 
 def test_throttled_page_is_retried_until_the_request_deadline() -> None:
@@ -198,4 +198,4 @@ def test_a_document_that_is_encrypted_is_refused() -> None:
     parameters = rotator.ports.parameters.parameters  # type: ignore[attr-defined]
     parameters["/rotations/b"] = Parameter(value="x", version=1, type="SecureString")
     summary = rotator.run(fake_ports.run(CLOCK))
-    assert "/rotations/b is a SecureString" in str(summary.results[1].error)
+    assert "/rotations/b is a parameter of type SecureString" in str(summary.results[1].error)

@@ -74,9 +74,9 @@ def _tls_failure(causes: Sequence[Exception]) -> tuple[str, str]:
     reasons = [cause.reason or "" for cause in causes if isinstance(cause, ssl.SSLError)]
     alert = next((reason.rpartition("ALERT_")[2] for reason in reasons if "ALERT_" in reason), "")
     if alert in _CERTIFICATE_ALERTS:
-        return "the endpoint demands a client certificate (mutual TLS)", CLIENT_CERTIFICATE_ADVICE
+        return "the endpoint requires a client certificate (mutual TLS)", CLIENT_CERTIFICATE_ADVICE
     if alert == "HANDSHAKE_FAILURE":
-        problem = "the endpoint refused the TLS handshake, as it does if it demands a client certificate"
+        problem = "the endpoint refused the TLS handshake, as it does if it requires a client certificate"
         return f"{problem} (mutual TLS)", CLIENT_CERTIFICATE_ADVICE
     return "TLS with the endpoint failed", "check that token_endpoint speaks https"
 

@@ -178,7 +178,7 @@ def test_an_illegal_name_is_refused(name: str, shown: str) -> None:
 )
 def test_possible_secret_is_refused_without_being_shown(key: str, value: str) -> None:
     problem = refused(MultipleRotations(), **only(key, value))
-    assert problem.startswith(f"--{key.replace('_', '-')} is a text of {len(value)} characters; it takes ")
+    assert problem.startswith(f"--{key.replace('_', '-')} is a text of {len(value)} characters; it must be ")
     assert "canary" not in problem
 
 
@@ -203,7 +203,7 @@ def test_possible_secret_is_refused_without_being_shown(key: str, value: str) ->
 )
 def test_value_invalid_for_the_function_is_refused(key: str, value: str) -> None:
     problem = refused(MultipleRotations(), **only(key, value))
-    assert problem.startswith(f"--{key.replace('_', '-')} is {json.dumps(value)}; it takes ")
+    assert problem.startswith(f"--{key.replace('_', '-')} is {json.dumps(value)}; it must be ")
 
 
 def test_a_host_that_is_not_allowed_is_refused() -> None:
@@ -237,17 +237,19 @@ def test_parameter_of_another_rotation_is_refused_in_any_order(parameter: str) -
     multiple = MultipleRotations(b=document("b"))
     for name in ("a", "c"):
         problem = refused(multiple, name, parameter_name=parameter)
-        assert f"the parameter {parameter} belongs to the rotation b already" in problem
+        assert f"the parameter {parameter} already belongs to the rotation b" in problem
 
 
 def test_status_parameter_that_is_another_token_is_refused() -> None:
     multiple = MultipleRotations(b=document("b", parameter_name="/a/token/status"))
-    assert "/a/token/status belongs to the rotation b" in refused(multiple, "a", parameter_name="/a/token")
+    assert "/a/token/status already belongs to the rotation b" in refused(
+        multiple, "a", parameter_name="/a/token"
+    )
 
 
 @pytest.mark.parametrize("parameter", [f"{PATH}/a", PATH])
 def test_token_parameter_under_the_rotations_path_is_refused(parameter: str) -> None:
-    assert "would stand among the documents under /rotations" in refused(
+    assert "is under /rotations, which is only for rotation documents" in refused(
         MultipleRotations(), parameter_name=parameter
     )
 
@@ -264,7 +266,7 @@ def test_error_names_both_documents_of_equal_name() -> None:
     ((name, error),) = multiple.rotator.fleet().broken
     assert (name, error.problem) == (
         "t0009",
-        "two documents are named t0008: /rotations/t0008 and /rotations/t0009",
+        "two rotation documents have the name t0008: /rotations/t0008 and /rotations/t0009",
     )
 
 
@@ -291,8 +293,8 @@ def test_parameter_named_by_a_broken_document_is_refused(broken: dict[str, Any],
     """Once that is mended it would take the parameter over, if its name comes first."""
     multiple = MultipleRotations(a=document("b", **broken))
     problem = refused(multiple, "z", parameter_name=parameter)
-    assert f"the parameter {parameter} is named by the document {PATH}/a, which cannot be used" in problem
-    assert "fix or remove that first" in problem
+    assert f"the parameter {parameter} is also named by the invalid rotation document {PATH}/a" in problem
+    assert "fix or remove /rotations/a first" in problem
 
 
 def test_change_is_allowed_if_broken_document_names_parameter() -> None:

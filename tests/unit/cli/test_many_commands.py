@@ -304,7 +304,10 @@ def test_remove_reports_document_refused_after_takeover(command: Any) -> None:
     multiple = MultipleRotations(a=document("x"), b=document("x", name="c"), c=document("c"))
     done = command(multiple, "remove", "a", "--yes")
     assert "From now on c is renewed in /x/token" in done.stdout
-    assert "From now on the document /rotations/c is refused: two documents are named c" in done.stdout
+    assert (
+        "From now on the document /rotations/c is refused: two rotation documents have the name c"
+        in done.stdout
+    )
 
 
 def test_remove_keeps_token_named_by_a_broken_document(command: Any) -> None:
@@ -363,7 +366,7 @@ def test_documents_of_equal_name_are_removed_by_parameter_name(command: Any) -> 
     [
         ("tenant-x", "did you mean tenant-a"),
         ("q", "name one of: other, tenant-a"),
-        ("tenant-*", "give whole names: patterns are for `rotator status` only"),
+        ("tenant-*", "give full names: only `rotator status` accepts patterns"),
         ("/rotations/q", "name one of"),
     ],
 )
@@ -418,7 +421,9 @@ def test_list_shows_rotations_then_broken_documents(command: Any) -> None:
         ["a", "/a/token", "healthwise/client", "auth.example.test:8443"],
         ["z", "/z/token", "healthwise/client", "auth.healthwise.net"],
     ]
-    assert done.stdout.splitlines()[3].startswith("bad: the document /rotations/bad is not a JSON object;")
+    assert done.stdout.splitlines()[3].startswith(
+        "bad: the rotation document /rotations/bad is not a JSON object;"
+    )
     assert multiple.ports.parameters.reads == 0  # no token, no status
 
 

@@ -210,7 +210,7 @@ def test_equal_reasons_are_printed_once() -> None:
     text = printed(read_overview(multiple))
     assert text.count("it has no token yet") == 1
     assert "a, b, c and 2 more: it has no token yet: run `rotator rotate`" in text
-    assert "z: the document /rotations/z is not a JSON object" in text
+    assert "z: the rotation document /rotations/z is not a JSON object" in text
     assert "a, b: it has no token yet" in printed(read_overview(multiple, "a", "b"))
 
 

@@ -63,7 +63,7 @@ def test_missing_name_is_refused_with_several_documents(documents: FakeParameter
 
 def test_broken_document_is_reported_by_its_own_error(documents: FakeParameterStore) -> None:
     put(documents, a=DOCUMENT % "a", broken="{")
-    with pytest.raises(SettingsError, match="the document /rotations/broken is not a JSON object"):
+    with pytest.raises(SettingsError, match="the rotation document /rotations/broken is not a JSON object"):
         parameter_name("broken", MANY)
 
 

@@ -189,18 +189,18 @@ def test_a_duration_is_seconds_or_has_a_unit(key: str, text: str, seconds: int) 
         ("token_request_params", "[]", "JSON object"),
         ("token_request_params", '{"expiration": null}', "JSON object"),
         ("token_request_params", '{"expiration": {"s": 1}}', "JSON object"),
-        ("grant_type", "two words", "a grant's name"),
+        ("grant_type", "two words", "the name or URL of a grant"),
         ("token_request_format", "xml", "one of form, json"),
         ("client_id_in_body", "yes", "one of true, false"),
         ("lifetime", "59", "whole number of seconds"),
         ("token_lifetime", "a day", "whole number of seconds"),
         ("accepted_token_types", "a b", "token types"),
         ("accepted_token_types", "a,", "token types"),
-        ("accepted_token_types", "session, dpop", "without DPoP, N_A, PoP, mac"),
+        ("accepted_token_types", "session, dpop", "except DPoP, N_A, PoP, mac"),
         (
             "token_request_params",
             '{"grant_type": "password"}',
-            "without client_assertion, client_assertion_type, client_id",
+            "except client_assertion, client_assertion_type, client_id",
         ),
         ("parameter_name", "token", 'begins with "/"'),
         ("parameter_name", "/token/", 'begins with "/"'),
@@ -217,17 +217,29 @@ def test_a_duration_is_seconds_or_has_a_unit(key: str, text: str, seconds: int) 
         ("signing_algorithm", "es256", "one of RS256"),
         ("key_id", "two words", "without spaces"),
         ("key_id", "x" * 257, "1 to 256"),
-        ("assertion_audience", "the provider", "as an address"),
-        ("assertion_audience", "auth.example.test", "as an address"),
-        ("assertion_audience", "urn:example:issuer", "as an address"),
-        ("assertion_audience", "https://", "as an address"),
-        ("assertion_audience", "https://[::1", "as an address"),
-        ("assertion_audience", "https://auth.example.test:99999/", "as an address"),
-        ("assertion_audience", "https://auth.example.test/#x", "as an address"),
-        ("assertion_audience", "https://auth.example.test/\nx", "as an address"),
+        ("assertion_audience", "the provider", "the URL of the provider's token endpoint or issuer"),
+        ("assertion_audience", "auth.example.test", "the URL of the provider's token endpoint or issuer"),
+        ("assertion_audience", "urn:example:issuer", "the URL of the provider's token endpoint or issuer"),
+        ("assertion_audience", "https://", "the URL of the provider's token endpoint or issuer"),
+        ("assertion_audience", "https://[::1", "the URL of the provider's token endpoint or issuer"),
+        (
+            "assertion_audience",
+            "https://auth.example.test:99999/",
+            "the URL of the provider's token endpoint or issuer",
+        ),
+        (
+            "assertion_audience",
+            "https://auth.example.test/#x",
+            "the URL of the provider's token endpoint or issuer",
+        ),
+        (
+            "assertion_audience",
+            "https://auth.example.test/\nx",
+            "the URL of the provider's token endpoint or issuer",
+        ),
         ("ca_parameter_name", "authorities", 'begins with "/"'),
         ("ca_parameter_name", "-----BEGIN CERTIFICATE-----", 'begins with "/"'),
-        ("token_request_params", '{"client_assertion": "x"}', "without client_assertion"),
+        ("token_request_params", '{"client_assertion": "x"}', "except client_assertion"),
         ("name", "a/b", "letters, digits"),
         ("name", "x" * 65, "1 to 64"),
         ("allowed_hosts", "https://auth.example.test", "host names"),
@@ -284,7 +296,9 @@ def test_a_misspelt_variable_is_refused_with_the_right_spelling() -> None:
 def test_unrelated_rotator_variable_is_ignored() -> None:
     """Until it is set: then its owner believes that it does something."""
     said = refused(of_cuffs="gold")
-    assert said.startswith("ROTATOR_OF_CUFFS is not a setting; known are: ROTATOR_ACCEPTED_TOKEN_TYPES, ")
+    assert said.startswith(
+        "ROTATOR_OF_CUFFS is not a setting; valid names are: ROTATOR_ACCEPTED_TOKEN_TYPES, "
+    )
     assert read(of_cuffs="") == read()
 
 
@@ -385,8 +399,10 @@ def test_document_kms_key_overrides_the_default_key(own: dict[str, Any], key: st
         pytest.param("[]", "not a JSON object", id="a list"),
         pytest.param("{", "not JSON", id="truncated"),
         pytest.param("[" * 100_000, "not a JSON object", id="nested without end"),
-        pytest.param({"parameter_name": "/x"}, "secret_id in the document", id="without secret_id"),
-        pytest.param({"secret_id": "x"}, "parameter_name in the document", id="without parameter_name"),
+        pytest.param({"parameter_name": "/x"}, "secret_id in the rotation document", id="without secret_id"),
+        pytest.param(
+            {"secret_id": "x"}, "parameter_name in the rotation document", id="without parameter_name"
+        ),
         pytest.param(
             {**DOCUMENT, "secretid": "x"}, "unknown key 'secretid'; did you mean secret_id", id="misspelt"
         ),
@@ -396,12 +412,18 @@ def test_document_kms_key_overrides_the_default_key(own: dict[str, Any], key: st
             id="twice",
         ),
         pytest.param({**DOCUMENT, "rotations_path": "/x"}, "unknown key 'rotations_path'", id="a run's key"),
-        pytest.param({**DOCUMENT, "renew_at": 2}, "renew_at in the document", id="out of range"),
-        pytest.param({**DOCUMENT, "renew_at": True}, "renew_at in the document", id="true as a number"),
-        pytest.param({**DOCUMENT, "renew_at": [1]}, "renew_at in the document", id="list as a number"),
-        pytest.param({**DOCUMENT, "secret_id": 5}, "secret_id in the document", id="number as a name"),
-        pytest.param({**DOCUMENT, "tier": {"a": 1}}, "tier in the document", id="object as a tier"),
-        pytest.param({**DOCUMENT, "scope": 5}, "scope in the document", id="number as a scope"),
+        pytest.param({**DOCUMENT, "renew_at": 2}, "renew_at in the rotation document", id="out of range"),
+        pytest.param(
+            {**DOCUMENT, "renew_at": True}, "renew_at in the rotation document", id="true as a number"
+        ),
+        pytest.param(
+            {**DOCUMENT, "renew_at": [1]}, "renew_at in the rotation document", id="list as a number"
+        ),
+        pytest.param(
+            {**DOCUMENT, "secret_id": 5}, "secret_id in the rotation document", id="number as a name"
+        ),
+        pytest.param({**DOCUMENT, "tier": {"a": 1}}, "tier in the rotation document", id="object as a tier"),
+        pytest.param({**DOCUMENT, "scope": 5}, "scope in the rotation document", id="number as a scope"),
         pytest.param(
             {**DOCUMENT, "token_endpoint": None, "verify_url": 5}, "verify_url", id="number as a URL"
         ),
@@ -423,7 +445,7 @@ def test_document_with_disallowed_host_is_refused() -> None:
 
 
 def test_an_encrypted_document_is_refused() -> None:
-    with pytest.raises(SettingsError, match="is a SecureString"):
+    with pytest.raises(SettingsError, match="is a parameter of type SecureString"):
         document(DOCUMENT, type="SecureString")
 
 
@@ -437,7 +459,7 @@ def test_document_boolean_is_read_from_json_or_text(given: object, value: bool) 
 
 @pytest.mark.parametrize("given", [0, 1, "True", "", [], {}])
 def test_document_boolean_of_another_value_is_refused(given: object) -> None:
-    with pytest.raises(SettingsError, match="it takes one of true, false"):
+    with pytest.raises(SettingsError, match="it must be one of true, false"):
         document({"secret_id": "x", "parameter_name": "/x/token", "secret_rollover": given})
 
 
@@ -491,15 +513,15 @@ def test_worker_settings_are_read_or_default_to_single_worker() -> None:
 @pytest.mark.parametrize(
     ("environ", "problem"),
     [
-        ({**QUEUE, "ROTATOR_WORKERS": ""}, "only one is set"),
-        ({**QUEUE, "ROTATOR_QUEUE_URL": ""}, "only one is set"),
+        ({**QUEUE, "ROTATOR_WORKERS": ""}, "only one of ROTATOR_QUEUE_URL and ROTATOR_WORKERS is set"),
+        ({**QUEUE, "ROTATOR_QUEUE_URL": ""}, "only one of ROTATOR_QUEUE_URL and ROTATOR_WORKERS is set"),
         ({**QUEUE, "ROTATOR_WORKERS": "1"}, "from 2 to 1000"),
         ({**QUEUE, "ROTATOR_WORKERS": "many"}, "from 2 to 1000"),
         ({**QUEUE, "ROTATOR_WORKERS": "2.5"}, "from 2 to 1000"),
         ({**QUEUE, "ROTATOR_QUEUE_URL": "http://queue.example/work"}, "ROTATOR_QUEUE_URL is"),
         (
             {**QUEUE, "ROTATOR_QUEUE_URL": "foo"},
-            r"ROTATOR_QUEUE_URL is a text of 3 characters; it takes a queue's https address, such as ",
+            r"ROTATOR_QUEUE_URL is a text of 3 characters; it must be the https URL of a queue, such as ",
         ),
     ],
 )
@@ -545,12 +567,12 @@ def test_settings_of_an_assertion_are_read(settings: dict[str, str], key: str, v
 def test_private_key_in_place_of_a_name_is_not_shown(key: str) -> None:
     pem = "-----BEGIN PRIVATE KEY-----\nMIGHcanary==\n-----END PRIVATE KEY-----\n"
     message = refused(**{**SIGNED, key: pem})
-    assert message.startswith(f"ROTATOR_{key.upper()} is a text of {len(pem)} characters; it takes ")
+    assert message.startswith(f"ROTATOR_{key.upper()} is a text of {len(pem)} characters; it must be ")
 
 
 def test_private_key_jwt_without_key_is_refused() -> None:
     message = refused(client_authentication="private_key_jwt")
-    assert message.startswith("ROTATOR_SIGNING_KEY_ID is not set, and private_key_jwt needs a key")
+    assert message.startswith("ROTATOR_SIGNING_KEY_ID is not set, but private_key_jwt needs a key")
 
 
 @pytest.mark.parametrize(
@@ -563,7 +585,7 @@ def test_private_key_jwt_without_key_is_refused() -> None:
 def test_algorithm_of_another_method_is_refused(settings: dict[str, str], method: str) -> None:
     message = refused(**settings)
     assert message.startswith("ROTATOR_SIGNING_ALGORITHM is ")
-    assert f"which {method} does not use; it takes one of " in message
+    assert f"which {method} does not use; set it to one of " in message
 
 
 @pytest.mark.parametrize(
@@ -578,4 +600,4 @@ def test_algorithm_of_another_method_is_refused(settings: dict[str, str], method
 )
 def test_setting_of_assertions_without_assertions_is_refused(key: str, value: str, method: str) -> None:
     message = refused(**{key: value, "client_authentication": method})
-    assert message.startswith(f"ROTATOR_{key.upper()} is set, and {method} does not use it; leave it out")
+    assert message.startswith(f"ROTATOR_{key.upper()} is set, but {method} does not use it; remove it")

@@ -57,7 +57,8 @@ def test_second_document_of_equal_name_is_refused() -> None:
     entered = read({"b": document("/b", name="a"), "a": document("/a")})
     assert entered.rotations["a"].parameter_name == "/a"
     assert reported(entered) == {
-        "b": f"two documents are named a: {PATH}/a and {PATH}/b; name one of them otherwise"
+        "b": f"two rotation documents have the name a: {PATH}/a and {PATH}/b; "
+        "set another name in one of the two"
     }
 
 
@@ -73,7 +74,7 @@ def test_documents_of_equal_name_are_both_found_by_name() -> None:
 )
 def test_parameter_belongs_to_the_first_rotation_writing_it(parameter: str, taken: str | None) -> None:
     entered = read({"a": document("/token"), "b": document(parameter)})
-    problem = f"the parameter {taken} belongs to the rotation a already; set parameter_name to another name"
+    problem = f"the parameter {taken} already belongs to the rotation a; set parameter_name to another name"
     assert reported(entered) == ({"b": problem} if taken else {})
 
 
@@ -84,14 +85,14 @@ def test_parameter_conflict_of_nonadjacent_documents_is_refused() -> None:
 
 def test_status_parameter_that_is_another_token_is_refused() -> None:
     entered = read({"a": document("/token/status"), "b": document("/token")})
-    assert reported(entered)["b"].startswith("the parameter /token/status belongs to the rotation a already")
+    assert reported(entered)["b"].startswith("the parameter /token/status already belongs to the rotation a")
 
 
 def test_token_parameter_under_documents_path_is_refused() -> None:
     entered = read({"a": document(f"{PATH}/token"), "b": document(f"{PATH}-tokens/b")})
     assert reported(entered) == {
-        "a": f"the parameter {PATH}/token would stand among the documents under {PATH}; "
-        "set parameter_name to a name elsewhere"
+        "a": f"the parameter {PATH}/token is under {PATH}, which is only for rotation documents; "
+        "set parameter_name to a name outside /rotations"
     }
 
 
@@ -152,8 +153,8 @@ def test_parameter_named_by_a_broken_document_is_refused() -> None:
         with pytest.raises(SettingsError) as caught:
             entered.check_not_named(fake_ports.rotation(parameter_name=parameter))
         assert str(caught.value) == (
-            f"the parameter {names} is named by the document {PATH}/{by}, which cannot be used; "
-            "fix or remove that first, or set parameter_name to another name"
+            f"the parameter {names} is also named by the invalid rotation document {PATH}/{by}; "
+            f"fix or remove {PATH}/{by} first, or set parameter_name to another name"
         )
     for parameter in ("/three", "/four"):
         entered.check_not_named(fake_ports.rotation(parameter_name=parameter))
@@ -173,5 +174,7 @@ def test_default_kms_key_applies_to_documents_without_a_key() -> None:
 
 def test_name_conflict_error_names_both_documents() -> None:
     entered = read({"a": document("/a")})
-    with pytest.raises(SettingsError, match=f"two documents are named a: {PATH}/a and {PATH}/b;"):
+    with pytest.raises(
+        SettingsError, match=f"two rotation documents have the name a: {PATH}/a and {PATH}/b;"
+    ):
         entered.judge(f"{PATH}/b", document("/b", name="a"))

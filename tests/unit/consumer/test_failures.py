@@ -111,7 +111,7 @@ def test_expired_stored_token_keeps_valid_cached_token(fresh: Consumer) -> None:
 def test_unforeseen_read_error_raises_token_unavailable() -> None:
     made = consumer()
     made.reader.failure = ZeroDivisionError(CANARY_TOKEN)
-    with pytest.raises(TokenUnavailable, match="unforeseen ZeroDivisionError") as caught:
+    with pytest.raises(TokenUnavailable, match="unexpected ZeroDivisionError") as caught:
         made.source.token()
     assert CANARY_TOKEN not in str(caught.value)
 
@@ -120,7 +120,7 @@ def test_system_exit_in_read_raises_token_unavailable(monkeypatch: pytest.Monkey
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     made = consumer()
     made.reader.failure = SystemExit(CANARY_TOKEN)
-    with pytest.raises(TokenUnavailable, match="unforeseen SystemExit"):
+    with pytest.raises(TokenUnavailable, match="unexpected SystemExit"):
         made.source.token()
 
 

@@ -107,7 +107,7 @@ CASES: Cases = {
         answers(200, {"error": "invalid_client"}),
         "credentials",
         {"token", "size"},
-        "check the secret's client_id",
+        "check client_id and client_secret in the secret",
     ),
     "a scope that is refused": (
         answers(400, {"error": "invalid_scope"}),
@@ -315,8 +315,8 @@ def test_unforeseen_error_fails_one_check_and_logs_its_type(
     patient.inspector.fails["key"] = KeyError(CANARY_SECRET)
     patient.set(kms_key_id="alias/mine")
     findings = patient.examine()
-    assert (findings.failed, findings["key"].found) == ({"key"}, "unforeseen KeyError")
-    assert "unforeseen KeyError in the check of key" in caplog.text
+    assert (findings.failed, findings["key"].found) == ({"key"}, "unexpected KeyError")
+    assert "unexpected KeyError in the check of key" in caplog.text
     assert CANARY_SECRET not in caplog.text
 
 

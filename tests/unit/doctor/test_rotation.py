@@ -116,7 +116,10 @@ def test_refused_scope_advises_scope_instead_of_dialect() -> None:
     patient = healthy()
     answers(400, {"error": "invalid_scope"})(patient)
     check = patient.examine(try_encodings=True)["credentials"]
-    assert (check.state, check.advice) == (State.FAILED, "set scope to one that the client may ask for")
+    assert (check.state, check.advice) == (
+        State.FAILED,
+        "set scope to one that the provider allows the client",
+    )
 
 
 @pytest.mark.parametrize(("token", "form"), [("opaque.token", "opaque"), (jwt({"sub": "x"}), "JWT")])

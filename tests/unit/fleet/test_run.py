@@ -329,7 +329,7 @@ def test_unknown_name_raises_error_listing_known_names() -> None:
     [
         ("tenant-0077", "did you mean tenant-"),
         ("q", "tenant-008, tenant-009 and 590 more"),
-        ("tenant-00*", "give whole names: patterns are for `rotator status` only"),
+        ("tenant-00*", "give full names: only `rotator status` accepts patterns"),
     ],
 )
 def test_unknown_name_in_a_large_fleet_gives_short_advice(name: str, advice: str) -> None:

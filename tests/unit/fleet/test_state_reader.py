@@ -56,7 +56,7 @@ def test_unforeseen_error_in_stored_data_logs_the_rotation(
         for _ in range(2):
             store.put(rotation_.lease_name, lost.dump(), "String")
     read_stored(members(2), store, leases_at=START)
-    assert "unforeseen TypeError in the stored state of rotation 1\n" in caplog.text
+    assert "unexpected TypeError in the stored state of rotation 1\n" in caplog.text
 
 
 @pytest.mark.parametrize(("count", "calls"), [(0, 0), (1, 1), (5, 1), (6, 2), (11, 3), (1000, 200)])
@@ -105,8 +105,8 @@ def test_unforeseen_error_fails_one_rotation_and_hides_text(
     stored = dict(read_stored(members(8), store))
     failed = stored.pop("3")
     assert isinstance(failed, RotatorError)
-    assert "unforeseen KeyError" in str(failed)
-    assert "unforeseen KeyError in a read of parameters\n" in caplog.text
+    assert "unexpected KeyError" in str(failed)
+    assert "unexpected KeyError in a read of parameters\n" in caplog.text
     assert all(isinstance(found, Stored) for found in stored.values())
     assert CANARY_SECRET not in caplog.text + repr(failed)
 

@@ -196,7 +196,7 @@ def test_other_refusals_do_not_advise_on_the_assertion(status: int, body: bytes)
 )
 def test_page_that_demands_a_client_certificate_is_recognized(body: bytes) -> None:
     error = refusal(400, body)
-    assert error.problem == "the token endpoint demands a client certificate (mutual TLS): HTTP 400"
+    assert error.problem == "the token endpoint requires a client certificate (mutual TLS): HTTP 400"
     assert not error.client_refused
 
 

@@ -269,15 +269,15 @@ def test_read_token_accepts_numeric_and_text_expires_in(expires_in: object) -> N
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        pytest.param(b"", "answered nothing", id="empty"),
+        pytest.param(b"", "sent an answer without a body", id="empty"),
         pytest.param(b"<html>oops</html>", "JSON object", id="HTML"),
         pytest.param(b'{"access_token": "abc', "JSON object", id="truncated"),
         pytest.param(b"[]", "JSON object", id="a list"),
         pytest.param(b"\xff\xfe\xff", "JSON object", id="odd bytes"),
         pytest.param(b"[" * 100_000, "JSON object", id="nested without end"),
         pytest.param(b'{"expires_in": ' + b"9" * 5000 + b"}", "JSON object", id="endless number"),
-        pytest.param(valid(access_token=None), "no access_token", id="without access_token"),
-        pytest.param(valid(access_token=""), "no access_token", id="empty access_token"),
+        pytest.param(valid(access_token=None), "without access_token", id="without access_token"),
+        pytest.param(valid(access_token=""), "without access_token", id="empty access_token"),
         pytest.param(valid(access_token=5), "access_token that is not text", id="number as access_token"),
         pytest.param(
             valid(access_token={"x": 1}), "access_token that is not text", id="object as access_token"
@@ -296,8 +296,8 @@ def test_read_token_accepts_numeric_and_text_expires_in(expires_in: object) -> N
         pytest.param(valid(expires_in="nan"), "not a number", id="expires_in nan"),
         pytest.param(valid(expires_in=True), "not a number", id="expires_in true"),
         pytest.param(valid(expires_in=[1]), "not a number", id="expires_in list"),
-        pytest.param(valid(expires_in=1), "expired already", id="shorter than its request took"),
-        pytest.param(valid(expires_in=2), "expired already", id="as long as its request took"),
+        pytest.param(valid(expires_in=1), "has already expired", id="shorter than its request took"),
+        pytest.param(valid(expires_in=2), "has already expired", id="as long as its request took"),
         pytest.param(valid(expires_in=None), "did not state the token's lifetime", id="expires_in missing"),
     ],
 )
@@ -429,12 +429,12 @@ def test_fallback_lifetime_does_not_replace_jwt_expiry() -> None:
 
 
 def test_a_jwt_that_is_expired_already_is_refused() -> None:
-    with pytest.raises(InvalidTokenResponse, match="expired already"):
+    with pytest.raises(InvalidTokenResponse, match="has already expired"):
         read(valid(access_token=jwt({"exp": epoch(-1)})))
 
 
 def test_jwt_with_lifetime_above_maximum_is_refused() -> None:
-    with pytest.raises(InvalidTokenResponse, match="ends more than"):
+    with pytest.raises(InvalidTokenResponse, match="expires more than"):
         read(valid(access_token=jwt({"exp": epoch(DAY * 40_000)}), expires_in=None))
 
 

@@ -16,10 +16,13 @@ from rotator.renewal.renew import check_size
 AMBIGUOUS = ClientCredentials(client_id="client", client_secret=Secret("a+b"), version_id="v1")
 READ_ITS_MANUAL = "check token_endpoint and the endpoint's documentation"
 SEE_THE_GATEWAY = (
-    "if a gateway answers in the endpoint's place, see which headers it requires (secret_headers, "
+    "if a gateway answered instead of the endpoint, set the headers that it requires (secret_headers, "
     "token_request_headers)"
 )
-SAY_HOW_LONG = "set fallback_lifetime to the token's lifetime in seconds, or lifetime if no answer says it"
+SAY_HOW_LONG = (
+    "set fallback_lifetime to the token's lifetime in seconds, or set lifetime to ignore what the "
+    "answers state"
+)
 
 
 def error(status: int, body: object) -> TokenRequestError:
@@ -45,37 +48,38 @@ def error(status: int, body: object) -> TokenRequestError:
             503,
             {},
             "answered HTTP 503",
-            "ask the endpoint's operator",
+            "contact the provider of the token endpoint",
             id="outage",
         ),
         pytest.param(
             300,
             {},
             "answered with a redirect (HTTP 300), "
-            "which could carry the credentials elsewhere and is not followed",
-            "set token_endpoint to the final address",
+            "which is not followed because it could send the credentials to another host",
+            "set token_endpoint to the URL to which the redirect leads",
             id="redirect",
         ),
         pytest.param(
             403,
             {},
-            "refused the request: HTTP 403, error not given or unknown",
-            f"check token_endpoint and what the client is allowed to do; {SEE_THE_GATEWAY}",
+            "refused the request: HTTP 403, without a known error code",
+            f"check token_endpoint and the client's permissions at the provider; {SEE_THE_GATEWAY}",
             id="refusal without a code",
         ),
         pytest.param(
             401,
             {"error": "invalid_client"},
             "refused the request: HTTP 401, error invalid_client",
-            "check the secret's client_id and client_secret, and client_authentication; the two dialects of "
-            "Basic differ for this secret, so try the other basic_encoding (raw or form)",
+            "check client_id and client_secret in the secret, and the setting client_authentication; "
+            "try the other basic_encoding (raw or form), because this secret contains characters that they "
+            "encode differently",
             id="unknown client",
         ),
         pytest.param(
             400,
             {"error": "invalid_scope"},
             "refused the request: HTTP 400, error invalid_scope",
-            "set scope to one that the client may ask for",
+            "set scope to one that the provider allows the client",
             id="scope",
         ),
     ],
@@ -91,17 +95,20 @@ def test_error_status_has_problem_and_advice(status: int, body: object, problem:
         (
             {"token_type": "mac"},
             "issued a token whose token_type is mac, not Bearer",
-            "check token_endpoint, and have it issue Bearer tokens: others need a key of the consumer",
+            (
+                "check token_endpoint, and ask the provider for Bearer tokens: this type needs a key in "
+                "the consumer"
+            ),
         ),
         (
             {"token_type": "canary"},
             "issued a token whose token_type is not Bearer",
-            "list its token_type in accepted_token_types if the API takes such a token after Bearer",
+            "add this token_type to accepted_token_types if the API accepts such tokens as Bearer tokens",
         ),
         (
             {"access_token": ""},
-            "issued no access_token",
-            "check token_endpoint, and set response_members if the answer has it elsewhere",
+            "sent an answer without access_token",
+            "check token_endpoint, and set response_members if the answer has this member under another name",
         ),
         (
             {"access_token": "a b"},
@@ -115,12 +122,12 @@ def test_error_status_has_problem_and_advice(status: int, body: object, problem:
         ),
         (
             {"access_token": jwt({"exp": 1})},
-            "issued a token that is expired already",
+            "issued a token that has already expired",
             "compare the clocks of this machine and of the endpoint",
         ),
         (
             {"access_token": jwt({"exp": 10**11}), "expires_in": None},
-            "issued a JWT that ends more than 31622400 seconds from now",
+            "issued a JWT that expires more than 31622400 seconds from now",
             SAY_HOW_LONG,
         ),
         ({"expires_in": "soon"}, "sent an expires_in that is not a number", SAY_HOW_LONG),
@@ -134,7 +141,7 @@ def test_error_status_has_problem_and_advice(status: int, body: object, problem:
             "did not state the token's lifetime",
             (
                 "set fallback_lifetime to the token's lifetime in seconds, or response_members if the answer "
-                "says it under another name"
+                "states it under another name"
             ),
         ),
     ],
@@ -148,7 +155,8 @@ def test_invalid_token_response_has_problem_and_advice(
 
 
 @pytest.mark.parametrize(
-    ("body", "problem"), [(b"", "answered nothing"), (b"<html>", "did not answer with a JSON object")]
+    ("body", "problem"),
+    [(b"", "sent an answer without a body"), (b"<html>", "sent an answer that is not a JSON object")],
 )
 def test_response_that_is_no_json_object_is_reported(body: bytes, problem: str) -> None:
     caught = error(200, body)

@@ -125,4 +125,4 @@ def test_lifetime_overrides_what_the_answer_says(answer: dict[str, Any]) -> None
 def test_jwt_that_lives_for_centuries_lives_for_the_fallback() -> None:
     seconds, [warning] = lifetime({}, jwt({"exp": EPOCH + DAY * 40_000}), fallback_lifetime=600)
     assert seconds == 600
-    assert "a JWT that ends more than" in warning
+    assert "a JWT that expires more than" in warning

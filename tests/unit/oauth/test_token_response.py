@@ -73,7 +73,7 @@ def test_token_type_that_needs_a_key_is_refused_by_name(token_type: str, name: s
 @pytest.mark.parametrize("token_type", ["canary", "Basic", "bearer canary", "bearer" * 10_000])
 def test_unknown_token_type_is_refused_unquoted(token_type: str) -> None:
     reported = refused(valid(token_type=token_type))
-    assert "token_type is not Bearer; list its token_type in accepted_token_types" in reported
+    assert "token_type is not Bearer; add this token_type to accepted_token_types" in reported
     assert len(reported) < 250
 
 
@@ -114,7 +114,7 @@ def test_error_in_a_200_is_a_refusal(body: object, code: str | None) -> None:
 
 
 def test_missing_token_is_named_before_its_type() -> None:
-    assert "issued no access_token" in refused({"token_type": "mac", "expires_in": "soon"})
+    assert "sent an answer without access_token" in refused({"token_type": "mac", "expires_in": "soon"})
 
 
 # Places
@@ -149,12 +149,12 @@ def test_member_is_read_where_response_members_puts_it(places: dict[str, str], b
 @pytest.mark.parametrize(
     ("data", "problem"),
     [
-        ([{"token": "canary"}], "answered with a list as data"),
-        ("canary", "answered with no object as data"),
-        (5, "answered with no object as data"),
-        (None, "issued no data.token"),
-        ({}, "issued no data.token"),
-        ({"token": None}, "issued no data.token"),
+        ([{"token": "canary"}], "sent a list in data"),
+        ("canary", "sent a value that is not an object in data"),
+        (5, "sent a value that is not an object in data"),
+        (None, "sent an answer without data.token"),
+        ({}, "sent an answer without data.token"),
+        ({"token": None}, "sent an answer without data.token"),
         ({"token": ["canary"]}, "issued a data.token that is not text"),
         ({"token": {"canary": 1}}, "issued a data.token that is not text"),
     ],

@@ -246,7 +246,7 @@ def test_unforeseen_error_releases_the_lease() -> None:
     world = rotated().later(17 * HOUR)
     world.ports.secrets.credentials = None  # type: ignore[assignment]
     result = world.run_once()
-    assert_failed(result, text="unforeseen TypeError")
+    assert_failed(result, text="unexpected TypeError")
     assert (world.lease["state"], world.lease["error_kind"]) == ("released", "TypeError")
     assert world.lease["issued"] == "unknown"
     assert result.late, "the stored token may be revoked"

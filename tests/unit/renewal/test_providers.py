@@ -132,8 +132,8 @@ def test_gateway_that_refuses_every_stage_is_told_with_the_stages() -> None:
     made = world(*[(401, b"<html>")] * 2)
     made.ports.secrets.stage(Stage.PREVIOUS, "canary-previous")
     error = str(summary(made).results[0].error)
-    assert "refused the request: HTTP 401, error not given or unknown, and so with AWSPREVIOUS; " in error
-    assert "check the secret's client_id and client_secret" in error
+    assert "refused the request: HTTP 401, without a known error code, and so with AWSPREVIOUS; " in error
+    assert "check client_id and client_secret in the secret" in error
     assert "secret_headers, token_request_headers" in error
 
 
@@ -246,7 +246,7 @@ def test_secret_with_a_space_is_a_warning_and_part_of_the_advice() -> None:
     made = world((200, {"access_token": "t", "expires_in": DAY}), (401, {"error": "invalid_client"}))
     spaced = replace(made.ports.secrets.credentials["healthwise/client"], spaced_members=("client_secret",))
     made.ports.secrets.credentials["healthwise/client"] = spaced
-    problem = "the secret's client_secret begins or ends with a space"
+    problem = "client_secret in the secret begins or ends with a space"
     assert summary(made).warnings == (f"rotation default: {problem}",)
     assert problem in str(summary(made.later(DAY)).results[0].error)
 

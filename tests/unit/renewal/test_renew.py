@@ -325,8 +325,8 @@ def test_unwritable_token_is_reported_as_issued() -> None:
     result = world.run_once()
     assert_failed(result, TokenNotPublished)
     assert result.error == (
-        "a new token was issued but not stored, and the stored one may be revoked if the "
-        "endpoint allows only one: key disabled; enable it"
+        "a new token was issued but not stored, and the provider may have revoked "
+        "the stored token: key disabled; enable it"
     )
 
 

@@ -82,7 +82,7 @@ def overtake(world: SingleRotation) -> None:
 def test_run_out_of_time_fails_with_advice() -> None:
     world = SingleRotation()
     world.ports.token_endpoint.latency = 61
-    advice = "the next run tries again; if it lasts, raise TimeoutSeconds of the stack"
+    advice = "the next run tries again; if the error persists, raise TimeoutSeconds of the stack"
     assert_failed(world.run_once(), TokenNotPublished, advice)
 
 

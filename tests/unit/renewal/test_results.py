@@ -140,11 +140,11 @@ def test_unforeseen_error_is_logged_by_type_and_place_only(caplog: pytest.LogCap
     with pytest.raises(ZeroDivisionError) as caught:
         explode()
     reported = failed_with(ROTATION, living(6), caught.value, now=START, next_try=NEXT)
-    assert reported.error == "unforeseen ZeroDivisionError; report it with the log's traceback"
+    assert reported.error == "unexpected ZeroDivisionError; report this error with the traceback in the log"
     assert reported.error_kind == "RotatorError"
     (message,) = caplog.messages
     first, *frames = message.splitlines()
-    assert first == "unforeseen ZeroDivisionError in rotation a"
+    assert first == "unexpected ZeroDivisionError in rotation a"
     assert len(frames) >= 4, "two of them, with their lines"
     assert all(line.startswith("  ") for line in frames)
     assert "in explode" in message

@@ -179,7 +179,7 @@ def test_refusal_of_all_stages_names_first_error_and_stages() -> None:
         "the token endpoint refused the request: HTTP 401, error invalid_client, "
         "and so with AWSPENDING and AWSPREVIOUS"
     )
-    assert error.advice.startswith("check the secret's client_id and client_secret")
+    assert error.advice.startswith("check client_id and client_secret in the secret")
     assert isinstance(error.__cause__, TokenRequestRejected)
     assert error.problem.startswith(f"{error.__cause__.problem}, and so")
     assert asked_with(made) == [CANARY_SECRET, PENDING, PREVIOUS]

@@ -164,8 +164,8 @@ def test_unforeseen_queue_error_fails_every_rotation_not_sent(
 
     shop = Workshop(*NAMES)
     shop.queue = Broken()
-    assert {str(result.error).split(";")[0] for result in shop.run_once().results} == {"unforeseen KeyError"}
-    assert "unforeseen KeyError in the sending of work\n" in caplog.text
+    assert {str(result.error).split(";")[0] for result in shop.run_once().results} == {"unexpected KeyError"}
+    assert "unexpected KeyError in the sending of work\n" in caplog.text
 
 
 def test_next_run_enqueues_rotations_that_are_still_due() -> None:
