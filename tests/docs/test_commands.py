@@ -1,10 +1,11 @@
 """Each command of README and guides is valid, and is run by a test or needs an account of AWS or GitHub.
 
-The guides for consumers, Terraform, CDK and SAM are not here: other tests run their code as it is printed.
+The guides for consumers are not here: tests/recipes runs their code as it is printed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -24,19 +25,13 @@ from infra import deploy_request
 from rotator.cli import main
 from rotator.devstack.http_server import free_port
 
-RUN_AS_PRINTED = {"consumers", "terraform-cdk-sam"}
-"""The folder and the guide whose code other tests run: tests/recipes and tests/infra."""
-
-DOCUMENTS = [
-    guides.README,
-    *(each for each in guides.GUIDES if not {each.parent.name, each.stem} & RUN_AS_PRINTED),
-]
+DOCUMENTS = [guides.README, *(each for each in guides.GUIDES if each.parent.name != "consumers")]
 COMMANDS = sorted({command for document in DOCUMENTS for command in guides.commands(document)})
 TEMPLATE = (CHECKOUT / "infra" / "template.yaml").read_text()
 TARGETS = re.findall(r"^([a-z]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
 
 NEEDS_ACCOUNT = re.compile(
-    r"^gh |\baws [a-z]|^make (deploy|undeploy|logs|smoke)\b|FUNCTION=|--function\b|--stack\b"
+    r"^(gh|cdk|sam) |\baws [a-z]|^make (deploy|undeploy|logs|smoke)\b|FUNCTION=|--function\b|--stack\b"
 )
 """The commands of which infra/docs/README.md says so."""
 
@@ -59,6 +54,8 @@ RUN_BY = {
     'eval "$(_ROTATOR_COMPLETE=bash_source rotator)"': "tests/docs/test_commands.py",
     "python -m rotator.devstack": "tests/docs/test_commands.py",
     "curl": "tests/docs/test_commands.py",
+    'key="rotator/$(sha256sum': "tests/docs/test_commands.py",
+    "sha256sum": "tests/docs/test_commands.py",
     "pip install -e '.[plot]'": "tests/infra/test_lock_files.py",
     "SECRET=healthwise/client; umask 077": "tests/e2e/test_rollover.py",  # its fixture: the secret
     "cat > credentials.json": "tests/e2e/test_rollover.py",  # and the file
@@ -136,6 +133,10 @@ def test_command_line_takes_the_shown_options(words: list[str]) -> None:
     command.make_context(name, [word.replace("...", "rotator") for word in arguments], parent=context)
 
 
+OF_THE_CLI_ALONE = {("s3", "cp")}
+"""Commands of the AWS CLI that are no operation of a service."""
+
+
 @cache
 def aws_operations(service: str) -> dict[str, set[str]]:
     """Return the operations of a service and their parameters, in the names of the AWS CLI."""
@@ -150,6 +151,8 @@ def aws_operations(service: str) -> dict[str, set[str]]:
 @pytest.mark.parametrize("words", words_after("aws"), ids=" ".join)
 def test_aws_command_exists_with_its_options(words: list[str]) -> None:
     service, operation, *arguments = words
+    if (service, operation) in OF_THE_CLI_ALONE:
+        return
     options = {word.removeprefix("--") for word in arguments if word.startswith("--")}
     options = {"endpoint" if each == "notification-endpoint" else each for each in options}  # the CLI's name
     assert options - {"query", "output"} <= aws_operations(service)[operation]
@@ -180,3 +183,12 @@ def test_embedded_api_issues_a_token_to_the_shown_request() -> None:
         finally:
             server.terminate()
     assert '"access_token"' in done.stdout
+
+
+def test_shown_key_of_a_zip_is_its_hash(tmp_path: Path) -> None:
+    [shown] = [command for command in COMMANDS if command.startswith("key=")]
+    (tmp_path / "rotator.zip").write_bytes(b"a zip")
+    done = subprocess.run(
+        ["sh", "-c", f'{shown}; echo "$key"'], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"rotator/{hashlib.sha256(b'a zip').hexdigest()}.zip\n"
