@@ -279,7 +279,7 @@ def build(environ: Mapping[str, str]) -> Rotator:
 
 
 def _replica(region: str, settings: Settings) -> Replica:
-    """Return a replica Region, whose Parameter Store is opened when it is first used."""
+    """Return a replica Region, whose Parameter Store is opened on first use."""
     from rotator.fleet.region_copies import Replica
 
     write_rate = WriteRate(settings.writes_per_second / settings.workers)

@@ -1,4 +1,4 @@
-"""The Region in a parameter's ARN, where a consumer reads it."""
+"""The Region in a parameter's ARN, in which a consumer reads the parameter."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def region_of(parameter_name: str) -> str | None:
     """Return the Region of a parameter's ARN; None for a name, which is read in the caller's own Region.
 
     Raises:
-        SettingsError: The ARN is malformed, or of another partition than the caller's Region: credentials
-            are valid in one partition only.
+        SettingsError: The ARN is malformed, or of another partition than the caller's Region, so that the
+            credentials are not valid there.
     """
     if not parameter_name.startswith("arn:"):
         return None
@@ -23,30 +23,30 @@ def region_of(parameter_name: str) -> str | None:
     if not found:
         raise SettingsError(
             f"{parameter_name[:128]} is not the ARN of a parameter",
-            advice="write arn:aws:ssm:REGION:ACCOUNT:parameter/NAME, with aws-cn or aws-us-gov where that is "
-            "the partition",
+            advice="write arn:aws:ssm:REGION:ACCOUNT:parameter/NAME (arn:aws-cn: in China, "
+            "arn:aws-us-gov: in GovCloud)",
         )
     partition, region = found.groups()
     actual = aws_client.partition_of(region)
     if actual != partition:
         raise SettingsError(
-            f"the ARN {parameter_name} names the partition {partition}, and "
+            f"the ARN {parameter_name} names the partition {partition}, but "
             + (f"the Region {region} is in {actual}" if actual else f"there is no Region {region}"),
             advice="correct the ARN",
         )
     own = aws_client.own_region()
     if own and aws_client.partition_of(own) != partition:
         raise SettingsError(
-            f"the ARN {parameter_name} is of the partition {partition}, and this caller's Region is {own}",
-            advice=f"use credentials of {partition}, and set AWS_DEFAULT_REGION to a Region of it",
+            f"the ARN {parameter_name} is of the partition {partition}, but this caller's Region is {own}",
+            advice=f"use credentials of {partition}, and set AWS_DEFAULT_REGION to one of its Regions",
         )
     return region
 
 
 def check_client(region: str, client_region: str) -> None:
-    """Raise SettingsError if a client calls another Region than that of the ARN."""
+    """Raise SettingsError if the Region of a client is not that of the ARN."""
     if client_region != region:
         raise SettingsError(
-            f"the ARN is of the Region {region}, and the given client calls {client_region}",
-            advice=f"give a client of {region}, or none",
+            f"the parameter's ARN is of the Region {region}, but the given client calls {client_region}",
+            advice=f"pass a client of {region}, or none",
         )

@@ -118,7 +118,7 @@ class TokenSource:
         return read, LONGEST_WAIT_SECONDS if need is Need.REPLACEMENT else REFRESH_WAIT_SECONDS
 
     def token_at_hand(self) -> str:
-        """Return the token without waiting; raises what ``token`` raises."""
+        """Return the token without waiting; raises the same errors as ``token``."""
         token = self._cache.valid_token()
         if token is None:
             raise self._cache.error(self.parameter_name)

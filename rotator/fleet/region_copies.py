@@ -1,4 +1,4 @@
-"""The copies of a run in one replica Region, by threads of its own: no Region waits for another."""
+"""Copies tokens to one replica Region in threads of its own, so that no Region waits for another."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from rotator.renewal.replicas import ReplicaState
 logger = logging.getLogger(__name__)
 
 LONGEST_CALL_SECONDS = 11.0
-"""The longest call to a replica Region, retries included (adapters.runtime.replica_region.CONFIG)."""
+"""The longest call to a replica Region, including retries (adapters.runtime.replica_region.CONFIG)."""
 
 REPORT_RESERVE_SECONDS = 1.0
-"""At the end of a run, in which no replica is waited for: a run that is cut off cannot report anything."""
+"""At the end of a run, without waiting for replicas: a run that Lambda stops cannot report anything."""
 
 COPIES_AT_A_TIME = 2
-"""In one Region: a token that was renewed does not wait for those that the last run left behind."""
+"""Concurrent copies to one Region, so that a renewed token does not wait for replicas that are behind."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replica:
-    """A replica Region: what opens its Parameter Store, and the limit of writes there."""
+    """A replica Region: a function that opens its Parameter Store, and the limit on writes there."""
 
     region: str
     open: Callable[[], ParameterStore]
@@ -42,10 +42,10 @@ class Replica:
 def read_replica(
     replica: Replica, rotations: Sequence[Rotation], deadline: Deadline | None = None
 ) -> StoredByName:
-    """Return what is stored for each rotation in a replica Region, by its name."""
+    """Return the stored state of each rotation in a replica Region, by name."""
     try:
         store = replica.open()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it concerns this Region alone
+    except Exception as error:  # noqa: BLE001 - a defect in one Region must not stop the others
         return dict.fromkeys((r.name for r in rotations), as_rotator_error(error, replica.region))
     return read_stored(rotations, store, deadline=deadline)
 
@@ -53,7 +53,7 @@ def read_replica(
 def replica_states(
     rotations: Sequence[Rotation], regions: Sequence[Replica], home: StoredByName
 ) -> Iterator[tuple[Rotation, tuple[ReplicaState, ...]]]:
-    """Yield each rotation with the state of its replica in each Region, by what is stored at home."""
+    """Yield each rotation with the state of its replica in each Region, compared with the home Region."""
     found = [(replica.region, read_replica(replica, rotations)) for replica in regions]
     for rotation in rotations:
         name = rotation.name
@@ -61,7 +61,7 @@ def replica_states(
 
 
 class RegionCopies:
-    """The copies of a run in one Region, by threads of its own. ``errors`` has why a rotation is behind."""
+    """The copies of a run to one Region; ``errors`` has the reason for each replica that is behind."""
 
     def __init__(self, replica: Replica, home: ParameterStore, run: Run) -> None:
         self.region = replica.region
@@ -78,18 +78,18 @@ class RegionCopies:
         self._is_finished = False
 
     def copy(self, rotation: Rotation) -> None:
-        """Begin to copy a token if its replica is behind."""
+        """Start copying a token, if its replica is behind."""
         self._pending.add(rotation.name)
         self._tasks.append(self._pool.submit(self._copy, rotation))
 
     def compare(self, rotations: Sequence[Rotation], home: StoredByName) -> None:
-        """Begin to compare fresh tokens with their replicas, five a call, and to copy what is behind."""
+        """Start comparing fresh tokens with their replicas, five per call, and copy those that are behind."""
         if rotations:
             self._pending.update(rotation.name for rotation in rotations)
             self._tasks.append(self._pool.submit(self._compare, rotations, home))
 
     def finish(self) -> None:
-        """Wait until all is done, or until the run must report."""
+        """Wait until all copies are done, or until the run must report."""
         wait(self._tasks, timeout=max(0.0, self._run.deadline.remaining() - REPORT_RESERVE_SECONDS))
         self._pool.shutdown(wait=False, cancel_futures=True)
         with self._lock:
@@ -97,7 +97,7 @@ class RegionCopies:
             self.errors |= dict.fromkeys(self._pending, _not_answered())
 
     def warnings(self) -> Iterator[str]:
-        """Say which replicas are behind, and why."""
+        """Yield a warning with the reason for each replica that is behind."""
         for name, error in sorted(self.errors.items()):
             yield f"rotation {name}: its replica in {self.region} could not be updated: {error}"
 
@@ -118,7 +118,7 @@ class RegionCopies:
             written = replicas.copy(
                 rotation, self.region, self._home, store, self._deadline, before_write=self._wait_for_slot
             )
-        except Exception as error:  # noqa: BLE001 - a defect in one copy may not stop the others
+        except Exception as error:  # noqa: BLE001 - a defect in one copy must not stop the others
             known = as_rotator_error(error, f"the copy of rotation {rotation.name} to {self.region}").again()
             if isinstance(known, ParameterStoreError) and known.unreachable:
                 self._unreachable = known  # the next call would time out, too
@@ -129,7 +129,7 @@ class RegionCopies:
             self._settle(rotation, None)
 
     def _wait_for_slot(self) -> None:
-        """Wait until the writes of another copy fit into the write rate."""
+        """Wait until the write rate allows the writes of another copy."""
         rate = self._replica.write_rate
         with self._slot:
             delay = rate.delay()
@@ -139,7 +139,7 @@ class RegionCopies:
             rate.count_renewal()
 
     def _settle(self, rotation: Rotation, error: RotatorError | None) -> None:
-        """Note how a copy ended, unless the run has reported already that it did not."""
+        """Record the result of a copy, unless the run has already reported the copy as not done."""
         with self._lock:
             if self._is_finished:
                 return
@@ -150,7 +150,7 @@ class RegionCopies:
 
 def _not_answered() -> RotatorError:
     return ParameterStoreError(
-        "it did not respond in the run's time",
-        advice="see the AWS Health Dashboard of that Region",
+        "Parameter Store did not respond before the end of the run",
+        advice="check the AWS Health Dashboard for that Region",
         retry=Retry.NEXT_RUN,
     )

@@ -1,7 +1,7 @@
-"""Serves rotations at home, and their replicas in other Regions, each of which may fail without harm.
+"""Serves rotations in the home Region, and copies their tokens to replicas in other Regions.
 
-Home comes first: a token is copied once it is stored there with its status. A replica that a run could not
-write is found behind by the next scheduled run, and written then, without a token request.
+The home Region comes first: a token is copied once it is stored there with its status, and a failed copy does
+not affect it. The next scheduled run detects a replica that is behind and writes it, without a token request.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rotator.renewal.policy import TokenState, token_state
 from rotator.renewal.ports import ParameterStore, Run
 
 Serve = Callable[..., Summary]
-"""Serves the rotations at home with the options of ``fleet.run.run_fleet``."""
+"""Serves the rotations in the home Region with the options of ``fleet.run.run_fleet``."""
 
 
 def serve_with_replicas(  # noqa: PLR0913 - options by name
@@ -34,13 +34,13 @@ def serve_with_replicas(  # noqa: PLR0913 - options by name
     on_result: OnResult | None = None,
     **options: object,
 ) -> Summary:
-    """Serve the rotations at home and bring their replicas up to date; return the summary of both.
+    """Serve the rotations in the home Region and update their replicas; return the summary of both.
 
     Args:
-        serve: Serves them at home.
+        serve: Serves the rotations in the home Region.
         rotations: The rotations.
-        regions: Where their replicas are.
-        home: Parameter Store at home.
+        regions: The replica Regions.
+        home: Parameter Store in the home Region.
         run: The run.
         stored: See run_fleet.
         on_result: See run_fleet.
@@ -63,7 +63,7 @@ def serve_with_replicas(  # noqa: PLR0913 - options by name
         each.compare(fresh, known)
     summary = serve(stored=stored, on_result=report, **options)
     for result in summary.results:
-        if result.name not in compared and _is_left_valid(result, run.now()):
+        if result.name not in compared and _is_valid_unrenewed(result, run.now()):
             for each in copies:
                 each.copy(by_name[result.name])
     for each in copies:
@@ -75,14 +75,14 @@ def _is_fresh(rotation: Rotation, found: Stored | RotatorError, now: datetime) -
     return isinstance(found, Stored) and token_state(rotation, found, now) is TokenState.FRESH
 
 
-def _is_left_valid(result: Result, now: datetime) -> bool:
-    """Whether a token is valid that this run has not renewed, and that no other run renews now."""
-    is_ours = result.outcome not in (Outcome.ROTATED, Outcome.BUSY)
-    return is_ours and result.expires_at is not None and now < result.expires_at
+def _is_valid_unrenewed(result: Result, now: datetime) -> bool:
+    """Return whether the token is valid, this run has not renewed it, and no other run is renewing it."""
+    is_settled = result.outcome not in (Outcome.ROTATED, Outcome.BUSY)
+    return is_settled and result.expires_at is not None and now < result.expires_at
 
 
 def _with_errors(summary: Summary, copies: Sequence[RegionCopies]) -> Summary:
-    """Return the summary with the Regions that are behind, and why."""
+    """Return the summary with the Regions whose replicas are behind, and warnings with the reasons."""
     results = (
         replace(result, replicas_behind=tuple(c.region for c in copies if result.name in c.errors))
         for result in summary.results

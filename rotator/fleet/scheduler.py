@@ -38,7 +38,7 @@ RETRY_BUDGET_SECONDS = 10.0
 """For the retries of one rotation while other rotations wait for the same host, or for a thread."""
 
 TIME_RESERVE_SECONDS = 5.0
-"""For token requests: no renewal begins with less time left; in a short run, an eighth of its time."""
+"""For token requests: no renewal begins in less remaining time. In a short run, an eighth of its time."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -76,7 +76,7 @@ class Scheduler:
         self._deadline = self.run.request_deadline.earlier_by(reserve)
 
     def renew(self, executor: Executor) -> int:
-        """Renew as many rotations as the run has time for; return for how many it had no time."""
+        """Renew as many rotations as the run has time for; return the number of postponed ones."""
         while (seconds := self._begin_next(executor)) is not None:
             executor.wait(None if math.isinf(seconds) else seconds)
             while self._finished:

@@ -40,11 +40,11 @@ class MemoryParameterStore:
         return {name: _as_read(self.parameters[name]) for name in names if name in self.parameters}
 
     def read_decrypted(self, names: Sequence[str]) -> Mapping[str, Parameter]:
-        """Return the parameters that exist, by name, in the clear; raises what ``read`` raises."""
+        """Return the existing parameters by name, with decrypted values; raises the errors of ``read``."""
         return {name: self.parameters[name] for name in self.read(names)}
 
     def read_versions(self, name: str, versions: Sequence[int]) -> Mapping[int, Parameter]:
-        """Return the given versions of a parameter, as far as they are still kept."""
+        """Return those of the given versions of a parameter that are still kept."""
         kept = self.history.get(name, {}) if name in self.parameters else {}
         return {version: _as_read(kept[version]) for version in versions if version in kept}
 

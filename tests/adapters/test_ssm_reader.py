@@ -229,11 +229,11 @@ def test_arn_of_another_region_is_read_there(moto: Account, monkeypatch: pytest.
         ("arn:aws:ssm:ireland:123456789012:parameter/token", "there is no Region ireland; correct the ARN"),
         (
             "arn:aws-cn:ssm:cn-north-1:123456789012:parameter/token",
-            "is of the partition aws-cn, and this caller's Region is us-east-1; use credentials of aws-cn",
+            "is of the partition aws-cn, but this caller's Region is us-east-1; use credentials of aws-cn",
         ),
         (
             "arn:aws-us-gov:ssm:us-gov-west-1:123456789012:parameter/token",
-            "is of the partition aws-us-gov, and this caller's Region is us-east-1",
+            "is of the partition aws-us-gov, but this caller's Region is us-east-1",
         ),
     ],
 )
@@ -249,7 +249,7 @@ def test_unusable_arn_is_refused_in_one_line_without_a_call(
 
 
 def test_client_of_another_region_than_the_arn_is_refused(stub: Stubber, client: SSMClient) -> None:
-    with pytest.raises(SettingsError, match="give a client of eu-west-1, or none"):
+    with pytest.raises(SettingsError, match="pass a client of eu-west-1, or none"):
         SsmReader(IN_IRELAND, client)()
 
 

@@ -1,4 +1,4 @@
-"""Replicas on the embedded AWS, whose Regions are apart, under the stack's own roles."""
+"""Replicas on the embedded AWS, which separates Regions, under the stack's own roles."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ NAME = "/healthwise/token"
 IRELAND, OREGON, TOKYO = "eu-west-1", "us-west-2", "ap-northeast-1"
 REGIONS = (REGION, IRELAND, OREGON)
 REPLICAS = {"ReplicaRegions": f"{IRELAND},{OREGON}"}
-TICK = {"source": "aws.scheduler", "detail-type": "Scheduled Event"}
+SCHEDULED_EVENT = {"source": "aws.scheduler", "detail-type": "Scheduled Event"}
 
 
 def stored(account: Account, region: str, name: str = NAME) -> str | None:
-    """The token in a Region, if there is one."""
+    """Return the token in a Region, None if there is none."""
     found = account.client("ssm", region=region).get_parameters(Names=[name], WithDecryption=True)
     return next((each["Value"] for each in found["Parameters"]), None)
 
@@ -40,7 +40,7 @@ def arn(region: str, name: str = NAME) -> str:
 
 @contextmanager
 def without(account: Account, outputs: dict[str, str], region: str) -> Iterator[None]:
-    """The function's role without one replica Region."""
+    """Remove a replica Region from the permissions of the function while the body runs."""
     iam, role = account.client("iam"), outputs["FunctionRoleArn"].rpartition("/")[2]
     document = iam.get_role_policy(RoleName=role, PolicyName="rotate")["PolicyDocument"]
     changed = json.loads(json.dumps(document))
@@ -60,7 +60,7 @@ def stack(deployed: Deployed) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def summary(deployed: Deployed, stack: dict[str, str]) -> Any:
-    """The first renewal's."""
+    """The summary of the first renewal."""
     return deployed.force(stack)
 
 
@@ -87,9 +87,9 @@ def test_failing_region_is_a_warning_and_the_next_run_writes_it(
         assert warning.endswith("allow this caller ssm:GetParameters on them")
         assert stored(account, REGION) == stored(account, OREGON) != before
         assert stored(account, IRELAND) == before
-        still = account.invoke(stack["FunctionName"], TICK)
+        still = account.invoke(stack["FunctionName"], SCHEDULED_EVENT)
         assert (still["fresh"], still["rotations"][0]["replicas_behind"]) == (1, [IRELAND])
-    mended = account.invoke(stack["FunctionName"], TICK)
+    mended = account.invoke(stack["FunctionName"], SCHEDULED_EVENT)
     assert (mended["fresh"], mended["rotated"], mended.get("warnings")) == (1, 0, None)
     assert len({stored(account, region) for region in REGIONS}) == 1
     for region in REGIONS:
@@ -108,7 +108,7 @@ def test_string_of_the_name_is_not_overwritten(deployed: Deployed, stack: dict[s
     assert stored(deployed.account, OREGON) == "somebody's"
     assert stored(deployed.account, IRELAND) == stored(deployed.account, REGION)
     ssm.delete_parameter(Name=NAME)
-    assert deployed.account.invoke(stack["FunctionName"], TICK).get("warnings") is None
+    assert deployed.account.invoke(stack["FunctionName"], SCHEDULED_EVENT).get("warnings") is None
     assert stored(deployed.account, OREGON) == stored(deployed.account, REGION)
 
 
@@ -116,7 +116,7 @@ def test_string_of_the_name_is_not_overwritten(deployed: Deployed, stack: dict[s
 def shell(
     deployed: Deployed, stack: dict[str, str], summary: Any, clean_environment: Mapping[str, str]
 ) -> Shell:
-    """An operator's."""
+    """The shell of an operator."""
     environment = client_environment(deployed.account.endpoint)
     return Shell({**clean_environment, **environment, "COLUMNS": "200"}, deployed.account)
 
@@ -146,7 +146,7 @@ def test_token_command_reads_an_arn_in_its_region(shell: Shell) -> None:
     refused = shell.run("token", arn("cn-north-1").replace("arn:aws:", "arn:aws-cn:"))
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
-    assert "is of the partition aws-cn, and this caller's Region is us-east-1" in refused.stderr
+    assert "is of the partition aws-cn, but this caller's Region is us-east-1" in refused.stderr
 
 
 @pytest.mark.usefixtures("summary")
@@ -177,7 +177,7 @@ def test_rotations_of_documents_are_copied(deployed: Deployed) -> None:
     outputs = deployed.account.create_stack(
         {**deployed.multiple, **REPLICAS, "WritesPerSecond": "100"}, stack="many"
     )
-    first = deployed.account.invoke(outputs["FunctionName"], TICK)
+    first = deployed.account.invoke(outputs["FunctionName"], SCHEDULED_EVENT)
     assert (first["rotated"], first.get("warnings")) == (3, None)
     for name in names:
         tokens = {stored(deployed.account, region, name) for region in REGIONS}

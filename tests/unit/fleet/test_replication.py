@@ -1,4 +1,4 @@
-"""A run with replica Regions: home first, each Region alone; the next run writes what is behind."""
+"""A run with replica Regions: they are independent, and the next run updates replicas that are behind."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def opener(store: FakeParameterStore) -> Callable[[], FakeParameterStore]:
 
 @dataclass
 class World:
-    """Rotations at home with two replica Regions, all in memory."""
+    """Rotations with a home Region and two replica Regions in memory."""
 
     rotations: Sequence[Rotation] = (rotation(),)
     clock: fake_ports.Clock = field(default_factory=fake_ports.Clock)
@@ -72,7 +72,7 @@ class World:
         return rotator.run(run, **options) if options else rotator.run_scheduled(run)
 
     def tokens(self, name: str = TOKEN) -> list[str | None]:
-        """The token at home and in each Region."""
+        """Return the token in the home Region and in each replica Region."""
         stores = (self.home, *self.stores.values())
         return [store.parameters[name].value if name in store.parameters else None for store in stores]
 
@@ -263,7 +263,7 @@ def test_region_that_cannot_be_opened_concerns_no_other(error: Exception, world:
 
 
 class Hanging(FakeParameterStore):
-    """A store that answers only once it is released."""
+    """A store that answers only after the test releases it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -288,7 +288,10 @@ def test_slow_replica_delays_neither_the_run_nor_another_region(world: World) ->
         assert deadline.remaining() > 0
         assert summary.results[0].outcome is Outcome.ROTATED
         assert summary.results[0].replicas_behind == (IRELAND,)
-        assert "did not respond in the run's time; the next run tries again" in summary.warnings[0]
+        assert (
+            "Parameter Store did not respond before the end of the run; the next run tries again"
+            in summary.warnings[0]
+        )
         assert world.tokens()[0] == world.tokens()[2]
     finally:
         hanging.released.set()
