@@ -1,4 +1,4 @@
-"""What the adapters count: token requests and their attempts, and writes that AWS throttled."""
+"""The counts of the adapters: token requests and their attempts, and writes that AWS throttled."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def store(client: SSMClient, counters: Counters) -> SsmParameterStore:
 
 @pytest.fixture
 def answer_with(client: SSMClient) -> Callable[..., None]:
-    """Let AWS answer every call with these errors in turn, None for one that is done, the last for ever."""
+    """Let AWS answer calls with these errors in order, then with the last one; None is a success."""
 
     def registry(*codes: str | Exception | None) -> None:
         def answers() -> Iterator[str | Exception | None]:
@@ -181,7 +181,7 @@ def test_every_attempt_of_a_throttled_write_is_counted(
         ("ParameterLimitExceeded", ParameterStoreError),
         (ConnectionClosedError(endpoint_url=NOWHERE), ParameterStoreError),
     ],
-    ids=["written meanwhile", "created before", "denied", "failed", "over the limit", "unreachable"],
+    ids=["written at the same time", "created before", "denied", "failed", "over the limit", "unreachable"],
 )
 def test_write_failing_for_another_reason_is_not_counted(
     store: SsmParameterStore,

@@ -80,7 +80,7 @@ def test_revoked_token_is_replaced_without_a_restart(
     assert get(source, topics) == 200
     revoked = source.token()
     deployed.api.revoke(revoked)
-    assert get(source, topics) == 401  # nobody has a better one
+    assert get(source, topics) == 401  # there is no newer token
     assert deployed.force(stack)["rotated"] == 1
     clocks.advance(1)  # a read without a new token is followed by a pause
     assert get(source, topics) == 200

@@ -109,7 +109,7 @@ def test_picture_has_the_printed_lines_and_is_current(demo: Demo) -> None:
 
 
 def shape(lines: list[str]) -> list[str]:
-    """Return the lines without what differs from run to run."""
+    """Return the lines without the parts that differ between runs."""
     varying = re.compile(r"\d+(?=:)|:\d+|\d+\.\d|\b[0-9a-f]{16}\b|\d{4}-\S+|\d+ min|\d+ s|; .*")
     return [varying.sub("*", line) for line in lines if "waiting for" not in line]
 

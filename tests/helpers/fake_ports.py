@@ -39,7 +39,7 @@ CANARY_TOKEN = "canary-token"
 
 
 def rotation(**changes: Any) -> Rotation:
-    """A rotation with the design's defaults."""
+    """Return a rotation with the default settings."""
     base = Rotation(
         name="default",
         secret_id="healthwise/client",
@@ -50,7 +50,7 @@ def rotation(**changes: Any) -> Rotation:
 
 
 class Clock:
-    """A clock that stands still until told otherwise; sleeping is how it advances."""
+    """A clock that advances only when a caller sleeps."""
 
     def __init__(self, now: datetime = START) -> None:
         self.time = now
@@ -63,7 +63,7 @@ class Clock:
 
 
 def run(clock: Clock, *, name: str = "run-1", budget: float = 60) -> Run:
-    """A run that began just now on this clock."""
+    """Return a run that begins now on this clock."""
     end = clock.time + timedelta(seconds=budget)
     return Run(
         id=name, now=clock.now, deadline=Deadline(lambda: (end - clock.time).total_seconds()), budget=budget
@@ -71,7 +71,7 @@ def run(clock: Clock, *, name: str = "run-1", budget: float = 60) -> Run:
 
 
 class FakeParameterStore(MemoryParameterStore):
-    """The store in memory, watched. ``fails`` maps "read", "token", "status", "lease" to an error."""
+    """A store that records calls. ``fails`` maps "read", "token", "status", "lease" to an error."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,13 +126,13 @@ class FakeParameterStore(MemoryParameterStore):
         self.put(of.lease_name, text.dump(), "String")
 
     def status(self, name: str = "/healthwise/token/status") -> dict[str, Any]:
-        """The status parameter's JSON."""
+        """Return the status parameter's JSON."""
         found: dict[str, Any] = json.loads(self.parameters[name].value)
         return found
 
 
 class FakeDocumentStore:
-    """Documents in a store in memory. ``fails`` maps a document to the error with which it is refused."""
+    """Documents in a store in memory. ``fails`` maps a document to the error of its writes."""
 
     def __init__(self, store: FakeParameterStore) -> None:
         self.store = store
@@ -175,7 +175,7 @@ class FakeSecretStore(MemorySecretStore):
         return super().read_stage(rotation, stage)
 
     def stage(self, stage: Stage, client_secret: str, **changes: Any) -> None:
-        """Let the secret have a version with this label."""
+        """Add a version with this label to the secret."""
         self.staged["healthwise/client", stage] = replace(
             self.credentials["healthwise/client"],
             client_secret=Secret(client_secret),
@@ -186,9 +186,9 @@ class FakeSecretStore(MemorySecretStore):
 
 
 class FakeTokenEndpoint:
-    """Answers in turn, then numbered tokens of a day's life for ever.
+    """Returns the answers in order, then numbered tokens with a lifetime of one day.
 
-    An answer is a status with a body, or an error to raise in its place.
+    An answer is a status with a body, or an error to raise.
     """
 
     def __init__(self, clock: Clock, *answers: tuple[int, object] | RotatorError) -> None:
@@ -234,7 +234,7 @@ class FakeTokenEndpoint:
         return TokenResponse(status=status, body=raw, requested_at=requested_at, retry_after=retry_after)
 
     def token_answer(self, **changes: Any) -> dict[str, Any]:
-        """What a healthy endpoint answers next."""
+        """Return the next answer of an available endpoint."""
         token = f"{CANARY_TOKEN}-{len(self.requests)}"
         return {"access_token": token, "token_type": "Bearer", "expires_in": DAY, **changes}
 
@@ -269,7 +269,7 @@ class FakeWorkQueue:
 
     @property
     def messages(self) -> list[str]:
-        """All that it took, in the order in which it came."""
+        """All accepted messages, in order."""
         return [message for call in self.calls for message in call]
 
 
@@ -360,12 +360,12 @@ class FakePorts:
 
 
 def ports(clock: Clock, *answers: tuple[int, object] | RotatorError) -> FakePorts:
-    """A world in which nothing is stored yet."""
+    """Return ports with an empty store."""
     return FakePorts(FakeParameterStore(), FakeSecretStore(), FakeTokenEndpoint(clock, *answers))
 
 
 def jwt(claims: Mapping[str, object]) -> str:
-    """A token in the form of a JWT; nobody here looks at the signature."""
+    """Return a token in the form of a JWT, whose signature is not checked here."""
     return ".".join(_base64(part) for part in (b'{"alg":"none"}', json.dumps(claims).encode(), b"sig"))
 
 
@@ -374,10 +374,10 @@ def _base64(part: bytes) -> str:
 
 
 def time(text: str) -> datetime:
-    """A time as a status has it."""
+    """Return a time of a status."""
     return datetime.fromisoformat(text)
 
 
 def names(results: Iterable[Any]) -> list[str]:
-    """The names of results, in their order."""
+    """Return the names of results, in order."""
     return [result.name for result in results]

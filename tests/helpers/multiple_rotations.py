@@ -1,4 +1,4 @@
-"""Many rotations in memory: documents, and what is stored for them."""
+"""Multiple rotations in memory: their documents, tokens and status."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ PATH = "/rotations"
 
 
 def document(of: str, **changes: Any) -> dict[str, Any]:
-    """What stands in a document, if nothing special does."""
+    """Return the fields of a rotation document, with defaults."""
     return {"secret_id": "healthwise/client", "parameter_name": f"/{of}/token", **changes}
 
 
 class MultipleRotations:
-    """A fleet by its documents; a text stands for itself."""
+    """A fleet with these documents, given as fields or as text."""
 
     def __init__(self, **documents: Any) -> None:
         self.clock = Clock()
@@ -43,7 +43,7 @@ class MultipleRotations:
         return self
 
     def texts(self) -> dict[str, str]:
-        """The documents that are stored, by their names below the path."""
+        """Return the stored documents, by their names below the path."""
         return {
             name.removeprefix(f"{PATH}/"): parameter.value
             for page in self.ports.parameters.read_path(PATH)
@@ -51,7 +51,7 @@ class MultipleRotations:
         }
 
     def token(self, of: str, *, hours_left: float, lifetime: float = DAY) -> None:
-        """Store a token of a day's life, and its status."""
+        """Store a token that expires in some hours, and its status."""
         each = rotation(name=of, parameter_name=f"/{of}/token")
         version = self.ports.parameters.write_token(each, Secret("stored"))
         expires_at = self.clock.now() + timedelta(hours=hours_left)

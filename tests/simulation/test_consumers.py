@@ -28,11 +28,11 @@ LASTING = token(1_000_000)
 @pytest.mark.parametrize(
     ("expires_at", "expired"),
     [
-        pytest.param(1101, 0, id="it outlives every cache"),
-        pytest.param(1100, 0, id="it ends just when the last cache does"),
-        pytest.param(1099, 1, id="it ends a second before the last cache"),
-        pytest.param(1000, 100, id="it ends when it is replaced"),
-        pytest.param(900, 200, id="it ends before it is replaced"),
+        pytest.param(1101, 0, id="expires after every cache"),
+        pytest.param(1100, 0, id="expires together with the last cache"),
+        pytest.param(1099, 1, id="expires a second before the last cache"),
+        pytest.param(1000, 100, id="expires when it is replaced"),
+        pytest.param(900, 200, id="expires before it is replaced"),
     ],
 )
 def test_replaced_token_counts_until_the_consumer_cache_expires(expires_at: float, expired: float) -> None:

@@ -1,4 +1,4 @@
-"""The guarantees to a fleet, whatever fails: Hypothesis searches for sequences of faults that violate one."""
+"""The guarantees to a fleet despite faults: Hypothesis searches for faults that violate a guarantee."""
 
 from __future__ import annotations
 

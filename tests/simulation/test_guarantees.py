@@ -1,4 +1,4 @@
-"""The guarantees to consumers, whatever fails: Hypothesis searches for faults that violate one."""
+"""The guarantees to consumers despite faults: Hypothesis searches for faults that violate a guarantee."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RATES = st.builds(
     delay=st.sampled_from((0.0, 45.0)),
 )
 BAD_LUCK = st.lists(st.tuples(st.integers(0, 7), st.sampled_from(FAULTS)), max_size=3)
-"""How many calls go well, and what then goes wrong with the next, whichever run makes them."""
+"""The number of calls without a fault, and the fault of the call after them, over all runs."""
 
 
 BadLuck = list[tuple[int, Fault]]
@@ -137,7 +137,7 @@ class Guarantees(RuleBasedStateMachine):
         began = self.world.timeline.now()
         self.world.start_run(self.world.timeline.seconds)
         self.go_on(RUN_BUDGET_SECONDS)
-        assert self.world.tenant.is_healthy(due_at=began)  # what became due since is for the next run
+        assert self.world.tenant.is_healthy(due_at=began)  # later ones are for the next run
         self.go_on(3 * self.scenario.guarantee.schedule_interval + share * self.scenario.lifetime)
 
     @invariant()
@@ -161,6 +161,6 @@ class TestGuarantees(Guarantees.TestCase):  # type: ignore[valid-type, misc]
         max_examples=150,
         stateful_step_count=12,
         deadline=None,
-        derandomize=True,  # what lands is not left to luck; `make soak` is there to find more
+        derandomize=True,  # every test run tries the same examples; `make soak` tries new ones
         suppress_health_check=list(HealthCheck),
     )

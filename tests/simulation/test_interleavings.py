@@ -44,7 +44,7 @@ def test_exploration_that_is_cut_off_is_not_complete() -> None:
 
 
 class Hopeful:
-    """A store that answers a write of a lease with the version that its writer hopes for."""
+    """A store that answers every write of a lease with the version that its writer expects."""
 
     def __init__(self, parameters: ParameterStore, read_version: int) -> None:
         self._parameters = parameters
@@ -75,7 +75,7 @@ def acquire_without_version_check(
 def judge_current_text_alone(
     of: Rotation, found: Parameter | None, parameters: ParameterStore, **options: Any
 ) -> Lease:
-    """Take every text for one that holds, as the naive variant of the protocol does."""
+    """Treat every text of a lease as valid, as a naive variant of the protocol does."""
     if found is None:
         return Lease()
     text = lease.parse(of.lease_name, found.value)
@@ -87,14 +87,14 @@ def judge_current_text_alone(
 def write_status_before_the_lease(
     of: Rotation, stored: Stored, ports: Ports, run: Run, **options: Any
 ) -> Result:
-    """Write what was read before the lease is held, as version 0.1 wrote its claim."""
+    """Write the status that was read before the lease was acquired, as version 0.1 did."""
     if stored.token_status:
         ports.parameters.write_status(of, status_text.dump(stored.token_status))
     return act(of, stored, ports, run, **options)
 
 
 def decide_by_the_check(of: Rotation, checked: Stored, ports: Ports, run: Run, **options: Any) -> Result:
-    """Read the lease, but not again what the check of all rotations has read, as version 0.1 did."""
+    """Read the lease, but not the token and status again, as version 0.1 did."""
     try:
         found = ports.parameters.read([of.lease_name])
         stored = lease.with_lease(of, checked, found, ports.parameters, run.now())
@@ -120,7 +120,7 @@ BREAKS: dict[str, tuple[Any, str, Any, int, str]] = {
         "_read",
         judge_current_text_alone,
         1,
-        "a lease is held although no run is left",
+        "a lease is held although all runs are over",
     ),
     "a status written before the lease is held": (
         renew,

@@ -18,7 +18,7 @@ RENEWAL_CALLS = frozenset({Call.REQUEST_TOKEN, Call.WRITE_TOKEN, Call.WRITE_STAT
 """The calls whose failure may leave a renewal unfinished."""
 
 HOLDER_CALLS = RENEWAL_CALLS | {Call.READ_SECRET}
-"""The calls that only a run makes which holds the lease."""
+"""The calls that a run makes only while it holds the lease."""
 
 
 class ExploredRun:
@@ -42,7 +42,7 @@ class ExploredRun:
 
     @property
     def is_done(self) -> bool:
-        """Whether it has ended, or been killed."""
+        """Whether the run has finished, or was killed."""
         return self.outcome is not None
 
     @property

@@ -66,7 +66,7 @@ class FleetScenario:
 
     @property
     def common(self) -> Scenario:
-        """The first scenario, for what all have in common: the schedule, the seed and the days."""
+        """The first scenario; all have the same schedule, seed and days."""
         return self.scenarios[0]
 
     @property
@@ -128,7 +128,7 @@ class FleetWorld(World):
     # Runs.
 
     def serve(self, run: SimulatedRun) -> Summary:
-        """Renew what is due, or enqueue it for the workers; a forced run renews by itself."""
+        """Renew the due rotations, or enqueue them for the workers; a forced run renews them itself."""
         enqueue = partial(dispatch.enqueue, lambda: self) if self.fleet.workers and not run.forced else None
         return self._run_fleet(self._rotations, run, force=run.forced, enqueue=enqueue)
 
@@ -176,7 +176,7 @@ class FleetWorld(World):
         self._busy_workers -= 1
         self.timeline.at(self.timeline.seconds, self._deliver)
 
-    # What the runs do to the outside, and what is counted.
+    # The effects of the runs, and their counts.
 
     def takes_write(self) -> bool:
         """Return whether the account's write quota lets another write pass now."""

@@ -1,4 +1,4 @@
-"""The situations from which interleaved runs start: what is stored, what is forced, and how many faults."""
+"""The initial states of interleaved runs: the stored data, the forced runs and the number of faults."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Start:
     """A situation from which runs start.
 
     Args:
-        name: What a report calls it.
+        name: Its name in reports.
         forced: For each run, whether it is forced.
-        faults: How many faults occur at most.
-        age: The stored token's, None if there is none.
+        faults: The maximum number of faults.
+        age: The age of the stored token, None if there is none.
         lease: Whether there is a lease parameter.
         longest: The seconds that the last run may take; every other one may take SHORT_RUN_SECONDS.
     """
@@ -42,7 +42,7 @@ class Start:
     longest: float = SHORT_RUN_SECONDS
 
     def store(self) -> MemoryParameterStore:
-        """Return a parameter store with what is stored at this start."""
+        """Return a parameter store with the data of this state."""
         store = MemoryParameterStore()
         if self.age is not None:
             issued_at = START - self.age

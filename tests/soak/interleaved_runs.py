@@ -1,7 +1,7 @@
-"""A few runs of the real job on one store, of which each goes on from call to call, with a fault at any call.
+"""A few runs of the real job on one store, interleaved call by call, with a fault at any call.
 
-A run is a greenlet that stops after each of its calls to the ports. A choice is which run goes on, to the end
-of its next call, and what goes wrong with that call.
+A run is a greenlet that stops after each of its calls to the ports. A choice selects the run that continues,
+until the end of its next call, and the fault of that call.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ CREDENTIALS = ClientCredentials(client_id=ROTATION.name, client_secret=Secret("x
 
 
 class Choice(NamedTuple):
-    """Which run goes on, and what goes wrong with its call."""
+    """The run that continues, and the fault of its call."""
 
     run: int
     fault: Fault | None = None
 
     def __str__(self) -> str:
-        """Return what a report shows of it."""
+        """Return the choice as a report shows it."""
         return f"run {self.run}" + (f", {self.fault.name.lower()}" if self.fault else "")
 
 
@@ -84,7 +84,7 @@ class InterleavedRuns:
         return self.runs[-1]
 
     def choices(self) -> Iterator[Choice]:
-        """Yield all choices of what happens next; ``step`` returns False for those that do not apply."""
+        """Yield all possible next choices; ``step`` returns False for those that do not apply."""
         may_fail = sum(choice.fault is not None for choice in self.path) < self.start.faults
         # A write is delayed for less time than a lease lasts.
         may_be_late = all(run.budget for run in self.runs if not run.is_done)
@@ -102,7 +102,7 @@ class InterleavedRuns:
         return all(each.greenlet is not None for each in before)
 
     def step(self, choice: Choice) -> bool:
-        """Let a run go on to the end of its next call; return whether the fault applies to that call."""
+        """Continue a run until the end of its next call; return whether the fault applies to that call."""
         run = self.runs[choice.run]
         self.path.append(choice)
         if choice.fault is Fault.LATE:
@@ -138,13 +138,13 @@ class InterleavedRuns:
         arrival.greenlet = greenlet(arrive, self._hub)
 
     def _note_fault(self, fault: Fault | None, call: Call | None) -> None:
-        """Note what a fault may leave behind, so that no invariant is expected to hold despite it."""
+        """Record the possible effects of a fault, which exempt the state from some invariants."""
         has_failed = fault in (Fault.FAILED, Fault.LOST, Fault.DELAYED)
         self.may_be_unfinished |= fault is Fault.KILLED_AFTER or (has_failed and call in RENEWAL_CALLS)
         self.may_stay_held |= has_failed and call in LEASE_WRITES
 
     def _serve(self, explored: ExploredRun) -> None:
-        """Do what the job does in one run, in the greenlet that calls this."""
+        """Carry out the job in one run, in the calling greenlet."""
         end = self.now + timedelta(seconds=explored.budget)
         explored.expires_at = end + timedelta(seconds=1)
         run = Run(
@@ -165,7 +165,7 @@ class InterleavedRuns:
             explored.defect = result.error
 
     def key(self) -> int:
-        """Return a number that is equal for equal states: what is stored, and what the runs know and do."""
+        """Return a number that is equal for equal states of the store and of the runs."""
         written = tuple(
             (name, version, parameter.value)
             for name, versions in sorted(self.store.history.items())
@@ -179,9 +179,9 @@ class InterleavedRuns:
         return hash((written, runs, faults, flags, self.token_requests, self.now))
 
     def kill_all(self) -> None:
-        """Kill the runs that have begun and not ended: a greenlet stays in memory until it ends."""
+        """Kill the runs that are not over: a greenlet stays in memory until it finishes."""
         for run in self.runs:
-            if run.greenlet:  # false before it begins, and after it has ended
+            if run.greenlet:  # false before it begins and after it has finished
                 run.greenlet.throw(Killed)
 
 

@@ -18,8 +18,8 @@ class Explored:
     """How far an exploration came.
 
     Args:
-        states: How many different states it reached.
-        ends: In how many of them all runs had ended.
+        states: The number of different states.
+        ends: The number of these states in which all runs are over.
         is_complete: Whether it has tried every choice.
         violation: The first violation of an invariant; it ends an exploration.
     """
@@ -34,7 +34,7 @@ def explore(start: Start, *, go_on: Callable[[], bool] = lambda: True) -> Explor
     """Try all choices in all states that follow from a start, until an invariant is violated.
 
     Args:
-        start: What is stored, and the runs.
+        start: The initial state.
         go_on: Called before each path; the exploration stops when it returns False.
     """
     seen: set[int] = set()
@@ -59,10 +59,10 @@ def explore(start: Start, *, go_on: Callable[[], bool] = lambda: True) -> Explor
 
 
 def _follow(start: Start, path: Path, seen: set[int]) -> tuple[list[Path], bool]:
-    """Follow a path, and from its end the first choice in each state, up to a state that was seen before.
+    """Follow a path, and then the first choice in each state, up to a state that was seen before.
 
     Returns:
-        The paths that the other choices begin, and whether this one led to the end of all runs.
+        The paths that begin with the other choices, and whether all runs are over after this one.
     """
     runs = InterleavedRuns(start)
     others: list[Path] = []

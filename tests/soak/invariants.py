@@ -1,4 +1,4 @@
-"""What must hold in every state of interleaved runs, and when all of them have ended."""
+"""The invariants of interleaved runs: in every state, and after all runs are over."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from soak.interleaved_runs import Choice, InterleavedRuns
 
 
 class InvariantViolated(Exception):
-    """Something does not hold that must; the message ends with the choices that lead to it."""
+    """An invariant is violated; the message ends with the choices that lead to the violation."""
 
 
 def check_step(runs: InterleavedRuns, choice: Choice) -> bool:
-    """Make a choice and check what must hold after it; return False if its fault does not apply.
+    """Make a choice and check the invariants after it; return False if its fault does not apply.
 
     Raises:
-        InvariantViolated: It does not hold.
+        InvariantViolated: An invariant is violated.
     """
     before = runs.stored
     if not runs.step(choice):
@@ -53,10 +53,10 @@ def _check_stored(runs: InterleavedRuns, before: Stored, run: ExploredRun) -> No
 
 
 def check_end(runs: InterleavedRuns) -> None:
-    """Check what must hold when all runs have ended, and that another run leaves a fresh token.
+    """Check the invariants after all runs, and that another run then leaves a fresh token.
 
     Raises:
-        InvariantViolated: It does not hold.
+        InvariantViolated: An invariant is violated.
     """
     faults = {choice.fault for choice in runs.path}
     forced = sum(runs.start.forced)
@@ -66,7 +66,7 @@ def check_end(runs: InterleavedRuns) -> None:
         _violate(runs, f"there were {runs.token_requests} token requests")
     if _serve_alone(runs) == Outcome.BUSY:
         if not (runs.may_be_unfinished or runs.may_stay_held or Fault.REPEATED in faults):
-            _violate(runs, "a lease is held although no run is left")
+            _violate(runs, "a lease is held although all runs are over")
         runs.now += timedelta(seconds=runs.start.longest + 2)
         _serve_alone(runs)
     if not _is_fresh(runs, runs.stored):
@@ -74,7 +74,7 @@ def check_end(runs: InterleavedRuns) -> None:
 
 
 def _serve_alone(runs: InterleavedRuns) -> str | None:
-    """Let another run go to its end, and return its outcome."""
+    """Carry out another run, and return its outcome."""
     run = runs.add_run()
     while not run.is_done:
         check_step(runs, Choice(run.number))

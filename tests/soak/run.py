@@ -42,7 +42,7 @@ print_line = partial(console.print, highlight=False, soft_wrap=True)
 
 @dataclass(frozen=True, kw_only=True)
 class WorldResult:
-    """What happened in one world; ``violations`` is what must never happen."""
+    """The result of one world; ``violations`` lists violated guarantees."""
 
     name: str
     years: float
@@ -86,7 +86,7 @@ def simulate_fleet(number: int) -> WorldResult:
 
 
 def _finish(world: World, name: str) -> WorldResult:
-    """Simulate a world to its end, and return what happened."""
+    """Simulate a world to its end, and return the result."""
     with quiet_logs():
         world.timeline.run_until(world.scenario.end)
     world.close()
@@ -144,7 +144,7 @@ def main(
 
 
 def _simulate_all(what: str, simulate: Callable[[int], WorldResult], numbers: Sequence[int]) -> list[str]:
-    """Simulate worlds, print what happened in them, and return the violations."""
+    """Simulate worlds, print their results, and return the violations."""
     results: list[WorldResult] = []
     simulated = _in_processes(simulate, numbers)
     for result in track(simulated, f"{len(numbers)} {what}", len(numbers), console=console):

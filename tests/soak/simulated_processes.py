@@ -16,7 +16,7 @@ class Greenlets(AbstractContextManager["Greenlets"]):
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
-        self._ended: list[BaseException | None] = []
+        self._finished: list[BaseException | None] = []
         self._waiting: Any = None
 
     def start(self, task: Task) -> None:
@@ -24,13 +24,13 @@ class Greenlets(AbstractContextManager["Greenlets"]):
         self._timeline.start_at(self._timeline.seconds, lambda: self._carry_out(task))
 
     def wait(self, seconds: float | None = None) -> None:
-        """Wait until a task ends, or for n seconds; raise the error that ended a task."""
-        if not self._ended:
+        """Wait until a task ends, or for n seconds; raise the exception that a task raised."""
+        if not self._finished:
             self._waiting = getcurrent()
             if seconds is not None:
                 self._wake_at(self._timeline.seconds + seconds, self._waiting)
             self._timeline.suspend()
-        if self._ended and (error := self._ended.pop(0)):
+        if self._finished and (error := self._finished.pop(0)):
             raise error
 
     def _carry_out(self, task: Task) -> None:
@@ -39,7 +39,7 @@ class Greenlets(AbstractContextManager["Greenlets"]):
             task()
         except BaseException as raised:  # noqa: BLE001 - raised where it is waited for
             error = raised
-        self._ended.append(error)
+        self._finished.append(error)
         if self._waiting:
             self._wake_at(self._timeline.seconds, self._waiting)
 

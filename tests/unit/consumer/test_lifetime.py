@@ -43,11 +43,11 @@ def copy(
         pytest.param(
             {"expires": 3600, "renew": 2400, "spread": 1}, 3600, 2880, 60, id="the first of a fleet"
         ),
-        pytest.param({"expires": 3600}, 3600, 3000, 60, id="a third, where nobody tells the window"),
-        pytest.param({"expires": 600, "renew": -600}, 600, 150, 60, id="half of the window is just gone"),
+        pytest.param({"expires": 3600}, 3600, 3000, 60, id="a third, if the window is unknown"),
+        pytest.param({"expires": 600, "renew": -600}, 600, 150, 60, id="half of the window has just passed"),
         pytest.param({"expires": 400, "renew": -3200}, 400, 100, 60, id="late in the window"),
-        pytest.param({"expires": 200}, 200, 100, 50, id="a margin of a quarter at the most"),
-        pytest.param({"expires": 300}, 300, 180, 60, id="ahead by two margins at the least"),
+        pytest.param({"expires": 200}, 200, 100, 50, id="a margin of at most a quarter"),
+        pytest.param({"expires": 300}, 300, 180, 60, id="ahead by at least two margins"),
         pytest.param({"ttl": 100}, 100, 90, 0, id="a ttl"),
     ],
 )
@@ -64,8 +64,8 @@ def test_copy_computes_lifetime_margin_and_refresh_time(
 )
 def test_copy_lifetime_follows_the_later_clock(reported: float, lifetime: float) -> None:
     stored = StoredToken(value="token", expires_at=START + timedelta(seconds=3600))
-    told_at = START + timedelta(seconds=reported)
-    made = cached_token(stored, requested_at=ZERO, answered_at=told_at, margin=60, ttl=300, spread=0.5)
+    answered_at = START + timedelta(seconds=reported)
+    made = cached_token(stored, requested_at=ZERO, answered_at=answered_at, margin=60, ttl=300, spread=0.5)
     assert made.lifetime == lifetime
 
 

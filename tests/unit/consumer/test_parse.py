@@ -55,11 +55,11 @@ def test_status_with_unknown_members_is_accepted() -> None:
         pytest.param(changed(token_sha256="0" * 16), id="of another token"),
         pytest.param(changed(token_sha256=None), id="without a fingerprint"),
         pytest.param(changed(schema=2), id="of a newer schema"),
-        pytest.param(changed(expires_at=None), id="without an end"),
-        pytest.param(changed(expires_at="tomorrow"), id="with an end that is none"),
-        pytest.param(changed(expires_at="2026-11-25T06:00:00"), id="with an end in no time zone"),
-        pytest.param(changed(expires_at=1e9), id="with an end that is a number"),
-        pytest.param('{"schema": 1}', id="with nothing but its schema"),
+        pytest.param(changed(expires_at=None), id="without an expiry"),
+        pytest.param(changed(expires_at="tomorrow"), id="with an expiry that is not a time"),
+        pytest.param(changed(expires_at="2026-11-25T06:00:00"), id="with an expiry without a time zone"),
+        pytest.param(changed(expires_at=1e9), id="with an expiry that is a number"),
+        pytest.param('{"schema": 1}', id="with only its schema"),
     ],
 )
 def test_missing_or_invalid_status_gives_no_expiry(text: str | None) -> None:

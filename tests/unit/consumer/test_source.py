@@ -75,15 +75,15 @@ def test_early_refresh_does_not_block_callers(fresh: Consumer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "patience"), [(DAY - 30, REFRESH_WAIT_SECONDS), (DAY + 30, LONGEST_WAIT_SECONDS)]
+    ("seconds", "longest_wait"), [(DAY - 30, REFRESH_WAIT_SECONDS), (DAY + 30, LONGEST_WAIT_SECONDS)]
 )
 def test_read_to_await_returns_read_and_longest_wait(
-    fresh: Consumer, seconds: float, patience: float
+    fresh: Consumer, seconds: float, longest_wait: float
 ) -> None:
     fresh.clocks.advance(seconds)
     fresh.reader.publish("two")
     read, longest = fresh.source.read_to_await()
-    assert longest == patience
+    assert longest == longest_wait
     assert read
     assert read.wait(10)
     assert fresh.source.token_at_hand() == "two"

@@ -54,10 +54,10 @@ def test_failed_rotation_does_not_stop_other_rotations() -> None:
 
 def test_invalid_document_is_reported_as_failed_with_its_error() -> None:
     clock = Clock()
-    fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="mend b")),))
+    fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="fix b")),))
     summary = serve(fleet, fake_ports.ports(clock), clock)
     assert summary.to_dict()["failed"] == 1
-    assert summary.results[1].error == "b is wrong; mend b"
+    assert summary.results[1].error == "b is wrong; fix b"
 
 
 def test_failure_reports_version_and_expiry_of_stored_token() -> None:
@@ -200,7 +200,7 @@ def test_failure_has_the_kind_of_its_error(error: type[errors.RotatorError]) -> 
 def test_untried_rotations_have_the_kind_of_their_errors() -> None:
     ports = fake_ports.ports(Clock())
     ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
-    fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="mend b")),))
+    fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="fix b")),))
     assert kinds(fleet, ports) == ["ParameterStoreError", "SettingsError"]
 
 
@@ -220,7 +220,7 @@ NEXT_TICK = fake_ports.START + timedelta(seconds=300)
 def test_untried_rotations_report_the_next_try() -> None:
     ports = fake_ports.ports(Clock())
     ports.parameters.fails["read"] = ParameterStoreError("denied", advice="allow it")
-    fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="mend b")),))
+    fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="fix b")),))
     assert [each.next_try for each in serve(fleet, ports, Clock()).results] == [NEXT_TICK] * 2
 
 
@@ -253,7 +253,7 @@ def test_failing_result_callback_receives_every_result() -> None:
         reported.append(result)
         raise BrokenPipeError
 
-    fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="mend b")),))
+    fleet = Fleet(rotations=(member("a"),), broken=(("b", SettingsError("b is wrong", advice="fix b")),))
     summary = serve(fleet, fake_ports.ports(Clock()), Clock(), on_result=watch)
     assert sorted(reported, key=lambda result: result.name) == list(summary.results)
     assert len(reported) == 2
@@ -305,7 +305,7 @@ def test_names_select_rotations() -> None:
 
 
 def test_names_select_invalid_documents_too() -> None:
-    broken = tuple((name, SettingsError("it is wrong", advice="mend it")) for name in "xy")
+    broken = tuple((name, SettingsError("it is wrong", advice="fix it")) for name in "xy")
     chosen = Fleet(rotations=(member("a"),), broken=broken).only(["y"])
     assert (chosen.rotations, chosen.broken) == ((), (broken[1],))
 
@@ -314,7 +314,7 @@ def test_names_select_invalid_documents_too() -> None:
     ("names", "other_rotations"), [([], 0), (["a"], 4), (["x", "b", "b"], 3), (["a", "b", "c", "x", "y"], 0)]
 )
 def test_left_out_counts_rotations_that_were_not_named(names: list[str], other_rotations: int) -> None:
-    broken = tuple((name, SettingsError("it is wrong", advice="mend it")) for name in "xy")
+    broken = tuple((name, SettingsError("it is wrong", advice="fix it")) for name in "xy")
     fleet = Fleet(rotations=tuple(map(member, "abc")), broken=broken).only(names)
     assert serve(fleet, fake_ports.ports(Clock()), Clock()).other_rotations == other_rotations
 
@@ -346,7 +346,7 @@ def test_unknown_long_name_is_truncated_in_the_error() -> None:
 
 
 def test_for_worker_selects_its_rotations_and_sets_left_out() -> None:
-    broken = tuple((name, SettingsError("it is wrong", advice="mend it")) for name in ("a", "x", "y"))
+    broken = tuple((name, SettingsError("it is wrong", advice="fix it")) for name in ("a", "x", "y"))
     fleet = Fleet(rotations=tuple(map(member, "abc")), broken=broken).for_worker(["a", "x", "gone"])
     assert fake_ports.names(fleet.rotations) == ["a"], "of two documents with this name, the one that counts"
     assert fleet.broken == (broken[1],)

@@ -80,8 +80,8 @@ def test_failed_expired_token_precedes_new_ones_after_delay() -> None:
 
 
 def test_token_failing_at_its_expiry_comes_before_new_ones() -> None:
-    assert order(due("well", 1), due("ends", 0, failed=0)) == ["well", "ends"]
-    assert order(due("new", missing=True), due("ends", 0, failed=0)) == ["ends", "new"]
+    assert order(due("well", 1), due("expiring", 0, failed=0)) == ["well", "expiring"]
+    assert order(due("new", missing=True), due("expiring", 0, failed=0)) == ["expiring", "new"]
 
 
 def test_kept_token_and_crashed_run_count_as_failed() -> None:

@@ -248,7 +248,7 @@ def test_reason_of_busy_result_survives_json_round_trip() -> None:
     assert Summary.from_dict(json.loads(json.dumps(reported))).results == results
 
 
-# Of many rotations the log tells what matters.
+# The log of more than ten rotations is shortened.
 
 
 def whole_log(caplog: pytest.LogCaptureFixture, *results: Result) -> tuple[list[str], dict[str, Any]]:
