@@ -63,9 +63,21 @@ def links(document: Path) -> Iterator[tuple[Path, str]]:
 
 def commands(document: Path) -> list[str]:
     """Return the shell commands of a document, each as one line, without comments."""
-    lines = "".join(blocks(document.read_text(), "sh")).replace("\\\n", " ").splitlines()
+    return commands_of(document.read_text())
+
+
+def commands_of(text: str) -> list[str]:
+    """Return the shell commands in the blocks of a text, each as one line, without comments."""
+    lines = "".join(blocks(text, "sh")).replace("\\\n", " ").splitlines()
     commands = (re.sub(r"(^|\s+)# .*$", "", line).strip() for line in lines)
     return [command for command in commands if command]
+
+
+def inline_commands(text: str, beginning: str) -> list[str]:
+    """Return the commands that a text has between backticks, of those that begin so."""
+    return [
+        words(each) for each in re.findall(r"`([^`]+)`", without_blocks(text)) if each.startswith(beginning)
+    ]
 
 
 def picture_lines(picture: Path) -> list[str]:
