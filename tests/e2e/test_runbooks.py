@@ -35,7 +35,7 @@ class OnCall:
     """A person with a terminal who follows the runbooks of a stack."""
 
     deployed: Deployed
-    outputs: Mapping[str, str]
+    outputs: dict[str, str]
     environment: Mapping[str, str]
 
     def run(self, command: str) -> str:
