@@ -12,10 +12,11 @@ from fake_ports import START, FakeParameterStore, rotation
 from rotator.consumer.parse import Found, stored_token
 from rotator.errors import ParameterStoreError
 from rotator.oauth.models import Secret
-from rotator.renewal import replicas
+from rotator.renewal import policy, renew, replicas
 from rotator.renewal import status as status_text
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Status, Stored
+from rotator.renewal.policy import TokenState
 
 REGION = "eu-west-1"
 ROTATION = rotation()
@@ -195,3 +196,12 @@ def test_errors_and_states_hold_no_token(home: FakeParameterStore, replica: Fake
     publish(home, fake_ports.CANARY_TOKEN)
     copy(home, replica)
     assert fake_ports.CANARY_TOKEN not in repr(replica.read_decrypted([TOKEN]))
+
+
+def test_stack_in_a_replica_region_finds_its_token_fresh(
+    home: FakeParameterStore, replica: FakeParameterStore
+) -> None:
+    copy(home, replica)
+    stored = renew.read(ROTATION, replica, START)
+    assert policy.token_state(ROTATION, stored, START) is TokenState.FRESH
+    assert stored.lease.held_until is None
