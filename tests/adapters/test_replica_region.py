@@ -77,7 +77,10 @@ def test_region_that_holds_no_replica_is_refused(name: str, message: str, access
         ("InvalidClientTokenId", f"enable the Region {REGION} in this account, or {REMOVE}"),
         ("AccessDeniedException", "allow this caller ssm:PutParameter on it, and kms:Encrypt"),
         ("ThrottlingException", "the next run tries again; if the error persists, find out what uses up"),
-        ("InvalidKeyId", "check that kms_key_id names an enabled key that this caller may use"),
+        (
+            "InvalidKeyId",
+            f"check that kms_key_id names a key in {REGION}, too: the replica of a multi-Region key",
+        ),
         ("HierarchyTypeMismatchException", "delete the parameter, it has another type"),
     ],
 )

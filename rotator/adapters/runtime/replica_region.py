@@ -46,11 +46,13 @@ def _check(region: str) -> None:
 
 
 def _advice(region: str) -> dict[str, str]:
-    """Return the next steps after errors that a Region causes which is not enabled, or does not exist."""
+    """Return the next steps after errors that mean something else in a replica Region than at home."""
     return {
         **dict.fromkeys(
             aws_errors.UNKNOWN_CALLER, f"enable the Region {region} in this account, or {REMOVE}"
         ),
+        "InvalidKeyId": f"check that kms_key_id names a key in {region}, too: the replica of a multi-Region "
+        "key, or a key of the same alias",
         aws_errors.UNREACHABLE: f"check that there is a Region {region}, and a network path to its Parameter "
         f"Store, or {REMOVE}",
     }
