@@ -32,6 +32,9 @@ except OSError:
     os.execv({python!r}, [{python!r}, "-m", {module!r}, *sys.argv[1:]])
 code = int(server.recv(10) or 255)
 if code < 0:
+    import signal
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # by this interpreter
+        signal.signal(ignored, signal.SIG_DFL)
     os.kill(os.getpid(), -code)
 os._exit(code)
 """
