@@ -119,7 +119,7 @@ class RotatorError(Exception):
         return same
 
     def by_hand(self) -> Self:
-        """Return the same error as a command reports it: only its operator tries that again."""
+        """Return a copy of the error for a command, which only the operator repeats."""
         same = self.again()
         same.retry = Retry.BY_HAND if self.retry else None
         return same

@@ -189,9 +189,9 @@ def scope(value: Any) -> str:
 
 
 def regions(value: Any) -> tuple[str, ...]:
-    """Read the names of replica Regions with commas between."""
+    """Read the names of replica Regions, separated by commas."""
     takes = (
-        f"the names of at most {MAX_REPLICA_REGIONS} different Regions with commas between, "
+        f"the names of at most {MAX_REPLICA_REGIONS} different Regions, separated by commas, "
         "such as eu-west-1,us-east-1"
     )
     read = matching(r"[a-z]{2,8}(-[a-z]{2,16}){1,2}-[0-9]{1,2}", takes)

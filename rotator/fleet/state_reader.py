@@ -155,6 +155,6 @@ def _all(batch: Sequence[Rotation], error: RotatorError) -> StoredByName:
 
 def _not_read() -> ParameterStoreError:
     return ParameterStoreError(
-        "the run's time was over before its parameters were read",
+        "the run's time ran out before its parameters were read",
         advice=f"{MORE_TIME}, or move rotations to another stack",
     )

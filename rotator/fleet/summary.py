@@ -68,7 +68,7 @@ def shortened(warnings: Iterable[str]) -> Iterator[str]:
 def _postponed_warnings(postponed: int, *, forced: bool) -> Iterator[str]:
     ways = f"{MORE_WRITES}, or {MORE_TIME}"
     if postponed and forced:
-        problem = f"rotations not renewed because the run's time was over: {postponed}"
+        problem = f"rotations not renewed because the run's time ran out: {postponed}"
         yield f"{problem}; force them again by name; to renew more rotations in one run, {ways}"
     elif postponed:
         yield f"due rotations postponed to the next run for lack of time: {postponed}; if that lasts, {ways}"

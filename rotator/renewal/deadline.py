@@ -1,4 +1,4 @@
-"""A deadline: the time by which something must be over, as the seconds that remain until then."""
+"""A deadline, kept as a function that returns the remaining seconds."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 
 class Deadline:
-    """A time that does not move, on a clock that never goes back."""
+    """A fixed time on a monotonic clock."""
 
     def __init__(self, remaining: Callable[[], float]) -> None:
-        """Make a deadline from what returns the seconds until then, negative once it has passed."""
+        """Take a function that returns the remaining seconds, negative after the deadline."""
         self.remaining = remaining
 
     def at_most(self, seconds: float) -> Deadline:
-        """Return this deadline, or the one in n seconds from now if that is sooner."""
+        """Return this deadline, or the time in n seconds if that is earlier."""
         return self.earlier_by(max(0.0, self.remaining() - seconds))
 
     def earlier_by(self, seconds: float) -> Deadline:

@@ -1,4 +1,4 @@
-"""Times and durations: as text that is stored, and as text for people."""
+"""The text of times and durations, for parameters and for people."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def read_time(text: str) -> datetime:
     """Read an RFC 3339 time.
 
     Raises:
-        ValueError: It is none, or has no zone.
-        TypeError: It is no text.
+        ValueError: The text is not a time, or has no time zone.
+        TypeError: The value is not a text.
     """
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:

@@ -1,6 +1,7 @@
-"""The guarantee to consumers: the remaining lifetime of a token whenever they read it.
+"""The guarantee to consumers: the least remaining lifetime of a token when they read it.
 
-Pure arithmetic on seconds. It holds for those who keep a token no longer than ``consumer_cache``.
+Pure arithmetic on seconds. The guarantee holds for consumers that cache a token for at most
+``consumer_cache``.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from rotator.renewal.durations import describe_seconds
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
 
 MIN_RENEW_AT = 0.1
-"""The least ``renew_at`` that the settings take."""
+"""The lowest ``renew_at`` that the settings accept."""
 
 MIN_SCHEDULE_SECONDS = 60.0
-"""The shortest interval in seconds at which EventBridge Scheduler runs anything."""
+"""The shortest interval of EventBridge Scheduler."""
 
 ROUNDING_SECONDS = 1e-6
-"""Of the arithmetic of fractions."""
+"""The tolerated error of the arithmetic on fractions."""
 
 SETTING_NAMES = MappingProxyType(
     {
@@ -35,7 +36,7 @@ SETTING_NAMES = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class Guarantee:
-    """The parts of the guarantee besides the token's lifetime, in seconds."""
+    """The settings that determine the guarantee for a lifetime, in seconds."""
 
     schedule_interval: float = 300
     consumer_cache: float = 300
@@ -44,16 +45,16 @@ class Guarantee:
     def guaranteed_lifetime(self, lifetime: float, renew_at: float, *, outage: float = 0.0) -> float:
         """Return the guaranteed remaining lifetime in seconds; negative if tokens expire before renewal.
 
-        Renewal window - schedule interval - run budget - outage. An outage counts in whole intervals,
-        since only the first run after it can renew; it may begin with the last request of one run
-        and end just after the first of another, so a run's budget counts with it.
+        Renewal window - schedule interval - run budget - outage. An outage counts in whole intervals, because
+        only the first run after the outage can renew. The outage may begin with the last request of one run
+        and end just after the first request of another, so the run budget is added to it.
         """
         runs_missed = math.ceil((outage + self.run_budget) / self.schedule_interval) if outage else 0
         window = lifetime * (1 - renew_at)
         return window - self.schedule_interval - self.run_budget - runs_missed * self.schedule_interval
 
     def longest_outage(self, lifetime: float, renew_at: float) -> float:
-        """Return the longest outage of the endpoint in seconds that no consumer notices, or 0."""
+        """Return the longest outage of the endpoint, in seconds, that does not affect consumers."""
         spare = self.guaranteed_lifetime(lifetime, renew_at) - self.consumer_cache
         runs_missed = spare // self.schedule_interval
         return max(0.0, runs_missed * self.schedule_interval - self.run_budget)
@@ -61,9 +62,9 @@ class Guarantee:
     def problem(
         self, lifetime: float, renew_at: float, names: Mapping[str, str] = SETTING_NAMES
     ) -> SettingsError | None:
-        """Return why consumers may present an expired token, with the nearest settings that work.
+        """Return the error if consumers may present an expired token, None if the guarantee holds.
 
-        None if the guarantee holds. ``names`` are the names of the settings in the advice.
+        The advice has the nearest settings that work; ``names`` are their names.
         """
         least = self.guaranteed_lifetime(lifetime, renew_at)
         if least >= self.consumer_cache - ROUNDING_SECONDS:
@@ -74,13 +75,13 @@ class Guarantee:
         if lifetime <= self.schedule_interval:
             problem = (
                 f"a token of {token} expires before the next run, which starts every {interval}: "
-                "consumers have no guaranteed lifetime"
+                "consumers have no guaranteed remaining lifetime"
             )
         elif window <= self.schedule_interval:
             problem = (
                 f"a token of {token} renewed at {renew_at:g} of its lifetime leaves "
                 f"{describe_seconds(window)} for the renewal, but a run starts only every {interval}: "
-                "consumers have no guaranteed lifetime"
+                "consumers have no guaranteed remaining lifetime"
             )
         else:
             problem = (
@@ -91,7 +92,7 @@ class Guarantee:
         return SettingsError(problem, advice=self._advice(lifetime, renew_at, names))
 
     def _advice(self, lifetime: float, renew_at: float, names: Mapping[str, str]) -> str:
-        """Return every setting that fixes it alone; if none does, the lifetime that would."""
+        """Return each setting that restores the guarantee alone, or else the lifetime that would."""
         window = lifetime * (1 - renew_at)
         latest = 1 - (self.consumer_cache + self.schedule_interval + self.run_budget) / lifetime
         slowest = window - self.consumer_cache - self.run_budget
@@ -101,11 +102,11 @@ class Guarantee:
             ways.append(f"set {names['renew_at']} to {math.floor(latest * 100) / 100:g} or less")
         if slowest >= MIN_SCHEDULE_SECONDS:
             often = f"run every {slowest // 60:.0f}m or more often"
-            ways.append(f"{often}, with {names['schedule_interval']} set to it")
+            ways.append(f"{often} and set {names['schedule_interval']} to this interval")
         if least >= 0:
             longest = f"let consumers cache for at most {math.floor(least)} s"
             ways.append(f"{longest} ({names['consumer_cache']})")
         if not ways:
             needed = (self.consumer_cache + self.schedule_interval + self.run_budget) / (1 - renew_at)
-            ways.append(f"ask for tokens of {math.ceil(needed / 60)}m or longer")
+            ways.append(f"request tokens with a lifetime of {math.ceil(needed / 60)}m or more")
         return ", or ".join(ways)

@@ -2,7 +2,7 @@
 
 Parameter Store has no conditional write, but it numbers the versions of a parameter. Of all runs that read
 version n of the lease parameter, the one whose write becomes version n + 1 holds the lease. Every other run
-has overwritten the lease's text and nothing else, and is busy. The versions before such a text
+has overwritten the text of the lease and nothing else, and reports `busy`. The versions before such a text
 show which run holds the lease.
 
 A lease is settled when its holder publishes a token (the status then names the lease's version), released
@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 SCHEMA = 1
 
 MAX_RUN = timedelta(minutes=16)
-"""A Lambda function runs for 15 minutes at most, and clocks differ a little."""
+"""The longest run of a Lambda function, 15 minutes, and a tolerance for different clocks."""
 
 VERSIONS_KEPT = 100
 """https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html"""
@@ -48,10 +48,11 @@ VERSIONS_KEPT = 100
 
 @dataclass(frozen=True, kw_only=True)
 class LeaseText:
-    """One version of the lease parameter, as its writer meant it.
+    """The content of one version of the lease parameter.
 
-    ``read_version`` is the version that the writer had read, 0 if there was none; of a released text it is
-    the version that was held. A released text expires when it is written.
+    ``read_version`` is the version that the writer had read, 0 if the parameter did not exist. In a released
+    text, ``read_version`` is the version under which the lease was held, and ``expires_at`` the time of the
+    release.
     """
 
     run: str
@@ -63,7 +64,7 @@ class LeaseText:
     may_have_issued: bool = False
 
     def dump(self) -> str:
-        """Return the text: JSON, schema 1, with no secret in it."""
+        """Return the text: JSON, schema 1, without a secret."""
         return json.dumps(
             {
                 "schema": SCHEMA,
@@ -78,16 +79,16 @@ class LeaseText:
         )
 
     def attempt(self, now: datetime) -> Attempt:
-        """Return what a text reports of its run's attempt; its clock may have been ahead."""
+        """Return the attempt of the text's run; the clock of that run may have been ahead."""
         return Attempt(at=min(self.expires_at, now), outcome=self.outcome, error_kind=self.error_kind)
 
 
 def parse(name: str, text: str) -> LeaseText | None:
-    """Read one version of a lease parameter; None if no rotator wrote it.
+    """Return the content of one version of a lease parameter, None if no rotator wrote it.
 
     Raises:
-        ParameterStoreError: A newer rotator wrote it. Two versions that do not understand each other could
-            hold the lease at once.
+        ParameterStoreError: A newer rotator wrote the version. Two rotators that cannot read each other's
+            lease could hold it at once.
     """
     try:
         fields = json.loads(text)
@@ -106,7 +107,7 @@ def _read_fields(fields: Mapping[str, Any]) -> LeaseText:
     outcome, error_kind, read_version = fields["outcome"], fields["error_kind"], fields["read_version"]
     if type(read_version) is not int or read_version < 0:
         raise ValueError
-    if error_kind is not None and not error_kind.isidentifier():  # a terminal shows it
+    if error_kind is not None and not error_kind.isidentifier():  # it is printed on terminals
         raise ValueError
     return LeaseText(
         run=str(fields["run"]),
@@ -126,13 +127,13 @@ def with_lease(
     parameters: ParameterStore,
     now: datetime,
 ) -> Stored:
-    """Return what is stored for a rotation, with its lease.
+    """Return the stored state of a rotation, with its lease.
 
     Args:
-        rotation: Whose lease it is.
-        stored: Its token and status.
+        rotation: The rotation.
+        stored: The state of its token and status.
         found: The parameters that were read, by name.
-        parameters: Where earlier versions of the lease are read, if the current one does not hold.
+        parameters: The store from which earlier versions of the lease are read if they are needed.
         now: The time (UTC).
 
     Raises:
@@ -147,24 +148,24 @@ def with_lease(
 def _read(
     rotation: Rotation, found: Parameter | None, parameters: ParameterStore, *, settled: int, now: datetime
 ) -> Lease:
-    """Return the lease that a lease parameter shows; ``settled`` is the version that the status names."""
+    """Return the lease in a lease parameter; ``settled`` is the lease version that the status names."""
     if found is None:
         return Lease()
     if found.type != "String":
         raise ParameterStoreError(
             f"the lease parameter {rotation.lease_name} is a {found.type}, not a String",
-            advice="delete it: the next run creates it again",
+            advice="delete this parameter: the next run creates it again",
         )
     current = parse(rotation.lease_name, found.value)
     if current is None:
         logger.warning(
-            "the lease parameter %s of rotation %s holds no lease; the next renewal overwrites it",
+            "the lease parameter %s of rotation %s has no valid content; the next renewal overwrites it",
             rotation.lease_name,
             rotation.name,
         )
         return Lease(version=found.version)
     texts = {found.version: current}
-    # A lease that was deleted counts from 1 again: then any version may be the holder's.
+    # The versions of a deleted lease start at 1 again: then any version may be the holder's.
     first = current.read_version + 1 if current.read_version < found.version else 1
     overwritten = range(first, found.version)
     if kept := overwritten[-VERSIONS_KEPT + 1 :]:
@@ -172,44 +173,44 @@ def _read(
             if text := parse(rotation.lease_name, parameter.value):
                 texts[version] = text
     lease = judge(texts, settled=settled, now=now)
-    some_are_gone = len(texts) <= len(overwritten)
-    if some_are_gone and lease.held_until is None and _is_in_force(current, now):
-        return replace(lease, held_until=current.expires_at)  # a run may hold what cannot be read any more
+    some_are_missing = len(texts) <= len(overwritten)
+    if some_are_missing and lease.held_until is None and _is_in_force(current, now):
+        return replace(lease, held_until=current.expires_at)  # a run may hold a version that no longer exists
     return lease
 
 
 def _is_in_force(text: LeaseText, now: datetime) -> bool:
-    """Whether a text has not expired, and expires no later than the longest run that begins now."""
+    """Whether a text has not expired, and expires no later than the end of the longest run."""
     return now < text.expires_at <= now + MAX_RUN
 
 
 def judge(texts: Mapping[int, LeaseText], *, settled: int, now: datetime) -> Lease:
-    """Return what the versions of a lease parameter show together; the newest one is the current one."""
+    """Return the lease that results from the versions of its parameter; the newest version is current."""
     newest = max(texts)
     decisive = {v: t for v, t in texts.items() if t.released or v == t.read_version + 1}
     lease = Lease(version=newest)
-    if not decisive:  # of a writer that lost, what it knew about the attempt before
+    if not decisive:  # only runs that did not get the lease; their text still reports the attempt before
         return replace(lease, may_be_revoked=texts[newest].may_have_issued)
     released = {(text.run, text.read_version) for text in decisive.values() if text.released}
     for version, text in sorted(decisive.items()):
         if version == settled:
             lease = Lease(version=newest)
         elif text.released:
-            # A provider that revokes the stored token issues one that expires later, and is not kept.
+            # If a provider revokes the stored token, the new one expires later, so it is published.
             revoked = text.may_have_issued and text.outcome is not Outcome.KEPT
             lease = replace(lease, last_attempt=text.attempt(now), may_be_revoked=revoked)
         elif (text.run, version) in released:
             continue
         elif _is_in_force(text, now):
             lease = replace(lease, held_until=text.expires_at, may_be_revoked=text.may_have_issued)
-        else:  # its run was stopped before it could release it
+        else:  # its run was stopped before it released the lease
             lease = replace(lease, last_attempt=text.attempt(now), may_be_revoked=True)
     return lease
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeldLease:
-    """A lease that this run holds, and what was stored when it was acquired."""
+    """A lease that this run holds, and the stored state when the run acquired it."""
 
     rotation: Rotation
     stored: Stored
@@ -220,26 +221,26 @@ class HeldLease:
 
     @property
     def status(self) -> Status:
-        """The stored token's status, which is known of any token that is fresh, or kept."""
+        """The stored token's status, which every fresh or kept token has."""
         status = self.stored.token_status
         assert status  # noqa: S101
         return status
 
     def has_expired(self) -> bool:
-        """Whether another run may hold it by now, by either clock: a sleeping laptop stops one of them."""
+        """Whether the lease has expired by either of two clocks: one of them stops while a laptop sleeps."""
         return self.run.deadline.remaining() + self.run.overrun <= 0 or self.run.now() >= self.expires_at
 
     def mark_due(self) -> None:
         """Make a fresh token due in its status, before a request that may revoke it.
 
-        If the run is stopped from here on, the next run renews the token.
+        If the run is stopped after this write, the next run renews the token.
         """
         self._set_renewal(self.run.now())
 
     def keep(self, *, may_have_issued: bool) -> None:
-        """Release the lease because the stored token is valid at least as long as the one that was issued.
+        """Release the lease because the stored token is valid at least as long as the issued one.
 
-        The token is renewed again when its lifetime says so, also if an earlier run has made it due.
+        The stored token is due again at its regular time, even if an earlier run has made it due sooner.
         """
         regular = policy.renewal_time(self.rotation, self.status).replace(microsecond=0)
         if self.status.renew_at < regular:
@@ -252,7 +253,7 @@ class HeldLease:
         self.parameters.write_status(self.rotation, text)
 
     def check(self) -> None:
-        """Raise ParameterStoreError if it is too late to write a token: it could replace a newer one."""
+        """Raise ParameterStoreError if it is too late to write a token, which could replace a newer one."""
         if self.run.deadline.remaining() <= 0 or self.has_expired():
             raise too_late(self.rotation.parameter_name)
 
@@ -277,13 +278,18 @@ class HeldLease:
         try:
             self.parameters.write_lease(self.rotation, text.dump())
         except ParameterStoreError:
-            logger.warning("the lease of rotation %s was not released; it expires", self.rotation.name)
+            logger.warning(
+                "the lease of rotation %s could not be released; it expires at %s",
+                self.rotation.name,
+                format_time(self.expires_at),
+            )
 
     @contextmanager
     def released_on_failure(self) -> Iterator[None]:
-        """Release it when the body fails, so that the next run need not wait until it expires.
+        """Release the lease if the body fails, so that the next run need not wait until it expires.
 
-        A write without an answer may still arrive: until then no other run may hold the lease.
+        After a write without an answer the lease is not released: the write may still arrive, and no other
+        run may hold the lease until then.
         """
         try:
             yield
@@ -304,8 +310,8 @@ class HeldLease:
 
 
 def acquire(rotation: Rotation, stored: Stored, parameters: ParameterStore, run: Run) -> HeldLease | None:
-    """Acquire the lease until this run must be over; None if another run was faster."""
-    seconds = math.ceil(run.deadline.remaining() + run.overrun) + 1  # it is written in whole seconds
+    """Acquire the lease until the end of this run; return None if another run acquired it first."""
+    seconds = math.ceil(run.deadline.remaining() + run.overrun) + 1  # expires_at is stored in whole seconds
     text = LeaseText(
         run=run.id,
         read_version=stored.lease.version,
@@ -317,7 +323,7 @@ def acquire(rotation: Rotation, stored: Stored, parameters: ParameterStore, run:
         version = write(rotation, text.dump())
     except ConcurrentUpdate:
         return None
-    # A lease that was deleted counts from 1 again; the version that the status names is no run's.
+    # The versions of a deleted lease start at 1 again; the version that the status names is already settled.
     settled = stored.status.lease_version if stored.status else 0
     if version != stored.lease.version + 1 or version == settled:
         return None
@@ -332,9 +338,9 @@ def acquire(rotation: Rotation, stored: Stored, parameters: ParameterStore, run:
 
 
 def too_late(name: str) -> ParameterStoreError:
-    """Return the error for a parameter that was not written because the run was over."""
+    """Return the error for a parameter that was not written because the run's time ran out."""
     return ParameterStoreError(
-        f"the run's time was over before {name} could be written",
+        f"the run's time ran out before {name} could be written",
         advice=MORE_TIME,
         retry=Retry.NEXT_RUN,
     )

@@ -1,4 +1,4 @@
-"""The values the job works with: frozen, typed, without I/O.
+"""The values of a renewal: frozen, typed, without I/O.
 
 Times are aware datetimes in UTC; durations are seconds.
 """
@@ -89,7 +89,7 @@ class Rotation:
 class Status:
     """The content of the status parameter, which describes one version of the token parameter.
 
-    ``lease_version`` is the version of the lease under which the token was published, 0 if that is not known.
+    ``lease_version`` is the version of the lease under which the token was published, 0 if it is unknown.
     """
 
     parameter_version: int
@@ -100,7 +100,7 @@ class Status:
     token_sha256: str
     secret_version_id: str
     rotator_version: str
-    token_type: str = "Bearer"  # noqa: S105 - RFC 6750's name, no secret
+    token_type: str = "Bearer"  # noqa: S105 - a name of RFC 6750, not a secret
     secret_stage: Stage = Stage.CURRENT
     lease_version: int = 0
 
@@ -131,9 +131,9 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """An attempt to renew a token that published none: its end (UTC) and its outcome.
+    """A renewal attempt that published no token: its time (UTC) and its outcome.
 
-    ``outcome`` is FAILED or KEPT, or None if the run was stopped before it could release the lease.
+    ``outcome`` is FAILED or KEPT, or None if the run was stopped before it released the lease.
     """
 
     at: datetime
@@ -143,12 +143,14 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
-    """The lease of one rotation, as a reader finds it.
+    """The lease of one rotation, read from the versions of its parameter.
 
-    ``version`` is the lease parameter's, 0 if there is none. ``held_until`` (UTC) is set while a run holds
-    the lease. ``last_attempt`` is set if no token was published since. ``may_be_revoked`` means that the
-    token endpoint may have issued a token that was not published, which revokes the stored one at some
-    providers.
+    Attributes:
+        version: The version of the lease parameter, 0 if the parameter does not exist.
+        held_until: The time (UTC) when the lease expires, if a run holds it.
+        last_attempt: The last attempt, unless a token was published since.
+        may_be_revoked: Whether the token endpoint may have issued a token that was not published. Some
+            providers then revoke the stored token.
     """
 
     version: int = 0
@@ -170,7 +172,7 @@ class Stored:
 
     @property
     def token_status(self) -> Status | None:
-        """The status, if it describes the token that is stored."""
+        """The status, if it describes the stored token."""
         if self.status and self.token_version == self.status.parameter_version:
             return self.status
         return None
@@ -178,17 +180,17 @@ class Stored:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One rotation's outcome, and the token its consumers have now.
+    """One rotation's outcome, and the token that its consumers now read.
 
     Attributes:
-        error: The message of a failure, ``error_kind`` its class in errors.py, ``advice`` what to do.
+        error: The message of a failure; ``error_kind`` is its class in errors.py, ``advice`` the next step.
         lifetime: The stored token's whole lifetime in seconds, if it is known.
-        late: Whether a failure is an error and no warning (policy.fails_late); a kept token may be late, too.
-        seconds_remaining: The remaining lifetime of the stored token after a failure: 0 if there is no token,
-            None if it is not known.
-        next_try: When the next run comes (UTC), after a failure.
+        late: Whether a failure is an error, not a warning (policy.fails_late); a kept token may be late, too.
+        seconds_remaining: The remaining lifetime of the stored token after a failure: 0 if no token is
+            stored, None if its expiry is unknown.
+        next_try: The time of the next run (UTC), after a failure.
         secret_stage: The stage of the secret for which the endpoint issued a token in this run.
-        warnings: What its operator should know of a renewal; the summary has them beside the results.
+        warnings: Warnings about a renewal that succeeded, which the summary contains.
         replicas_behind: The replica Regions that could not be brought up to date; a warning says why.
     """
 
@@ -209,7 +211,7 @@ class Result:
     replicas_behind: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The result as it stands in the summary."""
+        """Return the result in the form of the summary."""
         result: dict[str, Any] = {
             "name": self.name,
             "outcome": self.outcome.value,
@@ -231,7 +233,7 @@ class Result:
 
     @classmethod
     def from_dict(cls, result: Mapping[str, Any]) -> Result:
-        """Read a result as it stands in a summary."""
+        """Read a result from a summary."""
         expires_at, next_try = result["expires_at"], result.get("next_try")
         return cls(
             name=result["name"],
@@ -252,7 +254,7 @@ class Result:
 class Summary:
     """Every result of one run, and warnings for the operator.
 
-    ``other_rotations`` counts the rotations that the run did not serve, None if that is not known.
+    ``other_rotations`` counts the rotations that the run did not serve, None if their number is unknown.
     """
 
     results: tuple[Result, ...]
@@ -262,7 +264,7 @@ class Summary:
 
     @classmethod
     def from_dict(cls, summary: Mapping[str, Any]) -> Summary:
-        """Read a summary as another run, such as the deployed function's, returned it."""
+        """Read a summary that another run, such as one of the deployed function, returned."""
         return cls(
             results=tuple(map(Result.from_dict, summary["rotations"])),
             warnings=tuple(summary.get("warnings", ())),
@@ -276,11 +278,11 @@ class Summary:
 
     @property
     def failed_late(self) -> int:
-        """How many rotations failed late, which is an error (policy.fails_late)."""
+        """The number of rotations that failed late, which is an error (policy.fails_late)."""
         return sum(r.late for r in self.results if r.outcome is Outcome.FAILED)
 
     def to_dict(self) -> dict[str, Any]:
-        """The summary as the handler returns it: outcomes counted, then one by one."""
+        """Return the summary that the handler returns: the count of each outcome, then each result."""
         outcomes = [result.outcome for result in self.results]
         summary: dict[str, Any] = {o.value: outcomes.count(o) for o in Outcome}
         if self.failed:

@@ -1,8 +1,8 @@
-"""When to renew, and when a failure to do so is serious: pure arithmetic on times.
+"""When a token is renewed, and when a failed renewal is an error: pure arithmetic on times.
 
-A token is renewed in the last part of its lifetime, its renewal window, so that an outage of the
-endpoint has to outlast the whole window before a consumer notices. certbot and cert-manager renew after two
-thirds of the lifetime, too.
+A token is renewed in the last part of its lifetime, its renewal window. An outage of the endpoint affects
+consumers only if it lasts longer than the whole window. certbot and cert-manager also renew after two thirds
+of the lifetime.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ JITTER = 0.02
 """The part of a lifetime over which renewals are spread, so that rotations are not all due at once."""
 
 RUN_BUDGET_SECONDS = 60.0
-"""Of a run outside Lambda; the function's default timeout."""
+"""The time of a run outside Lambda, and the function's default timeout."""
 
 
 FAR_FACTOR = 2
-"""By more than this factor a lifetime is far from what is expected, which is a warning."""
+"""A lifetime that differs from the expected one by more than this factor causes a warning."""
 
 REFUSED_FACTOR = 10
-"""A lifetime that is more than this many times as long is not believed."""
+"""A lifetime that exceeds the expected one by more than this factor is refused."""
 
-SET_TOKEN_LIFETIME = "set TokenLifetime of the stack (ROTATOR_TOKEN_LIFETIME) if that is right"  # noqa: S105
+SET_TOKEN_LIFETIME = "set TokenLifetime of the stack (ROTATOR_TOKEN_LIFETIME) if this lifetime is right"  # noqa: S105
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedLifetime:
-    """How long tokens live by the settings, in seconds. Multiple rotations may have different lifetimes."""
+    """The lifetimes in seconds that the settings lead to expect; multiple rotations may differ."""
 
     shortest: float
     longest: float
 
     def __str__(self) -> str:
-        """Return it in words."""
+        """Return the range in words."""
         if self.shortest == self.longest:
             return describe_seconds(self.shortest)
         return f"{describe_seconds(self.shortest)} to {describe_seconds(self.longest)}"
 
     def is_far_from(self, lifetime: float) -> bool:
-        """Whether a lifetime is much shorter or longer."""
+        """Whether a lifetime is much shorter or longer than expected."""
         return not self.shortest / FAR_FACTOR <= lifetime <= self.longest * FAR_FACTOR
 
     def is_exceeded_by(self, lifetime: float) -> bool:
-        """Whether a lifetime is so much longer that it is in another unit than in seconds."""
+        """Whether a lifetime is so long that its unit cannot be seconds."""
         return lifetime > self.longest * REFUSED_FACTOR
 
 
@@ -68,8 +68,8 @@ class TokenState(StrEnum):
 def token_state(rotation: Rotation, stored: Stored, now: datetime) -> TokenState:
     """Return the state of the stored token. Everything but FRESH is renewed by the next run.
 
-    UNKNOWN is a token whose status is missing, unreadable or names another version:
-    it may be valid, but nothing here can guarantee it.
+    UNKNOWN is a token whose status is missing, unreadable or names another version: the token may be valid,
+    but its expiry is not known.
     """
     if not stored.token_version:
         return TokenState.MISSING
@@ -84,16 +84,17 @@ def token_state(rotation: Rotation, stored: Stored, now: datetime) -> TokenState
 def due_at(rotation: Rotation, status: Status) -> datetime:
     """Return the time (UTC) from which the stored token is renewed.
 
-    The status counts beside the settings: a forced renewal sets its ``renew_at`` before it requests a token.
+    The earlier of two times counts, that of the settings and ``renew_at`` of the status: a forced renewal
+    sets ``renew_at`` before it requests a token.
     """
     return min(status.renew_at, renewal_time(rotation, status))
 
 
 def may_be_revoked(rotation: Rotation, stored: Stored, now: datetime) -> bool:
-    """Whether an earlier run may have been issued a token that it did not publish.
+    """Whether an earlier run may have obtained a token that it did not publish.
 
-    Some providers revoke the stored token then. A token that is still fresh was not touched: a run
-    that renews a fresh token makes it due first.
+    Some providers revoke the stored token when they issue another. A fresh token cannot be revoked in this
+    way: a run that renews a fresh token makes it due first.
     """
     status = stored.token_status
     return stored.lease.may_be_revoked and (status is None or now >= due_at(rotation, status))
@@ -102,7 +103,7 @@ def may_be_revoked(rotation: Rotation, stored: Stored, now: datetime) -> bool:
 def fails_late(rotation: Rotation, stored: Stored, now: datetime) -> bool:
     """Whether a failure now is an error; in the first half of the renewal window it is a warning.
 
-    It is an error where nothing is known of the stored token, or where that may be revoked.
+    A failure is always an error if the stored token has no status or may be revoked.
     """
     status = stored.token_status
     if status is None or may_be_revoked(rotation, stored, now):
@@ -114,7 +115,7 @@ def fails_late(rotation: Rotation, stored: Stored, now: datetime) -> bool:
 def renewal_time(rotation: Rotation, token: Status | AccessToken) -> datetime:
     """Return the time (UTC) from which a token is due: ``renew_at`` of its lifetime, less a stable jitter.
 
-    The jitter only makes it earlier, so the guaranteed remaining lifetime holds.
+    The jitter only makes the time earlier, so the guaranteed remaining lifetime holds.
     """
     lifetime = token.expires_at - token.issued_at
     return token.issued_at + lifetime * (rotation.renew_at - JITTER * _spread(rotation.parameter_name))
@@ -122,13 +123,13 @@ def renewal_time(rotation: Rotation, token: Status | AccessToken) -> datetime:
 
 @lru_cache(maxsize=16_384)
 def _spread(parameter_name: str) -> float:
-    """Return a number from 0 to 1 that is always the same for one token parameter."""
+    """Return a number from 0 to 1 that depends on the name of the token parameter alone."""
     digest = hashlib.sha256(parameter_name.encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def asked_lifetime(rotation: Rotation) -> float | None:
-    """Return the lifetime in seconds that the settings give or request: ``lifetime``, ``expiration``."""
+    """Return the lifetime in seconds that the settings state or request: ``lifetime`` or ``expiration``."""
     if rotation.lifetime is not None:
         return float(rotation.lifetime)
     expiration = rotation.token_request_params.get("expiration")
@@ -137,7 +138,7 @@ def asked_lifetime(rotation: Rotation) -> float | None:
 
 
 def outlook(failed: Result) -> str:
-    """Return what a failure means to consumers, and when the next attempt is."""
+    """Return the effect of a failure on consumers, and the time of the next attempt."""
     seconds = failed.seconds_remaining
     if seconds is None:
         state = "the stored token's remaining lifetime is not known"

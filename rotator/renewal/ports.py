@@ -1,4 +1,4 @@
-"""The ports: what a renewal needs from the outside, as Protocols that the adapters implement."""
+"""The ports of a renewal: Protocols that the adapters implement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rotator.renewal.models import Parameter, Rotation
 from rotator.renewal.policy import ExpectedLifetime
 
 NAMES_PER_CALL = 10
-"""Parameters that Parameter Store reads or deletes in one call.
+"""The most parameters that Parameter Store reads or deletes in one call.
 
 https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html
 """
@@ -23,7 +23,7 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter
 class ParameterStore(Protocol):
     """SSM Parameter Store: versioned values. A value is decrypted for a copy in another Region alone.
 
-    Every method raises ParameterStoreError when it is denied, throttled or refused.
+    Every method raises ParameterStoreError if AWS denies, throttles or refuses the call.
     """
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
@@ -33,16 +33,16 @@ class ParameterStore(Protocol):
         """Return the parameters that exist, by name, with their values in the clear; at most ten."""
 
     def read_versions(self, name: str, versions: Sequence[int]) -> Mapping[int, Parameter]:
-        """Return those of a parameter's versions that are still kept, ten a call."""
+        """Return the requested versions of a parameter that still exist; each call reads ten."""
 
     def read_path(
         self, path: str, *, retry_until: Deadline | None = None
     ) -> Iterator[Mapping[str, Parameter]]:
-        """Return all parameters below a path, by full name, page by page as they are read.
+        """Yield the parameters below a path by full name, each page as soon as it is read.
 
         Args:
             path: The path.
-            retry_until: Until then a page is read again that was throttled more often than the SDK retries.
+            retry_until: Until this deadline, a page is read again if AWS throttles every attempt of the SDK.
         """
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
@@ -54,47 +54,47 @@ class ParameterStore(Protocol):
     def create_lease(self, rotation: Rotation, text: str) -> int:
         """Store the first version of the lease and return its number, 1.
 
-        Raises ConcurrentUpdate if there is a lease already.
+        Raises ConcurrentUpdate if the lease parameter exists.
         """
 
     def write_lease(self, rotation: Rotation, text: str) -> int:
         """Store the next version of the lease and return its number.
 
-        Raises ConcurrentUpdate if Parameter Store was writing it for another run at that moment.
+        Raises ConcurrentUpdate if another run writes the parameter at the same moment.
         """
 
 
 class SecretStore(Protocol):
-    """AWS Secrets Manager, from which only client credentials are read."""
+    """AWS Secrets Manager: the source of client credentials."""
 
     def read(self, rotation: Rotation) -> ClientCredentials:
         """Return the credentials in the current version of the rotation's secret.
 
-        Raises CredentialsError when it is missing, denied or malformed.
+        Raises CredentialsError if the secret is missing, denied or malformed.
         """
 
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
         """Return the credentials in the version with this staging label, or None if no version has it.
 
-        Raises CredentialsError when that version is denied or malformed.
+        Raises CredentialsError if the version is denied or malformed.
         """
 
 
 class TokenEndpoint(Protocol):
-    """The authorization server's token endpoint, and the API that the token opens."""
+    """The authorization server's token endpoint, and the API at ``verify_url``."""
 
     def request(
         self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
-        """Return the endpoint's 2xx answer, retried while that can help and time remains.
+        """Return the endpoint's 2xx answer, after retries as long as a retry may help and time remains.
 
         Args:
-            request: What is sent.
-            deadline: Of sending, waiting and reading together.
-            retry_until: No retry begins later, if that is before the deadline.
+            request: The token request.
+            deadline: When sending, waiting and reading must be complete.
+            retry_until: The time after which no retry begins, if it is before the deadline.
 
         Raises:
-            TokenEndpointUnavailable: There was no answer, or none that lasts.
+            TokenEndpointUnavailable: No attempt was answered, or each answer asked for a retry later.
             TokenRequestRejected: The endpoint refused the request.
             TokenRequestError: The endpoint cannot be used.
         """
@@ -102,27 +102,27 @@ class TokenEndpoint(Protocol):
     def probe(
         self, url: str, token: Secret, *, deadline: Deadline, headers: Mapping[str, Secret] | None = None
     ) -> None:
-        """Return if a GET with the token and the headers answers 2xx; raise TokenVerificationError if not."""
+        """Raise TokenVerificationError unless a GET with the token and the headers answers 2xx."""
 
 
 class Ports(Protocol):
-    """The three together. An adapter may be made when it is first asked for."""
+    """All three ports. An adapter may be created on first use."""
 
     @property
     def parameters(self) -> ParameterStore:
-        """Where tokens and their status are kept."""
+        """The store of tokens, statuses and leases."""
 
     @property
     def secrets(self) -> SecretStore:
-        """Where client credentials come from."""
+        """The source of client credentials."""
 
     @property
     def token_endpoint(self) -> TokenEndpoint:
-        """Where tokens come from."""
+        """The source of tokens."""
 
 
 WRITE_RESERVE_SECONDS = 10.0
-"""At the end of a run, for the writes of token and status."""
+"""The time at the end of a run that is reserved for writing token and status."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,12 +130,12 @@ class Run:
     """One run of the rotator.
 
     Attributes:
-        id: Its name, which no other run has.
+        id: The unique id of the run.
         now: Returns the time (UTC).
         deadline: When the run must be over. Lambda stops it then.
-        budget: The seconds that remained until the deadline when the run began.
-        overrun: The seconds for which a last write may last beyond the deadline, where nothing stops a run.
-        expected_lifetime: How long tokens live by the settings, if that is known.
+        budget: The seconds from the start of the run to the deadline.
+        overrun: The seconds that a last write may take beyond the deadline if Lambda does not stop the run.
+        expected_lifetime: The lifetimes that the settings lead to expect, if known.
     """
 
     id: str
@@ -147,5 +147,5 @@ class Run:
 
     @property
     def request_deadline(self) -> Deadline:
-        """The deadline of requests to the token endpoint; the time after it is for the writes."""
+        """The deadline of requests to the token endpoint; the time after it is reserved for the writes."""
         return self.deadline.earlier_by(min(WRITE_RESERVE_SECONDS, self.budget / 4))

@@ -1,7 +1,7 @@
 """The renewal of one token: read, decide, lease, credentials, token request, checks, token, status.
 
 The order is the guarantee: a token is checked before it is written, and the status is written after the token
-it describes. A run that is stopped anywhere leaves a valid token, and the next run recovers.
+it describes. If a run is stopped at any point, the stored token is valid and the next run recovers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rotator.renewal.status import StatusNotWritten
 logger = logging.getLogger(__name__)
 
 EXPIRY_TOLERANCE = timedelta(seconds=60)
-"""How much the expiry of a token may be misjudged: the longest that its request was on the way."""
+"""The error of a computed expiry, at most: the time that a token request may take."""
 
 
 def rotate(
@@ -39,19 +39,19 @@ def rotate(
     force: bool = False,
     dry_run: bool = False,
 ) -> Result:
-    """Renew the rotation's token if it is due, and return the outcome; a failure is an outcome, too.
+    """Renew the rotation's token if it is due, and return the result; a failure is a result, too.
 
-    The stored token stays as it was if the renewal failed, unless the error is StatusNotWritten, or the
-    answer to its own write was lost: then it is the new one.
+    A failed renewal leaves the stored token unchanged, with two exceptions: after StatusNotWritten, and if
+    the answer to the write of the token was lost, the new token is stored.
 
     Args:
-        rotation: What to renew.
-        checked: What was stored when the rotation was found due. It decides nothing, since another run may
-            have renewed the token since; it is reported if what is stored now cannot be read.
-        ports: Where parameters, secrets and tokens are.
-        run: Who renews, and for how long.
-        force: Renew a fresh token too, and publish one that expires sooner.
-        dry_run: Stop before the first change, the lease, and return the outcome that a run would aim at.
+        rotation: The rotation.
+        checked: The stored state when the rotation was found due. It is reported if the state cannot be read
+            again. It decides nothing, because another run may have renewed the token since.
+        ports: The stores of parameters and secrets, and the token endpoint.
+        run: The run that renews, with its deadline.
+        force: Renew a fresh token, too, and publish a new token even if it expires sooner.
+        dry_run: Stop before the first change, the lease, and return the result that a run would aim at.
     """
     stored = checked
     try:
@@ -62,11 +62,11 @@ def rotate(
 
 
 def read(rotation: Rotation, parameters: ParameterStore, now: datetime) -> Stored:
-    """Read token, status and lease in one call, and more of the lease's versions where that is needed."""
+    """Return the stored token, status and lease, read in one call unless the lease needs more versions."""
     found = parameters.read(rotation.parameter_names)
     stored = status_text.read(rotation, found)
     if stored.status and stored.status.parameter_version > stored.token_version > 0:
-        # A run may have written both while this call read them one after the other.
+        # Another run may have written both parameters while this call read them one after the other.
         found = parameters.read(rotation.parameter_names)
         stored = status_text.read(rotation, found)
     return lease.with_lease(rotation, stored, found, parameters, now)
@@ -87,7 +87,7 @@ def _rotate(
         return as_stored(rotation, stored, Outcome.ROTATED, reason="dry run: nothing was changed")
     held = lease.acquire(rotation, stored, ports.parameters, run)
     if held is None:
-        return as_stored(rotation, stored, Outcome.BUSY, reason="another run acquired its lease first")
+        return as_stored(rotation, stored, Outcome.BUSY, reason="another run acquired the lease first")
     with held.released_on_failure():
         if state is TokenState.FRESH:
             held.mark_due()
@@ -95,23 +95,25 @@ def _rotate(
 
 
 def _renew(held: HeldLease, ports: Ports, *, force: bool) -> Result:
-    """Request a token under the lease, and publish it unless the stored one is valid at least as long."""
+    """Request a token under the lease, and publish it unless the stored token is valid at least as long."""
     rotation, stored, run = held.rotation, held.stored, held.run
     token, credentials = _obtain(held, ports)
-    if not force and _is_outlived(rotation, stored, token, run):
+    if not force and _stored_lasts_as_long(rotation, stored, token, run):
         return _keep(held, token, credentials)
     version = _publish(held, token)
     if stored.status and _is_repeated(stored.status, token):
-        token = replace(token, issued_at=stored.status.issued_at)  # or its renewal window would shrink
+        token = replace(
+            token, issued_at=stored.status.issued_at
+        )  # a later issued_at would shorten the renewal window
     return _publish_status(held, token, version, credentials)
 
 
 def _obtain(held: HeldLease, ports: Ports) -> tuple[AccessToken, ClientCredentials]:
-    """Return a token that has passed every check, and the credentials that it was issued for."""
+    """Return a token that passed every check, and the credentials for which it was issued."""
     rotation, run = held.rotation, held.run
 
     def obtain(credentials: ClientCredentials) -> AccessToken:
-        held.check()  # a token that could not be published any more may revoke the one that is
+        held.check()  # a token that can no longer be published could revoke the stored one
         request = client_credentials.token_request(rotation, credentials)
         response = ports.token_endpoint.request(request, deadline=run.request_deadline)
         token = token_response.read_token(rotation, request, response, run.now())
@@ -134,7 +136,7 @@ def check_size(rotation: Rotation, token: AccessToken) -> None:
         raise InvalidTokenResponse(
             f"the token endpoint issued a token of {size} bytes, "
             f"more than the {limit} bytes of the tier {rotation.tier}",
-            advice="set tier to Intelligent-Tiering (8192 bytes) or ask for a narrower scope",
+            advice="set tier to Intelligent-Tiering (8192 bytes), or set scope to a narrower one",
         )
 
 
@@ -144,15 +146,15 @@ def check_lifetime(rotation: Rotation, token: AccessToken, expected: ExpectedLif
         raise InvalidTokenResponse(
             f"the token endpoint issued a token with a lifetime of {describe_seconds(token.lifetime)}, more "
             f"than {policy.REFUSED_FACTOR} times the expected lifetime ({expected})",
-            advice="set lifetime to its lifetime in seconds if the endpoint means another unit, or "
+            advice="set lifetime to the token's lifetime in seconds if the endpoint uses another unit, or "
             f"{policy.SET_TOKEN_LIFETIME}",
         )
 
 
-def _is_outlived(rotation: Rotation, stored: Stored, token: AccessToken, run: Run) -> bool:
-    """Whether the stored token is valid at least as long, in whole seconds as they are stored.
+def _stored_lasts_as_long(rotation: Rotation, stored: Stored, token: AccessToken, run: Run) -> bool:
+    """Whether the stored token is valid at least as long as the new one, in whole seconds as stored.
 
-    Where the stored one may be revoked, another token that expires at the same time is better.
+    If the stored token may be revoked, a new token that expires at the same time is published.
     """
     status = stored.token_status
     if status is None:
@@ -166,10 +168,10 @@ def _is_outlived(rotation: Rotation, stored: Stored, token: AccessToken, run: Ru
 
 
 def _is_repeated(status: Status, token: AccessToken) -> bool:
-    """Whether it is the stored token once more, as some providers give it from a cache.
+    """Whether a token is the stored one, which some providers return again from a cache.
 
-    Each request took its own time on the way, so the same token may seem to expire a little later than
-    before. If it expires much later, its lifetime was extended, and it counts as new.
+    The expiry depends on how long a request took, so the same token may seem to expire a little later than
+    before. If the token expires much later, its lifetime was extended, and the token counts as new.
     """
     extended = token.expires_at - status.expires_at > EXPIRY_TOLERANCE
     return status.token_sha256 == token.value.fingerprint and not extended
@@ -186,7 +188,7 @@ def _publish(held: HeldLease, token: AccessToken) -> int:
 
 def _keep(held: HeldLease, token: AccessToken, credentials: ClientCredentials) -> Result:
     held.keep(may_have_issued=not _is_repeated(held.status, token))
-    reason = "the endpoint's token expires no later than the stored one"
+    reason = "the endpoint issued a token that expires no later than the stored one"
     kept = as_stored(held.rotation, held.stored, Outcome.KEPT, reason=reason)
     late = policy.fails_late(held.rotation, held.stored, held.run.now())
     warnings = _warnings(token, credentials)
@@ -194,7 +196,7 @@ def _keep(held: HeldLease, token: AccessToken, credentials: ClientCredentials) -
 
 
 def _warnings(token: AccessToken, credentials: ClientCredentials) -> tuple[str, ...]:
-    """Return what its operator should know of a renewal that succeeded."""
+    """Return the warnings about a renewal that succeeded."""
     spaced = (f"{member} in the secret begins or ends with a space" for member in credentials.spaced_members)
     return (*spaced, *token.warnings)
 
@@ -202,7 +204,7 @@ def _warnings(token: AccessToken, credentials: ClientCredentials) -> tuple[str, 
 def _publish_status(
     held: HeldLease, token: AccessToken, version: int, credentials: ClientCredentials
 ) -> Result:
-    """Write the status that names the published token's version; it settles the lease."""
+    """Write the status, which names the published token's version and settles the lease."""
     rotation = held.rotation
     status = Status(
         parameter_version=version,

@@ -1,7 +1,8 @@
 """Replicas: copies of a rotation's token and status in other Regions, where consumers read them.
 
-Home is the Region whose lease decides who renews. A replica has the same names, no lease, and versions of its
-own: its status is that of home, but names the version that the token has there.
+Home is the Region of the lease, where runs renew the token. A replica has parameters of the same names, no
+lease, and its own versions: the status of the replica equals that of home, except for the version of its
+token.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ _MULTI_REGION_KEY = "mrk-"
 
 @dataclass(frozen=True, kw_only=True)
 class ReplicaState:
-    """What is stored for a rotation in a replica Region, or why that is not known.
+    """The stored state of a rotation in a replica Region, or the error of reading it.
 
-    ``behind`` is None if there is nothing to compare it with.
+    ``behind`` is None if home has no valid status to compare the replica with.
     """
 
     region: str
@@ -37,7 +38,7 @@ class ReplicaState:
 
     @property
     def state(self) -> str:
-        """The state in a word or two."""
+        """The name of the state for people."""
         if self.stored is None:
             return "unreadable"
         if not self.stored.token_version:
@@ -45,13 +46,13 @@ class ReplicaState:
         return {True: "behind", False: "in sync", None: "unknown"}[self.behind]
 
     def seconds_remaining(self, now: datetime) -> float | None:
-        """Return the remaining lifetime of the token there; None if that is not known."""
+        """Return the remaining lifetime of the replica's token, None if its expiry is unknown."""
         status = self.stored.token_status if self.stored else None
         return seconds_until(status.expires_at, now) if status else None
 
 
 def state_of(region: str, home: Stored | RotatorError, found: Stored | RotatorError) -> ReplicaState:
-    """Return the state of a replica, by what is stored at home and there."""
+    """Return the state of a replica, compared with the stored state of home."""
     if isinstance(found, RotatorError):
         return ReplicaState(region=region, error=found)
     status = home.token_status if isinstance(home, Stored) else None
@@ -60,7 +61,7 @@ def state_of(region: str, home: Stored | RotatorError, found: Stored | RotatorEr
 
 
 def is_behind(home: Status, replica: Status | None) -> bool:
-    """Whether a replica lacks the token that home's status describes, or a status that describes it."""
+    """Whether a replica lacks home's current token or its status."""
     return replica is None or _identity(home) != _identity(replica)
 
 
@@ -77,28 +78,28 @@ def copy(
     *,
     before_write: Callable[[], None] = lambda: None,
 ) -> bool:
-    """Copy token and status to a replica unless it has them; return whether it was written.
+    """Copy token and status to a replica unless it has them; return whether the replica was written.
 
-    What is stored decides, at home and in the replica, as it is read here: another run may have renewed the
-    token, or copied it, since it was found to be behind.
+    Home and replica are read again first: another run may have renewed or copied the token since the replica
+    was found to be behind.
 
     Args:
-        rotation: Whose token it is.
+        rotation: The rotation.
         region: The replica's Region.
         home: Parameter Store at home.
-        replica: Parameter Store in that Region.
-        deadline: No call begins later.
-        before_write: Is called before the two writes, and may wait for the write rate.
+        replica: Parameter Store in the replica's Region.
+        deadline: The time after which no call begins.
+        before_write: A function that is called before the two writes and may wait for the write rate.
 
     Raises:
-        ParameterStoreError: One of the two cannot be read or written, or the key is not usable there.
+        ParameterStoreError: A parameter cannot be read or written, or the key does not exist in the Region.
     """
     there = replace(rotation, kms_key_id=key_in(region, rotation.kms_key_id))
     names = rotation.parameter_names[:2]
     _check_time(deadline)
     found = home.read_decrypted(names)
     status = status_text.read(rotation, found).token_status
-    if status is None:  # a run is between its two writes, and copies the token after them
+    if status is None:  # another run is between its two writes, and will copy the token after them
         return False
     _check_time(deadline)
     if not is_behind(status, status_text.read(there, replica.read(names)).token_status):
@@ -118,9 +119,11 @@ def _check_time(deadline: Deadline) -> None:
 
 
 def postponed() -> ParameterStoreError:
-    """Return the error for a replica that was not written because the run had no time left for it."""
+    """Return the error for a replica that was not written because the run's time ran out."""
     return ParameterStoreError(
-        "the run had no time left for it", advice=f"{MORE_TIME}, or {MORE_WRITES}", retry=Retry.NEXT_RUN
+        "the run's time ran out before the replica was written",
+        advice=f"{MORE_TIME}, or {MORE_WRITES}",
+        retry=Retry.NEXT_RUN,
     )
 
 
@@ -128,16 +131,16 @@ def key_in(region: str, key_id: str | None) -> str | None:
     """Return the name of home's key in another Region: an alias of the same name, or the key's replica.
 
     Raises:
-        ParameterStoreError: The key exists at home only. A token is not stored under a weaker key than the
-            one that was chosen for it.
+        ParameterStoreError: The key exists at home only. The token is never stored under another key than the
+            configured one.
     """
     if key_id is None:
         return None
     if "alias/" not in key_id and not key_id.rpartition("/")[2].startswith(_MULTI_REGION_KEY):
         raise ParameterStoreError(
-            f"the token's key {key_id} is a key of one Region",
-            advice="take a multi-Region key that has a replica there, an alias that names a key in each "
-            "Region, or no key of yours: then it is aws/ssm",
+            f"the KMS key {key_id} exists in one Region only",
+            advice="set kms_key_id to a multi-Region key with a replica in each Region, or to an alias that "
+            "names a key in each Region, or remove kms_key_id to use aws/ssm",
         )
     parts = key_id.split(":")
     return ":".join((*parts[:3], region, *parts[4:])) if parts[0] == "arn" else key_id

@@ -1,4 +1,4 @@
-"""Results of rotations and of runs: what a run reports, and what consumers still have after a failure."""
+"""The results of rotations and of runs, with the state of the stored token after a failure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rotator.renewal.policy import TokenState, fails_late, token_state
 from rotator.renewal.status import StatusNotWritten
 
 MAX_NAMED_FAILURES = 10
-"""In the error of a run, late ones first: Lambda shortens long errors, and the log has all of them."""
+"""The failures that a run's error names, late ones first: Lambda truncates long errors; the log has all."""
 
-NO_TIME_LEFT = "this run had no time left for it; the next one begins with what expires first"
+NO_TIME_LEFT = "the run's time ran out; the next run starts with the token that expires first"
 
 
 def as_stored(rotation: Rotation, stored: Stored, outcome: Outcome, *, reason: str | None = None) -> Result:
-    """Return an outcome that leaves what is stored as it was."""
+    """Return the result of a rotation whose stored token and status are unchanged."""
     status = stored.token_status
     return Result(
         name=rotation.name,
@@ -32,13 +32,13 @@ def as_stored(rotation: Rotation, stored: Stored, outcome: Outcome, *, reason: s
 
 
 def busy(rotation: Rotation, stored: Stored, held_until: datetime) -> Result:
-    """Return the outcome of a rotation whose lease another run holds."""
-    reason = f"another run may renew it until {format_time(held_until)}"
+    """Return the result of a rotation whose lease another run holds."""
+    reason = f"another run holds the lease until {format_time(held_until)}"
     return as_stored(rotation, stored, Outcome.BUSY, reason=reason)
 
 
 def failed(name: str, error: Exception, next_try: datetime | None = None) -> Result:
-    """Return a failure; as long as nothing is known of the stored token, it counts as a late one."""
+    """Return a failure; it counts as late, because the state of the stored token is unknown."""
     known = as_rotator_error(error, f"rotation {name}")
     return Result(
         name=name,
@@ -54,17 +54,17 @@ def failed(name: str, error: Exception, next_try: datetime | None = None) -> Res
 def failed_with(
     rotation: Rotation, stored: Stored, error: Exception, *, now: datetime, next_try: datetime | None = None
 ) -> Result:
-    """Return a failure of a rotation of which it is known what is, or was, stored for it."""
-    left = _stored_after(error, stored)
-    status = left.token_status
+    """Return a failure of a rotation whose stored token and status were read."""
+    stored_now = _stored_after(error, stored)
+    status = stored_now.token_status
     issued = isinstance(error, RotatorError) and error.may_have_issued
     return replace(
         failed(rotation.name, error, next_try),
         expires_at=status.expires_at if status else None,
-        parameter_version=left.token_version or None,
+        parameter_version=stored_now.token_version or None,
         lifetime=status.lifetime if status else None,
-        late=issued or fails_late(rotation, left, now),
-        seconds_remaining=_seconds_remaining(left, now),
+        late=issued or fails_late(rotation, stored_now, now),
+        seconds_remaining=_seconds_remaining(stored_now, now),
     )
 
 
@@ -73,7 +73,7 @@ def postponed(
 ) -> Result:
     """Return the result of a rotation for which the run had no time left.
 
-    It is a failure if it is late, or was forced: no later run forces it.
+    The result is a failure if the renewal is late or was forced, because no later run forces it.
     """
     if forced or fails_late(rotation, stored, now):
         return not_begun(rotation, stored, NotReached(forced=forced), now=now, next_try=next_try)
@@ -83,38 +83,36 @@ def postponed(
 def not_begun(
     rotation: Rotation, stored: Stored, error: RotatorError, *, now: datetime, next_try: datetime
 ) -> Result:
-    """Return the failure of a rotation that was not begun; what was fresh and forced has no next try."""
+    """Return the failure of a rotation that was not started; a fresh, forced one has no next attempt."""
     is_fresh = token_state(rotation, stored, now) is TokenState.FRESH
     return failed_with(rotation, stored, error, now=now, next_try=None if is_fresh else next_try)
 
 
 def _stored_after(error: Exception, stored: Stored) -> Stored:
-    """Return what is stored after a failure, as far as it is known."""
+    """Return the stored token and status after a failure."""
     if isinstance(error, StatusNotWritten):
         return replace(stored, status=error.status, token_version=error.status.parameter_version)
     return stored
 
 
 def _seconds_remaining(stored: Stored, now: datetime) -> int | None:
-    """Return the stored token's remaining lifetime: 0 if there is none, None if that is not known."""
+    """Return the stored token's remaining lifetime: 0 if there is none, None if its expiry is unknown."""
     if stored.token_status:
         return math.floor(seconds_until(stored.token_status.expires_at, now))
     return None if stored.token_version else 0
 
 
 class RotationFailed(RotatorError):
-    """At least one rotation of the run failed; ``summary`` holds every outcome."""
+    """At least one rotation of the run failed; ``summary`` holds every result."""
 
     def __init__(self, summary: Summary) -> None:
         failed = sorted((r for r in summary.results if r.error), key=lambda result: not result.late)
-        told = [f"{result.name}: {result.error}" for result in failed[:MAX_NAMED_FAILURES]]
+        named = [f"{result.name}: {result.error}" for result in failed[:MAX_NAMED_FAILURES]]
         if len(failed) > MAX_NAMED_FAILURES:
-            told.append(f"and {len(failed) - MAX_NAMED_FAILURES} more")
-        urgency = (
-            f"{summary.failed_late} late: act now" if summary.failed_late else "none late: there is time"
-        )
+            named.append(f"and {len(failed) - MAX_NAMED_FAILURES} more")
+        urgency = f"{summary.failed_late} failed late: act now" if summary.failed_late else "none failed late"
         super().__init__(
-            f"{len(failed)} of {len(summary.results)} rotations failed: " + "\n  ".join(told),
+            f"{len(failed)} of {len(summary.results)} rotations failed: " + "\n  ".join(named),
             advice=f"{Retry.NEXT_RUN}; {urgency}",
         )
         self.summary = summary

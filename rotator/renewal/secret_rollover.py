@@ -1,8 +1,8 @@
 """Secret rollover: renewals while the provider and Secrets Manager have different secrets of a client.
 
-Both cannot be updated at the same moment. In between the endpoint refuses the client with the credentials
-labelled AWSCURRENT. It may accept those of the next version (AWSPENDING) or of the previous one
-(AWSPREVIOUS). Each is tried once: a run makes three requests at most.
+The two cannot be updated at the same moment. In between, the endpoint refuses the client with the version
+labelled AWSCURRENT, but may accept the next version (AWSPENDING) or the previous one (AWSPREVIOUS). A run
+tries each version once, so it makes at most three requests.
 """
 
 from __future__ import annotations
@@ -18,35 +18,36 @@ from rotator.renewal.ports import Run, SecretStore
 logger = logging.getLogger(__name__)
 
 TIME_RESERVE_SECONDS = 30.0
-"""Of a run, or two thirds of a short one, without which no other stage is read.
+"""The remaining seconds of a run (of a short run, two thirds) without which no other version is read.
 
-A read that does not respond takes nearly as long, and a run that is cut off cannot report why it failed.
+A read that gets no response takes nearly as long, and a run that Lambda stops cannot report its failure.
 """
 
 SHORTEST_REQUEST_SECONDS = 1.0
-"""With less time, no request begins: its own error would hide the refusal."""
+"""The remaining seconds without which no request begins: its timeout would hide the refusal."""
 
 NEXT_STEP = {
-    Stage.PENDING: "promote that version to AWSCURRENT (aws secretsmanager update-secret-version-stage)",
-    Stage.PREVIOUS: "the secret in AWSCURRENT is not valid at the provider yet: have it made valid there, "
-    "or put the one before back before it ends",
+    Stage.PENDING: "move the label AWSCURRENT to the version labelled AWSPENDING "
+    "(aws secretsmanager update-secret-version-stage)",
+    Stage.PREVIOUS: "activate the secret labelled AWSCURRENT at the provider, or move the label AWSCURRENT "
+    "back to the previous version before the provider revokes that version",
 }
-"""What finishes a rollover, by the stage that worked; infra/docs/client-secret.md has the commands."""
+"""The step that finishes a rollover, by the accepted stage; infra/docs/client-secret.md has the commands."""
 
 Obtain = Callable[[ClientCredentials], AccessToken]
-"""Requests a token with these credentials and checks it; raises RotatorError if there is none to publish."""
+"""Requests a token with these credentials and checks it; raises RotatorError if none may be published."""
 
 
 def obtain(
     rotation: Rotation, secrets: SecretStore, run: Run, obtain_with: Obtain
 ) -> tuple[AccessToken, ClientCredentials]:
-    """Return a token, and the credentials that it was issued for.
+    """Return a token, and the credentials for which it was issued.
 
     The other stages are tried only if the endpoint refuses the client with AWSCURRENT.
 
     Raises:
-        TokenRequestRejected: The first refusal, if no other stage is accepted either.
-        RotatorError: Another error of a request, with its stage. ``may_have_issued`` covers all requests.
+        TokenRequestRejected: The endpoint refuses the client with every stage.
+        RotatorError: A request failed in another way. ``may_have_issued`` covers all requests.
     """
     current = secrets.read(rotation)
     try:
@@ -72,30 +73,32 @@ def obtain(
 def _other_credentials(
     rotation: Rotation, secrets: SecretStore, run: Run, current: ClientCredentials
 ) -> Iterator[ClientCredentials]:
-    """Read the other stages' credentials one by one, without those that were tried already."""
-    logger.info("rotation %s: AWSCURRENT is refused; other stages of its secret are tried", rotation.name)
+    """Yield the credentials of the other stages, except credentials that were already tried."""
+    logger.info(
+        "rotation %s: the endpoint refused the client with AWSCURRENT; trying other stages", rotation.name
+    )
     tried = [current]
     reserve = min(TIME_RESERVE_SECONDS, run.budget * 2 / 3)
     for stage in (Stage.PENDING, Stage.PREVIOUS):
         if run.deadline.remaining() < reserve:
-            logger.warning("rotation %s: no time is left to try %s", rotation.name, stage)
+            logger.warning("rotation %s: no time left to try %s", rotation.name, stage)
             return
         other = _read(rotation, secrets, stage)
         if other is None or any(_are_same(other, each) for each in tried):
             continue
         if run.request_deadline.remaining() < SHORTEST_REQUEST_SECONDS:
-            logger.warning("rotation %s: no time is left to request with %s", rotation.name, stage)
+            logger.warning("rotation %s: no time left to request a token with %s", rotation.name, stage)
             return
         tried.append(other)
         yield other
 
 
 def _read(rotation: Rotation, secrets: SecretStore, stage: Stage) -> ClientCredentials | None:
-    """A version that cannot be read is passed over: it must not hide why it was looked for."""
+    """Return the credentials of a stage, or None if they cannot be read: the first refusal matters more."""
     try:
         return secrets.read_stage(rotation, stage)
     except CredentialsError as error:
-        logger.warning("rotation %s: %s is passed over: %s", rotation.name, stage, error.problem)
+        logger.warning("rotation %s: %s is skipped: %s", rotation.name, stage, error.problem)
         return None
 
 
@@ -110,17 +113,17 @@ def _are_same(one: ClientCredentials, other: ClientCredentials) -> bool:
 def _error_of_stage(
     error: RotatorError, tried: Sequence[Stage], refusals: Sequence[TokenRequestRejected]
 ) -> RotatorError:
-    """Return the error of another stage's request, which names the stages that were tried before."""
+    """Return the error of another stage's request, with the stages that were tried before."""
     *before, last = [Stage.CURRENT, *tried]
-    ended = error.at(f"with {last}, after {' and '.join(before)} had been refused")
-    return ended.after(_unanswered(refusals))
+    located = error.at(f"with {last}, after the endpoint refused {' and '.join(before)}")
+    return located.after(_unanswered(refusals))
 
 
 def _all_refused(tried: Sequence[Stage], refusals: Sequence[TokenRequestRejected]) -> TokenRequestRejected:
-    """Return the refusal of AWSCURRENT, which is what must be fixed, and which other stages were tried."""
+    """Return the refusal of AWSCURRENT, which the operator must fix, with all stages that were tried."""
     first = refusals[0]
     return TokenRequestRejected(
-        f"{first.problem}, and so with {' and '.join(tried)}",
+        f"{first.problem}, with each of {', '.join([Stage.CURRENT, *tried[:-1]])} and {tried[-1]}",
         advice=first.advice,
         status=first.status,
         code=first.code,
@@ -132,10 +135,10 @@ def _unanswered(refusals: Sequence[TokenRequestRejected]) -> TokenRequestRejecte
 
 
 def warnings(results: Sequence[Result]) -> Iterator[str]:
-    """Say which rotations' tokens were issued for another stage than AWSCURRENT, and what to do next."""
+    """Return a warning for each token that was issued for another stage than AWSCURRENT."""
     for result in results:
         if result.secret_stage is not Stage.CURRENT:
             yield (
-                f"rotation {result.name}: the token endpoint refused the client with AWSCURRENT and took "
-                f"{result.secret_stage}; {NEXT_STEP[result.secret_stage]}"
+                f"rotation {result.name}: the token endpoint refused the client with AWSCURRENT and "
+                f"accepted {result.secret_stage}; {NEXT_STEP[result.secret_stage]}"
             )

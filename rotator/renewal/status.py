@@ -1,4 +1,4 @@
-"""The status parameter as text: JSON, schema 1, with no secret in it."""
+"""The text of the status parameter: JSON, schema 1, without a secret."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class StatusNotWritten(ParameterStoreError):
 
     def __init__(self, status: Status, cause: ParameterStoreError) -> None:
         super().__init__(
-            f"the new token is stored as version {status.parameter_version}, but its status is not, so the "
-            f"next run renews it again: {cause.problem}",
+            f"the new token is stored as version {status.parameter_version}, but its status could not be "
+            f"written, so the next run renews the token again: {cause.problem}",
             advice=cause.advice,
             retry=cause.retry,
             unreachable=cause.unreachable,
@@ -29,7 +29,7 @@ class StatusNotWritten(ParameterStoreError):
 
 
 def dump(status: Status) -> str:
-    """Return a status as the status parameter's text."""
+    """Return the text of the status parameter."""
     fields: dict[str, Any] = {
         "schema": SCHEMA,
         "parameter_version": status.parameter_version,
@@ -49,18 +49,19 @@ def dump(status: Status) -> str:
 
 
 def read(rotation: Rotation, parameters: Mapping[str, Parameter]) -> Stored:
-    """Return what the token and status parameters of a rotation show; the lease is read apart.
+    """Return the state of a rotation's token and status parameters, without its lease.
 
-    A status that cannot be read is no status: the rotation is due, and the next renewal writes it again.
+    If the status is invalid, the rotation is due, and its renewal writes the status again.
 
     Raises:
-        ParameterStoreError: A parameter has a type that no write can change, or a newer rotator wrote the
-            status. Two versions that do not understand each other would renew in turns for ever.
+        ParameterStoreError: A parameter has the wrong type, which no write can change, or a newer rotator
+            wrote the status. Two versions that cannot read each other's status would renew the token in every
+            run.
     """
     token = parameters.get(rotation.parameter_name)
     found = parameters.get(rotation.status_name)
-    _check_type(rotation.parameter_name, token, "SecureString", "or set parameter_name to another name")
-    _check_type(rotation.status_name, found, "String", "the next run writes it again")
+    _check_type(rotation.parameter_name, token, "SecureString", ", or set parameter_name to another name")
+    _check_type(rotation.status_name, found, "String", ": the next run writes it again")
     status, problem = _parse(rotation, found.value) if found else (None, None)
     return Stored(
         token_version=token.version if token else 0,
@@ -71,10 +72,11 @@ def read(rotation: Rotation, parameters: Mapping[str, Parameter]) -> Stored:
 
 
 def _check_type(name: str, found: Parameter | None, type_name: str, otherwise: str) -> None:
-    """Check the type before a token is requested: PutParameter cannot change it."""
+    """Raise ParameterStoreError before a token is requested: PutParameter cannot change a type."""
     if found and found.type != type_name:
         raise ParameterStoreError(
-            f"the parameter {name} is a {found.type}, not a {type_name}", advice=f"delete it, {otherwise}"
+            f"the parameter {name} is a {found.type}, not a {type_name}",
+            advice=f"delete this parameter{otherwise}",
         )
 
 
@@ -82,22 +84,25 @@ def _parse(rotation: Rotation, text: str) -> tuple[Status | None, str | None]:
     try:
         fields = json.loads(text)
         check_schema(
-            rotation.status_name, fields["schema"], SCHEMA, or_else=", or delete that parameter to start over"
+            rotation.status_name,
+            fields["schema"],
+            SCHEMA,
+            or_else=", or delete this parameter: the next run writes it again",
         )
         if not is_schema(fields["schema"], SCHEMA):
-            return None, "its schema is not a known number"
+            return None, "its schema is unknown"
         return _status(fields) if "parameter_version" in fields else None, None
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
-        return None, "it is not the JSON that the rotator writes"
+        return None, "it is not JSON in the form that the rotator writes"
 
 
 def check_schema(name: str, schema: object, known: int, *, or_else: str = "") -> None:
-    """Raise ParameterStoreError if a parameter's schema is newer than the one that is known."""
+    """Raise ParameterStoreError if a parameter has a newer schema than this version supports."""
     if isinstance(schema, int) and schema > known:
         raise ParameterStoreError(
             f"the parameter {name} has schema {schema}, written by a newer rotator; "
-            f"this one knows schema {known}",
-            advice="deploy the newer version here too" + or_else,
+            f"this version supports schema {known}",
+            advice="deploy the newer version here, too" + or_else,
         )
 
 
@@ -108,7 +113,7 @@ def is_schema(schema: object, known: int) -> bool:
 
 def _status(fields: Mapping[str, Any]) -> Status:
     renew_at = read_time(fields["renew_at"])
-    if "claimed_until" in fields:  # version 0.1 kept its lease here; a renewal that it began is finished
+    if "claimed_until" in fields:  # version 0.1 kept its lease here; the renewal must be completed
         renew_at = min(renew_at, read_time(fields["claimed_until"]))
     return Status(
         parameter_version=int(fields["parameter_version"]),

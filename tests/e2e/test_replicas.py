@@ -104,7 +104,10 @@ def test_string_of_the_name_is_not_overwritten(deployed: Deployed, stack: dict[s
     ssm.put_parameter(Name=NAME, Value="somebody's", Type="String")
     summary = deployed.force(stack)
     assert summary["rotations"][0]["replicas_behind"] == [OREGON]
-    assert f"the parameter {NAME} is a String, not a SecureString; delete it" in summary["warnings"][0]
+    assert (
+        f"the parameter {NAME} is a String, not a SecureString; delete this parameter"
+        in summary["warnings"][0]
+    )
     assert stored(deployed.account, OREGON) == "somebody's"
     assert stored(deployed.account, IRELAND) == stored(deployed.account, REGION)
     ssm.delete_parameter(Name=NAME)

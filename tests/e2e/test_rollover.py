@@ -170,7 +170,7 @@ def test_rollover_starting_in_secrets_manager_leaves_no_gap(rollover: Rollover) 
     stage, warning = rollover.run_once()
     assert stage == "AWSPREVIOUS"
     assert warning
-    assert "the secret in AWSCURRENT is not valid at the provider yet" in warning
+    assert "activate the secret labelled AWSCURRENT at the provider" in warning
     rollover.api.roll_secret("client", NEW_SECRET)
     assert rollover.run_once() == ("AWSCURRENT", None)
 
@@ -197,8 +197,10 @@ def fail(rollover: Rollover) -> str:
     ("lines", "requests", "reported"),
     [
         pytest.param([], 1, "error invalid_client;", id="no other stage"),
-        pytest.param([STORE], 2, "invalid_client, and so with AWSPREVIOUS;", id="one"),
-        pytest.param([STORE_BESIDE], 2, "invalid_client, and so with AWSPENDING;", id="another"),
+        pytest.param([STORE], 2, "invalid_client, with each of AWSCURRENT and AWSPREVIOUS;", id="one"),
+        pytest.param(
+            [STORE_BESIDE], 2, "invalid_client, with each of AWSCURRENT and AWSPENDING;", id="another"
+        ),
         pytest.param(
             [
                 STORE,
@@ -206,7 +208,7 @@ def fail(rollover: Rollover) -> str:
                 STORE_BESIDE,
             ],
             3,
-            "invalid_client, and so with AWSPENDING and AWSPREVIOUS;",
+            "invalid_client, with each of AWSCURRENT, AWSPENDING and AWSPREVIOUS;",
             id="both",
         ),
     ],

@@ -52,7 +52,7 @@ def test_right_secret_in_awsprevious_rotates_with_a_warning(provider: str) -> No
     assert_stored(at, only(summary))
     assert only(summary).secret_stage is Stage.PREVIOUS
     [warning] = summary.warnings
-    assert "refused the client with AWSCURRENT and took AWSPREVIOUS" in warning
+    assert "refused the client with AWSCURRENT and accepted AWSPREVIOUS" in warning
 
 
 @pytest.mark.parametrize("provider", WITH_SECRET)

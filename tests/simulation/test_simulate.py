@@ -183,19 +183,19 @@ def test_options_override_settings_from_the_environment() -> None:
         pytest.param(
             ["--schedule", "10h"],
             "leaves 7 h 59 min for the renewal, but a run starts only every 10 h",
-            "set --renew-at to 0.57 or less, or run every 473m or more often, with --schedule set to it",
+            "set --renew-at to 0.57 or less, or run every 473m or more often and set --schedule to this interval",
             id="schedule slower than the window",
         ),
         pytest.param(
             ["--lifetime", "4m"],
             "a token of 4 min expires before the next run",
-            "ask for tokens of 34m or longer",
+            "request tokens with a lifetime of 34m or more",
             id="lifetime shorter than the schedule",
         ),
         pytest.param(
             ["--lifetime", "2h", "--schedule", "3h"],
             "a token of 2 h expires before the next run",
-            "run every 33m or more often, with --schedule set to it",
+            "run every 33m or more often and set --schedule to this interval",
             id="lifetime shorter than a schedule that can be faster",
         ),
         pytest.param(

@@ -150,7 +150,7 @@ def test_use_of_previous_secret_is_reported_in_every_output(
     summary = handler.lambda_handler({}, Context())
     (warning,) = summary["warnings"]
     assert warning.startswith(
-        "rotation default: the token endpoint refused the client with AWSCURRENT and took AWSPREVIOUS; "
+        "rotation default: the token endpoint refused the client with AWSCURRENT and accepted AWSPREVIOUS; "
     )
     assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [warning]
     assert summary["rotations"][0]["secret_stage"] == "AWSPREVIOUS"

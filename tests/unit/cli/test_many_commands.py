@@ -118,7 +118,9 @@ def test_failed_check_is_shown_and_refuses_the_rotation(
 
 def test_check_before_add_does_not_promise_a_next_run() -> None:
     down = TokenRequestError("it is down", advice="check the path", retry=Retry.NEXT_RUN)
-    assert checked(MultipleRotations(), down)[0].endswith("→ try again; if the error persists, check the path\n")
+    assert checked(MultipleRotations(), down)[0].endswith(
+        "→ try again; if the error persists, check the path\n"
+    )
 
 
 def test_the_doctors_instruments_are_made_without_a_call() -> None:

@@ -93,8 +93,8 @@ def test_token_of_current_secret_shows_no_stage() -> None:
 @pytest.mark.parametrize(
     ("stage", "next_step"),
     [
-        (Stage.PENDING, "promote that version to AWSCURRENT"),
-        (Stage.PREVIOUS, "the secret in AWSCURRENT is not valid at the provider yet"),
+        (Stage.PENDING, "move the label AWSCURRENT to the version labelled AWSPENDING"),
+        (Stage.PREVIOUS, "activate the secret labelled AWSCURRENT at the provider"),
     ],
 )
 def test_token_of_other_secret_stage_advises_to_finish_rollover(stage: Stage, next_step: str) -> None:

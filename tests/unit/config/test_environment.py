@@ -493,7 +493,7 @@ def test_replica_regions_are_read_in_order(given: str, regions: tuple[str, ...])
 def test_unusable_replica_regions_are_refused_in_one_line(given: str) -> None:
     message = refused(replica_regions=given)
     assert message.startswith("ROTATOR_REPLICA_REGIONS is")
-    assert "at most 5 different Regions with commas between, such as eu-west-1,us-east-1" in message
+    assert "at most 5 different Regions, separated by commas, such as eu-west-1,us-east-1" in message
     assert "\n" not in message
 
 

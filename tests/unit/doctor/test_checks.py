@@ -134,7 +134,12 @@ CASES: Cases = {
         (),
         "set tier to Intelligent-Tiering",
     ),
-    "a token too large for every tier": (issues(access_token="x" * 8193), "size", (), "narrower scope"),
+    "a token too large for every tier": (
+        issues(access_token="x" * 8193),
+        "size",
+        (),
+        "set scope to a narrower one",
+    ),
     "a token parameter that is denied": (fails("may_write_token"), "parameter", (), "mend it"),
     "a status parameter that is denied": (fails("may_write_status"), "parameter", (), "mend it"),
     "a key that is not there": (
@@ -219,7 +224,7 @@ def test_unknown_lifetime_defers_overlap_to_token_check() -> None:
     issues(expires_in=900)(patient)
     findings = patient.examine()
     assert findings["token"].state is State.FAILED
-    assert "consumers have no guaranteed lifetime" in findings["token"].found
+    assert "consumers have no guaranteed remaining lifetime" in findings["token"].found
 
 
 # Clocks.

@@ -221,7 +221,7 @@ def test_replica_of_another_type_concerns_its_rotation_alone() -> None:
     world.stores[IRELAND].put("/a/token", "somebody's", "String")
     summary = world.run()
     assert [r.replicas_behind for r in summary.results] == [(IRELAND,), ()]
-    assert "/a/token is a String, not a SecureString; delete it" in summary.warnings[0]
+    assert "/a/token is a String, not a SecureString; delete this parameter" in summary.warnings[0]
     again = world.run()
     assert [r.replicas_behind for r in again.results] == [(IRELAND,), ()]
     assert world.stores[IRELAND].parameters["/a/token"].value == "somebody's"
@@ -302,7 +302,10 @@ def test_no_copy_begins_at_the_end_of_a_run(world: World) -> None:
     summary = world.run(budget=60)
     assert summary.results[0].outcome is Outcome.ROTATED
     assert summary.results[0].replicas_behind == (IRELAND, OREGON)
-    assert "the run had no time left for it; the next run tries again" in summary.warnings[0]
+    assert (
+        "the run's time ran out before the replica was written; the next run tries again"
+        in summary.warnings[0]
+    )
     assert world.run().warnings == ()
     assert len(set(world.tokens())) == 1
 
@@ -313,7 +316,7 @@ def test_write_rate_of_a_region_bounds_its_copies() -> None:
     world.replicas = (Replica(region=IRELAND, open=opener(world.stores[IRELAND]), write_rate=slow),)
     summary = world.run(budget=2)
     assert sorted(r.replicas_behind for r in summary.results) == [(), (IRELAND,), (IRELAND,)]
-    assert "had no time left" in summary.warnings[0]
+    assert "time ran out" in summary.warnings[0]
     assert [r.outcome for r in summary.results] == [Outcome.ROTATED] * 3
 
 

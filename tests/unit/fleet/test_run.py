@@ -104,8 +104,8 @@ def test_failure_after_token_write_reports_the_new_token() -> None:
     ports.parameters.before_write = fail_after_the_token
     failed = serve(fleet, ports, clock).to_dict()["rotations"][0]
     assert failed["error"] == (
-        "the new token is stored as version 2, but its status is not, so the next run "
-        "renews it again: denied; allow it"
+        "the new token is stored as version 2, but its status could not be written, "
+        "so the next run renews the token again: denied; allow it"
     )
     assert (failed["parameter_version"], failed["late"]) == (2, False)
     assert failed["expires_at"] == format_time(clock.now() + timedelta(days=1))
@@ -154,9 +154,9 @@ def test_run_error_shows_the_number_of_late_rotations() -> None:
     fleet = Fleet(rotations=(member("a"),))
     serve(fleet, ports, clock)
     ports.secrets.credentials.clear()
-    assert "none late" in str(RotationFailed(serve(fleet, ports, clock, force=True)))
+    assert "none failed late" in str(RotationFailed(serve(fleet, ports, clock, force=True)))
     clock.sleep(23 * 3600)
-    assert "1 late: act now" in str(RotationFailed(serve(fleet, ports, clock)))
+    assert "1 failed late: act now" in str(RotationFailed(serve(fleet, ports, clock)))
 
 
 def test_unforeseen_error_is_reported_by_type_without_its_text(

@@ -124,7 +124,7 @@ def test_write_rate_limits_run_and_defers_other_rotations() -> None:
     assert (counts["rotated"], counts["busy"], counts["failed"]) == (31, 69, 0)
     assert len(world.writes) == 93
     assert {result.reason for result in summary.results if result.outcome is Outcome.BUSY} == {
-        "this run had no time left for it; the next one begins with what expires first"
+        "the run's time ran out; the next run starts with the token that expires first"
     }
     assert counts["warnings"] == [
         f"due rotations postponed to the next run for lack of time: 69; if that lasts, {MORE}"
@@ -194,7 +194,7 @@ def test_forced_rotations_without_time_fail_with_advice() -> None:
     (error,) = {result.error for result in summary.results if result.error}
     assert error
     assert error.startswith("not forced: the run's time ran out before this renewal began; try again")
-    assert summary.warnings[0].startswith("rotations not renewed because the run's time was over: 69; ")
+    assert summary.warnings[0].startswith("rotations not renewed because the run's time ran out: 69; ")
 
 
 @pytest.mark.parametrize(("seconds_gone", "begun"), [(0.9, 1), (1.1, 0)])
@@ -213,7 +213,7 @@ def test_leased_rotation_is_busy_and_takes_no_slot() -> None:
     world.forget()
     summary = world.run()
     assert outcomes(summary)["r000"] is Outcome.BUSY
-    assert summary.results[0].reason == "another run may renew it until 2026-11-24T06:00:50Z"
+    assert summary.results[0].reason == "another run holds the lease until 2026-11-24T06:00:50Z"
     assert world.begun() == ["r001", "r002"]
 
 

@@ -128,7 +128,7 @@ def test_no_call_begins_when_time_is_over() -> None:
     errors = [found for found in stored.values() if isinstance(found, ParameterStoreError)]
     assert len(errors) == 5
     assert str(errors[0]) == (
-        "the run's time was over before its parameters were read; "
+        "the run's time ran out before its parameters were read; "
         "raise TimeoutSeconds of the stack, or move rotations to another stack"
     )
 

@@ -140,12 +140,12 @@ def test_run_error_names_ten_failures_and_late_ones_first() -> None:
     assert str(error).splitlines() == [
         "11 of 12 rotations failed: late: a problem; an advice",
         *(f"  early{number}: a problem; an advice" for number in range(9)),
-        "  and 1 more; the next run tries again; 1 late: act now",
+        "  and 1 more; the next run tries again; 1 failed late: act now",
     ]
 
 
 def test_run_error_names_all_of_ten_early_failures() -> None:
     error = RotationFailed(reported(*(failed(f"early{number}") for number in range(10))))
     assert str(error).splitlines()[-1] == (
-        "  early9: a problem; an advice; the next run tries again; none late: there is time"
+        "  early9: a problem; an advice; the next run tries again; none failed late"
     )

@@ -39,7 +39,7 @@ def test_problem_advises_a_renew_at_that_works() -> None:
 
 
 def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
-    assert "ask for tokens of" in str(Guarantee().problem(300, 0.667))
+    assert "request tokens with a lifetime of" in str(Guarantee().problem(300, 0.667))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
             "a token of 1 d renewed at 0.95 of its lifetime, with a run every 1 h, "
             "guarantees consumers 660 s, but they cache it for 3600 s; "
             "set ROTATOR_RENEW_AT to 0.91 or less, "
-            "or run every 11m or more often, with ROTATOR_SCHEDULE_INTERVAL set to it, "
+            "or run every 11m or more often and set ROTATOR_SCHEDULE_INTERVAL to this interval, "
             "or let consumers cache for at most 660 s (ROTATOR_CONSUMER_CACHE)",
             id="each of three settings fixes it",
         ),
@@ -65,7 +65,7 @@ def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
             "a token of 30 min 40 s renewed at 0.5 of its lifetime, with a run every 5 min, "
             "guarantees consumers 562 s, but they cache it for 700 s; "
             "set ROTATOR_RENEW_AT to 0.42 or less, "
-            "or run every 2m or more often, with ROTATOR_SCHEDULE_INTERVAL set to it, "
+            "or run every 2m or more often and set ROTATOR_SCHEDULE_INTERVAL to this interval, "
             "or let consumers cache for at most 562 s (ROTATOR_CONSUMER_CACHE)",
             id="a measured lifetime is rounded",
         ),
@@ -77,7 +77,7 @@ def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
             "a token of 14 min renewed at 0.5 of its lifetime, with a run every 5 min, "
             "guarantees consumers 60 s, but they cache it for 300 s; "
             "set ROTATOR_RENEW_AT to 0.21 or less, "
-            "or run every 1m or more often, with ROTATOR_SCHEDULE_INTERVAL set to it, "
+            "or run every 1m or more often and set ROTATOR_SCHEDULE_INTERVAL to this interval, "
             "or let consumers cache for at most 60 s (ROTATOR_CONSUMER_CACHE)",
             id="the fastest schedule there is is just enough",
         ),
@@ -98,7 +98,7 @@ def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
             310,
             "a token of 20 min renewed at 0.75 of its lifetime leaves "
             "5 min for the renewal, but a run starts only every 5 min: "
-            "consumers have no guaranteed lifetime; set ROTATOR_RENEW_AT to 0.44 or less",
+            "consumers have no guaranteed remaining lifetime; set ROTATOR_RENEW_AT to 0.44 or less",
             id="the window may fall between two runs",
         ),
         pytest.param(
@@ -107,8 +107,8 @@ def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
             300,
             9000,
             "a token of 5 min expires before the next run, which starts every 5 min: "
-            "consumers have no guaranteed lifetime; "
-            "ask for tokens of 312m or longer",
+            "consumers have no guaranteed remaining lifetime; "
+            "request tokens with a lifetime of 312m or more",
             id="no setting fixes it",
         ),
     ],
@@ -126,7 +126,7 @@ def test_longer_run_budget_shortens_guaranteed_lifetime() -> None:
         "a token of 24 min renewed at 0.5 of its lifetime, with a run every 5 min, "
         "guarantees consumers 300 s, but they cache it for 400 s; "
         "set ROTATOR_RENEW_AT to 0.43 or less, "
-        "or run every 3m or more often, with ROTATOR_SCHEDULE_INTERVAL set to it, "
+        "or run every 3m or more often and set ROTATOR_SCHEDULE_INTERVAL to this interval, "
         "or let consumers cache for at most 300 s (ROTATOR_CONSUMER_CACHE)"
     )
 
@@ -135,7 +135,7 @@ def test_advice_uses_the_given_setting_names() -> None:
     names = {"renew_at": "--renew-at", "schedule_interval": "--every", "consumer_cache": "--cache"}
     reported = Guarantee(schedule_interval=HOUR, consumer_cache=HOUR).problem(DAY, 0.95, names)
     assert str(reported).endswith(
-        "; set --renew-at to 0.91 or less, or run every 11m or more often, with --every set to it, "
+        "; set --renew-at to 0.91 or less, or run every 11m or more often and set --every to this interval, "
         "or let consumers cache for at most 660 s (--cache)"
     )
 

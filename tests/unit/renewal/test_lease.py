@@ -236,7 +236,7 @@ def test_status_is_not_written_after_the_lease_has_expired() -> None:
         return write(*args)
 
     world.ports.parameters.write_token = write_slowly  # type: ignore[method-assign,assignment]
-    assert_failed(world.run_once(), StatusNotWritten, "the run's time was over")
+    assert_failed(world.run_once(), StatusNotWritten, "the run's time ran out")
     assert world.status == before
     world.ports.parameters.write_token = write  # type: ignore[method-assign]
     assert world.later(1).run_once(name="run-2").outcome is Outcome.ROTATED

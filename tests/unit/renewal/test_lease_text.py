@@ -194,7 +194,11 @@ def test_newer_lease_schema_stops_renewal_and_names_parameter() -> None:
 def test_lease_of_another_type_fails_before_a_token_request(type_name: str) -> None:
     world = due()
     world.ports.parameters.parameters[LEASE] = Parameter(value="x", version=1, type=type_name)
-    assert_failed(world.run_once(), ParameterStoreError, f"{LEASE} is a {type_name}, not a String; delete it")
+    assert_failed(
+        world.run_once(),
+        ParameterStoreError,
+        f"{LEASE} is a {type_name}, not a String; delete this parameter",
+    )
     assert world.ports.token_endpoint.requests[1:] == []
 
 
@@ -364,7 +368,7 @@ def test_newer_schema_in_overwritten_version_names_parameter() -> None:
     put_lease(world, read_version=1)
     result = world.run_once()
     assert_failed(result, ParameterStoreError, f"the parameter {LEASE} has schema 2")
-    assert str(result.error).endswith("; deploy the newer version here too")
+    assert str(result.error).endswith("; deploy the newer version here, too")
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,10 @@ def test_gateway_that_refuses_every_stage_is_told_with_the_stages() -> None:
     made = world(*[(401, b"<html>")] * 2)
     made.ports.secrets.stage(Stage.PREVIOUS, "canary-previous")
     error = str(summary(made).results[0].error)
-    assert "refused the request: HTTP 401, without a known error code, and so with AWSPREVIOUS; " in error
+    assert (
+        "refused the request: HTTP 401, without a known error code, with each of AWSCURRENT and AWSPREVIOUS; "
+        in error
+    )
     assert "check client_id and client_secret in the secret" in error
     assert "secret_headers, token_request_headers" in error
 
@@ -195,7 +198,7 @@ def test_hour_in_milliseconds_is_refused() -> None:
     assert "a token with a lifetime of 41 d 16 h, more than 10 times the expected lifetime (1 h)" in str(
         result.error
     )
-    assert "set lifetime to its lifetime in seconds" in str(result.error)
+    assert "set lifetime to the token's lifetime in seconds" in str(result.error)
     assert made.ports.token_endpoint.probes == []
 
 

@@ -287,8 +287,8 @@ def test_unwritable_status_keeps_token_and_next_run_renews_it() -> None:
     result = world.run_once()
     assert_failed(result, StatusNotWritten)
     assert result.error == (
-        "the new token is stored as version 1, but its status is not, so the next run "
-        "renews it again: denied; allow it"
+        "the new token is stored as version 1, but its status could not be written, "
+        "so the next run renews the token again: denied; allow it"
     )
     assert (world.token, result.parameter_version) == (f"{CANARY_TOKEN}-1", 1)
     parameters.fails.clear()
@@ -299,7 +299,7 @@ def test_unwritable_status_keeps_token_and_next_run_renews_it() -> None:
 def test_run_without_time_publishes_nothing_and_lease_expires() -> None:
     world = rotated().later(17 * HOUR)
     world.ports.token_endpoint.latency = 61
-    assert_failed(world.run_once(), TokenNotPublished, "time was over before /healthwise/token")
+    assert_failed(world.run_once(), TokenNotPublished, "time ran out before /healthwise/token")
     assert world.token == f"{CANARY_TOKEN}-1"
     assert (world.lease["run"], world.lease["state"]) == ("run-1", "held")
     world.ports.token_endpoint.latency = 0
@@ -314,7 +314,7 @@ def test_run_that_slept_past_its_lease_publishes_nothing(
     world.ports.token_endpoint.latency = seconds
     asleep = replace(fake_ports.run(world.clock), deadline=Deadline(lambda: 60.0))
     result = rotate(world.rotation, world.stored(), world.ports, asleep)
-    assert_failed(result, TokenNotPublished, "time was over")
+    assert_failed(result, TokenNotPublished, "time ran out")
     assert world.token == f"{CANARY_TOKEN}-1"
     assert (world.lease["run"], world.lease["state"]) == ("run-1", "held")
 

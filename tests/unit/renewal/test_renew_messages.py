@@ -52,7 +52,7 @@ def test_dry_run_reports_that_nothing_was_changed() -> None:
 
 
 def test_kept_token_is_reported_with_the_reason() -> None:
-    reason = "the endpoint's token expires no later than the stored one"
+    reason = "the endpoint issued a token that expires no later than the stored one"
     world = rotated((200, fakes_answer(expires_in=7 * HOUR))).later(17 * HOUR)
     assert world.run_once() == replace(STORED_FOR_A_DAY, outcome=Outcome.KEPT, reason=reason)
 
@@ -62,14 +62,14 @@ def test_busy_run_reports_when_the_lease_expires() -> None:
     world.ports.parameters.before_write = lambda name: stop(name == TOKEN)
     with pytest.raises(Crashed):
         world.run_once(force=True)
-    reason = "another run may renew it until 2026-11-24T06:01:01Z"
+    reason = "another run holds the lease until 2026-11-24T06:01:01Z"
     assert world.run_once(force=True) == replace(STORED_FOR_A_DAY, outcome=Outcome.BUSY, reason=reason)
 
 
 def test_overtaken_run_reports_the_reason() -> None:
     world = SingleRotation()
     world.ports.parameters.before_write = lambda _name: overtake(world)
-    reason = "another run acquired its lease first"
+    reason = "another run acquired the lease first"
     assert world.run_once() == Result(name="default", outcome=Outcome.BUSY, reason=reason)
 
 
@@ -89,14 +89,16 @@ def test_run_out_of_time_fails_with_advice() -> None:
 def test_parameter_of_another_type_fails_with_advice() -> None:
     world = SingleRotation()
     world.ports.parameters.parameters[TOKEN] = Parameter(value="x", version=1, type="String")
-    assert_failed(world.run_once(), ParameterStoreError, "delete it, or set parameter_name to another name")
+    assert_failed(
+        world.run_once(), ParameterStoreError, "delete this parameter, or set parameter_name to another name"
+    )
 
 
 def test_unreadable_status_is_logged_and_rewritten(caplog: pytest.LogCaptureFixture) -> None:
     world = rotated().later(62)
     world.ports.parameters.parameters[STATUS] = Parameter(value="?", version=9, type="String")
     world.run_once()
-    problem = "it is not the JSON that the rotator writes"
+    problem = "it is not JSON in the form that the rotator writes"
     assert warnings_of(caplog) == [f"the status of rotation default cannot be read: {problem}"]
     assert world.status["parameter_version"] == 2
 
@@ -106,7 +108,9 @@ def test_unreleased_lease_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     denied = ParameterStoreError("denied", advice="allow")
     world.ports.parameters.before_write = lambda _name: world.ports.parameters.fails.update(lease=denied)
     assert_failed(world.run_once(), TokenRequestRejected)
-    assert warnings_of(caplog) == ["the lease of rotation default was not released; it expires"]
+    assert warnings_of(caplog) == [
+        "the lease of rotation default could not be released; it expires at 2026-11-24T06:01:01Z"
+    ]
 
 
 def test_unreadable_lease_is_logged_and_overwritten(caplog: pytest.LogCaptureFixture) -> None:
@@ -114,5 +118,8 @@ def test_unreadable_lease_is_logged_and_overwritten(caplog: pytest.LogCaptureFix
     world.ports.parameters.put(LEASE, "?", "String")
     assert world.run_once().outcome is Outcome.ROTATED
     assert warnings_of(caplog) == [
-        f"the lease parameter {LEASE} of rotation default holds no lease; the next renewal overwrites it"
+        (
+            f"the lease parameter {LEASE} of rotation default has no valid content; "
+            "the next renewal overwrites it"
+        )
     ]

@@ -114,7 +114,7 @@ def test_left_over_is_busy_with_its_token_while_not_late() -> None:
         parameter_version=3,
         expires_at=START + 6 * HOUR,
         lifetime=DAY,
-        reason="this run had no time left for it; the next one begins with what expires first",
+        reason="the run's time ran out; the next run starts with the token that expires first",
     )
 
 

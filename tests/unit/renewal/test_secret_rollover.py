@@ -166,7 +166,7 @@ def test_stages_with_the_same_credentials_are_not_requested() -> None:
 
 def test_previous_stage_equal_to_pending_is_not_tried_twice() -> None:
     made = world(REFUSED, REFUSED, pending=PENDING, previous=PENDING)
-    assert failure(made).problem.endswith("error invalid_client, and so with AWSPENDING")
+    assert failure(made).problem.endswith("error invalid_client, with each of AWSCURRENT and AWSPENDING")
     assert asked_with(made) == [CANARY_SECRET, PENDING]
 
 
@@ -177,11 +177,11 @@ def test_refusal_of_all_stages_names_first_error_and_stages() -> None:
     assert (error.status, error.code) == (401, "invalid_client")
     assert error.problem == (
         "the token endpoint refused the request: HTTP 401, error invalid_client, "
-        "and so with AWSPENDING and AWSPREVIOUS"
+        "with each of AWSCURRENT, AWSPENDING and AWSPREVIOUS"
     )
     assert error.advice.startswith("check client_id and client_secret in the secret")
     assert isinstance(error.__cause__, TokenRequestRejected)
-    assert error.problem.startswith(f"{error.__cause__.problem}, and so")
+    assert error.problem.startswith(f"{error.__cause__.problem}, with each of")
     assert asked_with(made) == [CANARY_SECRET, PENDING, PREVIOUS]
 
 
@@ -221,8 +221,8 @@ def test_error_other_than_client_refusal_tries_no_other_stage(answer: Any) -> No
 @pytest.mark.parametrize(
     ("refusals", "where"),
     [
-        (1, "with AWSPENDING, after AWSCURRENT had been refused: "),
-        (2, "with AWSPREVIOUS, after AWSCURRENT and AWSPENDING had been refused: "),
+        (1, "with AWSPENDING, after the endpoint refused AWSCURRENT: "),
+        (2, "with AWSPREVIOUS, after the endpoint refused AWSCURRENT and AWSPENDING: "),
     ],
 )
 def test_error_of_another_stage_keeps_type_and_names_stage(
@@ -251,7 +251,7 @@ def test_failed_verification_publishes_nothing_and_names_stage() -> None:
     made.ports.token_endpoint.probe_status = 403
     error = failure(made)
     assert isinstance(error, TokenVerificationError)
-    assert error.problem.startswith("with AWSPENDING, after AWSCURRENT had been refused: ")
+    assert error.problem.startswith("with AWSPENDING, after the endpoint refused AWSCURRENT: ")
 
 
 # Versions that cannot be read.
@@ -264,7 +264,7 @@ def test_unreadable_stage_is_skipped_with_a_warning(
     made.ports.secrets.fails[Stage.PENDING] = DENIED
     assert made.run_once().secret_stage is Stage.PREVIOUS
     assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [
-        "rotation default: AWSPENDING is passed over: the secret could not be read: AccessDeniedException"
+        "rotation default: AWSPENDING is skipped: the secret could not be read: AccessDeniedException"
     ]
 
 
@@ -306,7 +306,7 @@ def test_stage_that_is_read_too_slowly_is_not_requested(
     assert len(asked_with(made)) == asked
     if asked == 1:
         assert reported == str(failure(world(REFUSED)))
-        assert "rotation default: no time is left to request with AWSPENDING" in caplog.messages
+        assert "rotation default: no time left to request a token with AWSPENDING" in caplog.messages
 
 
 def test_run_without_time_keeps_refusal_and_logs_untried_stage(
@@ -315,13 +315,16 @@ def test_run_without_time_keeps_refusal_and_logs_untried_stage(
     made = world(REFUSED, pending=PENDING)
     made.ports.token_endpoint.latency = 50
     assert str(failure(made)) == str(failure(world(REFUSED)))
-    assert "rotation default: no time is left to try AWSPENDING" in caplog.messages
+    assert "rotation default: no time left to try AWSPENDING" in caplog.messages
 
 
 def test_refusal_logs_that_other_stages_are_tried(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="rotator")
     failure(world(REFUSED))
-    assert "rotation default: AWSCURRENT is refused; other stages of its secret are tried" in caplog.messages
+    assert (
+        "rotation default: the endpoint refused the client with AWSCURRENT; trying other stages"
+        in caplog.messages
+    )
 
 
 # Whether a token may have been issued: the trace of an unfinished renewal.
@@ -369,12 +372,12 @@ def test_warning_names_rotation_stage_and_next_step(stage: Stage) -> None:
     plain = Result(name="a", outcome=Outcome.ROTATED)
     rolled = Result(name="b", outcome=Outcome.ROTATED, secret_stage=stage)
     assert list(secret_rollover.warnings([plain, rolled])) == [
-        f"rotation b: the token endpoint refused the client with AWSCURRENT and took {stage}; "
+        f"rotation b: the token endpoint refused the client with AWSCURRENT and accepted {stage}; "
         + {
-            Stage.PENDING: "promote that version to AWSCURRENT "
+            Stage.PENDING: "move the label AWSCURRENT to the version labelled AWSPENDING "
             "(aws secretsmanager update-secret-version-stage)",
-            Stage.PREVIOUS: "the secret in AWSCURRENT is not valid at the provider yet: have it made valid "
-            "there, or put the one before back before it ends",
+            Stage.PREVIOUS: "activate the secret labelled AWSCURRENT at the provider, or move the label "
+            "AWSCURRENT back to the previous version before the provider revokes that version",
         }[stage]
     ]
 
@@ -419,4 +422,4 @@ def test_key_that_cannot_sign_for_another_stage_tells_which() -> None:
     made.ports.secrets.stage(Stage.PENDING, "", client_id="another")
     error = failure(made)
     assert isinstance(error, CredentialsError)
-    assert "with AWSPENDING, after AWSCURRENT had been refused: it could not be signed" in error.problem
+    assert "with AWSPENDING, after the endpoint refused AWSCURRENT: it could not be signed" in error.problem

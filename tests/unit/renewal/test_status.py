@@ -84,12 +84,16 @@ def test_claimed_until_of_version_0_1_becomes_renew_at() -> None:
 @pytest.mark.parametrize(
     ("name", "type_name", "problem"),
     [
-        ("/healthwise/token", "String", "is a String, not a SecureString; delete it, or set parameter_name"),
+        (
+            "/healthwise/token",
+            "String",
+            "is a String, not a SecureString; delete this parameter, or set parameter_name",
+        ),
         ("/healthwise/token", "StringList", "is a StringList, not a SecureString"),
         (
             "/healthwise/token/status",
             "SecureString",
-            "is a SecureString, not a String; delete it, the next run",
+            "is a SecureString, not a String; delete this parameter: the next run",
         ),
     ],
 )
@@ -140,15 +144,18 @@ def test_unreadable_status_is_none_with_a_problem(text: str) -> None:
     found = status.read(rotation(), stored(text))
     assert found.status is None
     assert found.status_problem in (
-        "it is not the JSON that the rotator writes",
-        "its schema is not a known number",
+        "it is not JSON in the form that the rotator writes",
+        "its schema is unknown",
     )
 
 
 def test_newer_status_schema_raises_an_error_that_names_it() -> None:
     with pytest.raises(ParameterStoreError, match=r"/healthwise/token/status has schema 2.*newer") as caught:
         status.read(rotation(), stored(altered(schema=2)))
-    assert caught.value.advice == "deploy the newer version here too, or delete that parameter to start over"
+    assert (
+        caught.value.advice
+        == "deploy the newer version here, too, or delete this parameter: the next run writes it again"
+    )
 
 
 def test_a_token_type_is_read_as_it_was_written() -> None:
