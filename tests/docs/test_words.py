@@ -1,0 +1,77 @@
+"""README and guides use the field's terms, and no private ones."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import guides
+from conftest import CHECKOUT
+
+PRIVATE_TERMS = {
+    r"ticks?|ticked|ticking": "scheduled run",
+    r"claim(s|ed|ing)?": "lease, to acquire a lease",
+    r"tells?|told|telling": "reports, logs, shows, notifies",
+    r"ended|ends": "expires, is revoked, clears, times out",
+    r"alive|dead(?!-letter)|outlives?|lives on": "valid, expired, revoked",
+    r"(the |its |a token's )life(?!time)": "lifetime",
+    r"promis(e|es|ed)": "guarantee",
+    r"mend(s|ed)?|heal(s|ed)?": "fix, recover",
+    r"nobody|somebody|whoever|anybody": "the caller, the operator, no worker",
+    r"hangs?|hanging": "times out, does not respond",
+    r"pace": "write rate",
+    r"troubled?": "recent failure",
+    r"patience": "retry budget",
+    r"hand(s|ed)? over": "enqueue",
+    r"poisoned": "dead-lettered",
+    r"as ever|anew|alike|besides|so many|at the most|meanwhile|whence|shall|by way of": "plain connectives",
+}
+"""Terms that only this project would understand, and the field's ones in their place."""
+
+ALLOWED = {
+    "infra/docs/change-events.md": ["changes not told"],  # a label on the dashboard
+    "infra/docs/cli.md": ["It ends with a summary"],  # a table, not a token
+}
+"""Uses that are right, by the document, with the reason."""
+
+NAME_OF_AN_ALARM = re.compile(r"token[- ]ends[- ]soon", re.IGNORECASE)
+"""A contract with those who route alarms; the title of its runbook is the same."""
+
+ODD_BEGINNING = re.compile(
+    r"(?:^|(?<=[.!?:] ))(What|Of (?:many|multiple|more)|Where|Whoever)\b[^?.]*,", re.MULTILINE
+)
+"""Sentences that begin with a clause in the place of a subject."""
+
+
+def name(document: Path) -> str:
+    """Return a document's path in the repository."""
+    return str(document.relative_to(CHECKOUT))
+
+
+def prose(document: Path) -> str:
+    """Return a document's words without code, addresses and allowed uses."""
+    text = guides.without_blocks(document.read_text())
+    text = guides.words(re.sub(r"`[^`]*`|\]\([^)]*\)", " ", text))
+    text = NAME_OF_AN_ALARM.sub("", text)
+    for each in ALLOWED.get(name(document), []):
+        assert each in text
+        text = text.replace(each, "")
+    return text
+
+
+@pytest.mark.parametrize("document", [guides.README, *guides.GUIDES], ids=name)
+def test_document_has_no_private_terms(document: Path) -> None:
+    text = prose(document)
+    found = {
+        match[0]: instead
+        for terms, instead in PRIVATE_TERMS.items()
+        for match in re.finditer(rf"\b(?:{terms})\b", text, re.IGNORECASE)
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize("document", [guides.README, *guides.GUIDES], ids=name)
+def test_sentences_begin_with_their_subject(document: Path) -> None:
+    assert ODD_BEGINNING.findall(prose(document)) == []
