@@ -38,7 +38,8 @@ COMMANDS = {
 }
 RENEW = "AWS does not accept these credentials: renew them, or check the clock"
 STEPS = {
-    "RequestLimitExceeded": "try again; if the error persists, find out what uses up the account's request rate",
+    "RequestLimitExceeded": "try again; if the error persists, find out what uses up the account's request "
+    "rate",
     "RequestExpired": RENEW,
     "InvalidClientTokenId": RENEW,
 }

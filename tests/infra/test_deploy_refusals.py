@@ -212,7 +212,10 @@ REFUSED = {
     ),
     "too many requests": (
         (STACKS, refused("RequestLimitExceeded", "DescribeStacks", CANARY)),
-        "RequestLimitExceeded; try again; if the error persists, find out what uses up the account's request rate",
+        (
+            "RequestLimitExceeded; try again; if the error persists, find out what uses up the account's "
+            "request rate"
+        ),
     ),
     "no single sign-on": (
         (IDENTITY, Refusal("Error loading SSO Token: " + CANARY)),

@@ -183,7 +183,10 @@ def test_options_override_settings_from_the_environment() -> None:
         pytest.param(
             ["--schedule", "10h"],
             "leaves 7 h 59 min for the renewal, but a run starts only every 10 h",
-            "set --renew-at to 0.57 or less, or run every 473m or more often and set --schedule to this interval",
+            (
+                "set --renew-at to 0.57 or less, or run every 473m or more often and set --schedule to this "
+                "interval"
+            ),
             id="schedule slower than the window",
         ),
         pytest.param(
