@@ -132,7 +132,7 @@ main()
         pytest.param(["curl", "-s", "x"], "write it after two dashes", id="no dashes"),
         pytest.param(["a", "b", "--", "true"], "unexpected extra argument", id="two names"),
         pytest.param(["--env", "--", "true"], "'--env' requires an argument", id="env without a name"),
-        pytest.param(["--env", "1A", "--", "true"], "no digit at the beginning", id="digit first"),
+        pytest.param(["--env", "1A", "--", "true"], "does not begin with a digit", id="digit first"),
         pytest.param(["--env", "A-B", "--", "true"], "letters, digits and _", id="dash"),
         pytest.param(["--env", "A=B", "--", "true"], "letters, digits and _", id="with a value"),
         pytest.param(["--env", "A\n", "--", "true"], "letters, digits and _", id="newline"),
@@ -229,4 +229,4 @@ def test_token_expiring_soon_is_passed_with_a_warning(shell: Shell) -> None:
     put(shell.account, token)
     done = shell.run("exec", "--", "sh", "-c", 'printf %s "$TOKEN"')
     assert (done.returncode, done.stdout) == (0, token)
-    assert done.stderr.startswith(f"rotator: warning: the token in {PARAMETER} ends in ")
+    assert done.stderr.startswith(f"rotator: warning: the token in {PARAMETER} expires in ")

@@ -50,7 +50,7 @@ def test_a_terminal_is_refused_before_anything_is_read(shell: Shell) -> None:
         assert screen.end() == 2
     assert screen.text == (
         "rotator: standard output is a terminal, where the token would stay visible; "
-        "pipe it, run the command that needs it with `rotator exec`, or give --show\n"
+        "pipe it, run the command that needs it with `rotator exec`, or add --show\n"
     )
 
 
@@ -64,9 +64,9 @@ def test_show_option_prints_the_token_on_a_terminal(shell: Shell, token: str) ->
     ("spoil", "problem"),
     [
         pytest.param(remove, f"there is no parameter {PARAMETER}", id="missing"),
-        pytest.param(spoilt(" "), "holds spaces", id="as good as empty"),
-        pytest.param(spoilt("canary token"), "holds spaces", id="two words"),
-        pytest.param(spoilt("canary-token\n"), "line ends", id="newline at its end"),
+        pytest.param(spoilt(" "), "contains spaces", id="as good as empty"),
+        pytest.param(spoilt("canary token"), "contains spaces", id="two words"),
+        pytest.param(spoilt("canary-token\n"), "line breaks", id="newline at its end"),
         pytest.param(spoilt(token_expiring_in(-DAY)), f"the token in {PARAMETER} expired", id="expired"),
     ],
 )
@@ -95,7 +95,7 @@ def test_denied_parameter_is_reported_without_a_traceback(ministack_endpoint: st
 @pytest.mark.parametrize(
     ("args", "changes", "problem"),
     [
-        pytest.param(["token"], {"ROTATOR_PARAMETER_NAME": ""}, "the parameter's own name", id="no name"),
+        pytest.param(["token"], {"ROTATOR_PARAMETER_NAME": ""}, "or give a parameter's name", id="no name"),
         pytest.param(["token"], {"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "no AWS Region", id="Region"),
         pytest.param(["token", "a b"], {}, "no rotation named 'a b'", id="no such rotation"),
         pytest.param(["token", "/a b"], {}, "NAME is '/a b'", id="no such name"),
@@ -116,7 +116,7 @@ def test_token_expiring_soon_is_printed_with_a_warning(shell: Shell) -> None:
     put(shell.account, token)
     done = shell.run("token")
     assert (done.returncode, done.stdout) == (0, f"{token}\n")
-    assert done.stderr.startswith(f"rotator: warning: the token in {PARAMETER} ends in ")
+    assert done.stderr.startswith(f"rotator: warning: the token in {PARAMETER} expires in ")
     assert told_in(done.stderr, token_forms(token)) == []
 
 
@@ -156,7 +156,8 @@ def test_a_token_that_cannot_be_written_is_an_error(
     done = printed(where, shell.variables())
     assert done.returncode == 1
     assert done.stderr == (
-        f"rotator: the token cannot be written to standard output: {problem}; give it somewhere to go\n"
+        f"rotator: the token cannot be written to standard output: {problem}; "
+        "give a pipe or a file that can be written\n"
     )
 
 
