@@ -13,15 +13,15 @@ CHECK = "alarms"
 
 
 def check_alarms(outputs: Mapping[str, str], inspector: Inspector) -> str:
-    """Return how many subscriptions the alarms are sent to.
+    """Return the number of confirmed subscriptions of the alarms' topic.
 
     Raises:
-        RotatorError: None is confirmed: SNS takes alarms all the same, and notifies no one.
-        NotChecked: The stack has no topic. It need not have one: alarms can be read in CloudWatch.
+        RotatorError: No subscription is confirmed, so alarms do not notify anyone.
+        NotChecked: The stack has no topic, which is optional: alarms can be read in CloudWatch.
     """
     topic = outputs.get("AlarmTopicArn")
     if topic is None:
-        raise NotChecked("alarms notify no one: deploy with AlarmEmail or AlarmTopicArn to be notified")
+        raise NotChecked("alarms do not notify anyone: deploy with AlarmEmail or AlarmTopicArn")
     subscriptions = inspector.subscriptions(topic)
     confirmed = sum(subscription.confirmed for subscription in subscriptions)
     if confirmed:
@@ -30,7 +30,9 @@ def check_alarms(outputs: Mapping[str, str], inspector: Inspector) -> str:
     subscribe = f"aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint ..."
     if subscriptions:
         raise RotatorError(
-            "alarms notify no one: no subscription of their topic is confirmed",
-            advice=f"confirm the mail that SNS sent, or have it sent again: {subscribe}",
+            "alarms do not notify anyone: no subscription of their topic is confirmed",
+            advice=f"confirm the subscription in the mail from SNS, or request another mail: {subscribe}",
         )
-    raise RotatorError("alarms notify no one: their topic has no subscription", advice=subscribe)
+    raise RotatorError(
+        "alarms do not notify anyone: their topic has no subscription", advice=f"add one: {subscribe}"
+    )

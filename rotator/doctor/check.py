@@ -1,4 +1,4 @@
-"""One check, and how it ends: passed, failed, or skipped."""
+"""One check and its state: passed, failed, or skipped."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from typing import Any
 from rotator.errors import as_rotator_error
 
 ROTATE = "`rotator rotate --function ...`"
-"""How an operator renews what is due: by the deployed function, which has the permissions.
+"""The command that renews due tokens through the deployed function, which has the permissions.
 
-It leaves fresh rotations alone; `make rotate` would force them, too.
+The command does not renew fresh tokens; `make rotate` would force them, too.
 """
 
 REPLACE = (
-    "`make undeploy`, then `make deploy`: an update fixes nothing that was changed by hand; the token stays"
+    "run `make undeploy`, then `make deploy`: an update of the stack does not restore a resource that was "
+    "changed by hand; the token is kept"
 )
 """The advice for a part of the stack that was changed or deleted outside CloudFormation."""
 
 
 class State(StrEnum):
-    """How a check ended."""
+    """The state of a check."""
 
     OK = "ok"
     FAILED = "failed"
@@ -31,14 +32,14 @@ class State(StrEnum):
 
 
 class NotChecked(Exception):
-    """A check cannot be done, or has nothing to examine; the text says why."""
+    """A check is not possible or not applicable; the text is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """What was checked, what was found, and the next step after a failure.
+    """The result of a check, and the next step after a failure.
 
-    ``rotation`` is the rotation's name, or None for a check of all rotations together.
+    ``rotation`` is the name of the rotation, None for a check of all rotations together.
     """
 
     name: str
@@ -48,7 +49,7 @@ class Check:
     rotation: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the check as ``--json`` prints it."""
+        """Return the check in the form of ``--json``."""
         return {
             "check": self.name,
             "rotation": self.rotation,
@@ -61,23 +62,23 @@ class Check:
 def carry_out(
     name: str, examine: Callable[[], str], *, needs: Iterable[Check] = (), rotation: str | None = None
 ) -> Check:
-    """Carry out a check, unless one that it needs was not passed, and return it.
+    """Return the result of a check, which is skipped unless every check in ``needs`` passed.
 
     Args:
-        name: The check's name.
-        examine: Returns what was found, raises RotatorError for what is wrong, or NotChecked.
-        needs: The checks without which this one means nothing.
-        rotation: The name of the rotation that is checked.
+        name: The name of the check.
+        examine: Returns the finding; raises RotatorError if the check fails, NotChecked to skip it.
+        needs: The checks on which this one depends.
+        rotation: The name of the rotation.
     """
     check = partial(Check, name=name, rotation=rotation)
     missing = next((need for need in needs if need.state is not State.OK), None)
     if missing:
-        how = "failed" if missing.state is State.FAILED else "was not checked"
-        return check(state=State.SKIPPED, found=f"not checked, since {missing.name} {how}")
+        how = "failed" if missing.state is State.FAILED else "was skipped"
+        return check(state=State.SKIPPED, found=f'not checked, because the check "{missing.name}" {how}')
     try:
         return check(state=State.OK, found=examine())
     except NotChecked as reason:
         return check(state=State.SKIPPED, found=str(reason))
     except Exception as error:  # noqa: BLE001 - a defect in one check must not stop the others
-        known = as_rotator_error(error, f"the check of {name}")
+        known = as_rotator_error(error, f"the check {name}")
         return check(state=State.FAILED, found=known.problem, advice=known.by_hand().next_step)

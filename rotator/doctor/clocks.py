@@ -1,4 +1,4 @@
-"""This machine's clock against those of AWS and of the token endpoints."""
+"""The check of clocks: this machine's clock, compared with AWS and the token endpoints."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from rotator.renewal.durations import describe_seconds, seconds_until
 from rotator.renewal.models import Rotation
 
 LARGEST_SKEW_SECONDS = 60.0
-"""Between two clocks. AWS tolerates five minutes, but a token's lifetime is counted in seconds."""
+"""The tolerated difference. AWS tolerates five minutes, but a token's lifetime is counted in seconds."""
 
 AWS = "AWS"
 
 
 def compare_clocks(rotations: Sequence[Rotation], tools: Instruments) -> str:
-    """Return how far the clocks differ. A server that does not answer fails another check.
+    """Return the differences of the clocks. A server that does not answer fails another check.
 
     Raises:
-        RotatorError: They differ too much.
-        NotChecked: No answer has a time.
+        RotatorError: A difference is too large.
+        NotChecked: No server returned its time.
     """
     skews = list(_skews(rotations, tools))
     if not skews:
@@ -33,9 +33,9 @@ def compare_clocks(rotations: Sequence[Rotation], tools: Instruments) -> str:
     for server, skew in skews:
         if abs(skew) > LARGEST_SKEW_SECONDS:
             behind = "behind" if skew > 0 else "ahead of"
-            advice = "set this machine's clock, best by NTP"
-            if server != AWS and skews[0][0] == AWS:  # which was compared first, and agrees
-                advice = "AWS agrees with this machine: have the endpoint's operator set that clock"
+            advice = "set this machine's clock, preferably by NTP"
+            if server != AWS and skews[0][0] == AWS:  # AWS was compared first, and agrees
+                advice = "report the endpoint's wrong clock to the provider; AWS agrees with this machine"
             raise RotatorError(
                 f"this machine's clock is {describe_seconds(abs(skew))} {behind} {server}'s", advice=advice
             )
@@ -43,7 +43,7 @@ def compare_clocks(rotations: Sequence[Rotation], tools: Instruments) -> str:
 
 
 def _skews(rotations: Sequence[Rotation], tools: Instruments) -> Iterator[tuple[str, float]]:
-    """Yield servers, and by how many seconds their clocks are ahead. Dates of HTTP are whole seconds."""
+    """Yield each server, and the seconds by which its clock is ahead. HTTP dates have whole seconds."""
     requested_at = tools.now()
     with suppress(RotatorError):
         yield from _skew(AWS, tools.inspector.aws_date(), requested_at)

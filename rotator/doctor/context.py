@@ -1,4 +1,4 @@
-"""What is examined, with which instruments, and what the operator allows."""
+"""The subject, the instruments and the options of an examination."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from rotator.renewal.policy import ExpectedLifetime
 from rotator.renewal.ports import Ports, Run
 
 Reach = Callable[[str, str | None], TokenResponse]
-"""Sends one GET without credentials to an address and returns the answer, whatever its status.
+"""Sends one GET without credentials to a URL and returns the answer, of any status.
 
-The certificates in the parameter of this name, if one is given, are trusted besides the public ones.
-Raises TokenRequestError if there is no answer, SettingsError or ParameterStoreError for these certificates.
+The second argument names the parameter with additional trusted certificates, if any. Raises TokenRequestError
+if there is no answer, SettingsError or ParameterStoreError if the certificates cannot be used.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What is examined: rotations, what is guaranteed to their consumers, and the ports they run on."""
+    """The rotations to examine, the guarantee to their consumers, and the ports of a run."""
 
     fleet: Fleet
     guarantee: Guarantee
@@ -39,7 +39,7 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Instruments:
-    """What the doctor examines with, in addition to the job's own ports."""
+    """The functions and ports of the doctor, in addition to the ports of a run."""
 
     inspector: Inspector
     reach: Reach
@@ -49,7 +49,7 @@ class Instruments:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What the operator allows, and which stack to examine instead of the one that is found."""
+    """The operator's choices; ``stack`` replaces the stack that the doctor would find by itself."""
 
     request_token: bool = True
     try_encodings: bool = False
@@ -57,7 +57,7 @@ class Options:
 
 
 def once(reach: Reach) -> Reach:
-    """Return a function that reaches every address once, and repeats the answer or the error."""
+    """Return a function that requests each URL once, and then repeats the answer or the error."""
 
     @cache
     def result(url: str, ca_parameter_name: str | None) -> TokenResponse | RotatorError:

@@ -1,4 +1,4 @@
-"""Whether the endpoint accepts the credentials: a token is requested, examined, and discarded."""
+"""The check of credentials: a token is requested, examined, and discarded."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rotator.renewal.models import Rotation
 from rotator.renewal.ports import Run, TokenEndpoint
 
 Answer = AccessToken | InvalidTokenResponse
-"""The result of accepted credentials: a token, or what is wrong with it."""
+"""The answer to accepted credentials: a token, or the error of an unusable token."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewToken:
-    """What the endpoint issued, of any size, and in words how the credentials were accepted."""
+    """The endpoint's answer, of any size, and a text about the accepted credentials."""
 
     token: Answer
     accepted: str
@@ -25,11 +25,11 @@ class NewToken:
 def request_token(
     rotation: Rotation, credentials: ClientCredentials, endpoint: TokenEndpoint, run: Run, *, both: bool
 ) -> NewToken:
-    """Request a token; with ``both``, in both dialects of Basic if they differ for these credentials.
+    """Request a token; with ``both``, in both encodings of Basic if they differ for these credentials.
 
     Raises:
-        TokenRequestError: The credentials are refused, or could not be judged.
-        RotatorError: The other dialect is accepted, and the configured one is not.
+        TokenRequestError: The endpoint refused the credentials, or did not answer.
+        RotatorError: The endpoint accepts only the other encoding.
     """
     is_ambiguous = client_credentials.token_request(rotation, credentials).ambiguous_basic
     if both and is_ambiguous:
@@ -39,14 +39,14 @@ def request_token(
     except TokenRequestRejected as error:
         if not (error.client_refused and is_ambiguous):
             raise
-        hint = "`rotator doctor --try-encodings` asks in both"
+        hint = "`rotator doctor --try-encodings` tries both encodings"
         raise RotatorError(error.problem, advice=f"{error.advice}; {hint}") from error
     if rotation.client_authentication is not ClientAuthentication.BASIC:
         how = f"as {rotation.client_authentication}"
     elif is_ambiguous:
-        how = f"with Basic in the dialect {rotation.basic_encoding}"
+        how = f"with Basic in the encoding {rotation.basic_encoding}"
     else:
-        how = "with Basic; its two dialects are the same here"
+        how = "with Basic; both encodings are the same for this secret"
     return NewToken(token=answer, accepted=f"accepted, {how}")
 
 
@@ -70,7 +70,7 @@ def _compare(
         raise RotatorError(found, advice=f"set basic_encoding to {accepted[0]}")
     raise RotatorError(
         f"{found}: {answer.problem}",
-        advice="no dialect helps: check the secret's client_id and client_secret, and client_authentication",
+        advice="check client_id and client_secret in the secret, and the setting client_authentication",
     )
 
 

@@ -1,4 +1,4 @@
-"""The examination: every check in its order, each carried out only after the previous one was printed."""
+"""The examination: every check in its order; each result is yielded before the next check begins."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Found = Mapping[str, Stored | RotatorError]
 
 
 def examine(subject: Subject | RotatorError, tools: Instruments, options: Options) -> Iterator[Check]:
-    """Yield every check of the subject; if its settings cannot be read, those that need none.
+    """Yield every check of the subject; if its settings cannot be read, only the checks that need none.
 
     Nothing is written to AWS, but a token is requested unless the options forbid it.
     """
@@ -48,7 +48,7 @@ def examine(subject: Subject | RotatorError, tools: Instruments, options: Option
     yield identity
     clock = carry_out(CLOCK, lambda: compare_clocks(subject.fleet.rotations, tools))
     yield clock
-    # A clock that could not be compared with another is no reason to skip the other checks.
+    # If no clock could be compared, the checks that depend on the time are still useful.
     timed = (identity,) if clock.state is State.SKIPPED else (identity, clock)
     for rotation, overlap in zip(subject.fleet.rotations, overlaps, strict=True):
         checks = RotationChecks(rotation, found[rotation.name], subject, tools, options)
@@ -65,7 +65,7 @@ def examine(subject: Subject | RotatorError, tools: Instruments, options: Option
 
 
 def exit_code(checks: Iterable[Check]) -> int:
-    """Return 0 if no check failed, 2 if settings or the overlap contract did, 1 otherwise."""
+    """Return 0 if no check failed, 2 if the settings or the overlap contract failed, 1 otherwise."""
     failed = {check.name for check in checks if check.state is State.FAILED}
     if failed & {SETTINGS, OVERLAP}:
         return 2
@@ -76,7 +76,7 @@ def _without_settings(error: RotatorError, identity: Check, tools: Instruments) 
     def fail() -> str:
         raise error
 
-    # Settings that AWS holds (of a stack, of documents) cannot be read without an identity.
+    # Settings in AWS, those of a stack or in rotation documents, cannot be read without an identity.
     needs = () if isinstance(error, SettingsError) else (identity,)
     settings = carry_out(SETTINGS, fail, needs=needs)
     yield settings
@@ -88,13 +88,13 @@ def _without_settings(error: RotatorError, identity: Check, tools: Instruments) 
 
 
 def _settings(subject: Subject, stack: str | None) -> Iterator[Check]:
-    """Yield one passed check for the rotations that can be read, and a failed one for every other."""
+    """Yield one passed check for all valid rotations, and a failed check for each invalid document."""
     names = [rotation.name for rotation in subject.fleet.rotations]
     if names:
-        what = f"the rotation {names[0]}" if len(names) == 1 else f"{len(names)} rotations"
-        where = f" under {subject.rotations_path}" if subject.rotations_path else ""
+        rotations = f"the rotation {names[0]}" if len(names) == 1 else f"{len(names)} rotations"
+        path = f" under {subject.rotations_path}" if subject.rotations_path else ""
         source = f"the stack {stack}" if stack else "the environment"
-        yield Check(name=SETTINGS, state=State.OK, found=f"{what}{where}, as {source} says")
+        yield Check(name=SETTINGS, state=State.OK, found=f"{rotations}{path}, read from {source}")
     for name, error in subject.fleet.broken:
         yield Check(
             name=SETTINGS, state=State.FAILED, found=error.problem, advice=error.advice, rotation=name
@@ -102,7 +102,7 @@ def _settings(subject: Subject, stack: str | None) -> Iterator[Check]:
 
 
 def _stored(subject: Subject, identity: Check, now: datetime) -> Found:
-    """Return what is stored for every rotation, which the first checks need for the lifetimes."""
+    """Return the stored state of every rotation, whose lifetimes the first checks need."""
     rotations = subject.fleet.rotations
     if identity.state is not State.OK:
         return {rotation.name: Stored() for rotation in rotations}
@@ -110,7 +110,7 @@ def _stored(subject: Subject, identity: Check, now: datetime) -> Found:
 
 
 def _overlap(rotation: Rotation, found: Found, subject: Subject) -> Check:
-    """Check the shorter of two lifetimes: the requested one and that of the stored token."""
+    """Check the overlap contract for the shorter of the requested and the stored token's lifetime."""
 
     def examine_overlap() -> str:
         stored = found[rotation.name]
@@ -118,7 +118,7 @@ def _overlap(rotation: Rotation, found: Found, subject: Subject) -> Check:
         lifetimes = (status.lifetime if status else None, policy.asked_lifetime(rotation))
         lifetime = min((each for each in lifetimes if each is not None), default=None)
         if lifetime is None:
-            raise NotChecked("the lifetime of its tokens is not known yet")
+            raise NotChecked("the lifetime of this rotation's tokens is not known yet")
         if problem := subject.guarantee.problem(lifetime, rotation.renew_at):
             raise problem
         least = subject.guarantee.guaranteed_lifetime(lifetime, rotation.renew_at)

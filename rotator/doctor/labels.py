@@ -1,7 +1,7 @@
-"""The check of labels: one on the oldest of the versions that are kept blocks every write.
+"""The check of labels: a label on the oldest stored version of a parameter blocks every write.
 
 https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html, under
-ParameterMaxVersionLimitExceeded. When a write of the token or its status fails, a token was requested.
+ParameterMaxVersionLimitExceeded. A write of the token or status fails only after a token was requested.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ VERSIONS_KEPT = 100
 
 
 def full_parameters(rotation: Rotation, stored: Stored | RotatorError) -> list[str]:
-    """Return the names of the rotation's parameters for whose next version the oldest is deleted."""
+    """Return the rotation's parameters whose next write deletes their oldest version."""
     if isinstance(stored, RotatorError):
         return []
     versions = {
@@ -32,11 +32,11 @@ def full_parameters(rotation: Rotation, stored: Stored | RotatorError) -> list[s
 
 
 def check_labels(names: Sequence[str], inspector: Inspector) -> str:
-    """Return that no label blocks a write of these parameters.
+    """Return the finding that no label blocks a write of these parameters.
 
     Raises:
-        RotatorError: The oldest version of one has a label.
-        NotChecked: The versions cannot be read. Who reads them may read earlier tokens, and need not.
+        RotatorError: The oldest version of a parameter has a label.
+        NotChecked: The versions cannot be read. The permission is optional: it allows reading earlier tokens.
     """
     for name in names:
         try:
@@ -47,8 +47,8 @@ def check_labels(names: Sequence[str], inspector: Inspector) -> str:
             labels = " ".join(oldest.labels)
             raise RotatorError(
                 f"{name} cannot be written: its oldest version, {oldest.number}, has the label {labels}",
-                advice="move it to another version, or remove it: "
+                advice="move the label to another version, or remove it: "
                 f"aws ssm unlabel-parameter-version --name {name} --parameter-version {oldest.number} "
                 f"--labels {labels}",
             )
-    return f"none on the oldest version of {', '.join(names)}"
+    return f"no label on the oldest version of {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""The checks of replicas: each must hold the token that is stored at home."""
+"""The checks of replicas: each must hold home's current token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rotator.renewal.models import Rotation, Stored
 from rotator.renewal.replicas import ReplicaState
 
 CHECK = "replica"
-"""The name of the checks, before that of the Region."""
+"""The first word of each check's name; the Region is the second."""
 
 
 def check_replicas(
@@ -28,10 +28,10 @@ def check_replicas(
 
     Args:
         rotations: The rotations.
-        regions: Where their replicas are.
-        home: What is stored at home for each.
+        regions: The replica Regions.
+        home: The stored state of each rotation at home.
         now: The time (UTC).
-        needs: The checks without which these mean nothing.
+        needs: The checks on which these depend.
     """
     if any(need.state is not State.OK for need in needs):
         for region in regions:
@@ -46,10 +46,16 @@ def _check(state: ReplicaState, now: datetime) -> str:
     if state.error:
         raise state.error
     if state.behind is None:
-        raise NotChecked("the token at home is missing, or its status is: see the stored token")
+        raise NotChecked('the token or its status is missing at home; see the check "stored token"')
     seconds = state.seconds_remaining(now)
     if state.behind:
-        problem = "there is no token yet" if state.state == "missing" else "it is behind the token at home"
-        raise RotatorError(problem, advice=f"wait for the next run, which writes it, or {ROTATE}")
+        problem = (
+            "the replica has no token yet"
+            if state.state == "missing"
+            else "the replica has an older token than home"
+        )
+        raise RotatorError(
+            problem, advice=f"wait for the next run, which writes the replica, or run {ROTATE}"
+        )
     version = state.stored.token_version if state.stored else 0
-    return f"version {version} is that of home, and valid for {describe_seconds(seconds or 0)}"
+    return f"version {version} is home's current token and valid for {describe_seconds(seconds or 0)}"

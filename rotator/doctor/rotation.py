@@ -1,4 +1,4 @@
-"""The checks of one rotation: its secret, its endpoint, a token from there, and where it is stored."""
+"""The checks of one rotation: its secret, token endpoint, a new token, parameters and key."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ CHECKS = ("secret", "token endpoint", "credentials", "token", "size", "parameter
 """The names of the checks, in their order."""
 
 AWS_KEY = "alias/aws/ssm"
-"""The key of SecureStrings for which none is named; AWS makes it on first use."""
+"""The default key of SecureStrings; AWS creates it on first use."""
 
 
 @dataclass(repr=False)
 class RotationChecks:
-    """One rotation's checks. Each keeps what the later ones need."""
+    """One rotation's checks. Each stores the values that later checks need."""
 
     rotation: Rotation
     stored: Stored | RotatorError
@@ -46,11 +46,11 @@ class RotationChecks:
     def all(self, identity: Check, timed: Sequence[Check], overlap: Check) -> Iterator[Check]:
         """Yield every check in the order of ``CHECKS``.
 
-        A rotation with a signing key has one more, and so has one whose parameters have all their versions.
+        A rotation with a signing key has one more check, and so has one with a parameter of 100 versions.
 
         Args:
-            identity: The check that AWS knows the caller.
-            timed: The checks that those of a time need.
+            identity: The check of the caller's identity.
+            timed: The checks on which every check of a time depends.
             overlap: The check of the overlap contract.
         """
         name = self.rotation.name
@@ -71,7 +71,7 @@ class RotationChecks:
         yield carry_out("key", self._key, needs=(identity,), rotation=name)
 
     def sources(self, *needs: Check) -> Iterator[Check]:
-        """Check whether the credentials can be read and used, and whether the token endpoint answers."""
+        """Yield the checks of the secret, the signing key and the token endpoint."""
         name = self.rotation.name
         yield carry_out("secret", self._secret, needs=needs, rotation=name)
         if self.rotation.signing_key_id:
@@ -93,16 +93,17 @@ class RotationChecks:
     def _endpoint(self) -> str:
         url = urlsplit(self.rotation.token_endpoint)
         status = self.tools.reach(self.rotation.token_endpoint, self.rotation.ca_parameter_name).status
-        if status >= 500 and status != 501:  # it need not know GET (RFC 6749, 3.2)
+        if status >= 500 and status != 501:  # an endpoint need not support GET (RFC 6749, 3.2)
             raise RotatorError(
-                f"{url.netloc} answers HTTP {status}", advice="ask its operator, and try again later"
+                f"{url.netloc} answers HTTP {status}",
+                advice="try again later; if the error persists, contact the provider",
             )
         certificate = "certificate valid" if url.scheme == "https" else "no TLS on loopback"
         return f"{url.netloc} answers (HTTP {status}), {certificate}"
 
     def _request(self) -> str:
         if not self.options.request_token:
-            raise NotChecked("--no-token: none was requested")
+            raise NotChecked("no token was requested (--no-token)")
         run = self.tools.begin_run()
         endpoint = self.subject.ports.token_endpoint
         both = self.options.try_encodings
@@ -136,7 +137,7 @@ class RotationChecks:
 
     def _parameter(self) -> str:
         if isinstance(self.stored, RotatorError):
-            raise NotChecked("the parameters could not be read: see the stored token")
+            raise NotChecked('the parameters could not be read; see the check "stored token"')
         if self.stored.lease_error:
             raise self.stored.lease_error
         rotation, stored, inspector = self.rotation, self.stored, self.tools.inspector
@@ -150,11 +151,13 @@ class RotationChecks:
                 check_write(rotation)
                 writable.append(name)
         if not writable:
-            raise NotChecked(f"{rotation.parameter_name} does not exist yet: the first run creates it")
+            raise NotChecked(f"{rotation.parameter_name} does not exist yet; the first run creates it")
         missing = "" if stored.lease.version else f"; {rotation.lease_name} does not exist yet"
-        # Parameter Store may refuse the test write before it asks KMS.
+        # Parameter Store may refuse the test write before it checks the permission for the key.
         key = (
-            f"; only a renewal shows whether it may use {rotation.kms_key_id}" if rotation.kms_key_id else ""
+            f"; only a renewal shows whether the caller may use {rotation.kms_key_id}"
+            if rotation.kms_key_id
+            else ""
         )
         return f"this caller may write {', '.join(writable)}{missing}{key}"
 
@@ -164,38 +167,38 @@ class RotationChecks:
             key = self.tools.inspector.key(name)
         except RotatorError as error:
             if name == AWS_KEY:
-                raise NotChecked(f"{error.problem}; AWS itself manages it") from error
+                raise NotChecked(f"{error.problem}; AWS manages this key itself") from error
             raise
         if key is None and name == AWS_KEY:
-            return f"{name}, which AWS makes when it is first used"
+            return f"{name}, which AWS creates on first use"
         if key is None:
             raise RotatorError(
-                f"there is no key {name}", advice="set kms_key_id to one of this account and Region"
+                f"there is no KMS key {name}", advice="set kms_key_id to a key of this account and Region"
             )
         if key.state != "Enabled":
             raise RotatorError(
-                f"the key {name} is {key.state}",
-                advice="enable it: without it, no caller can read or write the token",
+                f"the KMS key {name} is {key.state}",
+                advice="enable the key: without it, no caller can read or write the token",
             )
         if (key.usage, key.spec) != ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"):
             raise RotatorError(
-                f"the key {name} is {key.spec} for {key.usage}",
-                advice="set kms_key_id to a symmetric key for encryption",
+                f"the KMS key {name} has the spec {key.spec} and the usage {key.usage}",
+                advice="set kms_key_id to a symmetric encryption key",
             )
         return f"{name} is enabled"
 
 
 def check_sources(rotation: Rotation, subject: Subject, tools: Instruments) -> Iterator[Check]:
-    """Check secret and endpoint without requesting a token: the provider may revoke another one for it."""
+    """Yield the checks of secret and endpoint; no token is requested, which could revoke the stored one."""
     checks = RotationChecks(rotation, Stored(), subject, tools, Options(request_token=False))
     yield from checks.sources()
 
 
 def check_stored(rotation: Rotation, stored: Stored | RotatorError, now: datetime) -> str:
-    """Return what consumers read now.
+    """Return the state of the token that consumers read now.
 
     Raises:
-        RotatorError: There is no token, or it is expired or of unknown validity.
+        RotatorError: There is no token, or the token is expired, possibly revoked or of unknown validity.
     """
     if isinstance(stored, RotatorError):
         raise stored
@@ -204,21 +207,23 @@ def check_stored(rotation: Rotation, stored: Stored | RotatorError, now: datetim
         raise _nothing_known(state, stored)
     if state is TokenState.EXPIRED:
         age = describe_seconds(-seconds_until(stored.token_status.expires_at, now))
-        raise RotatorError(f"it expired {age} ago", advice=f"see why the last runs failed, then {ROTATE}")
+        raise RotatorError(
+            f"the token expired {age} ago", advice=f"find out why the last runs failed, then run {ROTATE}"
+        )
     if policy.may_be_revoked(rotation, stored, now):
         raise RotatorError(
-            "the endpoint may have issued a token that was not stored, and the stored one may be revoked",
-            advice=f"wait for the next run, which renews it, or {ROTATE}",
+            "the provider may have revoked the stored token: it may have issued another that was not stored",
+            advice=f"wait for the next run, which renews the token, or run {ROTATE}",
         )
     remaining = describe_seconds(seconds_until(stored.token_status.expires_at, now))
-    return f"version {stored.token_version} is {state.value}, and valid for {remaining}"
+    return f"version {stored.token_version} is {state.value} and valid for {remaining}"
 
 
 def _nothing_known(state: TokenState, stored: Stored) -> RotatorError:
     if state is TokenState.MISSING:
-        return RotatorError("there is no token yet", advice=f"wait for the first run, or {ROTATE}")
-    problem = stored.status_problem or "it is missing or describes another version"
+        return RotatorError("there is no token yet", advice=f"wait for the first run, or run {ROTATE}")
+    problem = stored.status_problem or "the status is missing or describes another version"
     return RotatorError(
-        f"the token's expiry is unknown, as its status cannot be used: {problem}",
-        advice=f"wait for the next run, which renews the token, or {ROTATE}",
+        f"the token's expiry is unknown, because its status cannot be used: {problem}",
+        advice=f"wait for the next run, which renews the token, or run {ROTATE}",
     )

@@ -1,4 +1,4 @@
-"""The checks of the deployment: the schedule, its workers, and the last run that it caused."""
+"""The checks of the deployment: schedule, workers, alarms and the last run."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ CHECKS = ("schedule", ALARMS, "last run")
 """The names of the checks, in their order."""
 
 INTERVALS_SINCE_LAST_RUN = 3
-"""Schedule intervals in which there must be a run: one may be missed, and the log arrives late."""
+"""The schedule intervals within which a run is expected: one may be missed, and logs arrive late."""
 
 DEFAULT_GROUP = "default"
-"""The group of the schedule of a stack that has none of its own, as version 0.1 made them."""
+"""The schedule group of a stack of version 0.1, which created none."""
 
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _UNITS = {"minute": 60, "hour": 3600, "day": 86400}
@@ -37,7 +37,7 @@ _UNITS = {"minute": 60, "hour": 3600, "day": 86400}
 
 @dataclass
 class StackChecks:
-    """The checks of the deployment, and the stack that was found for them."""
+    """The checks of the deployment, and the stack that they examine."""
 
     subject: Subject
     tools: Instruments
@@ -45,11 +45,11 @@ class StackChecks:
     stack: Stack | None = None
 
     def all(self, identity: Check, timed: Sequence[Check]) -> Iterator[Check]:
-        """Yield every check in the order of ``CHECKS``, and that of workers if the stack has them.
+        """Yield every check in the order of ``CHECKS``, and the check of workers if the stack has workers.
 
         Args:
-            identity: The check that AWS knows the caller.
-            timed: The checks that those of a time need.
+            identity: The check of the caller's identity.
+            timed: The checks on which every check of a time depends.
         """
         schedule = carry_out("schedule", self._schedule, needs=(identity,))
         yield schedule
@@ -65,7 +65,7 @@ class StackChecks:
         if "ScheduleName" not in outputs:
             raise RotatorError(
                 f"the stack {self.stack.name} has no schedule",
-                advice="name the stack of infra/template.yaml with --stack",
+                advice="name a stack of infra/template.yaml with --stack",
             )
         name = outputs["ScheduleName"]
         schedule = self.tools.inspector.schedule(name, outputs.get("ScheduleGroupName", DEFAULT_GROUP))
@@ -73,7 +73,7 @@ class StackChecks:
             raise RotatorError(f"the schedule {name} does not exist", advice=REPLACE)
         if not schedule.enabled:
             raise RotatorError(
-                f"the schedule {name} is disabled", advice="enable it: deploy with ScheduleState=ENABLED"
+                f"the schedule {name} is disabled", advice="deploy the stack with ScheduleState=ENABLED"
             )
         function = outputs.get("FunctionName", "")
         if schedule.target.partition(":function:")[2] != function:
@@ -89,7 +89,7 @@ class StackChecks:
             if stack is None:
                 raise RotatorError(
                     f"there is no stack {self.options.stack}",
-                    advice="check its name, the account and the Region",
+                    advice="check the name, the account and the Region",
                 )
             return stack
         if self.subject.rotations_path:
@@ -102,32 +102,34 @@ class StackChecks:
             if stack.outputs.get(output) == value and "ScheduleName" in stack.outputs
         ]
         if not stacks:
-            raise NotChecked(f"no stack has {value} as its {output}: name it with --stack")
+            raise NotChecked(f"no stack has the output {output}={value}; name the stack with --stack")
         if len(stacks) > 1:
             raise RotatorError(
-                f"several stacks keep {value}: {', '.join(stack.name for stack in stacks)}",
-                advice="delete all but one, or name one with --stack",
+                f"several stacks have the output {output}={value}: "
+                + ", ".join(stack.name for stack in stacks),
+                advice="delete all except one, or name one with --stack",
             )
         return stacks[0]
 
     def _check_rate(self, schedule: Schedule) -> None:
-        """Compare a rate with the one that the guarantee is computed with; cron is not compared."""
+        """Raise RotatorError if the schedule's rate is not the one of the guarantee; cron is not compared."""
         rate, interval = _RATE.fullmatch(schedule.expression), self.subject.guarantee.schedule_interval
         if rate and int(rate[1]) * _UNITS[rate[2]] != interval:
             raise RotatorError(
                 f"the schedule is {schedule.expression}, but ROTATOR_SCHEDULE_INTERVAL is "
                 f"{describe_seconds(interval)}",
-                advice="set it to the schedule's, or deploy with another ScheduleMinutes",
+                advice="set ROTATOR_SCHEDULE_INTERVAL to the schedule's interval, or deploy with another "
+                "ScheduleMinutes",
             )
 
     def _alarms(self) -> str:
         if self.stack is None:
-            raise NotChecked("no stack was found: see the schedule")
+            raise NotChecked('no stack was found; see the check "schedule"')
         return check_alarms(self.stack.outputs, self.tools.inspector)
 
     def _last_run(self, schedule: Check) -> str:
         if self.stack is None or "LogGroupName" not in self.stack.outputs:
-            raise NotChecked("no stack has a log group as its output")
+            raise NotChecked("the stack has no output LogGroupName, or no stack was found")
         now = self.tools.now()
         longest = INTERVALS_SINCE_LAST_RUN * self.subject.guarantee.schedule_interval
         since = now - timedelta(seconds=longest)
@@ -143,25 +145,25 @@ class StackChecks:
 
     def _explain_silence(self, schedule: Check) -> None:
         if schedule.state is not State.OK:
-            raise NotChecked("no recent run; see the schedule")
+            raise NotChecked('no recent run; see the check "schedule"')
         if self.subject.log_level in ("WARNING", "ERROR"):
-            raise NotChecked(f"with the log level {self.subject.log_level}, only failed runs are logged")
+            raise NotChecked(f"at the log level {self.subject.log_level}, only failed runs are logged")
 
 
 def _boundary(stack: Stack) -> str:
-    """Return which permissions boundary the stack's roles have, as the end of an advice; empty for none.
+    """Return a hint about the stack's permissions boundary for the end of an advice, or an empty text.
 
-    AWS answers with one code whether a policy does not allow an action or a boundary denies it.
+    AWS returns the same code if a policy does not allow an action and if a boundary denies it.
     """
     boundary = stack.parameters.get("PermissionsBoundaryArn")
-    return f"; a denied permission must be in the permissions boundary {boundary}, too" if boundary else ""
+    return f"; add a denied permission to the permissions boundary {boundary}, too" if boundary else ""
 
 
 def _judge(event: LogEvent, when: str, stack: Stack) -> str:
-    """Return the outcomes of the run in the event; raises RotatorError if a rotation failed."""
+    """Return the outcomes in a run's summary; raises RotatorError if a rotation failed."""
     summary = _summary(event.message)
     if summary is None:
-        raise NotChecked(f"a run ended {when}, but its summary cannot be read")
+        raise NotChecked(f"the summary of the run {when} cannot be read")
     failed = [each for each in summary["rotations"] if each.get("error")]
     if failed:
         total = len(summary["rotations"]) + int(summary.get("not_listed", 0))
@@ -171,17 +173,17 @@ def _judge(event: LogEvent, when: str, stack: Stack) -> str:
             errors.append(f"and {count - len(errors)} more")
         raise RotatorError(
             f"{when}, {count} of {total} rotations failed: " + " | ".join(errors),
-            advice=f"do what the error says, then {ROTATE}{_boundary(stack)}",
+            advice=f"fix the cause, then run {ROTATE}{_boundary(stack)}",
         )
     counts = {word: summary.get(word) for word in ("rotated", "fresh", "kept", "busy")}
     return f"{when}: " + ", ".join(f"{count} {word}" for word, count in counts.items() if count)
 
 
 def _summary(message: str) -> dict[str, Any] | None:
-    """Return the summary in a line of the log, None if there is none that can be read.
+    """Return the summary in a log line, None if the line holds no readable summary.
 
-    Lambda's lines are JSON, with the summary as a field. A line of plain text, as an emulator writes, ends
-    with the summary.
+    Lambda writes JSON, with the summary as a field. An emulator writes plain text, with the summary at the
+    end.
     """
     with suppress(ValueError, TypeError, KeyError):
         if message.startswith("{"):

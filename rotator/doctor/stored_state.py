@@ -1,4 +1,4 @@
-"""What is stored for rotations, as far as an operator may read it."""
+"""The stored state of rotations, without the parts that the operator may not read."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from rotator.renewal.ports import ParameterStore
 def read_stored_for_display(
     rotations: Sequence[Rotation], parameters: ParameterStore, *, now: datetime
 ) -> StoredByName:
-    """Return what is stored for every rotation, without its lease if only that cannot be read.
+    """Return the stored state of every rotation, without the lease if only the lease cannot be read.
 
-    A caller that may read a token may be denied its lease. ``Stored.lease_error`` is why it is missing.
+    A caller with access to the token may be denied access to the lease. ``Stored.lease_error`` is the reason.
     """
     found = read_stored(rotations, parameters, leases_at=now)
     errors = {name: each for name, each in found.items() if _may_be_of_a_lease(each)}
@@ -27,7 +27,7 @@ def read_stored_for_display(
 
 
 def _may_be_of_a_lease(found: Stored | RotatorError) -> TypeGuard[ParameterStoreError]:
-    """Return whether a call failed because of a parameter in it, and not because AWS is unavailable."""
+    """Return whether a call failed because of its parameters, not because AWS was unavailable."""
     return isinstance(found, ParameterStoreError) and not found.is_unavailable
 
 

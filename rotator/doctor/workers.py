@@ -1,4 +1,4 @@
-"""The check of a stack's workers: one must take the rotations that scheduled runs enqueue."""
+"""The check of a stack's workers, which renew the rotations that scheduled runs enqueue."""
 
 from __future__ import annotations
 
@@ -12,44 +12,43 @@ CHECK = "workers"
 """The name of the check."""
 
 ENABLED = frozenset({"Enabled", "Enabling", "Creating", "Updating"})
-"""The states of an event source mapping that takes messages, or soon will.
+"""The states in which an event source mapping receives messages, or soon will.
 
 https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguration.html
 """
 
 
 def has_workers(outputs: Mapping[str, str]) -> bool:
-    """Return whether these are the outputs of a stack whose scheduled runs enqueue due rotations."""
+    """Return whether these outputs are from a stack with workers."""
     return "WorkQueueUrl" in outputs
 
 
 def check_workers(outputs: Mapping[str, str], inspector: Inspector) -> str:
-    """Return how many rotations are queued and how many messages are dead-lettered.
+    """Return the number of queued rotations and of dead-lettered messages.
 
     Raises:
-        RotatorError: No worker takes rotations from the queue.
+        RotatorError: No worker receives messages from the queue.
     """
-    waiting = _messages(outputs["WorkQueueUrl"], inspector)
-    failed = _messages(outputs["PoisonedQueueUrl"], inspector)
+    queued = _messages(outputs["WorkQueueUrl"], inspector)
+    dead_lettered = _messages(outputs["PoisonedQueueUrl"], inspector)
     event_source_mapping = inspector.event_source_mapping(outputs["FunctionName"], outputs["WorkQueueUrl"])
     if event_source_mapping is None:
-        raise RotatorError(
-            f"no worker takes what scheduled runs enqueue; queued rotations: {waiting}", advice=REPLACE
-        )
+        raise RotatorError(f"no worker receives the queued rotations: {queued} in the queue", advice=REPLACE)
     if event_source_mapping.state not in ENABLED:
         raise RotatorError(
             f"the workers are disabled (their event source mapping is {event_source_mapping.state}); "
-            f"queued rotations: {waiting}",
-            advice=f"aws lambda update-event-source-mapping --uuid {event_source_mapping.id} --enabled",
+            f"queued rotations: {queued}",
+            advice="enable them: "
+            f"aws lambda update-event-source-mapping --uuid {event_source_mapping.id} --enabled",
         )
     workers = (
         f"{event_source_mapping.maximum_concurrency} workers"
         if event_source_mapping.maximum_concurrency
         else "any number of workers"
     )
-    found = f"{workers}; queued rotations: {waiting}"
-    if failed:
-        found += f"; messages dead-lettered in the last four days: {failed}, see PoisonedQueueUrl"
+    found = f"{workers}; queued rotations: {queued}"
+    if dead_lettered:
+        found += f"; messages dead-lettered in the last four days: {dead_lettered}, see PoisonedQueueUrl"
     return found
 
 

@@ -281,7 +281,7 @@ def test_stack_option_requires_an_existing_rotator_stack(world: ExaminedStack) -
 
 
 def test_empty_stack_option_uses_the_environment(world: ExaminedStack) -> None:
-    assert "as the environment says" in world.doctor("--no-token", "--stack", "").printed
+    assert "read from the environment" in world.doctor("--no-token", "--stack", "").printed
 
 
 def test_edited_function_cannot_redirect_the_secret(world: ExaminedStack) -> None:
@@ -350,7 +350,7 @@ def test_unreachable_endpoint_fails_the_endpoint_check(world: ExaminedStack) -> 
 def test_failing_endpoint_is_not_asked_for_a_token(world: ExaminedStack) -> None:
     with serving_peer(Peer(OUTAGE)) as peer:
         examined = world.doctor(ROTATOR_TOKEN_ENDPOINT=peer.url)
-    examined.has_one_cross("token endpoint", dashes=AFTER_THE_SECRET, advice="ask its operator")
+    examined.has_one_cross("token endpoint", dashes=AFTER_THE_SECRET, advice="contact the provider")
     assert [request.line.split()[0] for request in peer.requests] == ["GET"]
     assert "Authorization" not in peer.requests[0].headers
 

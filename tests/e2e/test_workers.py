@@ -150,7 +150,9 @@ def test_doctor_reports_whether_workers_are_enabled(
     turned_off = doctor(fleet, clean_environment)
     _mapping(fleet.account, fleet.outputs, enabled=True)
     assert (turned_off["state"], turned_off["rotation"]) == ("failed", None)
-    assert turned_off["next_step"] == f"aws lambda update-event-source-mapping --uuid {mapping} --enabled"
+    assert turned_off["next_step"] == (
+        f"enable them: aws lambda update-event-source-mapping --uuid {mapping} --enabled"
+    )
 
 
 def test_function_names_a_missing_workers_permission(fleet: Fleet) -> None:

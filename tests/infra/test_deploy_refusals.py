@@ -107,7 +107,7 @@ WRONG = {
     ),
     "replicas and a key of one Region": (
         {"SET": f"ReplicaRegions=eu-west-1 ParameterKmsKeyArn={_KEY.replace('us-east-1', 'eu-central-1')}"},
-        "ParameterKmsKeyArn exists in one Region only, and tokens would have none in ReplicaRegions; give a",
+        "ParameterKmsKeyArn is a key of one Region, and tokens would have none in ReplicaRegions; give a",
     ),
     "too many hosts": (
         {"SET": f"TokenRequestParams={LONG_OBJECT} AllowedHosts={LONG_LIST} Scope=a"},

@@ -89,7 +89,7 @@ CASES: Cases = {
         lambda p: setattr(p, "reach_status", 503),
         "token endpoint",
         AFTER_THE_SECRET,
-        "ask its operator",
+        "contact the provider",
     ),
     "an endpoint that cannot be reached": (
         lambda p: setattr(p, "unreachable", TokenRequestError("no certificate", advice="trust it")),
@@ -146,11 +146,16 @@ CASES: Cases = {
         lambda p: p.set(kms_key_id="alias/mine"),
         "key",
         (),
-        "set kms_key_id to one of this account",
+        "set kms_key_id to a key of this account",
     ),
-    "a key that is off": (has_key(state="PendingDeletion"), "key", (), "enable it"),
-    "a key for signatures": (has_key(usage="SIGN_VERIFY", spec="RSA_2048"), "key", (), "a symmetric key"),
-    "a key for codes": (has_key(usage="GENERATE_VERIFY_MAC"), "key", (), "a symmetric key"),
+    "a key that is off": (has_key(state="PendingDeletion"), "key", (), "enable the key"),
+    "a key for signatures": (
+        has_key(usage="SIGN_VERIFY", spec="RSA_2048"),
+        "key",
+        (),
+        "a symmetric encryption key",
+    ),
+    "a key for codes": (has_key(usage="GENERATE_VERIFY_MAC"), "key", (), "a symmetric encryption key"),
     "a key that may not be looked at": (
         lambda p: (p.set(kms_key_id="alias/mine"), fails("key")(p)),
         "key",
@@ -175,8 +180,8 @@ def test_skipped_check_names_the_check_it_depends_on() -> None:
     patient = healthy()
     lose_secret(patient)
     findings = patient.examine()
-    assert findings["credentials"].found == "not checked, since secret failed"
-    assert findings["token"].found == "not checked, since credentials was not checked"
+    assert findings["credentials"].found == 'not checked, because the check "secret" failed'
+    assert findings["token"].found == 'not checked, because the check "credentials" was skipped'
 
 
 # Settings and the overlap contract.
@@ -195,7 +200,7 @@ def test_settings_held_by_aws_are_unchecked_without_identity() -> None:
     patient.inspector.fails["identity"] = RotatorError("no credentials", advice="log in")
     findings = patient.examine()
     assert (findings.failed, findings.code) == ({"AWS identity"}, 1)
-    assert findings["settings"].found == "not checked, since AWS identity failed"
+    assert findings["settings"].found == 'not checked, because the check "AWS identity" failed'
 
 
 def test_settings_held_by_aws_fail_with_an_identity() -> None:
@@ -275,7 +280,7 @@ def test_multiple_rotations_run_shared_checks_once() -> None:
     assert [check.name for check in findings.checks if check.rotation is None] == shared
     assert each == [name for name in CHECKS if name not in shared]
     assert each == [check.name for check in findings.checks if check.rotation == "search"]
-    assert findings["settings"].found == "2 rotations under /rotations, as the environment says"
+    assert findings["settings"].found == "2 rotations under /rotations, read from the environment"
 
 
 def test_shared_token_endpoint_is_reached_once() -> None:
@@ -321,7 +326,7 @@ def test_unforeseen_error_fails_one_check_and_logs_its_type(
     patient.set(kms_key_id="alias/mine")
     findings = patient.examine()
     assert (findings.failed, findings["key"].found) == ({"key"}, "unexpected KeyError")
-    assert "unexpected KeyError in the check of key" in caplog.text
+    assert "unexpected KeyError in the check key" in caplog.text
     assert CANARY_SECRET not in caplog.text
 
 
@@ -342,7 +347,7 @@ def test_check_to_dict_has_state_finding_and_next_step() -> None:
         "rotation": "default",
         "state": "failed",
         "found": "auth.example.test answers HTTP 503",
-        "next_step": "ask its operator, and try again later",
+        "next_step": "try again later; if the error persists, contact the provider",
     }
 
 
@@ -359,10 +364,10 @@ def test_printed_check_shows_mark_finding_and_next_step() -> None:
     patient = healthy()
     lose_secret(patient)
     lines = shown(patient.examine())
-    assert lines[0] == "✓ settings: the rotation default, as the environment says"
+    assert lines[0] == "✓ settings: the rotation default, read from the environment"
     cross = next(number for number, line in enumerate(lines) if line.startswith("✗ secret: "))
     assert lines[cross + 1].startswith("  → ")
-    assert "\N{EN DASH} credentials: not checked, since secret failed" in lines
+    assert '\N{EN DASH} credentials: not checked, because the check "secret" failed' in lines
     assert lines[-1] == "11 well, 1 not well, 3 not checked"
 
 

@@ -38,7 +38,7 @@ def with_replicas() -> tuple[Patient, FakeParameterStore]:
 def test_replicas_in_sync_pass_a_check_each() -> None:
     findings = with_replicas()[0].examine()
     assert [check.name for check in findings.checks] == [*CHECKS, *(f"replica {each}" for each in REGIONS)]
-    assert findings[CHECK].found == "version 1 is that of home, and valid for 23 h"
+    assert findings[CHECK].found == "version 1 is home's current token and valid for 23 h"
     assert (findings[CHECK].rotation, findings.code) == ("default", 0)
 
 
@@ -47,15 +47,17 @@ def test_missing_replica_fails_with_the_next_step() -> None:
     store.parameters.clear()
     findings = patient.examine()
     assert findings.failed == {CHECK}
-    assert (findings[CHECK].found, findings.code) == ("there is no token yet", 1)
-    assert (findings[CHECK].advice or "").startswith("wait for the next run, which writes it, or")
+    assert (findings[CHECK].found, findings.code) == ("the replica has no token yet", 1)
+    assert (findings[CHECK].advice or "").startswith("wait for the next run, which writes the replica, or")
 
 
 def test_replica_with_another_token_is_behind() -> None:
     patient, _ = with_replicas()
     patient.store(hours_old=0.5)
     findings = patient.examine()
-    assert {findings[f"replica {region}"].found for region in REGIONS} == {"it is behind the token at home"}
+    assert {findings[f"replica {region}"].found for region in REGIONS} == {
+        "the replica has an older token than home"
+    }
 
 
 def test_unreadable_replica_fails_with_its_own_error() -> None:

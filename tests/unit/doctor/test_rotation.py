@@ -63,14 +63,14 @@ def test_disallowed_token_request_skips_token_checks() -> None:
 
 def test_credentials_check_requests_one_token_and_shows_dialect() -> None:
     patient = healthy()
-    assert patient.examine()["credentials"].found == "accepted, with Basic in the dialect raw"
+    assert patient.examine()["credentials"].found == "accepted, with Basic in the encoding raw"
     assert requests(patient) == 1
 
 
 def test_identical_basic_dialects_need_one_token_request() -> None:
     patient = healthy()
     plain_secret(patient)
-    assert "two dialects are the same" in patient.examine(try_encodings=True)["credentials"].found
+    assert "both encodings are the same" in patient.examine(try_encodings=True)["credentials"].found
     assert requests(patient) == 1
     patient.ports.token_endpoint.answers.append(REFUSED)
     assert "--try-encodings" not in (patient.examine()["credentials"].advice or "")
@@ -90,7 +90,7 @@ def test_client_secret_post_has_no_basic_dialect() -> None:
         (GOOD, GOOD, "form", "ok", "accepted as raw, accepted as form; basic_encoding is form", None),
         (REFUSED, GOOD, "raw", "failed", "refused as raw, accepted as form", "set basic_encoding to form"),
         (GOOD, REFUSED, "form", "failed", "accepted as raw, refused as form", "set basic_encoding to raw"),
-        (REFUSED, REFUSED, "raw", "failed", "refused as raw, refused as form: ", "no dialect helps"),
+        (REFUSED, REFUSED, "raw", "failed", "refused as raw, refused as form: ", "check client_id"),
     ],
 )
 def test_both_dialects_are_compared_on_demand(
@@ -197,7 +197,9 @@ def test_write_check_covers_only_existing_parameter() -> None:
 def test_write_check_says_that_it_does_not_cover_the_key() -> None:
     patient = healthy()
     has_key()(patient)
-    assert patient.examine()["parameter"].found.endswith("only a renewal shows whether it may use alias/mine")
+    assert patient.examine()["parameter"].found.endswith(
+        "only a renewal shows whether the caller may use alias/mine"
+    )
     assert "a renewal" not in healthy().examine()["parameter"].found
 
 
@@ -221,7 +223,9 @@ def test_label_on_the_oldest_of_100_versions_fails_labels_check(name: str) -> No
 def test_label_on_another_version_passes_labels_check() -> None:
     check = with_versions(103, {"/healthwise/token": {5: ("live",)}}).examine()["labels"]
     assert check.state is State.OK
-    assert check.found.startswith("none on the oldest version of /healthwise/token, /healthwise/token/status")
+    assert check.found.startswith(
+        "no label on the oldest version of /healthwise/token, /healthwise/token/status"
+    )
 
 
 def test_unreadable_versions_skip_only_labels_check() -> None:
@@ -249,7 +253,7 @@ def test_examination_writes_no_parameter() -> None:
 
 def test_aws_managed_key_may_be_missing_or_unreadable() -> None:
     patient = healthy()
-    assert "AWS makes" in patient.examine()["key"].found
+    assert "AWS creates" in patient.examine()["key"].found
     patient.inspector.fails["key"] = BROKEN
     assert patient.examine()["key"].state is State.SKIPPED
     assert patient.set(kms_key_id="alias/aws/ssm").examine()["key"].state is State.SKIPPED
@@ -283,7 +287,10 @@ def test_rotation_without_signing_key_has_no_check_of_one() -> None:
 def test_key_that_signs_as_set_is_good() -> None:
     findings = signing().examine()
     assert findings.failed == set()
-    assert findings["signing key"].found == "alias/client is enabled, ECC_NIST_P384, and signs as ES384"
+    assert (
+        findings["signing key"].found
+        == "alias/client is enabled, has the spec ECC_NIST_P384 and signs with ES384"
+    )
     assert findings["secret"].found == "client_id in version secret-v1"
     assert findings["credentials"].found == "accepted, as private_key_jwt"
 
@@ -309,12 +316,16 @@ def test_key_of_the_algorithms_spec_is_good(algorithm: SigningAlgorithm | None, 
 @pytest.mark.parametrize(
     ("changes", "found", "advice"),
     [
-        ({"usage": "ENCRYPT_DECRYPT"}, "is ECC_NIST_P384 for ENCRYPT_DECRYPT", "with the usage SIGN_VERIFY"),
-        ({"state": "Disabled"}, "is Disabled", "enable it"),
+        (
+            {"usage": "ENCRYPT_DECRYPT"},
+            "has the spec ECC_NIST_P384 and the usage ENCRYPT_DECRYPT",
+            "with the usage SIGN_VERIFY",
+        ),
+        ({"state": "Disabled"}, "is Disabled", "enable the key"),
         ({"state": "PendingDeletion"}, "is PendingDeletion", "cancel its deletion"),
-        ({"spec": "ECC_NIST_P256"}, "cannot sign as ES384", "set signing_algorithm to ES256"),
-        ({"spec": "RSA_2048"}, "cannot sign as ES384", "to RS256, RS384, RS512, PS256, PS384, PS512"),
-        ({"spec": "ECC_SECG_P256K1"}, "cannot sign as ES384", "set signing_key_id to another key"),
+        ({"spec": "ECC_NIST_P256"}, "cannot sign with ES384", "set signing_algorithm to ES256"),
+        ({"spec": "RSA_2048"}, "cannot sign with ES384", "to RS256, RS384, RS512, PS256, PS384, PS512"),
+        ({"spec": "ECC_SECG_P256K1"}, "cannot sign with ES384", "set signing_key_id to another key"),
     ],
 )
 def test_key_that_cannot_sign_fails_before_a_token_is_requested(
@@ -331,7 +342,7 @@ def test_key_that_cannot_sign_fails_before_a_token_is_requested(
 def test_missing_signing_key_fails() -> None:
     patient = signing()
     patient.inspector.keys.clear()
-    assert patient.examine()["signing key"].found == "there is no key alias/client"
+    assert patient.examine()["signing key"].found == "there is no KMS key alias/client"
 
 
 def test_endpoint_is_reached_with_the_rotations_certificates() -> None:
@@ -345,7 +356,7 @@ def test_endpoint_is_reached_with_the_rotations_certificates() -> None:
 
 @pytest.mark.parametrize(
     ("hours_old", "found"),
-    [(1, "version 1 is fresh, and valid for 23 h"), (20, "version 1 is due, and valid for 4 h")],
+    [(1, "version 1 is fresh and valid for 23 h"), (20, "version 1 is due and valid for 4 h")],
 )
 def test_valid_stored_token_passes(hours_old: float, found: str) -> None:
     findings = Patient().store(hours_old=hours_old).examine()
@@ -355,8 +366,8 @@ def test_valid_stored_token_passes(hours_old: float, found: str) -> None:
 def test_expired_stored_token_is_shown_with_advice() -> None:
     check = Patient().store(hours_old=26).examine()["stored token"]
     assert (check.found, check.advice) == (
-        "it expired 2 h ago",
-        "see why the last runs failed, then `rotator rotate --function ...`",
+        "the token expired 2 h ago",
+        "find out why the last runs failed, then run `rotator rotate --function ...`",
     )
 
 
@@ -377,7 +388,7 @@ def test_running_renewal_passes_and_interrupted_one_is_shown() -> None:
     assert patient.examine().failed == set()
     patient = Patient().store(hours_old=20)
     patient.ports.parameters.put_lease(of, expires_at=now - timedelta(minutes=1))
-    assert "the stored one may be revoked" in patient.examine()["stored token"].found
+    assert "the provider may have revoked the stored token" in patient.examine()["stored token"].found
 
 
 def test_unreadable_lease_is_shown_in_parameter_check() -> None:

@@ -56,7 +56,7 @@ def test_unknown_stack_skips_checks_and_advises_stack_option() -> None:
     patient.inspector.all_stacks = [Stack(name="a", outputs={**OUTPUTS, "ParameterName": "/another"})]
     findings = patient.examine()
     assert (findings.failed, findings.skipped) == (set(), {"schedule", "alarms", "last run"})
-    assert "name it with --stack" in findings["schedule"].found
+    assert "name the stack with --stack" in findings["schedule"].found
 
 
 def test_stack_without_schedule_fails_only_when_named() -> None:
@@ -74,7 +74,7 @@ def test_two_stacks_with_one_parameter_fail_unless_one_is_named() -> None:
     check = patient.examine()["schedule"]
     assert (check.state, check.found) == (
         State.FAILED,
-        "several stacks keep /healthwise/token: rotator, twin",
+        "several stacks have the output ParameterName=/healthwise/token: rotator, twin",
     )
     assert patient.examine(stack="twin").failed == set()
 
@@ -121,9 +121,9 @@ def test_schedule_of_stack_without_group_is_in_the_default_group() -> None:
 @pytest.mark.parametrize(
     ("changes", "found", "advice"),
     [
-        ({"enabled": False}, "tick is disabled", "deploy with ScheduleState=ENABLED"),
+        ({"enabled": False}, "tick is disabled", "deploy the stack with ScheduleState=ENABLED"),
         ({"expression": "rate(1 minute)"}, "is 5 min", "or deploy with another ScheduleMinutes"),
-        ({"expression": "rate(5 hours)"}, "is 5 min", "set it to the schedule's"),
+        ({"expression": "rate(5 hours)"}, "is 5 min", "set ROTATOR_SCHEDULE_INTERVAL to the schedule's"),
         (
             {"target": "arn:aws:lambda:us-east-1:1:function:other"},
             "does not invoke",
@@ -180,7 +180,7 @@ def test_alarms_with_a_confirmed_subscription_pass(subscriptions: list[bool], fo
     ("subscriptions", "found", "advice"),
     [
         ([], "no subscription", f"aws sns subscribe --topic-arn {TOPIC}"),
-        ([False], "is confirmed", "confirm the mail that SNS sent"),
+        ([False], "is confirmed", "confirm the subscription in the mail from SNS"),
     ],
     ids=["none", "pending"],
 )
@@ -205,7 +205,7 @@ def test_alarms_of_stack_without_topic_are_reported_unheard() -> None:
     patient.inspector.all_stacks = [Stack(name="rotator", outputs=outputs)]
     findings = patient.examine()
     assert (findings.skipped, findings.code) == ({"alarms"}, 0)
-    assert findings["alarms"].found.startswith("alarms notify no one: deploy with AlarmEmail")
+    assert findings["alarms"].found.startswith("alarms do not notify anyone: deploy with AlarmEmail")
 
 
 # The workers.
@@ -232,7 +232,10 @@ def test_disabled_workers_fail_with_command_that_enables_them(state: str) -> Non
     findings = patient.examine()
     assert (findings.failed, findings.skipped, findings.code) == ({"workers"}, set(), 1)
     assert f"is {state}); queued rotations: 40" in findings["workers"].found
-    assert findings["workers"].advice == "aws lambda update-event-source-mapping --uuid an-id --enabled"
+    assert (
+        findings["workers"].advice
+        == "enable them: aws lambda update-event-source-mapping --uuid an-id --enabled"
+    )
 
 
 @pytest.mark.parametrize("state", ["Enabled", "Enabling", "Creating", "Updating"])
@@ -248,7 +251,7 @@ def test_queue_without_workers_gives_deploy_advice() -> None:
     patient = with_workers(waiting=7)
     patient.inspector.takers.clear()
     check = patient.examine()["workers"]
-    assert check.found == "no worker takes what scheduled runs enqueue; queued rotations: 7"
+    assert check.found == "no worker receives the queued rotations: 7 in the queue"
     assert "`make deploy`" in (check.advice or "")
 
 
@@ -287,7 +290,7 @@ def test_failed_run_fails_last_run_check_with_its_error() -> None:
     check = logged(run_ended(summary("down; wait"))).examine()["last run"]
     assert check.state is State.FAILED
     assert check.found == "2 min ago, 1 of 1 rotations failed: default: down; wait"
-    assert check.advice == "do what the error says, then `rotator rotate --function ...`"
+    assert check.advice == "fix the cause, then run `rotator rotate --function ...`"
 
 
 @pytest.mark.parametrize("events", [(), (run_ended(summary("AccessDeniedException; allow it")),)])
@@ -298,7 +301,7 @@ def test_failed_or_missing_run_names_the_permissions_boundary(events: tuple[LogE
     check = patient.examine()["last run"]
     assert check.state is State.FAILED
     assert (check.advice or "").endswith(
-        f"; a denied permission must be in the permissions boundary {boundary}, too"
+        f"; add a denied permission to the permissions boundary {boundary}, too"
     )
 
 
@@ -360,7 +363,7 @@ def test_log_level_above_info_reports_only_failed_runs(level: str) -> None:
 def test_unreadable_run_summary_skips_last_run_check(message: str) -> None:
     findings = logged(LogEvent(at=START - timedelta(minutes=1), message=message)).examine()
     assert (findings.failed, findings.skipped) == (set(), {"last run"})
-    assert findings["last run"].found == "a run ended 1 min ago, but its summary cannot be read"
+    assert findings["last run"].found == "the summary of the run 1 min ago cannot be read"
 
 
 def test_unreadable_log_fails_only_last_run_check() -> None:
