@@ -2,19 +2,19 @@
 
 variable "secret_arn" {
   type        = string
-  description = "The full ARN, suffix included, of the secret that holds {\"client_id\": \"...\", \"client_secret\": \"...\"}; empty for many."
+  description = "The full ARN, including the suffix, of the secret that holds {\"client_id\": \"...\", \"client_secret\": \"...\"}. Empty with multiple rotations."
   default     = ""
   nullable    = false
 
   validation {
     condition     = can(regex("^(?:|arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6})$", var.secret_arn))
-    error_message = "secret_arn must be the full ARN of a secret, with the six characters at its end."
+    error_message = "secret_arn must be empty or the full ARN of a secret, including the six random characters at its end."
   }
 }
 
 variable "secret_kms_key_arn" {
   type        = string
-  description = "The ARN of the secret's KMS key, if it has one of yours instead of aws/secretsmanager."
+  description = "The ARN of the secret's KMS key, if the secret is encrypted with your own key instead of aws/secretsmanager."
   default     = ""
   nullable    = false
 
@@ -26,7 +26,7 @@ variable "secret_kms_key_arn" {
 
 variable "parameter_name" {
   type        = string
-  description = "The parameter that will hold the token; beside it are <this>/status and <this>/lease. Not used for many."
+  description = "The parameter that holds the token. The function also writes <this name>/status and <this name>/lease. Not used with multiple rotations."
   default     = "/healthwise/token"
   nullable    = false
 
@@ -38,7 +38,7 @@ variable "parameter_name" {
 
 variable "parameter_kms_key_arn" {
   type        = string
-  description = "The ARN of the KMS key for the token, if it is to be one of yours instead of aws/ssm. Of many, for each whose document names none."
+  description = "The ARN of your own KMS key that encrypts the token, instead of aws/ssm. With multiple rotations, the key for each rotation whose document names no key."
   default     = ""
   nullable    = false
 
@@ -50,14 +50,14 @@ variable "parameter_kms_key_arn" {
 
 variable "create_key" {
   type        = bool
-  description = "Whether to create a KMS key for the tokens and the log. It stays when the stack is deleted, or nobody could read the tokens."
+  description = "Whether to create a KMS key for the tokens and the log. The key is kept when the stack is deleted, because the tokens cannot be read without it."
   default     = false
   nullable    = false
 }
 
 variable "parameter_tier" {
   type        = string
-  description = "The token parameter's tier; over 4096 bytes a token needs an advanced one."
+  description = "The tier of the token parameter. A token of more than 4096 bytes needs an advanced parameter."
   default     = "Intelligent-Tiering"
   nullable    = false
 
@@ -69,7 +69,7 @@ variable "parameter_tier" {
 
 variable "rotations_path" {
   type        = string
-  description = "For many rotations, the path of parameters that hold a JSON document each. Whoever may write there says where secrets go."
+  description = "With multiple rotations, the path of the parameters that hold their JSON documents. A principal that can write below this path decides where client secrets are sent."
   default     = ""
   nullable    = false
 
@@ -81,7 +81,7 @@ variable "rotations_path" {
 
 variable "secret_prefix" {
   type        = string
-  description = "For many rotations, what the names of their secrets begin with, such as healthwise/."
+  description = "With multiple rotations, the prefix of the names of their secrets, such as healthwise/."
   default     = ""
   nullable    = false
 
@@ -93,7 +93,7 @@ variable "secret_prefix" {
 
 variable "parameter_prefix" {
   type        = string
-  description = "For many rotations, the path below which their tokens are; not the one of their documents."
+  description = "With multiple rotations, the path of the parameters that hold their tokens. It must differ from rotations_path."
   default     = ""
   nullable    = false
 
@@ -105,7 +105,7 @@ variable "parameter_prefix" {
 
 variable "workers" {
   type        = number
-  description = "With multiple rotations, the maximum number of concurrent workers that renew due rotations; 0 for renewal by the scheduled run itself."
+  description = "With multiple rotations, the maximum number of concurrent workers that renew due rotations. With 0, the scheduled run renews them itself."
   default     = 0
   nullable    = false
 
@@ -117,19 +117,19 @@ variable "workers" {
 
 variable "replica_regions" {
   type        = string
-  description = "Up to five other Regions, with commas between, in which each token and its status are kept, too, under the same names."
+  description = "Up to five other Regions, separated by commas. Each token and its status are copied to parameters of the same names there."
   default     = ""
   nullable    = false
 
   validation {
     condition     = can(regex("^(?:|[a-z]{2,8}(-[a-z]{2,16}){1,2}-[0-9]{1,2}(,[a-z]{2,8}(-[a-z]{2,16}){1,2}-[0-9]{1,2}){0,4})$", var.replica_regions))
-    error_message = "replica_regions must be empty or at most five Regions with commas and no spaces between, such as eu-west-1,us-east-1."
+    error_message = "replica_regions must be empty or at most five Regions separated by commas without spaces, such as eu-west-1,us-east-1."
   }
 }
 
 variable "token_endpoint" {
   type        = string
-  description = "Where tokens are requested."
+  description = "The address of the token endpoint, from which tokens are requested."
   default     = "https://auth.healthwise.net/oauth2/token"
   nullable    = false
 
@@ -141,26 +141,26 @@ variable "token_endpoint" {
 
 variable "scope" {
   type        = string
-  description = "The scope to ask for; empty for none."
+  description = "The scope to request. If empty, the request has no scope."
   default     = "*"
   nullable    = false
 }
 
 variable "grant_type" {
   type        = string
-  description = "What the provider calls the client credentials grant."
+  description = "The grant_type that the provider uses for the client credentials grant."
   default     = "client_credentials"
   nullable    = false
 
   validation {
     condition     = can(regex("^(?:[^\\s\"\\\\]{1,256})$", var.grant_type))
-    error_message = "grant_type must be a grant's name or address."
+    error_message = "grant_type must be the name or the URI of a grant type."
   }
 }
 
 variable "token_request_format" {
   type        = string
-  description = "How the token request is written, as RFC 6749 says (form) or as JSON."
+  description = "The format of the token request's body. The value form is the format of RFC 6749; json is a JSON object."
   default     = "form"
   nullable    = false
 
@@ -172,7 +172,7 @@ variable "token_request_format" {
 
 variable "token_request_params" {
   type        = string
-  description = "More parameters of the token request as a JSON object, such as {\"expiration\": \"86400\"}."
+  description = "Additional parameters of the token request as a JSON object, such as {\"expiration\": \"86400\"}."
   default     = "{}"
   nullable    = false
 
@@ -184,7 +184,7 @@ variable "token_request_params" {
 
 variable "token_request_headers" {
   type        = string
-  description = "More headers of the token request as a JSON object, such as {\"X-Tenant\": \"a\"}; empty for none."
+  description = "Additional headers of the token request as a JSON object, such as {\"X-Tenant\": \"a\"}."
   default     = ""
   nullable    = false
 
@@ -196,7 +196,7 @@ variable "token_request_headers" {
 
 variable "client_authentication" {
   type        = string
-  description = "How the client authenticates."
+  description = "How the client authenticates at the token endpoint."
   default     = "client_secret_basic"
   nullable    = false
 
@@ -208,14 +208,14 @@ variable "client_authentication" {
 
 variable "client_id_in_body" {
   type        = bool
-  description = "Whether client_id is sent as a parameter beside Basic authentication, too."
+  description = "Whether a request with Basic authentication also sends client_id as a parameter."
   default     = false
   nullable    = false
 }
 
 variable "basic_encoding" {
   type        = string
-  description = "Basic authentication as Healthwise documents it (raw), or as RFC 6749 says (form)."
+  description = "The encoding of the credentials for Basic authentication. The value raw is the encoding that Healthwise documents; form is the encoding of RFC 6749."
   default     = "raw"
   nullable    = false
 
@@ -227,7 +227,7 @@ variable "basic_encoding" {
 
 variable "secret_members" {
   type        = string
-  description = "Where the secret has client_id and client_secret, if not under these names, such as {\"client_secret\": \"oauth.clientSecret\"}."
+  description = "The members of the secret that hold client_id and client_secret, if they have other names, such as {\"client_secret\": \"oauth.clientSecret\"}."
   default     = ""
   nullable    = false
 
@@ -263,7 +263,7 @@ variable "secret_headers" {
 
 variable "signing_key_arn" {
   type        = string
-  description = "The ARN of the asymmetric KMS key that signs for private_key_jwt. Of many, the one that their documents name."
+  description = "The ARN of the asymmetric KMS key that signs client assertions for private_key_jwt. With multiple rotations, the key that their documents name."
   default     = ""
   nullable    = false
 
@@ -275,7 +275,7 @@ variable "signing_key_arn" {
 
 variable "signing_algorithm" {
   type        = string
-  description = "How client assertions are signed; if empty, RS256 for private_key_jwt and HS256 for client_secret_jwt."
+  description = "The algorithm that signs client assertions. If empty, RS256 for private_key_jwt and HS256 for client_secret_jwt."
   default     = ""
   nullable    = false
 
@@ -287,7 +287,7 @@ variable "signing_algorithm" {
 
 variable "key_id" {
   type        = string
-  description = "What the provider calls the key (kid), or \"x5t#S256=\" and the thumbprint of its certificate; empty for none."
+  description = "The id of the signing key at the provider (kid), or \"x5t#S256=\" followed by the thumbprint of its certificate. If empty, assertions name no key."
   default     = ""
   nullable    = false
 
@@ -299,7 +299,7 @@ variable "key_id" {
 
 variable "assertion_audience" {
   type        = string
-  description = "The audience of client assertions; if empty, token_endpoint."
+  description = "The audience of client assertions. If empty, the value of token_endpoint."
   default     = ""
   nullable    = false
 
@@ -311,7 +311,7 @@ variable "assertion_audience" {
 
 variable "ca_parameter_name" {
   type        = string
-  description = "The name of a String parameter with PEM certificates that are trusted for the token endpoint besides the public ones. Of many, the one that their documents name."
+  description = "The name of a String parameter with PEM certificates that are trusted for the token endpoint, in addition to the public certificate authorities. With multiple rotations, the parameter that their documents name."
   default     = ""
   nullable    = false
 
@@ -323,14 +323,14 @@ variable "ca_parameter_name" {
 
 variable "secret_rollover" {
   type        = bool
-  description = "Where AWSCURRENT is refused, try the secret's AWSPENDING and AWSPREVIOUS."
+  description = "Whether to try the secret's versions AWSPENDING and AWSPREVIOUS if the token endpoint refuses AWSCURRENT."
   default     = true
   nullable    = false
 }
 
 variable "response_members" {
   type        = string
-  description = "Where the answer has its members, if not under their own names, such as {\"access_token\": \"data.token\"}."
+  description = "The members of the token response, if they have other names than in RFC 6749, such as {\"access_token\": \"data.token\"}."
   default     = ""
   nullable    = false
 
@@ -342,43 +342,43 @@ variable "response_members" {
 
 variable "accepted_token_types" {
   type        = string
-  description = "Token types that are taken for Bearer, with commas between."
+  description = "Token types to accept as Bearer, separated by commas."
   default     = ""
   nullable    = false
 
   validation {
     condition     = can(regex("^(?:|[^\\s\",\\\\]+( *, *[^\\s\",\\\\]+)*)$", var.accepted_token_types))
-    error_message = "accepted_token_types must be empty or token types with commas between."
+    error_message = "accepted_token_types must be empty or token types separated by commas."
   }
 }
 
 variable "lifetime" {
   type        = string
-  description = "A token's life in seconds, whatever its answer says; empty to believe the answer."
+  description = "The lifetime of a token in seconds, regardless of the token response. If empty, the token response decides."
   default     = ""
   nullable    = false
 
   validation {
     condition     = can(regex("^(?:|[6-9][0-9]|[1-9][0-9]{2,6})$", var.lifetime))
-    error_message = "lifetime must be empty or a number of seconds from 60."
+    error_message = "lifetime must be empty or a number of seconds, at least 60."
   }
 }
 
 variable "fallback_lifetime" {
   type        = string
-  description = "A token's life in seconds, for endpoints that do not tell it; empty where they do."
+  description = "The lifetime of a token in seconds, used if the token response does not state one."
   default     = ""
   nullable    = false
 
   validation {
     condition     = can(regex("^(?:|[6-9][0-9]|[1-9][0-9]{2,6})$", var.fallback_lifetime))
-    error_message = "fallback_lifetime must be empty or a number of seconds from 60."
+    error_message = "fallback_lifetime must be empty or a number of seconds, at least 60."
   }
 }
 
 variable "verify_url" {
   type        = string
-  description = "An address that must answer 2xx to a GET with a new token before it is published; empty for none."
+  description = "An address that must answer a GET request with 2xx before a new token is published. The request carries the new token. If empty, new tokens are not verified."
   default     = ""
   nullable    = false
 
@@ -390,19 +390,19 @@ variable "verify_url" {
 
 variable "allowed_hosts" {
   type        = string
-  description = "The hosts that credentials and tokens may be sent to, with commas between; empty for any. Required for many rotations."
+  description = "The hosts to which credentials and tokens may be sent, separated by commas. If empty, any host. Required with multiple rotations."
   default     = ""
   nullable    = false
 
   validation {
     condition     = can(regex("^(?:|[A-Za-z0-9.-]+( *, *[A-Za-z0-9.-]+)*)$", var.allowed_hosts))
-    error_message = "allowed_hosts must be host names with commas between, without ports."
+    error_message = "allowed_hosts must be empty or host names without ports, separated by commas."
   }
 }
 
 variable "schedule_minutes" {
   type        = number
-  description = "How often the function looks whether a token is due."
+  description = "The time between scheduled runs in minutes. Each run renews the tokens that are due."
   default     = 5
   nullable    = false
 
@@ -414,7 +414,7 @@ variable "schedule_minutes" {
 
 variable "schedule_state" {
   type        = string
-  description = "DISABLED pauses the stack. The token ends some time later, and the alarm says so before."
+  description = "DISABLED pauses the stack. While it is paused, tokens are not renewed and expire. The alarm token-ends-soon fires before that."
   default     = "ENABLED"
   nullable    = false
 
@@ -426,7 +426,7 @@ variable "schedule_state" {
 
 variable "token_lifetime" {
   type        = string
-  description = "How long tokens live, the shortest-lived of many. Decides how slow the schedule may be, when the alarm on the time left fires, and what lifetime of a token is not believed."
+  description = "The lifetime of tokens, with multiple rotations the shortest one. It limits the time between scheduled runs, sets the threshold of the alarm token-ends-soon, and decides which lifetimes in token responses are implausible."
   default     = "24h"
   nullable    = false
 
@@ -438,7 +438,7 @@ variable "token_lifetime" {
 
 variable "renew_at" {
   type        = number
-  description = "The fraction of a token's life after which it is renewed."
+  description = "The fraction of its lifetime after which a token is renewed."
   default     = 0.667
   nullable    = false
 
@@ -450,7 +450,7 @@ variable "renew_at" {
 
 variable "consumer_cache_seconds" {
   type        = number
-  description = "How long consumers keep a token before they read the parameter again. Over 300 s only with tokens of 24h, or other."
+  description = "The number of seconds for which consumers cache a token. More than 300 is allowed only if token_lifetime is 24h or other."
   default     = 300
   nullable    = false
 
@@ -462,7 +462,7 @@ variable "consumer_cache_seconds" {
 
 variable "alarm_topic_arn" {
   type        = string
-  description = "The ARN of an SNS topic of yours that alarms go to."
+  description = "The ARN of your own SNS topic, to which the alarms are sent."
   default     = ""
   nullable    = false
 
@@ -474,7 +474,7 @@ variable "alarm_topic_arn" {
 
 variable "alarm_email" {
   type        = string
-  description = "An address to which a new topic mails the alarms, once the address has confirmed that."
+  description = "An e-mail address to which the alarms are sent. The stack creates an SNS topic, and the address must confirm its subscription."
   default     = ""
   nullable    = false
 
@@ -486,7 +486,7 @@ variable "alarm_email" {
 
 variable "runbook_url" {
   type        = string
-  description = "The folder in which your people find the runbooks, infra/docs/runbooks; each alarm links to a file there."
+  description = "The address of your copy of the folder infra/docs/runbooks. Each alarm links to a runbook in this folder."
   default     = "infra/docs/runbooks"
   nullable    = false
 
@@ -498,7 +498,7 @@ variable "runbook_url" {
 
 variable "change_function_arn" {
   type        = string
-  description = "The ARN of a function of yours to invoke when a token was written."
+  description = "The ARN of a function to invoke when a token was written."
   default     = ""
   nullable    = false
 
@@ -510,7 +510,7 @@ variable "change_function_arn" {
 
 variable "change_queue_arn" {
   type        = string
-  description = "The ARN of a queue of yours to tell when a token was written. The queue's policy must allow that."
+  description = "The ARN of a queue to which an event is sent when a token was written. The queue's policy must allow it."
   default     = ""
   nullable    = false
 
@@ -522,19 +522,19 @@ variable "change_queue_arn" {
 
 variable "redeploy_service" {
   type        = string
-  description = "The ECS service to redeploy when a token was written, as cluster/service."
+  description = "The ECS service to redeploy when a token was written, in the form cluster/service."
   default     = ""
   nullable    = false
 
   validation {
     condition     = can(regex("^(?:|[A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255})$", var.redeploy_service))
-    error_message = "redeploy_service must be empty or cluster/service."
+    error_message = "redeploy_service must be empty or have the form cluster/service."
   }
 }
 
 variable "code_bucket" {
   type        = string
-  description = "The S3 bucket that holds the function's zip."
+  description = "The S3 bucket that holds the function's zip file."
   nullable    = false
 
   validation {
@@ -545,7 +545,7 @@ variable "code_bucket" {
 
 variable "timeout_seconds" {
   type        = number
-  description = "How long one run may take, its retries included."
+  description = "The longest time that one run may take in seconds, including its retries."
   default     = 60
   nullable    = false
 
@@ -557,7 +557,7 @@ variable "timeout_seconds" {
 
 variable "memory_megabytes" {
   type        = number
-  description = "The function's memory, which also decides its share of CPU."
+  description = "The function's memory in megabytes. It also decides the function's share of CPU."
   default     = 256
   nullable    = false
 
@@ -569,7 +569,7 @@ variable "memory_megabytes" {
 
 variable "reserved_concurrency" {
   type        = string
-  description = "How many runs may go on at once; empty for no reservation, which new accounts cannot make."
+  description = "The maximum number of concurrent runs. If empty, no concurrency is reserved. A new account has too little concurrency to reserve any."
   default     = ""
   nullable    = false
 
@@ -581,7 +581,7 @@ variable "reserved_concurrency" {
 
 variable "writes_per_second" {
   type        = number
-  description = "How many of the account's PutParameter calls a second it allows itself; a renewal takes three."
+  description = "The maximum number of PutParameter calls per second, which count against the account's quota. A renewal makes three."
   default     = 2
   nullable    = false
 
@@ -593,31 +593,31 @@ variable "writes_per_second" {
 
 variable "vpc_subnet_ids" {
   type        = string
-  description = "Subnets to run in, with commas between. They need a way to the endpoint, Secrets Manager and SSM; to SQS with Workers; to KMS with signing_key_arn only."
+  description = "The subnets in which the function runs, separated by commas. They need a route to the token endpoint, Secrets Manager and SSM; to SQS with Workers; to KMS with signing_key_arn only."
   default     = ""
   nullable    = false
 
   validation {
     condition     = can(regex("^(?:|subnet-[0-9a-f]+(,subnet-[0-9a-f]+)*)$", var.vpc_subnet_ids))
-    error_message = "vpc_subnet_ids must be empty or subnet ids with commas between."
+    error_message = "vpc_subnet_ids must be empty or subnet ids separated by commas."
   }
 }
 
 variable "vpc_security_group_ids" {
   type        = string
-  description = "The security groups for those subnets, with commas between."
+  description = "The security groups of the function in these subnets, separated by commas."
   default     = ""
   nullable    = false
 
   validation {
     condition     = can(regex("^(?:|sg-[0-9a-f]+(,sg-[0-9a-f]+)*)$", var.vpc_security_group_ids))
-    error_message = "vpc_security_group_ids must be empty or security group ids with commas between."
+    error_message = "vpc_security_group_ids must be empty or security group ids separated by commas."
   }
 }
 
 variable "https_proxy" {
   type        = string
-  description = "The proxy by which the function reaches everything, also AWS; without user and password, since whoever may read its settings would read them."
+  description = "The proxy for all connections of the function, including those to AWS. It must not contain a user or a password, because every principal that can read the function's configuration could read them."
   default     = ""
   nullable    = false
 
@@ -629,19 +629,19 @@ variable "https_proxy" {
 
 variable "no_proxy" {
   type        = string
-  description = "Hosts and domains that are reached without the proxy, with commas between, such as .amazonaws.com where there are VPC endpoints."
+  description = "Hosts and domains that are reached without the proxy, separated by commas, such as .amazonaws.com if the VPC has endpoints for AWS."
   default     = ""
   nullable    = false
 
   validation {
     condition     = can(regex("^(?:|[A-Za-z0-9.:/*-]+( *, *[A-Za-z0-9.:/*-]+)*)$", var.no_proxy))
-    error_message = "no_proxy must be empty or names with commas between."
+    error_message = "no_proxy must be empty or names separated by commas."
   }
 }
 
 variable "permissions_boundary_arn" {
   type        = string
-  description = "The ARN of the managed policy that bounds the permissions of every role of the stack, where the organization demands one."
+  description = "The ARN of a managed policy that is the permissions boundary of each role of the stack, if your organization requires one."
   default     = ""
   nullable    = false
 
@@ -653,7 +653,7 @@ variable "permissions_boundary_arn" {
 
 variable "role_path" {
   type        = string
-  description = "The IAM path of the stack's roles. Another path replaces the roles, so key policies that name the function's role need its new ARN."
+  description = "The IAM path of the stack's roles. A change of the path replaces the roles, so a key policy that names the function's role needs its new ARN."
   default     = "/"
   nullable    = false
 
@@ -665,7 +665,7 @@ variable "role_path" {
 
 variable "log_level" {
   type        = string
-  description = "What the function logs."
+  description = "The least severe level of messages that the function logs."
   default     = "INFO"
   nullable    = false
 
@@ -677,7 +677,7 @@ variable "log_level" {
 
 variable "log_retention_days" {
   type        = number
-  description = "How long its logs are kept."
+  description = "The number of days for which the log is kept."
   default     = 30
   nullable    = false
 
@@ -689,7 +689,7 @@ variable "log_retention_days" {
 
 variable "log_kms_key_arn" {
   type        = string
-  description = "The ARN of a KMS key of yours for the log; its policy must let CloudWatch Logs use it."
+  description = "The ARN of your own KMS key for the log. Its key policy must allow CloudWatch Logs to use it."
   default     = ""
   nullable    = false
 

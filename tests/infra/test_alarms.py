@@ -275,14 +275,14 @@ def widget(title: str) -> dict[str, Any]:
 
 
 def test_dashboard_shows_token_lifetime_with_alarm_threshold() -> None:
-    shown = widget("Life of the stored tokens")
+    shown = widget("Remaining lifetime of the stored tokens")
     [least, [names]] = shown["metrics"]
     assert least[:4] == ["Rotator", "TokenSecondsRemaining", "service", FUNCTION]
     by_name = f'{{Rotator,rotation,service}} MetricName="TokenSecondsRemaining" service="{FUNCTION}"'
     assert names["expression"] == f"SEARCH('{by_name}', 'Minimum', 300)"
     lines = {line["label"]: line["value"] for line in shown["annotations"]["horizontal"]}
-    assert lines["somebody is called"] == alarms()["TokenEndsSoon"]["Threshold"]
-    assert lines["consumers keep a token for"] == 300
+    assert lines["threshold of token-ends-soon"] == alarms()["TokenEndsSoon"]["Threshold"]
+    assert lines["time that consumers cache a token"] == 300
 
 
 def test_dashboard_shows_every_error_kind_and_rollover() -> None:

@@ -78,6 +78,6 @@ def test_refusal_repeats_only_text_of_the_template() -> None:
 
 
 def test_rule_text_is_repeated_without_its_full_stop() -> None:
-    sentence = "CreateKey makes a key for the log, too; leave LogKmsKeyArn out"
+    sentence = "CreateKey also creates the key for the log. Remove LogKmsKeyArn"
     said = f"Template error: assertion failed: {sentence}. (hunter2)"
     assert packaging.own_words(TEXT, said) == (sentence,)

@@ -52,48 +52,58 @@ def test_compatible_parameters_are_accepted(given: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("given", "because"),
     [
-        pytest.param({}, "Give SecretArn for one rotation, or RotationsPath for many", id="nothing to do"),
-        pytest.param({**SECRET, **MANY}, "Give SecretArn for one rotation, or", id="one and many"),
+        pytest.param({}, "Set SecretArn for one rotation, or RotationsPath for multiple", id="nothing to do"),
+        pytest.param({**SECRET, **MANY}, "Set SecretArn for one rotation, or", id="one and many"),
         pytest.param(
-            {**MANY, "SecretPrefix": ""}, "so that the role may read those secrets and no", id="any secret"
+            {**MANY, "SecretPrefix": ""}, "requires SecretPrefix, which limits the secrets", id="any secret"
         ),
-        pytest.param({**MANY, "ParameterPrefix": ""}, "so that the role may write those", id="any parameter"),
-        pytest.param({**MANY, "AllowedHosts": ""}, "With RotationsPath, give AllowedHosts", id="any host"),
         pytest.param(
-            {**MANY, "ParameterPrefix": "/rotator/rotations"}, "rewrite its own documents", id="own documents"
+            {**MANY, "ParameterPrefix": ""}, "requires ParameterPrefix, which limits", id="any parameter"
         ),
-        pytest.param({**SECRET, "Workers": "2"}, "Workers are for many", id="workers for one"),
-        pytest.param({**SIGNED, "SigningKeyArn": ""}, "private_key_jwt needs SigningKeyArn", id="no key"),
-        pytest.param({**SIGNED, "SigningAlgorithm": "HS256"}, "of RS, PS or ES", id="a key and HS256"),
+        pytest.param({**MANY, "AllowedHosts": ""}, "RotationsPath requires AllowedHosts", id="any host"),
         pytest.param(
-            {**SIGNED, "ClientAuthentication": "client_secret_jwt"}, "leave SigningKeyArn", id="two keys"
+            {**MANY, "ParameterPrefix": "/rotator/rotations"},
+            "could overwrite the rotation documents",
+            id="own documents",
+        ),
+        pytest.param({**SECRET, "Workers": "2"}, "Workers require RotationsPath", id="workers for one"),
+        pytest.param({**SIGNED, "SigningKeyArn": ""}, "private_key_jwt requires SigningKeyArn", id="no key"),
+        pytest.param(
+            {**SIGNED, "SigningAlgorithm": "HS256"}, "must begin with RS, PS or ES", id="a key and HS256"
+        ),
+        pytest.param(
+            {**SIGNED, "ClientAuthentication": "client_secret_jwt"}, "Remove SigningKeyArn", id="two keys"
         ),
         pytest.param(
             {**SECRET, "ClientAuthentication": "client_secret_jwt", "SigningAlgorithm": "ES256"},
-            "a SigningAlgorithm of HS",
+            "SigningAlgorithm must begin with HS",
             id="a secret and ES256",
         ),
-        pytest.param({**SECRET, "SigningKeyArn": KEY}, "are for a ClientAuthentication", id="a key unused"),
-        pytest.param({**SECRET, "KeyId": "key-1"}, "are for a ClientAuthentication", id="a kid unused"),
-        pytest.param({**SECRET, "NoProxy": ".x"}, "exceptions from HttpsProxy", id="no proxy to except"),
+        pytest.param({**SECRET, "SigningKeyArn": KEY}, "require a ClientAuthentication", id="a key unused"),
+        pytest.param({**SECRET, "KeyId": "key-1"}, "require a ClientAuthentication", id="a kid unused"),
+        pytest.param({**SECRET, "NoProxy": ".x"}, "NoProxy requires HttpsProxy", id="no proxy to except"),
         pytest.param(
             {**MANY, "Workers": "2", "ReservedConcurrency": "1"},
-            "turned away",
+            "must be at least Workers + 1",
             id="workers and a reservation",
         ),
         pytest.param(
             {**SECRET, "CreateKey": "true", "ReplicaRegions": "eu-west-1"},
-            "give ParameterKmsKeyArn of a multi-Region key, or none",
+            "set ParameterKmsKeyArn to the ARN of a multi-Region key",
             id="a key of one Region and replicas",
         ),
-        pytest.param({**SECRET, "SecretPrefix": "a/"}, "are for many rotations", id="a prefix for one"),
+        pytest.param(
+            {**SECRET, "SecretPrefix": "a/"},
+            "SecretPrefix and ParameterPrefix require RotationsPath",
+            id="a prefix for one",
+        ),
         pytest.param(
             {**SECRET, "CreateKey": "true", "ParameterKmsKeyArn": KEY},
-            "Give ParameterKmsKeyArn, or let CreateKey make a key",
+            "Set ParameterKmsKeyArn or CreateKey, but not both",
             id="a key given and one to create",
         ),
         pytest.param(
-            {**SECRET, "CreateKey": "true", "LogKmsKeyArn": KEY}, "leave LogKmsKeyArn out", id="two log keys"
+            {**SECRET, "CreateKey": "true", "LogKmsKeyArn": KEY}, "Remove LogKmsKeyArn", id="two log keys"
         ),
         pytest.param(
             {
@@ -101,11 +111,13 @@ def test_compatible_parameters_are_accepted(given: dict[str, str]) -> None:
                 "AlarmEmail": "a@b.example",
                 "AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:x",
             },
-            "Give AlarmTopicArn, or let AlarmEmail",
+            "Set AlarmTopicArn or AlarmEmail, but not both",
             id="a topic given and one to create",
         ),
-        pytest.param({**SECRET, "VpcSubnetIds": "subnet-1"}, "needs both", id="subnets alone"),
-        pytest.param({**SECRET, "VpcSecurityGroupIds": "sg-1"}, "needs both", id="security groups alone"),
+        pytest.param({**SECRET, "VpcSubnetIds": "subnet-1"}, "Set both VpcSubnetIds and", id="subnets alone"),
+        pytest.param(
+            {**SECRET, "VpcSecurityGroupIds": "sg-1"}, "Set both VpcSubnetIds and", id="security groups alone"
+        ),
     ],
 )
 def test_conflicting_parameters_are_refused_with_a_reason(given: dict[str, str], because: str) -> None:
@@ -148,7 +160,7 @@ def works_with_runs(life: str, renew_at: float, minutes: int, cache: int) -> boo
 
 @lru_cache
 def token_ends_soon(life: str, minutes: int) -> dict[str, Any]:
-    """The properties of the alarm on the time left."""
+    """The properties of the alarm token-ends-soon."""
     given = {**SECRET, "TokenLifetime": life, "ScheduleMinutes": str(minutes)}
     return Stack(given).resources["TokenEndsSoon"]
 
@@ -190,13 +202,15 @@ def test_tokens_of_five_minutes_are_accepted_only_if_safe() -> None:
 
 def test_refusal_of_five_minute_tokens_says_what_they_need() -> None:
     [reason] = Stack(FIVE_MINUTES).refused
-    assert "a run every minute, a RenewAt of 0.2 or less, and a ConsumerCacheSeconds of 60 or less" in reason
+    assert (
+        "a ScheduleMinutes of 1, a RenewAt of at most 0.2, and a ConsumerCacheSeconds of at most 60" in reason
+    )
 
 
 def test_long_consumer_cache_requires_a_long_token_lifetime() -> None:
     for life, cache in product(LIVES, CACHES):
         given = {**SECRET, "TokenLifetime": life, "ConsumerCacheSeconds": str(cache), "ScheduleMinutes": "1"}
-        is_refused = any("more than 300 s" in reason for reason in Stack(given).refused)
+        is_refused = any("ConsumerCacheSeconds above 300" in reason for reason in Stack(given).refused)
         assert is_refused == (cache > 1800 or (cache > 300 and life != "24h"))
 
 
@@ -205,7 +219,7 @@ def test_advice_of_a_refusal_is_accepted(life: str) -> None:
     [reason] = Stack({**SECRET, "TokenLifetime": life, "ScheduleMinutes": "60", "RenewAt": "0.9"}).refused
     earliest = 0.5 if life in ("1h", "30m") else 0.667
     slowest = max(m for m in SCHEDULES if works(life, earliest, m))
-    assert f"every {slowest} minutes or more often" in reason
+    assert f"a ScheduleMinutes of at most {slowest}" in reason
     given = {**SECRET, "TokenLifetime": life, "ScheduleMinutes": str(slowest), "RenewAt": str(earliest)}
     assert Stack(given).refused == []
 
