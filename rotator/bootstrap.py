@@ -30,7 +30,7 @@ from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, Token
 if TYPE_CHECKING:  # a scheduled run that finds every token fresh needs none of them
     from rotator.adapters.runtime.http_transport import HttpTransport
     from rotator.adapters.runtime.private_trust import PrivateTrust
-    from rotator.fleet.region_copies import Replica
+    from rotator.replication.region_copies import Replica
     from rotator.workers.dispatch import WorkQueue
     from rotator.workers.queue_messages import Batch
 
@@ -156,7 +156,7 @@ class Rotator:
         serve = partial(run_fleet, fleet, self.ports, run, self.guarantee, write_rate=self.write_rate)
         if not self.replicas or options.get("dry_run"):
             return serve(**options)
-        from rotator.fleet.replication import serve_with_replicas
+        from rotator.replication.run import serve_with_replicas
 
         home = self.ports.parameters
         return serve_with_replicas(serve, fleet.rotations, self.replicas, home, run, **options)
@@ -280,7 +280,7 @@ def build(environ: Mapping[str, str]) -> Rotator:
 
 def _replica(region: str, settings: Settings) -> Replica:
     """Return a replica Region, whose Parameter Store is opened on first use."""
-    from rotator.fleet.region_copies import Replica
+    from rotator.replication.region_copies import Replica
 
     write_rate = WriteRate(settings.writes_per_second / settings.workers)
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from rotator.cli.console import plain_table
 from rotator.cli.rotation_status import RotationStatus
 from rotator.renewal.durations import describe_seconds
-from rotator.renewal.replicas import ReplicaState
+from rotator.replication.replica import ReplicaState
 
 _COLUMNS = ("rotation", "replica in", "state", "expires in", "version")
 

@@ -14,7 +14,7 @@ from rotator.renewal.durations import format_time, seconds_until
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Attempt, Outcome, Rotation, Stored
 from rotator.renewal.policy import TokenState
-from rotator.renewal.replicas import ReplicaState
+from rotator.replication.replica import ReplicaState
 
 _NEXT_STEPS = {
     "expired": "its token has expired: see why the last runs failed, then run `rotator rotate`",

@@ -21,7 +21,7 @@ from rotator.fleet.state_reader import StoredByName
 from rotator.renewal.durations import describe_seconds, format_time
 from rotator.renewal.models import Rotation, Stored
 from rotator.renewal.policy import TokenState
-from rotator.renewal.replicas import ReplicaState
+from rotator.replication.replica import ReplicaState
 
 UNREADABLE = "unreadable"
 STATES = (*(state.value for state in TokenState), UNREADABLE)
@@ -155,7 +155,7 @@ def _replicas(
     """Return the replicas of each rotation, by its name; empty where there are no replica Regions."""
     if not rotator.replicas:
         return {}
-    from rotator.fleet.region_copies import replica_states
+    from rotator.replication.region_copies import replica_states
 
     return {r.name: states for r, states in replica_states(rotations, rotator.replicas, stored)}
 

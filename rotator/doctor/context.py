@@ -10,11 +10,11 @@ from functools import cache
 from rotator.config.deployment import Inspector
 from rotator.config.registry import Fleet
 from rotator.errors import RotatorError
-from rotator.fleet.region_copies import Replica
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.policy import ExpectedLifetime
 from rotator.renewal.ports import Ports, Run
+from rotator.replication.region_copies import Replica
 
 Reach = Callable[[str, str | None], TokenResponse]
 """Sends one GET without credentials to a URL and returns the answer, of any status.

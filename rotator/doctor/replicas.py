@@ -8,10 +8,10 @@ from functools import partial
 
 from rotator.doctor.check import ROTATE, Check, NotChecked, State, carry_out
 from rotator.errors import RotatorError
-from rotator.fleet.region_copies import Replica, replica_states
 from rotator.renewal.durations import describe_seconds
 from rotator.renewal.models import Rotation, Stored
-from rotator.renewal.replicas import ReplicaState
+from rotator.replication.region_copies import Replica, replica_states
+from rotator.replication.replica import ReplicaState
 
 CHECK = "replica"
 """The first word of each check's name; the Region is the second."""

@@ -14,8 +14,8 @@ from leak_check import reported
 from rotator.adapters.runtime import replica_region
 from rotator.adapters.runtime.parameter_store import SsmParameterStore
 from rotator.errors import ParameterStoreError, RotatorError, SettingsError
-from rotator.fleet.region_copies import LONGEST_CALL_SECONDS
 from rotator.oauth.models import Secret
+from rotator.replication.region_copies import LONGEST_CALL_SECONDS
 
 REGION = "eu-west-1"
 REMOVE = "remove it from ReplicaRegions (ROTATOR_REPLICA_REGIONS)"

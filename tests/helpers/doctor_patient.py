@@ -16,13 +16,13 @@ from rotator.doctor.check import Check, State
 from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.examination import examine, exit_code
 from rotator.errors import RotatorError, SettingsError
-from rotator.fleet.region_copies import Replica
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.oauth.models import Secret
 from rotator.renewal import status
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Rotation, Status
 from rotator.renewal.policy import ExpectedLifetime
+from rotator.replication.region_copies import Replica
 
 CHECKS = [
     "settings",

@@ -329,7 +329,7 @@ UNNEEDED = {
     *("rotator.workers", "rotator.fleet.executor", "rotator.fleet.scheduler"),
     *("rotator.renewal.renew", "rotator.renewal.lease", "rotator.renewal.secret_rollover"),
     *("rotator.adapters.runtime.kms", "rotator.adapters.runtime.private_trust"),
-    *("rotator.renewal.replicas", "rotator.fleet.replication", "rotator.fleet.region_copies"),
+    *("rotator.replication.replica", "rotator.replication.run", "rotator.replication.region_copies"),
     "rotator.adapters.runtime.replica_region",
 }
 requests, clients = [], []

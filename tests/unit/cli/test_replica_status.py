@@ -15,10 +15,10 @@ from multiple_rotations import MultipleRotations, document
 from rotator import bootstrap
 from rotator.cli import main
 from rotator.errors import ParameterStoreError
-from rotator.fleet.region_copies import Replica
 from rotator.fleet.write_rate import WriteRate
-from rotator.renewal import replicas
 from rotator.renewal.deadline import Deadline
+from rotator.replication import replica as replica_copy
+from rotator.replication.region_copies import Replica
 
 IRELAND, OREGON = "eu-west-1", "us-west-2"
 
@@ -37,7 +37,7 @@ class World(MultipleRotations):
             self.token(name, hours_left=20)
             each = rotation(name=name, parameter_name=f"/{name}/token")
             for region, store in self.stores.items():
-                replicas.copy(each, region, self.ports.parameters, store, Deadline(lambda: 60.0))
+                replica_copy.copy(each, region, self.ports.parameters, store, Deadline(lambda: 60.0))
         regions = tuple(
             Replica(region=region, open=opener(store), write_rate=WriteRate(2))
             for region, store in self.stores.items()

@@ -10,10 +10,10 @@ from doctor_patient import BROKEN, CHECKS, Patient, healthy
 from fake_ports import FakeParameterStore, rotation
 from rotator.doctor.check import State
 from rotator.errors import RotatorError
-from rotator.fleet.region_copies import Replica
 from rotator.fleet.write_rate import WriteRate
-from rotator.renewal import replicas
 from rotator.renewal.deadline import Deadline
+from rotator.replication import replica as replica_copy
+from rotator.replication.region_copies import Replica
 
 REGIONS = ("eu-west-1", "us-west-2")
 CHECK = f"replica {REGIONS[0]}"
@@ -27,7 +27,7 @@ def with_replicas() -> tuple[Patient, FakeParameterStore]:
     """A patient with two replicas in sync, and the first one's store."""
     patient, stores = healthy(), [FakeParameterStore() for _ in REGIONS]
     for region, store in zip(REGIONS, stores, strict=True):
-        replicas.copy(rotation(), region, patient.ports.parameters, store, Deadline(lambda: 60.0))
+        replica_copy.copy(rotation(), region, patient.ports.parameters, store, Deadline(lambda: 60.0))
     patient.replicas = tuple(
         Replica(region=region, open=opener(store), write_rate=WriteRate(2))
         for region, store in zip(REGIONS, stores, strict=True)

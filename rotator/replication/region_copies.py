@@ -12,11 +12,11 @@ from threading import Lock
 from rotator.errors import ParameterStoreError, Retry, RotatorError, as_rotator_error
 from rotator.fleet.state_reader import StoredByName, read_stored
 from rotator.fleet.write_rate import WriteRate
-from rotator.renewal import replicas
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Rotation
 from rotator.renewal.ports import ParameterStore, Run
-from rotator.renewal.replicas import ReplicaState
+from rotator.replication import replica as replica_copy
+from rotator.replication.replica import ReplicaState
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def replica_states(
     found = [(replica.region, read_replica(replica, rotations)) for replica in regions]
     for rotation in rotations:
         name = rotation.name
-        yield rotation, tuple(replicas.state_of(region, home[name], of[name]) for region, of in found)
+        yield rotation, tuple(replica_copy.state_of(region, home[name], of[name]) for region, of in found)
 
 
 class RegionCopies:
@@ -104,7 +104,7 @@ class RegionCopies:
     def _compare(self, rotations: Sequence[Rotation], home: StoredByName) -> None:
         found = read_replica(self._replica, rotations, self._deadline)
         for rotation in rotations:
-            state = replicas.state_of(self.region, home[rotation.name], found[rotation.name])
+            state = replica_copy.state_of(self.region, home[rotation.name], found[rotation.name])
             if state.behind:
                 self._copy(rotation)
             else:
@@ -115,7 +115,7 @@ class RegionCopies:
             if self._unreachable:
                 raise self._unreachable.again()
             store = self._replica.open()
-            written = replicas.copy(
+            written = replica_copy.copy(
                 rotation, self.region, self._home, store, self._deadline, before_write=self._wait_for_slot
             )
         except Exception as error:  # noqa: BLE001 - a defect in one copy must not stop the others
@@ -134,7 +134,7 @@ class RegionCopies:
         with self._slot:
             delay = rate.delay()
             if delay > self._deadline.remaining():
-                raise replicas.postponed()
+                raise replica_copy.postponed()
             time.sleep(delay)
             rate.count_renewal()
 

@@ -18,12 +18,12 @@ from fleet_with_workers import Workshop
 from rotator.bootstrap import Rotator
 from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, SettingsError, TokenEndpointUnavailable
-from rotator.fleet import region_copies
-from rotator.fleet.region_copies import RegionCopies, Replica
 from rotator.fleet.write_rate import WriteRate
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Outcome, Parameter, Rotation, Summary
 from rotator.renewal.ports import Run
+from rotator.replication import region_copies
+from rotator.replication.region_copies import RegionCopies, Replica
 
 REGIONS = IRELAND, OREGON = "eu-west-1", "us-west-2"
 TOKEN = rotation().parameter_name

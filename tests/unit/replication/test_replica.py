@@ -12,11 +12,12 @@ from fake_ports import START, FakeParameterStore, rotation
 from rotator.consumer.parse import Found, stored_token
 from rotator.errors import ParameterStoreError
 from rotator.oauth.models import Secret
-from rotator.renewal import policy, renew, replicas
+from rotator.renewal import policy, renew
 from rotator.renewal import status as status_text
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Status, Stored
 from rotator.renewal.policy import TokenState
+from rotator.replication import replica as replica_copy
 
 REGION = "eu-west-1"
 ROTATION = rotation()
@@ -59,7 +60,7 @@ def replica() -> FakeParameterStore:
 
 
 def copy(home: FakeParameterStore, replica: FakeParameterStore, deadline: Deadline = IN_TIME) -> bool:
-    return replicas.copy(ROTATION, REGION, home, replica, deadline)
+    return replica_copy.copy(ROTATION, REGION, home, replica, deadline)
 
 
 def test_copy_writes_the_token_then_its_status(home: FakeParameterStore, replica: FakeParameterStore) -> None:
@@ -159,14 +160,14 @@ BEHIND = status_of("a", 1)
 def test_replica_is_behind_with_another_token_or_expiry(
     home_status: Status, replica_status: Status | None, *, behind: bool
 ) -> None:
-    assert replicas.is_behind(home_status, replica_status) is behind
+    assert replica_copy.is_behind(home_status, replica_status) is behind
 
 
 def test_status_of_an_older_version_counts_as_behind() -> None:
     home = Stored(token_version=1, status_version=1, status=status_of("a", 1))
     found = Stored(token_version=2, status_version=1, status=status_of("a", 1))
-    assert replicas.state_of(REGION, home, found).behind
-    assert not replicas.state_of(REGION, home, home).behind
+    assert replica_copy.state_of(REGION, home, found).behind
+    assert not replica_copy.state_of(REGION, home, home).behind
 
 
 ARN = "arn:aws:kms:us-east-1:123456789012"
@@ -183,7 +184,7 @@ ARN = "arn:aws:kms:us-east-1:123456789012"
     ],
 )
 def test_key_in_a_replica_region_has_the_same_name(key: str | None, there: str | None) -> None:
-    assert replicas.key_in(REGION, key) == there
+    assert replica_copy.key_in(REGION, key) == there
 
 
 @pytest.mark.parametrize("key", [f"{ARN}:key/1234abcd-12ab", "1234abcd-12ab"])
@@ -192,7 +193,7 @@ def test_key_of_one_region_is_refused_before_any_call(key: str, replica: FakePar
     with pytest.raises(
         ParameterStoreError, match="exists in one Region only; set kms_key_id to a multi-Region key"
     ):
-        replicas.copy(rotation(kms_key_id=key), REGION, home, replica, IN_TIME)
+        replica_copy.copy(rotation(kms_key_id=key), REGION, home, replica, IN_TIME)
     assert (home.reads, replica.reads) == (0, 0)
 
 

@@ -11,13 +11,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from rotator.errors import RotatorError
-from rotator.fleet.region_copies import RegionCopies, Replica
 from rotator.fleet.run import OnResult
 from rotator.fleet.state_reader import StoredByName
 from rotator.fleet.summary import shortened
 from rotator.renewal.models import Outcome, Result, Rotation, Stored, Summary
 from rotator.renewal.policy import TokenState, token_state
 from rotator.renewal.ports import ParameterStore, Run
+from rotator.replication.region_copies import RegionCopies, Replica
 
 Serve = Callable[..., Summary]
 """Serves the rotations in the home Region with the options of ``fleet.run.run_fleet``."""

@@ -1,0 +1,1 @@
+"""Copies of tokens and their status in other Regions."""
