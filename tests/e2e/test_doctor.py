@@ -264,7 +264,7 @@ def test_stack_option_overrides_environment_settings(world: ExaminedStack) -> No
     for environment in ({}, wrong, nothing):
         examined = world.doctor("--no-token", "--stack", "rotator", **environment)
         assert (examined.marked("✗"), examined.marked(DASH)) == (set(), {"credentials", "token", "size"})
-        assert "as the stack rotator says" in examined.printed
+        assert "read from the stack rotator" in examined.printed
 
 
 def test_stack_option_requires_an_existing_rotator_stack(world: ExaminedStack) -> None:
@@ -421,7 +421,7 @@ def test_disallowed_host_fails_the_settings_check(world: ExaminedStack) -> None:
     examined.has_one_cross(
         "settings", dashes=set(CHECKS) - {"settings"} - WITHOUT_SETTINGS, advice="", code=2
     )
-    assert "add it there" in examined.advice[0]
+    assert "add this host there" in examined.advice[0]
 
 
 @pytest.mark.parametrize(("hours", "word"), [(2, "ahead of AWS's"), (-2, "behind AWS's")])
