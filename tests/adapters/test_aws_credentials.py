@@ -55,10 +55,10 @@ def test_unusable_profile_is_one_error_with_the_next_step(
 @pytest.mark.parametrize(
     ("status", "code", "problem", "retry"),
     [
-        (403, "AccessDenied", "RoleNotAssumed; correct the role of the profile (role_arn", None),
+        (403, "AccessDenied", "RoleNotAssumed; correct the role in the AWS profile (role_arn", None),
         (400, "ValidationError", "RoleNotAssumed; correct", None),
-        (403, "ExpiredToken", "ExpiredToken; AWS does not accept these credentials", None),
-        (400, "RequestExpired", "RequestExpired; AWS does not accept these credentials", None),
+        (403, "ExpiredToken", "ExpiredToken; renew the AWS credentials, which AWS does not accept", None),
+        (400, "RequestExpired", "RequestExpired; renew the AWS credentials, which AWS does not accept", None),
     ],
 )
 def test_refused_role_is_one_error_with_the_next_step(  # noqa: PLR0917 - fixtures and cases
@@ -143,12 +143,15 @@ def test_login_that_expires_later_is_reported_by_the_call(name: str) -> None:
         ),
         (
             ClientError({"Error": {"Code": "RequestLimitExceeded"}}, "GetParameters"),
-            "RequestLimitExceeded; try again; if the error persists, find out what uses up",
+            "RequestLimitExceeded; try again; if the error persists, find out which other callers use up",
             Retry.BY_HAND,
         ),
         (
             ClientError({"Error": {"Code": "RequestExpired"}}, "GetParameters"),
-            "RequestExpired; AWS does not accept these credentials: renew them, or check the clock",
+            (
+                "RequestExpired; renew the AWS credentials, which AWS does not accept, "
+                "or check this machine's clock"
+            ),
             None,
         ),
         (

@@ -50,13 +50,13 @@ def test_document_is_written_as_a_string(stub: Stubber, store: SsmDocumentStore,
 @pytest.mark.parametrize(
     ("code", "advice"),
     [
-        ("ThrottlingException", "try again; if the error persists, find out what uses up"),
-        ("InternalServerError", "try again; if the error persists, see the AWS Health"),
-        ("UnrecognizedClientException", "renew them"),
+        ("ThrottlingException", "try again; if the error persists, find out which other callers use up"),
+        ("InternalServerError", "try again; if the error persists, check the AWS Health"),
+        ("UnrecognizedClientException", "renew the AWS credentials"),
         ("ParameterLimitExceeded", "quota"),
         ("HierarchyTypeMismatchException", "add it again half a minute later"),
         ("ValidationException", "check the path"),
-        ("SomethingNew", "see the code in AWS's documentation"),
+        ("SomethingNew", "look up this error code in AWS's documentation"),
     ],
 )
 def test_refused_call_gives_advice_without_quoting_aws(
@@ -65,7 +65,7 @@ def test_refused_call_gives_advice_without_quoting_aws(
     stub.add_client_error(operation, code, f"Value {QUOTED} was refused", 400)
     with pytest.raises(ParameterStoreError) as caught:
         act(store)
-    assert f"the document {NAME} failed: {code}" in caught.value.problem
+    assert f"the rotation document {NAME} failed: {code}" in caught.value.problem
     assert advice in caught.value.next_step
     assert QUOTED not in str(caught.value)
     assert foreign(caught.value, RotatorError, aws_client.AwsError) == []
@@ -79,7 +79,7 @@ def test_denied_call_names_the_missing_permission(
     stub: Stubber, store: SsmDocumentStore, operation: str, act: Act, action: str
 ) -> None:
     stub.add_client_error(operation, "AccessDeniedException")
-    with pytest.raises(ParameterStoreError, match=f"allow this caller {action} on it"):
+    with pytest.raises(ParameterStoreError, match=f"allow this caller {action} on the document"):
         act(store)
 
 

@@ -193,8 +193,8 @@ LOOKS: dict[str, tuple[str, str, Look]] = {
     [
         ("AccessDeniedException", "allow this caller"),
         ("ThrottlingException", "request rate"),
-        ("ExpiredTokenException", "renew them"),
-        ("SomethingNew", "see the code in AWS's documentation"),
+        ("ExpiredTokenException", "renew the AWS credentials"),
+        ("SomethingNew", "look up this error code in AWS's documentation"),
     ],
 )
 def test_error_has_code_and_advice_but_no_aws_message(
@@ -217,7 +217,7 @@ def test_aws_date_fails_when_aws_is_unreachable(access_key: None, monkeypatch: p
     inspector = AwsInspector(
         lambda service, _config=None: aws_client.client(service, aws_client.CONFIG.merge(quick))
     )
-    with pytest.raises(RotatorError, match="AWS's time could not be looked up: Unreachable"):
+    with pytest.raises(RotatorError, match="the time of AWS could not be read: Unreachable"):
         inspector.aws_date()
 
 

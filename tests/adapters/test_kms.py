@@ -125,8 +125,16 @@ def test_malformed_signature_is_not_an_answer_of_aws(stub: Stubber, signer: KmsS
         ("NotFoundException", "set signing_key_id to a key of this account and Region", None),
         ("DisabledException", "enable the key", None),
         ("KMSInvalidStateException", "enable the key that signing_key_id names, or cancel", None),
-        ("InvalidKeyUsageException", "the usage SIGN_VERIFY and signing_algorithm to one of its own", None),
-        ("ValidationException", "the usage SIGN_VERIFY and signing_algorithm to one of its own", None),
+        (
+            "InvalidKeyUsageException",
+            "the usage SIGN_VERIFY, and signing_algorithm to one of its algorithms",
+            None,
+        ),
+        (
+            "ValidationException",
+            "the usage SIGN_VERIFY, and signing_algorithm to one of its algorithms",
+            None,
+        ),
         ("ThrottlingException", "request rate", Retry.NEXT_RUN),
         ("KMSInternalException", "AWS Health Dashboard", Retry.NEXT_RUN),
         ("DependencyTimeoutException", "AWS Health Dashboard", Retry.NEXT_RUN),

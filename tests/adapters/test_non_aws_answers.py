@@ -103,7 +103,7 @@ def not_an_answer(error: RotatorError, peer: Peer) -> bool:
     said = f"{error} {error!r}"
     assert "terms" not in said
     assert CANARY_TOKEN not in said
-    return "a proxy answers in AWS's place" in error.advice
+    return "a proxy answers instead of AWS" in error.advice
 
 
 @pytest.mark.parametrize("call", PARAMETERS)

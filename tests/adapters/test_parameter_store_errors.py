@@ -124,8 +124,8 @@ def test_a_path_is_read_without_decryption_page_by_page(stub: Stubber, store: Ss
         ("ParameterLimitExceeded", "quota"),
         ("HierarchyTypeMismatchException", "another type"),
         ("UnsupportedParameterType", "another type"),
-        ("UnrecognizedClientException", "renew them"),
-        ("ExpiredTokenException", "renew them"),
+        ("UnrecognizedClientException", "renew the AWS credentials"),
+        ("ExpiredTokenException", "renew the AWS credentials"),
         ("InternalServerError", "the next run tries again"),
     ],
 )
@@ -188,7 +188,7 @@ def test_denied_read_names_the_parameter_or_path_and_action(
     with pytest.raises(ParameterStoreError) as caught:
         read(store)
     assert caught.value.problem == f"reading the {place} failed: AccessDeniedException"
-    assert f"allow this caller {action} on it" in caught.value.advice
+    assert f"allow this caller {action} on the {place.split(maxsplit=1)[0]}" in caught.value.advice
 
 
 def test_a_failing_page_fails_the_whole_path(stub: Stubber, store: SsmParameterStore) -> None:

@@ -104,7 +104,7 @@ def test_malformed_certificates_are_refused_without_being_shown(
     world: TrustSetup, pem: str, text: str
 ) -> None:
     world.put(text.replace("{pem}", pem))
-    with pytest.raises(SettingsError, match=f"the parameter {NAME} holds no PEM certificates") as caught:
+    with pytest.raises(SettingsError, match=f"{NAME}, .* holds no readable PEM certificates") as caught:
         world.trust(NAME)
     assert "canary" not in reported(caught.value)
     assert "Y2FuYXJ5" not in reported(caught.value)
@@ -112,13 +112,18 @@ def test_malformed_certificates_are_refused_without_being_shown(
 
 
 def test_missing_parameter_is_named_with_next_step(world: TrustSetup) -> None:
-    with pytest.raises(SettingsError, match=f"no parameter {NAME} .*; store them there as a String"):
+    with pytest.raises(
+        SettingsError, match=f"{NAME}, .* does not exist; store the trusted certificates there as a"
+    ):
         world.trust(NAME)
 
 
 def test_parameter_of_another_type_is_named_with_next_step(world: TrustSetup, pem: str) -> None:
     world.put(pem, "SecureString")
-    with pytest.raises(SettingsError, match=f"{NAME} of trusted certificates is a SecureString; store it"):
+    with pytest.raises(
+        SettingsError,
+        match=f"{NAME}, .* is a SecureString; store the certificates as",
+    ):
         world.trust(NAME)
 
 
@@ -174,14 +179,14 @@ def test_only_rotations_that_name_the_certificates_trust_them(
 ) -> None:
     peer = serve(TOKEN, tls=tls)
     trusting.request(peer.url, ca_parameter_name=NAME)
-    with pytest.raises(TokenRequestError, match=r"certificate was not accepted; .*ca_parameter_name"):
+    with pytest.raises(TokenRequestError, match=r"certificate is not trusted; .*ca_parameter_name"):
         trusting.request(peer.url)
 
 
 def test_verify_url_is_not_trusted_by_them(serve: Serve, trusting: Trusting, tls: ssl.SSLContext) -> None:
     peer = serve(TOKEN, tls=tls)
     trusting.request(peer.url, ca_parameter_name=NAME)
-    with pytest.raises(TokenVerificationError, match="certificate was not accepted"):
+    with pytest.raises(TokenVerificationError, match="certificate is not trusted"):
         trusting._endpoint.probe(peer.url, Secret(CANARY_TOKEN), deadline=Deadline(lambda: 10))
 
 
@@ -190,7 +195,7 @@ def test_proxy_is_not_trusted_by_them(
 ) -> None:
     proxy, peer = serve(TOKEN, tls=tls), serve(TOKEN, tls=tls)
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-    with pytest.raises(TokenRequestError, match="the proxy's certificate was not accepted"):
+    with pytest.raises(TokenRequestError, match="the proxy's certificate is not trusted"):
         trusting.request(peer.url, ca_parameter_name=NAME)
     assert (proxy.requests, peer.requests) == ([], [])
 
@@ -200,7 +205,7 @@ def test_certificate_of_another_authority_is_refused(
 ) -> None:
     write_self_signed(tmp_path / "other.pem")
     peer = serve(TOKEN, tls=server_context(tmp_path / "other.pem"))
-    with pytest.raises(TokenRequestError, match="certificate was not accepted"):
+    with pytest.raises(TokenRequestError, match="certificate is not trusted"):
         trusting.request(peer.url, ca_parameter_name=NAME)
 
 

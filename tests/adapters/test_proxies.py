@@ -36,7 +36,7 @@ def failed(caller: Caller, url: str = ENDPOINT) -> TokenRequestError:
 
 @pytest.mark.parametrize(
     ("status", "advice"),
-    [(407, "without a login"), (403, "let the endpoint's host through"), (405, "let the endpoint's host")],
+    [(407, "without a login"), (403, "allow the endpoint's host"), (405, "allow the endpoint's host")],
 )
 def test_refusing_proxy_is_asked_once_and_its_status_named(
     serve: Serve, caller: Caller, status: int, advice: str, monkeypatch: pytest.MonkeyPatch
@@ -78,12 +78,12 @@ def test_unresolvable_proxy_is_distinguished_from_the_endpoint(
     monkeypatch.setenv("HTTPS_PROXY", f"http://{LOGIN}@proxy.invalid:3128")
     error = failed(Caller(budget=2))
     assert error.problem.startswith("the proxy's host name could not be resolved")
-    assert error.advice == "check HTTPS_PROXY, NO_PROXY and the proxy"
+    assert error.advice == "check HTTPS_PROXY, NO_PROXY and the proxy itself"
 
 
 def test_absent_proxy_is_distinguished_from_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://{LOOPBACK}:{free_port()}")
-    assert failed(Caller(budget=2)).problem.startswith("the proxy could not be connected to")
+    assert failed(Caller(budget=2)).problem.startswith("the proxy did not accept a connection")
 
 
 def test_proxy_that_speaks_no_tls_is_not_asked_again(
@@ -134,7 +134,7 @@ def test_endpoint_that_demands_a_client_certificate_is_named(
         ("TLSV13_ALERT_CERTIFICATE_REQUIRED", "the endpoint requires a client certificate"),
         ("SSLV3_ALERT_BAD_CERTIFICATE", "the endpoint requires a client certificate"),
         ("SSL/TLS_ALERT_BAD_CERTIFICATE", "the endpoint requires a client certificate"),
-        ("SSLV3_ALERT_HANDSHAKE_FAILURE", "as it does if it requires a client certificate"),
+        ("SSLV3_ALERT_HANDSHAKE_FAILURE", "probably because it requires a client certificate"),
         ("TLSV1_ALERT_PROTOCOL_VERSION", "TLS with the endpoint failed"),
         ("WRONG_VERSION_NUMBER", "TLS with the endpoint failed"),
     ],

@@ -55,12 +55,15 @@ def test_longest_call_is_what_the_deadline_allows_for(store: SsmParameterStore) 
     ("name", "message"),
     [
         ("us-east-1", f"us-east-1 is the home Region; {REMOVE}"),
-        ("cn-north-1", "cn-north-1 is in the partition aws-cn, and the home Region us-east-1 in aws; remove"),
+        (
+            "cn-north-1",
+            "aws-cn, but the home Region us-east-1 is in aws; remove",
+        ),
         (
             "us-gov-west-1",
-            "us-gov-west-1 is in the partition aws-us-gov, and the home Region us-east-1 in aws",
+            "us-gov-west-1 is in the partition aws-us-gov, but the home Region us-east-1 is in aws",
         ),
-        ("xx-nowhere-1", f"there is no Region xx-nowhere-1; correct its name, or {REMOVE}"),
+        ("xx-nowhere-1", f"there is no Region xx-nowhere-1; correct the name, or {REMOVE}"),
     ],
 )
 def test_region_that_holds_no_replica_is_refused(name: str, message: str, access_key: None) -> None:
@@ -75,13 +78,16 @@ def test_region_that_holds_no_replica_is_refused(name: str, message: str, access
     [
         ("UnrecognizedClientException", f"enable the Region {REGION} in this account, or {REMOVE}"),
         ("InvalidClientTokenId", f"enable the Region {REGION} in this account, or {REMOVE}"),
-        ("AccessDeniedException", "allow this caller ssm:PutParameter on it, and kms:Encrypt"),
-        ("ThrottlingException", "the next run tries again; if the error persists, find out what uses up"),
+        ("AccessDeniedException", "allow this caller ssm:PutParameter on the parameter, and kms:Encrypt"),
+        (
+            "ThrottlingException",
+            "the next run tries again; if the error persists, find out which other callers use up",
+        ),
         (
             "InvalidKeyId",
             f"check that kms_key_id names a key in {REGION}, too: the replica of a multi-Region key",
         ),
-        ("HierarchyTypeMismatchException", "delete the parameter, it has another type"),
+        ("HierarchyTypeMismatchException", "delete the parameter, which has another type"),
     ],
 )
 def test_failed_write_names_the_next_step_and_no_token(
@@ -116,11 +122,11 @@ def test_region_without_an_endpoint_is_named(
     store: SsmParameterStore, fail_with: Callable[[BotoCoreError], None]
 ) -> None:
     fail_with(EndpointConnectionError(endpoint_url="https://ssm.eu-wets-1.amazonaws.com"))
-    with pytest.raises(RotatorError, match=f"check that there is a Region {REGION}, and a network path"):
+    with pytest.raises(RotatorError, match=f"check that the Region {REGION} exists, and the network path"):
         store.read(["/healthwise/token"])
 
 
 def test_denied_decryption_names_both_permissions(store: SsmParameterStore, stub: Stubber) -> None:
     stub.add_client_error("get_parameters", "AccessDeniedException", f"quoting {CANARY_TOKEN}")
-    with pytest.raises(ParameterStoreError, match=r"ssm:GetParameters on them.*kms:Decrypt"):
+    with pytest.raises(ParameterStoreError, match=r"ssm:GetParameters on the parameters.*kms:Decrypt"):
         store.read_decrypted(["/healthwise/token", "/healthwise/token/status"])

@@ -57,14 +57,14 @@ def _holds(stub: Stubber, text: str) -> None:
 @pytest.mark.parametrize(
     ("code", "advice"),
     [
-        ("ResourceNotFoundException", "set secret_id"),
+        ("ResourceNotFoundException", "correct secret_id"),
         ("AccessDeniedException", "allow this caller secretsmanager:GetSecretValue"),
         ("DecryptionFailure", "allow this caller kms:Decrypt"),
-        ("InvalidRequestException", "marked for deletion"),
+        ("InvalidRequestException", "scheduled for deletion"),
         ("InvalidParameterException", "check secret_id"),
         ("ValidationException", "check secret_id"),
         ("ThrottlingException", "request rate"),
-        ("UnrecognizedClientException", "renew them"),
+        ("UnrecognizedClientException", "renew the AWS credentials"),
         ("InternalServiceError", "the next run tries again"),
     ],
 )
@@ -106,7 +106,7 @@ def test_missing_aws_credentials_are_reported() -> None:
 def test_secret_marked_for_deletion_is_reported(moto: Account) -> None:
     moto.create_secret(ROTATION.secret_id, "client", CANARY_SECRET)
     moto.client("secretsmanager").delete_secret(SecretId=ROTATION.secret_id)
-    with pytest.raises(CredentialsError, match="marked for deletion"):
+    with pytest.raises(CredentialsError, match="scheduled for deletion"):
         SecretsManager(aws_client.client("secretsmanager")).read(ROTATION)
 
 
@@ -121,7 +121,7 @@ PENDING = {"SecretId": ROTATION.secret_id, "VersionStage": "AWSPENDING"}
     [
         ("AccessDeniedException", "allow this caller secretsmanager:GetSecretValue"),
         ("DecryptionFailure", "allow this caller kms:Decrypt"),
-        ("InvalidRequestException", "marked for deletion"),
+        ("InvalidRequestException", "scheduled for deletion"),
         ("ThrottlingException", "request rate"),
         ("InternalServiceError", "the next run tries again"),
     ],
@@ -355,8 +355,8 @@ def test_members_for_headers_and_parameters_are_read(stub: Stubber, secrets: Sec
         ({"key": 5}, "has a gateway.key that is not text"),
         ({"key": ["canary"]}, "has a gateway.key that is not text"),
         ({"key": "canary\n"}, "has a gateway.key with a control character, such as a newline at its end"),
-        ([{"key": "canary"}], "has a list as gateway"),
-        ("canary", "has a value that is not an object as gateway"),
+        ([{"key": "canary"}], "has a list in gateway"),
+        ("canary", "has a value that is not an object in gateway"),
     ],
 )
 def test_member_that_a_setting_names_is_refused_by_its_place(
@@ -374,7 +374,7 @@ def test_member_that_a_setting_names_is_refused_by_its_place(
 def test_member_that_no_header_may_hold_is_refused(stub: Stubber, secrets: SecretsManager) -> None:
     _holds(stub, json.dumps({**GOOD, "key": "canary-é"}))
     with pytest.raises(
-        CredentialsError, match="has a key with other characters than a header may have"
+        CredentialsError, match="has a key with characters that a header must not contain"
     ) as caught:
         secrets.read(rotation(secret_headers={"X-Key": "key"}))
     assert "canary" not in reported(caught.value)

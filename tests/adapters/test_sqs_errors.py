@@ -28,10 +28,13 @@ def sqs() -> Iterator[tuple[SqsWorkQueue, Stubber]]:
     [
         ("AccessDenied", "allow this caller sqs:SendMessage"),
         ("AWS.SimpleQueueService.NonExistentQueue", "`make undeploy`, then `make deploy`"),
-        ("AWS.SimpleQueueService.NonExistentQueue", 'SET="Workers=0" for now'),
-        ("ThrottlingException", "the next run tries again; if the error persists, find out what uses up"),
-        ("InternalFailure", "the next run tries again; if the error persists, see the AWS Health"),
-        ("KmsThrottled", "the next run tries again; if the error persists, see the code"),
+        ("AWS.SimpleQueueService.NonExistentQueue", 'SET="Workers=0" runs without workers'),
+        (
+            "ThrottlingException",
+            "the next run tries again; if the error persists, find out which other callers use up",
+        ),
+        ("InternalFailure", "the next run tries again; if the error persists, check the AWS Health"),
+        ("KmsThrottled", "the next run tries again; if the error persists, look up this error code"),
     ],
 )
 def test_failed_send_gives_advice_without_quoting_aws(
@@ -53,5 +56,5 @@ def test_refused_message_is_returned_with_its_error(sqs: tuple[SqsWorkQueue, Stu
     stubber.add_response("send_message_batch", {"Successful": successful, "Failed": [failed]})
     refused = queue.send(["a", "b", "c"])
     assert list(refused) == [1]
-    assert str(refused[1]).startswith("it could not be enqueued for the workers: InternalError; ")
+    assert str(refused[1]).startswith("the rotation could not be enqueued for the workers: InternalError; ")
     assert CANARY not in str(refused[1])

@@ -120,13 +120,16 @@ def test_parameter_not_found_by_get_parameter_is_missing(stub: Stubber, reader: 
 @pytest.mark.parametrize(
     ("code", "advice"),
     [
-        ("ThrottlingException", "the next call tries again; if the error persists, find out what uses up"),
-        ("InternalServerError", "the next call tries again; if the error persists, see the AWS Health"),
-        ("ExpiredTokenException", "AWS does not accept these credentials"),
+        (
+            "ThrottlingException",
+            "the next call tries again; if the error persists, find out which other callers use up",
+        ),
+        ("InternalServerError", "the next call tries again; if the error persists, check the AWS Health"),
+        ("ExpiredTokenException", "renew the AWS credentials, which AWS does not accept"),
         ("InvalidKeyId", "its KMS key is deleted or disabled: enable the key"),
         ("ParameterVersionNotFound", "use a version or label that exists, or none"),
         ("ValidationException", "check its name"),
-        ("SomethingNew", "see the code in AWS's documentation"),
+        ("SomethingNew", "look up this error code in AWS's documentation"),
     ],
 )
 def test_other_refusals_have_their_code_and_advice(

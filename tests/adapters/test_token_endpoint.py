@@ -118,13 +118,13 @@ def test_a_refusal_is_not_repeated(serve: Serve, caller: Caller, status: int) ->
     "url", ["http://[::1", "http://", "http://.test", "http://127.0.0.1:99999", "//host"]
 )
 def test_unusable_address_is_refused_without_a_retry(caller: Caller, url: str) -> None:
-    with pytest.raises(TokenRequestError, match="address is not usable"):
+    with pytest.raises(TokenRequestError, match="is invalid"):
         caller.request(url)
     assert caller.slept == []
 
 
 def test_refused_connection_is_retried_within_the_time_budget(caller: Caller) -> None:
-    with pytest.raises(TokenEndpointUnavailable, match="could not be connected to"):
+    with pytest.raises(TokenEndpointUnavailable, match="did not accept a connection"):
         caller.request(f"http://{LOOPBACK}:{free_port()}")
     assert 0 < sum(caller.slept) <= 30
 

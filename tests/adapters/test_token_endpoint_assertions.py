@@ -92,7 +92,7 @@ def test_failure_to_sign_again_tells_of_the_unanswered_request(serve: Serve) -> 
 
 def test_nothing_is_signed_without_time_for_a_request(serve: Serve) -> None:
     signer = Signer()
-    with pytest.raises(TokenEndpointUnavailable, match="no time is left"):
+    with pytest.raises(TokenEndpointUnavailable, match="time ran out"):
         Asserting(signer, budget=0.5).request(serve(TOKEN).url, **BY_KEY)
     assert signer.signed == 0
 

@@ -36,10 +36,10 @@ COMMANDS = {
     ),
     "doctor": (("doctor", "--no-token", "--json"), MANY),
 }
-RENEW = "AWS does not accept these credentials: renew them, or check the clock"
+RENEW = "renew the AWS credentials, which AWS does not accept, or check this machine's clock"
 STEPS = {
-    "RequestLimitExceeded": "try again; if the error persists, find out what uses up the account's request "
-    "rate",
+    "RequestLimitExceeded": "try again; if the error persists, find out which other callers use up "
+    "the account's request rate",
     "RequestExpired": RENEW,
     "InvalidClientTokenId": RENEW,
 }

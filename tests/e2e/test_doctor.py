@@ -270,7 +270,7 @@ def test_stack_option_overrides_environment_settings(world: ExaminedStack) -> No
 def test_stack_option_requires_an_existing_rotator_stack(world: ExaminedStack) -> None:
     nobody = world.doctor("--stack", "nobody")
     assert (nobody.marked("✗"), nobody.code) == ({"settings"}, 2)
-    assert nobody.advice == ["check its name, the account and the Region"]
+    assert nobody.advice == ["check the name, the account and the Region"]
     template = {"Resources": {"Function": {"Type": "AWS::SQS::Queue"}}}
     cloudformation = world.account.client("cloudformation")
     cloudformation.create_stack(StackName="other", TemplateBody=json.dumps(template))
@@ -359,7 +359,7 @@ def test_untrusted_certificate_fails_the_endpoint_check(world: ExaminedStack, tl
     with serving_peer(Peer(OUTAGE, tls=tls)) as peer:
         examined = world.doctor(ROTATOR_TOKEN_ENDPOINT=peer.url)
     examined.has_one_cross("token endpoint", dashes=AFTER_THE_SECRET, advice="ca_parameter_name")
-    assert "certificate was not accepted" in examined.printed
+    assert "certificate is not trusted" in examined.printed
     assert peer.requests == []
 
 
@@ -409,7 +409,7 @@ def test_topic_without_subscription_fails_the_alarms_check(world: ExaminedStack)
         world.set_topic(world.outputs["AlarmTopicArn"])
     assert (silent.marked("✗"), silent.code) == ({"alarms"}, 1)
     assert silent.advice == [
-        f"aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint ..."
+        f"add one: aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint ..."
     ]
     assert denied.marked("✗") == {"alarms"}
     assert "sns:ListSubscriptionsByTopic" in denied.advice[0]
@@ -449,7 +449,7 @@ def test_impossible_guarantee_fails_the_overlap_check(world: ExaminedStack) -> N
 def test_unknown_access_key_fails_the_identity_check(world: ExaminedStack) -> None:
     examined = world.doctor(AWS_ACCESS_KEY_ID="AKIANOBODY")
     assert (examined.marked("✗"), examined.code) == ({"AWS identity"}, 1)
-    assert "renew them" in examined.advice[0]
+    assert "renew the AWS credentials" in examined.advice[0]
     assert examined.marks["clock"] == "✓", "AWS tells everyone the time"
     assert examined.marks["token endpoint"] == "✓"
 

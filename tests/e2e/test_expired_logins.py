@@ -87,7 +87,7 @@ def test_status_with_unusable_profile_prints_one_line(run: Run, name: str) -> No
 
 def test_status_with_denied_role_prints_one_line(run: Run, sts: Peer) -> None:
     line = the_line(run(("status",), ROLE_OF_KEYS, ONE, sts.url))
-    assert "RoleNotAssumed; correct the role of the profile" in line
+    assert "RoleNotAssumed; correct the role in the AWS profile" in line
     assert "ssm:" not in line
 
 

@@ -84,7 +84,7 @@ def test_failing_region_is_a_warning_and_the_next_run_writes_it(
         assert summary["rotations"][0]["replicas_behind"] == [IRELAND]
         [warning] = summary["warnings"]
         assert warning.startswith(f"rotation default: its replica in {IRELAND} could not be updated: ")
-        assert warning.endswith("allow this caller ssm:GetParameters on them")
+        assert warning.endswith("allow this caller ssm:GetParameters on the parameters")
         assert stored(account, REGION) == stored(account, OREGON) != before
         assert stored(account, IRELAND) == before
         still = account.invoke(stack["FunctionName"], SCHEDULED_EVENT)

@@ -44,10 +44,11 @@ FAULTS: dict[str, dict[str, Any]] = {
     "answer lost": {"response": {"abort_frac": 0.5}},  # AWS has done what it was asked to
 }
 RETRIED = "the next run tries again; if the error persists, "
-UNREACHABLE = f"Unreachable; {RETRIED}check the network path to AWS and AWS_ENDPOINT_URL"
+UNREACHABLE = f"Unreachable; {RETRIED}check the network path to AWS, and AWS_ENDPOINT_URL"
 TELLS = {
-    "throttled": f"ThrottlingException; {RETRIED}find out what uses up the account's request rate",
-    "500": f"InternalServerError; {RETRIED}see the AWS Health Dashboard",
+    "throttled": f"ThrottlingException; {RETRIED}find out which other callers use up the account's "
+    "request rate",
+    "500": f"InternalServerError; {RETRIED}check the AWS Health Dashboard",
     "reset": UNREACHABLE,
     "timeout": UNREACHABLE,
     "denied": "AccessDeniedException; allow this caller ",

@@ -85,9 +85,11 @@ def overcome(start: Start, *, requests: int = 2, waits: float = 0) -> Cell:
     return Cell(start, "rotated", requests=requests, waits=waits)
 
 
-UNTRUSTED = "set ca_parameter_name to a parameter with its authority's certificate"
+UNTRUSTED = "set ca_parameter_name to a parameter with the certificate of a private authority"
 NOT_JSON = "sent an answer that is not a JSON object; " + READ_ITS_MANUAL
-NOT_FOLLOWED = "is not followed; set token_endpoint to the URL to which the redirect leads"
+NOT_FOLLOWED = (
+    "could send the credentials to another host; set token_endpoint to the URL to which the redirect leads"
+)
 NO_HELP = "HTTP {}, error invalid_client; check client_id and client_secret in the secret"
 
 CELLS = {
@@ -96,7 +98,7 @@ CELLS = {
     "DNS failure": given_up(nowhere("https://nowhere.invalid/token"), "could not be resolved", requests=0),
     "wrong certificate": Cell(wrong_certificate, "failed", UNTRUSTED, requests=0),
     "hung up once": overcome(hung_up_once, requests=1),
-    "connect timeout": given_up(deaf, "could not be reached in time", requests=0),
+    "connect timeout": given_up(deaf, "did not accept a connection in time", requests=0),
     "read timeout": given_up(peer(silence), "did not answer in time"),
     "read timeout once": overcome(peer(silence, GOOD)),
     "stalled body": given_up(peer(half_then_silence), "did not answer in time"),
@@ -130,11 +132,11 @@ CELLS = {
     "503 with a line that is no header": given_up(peer(raw(NO_HEADER)), "answered HTTP 503"),
     "503 in HTML twice": overcome(api(2, status=503, body=HTML), requests=3),
     # 429 with Retry-After.
-    "429 for 7 seconds": given_up(retry_after("7"), "asked to be left alone for 7 s"),
+    "429 for 7 seconds": given_up(retry_after("7"), "asked for a retry after 7 s"),
     "429 for 7 seconds once": overcome(retry_after("7", 1), waits=7),
     "429 until a date": overcome(retry_in_20_seconds, waits=18),  # dates are in whole seconds
     "429 until a date long ago": overcome(retry_after("Sun, 06 Nov 1994 08:49:37 GMT", 1)),
-    "429 for 30 years": rejected(retry_after("999999999"), "left alone for 999999999 s"),
+    "429 for 30 years": rejected(retry_after("999999999"), "asked for a retry after 999999999 s"),
     "429 until the year 9999": rejected(retry_after("Fri, 31 Dec 9999 23:59:59 GMT"), LATER),
     "429 until no date": overcome(retry_after(ECHO, 1)),
     "429 for a negative time": overcome(retry_after("-5", 1)),

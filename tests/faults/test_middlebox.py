@@ -27,7 +27,7 @@ from rotator.renewal.results import RotationFailed
 ALL = 8
 DOCUMENTS = "/rotations"
 SECRET = "tenants/client"
-SAYS = "check whether a proxy answers in AWS's place"
+SAYS = "check whether a proxy answers instead of AWS"
 
 
 @dataclass(frozen=True)

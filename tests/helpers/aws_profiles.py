@@ -21,10 +21,10 @@ SESSION = SSO.format("sso_session = rotator-tests")
 EARLIER_SSO = SSO.format("sso_start_url = https://start.invalid/start\nsso_region = us-east-1")
 KEYS = f"[profile base]\naws_access_key_id = AKIA\naws_secret_access_key = {CANARY}\n"
 LOG_IN = "run `aws sso login --profile operator`"
-TO_SOURCE = "check that the file of web_identity_token_file (AWS_WEB_IDENTITY_TOKEN_FILE), or the program of"
-TO_PROCESS = "check the profile's credential_process or"
+TO_SOURCE = "check that the file in web_identity_token_file (AWS_WEB_IDENTITY_TOKEN_FILE), or the program in"
+TO_PROCESS = "run `aws sts get-caller-identity` for details, and check credential_process"
 TO_FILE = "correct the AWS config file"
-TO_TERMINAL = "run it in a terminal to enter the MFA code"
+TO_TERMINAL = "run the command in a terminal to enter the MFA code"
 
 
 @dataclass(frozen=True)

@@ -264,7 +264,7 @@ class FakeWorkQueue:
         if self.fails:
             raise self.fails
         self.calls.append([message for message in messages if message not in self.refuses])
-        refused = WorkNotSent("it could not be enqueued for the workers: Refused", advice="wait")
+        refused = WorkNotSent("the rotation could not be enqueued for the workers: Refused", advice="wait")
         return {place: refused for place, message in enumerate(messages) if message in self.refuses}
 
     @property

@@ -213,8 +213,8 @@ REFUSED = {
     "too many requests": (
         (STACKS, refused("RequestLimitExceeded", "DescribeStacks", CANARY)),
         (
-            "RequestLimitExceeded; try again; if the error persists, find out what uses up the account's "
-            "request rate"
+            "RequestLimitExceeded; try again; if the error persists, find out which other callers "
+            "use up the account's request rate"
         ),
     ),
     "no single sign-on": (
@@ -231,16 +231,19 @@ REFUSED = {
     ),
     "MFA without a terminal": (
         (IDENTITY, Refusal(f"Warning: Password input may be echoed.\nEnter MFA code for {CANARY}: \n")),
-        "NoTerminalForMfa; run it in a terminal",
+        "NoTerminalForMfa; run the command in a terminal",
     ),
-    "a denied role": ((IDENTITY, denied("AssumeRole")), "RoleNotAssumed; correct the role of the profile"),
+    "a denied role": (
+        (IDENTITY, denied("AssumeRole")),
+        "RoleNotAssumed; correct the role in the AWS profile",
+    ),
     "a missing web identity file": (
         (IDENTITY, Refusal(f"[Errno 2] No such file or directory: '{CANARY}'")),
-        "CredentialSourceUnreadable; check that the file of web_identity_token_file",
+        "CredentialSourceUnreadable; check that the file in web_identity_token_file",
     ),
     "a program that fails": (
         (IDENTITY, Refusal("Error when retrieving credentials from custom-process: " + CANARY)),
-        "CredentialSourceFailed; check the profile's credential_process",
+        "CredentialSourceFailed; run `aws sts get-caller-identity` for details, and check credential_process",
     ),
     "a missing source profile": (
         (IDENTITY, Refusal(f'The source_profile "{CANARY}" referenced in the profile "a" does not exist.')),

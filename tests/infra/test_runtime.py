@@ -311,7 +311,7 @@ def test_run_finishes_before_the_runtime_deadline(start: Start, api: Authorizati
     api.misbehaviour.plan(*[UNAVAILABLE] * 100)
     answer = start().invoke({}, seconds=12)
     assert (answer.kind, answer.body["errorType"]) == ("error", "RotationFailed")
-    assert "asked to be left alone for 20 s" in answer.body["errorMessage"]
+    assert "asked for a retry after 20 s" in answer.body["errorMessage"]
     assert api.misbehaviour.token_requests == 1
 
 

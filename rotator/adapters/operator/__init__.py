@@ -1,1 +1,1 @@
-"""The calls of an operator's commands: never in the function's zip."""
+"""The adapters of an operator's commands, which are not part of the function's zip."""

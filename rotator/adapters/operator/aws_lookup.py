@@ -1,4 +1,4 @@
-"""Facts looked up in AWS for people: a lookup that fails names AWS's code and the next step."""
+"""Read-only calls for an operator: a failed call names AWS's error code and the next step."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def look_up(
     missing: Collection[str] = (),
     **parameters: Any,
 ) -> T | None:
-    """Call an operation and return what ``read`` takes from its answer, or None if there is no such thing.
+    """Call an operation and return the result of ``read`` for its answer, None if the resource is missing.
 
     Args:
-        operation: Of a client.
-        what: What is looked up, for the error.
-        action: The permission for it, for the error.
-        read: Takes what is needed from an answer.
-        missing: AWS's codes for a thing that does not exist.
-        parameters: Of the operation.
+        operation: The operation of a client.
+        what: The name of the resource, for the error.
+        action: The needed permission, for the error.
+        read: Returns the needed part of an answer.
+        missing: AWS's codes for a missing resource.
+        parameters: The parameters of the operation.
 
     Raises:
-        RotatorError: It could not be looked up.
+        RotatorError: The call failed.
     """
     try:
         return aws_client.call(operation, read=read, **parameters)
@@ -52,9 +52,10 @@ def look_up_pages(
     marker: str = "",
     **parameters: Any,
 ) -> list[T]:
-    """Call an operation for every page, and return what ``read`` takes from each; see ``look_up``.
+    """Call an operation for every page, and return the results of ``read``; see ``look_up``.
 
-    An answer names the next page in ``token``; the next call names it in ``marker``, or in the same member.
+    An answer names the next page in the member ``token``; the next call passes it as ``marker``, or as
+    ``token`` by default.
     """
     found: list[T] = []
     following: dict[str, str] = {}
@@ -74,9 +75,9 @@ def look_up_pages(
         following = {marker or token: after}
 
 
-def failed(error: AwsError, what: str, action: str, how: str = "could not be looked up") -> RotatorError:
-    """Return the error for what could not be done: AWS's code, and the permission that may be missing."""
-    own = dict.fromkeys(aws_errors.DENIED, f"allow this caller {action} on it")
+def failed(error: AwsError, what: str, action: str, how: str = "could not be read") -> RotatorError:
+    """Return the error of a failed call, with AWS's code and the permission that may be missing."""
+    own = dict.fromkeys(aws_errors.DENIED, f"allow this caller {action}")
     return RotatorError(
         f"{what} {how}: {error.code}",
         advice=error.advice_with(own),

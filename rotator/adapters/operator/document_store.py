@@ -1,4 +1,4 @@
-"""Rotations' documents in SSM Parameter Store, as operators write them: PutParameter and DeleteParameter."""
+"""Rotation documents in SSM Parameter Store: PutParameter and DeleteParameter."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
 _ADVICE = {
-    "ParameterLimitExceeded": "delete parameters that are not used any more, or raise the quota",
-    "ParameterMaxVersionLimitExceeded": "remove the label from the oldest of its 100 versions",
-    "HierarchyTypeMismatchException": "remove it, and add it again half a minute later",
+    "ParameterLimitExceeded": "delete parameters that are no longer used, or raise the quota",
+    "ParameterMaxVersionLimitExceeded": "remove the label from the oldest of the parameter's 100 versions",
+    "HierarchyTypeMismatchException": "remove the document, and add it again half a minute later",
     "HierarchyLevelLimitExceededException": "use a path of fewer levels",
-    "ParameterPatternMismatchException": "remove the parameter's AllowedPattern",
+    "ParameterPatternMismatchException": "remove the AllowedPattern of the parameter",
     "ValidationException": "check the path",
 }
 
 
 class SsmDocumentStore:
-    """The port DocumentStore on Amazon's."""
+    """The port DocumentStore on SSM."""
 
     def __init__(self, client: SSMClient) -> None:
         self._client = client
 
     def create(self, document: str, text: str) -> None:
-        """Write the first version; never over another."""
+        """Write the first version, and never overwrite one."""
         self._put(document, text, overwrite=False)
 
     def replace(self, document: str, text: str) -> None:
@@ -37,14 +37,14 @@ class SsmDocumentStore:
         self._put(document, text, overwrite=True)
 
     def delete(self, document: str) -> bool:
-        """Delete it with all its versions.
+        """Delete a document with all its versions.
 
         https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameter.html
         """
         try:
             aws_client.call(
                 self._client.delete_parameter,
-                read=lambda answer: answer["ResponseMetadata"]["RequestId"],  # it has no member of its own
+                read=lambda answer: answer["ResponseMetadata"]["RequestId"],  # the answer has no other member
                 Name=document,
             )
         except AwsError as error:
@@ -54,9 +54,9 @@ class SsmDocumentStore:
         return True
 
     def _put(self, document: str, text: str, *, overwrite: bool) -> None:
-        """The tier is free for a document's size, whatever the account's default tier is.
+        """Write a document in the tier that is free for its size, at any default tier of the account.
 
-        The tier Standard would be refused for a document that is in the Advanced tier already.
+        AWS would refuse the tier Standard for a document in the Advanced tier.
         """
         try:
             aws_client.call(
@@ -73,10 +73,12 @@ class SsmDocumentStore:
 
 
 def _failed(error: AwsError, doing: str, document: str, action: str) -> ParameterStoreError:
-    problem = f"{doing} the document {document} failed: {error.code}"
+    problem = f"{doing} the rotation document {document} failed: {error.code}"
     if error.code in aws_errors.CONCURRENT:
-        return ConcurrentUpdate(problem, advice="someone else has just written it: see `rotator list`")
-    own = {**_ADVICE, **dict.fromkeys(aws_errors.DENIED, f"allow this caller {action} on it")}
+        return ConcurrentUpdate(
+            problem, advice="another operator has just written the document: check `rotator list`"
+        )
+    own = {**_ADVICE, **dict.fromkeys(aws_errors.DENIED, f"allow this caller {action} on the document")}
     return ParameterStoreError(
         problem,
         advice=error.advice_with(own),

@@ -1,4 +1,4 @@
-"""What the doctor asks AWS: who the caller is, and how the parts of a deployment are."""
+"""The port Inspector on AWS: the caller's identity, and the parts of a deployment."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from rotator.config.deployment import (
 from rotator.renewal.models import Rotation
 
 _MAY_WRITE = frozenset({"ParameterAlreadyExists", "ParameterPatternMismatchException", "TooManyUpdates"})
-"""What PutParameter answers to a caller who may write, of a parameter that is not to be overwritten."""
+"""The answers of PutParameter, without Overwrite, to a caller who may write an existing parameter."""
 
 _REFUSED_ANYWAY: dict[str, Any] = {"Value": "a token", "AllowedPattern": "^$", "Overwrite": False}
-"""A value that its own pattern forbids: should the parameter have gone meanwhile, none is created."""
+"""A value that its own pattern forbids, so that no parameter is created if it was deleted in the meantime."""
 
 
 class AwsInspector:
-    """The port Inspector on Amazon's. ``client`` makes a client of a service, with a Config or ours."""
+    """The port Inspector on AWS. ``client`` creates a client of a service, with an optional Config."""
 
     def __init__(self, client: Callable[..., Any] = aws_client.client) -> None:
         self._client = cache(client)
 
     def identity(self) -> Identity:
-        """GetCallerIdentity, which no policy can deny. STS would do without a Region, the job cannot."""
+        """GetCallerIdentity, which no policy can deny; SSM, not STS, needs the Region."""
         region = self._client("ssm").meta.region_name
         get = self._client("sts").get_caller_identity
         identity = aws_lookup.look_up(
@@ -52,7 +52,7 @@ class AwsInspector:
         return identity
 
     def aws_date(self) -> str | None:
-        """Let AWS refuse a request without a signature: a wrong clock or key cannot spoil that."""
+        """GetCallerIdentity without a signature: AWS's refusal has a date even if clock or key are wrong."""
         dates: list[str | None] = []
 
         def remember(http_response: Any, **_: Any) -> None:
@@ -64,20 +64,20 @@ class AwsInspector:
             aws_client.call(sts.get_caller_identity, read=lambda answer: answer["Account"])
         except AwsError as error:
             if not dates or error.code == aws_errors.NOT_AN_ANSWER:
-                raise aws_lookup.failed(error, "AWS's time", "sts:GetCallerIdentity") from error
+                raise aws_lookup.failed(error, "the time of AWS", "sts:GetCallerIdentity") from error
         return dates[-1] if dates else None
 
     def may_write_token(self, rotation: Rotation) -> None:
-        """PutParameter as the job calls it, but without overwriting, which AWS refuses to those it lets."""
+        """PutParameter of the token without Overwrite, which AWS refuses after it checked the permission."""
         key = {"KeyId": rotation.kms_key_id} if rotation.kms_key_id else {}
         self._may_write(rotation.parameter_name, Type="SecureString", Tier=rotation.tier, **key)
 
     def may_write_status(self, rotation: Rotation) -> None:
-        """Likewise of the status."""
+        """PutParameter of the status without Overwrite."""
         self._may_write(rotation.status_name, Type="String")
 
     def may_write_lease(self, rotation: Rotation) -> None:
-        """Likewise of the lease."""
+        """PutParameter of the lease without Overwrite."""
         self._may_write(rotation.lease_name, Type="String")
 
     def versions(self, name: str) -> Sequence[ParameterVersion]:
@@ -104,7 +104,7 @@ class AwsInspector:
         )
 
     def stack(self, name: str) -> Stack | None:
-        """DescribeStacks of one; CloudFormation calls a name that it does not know invalid."""
+        """DescribeStacks of one stack; CloudFormation answers ValidationError if there is none."""
         return aws_lookup.look_up(
             self._client("cloudformation").describe_stacks,
             f"the stack {name}",
@@ -125,7 +125,7 @@ class AwsInspector:
         )
 
     def schedule(self, name: str, group: str) -> Schedule | None:
-        """GetSchedule, which looks into the default group unless it is given one."""
+        """GetSchedule of a schedule in a group."""
         return aws_lookup.look_up(
             self._client("scheduler").get_schedule,
             f"the schedule {name}",
@@ -137,7 +137,7 @@ class AwsInspector:
         )
 
     def messages(self, queue_url: str) -> int | None:
-        """GetQueueAttributes; SQS calls the number approximate."""
+        """GetQueueAttributes; the number is approximate."""
         return aws_lookup.look_up(
             self._client("sqs").get_queue_attributes,
             f"the queue {_name(queue_url)}",
@@ -150,16 +150,16 @@ class AwsInspector:
 
     def event_source_mapping(self, function: str, queue_url: str) -> EventSourceMapping | None:
         """ListEventSourceMappings, page by page."""
-        takers = aws_lookup.look_up_pages(
+        mappings = aws_lookup.look_up_pages(
             self._client("lambda").list_event_source_mappings,
             "NextMarker",
-            f"what gives work to the function {function}",
+            f"the event source mappings of the function {function}",
             "lambda:ListEventSourceMappings",
-            read=lambda answer: _takers(answer, _name(queue_url)),
+            read=lambda answer: _mappings(answer, _name(queue_url)),
             marker="Marker",
             FunctionName=function,
         )
-        return takers[0] if takers else None
+        return mappings[0] if mappings else None
 
     def subscriptions(self, topic_arn: str) -> Sequence[Subscription]:
         """ListSubscriptionsByTopic, page by page."""
@@ -216,8 +216,8 @@ def _schedule(found: Mapping[str, Any]) -> Schedule:
     )
 
 
-def _takers(answer: Mapping[str, Any], queue: str) -> Iterator[EventSourceMapping]:
-    """Return the event source mappings that take messages from the queue of this name."""
+def _mappings(answer: Mapping[str, Any], queue: str) -> Iterator[EventSourceMapping]:
+    """Yield the event source mappings from the queue of this name."""
     for found in answer["EventSourceMappings"]:
         if found.get("EventSourceArn", "").rpartition(":")[2] == queue:
             maximum_concurrency = found.get("ScalingConfig", {}).get("MaximumConcurrency")
@@ -227,7 +227,7 @@ def _takers(answer: Mapping[str, Any], queue: str) -> Iterator[EventSourceMappin
 
 
 def _subscription(found: Mapping[str, Any]) -> Subscription:
-    """Before it is confirmed, and after it was deleted, a word stands in place of its ARN."""
+    """Return a subscription; AWS returns no ARN before its confirmation and after its deletion."""
     return Subscription(protocol=found["Protocol"], confirmed=found["SubscriptionArn"].startswith("arn:"))
 
 
@@ -242,10 +242,10 @@ def _stack(found: Mapping[str, Any]) -> Stack:
 
 
 def _name(queue_url: str) -> str:
-    """The queue's name, with which its address and its ARN end."""
+    """Return the queue's name, the last part of its URL and of its ARN."""
     return queue_url.rpartition("/")[2]
 
 
 def _named(stack: Mapping[str, Any], kind: str) -> dict[str, str]:
-    """A stack's outputs or parameters by name; a parameter may have no value that is shown."""
+    """Return a stack's outputs or parameters by name; AWS does not return the value of some parameters."""
     return {each[f"{kind}Key"]: each.get(f"{kind}Value", "") for each in stack.get(f"{kind}s", ())}

@@ -1,4 +1,4 @@
-"""The deployed function, invoked: an operator then needs no access to any secret."""
+"""The invocation of the deployed function, for which an operator needs no access to secrets."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from rotator.adapters.runtime.aws_client import AwsError
 from rotator.errors import RotatorError, SettingsError
 
 ONCE = Config(connect_timeout=5, read_timeout=900, retries={"total_max_attempts": 1})
-"""Lambda's longest run in seconds, and no second invocation behind the operator's back."""
+"""A timeout of Lambda's longest run in seconds, and no automatic second invocation."""
 
-EVERY_OUTCOME = "every outcome is in `make logs STACK=NAME`, every token in `rotator status --stack NAME`"
+EVERY_OUTCOME = (
+    "run `make logs STACK=NAME` for every outcome, and `rotator status --stack NAME` for every token"
+)
 
 
 def invoke(name: str, event: Mapping[str, Any]) -> dict[str, Any]:
-    """Invoke the function with an event and return the summary it returns.
+    """Invoke the function with an event and return its summary.
 
-    Raises SettingsError if there is no such function or it refuses the event or its settings,
-    RotatorError if it may not be invoked or fails. If a rotation failed, it returns no summary, but an
-    error's text, which names a few of those that did.
+    Raises:
+        SettingsError: There is no such function, or it refused the event or its settings.
+        RotatorError: The caller may not invoke the function, the function failed, or a rotation failed; the
+            text names some of the failed rotations.
     """
     client = aws_client.client("lambda", ONCE)
     try:
@@ -33,14 +36,14 @@ def invoke(name: str, event: Mapping[str, Any]) -> dict[str, Any]:
     except AwsError as error:
         problem = f"the function {name} could not be invoked: {error.code}"
         if error.code in ("ResourceNotFoundException", "ParamValidationError", "ValidationException"):
-            raise SettingsError(problem, advice="check its name, the account and the Region") from error
+            raise SettingsError(problem, advice="check the name, the account and the Region") from error
         own = dict.fromkeys(aws_errors.DENIED, f"allow this caller lambda:InvokeFunction on {name}")
         raise RotatorError(problem, advice=error.advice_with(own), retry=error.retry) from error
     if failed:
         raise _failed(name, returned)
     if "rotations" not in returned:
-        advice = f"check its name, and {aws_errors.advice(aws_errors.NOT_AN_ANSWER)}"
-        raise SettingsError(f"the answer is not one of a rotator's function: {name}", advice=advice)
+        advice = f"check the name of the function, and {aws_errors.advice(aws_errors.NOT_AN_ANSWER)}"
+        raise SettingsError(f"the function {name} did not return a rotator's summary", advice=advice)
     return returned
 
 
@@ -53,7 +56,7 @@ def _answer(answer: Mapping[str, Any]) -> tuple[bool, dict[str, Any]]:
 
 
 def _failed(name: str, returned: Mapping[str, Any]) -> RotatorError:
-    """Return the error of a failed invocation. Messages of the runtime are about timeouts and memory."""
+    """Return the error of a failed invocation; Lambda's own messages are about timeouts and memory."""
     problem = f"the function {name} failed: {returned.get('errorMessage', 'without a message')}"
     if returned.get("errorType") == "RotationFailed":
         return RotatorError(problem, advice=EVERY_OUTCOME)

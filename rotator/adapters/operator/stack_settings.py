@@ -1,7 +1,8 @@
-"""The settings of a deployed stack, read from its parameters: the function's variables come from those.
+"""The settings of a deployed stack, read from the stack's parameters.
 
-They are not read from the function: who may edit that could have a secret sent elsewhere by whoever
-looks after the stack, and an operator wants them also when the function is gone.
+They are not read from the function's variables: a person who may edit the function could make an operator's
+command send the secret to another host. The stack's parameters are also available if the function was
+deleted.
 """
 
 from __future__ import annotations
@@ -57,28 +58,30 @@ RUN_SETTINGS: Mapping[str, str] = MappingProxyType(
         "LogLevel": "ROTATOR_LOG_LEVEL",
     }
 )
-"""The template's parameters, and the variables that it makes of them (infra/template.yaml)."""
+"""The template's parameters, and the variables that it sets from them (infra/template.yaml)."""
 
 IDENTIFYING_PARAMETERS = ("SecretArn", "ParameterName", "TokenEndpoint", "RotationsPath", "ScheduleMinutes")
-"""The parameters by which a stack is known. A setting that came later has its default in an older one."""
+"""The parameters that identify a rotator's stack; an older stack may lack newer parameters."""
 
 
 def stack_variables(name: str) -> dict[str, str]:
-    """Return the variables that a stack gives to its function.
+    """Return the environment variables of a stack's function.
 
-    Raises SettingsError if there is no such stack or it is not a rotator's, RotatorError if it
-    cannot be read (DescribeStacks).
+    Raises SettingsError if there is no such stack or it is not a rotator's, RotatorError if the stack cannot
+    be read (DescribeStacks).
     """
     stack = AwsInspector().stack(name)
     if stack is None:
-        raise SettingsError(f"there is no stack {name}", advice="check its name, the account and the Region")
+        raise SettingsError(f"there is no stack {name}", advice="check the name, the account and the Region")
     if not all(parameter in stack.parameters for parameter in IDENTIFYING_PARAMETERS):
-        raise SettingsError(f"the stack {name} is not a rotator's", advice="name one of infra/template.yaml")
+        raise SettingsError(
+            f"the stack {name} is not a rotator's", advice="name a stack of infra/template.yaml"
+        )
     return variables_of(stack.parameters, created_key=stack.outputs.get("KeyArn"))
 
 
 def variables_of(parameters: Mapping[str, str], *, created_key: str | None = None) -> dict[str, str]:
-    """Return what the template makes of its parameters; ``created_key`` is the stack's own key."""
+    """Return the variables that the template sets; ``created_key`` is the key that the stack created."""
     names = MULTIPLE_ROTATIONS if parameters["RotationsPath"] else SINGLE_ROTATION
     known = {**names, **RUN_SETTINGS}
     variables = {variable: parameters[name] for name, variable in known.items() if name in parameters}

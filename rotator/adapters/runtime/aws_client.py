@@ -1,10 +1,10 @@
-"""What the AWS adapters share: one session, bounded clients, and errors without their text.
+"""The shared parts of the AWS adapters: one session, bounded clients, and errors without AWS's text.
 
-The clients are botocore's own, as boto3 hands them out: boto3 itself adds resources and transfers, which
-nothing here uses and every cold start would import.
+The clients are botocore's. boto3 returns the same clients, and adds resources and transfers that no adapter
+uses and every cold start would import.
 
-AWS quotes rejected values in its messages, and the value here may be the token. So only the
-error's code is repeated, and the SDK's exception is left behind instead of chained.
+AWS quotes rejected values in its messages, and a value may be the token. Errors therefore contain only AWS's
+error code, and the SDK's exception is not chained.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from rotator.adapters.runtime.aws_errors import NOT_AN_ANSWER, SOURCE_FAILED
 from rotator.errors import Retry, RotatorError, SettingsError
 
 CONNECTIONS = 40
-"""Connections to a service that are kept open: one for each concurrent renewal (scheduler.MAX_RENEWALS)."""
+"""The open connections to a service: one for each concurrent renewal (scheduler.MAX_RENEWALS)."""
 
 CONFIG = Config(
     connect_timeout=2,
@@ -44,17 +44,17 @@ CONFIG = Config(
     max_pool_connections=CONNECTIONS,
     user_agent_extra="rotator",
 )
-"""Seconds, and the only retry layer around AWS calls.
+"""The timeouts in seconds, and the only retry layer of AWS calls.
 
-Three attempts with their timeouts and waits (1 and 2 s at most) take 24 s: a call that gets no response
-fails with a message before a run of the default budget is cut off without one.
+Three attempts with their timeouts and waits (at most 1 and 2 s) take 24 s: a call without a response fails,
+with a message, before Lambda stops a run of the default budget.
 """
 
 _UNREADABLE = (ResponseParserError, LookupError, AttributeError, TypeError, ValueError)
-"""What the SDK, or a reader of an answer, raises where a member is missing or has another type."""
+"""The exceptions for an answer in which a member is missing or has the wrong type."""
 
 _FAILURES = (ClientError, BotoCoreError, OSError, EOFError, getpass.GetPassWarning, *_UNREADABLE)
-"""What a call may raise. The SDK may obtain credentials in it, from where OSError and the next two come."""
+"""The exceptions of a call. Those from OSError to GetPassWarning come from obtaining credentials."""
 
 _NOT_OBTAINED = "AWS credentials could not be obtained"
 
@@ -64,7 +64,7 @@ _lock = threading.Lock()
 
 
 def _renew_lock() -> None:
-    """A forked child may have been given it locked, by a thread that it was not given."""
+    """Replace the lock in a forked child, where a thread that does not exist may hold it."""
     global _lock  # noqa: PLW0603
     _lock = threading.Lock()
 
@@ -74,10 +74,10 @@ if hasattr(os, "register_at_fork"):
 
 
 def keep_sdk_quiet() -> None:
-    """Keep botocore from logging below WARNING, whatever the level of ours.
+    """Keep botocore from logging below WARNING, at any log level of the rotator.
 
-    At DEBUG it logs whole requests and answers: the secret on its way in, the token on its way out.
-    Of credentials that cannot be obtained, it logs the traceback besides raising the error.
+    At DEBUG, botocore logs whole requests and answers, which contain the secret and the token. If credentials
+    cannot be obtained, it logs a traceback in addition to the error that it raises.
     """
     logging.getLogger("botocore").setLevel(logging.WARNING)
     for source in ("credentials", "tokens"):
@@ -86,12 +86,12 @@ def keep_sdk_quiet() -> None:
 
 @cache
 def session() -> Session:
-    """The process's session: credentials, profile, Region and endpoints as the SDK finds them by itself."""
+    """Return the session of the process, with the SDK's own search for credentials, Region and endpoints."""
     return get_session()
 
 
 class AwsError(RotatorError):
-    """An AWS call failed: ``code`` is AWS's error code, one of ours, or the name of the SDK's error."""
+    """An AWS call failed: ``code`` is AWS's error code, a code of aws_errors, or the SDK exception's name."""
 
     def __init__(self, code: str, problem: str = "AWS could not be called") -> None:
         profile = _login_profile() if aws_errors.asks_for_login(code) else ""
@@ -103,7 +103,7 @@ class AwsError(RotatorError):
         self.code = code
 
     def advice_with(self, own: Mapping[str, str]) -> str:
-        """Return the next step, which is that of ``own`` if it has one for the code."""
+        """Return the next step: the one in ``own`` for the error's code, or else the common one."""
         return own.get(self.code, self.advice)
 
 
@@ -111,9 +111,9 @@ def client(service: str, config: Config = CONFIG, *, region: str | None = None) 
     """Make a client of the process's session, and obtain its credentials if there are any.
 
     Args:
-        service: What it calls.
-        config: How it calls.
-        region: Where; by default in the session's own Region.
+        service: The name of the service.
+        config: The client's configuration.
+        region: The Region; by default the session's own.
 
     Raises:
         SettingsError: The environment names no Region or a profile that does not exist.
@@ -128,9 +128,9 @@ def client(service: str, config: Config = CONFIG, *, region: str | None = None) 
             return session().create_client(service, region_name=region, config=config)
     except NoRegionError:
         problem = "no AWS Region is set"
-        advice = "set AWS_DEFAULT_REGION, or region in the profile, to the Region of the parameters"
+        advice = "set AWS_DEFAULT_REGION, or region in the AWS profile, to the Region of the parameters"
     except ProfileNotFound:
-        problem, advice = "AWS_PROFILE names a profile that does not exist", "set another, or none"
+        problem, advice = "AWS_PROFILE names a profile that does not exist", "correct or unset AWS_PROFILE"
     except (ValueError, BotoCoreError) as error:
         code = aws_errors.code_of(error)
         problem = f"the AWS settings are not usable ({type(error).__name__})"
@@ -148,7 +148,7 @@ def own_region() -> str | None:
 
 
 def partition_of(region: str) -> str | None:
-    """Return the partition of a Region, as in ``aws-cn``; None if its name is that of no Region."""
+    """Return the partition of a Region, such as ``aws-cn``; None if there is no such Region."""
     try:
         with _lock:
             return str(session().get_partition_for_region(region))
@@ -157,9 +157,9 @@ def partition_of(region: str) -> str | None:
 
 
 def _obtain_credentials() -> None:
-    """Obtain the session's credentials, which a first call would do otherwise.
+    """Obtain the session's credentials before the first call.
 
-    Then a login that has expired is one error of the command, and not one of every rotation.
+    An expired login is then a single error of the command, not an error of every rotation.
     """
     try:
         providers = session().get_component("credential_provider")
@@ -168,7 +168,7 @@ def _obtain_credentials() -> None:
             found.get_frozen_credentials()
     except (NoRegionError, ProfileNotFound):
         raise
-    except (RuntimeError, *_FAILURES) as error:  # RuntimeError: what was obtained has expired
+    except (RuntimeError, *_FAILURES) as error:  # RuntimeError: the obtained credentials have expired
         code = _code(error, otherwise=SOURCE_FAILED)
     else:
         return
@@ -176,14 +176,14 @@ def _obtain_credentials() -> None:
 
 
 def _ask_for_mfa_code(prompt: str) -> str:
-    """Ask on the terminal; without one, getpass would write a warning and read standard input."""
+    """Ask for an MFA code on the terminal; raise GetPassWarning if there is no terminal."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", getpass.GetPassWarning)
         return getpass.getpass(prompt)
 
 
 def _login_profile() -> str:
-    """Return the profile to log in with: the one in use, or the one whose credentials it uses."""
+    """Return the profile for a login: the current one, or the source_profile of its credentials."""
     profiles: Mapping[str, Mapping[str, str]] = session().full_config["profiles"]
     name, seen = session().profile or "default", set[str]()
     while name not in seen and "source_profile" in profiles.get(name, {}):
@@ -193,23 +193,23 @@ def _login_profile() -> str:
 
 
 def call(operation: Callable[..., Any], *, read: Callable[[Any], T], **parameters: Any) -> T:
-    """Call an operation of a client and return what ``read`` takes from its answer.
+    """Call an operation of a client and return the result of ``read`` for its answer.
 
-    An answer in which a member is missing that ``read`` uses is not one of AWS.
+    If ``read`` needs a member that the answer lacks, another server answered instead of AWS.
 
     Raises:
-        AwsError: The call failed. It quotes nothing.
+        AwsError: The call failed. The error quotes no value.
     """
     try:
         return read(operation(**parameters))
     except _FAILURES as error:
         code = _code(error, otherwise=NOT_AN_ANSWER)
-    # Outside the handler, so that the SDK's exception is not even the context of this one.
+    # Raised outside the handler, so that the SDK's exception does not become its context.
     raise AwsError(code)
 
 
 def _code(error: Exception, *, otherwise: str) -> str:
-    """Return AWS's error code, or ours; ``otherwise`` is for an exception that is not the SDK's."""
+    """Return the code of an error; ``otherwise`` is the code of an exception that is not the SDK's."""
     if isinstance(error, ClientError):
         return _code_of_answer(error)
     unnamed = type(error).__name__ if isinstance(error, BotoCoreError) else otherwise
@@ -217,6 +217,6 @@ def _code(error: Exception, *, otherwise: str) -> str:
 
 
 def _code_of_answer(error: ClientError) -> str:
-    """Return AWS's error code; the SDK puts the HTTP status in its place if an answer has none."""
+    """Return AWS's error code; for an answer without one, the SDK sets the HTTP status instead."""
     code = str(error.response.get("Error", {}).get("Code", ""))
     return NOT_AN_ANSWER if not code or code.isdigit() else aws_errors.code_after(code, error.operation_name)

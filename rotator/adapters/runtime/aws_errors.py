@@ -1,4 +1,4 @@
-"""AWS's error codes, and what to do next about those that any call may get. Needs no SDK."""
+"""AWS's error codes, and the next step after those that any call may return. Needs no SDK."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ UNKNOWN_CALLER = frozenset(
     }
 )
 TRANSIENT = THROTTLED | AWS_FAILED
-"""The codes of errors that may soon be over."""
+"""The codes of errors after which a retry may soon succeed."""
 
 NO_CREDENTIALS = "NoCredentials"
 NOT_LOGGED_IN = "SsoNotLoggedIn"
@@ -53,7 +53,7 @@ PROFILE_INVALID = "ProfileInvalid"
 BAD_CERTIFICATE = "BadCertificate"
 UNREACHABLE = "Unreachable"
 NOT_AN_ANSWER = "NotAnAnswer"
-"""Codes of ours: the last is for the answer of a proxy or a portal in AWS's place."""
+"""The rotator's own codes. NOT_AN_ANSWER means that a proxy or a portal answered instead of AWS."""
 
 _CODES = {
     "NoCredentialsError": NO_CREDENTIALS,
@@ -77,13 +77,13 @@ _CODES = {
     "ReadTimeoutError": UNREACHABLE,
     "OSError": SOURCE_UNREADABLE,
 }
-"""Our codes for exceptions of the SDK and of Python, by the name of their class or of a base class.
+"""The rotator's codes for exceptions of the SDK and of Python, by the name of their class or a base class.
 
-The SDK opens the web identity file and starts credential_process, and leaves their OSError as it is.
+OSError comes from the web identity file or from credential_process; the SDK does not convert it.
 """
 
 _OF_CREDENTIALS = frozenset({"AssumeRole", "AssumeRoleWithWebIdentity", "GetRoleCredentials"})
-"""The operations by which the SDK and the CLI obtain credentials; nothing here calls them."""
+"""The operations with which the SDK and the AWS CLI obtain credentials."""
 
 _LOGIN_COMMANDS = {
     NOT_LOGGED_IN: "aws sso login",
@@ -91,34 +91,36 @@ _LOGIN_COMMANDS = {
     CONSOLE_LOGIN_EXPIRED: "aws login",
 }
 
-SEE_DOCUMENTATION = "see the code in AWS's documentation"
+SEE_DOCUMENTATION = "look up this error code in AWS's documentation"
 
 _ADVICE = {
-    **dict.fromkeys(UNKNOWN_CALLER, "AWS does not accept these credentials: renew them, or check the clock"),
-    **dict.fromkeys(THROTTLED, "find out what uses up the account's request rate"),
-    **dict.fromkeys(AWS_FAILED, "see the AWS Health Dashboard"),
+    **dict.fromkeys(
+        UNKNOWN_CALLER, "renew the AWS credentials, which AWS does not accept, or check this machine's clock"
+    ),
+    **dict.fromkeys(THROTTLED, "find out which other callers use up the account's request rate"),
+    **dict.fromkeys(AWS_FAILED, "check the AWS Health Dashboard"),
     NO_CREDENTIALS: "set AWS credentials or AWS_PROFILE",
-    NO_TERMINAL: "run it in a terminal to enter the MFA code, or set credentials with a session token",
-    ROLE_NOT_ASSUMED: "correct the role of the profile (role_arn, sso_role_name), or allow this caller to "
-    "assume it: in its trust policy, too",
-    SOURCE_UNREADABLE: "check that the file of web_identity_token_file (AWS_WEB_IDENTITY_TOKEN_FILE), or the "
-    "program of credential_process, exists and may be used",
-    SOURCE_FAILED: "check the profile's credential_process or the container's credentials endpoint: see what "
-    "`aws sts get-caller-identity` reports",
+    NO_TERMINAL: "run the command in a terminal to enter the MFA code, or set session credentials",
+    ROLE_NOT_ASSUMED: "correct the role in the AWS profile (role_arn, sso_role_name), or allow this caller "
+    "to assume the role, also in the role's trust policy",
+    SOURCE_UNREADABLE: "check that the file in web_identity_token_file (AWS_WEB_IDENTITY_TOKEN_FILE), or the "
+    "program in credential_process, exists and may be used",
+    SOURCE_FAILED: "run `aws sts get-caller-identity` for details, and check credential_process in the AWS "
+    "profile or the container's credentials endpoint",
     PROFILE_INVALID: "correct the AWS config file: the profile, its source_profile, or the file's syntax",
-    BAD_CERTIFICATE: "set AWS_CA_BUNDLE to the certificates of the proxy in between",
-    UNREACHABLE: "check the network path to AWS and AWS_ENDPOINT_URL",
-    NOT_AN_ANSWER: "check whether a proxy answers in AWS's place",
+    BAD_CERTIFICATE: "set AWS_CA_BUNDLE to the certificates of the proxy between this machine and AWS",
+    UNREACHABLE: "check the network path to AWS, and AWS_ENDPOINT_URL",
+    NOT_AN_ANSWER: "check whether a proxy answers instead of AWS",
 }
 
 
 def code_of(error: Exception) -> str | None:
-    """Return our code for an exception of the SDK or of Python, or None if it has none."""
+    """Return the rotator's code for an exception of the SDK or of Python, or None if it has none."""
     return next((_CODES[each.__name__] for each in type(error).__mro__ if each.__name__ in _CODES), None)
 
 
 def code_after(code: str, operation: str) -> str:
-    """Return AWS's code, or ours if it refused the role of the profile."""
+    """Return AWS's code, or ROLE_NOT_ASSUMED if AWS refused the role of the profile."""
     is_refusal = operation in _OF_CREDENTIALS and not (code in UNKNOWN_CALLER or may_pass(code))
     return ROLE_NOT_ASSUMED if is_refusal else code
 
@@ -138,10 +140,10 @@ def advice(
     """Return the next step after an error with this code.
 
     Args:
-        code: AWS's, or one of ours.
-        own: Advice of the failed call for its codes, which comes before the common one.
-        otherwise: For a code without advice.
-        profile: To log in with.
+        code: The code of AWS or of this module.
+        own: The advice of the failed call by code, which takes precedence over the common advice.
+        otherwise: The advice for a code without an entry.
+        profile: The profile for a login.
     """
     if code in own:
         return own[code]
@@ -156,5 +158,5 @@ def may_pass(code: str) -> bool:
 
 
 def retry(code: str, by: Retry) -> Retry | None:
-    """Return who tries the call again, or None if that cannot help."""
+    """Return ``by`` if a retry of the call may succeed, None otherwise."""
     return by if may_pass(code) else None

@@ -1,6 +1,6 @@
-"""What went wrong below HTTP, in our words: between this machine, a proxy and the endpoint.
+"""The errors of failures below HTTP: between this machine, a proxy and the endpoint.
 
-Exceptions of requests hold the request and with it the secret, so they are read here and left behind.
+Exceptions of requests contain the request, and therefore the secret, so they are not chained.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from rotator.oauth.token_error import CLIENT_CERTIFICATE_ADVICE, is_retryable
 
 PROXY_AUTHENTICATION_REQUIRED = 407
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})\b")
-"""What the standard library says when a proxy refuses CONNECT; the status is nowhere else."""
+"""The standard library's message when a proxy refuses CONNECT, which alone contains the status."""
 
 _CERTIFICATE_ALERTS = (
     *("CERTIFICATE_REQUIRED", "NO_CERTIFICATE", "BAD_CERTIFICATE", "UNSUPPORTED_CERTIFICATE"),
     *("CERTIFICATE_UNKNOWN", "UNKNOWN_CA", "ACCESS_DENIED"),
 )
-"""Alerts about the client's certificate (RFC 8446, 6.2): it has sent none."""
+"""The TLS alerts about a missing client certificate (RFC 8446, 6.2)."""
 
-_NETWORK_ADVICE = "check the network path, proxies and the host's name"
-_PROXY_ADVICE = "check HTTPS_PROXY, NO_PROXY and the proxy"
+_NETWORK_ADVICE = "check the host name in token_endpoint, the network path and the proxies"
+_PROXY_ADVICE = "check HTTPS_PROXY, NO_PROXY and the proxy itself"
 ENDPOINT_ADVICE = "check token_endpoint and the endpoint's documentation"
 
 
 def failure(error: Exception) -> TokenRequestError:
-    """Say in our words what went wrong below HTTP; connections and timeouts are worth a retry."""
+    """Return the error for a failure below HTTP; after a failed connection or a timeout, a retry may help."""
     causes = list(_causes(error))
 
     def any_is(*kinds: type[Exception]) -> bool:
@@ -46,9 +46,10 @@ def failure(error: Exception) -> TokenRequestError:
     if any_is(requests.exceptions.ProxyError):
         return _proxy_failure(causes, any_is)
     if any_is(ssl.SSLCertVerificationError):
-        problem = "the endpoint's certificate was not accepted"
+        problem = "the endpoint's certificate is not trusted"
         advice = (
-            "have it fixed there, or set ca_parameter_name to a parameter with its authority's certificate"
+            "report an invalid certificate to the provider, or set ca_parameter_name to a parameter with "
+            "the certificate of a private authority"
         )
     elif any_is(ssl.SSLEOFError, ssl.SSLZeroReturnError):
         return unavailable("closed the connection", may_have_issued=False)  # before a request was sent
@@ -58,11 +59,11 @@ def failure(error: Exception) -> TokenRequestError:
         return InvalidTokenResponse(
             "the endpoint sent a body that cannot be decompressed", advice=ENDPOINT_ADVICE
         )
-    elif isinstance(error, ValueError):  # requests' family of addresses that cannot be used
-        problem = "the endpoint's or a proxy's address is not usable"
+    elif isinstance(error, ValueError):  # the base class of requests' exceptions for an invalid URL
+        problem = "the URL of the endpoint or of a proxy is invalid"
         advice = "check token_endpoint and HTTPS_PROXY"
     elif not isinstance(error, requests.RequestException | HTTPError):
-        problem, advice = "a file that HTTPS needs cannot be read", "check REQUESTS_CA_BUNDLE"
+        problem, advice = "a file with trusted certificates cannot be read", "check REQUESTS_CA_BUNDLE"
     else:
         reason, sent = _reason(any_is)
         return unavailable(reason, may_have_issued=sent)
@@ -70,38 +71,38 @@ def failure(error: Exception) -> TokenRequestError:
 
 
 def _tls_failure(causes: Sequence[Exception]) -> tuple[str, str]:
-    """Return what went wrong in TLS, and what to do next."""
+    """Return the problem of a failed TLS handshake, and the next step."""
     reasons = [cause.reason or "" for cause in causes if isinstance(cause, ssl.SSLError)]
     alert = next((reason.rpartition("ALERT_")[2] for reason in reasons if "ALERT_" in reason), "")
     if alert in _CERTIFICATE_ALERTS:
         return "the endpoint requires a client certificate (mutual TLS)", CLIENT_CERTIFICATE_ADVICE
     if alert == "HANDSHAKE_FAILURE":
-        problem = "the endpoint refused the TLS handshake, as it does if it requires a client certificate"
+        problem = "the endpoint refused the TLS handshake, probably because it requires a client certificate"
         return f"{problem} (mutual TLS)", CLIENT_CERTIFICATE_ADVICE
-    return "TLS with the endpoint failed", "check that token_endpoint speaks https"
+    return "TLS with the endpoint failed", "check that token_endpoint supports https"
 
 
 def _proxy_failure(causes: Sequence[Exception], any_is: Callable[..., bool]) -> TokenRequestError:
-    """Say what went wrong on the way to the proxy, or there. No request was sent."""
+    """Return the error for a failed connection to or through a proxy. No request was sent."""
     refused = next(filter(None, (_TUNNEL_REFUSED.search(str(cause)) for cause in causes)), None)
     if refused:
         return refused_by_proxy(int(refused[1]))
     if any_is(ssl.SSLCertVerificationError):
-        return TokenRequestError("the proxy's certificate was not accepted", advice=_PROXY_ADVICE)
+        return TokenRequestError("the proxy's certificate is not trusted", advice=_PROXY_ADVICE)
     if any_is(ssl.SSLError) and not any_is(ssl.SSLEOFError, ssl.SSLZeroReturnError):
-        advice = "check that the proxy speaks https, or write http:// in HTTPS_PROXY"
+        advice = "check that the proxy supports https, or use http:// in HTTPS_PROXY"
         return TokenRequestError("TLS with the proxy failed", advice=advice)
-    problem = "the proxy could not be connected to, or closed the connection"
+    problem = "the proxy did not accept a connection, or closed it"
     if any_is(NameResolutionError):
         problem = "the proxy's host name could not be resolved"
     return TokenEndpointUnavailable(problem, advice=_PROXY_ADVICE)
 
 
 def refused_by_proxy(status: int) -> TokenEndpointUnavailable:
-    """Return the error of a refusal, which is repeated only if the proxy may soon answer otherwise."""
-    advice = "have the proxy let the endpoint's host through"
+    """Return the error for a refusal by a proxy; it is retried only if its status is temporary."""
+    advice = "allow the endpoint's host in the proxy's configuration"
     if status == PROXY_AUTHENTICATION_REQUIRED:
-        advice = "have the proxy let this caller in without a login, or check the one in HTTPS_PROXY"
+        advice = "check the user name and password in HTTPS_PROXY, or allow this caller without a login"
     return TokenEndpointUnavailable(
         f"the proxy refused the connection to the endpoint: HTTP {status}",
         advice=advice,
@@ -110,27 +111,27 @@ def refused_by_proxy(status: int) -> TokenEndpointUnavailable:
 
 
 def unavailable(reason: str, *, may_have_issued: bool) -> TokenEndpointUnavailable:
-    """Return the error of an endpoint that did this; another try may help."""
+    """Return the error for an endpoint that may succeed on a retry; ``reason`` completes its sentence."""
     return TokenEndpointUnavailable(
         f"the endpoint {reason}", advice=_NETWORK_ADVICE, may_have_issued=may_have_issued
     )
 
 
 def _reason(any_is: Callable[..., bool]) -> tuple[str, bool]:
-    """Return what the endpoint did, and whether a request may have been sent before."""
+    """Return the reason, and whether the request may have been sent."""
     if any_is(NameResolutionError):
         return "has a host name that could not be resolved", False
     if any_is(requests.exceptions.ConnectTimeout):
-        return "could not be reached in time", False
+        return "did not accept a connection in time", False
     if any_is(NewConnectionError):
-        return "could not be connected to", False
+        return "did not accept a connection", False
     if any_is(requests.exceptions.Timeout, ReadTimeoutError):
         return "did not answer in time", True
     return "closed the connection", True
 
 
 def _causes(error: object) -> Iterator[Exception]:
-    """The exception and those it wraps: the libraries put them into ``args`` and ``reason``."""
+    """Yield an exception and its causes, which the libraries store in ``args`` and ``reason``."""
     if isinstance(error, Exception):
         yield error
         for inner in (*error.args, getattr(error, "reason", None)):

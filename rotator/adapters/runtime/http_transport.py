@@ -1,8 +1,8 @@
-"""One HTTP exchange that cannot hurt us: bounded in time and size, verified, and silent about secrets.
+"""One HTTP exchange, bounded in time and size, with verified certificates and without secrets in errors.
 
-Certificates are verified, redirects refused, ``.netrc`` never consulted (proxies of the
-environment are used), and no more than 64 KiB of an answer is read, nor for longer than is left.
-Exceptions of requests hold the request and with it the secret, so they are not chained.
+Redirects are not followed and ``.netrc`` is not read; proxies of the environment are used. At most 64 KiB of
+an answer are read, within the time limit. Exceptions of requests contain the request, and therefore the
+secret, so they are not chained.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ from rotator.oauth.client_credentials import TokenResponse
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 15.0
-"""Seconds."""
 
 MAX_BODY_BYTES = 64 * 1024
-"""Bytes of an answer that are read; a token that fits Parameter Store needs an eighth of it."""
+"""The largest answer that is read; a token for Parameter Store needs an eighth of this."""
 
 
 class HttpTransport:
-    """Sends one request and returns its answer; nothing is repeated here.
+    """Sends one request and returns its answer, without retries.
 
-    So many ``connections`` to a host are kept open. ``certificates`` in PEM are trusted, besides the public
-    ones.
+    Args:
+        now: Returns the time (UTC).
+        connections: The connections to a host that are kept open.
+        certificates: Certificates in PEM that are trusted in addition to the public ones.
     """
 
     def __init__(
@@ -45,15 +46,15 @@ class HttpTransport:
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, SharedTrust(pool_maxsize=connections, certificates=certificates))
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))  # keep none
-        # At WARNING urllib3 quotes header lines that it cannot parse, whatever stands in them.
+        # At WARNING, urllib3 quotes header lines that it cannot parse, which may contain secrets.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
 
     def __call__(
         self, method: str, url: str, headers: Mapping[str, str], *, body: bytes | None, seconds: float
     ) -> TokenResponse:
-        """Exchange a request for an answer within ``seconds``; the body of a GET's is not read.
+        """Return the answer to a request within ``seconds``; the body of an answer to GET is not read.
 
-        Raises TokenEndpointUnavailable where another try can help, TokenRequestError otherwise.
+        Raises TokenEndpointUnavailable if a retry may help, TokenRequestError otherwise.
         """
         result = _with_timeout(
             min(seconds, CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS),
@@ -97,17 +98,17 @@ class HttpTransport:
 def _with_timeout(
     seconds: float, exchange: Callable[[], TokenResponse | TokenRequestError]
 ) -> TokenResponse | TokenRequestError:
-    """Wait this long for an exchange, then go on without it.
+    """Return the result of an exchange, or an error if the exchange takes longer than ``seconds``.
 
-    Timeouts of sockets bound each wait, not their sum: a name server that does not answer, or an
-    endpoint that sends a byte now and then, could hold the run for ever.
+    Timeouts of sockets limit each wait, not the sum of all waits: a name server that does not answer, or an
+    endpoint that sends single bytes, could block the run.
     """
     future: Future[TokenResponse | TokenRequestError] = Future()
 
     def run() -> None:
         try:
             future.set_result(exchange())
-        except Exception as error:  # noqa: BLE001 - a defect; it is raised where it is waited for
+        except Exception as error:  # noqa: BLE001 - a defect, which future.result raises
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
@@ -118,12 +119,12 @@ def _with_timeout(
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """An auth that changes nothing. Without one, requests would take a password from .netrc."""
+    """Return the request unchanged. Without an auth, requests would use a password from .netrc."""
     return request
 
 
 def _read_body(answer: requests.Response) -> bytes | InvalidTokenResponse:
-    """Read the decoded body piece by piece, so that its size cannot hurt us."""
+    """Read the decoded body piece by piece, so that a large body does not exhaust the memory."""
     body = bytearray()
     while piece := answer.raw.read1(8192, decode_content=True):
         body += piece

@@ -1,4 +1,4 @@
-"""AWS KMS behind the port Signer: a private key signs there and never leaves it."""
+"""AWS KMS as the port Signer: the private key signs in KMS and is never exported."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ from rotator.oauth.models import SigningAlgorithm
 CONFIG = aws_client.CONFIG.merge(
     Config(read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
 )
-"""A call that gets no response takes 11 s: a run of the default budget has as much after its last request."""
+"""A call without a response takes 11 s: a run of the default budget has as much after its last request."""
 
 _FAMILIES = {"RS": "RSASSA_PKCS1_V1_5", "PS": "RSASSA_PSS", "ES": "ECDSA"}
 _INTEGER_BYTES = {256: 32, 384: 48, 512: 66}
-"""Of r and s in a JWS, by the digest's bits: as many as the curve has (RFC 7518, 3.4)."""
+"""The length of r and s in a JWS, by the bits of the digest (RFC 7518, 3.4)."""
 
-_WRONG_KIND = "set signing_key_id to a key with the usage SIGN_VERIFY and signing_algorithm to one of its own"
+_WRONG_KIND = (
+    "set signing_key_id to a key with the usage SIGN_VERIFY, and signing_algorithm to one of its algorithms"
+)
 _ENABLE = "enable the key that signing_key_id names, or cancel its deletion"
 
 # https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html
 _ADVICE = {
     **dict.fromkeys(
         aws_errors.DENIED,
-        "allow this caller kms:Sign with the key that signing_key_id names, in the key's policy, too",
+        "allow this caller kms:Sign with the key that signing_key_id names, also in the key policy",
     ),
-    "NotFoundException": "set signing_key_id to a key of this account and Region, or to another's ARN",
+    "NotFoundException": "set signing_key_id to a key of this account and Region, or to the ARN of another "
+    "account's key",
     "DisabledException": _ENABLE,
     "KMSInvalidStateException": _ENABLE,
     "InvalidKeyUsageException": _WRONG_KIND,
@@ -41,13 +44,13 @@ _ADVICE = {
 
 
 class KmsSigner:
-    """The port Signer on Amazon's. ``client`` makes the client when it is first needed."""
+    """The port Signer on KMS. ``client`` creates the SDK's client on first use."""
 
     def __init__(self, client: Callable[[], Any]) -> None:
         self._client = client
 
     def sign(self, message: bytes, *, signing_key_id: str, algorithm: SigningAlgorithm) -> bytes:
-        """Sign a message of up to 4096 bytes, of which KMS makes the digest itself."""
+        """Return the signature of a message of up to 4096 bytes; KMS computes the digest."""
         try:
             return aws_client.call(
                 self._client().sign,
@@ -67,10 +70,10 @@ class KmsSigner:
 
 
 def _as_jws(signature: bytes, algorithm: SigningAlgorithm) -> bytes:
-    """Return a signature of KMS as JWS takes it: of ECDSA, r and s without the DER around them.
+    """Return a signature of KMS in the encoding of JWS: for ECDSA, r and s without DER.
 
-    KMS gives ``SEQUENCE { r INTEGER, s INTEGER }`` (RFC 3279, 2.2.3). Raises ValueError or IndexError for
-    anything else.
+    KMS returns ``SEQUENCE { r INTEGER, s INTEGER }`` (RFC 3279, 2.2.3). Raises ValueError or IndexError for
+    another structure.
     """
     if algorithm.family != "ES":
         return signature
@@ -84,6 +87,6 @@ def _as_jws(signature: bytes, algorithm: SigningAlgorithm) -> bytes:
 
 
 def _integer(der: bytes) -> tuple[bytes, bytes]:
-    """Return the digits of the INTEGER that comes first, and what follows it."""
+    """Return the digits of the first INTEGER, and the bytes after it."""
     end = 2 + der[1]
     return der[2:end].lstrip(b"\0"), der[end:]

@@ -1,4 +1,4 @@
-"""SSM Parameter Store behind the port: GetParameters, GetParametersByPath, PutParameter."""
+"""SSM Parameter Store as the port ParameterStore: GetParameters, GetParametersByPath, PutParameter."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ _WRITE_ADVICE = {
     "InvalidKeyId": "check that kms_key_id names an enabled key that this caller may use",
     "KMSInvalidStateException": "enable the key that kms_key_id names",
     "DisabledException": "enable the key that kms_key_id names",
-    "ParameterLimitExceeded": "delete parameters that are not used any more, or raise the quota",
-    "ParameterMaxVersionLimitExceeded": "remove the label from the oldest of its 100 versions",
-    "ParameterPatternMismatchException": "remove the parameter's AllowedPattern",
-    "HierarchyTypeMismatchException": "delete the parameter, it has another type",
+    "ParameterLimitExceeded": "delete parameters that are no longer used, or raise the quota",
+    "ParameterMaxVersionLimitExceeded": "remove the label from the oldest of the parameter's 100 versions",
+    "ParameterPatternMismatchException": "remove the AllowedPattern of the parameter",
+    "HierarchyTypeMismatchException": "delete the parameter, which has another type",
     "HierarchyLevelLimitExceededException": "use a name of at most 15 levels",
-    "UnsupportedParameterType": "delete the parameter, it has another type",
+    "UnsupportedParameterType": "delete the parameter, which has another type",
     "PoliciesLimitExceededException": "remove policies from the parameter",
     "ValidationException": "check parameter_name, tier and the parameter's type",
 }
 
 
 PAGE_DELAY_SECONDS = 2.0
-"""Before a page is read again that was throttled at each of the SDK's attempts."""
+"""The wait before a page is read again after AWS throttled every attempt of the SDK."""
 
 NAMES_SHOWN = 3
-"""In a message: token, status and lease."""
+"""The names that a message shows: token, status and lease."""
 
 
 class SsmParameterStore:
@@ -50,9 +50,9 @@ class SsmParameterStore:
 
     Args:
         client: The SDK's client.
-        on_throttled: Is called for every write that AWS throttles.
-        advice: The next steps after error codes that mean something else in the client's Region.
-        sleep: Waits before a throttled page is read again.
+        on_throttled: A function that is called for every write that AWS throttles.
+        advice: The next steps after error codes that have another meaning in the client's Region.
+        sleep: Waits for n seconds before a throttled page is read again.
     """
 
     def __init__(
@@ -67,11 +67,11 @@ class SsmParameterStore:
         self._client = client
         self._on_throttled = on_throttled
         self._advice = advice
-        # The SDK reports each answer, also those after which its own retry succeeds.
+        # The SDK reports each answer, including those after which its own retry succeeds.
         client.meta.events.register("response-received.ssm.PutParameter", self._watch)
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
-        """Read up to ten parameters in one call, encrypted values as they are stored."""
+        """Read up to ten parameters in one call, without decrypting values."""
         return self._get(names, lambda found: str(found["Name"]))
 
     def read_decrypted(self, names: Sequence[str]) -> Mapping[str, Parameter]:
@@ -79,7 +79,7 @@ class SsmParameterStore:
         return self._get(names, lambda found: str(found["Name"]), decrypted=True)
 
     def read_versions(self, name: str, versions: Sequence[int]) -> Mapping[int, Parameter]:
-        """Read versions of a parameter; those that are gone are among AWS's InvalidParameters."""
+        """Read versions of a parameter; AWS lists versions that no longer exist as InvalidParameters."""
         found: dict[int, Parameter] = {}
         for start in range(0, len(versions), NAMES_PER_CALL):
             names = [f"{name}:{version}" for version in versions[start : start + NAMES_PER_CALL]]
@@ -103,7 +103,7 @@ class SsmParameterStore:
     def read_path(
         self, path: str, *, retry_until: Deadline | None = None
     ) -> Iterator[Mapping[str, Parameter]]:
-        """Read everything below a path, ten parameters a page."""
+        """Yield the parameters below a path, ten in a page."""
         page: dict[str, Any] = {}
         while True:
             try:
@@ -112,7 +112,7 @@ class SsmParameterStore:
                     read=_page,
                     Path=path,
                     Recursive=True,
-                    MaxResults=10,  # as many as it gives
+                    MaxResults=10,  # the most that AWS returns
                     WithDecryption=False,
                     **page,
                 )
@@ -144,7 +144,7 @@ class SsmParameterStore:
         return self._put_text(rotation.status_name, text, overwrite=True)
 
     def create_lease(self, rotation: Rotation, text: str) -> int:
-        """Write the first version of the lease; never over another."""
+        """Write the first version of the lease, and never overwrite one."""
         return self._put_text(rotation.lease_name, text, overwrite=False)
 
     def write_lease(self, rotation: Rotation, text: str) -> int:
@@ -152,10 +152,9 @@ class SsmParameterStore:
         return self._put_text(rotation.lease_name, text, overwrite=True)
 
     def _put_text(self, name: str, text: str, *, overwrite: bool) -> int:
-        """Write a String in the tier that is free for it, whatever the account's default tier is.
+        """Write a String in the tier that is free of charge for it, at any default tier of the account.
 
-        The tier Standard would be refused for a parameter that is in the Advanced tier already: no tier can
-        be lowered.
+        AWS would refuse the tier Standard for a parameter in the Advanced tier: a tier cannot be lowered.
         """
         return self._put(name, Value=text, Type="String", Tier="Intelligent-Tiering", Overwrite=overwrite)
 
@@ -174,7 +173,7 @@ class SsmParameterStore:
         return _failed(error, doing, name, action, self._advice)
 
     def _watch(self, parsed_response: Mapping[str, Any] | None, **_: object) -> None:
-        """Take note of an answer; it is None where none came."""
+        """Report a throttled answer; the SDK passes None if there was no answer."""
         if parsed_response and parsed_response.get("Error", {}).get("Code") in aws_errors.THROTTLED:
             self._on_throttled()
 
@@ -188,7 +187,7 @@ def _parameter(found: Mapping[str, Any]) -> Parameter:
 
 
 def _shown(names: Sequence[str]) -> str:
-    """Return names for a message: a few, such as those of one rotation, or the first and how many others."""
+    """Return names for a message: all of a few names, or the first and the number of the others."""
     if len(names) > NAMES_SHOWN:
         return f"{names[0]} and {len(names) - 1} others"
     *before, last = names
@@ -202,13 +201,14 @@ def _failed(
     problem = f"{doing} the {kind} {name} failed: {error.code}"
     if error.code in aws_errors.CONCURRENT:
         return ConcurrentUpdate(
-            problem, advice="a run writes it only while it holds the lease: find out what else writes it"
+            problem,
+            advice="find out which other program writes the parameter: a run writes only under its lease",
         )
-    permission = f"allow this caller {action} on {'them' if kind == 'parameters' else 'it'}"
+    permission = f"allow this caller {action} on the {kind}"
     if doing == "writing":
-        permission += ", and kms:Encrypt and kms:GenerateDataKey with its key if kms_key_id names one"
+        permission += ", and kms:Encrypt and kms:GenerateDataKey with the key if kms_key_id names one"
     if doing == "decrypting":
-        permission += ", and kms:Decrypt with the token's key if it is one of yours"
+        permission += ", and kms:Decrypt with the token's key if kms_key_id names one"
     own = {**_WRITE_ADVICE, **dict.fromkeys(aws_errors.DENIED, permission), **advice}
     return ParameterStoreError(
         problem,

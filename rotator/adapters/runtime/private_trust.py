@@ -1,4 +1,4 @@
-"""Token endpoints whose certificates come from a private authority: its own are in a parameter."""
+"""Trust in a private certificate authority of a token endpoint, whose certificates are in a parameter."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from rotator.renewal.models import Parameter
 from rotator.renewal.ports import ParameterStore
 
 MAX_AGE_SECONDS = 300.0
-"""After which certificates are read again, so that a change takes effect in a process that lives on."""
+"""The age at which certificates are read again, so that a long-lived process notices a change."""
 
 
 class PrivateTrust:
-    """Makes transports that trust the certificates in a parameter besides the public ones.
+    """Creates transports that trust the certificates in a parameter in addition to the public ones.
 
     Args:
-        parameters: Returns the store that the certificates are read from.
-        make: Makes a transport that trusts these certificates, too.
-        clock: Returns seconds that never go back.
+        parameters: Returns the store that holds the certificates.
+        make: Creates a transport that trusts certificates in addition to the public ones.
+        clock: Returns the seconds of a monotonic clock.
     """
 
     def __init__(
@@ -37,43 +37,43 @@ class PrivateTrust:
         self._made: dict[str, tuple[float, str, Transport]] = {}
 
     def __call__(self, ca_parameter_name: str) -> Transport:
-        """Return the transport for endpoints whose authority is in this parameter.
+        """Return the transport that trusts the certificates in this parameter.
 
-        Raises SettingsError if it holds no certificates, ParameterStoreError if it cannot be read.
+        Raises SettingsError if the parameter holds no certificates, ParameterStoreError if it cannot be read.
         """
         read_at, certificates, transport = self._made.get(ca_parameter_name, (None, None, None))
         if transport and read_at is not None and self._clock() - read_at < MAX_AGE_SECONDS:
             return transport
         found = self._parameters().read([ca_parameter_name])
         current = _certificates(ca_parameter_name, next(iter(found.values()), None))
-        if transport is None or current != certificates:  # or its open connections would be lost
+        if transport is None or current != certificates:  # a new transport would lose the open connections
             transport = self._make(current)
         self._made[ca_parameter_name] = (self._clock(), current, transport)
         return transport
 
 
 def _certificates(name: str, parameter: Parameter | None) -> str:
-    """Return the text of a parameter that holds certificates; raises SettingsError for any other."""
+    """Return the certificates in a parameter; raises SettingsError if it holds none."""
     if parameter is None:
         raise SettingsError(
-            f"there is no parameter {name} of trusted certificates",
-            advice="store them there as a String, or set ca_parameter_name to the one that has them",
+            f"the parameter {name}, which ca_parameter_name names, does not exist",
+            advice="store the trusted certificates there as a String, or correct ca_parameter_name",
         )
     if parameter.type != "String":
         raise SettingsError(
-            f"the parameter {name} of trusted certificates is a {parameter.type}",
-            advice="store it as a String: certificates are no secret",
+            f"the parameter {name}, which ca_parameter_name names, is a {parameter.type}",
+            advice="store the certificates as a String: they are not secret",
         )
-    certificates = parameter.value.encode("ascii", "ignore").decode()  # text around them may be more
+    certificates = parameter.value.encode("ascii", "ignore").decode()  # comments may not be ASCII
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificates)
     except (ssl.SSLError, ValueError, TypeError):
         malformed = True
     else:
         malformed = False
-    if malformed:  # outside the handler: what was read may be a secret by mistake
+    if malformed:  # raised outside the handler: the text may be a secret by mistake
         raise SettingsError(
-            f"the parameter {name} holds no PEM certificates that can be read",
-            advice="store each of them as -----BEGIN CERTIFICATE----- ... -----END CERTIFICATE-----",
+            f"the parameter {name}, which ca_parameter_name names, holds no readable PEM certificates",
+            advice="store each certificate as -----BEGIN CERTIFICATE----- ... -----END CERTIFICATE-----",
         )
     return certificates

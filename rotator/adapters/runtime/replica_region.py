@@ -13,7 +13,7 @@ from rotator.errors import SettingsError
 CONFIG = aws_client.CONFIG.merge(
     Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
 )
-"""Seconds: a call takes 11 s at most. The next run tries again, so that a second attempt is enough."""
+"""The timeouts in seconds: a call takes at most 11 s. Two attempts are enough, since the next run retries."""
 
 REMOVE = "remove it from ReplicaRegions (ROTATOR_REPLICA_REGIONS)"
 
@@ -22,8 +22,8 @@ def open_store(region: str, on_throttled: Callable[[], None]) -> SsmParameterSto
     """Open Parameter Store in a replica Region; ``on_throttled`` is called for each throttled write.
 
     Raises:
-        SettingsError: The Region cannot be one of replicas.
-        AwsError: No client can be made.
+        SettingsError: The Region cannot hold replicas.
+        AwsError: The credentials cannot be obtained.
     """
     _check(region)
     client = aws_client.client("ssm", CONFIG, region=region)
@@ -31,28 +31,29 @@ def open_store(region: str, on_throttled: Callable[[], None]) -> SsmParameterSto
 
 
 def _check(region: str) -> None:
-    """Raise SettingsError for the home Region, and for a Region that home's credentials are not valid in."""
+    """Raise SettingsError for the home Region, and for a Region where home's credentials are not valid."""
     home = aws_client.own_region()
     if region == home:
-        raise SettingsError(f"{region} is the home Region", advice=REMOVE)
+        raise SettingsError(f"the replica Region {region} is the home Region", advice=REMOVE)
     partition = aws_client.partition_of(region)
     if partition is None:
-        raise SettingsError(f"there is no Region {region}", advice=f"correct its name, or {REMOVE}")
+        raise SettingsError(f"there is no Region {region}", advice=f"correct the name, or {REMOVE}")
     if home and partition != (ours := aws_client.partition_of(home)):
         raise SettingsError(
-            f"{region} is in the partition {partition}, and the home Region {home} in {ours}",
-            advice=f"{REMOVE}: each partition needs a stack and credentials of its own",
+            f"the replica Region {region} is in the partition {partition}, "
+            f"but the home Region {home} is in {ours}",
+            advice=f"{REMOVE}, and deploy a stack in the partition {partition}",
         )
 
 
 def _advice(region: str) -> dict[str, str]:
-    """Return the next steps after errors that mean something else in a replica Region than at home."""
+    """Return the next steps after errors that have another meaning in a replica Region than at home."""
     return {
         **dict.fromkeys(
             aws_errors.UNKNOWN_CALLER, f"enable the Region {region} in this account, or {REMOVE}"
         ),
         "InvalidKeyId": f"check that kms_key_id names a key in {region}, too: the replica of a multi-Region "
         "key, or a key of the same alias",
-        aws_errors.UNREACHABLE: f"check that there is a Region {region}, and a network path to its Parameter "
-        f"Store, or {REMOVE}",
+        aws_errors.UNREACHABLE: f"check that the Region {region} exists, and the network path to its "
+        f"Parameter Store, or {REMOVE}",
     }

@@ -1,4 +1,4 @@
-"""AWS Secrets Manager behind the port: GetSecretValue, and what its JSON must hold."""
+"""AWS Secrets Manager as the port SecretStore: GetSecretValue, and the checks of the JSON in a secret."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from rotator.renewal.models import Rotation
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-FORM = 'store it as {"client_id": "...", "client_secret": "..."}'
+FORM = 'store the secret as {"client_id": "...", "client_secret": "..."}'
 
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
 _ADVICE = {
     **dict.fromkeys(
         aws_errors.DENIED,
-        "allow this caller secretsmanager:GetSecretValue on it, and kms:Decrypt with its key",
+        "allow this caller secretsmanager:GetSecretValue on the secret, and kms:Decrypt with its key",
     ),
-    "ResourceNotFoundException": "create it in this account and Region, or set secret_id to one",
+    "ResourceNotFoundException": "create the secret in this account and Region, or correct secret_id",
     "DecryptionFailure": "allow this caller kms:Decrypt with the secret's key",
-    "InvalidRequestException": "restore the secret if it is marked for deletion",
+    "InvalidRequestException": "restore the secret if it is scheduled for deletion",
     "InvalidParameterException": "check secret_id",
     "ValidationException": "check secret_id",
 }
 
 
 class SecretsManager:
-    """The port SecretStore on Amazon's."""
+    """The port SecretStore on Secrets Manager."""
 
     def __init__(self, client: SecretsManagerClient) -> None:
         self._client = client
 
     def read(self, rotation: Rotation) -> ClientCredentials:
-        """Read the version that is labelled AWSCURRENT."""
+        """Read the version with the staging label AWSCURRENT."""
         try:
             stored, version_id = self._get(SecretId=rotation.secret_id)
         except AwsError as error:
@@ -49,10 +49,10 @@ class SecretsManager:
         return parse_credentials(rotation, stored, version_id)
 
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
-        """Read the version that is labelled so.
+        """Read the version with this staging label; None if there is none, or if it has no value.
 
-        A label that no version carries is a ResourceNotFoundException, and so is one whose version has no
-        value yet, as in a rotation of Secrets Manager's own that has just begun.
+        AWS answers ResourceNotFoundException in both cases. A version has no value yet, for example, when
+        Secrets Manager's own rotation has just begun.
         https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
         """
         try:
@@ -64,7 +64,7 @@ class SecretsManager:
         return replace(parse_credentials(rotation, stored, version_id), stage=stage)
 
     def _get(self, **secret: str) -> tuple[str | bytes, str]:
-        """Return what a secret holds, as text or binary, and the id of its version."""
+        """Return the value of a secret, as text or binary, and the id of its version."""
         return aws_client.call(
             self._client.get_secret_value,
             read=lambda answer: (_held(answer), str(answer["VersionId"])),
@@ -86,9 +86,9 @@ def _unreadable(rotation: Rotation, error: AwsError) -> CredentialsError:
 
 
 def parse_credentials(rotation: Rotation, stored: str | bytes, version_id: str) -> ClientCredentials:
-    """Read client credentials from what a secret holds; members that no setting names are ignored.
+    """Return the client credentials in a secret; members that no setting names are ignored.
 
-    Raises CredentialsError, which says what is wrong with it without quoting any of it.
+    Raises CredentialsError, which names the problem and quotes no value.
     """
     fields = read_object(stored)
     if fields is None:
@@ -104,16 +104,16 @@ def parse_credentials(rotation: Rotation, stored: str | bytes, version_id: str) 
         rotation.client_authentication is ClientAuthentication.BASIC
         and rotation.basic_encoding is BasicEncoding.RAW
     )
-    if raw_basic and ":" in values[id_place]:  # RFC 7617, 2: it would be cut off there
+    if raw_basic and ":" in values[id_place]:  # RFC 7617, 2: the id would be cut off at the colon
         raise _malformed(
-            rotation, "has a client_id with a colon", "set basic_encoding to form, or correct the id"
+            rotation, "has a client_id with a colon", "set basic_encoding to form, or correct client_id"
         )
     for header, place in rotation.secret_headers.items():
         if not (values[place].isascii() and values[place].isprintable()):  # RFC 9110, 5.5
             raise _malformed(
                 rotation,
-                f"has a {place} with other characters than a header may have",
-                f"correct it or {header}",
+                f"has a {place} with characters that a header must not contain",
+                f"correct {place} in the secret, or the header {header} in secret_headers",
             )
     return ClientCredentials(
         client_id=values[id_place],
@@ -125,13 +125,13 @@ def parse_credentials(rotation: Rotation, stored: str | bytes, version_id: str) 
 
 
 def _not_an_object(stored: str | bytes) -> str:
-    """Say what a secret is instead of a JSON object."""
-    what = "is binary, and" if isinstance(stored, bytes) else "is"
+    """Return the problem of a secret that is not a JSON object."""
+    form = "is binary, and" if isinstance(stored, bytes) else "is"
     try:
         json.loads(stored)
     except (ValueError, RecursionError):
-        return f"{what} not JSON"
-    return f"{what} not a JSON object"
+        return f"{form} not JSON"
+    return f"{form} not a JSON object"
 
 
 def _member(rotation: Rotation, fields: dict[str, Any], place: str) -> str:
@@ -139,12 +139,12 @@ def _member(rotation: Rotation, fields: dict[str, Any], place: str) -> str:
         value = find(fields, place)
     except BlockedPath as blocked:
         raise _malformed(
-            rotation, f"has {blocked.found} as {blocked.place}", _advice(rotation, place)
+            rotation, f"has {blocked.found} in {blocked.place}", _advice(rotation, place)
         ) from None
     if value is None:
         raise _malformed(rotation, f"has no {place}", _advice(rotation, place))
     if value is REPEATED:
-        raise _malformed(rotation, f"has {place} twice, with different values", "store it with one of them")
+        raise _malformed(rotation, f"has {place} twice, with different values", f"store {place} once")
     if not isinstance(value, str):
         raise _malformed(rotation, f"has a {place} that is not text", _advice(rotation, place))
     if not value.strip():
@@ -153,24 +153,24 @@ def _member(rotation: Rotation, fields: dict[str, Any], place: str) -> str:
         raise _malformed(
             rotation,
             f"has a {place} with a control character, such as a newline at its end",
-            "store it again without",
+            f"store {place} again without this character",
         )
     return value
 
 
 def _advice(rotation: Rotation, place: str) -> str:
-    """Say what to do about a member that is not there as it should be, by the setting that names it."""
+    """Return the advice for a missing or invalid member, by the setting that names it."""
     for setting in ("secret_members", "secret_params", "secret_headers"):
         if place in getattr(rotation, setting).values():
-            return f"store it as text, or correct {setting}"
-    return f"{FORM}, or set secret_members to where it is"
+            return f"store {place} as text in the secret, or correct {setting}"
+    return f"{FORM}, or set secret_members if {place} has another name"
 
 
 def _is_spaced(value: str) -> bool:
-    """Whether a value begins or ends with a space, or with a character that cannot be seen."""
+    """Whether a value begins or ends with a space or an invisible character."""
     ends = {unicodedata.category(value[0]), unicodedata.category(value[-1])}
     return bool(ends & {"Zs", "Zl", "Zp", "Cf"})
 
 
-def _malformed(rotation: Rotation, what: str, advice: str) -> CredentialsError:
-    return CredentialsError(f"the secret {rotation.secret_id} {what}", advice=advice)
+def _malformed(rotation: Rotation, problem: str, advice: str) -> CredentialsError:
+    return CredentialsError(f"the secret {rotation.secret_id} {problem}", advice=advice)

@@ -1,4 +1,4 @@
-"""Amazon SQS behind the port WorkQueue: SendMessageBatch."""
+"""Amazon SQS as the port WorkQueue: SendMessageBatch."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from rotator.errors import Retry, WorkNotSent
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 GONE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
-"""The codes for a queue that is not there."""
+"""The codes for a queue that does not exist."""
 
 _ADVICE = {
     **dict.fromkeys(aws_errors.DENIED, "allow this caller sqs:SendMessage on the queue in ROTATOR_QUEUE_URL"),
     **dict.fromkeys(
         GONE,
-        "their queue was deleted, and an update of the stack does not create it again: `make undeploy`, then "
-        '`make deploy`, or `make deploy` with SET="Workers=0" for now',
+        "run `make undeploy`, then `make deploy`: an update of the stack does not create the deleted queue "
+        'again; until then, `make deploy` with SET="Workers=0" runs without workers',
     ),
 }
 
 
 class SqsWorkQueue:
-    """The port WorkQueue on Amazon's."""
+    """The port WorkQueue on SQS."""
 
     def __init__(self, client: Any, url: str) -> None:
         self._client = client
         self._url = url
 
     def send(self, messages: Sequence[str]) -> Mapping[int, WorkNotSent]:
-        """Send the messages in one call, whose answer tells of each."""
+        """Send the messages in one call; return the error of each refused message by its index."""
         entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(messages)]
         try:
-            taken, refused = aws_client.call(
+            accepted, refused = aws_client.call(
                 self._client.send_message_batch, read=_results, QueueUrl=self._url, Entries=entries
             )
         except AwsError as error:
             raise _not_sent(error) from error
         unmentioned = dict.fromkeys(range(len(messages)), aws_errors.NOT_AN_ANSWER)
-        codes = {place: code for place, code in {**unmentioned, **refused}.items() if place not in taken}
+        codes = {place: code for place, code in {**unmentioned, **refused}.items() if place not in accepted}
         return {place: _not_sent(AwsError(code)) for place, code in codes.items()}
 
 
 def _results(answer: Mapping[str, Any]) -> tuple[set[int], dict[int, str]]:
-    """Return the places of the messages that were taken, and the error codes of the others by place."""
-    taken = {int(each["Id"]) for each in answer.get("Successful", ())}
-    return taken, {int(each["Id"]): str(each["Code"]) for each in answer.get("Failed", ())}
+    """Return the indexes of the accepted messages, and the error codes of the others by index."""
+    accepted = {int(each["Id"]) for each in answer.get("Successful", ())}
+    return accepted, {int(each["Id"]): str(each["Code"]) for each in answer.get("Failed", ())}
 
 
 def _not_sent(error: AwsError) -> WorkNotSent:
     return WorkNotSent(
-        f"it could not be enqueued for the workers: {error.code}",
+        f"the rotation could not be enqueued for the workers: {error.code}",
         advice=error.advice_with(_ADVICE),
         retry=None if error.code in _ADVICE else Retry.NEXT_RUN,
     )

@@ -1,4 +1,4 @@
-"""Connections for HTTPS: the authorities they trust, read once for all of them."""
+"""Connections for HTTPS, which share the trusted certificate authorities."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 
 class SharedTrust(HTTPAdapter):
-    """Connections that share a context; requests reads the authorities for each, 20 ms of CPU at a time.
+    """Connections that share an SSL context; without it, requests spends 20 ms of CPU on each connection.
 
-    ``certificates`` in PEM are trusted for endpoints, too, and not for proxies.
-
-    Certificates are verified by it, always: nothing here can turn that off.
+    ``certificates`` in PEM are additionally trusted for endpoints, but not for proxies. Verification of
+    certificates cannot be turned off.
     https://requests.readthedocs.io/en/latest/api/#requests.adapters.HTTPAdapter.build_connection_pool_key_attributes
     """
 
@@ -31,7 +30,7 @@ class SharedTrust(HTTPAdapter):
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
     ) -> tuple[Any, Any]:
-        """Have connections made with that context. ``verify`` is a file or folder of authorities, or True."""
+        """Return the arguments of a connection. ``verify`` is a file or folder of authorities, or True."""
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
         if host.get("scheme") != "https":
             return host, pool
@@ -42,16 +41,16 @@ class SharedTrust(HTTPAdapter):
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        """Have a proxy that speaks https itself verified by the same authorities."""
+        """Return a connection; the certificate of an https proxy is verified with the same authorities."""
         self.proxy_context = self._context(verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH)
         return super().get_connection_with_tls_context(request, verify, proxies, cert)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        """Return the manager of connections by way of a proxy."""
+        """Return the manager of connections through a proxy."""
         return super().proxy_manager_for(proxy, proxy_ssl_context=self.proxy_context, **options)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Leave it to that context."""
+        """Do nothing: the shared context verifies certificates."""
 
     def _context(self, authorities: str, certificates: str | None = None) -> ssl.SSLContext:
         with self._lock:
@@ -61,9 +60,9 @@ class SharedTrust(HTTPAdapter):
                 context.load_verify_locations(**{kind: authorities})
                 if certificates:
                     context.load_verify_locations(cadata=certificates)
-                    # As in Python 3.13, an endpoint's own certificate may be trusted without its issuer's.
+                    # As in Python 3.13, an endpoint's own certificate may be trusted without the issuer's.
                     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-                    # It also asks for all of RFC 5280, which many a private authority does not follow.
+                    # Python 3.13 also requires all of RFC 5280, which many private authorities do not follow.
                     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
                 self._contexts[authorities, certificates] = context
             return self._contexts[authorities, certificates]

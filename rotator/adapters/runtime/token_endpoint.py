@@ -1,4 +1,4 @@
-"""The token endpoint: a transport sends, tenacity repeats while that can help and time is left."""
+"""The token endpoint: a transport sends requests, and tenacity retries them while time remains."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from rotator.renewal.deadline import Deadline
 logger = logging.getLogger(__name__)
 
 SHORTEST_ATTEMPT_SECONDS = 1.0
-"""With less time, no attempt begins."""
+"""The remaining seconds without which no attempt begins."""
 
 SHORTEST_WAIT_SECONDS = 0.25
-"""Between attempts at least, so that an overloaded endpoint recovers."""
+"""The least wait between attempts, so that an overloaded endpoint recovers."""
 
 HEADERS = {"Accept": "application/json", "User-Agent": f"rotator/{__version__}"}
 
@@ -42,14 +42,14 @@ _longest_wait = tenacity.wait_exponential(multiplier=0.5, max=10)
 
 
 class Transport(Protocol):
-    """What exchanges one request for one answer: HttpTransport, or a simulated endpoint."""
+    """Sends one request and returns its answer: HttpTransport, or a simulated endpoint."""
 
     def __call__(
         self, method: str, url: str, headers: Mapping[str, str], *, body: bytes | None, seconds: float
     ) -> TokenResponse:
-        """Return the answer, whatever its status.
+        """Return the answer, of any status.
 
-        Raises TokenEndpointUnavailable where another try can help, TokenRequestError otherwise.
+        Raises TokenEndpointUnavailable if a retry may help, TokenRequestError otherwise.
         """
 
 
@@ -57,13 +57,13 @@ class HttpTokenEndpoint:
     """The port TokenEndpoint over HTTP.
 
     Args:
-        transport: What token requests and probes are sent by.
+        transport: The transport of token requests and probes.
         now: Returns the time (UTC).
         sleep: Waits for n seconds.
-        spread: Draws each wait from between two bounds.
-        counters: Where token requests and their attempts are counted.
-        signer: What signs client assertions.
-        private_trust: Returns what requests are sent by that trust the certificates in this parameter, too.
+        spread: Returns a random wait between two bounds.
+        counters: The counters of token requests and their attempts.
+        signer: The signer of client assertions.
+        private_trust: Returns a transport that trusts the certificates in a parameter.
     """
 
     def __init__(  # noqa: PLR0913 - options by name
@@ -88,7 +88,7 @@ class HttpTokenEndpoint:
     def request(
         self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
-        """POST the request until it is answered or refused, or no time remains for a retry."""
+        """Send the POST request until it is answered or refused, or no time remains for a retry."""
         transport = self._transport_for(request)
         headers = _with_headers({**HEADERS, "Content-Type": request.content_type}, request.headers)
         if request.authorization:
@@ -121,22 +121,22 @@ class HttpTokenEndpoint:
     def _transport_for(self, request: TokenRequest) -> Transport:
         if request.ca_parameter_name is None:
             return self._transport
-        assert self._private_trust  # noqa: S101 - a rotator's adapters have it
+        assert self._private_trust  # noqa: S101 - bootstrap always passes it
         return self._private_trust(request.ca_parameter_name)
 
     def _body(self, request: TokenRequest, deadline: Deadline) -> bytes:
-        """Return the body of an attempt, whose assertion no other attempt has."""
+        """Return the body of an attempt, with an assertion that no other attempt uses."""
         body = request.body
         if request.assertion:
-            assert self._signer  # noqa: S101 - a rotator's adapters have one
-            _seconds_for_attempt(deadline)  # or it would be signed in vain
+            assert self._signer  # noqa: S101 - bootstrap always passes one
+            _seconds_for_attempt(deadline)  # before KMS signs an assertion that cannot be sent
             body = request.body_with(request.assertion.parameters(self._signer, self._now()))
         return body.value.encode("ascii")
 
     def probe(
         self, url: str, token: Secret, *, deadline: Deadline, headers: Mapping[str, Secret] | None = None
     ) -> None:
-        """GET the URL with the token until it is answered, or no time remains for a retry."""
+        """Send the GET request with the token until it is answered, or no time remains for a retry."""
         sent = {**_with_headers(HEADERS, headers or {}), "Authorization": f"Bearer {token.value}"}
 
         def attempt() -> TokenResponse:
@@ -159,14 +159,14 @@ class HttpTokenEndpoint:
                 return
             problem = f"HTTP {status}"
         raise TokenVerificationError(
-            f"verify_url did not accept the new token, which was not published: {problem}",
-            advice="check what the client may use, or verify_url itself",
+            f"the new token was not published, because verify_url did not accept it: {problem}",
+            advice="check the client's permissions at the provider, and verify_url",
         )
 
     def _retried(
         self, attempt: Callable[[], TokenResponse], deadline: Deadline, retry_until: Deadline
     ) -> TokenResponse:
-        """The one retry layer: random exponential waits, Retry-After, bounded by the deadlines."""
+        """Return the answer of an attempt after retries: random exponential waits or Retry-After."""
 
         def stop(state: tenacity.RetryCallState) -> bool:
             wait = state.upcoming_sleep
@@ -184,13 +184,13 @@ class HttpTokenEndpoint:
         return result
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        """A random wait below a bound that doubles, or what the endpoint asked for if that is longer."""
+        """Return a random wait below a doubling bound, or the endpoint's Retry-After if that is longer."""
         wait = self._spread(SHORTEST_WAIT_SECONDS, max(SHORTEST_WAIT_SECONDS, _longest_wait(state)))
         return max(wait, _unavailable(state).retry_after or 0.0)
 
 
 def _with_headers(headers: Mapping[str, str], more: Mapping[str, Secret]) -> dict[str, str]:
-    """Return all headers; of two with one name, in whatever case, requests sends the second."""
+    """Return all headers; requests sends the second of two with the same name, in any case."""
     return {**headers, **{name: value.value for name, value in more.items()}}
 
 
@@ -199,7 +199,7 @@ def _seconds_for_attempt(deadline: Deadline) -> float:
     seconds = deadline.remaining()
     if seconds < SHORTEST_ATTEMPT_SECONDS:
         raise TokenEndpointUnavailable(
-            "no time is left in this run for a request",
+            "the run's time ran out before a token was requested",
             advice=MORE_TIME,
         )
     return seconds
@@ -226,7 +226,7 @@ def _log_retry(state: tenacity.RetryCallState) -> None:
 
 def _give_up(state: tenacity.RetryCallState) -> Any:
     error = _unavailable(state)
-    problem = f"{error.problem} (attempt {state.attempt_number}, no time for another)"
+    problem = f"{error.problem} (attempt {state.attempt_number}; no time for another)"
     if error.retry_after:
-        problem += f", and asked to be left alone for {error.retry_after:.0f} s"
+        problem += f", and asked for a retry after {error.retry_after:.0f} s"
     raise TokenEndpointUnavailable(problem, advice=error.advice, retry_after=error.retry_after)

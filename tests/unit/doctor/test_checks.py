@@ -196,7 +196,7 @@ def test_settings_error_still_checks_aws_identity_and_clock() -> None:
 
 
 def test_settings_held_by_aws_are_unchecked_without_identity() -> None:
-    patient = healthy(settings_error=RotatorError("the stack could not be looked up", advice="log in"))
+    patient = healthy(settings_error=RotatorError("the stack could not be read", advice="log in"))
     patient.inspector.fails["identity"] = RotatorError("no credentials", advice="log in")
     findings = patient.examine()
     assert (findings.failed, findings.code) == ({"AWS identity"}, 1)

@@ -146,7 +146,9 @@ def test_failing_queue_is_not_called_again_in_the_same_run() -> None:
         def send(self, messages: Any) -> Any:
             calls.append(len(messages))
             if len(calls) == 2:
-                raise WorkNotSent("it could not be enqueued for the workers: AccessDenied", advice="allow it")
+                raise WorkNotSent(
+                    "the rotation could not be enqueued for the workers: AccessDenied", advice="allow it"
+                )
             return super().send(messages)
 
     shop.queue = Failing()
