@@ -1,7 +1,7 @@
 """The AWS CLI, version 1 or 2, as a process.
 
-Its texts quote what AWS was sent, so they are recognized here and never printed: an error is reported by its
-code and the next step. The one exception is stacks.first_failure, which says why it is safe.
+Its error texts quote the values that were sent to AWS. So they are only recognized here and never printed: an
+error is reported by its code and the next step. The one exception is stacks.first_failure, which says why.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _CLI_ERRORS = {
     "Failed to create/update the stack": "DeployFailed",
     "Failed to create the changeset": "ChangeSetFailed",
     "No such file or directory": aws_errors.SOURCE_UNREADABLE,
-    "'Status'": "ChangeSetUnreadable",  # a KeyError of the CLI's, where it may not describe its change set
+    "'Status'": "ChangeSetUnreadable",  # a KeyError of the CLI if describing its change set is denied
 }
-"""Words in the errors of either version's own, and our code for them; the first match counts.
+"""Texts in the errors of either version of the CLI, and a code for each; the first match counts.
 
-The CLI has no codes for these errors, only its words.
+The CLI has no codes for these errors, only texts.
 """
 
 _UNKNOWN = "Unknown"
@@ -74,9 +74,9 @@ _SERVICES = {
 
 
 class CliError(Exception):
-    """The CLI failed; ``code`` is AWS's or one of ours, such as NoCredentials or Unknown.
+    """The CLI failed; ``code`` is a code of AWS or of this module, such as NoCredentials or Unknown.
 
-    ``said`` is the CLI's own text: to recognize errors by, never to print.
+    ``said`` is the CLI's error text. It serves to recognize errors and is never printed.
     """
 
     def __init__(self, said: str, profile: str = "default") -> None:
@@ -95,11 +95,11 @@ class CliError(Exception):
         return f"{_SERVICES.get(self.operation, 'cloudformation')}:{self.operation}"
 
     def problem(self, what: str, *, exit_code: int = 2) -> Problem:
-        """Return the problem that ends the command: what could not be done, the code, the next step."""
+        """Return the problem that ends the command: ``what`` happened, the code and the next step."""
         advice = aws_errors.advice(
             self.code,
             _ADVICE | dict.fromkeys(DENIED, f"allow this caller {self.permission}"),
-            otherwise="run it with the AWS CLI to see its own words",
+            otherwise="run the same operation with the AWS CLI to see its error message",
             profile=self.profile,
         )
         retry = aws_errors.retry(self.code, Retry.BY_HAND)
@@ -131,16 +131,16 @@ class Cli:
         return done.stdout
 
     def read(self, *arguments: str) -> Any:
-        """Run a command and return its answer, None if that is empty; raises CliError."""
+        """Run a command and return its output, None if it printed nothing; raises CliError."""
         printed = self.run(*arguments, "--output", "json")
         return json.loads(printed) if printed.strip() else None
 
 
 def connect(environ: Mapping[str, str]) -> Cli:
-    """Return a CLI that has reached AWS, after finding a Region and credentials. Changes nothing.
+    """Return a CLI that has reached AWS with a Region and credentials. Changes nothing.
 
     Raises:
-        Problem: One of them is missing; it says which.
+        Problem: The CLI, the Region or the credentials are missing.
     """
     if not shutil.which("aws", path=environ.get("PATH")):
         raise Problem("the AWS CLI is not on PATH", "install it, or add the folder of `aws` to PATH")
@@ -150,7 +150,7 @@ def connect(environ: Mapping[str, str]) -> Cli:
     try:
         account = cli.read("sts", "get-caller-identity", "--query", "Account")
     except CliError as error:
-        raise error.problem("AWS does not know who you are") from None
+        raise error.problem("AWS did not accept the credentials") from None
     return replace(cli, account=str(account))
 
 
@@ -161,7 +161,7 @@ def _region(cli: Cli) -> str:
     try:
         return cli.run("configure", "get", "region").strip()
     except CliError as error:
-        if error.code != _UNKNOWN:  # without a Region it says nothing
+        if error.code != _UNKNOWN:  # without a Region, the CLI prints no error
             raise error.problem("the AWS configuration cannot be used") from None
         raise Problem(
             "no AWS Region is set", "set AWS_REGION, for example: export AWS_REGION=eu-central-1"

@@ -58,15 +58,15 @@ UNUSED = (
     "*.dist-info/direct_url.json",
     "aws_lambda_powertools/event_handler",  # functions that serve HTTP
     "certifi/tests",
-    "dateutil/zoneinfo/*.tar.gz",  # the world's time zones: the function uses UTC
+    "dateutil/zoneinfo/*.tar.gz",  # time zones: the function uses UTC only
 )
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The zip format's earliest time: every file has it, so that builds do not differ by their time."""
 
 NO_BYTE_CODE = (
-    f"build: no Python {PYTHON_VERSION} on this machine, so the zip has no byte-code and a cold start takes "
-    f"about twice as long: install it, or name one by PYTHON313=/path/to/python{PYTHON_VERSION}"
+    f"build: Python {PYTHON_VERSION} was not found, so the zip has no byte-code and a cold start takes about "
+    f"twice as long; install it, or set PYTHON313=/path/to/python{PYTHON_VERSION}"
 )
 
 
@@ -137,9 +137,9 @@ def _drop_unused(stage: Path) -> None:
 
 
 def _cut_sdk(stage: Path) -> None:
-    """Cut the SDK's descriptions of AWS; see trimmed_sdk.py."""
+    """Reduce the SDK's service models; see trimmed_sdk.py."""
     command = [sys.executable, str(INFRA / "trimmed_sdk.py"), str(stage / "botocore" / "data")]
-    _run(command, "the SDK's descriptions could not be cut")
+    _run(command, "the SDK's service models could not be reduced")
 
 
 def _compile(stage: Path, python: str) -> None:
@@ -151,7 +151,7 @@ def _compile(stage: Path, python: str) -> None:
         *(python, "-S", "-P", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"),
         *("-s", str(stage), "-p", TASK_ROOT, str(stage)),
     ]
-    # Without a fixed seed, the order of a set in the byte-code would be another each time.
+    # Without a fixed seed, the order of a set in the byte-code would differ between builds.
     environment = _environment() | {"PYTHONHASHSEED": "0"}
     _run(command, f"{python} could not compile the function", environment)
 
@@ -171,7 +171,9 @@ def find_compiler(named: str | None = None) -> str | None:
     """
     if named:
         if not _has_the_functions_version(named):
-            raise BuildError(f"{named} does not run Python {PYTHON_VERSION}: name one that does, or none")
+            raise BuildError(
+                f"{named} is not Python {PYTHON_VERSION}; set PYTHON313 to one, or remove PYTHON313"
+            )
         return named
     pyenv = sorted(Path.home().glob(f".pyenv/versions/{PYTHON_VERSION}*/bin/python"))
     candidates = (sys.executable, shutil.which(f"python{PYTHON_VERSION}"), *map(str, pyenv))
@@ -179,7 +181,7 @@ def find_compiler(named: str | None = None) -> str | None:
 
 
 def _has_the_functions_version(python: str) -> bool:
-    """Return whether it runs at all, and its version: pyenv's shims on PATH may find no Python."""
+    """Return whether it runs and has this version: a shim of pyenv on PATH may find no Python."""
     command = [python, "-c", "import sys; print(sys.implementation.cache_tag)"]
     try:
         done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
@@ -211,7 +213,7 @@ def main() -> int:
     parser.add_argument(
         "--python",
         default=os.environ.get("PYTHON313"),
-        help=f"the Python {PYTHON_VERSION} that compiles the function (PYTHON313; else one that is found)",
+        help=f"the Python {PYTHON_VERSION} that compiles the function (default: PYTHON313, or found on PATH)",
     )
     options = parser.parse_args()
     output: Path = options.output

@@ -1,4 +1,4 @@
-"""What an operator's commands share: one line for a problem and the next step, and an exit code."""
+"""The common part of the operator's commands: one line for a problem and the next step, and an exit code."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ INTERRUPTED = 130
 
 
 class Problem(Exception):
-    """Ends a command with what happened and what to do next.
+    """A failed command: what happened and what to do next.
 
-    Exit code 2 means that nothing was changed, because something is missing or wrong; 1 that it was tried.
+    Exit code 2 means that nothing was changed, because a value is missing or wrong. Exit code 1 means that
+    the operation was started and failed.
     """
 
     def __init__(self, what: str, next_step: str, *, exit_code: int = 2) -> None:
@@ -28,5 +29,5 @@ def run(name: str, body: Callable[[], int | None]) -> int:
         print(f"{name}: {problem}", file=sys.stderr)
         return problem.exit_code
     except KeyboardInterrupt:
-        print(f"{name}: interrupted; check the stack before you try again", file=sys.stderr)
+        print(f"{name}: interrupted; check the state of the stack before you try again", file=sys.stderr)
         return INTERRUPTED

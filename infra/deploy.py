@@ -26,10 +26,10 @@ _FULL_ARN = re.compile(
 
 
 def deploy(environ: Mapping[str, str]) -> None:
-    """Deploy what STACK, SECRET, PARAMETER, BUCKET, SET, TAGS and CODE of the environment say.
+    """Deploy the stack that STACK, SECRET, PARAMETER, BUCKET, SET, TAGS and CODE describe.
 
     Raises:
-        Problem: Something is missing or wrong, or AWS refuses it.
+        Problem: A variable is missing or wrong, or AWS refuses the deployment.
     """
     template = TEMPLATE.read_text()
     wanted = deploy_request.read(environ, template)
@@ -50,8 +50,8 @@ def deploy(environ: Mapping[str, str]) -> None:
     packaged = code_upload.package(cli, template, zip_file, wanted.bucket)
     if leftover:
         stacks.delete(cli, leftover)
-        print(f"deleted the rest of an earlier, failed creation of {wanted.stack}")
-    print(f"deploying {wanted.stack} to {cli.region} of account {cli.account}: a minute or two")
+        print(f"deleted the stack {wanted.stack}, whose earlier creation failed")
+    print(f"deploying {wanted.stack} to {cli.region} in account {cli.account}; this takes one to two minutes")
     started = int(time.time())
     try:
         printed = cli.run(*_command(wanted, packaged, overrides, tags))
@@ -77,8 +77,8 @@ def _check_parameters(cli: Cli, stack: str, template: str, parameters: Mapping[s
 
 
 def _overrides(cli: Cli, wanted: Request) -> dict[str, str]:
-    """Return the stack's parameters that are given; the others keep their values."""
-    # An empty ARN without a secret: a stack that changes to multiple rotations must not keep its one secret.
+    """Return the parameters that this deployment sets; the stack keeps its values for all others."""
+    # Without SECRET the ARN is empty: a stack that changes to multiple rotations must not keep its secret.
     secret_arn = _secret_arn(cli, wanted.secret) if wanted.secret else ""
     parameter = {"ParameterName": wanted.parameter} if wanted.parameter else {}
     return {**wanted.settings, "SecretArn": secret_arn, **parameter}
@@ -92,43 +92,45 @@ def _check_bucket(cli: Cli, bucket: str) -> None:
     except CliError as error:
         if error.code == "404":
             raise Problem(
-                f"there is no bucket {bucket}", f"create it: aws s3 mb s3://{bucket}, or give another BUCKET"
+                f"there is no bucket {bucket}",
+                f"create it: aws s3 mb s3://{bucket}, or set BUCKET to another bucket",
             ) from None
         if error.code in DENIED:
             raise Problem(
-                f"the bucket {bucket} belongs to another account or may not be used",
-                "give a BUCKET of this account, and allow this caller s3:ListBucket on it",
+                f"the bucket {bucket} belongs to another account, or access to it is denied",
+                "set BUCKET to a bucket of this account, and allow this caller s3:ListBucket on it",
             ) from None
         raise error.problem(f"the bucket {bucket} could not be checked") from None
     place = (found or {}).get("BucketRegion", cli.region)
     if place != cli.region:
         raise Problem(
-            f"the bucket {bucket} is in {place}, and Lambda takes code from its own Region only",
-            f"give a BUCKET in {cli.region}",
+            f"the bucket {bucket} is in {place}, but Lambda accepts code only from its own Region",
+            f"set BUCKET to a bucket in {cli.region}",
         )
 
 
 def _secret_arn(cli: Cli, secret: str) -> str:
-    """Return the secret's full ARN; a given one is taken as it is if describing secrets is denied."""
+    """Return the secret's full ARN; a given ARN is used as it is if describing secrets is denied."""
     try:
         found = cli.read("secretsmanager", "describe-secret", "--secret-id", secret)
     except CliError as error:
         if error.code == "ResourceNotFoundException":
             raise Problem(
-                f"there is no such secret in {cli.region}",
-                "create it: aws secretsmanager create-secret, or give another SECRET",
+                f"the secret that SECRET names does not exist in {cli.region}",
+                "create it: aws secretsmanager create-secret, or set SECRET to another secret",
             ) from None
         if error.code in DENIED and _FULL_ARN.fullmatch(secret):
             return secret
         if error.code in DENIED:
             raise Problem(
-                "the secret may not be described",
-                "give its full ARN as SECRET, or allow this caller secretsmanager:DescribeSecret",
+                "describing the secret is denied",
+                "set SECRET to its full ARN, or allow this caller secretsmanager:DescribeSecret",
             ) from None
         raise error.problem("the secret could not be described") from None
     if "DeletedDate" in found:
         raise Problem(
-            "the secret is to be deleted", "restore it: aws secretsmanager restore-secret, or give another"
+            "the secret is scheduled for deletion",
+            "restore it: aws secretsmanager restore-secret, or set SECRET to another secret",
         )
     return str(found["ARN"])
 
@@ -139,11 +141,14 @@ def _check_stack(stack: stacks.Stack | None) -> None:
     stacks.check_ours(stack)
     if stack.status in stacks.LEFTOVERS:
         return
-    what = f"the stack {stack.name} is {stack.status}"
+    what = f"the stack {stack.name} is in the state {stack.status}"
     if stack.is_changing:
-        raise Problem(what, "wait until that is done, then deploy again")
+        raise Problem(what, "wait until CloudFormation has finished, then deploy again")
     if stack.status == "UPDATE_ROLLBACK_FAILED":
-        raise Problem(what, f"fix it: aws cloudformation continue-update-rollback --stack-name {stack.name}")
+        raise Problem(
+            what,
+            f"finish its rollback: aws cloudformation continue-update-rollback --stack-name {stack.name}",
+        )
     if stack.status.endswith("_FAILED"):
         raise Problem(what, f"delete it: make undeploy STACK={stack.name}")
 
@@ -172,23 +177,23 @@ def _explain(cli: Cli, name: str, template: str, error: CliError, *, is_new: boo
     if not failed and (words := packaging.own_words(template, error.said)):
         what = f"CloudFormation refuses the change: {': '.join(words)}"
     if what:
-        return Problem(f"{what}; {consequence}", "fix that, then deploy again", exit_code=1)
+        return Problem(f"{what}; {consequence}", "fix the cause, then deploy again", exit_code=1)
     return error.problem(f"CloudFormation refuses the change; {consequence}", exit_code=1)
 
 
 def _clean_up(cli: Cli, stack: stacks.Stack | None, *, is_new: bool) -> str:
-    """Delete a new stack that was only partly created; return how the stack is now."""
+    """Delete a new stack that was only partly created; return the resulting state of the stack."""
     if stack is None:
         return "nothing was created"
     if is_new and stack.status in {stacks.REVIEW, *stacks.LEFTOVERS}:
         try:
             stacks.delete(cli, stack)
-        except Problem as problem:  # beside what failed first, not in its place
+        except Problem as problem:  # reported in addition to the first failure, not instead of it
             return str(problem)
-        return "the created parts were deleted again"
+        return "the created resources were deleted again"
     if stack.status == "UPDATE_ROLLBACK_FAILED":
-        return f"the stack is {stack.status}: aws cloudformation continue-update-rollback"
-    return "the stack is as it was before"
+        return f"the stack is in the state {stack.status}: run aws cloudformation continue-update-rollback"
+    return "the stack was rolled back to its previous state"
 
 
 def _silence_of_alarms(cli: Cli, stack: stacks.Stack) -> str:
@@ -201,7 +206,7 @@ def _silence_of_alarms(cli: Cli, stack: stacks.Stack) -> str:
         arns = cli.read("sns", *listing, "--query", "Subscriptions[].SubscriptionArn")
     except CliError as error:
         return (
-            f"alarms: whether a subscription is confirmed could not be read: {error.code}; "
+            f"alarms may not notify anyone: the topic's subscriptions could not be read: {error.code}; "
             "allow this caller sns:ListSubscriptionsByTopic"
         )
     if any(arn.startswith("arn:") for arn in arns or []):
@@ -222,9 +227,9 @@ def _report(stack: stacks.Stack, silence: str) -> None:
     function = stack.outputs["FunctionName"]
     if "RotationsPath" in stack.outputs:  # make rotate would force every rotation
         print(f"  .venv/bin/rotator add NAME --stack {stack.name} --secret-id ... --parameter-name ...")
-        print(f"  .venv/bin/rotator rotate --function {function}   # the rotations that are due, now")
+        print(f"  .venv/bin/rotator rotate --function {function}   # renew the due rotations now")
     else:
-        print(f"  make rotate FUNCTION={function}   # the first token, now")
+        print(f"  make rotate FUNCTION={function}   # request the first token now")
     print(f"  make logs STACK={stack.name}")
 
 

@@ -14,22 +14,22 @@ from rotator.adapters.runtime import aws_client
 
 EXAMPLE = (
     "for example: make deploy STACK=rotator SECRET=healthwise/client PARAMETER=/healthwise/token BUCKET=code"
-    ' (for many rotations SET="RotationsPath=/rotator/rotations ..." stands for SECRET and PARAMETER)'
+    ' (for multiple rotations, SET="RotationsPath=/rotator/rotations ..." replaces SECRET and PARAMETER)'
 )
 
 _SETTING = re.compile(r"\s*\b([A-Z]\w*)=(.*?)(?=\s+[A-Z]\w*=|\s*$)", re.DOTALL)
-"""A template parameter and its value, which ends where the next one or the text does: JSON has spaces."""
+"""A template parameter and its value, which ends before the next parameter: a value in JSON has spaces."""
 
 _SECRET = re.compile(
     r"(arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:|(?!-))[A-Za-z0-9/_+=.@-]{1,512}"
 )
 """A secret's name, or its ARN with or without the six characters at the end.
 
-The CLI reads a value from the place that begins with file:// or http://, and takes a hyphen for an option.
+The CLI loads a value that begins with file:// or http:// from there, and takes a hyphen for an option.
 """
 
 _TAG = re.compile(r"(?!-)(?!\w+://)[\w .:/=+@-]*")
-"""What AWS allows, without what the CLI would take for an option or a file.
+"""The characters that AWS allows, except values that the CLI would treat as an option or a file.
 
 https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
 """
@@ -40,7 +40,7 @@ _TARGETS = ("ChangeFunctionArn", "ChangeQueueArn", "RedeployService")
 _OF_THE_REGION = (
     *("SecretArn", "AlarmTopicArn", "ParameterKmsKeyArn", "SecretKmsKeyArn", "LogKmsKeyArn", "SigningKeyArn"),
 )
-"""The parameters for a resource that must be in the stack's Region, in whatever account."""
+"""The parameters for a resource that must be in the stack's Region, in any account."""
 
 _LONGEST_STACK_WITH_A_RULE = 64 - len("-token-changed")
 """Characters: the rule for change events is named after the stack.
@@ -53,9 +53,9 @@ _OWN_VARIABLE = {"SecretArn": "SECRET", "ParameterName": "PARAMETER"}
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to deploy. ``secret`` and ``parameter`` are empty for multiple rotations under a path.
+    """The stack to deploy. ``secret`` and ``parameter`` are empty for multiple rotations.
 
-    ``code`` is the path of a downloaded zip, empty for one that is built.
+    ``code`` is the path of a downloaded zip. If it is empty, the zip is built.
     """
 
     stack: str
@@ -68,7 +68,11 @@ class Request:
 
 
 def read(variables: Mapping[str, str], template: str) -> Request:
-    """Return what STACK, SECRET, PARAMETER, BUCKET, SET, TAGS and CODE say; raises Problem for one."""
+    """Return the request in STACK, SECRET, PARAMETER, BUCKET, SET, TAGS and CODE.
+
+    Raises:
+        Problem: A variable is missing or wrong.
+    """
     given = {name: value.strip() for name, value in variables.items()}
     settings = _settings(given.get("SET", ""), parameter_names(template))
     required = (
@@ -81,8 +85,8 @@ def read(variables: Mapping[str, str], template: str) -> Request:
         stack=stacks.check_name(given["STACK"], "deploy"),
         bucket=_matching("BUCKET", given["BUCKET"], *rule(template, "CodeBucket")),
         secret=_matching(
-            *("SECRET", given.get("SECRET", ""), _SECRET.pattern, "is neither a secret's name nor its ARN"),
-            next_step="it is never the secret itself: SECRET=healthwise/client",
+            *("SECRET", given.get("SECRET", ""), _SECRET.pattern, "is not the name or the ARN of a secret"),
+            next_step="do not set it to the secret's value; for example: SECRET=healthwise/client",
         ),
         parameter=_matching("PARAMETER", given.get("PARAMETER", ""), *rule(template, "ParameterName")),
         settings=settings,
@@ -97,35 +101,35 @@ def check_paths(parameters: Mapping[str, str]) -> None:
     if not documents or not tokens:
         return
     if f"{documents}/".startswith(f"{tokens}/"):
-        reason = "the function could rewrite the documents that say where secrets go"
+        reason = "the function could overwrite the documents, which decide where secrets are sent"
     elif f"{tokens}/".startswith(f"{documents}/"):
-        reason = "the function would read tokens as documents"
+        reason = "the function would read the tokens as documents"
     else:
         return
     raise Problem(
-        f"RotationsPath and ParameterPrefix lie one within the other: {reason}",
-        "take paths apart: RotationsPath=/rotator/rotations ParameterPrefix=/healthwise",
+        f"one of RotationsPath and ParameterPrefix contains the other: {reason}",
+        "use separate paths, such as RotationsPath=/rotator/rotations ParameterPrefix=/healthwise",
     )
 
 
 def check_targets(stack: str, parameters: Mapping[str, str], region: str, account: str) -> None:
     """Raise Problem if a target cannot receive the stack's change events.
 
-    A target must be in its rule's Region; one in another account would need a role, which the stack has not.
+    A target must be in its rule's Region. In another account it needs a role, which the stack does not have.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html
     """
     targets = {name: parameters[name] for name in _TARGETS if parameters.get(name)}
     if targets and len(stack) > _LONGEST_STACK_WITH_A_RULE:
         raise Problem(
-            f"STACK has more than {_LONGEST_STACK_WITH_A_RULE} characters: too many for change events",
-            f"take a shorter name, or leave {' and '.join(targets)} out",
+            f"STACK may have at most {_LONGEST_STACK_WITH_A_RULE} characters in a stack with change events",
+            f"use a shorter name, or remove {' and '.join(targets)}",
         )
     for name, arn in targets.items():
         place = arn.split(":")[3:5]
         if len(place) == 2 and place != [region, account]:
             raise Problem(
-                f"{name} is in {place[0]} of account {place[1]}, and the stack in {region} of {account}",
-                "give a target beside the stack; it may pass the event on",
+                f"{name} is in {place[0]} of account {place[1]}, but the stack is in {region} of {account}",
+                "set it to a target in the Region and account of the stack, which can forward the event",
             )
 
 
@@ -135,8 +139,8 @@ def check_regions(parameters: Mapping[str, str], region: str) -> None:
         place = parameters.get(name, "").split(":")[3:4]
         if place and place != [region]:
             raise Problem(
-                f"{name} is in {place[0]}, and the stack in {region}",
-                f"give one of {region}, or deploy there",
+                f"{name} is in {place[0]}, but the stack is in {region}",
+                f"set it to an ARN in {region}, or deploy the stack in {place[0]}",
             )
 
 
@@ -144,23 +148,25 @@ def check_replicas(parameters: Mapping[str, str], region: str) -> None:
     """Raise Problem if the replica Regions cannot hold replicas of the tokens of this stack."""
     names = [name for name in parameters.get("ReplicaRegions", "").split(",") if name]
     if region in names:
-        raise Problem(f"ReplicaRegions names {region}, the stack's own Region", "leave it out there")
+        raise Problem(
+            f"ReplicaRegions names {region}, the stack's own Region", f"remove {region} from ReplicaRegions"
+        )
     if twice := [name for name in names if names.count(name) > 1]:
-        raise Problem(f"ReplicaRegions names {twice[0]} twice", "name it once")
+        raise Problem(f"ReplicaRegions names {twice[0]} twice", "remove one of the two")
     for name in names:
         partition = aws_client.partition_of(name)
         if partition is None:
-            raise Problem(f"ReplicaRegions names {name}, and there is no such Region", "correct its name")
+            raise Problem(f"ReplicaRegions names {name}, which is not a Region", "correct the name")
         if partition != aws_client.partition_of(region):
             raise Problem(
-                f"ReplicaRegions names {name}, which is in another partition than {region}",
-                "leave it out there, and deploy a stack of its own in that partition",
+                f"ReplicaRegions names {name}, which is in another AWS partition than {region}",
+                f"remove {name}, and deploy a separate stack in its partition",
             )
     key = parameters.get("ParameterKmsKeyArn", "")
     if names and key and ":key/mrk-" not in key:
         raise Problem(
-            "ParameterKmsKeyArn is a key of one Region, and tokens would have none in ReplicaRegions",
-            "give a multi-Region key that has a replica in each of them, or none: then it is aws/ssm",
+            "ParameterKmsKeyArn is a single-Region key, which cannot encrypt the tokens in ReplicaRegions",
+            "set it to a multi-Region key with replicas in these Regions, or remove it to use aws/ssm",
         )
 
 
@@ -168,8 +174,8 @@ def check_tags(tags: Mapping[str, str]) -> None:
     """Raise Problem for a tag that the CLI could take for an option or a file."""
     if not all(map(_TAG.fullmatch, [*tags, *tags.values()])):
         raise Problem(
-            "a tag cannot be passed to the AWS CLI",
-            'give TAGS of letters, digits and _ . : / = + @ -, none with "-" or "...://" first',
+            "TAGS has a tag that cannot be passed to the AWS CLI",
+            'use letters, digits and _ . : / = + @ - only, and do not begin with "-" or with "...://"',
         )
 
 
@@ -185,18 +191,18 @@ def _settings(text: str, known: tuple[str, ...]) -> dict[str, str]:
     pairs = _SETTING.findall(text)
     if text.strip() and (not pairs or not _SETTING.match(text)):
         raise Problem(
-            "SET cannot be read", 'write SET="Name=value Name2=value2", names as in infra/template.yaml'
+            "SET is not valid", 'write SET="Name=value Name2=value2", with the names in infra/template.yaml'
         )
     settings: dict[str, str] = {}
     for name, value in pairs:
         if name in CODE_PARAMETERS:
-            raise Problem(f"{name} cannot be in SET", "leave it out: deploy uploads the zip to BUCKET itself")
+            raise Problem(f"{name} cannot be in SET", "remove it: `make deploy` uploads the zip to BUCKET")
         if name in _OWN_VARIABLE:
-            raise Problem(f"{name} cannot be in SET", f"give it as {_OWN_VARIABLE[name]}=...")
+            raise Problem(f"{name} cannot be in SET", f"set {_OWN_VARIABLE[name]}=... instead")
         if name not in known:
             raise Problem(f"the template has no parameter {name}", "see Parameters in infra/template.yaml")
         if name in settings:
-            raise Problem(f"{name} is in SET twice", "leave one out")
+            raise Problem(f"{name} is in SET twice", "remove one of the two")
         settings[name] = value
     if not _is_object(settings.get("TokenRequestParams", "{}")):
         raise Problem(
@@ -213,19 +219,23 @@ def _is_object(text: str) -> bool:
 
 
 def _code(path: str | None) -> str:
-    """Return the zip's path; an empty variable must not deploy what is built instead of a release."""
+    """Return the zip's path. An empty variable is refused: a built zip must not replace a release."""
     if path is not None and not (path and path.isprintable()):
-        raise Problem("CODE is not a path", "name the zip of a release, or leave CODE out to build one")
+        raise Problem(
+            "CODE is not a path", "set it to the path of a release's zip, or remove CODE to build the zip"
+        )
     return path or ""
 
 
 def _tags(text: str) -> dict[str, str]:
-    """Return the tags in "key=value key2=value2", which have no spaces in them."""
+    """Return the tags in "key=value key2=value2". Keys and values have no spaces."""
     tags: dict[str, str] = {}
     for word in text.split():
         key, equals, value = word.partition("=")
         if not key or not equals:
-            raise Problem("TAGS cannot be read", 'write TAGS="key=value key2=value2", without spaces in them')
+            raise Problem(
+                "TAGS is not valid", 'write TAGS="key=value key2=value2"; keys and values have no spaces'
+            )
         tags[key] = value
     check_tags(tags)
     return tags

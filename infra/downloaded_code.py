@@ -1,4 +1,4 @@
-"""A downloaded zip of the function: that of the release beside whose checksums it lies, or refused."""
+"""A downloaded zip of the function, which is compared with the release's checksums and version."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
 
 
 def verified(zip_file: Path) -> Path:
-    """Return a copy of the zip, whose SHA-256 and version were compared; raises Problem.
+    """Return a copy of the zip after comparing its SHA-256 and version; raises Problem.
 
-    The copy is what was compared, whatever becomes of the download, and lies where uploads begin.
+    A later change of the download does not affect the copy, which is in the folder of uploads.
     """
     content = _read(zip_file)
     _check_digest(zip_file.name, hashlib.sha256(content).hexdigest(), _checksums(zip_file))
@@ -38,20 +38,22 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise Problem(
-            f"{file} cannot be read: {error.strerror}", "give the path of a release's rotator.zip as CODE"
+            f"{file} cannot be read: {error.strerror}", "set CODE to the path of a release's rotator.zip"
         ) from None
 
 
 def _checksums(zip_file: Path) -> set[str]:
-    """Return the checksums that SHA256SUMS has for a file of this name: one, unless it was tampered with."""
+    """Return the checksums in SHA256SUMS for a file of this name: one, unless the file was changed."""
     file = zip_file.with_name(CHECKSUMS)
     if not file.is_file():
-        raise Problem(f"there is no {file}", f"download {CHECKSUMS} of the same release beside the zip")
+        raise Problem(
+            f"{file} does not exist", f"download {CHECKSUMS} of the same release to the zip's folder"
+        )
     lines = map(_LINE.fullmatch, _read(file).decode(errors="replace").splitlines())
     found = {line[1].lower() for line in lines if line and line[2] == zip_file.name}
     if not found:
         raise Problem(
-            f"{file} has no line for {zip_file.name}", "keep the name that it has in the release: rotator.zip"
+            f"{file} has no line for {zip_file.name}", "keep the zip's name in the release: rotator.zip"
         )
     return found
 
@@ -59,16 +61,16 @@ def _checksums(zip_file: Path) -> set[str]:
 def _check_digest(name: str, digest: str, released: set[str]) -> None:
     if released != {digest}:
         raise Problem(
-            f"{name} is not the file that was released: its SHA-256 is {digest}, and {CHECKSUMS} has "
+            f"{name} is not the released file: its SHA-256 is {digest}, but {CHECKSUMS} has "
             f"{' and '.join(sorted(released))}",
-            "download both again, from the release",
+            "download both files of the release again",
         )
 
 
 def _check_version(name: str, content: bytes) -> None:
-    """Raise Problem unless it is the function's zip, of the version of this checkout's template.
+    """Raise Problem unless it is the function's zip in the version of this checkout's template.
 
-    The function refuses settings that it does not know, which another version's template may give it.
+    The template of another version may set variables that the function refuses as unknown.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -77,9 +79,9 @@ def _check_version(name: str, content: bytes) -> None:
     except (zipfile.BadZipFile, KeyError):
         version = None
     if version is None:
-        raise Problem(f"{name} is not the function's zip", "give a release's rotator.zip as CODE")
+        raise Problem(f"{name} is not the function's zip", "set CODE to a release's rotator.zip")
     if version[1] != __version__:
         raise Problem(
-            f"{name} is of version {version[1]}, and this checkout's template of {__version__}",
+            f"{name} is of version {version[1]}, but the template in this checkout is of {__version__}",
             f"check out v{version[1]}, or download v{__version__}",
         )

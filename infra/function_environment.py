@@ -1,6 +1,6 @@
 """The size of the function's environment variables, read from the template as text.
 
-Lambda bounds them all together, and says so only when everything else has been created:
+Lambda limits their total size, and reports an excess only after CloudFormation has created other resources:
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 """
 
@@ -15,7 +15,7 @@ from infra.packaging import defaults
 
 MAX_BYTES = 4096
 NAMED = 3
-"""In a message: the longest parameters."""
+"""How many of the longest parameters a message names."""
 
 _SECTION = re.compile(r"^ +Variables:.*\n +Fn::If:\n +- One\n((?: {10}.*\n)+)", re.MULTILINE)
 _ALTERNATIVE = re.compile(r"^ {10}- ", re.MULTILINE)
@@ -27,7 +27,7 @@ _LONGEST_QUEUE_URL = f"https://sqs.ap-southeast-2.amazonaws.com.cn/123456789012/
 
 
 def check(template: str, parameters: Mapping[str, str]) -> None:
-    """Raise Problem if Lambda would refuse the variables that these parameters make."""
+    """Raise Problem if Lambda would refuse the environment variables with these parameters."""
     found = size(template, parameters)
     if found <= MAX_BYTES:
         return
@@ -35,14 +35,14 @@ def check(template: str, parameters: Mapping[str, str]) -> None:
     names = {name for text in _variables(template, values).values() for name in _WORD.findall(text)}
     longest = sorted(names & values.keys(), key=lambda name: len(values[name]), reverse=True)[:NAMED]
     raise Problem(
-        f"the function's environment variables have {found:,} bytes, and Lambda takes {MAX_BYTES:,}; the "
+        f"the function's environment variables have {found:,} bytes, but Lambda allows {MAX_BYTES:,}; the "
         f"longest parameters are {', '.join(f'{name} ({len(values[name]):,})' for name in longest)}",
-        "shorten these",
+        "shorten these parameters",
     )
 
 
 def size(template: str, parameters: Mapping[str, str]) -> int:
-    """Return how many bytes the variables have as JSON, at most, since Lambda measures that."""
+    """Return the largest possible size of the variables as JSON in bytes, which is what Lambda limits."""
     values = {**defaults(template), **parameters}
     if values.get("CreateKey") == "true":
         values["Key"] = _LONGEST_KEY_ARN
@@ -53,14 +53,14 @@ def size(template: str, parameters: Mapping[str, str]) -> int:
 
 
 def _value(text: str, values: Mapping[str, str]) -> str:
-    """Return a variable's value: of functions, the values of all parameters and resources they name."""
+    """Return a variable's value. A function has the values of all parameters and resources it names."""
     if text.startswith("!Sub "):
         return re.sub(r"\$\{(\w+)}", lambda name: values.get(name[1], ""), json.loads(text[len("!Sub ") :]))
     return "".join(values.get(name, "") for name in _WORD.findall(text))
 
 
 def _variables(template: str, values: Mapping[str, str]) -> dict[str, str]:
-    """Return what the template has for each of the function's variables."""
+    """Return the template's text for each of the function's variables."""
     section = _SECTION.search(template)
     if not section:
         raise ValueError("the template must have the function's variables for one rotation and for many")

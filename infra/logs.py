@@ -1,4 +1,4 @@
-"""``make logs``: print what the deployed function logged in the last hour, or in the last SINCE."""
+"""``make logs``: print the function's log of the last hour, or of the duration SINCE."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ def logs(environ: Mapping[str, str]) -> None:
     except CliError as error:
         raise error.problem(f"the log {group} could not be read") from None
     if not messages:
-        print(f"logs: nothing was logged since {since} ago; is the schedule enabled?", file=sys.stderr)
+        print(
+            f"logs: the function logged nothing in the last {since}; check that its schedule is enabled",
+            file=sys.stderr,
+        )
     for message in messages or []:
         print(message.rstrip())
 
@@ -37,7 +40,9 @@ def logs(environ: Mapping[str, str]) -> None:
 def _seconds(text: str) -> int:
     duration = re.fullmatch(r"(\d{1,6})([smhd])", text)
     if not duration:
-        raise Problem("SINCE is no duration", "write 90s, 30m, 1h or 2d")
+        raise Problem(
+            "SINCE is not a valid duration", "write a number and a unit, such as 90s, 30m, 1h or 2d"
+        )
     return int(duration[1]) * UNIT_SECONDS[duration[2]]
 
 

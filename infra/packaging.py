@@ -1,7 +1,7 @@
-"""The committed template as the AWS CLI packages it: with the zip's path instead of a bucket and a key.
+"""The template as the AWS CLI packages it: with the zip's path instead of a bucket and a key.
 
-It is changed as text, so that the rest stays as it was reviewed. The committed template has no path, since
-cfn-lint refuses one, and can also be deployed without this.
+It is changed as text, so that everything else stays as it was reviewed. The committed template has no path,
+because cfn-lint refuses a path. It can also be deployed without this module.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def rule(template: str, name: str) -> tuple[str, str]:
     )
     if not found:
         raise ValueError(f"the template must have a pattern and a sentence for {name}")
-    return json.loads(found[1]), found[2]  # a double-quoted scalar of YAML, in what JSON has of it
+    return json.loads(found[1]), found[2]  # the template uses only the escapes that YAML and JSON share
 
 
 def with_local_code(template: str, path: str) -> str:
-    """Return the template with its function's code at a path, and without the parameters for its place.
+    """Return the template with the function's code at a path, without the parameters for bucket and key.
 
     Raises:
-        ValueError: The template has an unknown form.
+        ValueError: The template has another structure.
     """
     changed, count = _CODE.subn(lambda code: f"{code[1]}Code: {path}\n", template)
     for name in CODE_PARAMETERS:
@@ -64,9 +64,9 @@ def with_local_code(template: str, path: str) -> str:
 
 
 def own_words(template: str, said: str) -> tuple[str, ...]:
-    """Return the parameters' names and the template's sentences in a refusal's text.
+    """Return the parameters' names and the template's sentences that an error text of AWS contains.
 
-    Only these may be printed; the rest of the text may quote a value.
+    Only these may be printed. The rest of the text may quote a value.
     """
     sentences = [sentence for _quote, sentence in _SENTENCE.findall(template) if sentence in said]
     for sentence in sentences:

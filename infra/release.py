@@ -32,18 +32,18 @@ def release(output: Path, *, compiler: str | None, tag: str | None = None) -> li
 
     Args:
         output: The folder.
-        compiler: A Python of the function's version, without which the zip would be another one.
+        compiler: A Python of the function's version. Without it the zip would differ.
         tag: The tag that is released, if there is one.
 
     Raises:
-        Problem: The tag is not of this version, or a file could not be built.
+        Problem: The tag is not the tag of this version, or a file could not be built.
     """
     if tag is not None:
         check_tag(tag, CHANGELOG.read_text())
     if compiler is None:
         raise Problem(
-            f"there is no Python {build.PYTHON_VERSION} to compile the function",
-            f"install it, or name one by PYTHON313=/path/to/python{build.PYTHON_VERSION}",
+            f"Python {build.PYTHON_VERSION}, which compiles the function, was not found",
+            f"install it, or set PYTHON313=/path/to/python{build.PYTHON_VERSION}",
         )
     with tempfile.TemporaryDirectory(prefix="rotator-release-") as name:
         folder = Path(name)
@@ -56,13 +56,14 @@ def release(output: Path, *, compiler: str | None, tag: str | None = None) -> li
 
 
 def check_tag(tag: str, changelog: str) -> None:
-    """Raise Problem unless the tag is that of this version, and the changelog's first section is about it."""
+    """Raise Problem unless the tag and the changelog's first section are of this version."""
     if tag != f"v{__version__}":
-        raise Problem(f"the tag is {tag!r}, and rotator/__init__.py has {__version__}", f"tag v{__version__}")
+        raise Problem(f"the tag is {tag!r}, but rotator/__init__.py has {__version__}", f"tag v{__version__}")
     first = re.search(r"^## (\S+)", changelog, re.MULTILINE)
     if not first or first[1] != __version__:
         raise Problem(
-            f"the first section of CHANGELOG.md is not {__version__}", f'write "## {__version__}" over it'
+            f"the first section of CHANGELOG.md is not {__version__}",
+            f'give it the heading "## {__version__}"',
         )
 
 
@@ -77,7 +78,7 @@ def _build(folder: Path, compiler: str) -> None:
         build.build(folder / "rotator.zip", compiler)
         sbom.write_sbom(folder / "rotator.zip")
     except (build.BuildError, sbom.SbomError) as error:
-        raise Problem(str(error), "see above", exit_code=1) from None
+        raise Problem(str(error), "fix the error above", exit_code=1) from None
     shutil.copyfile(TEMPLATE, folder / TEMPLATE.name)
     build_wheel(folder)
 
@@ -85,7 +86,7 @@ def _build(folder: Path, compiler: str) -> None:
 def build_wheel(folder: Path) -> None:
     """Build the wheel into the folder by the installed hatchling; raises Problem.
 
-    The time and permissions of its files are hatchling's own, the same everywhere, without this variable.
+    Without SOURCE_DATE_EPOCH, hatchling gives the files the same times and permissions everywhere.
     """
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     environment = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
@@ -98,14 +99,14 @@ def main() -> int:
     """Build a release from the command line, and return the exit code."""
     parser = argparse.ArgumentParser(description="Build the files of a release.")
     parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT)
-    parser.add_argument("--tag", help="refuse to build if this is not the tag of this version")
+    parser.add_argument("--tag", help="refuse to build unless this is the tag of this version")
     options = parser.parse_args()
 
     def body() -> None:
         try:
             compiler = build.find_compiler(os.environ.get("PYTHON313"))
         except build.BuildError as error:
-            raise Problem(str(error), "see PYTHON313") from None
+            raise Problem(str(error), "check PYTHON313") from None
         print("\n".join(release(options.output, compiler=compiler, tag=options.tag)))
 
     return run("release", body)

@@ -29,7 +29,7 @@ class SbomError(Exception):
 def write_sbom(function_zip: Path) -> Path:
     """Write the SBOM and return its path; raises SbomError."""
     if not function_zip.is_file():
-        raise SbomError(f"there is no {function_zip}: build it first, by infra/build.py")
+        raise SbomError(f"{function_zip} does not exist; build it first with infra/build.py")
     sbom = _requirements()
     digest = hashlib.sha256(function_zip.read_bytes()).hexdigest()
     sbom["metadata"]["component"] |= {

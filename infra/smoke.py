@@ -1,8 +1,8 @@
-"""``make smoke``: verify in a real account what no emulator enforces, and nothing else.
+"""``make smoke``: verify in a real account the behaviour that no emulator enforces.
 
-It never touches the stack's token: what it writes has names of its own below /rotator-smoke/, and is removed
-at its end, also after a crash. It costs less than a cent, for one advanced parameter, takes about seven
-minutes and prints no value.
+It never changes the stack's token. It creates resources of its own, with parameters below /rotator-smoke/,
+and removes them when it finishes, also after a crash. It takes about seven and a half minutes, costs less
+than a cent (for one advanced parameter) and prints no value.
 """
 
 from __future__ import annotations
@@ -48,32 +48,34 @@ CHECKS = (
     smoke_changes.change_events,
     smoke_changes.redeploy_role,
 )
-"""The list "not verified against AWS"; infra/docs/verification.md has the same."""
+"""The checks. infra/docs/verification.md has the same list."""
 
 _EXAMPLE = "make smoke ACCOUNT=123456789012 STACK=rotator"
 
 
 def smoke(account: str, stack: str, skipped: Collection[str]) -> int:
-    """Make every check and print a line for each; return how many found something else.
+    """Make every check and print a line for each; return how many found an unexpected behaviour.
 
     Raises:
         Problem: The account is not the caller's, or the stack is not in it.
     """
     if not account:
-        raise Problem("--account is missing", f"name the account you mean: {_EXAMPLE}")
+        raise Problem("--account is missing", f"set ACCOUNT to the account to check: {_EXAMPLE}")
     if not re.fullmatch(r"[0-9]{12}", account):
-        raise Problem("--account is no account's number", "give its 12 digits")
+        raise Problem("--account is not an account id", "write its 12 digits")
     if not stack:
-        raise Problem("--stack is missing", f"name a deployed stack: {_EXAMPLE}")
+        raise Problem("--stack is missing", f"set STACK to a deployed stack: {_EXAMPLE}")
     if unknown := set(skipped) - {check.id for check in CHECKS}:
-        raise Problem(f"there is no check {' '.join(sorted(unknown))}", "see CHECKS in infra/smoke.py")
+        raise Problem(
+            f"--skip names unknown checks: {' '.join(sorted(unknown))}", "see infra/docs/verification.md"
+        )
     with cleaned(find_ground(account, stack)) as ground:
-        print(f"everything that is created has {ground.scratch.rpartition('-')[2]} in its name", flush=True)
+        print(f"the names of all created resources contain {ground.scratch.rpartition('-')[2]}", flush=True)
         return sum(not _holds(check, ground) for check in CHECKS if check.id not in skipped)
 
 
 def _holds(check: Check, ground: Ground) -> bool:
-    """Make a check, print what was expected and found, and return whether nothing else was found."""
+    """Make a check, print the expected and the found behaviour, and return whether they agree."""
     mark, holds = "✓", True
     try:
         found = check(ground)
@@ -91,13 +93,13 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run from the command line: 0 all as expected, 1 something else was found, 2 it did not start."""
+    """Return the exit code: 0 all as expected, 1 an unexpected behaviour, 2 the checks did not start."""
     parser = argparse.ArgumentParser(prog="smoke", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--account", default="", help="the 12 digits of the account you mean")
-    parser.add_argument("--stack", default="", help="a stack deployed in it")
-    parser.add_argument("--skip", default="", help="ids of checks to leave out, with commas between")
+    parser.add_argument("--account", default="", help="the 12-digit id of the account to check")
+    parser.add_argument("--stack", default="", help="the name of a deployed stack in this account")
+    parser.add_argument("--skip", default="", help="ids of checks to skip, separated by commas")
     given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)  # or nothing would be removed
+    signal.signal(signal.SIGTERM, _interrupt)  # so that the created resources are removed
     skipped = set(filter(None, given.skip.split(",")))
     return run("smoke", lambda: min(1, smoke(given.account.strip(), given.stack.strip(), skipped)))
 

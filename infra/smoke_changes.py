@@ -13,13 +13,13 @@ from infra.smoke_fixtures import Different, Ground, NotHere, check
 from infra.smoke_roles import expect_only
 
 LONGEST_WAIT_SECONDS = 300.0
-"""For a new rule and its first event; AWS says only that a rule may take a while."""
+"""The longest time to wait for the first event of a new rule. AWS documents no limit."""
 
 LONG_POLL_SECONDS = 20
 """The longest that SQS waits for a message."""
 
 
-@check("a token's write reaches a queue by the stack's rule, its value and the write of its status do not")
+@check("the stack's rule sends an event without the value when a token is written, and none for its status")
 def change_events(ground: Ground) -> str:
     """Write a status and a token until an event arrives, and read the events."""
     if "TokenChanged" not in ground.resources:
@@ -38,10 +38,10 @@ def change_events(ground: Ground) -> str:
         if messages := answer.get("Messages"):
             for body in (message["Body"] for message in messages):
                 if json.loads(body)["detail"]["name"] != token:
-                    raise Different("the write of another parameter was reported")
+                    raise Different("an event for another parameter arrived")
                 if value in body:
-                    raise Different("an event holds the value")
-            return f"the token's write was reported after {waited:.0f} s, and no other"
+                    raise Different("an event contains the value")
+            return f"an event for the token arrived after {waited:.0f} s, and no other event"
         if waited > LONGEST_WAIT_SECONDS:
             raise Different(f"no event arrived in {waited:.0f} s")
 
@@ -51,7 +51,7 @@ def redeploy_role(ground: Ground) -> str:
     """Simulate the role's call for its service and for another."""
     machine, service = ground.resources.get("Redeploy"), ground.parameters.get("RedeployService")
     if not machine:
-        raise NotHere("the stack redeploys nothing; deploy one with RedeployService to check this")
+        raise NotHere("the stack redeploys no service; deploy one with RedeployService to check this")
     role = ground.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["roleArn"]
     own, other = (ground.arn("ecs", f"service/{name}") for name in (service, f"{ground.scratch}/x"))
     expect_only(ground, role, "ecs:UpdateService", own, other)
@@ -59,7 +59,7 @@ def redeploy_role(ground: Ground) -> str:
 
 
 def _queue_of_changes(ground: Ground, name: str) -> str:
-    """Return the URL of a new queue; a new rule with the stack's pattern, but this name, sends to it."""
+    """Return the URL of a new queue, to which a new rule sends the events of this parameter name."""
     events, sqs, own = ground.client("events"), ground.client("sqs"), ground.scratch
     pattern = json.loads(events.describe_rule(Name=ground.resources["TokenChanged"])["EventPattern"])
     pattern["detail"]["name"] = [{"prefix": name}]

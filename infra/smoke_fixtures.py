@@ -1,6 +1,6 @@
-"""What the checks of ``make smoke`` share: the account, one stack in it, and resources of their own.
+"""The fixtures of the checks of ``make smoke``: the account, one stack in it, and new resources.
 
-Every resource that a check creates is named here, and removed at the end, also after a crash.
+Each resource that a check creates is registered here and removed at the end, also after a crash.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from rotator.adapters.runtime import sqs
 from rotator.adapters.runtime.aws_client import keep_sdk_quiet
 
 MANY_RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 10})
-"""Parameter Store allows few writes a second, and a check needs a hundred."""
+"""Parameter Store allows few writes per second, and a check needs a hundred."""
 
 NO_RETRY = Config(retries={"total_max_attempts": 1})
-"""For calls that are made to be refused."""
+"""For calls that AWS is expected to refuse."""
 
 _NAMES_PER_DELETE = 10
 _GONE = sqs.GONE | {"ResourceNotFoundException"}
 
 
 class Different(Exception):
-    """AWS behaves otherwise than expected; the text says how, and never holds a value."""
+    """AWS behaves differently than expected. The text says how and never contains a value."""
 
 
 class NotHere(Exception):
@@ -75,16 +75,16 @@ class Ground:
 
     @property
     def token_name(self) -> str:
-        """Return the stack's token parameter, or one that a rotation of the stack could have."""
+        """Return the stack's token parameter, with multiple rotations a possible name of one."""
         return self.outputs.get("ParameterName") or f"{self.parameters['ParameterPrefix']}/smoke"
 
     def last_hour(self) -> dict[str, datetime]:
-        """Return the last hour as CloudWatch's API takes it."""
+        """Return the last hour as arguments of CloudWatch's API."""
         now = datetime.now(UTC)
         return {"StartTime": now - timedelta(hours=1), "EndTime": now}
 
     def remove_everything(self) -> list[str]:
-        """Delete what the checks may have created; return what could not be deleted."""
+        """Delete the resources that the checks may have created; return those that could not be deleted."""
         ssm, own = self.client("ssm"), self.scratch
         cloudwatch, cloudformation = self.client("cloudwatch"), self.client("cloudformation")
         removals: dict[str, Callable[[], object]] = {}
@@ -106,7 +106,7 @@ def _is_removed(remove: Callable[[], object]) -> bool:
 
 @dataclass(frozen=True)
 class Check:
-    """A fact that no emulator enforces: its id, what AWS is expected to do, and a call that verifies it."""
+    """A check of AWS: its id, the expected behaviour, and a function that verifies it."""
 
     id: str
     expected: str
@@ -123,7 +123,7 @@ def check(expected: str) -> Callable[[Callable[[Ground], str]], Check]:
 
 
 def find_ground(account: str, stack: str) -> Ground:
-    """Return the stack, after making sure that this is the account; raises Problem. Changes nothing."""
+    """Return the stack after comparing the caller's account with ``account``; raises Problem."""
     session, region = _session(account)
     cloudformation = session.client("cloudformation", region_name=region)
     try:
@@ -156,38 +156,39 @@ def _session(account: str) -> tuple[Any, str]:
         caller = session.client("sts", region_name=region).get_caller_identity()["Account"]
     except (ClientError, BotoCoreError, OSError, EOFError) as error:  # the last two: see aws_errors
         raise Problem(
-            f"AWS does not know who you are: {code_of(error)}", "log in, or set AWS_PROFILE"
+            f"AWS did not accept the credentials: {code_of(error)}", "log in, or set AWS_PROFILE"
         ) from None
     if caller != account:
         raise Problem(
-            f"these credentials are of account {caller}, not {account}", "give the account you mean"
+            f"the credentials are of account {caller}, not {account}",
+            "use credentials of the account to check, or correct ACCOUNT",
         )
     return session, region
 
 
 @contextmanager
 def cleaned(ground: Ground) -> Iterator[Ground]:
-    """Yield the ground, and then remove what was created on it, also after a crash.
+    """Yield the ground, and then remove the resources that the checks created, also after a crash.
 
     Raises:
-        Problem: Resources could not be removed; it names them.
+        Problem: Resources could not be removed. The message names them.
     """
     try:
         yield ground
     finally:
         if left := ground.remove_everything():
-            raise Problem(f"still there: {' '.join(left)}", "delete that by hand", exit_code=1)
+            raise Problem(f"could not be deleted: {' '.join(left)}", "delete these resources", exit_code=1)
 
 
 def code_of(error: Exception) -> str:
-    """Return AWS's code of an error, or the SDK's name for it; never its text, which may quote a value."""
+    """Return the code or the class of an error, never its text, which may quote a value."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "Unknown"))
     return type(error).__name__
 
 
 def refusal(call: Callable[..., Any], **request: Any) -> str | None:
-    """Make a call, and return the code with which AWS refuses it, or None if AWS does it."""
+    """Make a call, and return the error code if AWS refuses it, None if it succeeds."""
     try:
         call(**request)
     except ClientError as error:
@@ -196,8 +197,8 @@ def refusal(call: Callable[..., Any], **request: Any) -> str | None:
 
 
 def expect_refusal(code: str, call: Callable[..., Any], **request: Any) -> str:
-    """Make a call, and return the code if AWS refuses it with that; raises Different."""
+    """Make a call that AWS must refuse with this code, and return the code; raises Different."""
     found = refusal(call, **request)
     if found != code:
-        raise Different(found or "it was done")
+        raise Different(found or "the call succeeded")
     return found

@@ -8,7 +8,9 @@ from infra.smoke_fixtures import Different, Ground, NotHere, check
 from infra.smoke_roles import expect
 
 
-@check("Lambda takes as much work at once as Workers says, failures are kept, the role may send work")
+@check(
+    "Lambda runs at most Workers workers at once, failed messages are kept, the role may enqueue rotations"
+)
 def workers(ground: Ground) -> str:
     """Compare the event source mapping and the queues with the template, and simulate the role's call.
 
@@ -34,4 +36,6 @@ def workers(ground: Ground) -> str:
         if found != expected:
             raise Different(f"{what} is {found}")
     expect(ground, ground.outputs["FunctionRoleArn"], "sqs:SendMessage", queue["QueueArn"], allowed=True)
-    return f"Enabled for {number} at once, failures reported one by one and kept; the role may send"
+    return (
+        f"enabled for {number} workers, failed messages are reported one by one and kept; the role may send"
+    )

@@ -51,9 +51,9 @@ def sizes(ground: Ground) -> str:
     return "ValidationException for both"
 
 
-@check("Intelligent-Tiering takes 4,097 bytes and becomes Advanced, and takes a short value after that")
+@check("Intelligent-Tiering accepts 4,097 bytes and becomes Advanced, and still accepts a short value")
 def tier(ground: Ground) -> str:
-    """Write one byte too many for Standard, then a short value. Status and lease rely on the second."""
+    """Write one byte too many for Standard, then a short value, as a run does with status and lease."""
     put = partial(
         ground.client("ssm").put_parameter,
         Name=ground.new_name("tier"),
@@ -65,10 +65,10 @@ def tier(ground: Ground) -> str:
     if answer.get("Tier") != "Advanced":
         raise Different(f"the tier {answer.get('Tier')}")
     put(Value="x")
-    return "the tier Advanced, and a short value was taken"
+    return "the tier Advanced, and a short value was accepted"
 
 
-@check("the longest name that the settings take is taken, one of 1,012 characters with its ARN refused")
+@check("the longest name that the settings allow is accepted, and an ARN of 1,012 characters is refused")
 def name_length(ground: Ground) -> str:
     """Write a parameter with the longest name of a status, and one whose name is too long for AWS."""
     put = partial(ground.client("ssm").put_parameter, Value="x", Type="String")
@@ -78,12 +78,12 @@ def name_length(ground: Ground) -> str:
     return expect_refusal("ValidationException", put, Name=ground.new_name("x" * (too_long - path)))
 
 
-@check("writing a String over a SecureString never makes it one")
+@check("overwriting a SecureString with a String never changes its type")
 def type_change(ground: Ground) -> str:
-    """Return whether AWS refuses the write or keeps the type: either is safe.
+    """Return whether AWS refuses the write or keeps the type. Both are safe.
 
-    The API reference has HierarchyTypeMismatchException for it: "Parameter Store doesn't support changing a
-    parameter type in a hierarchy."
+    The API reference documents HierarchyTypeMismatchException for it: "Parameter Store doesn't support
+    changing a parameter type in a hierarchy."
     """
     ssm, name = ground.client("ssm"), ground.new_name("type-change")
     ssm.put_parameter(Name=name, Value="x", Type="SecureString")
@@ -91,13 +91,13 @@ def type_change(ground: Ground) -> str:
         return code
     kind = ssm.get_parameter(Name=name)["Parameter"]["Type"]
     if kind != "SecureString":
-        raise Different(f"it became a {kind}")
-    return "it was done, and the type is still SecureString"
+        raise Different(f"the type changed to {kind}")
+    return "the write succeeded, and the type is still SecureString"
 
 
-@check("two writes at once get successive versions or TooManyUpdates, never one version twice")
+@check("two concurrent writes get successive versions or TooManyUpdates, never the same version")
 def too_many_updates(ground: Ground) -> str:
-    """Let two threads write at once, a few times. The lease relies on it."""
+    """Let two threads write at once, a few times. The lease relies on distinct versions."""
     put = _put(ground, "too-many-updates", NO_RETRY)
     last = put()["Version"]
     answers: set[str] = set()
@@ -134,9 +134,9 @@ def create_once(ground: Ground) -> str:
     return expect_refusal("ParameterAlreadyExists", put)
 
 
-@check("a version that was overwritten is read by its number, and the role may read and write the lease")
+@check("an overwritten version can be read by its number, and the role may read and write the lease")
 def earlier_versions(ground: Ground) -> str:
-    """Read an overwritten version, and one that does not exist. A lost lease relies on it.
+    """Read an overwritten version, and a version that does not exist. Detecting a lost lease relies on it.
 
     https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html
     """
@@ -146,11 +146,11 @@ def earlier_versions(ground: Ground) -> str:
     answer = ssm.get_parameters(Names=[f"{name}:1", f"{name}:3"])
     found = {each["Version"]: each["Value"] for each in answer["Parameters"]}
     if found != {1: "first"}:
-        raise Different(f"the versions {sorted(found)} were answered, or another value")
+        raise Different(f"the versions {sorted(found)} were returned, or another value")
     role, lease = ground.outputs["FunctionRoleArn"], ground.arn("ssm", f"parameter{ground.token_name}/lease")
     for action in ("ssm:GetParameters", "ssm:PutParameter"):
         expect(ground, role, action, lease, allowed=True)
-    return "the first version was answered, and none for one that does not exist"
+    return "the first version was returned, and none for a version that does not exist"
 
 
 @check(
@@ -177,11 +177,11 @@ def labels(ground: Ground) -> str:
     return code
 
 
-@check("a path is read whole, page by page, though AWS gives each page on a best-effort basis")
+@check("reading a path page by page returns all parameters, although AWS documents pages as best-effort")
 def path_pages(ground: Ground) -> str:
     """Read more parameters than a page holds, a few times.
 
-    A document that is missing from every page is a rotation that a run does not know of.
+    A run does not renew a rotation whose document is missing from every page.
     """
     ssm, names = ground.client("ssm"), [ground.new_name(f"path/{n}") for n in range(PARAMETERS_OF_A_PAGE + 1)]
     for name in names:

@@ -1,4 +1,4 @@
-"""Checks of ``make smoke`` on permissions: IAM's own simulator says what roles and policies allow."""
+"""Checks of ``make smoke`` on permissions, made with the policy simulator of IAM."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def kms_condition(ground: Ground) -> str:
     if not key:
         raise NotHere("the stack uses aws/ssm; deploy one with CreateKey=true to check this")
     role = ground.outputs["FunctionRoleArn"]
-    china = ".cn" if role.startswith("arn:aws-cn:") else ""  # the services' names have another end there
+    china = ".cn" if role.startswith("arn:aws-cn:") else ""  # where service names have another suffix
     right, wrong = (
         {
             "kms:ViaService": f"{service}.{ground.region}.amazonaws.com{china}",
@@ -28,20 +28,20 @@ def kms_condition(ground: Ground) -> str:
         expect(ground, role, action, key, right, allowed=True)
         for condition, value in wrong.items():
             expect(ground, role, action, key, right | {condition: value}, allowed=False)
-    return "allowed for its token through Parameter Store; denied for another one, and through S3"
+    return "allowed for its token through Parameter Store; denied for another parameter, and through S3"
 
 
-@check("the function's role may read its secret and no other")
+@check("the function's role may read its own secret and no other secret")
 def secret_denied(ground: Ground) -> str:
     """Simulate reading its secret and another one."""
     prefix = ground.parameters.get("SecretPrefix")
     own = ground.parameters.get("SecretArn") or ground.arn("secretsmanager", f"secret:{prefix}smoke-AbCdEf")
     other = ground.arn("secretsmanager", f"secret:{ground.scratch}-AbCdEf")
     expect_only(ground, ground.outputs["FunctionRoleArn"], "secretsmanager:GetSecretValue", own, other)
-    return "allowed for its own, denied for another"
+    return "allowed for its own secret, denied for another secret"
 
 
-@check("the function's role may read the documents of many rotations, and write none")
+@check("the function's role may read the documents of multiple rotations, and cannot write them")
 def rotations_path(ground: Ground) -> str:
     """Simulate reading and writing below the stack's path."""
     path = ground.outputs.get("RotationsPath")
@@ -53,7 +53,7 @@ def rotations_path(ground: Ground) -> str:
     return "allowed to read below its path, denied to write there"
 
 
-@check("Lambda may send what it knows of failed runs to the stack's queue and to no other")
+@check("Lambda may send records of failed runs to the stack's queue and to no other queue")
 def failed_runs(ground: Ground) -> str:
     """Simulate sending to the function's failure destination, as its role, and to another queue."""
     found = ground.client("lambda").get_function_event_invoke_config(
@@ -65,7 +65,7 @@ def failed_runs(ground: Ground) -> str:
     return f"allowed for {queue.rpartition(':')[2]}, denied for another queue"
 
 
-@check("the consumers' policy lets them read the token, and neither another one nor write it")
+@check("the consumers' policy allows reading the token, but not another parameter, and no writes")
 def consumer_policy(ground: Ground) -> str:
     """Simulate the calls of a caller with this policy alone."""
     iam, arn = ground.client("iam"), ground.outputs["ConsumerPolicyArn"]
@@ -85,7 +85,7 @@ def consumer_policy(ground: Ground) -> str:
             ResourceArns=[resource],
         )
         _judge(answer, action, resource, allowed=allowed)
-    return "allowed to read the token; denied to read another, to write it, and to read its history"
+    return "allowed to read the token; denied to read another parameter, to write it, and to read its history"
 
 
 def expect(
@@ -97,7 +97,7 @@ def expect(
     *,
     allowed: bool,
 ) -> None:
-    """Let IAM simulate one call of a role; raises Different unless it is allowed, or denied, as expected."""
+    """Let IAM simulate one call of a role; raises Different unless the decision is as expected."""
     answer = ground.client("iam").simulate_principal_policy(
         PolicySourceArn=role,
         ActionNames=[action],
@@ -111,7 +111,7 @@ def expect(
 
 
 def expect_only(ground: Ground, role: str, action: str, resource: str, other: str) -> None:
-    """Let IAM simulate a role's call on one resource, which must be allowed, and on another one, denied."""
+    """Let IAM simulate a role's call: it must be allowed on one resource and denied on the other."""
     expect(ground, role, action, resource, allowed=True)
     expect(ground, role, action, other, allowed=False)
 

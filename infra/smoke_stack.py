@@ -1,4 +1,4 @@
-"""Checks of ``make smoke`` on the deployed stack: what it accepts, that it runs, and that it reports."""
+"""Checks of ``make smoke`` on the deployed stack: its parameters, schedule, alarms and log."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ ALARMS = re.findall(r"^  (\w+):(?: .*)?\n    Type: AWS::CloudWatch::Alarm$", TEM
 TOKEN_ALARM = "TokenEndsSoon"  # noqa: S105 - a logical id
 
 NOTHING = "Resources:\n  Nothing:\n    Type: AWS::CloudFormation::WaitConditionHandle\n"
-"""Resources of a template that costs nothing; a change set with it is never executed."""
+"""The resources of a template without costs. Its change sets are never executed."""
 
 LONGEST_WAIT_SECONDS = 300.0
-"""For CloudWatch to evaluate a new alarm."""
+"""The longest time to wait until CloudWatch evaluates a new alarm."""
 
 
 @check(
-    "the schedule's role trusts the stack's schedule group alone, may invoke this function and no other, "
+    "the schedule's role trusts only the stack's schedule group, may invoke only this function, "
     "and its invocations arrive"
 )
 def scheduler_role(ground: Ground) -> str:
@@ -40,14 +40,14 @@ def scheduler_role(ground: Ground) -> str:
     other = ground.arn("lambda", f"function:{ground.scratch}")
     expect_only(ground, role, "lambda:InvokeFunction", function, other)
     if schedule["State"] != "ENABLED":
-        raise NotHere("the role is right; the schedule is off, so that it invokes nothing")
+        raise NotHere("the role is right; the schedule is disabled and invokes nothing")
     group = {"ScheduleGroup": ground.outputs["ScheduleGroupName"]}
     sent = _total(ground, "AWS/Scheduler", "InvocationAttemptCount", group)
     run = _total(ground, "AWS/Lambda", "Invocations", {"FunctionName": ground.outputs["FunctionName"]})
     counts = f"{sent:.0f} events and {run:.0f} runs in the last hour"
     if not sent or not run:
         raise Different(f"the role is right; {counts}")
-    return f"the role may do that and no more; {counts}"
+    return f"the role may invoke only this function; {counts}"
 
 
 def _expect_trust_in_group(ground: Ground, role: str) -> None:
@@ -63,9 +63,9 @@ def _expect_trust_in_group(ground: Ground, role: str) -> None:
         raise Different(f"the role trusts schedules of {source or 'any group'}, not of {group}")
 
 
-@check("CloudFormation takes the template's patterns and refuses a wrong value with a ValidationError")
+@check("CloudFormation accepts the template's patterns and refuses a wrong value with a ValidationError")
 def allowed_pattern(ground: Ground) -> str:
-    """Propose a stack of the template's parameters alone with right values, and with wrong ones."""
+    """Create change sets with only the template's parameters, with right and with wrong values."""
     cloudformation = ground.client("cloudformation")
     template = packaging.parameters_section(TEMPLATE) + NOTHING
     cloudformation.validate_template(TemplateBody=template)
@@ -93,7 +93,7 @@ def allowed_pattern(ground: Ground) -> str:
     return "valid values accepted; ValidationError for /aws/x and for an endpoint without TLS"
 
 
-@check("the alarms exist, the token's is OK and its metric arrives")
+@check("the alarms exist, the alarm on the token's remaining lifetime is OK, and its metric arrives")
 def alarms(ground: Ground) -> str:
     """Read the states of the stack's alarms, and the token's metric."""
     names = {name: value for name, value in ground.resources.items() if name in ALARMS}
@@ -110,9 +110,9 @@ def alarms(ground: Ground) -> str:
     return f"{len(states)} alarms, {TOKEN_ALARM} is OK; {len(points)} data points in the last hour"
 
 
-@check("the topic takes what alarms say, also one under a key of the stack's own")
+@check("the topic accepts the alarms' notifications, also if it is encrypted with the stack's own key")
 def alarm_actions(ground: Ground) -> str:
-    """Read what came of the alarms' last notifications: an encrypted topic may refuse them silently."""
+    """Read the results of the alarms' last notifications: an encrypted topic may refuse them silently."""
     if "AlarmTopicArn" not in ground.outputs:
         raise NotHere("the stack has no topic; deploy one with AlarmEmail to check this")
     done = 0
@@ -121,20 +121,20 @@ def alarm_actions(ground: Ground) -> str:
             AlarmName=ground.resources[alarm], HistoryItemType="Action", MaxRecords=10
         )
         for action in history["AlarmHistoryItems"]:
-            # Nothing but CloudWatch's own sentence says what came of an action.
+            # CloudWatch reports the result of an action only in this sentence.
             if not action["HistorySummary"].startswith("Successfully"):
                 raise Different(f"an action of {alarm} failed")
             done += 1
     if not done:
         raise NotHere("no alarm has notified anyone yet")
-    return f"the topic took {done} notifications of alarms"
+    return f"the topic accepted {done} notifications of alarms"
 
 
 @check(
-    "SNS lists a subscription that is not confirmed without an ARN, and one of the alarms' topic is confirmed"
+    "SNS lists an unconfirmed subscription without an ARN, and the alarms' topic has a confirmed subscription"
 )
 def alarm_subscription(ground: Ground) -> str:
-    """Read the topic's subscriptions: alarms are published also without one."""
+    """Read the topic's subscriptions: an alarm is published even if the topic has none."""
     if "AlarmTopicArn" not in ground.outputs:
         raise NotHere("the stack has no topic; deploy one with AlarmEmail to check this")
     pages = ground.client("sns").get_paginator("list_subscriptions_by_topic")
@@ -146,20 +146,20 @@ def alarm_subscription(ground: Ground) -> str:
     confirmed = [arn for arn in arns if arn.startswith("arn:")]
     pending = set(arns) - set(confirmed)
     if unknown := pending - {"PendingConfirmation", "Deleted"}:
-        raise Different(f"instead of an ARN there is {', '.join(sorted(unknown))}")
+        raise Different(f"SNS lists {', '.join(sorted(unknown))} instead of an ARN")
     if not confirmed:
-        raise Different(f"none of {len(arns)} is confirmed, so alarms notify no one")
-    return f"{len(confirmed)} of {len(arns)} are confirmed"
+        raise Different(f"none of {len(arns)} subscriptions is confirmed, so alarms do not notify anyone")
+    return f"{len(confirmed)} of {len(arns)} subscriptions are confirmed"
 
 
-@check("an alarm on a metric without data goes off where missing data is breaching")
+@check("an alarm that treats missing data as breaching fires if its metric has no data")
 def missing_data(ground: Ground) -> str:
-    """Create such an alarm, as the token's is, and wait until it goes off."""
+    """Create such an alarm, like token-ends-soon, and wait until it fires."""
     cloudwatch, begin = ground.client("cloudwatch"), time.monotonic()
     cloudwatch.put_metric_alarm(
         AlarmName=ground.scratch,
         Namespace="Rotator",
-        MetricName="SentByNobody",
+        MetricName="NeverSent",
         Statistic="Minimum",
         Period=60,
         EvaluationPeriods=2,
@@ -172,15 +172,15 @@ def missing_data(ground: Ground) -> str:
         [alarm] = cloudwatch.describe_alarms(AlarmNames=[ground.scratch])["MetricAlarms"]
         waited = time.monotonic() - begin
         if alarm["StateValue"] == "ALARM":
-            return f"it went off after {waited:.0f} s"
+            return f"it fired after {waited:.0f} s"
         if waited > LONGEST_WAIT_SECONDS:
-            raise Different(f"it is {alarm['StateValue']} after {waited:.0f} s")
+            raise Different(f"its state is {alarm['StateValue']} after {waited:.0f} s")
         time.sleep(10)
 
 
 @check("the function's newest log line is JSON with a level")
 def logs_json(ground: Ground) -> str:
-    """Read the log of the last hour. The platform's own lines and metrics have no level."""
+    """Read the log of the last hour. Lines of the Lambda platform and metrics have no level."""
     logs = ground.client("logs").get_paginator("filter_log_events")
     begin = int(ground.last_hour()["StartTime"].timestamp() * 1000)
     newest: Mapping[str, Any] | None = None
@@ -190,7 +190,7 @@ def logs_json(ground: Ground) -> str:
             if "_aws" not in line and not str(line.get("type", "")).startswith("platform."):
                 newest = line
     if newest is None:
-        raise Different("nothing was logged in the last hour")
+        raise Different("the function logged nothing in the last hour")
     if "level" not in newest:
         raise Different("the newest line has no level")
     return f"JSON, level {newest['level']}"
@@ -202,7 +202,7 @@ def _json(message: str) -> dict[str, Any]:
     except ValueError:
         line = None
     if not isinstance(line, dict):
-        raise Different("a line that is no JSON object")
+        raise Different("a line is not a JSON object")
     return line
 
 

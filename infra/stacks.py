@@ -13,13 +13,13 @@ from infra.command import Problem
 
 POLL_SECONDS = 3
 LONGEST_WAIT_SECONDS = 3600
-"""For CloudFormation to finish an operation."""
+"""The longest time to wait until CloudFormation has finished an operation."""
 
 REVIEW = "REVIEW_IN_PROGRESS"
-"""A stack that has nothing but a change set: a refused one of ours, or one that a colleague reviews."""
+"""A stack with nothing but a change set: one of `make deploy` that failed, or one under review."""
 
 LEFTOVERS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
-"""What a failed creation leaves behind: it can only be deleted."""
+"""The statuses of a stack whose creation failed. Such a stack can only be deleted."""
 
 _WITHOUT_OUTPUTS = ("CREATE_IN_PROGRESS", "CREATE_FAILED", "ROLLBACK_", "DELETE_")
 """How the statuses begin in which a stack may have no outputs."""
@@ -58,14 +58,14 @@ class Stack:
 
     @property
     def is_rotator(self) -> bool:
-        """Return whether our template made it, by its outputs, or by its description while it has none."""
+        """Return whether the stack is of this template, by its outputs, or without any by its description."""
         if self.status.startswith(_WITHOUT_OUTPUTS):
             return self.description.startswith(DESCRIPTION)
         return "FunctionName" in self.outputs and self.outputs.get("LogGroupName") == f"/rotator/{self.name}"
 
 
 class Failure(NamedTuple):
-    """What failed first in a stack's operation, or why that is not known: then without a logical id.
+    """The first failure of a stack's operation. Without a logical id, the reason says why it is unknown.
 
     Its text may be printed; see ``first_failure``.
     """
@@ -123,7 +123,9 @@ def existing(cli: Cli, name: str) -> Stack:
     """Return the stack of this name; raises Problem if there is none."""
     stack = find(cli, name)
     if stack is None:
-        raise Problem(f"there is no stack {name} in {cli.region}", "check STACK, the account and the Region")
+        raise Problem(
+            f"the stack {name} does not exist in {cli.region}", "check STACK, the account and the Region"
+        )
     return stack
 
 
@@ -132,10 +134,10 @@ def check_ours(stack: Stack) -> None:
     if stack.status == REVIEW:
         raise Problem(
             f"the stack {stack.name} has a change set that was not executed",
-            "execute or delete it, or give another STACK",
+            "execute or delete the change set, or set STACK to another name",
         )
     if not stack.is_rotator:
-        raise Problem(f"the stack {stack.name} is not a rotator", "give another STACK")
+        raise Problem(f"the stack {stack.name} is not a rotator", "set STACK to another name")
 
 
 def settled(cli: Cli, name: str) -> Stack | None:
@@ -147,17 +149,21 @@ def _awaited(cli: Cli, name: str, is_done: Callable[[Stack], bool]) -> Stack | N
     deadline = time.monotonic() + LONGEST_WAIT_SECONDS
     while (stack := find(cli, name)) and not is_done(stack):
         if time.monotonic() > deadline:
-            raise Problem(f"the stack is {stack.status} for an hour", "check it in the console", exit_code=1)
+            raise Problem(
+                f"the stack {stack.name} has been in the state {stack.status} for an hour",
+                "check its events in the CloudFormation console",
+                exit_code=1,
+            )
         time.sleep(POLL_SECONDS)
     return stack
 
 
 def first_failure(cli: Cli, stack_id: str) -> Failure | None:
-    """Return what failed first in the stack's last operation, None if nothing did.
+    """Return the first failure of the stack's last operation, None if nothing failed.
 
-    The reason is AWS's own text, the only one that is printed: nothing else says what to fix. It may quote
-    the template's parameters and the resources made of them, and those hold no secret: CloudFormation knows
-    the secret only by its ARN.
+    The reason is a text of AWS, the only one that is printed, because nothing else says what to fix. It may
+    quote the template's parameters and its resources. These contain no secret: CloudFormation knows only the
+    secret's ARN.
     """
     try:
         events = cli.read(
@@ -165,7 +171,7 @@ def first_failure(cli: Cli, stack_id: str) -> Failure | None:
             *("--query", f"StackEvents[].[{', '.join(_EVENT_MEMBERS)}]"),
         )
     except CliError as error:
-        return Failure("", str(error.problem("why it failed could not be read")))
+        return Failure("", str(error.problem("the reason of the failure could not be read")))
     failure = None
     for name, status, reason, physical_id in events or []:  # the newest first
         if status.endswith("_FAILED"):
@@ -181,7 +187,7 @@ def delete_change_sets(cli: Cli, name: str, *, since: int) -> None:
     Args:
         cli: Where the stack is.
         name: The stack's name.
-        since: Seconds since 1970. Older change sets are left: a colleague may review them.
+        since: Seconds since 1970. Older change sets are kept, because a colleague may be reviewing them.
     """
     of_stack = ("--stack-name", name)
     query = "Summaries[].[ChangeSetName, ExecutionStatus]"
@@ -192,11 +198,11 @@ def delete_change_sets(cli: Cli, name: str, *, since: int) -> None:
             if status in _NOT_EXECUTED and made_at.isdecimal() and int(made_at) >= since:
                 cli.run("cloudformation", "delete-change-set", *of_stack, "--change-set-name", change_set)
     except CliError as error:
-        print(error.problem("the change set that was not executed is left"))
+        print(error.problem("the change set that was not executed could not be deleted"))
 
 
 def delete(cli: Cli, stack: Stack) -> None:
-    """Delete the stack and wait until it is gone; raises Problem with what failed."""
+    """Delete the stack and wait until it is gone; raises Problem with the first failure."""
     try:
         cli.run("cloudformation", "delete-stack", "--stack-name", stack.id)
     except CliError as error:
@@ -204,9 +210,9 @@ def delete(cli: Cli, stack: Stack) -> None:
     left = _awaited(cli, stack.id, lambda stack: stack.status == "DELETE_FAILED")
     if left:
         failure = first_failure(cli, stack.id)
-        fix = "fix that"
+        fix = "fix the cause"
         if failure and failure.logical_id == "ConsumerPolicy":  # IAM deletes no policy that is attached
-            fix = "detach it from every role that has it"
+            fix = "detach the policy from every role that uses it"
         raise Problem(
             f"the stack could not be deleted: {failure or left.status}",
             f"{fix}, then make undeploy STACK={stack.name} again",

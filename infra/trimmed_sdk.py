@@ -1,9 +1,9 @@
-"""Cut the SDK's descriptions of AWS down to what the function calls: making a client is mostly reading them.
+"""Reduce the SDK's service models to the operations that the function calls.
 
-The cut descriptions replace the originals, in the zip alone; the SDK's code is unchanged. A folder named by
-``AWS_DATA_PATH`` would not do: botocore uses a service's endpoint rules only if its ``endpoints.json`` is the
-one it was installed with (its ``args.py``: ``resolver_uses_builtin_data``), and older rules otherwise. An
-operator's own ``AWS_DATA_PATH`` still comes first.
+Reading the models takes most of the time of creating a client. The reduced models replace the originals
+only in the zip; the SDK's code is unchanged. A folder in ``AWS_DATA_PATH`` is no alternative: botocore uses
+a service's endpoint rules only with the ``endpoints.json`` of its installation (``args.py``:
+``resolver_uses_builtin_data``), and older rules otherwise. An operator's ``AWS_DATA_PATH`` still comes first.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ OPERATIONS: Mapping[str, frozenset[str]] = {
 UNREAD: Mapping[str, frozenset[str]] = {
     "Parameter": frozenset({"ARN", "DataType", "LastModifiedDate", "Selector", "SourceResult"}),
 }
-"""Members of answers that the function never reads: parsing them is a twelfth of a check's CPU."""
+"""Members of responses that the function never reads. Parsing them takes a twelfth of a check's CPU time."""
 
 UNCUT = frozenset({"sts"})
-"""The service that the SDK itself calls for credentials: rarely, and by operations of its own choice."""
+"""The service that the SDK itself calls for credentials, with operations that it chooses."""
 
 SERVICES = UNCUT | OPERATIONS.keys()
 
@@ -40,7 +40,7 @@ RULES = ("endpoint-rule-set-1.json.gz", "service-2.sdk-extras.json")
 
 
 def cut(data: Path) -> None:
-    """Cut the descriptions in botocore's folder ``data`` in place."""
+    """Reduce the service models in botocore's folder ``data`` in place."""
     for folder in [path for path in data.iterdir() if path.is_dir()]:
         if folder.name not in SERVICES:
             shutil.rmtree(folder)
@@ -56,7 +56,7 @@ def cut(data: Path) -> None:
 
 
 def cut_model(model: Mapping[str, Any], operations: Iterable[str]) -> dict[str, Any]:
-    """Return a service's model with some of its operations, the shapes these use, and no documentation.
+    """Return a service's model with these operations and the shapes they use, without documentation.
 
     Raises:
         KeyError: The service has no such operation.
@@ -91,7 +91,7 @@ def _shapes_in(node: Any) -> Iterable[str]:
 
 
 def _undocumented(node: Any) -> Any:
-    """Return a part of a model without its texts. A member called ``documentation`` is no text, and stays."""
+    """Return a part of a model without its documentation. A member of that name is kept."""
     if isinstance(node, list):
         return [_undocumented(each) for each in node]
     if isinstance(node, dict):
@@ -104,7 +104,7 @@ def _undocumented(node: Any) -> Any:
 
 
 def cut_endpoints(endpoints: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the list of endpoints with every partition and Region, and the function's services alone."""
+    """Return the list of endpoints with every partition and Region, but only the function's services."""
     return {
         **endpoints,
         "partitions": [

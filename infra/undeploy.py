@@ -22,19 +22,19 @@ def undeploy(environ: Mapping[str, str]) -> None:
     if stack.is_protected:
         raise Problem(
             f"the stack {name} is protected from deletion",
-            "lift that first: aws cloudformation update-termination-protection "
+            "disable the protection first: aws cloudformation update-termination-protection "
             f"--no-enable-termination-protection --stack-name {name}",
         )
     expiry = _token_expiry(cli, stack)
-    print(f"deleting {name}: a minute or two")
+    print(f"deleting {name}; this takes one to two minutes")
     stacks.delete(cli, stack)
-    print(f"deleted {name}. What remains, and how to remove it:")
+    print(f"deleted {name}. These resources remain; the commands remove them:")
     for line in _remains(stack, expiry):
         print(f"  {line}")
 
 
 def _token_expiry(cli: Cli, stack: Stack) -> str:
-    """Return what the status says of the token's expiry, read while the stack exists."""
+    """Return the token's expiry from the status, which is read while the stack exists."""
     status = stack.outputs.get("StatusParameterName")
     if not status:
         return ""
@@ -51,18 +51,18 @@ def _remains(stack: Stack, token_expiry: str) -> list[str]:
     lines = []
     if token := stack.outputs.get("ParameterName"):
         lines += [
-            f"the token in {token}: it {token_expiry}, and is no longer renewed",
+            f"the token in {token}, which {token_expiry} and is no longer renewed",
             f"  aws ssm delete-parameters --names {token} {token}/status {token}/lease",
         ]
     if path := stack.outputs.get("RotationsPath"):
         lines += [
-            f"the rotations under {path}, and their tokens, which are no longer renewed",
+            f"the rotation documents under {path} and their tokens, which are no longer renewed",
             f"  aws ssm get-parameters-by-path --recursive --path {path} --query Parameters[].Name",
             "  aws ssm delete-parameters --names ...",
         ]
     if regions := stack.parameters.get("ReplicaRegions"):
         lines += [
-            f"the copies of token and status in {regions}, which are no longer written",
+            f"the replicas of token and status in {regions}, which are no longer updated",
             "  aws ssm delete-parameters --region ... --names ...",
         ]
     secret = stack.parameters.get("SecretArn")

@@ -1,7 +1,7 @@
-"""Generate the module's variables and outputs: ``python -m infra.terraform.generate``.
+"""Generate the variables and outputs of the Terraform module: ``python -m infra.terraform.generate``.
 
-The template is the only source: each parameter becomes a variable with its type, default, pattern and
-sentence, and each output an output.
+The template is the only source. Each parameter becomes a variable with its type, default, pattern and
+ConstraintDescription, and each output becomes an output.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ MODULE = Path(__file__).resolve().parent
 TEMPLATE = MODULE.parent / "template.yaml"
 
 OWN_PARAMETERS = frozenset({"CodeKey"})
-"""The parameters that the module sets itself: the key of the zip that it uploads."""
+"""The parameters that the module sets itself. It uploads the zip and so knows the key."""
 
 _HEADER = "# Generated from ../template.yaml: python -m infra.terraform.generate\n"
 
 _LOOKAHEAD = re.compile(r"\(\?!((?:[^()]|\([^()]*\))*)\)")
-"""What a value must not begin with. Terraform's regular expressions (RE2) have no lookahead."""
+"""A negative lookahead, which Terraform's regular expressions (RE2) do not have."""
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc]
@@ -82,7 +82,7 @@ def _validation(name: str, rules: Mapping[str, Any]) -> str:
 
 
 def _conditions(variable: str, rules: Mapping[str, Any]) -> tuple[list[str], str]:
-    """Return the conditions of the template's rules for a value, and the sentence that says them."""
+    """Return the conditions of the template's rules for a value, and a sentence that states them."""
     if "AllowedValues" in rules:
         values = rules["AllowedValues"]
         choices = ", ".join(str(value) or "empty" for value in values)
@@ -111,7 +111,7 @@ def _parameters(parameters: Mapping[str, Any]) -> str:
 
 
 def _output(name: str, description: str) -> str:
-    # The stack has no output whose condition does not hold: null here.
+    # An output whose condition is false does not exist in the stack; it is null here.
     value = f'lookup(aws_cloudformation_stack.rotator.outputs, "{name}", null)'
     attributes = f"  description = {_string(description)}\n  value       = {value}\n"
     return f'output "{snake_case(name)}" {{\n{attributes}}}\n'
@@ -128,7 +128,7 @@ def _literal(value: Any, rules: Mapping[str, Any]) -> str:
 
 
 def _string(value: Any) -> str:
-    """Return a quoted string of HCL, in which nothing is a template."""
+    """Return a quoted string of HCL, with template sequences escaped."""
     quoted = json.dumps(str(value), ensure_ascii=False)
     return quoted.replace("${", "$${").replace("%{", "%%{")
 

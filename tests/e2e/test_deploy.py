@@ -170,8 +170,8 @@ def test_invalid_value_is_refused_and_creates_no_stack(operator: Operator) -> No
     ("changed", "told_so"),
     [
         ({"PARAMETER": "/aws/token"}, "PARAMETER must be a path such as /healthwise/token, not below /aws"),
-        ({"SECRET": "file://pyproject.toml"}, "SECRET is neither a secret's name nor its ARN"),
-        ({"STACK": "somebody-elses"}, "the stack somebody-elses is not a rotator; give another STACK"),
+        ({"SECRET": "file://pyproject.toml"}, "SECRET is not the name or the ARN of a secret"),
+        ({"STACK": "somebody-elses"}, "the stack somebody-elses is not a rotator; set STACK to another name"),
     ],
     ids=["a path of AWS", "a file as the secret", "somebody else's stack"],
 )
@@ -187,7 +187,9 @@ def test_unusable_target_is_refused_and_nothing_changes(
 
 def test_undeploy_refuses_a_stack_that_is_not_a_rotator(operator: Operator, somebody_elses: str) -> None:
     done = operator.make("undeploy", STACK=somebody_elses)
-    assert reported(done) == f"undeploy: the stack {somebody_elses} is not a rotator; give another STACK"
+    assert (
+        reported(done) == f"undeploy: the stack {somebody_elses} is not a rotator; set STACK to another name"
+    )
     assert operator.status(somebody_elses) == "CREATE_COMPLETE"
 
 
@@ -226,7 +228,9 @@ def test_failed_creation_names_the_cause_and_is_cleaned_up(operator: Operator, t
         check=False,
     )
     assert done.returncode == 1
-    assert re.match(r"deploy: Broken: .+; the created parts were deleted again; fix that", reported(done))
+    assert re.match(
+        r"deploy: Broken: .+; the created resources were deleted again; fix the cause", reported(done)
+    )
     assert operator.status("half") is None
     groups = operator.account.client("logs").describe_log_groups(logGroupNamePrefix="/rotator/half")
     assert groups["logGroups"] == []
@@ -251,7 +255,7 @@ def test_the_deployed_function_writes_the_token(operator: Operator, deployed: di
 
 @pytest.fixture(scope="module")
 def noticed(operator: Operator, deployed: dict[str, str]) -> str:
-    """What `make deploy` said when the function ran other code than was built; what it advises was done."""
+    """The line of `make deploy` when the function ran other code than the zip, after following its advice."""
     planted = io.BytesIO()
     with zipfile.ZipFile(planted, "w") as archive:
         archive.writestr("rotator/handler.py", "def lambda_handler(*_): return {}")
@@ -260,10 +264,10 @@ def noticed(operator: Operator, deployed: dict[str, str]) -> str:
     done = operator.deploy()
     assert done.returncode == 2
     line = reported(done)
-    mend = re.search(r": (aws lambda .+), and deploy again", line)
-    assert mend
+    fix = re.search(r": (aws lambda .+), and deploy again", line)
+    assert fix
     subprocess.run(
-        shlex.split(mend[1]), env=dict(operator.environ), cwd=operator.built, capture_output=True, check=True
+        shlex.split(fix[1]), env=dict(operator.environ), cwd=operator.built, capture_output=True, check=True
     )
     return line
 
@@ -281,7 +285,7 @@ def again(operator: Operator, noticed: str) -> tuple[list[str], subprocess.Compl
 def test_replaced_function_code_is_detected_and_the_fix_works(
     noticed: str, again: tuple[list[str], subprocess.CompletedProcess[str]]
 ) -> None:
-    assert noticed.startswith("deploy: the function runs other code than was built: ")
+    assert noticed.startswith("deploy: the function runs other code than the zip: ")
     assert again[1].returncode == 0, again[1].stderr
 
 
@@ -332,7 +336,7 @@ def test_a_refused_upgrade_leaves_the_stack_as_it_was(operator: Operator, deploy
     done = operator.deploy("ClientAuthentication=none")
     assert done.returncode == 2
     assert "CloudFormation refuses the change: ClientAuthentication" in reported(done)
-    assert "the stack is as it was before" in reported(done)
+    assert "the stack was rolled back to its previous state" in reported(done)
     assert operator.status(STACK) == before
 
 
@@ -348,7 +352,7 @@ def test_downloaded_code_is_deployed_only_if_it_was_released(
     before = code_sha256(operator, deployed)
     done = operator.deploy(CODE=str(code))
     assert (done.returncode, done.stdout) == (2, "")
-    assert "rotator.zip is not the file that was released" in reported(done)
+    assert "rotator.zip is not the released file" in reported(done)
     assert code_sha256(operator, deployed) == before
 
     checksums.write_text(f"{digest.hexdigest()}  rotator.zip\n")
@@ -378,7 +382,7 @@ def test_undeploying_removes_the_stack_and_leaves_the_token(
     status = json.loads(ssm.get_parameter(Name=f"{PARAMETER}/status")["Parameter"]["Value"])
     done = operator.make("undeploy", STACK=STACK)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"the token in {PARAMETER}: it expires at {status['expires_at']}" in done.stdout
+    assert f"the token in {PARAMETER}, which expires at {status['expires_at']} and is no" in done.stdout
     assert (
         f"aws ssm delete-parameters --names {PARAMETER} {PARAMETER}/status {PARAMETER}/lease" in done.stdout
     )
@@ -387,7 +391,7 @@ def test_undeploying_removes_the_stack_and_leaves_the_token(
     with pytest.raises(ClientError, match="ResourceNotFound"):
         operator.account.client("lambda").get_function(FunctionName=deployed["FunctionName"])
     again = operator.make("undeploy", STACK=STACK)
-    assert reported(again).startswith(f"undeploy: there is no stack {STACK} in us-east-1")
+    assert reported(again).startswith(f"undeploy: the stack {STACK} does not exist in us-east-1")
 
 
 def test_role_without_permission_is_refused_and_creates_nothing(operator: Operator) -> None:
@@ -399,7 +403,9 @@ def test_role_without_permission_is_refused_and_creates_nothing(operator: Operat
     denied = replace(operator, account=nobody, environ={**operator.environ, **nobody.credentials})
     done = denied.deploy(STACK="denied")
     assert done.returncode == 2
-    assert re.match(r"deploy: the bucket \S+ belongs to another account or may not be used; ", reported(done))
+    assert re.match(
+        r"deploy: the bucket \S+ belongs to another account, or access to it is denied; ", reported(done)
+    )
     assert operator.status("denied") is None
 
 

@@ -59,9 +59,10 @@ OTHERS = {
     "another's failed deletion": stack("DELETE_FAILED", Description="Payroll. Rotator: no"),
 }
 REVIEWED = (
-    "the stack rotator has a change set that was not executed; execute or delete it, or give another STACK"
+    "the stack rotator has a change set that was not executed; "
+    "execute or delete the change set, or set STACK to another name"
 )
-NO_ROTATOR = "the stack rotator is not a rotator; give another STACK"
+NO_ROTATOR = "the stack rotator is not a rotator; set STACK to another name"
 """Stacks of the same name that are not ours."""
 
 

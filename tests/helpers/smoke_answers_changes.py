@@ -61,9 +61,9 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
     "status told": (
         smoke_changes.change_events,
         {**RULE, "receive_message": reported("changes/status")},
-        "the write of another parameter was reported",
+        "an event for another parameter arrived",
     ),
-    "value told": (smoke_changes.change_events, with_the_value(), "an event holds the value"),
+    "value told": (smoke_changes.change_events, with_the_value(), "an event contains the value"),
     "no target": (
         smoke_changes.change_events,
         {**RULE, "put_targets": {"FailedEntryCount": 1}},

@@ -68,7 +68,7 @@ def test_the_region_may_come_from_the_configuration(
 ) -> None:
     aws.answers("configure get", "eu-central-1")
     assert run_deploy(environ | {"AWS_REGION": ""}) == 0
-    assert "deploying rotator to eu-central-1 of account 123456789012" in capsys.readouterr().out
+    assert "deploying rotator to eu-central-1 in account 123456789012" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("packaged")
@@ -165,7 +165,7 @@ def test_success_prints_the_outputs_and_next_steps(
         "  LogGroupName  /rotator/rotator",
         'alarms do not notify anyone: deploy again with SET="AlarmEmail=on-call@example.com"',
         "next:",
-        "  make rotate FUNCTION=rotator-Function-1   # the first token, now",
+        "  make rotate FUNCTION=rotator-Function-1   # request the first token now",
         "  make logs STACK=rotator",
     ]
 
@@ -180,7 +180,7 @@ def test_multiple_rotations_get_next_steps_without_force(
     assert printed.splitlines()[-4:] == [
         "next:",
         "  .venv/bin/rotator add NAME --stack rotator --secret-id ... --parameter-name ...",
-        "  .venv/bin/rotator rotate --function rotator-Function-1   # the rotations that are due, now",
+        "  .venv/bin/rotator rotate --function rotator-Function-1   # renew the due rotations now",
         "  make logs STACK=rotator",
     ]
 
@@ -214,8 +214,8 @@ def test_failed_creation_reports_first_failure_and_is_deleted(
     aws.answers("cloudformation describe-stacks", NO_STACK, stack("ROLLBACK_IN_PROGRESS"), left, left, gone)
     assert run_deploy(environ) == 1
     assert the_line(capsys) == (
-        "deploy: LogGroup: /rotator/rotator already exists; the created parts were deleted again; "
-        "fix that, then deploy again"
+        "deploy: LogGroup: /rotator/rotator already exists; the created resources were deleted again; "
+        "fix the cause, then deploy again"
     )
     assert aws.changes == ["cloudformation deploy", "cloudformation delete-stack"]
 
@@ -229,9 +229,9 @@ def test_denied_events_are_reported_and_new_stack_is_deleted(
     aws.answers("cloudformation describe-stacks", NO_STACK, stack("ROLLBACK_COMPLETE"), NO_STACK)
     assert run_deploy(environ) == 1
     assert the_line(capsys) == (
-        "deploy: why it failed could not be read: AccessDenied; "
+        "deploy: the reason of the failure could not be read: AccessDenied; "
         "allow this caller cloudformation:DescribeStackEvents; "
-        "the created parts were deleted again; fix that, then deploy again"
+        "the created resources were deleted again; fix the cause, then deploy again"
     )
     assert aws.changes == ["cloudformation deploy", "cloudformation delete-stack"]
 
@@ -247,7 +247,7 @@ def test_denied_deletion_is_reported_beside_the_failure(
     assert run_deploy(environ) == 1
     assert the_line(capsys) == (
         "deploy: LogGroup: /rotator/rotator already exists; the stack could not be deleted: AccessDenied; "
-        "allow this caller cloudformation:DeleteStack; fix that, then deploy again"
+        "allow this caller cloudformation:DeleteStack; fix the cause, then deploy again"
     )
 
 
@@ -290,7 +290,10 @@ def test_failed_update_is_reported_and_the_stack_kept(
     aws.answers("cloudformation describe-stack-events", events + EVENTS)
     aws.answers("cloudformation describe-stacks", stack(), stack("UPDATE_ROLLBACK_COMPLETE"))
     assert run_deploy(environ) == 1
-    assert "Function: too much memory; the stack is as it was before; fix that" in the_line(capsys)
+    assert (
+        "Function: too much memory; the stack was rolled back to its previous state; fix the cause"
+        in the_line(capsys)
+    )
     assert aws.changes == ["cloudformation deploy"]
 
 
@@ -302,7 +305,7 @@ def test_stack_of_a_failed_creation_is_deleted_first(
     aws.answers("cloudformation describe-stacks", stack(status, **DESCRIPTION), NO_STACK, stack())
     assert run_deploy(environ) == 0
     assert aws.changes == ["cloudformation delete-stack", "cloudformation deploy"]
-    assert "deleted the rest of an earlier, failed creation of rotator" in capsys.readouterr().out
+    assert "deleted the stack rotator, whose earlier creation failed" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("packaged")
@@ -376,7 +379,7 @@ def test_denied_deletion_of_a_change_set_is_reported(
     aws.answers("cloudformation delete-change-set", denied("DeleteChangeSet"))
     assert run_deploy(environ) == 0
     reported = capsys.readouterr().out
-    assert "the change set that was not executed is left: AccessDenied; " in reported
+    assert "the change set that was not executed could not be deleted: AccessDenied; " in reported
     assert "allow this caller cloudformation:DeleteChangeSet" in reported
     assert CANARY not in reported
 
@@ -389,9 +392,9 @@ def test_unexpected_function_code_is_reported_with_a_fix(
     assert run_deploy(environ) == 1
     line = the_line(capsys)
     assert line.startswith(
-        f"deploy: the function runs other code than was built: its SHA-256 is b3RoZXI=, not {CODE}; "
+        f"deploy: the function runs other code than the zip: its SHA-256 is b3RoZXI=, not {CODE}; "
     )
-    assert "check who may write to the bucket" in line
+    assert "check who can write to the bucket" in line
     assert line.endswith("deploy again")
     assert aws.call("lambda get-function-configuration")[:2] == ["--function-name", "rotator-Function-1"]
 
@@ -405,8 +408,7 @@ def test_denied_code_check_is_reported_and_deploy_succeeds(
     printed = capsys.readouterr()
     assert printed.err == ""
     assert printed.out.splitlines()[2] == (
-        "not verified that the function runs what was built: "
-        "allow this caller lambda:GetFunctionConfiguration"
+        "the function's code was not verified: allow this caller lambda:GetFunctionConfiguration"
     )
     assert CANARY not in printed.out
 
@@ -417,7 +419,7 @@ def test_failed_code_check_fails_the_deploy(
 ) -> None:
     aws.answers("lambda get-function-configuration", Refusal("Could not connect: " + CANARY))
     assert run_deploy(environ) == 1
-    assert "deployed, but the function could not be checked: NoConnection; check" in the_line(capsys)
+    assert "function's code could not be verified: NoConnection; check" in the_line(capsys)
 
 
 def test_both_uploads_replace_existing_objects(
@@ -457,5 +459,5 @@ def test_failed_build_deploys_nothing(
     (failing / "build.py").write_text("raise SystemExit(1)")
     monkeypatch.setattr(code_upload, "INFRA", failing)
     assert run_deploy(environ) == 1
-    assert the_line(capsys).startswith("deploy: the zip could not be built; ")
+    assert the_line(capsys).startswith("deploy: the zip could not be built, and nothing was deployed; ")
     assert aws.changes == []

@@ -92,8 +92,8 @@ def test_function_zip_of_this_checkout_is_accepted(
 
 
 BAD_SUMS = {
-    "another hash": ("0" * 64 + "  {name}", "rotator.zip is not the file that was released: its SHA-256 is "),
-    "two hashes": ("{digest}  {name}\n" + "0" * 64 + "  {name}", "rotator.zip is not the file that was"),
+    "another hash": ("0" * 64 + "  {name}", "rotator.zip is not the released file: its SHA-256 is "),
+    "two hashes": ("{digest}  {name}\n" + "0" * 64 + "  {name}", "rotator.zip is not the released file"),
     "another name": ("{digest}  other.zip", "has no line for rotator.zip"),
     "a name within a name": ("{digest}  dist/{name}", "has no line for rotator.zip"),
     "another digest": ("d41d8cd98f00b204e9800998ecf8427e  {name}", "has no line for rotator.zip"),
@@ -119,11 +119,11 @@ def test_changed_zip_is_refused(code: Path, refusal: Refusal) -> None:
     release(code)
     with zipfile.ZipFile(code, "a") as archive:
         archive.writestr("rotator/handler.py", "")
-    assert f"its SHA-256 is {digest(code)}, and SHA256SUMS has " in refusal(code)
+    assert f"its SHA-256 is {digest(code)}, but SHA256SUMS has " in refusal(code)
 
 
 def test_zip_without_checksums_is_refused(code: Path, refusal: Refusal) -> None:
-    assert "SHA256SUMS; download SHA256SUMS of the same release" in refusal(code)
+    assert "SHA256SUMS does not exist; download SHA256SUMS of the same release" in refusal(code)
 
 
 @pytest.mark.parametrize("name", ["nothing.zip", "."], ids=["missing", "a folder"])

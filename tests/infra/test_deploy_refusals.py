@@ -34,8 +34,9 @@ MISSING = {
     "aws": ({"PATH": "/nowhere"}, "the AWS CLI is not on PATH; install it"),
     "Region": ({"AWS_REGION": ""}, "no AWS Region is set; set AWS_REGION"),
 }
-WITHIN = "RotationsPath and ParameterPrefix lie one within the other: the function"
+WITHIN = "one of RotationsPath and ParameterPrefix contains the other: the function"
 _KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+HOME = "eu-central-1"
 ELSEWHERE = {
     "AlarmTopicArn": f"arn:aws:sns:us-east-1:{ACCOUNT}:on-call",
     "ParameterKmsKeyArn": _KEY,
@@ -50,17 +51,23 @@ WRONG = {
     "an underscore": ({"STACK": "my_rotator"}, "STACK is not a stack's name"),
     "too long": ({"STACK": "r" * 129}, "STACK is not a stack's name"),
     "an unknown parameter": ({"SET": "Nothing=1"}, "the template has no parameter Nothing; see Parameters"),
-    "the code's place": ({"SET": "LogLevel=INFO CodeKey=x"}, "CodeKey cannot be in SET; leave it out"),
-    "the secret": ({"SET": "SecretArn=x"}, "SecretArn cannot be in SET; give it as SECRET=..."),
+    "the code's place": ({"SET": "LogLevel=INFO CodeKey=x"}, "CodeKey cannot be in SET; remove it"),
+    "the secret": ({"SET": "SecretArn=x"}, "SecretArn cannot be in SET; set SECRET=... instead"),
     "a name twice": ({"SET": "LogLevel=INFO LogLevel=DEBUG"}, "LogLevel is in SET twice"),
-    "no name": ({"SET": "INFO"}, "SET cannot be read; write SET="),
-    "words before": ({"SET": "log level LogLevel=INFO"}, "SET cannot be read"),
-    "a tag without a value": ({"TAGS": "team"}, 'TAGS cannot be read; write TAGS="key=value'),
-    "a tag without a key": ({"TAGS": "=red"}, "TAGS cannot be read"),
-    "an option as a tag": ({"TAGS": "a=b --template-file=/x"}, "a tag cannot be passed to the AWS CLI"),
-    "an option as a tag's value": ({"TAGS": "a=--template-file"}, "a tag cannot be passed to the AWS CLI"),
-    "a file as a tag": ({"TAGS": "file:///tags=1"}, "a tag cannot be passed to the AWS CLI"),
-    "a tag AWS refuses": ({"TAGS": "team=red;blue"}, "a tag cannot be passed to the AWS CLI"),
+    "no name": ({"SET": "INFO"}, "SET is not valid; write SET="),
+    "words before": ({"SET": "log level LogLevel=INFO"}, "SET is not valid"),
+    "a tag without a value": ({"TAGS": "team"}, 'TAGS is not valid; write TAGS="key=value'),
+    "a tag without a key": ({"TAGS": "=red"}, "TAGS is not valid"),
+    "an option as a tag": (
+        {"TAGS": "a=b --template-file=/x"},
+        "TAGS has a tag that cannot be passed to the AWS CLI",
+    ),
+    "an option as a tag's value": (
+        {"TAGS": "a=--template-file"},
+        "TAGS has a tag that cannot be passed to the AWS CLI",
+    ),
+    "a file as a tag": ({"TAGS": "file:///tags=1"}, "TAGS has a tag that cannot be passed to the AWS CLI"),
+    "a tag AWS refuses": ({"TAGS": "team=red;blue"}, "TAGS has a tag that cannot be passed to the AWS CLI"),
     "an option as the bucket": ({"BUCKET": "--debug"}, "BUCKET must be the name of a bucket"),
     "an address as the bucket": ({"BUCKET": "s3://code"}, "BUCKET must be the name of a bucket"),
     "a parameter of AWS": ({"PARAMETER": "/aws/token"}, "PARAMETER must be a path such as /healthwise/token"),
@@ -68,46 +75,46 @@ WRONG = {
     "no JSON": ({"SET": "TokenRequestParams={expiration: 1}"}, "TokenRequestParams is not a JSON object"),
     "a list": ({"SET": "TokenRequestParams=[1]"}, "TokenRequestParams is not a JSON object"),
     "no more parameters": ({"SET": "TokenRequestParams="}, "TokenRequestParams is not a JSON object"),
-    "one path for both": ({"SET": "RotationsPath=/a ParameterPrefix=/a"}, f"{WITHIN} could rewrite"),
-    "documents among tokens": ({"SET": "RotationsPath=/a/b ParameterPrefix=/a"}, f"{WITHIN} could rewrite"),
+    "one path for both": ({"SET": "RotationsPath=/a ParameterPrefix=/a"}, f"{WITHIN} could overwrite"),
+    "documents among tokens": ({"SET": "RotationsPath=/a/b ParameterPrefix=/a"}, f"{WITHIN} could overwrite"),
     "a function of another Region": (
         {"SET": f"ChangeFunctionArn=arn:aws:lambda:eu-west-1:{ACCOUNT}:function:reload"},
-        f"ChangeFunctionArn is in eu-west-1 of account {ACCOUNT}, and the stack in eu-central-1 of {ACCOUNT}",
+        f"ChangeFunctionArn is in eu-west-1 of account {ACCOUNT}, but the stack is in {HOME} of {ACCOUNT}",
     ),
     "a queue of another account": (
         {"SET": "ChangeQueueArn=arn:aws:sqs:eu-central-1:210987654321:changes"},
-        "ChangeQueueArn is in eu-central-1 of account 210987654321, and the stack in eu-central-1 of",
+        "ChangeQueueArn is in eu-central-1 of account 210987654321, but the stack is in eu-central-1 of",
     ),
     "too long for a rule's name": (
         {"STACK": "r" * 51, "SET": "RedeployService=web/api"},
-        "STACK has more than 50 characters: too many for change events; take a shorter name",
+        "STACK may have at most 50 characters in a stack with change events; use a shorter name",
     ),
     **{
         f"{name} of another Region": (
             {"SET": f"{name}={arn}"},
-            f"{name} is in us-east-1, and the stack in eu-central-1; give one of eu-central-1",
+            f"{name} is in us-east-1, but the stack is in eu-central-1; set it to an ARN in eu-central-1",
         )
         for name, arn in ELSEWHERE.items()
     },
     "the stack's Region as a replica": (
         {"SET": "ReplicaRegions=eu-west-1,eu-central-1"},
-        "ReplicaRegions names eu-central-1, the stack's own Region; leave it out there",
+        "ReplicaRegions names eu-central-1, the stack's own Region; remove eu-central-1 from ReplicaRegions",
     ),
     "a replica twice": (
         {"SET": "ReplicaRegions=eu-west-1,eu-west-1"},
-        "ReplicaRegions names eu-west-1 twice; name it once",
+        "ReplicaRegions names eu-west-1 twice; remove one of the two",
     ),
     "a replica in another partition": (
         {"SET": "ReplicaRegions=cn-north-1"},
-        "ReplicaRegions names cn-north-1, which is in another partition than eu-central-1; leave it out",
+        "ReplicaRegions names cn-north-1, which is in another AWS partition than eu-central-1; remove cn",
     ),
     "a replica in no Region": (
         {"SET": "ReplicaRegions=zz-west-1"},
-        "ReplicaRegions names zz-west-1, and there is no such Region; correct its name",
+        "ReplicaRegions names zz-west-1, which is not a Region; correct the name",
     ),
     "replicas and a key of one Region": (
         {"SET": f"ReplicaRegions=eu-west-1 ParameterKmsKeyArn={_KEY.replace('us-east-1', 'eu-central-1')}"},
-        "ParameterKmsKeyArn is a key of one Region, and tokens would have none in ReplicaRegions; give a",
+        "ParameterKmsKeyArn is a single-Region key, which cannot encrypt the tokens in ReplicaRegions; set",
     ),
     "too many hosts": (
         {"SET": f"TokenRequestParams={LONG_OBJECT} AllowedHosts={LONG_LIST} Scope=a"},
@@ -151,7 +158,7 @@ def test_too_many_variables_are_refused_with_the_longest_parameters(
     assert run_deploy(environ | {"SET": settings}) == 2
     line = the_line(capsys)
     lengths = f"AllowedHosts ({len(LONG_LIST):,}), TokenRequestParams ({len(LONG_OBJECT):,}), SecretArn ("
-    assert f"Lambda takes 4,096; the longest parameters are {lengths}" in line
+    assert f"Lambda allows 4,096; the longest parameters are {lengths}" in line
     assert LONG_LIST not in line
 
 
@@ -161,7 +168,7 @@ def test_invalid_secret_is_not_passed_to_the_cli_or_printed(
 ) -> None:
     assert run_deploy(environ | {"SECRET": secret}) == 2
     line = the_line(capsys)
-    assert line.startswith("deploy: SECRET is neither a secret's name nor its ARN; ")
+    assert line.startswith("deploy: SECRET is not the name or the ARN of a secret; ")
     assert secret not in line
     assert aws.calls == []
 
@@ -199,9 +206,9 @@ DESCRIBED, STACKS = "secretsmanager describe-secret", "cloudformation describe-s
 REFUSED = {
     "no credentials": (
         (IDENTITY, Refusal("Unable to locate credentials. " + CANARY)),
-        "AWS does not know who you are: NoCredentials; log in again",
+        "AWS did not accept the credentials: NoCredentials; log in again",
     ),
-    "an expired session": ((IDENTITY, VERSION_2), "who you are: ExpiredToken; log in again"),
+    "an expired session": ((IDENTITY, VERSION_2), "the credentials: ExpiredToken; log in again"),
     "unknown keys": (
         (IDENTITY, refused("InvalidClientTokenId", "GetCallerIdentity", CANARY)),
         "InvalidClientTokenId; log in again",
@@ -259,7 +266,7 @@ REFUSED = {
     ),
     "something new": (
         (IDENTITY, Refusal("Segmentation fault: " + CANARY)),
-        "Unknown; run it with the AWS CLI",
+        "Unknown; run the same operation with the AWS CLI",
     ),
     "no bucket": (
         (BUCKET, refused("404", "HeadBucket", CANARY)),
@@ -267,20 +274,20 @@ REFUSED = {
     ),
     "another's bucket": (
         (BUCKET, refused("403", "HeadBucket", CANARY)),
-        "the bucket code belongs to another account or may not be used; give",
+        "the bucket code belongs to another account, or access to it is denied; set BUCKET",
     ),
-    "a bucket elsewhere": ((BUCKET, {"BucketRegion": "us-east-1"}), "the bucket code is in us-east-1, and"),
+    "a bucket elsewhere": ((BUCKET, {"BucketRegion": "us-east-1"}), "the bucket code is in us-east-1, but"),
     "no secret": (
         (DESCRIBED, refused("ResourceNotFoundException", "DescribeSecret", CANARY)),
-        "there is no such secret in eu-central-1; create it",
+        "the secret that SECRET names does not exist in eu-central-1; create it",
     ),
     "a secret denied": (
         (DESCRIBED, denied("DescribeSecret")),
-        "the secret may not be described; give its full ARN",
+        "describing the secret is denied; set SECRET to its full ARN",
     ),
     "a secret deleted": (
         (DESCRIBED, {"ARN": SECRET_ARN, "DeletedDate": "2026-01-01T00:00:00Z"}),
-        "the secret is to be deleted; restore it",
+        "the secret is scheduled for deletion; restore it",
     ),
     "stacks denied": (
         (STACKS, denied("DescribeStacks")),
@@ -288,22 +295,22 @@ REFUSED = {
     ),
     "a stack at work": (
         (STACKS, stack("UPDATE_IN_PROGRESS")),
-        "the stack rotator is UPDATE_IN_PROGRESS; wait",
+        "the stack rotator is in the state UPDATE_IN_PROGRESS; wait",
     ),
     "a stack stuck": (
         (STACKS, stack("UPDATE_ROLLBACK_FAILED")),
-        "the stack rotator is UPDATE_ROLLBACK_FAILED; fix it",
+        "the stack rotator is in the state UPDATE_ROLLBACK_FAILED; finish its rollback",
     ),
     "a stack not deleted": (
         (STACKS, stack("DELETE_FAILED", **DESCRIPTION)),
-        "the stack rotator is DELETE_FAILED; delete it: make undeploy",
+        "the stack rotator is in the state DELETE_FAILED; delete it: make undeploy",
     ),
     "a change set": ((STACKS, stack("REVIEW_IN_PROGRESS")), REVIEWED),
     "a change set of ours": ((STACKS, stack("REVIEW_IN_PROGRESS", **DESCRIPTION)), REVIEWED),
     **{name: ((STACKS, answer), NO_ROTATOR) for name, answer in OTHERS.items()},
     "an option as a tag of the stack": (
         (STACKS, stack(Tags=[{"Key": "--template-file", "Value": "/x"}])),
-        "a tag cannot be passed to the AWS CLI; give TAGS",
+        "TAGS has a tag that cannot be passed to the AWS CLI; use letters",
     ),
     "tokens among the stack's documents": (
         (STACKS, stack(Parameters=[{"ParameterKey": "RotationsPath", "ParameterValue": "/healthwise"}])),

@@ -37,18 +37,23 @@ def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 REFUSED = {
-    "no account": ("", STACK, "", "--account is missing; name the account"),
-    "too short": ("12345678901", STACK, "", "--account is no account's number; give its 12 digits"),
-    "too long": ("1234567890123", STACK, "", "--account is no account's number"),
-    "letters": ("12345678901a", STACK, "", "--account is no account's number"),
-    "digits of elsewhere": ("١٢٣٤٥٦٧٨٩٠١٢", STACK, "", "--account is no account's number"),
-    "no stack": (MOTOS_ACCOUNT, "", "", "--stack is missing; name a deployed stack"),
-    "an unknown check": (MOTOS_ACCOUNT, STACK, "sizes,colour", "there is no check colour; see CHECKS"),
+    "no account": ("", STACK, "", "--account is missing; set ACCOUNT to the account"),
+    "too short": ("12345678901", STACK, "", "--account is not an account id; write its 12 digits"),
+    "too long": ("1234567890123", STACK, "", "--account is not an account id"),
+    "letters": ("12345678901a", STACK, "", "--account is not an account id"),
+    "digits of elsewhere": ("١٢٣٤٥٦٧٨٩٠١٢", STACK, "", "--account is not an account id"),
+    "no stack": (MOTOS_ACCOUNT, "", "", "--stack is missing; set STACK to a deployed stack"),
+    "an unknown check": (
+        MOTOS_ACCOUNT,
+        STACK,
+        "sizes,colour",
+        "--skip names unknown checks: colour; see infra/docs",
+    ),
     "another account": (
         "210987654321",
         STACK,
         "",
-        f"these credentials are of account {MOTOS_ACCOUNT}, not 210987654321; give",
+        f"the credentials are of account {MOTOS_ACCOUNT}, not 210987654321; use credentials",
     ),
     "a stack that is not there": (
         MOTOS_ACCOUNT,
@@ -78,7 +83,7 @@ def test_missing_region_or_credentials_exits_with_2(
     for name in ADMINISTRATOR:
         monkeypatch.delenv(name)
     assert smoke.main(arguments) == 2
-    assert "AWS does not know who you are: NoCredentialsError; log in" in capsys.readouterr().err
+    assert "AWS did not accept the credentials: NoCredentialsError; log in" in capsys.readouterr().err
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name)
     assert smoke.main(arguments) == 2
@@ -128,7 +133,7 @@ def test_full_run_reports_every_check_and_cleans_up(
     assert smoke.main(ARGUMENTS) == 1, "an emulator does not enforce all of it"
     printed = capsys.readouterr()
     first, *lines = printed.out.splitlines()
-    assert first.startswith("everything that is created has ")
+    assert first.startswith("the names of all created resources contain ")
     assert [line.split(": ")[0][2:] for line in lines] == IDS
     for line, check in zip(lines, CHECKS, strict=True):
         assert line[0] in "✓✗-"
@@ -212,6 +217,6 @@ def test_resources_that_cannot_be_deleted_are_named(
     monkeypatch.setattr(smoke, "CHECKS", ())
     assert smoke.main([f"--account={ACCOUNT}", f"--stack={STACK}"]) == 1
     assert capsys.readouterr().err == (
-        "smoke: still there: /rotator-smoke/1/tier the alarm rotator-smoke-1 the stack rotator-smoke-1 "
-        "the queue rotator-smoke-1; delete that by hand\n"
+        "smoke: could not be deleted: /rotator-smoke/1/tier the alarm rotator-smoke-1 "
+        "the stack rotator-smoke-1 the queue rotator-smoke-1; delete these resources\n"
     )

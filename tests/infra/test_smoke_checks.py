@@ -128,7 +128,7 @@ def pages(count: int) -> dict[str, Any]:
 
 WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = {
     "sizes refused": (smoke_parameters.sizes, {"put_parameter": TOO_LARGE}, None),
-    "one size taken": (smoke_parameters.sizes, {"put_parameter": [TOO_LARGE, PUT]}, "it was done"),
+    "one size taken": (smoke_parameters.sizes, {"put_parameter": [TOO_LARGE, PUT]}, "the call succeeded"),
     "sizes refused otherwise": (smoke_parameters.sizes, {"put_parameter": refused("Denied")}, "Denied"),
     "tier advanced": (smoke_parameters.tier, {"put_parameter": {"Tier": "Advanced"}}, None),
     "tier not lowered": (
@@ -150,7 +150,7 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
     "type changed": (
         smoke_parameters.type_change,
         {"put_parameter": PUT, "get_parameter": {"Parameter": {"Type": "String"}}},
-        "it became a String",
+        "the type changed to String",
     ),
     "a race lost": (
         smoke_parameters.too_many_updates,
@@ -176,24 +176,24 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
     "earlier version gone": (
         smoke_parameters.earlier_versions,
         versions({}),
-        "the versions [] were answered",
+        "the versions [] were returned",
     ),
     "earlier version of another value": (
         smoke_parameters.earlier_versions,
         versions({1: "second"}),
-        "the versions [1] were answered, or another value",
+        "the versions [1] were returned, or another value",
     ),
     "version that does not exist": (
         smoke_parameters.earlier_versions,
         versions({1: "first", 3: "third"}),
-        "the versions [1, 3] were answered",
+        "the versions [1, 3] were returned",
     ),
     "lease denied": (
         smoke_parameters.earlier_versions,
         versions({1: "first"}) | {"simulate_principal_policy": allow()},
         "ssm:GetParameters is implicitDeny",
     ),
-    "created twice": (smoke_parameters.create_once, {"put_parameter": PUT}, "it was done"),
+    "created twice": (smoke_parameters.create_once, {"put_parameter": PUT}, "the call succeeded"),
     "label blocks": (
         smoke_parameters.labels,
         {
@@ -219,7 +219,7 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
     "label does not block": (
         smoke_parameters.labels,
         {"put_parameter": PUT, "label_parameter_version": {}},
-        "it was done",
+        "the call succeeded",
     ),
     "name refused at its length": (
         smoke_parameters.name_length,
@@ -231,9 +231,9 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         {"put_parameter": TOO_LARGE},
         "ValidationException",
     ),
-    "name of any length taken": (smoke_parameters.name_length, {"put_parameter": PUT}, "it was done"),
+    "name of any length taken": (smoke_parameters.name_length, {"put_parameter": PUT}, "the call succeeded"),
     "key unknown": (smoke_parameters.kms_errors, {"put_parameter": refused("InvalidKeyId")}, None),
-    "key taken": (smoke_parameters.kms_errors, {"put_parameter": PUT}, "it was done"),
+    "key taken": (smoke_parameters.kms_errors, {"put_parameter": PUT}, "the call succeeded"),
     "key bound": (smoke_roles.kms_condition, {"simulate_principal_policy": allow(KEY, **BY_SSM)}, None),
     "key for any token": (
         smoke_roles.kms_condition,
@@ -367,7 +367,7 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
     "one pattern does not refuse": (
         smoke_stack.allowed_pattern,
         {"validate_template": {}, "create_change_set": [{}, INVALID, {}]},
-        "it was done",
+        "the call succeeded",
     ),
     "patterns not understood": (
         smoke_stack.allowed_pattern,
@@ -412,13 +412,13 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
     "a subscription pending": (
         smoke_stack.alarm_subscription,
         subscribed("PendingConfirmation", "Deleted"),
-        "none of 2 is confirmed",
+        "none of 2 subscriptions is confirmed",
     ),
-    "no subscription": (smoke_stack.alarm_subscription, subscribed(), "none of 0 is confirmed"),
+    "no subscription": (smoke_stack.alarm_subscription, subscribed(), "none of 0 subscriptions is confirmed"),
     "a subscription in another state": (
         smoke_stack.alarm_subscription,
         subscribed("AwaitingConfirmation"),
-        "instead of an ARN there is AwaitingConfirmation",
+        "SNS lists AwaitingConfirmation instead of an ARN",
     ),
     "subscriptions not listed": (
         smoke_stack.alarm_subscription,
@@ -433,7 +433,7 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
     "missing data is nothing": (
         smoke_stack.missing_data,
         {"put_metric_alarm": {}, "describe_alarms": {"MetricAlarms": [{"StateValue": "INSUFFICIENT_DATA"}]}},
-        "it is INSUFFICIENT_DATA after",
+        "its state is INSUFFICIENT_DATA after",
     ),
     "logs are JSON": (
         smoke_stack.logs_json,
@@ -443,14 +443,14 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
     "logs are text": (
         smoke_stack.logs_json,
         {"filter_log_events": log("INFO rotated")},
-        "a line that is no JSON",
+        "a line is not a JSON",
     ),
     "logs without a level": (
         smoke_stack.logs_json,
         {"filter_log_events": log({"level": "INFO"}, {"message": TOKEN})},
         "the newest line has no level",
     ),
-    "no logs": (smoke_stack.logs_json, {"filter_log_events": log()}, "nothing was logged"),
+    "no logs": (smoke_stack.logs_json, {"filter_log_events": log()}, "the function logged nothing"),
     **smoke_answers_changes.WORLDS,
     **smoke_answers_fleet.WORLDS,
 }
@@ -498,7 +498,7 @@ def test_inapplicable_check_is_reported_and_does_not_fail(
     world = ground({**off, "simulate_principal_policy": allow("the-function")})
     assert smoke._holds(Check("some", "something", smoke_stack.scheduler_role), world)
     assert capsys.readouterr().out.startswith(
-        "- some: something; found: the role is right; the schedule is off"
+        "- some: something; found: the role is right; the schedule is disabled"
     )
 
 

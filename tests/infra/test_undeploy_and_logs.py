@@ -34,13 +34,13 @@ def run_undeploy(environ: Mapping[str, str]) -> int:
 
 UNDEPLOY = {
     "no name": ({"STACK": ""}, None, "STACK is missing; for example: make undeploy STACK=rotator"),
-    "no stack": ({}, NO_STACK, "there is no stack rotator in eu-central-1; check STACK"),
+    "no stack": ({}, NO_STACK, "the stack rotator does not exist in eu-central-1; check STACK"),
     "a change set": ({}, stack("REVIEW_IN_PROGRESS"), REVIEWED),
     **{name: ({}, answer, NO_ROTATOR) for name, answer in OTHERS.items()},
     "protected": (
         {},
         stack(EnableTerminationProtection=True),
-        "the stack rotator is protected from deletion; lift",
+        "the stack rotator is protected from deletion; disable the protection first",
     ),
 }
 
@@ -65,11 +65,11 @@ SECRET_PARAMETER = [{"ParameterKey": "SecretArn", "ParameterValue": SECRET_ARN}]
 STATUSES = {
     "known": (
         '{"expires_at": "2026-01-01T00:00:00Z"}',
-        "it expires at 2026-01-01T00:00:00Z, and is no longer renewed",
+        "which expires at 2026-01-01T00:00:00Z and is no longer renewed",
     ),
-    "denied": (denied("GetParameter"), "it has an unknown expiry"),
-    "missing": (refused("ParameterNotFound", "GetParameter", CANARY), "it was never written"),
-    "unreadable": ("[]", "it has an unknown expiry"),
+    "denied": (denied("GetParameter"), "which has an unknown expiry"),
+    "missing": (refused("ParameterNotFound", "GetParameter", CANARY), "which was never written"),
+    "unreadable": ("[]", "which has an unknown expiry"),
 }
 
 
@@ -111,7 +111,7 @@ def test_undeploy_names_the_regions_of_copies_that_stay(
     aws.answers("cloudformation describe-stacks", stack(Parameters=parameters), NO_STACK)
     assert run_undeploy(environ) == 0
     printed = capsys.readouterr().out
-    assert "the copies of token and status in eu-west-1,us-west-2, which are no longer written" in printed
+    assert "the replicas of token and status in eu-west-1,us-west-2, which are no longer updated" in printed
 
 
 def test_failed_deletion_names_the_resource_and_next_step(
@@ -128,7 +128,7 @@ def test_failed_deletion_names_the_resource_and_next_step(
     assert the_line(capsys) == (
         "undeploy: the stack could not be deleted: "
         "ConsumerPolicy: Cannot delete a policy attached to entities; "
-        "detach it from every role that has it, then make undeploy STACK=rotator again"
+        "detach the policy from every role that uses it, then make undeploy STACK=rotator again"
     )
 
 
@@ -171,7 +171,7 @@ def test_failed_deletion_without_a_reason_says_to_try_again(
     aws.answers("cloudformation describe-stack-events", [["Queue", "DELETE_FAILED", None, "arn"]])
     assert run_undeploy(environ) == 1
     assert the_line(capsys).endswith(
-        "Queue: no reason was given; fix that, then make undeploy STACK=rotator again"
+        "Queue: no reason was given; fix the cause, then make undeploy STACK=rotator again"
     )
 
 
@@ -269,15 +269,17 @@ def test_logs_without_lines_prints_one_line(
     aws.answers("cloudformation describe-stacks", stack())
     aws.answers("logs filter-log-events", [])
     assert run_logs(environ) == 0
-    assert the_line(capsys) == "logs: nothing was logged since 1h ago; is the schedule enabled?"
+    assert the_line(capsys) == (
+        "logs: the function logged nothing in the last 1h; check that its schedule is enabled"
+    )
 
 
 LOGS = {
     "no name": ({"STACK": ""}, "STACK is missing; for example: make logs STACK=rotator"),
-    "no stack": ({}, "there is no stack rotator in eu-central-1; check STACK"),
-    "no unit": ({"SINCE": "10"}, "SINCE is no duration; write 90s"),
-    "weeks": ({"SINCE": "1w"}, "SINCE is no duration"),
-    "before there was time": ({"SINCE": "-1h"}, "SINCE is no duration"),
+    "no stack": ({}, "the stack rotator does not exist in eu-central-1; check STACK"),
+    "no unit": ({"SINCE": "10"}, "SINCE is not a valid duration; write a number and a unit"),
+    "weeks": ({"SINCE": "1w"}, "SINCE is not a valid duration"),
+    "before there was time": ({"SINCE": "-1h"}, "SINCE is not a valid duration"),
 }
 
 
