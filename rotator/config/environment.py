@@ -59,13 +59,15 @@ def read_environment(environ: Mapping[str, str]) -> Settings:
 
     Raises SettingsError for the first setting that is missing, malformed or in conflict with another.
     """
-    ours = {
+    given_variables = {
         name: value
         for name, value in environ.items()
         if name.upper().startswith(PREFIX) and (value or name == PREFIX + "SCOPE")
     }
-    _refuse_unknown(ours)
-    given: dict[str, Any] = {name.removeprefix(PREFIX).lower(): value for name, value in ours.items()}
+    _refuse_unknown(given_variables)
+    given: dict[str, Any] = {
+        name.removeprefix(PREFIX).lower(): value for name, value in given_variables.items()
+    }
     read = {
         key: read_value(PREFIX + key.upper(), given[key], _RUN_SETTINGS[key])
         for key in _RUN_SETTINGS

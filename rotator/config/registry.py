@@ -218,5 +218,5 @@ def unknown(name: str, known: Collection[str], *, patterns: bool = False) -> Set
             + (f" and {more:,} more" * (more > 0))
         )
     else:
-        advice = "add it with `rotator add`"
+        advice = "add the rotation with `rotator add`"
     return SettingsError(f"there is no rotation named {name[:64]!r}", advice=advice)

@@ -98,7 +98,7 @@ def read_document(
     if parameter.type != "String":
         raise SettingsError(
             f"the rotation document {parameter_name} is a parameter of type {parameter.type}",
-            advice="store it as a String: it holds no secret",
+            advice="store the document as a String: it holds no secret",
         )
     given = read_object(parameter.value)
     if given is None:
@@ -182,7 +182,7 @@ def read_rotation(
         if host and allowed_hosts and host not in allowed_hosts:
             raise SettingsError(
                 f"{label(key)} names the host {host}, which is not in ROTATOR_ALLOWED_HOSTS",
-                advice="add this host there if credentials may be sent to it, or set another",
+                advice="add the host there if it may receive credentials, or set another host",
             )
     return rotation
 

@@ -212,7 +212,8 @@ def check_stored(rotation: Rotation, stored: Stored | RotatorError, now: datetim
         )
     if policy.may_be_revoked(rotation, stored, now):
         raise RotatorError(
-            "the provider may have revoked the stored token: it may have issued another that was not stored",
+            "the provider may have revoked the stored token, because it may have issued another token that "
+            "was not stored",
             advice=f"wait for the next run, which renews the token, or run {ROTATE}",
         )
     remaining = describe_seconds(seconds_until(stored.token_status.expires_at, now))

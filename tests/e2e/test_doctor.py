@@ -421,7 +421,7 @@ def test_disallowed_host_fails_the_settings_check(world: ExaminedStack) -> None:
     examined.has_one_cross(
         "settings", dashes=set(CHECKS) - {"settings"} - WITHOUT_SETTINGS, advice="", code=2
     )
-    assert "add this host there" in examined.advice[0]
+    assert "add the host there" in examined.advice[0]
 
 
 @pytest.mark.parametrize(("hours", "word"), [(2, "ahead of AWS's"), (-2, "behind AWS's")])

@@ -38,10 +38,10 @@ def _check(region: str) -> None:
     partition = aws_client.partition_of(region)
     if partition is None:
         raise SettingsError(f"there is no Region {region}", advice=f"correct the name, or {REMOVE}")
-    if home and partition != (ours := aws_client.partition_of(home)):
+    if home and partition != (home_partition := aws_client.partition_of(home)):
         raise SettingsError(
             f"the replica Region {region} is in the partition {partition}, "
-            f"but the home Region {home} is in {ours}",
+            f"but the home Region {home} is in {home_partition}",
             advice=f"{REMOVE}, and deploy a stack in the partition {partition}",
         )
 
