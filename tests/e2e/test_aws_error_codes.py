@@ -107,4 +107,5 @@ def test_command_reports_the_certificate_of_a_proxy(
     with serving(Peer(answer(200, b"{}"), tls=tls)) as proxy:
         done, line = run(name, proxy, clean_environment)
     assert done.returncode == 1
-    assert line.endswith(": BadCertificate; set AWS_CA_BUNDLE to the certificates of the proxy in between")
+    advice = "set AWS_CA_BUNDLE to the certificates of the proxy between this machine and AWS"
+    assert line.endswith(f": BadCertificate; {advice}")

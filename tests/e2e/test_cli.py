@@ -127,7 +127,7 @@ WRONG = '{"client_id": "client", "client_secret": "canary"}'
             lambda a: a.client("secretsmanager").delete_secret(
                 SecretId="healthwise/client", ForceDeleteWithoutRecovery=True
             ),
-            "ResourceNotFoundException; create it",
+            "ResourceNotFoundException; create the secret",
             id="secret missing",
         ),
         pytest.param(spoil_secret(binary=b"canary"), "is binary", id="secret binary"),
@@ -211,7 +211,7 @@ def test_wrong_secret_falls_back_to_the_previous_with_a_warning(shell: Shell) ->
             ["rotate"],
             {"ROTATOR_TOKEN_REQUEST_PARAMS": '{"expiration": "900"}'},
             2,
-            "leaves consumers",
+            "consumers have no guaranteed remaining lifetime",
             id="short overlap",
         ),
         pytest.param(

@@ -274,7 +274,7 @@ def test_stack_option_requires_an_existing_rotator_stack(world: ExaminedStack) -
     template = {"Resources": {"Function": {"Type": "AWS::SQS::Queue"}}}
     cloudformation = world.account.client("cloudformation")
     cloudformation.create_stack(StackName="other", TemplateBody=json.dumps(template))
-    assert world.doctor("--stack", "other").advice == ["name one of infra/template.yaml"]
+    assert world.doctor("--stack", "other").advice == ["name a stack of infra/template.yaml"]
     denied = world.operator_without("cloudformation:DescribeStacks")
     unread = world.doctor("--stack", "rotator", **denied)
     assert "allow this caller cloudformation:DescribeStacks" in unread.advice[0]
@@ -319,7 +319,9 @@ def test_status_and_token_accept_the_stack_option(args: tuple[str, ...], world: 
 
 def test_missing_secret_fails_the_secret_check(world: ExaminedStack, misfits: Mapping[str, str]) -> None:
     examined = world.doctor(ROTATOR_SECRET_ID=misfits["gone"])
-    examined.has_one_cross("secret", dashes=AFTER_THE_SECRET, advice="create it in this account and Region")
+    examined.has_one_cross(
+        "secret", dashes=AFTER_THE_SECRET, advice="create the secret in this account and Region"
+    )
 
 
 def test_denied_secret_fails_the_secret_check(world: ExaminedStack) -> None:
@@ -329,7 +331,9 @@ def test_denied_secret_fails_the_secret_check(world: ExaminedStack) -> None:
 
 def test_malformed_secret_fails_the_secret_check(world: ExaminedStack, misfits: Mapping[str, str]) -> None:
     examined = world.doctor(ROTATOR_SECRET_ID=misfits["malformed"])
-    examined.has_one_cross("secret", dashes=AFTER_THE_SECRET, advice='store it as {"client_id": "..."')
+    examined.has_one_cross(
+        "secret", dashes=AFTER_THE_SECRET, advice='store the secret as {"client_id": "..."'
+    )
 
 
 @pytest.mark.parametrize("more", [(), ("--try-encodings",)])
@@ -344,7 +348,7 @@ def test_wrong_secret_fails_the_credentials_check(
 
 def test_unreachable_endpoint_fails_the_endpoint_check(world: ExaminedStack) -> None:
     examined = world.doctor(ROTATOR_TOKEN_ENDPOINT=f"http://127.0.0.1:{free_port()}/oauth2/token")
-    examined.has_one_cross("token endpoint", dashes=AFTER_THE_SECRET, advice="check the network path")
+    examined.has_one_cross("token endpoint", dashes=AFTER_THE_SECRET, advice="the network path")
 
 
 def test_failing_endpoint_is_not_asked_for_a_token(world: ExaminedStack) -> None:
