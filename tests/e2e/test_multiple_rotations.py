@@ -226,6 +226,6 @@ def test_next_rotation_uses_the_replaced_document(operator: Operator) -> None:
     assert operator.add("a").returncode == 0
     assert operator.run("rotate", "a").returncode == 0
     done = operator.run("add", "a", *operator.options("b"), "--replace")
-    assert (done.returncode, "Nobody renews" in done.stdout) == (0, True)
+    assert (done.returncode, "No rotation renews" in done.stdout) == (0, True)
     assert operator.run("rotate", "a").returncode == 0
     assert operator.parameter(f"{operator.tokens}/b")["Version"] == 1

@@ -145,7 +145,7 @@ def test_changed_parameter_warns_that_old_token_is_not_renewed(command: Any) -> 
     done = command(multiple, *ADD, "--no-check", "--replace")
     assert done.stdout.startswith("changed tenant-a: /rotations/tenant-a\n")
     assert "No rotation renews /old/token any more; its token stays there and expires." in done.stdout
-    assert "Nobody renews" not in command(multiple, *ADD, "--no-check", "--replace").stdout
+    assert "No rotation renews" not in command(multiple, *ADD, "--no-check", "--replace").stdout
 
 
 def test_a_dry_run_prints_the_document_alone_and_writes_nothing(command: Any) -> None:
@@ -323,7 +323,7 @@ def test_changed_parameter_reports_rotation_taking_over_the_old(command: Any) ->
     multiple = MultipleRotations(a=document("x"), b=document("x"))
     given = ("--secret-id", "healthwise/client", "--parameter-name", "/y/token")
     done = command(multiple, "add", "a", *given, "--replace", "--no-check")
-    assert (done.exit_code, "Nobody renews" in done.stdout) == (0, False)
+    assert (done.exit_code, "No rotation renews" in done.stdout) == (0, False)
     assert "From now on b is renewed in /x/token; until now its document was refused." in done.stdout
 
 
