@@ -659,7 +659,7 @@ variable "role_path" {
 
   validation {
     condition     = can(regex("^(?:/([A-Za-z0-9_+=,.@-]+/)*)$", var.role_path)) && length(var.role_path) <= 128
-    error_message = "role_path must be / or a path such as /teams/payments/, with a slash at both ends."
+    error_message = "role_path must be / or a path with a leading and a trailing slash, such as /teams/payments/."
   }
 }
 

@@ -33,9 +33,9 @@ class PreparedDocument:
     heir: str | None = None
 
     def write(self, documents: DocumentStore, now_stored: Callable[[], Registry]) -> None:
-        """Store it; raises SettingsError if meanwhile somebody else has added another of that name.
+        """Store the document; raises SettingsError if another operator has just added one of that name.
 
-        The SDK repeats a call whose answer was lost, and the second finds what the first has written.
+        The SDK repeats a call whose response was lost. The second call then finds the document of the first.
         """
         if self.replaces:
             documents.replace(self.document, self.text)

@@ -9,29 +9,9 @@ import pytest
 
 import guides
 from conftest import CHECKOUT
-
-PRIVATE_TERMS = {
-    r"ticks?|ticked|ticking": "scheduled run",
-    r"claim(s|ed|ing)?": "lease, to acquire a lease",
-    r"tells?|told|telling": "reports, logs, shows, notifies",
-    r"ended|ends": "expires, is revoked, clears, times out",
-    r"alive|dead(?!-letter)|outlives?|lives on": "valid, expired, revoked",
-    r"(the |its |a token's )life(?!time)": "lifetime",
-    r"promis(e|es|ed)": "guarantee",
-    r"mend(s|ed)?|heal(s|ed)?": "fix, recover",
-    r"nobody|somebody|whoever|anybody": "the caller, the operator, no worker",
-    r"hangs?|hanging": "times out, does not respond",
-    r"pace": "write rate",
-    r"troubled?": "recent failure",
-    r"patience": "retry budget",
-    r"hand(s|ed)? over": "enqueue",
-    r"poisoned": "dead-lettered",
-    r"as ever|anew|alike|besides|so many|at the most|meanwhile|whence|shall|by way of": "plain connectives",
-}
-"""Terms that only this project would understand, and the field's ones in their place."""
+from field_terms import private_terms
 
 ALLOWED = {
-    "infra/docs/change-events.md": ["changes not told"],  # a label on the dashboard
     "infra/docs/cli.md": ["It ends with a summary"],  # a table, not a token
 }
 """Uses that are right, by the document, with the reason."""
@@ -61,13 +41,7 @@ def prose(document: Path) -> str:
 
 @pytest.mark.parametrize("document", [guides.README, *guides.GUIDES], ids=name)
 def test_document_has_no_private_terms(document: Path) -> None:
-    text = prose(document)
-    found = {
-        match[0]: instead
-        for terms, instead in PRIVATE_TERMS.items()
-        for match in re.finditer(rf"\b(?:{terms})\b", text, re.IGNORECASE)
-    }
-    assert found == {}
+    assert private_terms(prose(document)) == {}
 
 
 @pytest.mark.parametrize("document", [guides.README, *guides.GUIDES], ids=name)
