@@ -7,7 +7,7 @@ token.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -17,8 +17,11 @@ from rotator.oauth.models import Secret
 from rotator.renewal import status as status_text
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.durations import seconds_until
-from rotator.renewal.models import Rotation, Status, Stored
+from rotator.renewal.models import Parameter, Rotation, Status, Stored
 from rotator.renewal.ports import ParameterStore
+
+Read = Callable[[Sequence[str]], Mapping[str, Parameter]]
+"""Reads parameters of the home Region, with or without decryption."""
 
 _MULTI_REGION_KEY = "mrk-"
 """https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html"""
@@ -80,8 +83,8 @@ def copy(
 ) -> bool:
     """Copy token and status to a replica unless it has them; return whether the replica was written.
 
-    Home and replica are read again first: another run may have renewed or copied the token since the replica
-    was found to be behind.
+    Replica and home are read again after ``before_write``, because another run may have renewed or copied the
+    token during the wait.
 
     Args:
         rotation: The rotation.
@@ -92,25 +95,49 @@ def copy(
         before_write: A function that is called before the two writes and may wait for the write rate.
 
     Raises:
-        ParameterStoreError: A parameter cannot be read or written, or the key does not exist in the Region.
+        ParameterStoreError: A parameter cannot be read or written, the key does not exist in the Region, or
+            the replica has a token that was issued later.
     """
     there = replace(rotation, kms_key_id=key_in(region, rotation.kms_key_id))
-    names = rotation.parameter_names[:2]
-    _check_time(deadline)
-    found = home.read_decrypted(names)
-    status = status_text.read(rotation, found).token_status
-    if status is None:  # another run is between its two writes, and will copy the token after them
-        return False
-    _check_time(deadline)
-    if not is_behind(status, status_text.read(there, replica.read(names)).token_status):
+    if _to_copy(rotation, home.read, replica, deadline) is None:
         return False
     before_write()
+    current = _to_copy(rotation, home.read_decrypted, replica, deadline)
+    if current is None:
+        return False
+    status, token = current
     _check_time(deadline)
-    version = replica.write_token(there, Secret(found[rotation.parameter_name].value))
+    version = replica.write_token(there, Secret(token.value))
     _check_time(deadline)
     described = replace(status, parameter_version=version, lease_version=0)
     replica.write_status(there, status_text.dump(described))
     return True
+
+
+def _to_copy(
+    rotation: Rotation, read_home: Read, replica: ParameterStore, deadline: Deadline
+) -> tuple[Status, Parameter] | None:
+    """Return home's status and token if the replica is behind, None if there is nothing to copy.
+
+    Home is read last: then only another stack can have written a replica whose token was issued later.
+    """
+    names = rotation.parameter_names[:2]
+    _check_time(deadline)
+    there = status_text.read(rotation, replica.read(names)).token_status
+    _check_time(deadline)
+    found = read_home(names)
+    status = status_text.read(rotation, found).token_status
+    if status is None:  # another run is between its two writes, and will copy the token after them
+        return None
+    if not is_behind(status, there):
+        return None
+    if there and there.issued_at > status.issued_at:
+        raise ParameterStoreError(
+            "the replica's token was issued later than the token in the home Region",
+            advice="if a stack in that Region renews the token, undeploy one of the two stacks; "
+            "otherwise delete the replica's parameters, and the next run writes them",
+        )
+    return status, found[rotation.parameter_name]
 
 
 def _check_time(deadline: Deadline) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -15,7 +16,7 @@ from rotator.oauth.models import Secret
 from rotator.renewal import policy, renew
 from rotator.renewal import status as status_text
 from rotator.renewal.deadline import Deadline
-from rotator.renewal.models import Status, Stored
+from rotator.renewal.models import Parameter, Status, Stored
 from rotator.renewal.policy import TokenState
 from rotator.replication import replica as replica_copy
 
@@ -40,9 +41,9 @@ def status_of(token: str, version: int, **changes: object) -> Status:
     return replace(status, **changes)  # type: ignore[arg-type]
 
 
-def publish(store: FakeParameterStore, token: str) -> None:
+def publish(store: FakeParameterStore, token: str, **changes: object) -> None:
     version = store.write_token(ROTATION, Secret(token))
-    store.write_status(ROTATION, status_text.dump(status_of(token, version)))
+    store.write_status(ROTATION, status_text.dump(status_of(token, version, **changes)))
     store.writes.clear()
 
 
@@ -135,7 +136,7 @@ def test_parameter_of_another_type_is_not_overwritten(
     assert replica.writes == []
 
 
-@pytest.mark.parametrize(("calls", "writes"), [(0, []), (1, []), (2, []), (3, [TOKEN])])
+@pytest.mark.parametrize(("calls", "writes"), [*((calls, []) for calls in range(5)), (5, [TOKEN])])
 def test_no_call_begins_after_the_deadline(
     calls: int, writes: list[str], home: FakeParameterStore, replica: FakeParameterStore
 ) -> None:
@@ -143,6 +144,46 @@ def test_no_call_begins_after_the_deadline(
     with pytest.raises(ParameterStoreError, match="time ran out"):
         copy(home, replica, Deadline(lambda: next(left)))
     assert replica.writes == writes
+
+
+def test_token_renewed_during_the_wait_is_copied(
+    home: FakeParameterStore, replica: FakeParameterStore
+) -> None:
+    def renew_and_copy() -> None:
+        publish(home, "four")
+        copy(home, replica)
+
+    replica_copy.copy(ROTATION, REGION, home, replica, IN_TIME, before_write=renew_and_copy)
+    assert replica.parameters[TOKEN].value == "four"
+    assert replica.writes == [TOKEN, STATUS], "the token that was read before the wait is not written"
+
+
+def test_token_renewed_while_home_is_read_is_copied(
+    home: FakeParameterStore, replica: FakeParameterStore
+) -> None:
+    read = replica.read
+
+    def renew_and_copy(names: Sequence[str]) -> Mapping[str, Parameter]:
+        replica.read = read  # type: ignore[method-assign]
+        found = read(names)
+        publish(home, "four", issued_at=START + timedelta(hours=1))
+        copy(home, replica)
+        return found
+
+    replica.read = renew_and_copy  # type: ignore[method-assign]
+    assert not copy(home, replica)
+    assert replica.parameters[TOKEN].value == "four"
+
+
+def test_replica_issued_later_than_home_is_not_overwritten(
+    home: FakeParameterStore, replica: FakeParameterStore
+) -> None:
+    publish(replica, "failover", issued_at=START + timedelta(seconds=1))
+    with pytest.raises(ParameterStoreError, match="issued later .*; if a stack in that Region renews"):
+        copy(home, replica)
+    assert replica.writes == []
+    publish(home, "four", issued_at=START + timedelta(seconds=1))
+    assert copy(home, replica)
 
 
 BEHIND = status_of("a", 1)
