@@ -69,7 +69,8 @@ class RegionCopies:
         self._replica = replica
         self._home = home
         self._run = run
-        self._deadline = run.deadline.earlier_by(min(LONGEST_CALL_SECONDS, run.budget / 4))
+        # Lambda freezes threads at the end of a run. In the next one, a call could still send an old token.
+        self._deadline = run.deadline.earlier_by(min(LONGEST_CALL_SECONDS, run.budget / 2))
         self._pool = ThreadPoolExecutor(max_workers=COPIES_AT_A_TIME)
         self._tasks: list[Future[None]] = []
         self._pending: set[str] = set()

@@ -179,7 +179,7 @@ def test_replica_issued_later_than_home_is_not_overwritten(
     home: FakeParameterStore, replica: FakeParameterStore
 ) -> None:
     publish(replica, "failover", issued_at=START + timedelta(seconds=1))
-    with pytest.raises(ParameterStoreError, match="issued later .*; if a stack in that Region renews"):
+    with pytest.raises(ParameterStoreError, match=r"issued later .*; if a stack in that Region renews"):
         copy(home, replica)
     assert replica.writes == []
     publish(home, "four", issued_at=START + timedelta(seconds=1))

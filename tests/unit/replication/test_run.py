@@ -310,6 +310,14 @@ def test_no_copy_begins_at_the_end_of_a_run(world: World) -> None:
     assert len(set(world.tokens())) == 1
 
 
+def test_no_copy_of_a_short_run_outlasts_its_report(world: World) -> None:
+    world.ports.token_endpoint.latency = 20
+    summary = world.run(budget=30)
+    assert summary.results[0].outcome is Outcome.ROTATED
+    assert summary.results[0].replicas_behind == (IRELAND, OREGON)
+    assert [store.writes for store in world.stores.values()] == [[], []]
+
+
 def test_write_rate_of_a_region_bounds_its_copies() -> None:
     world = World(fleet_of("a", "b", "c"))
     slow = WriteRate(0.1)
