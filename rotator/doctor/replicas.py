@@ -52,7 +52,7 @@ def _check(state: ReplicaState, now: datetime) -> str:
         problem = (
             "the replica has no token yet"
             if state.state == "missing"
-            else "the replica has an older token than home"
+            else "the replica has another token than home"
         )
         raise RotatorError(
             problem, advice=f"wait for the next run, which writes the replica, or run {ROTATE}"

@@ -56,7 +56,7 @@ def test_replica_with_another_token_is_behind() -> None:
     patient.store(hours_old=0.5)
     findings = patient.examine()
     assert {findings[f"replica {region}"].found for region in REGIONS} == {
-        "the replica has an older token than home"
+        "the replica has another token than home"
     }
 
 
