@@ -10,12 +10,16 @@ from rotator.errors import SettingsError
 _ARN = re.compile(r"arn:(aws[a-z-]*):ssm:([a-z0-9-]+):[0-9]{12}:parameter/\S+")
 
 
-def region_of(parameter_name: str) -> str | None:
+def region_of(parameter_name: str, client_region: str | None = None) -> str | None:
     """Return the Region of a parameter's ARN; None for a name, which is read in the caller's own Region.
 
+    Args:
+        parameter_name: The name or ARN.
+        client_region: The Region of the client that reads it, if the caller gave one.
+
     Raises:
-        SettingsError: The ARN is malformed, or of another partition than the caller's Region, so that the
-            credentials are not valid there.
+        SettingsError: The ARN is malformed, of another Region than the client, or of another partition than
+            the caller's Region, so that the credentials are not valid there.
     """
     if not parameter_name.startswith("arn:"):
         return None
@@ -34,19 +38,15 @@ def region_of(parameter_name: str) -> str | None:
             + (f"the Region {region} is in {actual}" if actual else f"there is no Region {region}"),
             advice="correct the ARN",
         )
-    own = aws_client.own_region()
+    own = client_region or aws_client.own_region()
     if own and aws_client.partition_of(own) != partition:
         raise SettingsError(
             f"the ARN {parameter_name} is of the partition {partition}, but this caller's Region is {own}",
             advice=f"use credentials of {partition}, and set AWS_DEFAULT_REGION to one of its Regions",
         )
-    return region
-
-
-def check_client(region: str, client_region: str) -> None:
-    """Raise SettingsError if the Region of a client is not that of the ARN."""
-    if client_region != region:
+    if client_region and client_region != region:
         raise SettingsError(
             f"the parameter's ARN is of the Region {region}, but the given client calls {client_region}",
             advice=f"pass a client of {region}, or none",
         )
+    return region

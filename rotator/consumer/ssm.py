@@ -91,8 +91,6 @@ class SsmReader:
             TokenUnavailable: The parameter is missing or denied, or AWS is unavailable.
             SettingsError: The SDK finds no Region or profile, or the ARN cannot be used.
         """
-        if self._reads == 0:
-            self._region = self._region_to_read()
         self._reads += 1
         if self._reads % READS_UNTIL_DENIED_IS_RETRIED == 0:
             self._calls = self._all_calls()
@@ -116,17 +114,16 @@ class SsmReader:
     @property
     def _ssm(self) -> SsmClient:
         """Return the given client, or one made in this process: a forked child must not use its parent's."""
+        if self._client_pid != os.getpid():
+            self._region = self._region_to_read()
         if self._client is None or self._client_pid not in (None, os.getpid()):
             self._client = aws_client.client("ssm", CONFIG, region=self._region)
             self._client_pid = os.getpid()
         return self._client
 
     def _region_to_read(self) -> str | None:
-        region = parameter_arn.region_of(self._name)
         meta = getattr(self._client, "meta", None)  # clients of the SDK have it, those of tests may not
-        if region and meta:
-            parameter_arn.check_client(region, meta.region_name)
-        return region
+        return parameter_arn.region_of(self._name, meta.region_name if meta else None)
 
     def _all_calls(self) -> list[Callable[[], Found | None]]:
         """Return the calls that may read the token; the first needs the most permissions."""

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -254,6 +255,33 @@ def test_unusable_arn_is_refused_in_one_line_without_a_call(
 def test_client_of_another_region_than_the_arn_is_refused(stub: Stubber, client: SSMClient) -> None:
     with pytest.raises(SettingsError, match="pass a client of eu-west-1, or none"):
         SsmReader(IN_IRELAND, client)()
+
+
+def test_client_of_another_partition_than_the_environment_reads(access_key: None) -> None:
+    client = boto3.client("ssm", region_name="cn-north-1")
+    arn = f"arn:aws-cn:ssm:cn-north-1:123456789012:parameter{NAME}"
+    with Stubber(client) as stub:
+        stub.add_client_error("get_parameters", "ParameterNotFound")
+        with pytest.raises(TokenUnavailable, match="there is no parameter"):
+            SsmReader(arn, client)()
+
+
+def test_missing_profile_is_reported_for_an_arn(access_key: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws_client, "session", cache(get_session))
+    monkeypatch.setenv("AWS_PROFILE", "missing")
+    with pytest.raises(SettingsError, match="AWS_PROFILE names a profile that does not exist") as caught:
+        SsmReader(IN_IRELAND)()
+    assert caught.value.__context__ is None
+
+
+def test_broken_config_file_is_reported_for_an_arn(
+    access_key: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("[broken")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setattr(aws_client, "session", cache(get_session))
+    with pytest.raises(TokenUnavailable, match="correct the AWS config file"):
+        SsmReader(IN_IRELAND)()
 
 
 def test_region_that_is_not_enabled_is_named(stub: Stubber, client: SSMClient) -> None:

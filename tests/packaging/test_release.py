@@ -24,7 +24,7 @@ TAG = f"v{__version__}"
 def make_release(folder: Path, *arguments: str, umask: int = -1, **variables: str) -> Path:
     """Run `make release` in a copy of the checkout, with the environment of these tests as its .venv."""
     done = subprocess.run(
-        ["make", "release", *arguments],
+        ["make", "--no-print-directory", "release", *arguments],
         cwd=folder,
         env={**AS_STARTED, **variables},
         umask=umask,

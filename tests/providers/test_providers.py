@@ -17,8 +17,8 @@ PROVIDERS = sorted(DOCUMENTED)
 WITH_SECRET = [name for name in PROVIDERS if not DOCUMENTED[name].algorithm]
 WITH_KEY = [name for name in PROVIDERS if DOCUMENTED[name].algorithm]
 
-SECRET_ADVICE = "check the secret's client_id and client_secret"
-KEY_ADVICE = "check that the provider knows this client_id, and the public key of signing_key_id"
+SECRET_ADVICE = "check client_id and client_secret in the secret"
+KEY_ADVICE = "check that the provider has registered this client_id, with the public key of signing_key_id"
 
 
 def only(summary: Summary) -> Result:

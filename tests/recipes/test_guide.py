@@ -53,7 +53,7 @@ def test_stated_cache_limits_match_the_template() -> None:
     assert int(reported[1]) == cache["Default"] == Guarantee().consumer_cache
     assert int(reported[2]) in cache["AllowedValues"]
     [rule] = template.DOCUMENT["Rules"]["LongCache"]["Assertions"]
-    assert f"at most {reported[2]}, only if tokens live 24h" in rule["AssertDescription"]
+    assert f"With 24h, it must be at most {reported[2]}" in rule["AssertDescription"]
 
 
 def test_every_parameter_of_the_stack_that_is_named_exists() -> None:

@@ -120,12 +120,42 @@ def client(service: str, config: Config = CONFIG, *, region: str | None = None) 
         AwsError: The credentials cannot be obtained.
     """
     keep_sdk_quiet()
+
+    def make() -> Any:
+        if config.signature_version is not UNSIGNED:  # type: ignore[attr-defined]
+            _obtain_credentials()
+        return session().create_client(service, region_name=region, config=config)
+
+    return _with_session(make)
+
+
+def own_region() -> str | None:
+    """Return the Region of the environment or the profile, None if neither names one.
+
+    Raises the same errors as ``client``, as ``partition_of`` does.
+    """
+    region = _with_session(lambda: session().get_config_variable("region"))
+    return str(region) if region else None
+
+
+def partition_of(region: str) -> str | None:
+    """Return the partition of a Region, as in ``aws-cn``; None if its name is that of no Region."""
+
+    def find() -> str | None:
+        try:
+            return str(session().get_partition_for_region(region))
+        except UnknownRegionError:
+            return None
+
+    return _with_session(find)
+
+
+def _with_session(use: Callable[[], T]) -> T:
+    """Return what a function gets from the session; see ``client`` for the errors."""
     code: str | None = None
     try:
         with _lock:  # sessions are not thread-safe; clients are
-            if config.signature_version is not UNSIGNED:  # type: ignore[attr-defined]
-                _obtain_credentials()
-            return session().create_client(service, region_name=region, config=config)
+            return use()
     except NoRegionError:
         problem = "no AWS Region is set"
         advice = "set AWS_DEFAULT_REGION, or region in the AWS profile, to the Region of the parameters"
@@ -138,22 +168,6 @@ def client(service: str, config: Config = CONFIG, *, region: str | None = None) 
     if code:
         raise AwsError(code, _NOT_OBTAINED)
     raise SettingsError(problem, advice=advice)
-
-
-def own_region() -> str | None:
-    """Return the Region of the environment or the profile, None if neither names one."""
-    with _lock:
-        region = session().get_config_variable("region")
-    return str(region) if region else None
-
-
-def partition_of(region: str) -> str | None:
-    """Return the partition of a Region, such as ``aws-cn``; None if there is no such Region."""
-    try:
-        with _lock:
-            return str(session().get_partition_for_region(region))
-    except UnknownRegionError:
-        return None
 
 
 def _obtain_credentials() -> None:
