@@ -6,6 +6,7 @@ import hashlib
 import io
 import re
 import zipfile
+import zlib
 from pathlib import Path
 
 from infra.code_upload import BUILD
@@ -16,7 +17,13 @@ CHECKSUMS = "SHA256SUMS"
 """The file of a release that has a line for the zip, as `sha256sum` writes and reads them."""
 
 _LINE = re.compile(r"\\?([0-9a-fA-F]{64}) [ *](.+)")
-_VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
+_VERSION = re.compile(r'^__version__ = "([\w.+-]+)"$', re.MULTILINE | re.ASCII)
+
+_LONGEST_INIT = 4096
+"""Bytes of rotator/__init__.py. More is not read: a few bytes of a zip can unpack to gigabytes."""
+
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, LookupError, RuntimeError, EOFError)
+"""What zipfile raises for a damaged, encrypted or unknown archive, and for one without the file."""
 
 
 def verified(zip_file: Path) -> Path:
@@ -75,8 +82,9 @@ def _check_version(name: str, content: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             archive.getinfo("botocore/session.py")  # not in the wheel
-            version = _VERSION.search(archive.read("rotator/__init__.py").decode())
-    except (zipfile.BadZipFile, KeyError):
+            with archive.open("rotator/__init__.py") as file:
+                version = _VERSION.search(file.read(_LONGEST_INIT).decode(errors="replace"))
+    except _UNREADABLE:
         version = None
     if version is None:
         raise Problem(f"{name} is not the function's zip", "set CODE to a release's rotator.zip")

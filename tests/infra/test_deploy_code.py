@@ -149,6 +149,51 @@ def test_another_file_of_the_release_is_refused(content: str, code: Path, refusa
     assert "rotator.zip is not the function's zip" in refusal(code)
 
 
+INIT = "rotator/__init__.py"
+LOCAL, CENTRAL = b"PK\x03\x04", b"PK\x01\x02"
+"""The first bytes of a file's header, and of its entry in the zip's directory."""
+
+
+def corrupt(zip_file: Path, *places: tuple[bytes, int, bytes]) -> None:
+    """Overwrite bytes of the zip's last file, each at an offset from a header of it."""
+    with zipfile.ZipFile(zip_file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("botocore/session.py", "")
+        archive.writestr(INIT, f'__version__ = "{__version__}"\n' * 9)
+    content = bytearray(zip_file.read_bytes())
+    for header, offset, wrong in places:
+        start = content.rindex(header) + offset
+        content[start : start + len(wrong)] = wrong
+    zip_file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        [(LOCAL, 6, b"\1"), (CENTRAL, 8, b"\1")],
+        [(CENTRAL, 10, b"\x63")],
+        [(LOCAL, 30 + len(INIT), b"\xff" * 8)],
+    ],
+    ids=["encrypted", "unknown compression", "damaged"],
+)
+def test_zip_that_cannot_be_unpacked_is_refused(
+    places: list[tuple[bytes, int, bytes]], code: Path, refusal: Refusal
+) -> None:
+    corrupt(code, *places)
+    release(code)
+    assert "rotator.zip is not the function's zip" in refusal(code)
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff", b'__version__ = "\x1b[2J"\n', b"\n" * 9000 + b'__version__ = "1"']
+)
+def test_zip_without_a_legal_version_is_refused(content: bytes, code: Path, refusal: Refusal) -> None:
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("botocore/session.py", "")
+        archive.writestr(INIT, content)
+    release(code)
+    assert "rotator.zip is not the function's zip" in refusal(code)
+
+
 @pytest.mark.parametrize("value", ["", " ", "a\nb"], ids=["empty", "space", "two lines"])
 def test_code_without_a_path_is_refused(
     value: str, aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
