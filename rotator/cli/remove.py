@@ -28,12 +28,13 @@ def command(names: tuple[str, ...], *, stack: str | None, yes: bool) -> None:
     Deletes the rotation documents. NAME is a rotation or its document's name, which begins with "/"; the
     document may be unreadable. Token, status and lease parameters stay.
     """
-    registry = rotator_of_many(os.environ, stack).registry()
+    rotator = rotator_of_many(os.environ, stack)
+    registry = rotator.registry()
     documents = chosen(registry, names)
     if not yes:
         _ask(documents)
     removed = remove(registry, documents, wiring.document_store())
-    for line in _left(registry, removed):
+    for line in _left(registry, removed, [replica.region for replica in rotator.replicas]):
         click.echo(line)
     if len(removed) < len(documents):
         sys.exit(FAILED)
@@ -83,7 +84,7 @@ def _ask(documents: Sequence[str]) -> None:
     click.confirm(f"Delete {'this document' if len(documents) == 1 else 'these documents'}?", abort=True)
 
 
-def _left(registry: Registry, removed: Sequence[str]) -> Iterator[str]:
+def _left(registry: Registry, removed: Sequence[str], regions: Sequence[str]) -> Iterator[str]:
     """Report the effect on other rotations, what stays, and how to delete it."""
     rest = registry.without(*removed)
     yield from _changes(registry, rest)
@@ -98,6 +99,8 @@ def _left(registry: Registry, removed: Sequence[str]) -> Iterator[str]:
         yield "The parameters stay, and a token is valid until it expires. To delete them with the AWS CLI:"
     for start in range(0, len(left), NAMES_PER_CALL):
         yield f"  aws ssm delete-parameters --names {' '.join(left[start : start + NAMES_PER_CALL])}"
+    for region in regions if left else ():
+        yield f"The replicas in {region} stay, too: repeat the command with --region {region}."
     if removed and not rest.names:
         yield f"No rotation is left under {registry.path}; the function's runs fail until one is added."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,9 @@ from rotator.cli import add, main, progress, remove, wiring
 from rotator.cli.doctor import instruments
 from rotator.doctor.context import Instruments
 from rotator.errors import ParameterStoreError, Retry, RotatorError, SettingsError, TokenRequestError
+from rotator.fleet.write_rate import WriteRate
 from rotator.oauth.client_credentials import TokenResponse
+from rotator.replication.region_copies import Replica
 
 DENIED = ParameterStoreError("deleting failed: AccessDeniedException", advice="allow it")
 
@@ -268,6 +271,17 @@ def test_remove_keeps_token_and_prints_its_delete_command(command: Any) -> None:
         "/a/token/status",
     }
     assert "No rotation is left" not in done.stdout
+
+
+def test_remove_names_the_regions_of_replicas_that_stay(
+    command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    multiple = MultipleRotations(a=document("x"), b=document("x"))
+    replica = Replica(region="eu-west-1", open=pytest.fail, write_rate=WriteRate(1))
+    multiple.rotator = replace(multiple.rotator, replicas=(replica,))
+    assert "replicas" not in command(multiple, "remove", "a", "--yes").stdout, "b still renews the token"
+    done = command(multiple, "remove", "b", "--yes")
+    assert "The replicas in eu-west-1 stay, too: repeat the command with --region eu-west-1.\n" in done.stdout
 
 
 def test_remove_keeps_token_taken_over_by_another_rotation(command: Any) -> None:
