@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +84,21 @@ def test_ci_of_the_workflows_is_that_of_the_checkout() -> None:
 
 
 def test_release_is_built_by_make_for_its_tag() -> None:
-    assert commands("build") == ["python -VV", 'make release TAG="$GITHUB_REF_NAME"']
+    assert commands("build") == ["python -VV", 'TAG="$GITHUB_REF_NAME" make release']
+
+
+def test_tag_reaches_the_build_without_expansion(tmp_path: Path) -> None:
+    shutil.copy(CHECKOUT / "Makefile", tmp_path)
+    for name in ("pyproject.toml", "tests/requirements.txt", ".venv/bin/python", ".venv/.test"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    python.chmod(0o755)
+    environment = {**os.environ, "GITHUB_REF_NAME": "v1.2.3$(X)"}
+    command = ["bash", "-c", commands("build")[-1]]
+    printed = subprocess.run(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, check=True)
+    assert printed.stdout.decode().splitlines() == ["-m", "infra.release", "--tag=v1.2.3$(X)"]
 
 
 def test_what_is_built_is_attested_and_attached() -> None:
