@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -73,20 +74,21 @@ class RegionCopies:
         self._deadline = run.deadline.earlier_by(min(LONGEST_CALL_SECONDS, run.budget / 2))
         self._pool = ThreadPoolExecutor(max_workers=COPIES_AT_A_TIME)
         self._tasks: list[Future[None]] = []
-        self._pending: set[str] = set()
+        self._pending: list[str] = []
+        self._of_rotation: dict[str, Lock] = defaultdict(Lock)
         self._unreachable: RotatorError | None = None
         self._slot, self._lock = Lock(), Lock()
         self._is_finished = False
 
     def copy(self, rotation: Rotation) -> None:
         """Start copying a token, if its replica is behind."""
-        self._pending.add(rotation.name)
+        self._pending.append(rotation.name)
         self._tasks.append(self._pool.submit(self._copy, rotation))
 
     def compare(self, rotations: Sequence[Rotation], home: StoredByName) -> None:
-        """Start comparing fresh tokens with their replicas, five per call, and copy those that are behind."""
+        """Start comparing valid tokens with their replicas, five per call, and copy those that are behind."""
         if rotations:
-            self._pending.update(rotation.name for rotation in rotations)
+            self._pending.extend(rotation.name for rotation in rotations)
             self._tasks.append(self._pool.submit(self._compare, rotations, home))
 
     def finish(self) -> None:
@@ -116,9 +118,10 @@ class RegionCopies:
             if self._unreachable:
                 raise self._unreachable.again()
             store = self._replica.open()
-            written = replica_copy.copy(
-                rotation, self.region, self._home, store, self._deadline, before_write=self._wait_for_slot
-            )
+            with self._of_rotation[rotation.name]:  # the token renewed by this run is copied last
+                written = replica_copy.copy(
+                    rotation, self.region, self._home, store, self._deadline, before_write=self._wait_for_slot
+                )
         except Exception as error:  # noqa: BLE001 - a defect in one copy must not stop the others
             known = as_rotator_error(error, f"the copy of rotation {rotation.name} to {self.region}").again()
             if isinstance(known, ParameterStoreError) and known.unreachable:
@@ -144,7 +147,8 @@ class RegionCopies:
         with self._lock:
             if self._is_finished:
                 return
-            self._pending.discard(rotation.name)
+            self._pending.remove(rotation.name)
+            self.errors.pop(rotation.name, None)
             if error:
                 self.errors[rotation.name] = error
 

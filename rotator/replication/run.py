@@ -48,8 +48,8 @@ def serve_with_replicas(  # noqa: PLR0913 - options by name
     """
     by_name = {rotation.name: rotation for rotation in rotations}
     known = {} if options.get("force") else stored or {}
-    fresh = [r for r in rotations if r.name in known and _is_fresh(r, known[r.name], run.now())]
-    compared = {rotation.name for rotation in fresh}
+    valid = [r for r in rotations if r.name in known and _is_valid(r, known[r.name], run.now())]
+    compared = {rotation.name for rotation in valid}
     copies = [RegionCopies(region, home, run) for region in regions]
 
     def report(result: Result) -> None:
@@ -59,8 +59,8 @@ def serve_with_replicas(  # noqa: PLR0913 - options by name
         if on_result:
             on_result(result)
 
-    for each in copies:
-        each.compare(fresh, known)
+    for each in copies:  # before the renewals, which may take all the time of the run
+        each.compare(valid, known)
     summary = serve(stored=stored, on_result=report, **options)
     for result in summary.results:
         if result.name not in compared and _is_valid_unrenewed(result, run.now()):
@@ -71,8 +71,9 @@ def serve_with_replicas(  # noqa: PLR0913 - options by name
     return _with_errors(summary, copies)
 
 
-def _is_fresh(rotation: Rotation, found: Stored | RotatorError, now: datetime) -> bool:
-    return isinstance(found, Stored) and token_state(rotation, found, now) is TokenState.FRESH
+def _is_valid(rotation: Rotation, found: Stored | RotatorError, now: datetime) -> bool:
+    states = (TokenState.FRESH, TokenState.DUE)
+    return isinstance(found, Stored) and token_state(rotation, found, now) in states
 
 
 def _is_valid_unrenewed(result: Result, now: datetime) -> bool:

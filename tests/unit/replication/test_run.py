@@ -19,6 +19,7 @@ from rotator.bootstrap import Rotator
 from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, SettingsError, TokenEndpointUnavailable
 from rotator.fleet.write_rate import WriteRate
+from rotator.oauth.client_credentials import TokenResponse
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Outcome, Parameter, Rotation, Summary
 from rotator.renewal.ports import Run
@@ -145,6 +146,85 @@ def test_failure_at_home_still_updates_a_replica_that_is_behind(world: World) ->
     summary = world.run()
     assert [r.outcome for r in summary.results] == [Outcome.FAILED]
     assert len(set(world.tokens())) == 1
+
+
+class LongOutage:
+    """A token endpoint whose requests take all of a run's time; the first waits for the copies."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.copied = threading.Event()
+        read = world.stores[OREGON].read
+
+        def watched(names: Sequence[str]) -> Mapping[str, Parameter]:
+            try:
+                return read(names)
+            finally:
+                self.copied.set()
+
+        world.stores[OREGON].read = watched  # type: ignore[method-assign]
+
+    def request(self, *_: object, **__: object) -> None:
+        self.copied.wait(2)
+        time.sleep(0.2)
+        self.world.clock.sleep(50)
+        raise TokenEndpointUnavailable("the endpoint is down", advice="wait")
+
+
+def test_long_outage_of_the_endpoint_delays_no_copy(world: World) -> None:
+    world.stores[IRELAND].fails["token"] = DENIED
+    world.run()
+    world.stores[IRELAND].fails.clear()
+    world.clock.sleep(0.8 * fake_ports.DAY)
+    world.ports.token_endpoint.request = LongOutage(world).request  # type: ignore[method-assign, assignment]
+    summary = world.run()
+    assert [(r.outcome, r.replicas_behind) for r in summary.results] == [(Outcome.FAILED, ())]
+    assert len(set(world.tokens())) == 1
+
+
+def test_renewed_token_waits_for_the_copy_of_the_one_before(world: World) -> None:
+    world.stores[IRELAND].fails["token"] = DENIED
+    world.run()
+    world.stores[IRELAND].fails.clear()
+    world.clock.sleep(0.8 * fake_ports.DAY)
+    store, request = world.stores[IRELAND], world.ports.token_endpoint.request
+    writing, renewed = threading.Event(), threading.Event()
+
+    def write_slowly(_name: str) -> None:
+        if not writing.is_set():
+            writing.set()
+            renewed.wait(2)
+            time.sleep(0.2)  # the copy of the renewed token would now be written first
+
+    def request_while_copying(*args: Any, **options: Any) -> TokenResponse:
+        writing.wait(2)
+        return request(*args, **options)
+
+    store.before_write = write_slowly
+    world.ports.token_endpoint.request = request_while_copying  # type: ignore[method-assign]
+    summary = world.run(on_result=lambda _: renewed.set())
+    assert [(r.outcome, r.replicas_behind) for r in summary.results] == [(Outcome.ROTATED, ())]
+    assert len(set(world.tokens())) == 1
+    assert store.writes == [TOKEN, f"{TOKEN}/status"] * 2
+
+
+def test_copy_that_succeeds_clears_the_error_of_the_one_before(world: World) -> None:
+    run = Run(id="run", now=world.clock.now, deadline=Deadline(lambda: 60.0), budget=60)
+    copies = RegionCopies(world.replicas[0], world.home, run)
+    copies._pending += ["default", "default"]
+    copies._settle(rotation(), DENIED)
+    copies._settle(rotation(), None)
+    copies.finish()
+    assert copies.errors == {}
+
+
+def test_copy_in_progress_is_reported_after_an_earlier_one(world: World) -> None:
+    run = Run(id="run", now=world.clock.now, deadline=Deadline(lambda: 1.0), budget=60)
+    copies = RegionCopies(world.replicas[0], world.home, run)
+    copies._pending += ["default", "default"]
+    copies._settle(rotation(), None)
+    copies.finish()
+    assert copies.errors.keys() == {"default"}
 
 
 def test_expired_token_is_not_copied(world: World) -> None:
@@ -340,13 +420,29 @@ def test_observer_sees_each_result_and_a_copy_needs_none(world: World) -> None:
     assert len(set(world.tokens())) == 1
 
 
-def test_busy_rotation_is_left_to_the_run_that_renews_it(world: World) -> None:
+@pytest.mark.parametrize("expired", [False, True])
+def test_busy_rotation_is_copied_while_its_token_is_valid(*, expired: bool, world: World) -> None:
+    world.run()
+    world.clock.sleep((2 if expired else 0.8) * fake_ports.DAY)
+    world.stores[IRELAND].parameters.clear()
+    world.home.put_lease(rotation(), expires_at=world.clock.time + timedelta(seconds=50))
+    reads = [store.reads for store in world.stores.values()]
+    summary = world.run()
+    assert [r.outcome for r in summary.results] == [Outcome.BUSY]
+    if expired:
+        assert [store.reads for store in world.stores.values()] == reads
+        assert TOKEN not in world.stores[IRELAND].parameters
+    else:
+        assert len(set(world.tokens())) == 1
+
+
+def test_named_busy_rotation_is_left_to_the_run_that_renews_it(world: World) -> None:
     world.run()
     world.clock.sleep(0.8 * fake_ports.DAY)
     world.stores[IRELAND].parameters.clear()
     world.home.put_lease(rotation(), expires_at=world.clock.time + timedelta(seconds=50))
     reads = [store.reads for store in world.stores.values()]
-    summary = world.run()
+    summary = world.run(names=["default"])
     assert [r.outcome for r in summary.results] == [Outcome.BUSY]
     assert [store.reads for store in world.stores.values()] == reads
 
