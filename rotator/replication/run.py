@@ -12,7 +12,7 @@ from datetime import datetime
 
 from rotator.errors import RotatorError
 from rotator.fleet.run import OnResult
-from rotator.fleet.state_reader import StoredByName
+from rotator.fleet.state_reader import StoredByName, read_stored
 from rotator.fleet.summary import shortened
 from rotator.renewal.models import Outcome, Result, Rotation, Stored, Summary
 from rotator.renewal.policy import TokenState, token_state
@@ -47,9 +47,9 @@ def serve_with_replicas(  # noqa: PLR0913 - options by name
         options: The other options of run_fleet.
     """
     by_name = {rotation.name: rotation for rotation in rotations}
-    known = {} if options.get("force") else stored or {}
-    valid = [r for r in rotations if r.name in known and _is_valid(r, known[r.name], run.now())]
-    compared = {rotation.name for rotation in valid}
+    if stored is None:
+        stored = read_stored(rotations, home, deadline=run.request_deadline)
+    valid = [r for r in rotations if _is_valid(r, stored[r.name], run.now())]
     copies = [RegionCopies(region, home, run) for region in regions]
 
     def report(result: Result) -> None:
@@ -59,13 +59,10 @@ def serve_with_replicas(  # noqa: PLR0913 - options by name
         if on_result:
             on_result(result)
 
-    for each in copies:  # before the renewals, which may take all the time of the run
-        each.compare(valid, known)
+    if not options.get("force"):  # a forced run replaces all tokens
+        for each in copies:  # before the renewals, which may take all the time of the run
+            each.compare(valid, stored)
     summary = serve(stored=stored, on_result=report, **options)
-    for result in summary.results:
-        if result.name not in compared and _is_valid_unrenewed(result, run.now()):
-            for each in copies:
-                each.copy(by_name[result.name])
     for each in copies:
         each.finish()
     return _with_errors(summary, copies)
@@ -74,12 +71,6 @@ def serve_with_replicas(  # noqa: PLR0913 - options by name
 def _is_valid(rotation: Rotation, found: Stored | RotatorError, now: datetime) -> bool:
     states = (TokenState.FRESH, TokenState.DUE)
     return isinstance(found, Stored) and token_state(rotation, found, now) in states
-
-
-def _is_valid_unrenewed(result: Result, now: datetime) -> bool:
-    """Return whether the token is valid, this run has not renewed it, and no other run is renewing it."""
-    is_settled = result.outcome not in (Outcome.ROTATED, Outcome.BUSY)
-    return is_settled and result.expires_at is not None and now < result.expires_at
 
 
 def _with_errors(summary: Summary, copies: Sequence[RegionCopies]) -> Summary:

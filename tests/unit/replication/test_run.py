@@ -171,13 +171,14 @@ class LongOutage:
         raise TokenEndpointUnavailable("the endpoint is down", advice="wait")
 
 
-def test_long_outage_of_the_endpoint_delays_no_copy(world: World) -> None:
+@pytest.mark.parametrize("options", [{}, {"names": ["default"]}])
+def test_long_outage_of_the_endpoint_delays_no_copy(options: dict[str, Any], world: World) -> None:
     world.stores[IRELAND].fails["token"] = DENIED
     world.run()
     world.stores[IRELAND].fails.clear()
     world.clock.sleep(0.8 * fake_ports.DAY)
     world.ports.token_endpoint.request = LongOutage(world).request  # type: ignore[method-assign, assignment]
-    summary = world.run()
+    summary = world.run(**options)
     assert [(r.outcome, r.replicas_behind) for r in summary.results] == [(Outcome.FAILED, ())]
     assert len(set(world.tokens())) == 1
 
@@ -434,17 +435,6 @@ def test_busy_rotation_is_copied_while_its_token_is_valid(*, expired: bool, worl
         assert TOKEN not in world.stores[IRELAND].parameters
     else:
         assert len(set(world.tokens())) == 1
-
-
-def test_named_busy_rotation_is_left_to_the_run_that_renews_it(world: World) -> None:
-    world.run()
-    world.clock.sleep(0.8 * fake_ports.DAY)
-    world.stores[IRELAND].parameters.clear()
-    world.home.put_lease(rotation(), expires_at=world.clock.time + timedelta(seconds=50))
-    reads = [store.reads for store in world.stores.values()]
-    summary = world.run(names=["default"])
-    assert [r.outcome for r in summary.results] == [Outcome.BUSY]
-    assert [store.reads for store in world.stores.values()] == reads
 
 
 def test_copy_that_ends_after_the_report_changes_nothing_in_it(world: World) -> None:
