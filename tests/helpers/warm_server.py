@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -29,6 +30,9 @@ SERVICES = ("cloudformation", "lambda", "logs", "s3", "secretsmanager", "ssm", "
 
 SET_BY_IMPORT = ("AWS_DATA_PATH",)
 """Variables that awscli sets for itself."""
+
+LONGEST_PAUSE_SECONDS = 0.5
+"""Between two reads of a stack: the CLI's 30 s are for AWS, which takes longer than an embedded one."""
 
 MOST_BYTES = 1 << 20
 
@@ -62,8 +66,10 @@ def preload(module: str) -> None:
     sys.path[0] = str(CHECKOUT)
     for name in IMPORTED[module]:
         import_module(name)
-    from botocore import session  # with awscli its own
+    from botocore import session, waiter  # with awscli its own
 
+    shorter = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, LONGEST_PAUSE_SECONDS)))
+    waiter.time = shorter  # type: ignore[attr-defined]
     session.create_loader = cache(session.create_loader)
     reader = session.get_session()
     for service in SERVICES:
