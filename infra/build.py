@@ -30,7 +30,7 @@ CACHE_TAG = "cpython-313"
 """The tag of that Python alone in the names of byte-code files."""
 
 TASK_ROOT = "/var/task"
-"""Where Lambda unpacks the zip: the folder that tracebacks show."""
+"""The folder to which Lambda extracts the zip, and which tracebacks show."""
 
 NOT_IN_THE_FUNCTION = frozenset(
     {

@@ -22,16 +22,16 @@ LEFTOVERS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
 """The statuses of a stack whose creation failed. Such a stack can only be deleted."""
 
 _WITHOUT_OUTPUTS = ("CREATE_IN_PROGRESS", "CREATE_FAILED", "ROLLBACK_", "DELETE_")
-"""How the statuses begin in which a stack may have no outputs."""
+"""The beginnings of the statuses in which a stack may have no outputs."""
 
 _CHANGE_SET = "awscli-cloudformation-package-deploy-"
-"""How the AWS CLI names a change set of `aws cloudformation deploy`, before the seconds since 1970."""
+"""The name of a change set of `aws cloudformation deploy`, up to the seconds since 1970."""
 
 _NOT_EXECUTED = ("UNAVAILABLE", "AVAILABLE")
 """The execution statuses of a change set that failed, or whose execution was refused."""
 
 DESCRIPTION = "Rotator:"
-"""How the template's description begins, by which a stack without outputs is recognized."""
+"""The beginning of the template's description, which identifies a stack without outputs."""
 
 _EVENT_MEMBERS = ("LogicalResourceId", "ResourceStatus", "ResourceStatusReason", "PhysicalResourceId")
 _BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")

@@ -235,7 +235,8 @@ def test_names_are_not_evaluated_by_the_shell_or_as_options(
 def test_empty_names_are_refused(tmp_path: Path, clean_environment: Mapping[str, str], nothing: str) -> None:
     made = try_to_make_rotate(tmp_path, clean_environment, "FUNCTION=rotator", f"NAMES={nothing}")
     assert (made.returncode, made.stdout) == (2, "")
-    assert made.stderr.splitlines()[0] == "rotate: NAMES is empty; name rotations, or leave it out for all"
+    refusal = "rotate: NAMES is empty; set it to names of rotations, or remove it to renew all"
+    assert made.stderr.splitlines()[0] == refusal
 
 
 def run_logs(environ: Mapping[str, str]) -> int:
