@@ -206,6 +206,15 @@ def test_undelivered_events_raise_an_alarm_only_when_repeated() -> None:
     assert alarm.state([Sample(2100, 1), Sample(2700, 1)], 4500) == "OK", "without anybody emptying the queue"
 
 
+def test_replicas_behind_raise_an_alarm_only_when_repeated() -> None:
+    assert "ReplicasBehind" not in alarms()
+    alarm = Alarm(alarms(Stack({**SECRET, "ReplicaRegions": "eu-west-1"}))["ReplicasBehind"])
+    assert alarm.state([], 3000) == "OK"
+    assert alarm.state([Sample(2700, 1)], 3000) == "OK"
+    assert alarm.state([Sample(2100, 2), Sample(2700, 1)], 3000) == "ALARM"
+    assert alarm.state([Sample(2100, 2), Sample(2700, 1)], 4500) == "OK"
+
+
 def test_stop_before_a_renewal_alarms_seven_hours_before_expiry(watched: Watched) -> None:
     status = watched.ports.parameters.status()
     due = datetime.fromisoformat(status["renew_at"]).timestamp()
@@ -224,6 +233,8 @@ def test_alarms_have_the_expected_evaluation_periods() -> None:
         "Undelivered": (3, 2),
         "WritesThrottled": (12, 2),
     }
+    replicas = alarms(Stack({**SECRET, "ReplicaRegions": "eu-west-1"}))["ReplicasBehind"]
+    assert (replicas["EvaluationPeriods"], replicas["DatapointsToAlarm"]) == (3, 2)
 
 
 def test_each_alarm_watches_this_stacks_function_or_queue() -> None:
@@ -250,7 +261,7 @@ def test_each_alarm_watches_this_stacks_function_or_queue() -> None:
     ],
 )
 def test_alarm_and_ok_actions_use_the_configured_topic(given: dict[str, str], topic: str | None) -> None:
-    for alarm in alarms(Stack({**SECRET, **given})).values():
+    for alarm in alarms(Stack({**SECRET, "ReplicaRegions": "eu-west-1", **given})).values():
         reported = [topic] if topic else None
         assert (alarm.get("AlarmActions"), alarm.get("OKActions")) == (reported, reported)
 
@@ -260,7 +271,7 @@ def test_alarm_period_contains_a_run_and_is_valid_in_cloudwatch(minutes: int) ->
     period = DOCUMENT["Mappings"]["Periods"][str(minutes)]["Seconds"]
     assert period >= minutes * 60
     assert period % 60 == 0
-    found = alarms(Stack({**SECRET, "ScheduleMinutes": str(minutes)}))
+    found = alarms(Stack({**SECRET, "ScheduleMinutes": str(minutes), "ReplicaRegions": "eu-west-1"}))
     assert all(alarm["Period"] * alarm["EvaluationPeriods"] <= 24 * HOUR for alarm in found.values())
 
 
