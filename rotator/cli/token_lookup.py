@@ -87,7 +87,7 @@ def _without_secret(variables: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _only_one(rotator: bootstrap.Rotator, name: str | None) -> str:
-    fleet = rotator.fleet([name] if name else [])
+    fleet = rotator.fleet([] if name is None else [name])
     known = sorted([*(rotation.name for rotation in fleet.rotations), *(name for name, _ in fleet.broken)])
     if len(known) > 1:
         raise SettingsError(

@@ -97,6 +97,7 @@ def test_broken_document_is_reported_by_its_own_error(documents: FakeParameterSt
         pytest.param("/", {}, "NAME is '/'; it takes a path", id="the root"),
         pytest.param("/a/", {}, "NAME is '/a/'", id="slash at the end"),
         pytest.param("/a:3", {}, "NAME is '/a:3'", id="an older version"),
+        pytest.param("", ONE, "no rotation named ''; name one of: default", id="a variable that is empty"),
         pytest.param("/a\n", {}, "NAME is", id="newline"),
         pytest.param("/a" * 16, {}, "at most 15 levels", id="too deep"),
         pytest.param("/" + "a" * 1011, {}, "1011 characters", id="too long"),
