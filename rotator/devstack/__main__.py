@@ -5,6 +5,7 @@ from __future__ import annotations
 from rotator import extras
 
 with extras.missing_package_reported():
+    extras.require("local")
     import click
 
     from rotator.devstack.authorization_api import SAMPLE_CLIENTS, AuthorizationApi

@@ -82,7 +82,6 @@ def test_class_without_its_extra_names_the_extra(name: str, extra: str, consumer
         ("rotator", "token", "/other/token"),
         ("rotator", "demo"),
         ("python", "-m", "rotator", "status"),
-        ("python", "-m", "rotator.devstack"),
     ],
     ids=" ".join,
 )
@@ -90,8 +89,9 @@ def test_command_without_extras_names_cli(command: tuple[str, ...], consumer: En
     expect_line(consumer, "cli", *command)
 
 
-def test_devstack_without_its_extra_names_local(command_line: Environment) -> None:
+def test_devstack_without_its_extra_names_local(command_line: Environment, consumer: Environment) -> None:
     expect_line(command_line, "local", "python", "-m", "rotator.devstack")
+    expect_line(consumer, "local", "python", "-m", "rotator.devstack")
 
 
 def test_plot_without_its_extra_names_plot(command_line: Environment) -> None:
