@@ -72,7 +72,7 @@ def _check_parameters(cli: Cli, stack: str, template: str, parameters: Mapping[s
     deploy_request.check_paths(parameters)
     deploy_request.check_targets(stack, parameters, cli.region, cli.account)
     deploy_request.check_regions(parameters, cli.region)
-    deploy_request.check_replicas(parameters, cli.region)
+    deploy_request.check_replicas(template, parameters, cli.region)
     function_environment.check(template, parameters)
 
 

@@ -144,9 +144,11 @@ def check_regions(parameters: Mapping[str, str], region: str) -> None:
             )
 
 
-def check_replicas(parameters: Mapping[str, str], region: str) -> None:
+def check_replicas(template: str, parameters: Mapping[str, str], region: str) -> None:
     """Raise Problem if the replica Regions cannot hold replicas of the tokens of this stack."""
-    names = [name for name in parameters.get("ReplicaRegions", "").split(",") if name]
+    given = parameters.get("ReplicaRegions", "")
+    _matching("ReplicaRegions", given, *rule(template, "ReplicaRegions"), next_step="correct it in SET")
+    names = given.split(",") if given else []
     if region in names:
         raise Problem(
             f"ReplicaRegions names {region}, the stack's own Region", f"remove {region} from ReplicaRegions"
@@ -155,8 +157,12 @@ def check_replicas(parameters: Mapping[str, str], region: str) -> None:
         raise Problem(f"ReplicaRegions names {twice[0]} twice", "remove one of the two")
     for name in names:
         partition = aws_client.partition_of(name)
-        if partition is None:
-            raise Problem(f"ReplicaRegions names {name}, which is not a Region", "correct the name")
+        # A misspelled name has a partition, too.
+        if not partition or name not in aws_client.session().get_available_regions("ssm", partition):
+            raise Problem(
+                f"ReplicaRegions names {name}, which is not a Region",
+                "correct the name, or upgrade botocore in .venv if the Region is new",
+            )
         if partition != aws_client.partition_of(region):
             raise Problem(
                 f"ReplicaRegions names {name}, which is in another AWS partition than {region}",

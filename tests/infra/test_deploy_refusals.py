@@ -112,6 +112,18 @@ WRONG = {
         {"SET": "ReplicaRegions=zz-west-1"},
         "ReplicaRegions names zz-west-1, which is not a Region; correct the name",
     ),
+    "a misspelled replica": (
+        {"SET": "ReplicaRegions=us-east-1,eu-wst-1"},
+        "ReplicaRegions names eu-wst-1, which is not a Region; correct the name, or upgrade botocore",
+    ),
+    "replicas with a space": (
+        {"SET": "ReplicaRegions=eu-west-1, us-east-1"},
+        "ReplicaRegions must be empty or at most five Regions separated by commas without spaces",
+    ),
+    "six replicas": (
+        {"SET": "ReplicaRegions=eu-west-1,eu-west-2,us-east-1,us-east-2,us-west-1,us-west-2"},
+        "ReplicaRegions must be empty or at most five Regions separated by commas without spaces",
+    ),
     "replicas and a key of one Region": (
         {"SET": f"ReplicaRegions=eu-west-1 ParameterKmsKeyArn={_KEY.replace('us-east-1', 'eu-central-1')}"},
         "ParameterKmsKeyArn is a single-Region key, which cannot encrypt the tokens in ReplicaRegions; set",
