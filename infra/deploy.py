@@ -205,6 +205,8 @@ def _silence_of_alarms(cli: Cli, stack: stacks.Stack) -> str:
     try:
         arns = cli.read("sns", *listing, "--query", "Subscriptions[].SubscriptionArn")
     except CliError as error:
+        if error.code == "NotFound":
+            return f"alarms do not notify anyone: there is no topic {topic}; deploy again with another one"
         return (
             f"alarms may not notify anyone: the topic's subscriptions could not be read: {error.code}; "
             "allow this caller sns:ListSubscriptionsByTopic"

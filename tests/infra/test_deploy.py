@@ -132,6 +132,11 @@ TOPIC = f"arn:aws:sns:eu-central-1:{ACCOUNT}:on-call"
             "AuthorizationError",
             id="denied",
         ),
+        pytest.param(
+            refused("NotFound", "ListSubscriptionsByTopic", CANARY),
+            f"alarms do not notify anyone: there is no topic {TOPIC}; deploy again with another one",
+            id="a missing topic",
+        ),
         pytest.param(["PendingConfirmation", f"{TOPIC}:a-uuid"], None, id="confirmed"),
     ],
 )

@@ -11,6 +11,12 @@ from rotator.errors import RotatorError
 
 T = TypeVar("T")
 
+_GONE = dict.fromkeys(
+    ("NotFound", "ResourceNotFoundException"),
+    "it does not exist in this account and Region: create it, or deploy with the name or ARN of another",
+)
+"""The next step if there is no such topic, log group or function; by AWS's codes."""
+
 
 def look_up(
     operation: Callable[..., Any],
@@ -77,7 +83,7 @@ def look_up_pages(
 
 def failed(error: AwsError, what: str, action: str, how: str = "could not be read") -> RotatorError:
     """Return the error of a failed call, with AWS's code and the permission that may be missing."""
-    own = dict.fromkeys(aws_errors.DENIED, f"allow this caller {action}")
+    own = {**_GONE, **dict.fromkeys(aws_errors.DENIED, f"allow this caller {action}")}
     return RotatorError(
         f"{what} {how}: {error.code}",
         advice=error.advice_with(own),
