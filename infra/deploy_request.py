@@ -135,13 +135,15 @@ def check_targets(stack: str, parameters: Mapping[str, str], region: str, accoun
 
 def check_regions(parameters: Mapping[str, str], region: str) -> None:
     """Raise Problem if a secret, a topic or a key is in another Region, where the function cannot use it."""
+    own = [region, aws_client.partition_of(region)]
     for name in _OF_THE_REGION:
-        place = parameters.get(name, "").split(":")[3:4]
-        if place and place != [region]:
-            raise Problem(
-                f"{name} is in {place[0]}, but the stack is in {region}",
-                f"set it to an ARN in {region}, or deploy the stack in {place[0]}",
-            )
+        place = parameters.get(name, "").split(":")[3:0:-2]
+        for here, there in zip(own, place, strict=False):
+            if there != here:
+                raise Problem(
+                    f"{name} is in {there}, but the stack is in {here}",
+                    f"set it to an ARN in {here}, or deploy the stack in {there}",
+                )
 
 
 def check_replicas(template: str, parameters: Mapping[str, str], region: str) -> None:

@@ -96,6 +96,13 @@ WRONG = {
         )
         for name, arn in ELSEWHERE.items()
     },
+    **{
+        f"{name} of another partition": (
+            {"SET": f"{name}={arn.replace('arn:aws:', 'arn:aws-cn:').replace('us-east-1', 'eu-central-1')}"},
+            f"{name} is in aws-cn, but the stack is in aws; set it to an ARN in aws, or deploy the stack in aws-cn",
+        )
+        for name, arn in ELSEWHERE.items()
+    },
     "the stack's Region as a replica": (
         {"SET": "ReplicaRegions=eu-west-1,eu-central-1"},
         "ReplicaRegions names eu-central-1, the stack's own Region; remove eu-central-1 from ReplicaRegions",
