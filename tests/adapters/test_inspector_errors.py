@@ -144,10 +144,10 @@ def test_sns_denial_names_the_missing_permission(scripted: Scripted) -> None:
 
 def test_missing_topic_or_log_group_advises_to_create_it(scripted: Scripted) -> None:
     scripted["sns"].add_client_error("list_subscriptions_by_topic", "NotFound")
-    with pytest.raises(RotatorError, match="of the topic on-call could not be looked up: NotFound") as topic:
+    with pytest.raises(RotatorError, match="of the topic on-call could not be read: NotFound") as topic:
         scripted.inspector.subscriptions("arn:aws:sns:us-east-1:1:on-call")
     scripted["logs"].add_client_error("filter_log_events", "ResourceNotFoundException")
-    with pytest.raises(RotatorError, match="the log /rotator/web could not be looked up") as log:
+    with pytest.raises(RotatorError, match="the log /rotator/web could not be read") as log:
         scripted.inspector.last_event("/rotator/web", "run ended", START)
     for caught in (topic, log):
         assert caught.value.advice.startswith("it does not exist in this account and Region: create it, or")

@@ -99,7 +99,7 @@ WRONG = {
     **{
         f"{name} of another partition": (
             {"SET": f"{name}={arn.replace('arn:aws:', 'arn:aws-cn:').replace('us-east-1', 'eu-central-1')}"},
-            f"{name} is in aws-cn, but the stack is in aws; set it to an ARN in aws, or deploy the stack in aws-cn",
+            f"{name} is in aws-cn, but the stack is in aws; set it to an ARN in aws, or deploy the stack in",
         )
         for name, arn in ELSEWHERE.items()
     },
