@@ -123,13 +123,13 @@ def _secret_arn(cli: Cli, secret: str) -> str:
             return secret
         if error.code in DENIED:
             raise Problem(
-                "describing the secret is denied",
+                "describing the secret that SECRET names is denied",
                 "set SECRET to its full ARN, or allow this caller secretsmanager:DescribeSecret",
             ) from None
-        raise error.problem("the secret could not be described") from None
+        raise error.problem("the secret that SECRET names could not be described") from None
     if "DeletedDate" in found:
         raise Problem(
-            "the secret is scheduled for deletion",
+            "the secret that SECRET names is scheduled for deletion",
             "restore it: aws secretsmanager restore-secret, or set SECRET to another secret",
         )
     return str(found["ARN"])

@@ -206,7 +206,7 @@ def delete(cli: Cli, stack: Stack) -> None:
     try:
         cli.run("cloudformation", "delete-stack", "--stack-name", stack.id)
     except CliError as error:
-        raise error.problem("the stack could not be deleted", exit_code=1) from None
+        raise error.problem(f"the stack {stack.name} could not be deleted", exit_code=1) from None
     left = _awaited(cli, stack.id, lambda stack: stack.status == "DELETE_FAILED")
     if left:
         failure = first_failure(cli, stack.id)
@@ -214,7 +214,7 @@ def delete(cli: Cli, stack: Stack) -> None:
         if failure and failure.logical_id == "ConsumerPolicy":  # IAM deletes no policy that is attached
             fix = "detach the policy from every role that uses it"
         raise Problem(
-            f"the stack could not be deleted: {failure or left.status}",
+            f"the stack {stack.name} could not be deleted: {failure or left.status}",
             f"{fix}, then make undeploy STACK={stack.name} again",
             exit_code=1,
         )

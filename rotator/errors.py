@@ -252,11 +252,10 @@ class NotReached(RotatorError):
     """The run had no time for a rotation that was late or ``forced``."""
 
     def __init__(self, *, forced: bool = False) -> None:
-        problem = "the run's time ran out before this renewal began"
         super().__init__(
-            f"not forced: {problem}" if forced else problem,
+            f"the run's time ran out before this {'forced ' * forced}renewal began",
             advice=f"check which endpoints respond slowly, {MORE_WRITES}, or {MORE_TIME}",
-            retry=Retry.BY_HAND,
+            retry=Retry.BY_HAND if forced else Retry.NEXT_RUN,
         )
 
 

@@ -37,7 +37,7 @@ def command(
     """
     if function:
         if progress:
-            raise click.UsageError("--progress is for runs of this machine, not for --function")
+            raise click.UsageError("--progress shows a run on this machine; remove it or --function")
         summary = _invoke(function, names, force=force, dry_run=dry_run, as_json=as_json)
     else:
         summary = _run(names, force=force, dry_run=dry_run, progress=progress)

@@ -178,7 +178,8 @@ class RotationChecks:
         if key.state != "Enabled":
             raise RotatorError(
                 f"the KMS key {name} is {key.state}",
-                advice="enable the key: without it, no caller can read or write the token",
+                advice="enable the key, or cancel its deletion: "
+                "without it, no caller can read or write the token",
             )
         if (key.usage, key.spec) != ("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"):
             raise RotatorError(

@@ -107,7 +107,7 @@ class StackChecks:
             raise RotatorError(
                 f"several stacks have the output {output}={value}: "
                 + ", ".join(stack.name for stack in stacks),
-                advice="delete all except one, or name one with --stack",
+                advice="name one with --stack, and undeploy the others: two stacks must not renew one token",
             )
         return stacks[0]
 

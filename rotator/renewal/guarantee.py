@@ -86,7 +86,7 @@ class Guarantee:
         else:
             problem = (
                 f"a token of {token} renewed at {renew_at:g} of its lifetime, with a run every {interval}, "
-                f"guarantees consumers {math.floor(least)} s, but they cache it for "
+                f"guarantees consumers a remaining lifetime of {math.floor(least)} s, but they cache it for "
                 f"{self.consumer_cache:.0f} s"
             )
         return SettingsError(problem, advice=self._advice(lifetime, renew_at, names))

@@ -277,11 +277,12 @@ class HeldLease:
         )
         try:
             self.parameters.write_lease(self.rotation, text.dump())
-        except ParameterStoreError:
+        except ParameterStoreError as error:
             logger.warning(
-                "the lease of rotation %s could not be released; it expires at %s",
+                "rotation %s: its lease could not be released, so no run renews the token before %s: %s",
                 self.rotation.name,
                 format_time(self.expires_at),
+                error.problem,
             )
 
     @contextmanager

@@ -76,7 +76,13 @@ def _rotate(
     rotation: Rotation, stored: Stored, ports: Ports, run: Run, *, force: bool, dry_run: bool
 ) -> Result:
     if stored.status_problem:
-        logger.warning("the status of rotation %s cannot be read: %s", rotation.name, stored.status_problem)
+        logger.warning(
+            "the status parameter %s of rotation %s has no valid content (%s); "
+            "the next renewal overwrites it",
+            rotation.status_name,
+            rotation.name,
+            stored.status_problem,
+        )
     state = policy.token_state(rotation, stored, run.now())
     if state is TokenState.FRESH and not force:
         return as_stored(rotation, stored, Outcome.FRESH)
@@ -136,7 +142,8 @@ def check_size(rotation: Rotation, token: AccessToken) -> None:
         raise InvalidTokenResponse(
             f"the token endpoint issued a token of {size} bytes, "
             f"more than the {limit} bytes of the tier {rotation.tier}",
-            advice="set tier to Intelligent-Tiering (8192 bytes), or set scope to a narrower one",
+            advice="set tier to Intelligent-Tiering (8192 bytes), or " * (limit < max(TIER_LIMITS.values()))
+            + "set scope to a narrower one",
         )
 
 

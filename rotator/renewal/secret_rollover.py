@@ -81,13 +81,21 @@ def _other_credentials(
     reserve = min(TIME_RESERVE_SECONDS, run.budget * 2 / 3)
     for stage in (Stage.PENDING, Stage.PREVIOUS):
         if run.deadline.remaining() < reserve:
-            logger.warning("rotation %s: no time left to try %s", rotation.name, stage)
+            logger.warning(
+                "rotation %s: no time left to read the credentials labelled %s",
+                rotation.name,
+                stage,
+            )
             return
         other = _read(rotation, secrets, stage)
         if other is None or any(_are_same(other, each) for each in tried):
             continue
         if run.request_deadline.remaining() < SHORTEST_REQUEST_SECONDS:
-            logger.warning("rotation %s: no time left to request a token with %s", rotation.name, stage)
+            logger.warning(
+                "rotation %s: no time left for a request with the credentials labelled %s",
+                rotation.name,
+                stage,
+            )
             return
         tried.append(other)
         yield other
@@ -98,7 +106,9 @@ def _read(rotation: Rotation, secrets: SecretStore, stage: Stage) -> ClientCrede
     try:
         return secrets.read_stage(rotation, stage)
     except CredentialsError as error:
-        logger.warning("rotation %s: %s is skipped: %s", rotation.name, stage, error.problem)
+        logger.warning(
+            "rotation %s: the credentials labelled %s are not tried: %s", rotation.name, stage, error.problem
+        )
         return None
 
 

@@ -251,7 +251,8 @@ def test_denied_deletion_is_reported_beside_the_failure(
     aws.answers("cloudformation delete-stack", denied("DeleteStack"))
     assert run_deploy(environ) == 1
     assert the_line(capsys) == (
-        "deploy: LogGroup: /rotator/rotator already exists; the stack could not be deleted: AccessDenied; "
+        "deploy: LogGroup: /rotator/rotator already exists; "
+        "the stack rotator could not be deleted: AccessDenied; "
         "allow this caller cloudformation:DeleteStack; fix the cause, then deploy again"
     )
 

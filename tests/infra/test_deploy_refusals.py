@@ -302,11 +302,11 @@ REFUSED = {
     ),
     "a secret denied": (
         (DESCRIBED, denied("DescribeSecret")),
-        "describing the secret is denied; set SECRET to its full ARN",
+        "describing the secret that SECRET names is denied; set SECRET to its full ARN",
     ),
     "a secret deleted": (
         (DESCRIBED, {"ARN": SECRET_ARN, "DeletedDate": "2026-01-01T00:00:00Z"}),
-        "the secret is scheduled for deletion; restore it",
+        "the secret that SECRET names is scheduled for deletion; restore it",
     ),
     "stacks denied": (
         (STACKS, denied("DescribeStacks")),

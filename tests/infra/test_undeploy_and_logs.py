@@ -126,7 +126,7 @@ def test_failed_deletion_names_the_resource_and_next_step(
     aws.answers("cloudformation describe-stack-events", events)
     assert run_undeploy(environ) == 1
     assert the_line(capsys) == (
-        "undeploy: the stack could not be deleted: "
+        "undeploy: the stack rotator could not be deleted: "
         "ConsumerPolicy: Cannot delete a policy attached to entities; "
         "detach the policy from every role that uses it, then make undeploy STACK=rotator again"
     )

@@ -203,7 +203,7 @@ def test_options_override_settings_from_the_environment() -> None:
         ),
         pytest.param(
             ["--lifetime", "30m"],
-            "guarantees consumers 239 s, but they cache it for 300 s",
+            "guarantees consumers a remaining lifetime of 239 s, but they cache it for 300 s",
             "let consumers cache for at most 239 s (--cache)",
             id="consumers cache for too long",
         ),

@@ -231,7 +231,7 @@ def test_progress_counts_every_rotation(command: Any, monkeypatch: pytest.Monkey
 def test_progress_with_function_option_is_refused(command: Any) -> None:
     done = command(MultipleRotations(), "rotate", "--progress", "--function", "rotator")
     assert done.exit_code == 2
-    assert "--progress is for runs of this machine" in done.stderr
+    assert "--progress shows a run on this machine" in done.stderr
 
 
 # rotate --function

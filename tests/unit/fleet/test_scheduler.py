@@ -193,7 +193,7 @@ def test_forced_rotations_without_time_fail_with_advice() -> None:
     assert summary.to_dict()["failed"] == 69
     (error,) = {result.error for result in summary.results if result.error}
     assert error
-    assert error.startswith("not forced: the run's time ran out before this renewal began; try again")
+    assert error.startswith("the run's time ran out before this forced renewal began; try again")
     assert summary.warnings[0].startswith("rotations not renewed because the run's time ran out: 69; ")
 
 

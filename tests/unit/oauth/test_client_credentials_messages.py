@@ -118,7 +118,7 @@ def test_error_status_has_problem_and_advice(status: int, body: object, problem:
         (
             {"access_token": "x" * 8193},
             "issued a token of 8193 bytes, more than the 8192 bytes of the tier Intelligent-Tiering",
-            "set tier to Intelligent-Tiering (8192 bytes), or set scope to a narrower one",
+            "set scope to a narrower one",
         ),
         (
             {"access_token": jwt({"exp": 1})},

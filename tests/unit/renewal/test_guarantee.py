@@ -51,7 +51,7 @@ def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
             HOUR,
             HOUR,
             "a token of 1 d renewed at 0.95 of its lifetime, with a run every 1 h, "
-            "guarantees consumers 660 s, but they cache it for 3600 s; "
+            "guarantees consumers a remaining lifetime of 660 s, but they cache it for 3600 s; "
             "set ROTATOR_RENEW_AT to 0.91 or less, "
             "or run every 11m or more often and set ROTATOR_SCHEDULE_INTERVAL to this interval, "
             "or let consumers cache for at most 660 s (ROTATOR_CONSUMER_CACHE)",
@@ -63,7 +63,7 @@ def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
             300,
             700,
             "a token of 30 min 40 s renewed at 0.5 of its lifetime, with a run every 5 min, "
-            "guarantees consumers 562 s, but they cache it for 700 s; "
+            "guarantees consumers a remaining lifetime of 562 s, but they cache it for 700 s; "
             "set ROTATOR_RENEW_AT to 0.42 or less, "
             "or run every 2m or more often and set ROTATOR_SCHEDULE_INTERVAL to this interval, "
             "or let consumers cache for at most 562 s (ROTATOR_CONSUMER_CACHE)",
@@ -75,7 +75,7 @@ def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
             300,
             300,
             "a token of 14 min renewed at 0.5 of its lifetime, with a run every 5 min, "
-            "guarantees consumers 60 s, but they cache it for 300 s; "
+            "guarantees consumers a remaining lifetime of 60 s, but they cache it for 300 s; "
             "set ROTATOR_RENEW_AT to 0.21 or less, "
             "or run every 1m or more often and set ROTATOR_SCHEDULE_INTERVAL to this interval, "
             "or let consumers cache for at most 60 s (ROTATOR_CONSUMER_CACHE)",
@@ -87,7 +87,7 @@ def test_problem_advises_longer_tokens_if_no_renew_at_works() -> None:
             300,
             300,
             "a token of 12 min renewed at 0.5 of its lifetime, with a run every 5 min, "
-            "guarantees consumers 0 s, but they cache it for 300 s; "
+            "guarantees consumers a remaining lifetime of 0 s, but they cache it for 300 s; "
             "let consumers cache for at most 0 s (ROTATOR_CONSUMER_CACHE)",
             id="consumers must not cache at all",
         ),
@@ -124,7 +124,7 @@ def test_longer_run_budget_shortens_guaranteed_lifetime() -> None:
     reported = Guarantee(consumer_cache=400, run_budget=120).problem(1440, 0.5)
     assert str(reported) == (
         "a token of 24 min renewed at 0.5 of its lifetime, with a run every 5 min, "
-        "guarantees consumers 300 s, but they cache it for 400 s; "
+        "guarantees consumers a remaining lifetime of 300 s, but they cache it for 400 s; "
         "set ROTATOR_RENEW_AT to 0.43 or less, "
         "or run every 3m or more often and set ROTATOR_SCHEDULE_INTERVAL to this interval, "
         "or let consumers cache for at most 300 s (ROTATOR_CONSUMER_CACHE)"

@@ -98,8 +98,12 @@ def test_unreadable_status_is_logged_and_rewritten(caplog: pytest.LogCaptureFixt
     world = rotated().later(62)
     world.ports.parameters.parameters[STATUS] = Parameter(value="?", version=9, type="String")
     world.run_once()
-    problem = "it is not JSON in the form that the rotator writes"
-    assert warnings_of(caplog) == [f"the status of rotation default cannot be read: {problem}"]
+    assert warnings_of(caplog) == [
+        (
+            f"the status parameter {STATUS} of rotation default has no valid content "
+            "(it is not JSON in the form that the rotator writes); the next renewal overwrites it"
+        )
+    ]
     assert world.status["parameter_version"] == 2
 
 
@@ -109,7 +113,10 @@ def test_unreleased_lease_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     world.ports.parameters.before_write = lambda _name: world.ports.parameters.fails.update(lease=denied)
     assert_failed(world.run_once(), TokenRequestRejected)
     assert warnings_of(caplog) == [
-        "the lease of rotation default could not be released; it expires at 2026-11-24T06:01:01Z"
+        (
+            "rotation default: its lease could not be released, so no run renews the token before "
+            "2026-11-24T06:01:01Z: denied"
+        )
     ]
 
 

@@ -122,6 +122,10 @@ def test_left_over_fails_when_late() -> None:
     reported = postponed(ROTATION, living(1), now=START, next_try=NEXT)
     assert reported == failed_with(ROTATION, living(1), NotReached(), now=START, next_try=NEXT)
     assert reported.error_kind == "NotReached"
+    assert reported.error
+    assert reported.error.startswith(
+        "the run's time ran out before this renewal began; the next run tries again; if the error persists, "
+    )
 
 
 @pytest.mark.parametrize(("hours_left", "next_try"), [(20, None), (6, NEXT), (1, NEXT)])

@@ -264,7 +264,10 @@ def test_unreadable_stage_is_skipped_with_a_warning(
     made.ports.secrets.fails[Stage.PENDING] = DENIED
     assert made.run_once().secret_stage is Stage.PREVIOUS
     assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [
-        "rotation default: AWSPENDING is skipped: the secret could not be read: AccessDeniedException"
+        (
+            "rotation default: the credentials labelled AWSPENDING are not tried: "
+            "the secret could not be read: AccessDeniedException"
+        )
     ]
 
 
@@ -306,7 +309,10 @@ def test_stage_that_is_read_too_slowly_is_not_requested(
     assert len(asked_with(made)) == asked
     if asked == 1:
         assert reported == str(failure(world(REFUSED)))
-        assert "rotation default: no time left to request a token with AWSPENDING" in caplog.messages
+        assert (
+            "rotation default: no time left for a request with the credentials labelled AWSPENDING"
+            in caplog.messages
+        )
 
 
 def test_run_without_time_keeps_refusal_and_logs_untried_stage(
@@ -315,7 +321,7 @@ def test_run_without_time_keeps_refusal_and_logs_untried_stage(
     made = world(REFUSED, pending=PENDING)
     made.ports.token_endpoint.latency = 50
     assert str(failure(made)) == str(failure(world(REFUSED)))
-    assert "rotation default: no time left to try AWSPENDING" in caplog.messages
+    assert "rotation default: no time left to read the credentials labelled AWSPENDING" in caplog.messages
 
 
 def test_refusal_logs_that_other_stages_are_tried(caplog: pytest.LogCaptureFixture) -> None:
