@@ -23,7 +23,7 @@ from rotator.renewal.durations import describe_seconds
 from rotator.renewal.models import Rotation, Stored
 
 SETTINGS = "settings"
-OVERLAP = "overlap contract"
+GUARANTEE = "guarantee"
 IDENTITY = "AWS identity"
 CLOCK = "clock"
 STORED = "stored token"
@@ -43,16 +43,16 @@ def examine(subject: Subject | RotatorError, tools: Instruments, options: Option
         return
     found = _stored(subject, identity, tools.now())
     yield from _settings(subject, options.stack)
-    overlaps = [_overlap(rotation, found, subject) for rotation in subject.fleet.rotations]
-    yield from overlaps
+    guarantees = [_guarantee(rotation, found, subject) for rotation in subject.fleet.rotations]
+    yield from guarantees
     yield identity
     clock = carry_out(CLOCK, lambda: compare_clocks(subject.fleet.rotations, tools))
     yield clock
     # If no clock could be compared, the checks that depend on the time are still useful.
     timed = (identity,) if clock.state is State.SKIPPED else (identity, clock)
-    for rotation, overlap in zip(subject.fleet.rotations, overlaps, strict=True):
+    for rotation, guarantee in zip(subject.fleet.rotations, guarantees, strict=True):
         checks = RotationChecks(rotation, found[rotation.name], subject, tools, options)
-        yield from checks.all(identity, timed, overlap)
+        yield from checks.all(identity, timed, guarantee)
     yield from StackChecks(subject, tools, options).all(identity, timed)
     for rotation in subject.fleet.rotations:
         yield carry_out(
@@ -65,9 +65,9 @@ def examine(subject: Subject | RotatorError, tools: Instruments, options: Option
 
 
 def exit_code(checks: Iterable[Check]) -> int:
-    """Return 0 if no check failed, 2 if the settings or the overlap contract failed, 1 otherwise."""
+    """Return 0 if no check failed, 2 if the settings or the guarantee failed, 1 otherwise."""
     failed = {check.name for check in checks if check.state is State.FAILED}
-    if failed & {SETTINGS, OVERLAP}:
+    if failed & {SETTINGS, GUARANTEE}:
         return 2
     return 1 if failed else 0
 
@@ -80,7 +80,7 @@ def _without_settings(error: RotatorError, identity: Check, tools: Instruments) 
     needs = () if isinstance(error, SettingsError) else (identity,)
     settings = carry_out(SETTINGS, fail, needs=needs)
     yield settings
-    yield carry_out(OVERLAP, str, needs=(settings,))
+    yield carry_out(GUARANTEE, str, needs=(settings,))
     yield identity
     yield carry_out(CLOCK, lambda: compare_clocks((), tools))
     for name in (*OF_A_ROTATION, *OF_THE_STACK, STORED):
@@ -109,10 +109,10 @@ def _stored(subject: Subject, identity: Check, now: datetime) -> Found:
     return read_stored_for_display(rotations, subject.ports.parameters, now=now)
 
 
-def _overlap(rotation: Rotation, found: Found, subject: Subject) -> Check:
-    """Check the overlap contract for the shorter of the requested and the stored token's lifetime."""
+def _guarantee(rotation: Rotation, found: Found, subject: Subject) -> Check:
+    """Check the guarantee to consumers for the shorter of the requested and the stored token's lifetime."""
 
-    def examine_overlap() -> str:
+    def check_guarantee() -> str:
         stored = found[rotation.name]
         status = None if isinstance(stored, RotatorError) else stored.token_status
         lifetimes = (status.lifetime if status else None, policy.asked_lifetime(rotation))
@@ -127,7 +127,7 @@ def _overlap(rotation: Rotation, found: Found, subject: Subject) -> Check:
             f"and cache them for {describe_seconds(subject.guarantee.consumer_cache)}"
         )
 
-    return carry_out(OVERLAP, examine_overlap, rotation=rotation.name)
+    return carry_out(GUARANTEE, check_guarantee, rotation=rotation.name)
 
 
 def _identity(inspector: Inspector) -> str:

@@ -46,16 +46,20 @@ def _check(state: ReplicaState, now: datetime) -> str:
     if state.error:
         raise state.error
     if state.behind is None:
-        raise NotChecked('the token or its status is missing at home; see the check "stored token"')
+        raise NotChecked(
+            'the token or its status is missing in the home Region; see the check "stored token"'
+        )
     seconds = state.seconds_remaining(now)
     if state.behind:
         problem = (
             "the replica has no token yet"
             if state.state == "missing"
-            else "the replica has another token than home"
+            else "the replica has another token than the home Region"
         )
         raise RotatorError(
             problem, advice=f"wait for the next run, which writes the replica, or run {ROTATE}"
         )
     version = state.stored.token_version if state.stored else 0
-    return f"version {version} is home's current token and valid for {describe_seconds(seconds or 0)}"
+    return (
+        f"version {version} is the home Region's current token and valid for {describe_seconds(seconds or 0)}"
+    )

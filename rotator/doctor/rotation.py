@@ -43,7 +43,7 @@ class RotationChecks:
     issued: NewToken = field(init=False)
     token: AccessToken = field(init=False)
 
-    def all(self, identity: Check, timed: Sequence[Check], overlap: Check) -> Iterator[Check]:
+    def all(self, identity: Check, timed: Sequence[Check], guarantee: Check) -> Iterator[Check]:
         """Yield every check in the order of ``CHECKS``.
 
         A rotation with a signing key has one more check, and so has one with a parameter of 100 versions.
@@ -51,7 +51,7 @@ class RotationChecks:
         Args:
             identity: The check of the caller's identity.
             timed: The checks on which every check of a time depends.
-            overlap: The check of the overlap contract.
+            guarantee: The check of the guarantee to consumers.
         """
         name = self.rotation.name
         sources = []
@@ -60,7 +60,7 @@ class RotationChecks:
             yield source
         credentials = carry_out("credentials", self._request, needs=sources, rotation=name)
         yield credentials
-        token = carry_out("token", lambda: self._shape(overlap), needs=(credentials, *timed), rotation=name)
+        token = carry_out("token", lambda: self._shape(guarantee), needs=(credentials, *timed), rotation=name)
         yield token
         yield carry_out("size", self._size, needs=(token,), rotation=name)
         yield carry_out("parameter", self._parameter, needs=(identity,), rotation=name)
@@ -110,12 +110,12 @@ class RotationChecks:
         self.issued = request_token(self.rotation, self.credentials, endpoint, run, both=both)
         return self.issued.accepted
 
-    def _shape(self, overlap: Check) -> str:
+    def _shape(self, guarantee: Check) -> str:
         token = self.issued.token
         if isinstance(token, InvalidTokenResponse):
             raise token
         problem = self.subject.guarantee.problem(token.lifetime, self.rotation.renew_at)
-        if problem and overlap.state is not State.FAILED:
+        if problem and guarantee.state is not State.FAILED:
             raise problem
         expected = self.subject.expected_lifetime
         check_lifetime(self.rotation, token, expected)

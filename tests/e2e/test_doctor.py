@@ -446,7 +446,7 @@ def test_wrong_clock_fails_the_clock_check(
 
 def test_impossible_guarantee_fails_the_overlap_check(world: ExaminedStack) -> None:
     examined = world.doctor(ROTATOR_CONSUMER_CACHE="12h")
-    assert (examined.marked("✗"), examined.code) == ({"overlap contract"}, 2)
+    assert (examined.marked("✗"), examined.code) == ({"guarantee"}, 2)
     assert "set ROTATOR_RENEW_AT to" in examined.advice[0]
 
 

@@ -26,7 +26,7 @@ from rotator.replication.region_copies import Replica
 
 CHECKS = [
     "settings",
-    "overlap contract",
+    "guarantee",
     "AWS identity",
     "clock",
     "secret",

@@ -184,7 +184,7 @@ def test_skipped_check_names_the_check_it_depends_on() -> None:
     assert findings["token"].found == 'not checked, because the check "credentials" was skipped'
 
 
-# Settings and the overlap contract.
+# Settings and the guarantee.
 
 
 def test_settings_error_still_checks_aws_identity_and_clock() -> None:
@@ -214,18 +214,18 @@ def test_shortest_known_lifetime_decides_overlap_check(asked: int, stored: int) 
         Patient().set(token_request_params={"expiration": str(asked)}).store(lifetime=stored, hours_old=0)
     )
     findings = patient.examine()
-    assert (findings.failed, findings.code) == ({"overlap contract"}, 2)
-    assert findings["overlap contract"].advice == "set ROTATOR_RENEW_AT to 0.26 or less"
+    assert (findings.failed, findings.code) == ({"guarantee"}, 2)
+    assert findings["guarantee"].advice == "set ROTATOR_RENEW_AT to 0.26 or less"
 
 
 def test_impossible_guarantee_fails_only_overlap_check() -> None:
     patient = Patient(guarantee=Guarantee(consumer_cache=10 * 3600)).store()
-    assert patient.examine().failed == {"overlap contract"}
+    assert patient.examine().failed == {"guarantee"}
 
 
 def test_unknown_lifetime_defers_overlap_to_token_check() -> None:
     patient = Patient()
-    assert "overlap contract" in patient.examine().skipped
+    assert "guarantee" in patient.examine().skipped
     issues(expires_in=900)(patient)
     findings = patient.examine()
     assert findings["token"].state is State.FAILED

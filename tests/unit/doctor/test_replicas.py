@@ -38,7 +38,7 @@ def with_replicas() -> tuple[Patient, FakeParameterStore]:
 def test_replicas_in_sync_pass_a_check_each() -> None:
     findings = with_replicas()[0].examine()
     assert [check.name for check in findings.checks] == [*CHECKS, *(f"replica {each}" for each in REGIONS)]
-    assert findings[CHECK].found == "version 1 is home's current token and valid for 23 h"
+    assert findings[CHECK].found == "version 1 is the home Region's current token and valid for 23 h"
     assert (findings[CHECK].rotation, findings.code) == ("default", 0)
 
 
@@ -56,7 +56,7 @@ def test_replica_with_another_token_is_behind() -> None:
     patient.store(hours_old=0.5)
     findings = patient.examine()
     assert {findings[f"replica {region}"].found for region in REGIONS} == {
-        "the replica has another token than home"
+        "the replica has another token than the home Region"
     }
 
 

@@ -240,7 +240,7 @@ def test_unreadable_parameters_fail_only_stored_token_check() -> None:
     patient = healthy()
     patient.ports.parameters.fails["read"] = ParameterStoreError("reading failed", advice="allow it")
     findings = patient.examine()
-    assert (findings.failed, findings.skipped) == ({"stored token"}, {"overlap contract", "parameter"})
+    assert (findings.failed, findings.skipped) == ({"stored token"}, {"guarantee", "parameter"})
     assert findings["stored token"].advice == "allow it"
 
 
