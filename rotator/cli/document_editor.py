@@ -1,4 +1,4 @@
-"""A rotation as an operator wants it, made into the document that the function reads."""
+"""Makes the rotation document that an operator's options describe, and checks it as the function does."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from rotator.errors import ConcurrentUpdate, SettingsError
 from rotator.renewal.models import TIER_LIMITS, Parameter, Rotation
 
 MAX_DOCUMENT_BYTES = TIER_LIMITS["Standard"]
-"""Bytes of a document. The function reads it at every run, so it is no place for more."""
+"""The largest document: the free tier's limit. The function reads every document in each run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedDocument:
-    """A rotation's document as it will be stored; ``before`` is the rotation of that name until now.
+    """A rotation's document, ready to be stored.
 
-    ``heir`` is the rotation that has the token's parameter of that one then, if another has.
+    Attributes:
+        replaces: Whether it replaces an existing document.
+        before: The rotation in the replaced document.
+        heir: The name of another rotation that takes over the token parameter of ``before``.
     """
 
     rotation: Rotation
@@ -50,10 +53,11 @@ class PreparedDocument:
 
 
 def prepare(rotator: Rotator, name: str, given: Mapping[str, Any], *, replace: bool) -> PreparedDocument:
-    """Make the document of these keys and judge it as the function will, among all the others.
+    """Make the document with these keys, and check it together with all other documents.
 
-    Raises SettingsError for whatever the function would refuse, for a name that is taken (with ``replace``:
-    that is not), for a parameter that a broken document names, and for an overlap contract that cannot hold.
+    Raises:
+        SettingsError: The function would refuse the document, an invalid document names its parameter, the
+            guarantee cannot hold, or the name is taken (with ``replace``: unknown).
     """
     name = rotation_documents.read_name(name, new=not replace)
     path = rotator.settings.rotations_path or ""
@@ -79,7 +83,7 @@ def prepare(rotator: Rotator, name: str, given: Mapping[str, Any], *, replace: b
 
 
 def _place(registry: Registry, name: str, usual: str, *, replace: bool) -> str:
-    """Where the document belongs: where its rotation has it already, or below the path by its name."""
+    """Return the name of the document: the existing one, or for a new rotation ``usual``."""
     documents = registry.documents_of(name)
     if len(documents) > 1:
         raise ambiguous(name, documents)
@@ -94,13 +98,13 @@ def _place(registry: Registry, name: str, usual: str, *, replace: bool) -> str:
     if registry.documents[documents[0]].type != "String":  # a type cannot be changed (API_PutParameter)
         raise SettingsError(
             f"the document {documents[0]} is a {registry.documents[documents[0]].type}",
-            advice=f"`rotator remove {name}`, and add it half a minute later",
+            advice=f"run `rotator remove {name}`, wait 30 s, and add it again",
         )
     return documents[0]
 
 
 def _text(rotation: Rotation, default_name: str) -> str:
-    """The document's text: what differs from the defaults."""
+    """Return the document's text, with the settings that differ from their defaults."""
     usual = vars(Rotation(name=default_name, secret_id="", parameter_name=""))
     text = _dump({key: value for key, value in vars(rotation).items() if value != usual[key]})
     size = len(text.encode())
@@ -113,7 +117,7 @@ def _text(rotation: Rotation, default_name: str) -> str:
 
 
 def _dump(fields: Mapping[str, Any]) -> str:
-    """JSON as Parameter Store takes it: no value may hold anything in double brackets.
+    """Return JSON that Parameter Store accepts: a value must not contain double braces.
 
     https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html (Value)
     """
@@ -132,8 +136,8 @@ def _taken(name: str, document: str) -> SettingsError:
 
 
 def ambiguous(name: str, documents: list[str]) -> SettingsError:
-    """Say that several documents are known under one name."""
+    """Return the error for a name that several documents have."""
     return SettingsError(
-        f"several documents are known as {name}: " + ", ".join(documents),
+        f"several documents have the name {name}: " + ", ".join(documents),
         advice="remove all but one, each by its full name, which begins with /",
     )

@@ -47,7 +47,7 @@ def run(command: Sequence[str], environ: Mapping[str, str]) -> int:
 
 
 def _not_run(command: str, error: OSError, environ: Mapping[str, str]) -> CommandNotRun:
-    """Say why, with 127 for what is not there and 126 for what is (POSIX, XCU 2.8.2)."""
+    """Return the error, with the code 127 if the command does not exist, 126 otherwise (POSIX, XCU 2.8.2)."""
     shown = repr(command[:64])
     if error.errno in (errno.ENOENT, errno.ENOTDIR) and not _exists(command, environ):
         return CommandNotRun(f"there is no command {shown}", advice="check its name and PATH", code=127)
@@ -68,6 +68,6 @@ def _reason(command: str, error: OSError) -> tuple[str, str]:
             "it is neither a program nor begins with #!",
             "begin it with #!/bin/sh, or run it with sh",
         ),
-        errno.ENOENT: ("the interpreter that it asks for is not there", "correct its first line"),
-        errno.E2BIG: ("its arguments and environment are too long", "give it less, such as by a file"),
-    }.get(error.errno or 0, (os.strerror(error.errno or 0), "fix that and try again"))
+        errno.ENOENT: ("the interpreter in its first line does not exist", "correct that line"),
+        errno.E2BIG: ("its arguments and environment are too long", "pass less, for example in a file"),
+    }.get(error.errno or 0, (os.strerror(error.errno or 0), "fix the cause, then try again"))

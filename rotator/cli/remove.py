@@ -45,7 +45,7 @@ def remove(registry: Registry, documents: Sequence[str], store: DocumentStore) -
     gone = []
     for document in documents:
         try:
-            done = "removed" if store.delete(document) else "was gone already:"
+            done = "removed" if store.delete(document) else "does not exist any more:"
         except ParameterStoreError as error:
             click.echo(f"rotator: {error}", err=True)
         else:
@@ -76,8 +76,8 @@ def _document(registry: Registry, name: str) -> str:
 def _ask(documents: Sequence[str]) -> None:
     if not sys.stdin.isatty():
         raise SettingsError(
-            "standard input is no terminal, so the deletion cannot be confirmed",
-            advice="give --yes to remove without a question",
+            "standard input is not a terminal, so the deletion cannot be confirmed",
+            advice="give --yes to remove without confirmation",
         )
     for document in documents:
         click.echo(document)

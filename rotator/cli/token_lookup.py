@@ -91,7 +91,7 @@ def _only_one(rotator: bootstrap.Rotator, name: str | None) -> str:
     known = sorted([*(rotation.name for rotation in fleet.rotations), *(name for name, _ in fleet.broken)])
     if len(known) > 1:
         raise SettingsError(
-            f"there are {len(known)} rotations, and no NAME says which",
+            f"there are {len(known)} rotations, and NAME is missing",
             advice="name one of: " + ", ".join(known[:10]),
         )
     for _, error in fleet.broken:

@@ -18,9 +18,9 @@ PATH = "ROTATOR_ROTATIONS_PATH"
 
 
 def environment(environ: Mapping[str, str], stack: str | None) -> Mapping[str, str]:
-    """Return the variables to read settings from: the environment's, or those that a stack gives.
+    """Return the variables with the settings: those of the stack if one is named, else the environment's.
 
-    A stack that is named counts alone; see stack_settings for what it raises.
+    Raises the errors of stack_settings.stack_variables.
     """
     if not stack:
         return environ
@@ -44,7 +44,7 @@ def invoke_function(name: str, event: Mapping[str, Any]) -> Summary:
 
 
 def rotator(environ: Mapping[str, str], stack: str | None = None) -> Rotator:
-    """Read the settings; where there are none at all, point to the demo."""
+    """Return the rotator with these settings; if there are none, the error recommends the demo."""
     try:
         made = bootstrap.build(environment(environ, stack))
     except SettingsError as error:
@@ -57,14 +57,14 @@ def rotator(environ: Mapping[str, str], stack: str | None = None) -> Rotator:
 
 
 def rotator_of_many(environ: Mapping[str, str], stack: str | None) -> Rotator:
-    """Read the settings of many rotations; raises SettingsError where there is no path to documents."""
+    """Read the settings of multiple rotations; raises SettingsError if they have no path of documents."""
     variables = environment(environ, stack)
     if not variables.get(PATH):
         if stack:
-            problem = f"the stack {stack} has one rotation, and no path for the documents of many"
+            problem = f"the stack {stack} has one rotation, and no path for rotation documents"
             raise SettingsError(problem, advice="name a stack that was deployed with RotationsPath")
         raise SettingsError(
             f"{PATH} is not set",
-            advice="set it to the path of their documents, as in /rotator/rotations, or give --stack",
+            advice="set it to the path of the rotation documents (/rotator/rotations), or give --stack",
         )
     return rotator(variables)

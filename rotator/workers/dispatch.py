@@ -1,6 +1,7 @@
 """A scheduled run enqueues the due rotations for workers, which are invocations of the same function.
 
-Every scheduled run sends again what is still due, so that a message may be lost, come twice or be dropped.
+Every scheduled run enqueues again the rotations that are still due, so a message may be lost, delivered twice
+or dropped.
 """
 
 from __future__ import annotations
@@ -26,18 +27,18 @@ MESSAGES_PER_CALL = 10
 """https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html"""
 
 BATCH_SIZE = 10
-"""Messages that a worker is given at a time (infra/template.yaml)."""
+"""The messages that a worker receives at a time (infra/template.yaml)."""
 
 ENQUEUED = "enqueued for the workers"
 
 
 class WorkQueue(Protocol):
-    """The queue from which workers take what a scheduled run found due."""
+    """The queue of due rotations, from scheduled runs to workers."""
 
     def send(self, messages: Sequence[str]) -> Mapping[int, RotatorError]:
-        """Send at most ten messages; return by its place the error of each that the queue refused.
+        """Send at most ten messages; return the error of each refused message by its index.
 
-        Raises WorkNotSent if none was taken.
+        Raises WorkNotSent if the whole call failed.
         """
 
 
@@ -48,10 +49,10 @@ def enqueue(
     report: Callable[[Result], None],
     next_try: datetime,
 ) -> None:
-    """Send what is due to the workers in the order of its urgency, ten messages a call.
+    """Send the due rotations to the workers in the order of their urgency, ten messages per call.
 
-    An enqueued rotation is busy, one that could not be enqueued has failed. A call that fails as a whole is
-    the last one: the next would fail as well, after a timeout.
+    An enqueued rotation is reported as busy, one that could not be enqueued as failed. If a whole call fails,
+    no other call is made: it would fail as well, after a timeout.
     """
     if not due:
         return
@@ -60,9 +61,9 @@ def enqueue(
         batch, rest = rest[:MESSAGES_PER_CALL], rest[MESSAGES_PER_CALL:]
         try:
             refused = queue.send([queue_messages.asking_for(each.rotation.name) for each in batch])
-        except Exception as error:  # noqa: BLE001 - what was not sent is reported, whatever happened
+        except Exception as error:  # noqa: BLE001 - every rotation must be reported
             batch, rest = batch + rest, []
-            refused = dict.fromkeys(range(len(batch)), as_rotator_error(error, "the sending of work"))
+            refused = dict.fromkeys(range(len(batch)), as_rotator_error(error, "a message to the workers"))
         for place, each in enumerate(batch):
             if place in refused:
                 now = run.now()
@@ -76,8 +77,8 @@ def enqueue(
 def _enqueued(due: Due, now: datetime) -> Result:
     """Return the result of an enqueued rotation, with the remaining lifetime that consumers can count on.
 
-    That is none if no token is stored, or none that is known to be valid: a worker that never comes to it
-    reports nothing, and an alarm watches the least of these lifetimes.
+    The lifetime is 0 if no stored token is known to be valid. An alarm watches the shortest of these
+    lifetimes, because a worker that never receives the message reports nothing.
     """
     status = due.stored.token_status
     known = status and not may_be_revoked(due.rotation, due.stored, now)
@@ -87,9 +88,9 @@ def _enqueued(due: Due, now: datetime) -> Result:
 
 
 def read_documents(path: str, names: Sequence[str], parameters: ParameterStore) -> dict[str, Parameter]:
-    """Read the documents that rotations of these names have, unless a document gives another name.
+    """Return the documents of these rotations, except documents that set another name.
 
-    A worker asks for those alone: a fleet's path may have a hundred pages.
+    A worker reads only these, because the path may have hundreds of pages.
     """
     forms = [f"{path}/{form}" for name in names for form in (name, name.replace(".", "/"))]
     possible = list(filter(_is_a_parameters, dict.fromkeys(forms)))
@@ -100,7 +101,7 @@ def read_documents(path: str, names: Sequence[str], parameters: ParameterStore) 
 
 
 def _is_a_parameters(name: str) -> bool:
-    """Whether a parameter may have this name; AWS refuses a whole call for one that none can have."""
+    """Whether a parameter may have this name; one invalid name makes AWS refuse the whole call."""
     try:
         validators.any_parameter_name(name)
     except validators.InvalidValue:
@@ -109,13 +110,14 @@ def _is_a_parameters(name: str) -> bool:
 
 
 def write_rate_warning(writes_per_second: float, workers: int, run: Run) -> Iterator[str]:
-    """Say if the workers' part of the account's writes is too small for what each is given at a time."""
+    """Yield a warning if a worker's share of the write rate is too small for a whole batch."""
     needed, has = (
         BATCH_SIZE * WRITES_PER_RENEWAL * workers / writes_per_second,
         run.request_deadline.remaining(),
     )
     if needed > has:
         yield (
-            f"{workers} workers share {writes_per_second:g} writes a second, so {BATCH_SIZE} rotations take "
-            f"one {needed:.0f} s, and a run has {has:.0f} s; {FEWER_WORKERS}, {MORE_TIME}, or {MORE_WRITES}"
+            f"{workers} workers share {writes_per_second:g} writes per second, so a worker needs "
+            f"{needed:.0f} s for a batch of {BATCH_SIZE} rotations, but its run has {has:.0f} s; "
+            f"{FEWER_WORKERS}, {MORE_TIME}, or {MORE_WRITES}"
         )

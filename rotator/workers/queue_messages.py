@@ -1,6 +1,6 @@
-"""The messages to the workers: rotations by name, as in the function's own event, and nothing else.
+"""The messages to the workers: only names of rotations, in the form of the function's own event.
 
-A queue delivers a message at least once, and its senders may write anything.
+A queue may deliver a message more than once, and a sender may write any text.
 https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 """
 
@@ -18,21 +18,21 @@ from rotator.renewal.durations import seconds_until
 from rotator.renewal.models import Outcome, Summary
 
 MAX_NAMES_PER_MESSAGE = 10
-"""In one message; a scheduled run sends one."""
+"""The most names in one message; a scheduled run sends one."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def asking_for(name: str) -> str:
-    """The message that asks for one rotation."""
+    """Return the message that requests the renewal of one rotation."""
     return json.dumps({"rotations": [name]})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """What the records of an event ask for: by message, the names or what is wrong with it.
+    """The messages of an event, by their ids: the names in each, or the error of a malformed one.
 
-    ``superseded`` counts those that a later scheduled run has taken the place of: they are done.
+    ``superseded`` counts the dropped messages, which a later scheduled run has replaced.
     """
 
     wanted: Mapping[str, tuple[str, ...]]
@@ -45,14 +45,14 @@ class Batch:
         return list(dict.fromkeys(name for names in self.wanted.values() for name in names))
 
     def failures(self, summary: Summary) -> list[str]:
-        """The messages that ask for what failed, for what is not there, or for nothing that can be read."""
+        """Return the malformed messages, and those that name a failed rotation or one that does not exist."""
         done = {r.name for r in summary.results if r.outcome is not Outcome.FAILED}
         unserved = [message for message, names in self.wanted.items() if not done.issuperset(names)]
         return [*unserved, *self.malformed]
 
 
 def is_batch(event: object) -> bool:
-    """Whether the event brings messages of a queue."""
+    """Whether an event holds messages of a queue."""
     records = event.get("Records") if isinstance(event, dict) else None
     return isinstance(records, list) and bool(records) and all(map(_is_record, records))
 
@@ -66,7 +66,7 @@ def _is_record(record: object) -> bool:
 
 
 def read(records: Sequence[Mapping[str, Any]], now: datetime, interval: float) -> Batch:
-    """Read the messages; ``interval`` is the schedule's, in seconds, after which they are superseded."""
+    """Read the messages; one that is older than the schedule's ``interval`` in seconds is superseded."""
     wanted: dict[str, tuple[str, ...]] = {}
     malformed: dict[str, SettingsError] = {}
     superseded = 0
@@ -84,7 +84,7 @@ def read(records: Sequence[Mapping[str, Any]], now: datetime, interval: float) -
 
 
 def _read_message(body: object) -> tuple[str, ...]:
-    """The names in a message, which may force nothing and say nothing about where a secret goes."""
+    """Return the names in a message, which must not force a renewal or change a setting."""
     try:
         asked = json.loads(body) if isinstance(body, str) else None
     except (ValueError, RecursionError):
@@ -96,7 +96,7 @@ def _read_message(body: object) -> tuple[str, ...]:
         or not all(map(_is_name, names))
     ):
         raise SettingsError(
-            f"it does not name 1 to {MAX_NAMES_PER_MESSAGE} rotations, and nothing else",
+            f"it is not a JSON object with the names of 1 to {MAX_NAMES_PER_MESSAGE} rotations",
             advice='send {"rotations": ["default"]}',
         )
     return tuple(names)
@@ -107,9 +107,9 @@ def _is_name(name: object) -> bool:
 
 
 def _is_superseded(record: Mapping[str, Any], now: datetime, interval: float) -> bool:
-    """Whether a scheduled run has since sent again what is still due, in a better order.
+    """Whether a later scheduled run has enqueued the due rotations again, in the order of their urgency.
 
-    A message that was received before is not: its retries end in the dead-letter queue.
+    A message that was received before is not superseded: after its retries it moves to the dead-letter queue.
     """
     try:
         attributes = record["attributes"]
@@ -120,11 +120,11 @@ def _is_superseded(record: Mapping[str, Any], now: datetime, interval: float) ->
 
 
 def warnings(batch: Batch, summary: Summary) -> Iterator[str]:
-    """Return a warning for each message that names no rotation, and for those that came too late."""
+    """Yield a warning for each message that names no rotation, and one for the dropped messages."""
     if batch.superseded:
         yield (
-            f"{batch.superseded} messages are older than the last scheduled run, which has sent again what "
-            "is still due, and were dropped; if that lasts, see what is slow, or " + MORE_WRITES
+            f"messages dropped because a later scheduled run enqueued the due rotations again: "
+            f"{batch.superseded}; if that lasts, check which endpoints respond slowly, or {MORE_WRITES}"
         )
     for message, error in batch.malformed.items():
         yield f"message {message}: {error}"

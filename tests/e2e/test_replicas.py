@@ -138,7 +138,7 @@ def test_doctor_of_a_stack_checks_its_replicas(shell: Shell) -> None:
     checks = {each["check"]: each for each in json.loads(done.stdout)["checks"]}
     for region in (IRELAND, OREGON):
         assert checks[f"replica {region}"]["state"] == "ok"
-        assert "is home's current token and valid for 23 h" in checks[f"replica {region}"]["found"]
+        assert "is the home Region's current token and valid for 23 h" in checks[f"replica {region}"]["found"]
 
 
 def test_token_command_reads_an_arn_in_its_region(shell: Shell) -> None:

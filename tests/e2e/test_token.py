@@ -41,7 +41,7 @@ def test_multiple_rotations_require_a_name(shell: Shell) -> None:
     assert (named.stdout, named.stderr) == ("token-b\n", "")  # whose end nobody tells: no reason to warn
     unnamed = shell.run("token", **multiple)
     assert (unnamed.returncode, unnamed.stdout) == (2, "")
-    assert unnamed.stderr == "rotator: there are 2 rotations, and no NAME says which; name one of: a, b\n"
+    assert unnamed.stderr == "rotator: there are 2 rotations, and NAME is missing; name one of: a, b\n"
 
 
 def test_a_terminal_is_refused_before_anything_is_read(shell: Shell) -> None:

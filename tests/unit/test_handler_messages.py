@@ -142,7 +142,7 @@ def test_worker_reports_outcomes_but_no_shortest_token_lifetime(
     assert reported.metrics["Rotated"] == 2
     assert "TokenSecondsRemaining" not in reported.metrics
     assert "rotation a: rotated" in caplog.text
-    assert "message m-2: it does not name 1 to 10 rotations, and nothing else; " in caplog.text
+    assert "message m-2: it is not a JSON object with the names of 1 to 10 rotations; " in caplog.text
 
 
 def test_enqueuing_run_emits_shortest_token_lifetime(

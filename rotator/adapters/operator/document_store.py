@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _ADVICE = {
     "ParameterLimitExceeded": "delete parameters that are no longer used, or raise the quota",
     "ParameterMaxVersionLimitExceeded": "remove the label from the oldest of the parameter's 100 versions",
-    "HierarchyTypeMismatchException": "remove the document, and add it again half a minute later",
+    "HierarchyTypeMismatchException": "remove the document, wait 30 s, and add it again",
     "HierarchyLevelLimitExceededException": "use a path of fewer levels",
     "ParameterPatternMismatchException": "remove the AllowedPattern of the parameter",
     "ValidationException": "check the path",

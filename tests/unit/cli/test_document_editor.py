@@ -352,12 +352,12 @@ def test_change_of_secure_string_document_is_refused_with_advice() -> None:
     multiple = MultipleRotations()
     multiple.put("tenant-a", "{}", "SecureString")
     problem = refused(multiple, replace=True)
-    assert "is a SecureString; `rotator remove tenant-a`, and add it half a minute later" in problem
+    assert "is a SecureString; run `rotator remove tenant-a`, wait 30 s, and add it again" in problem
 
 
 def test_change_of_ambiguous_name_is_refused() -> None:
     multiple = MultipleRotations(**{"a.b": document("x"), "a/b": document("y")})
-    assert "several documents are known as a.b: /rotations/a.b, /rotations/a/b" in refused(
+    assert "several documents have the name a.b: /rotations/a.b, /rotations/a/b" in refused(
         multiple, "a.b", replace=True
     )
 

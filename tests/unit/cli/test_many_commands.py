@@ -371,7 +371,7 @@ def test_documents_of_equal_name_are_removed_by_parameter_name(command: Any) -> 
     multiple = MultipleRotations(**{"a.b": document("x"), "a/b": document("y")})
     refused = command(multiple, "remove", "a.b", "--yes")
     assert (refused.exit_code, len(multiple.texts())) == (2, 2)
-    assert "several documents are known as a.b: /rotations/a.b, /rotations/a/b" in refused.stderr
+    assert "several documents have the name a.b: /rotations/a.b, /rotations/a/b" in refused.stderr
     done = command(multiple, "remove", "/rotations/a/b", "--yes")
     assert (done.exit_code, list(multiple.texts())) == (0, ["a.b"])
     assert "delete-parameters" not in done.stdout  # the good one's token is still renewed
@@ -415,7 +415,7 @@ def test_document_removed_by_another_operator_counts_as_removed(capsys: pytest.C
     registry = multiple.rotator.registry()
     multiple.documents.delete(f"{PATH}/a")
     assert remove.remove(registry, [f"{PATH}/a"], multiple.documents) == [f"{PATH}/a"]
-    assert "was gone already: a" in capsys.readouterr().out
+    assert "does not exist any more: a" in capsys.readouterr().out
 
 
 def test_repeated_name_is_removed_once() -> None:

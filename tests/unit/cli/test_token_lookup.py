@@ -58,7 +58,7 @@ def test_missing_name_is_refused_with_several_documents(documents: FakeParameter
     put(documents, b=DOCUMENT % "b", a=DOCUMENT % "a", broken="{")
     with pytest.raises(SettingsError) as caught:
         parameter_name(None, MANY)
-    assert str(caught.value) == "there are 3 rotations, and no NAME says which; name one of: a, b, broken"
+    assert str(caught.value) == "there are 3 rotations, and NAME is missing; name one of: a, b, broken"
 
 
 def test_broken_document_is_reported_by_its_own_error(documents: FakeParameterStore) -> None:

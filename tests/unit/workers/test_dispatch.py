@@ -167,7 +167,7 @@ def test_unforeseen_queue_error_fails_every_rotation_not_sent(
     shop = Workshop(*NAMES)
     shop.queue = Broken()
     assert {str(result.error).split(";")[0] for result in shop.run_once().results} == {"unexpected KeyError"}
-    assert "unexpected KeyError in the sending of work\n" in caplog.text
+    assert "unexpected KeyError in a message to the workers\n" in caplog.text
 
 
 def test_next_run_enqueues_rotations_that_are_still_due() -> None:
@@ -257,7 +257,8 @@ def test_more_workers_than_write_rate_allows_give_a_warning() -> None:
     shop.rotator = Rotator(settings=crowd, ports=shop.ports, open_queue=shop.open)
     (warning,) = shop.run_once().warnings
     assert warning == (
-        "10 workers share 2 writes a second, so 10 rotations take one 150 s, and a run has 50 s; "
+        "10 workers share 2 writes per second, so a worker needs 150 s for a batch of 10 rotations, "
+        "but its run has 50 s; "
         "lower Workers of the stack (ROTATOR_WORKERS), raise TimeoutSeconds of the stack, or raise "
         "WritesPerSecond of the stack (ROTATOR_WRITES_PER_SECOND) if the account's quota allows it"
     )

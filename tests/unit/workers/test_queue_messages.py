@@ -51,8 +51,8 @@ def test_superseded_messages_give_a_warning() -> None:
     )
     (warning,) = queue_messages.warnings(batch, summary(b="rotated"))
     assert warning == (
-        "1 messages are older than the last scheduled run, which has sent again what is still due, and were "
-        "dropped; if that lasts, see what is slow, or raise WritesPerSecond of the stack "
+        "messages dropped because a later scheduled run enqueued the due rotations again: 1; "
+        "if that lasts, check which endpoints respond slowly, or raise WritesPerSecond of the stack "
         "(ROTATOR_WRITES_PER_SECOND) if the account's quota allows it"
     )
 
@@ -105,7 +105,7 @@ def test_a_malformed_message_is_named_and_never_quoted() -> None:
     batch = read(record(f'{{"client_secret": "{fake_ports.CANARY_SECRET}"}}', id="m-1"))
     (warning,) = queue_messages.warnings(batch, summary())
     assert (
-        warning == "message m-1: it does not name 1 to 10 rotations, and nothing else; "
+        warning == "message m-1: it is not a JSON object with the names of 1 to 10 rotations; "
         'send {"rotations": ["default"]}'
     )
 
