@@ -189,16 +189,16 @@ def scope(value: Any) -> str:
 
 
 def regions(value: Any) -> tuple[str, ...]:
-    """Read the names of replica Regions, separated by commas."""
+    """Read the names of replica Regions, separated by commas; a repeated one counts once."""
     takes = (
-        f"the names of at most {MAX_REPLICA_REGIONS} different Regions, separated by commas, "
-        "such as eu-west-1,us-east-1"
+        f"the names of at most {MAX_REPLICA_REGIONS} Regions, separated by commas, such as "
+        "eu-west-1,us-east-1"
     )
     read = matching(r"[a-z]{2,8}(-[a-z]{2,16}){1,2}-[0-9]{1,2}", takes)
-    names = [read(name.strip()) for name in str(value).split(",")]
-    if len(names) > MAX_REPLICA_REGIONS or len(set(names)) < len(names):
+    names = tuple(dict.fromkeys(read(name.strip()) for name in str(value).split(",")))
+    if len(names) > MAX_REPLICA_REGIONS:
         raise InvalidValue(takes)
-    return tuple(names)
+    return names
 
 
 def hosts(value: Any) -> frozenset[str]:

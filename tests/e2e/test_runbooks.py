@@ -21,10 +21,13 @@ import pytest
 import embedded_metrics
 import guides
 from conftest import CHECKOUT
+from consumer_stack import Gateway
 from deployed_stack import SECRET_NAME, Deployed
 from rotator.devstack.aws_emulators import client_environment
+from rotator.devstack.http_server import serving
 
 STACK = "rotator"
+REPLICA_REGION = "eu-west-1"
 PYTHON = Path(sys.executable)
 NOT_EMBEDDED = "aws cloudtrail "
 """What the embedded AWS does not have."""
@@ -83,7 +86,8 @@ class OnCall:
 
 @pytest.fixture(scope="module")
 def on_call(deployed: Deployed, clean_environment: Mapping[str, str]) -> OnCall:
-    parameters = {**deployed.one, "AlarmEmail": "on-call@example.com"}
+    settings = {"AlarmEmail": "on-call@example.com", "ReplicaRegions": REPLICA_REGION}
+    parameters = {**deployed.one, **settings}
     outputs = deployed.account.create_stack(parameters, stack=STACK)
     variables = {
         "ALARM_TOPIC_ARN": outputs["AlarmTopicArn"],
@@ -139,9 +143,49 @@ def test_undelivered_events_name_their_cause_and_are_purged(on_call: OnCall) -> 
     )
 
 
-def test_throttled_writes_leave_the_token_valid(on_call: OnCall) -> None:
+def test_replica_that_is_behind_is_found_and_written_again(on_call: OnCall) -> None:
+    """The cause is a parameter of another program, which has the name of the token in that Region."""
     on_call.deployed.force(on_call.outputs)
+    name, function = on_call.outputs["ParameterName"], on_call.outputs["FunctionName"]
+    ssm = on_call.deployed.account.client("ssm", region=REPLICA_REGION)
+    ssm.delete_parameter(Name=name)
+    ssm.put_parameter(Name=name, Value="of another program", Type="String")
+    begin = time.time()
+    on_call.deployed.account.invoke(function, {})
+    assert on_call.metrics(begin)["ReplicasBehind"] >= on_call.threshold("replicas-behind")
+    printed = on_call.first_three("replicas-behind")
+    assert f"its replica in {REPLICA_REGION} could not be updated" in printed
+    assert "is a String, not a SecureString" in printed
+    ssm.delete_parameter(Name=name)
+    begin = time.time()
+    on_call.deployed.account.invoke(function, {})
+    assert "ReplicasBehind" not in on_call.metrics(begin)
+    assert "in sync" in on_call.run(on_call.commands("replicas-behind", "First three commands")[0])
+
+
+@pytest.fixture
+def gateway(on_call: OnCall) -> Iterator[Gateway]:
+    """A gateway through which the function calls Parameter Store."""
+    functions, name = on_call.deployed.account.client("lambda"), on_call.outputs["FunctionName"]
+    variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    made = Gateway(on_call.deployed.account.endpoint)
+    with serving(made) as url:
+        changed = {**variables, "AWS_ENDPOINT_URL_SSM": url}
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": changed})
+        try:
+            yield made
+        finally:
+            functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+
+
+def test_throttled_writes_are_found_and_leave_the_token_valid(on_call: OnCall, gateway: Gateway) -> None:
+    gateway.throttled["PutParameter"], begin = 2, time.time()
+    on_call.deployed.force(on_call.outputs)
+    assert on_call.metrics(begin)["ThrottledWrites"] >= on_call.threshold("writes-throttled")
     assert "fresh" in on_call.first_three("writes-throttled")
+    begin = time.time()
+    on_call.deployed.force(on_call.outputs)
+    assert "ThrottledWrites" not in on_call.metrics(begin)
 
 
 def test_deleted_subscription_is_found_and_made_again(on_call: OnCall) -> None:

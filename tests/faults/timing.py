@@ -21,8 +21,8 @@ from rotator.fleet.write_rate import WriteRate
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
 
 SDK_READ_TIMEOUT: float = aws_client.CONFIG.read_timeout  # type: ignore[attr-defined]
-SHORT_SDK_TIMEOUT = 0.5
-SHORT_TIMEOUT = 0.1
+SHORT_SDK_TIMEOUT = 1.0
+SHORT_TIMEOUT = 0.3
 
 
 @dataclass

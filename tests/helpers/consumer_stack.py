@@ -24,10 +24,14 @@ _ABOUT_THE_CONNECTION = {"Connection", "Content-Length"}  # Host stays: it is si
 
 
 class Gateway:
-    """A gateway to the embedded AWS that counts calls; while ``down``, it answers 503."""
+    """A gateway to the embedded AWS that counts calls, and throttles the next ``throttled`` ones of a kind.
+
+    While ``down``, it answers 503.
+    """
 
     def __init__(self, aws: str) -> None:
         self.calls: Counter[str] = Counter()
+        self.throttled: Counter[str] = Counter()
         self.down = False
         self._aws = aws
 
@@ -35,9 +39,13 @@ class Gateway:
         return self._answer(Request(environ))(environ, start_response)
 
     def _answer(self, request: Request) -> Response:
-        self.calls[request.headers.get("X-Amz-Target", "").rpartition(".")[2]] += 1
+        operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        self.calls[operation] += 1
         if self.down:
             return Response('{"__type": "ServiceUnavailable"}', 503)
+        if self.throttled[operation] > 0:
+            self.throttled[operation] -= 1
+            return Response('{"__type": "ThrottlingException"}', 400)
         answer = requests.request(
             request.method,
             self._aws + request.path,

@@ -95,7 +95,7 @@ def test_tag_reaches_the_build_without_expansion(tmp_path: Path) -> None:
     python = tmp_path / ".venv" / "bin" / "python"
     python.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
     python.chmod(0o755)
-    environment = {**os.environ, "GITHUB_REF_NAME": "v1.2.3$(X)"}
+    environment = {**os.environ, "MAKEFLAGS": "--no-print-directory", "GITHUB_REF_NAME": "v1.2.3$(X)"}
     command = ["bash", "-c", commands("build")[-1]]
     printed = subprocess.run(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, check=True)
     assert printed.stdout.decode().splitlines() == ["-m", "infra.release", "--tag=v1.2.3$(X)"]
