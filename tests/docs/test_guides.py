@@ -56,5 +56,14 @@ def test_every_guide_is_in_its_folders_index() -> None:
     assert indexes - {guides.FOLDER / "README.md"} <= listed
 
 
+@pytest.mark.parametrize("root", ["rotator", "tests"])
+def test_contributors_map_names_every_package(root: str) -> None:
+    contributing = (CHECKOUT / ".github" / "CONTRIBUTING.md").read_text()
+    beginnings = " ".join(re.findall(r"^[|-] ((?:`[a-z0-9./]+`(?:, )?)+)", contributing, re.MULTILINE))
+    packages = {file.relative_to(CHECKOUT / root).parts[0] for file in (CHECKOUT / root).glob("*/*.py")}
+    assert packages
+    assert packages <= set(re.findall(r"`([a-z0-9]+)/(?:[a-z]+/)?`", beginnings))
+
+
 def test_readme_leads_to_the_index() -> None:
     assert guides.FOLDER / "README.md" in {file.resolve() for file, _ in guides.links(guides.README)}
