@@ -228,10 +228,9 @@ class Rotator:
     ) -> Registry:
         from rotator.config import registry
 
-        of = self.settings
-        return registry.read(
-            of.rotations_path or "", pages, of.allowed_hosts, found, kms_key_id=of.kms_key_id
-        )
+        settings = self.settings
+        path, hosts = settings.rotations_path or "", settings.allowed_hosts
+        return registry.read(path, pages, hosts, found, kms_key_id=settings.kms_key_id)
 
     def _find_with_stored(self, run: Run) -> tuple[Fleet, StoredByName]:
         """Return all rotations, and the stored state of each."""

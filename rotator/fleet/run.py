@@ -70,13 +70,7 @@ def run_fleet(  # noqa: PLR0913 - options by name
         shared: Whether to limit the retries of each rotation because other rotations share the run's time.
     """
     results: list[Result] = []
-
-    def report(result: Result) -> None:
-        results.append(result)
-        if on_result:
-            with suppress(Exception):  # an exception of the callback must not stop the run
-                on_result(result)
-
+    report = _reporter(results, on_result)
     next_try = run.now() + timedelta(seconds=guarantee.schedule_interval)
     for name, error in fleet.broken:
         report(failed(name, error, next_try))
@@ -89,10 +83,9 @@ def run_fleet(  # noqa: PLR0913 - options by name
         due = list(_not_leased(due, ports, run, report, readers))
     if enqueue:
         # A worker finds a rotation by its name. One whose name a broken document also has is renewed here.
-        ambiguous = {name for name, _ in fleet.broken}
-        clear = [each for each in due if each.rotation.name not in ambiguous]
-        enqueue(clear, run, report, next_try)
-        due = [each for each in due if each.rotation.name in ambiguous]
+        broken = {name for name, _ in fleet.broken}
+        enqueue([each for each in due if each.rotation.name not in broken], run, report, next_try)
+        due = [each for each in due if each.rotation.name in broken]
     postponed = 0
     if due:
         from rotator.fleet import executor  # most runs renew nothing
@@ -112,6 +105,18 @@ def run_fleet(  # noqa: PLR0913 - options by name
         with (executor_for or executor.executor_for)(len(due), MAX_RENEWALS) as tasks:
             postponed = scheduler.renew(tasks)
     return summarize(fleet, results, run, guarantee, postponed=postponed, forced=force, dry_run=dry_run)
+
+
+def _reporter(results: list[Result], on_result: OnResult | None) -> OnResult:
+    """Return a function that appends a result to ``results`` and calls ``on_result``."""
+
+    def report(result: Result) -> None:
+        results.append(result)
+        if on_result:
+            with suppress(Exception):  # an exception of the callback must not stop the run
+                on_result(result)
+
+    return report
 
 
 def _check(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -164,19 +164,23 @@ def _read(
             rotation.name,
         )
         return Lease(version=found.version)
-    texts = {found.version: current}
     # The versions of a deleted lease start at 1 again: then any version may be the holder's.
     first = current.read_version + 1 if current.read_version < found.version else 1
     overwritten = range(first, found.version)
-    if kept := overwritten[-VERSIONS_KEPT + 1 :]:
-        for version, parameter in parameters.read_versions(rotation.lease_name, kept).items():
-            if text := parse(rotation.lease_name, parameter.value):
-                texts[version] = text
+    texts = {found.version: current, **_read_texts(rotation.lease_name, overwritten, parameters)}
     lease = judge(texts, settled=settled, now=now)
     some_are_missing = len(texts) <= len(overwritten)
     if some_are_missing and lease.held_until is None and _is_in_force(current, now):
         return replace(lease, held_until=current.expires_at)  # a run may hold a version that no longer exists
     return lease
+
+
+def _read_texts(name: str, versions: Sequence[int], parameters: ParameterStore) -> dict[int, LeaseText]:
+    """Return the content of the versions of a lease parameter that still exist and that a rotator wrote."""
+    kept = versions[-VERSIONS_KEPT + 1 :]
+    found = parameters.read_versions(name, kept) if kept else {}
+    texts = {version: parse(name, parameter.value) for version, parameter in found.items()}
+    return {version: text for version, text in texts.items() if text}
 
 
 def _is_in_force(text: LeaseText, now: datetime) -> bool:

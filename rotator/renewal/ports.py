@@ -21,7 +21,7 @@ https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter
 
 
 class ParameterStore(Protocol):
-    """SSM Parameter Store: versioned values. A value is decrypted for a copy in another Region alone.
+    """SSM Parameter Store: versioned values. They are decrypted only for copies in other Regions.
 
     Every method raises ParameterStoreError if AWS denies, throttles or refuses the call.
     """

@@ -51,7 +51,7 @@ def rotate(
         ports: The stores of parameters and secrets, and the token endpoint.
         run: The run that renews, with its deadline.
         force: Renew a fresh token, too, and publish a new token even if it expires sooner.
-        dry_run: Stop before the first change, the lease, and return the result that a run would aim at.
+        dry_run: Stop before the first change, the lease, and return the result of a run without failures.
     """
     stored = checked
     try:
@@ -108,9 +108,8 @@ def _renew(held: HeldLease, ports: Ports, *, force: bool) -> Result:
         return _keep(held, token, credentials)
     version = _publish(held, token)
     if stored.status and _is_repeated(stored.status, token):
-        token = replace(
-            token, issued_at=stored.status.issued_at
-        )  # a later issued_at would shorten the renewal window
+        # A later issued_at would shorten the renewal window.
+        token = replace(token, issued_at=stored.status.issued_at)
     return _publish_status(held, token, version, credentials)
 
 
@@ -212,19 +211,7 @@ def _publish_status(
     held: HeldLease, token: AccessToken, version: int, credentials: ClientCredentials
 ) -> Result:
     """Write the status, which names the published token's version and settles the lease."""
-    rotation = held.rotation
-    status = Status(
-        parameter_version=version,
-        issued_at=token.issued_at,
-        expires_at=token.expires_at,
-        renew_at=policy.renewal_time(rotation, token),
-        scope=token.scope,
-        token_sha256=token.value.fingerprint,
-        secret_version_id=credentials.version_id,
-        rotator_version=__version__,
-        secret_stage=credentials.stage,
-        lease_version=held.version,
-    )
+    rotation, status = held.rotation, _status(held, token, version, credentials)
     try:
         held.check_status()
         held.parameters.write_status(rotation, status_text.dump(status))
@@ -238,4 +225,19 @@ def _publish_status(
         lifetime=token.lifetime,
         secret_stage=credentials.stage,
         warnings=_warnings(token, credentials),
+    )
+
+
+def _status(held: HeldLease, token: AccessToken, version: int, credentials: ClientCredentials) -> Status:
+    return Status(
+        parameter_version=version,
+        issued_at=token.issued_at,
+        expires_at=token.expires_at,
+        renew_at=policy.renewal_time(held.rotation, token),
+        scope=token.scope,
+        token_sha256=token.value.fingerprint,
+        secret_version_id=credentials.version_id,
+        rotator_version=__version__,
+        secret_stage=credentials.stage,
+        lease_version=held.version,
     )

@@ -25,7 +25,7 @@ LONGEST_CALL_SECONDS = 11.0
 """The longest call to a replica Region, including retries (adapters.runtime.replica_region.CONFIG)."""
 
 REPORT_RESERVE_SECONDS = 1.0
-"""At the end of a run, without waiting for replicas: a run that Lambda stops cannot report anything."""
+"""The time that the wait for replicas leaves to the run, which must report before Lambda stops it."""
 
 COPIES_AT_A_TIME = 2
 """Concurrent copies to one Region, so that a renewed token does not wait for replicas that are behind."""
@@ -55,10 +55,11 @@ def replica_states(
     rotations: Sequence[Rotation], regions: Sequence[Replica], home: StoredByName
 ) -> Iterator[tuple[Rotation, tuple[ReplicaState, ...]]]:
     """Yield each rotation with the state of its replica in each Region, compared with the home Region."""
-    found = [(replica.region, read_replica(replica, rotations)) for replica in regions]
+    stored = {replica.region: read_replica(replica, rotations) for replica in regions}
     for rotation in rotations:
         name = rotation.name
-        yield rotation, tuple(replica_copy.state_of(region, home[name], of[name]) for region, of in found)
+        states = (replica_copy.state_of(region, home[name], there[name]) for region, there in stored.items())
+        yield rotation, tuple(states)
 
 
 class RegionCopies:
@@ -75,9 +76,9 @@ class RegionCopies:
         self._pool = ThreadPoolExecutor(max_workers=COPIES_AT_A_TIME)
         self._tasks: list[Future[None]] = []
         self._pending: list[str] = []
-        self._of_rotation: dict[str, Lock] = defaultdict(Lock)
+        self._rotation_locks: dict[str, Lock] = defaultdict(Lock)
         self._unreachable: RotatorError | None = None
-        self._slot, self._lock = Lock(), Lock()
+        self._slot_lock, self._lock = Lock(), Lock()
         self._is_finished = False
 
     def copy(self, rotation: Rotation) -> None:
@@ -118,7 +119,7 @@ class RegionCopies:
             if self._unreachable:
                 raise self._unreachable.again()
             store = self._replica.open()
-            with self._of_rotation[rotation.name]:  # the token renewed by this run is copied last
+            with self._rotation_locks[rotation.name]:  # the token renewed by this run is copied last
                 written = replica_copy.copy(
                     rotation, self.region, self._home, store, self._deadline, before_write=self._wait_for_slot
                 )
@@ -135,7 +136,7 @@ class RegionCopies:
     def _wait_for_slot(self) -> None:
         """Wait until the write rate allows the writes of another copy."""
         rate = self._replica.write_rate
-        with self._slot:
+        with self._slot_lock:
             delay = rate.delay()
             if delay > self._deadline.remaining():
                 raise replica_copy.postponed()

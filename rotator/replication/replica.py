@@ -98,7 +98,7 @@ def copy(
         ParameterStoreError: A parameter cannot be read or written, the key does not exist in the Region, or
             the replica has a token that was issued later.
     """
-    there = replace(rotation, kms_key_id=key_in(region, rotation.kms_key_id))
+    in_region = replace(rotation, kms_key_id=key_in(region, rotation.kms_key_id))
     if _to_copy(rotation, home.read, replica, deadline) is None:
         return False
     before_write()
@@ -107,10 +107,10 @@ def copy(
         return False
     status, token = current
     _check_time(deadline)
-    version = replica.write_token(there, Secret(token.value))
+    version = replica.write_token(in_region, Secret(token.value))
     _check_time(deadline)
-    described = replace(status, parameter_version=version, lease_version=0)
-    replica.write_status(there, status_text.dump(described))
+    replica_status = replace(status, parameter_version=version, lease_version=0)
+    replica.write_status(in_region, status_text.dump(replica_status))
     return True
 
 
@@ -123,15 +123,15 @@ def _to_copy(
     """
     names = rotation.parameter_names[:2]
     _check_time(deadline)
-    there = status_text.read(rotation, replica.read(names)).token_status
+    replica_status = status_text.read(rotation, replica.read(names)).token_status
     _check_time(deadline)
     found = read_home(names)
     status = status_text.read(rotation, found).token_status
     if status is None:  # another run is between its two writes, and will copy the token after them
         return None
-    if not is_behind(status, there):
+    if not is_behind(status, replica_status):
         return None
-    if there and there.issued_at > status.issued_at:
+    if replica_status and replica_status.issued_at > status.issued_at:
         raise ParameterStoreError(
             "the replica's token was issued later than the token in the home Region",
             advice="if a stack in that Region renews the token, undeploy one of the two stacks; "
