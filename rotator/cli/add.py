@@ -36,7 +36,7 @@ KEYS = {
     "token_request_headers": ("JSON", 'Extra headers of the token request, such as \'{"X-Tenant": "a"}\'.'),
     "client_id_in_body": ("BOOLEAN", "true also sends client_id as a parameter. Default: false."),
     "basic_encoding": (
-        "DIALECT",
+        "ENCODING",
         "Encoding of client_id and client_secret for Basic: raw (default) or form.",
     ),
     "secret_members": (

@@ -23,8 +23,8 @@ def print_check(console: Console, check: Check, *, with_rotation: bool) -> None:
 
 
 def print_total(console: Console, checks: Sequence[Check]) -> None:
-    """Say how many checks ended how."""
+    """Print the number of checks in each state."""
     states = [check.state for check in checks]
-    words = {State.OK: "well", State.FAILED: "not well", State.SKIPPED: "not checked"}
+    words = {State.OK: "passed", State.FAILED: "failed", State.SKIPPED: "not checked"}
     counts = [f"{states.count(state)} {word}" for state, word in words.items() if state in states]
     console.print(Text(", ".join(counts)))

@@ -26,7 +26,7 @@ Use single quotes, so that CMD's shell inserts the token and curl does not get i
 \b
   rotator exec -- sh -c 'printf "Authorization: Bearer %s" "$TOKEN" | curl -s -H @- URL'
 
-An environment is never renewed. A program that runs for longer than a token's lifetime uses
+The variable is never updated. A program that runs for longer than a token's lifetime uses
 rotator.consumer instead.
 """
 
@@ -54,7 +54,7 @@ class _Dashed(click.Command):
 
 def _variable(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
     if not _NAME.fullmatch(name):
-        raise click.BadParameter("it takes letters, digits and _, and does not begin with a digit")
+        raise click.BadParameter("it must be letters, digits and _, and must not begin with a digit")
     if _TAKEN.fullmatch(name):
         raise click.BadParameter(f"{name} has a meaning already; choose another, such as TOKEN")
     return name

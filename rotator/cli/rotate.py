@@ -33,7 +33,7 @@ def command(
 ) -> None:
     """Renew the tokens that are due.
 
-    Without NAME, of all rotations. The exit code is 1 if a rotation fails.
+    NAME limits the run to these rotations. The exit code is 1 if a rotation fails.
     """
     if function:
         if progress:

@@ -110,8 +110,8 @@ _SKEW = _Value("seconds", validators.number(-86_400, 86_400, "a number of second
 def command(picture: Path | None, *, as_json: bool, **options: Any) -> None:
     """Simulate outages and show what consumers notice.
 
-    Runs the real job in virtual time, without AWS. Each outage begins at the worst moment: with the request
-    that would have renewed the token. Times are such as 90s, 5m, 24h or 7d.
+    Runs the production code in virtual time, without AWS. Each outage begins at the worst moment: with the
+    request that would have renewed the token. Give a DURATION as 90s, 5m, 24h or 7d.
 
     \b
     Example:

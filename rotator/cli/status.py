@@ -28,7 +28,7 @@ MAX_SECONDS = 10 * 365 * 86400
 def _states(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> frozenset[str]:
     states = frozenset(word.strip().lower() for text in given for word in text.split(","))
     for state in sorted(states - {*STATES}):
-        raise click.BadParameter(f"{state[:64]!r} is none of {', '.join(STATES)}")
+        raise click.BadParameter(f"{state[:64]!r} is not one of {', '.join(STATES)}")
     return states
 
 
@@ -36,7 +36,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, given: str | None) ->
     try:
         return None if given is None else validators.seconds(0, MAX_SECONDS)(given)
     except InvalidValue as refused:
-        raise click.BadParameter(f"it takes {refused}") from None
+        raise click.BadParameter(f"it must be {refused}") from None
 
 
 @click.command("status")

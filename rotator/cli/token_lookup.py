@@ -76,7 +76,7 @@ def _full_name(name: str) -> str:
     try:
         return validators.any_parameter_name(name)
     except InvalidValue as refused:
-        raise SettingsError(f"NAME is {name[:64]!r}", advice=f"it takes {refused}") from refused
+        raise SettingsError(f"NAME is {name[:64]!r}", advice=f"it must be {refused}") from refused
 
 
 def _without_secret(variables: Mapping[str, str]) -> Mapping[str, str]:

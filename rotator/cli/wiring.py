@@ -65,6 +65,6 @@ def rotator_of_many(environ: Mapping[str, str], stack: str | None) -> Rotator:
             raise SettingsError(problem, advice="name a stack that was deployed with RotationsPath")
         raise SettingsError(
             f"{PATH} is not set",
-            advice="set it to the path of the rotation documents (/rotator/rotations), or give --stack",
+            advice="set it to the path of rotation documents, such as /rotator/rotations, or give --stack",
         )
     return rotator(variables)

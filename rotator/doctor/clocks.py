@@ -39,7 +39,7 @@ def compare_clocks(rotations: Sequence[Rotation], tools: Instruments) -> str:
             raise RotatorError(
                 f"this machine's clock is {describe_seconds(abs(skew))} {behind} {server}'s", advice=advice
             )
-    return ", ".join(f"{describe_seconds(abs(skew))} off {server}'s" for server, skew in skews)
+    return "differs by " + ", ".join(f"{describe_seconds(abs(skew))} from {server}" for server, skew in skews)
 
 
 def _skews(rotations: Sequence[Rotation], tools: Instruments) -> Iterator[tuple[str, float]]:

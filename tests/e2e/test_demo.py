@@ -173,7 +173,7 @@ def test_rotator_status_works_in_another_terminal(demo: Demo) -> None:
 def test_rotator_doctor_passes_in_another_terminal(demo: Demo) -> None:
     done = demo.run("rotator", "doctor")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "14 well" in done.stdout
+    assert "14 passed" in done.stdout
 
 
 @pytest.mark.skipif(not shutil.which("aws"), reason="the AWS CLI is not installed")

@@ -132,7 +132,7 @@ main()
         pytest.param(["curl", "-s", "x"], "write it after two dashes", id="no dashes"),
         pytest.param(["a", "b", "--", "true"], "unexpected extra argument", id="two names"),
         pytest.param(["--env", "--", "true"], "'--env' requires an argument", id="env without a name"),
-        pytest.param(["--env", "1A", "--", "true"], "does not begin with a digit", id="digit first"),
+        pytest.param(["--env", "1A", "--", "true"], "must not begin with a digit", id="digit first"),
         pytest.param(["--env", "A-B", "--", "true"], "letters, digits and _", id="dash"),
         pytest.param(["--env", "A=B", "--", "true"], "letters, digits and _", id="with a value"),
         pytest.param(["--env", "A\n", "--", "true"], "letters, digits and _", id="newline"),

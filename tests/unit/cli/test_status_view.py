@@ -275,8 +275,8 @@ def test_empty_selection_prints_no_table(
 @pytest.mark.parametrize(
     ("args", "problem"),
     [
-        (["--state", "dead"], "'dead' is none of fresh, due, expired, unknown, missing, unreadable"),
-        (["--state", ""], "'' is none of"),
+        (["--state", "dead"], "'dead' is not one of fresh, due, expired, unknown, missing, unreadable"),
+        (["--state", ""], "'' is not one of"),
         (["--ending-within", "soon"], "a whole number of seconds"),
         (["--ending-within", "-1"], "a whole number of seconds"),
     ],

@@ -77,7 +77,7 @@ def test_broken_document_is_reported_by_its_own_error(documents: FakeParameterSt
             id="nothing at all",
         ),
         pytest.param(
-            "a/b", {}, "NAME is 'a/b'; it takes a path that begins with \"/\"", id="no slash before"
+            "a/b", {}, "NAME is 'a/b'; it must be a path that begins with \"/\"", id="no slash before"
         ),
         pytest.param("a/b", ONE, "NAME is 'a/b'", id="no slash before, with settings"),
         pytest.param("arn:aws:sqs:us-east-1:123456789012:queue", {}, "NAME is 'arn:", id="another ARN"),
@@ -94,7 +94,7 @@ def test_broken_document_is_reported_by_its_own_error(documents: FakeParameterSt
             None, {"ROTATOR_PARAMETER_NAME": "a b"}, 'ROTATOR_PARAMETER_NAME is "a b"', id="no path"
         ),
         pytest.param(None, {**ONE, **MANY}, "are both set", id="one and many"),
-        pytest.param("/", {}, "NAME is '/'; it takes a path", id="the root"),
+        pytest.param("/", {}, "NAME is '/'; it must be a path", id="the root"),
         pytest.param("/a/", {}, "NAME is '/a/'", id="slash at the end"),
         pytest.param("/a:3", {}, "NAME is '/a:3'", id="an older version"),
         pytest.param("", ONE, "no rotation named ''; name one of: default", id="a variable that is empty"),

@@ -253,7 +253,7 @@ def test_missing_dates_skip_only_clock_check(date: str | None) -> None:
 def test_unreachable_time_source_does_not_fail_clock_check() -> None:
     patient = healthy()
     patient.inspector.fails["aws_date"] = BROKEN
-    assert patient.examine()["clock"].found == "0 s off auth.example.test's"
+    assert patient.examine()["clock"].found == "differs by 0 s from auth.example.test"
     patient.unreachable = BROKEN
     assert patient.examine().skipped == {"clock", *AFTER_THE_SECRET}
 
@@ -368,7 +368,7 @@ def test_printed_check_shows_mark_finding_and_next_step() -> None:
     cross = next(number for number, line in enumerate(lines) if line.startswith("✗ secret: "))
     assert lines[cross + 1].startswith("  → ")
     assert '\N{EN DASH} credentials: not checked, because the check "secret" failed' in lines
-    assert lines[-1] == "11 well, 1 not well, 3 not checked"
+    assert lines[-1] == "11 passed, 1 failed, 3 not checked"
 
 
 def test_printed_check_lines_name_their_rotation() -> None:
