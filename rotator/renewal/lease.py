@@ -11,14 +11,12 @@ when its holder writes so, and expires at ``expires_at``.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from rotator.errors import (
     MORE_TIME,
@@ -28,96 +26,21 @@ from rotator.errors import (
     RotatorError,
     as_rotator_error,
 )
-from rotator.renewal import policy
+from rotator.renewal import lease_text, policy
 from rotator.renewal import status as status_text
-from rotator.renewal.durations import format_time, read_time
-from rotator.renewal.models import Attempt, Lease, Outcome, Parameter, Rotation, Status, Stored
+from rotator.renewal.durations import format_time
+from rotator.renewal.lease_text import LeaseText
+from rotator.renewal.models import Lease, Outcome, Parameter, Rotation, Status, Stored
 from rotator.renewal.ports import ParameterStore, Run
 from rotator.renewal.status import StatusNotWritten
 
 logger = logging.getLogger(__name__)
-
-SCHEMA = 1
 
 MAX_RUN = timedelta(minutes=16)
 """The longest run of a Lambda function, 15 minutes, and a tolerance for different clocks."""
 
 VERSIONS_KEPT = 100
 """https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LeaseText:
-    """The content of one version of the lease parameter.
-
-    ``read_version`` is the version that the writer had read, 0 if the parameter did not exist. In a released
-    text, ``read_version`` is the version under which the lease was held, and ``expires_at`` the time of the
-    release.
-    """
-
-    run: str
-    read_version: int
-    expires_at: datetime
-    released: bool = False
-    outcome: Outcome | None = None
-    error_kind: str | None = None
-    may_have_issued: bool = False
-
-    def dump(self) -> str:
-        """Return the text: JSON, schema 1, without a secret."""
-        return json.dumps(
-            {
-                "schema": SCHEMA,
-                "run": self.run,
-                "read_version": self.read_version,
-                "expires_at": format_time(self.expires_at),
-                "state": "released" if self.released else "held",
-                "outcome": self.outcome,
-                "error_kind": self.error_kind,
-                "issued": "unknown" if self.may_have_issued else "no",
-            }
-        )
-
-    def attempt(self, now: datetime) -> Attempt:
-        """Return the attempt of the text's run; the clock of that run may have been ahead."""
-        return Attempt(at=min(self.expires_at, now), outcome=self.outcome, error_kind=self.error_kind)
-
-
-def parse(name: str, text: str) -> LeaseText | None:
-    """Return the content of one version of a lease parameter, None if no rotator wrote it.
-
-    Raises:
-        ParameterStoreError: A newer rotator wrote the version. Two rotators that cannot read each other's
-            lease could hold it at once.
-    """
-    try:
-        fields = json.loads(text)
-        schema = fields["schema"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    status_text.check_schema(name, schema, SCHEMA)
-    try:
-        return _read_fields(fields) if status_text.is_schema(schema, SCHEMA) else None
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
-        return None
-
-
-def _read_fields(fields: Mapping[str, Any]) -> LeaseText:
-    states, issued = {"held": False, "released": True}, {"no": False, "unknown": True}
-    outcome, error_kind, read_version = fields["outcome"], fields["error_kind"], fields["read_version"]
-    if type(read_version) is not int or read_version < 0:
-        raise ValueError
-    if error_kind is not None and not error_kind.isidentifier():  # it is printed on terminals
-        raise ValueError
-    return LeaseText(
-        run=str(fields["run"]),
-        read_version=read_version,
-        expires_at=read_time(fields["expires_at"]),
-        released=states[fields["state"]],
-        outcome=None if outcome is None else Outcome(outcome),
-        error_kind=error_kind,
-        may_have_issued=issued[fields["issued"]],
-    )
 
 
 def with_lease(
@@ -156,7 +79,7 @@ def _read(
             f"the lease parameter {rotation.lease_name} is a {found.type}, not a String",
             advice="delete this parameter: the next run creates it again",
         )
-    current = parse(rotation.lease_name, found.value)
+    current = lease_text.parse(rotation.lease_name, found.value)
     if current is None:
         logger.warning(
             "the lease parameter %s of rotation %s has no valid content; the next renewal overwrites it",
@@ -179,7 +102,7 @@ def _read_texts(name: str, versions: Sequence[int], parameters: ParameterStore) 
     """Return the content of the versions of a lease parameter that still exist and that a rotator wrote."""
     kept = versions[-VERSIONS_KEPT + 1 :]
     found = parameters.read_versions(name, kept) if kept else {}
-    texts = {version: parse(name, parameter.value) for version, parameter in found.items()}
+    texts = {version: lease_text.parse(name, parameter.value) for version, parameter in found.items()}
     return {version: text for version, text in texts.items() if text}
 
 

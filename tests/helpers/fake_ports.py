@@ -26,7 +26,7 @@ from rotator.oauth import token_error
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import ClientCredentials, Secret, Stage
 from rotator.renewal.deadline import Deadline
-from rotator.renewal.lease import LeaseText
+from rotator.renewal.lease_text import LeaseText
 from rotator.renewal.models import Parameter, Rotation
 from rotator.renewal.ports import Run
 from rotator.simulation.aws import MemoryParameterStore, MemorySecretStore

@@ -328,6 +328,7 @@ UNNEEDED = {
     *("requests", "tenacity", "asyncio", "multiprocessing", "boto3", "s3transfer", "secrets"),
     *("rotator.workers", "rotator.fleet.executor", "rotator.fleet.scheduler"),
     *("rotator.renewal.renew", "rotator.renewal.lease", "rotator.renewal.secret_rollover"),
+    "rotator.renewal.lease_text",
     *("rotator.adapters.runtime.kms", "rotator.adapters.runtime.private_trust"),
     *("rotator.replication.replica", "rotator.replication.run", "rotator.replication.region_copies"),
     "rotator.adapters.runtime.replica_region",

@@ -11,7 +11,7 @@ import pytest
 
 from rotator.errors import ConcurrentUpdate, RotatorError
 from rotator.fleet import scheduler
-from rotator.renewal import lease, renew
+from rotator.renewal import lease, lease_text, renew
 from rotator.renewal import status as status_text
 from rotator.renewal.lease import HeldLease
 from rotator.renewal.models import Lease, Parameter, Result, Rotation, Stored
@@ -78,7 +78,7 @@ def judge_current_text_alone(
     """Treat every text of a lease as valid, as a naive variant of the protocol does."""
     if found is None:
         return Lease()
-    text = lease.parse(of.lease_name, found.value)
+    text = lease_text.parse(of.lease_name, found.value)
     assert text
     judged = lease.judge({found.version if text.released else text.read_version + 1: text}, **options)
     return replace(judged, version=found.version)

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from rotator.oauth.models import Secret
 from rotator.renewal import status
-from rotator.renewal.lease import LeaseText
+from rotator.renewal.lease_text import LeaseText
 from rotator.renewal.models import Rotation, Status
 from rotator.simulation.aws import MemoryParameterStore
 from rotator.simulation.timeline import START

@@ -12,7 +12,7 @@ from fake_ports import CANARY_SECRET, START, FakeParameterStore, rotation
 from rotator.errors import ParameterStoreError, RotatorError
 from rotator.fleet.state_reader import DEFAULT_READERS, StoredReader, read_stored
 from rotator.renewal.deadline import Deadline
-from rotator.renewal.lease import LeaseText
+from rotator.renewal.lease_text import LeaseText
 from rotator.renewal.models import Parameter, Rotation, Stored
 
 

@@ -15,8 +15,8 @@ from rotator.errors import (
     ParameterStoreError,
     TokenEndpointUnavailable,
 )
-from rotator.renewal import lease
-from rotator.renewal.lease import LeaseText
+from rotator.renewal import lease, lease_text
+from rotator.renewal.lease_text import LeaseText
 from rotator.renewal.models import Attempt, Lease, Outcome, Parameter
 from rotator.renewal.status import StatusNotWritten
 from single_rotation import (
@@ -387,7 +387,7 @@ def test_newer_schema_in_overwritten_version_names_parameter() -> None:
     ],
 )
 def test_lease_text_is_read_as_it_was_written(text: LeaseText) -> None:
-    assert lease.parse(LEASE, text.dump()) == text
+    assert lease_text.parse(LEASE, text.dump()) == text
 
 
 def test_status_of_version_0_1_gains_a_lease_version() -> None:
