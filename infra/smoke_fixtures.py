@@ -177,7 +177,9 @@ def cleaned(ground: Ground) -> Iterator[Ground]:
         yield ground
     finally:
         if left := ground.remove_everything():
-            raise Problem(f"could not be deleted: {' '.join(left)}", "delete these resources", exit_code=1)
+            raise Problem(
+                f"these resources could not be deleted: {' '.join(left)}", "delete them", exit_code=1
+            )
 
 
 def code_of(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""This process becomes another program: what ``exec`` does in a shell."""
+"""Replaces this process by another program, as ``exec`` does in a shell."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ The same three that subprocess restores: https://docs.python.org/3/library/subpr
 
 
 def become(command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Replace this process by the command, which is looked for in PATH. There is no way back.
+    """Replace this process by the command, which is searched in PATH; this function then does not return.
 
-    On Windows, where no process can be replaced, run it as a child and return its exit code.
-    Raises CommandNotRun with the exit code that a shell would give.
+    On Windows, which cannot replace a process, the command runs as a child, and its exit code is returned.
+    Raises CommandNotRun with the exit code of a shell.
     """
     try:
         if not command[0]:

@@ -1,7 +1,7 @@
 """The command line.
 
-Exit codes: 0 all well, 1 a rotation failed or there is no token, 2 settings or usage. ``rotator exec``
-has its command's.
+Exit codes: 0 success, 1 a rotation failed or there is no token, 2 settings or usage are invalid. ``rotator
+exec`` exits with the code of its command.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from rotator.config import validators
 from rotator.config.validators import InvalidValue
 
 MAX_SECONDS = 10 * 365 * 86400
-"""Seconds; no token that is asked for lives longer."""
+"""The longest time that --ending-within accepts: ten years."""
 
 
 def _states(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> frozenset[str]:
@@ -71,7 +71,7 @@ def command(names: tuple[str, ...], *, stack: str | None, as_json: bool, **optio
     first. The exit code is 0 if every rotation that is shown has a valid token, 1 otherwise.
     """
     if options["every"] and not options["watch"]:
-        raise click.UsageError("--every is for --watch")
+        raise click.UsageError("--every needs --watch")
     filter_by = Filter(states=options["states"], ending_within=options["ending_within"])
     read_overview = partial(status_view.read_overview, rotator(os.environ, stack), names, filter_by=filter_by)
     if options["watch"]:
@@ -92,6 +92,6 @@ def command(names: tuple[str, ...], *, stack: str | None, as_json: bool, **optio
 
 
 def _print(console: Console, found: Overview) -> None:
-    """The summary comes last, where it is in sight after hundreds of lines."""
+    """Print the table, then the summary, which is in sight even after hundreds of lines."""
     for part in (*found.table(bar_characters(console)), *found.headline()):
         console.print(part, soft_wrap=isinstance(part, Text))

@@ -1,4 +1,4 @@
-"""Finds the token that a NAME means, for ``rotator token`` and ``rotator exec``."""
+"""Finds the token of a NAME, for ``rotator token`` and ``rotator exec``."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _SECRET, _PATH = "ROTATOR_SECRET_ID", "ROTATOR_ROTATIONS_PATH"
 
 
 def current_token(name: str | None, environ: Mapping[str, str], stack: str | None) -> str:
-    """Return the token that NAME means; see ``parameter_name``. Warn on standard error if it expires soon.
+    """Return the token of NAME; warn on standard error if it expires soon.
 
-    Raises also what ``TokenSource.token`` raises.
+    Raises the errors of ``parameter_name`` and of ``TokenSource.token``.
     """
     parameter = parameter_name(name, environ, stack)
     source = TokenSource(parameter, ttl=math.inf)
@@ -46,10 +46,11 @@ def current_token(name: str | None, environ: Mapping[str, str], stack: str | Non
 
 
 def parameter_name(name: str | None, environ: Mapping[str, str], stack: str | None = None) -> str:
-    """Return the name of the token parameter that NAME means, or of the only one if there is no NAME.
+    """Return the name of the token parameter of NAME, or of the only rotation if NAME is omitted.
 
-    Raises SettingsError if it means none or may mean several, RotatorError if the rotation documents or the
-    stack cannot be read.
+    Raises:
+        SettingsError: No rotation has the name, or NAME is omitted and there are several rotations.
+        RotatorError: The rotation documents or the stack cannot be read.
     """
     if name and ("/" in name or name.startswith("arn:")):
         if stack:

@@ -113,7 +113,7 @@ def test_closed_reader_stops_the_watch_without_an_error(options: tuple[str, ...]
 @pytest.mark.parametrize(
     ("args", "problem"),
     [
-        pytest.param(["status", "--every", "5"], "--every is for --watch", id="every without watch"),
+        pytest.param(["status", "--every", "5"], "--every needs --watch", id="every without watch"),
         pytest.param([*WATCH[:-1], "0"], "'--every'", id="no time between"),
         pytest.param([*WATCH, "z"], "no rotation named 'z'", id="unknown rotation"),
     ],

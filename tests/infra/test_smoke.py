@@ -217,6 +217,6 @@ def test_resources_that_cannot_be_deleted_are_named(
     monkeypatch.setattr(smoke, "CHECKS", ())
     assert smoke.main([f"--account={ACCOUNT}", f"--stack={STACK}"]) == 1
     assert capsys.readouterr().err == (
-        "smoke: could not be deleted: /rotator-smoke/1/tier the alarm rotator-smoke-1 "
-        "the stack rotator-smoke-1 the queue rotator-smoke-1; delete these resources\n"
+        "smoke: these resources could not be deleted: /rotator-smoke/1/tier the alarm rotator-smoke-1 "
+        "the stack rotator-smoke-1 the queue rotator-smoke-1; delete them\n"
     )
