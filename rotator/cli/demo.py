@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from rotator.errors import SettingsError
+from rotator.extras import DISTRIBUTION
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "infra" / "template.yaml"
 
@@ -28,7 +29,7 @@ def command(*, keep: bool, picture: Path | None) -> None:
     if not TEMPLATE.is_file():
         raise SettingsError(
             "the demo builds and deploys a checkout, and this is an installed package",
-            advice="run `make demo` in a checkout",
+            advice=f"run `make demo` in a checkout, which also installs '{DISTRIBUTION}[local]'",
         )
     from rotator.devstack.demo import run
 

@@ -18,5 +18,5 @@ def test_demo_of_an_installed_package_advises_a_checkout(
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr == (
         "rotator: the demo builds and deploys a checkout, and this is an installed package; "
-        "run `make demo` in a checkout\n"
+        "run `make demo` in a checkout, which also installs 'oauth-token-rotator[local]'\n"
     )
