@@ -11,6 +11,7 @@ from infra import stacks
 from infra.command import Problem
 from infra.packaging import CODE_PARAMETERS, parameter_names, rule
 from rotator.adapters.runtime import aws_client
+from rotator.replication.replica import is_multi_region_key
 
 EXAMPLE = (
     "for example: make deploy STACK=rotator SECRET=healthwise/client PARAMETER=/healthwise/token BUCKET=code"
@@ -171,7 +172,7 @@ def check_replicas(template: str, parameters: Mapping[str, str], region: str) ->
                 f"remove {name}, and deploy a separate stack in its partition",
             )
     key = parameters.get("ParameterKmsKeyArn", "")
-    if names and key and ":key/mrk-" not in key:
+    if names and key and not is_multi_region_key(key):
         raise Problem(
             "ParameterKmsKeyArn is a single-Region key, which cannot encrypt the tokens in ReplicaRegions",
             "set it to a multi-Region key with replicas in these Regions, or remove it to use aws/ssm",

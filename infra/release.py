@@ -17,21 +17,20 @@ from pathlib import Path
 
 from infra import build, sbom
 from infra.command import Problem, run
+from infra.downloaded_code import CHECKSUMS
 from rotator import __version__
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 TEMPLATE = CHECKOUT / "infra" / "template.yaml"
 CHANGELOG = CHECKOUT / "CHANGELOG.md"
-DEFAULT_OUTPUT = CHECKOUT / "dist"
-CHECKSUMS = "SHA256SUMS"
-"""The file that `sha256sum --check` and `make deploy CODE=` read."""
+DIST = CHECKOUT / "dist"
+"""The folder of the built files, which each release replaces."""
 
 
-def release(output: Path, *, compiler: str | None, tag: str | None = None) -> list[str]:
-    """Put the files of a release into the folder, in place of its own, and return the lines of SHA256SUMS.
+def release(*, compiler: str | None, tag: str | None = None) -> list[str]:
+    """Replace the content of ``DIST`` with the files of a release, and return the lines of SHA256SUMS.
 
     Args:
-        output: The folder.
         compiler: A Python of the function's version. Without it the zip would differ.
         tag: The tag that is released, if there is one.
 
@@ -50,8 +49,8 @@ def release(output: Path, *, compiler: str | None, tag: str | None = None) -> li
         _build(folder, compiler)
         lines = checksums(folder)
         (folder / CHECKSUMS).write_text("".join(f"{line}\n" for line in lines))
-        shutil.rmtree(output, ignore_errors=True)
-        shutil.copytree(folder, output, copy_function=shutil.copyfile)
+        shutil.rmtree(DIST, ignore_errors=True)
+        shutil.copytree(folder, DIST, copy_function=shutil.copyfile)
     return lines
 
 
@@ -98,7 +97,6 @@ def build_wheel(folder: Path) -> None:
 def main() -> int:
     """Build a release from the command line, and return the exit code."""
     parser = argparse.ArgumentParser(description="Build the files of a release.")
-    parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT)
     parser.add_argument("--tag", help="refuse to build unless this is the tag of this version")
     options = parser.parse_args()
 
@@ -107,7 +105,7 @@ def main() -> int:
             compiler = build.find_compiler(os.environ.get("PYTHON313"))
         except build.BuildError as error:
             raise Problem(str(error), "check PYTHON313") from None
-        print("\n".join(release(options.output, compiler=compiler, tag=options.tag)))
+        print("\n".join(release(compiler=compiler, tag=options.tag)))
 
     return run("release", body)
 

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 DISTRIBUTION = "oauth-token-rotator"
 
 USAGE = 2
-"""The exit code: nothing was tried."""
+"""The exit code if settings, the command line or the installation are wrong."""
 
 PACKAGES = {
     "cli": ("click", "rich", "greenlet", "requests", "urllib3", "tenacity"),

@@ -14,8 +14,9 @@ from typing import Any, NoReturn
 import click
 
 from rotator import __version__
-from rotator.cli.options import FAILED, USAGE
+from rotator.cli.options import FAILED
 from rotator.errors import CommandNotRun, RotatorError, SettingsError
+from rotator.extras import USAGE
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Renew": ("rotate",),

@@ -10,9 +10,6 @@ import click
 FAILED = 1
 """The exit code if a rotation failed or there is no token."""
 
-USAGE = 2
-"""The exit code if settings or the command line are wrong."""
-
 names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
 
 stack_option = click.option(

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from rotator.config.deployment import Inspector
 from rotator.doctor.check import NotChecked
 from rotator.errors import RotatorError
+from rotator.renewal.lease import VERSIONS_KEPT
 from rotator.renewal.models import Rotation, Stored
 
 CHECK = "labels"
 """The name of the check."""
-
-VERSIONS_KEPT = 100
 
 
 def full_parameters(rotation: Rotation, stored: Stored | RotatorError) -> list[str]:

@@ -23,9 +23,6 @@ from rotator.renewal.ports import ParameterStore
 Read = Callable[[Sequence[str]], Mapping[str, Parameter]]
 """Reads parameters of the home Region, with or without decryption."""
 
-_MULTI_REGION_KEY = "mrk-"
-"""https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html"""
-
 
 @dataclass(frozen=True, kw_only=True)
 class ReplicaState:
@@ -154,6 +151,14 @@ def postponed() -> ParameterStoreError:
     )
 
 
+def is_multi_region_key(key_id: str) -> bool:
+    """Whether the id or ARN of a KMS key is that of a multi-Region key.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/multi-region-keys-overview.html
+    """
+    return key_id.rpartition("/")[2].startswith("mrk-")
+
+
 def key_in(region: str, key_id: str | None) -> str | None:
     """Return the name of home's key in another Region: an alias of the same name, or the key's replica.
 
@@ -163,7 +168,7 @@ def key_in(region: str, key_id: str | None) -> str | None:
     """
     if key_id is None:
         return None
-    if "alias/" not in key_id and not key_id.rpartition("/")[2].startswith(_MULTI_REGION_KEY):
+    if "alias/" not in key_id and not is_multi_region_key(key_id):
         raise ParameterStoreError(
             f"the KMS key {key_id} exists in one Region only",
             advice="set kms_key_id to a multi-Region key with a replica in each Region, or to an alias that "

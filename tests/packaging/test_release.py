@@ -85,30 +85,38 @@ def test_released_zip_is_that_of_the_build_with_byte_code(released: Path, functi
         assert [name for name in archive.namelist() if name.endswith(f".{build.CACHE_TAG}.pyc")]
 
 
-def test_release_without_the_functions_python_is_refused(tmp_path: Path) -> None:
+@pytest.fixture
+def dist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the built files, which does not exist yet."""
+    monkeypatch.setattr(release, "DIST", tmp_path / "dist")
+    return tmp_path / "dist"
+
+
+def test_release_without_the_functions_python_is_refused(dist: Path) -> None:
     with pytest.raises(Problem):
-        release.release(tmp_path / "dist", compiler=None)
-    assert not (tmp_path / "dist").exists()
+        release.release(compiler=None)
+    assert not dist.exists()
 
 
-def test_failed_build_keeps_the_release_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_build_keeps_the_release_before(dist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> str:
         raise build.BuildError("pip could not install")
 
     monkeypatch.setattr(build, "build", fail)
-    (tmp_path / "rotator.zip").touch()
+    dist.mkdir()
+    (dist / "rotator.zip").touch()
     with pytest.raises(Problem) as failed:
-        release.release(tmp_path, compiler=sys.executable)
+        release.release(compiler=sys.executable)
     assert failed.value.exit_code == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["rotator.zip"]
+    assert [path.name for path in dist.iterdir()] == ["rotator.zip"]
 
 
 @pytest.mark.parametrize("tag", ["", "v", __version__, f"{TAG}.1", f"{TAG}rc1", "v0.1.0", f"{TAG}\n"])
-def test_tag_of_another_version_builds_nothing(tag: str, tmp_path: Path) -> None:
+def test_tag_of_another_version_builds_nothing(tag: str, dist: Path) -> None:
     with pytest.raises(Problem) as refused:
-        release.release(tmp_path / "dist", compiler=sys.executable, tag=tag)
+        release.release(compiler=sys.executable, tag=tag)
     assert refused.value.exit_code == 2
-    assert not (tmp_path / "dist").exists()
+    assert not dist.exists()
 
 
 @pytest.mark.parametrize(
