@@ -27,7 +27,7 @@ from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws_emulators import ACCOUNT, ADMINISTRATOR, client_environment, running_aws
 from rotator.devstack.deployment import STACK, Account
 from rotator.devstack.http_server import free_port, serving
-from rotator.doctor.labels import VERSIONS_KEPT
+from rotator.renewal.lease import VERSIONS_KEPT
 from scripted_server import OUTAGE, Peer
 from scripted_server import serving as serving_peer
 

@@ -15,6 +15,7 @@ import pytest
 from conftest import CHECKOUT
 from infra import build, release
 from infra.command import Problem
+from infra.downloaded_code import CHECKSUMS
 from packaging_environment import AS_STARTED, copy_checkout
 from rotator import __version__
 
@@ -33,7 +34,7 @@ def make_release(folder: Path, *arguments: str, umask: int = -1, **variables: st
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout == (folder / "dist" / release.CHECKSUMS).read_text()
+    assert done.stdout == (folder / "dist" / CHECKSUMS).read_text()
     return folder / "dist"
 
 
