@@ -84,7 +84,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test may find a real account, a proxy or a setting of whoever runs it."""
+    """Hide the account, the proxy and the settings of the user who runs the tests."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "ROTATOR_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)

@@ -42,7 +42,7 @@ class Change(NamedTuple):
 def main() -> int:
     _make_folder()
     if subprocess.run([*MUTMUT, "run", "--max-children", str(CHILDREN)], cwd=FOLDER, check=False).returncode:
-        return 1  # it told why: most likely a test fails without any mutant
+        return 1  # mutmut printed why: most likely a test fails without any mutant
     survivors = {_change(name): state for name, state in _survivors()}
     explained = {
         Change(one["function"], one["was"], one["became"])
@@ -59,7 +59,7 @@ def main() -> int:
 
 
 def _make_folder() -> None:
-    """Begin anew: what mutmut remembers of an earlier run does not follow changes of the tests."""
+    """Start with an empty folder: the results of an earlier run do not follow changes of the tests."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     for name in ("rotator", "tests", "pyproject.toml"):

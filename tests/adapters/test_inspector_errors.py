@@ -1,4 +1,4 @@
-"""The inspector where AWS answers page by page, refuses or fails, and what its errors tell."""
+"""The inspector if AWS answers page by page, refuses or fails, and the content of its errors."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_stacks_are_read_page_by_page(scripted: Scripted) -> None:
             "Stacks": [
                 {
                     "StackName": "two",
-                    "Outputs": [{"OutputKey": "ScheduleName", "OutputValue": "tick"}],
+                    "Outputs": [{"OutputKey": "ScheduleName", "OutputValue": "run"}],
                     **STATUS,
                 }
             ]
@@ -69,7 +69,7 @@ def test_stacks_are_read_page_by_page(scripted: Scripted) -> None:
     stacks = scripted.inspector.stacks()
     assert [(stack.name, stack.outputs) for stack in stacks] == [
         ("one", {}),
-        ("two", {"ScheduleName": "tick"}),
+        ("two", {"ScheduleName": "run"}),
     ]
 
 
@@ -187,7 +187,7 @@ LOOKS: dict[str, tuple[str, str, Look]] = {
     "key": ("kms", "describe_key", lambda i: i.key("alias/mine")),
     "stack": ("cloudformation", "describe_stacks", lambda i: i.stack("rotator")),
     "stacks": ("cloudformation", "describe_stacks", lambda i: i.stacks()),
-    "schedule": ("scheduler", "get_schedule", lambda i: i.schedule("tick", "default")),
+    "schedule": ("scheduler", "get_schedule", lambda i: i.schedule("run", "default")),
     "queue": ("sqs", "get_queue_attributes", lambda i: i.messages("https://sqs/1/work")),
     "taker": (
         "lambda",

@@ -1,4 +1,4 @@
-"""What the deployed function answers when it fails, and what an operator is told of that."""
+"""The answers of a deployed function that fails, and the errors that an operator sees."""
 
 from __future__ import annotations
 

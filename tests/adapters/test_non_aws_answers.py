@@ -87,7 +87,7 @@ OTHERS: dict[str, Callable[[], Any]] = {
     "DescribeKey": lambda: AwsInspector().key("alias/a"),
     "DescribeStacks of one": lambda: AwsInspector().stack("rotator"),
     "DescribeStacks": lambda: AwsInspector().stacks(),
-    "GetSchedule": lambda: AwsInspector().schedule("tick", "default"),
+    "GetSchedule": lambda: AwsInspector().schedule("run", "default"),
     "GetQueueAttributes": lambda: AwsInspector().messages(QUEUE),
     "ListEventSourceMappings": lambda: AwsInspector().event_source_mapping("rotator", QUEUE),
     "FilterLogEvents": lambda: AwsInspector().last_event("/rotator", "run ended", SINCE),

@@ -148,7 +148,7 @@ def test_refused_write_gives_advice_without_quoting_the_token(
         (SsmParameterStore.create_lease, "TooManyUpdates"),
         (SsmParameterStore.write_lease, "TooManyUpdates"),
     ],
-    ids=["created before", "created meanwhile", "written meanwhile"],
+    ids=["created before", "created by another", "written by another"],
 )
 def test_concurrent_lease_write_raises_concurrent_update(
     stub: Stubber, store: SsmParameterStore, write: Callable[..., int], code: str
@@ -273,7 +273,7 @@ def test_missing_region_error_names_the_variable() -> None:
 
 @pytest.mark.usefixtures("region")
 def test_unknown_profile_error_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setenv("AWS_PROFILE", "missing")
     with pytest.raises(SettingsError, match="AWS_PROFILE names a profile that does not exist"):
         aws_client.client("ssm")
 

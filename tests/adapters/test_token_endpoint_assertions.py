@@ -82,7 +82,7 @@ def test_failure_to_sign_sends_nothing_and_is_not_repeated(serve: Serve) -> None
     assert caller.counters.take().token_requests == 0
 
 
-def test_failure_to_sign_again_tells_of_the_unanswered_request(serve: Serve) -> None:
+def test_failure_to_sign_again_reports_the_unanswered_request(serve: Serve) -> None:
     peer = serve(half_then_reset, TOKEN)
     with pytest.raises(CredentialsError) as caught:
         Asserting(Signer(often=1)).request(peer.url, **BY_KEY)

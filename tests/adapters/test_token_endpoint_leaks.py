@@ -1,4 +1,4 @@
-"""HttpTokenEndpoint tells no secret, whatever the other side sends back: neither in an error nor in a log."""
+"""HttpTokenEndpoint shows no secret in errors and logs, for any answer of the endpoint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from adapters.caller import BASIC, GATEWAY_KEY, Caller
 from fake_ports import CANARY_SECRET, CANARY_TOKEN
-from leak_check import credential_forms, foreign, reported, token_forms, told_in
+from leak_check import credential_forms, foreign, reported, secrets_in, token_forms
 from rotator.adapters.runtime import http_transport
 from rotator.devstack.http_server import LOOPBACK, free_port
 from rotator.errors import RotatorError
@@ -71,7 +71,7 @@ def test_failure_leaks_no_secret_in_errors_or_logs(
     with pytest.raises(RotatorError) as caught:
         call(Caller(budget=3.0), url)
     logged = [f"{record.getMessage()} {vars(record)}" for record in caplog.records]
-    assert told_in(reported(caught.value) + caplog.text + str(logged), SECRETS) == []
+    assert secrets_in(reported(caught.value) + caplog.text + str(logged), SECRETS) == []
     # The exceptions of requests hold the request, so none may travel along.
     assert foreign(caught.value, RotatorError) == []
 
@@ -86,4 +86,4 @@ def test_success_leaks_no_secret_in_logs(
     caller.probe(peer.url)
     caller.keyed(peer.url)
     caller.keyed_probe(peer.url)
-    assert told_in(caplog.text, SECRETS) == []
+    assert secrets_in(caplog.text, SECRETS) == []

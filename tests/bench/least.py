@@ -1,7 +1,7 @@
 """The least that a machine needs for the job: the standard library, and requests signed by hand.
 
-For the bench, to show what part of the cost is the job's own. It checks nothing, retries nothing and claims
-nothing, so it is no program to run. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
+For the bench, to show what part of the cost is the job's own. It has no checks, retries or lease, so do
+not use it for anything else. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 """
 
 import base64

@@ -97,7 +97,7 @@ def _process(
 
 
 def _reported(ground: Ground, output: IO[str] | None) -> dict[str, float]:
-    """The next line that the subject tells; the function's metrics are among them."""
+    """Return the subject's next line; the function's metrics are among the lines."""
     for line in output or ():
         if line.startswith('{"wall"'):
             run: dict[str, float] = json.loads(line)

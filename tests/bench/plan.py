@@ -64,7 +64,7 @@ def per_run(runs: Runs, what: Callable[[Cost], float]) -> float:
 
 
 def measure(ground: Ground, plan: Plan) -> Found:
-    """Measure everything; what is compared is interleaved, so that the machine's moods hit all alike."""
+    """Measure everything; compared subjects are interleaved, so that a noisy machine affects all of them."""
     costs: dict[str, list[Cost]] = {way: [] for way in WAYS}
     for number in range(plan.rounds):
         _emit(f"cold processes, round {number + 1} of {plan.rounds}")

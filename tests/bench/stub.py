@@ -78,14 +78,14 @@ class Stub:
         return status, json.dumps(answer).encode()
 
     def token(self, _path: str, fields: Fields, _body: bytes) -> tuple[int, bytes]:
-        """Issue a token to whoever says who it is."""
+        """Issue a token to each client that authenticates."""
         self.counts["token"] += 1
         if "authorization" not in fields:
             return 401, b'{"error": "invalid_client"}'
         return 200, json.dumps(self.world.issue()).encode()
 
     def control(self, path: str, _fields: Fields, body: bytes) -> tuple[int, bytes]:
-        """Tell the counts and begin anew: ``/counts``; or fill the world: ``/fill``."""
+        """Return and reset the counts (``/counts``), or fill the stub with rotations (``/fill``)."""
         if path == "/fill":
             self.world.fill(**json.loads(body))
         counts, self.counts = self.counts, Counter()

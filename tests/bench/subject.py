@@ -1,7 +1,7 @@
 """What runs in the measured process: a handler, once or more.
 
 ``subject.py MODULE``: one call, as cold as it gets. ``subject.py MODULE TIMES``: before each call a line is
-read, and after it a line of JSON tells its wall and CPU seconds, all threads together.
+read, and after it a line of JSON has its wall and CPU seconds, all threads together.
 """
 
 import sys

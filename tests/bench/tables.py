@@ -11,7 +11,7 @@ from bench.world import PAGE
 
 MB = 1_000_000
 MOST_GROWTH = 1.25
-"""So many times what it takes in the fleet before a rotation may take, if the growth is to be linear."""
+"""The most by which the time of a rotation may grow from one fleet size to the next, to count as linear."""
 
 
 def wall(cost: Cost) -> float:

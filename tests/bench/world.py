@@ -1,4 +1,4 @@
-"""What the stub holds: the documents, tokens and statuses of so many rotations, all fresh or all due."""
+"""The parameters of the stub: documents, tokens and statuses of n rotations, all fresh or all due."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from itertools import count
 from typing import Any
 
 LIFETIME = 86_400
-"""Seconds that a token lives."""
+"""The lifetime of a token in seconds."""
 
 DOCUMENTS = "/bench/rotations"
 PAGE = 10
-"""GetParametersByPath gives so many at the most.
+"""The most parameters in an answer of GetParametersByPath.
 https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParametersByPath.html"""
 
 
@@ -50,7 +50,7 @@ class BenchEnvironment:
             self._add_rotation(document, token_parameter(number), due=due)
 
     def issue(self) -> dict[str, Any]:
-        """Issue a token, a JWT that nobody signed and that no other is like."""
+        """Issue a token: an unsigned JWT, different each time."""
         now = int(datetime.now(UTC).timestamp())
         claims = {"jti": next(self.serial), "iat": now, "exp": now + LIFETIME, "scope": "x" * 500}
         parts = (json.dumps(part).encode() for part in ({"alg": "RS256", "typ": "at+jwt"}, claims))

@@ -1,4 +1,4 @@
-"""What operators rely on where they write documents, of the fake and of the adapter alike."""
+"""The behaviour that operators need of a document store: the fake and the adapters have it."""
 
 from __future__ import annotations
 

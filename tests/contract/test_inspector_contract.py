@@ -1,4 +1,4 @@
-"""What the doctor relies on in AWS, of the fake and of the adapter alike."""
+"""The behaviour that the doctor needs of AWS: the fake and the adapters have it."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ class AwsWorld:
             GroupName=group,
             ScheduleExpression=schedule.expression,
             FlexibleTimeWindow={"Mode": "OFF"},
-            Target={"Arn": schedule.target, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/tick"},
+            Target={"Arn": schedule.target, "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/run"},
             State="ENABLED" if schedule.enabled else "DISABLED",
         )
 
@@ -328,7 +328,7 @@ def test_missing_key_stack_and_schedule_are_none(world: Backend) -> None:
 
 
 def test_stack_is_found_by_name_and_in_the_list(world: Backend) -> None:
-    stack = Stack(name=unique("stack"), outputs={"ParameterName": "/a/token", "ScheduleName": "tick"})
+    stack = Stack(name=unique("stack"), outputs={"ParameterName": "/a/token", "ScheduleName": "run"})
     other = Stack(name=unique("other"), outputs={})
     for each in (stack, other):
         world.add_stack(each)
@@ -390,7 +390,7 @@ def test_subscriptions_of_a_topic_are_listed(world: Backend) -> None:
         ("kms:DescribeKey", "key", lambda i: i.key("alias/aws/ssm")),
         ("cloudformation:DescribeStacks", "stack", lambda i: i.stack("rotator")),
         ("cloudformation:DescribeStacks", "stacks", lambda i: i.stacks()),
-        ("scheduler:GetSchedule", "schedule", lambda i: i.schedule("tick", "default")),
+        ("scheduler:GetSchedule", "schedule", lambda i: i.schedule("run", "default")),
         ("sqs:GetQueueAttributes", "messages", lambda i: i.messages("https://sqs/1/work")),
         (
             "lambda:ListEventSourceMappings",

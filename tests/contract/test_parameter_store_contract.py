@@ -1,4 +1,4 @@
-"""What the job relies on in Parameter Store, of the fake and of the adapter alike."""
+"""The behaviour that the job needs of Parameter Store: the fake and the adapters have it."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_only_one_of_two_writers_gets_the_next_version(store: ParameterStore) ->
 
 
 def written(store: ParameterStore, count: int) -> ParameterStore:
-    """Store so many versions of a lease: each holds its own number."""
+    """Store this number of versions of a lease; each contains its own number."""
     store.create_lease(ROTATION, "1")
     for number in range(2, count + 1):
         store.write_lease(ROTATION, str(number))

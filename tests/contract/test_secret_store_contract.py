@@ -1,4 +1,4 @@
-"""What the job relies on in Secrets Manager, of the fake and of the adapter alike."""
+"""The behaviour that the job needs of Secrets Manager: the fake and the adapters have it."""
 
 from __future__ import annotations
 

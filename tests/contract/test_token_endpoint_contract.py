@@ -1,4 +1,4 @@
-"""What the job relies on in a token endpoint, of the fake and of the adapter alike."""
+"""The behaviour that the job needs of a token endpoint: the fake and the adapters have it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Refusal:
 
 @dataclass
 class Backend:
-    """An endpoint that issues tokens unless told to refuse, and needs LATENCY for every answer."""
+    """An endpoint that issues tokens unless it is set to refuse, and needs LATENCY for each answer."""
 
     clock: Clock
     endpoint: TokenEndpoint

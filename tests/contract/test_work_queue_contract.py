@@ -1,4 +1,4 @@
-"""What a tick relies on in the workers' queue, of the fake and of the adapter alike."""
+"""The behaviour that a scheduled run needs of the workers' queue: the fake and the adapters have it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rotator.workers.dispatch import WorkQueue
 
 @dataclass
 class Backend:
-    """A queue, and what somebody who empties it finds."""
+    """A queue, and a way to receive its messages."""
 
     queue: WorkQueue
     taken: Callable[[], Sequence[str]]

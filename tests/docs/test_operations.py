@@ -1,4 +1,4 @@
-"""The guides tell the truth: runbooks, permissions, parameters, costs and what is not verified."""
+"""The guides are true: runbooks, permissions, parameters, costs and the unverified behaviour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""README and guides tell the truth about commands, and about what the demo prints."""
+"""README and guides are true about commands and the demo's output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference tables tell the truth: settings, defaults, outcomes, metrics, log fields, guarantee."""
+"""The reference tables are true: settings, defaults, outcomes, metrics, log fields, guarantee."""
 
 from __future__ import annotations
 
@@ -58,10 +58,12 @@ def test_the_metrics_table_has_every_metric_and_no_other(capsys: pytest.CaptureF
     assert rows
     named = set(re.findall(r"`([A-Z]\w+)`", rows[0])) - {metrics.NAMESPACE}
     kinds = {name for name in named if hasattr(errors, name)}
-    alive = Result(name="a", outcome=Outcome.ROTATED, expires_at=START, secret_stage=Stage.PENDING)
-    previous = replace(alive, secret_stage=Stage.PREVIOUS, replicas_behind=("eu-west-1",))
+    pending = Result(name="a", outcome=Outcome.ROTATED, expires_at=START, secret_stage=Stage.PENDING)
+    previous = replace(pending, secret_stage=Stage.PREVIOUS, replicas_behind=("eu-west-1",))
     counts = Counts(token_requests=1, token_request_attempts=1, throttled_writes=1)
-    metrics.record_metrics(Summary(results=(alive, previous)), START, service="x", duration=0, counts=counts)
+    metrics.record_metrics(
+        Summary(results=(pending, previous)), START, service="x", duration=0, counts=counts
+    )
     reported, *_ = embedded_metrics.read(capsys.readouterr().out)
     assert kinds
     assert named - kinds == reported.metrics.keys()

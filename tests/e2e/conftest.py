@@ -23,7 +23,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory, function_zip: Path) -> It
 
 @pytest.fixture
 def shell(moto: Account, clean_environment: Mapping[str, str]) -> Shell:
-    """A shell of somebody who reads a token, and knows no more than the parameter's name."""
+    """The shell of a consumer who knows only the parameter's name."""
     settings = {"ROTATOR_PARAMETER_NAME": PARAMETER, "COLUMNS": "200"}
     return Shell({**clean_environment, **client_environment(moto.endpoint), **settings}, moto)
 

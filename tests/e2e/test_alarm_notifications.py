@@ -1,4 +1,4 @@
-"""From the function's log line to somebody's phone: metrics, alarm and topic of a deployed stack.
+"""From the function's log line to a notification: metrics, alarm and topic of a deployed stack.
 
 The embedded AWS reads no metrics out of logs, so the test carries them over as CloudWatch would. It
 compares a statistic with a threshold; periods and missing data are tests/infra/test_alarms.py's.

@@ -41,7 +41,7 @@ def topics(address: str, token: str) -> int:
     ("changes", "status", "error"),
     [
         pytest.param({"auth": ("client", "wrong")}, 401, "invalid_client", id="wrong secret"),
-        pytest.param({"auth": ("nobody", "secret")}, 401, "invalid_client", id="unknown client"),
+        pytest.param({"auth": ("unknown", "secret")}, 401, "invalid_client", id="unknown client"),
         pytest.param({"auth": None}, 401, "invalid_client", id="no credentials"),
         pytest.param({"scope": "everything"}, 400, "invalid_scope", id="unknown scope"),
         pytest.param({"grant_type": "password"}, 400, "unsupported_grant_type", id="another grant"),
@@ -134,7 +134,7 @@ def test_a_secret_can_be_rolled_with_and_without_an_overlap(
     assert accepted(address, "secret", "new", "other", "") == valid
 
 
-def test_next_roll_ends_the_overlap_even_for_the_same_secret(
+def test_next_roll_stops_the_overlap_even_for_the_same_secret(
     rolling: tuple[AuthorizationApi, str],
 ) -> None:
     api, address = rolling
@@ -154,4 +154,4 @@ def test_tokens_stay_valid_after_their_secret_is_rolled(rolling: tuple[Authoriza
 
 def test_rolling_the_secret_of_an_unknown_client_fails() -> None:
     with pytest.raises(KeyError):
-        API.roll_secret("nobody", "new")
+        API.roll_secret("unknown", "new")

@@ -1,6 +1,6 @@
-"""A stack that tells of changes: what its rule lets through reaches the function, the queue and the service.
+"""A stack with change events: events that match its rule reach the function, the queue and the service.
 
-The embedded Parameter Store tells nobody of its writes, and nobody else may say ``aws.ssm``, there as on AWS.
+The embedded Parameter Store sends no events, and only AWS may use the source ``aws.ssm``, there as on AWS.
 So the deployed rule is made to listen to another source, and an event of the documented shape comes from it.
 """
 
@@ -21,16 +21,16 @@ from infra import smoke, smoke_changes
 from rotator.devstack.aws_emulators import ACCOUNT, client_environment
 from rotator.devstack.deployment import Account
 
-STACK = "told"
-SOURCE = "told.ssm"
+STACK = "notified"
+SOURCE = "notified.ssm"
 RULE = f"{STACK}-token-changed"
-CODE = "def handler(event, context):\n    print('told of ' + event['detail']['name'])\n"
+CODE = "def handler(event, context):\n    print('notified of ' + event['detail']['name'])\n"
 TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
 class Targets:
-    """A function, a queue and a service of the user's, which are told."""
+    """A function, a queue and a service of the user's, the targets of the events."""
 
     account: Account
     function: str
@@ -57,8 +57,10 @@ class Targets:
         return [json.loads(each["Body"]) for each in answer.get("Messages", [])]
 
     def reported(self) -> list[str]:
-        """What the function was told, ever."""
-        return [line for line in self.account.log_lines("/aws/lambda/reload") if line.startswith("told of ")]
+        """Return the lines of all events that the function received."""
+        return [
+            line for line in self.account.log_lines("/aws/lambda/reload") if line.startswith("notified of ")
+        ]
 
     def deployment(self) -> str:
         """The service's newest deployment."""
@@ -111,7 +113,7 @@ def stack(deployed: Deployed, targets: Targets) -> Iterator[Account]:
 
 
 def happen(account: Account, name: str, kind: str = "SecureString") -> None:
-    """Let an event come as Parameter Store tells of a write."""
+    """Send an event as Parameter Store does after a write."""
     detail = {"operation": "Update", "name": name, "type": kind, "description": "Sample Parameter"}
     resource = f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter{name}"
     entry = {"Source": SOURCE, "DetailType": "Parameter Store Change", "Resources": [resource]}
@@ -136,7 +138,7 @@ def test_only_token_writes_reach_every_target(stack: Account, targets: Targets) 
     happen(stack, "/healthwise/token")
     [event] = until(targets.messages)
     assert (event["detail-type"], event["detail"]["name"]) == ("Parameter Store Change", "/healthwise/token")
-    assert until(targets.reported) == ["told of /healthwise/token"]
+    assert until(targets.reported) == ["notified of /healthwise/token"]
     assert until(lambda: targets.deployment() != before)
 
 

@@ -181,7 +181,7 @@ def test_wrong_secret_falls_back_to_the_previous_with_a_warning(shell: Shell) ->
             "set AWS_DEFAULT_REGION",
             id="no Region",
         ),
-        pytest.param(["rotate"], {"AWS_PROFILE": "nobody"}, 2, "AWS_PROFILE names", id="no such profile"),
+        pytest.param(["rotate"], {"AWS_PROFILE": "missing"}, 2, "AWS_PROFILE names", id="no such profile"),
         pytest.param(
             ["rotate"], {"AWS_ENDPOINT_URL": "nowhere"}, 2, "AWS_ENDPOINT_URL", id="bad endpoint of AWS"
         ),

@@ -141,7 +141,7 @@ def outcome(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 def rotate_twice(
     moto: Account, environment: Mapping[str, str], provider: Provider, **settings: str
 ) -> list[dict[str, Any]]:
-    """Rotate twice, each time to a new token; return what the provider told of the two requests."""
+    """Rotate twice, each time to a new token; return the provider's log of the two requests."""
     requests = []
     for version in (1, 2):
         done = rotate(moto, environment, provider.issuer, **settings)

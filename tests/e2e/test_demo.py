@@ -157,9 +157,9 @@ def test_make_rotate_invokes_the_deployed_function(demo: Demo) -> None:
     done = demo.run("make", "rotate", f"FUNCTION={function}")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "rotated" in done.stdout
-    missing = demo.run("rotator", "rotate", "--function", "nobody")
+    missing = demo.run("rotator", "rotate", "--function", "missing")
     assert missing.returncode == 2
-    assert "the function nobody could not be invoked: ResourceNotFound" in missing.stderr
+    assert "the function missing could not be invoked: ResourceNotFound" in missing.stderr
     unknown = demo.run("rotator", "rotate", "other", "--function", function)
     assert "no rotation named 'other'" in unknown.stderr
 
@@ -196,7 +196,7 @@ def test_terminated_demo_leaves_no_process_running(demo: Demo) -> None:
     processes = [world, *world.children(recursive=True)]
     assert len(processes) >= 2, "the world and its AWS"
     world.terminate()
-    _, alive = psutil.wait_procs(processes, timeout=30)
-    assert alive == []
+    _, running = psutil.wait_procs(processes, timeout=30)
+    assert running == []
     with pytest.raises(requests.ConnectionError):
         requests.get(demo.exports["AWS_ENDPOINT_URL"], timeout=5)

@@ -35,7 +35,7 @@ PARAMETER = "/operators/token"
 BUCKET = "operators-code"
 WHAT = {"STACK": STACK, "SECRET": SECRET_NAME, "PARAMETER": PARAMETER, "BUCKET": BUCKET}
 AS_STARTED = dict(os.environ)
-"""With the package index of whoever runs the tests: the zip's build needs it."""
+"""With the user's package index, which the zip's build needs."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ shutil.copy("rotator.zip", output)
 
 @pytest.fixture(scope="module")
 def built(function_zip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the checkout in which the zip is not built anew for every deployment."""
+    """A copy of the checkout in which the zip is built once for all deployments."""
     folder = tmp_path_factory.mktemp("built")
     for name in ("infra", "rotator"):
         shutil.copytree(CHECKOUT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -146,11 +146,11 @@ ANOTHER = {
 @pytest.fixture(scope="module")
 def somebody_elses(operator: Operator) -> str:
     cloudformation = operator.account.client("cloudformation")
-    cloudformation.create_stack(StackName="somebody-elses", TemplateBody=json.dumps(ANOTHER))
+    cloudformation.create_stack(StackName="not-a-rotator", TemplateBody=json.dumps(ANOTHER))
     cloudformation.get_waiter("stack_create_complete").wait(
-        StackName="somebody-elses", WaiterConfig={"Delay": 1}
+        StackName="not-a-rotator", WaiterConfig={"Delay": 1}
     )
-    return "somebody-elses"
+    return "not-a-rotator"
 
 
 def reported(done: subprocess.CompletedProcess[str]) -> str:
@@ -171,9 +171,9 @@ def test_invalid_value_is_refused_and_creates_no_stack(operator: Operator) -> No
     [
         ({"PARAMETER": "/aws/token"}, "PARAMETER must be a path such as /healthwise/token, not below /aws"),
         ({"SECRET": "file://pyproject.toml"}, "SECRET is not the name or the ARN of a secret"),
-        ({"STACK": "somebody-elses"}, "the stack somebody-elses is not a rotator; set STACK to another name"),
+        ({"STACK": "not-a-rotator"}, "the stack not-a-rotator is not a rotator; set STACK to another name"),
     ],
-    ids=["a path of AWS", "a file as the secret", "somebody else's stack"],
+    ids=["a path of AWS", "a file as the secret", "another stack"],
 )
 def test_unusable_target_is_refused_and_nothing_changes(
     operator: Operator, somebody_elses: str, changed: dict[str, str], told_so: str
@@ -209,7 +209,7 @@ BROKEN = """Resources:
     Type: AWS::Lambda::Url
     DependsOn: Function
     Properties:
-      TargetFunctionArn: nobody
+      TargetFunctionArn: missing
       AuthType: AWS_IAM
 """
 
@@ -399,8 +399,10 @@ def test_role_without_permission_is_refused_and_creates_nothing(operator: Operat
     trust = json.dumps({"Version": "2012-10-17", "Statement": [anyone]})
     iam = operator.account.client("iam")
     role = iam.create_role(RoleName="no-operator", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-    nobody = operator.account.assume_role(role)
-    denied = replace(operator, account=nobody, environ={**operator.environ, **nobody.credentials})
+    denied_account = operator.account.assume_role(role)
+    denied = replace(
+        operator, account=denied_account, environ={**operator.environ, **denied_account.credentials}
+    )
     done = denied.deploy(STACK="denied")
     assert done.returncode == 2
     assert re.match(

@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from conftest import CHECKOUT
 from doctor_patient import AFTER_THE_SECRET, CHECKS, ON_THE_CLOCK
 from fake_ports import CANARY_SECRET
-from leak_check import credential_forms, token_forms, told_in
+from leak_check import credential_forms, secrets_in, token_forms
 from rotator import bootstrap
 from rotator.adapters.runtime import aws_client
 from rotator.cli import main
@@ -95,7 +95,7 @@ class ExaminedStack:
 
     def nothing_is_told(self, text: str) -> None:
         tokens = {form for token in [*self.issued, self.token()] for form in token_forms(token)}
-        assert told_in(text, credential_forms("client", CANARY_SECRET) | tokens) == []
+        assert secrets_in(text, credential_forms("client", CANARY_SECRET) | tokens) == []
 
     def token(self) -> str:
         answer = self.account.client("ssm").get_parameter(Name=PARAMETER_NAME, WithDecryption=True)
@@ -159,7 +159,7 @@ def _policy(*statements: Mapping[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def issued() -> list[str]:
-    """The tokens that the API issued to anybody."""
+    """Return all tokens that the API has issued."""
     return []
 
 
@@ -268,9 +268,9 @@ def test_stack_option_overrides_environment_settings(world: ExaminedStack) -> No
 
 
 def test_stack_option_requires_an_existing_rotator_stack(world: ExaminedStack) -> None:
-    nobody = world.doctor("--stack", "nobody")
-    assert (nobody.marked("✗"), nobody.code) == ({"settings"}, 2)
-    assert nobody.advice == ["check the name, the account and the Region"]
+    missing = world.doctor("--stack", "missing")
+    assert (missing.marked("✗"), missing.code) == ({"settings"}, 2)
+    assert missing.advice == ["check the name, the account and the Region"]
     template = {"Resources": {"Function": {"Type": "AWS::SQS::Queue"}}}
     cloudformation = world.account.client("cloudformation")
     cloudformation.create_stack(StackName="other", TemplateBody=json.dumps(template))
@@ -285,7 +285,7 @@ def test_empty_stack_option_uses_the_environment(world: ExaminedStack) -> None:
 
 
 def test_edited_function_cannot_redirect_the_secret(world: ExaminedStack) -> None:
-    """By whoever looks after the stack, and may read the secret."""
+    """Run as an operator of the stack, who may read the secret."""
     lambda_, name = world.account.client("lambda"), world.outputs["FunctionName"]
     variables = lambda_.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     with serving_peer(Peer(OUTAGE)) as peer:
@@ -454,7 +454,7 @@ def test_unknown_access_key_fails_the_identity_check(world: ExaminedStack) -> No
     examined = world.doctor(AWS_ACCESS_KEY_ID="AKIANOBODY")
     assert (examined.marked("✗"), examined.code) == ({"AWS identity"}, 1)
     assert "renew the AWS credentials" in examined.advice[0]
-    assert examined.marks["clock"] == "✓", "AWS tells everyone the time"
+    assert examined.marks["clock"] == "✓", "AWS sends its time without credentials"
     assert examined.marks["token endpoint"] == "✓"
 
 

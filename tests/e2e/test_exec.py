@@ -13,7 +13,7 @@ import pytest
 
 from command_line import ROTATOR, TIMEOUT_SECONDS, Shell
 from conftest import CHECKOUT
-from leak_check import token_forms, told_in
+from leak_check import secrets_in, token_forms
 from pseudo_terminal import terminal
 from stored_tokens import PARAMETER, put, token_expiring_in
 
@@ -105,11 +105,11 @@ def test_unrunnable_command_exits_with_the_codes_of_a_shell(
     assert done.stderr.startswith("rotator: ")
     assert problem in done.stderr
     assert done.stderr.count("\n") == 1
-    assert told_in(done.stderr, token_forms(token)) == []
+    assert secrets_in(done.stderr, token_forms(token)) == []
 
 
 def test_too_large_environment_exits_with_126(shell: Shell, token: str) -> None:
-    """Set inside of the process: nobody could hand it so much either."""
+    """Set inside the process: no caller could pass so much either."""
     code = """
 import os, sys
 from rotator.cli.main import main

@@ -14,7 +14,7 @@ import pytest
 from command_line import ROTATOR, Shell
 from conftest import CHECKOUT
 from fake_ports import CANARY_SECRET
-from leak_check import token_forms, told_in
+from leak_check import secrets_in, token_forms
 from pseudo_terminal import terminal
 from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws_emulators import client_environment
@@ -90,13 +90,13 @@ def test_token_opens_the_api_and_is_in_no_process_list(
     assert (done.returncode, done.stdout, done.stderr) == (0, "200\n", "")
     assert len(api.listings) == 1
     assert command[-1] in api.listings[0]  # it was running
-    assert told_in(api.listings[0], forms(shell)) == []
+    assert secrets_in(api.listings[0], forms(shell)) == []
 
 
 @needs_curl
 def test_token_as_an_argument_is_in_the_process_list(api: WatchedApi, shell: Shell) -> None:
     assert shell.run("exec", "--", "sh", "-c", AS_AN_ARGUMENT).stdout == "200\n"
-    assert told_in(api.listings[0], forms(shell)) != []
+    assert secrets_in(api.listings[0], forms(shell)) != []
 
 
 @needs_bash
@@ -111,4 +111,4 @@ def test_shell_history_does_not_contain_the_token(api: WatchedApi, shell: Shell,
         screen.type("exit\n")
         assert screen.end() == 0
     assert line in history.read_text()
-    assert told_in(history.read_text() + screen.text + api.listings[0], forms(shell)) == []
+    assert secrets_in(history.read_text() + screen.text + api.listings[0], forms(shell)) == []

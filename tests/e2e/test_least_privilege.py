@@ -276,7 +276,7 @@ def test_consumer_policy_allows_reading_and_nothing_else(deployed: Deployed, one
 
 
 def become_function(account: Account, outputs: dict[str, str]) -> Account:
-    """Assume the function's role, which trusts nobody but Lambda until this lets us in."""
+    """Assume the function's role after adding this caller to its trust policy, which has only Lambda."""
     trust = template.Stack({"SecretArn": "arn:x"}).resources["Role"]["AssumeRolePolicyDocument"]
     trust["Statement"][0]["Principal"] = {"AWS": "000000000000"}
     role = outputs["FunctionRoleArn"].rpartition("/")[2]

@@ -101,14 +101,14 @@ def test_failing_region_is_a_warning_and_the_next_run_writes_it(
 def test_string_of_the_name_is_not_overwritten(deployed: Deployed, stack: dict[str, str]) -> None:
     ssm = deployed.account.client("ssm", region=OREGON)
     ssm.delete_parameter(Name=NAME)
-    ssm.put_parameter(Name=NAME, Value="somebody's", Type="String")
+    ssm.put_parameter(Name=NAME, Value="of another program", Type="String")
     summary = deployed.force(stack)
     assert summary["rotations"][0]["replicas_behind"] == [OREGON]
     assert (
         f"the parameter {NAME} is a String, not a SecureString; delete this parameter"
         in summary["warnings"][0]
     )
-    assert stored(deployed.account, OREGON) == "somebody's"
+    assert stored(deployed.account, OREGON) == "of another program"
     assert stored(deployed.account, IRELAND) == stored(deployed.account, REGION)
     ssm.delete_parameter(Name=NAME)
     assert deployed.account.invoke(stack["FunctionName"], SCHEDULED_EVENT).get("warnings") is None

@@ -48,7 +48,7 @@ STORE, _ = commands(SECRETS_MANAGER_FIRST)
 
 @dataclass
 class Rollover:
-    """A rotation, a consumer of its token, and whoever types the runbook's commands."""
+    """A rotation, a consumer of its token, and an operator who runs the guide's commands."""
 
     name: str
     account: Account
@@ -76,7 +76,7 @@ class Rollover:
     def run_once(self) -> tuple[str, str | None]:
         """Renew; return the stage that worked and the warning. Consumers have a good token throughout."""
         self.consume()
-        summary = self.rotator.run(bootstrap.begin_run("tick"), force=True).to_dict()
+        summary = self.rotator.run(bootstrap.begin_run("run"), force=True).to_dict()
         self.leaks.hear("the summary", summary)
         assert (summary["rotated"], summary["failed"]) == (1, 0), summary
         self.consume()
@@ -121,7 +121,7 @@ def rollover(
     request: pytest.FixtureRequest,
     tmp_path: Path,
 ) -> Iterator[Rollover]:
-    """A provider that ends a client's old token with its new one, and a rotation that ticked once."""
+    """A provider that ends a client's old token with its new one, and a rotation after its first run."""
     name = re.sub(r"\W+", "-", request.node.name)[-60:].strip("-")
     environment = client_environment(ministack_endpoint)
     for key, value in environment.items():
@@ -185,8 +185,8 @@ def test_an_overlap_at_the_provider_needs_no_other_stage(rollover: Rollover, lin
 
 
 def fail(rollover: Rollover) -> str:
-    """Tick without success; return what is said. The consumer's token is still good."""
-    summary = rollover.rotator.run(bootstrap.begin_run("tick"), force=True).to_dict()
+    """Run without success; return what is said. The consumer's token is still good."""
+    summary = rollover.rotator.run(bootstrap.begin_run("run"), force=True).to_dict()
     rollover.leaks.hear("the summary", summary)
     assert summary["failed"] == 1
     rollover.consume()
@@ -216,7 +216,7 @@ def fail(rollover: Rollover) -> str:
 def test_wrong_secret_is_tried_once_per_distinct_stage(
     rollover: Rollover, lines: list[str], requests: int, reported: str
 ) -> None:
-    rollover.api.roll_secret("client", "known to nobody here")
+    rollover.api.roll_secret("client", "unknown to the stack")
     for line in lines:
         rollover.type(line)
     before = rollover.requests

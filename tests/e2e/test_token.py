@@ -11,7 +11,7 @@ import pytest
 
 from command_line import ROTATOR, TIMEOUT_SECONDS, Shell
 from conftest import CHECKOUT
-from leak_check import token_forms, told_in
+from leak_check import secrets_in, token_forms
 from pseudo_terminal import terminal
 from rotator.devstack.aws_emulators import ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
@@ -38,7 +38,7 @@ def test_multiple_rotations_require_a_name(shell: Shell) -> None:
         put(shell.account, f"token-{name}", f"/{name}/token")
     multiple = {"ROTATOR_ROTATIONS_PATH": "/rotations", "ROTATOR_PARAMETER_NAME": ""}
     named = shell.run("token", "b", **multiple)
-    assert (named.stdout, named.stderr) == ("token-b\n", "")  # whose end nobody tells: no reason to warn
+    assert (named.stdout, named.stderr) == ("token-b\n", "")  # without a known expiry: no warning
     unnamed = shell.run("token", **multiple)
     assert (unnamed.returncode, unnamed.stdout) == (2, "")
     assert unnamed.stderr == "rotator: there are 2 rotations, and NAME is missing; name one of: a, b\n"
@@ -117,7 +117,7 @@ def test_token_expiring_soon_is_printed_with_a_warning(shell: Shell) -> None:
     done = shell.run("token")
     assert (done.returncode, done.stdout) == (0, f"{token}\n")
     assert done.stderr.startswith(f"rotator: warning: the token in {PARAMETER} expires in ")
-    assert told_in(done.stderr, token_forms(token)) == []
+    assert secrets_in(done.stderr, token_forms(token)) == []
 
 
 def test_closed_pipe_exits_without_an_error_message(shell: Shell, token: str) -> None:

@@ -43,7 +43,7 @@ WORKER_TIMEOUT_SECONDS = 60
 
 
 def status_of_0_1() -> str:
-    """What version 0.1 wrote beside a token's version 1 that is due by now, and with the claim of its run."""
+    """Return the status that version 0.1 wrote for a due token of version 1, with the lease of its run."""
     now = datetime.now(UTC)
     issued, renew, expires = (
         (now + timedelta(hours=hours)).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -56,7 +56,7 @@ def test_warm_command_does_what_a_started_one_does(name: str, shell: Shell, toke
     assert outcome([command, *arguments], shell.variables(), CHECKOUT) == started
 
 
-def test_server_of_warm_commands_ends_with_its_user(
+def test_server_of_warm_commands_stops_with_its_user(
     tmp_path: Path, clean_environment: Mapping[str, str]
 ) -> None:
     before = {child.pid for child in psutil.Process().children()}

@@ -1,4 +1,4 @@
-"""``rotator status --watch`` as a process: what changes meanwhile, and how it ends."""
+"""``rotator status --watch`` as a process: changes during the watch, and its exit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tick, its queue and the workers on the embedded AWS: what is due is served once, poison is set aside."""
+"""Scheduled runs, queue and workers on the embedded AWS: each due rotation is served once."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Fleet:
     account: Account
     outputs: dict[str, str]
     reported: dict[str, Any]
-    """The summary of its first tick."""
+    """The summary of its first scheduled run."""
 
     @property
     def poisoned(self) -> list[str]:
@@ -43,7 +43,7 @@ class Fleet:
         return sorted(bodies)
 
     def count(self, queue: str) -> int:
-        """The messages in a queue, also those that somebody is at work on."""
+        """Return the number of messages in a queue, also those that are being processed."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         sqs = self.account.client("sqs")
         counts = sqs.get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)["Attributes"]
@@ -59,7 +59,7 @@ class Fleet:
 STRANGE = {
     "not JSON": "{",
     "not an object": '["tenant-00"]',
-    "a rotation that is not there": '{"rotations": ["nobody"]}',
+    "a rotation that is not there": '{"rotations": ["missing"]}',
     "a rotation by force": '{"rotations": ["tenant-00"], "force": true}',
 }
 """What others may send."""
@@ -67,7 +67,7 @@ STRANGE = {
 
 @pytest.fixture(scope="module")
 def fleet(deployed: Deployed) -> Iterator[Fleet]:
-    """A fleet that is all due, its first tick, and strangers' messages among those of the tick."""
+    """A fleet of due rotations, its first scheduled run, and foreign messages among those of the run."""
     account, endpoint = deployed.account, f"{deployed.authorization_api}/oauth2/token"
     broken = account.client("secretsmanager").create_secret(Name="healthwise/broken", SecretString="{}")[
         "ARN"

@@ -52,7 +52,7 @@ class Stage:
 
 
 def api(times: int = MANY, **planned: Any) -> Start:
-    """The API, answering so many times as planned, and then well."""
+    """The API, which fails this number of times and then works."""
     return lambda stage: stage.planned(planned, times)
 
 
@@ -62,12 +62,12 @@ def peer(*answers: Answer) -> Start:
 
 
 def nowhere(address: str) -> Start:
-    """An address where nobody counts requests, because none arrives."""
+    """An address that no request reaches, so that none is counted."""
     return lambda _stage: Endpoint(address, lambda: 0)
 
 
 def wrong_certificate(stage: Stage) -> Endpoint:
-    """A good server with a certificate that nobody trusts."""
+    """A working server with an untrusted certificate."""
     return stage.peer(GOOD, tls=stage.tls)
 
 
@@ -77,7 +77,7 @@ def hung_up_once(stage: Stage) -> Endpoint:
 
 
 def refused(stage: Stage) -> Endpoint:
-    """A port that is taken, so that nobody else can, but where nobody listens."""
+    """A port that is bound, so that no other process takes it, but not listened on."""
     taken = stage.stack.enter_context(socket.socket())
     taken.bind((LOOPBACK, 0))
     return Endpoint(_address(taken), lambda: 0)

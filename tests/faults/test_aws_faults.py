@@ -45,7 +45,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 RETRIED = "the next run tries again; if the error persists, "
 UNREACHABLE = f"Unreachable; {RETRIED}check the network path to AWS, and AWS_ENDPOINT_URL"
-TELLS = {
+REPORTED = {
     "throttled": f"ThrottlingException; {RETRIED}find out which other callers use up the account's "
     "request rate",
     "500": f"InternalServerError; {RETRIED}check the AWS Health Dashboard",
@@ -102,7 +102,7 @@ class Cell:
 
     @property
     def rule(self) -> dict[str, Any]:
-        """What microburst is told."""
+        """Return the settings of microburst."""
         times = {"times": 1} if self.lasts == "once" else {}
         return {**CALLS[self.call], **FAULTS[self.fault], **times}
 
@@ -140,7 +140,7 @@ def test_aws_fault_loses_no_token_and_the_next_run_recovers(
     assert run.outcome == cell.outcome.partition(",")[0]
     if run.outcome == "failed":
         assert SUBJECTS[cell.call] in run.error
-        assert TELLS[cell.fault] in run.error
+        assert REPORTED[cell.fault] in run.error
     shortened = (SDK_READ_TIMEOUT - SHORT_SDK_TIMEOUT) * broken if cell.fault == "timeout" else 0
     assert run.time_left > shortened
     published = world.tokens() != before

@@ -65,19 +65,19 @@ class Cell:
 
     start: Start
     outcome: str
-    tells: str = ""
+    reported: str = ""
     requests: int = SEVERAL
     waits: float = 0
 
 
-def rejected(start: Start, tells: str) -> Cell:
+def rejected(start: Start, reported: str) -> Cell:
     """The run fails after one request, because another could not help."""
-    return Cell(start, "failed", tells, requests=1)
+    return Cell(start, "failed", reported, requests=1)
 
 
-def given_up(start: Start, tells: str, *, requests: int = SEVERAL) -> Cell:
+def given_up(start: Start, reported: str, *, requests: int = SEVERAL) -> Cell:
     """The run fails when there is no time for another request."""
-    return Cell(start, "failed", tells, requests)
+    return Cell(start, "failed", reported, requests)
 
 
 def overcome(start: Start, *, requests: int = 2, waits: float = 0) -> Cell:
@@ -151,7 +151,7 @@ CELLS = {
         peer(answer(body=BOMB, Content_Encoding="gzip")), f"more than {MAX_BODY_BYTES} bytes"
     ),
     "no gzip": rejected(peer(answer(body=ECHO.encode(), Content_Encoding="gzip")), "cannot be decompressed"),
-    # Charsets: JSON is UTF-8, whatever the header says (RFC 8259, 8.1); UTF-16 tells itself.
+    # Charsets: JSON is UTF-8, whatever the header says (RFC 8259, 8.1); UTF-16 is detected.
     "unknown charset": overcome(
         peer(answer(body=DAY_TOKEN_BODY.encode(), Content_Type="application/json; charset=klingon")),
         requests=1,
@@ -185,7 +185,7 @@ def test_endpoint_fault_loses_no_token_and_next_run_recovers(
     run = world.run_once()
 
     assert run.outcome == cell.outcome
-    assert cell.tells in run.error
+    assert cell.reported in run.error
     assert run.time_left > 0
     waits = world.timing.endpoint_slept
     assert sum(waits) >= cell.waits

@@ -212,7 +212,7 @@ def _assert_rate(written: Sequence[datetime]) -> None:
 
 
 class Quota:
-    """An account that lets so many writes a second pass, and throttles what is more."""
+    """An account that allows this number of writes per second and throttles the others."""
 
     def __init__(self, per_second: float) -> None:
         self.per_second = self.left = per_second

@@ -1,4 +1,4 @@
-"""The search for leaks finds a secret wherever it is told and whatever form it has there."""
+"""The search for leaks finds a secret in every output and in every encoding."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_secret_is_found_in_every_place(channel: str, leaks: Leaks) -> None:
 def test_secret_in_output_or_return_value_is_found(leaks: Leaks) -> None:
     leaks.hear("stdout", f"token: {CANARY_SECRET}")
     leaks.hear("the return value", {"error": CANARY_SECRET})
-    assert leaks.found() == [f"{where} tells {CANARY_SECRET}" for where in ("stdout", "the return value")]
+    assert leaks.found() == [f"{where} shows {CANARY_SECRET}" for where in ("stdout", "the return value")]
 
 
 @pytest.mark.parametrize(

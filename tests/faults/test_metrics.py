@@ -1,4 +1,4 @@
-"""What the function tells CloudWatch of its troubles with AWS and the endpoint, on real parts."""
+"""The function's metrics of failing AWS calls and token requests, with the real adapters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FAILING = {"error": {"code": "InternalServerError", "status": 500}}
 
 
 def run_once(world: FaultySystem, outcome: str = "rotated") -> dict[str, float]:
-    """Run the function and return its metrics; nothing that it said tells a secret."""
+    """Run the function and return its metrics; its output contains no secret."""
     assert world.run_once().outcome == outcome
     out, err = world.printed()
     world.leaks.hear("stdout", out)

@@ -1,4 +1,4 @@
-"""Time as the runs see it: nobody really sleeps, and tomorrow can come at once.
+"""The time of the runs: sleeps take no time, and the clock can be put forward.
 
 Everything that makes the product wait less than it would is here.
 """

@@ -191,7 +191,7 @@ class FaultySystem:
         }
 
     def leaked(self) -> list[str]:
-        """Who told which secret, and whose errors travel with ours, which may tell one later."""
+        """Return the outputs that contain a secret, and the foreign exceptions that are chained to ours."""
         for token in {*self.tokens(), *self.api.issued, STORED_TOKEN, DAY_TOKEN}:
             self.leaks.secrets |= token_forms(token)
         out, err = self.printed()

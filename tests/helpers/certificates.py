@@ -1,4 +1,4 @@
-"""Certificates that nobody trusts unless told to."""
+"""Certificates that are trusted only on request."""
 
 from __future__ import annotations
 

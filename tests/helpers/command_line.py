@@ -34,7 +34,7 @@ class Shell:
         )
 
     def start(self, *args: str, **options: Any) -> subprocess.Popen[str]:
-        """Start ``python -m rotator``, for a test that goes on meanwhile; streams are pipes by default."""
+        """Start ``python -m rotator``, for a test that runs beside it; streams are pipes by default."""
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         return subprocess.Popen(
             [*ROTATOR, *args], env=self.variables(), cwd=CHECKOUT, text=True, **{**pipes, **options}

@@ -52,14 +52,14 @@ TOPIC = "arn:aws:sns:us-east-1:123456789012:on-call"
 OUTPUTS = {
     "AlarmTopicArn": TOPIC,
     "ParameterName": "/healthwise/token",
-    "ScheduleName": "tick",
-    "ScheduleGroupName": "ticks",
+    "ScheduleName": "run",
+    "ScheduleGroupName": "schedules",
     "FunctionName": FUNCTION,
     "LogGroupName": LOG,
 }
 WORK, POISONED = "https://sqs/1/work", "https://sqs/1/poisoned"
 WORKERS = {"WorkQueueUrl": WORK, "PoisonedQueueUrl": POISONED}
-"""What a stack with workers puts out besides."""
+"""The additional outputs of a stack with workers."""
 SCHEDULE = Schedule(
     enabled=True,
     expression="rate(5 minutes)",
@@ -108,7 +108,7 @@ class Findings:
 
 @dataclass
 class Patient:
-    """Everything that an examination looks at. ``date`` is what the endpoint tells."""
+    """Everything that an examination reads. ``date`` is the endpoint's ``Date`` header."""
 
     clock: Clock = field(default_factory=Clock)
     rotations: tuple[Rotation, ...] = (rotation(),)
@@ -128,7 +128,7 @@ class Patient:
         self.ports: FakePorts = ports(self.clock)
         self.inspector = FakeInspector(self.clock)
         self.inspector.all_stacks = [Stack(name="other", outputs={}), Stack(name="rotator", outputs=OUTPUTS)]
-        self.inspector.schedules = {("ticks", "tick"): SCHEDULE}
+        self.inspector.schedules = {("schedules", "run"): SCHEDULE}
         self.inspector.topics = {TOPIC: [Subscription(protocol="email", confirmed=True)]}
         self.inspector.logs = {LOG: [run_ended(summary())]}
 
@@ -184,7 +184,7 @@ class Patient:
 
 
 def healthy(**changes: Any) -> Patient:
-    """A patient whose every check is a tick."""
+    """A patient that passes every check."""
     return Patient(**changes).store()
 
 

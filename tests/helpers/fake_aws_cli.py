@@ -94,5 +94,5 @@ class FakeAws:
 
 
 def refused(code: str, operation: str, words: str) -> Refusal:
-    """A refusal of AWS as version 1 tells it."""
+    """A refusal of AWS in the format of version 1."""
     return Refusal(f"\nAn error occurred ({code}) when calling the {operation} operation: {words}\n")

@@ -22,7 +22,7 @@ Read = Callable[[str], Mapping[str, object]]
 
 
 class ParameterCache:
-    """Gives what it read for as long as its time to live, whatever the parameter holds meanwhile."""
+    """Returns a cached value until its time to live is over, even if the parameter has changed."""
 
     def __init__(self, read: Read, clock: Callable[[], float], ttl: float = TTL) -> None:
         self._read = read
@@ -40,7 +40,7 @@ class ParameterCache:
 
 
 class Extension:
-    """Serves a cache as the extension does, to whoever has the function's session token."""
+    """Serves a cache as the extension does, to callers with the function's session token."""
 
     def __init__(self, cache: ParameterCache, session_token: str) -> None:
         self._cache = cache
@@ -66,7 +66,7 @@ class Extension:
 
 @contextmanager
 def running_extension(cache: ParameterCache, session_token: str) -> Iterator[Mapping[str, str]]:
-    """Serve while the body runs; gives the variables that tell a function where."""
+    """Serve while the body runs; gives the variables with its address for a function."""
     with serving(Extension(cache, session_token)) as address:
         port = address.rpartition(":")[2]
         yield {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": port, "AWS_SESSION_TOKEN": session_token}

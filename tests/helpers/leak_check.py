@@ -39,8 +39,8 @@ def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode().rstrip("=")
 
 
-def told_in(text: str, secrets: Iterable[str]) -> list[str]:
-    """The secrets that a text tells."""
+def secrets_in(text: str, secrets: Iterable[str]) -> list[str]:
+    """Return the secrets in a text."""
     return sorted(secret for secret in secrets if secret in text)
 
 
@@ -48,7 +48,7 @@ def told_in(text: str, secrets: Iterable[str]) -> list[str]:
 
 
 def reported(error: BaseException) -> str:
-    """Everything that an error, and all that travels with it, tells to whoever prints or inspects it."""
+    """Everything that an error, and all that travels with it, shows if it is printed or inspected."""
     inspected = [(str(each), repr(each), vars(each), each.args) for each in _chain(error)]
     return f"{inspected} {''.join(traceback.format_exception(error))}"
 
@@ -70,9 +70,9 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 class Leaks(logging.Handler):
-    """Hears everything that runs say to anybody, and tells which secrets were in it.
+    """Records all output of runs, and reports the secrets in it.
 
-    ``errors`` are all errors of ours that were ever made, also those that nobody but the run saw.
+    ``errors`` are all errors of ours that were ever made, also those that only the run saw.
     """
 
     def __init__(self) -> None:
@@ -108,11 +108,11 @@ class Leaks(logging.Handler):
             self.hear(where, error)
 
     def found(self) -> list[str]:
-        """Who told which secret."""
+        """Return the outputs with the secrets that they contain."""
         errors = [(f"a {type(error).__name__}", reported(error)) for error in self.errors]
         everything = [*self._heard, *errors]
         return sorted(
-            {f"{where} tells {s}" for where, said in everything for s in told_in(said, self.secrets)}
+            {f"{where} shows {s}" for where, said in everything for s in secrets_in(said, self.secrets)}
         )
 
     def found_foreign(self, *ours: type[BaseException]) -> list[BaseException]:

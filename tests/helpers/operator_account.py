@@ -1,4 +1,4 @@
-"""What the tests of the operator's commands share: an account as the stand-in of the AWS CLI tells it."""
+"""An account as the fake AWS CLI reports it, for the tests of the operator's commands."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from conftest import CHECKOUT
 
 AS_STARTED = dict(os.environ)
-"""With the package index of whoever runs the tests."""
+"""With the user's package index."""
 
 SOURCES = ("rotator", "infra", "pyproject.toml", "README.md", "CHANGELOG.md", "Makefile", ".gitignore")
 

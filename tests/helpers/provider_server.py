@@ -59,7 +59,7 @@ class Server:
         return 200, self.documented.answer()
 
     def _problems(self, form: list[tuple[str, str]]) -> Iterator[str]:
-        """Say what the documentation does not allow in a request, whoever sends it."""
+        """Return what the documentation does not allow in a request of any client."""
         if (request.method, request.full_path.rstrip("?")) != ("POST", self.path):
             yield f"{request.method} {request.full_path}"
         if request.headers["Content-Type"] != FORM or "application/json" not in request.headers["Accept"]:

@@ -29,10 +29,10 @@ class Terminal:
         os.write(self.descriptor, keys.encode())
 
     def read(self) -> bool:
-        """Read what there is, or wait for it; False once nobody has the terminal open any more."""
+        """Read the available output, or wait for it; return False once no process has the terminal open."""
         try:
             chunk = os.read(self.descriptor, 65536)
-        except OSError:  # EIO is how Linux tells the end
+        except OSError:  # Linux reports the end as EIO
             return False
         self.shown += chunk
         return bool(chunk)

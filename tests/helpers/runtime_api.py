@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def do_POST(self) -> None:
-        """An answer. After the deadline nobody listens: Lambda would have ended the function."""
+        """An answer. After the deadline it is ignored: Lambda would have stopped the function."""
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         self.server.posted += f"{self.path}\n{self.headers}\n{body}\n"
         kind = "init/error" if self.path == f"{VERSION}/init/error" else self.path.rpartition("/")[2]

@@ -61,7 +61,8 @@ class Peer(socketserver.ThreadingTCPServer):
             self._hang_ups -= 1
             request.recv(65536)
         elif self._tls:
-            with self._tls.wrap_socket(request, server_side=True) as wrapped:
+            with self._tls.wrap_socket(request, server_side=True, do_handshake_on_connect=False) as wrapped:
+                _shake_hands(wrapped)
                 super().finish_request(wrapped, client_address)
         else:
             super().finish_request(request, client_address)
@@ -95,6 +96,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_args: object) -> None:
         """Say nothing."""
+
+
+def _shake_hands(connection: ssl.SSLSocket) -> None:
+    """Do the TLS handshake. If it fails, wait until the client closes: an earlier close loses the alert."""
+    try:
+        connection.do_handshake()
+    except ssl.SSLError:
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
+        raise
 
 
 def _passed_on(client: socket.socket, target: socket.socket) -> bool:

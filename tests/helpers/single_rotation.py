@@ -1,4 +1,4 @@
-"""The job on fakes: a world in which it ticks, and what may go wrong there."""
+"""The job on fakes: a world in which it runs, and what may go wrong there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOUR = 3600
 
 
 class SingleRotation:
-    """A clock, the ports on it, and ticks."""
+    """A clock, the ports on it, and scheduled runs."""
 
     def __init__(self, *answers: Any, **settings: Any) -> None:
         self.clock = Clock()
@@ -61,7 +61,7 @@ def assert_failed(result: Result, kind: type[RotatorError] = RotatorError, text:
 
 
 def rotated(*answers: Any, **settings: Any) -> SingleRotation:
-    """A world in which the first tick has stored a token, and the answers come after that."""
+    """A world in which the first scheduled run has stored a token, and the answers come after that."""
     world = SingleRotation(**settings)
     assert world.run_once().outcome is Outcome.ROTATED
     world.ports.token_endpoint.answers.extend(answers)

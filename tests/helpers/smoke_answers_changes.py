@@ -1,4 +1,4 @@
-"""Scripted answers to the checks of ``make smoke`` on what is told of changes, and what they must find."""
+"""Scripted answers to the checks of ``make smoke`` of change events, and their expected findings."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def simulated(*services: str) -> Callable[..., Any]:
 OTHER = f"arn:aws:ecs:eu-central-1:{ACCOUNT}:service/rotator-smoke-1/x"
 
 WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = {
-    "change told": (smoke_changes.change_events, {**RULE, "receive_message": reported("changes")}, None),
-    "change not told": (smoke_changes.change_events, {**RULE, "receive_message": {}}, "no event arrived in"),
-    "status told": (
+    "change sent": (smoke_changes.change_events, {**RULE, "receive_message": reported("changes")}, None),
+    "change not sent": (smoke_changes.change_events, {**RULE, "receive_message": {}}, "no event arrived in"),
+    "status sent": (
         smoke_changes.change_events,
         {**RULE, "receive_message": reported("changes/status")},
         "an event for another parameter arrived",
     ),
-    "value told": (smoke_changes.change_events, with_the_value(), "an event contains the value"),
+    "value sent": (smoke_changes.change_events, with_the_value(), "an event contains the value"),
     "no target": (
         smoke_changes.change_events,
         {**RULE, "put_targets": {"FailedEntryCount": 1}},

@@ -24,7 +24,7 @@ MAPPING = {
 
 
 def leads_to(queue: str) -> Any:
-    """The attributes of the queue of work, whose dead letters go to another."""
+    """The attributes of the queue of work, with its dead-letter queue."""
     redrive = json.dumps({"deadLetterTargetArn": queue, "maxReceiveCount": 5})
     return {"Attributes": {"QueueArn": WORK, "RedrivePolicy": redrive}}
 

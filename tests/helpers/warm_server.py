@@ -104,9 +104,9 @@ def close(streams: list[int]) -> None:
 
 
 def report(command: int, connection: socket.socket) -> NoReturn:
-    """Tell the launcher the command's exit code, or less the signal that ended it, and end."""
+    """Send the launcher the command's exit code, negative for a signal, and exit."""
     code = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
-    with suppress(OSError):  # somebody ended the launcher
+    with suppress(OSError):  # the launcher was stopped
         connection.send(str(code).encode())
     os._exit(0)
 

@@ -1,4 +1,4 @@
-"""The alarms: fed with what the function's own log lines tell, they reach the right state in time."""
+"""The alarms reach the right state in time, with the metrics of the function's own log lines."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_undelivered_events_raise_an_alarm_only_when_repeated() -> None:
     assert alarm.state([], 3000) == "OK"
     assert alarm.state([Sample(2700, 1)], 3000) == "OK"
     assert alarm.state([Sample(2100, 1), Sample(2700, 1)], 3000) == "ALARM"
-    assert alarm.state([Sample(2100, 1), Sample(2700, 1)], 4500) == "OK", "without anybody emptying the queue"
+    assert alarm.state([Sample(2100, 1), Sample(2700, 1)], 4500) == "OK", "without the queue being emptied"
 
 
 def test_replicas_behind_raise_an_alarm_only_when_repeated() -> None:
@@ -251,7 +251,7 @@ def test_each_alarm_watches_this_stacks_function_or_queue() -> None:
 @pytest.mark.parametrize(
     ("given", "topic"),
     [
-        pytest.param({}, None, id="nobody"),
+        pytest.param({}, None, id="no topic"),
         pytest.param({"AlarmEmail": "on-call@example.com"}, "<AlarmTopic>", id="an address"),
         pytest.param(
             {"AlarmTopicArn": "arn:aws:sns:eu-central-1:123456789012:on-call"},

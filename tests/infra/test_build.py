@@ -19,7 +19,7 @@ import pytest
 from infra import build, trimmed_sdk
 
 AS_STARTED = dict(os.environ)
-"""With the proxy and the package index of whoever runs the tests: pip needs them."""
+"""With the user's proxy and package index, which pip needs."""
 
 NOT_FOR_LAMBDA = re.compile(
     r"rotator/(cli|consumer|devstack|doctor|simulation|adapters/operator)/|rotator/__main__\.py"

@@ -1,4 +1,4 @@
-"""Who is told when a token changes, and of what: the rule, its targets, and the events that it lets through.
+"""Change events: the rule, its targets, and the events that match it.
 
 Whether an event matches is EventBridge's to say: the embedded one's TestEventPattern is asked. The events are
 AWS's own samples: https://docs.aws.amazon.com/systems-manager/latest/userguide/monitoring-systems-manager-event-examples.html

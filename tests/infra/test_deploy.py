@@ -1,4 +1,4 @@
-"""What `make deploy` hands over, tells, and leaves behind when CloudFormation fails."""
+"""The commands and messages of `make deploy`, and its clean-up if CloudFormation fails."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_change_targets_are_passed_unchanged(aws: FakeAws, environ: dict[str, st
 
 @pytest.mark.usefixtures("packaged")
 def test_long_stack_name_is_allowed_without_change_targets(aws: FakeAws, environ: dict[str, str]) -> None:
-    nobody = "ChangeFunctionArn= ChangeQueueArn= RedeployService="
-    assert run_deploy(environ | {"STACK": "r" * 51, "SET": nobody}) == 0
+    no_targets = "ChangeFunctionArn= ChangeQueueArn= RedeployService="
+    assert run_deploy(environ | {"STACK": "r" * 51, "SET": no_targets}) == 0
     assert aws.call("cloudformation deploy")
 
 

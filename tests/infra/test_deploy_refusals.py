@@ -1,4 +1,4 @@
-"""What `make deploy` misses or refuses is told in one line, and nothing is created before it is there."""
+"""`make deploy` reports a missing or refused value in one line, before it creates anything."""
 
 from __future__ import annotations
 

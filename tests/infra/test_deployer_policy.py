@@ -1,4 +1,4 @@
-"""The policy of whoever deploys: it has what each kind of resource in the template needs.
+"""The deployer's policy has the permissions that each kind of resource in the template needs.
 
 tests/e2e/test_deploy.py deploys with it.
 """

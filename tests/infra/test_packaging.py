@@ -1,4 +1,4 @@
-"""The template as it is packaged: changed where the code is told, and nowhere else."""
+"""The packaged template differs from the template only in the place of the code."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ EVENTBRIDGE_EVENT = {
     "account": "000000000000",
     "time": "2026-11-24T06:00:00Z",
     "region": "us-east-1",
-    "resources": ["arn:aws:events:us-east-1:000000000000:rule/tick"],
+    "resources": ["arn:aws:events:us-east-1:000000000000:rule/run"],
     "detail": {},
 }
 # More than the run has in the one test that meets it, and less than a run has by default.
@@ -80,7 +80,7 @@ def authorization(api: AuthorizationApi) -> Iterator[str]:
 def environment(
     moto: Account, authorization: str, clean_environment: Mapping[str, str], bytecode: Path
 ) -> dict[str, str]:
-    """What Lambda and the template tell the function. Its secret exists."""
+    """The variables that Lambda and the template set. The secret exists."""
     moto.create_secret(SECRET_ID, CLIENT_ID, CANARY_SECRET)
     return {
         **clean_environment,
@@ -335,11 +335,11 @@ UNNEEDED = {
 }
 requests, clients = [], []
 
-def tell(told):
-    return lambda event_name, **_: told.append(event_name.rpartition(".")[2])
+def record(events):
+    return lambda event_name, **_: events.append(event_name.rpartition(".")[2])
 
-aws_client.session().register("before-send", tell(requests))
-aws_client.session().register("creating-client-class", tell(clients))
+aws_client.session().register("before-send", record(requests))
+aws_client.session().register("creating-client-class", record(clients))
 for _ in range(2):
     requests.clear()
     summary = lambda_handler({}, Context())
@@ -351,7 +351,7 @@ assert gc.isenabled() and gc.get_freeze_count() > 10_000
 
 
 def two_ticks(environment: Mapping[str, str], unpacked: Path) -> list[dict[str, Any]]:
-    """What each of two ticks in a new process did, and what the process has made and imported by then."""
+    """The calls of each of two scheduled runs in a new process, and its clients and imports after each."""
     run = subprocess.run(
         [sys.executable, "-S", "-c", DRIVER],
         env=environment,

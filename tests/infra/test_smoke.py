@@ -1,4 +1,4 @@
-"""``make smoke`` starts in the account that was meant only, tells of every check, and leaves nothing."""
+"""``make smoke`` starts only in the named account, reports every check, and leaves nothing."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ REFUSED = {
     ),
     "a stack that is not there": (
         MOTOS_ACCOUNT,
-        "nobody",
+        "missing",
         "",
-        "the stack nobody could not be read: ValidationError; check its name",
+        "the stack missing could not be read: ValidationError; check its name",
     ),
 }
 
@@ -138,8 +138,8 @@ def test_full_run_reports_every_check_and_cleans_up(
     for line, check in zip(lines, CHECKS, strict=True):
         assert line[0] in "✓✗-"
         assert f" {check.id}: {check.expected}; found: " in line
-    ticks = {line.split(": ")[0][2:] for line in lines if line.startswith("✓")}
-    assert ticks >= {"too-many-updates", "create-once", "secret-denied", "allowed-pattern"}
+    passed = {line.split(": ")[0][2:] for line in lines if line.startswith("✓")}
+    assert passed >= {"too-many-updates", "create-once", "secret-denied", "allowed-pattern"}
     assert TOKEN not in printed.out + printed.err
     assert printed.err == ""
     assert everything() == before

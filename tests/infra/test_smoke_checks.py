@@ -1,4 +1,4 @@
-"""Each check of ``make smoke`` finds what AWS should do, and tells what it found where AWS does otherwise."""
+"""Each check of ``make smoke`` passes if AWS behaves as expected, and reports its finding otherwise."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def history(*numbers: int) -> dict[str, Any]:
 
 
 def pages(count: int) -> dict[str, Any]:
-    """Parameter Store's answer to who reads a path with so many parameters: two pages."""
+    """Parameter Store's answer for a path with this number of parameters: two pages."""
     names = [{"Name": f"/rotator-smoke/1/path/{n}"} for n in range(count)]
     return {
         "put_parameter": PUT,
@@ -136,7 +136,7 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         {"put_parameter": [{"Tier": "Advanced"}, TOO_LARGE]},
         "ValidationException",
     ),
-    "tier not told": (smoke_parameters.tier, {"put_parameter": PUT}, "the tier None"),
+    "tier not returned": (smoke_parameters.tier, {"put_parameter": PUT}, "the tier None"),
     "type refused": (
         smoke_parameters.type_change,
         {"put_parameter": [PUT, refused("HierarchyTypeMismatchException")]},
@@ -306,12 +306,12 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         {**POLICY, "simulate_custom_policy": allow()},
         "ssm:GetParameter is implicitDeny",
     ),
-    "ticks arrive": (
+    "runs arrive": (
         smoke_stack.scheduler_role,
         {**ROLE, "simulate_principal_policy": allow("the-function"), "get_metric_statistics": POINTS},
         None,
     ),
-    "ticks do not arrive": (
+    "runs do not arrive": (
         smoke_stack.scheduler_role,
         {
             **ROLE,

@@ -1,4 +1,4 @@
-"""What operators' commands take for a stack's settings is what the template tells the function."""
+"""The operator's commands read the same settings from a stack as the template gives the function."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MANY = {"RotationsPath": "/rotations", "AllowedHosts": "auth.example.com", "Cons
 
 
 OF_WORKERS = {"ROTATOR_QUEUE_URL", "ROTATOR_WORKERS"}
-"""An operator's command hands nothing over: it serves what it is told to."""
+"""An operator's command enqueues nothing: it serves the named rotations."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The template: which values it takes, what it tells the function, how runs are begun, kept and logged."""
+"""The template: its valid values, the function's variables, and how runs start, are kept and logged."""
 
 from __future__ import annotations
 
@@ -287,7 +287,7 @@ def test_values_the_template_accepts_are_valid_settings(parameter: str, value: s
 
 
 @pytest.mark.parametrize("of", [REQUIRED, MANY], ids=["one", "many"])
-def test_function_behind_a_proxy_is_told_the_way(of: dict[str, str]) -> None:
+def test_function_behind_a_proxy_has_its_address(of: dict[str, str]) -> None:
     given = {**of, "HttpsProxy": "http://proxy.example.com:3128", "NoProxy": ".amazonaws.com"}
     more = environment(Stack(given)).items() - environment(Stack(of)).items()
     assert dict(more) == {"HTTPS_PROXY": "http://proxy.example.com:3128", "NO_PROXY": ".amazonaws.com"}

@@ -134,7 +134,7 @@ DEFAULT_CACHE = PARAMETERS["ConsumerCacheSeconds"]["Default"]
 
 
 def judged_as(life: str, renew_at: float) -> float:
-    """Rules tell early fractions from others, and apart only for short lives, where every bit counts."""
+    """Rules distinguish early fractions, and single ones only for short lifetimes, where each counts."""
     if renew_at > 0.667:
         return float(max(FRACTIONS))
     return max(0.5, renew_at) if life in ("1h", "30m") else 0.667

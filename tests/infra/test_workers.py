@@ -77,7 +77,7 @@ def seconds(queue: dict[str, Any], name: str) -> int:
 
 @pytest.mark.parametrize("minutes", PARAMETERS["ScheduleMinutes"]["AllowedValues"])
 def test_failing_message_is_dead_lettered_before_it_expires(minutes: int) -> None:
-    """A message is received first while it is younger than a tick, and again after each visibility timeout.
+    """A message is first received within a schedule interval, and again after each visibility timeout.
 
     A dead-letter queue counts its age from when it was sent:
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/setting-up-dead-letter-queue-retention.html

@@ -1,4 +1,4 @@
-"""The recipe for the Lambda extension, as printed, and the promise that its 300 s cache is safe."""
+"""The recipe for the Lambda extension, as printed, and the guarantee that its 300 s cache is safe."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RECIPE = block(PLATFORM, "python")
 
 @dataclass
 class Lambda:
-    """A function of the recipe in an environment that lives on between its calls."""
+    """A function of the recipe in an environment that is kept between its calls."""
 
     handler: Callable[[object, object], Mapping[str, Any]]
     now: float = 0.0
@@ -99,7 +99,7 @@ def test_ssm_outage_is_covered_until_the_cache_expires(world: Consuming, functio
 def test_extension_requires_the_session_token_header(
     function: Lambda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "of somebody else")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of another caller")
     with pytest.raises(RuntimeError, match="the extension answered 401"):
         function.call()
 
@@ -130,7 +130,7 @@ def test_printed_command_configures_the_function(world: Consuming, monkeypatch: 
     client.update_function_configuration(FunctionName=name, Layers=[], Environment=before["Environment"])
 
 
-# The promise, in virtual time: the real job rotates, and somebody calls every few seconds.
+# The guarantee, in virtual time: the real job rotates, and a consumer calls every few seconds.
 
 INTERVAL_SECONDS = 60
 OUTAGE = 7.5 * 3600
@@ -139,7 +139,7 @@ ENVIRONMENTS = 20
 
 
 def dead_tokens_presented(ttl: float) -> int:
-    """How many calls carried a dead token with such a cache and an outage at the worst time."""
+    """How many calls carried a revoked or expired token with such a cache and an outage at the worst time."""
     scenario = Scenario(days=3)
     begin = DAY * scenario.rotation.renew_at - scenario.guarantee.schedule_interval
     world = World(scenario, rates_at=lambda now: Rates(endpoint=float(begin <= now < begin + OUTAGE)))

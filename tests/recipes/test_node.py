@@ -33,7 +33,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   console.log([...new Set(answers.map((each) => each.status))].join(" "));
 }
 """
-"""Calls the recipe for every line, which may tell how much later it is, and how many calls come at once."""
+"""Calls the recipe for each line, which may have the seconds that pass and the number of concurrent calls."""
 
 END = 86400
 
@@ -153,8 +153,11 @@ def test_npm_message_without_a_registry_is_recognized(
     ci: str, outcome: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(node_packages.LOCK.parent, tmp_path / "node")
-    nobody = {"npm_config_registry": f"http://127.0.0.1:{free_port()}", "npm_config_cache": str(tmp_path)}
-    done = node_packages.ci(tmp_path / "node", {**os.environ, **nobody})
+    unreachable = {
+        "npm_config_registry": f"http://127.0.0.1:{free_port()}",
+        "npm_config_cache": str(tmp_path),
+    }
+    done = node_packages.ci(tmp_path / "node", {**os.environ, **unreachable})
     monkeypatch.setenv("CI", ci)
     with pytest.raises(outcome, match="registry cannot be reached" if not ci else "could not install"):
         node_packages.complain(done.stderr)

@@ -29,7 +29,7 @@ for line in sys.stdin:
     except Exception as error:
         print(type(error).__name__, flush=True)
 """
-"""Once for every line, which tells how many seconds later it is for whoever asks ``time.time``."""
+"""Once for each line, which has the seconds by which ``time.time`` is put forward."""
 
 LIVE = {
     "requests": REQUESTS

@@ -21,7 +21,7 @@ def no_level_of_another_test() -> Iterator[None]:
 
 @pytest.fixture
 def fresh() -> Consumer:
-    """A consumer that holds a token of a day's life, just issued."""
+    """A consumer that holds a token that was just issued for a day."""
     made = consumer()
     made.reader.publish("one")
     assert made.token() == "one"

@@ -1,4 +1,4 @@
-"""What the suite promises whoever starts it."""
+"""The guarantees of the test suite to its user."""
 
 from __future__ import annotations
 

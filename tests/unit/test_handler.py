@@ -40,7 +40,7 @@ def ports(monkeypatch: pytest.MonkeyPatch) -> FakePorts:
     return found
 
 
-TICKS = {
+SCHEDULED_EVENTS = {
     "an empty event": {},
     "Scheduler's own event": {
         "version": "0",
@@ -57,7 +57,7 @@ TICKS = {
 }
 
 
-@pytest.mark.parametrize("event", TICKS.values(), ids=TICKS.keys())
+@pytest.mark.parametrize("event", SCHEDULED_EVENTS.values(), ids=SCHEDULED_EVENTS.keys())
 def test_schedule_event_starts_plain_scheduled_run(event: dict[str, Any], ports: FakePorts) -> None:
     assert handler.lambda_handler(event, Context())["rotated"] == 1
     assert handler.lambda_handler(event, Context())["fresh"] == 1

@@ -113,7 +113,7 @@ def test_only_messages_of_failed_rotations_are_batch_failures(ports: FakePorts) 
         "[]",
         {"rotations": []},
         asking_for("a") | {"force": True},
-        asking_for("nobody"),
+        asking_for("missing"),
         asking_for("../a"),
     ],
 )
@@ -173,7 +173,7 @@ def test_function_without_queue_setting_serves_messages(
 ) -> None:
     alone = Settings(rotation=None, rotations_path="/rotations")
     monkeypatch.setattr(handler, "_rotator", lambda: bootstrap.Rotator(settings=alone, ports=ports))
-    assert handle(event(asking_for("a"), asking_for("nobody"))) == ["m-1"]
+    assert handle(event(asking_for("a"), asking_for("missing"))) == ["m-1"]
     assert {name for name in ports.parameters.writes if name.endswith("token")} == {"/a/token"}
 
 

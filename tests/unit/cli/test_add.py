@@ -86,7 +86,7 @@ def test_failed_check_is_shown_and_refuses_the_rotation(
     assert not isinstance(refusal, SettingsError)
 
 
-def test_check_before_add_does_not_promise_a_next_run() -> None:
+def test_check_before_add_does_not_announce_a_next_run() -> None:
     down = TokenRequestError("it is down", advice="check the path", retry=Retry.NEXT_RUN)
     assert checked(MultipleRotations(), down)[0].endswith(
         "→ try again; if the error persists, check the path\n"

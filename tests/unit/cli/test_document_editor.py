@@ -290,7 +290,7 @@ def test_document_larger_than_4096_bytes_is_refused() -> None:
     ids=["a bad value", "a gap", "an unknown key"],
 )
 def test_parameter_named_by_a_broken_document_is_refused(broken: dict[str, Any], parameter: str) -> None:
-    """Once that is mended it would take the parameter over, if its name comes first."""
+    """Once it is fixed, it would take the parameter over, if its name comes first."""
     multiple = MultipleRotations(a=document("b", **broken))
     problem = refused(multiple, "z", parameter_name=parameter)
     assert f"the parameter {parameter} is also named by the invalid rotation document {PATH}/a" in problem

@@ -18,7 +18,7 @@ def results(*outcomes: Outcome) -> list[Result]:
 
 
 def shown(of: Iterable[Result], *, total: int, seconds_each: float = 0, terminal: bool = False) -> str:
-    """What is printed of results that come so many seconds apart."""
+    """Return the output for results that arrive at these intervals in seconds."""
     output, time = io.StringIO(), 0.0
     environ = {"TERM": "xterm" if terminal else "dumb", "COLUMNS": "100"}
     console = Console(file=output, force_terminal=terminal, width=100, _environ=environ)

@@ -51,7 +51,7 @@ def shown(found: Overview) -> list[str]:
 
 
 def test_token_is_shown_if_lease_is_unreadable(multiple: MultipleRotations) -> None:
-    """Whoever may only read tokens is not allowed to read their leases."""
+    """A caller that may only read tokens may not read their leases."""
     multiple.ports.parameters.put("/due-later/token/lease", "x", "SecureString")
     (line,) = read_overview(multiple, "due-later").lines
     assert (line.state, line.stored.token_version) == (TokenState.DUE, 1)

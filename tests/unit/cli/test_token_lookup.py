@@ -121,5 +121,5 @@ def test_stack_settings_replace_the_environment(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_parameter_arn_is_used_unchanged() -> None:
-    arn = "arn:aws:ssm:us-east-1:123456789012:parameter/somebody/elses"
+    arn = "arn:aws:ssm:us-east-1:123456789012:parameter/of/another"
     assert parameter_name(arn, {}) == arn

@@ -23,7 +23,7 @@ DOWN = ParameterStoreError("reading failed: Unreachable", advice="check the netw
 
 
 class Watched:
-    """A watch that is interrupted after so many looks; ``before`` happens ahead of a look of that number."""
+    """A watch that is interrupted after this number of reads; ``before`` has actions before a read."""
 
     def __init__(self, looks: int, *, settings: Settings | None = None) -> None:
         self.clock = Clock()

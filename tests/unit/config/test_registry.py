@@ -65,7 +65,7 @@ def test_second_document_of_equal_name_is_refused() -> None:
 def test_documents_of_equal_name_are_both_found_by_name() -> None:
     entered = read({"team.b": document("/one"), "team/b": document("/two"), "c": document("/c")})
     assert entered.documents_of("team.b") == [f"{PATH}/team.b", f"{PATH}/team/b"]
-    assert entered.documents_of("nobody") == []
+    assert entered.documents_of("missing") == []
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_rotation_is_reported_before_next_page_is_read() -> None:
     entered = registry.read(PATH, pages(), ANY_HOST, found.append)
     assert seen == [[], ["b"]]
     assert fake_ports.names(found) == ["b", "a"]
-    assert entered.rotations.keys() == {"a"}, "it may be told of some that are then refused"
+    assert entered.rotations.keys() == {"a"}, "it may be called for some that are then refused"
 
 
 def test_parameter_named_by_a_broken_document_is_refused() -> None:

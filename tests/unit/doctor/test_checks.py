@@ -25,7 +25,7 @@ from doctor_patient import (
     issues,
 )
 from fake_ports import CANARY_SECRET, DAY, START, jwt, rotation
-from leak_check import told_in
+from leak_check import secrets_in
 from rotator.cli.doctor_output import print_check, print_total
 from rotator.doctor.check import Check, State
 from rotator.errors import RotatorError, SettingsError, TokenRequestError
@@ -54,7 +54,7 @@ def test_healthy_deployment_passes_every_check_in_order() -> None:
 
 
 CASES: Cases = {
-    "an AWS that knows nobody": (
+    "an AWS that knows no caller": (
         fails("identity"),
         "AWS identity",
         {*CHECKS} - {"settings", "AWS identity", "clock", "token endpoint"},
@@ -315,7 +315,7 @@ def test_invalid_rotation_document_fails_a_check_of_its_own() -> None:
     assert multiple(broken=broken).examine().marked(State.OK) >= {"settings", "secret"}
 
 
-# What is told, and what never.
+# The findings, which never contain a secret.
 
 
 def test_unforeseen_error_fails_one_check_and_logs_its_type(
@@ -337,7 +337,7 @@ def test_findings_contain_no_secret_or_token(case: str) -> None:
         CASES[case][0](patient)
     findings = patient.examine(try_encodings=True)
     reported = json.dumps([check.to_dict() for check in findings.checks]) + repr(findings)
-    assert told_in(reported, {CANARY_SECRET, "canary", "x" * 4097, "stored."}) == []
+    assert secrets_in(reported, {CANARY_SECRET, "canary", "x" * 4097, "stored."}) == []
 
 
 def test_check_to_dict_has_state_finding_and_next_step() -> None:

@@ -30,7 +30,7 @@ GOOD = (200, {"access_token": "a-token", "token_type": "Bearer", "expires_in": D
 
 
 def plain_secret(patient: Patient) -> None:
-    """A secret that both dialects of Basic send alike."""
+    """A secret that is the same in both encodings of Basic."""
     credentials = ClientCredentials(client_id="client", client_secret=Secret("plain"), version_id="v1")
     patient.ports.secrets.credentials["healthwise/client"] = credentials
 
@@ -135,7 +135,7 @@ def test_token_form_lifetime_and_size_are_shown(token: str, form: str) -> None:
     ("seconds", "odd"),
     [(DAY, ""), (3600, "; the expected lifetime is 1 d"), (5 * DAY, "; the expected lifetime is 1 d")],
 )
-def test_lifetime_far_from_the_expected_one_is_told(seconds: int, odd: str) -> None:
+def test_lifetime_far_from_the_expected_one_is_reported(seconds: int, odd: str) -> None:
     patient = healthy(expected_lifetime=ExpectedLifetime(shortest=DAY, longest=DAY))
     issues(expires_in=seconds)(patient)
     token = patient.examine()["token"]
@@ -151,7 +151,7 @@ def test_lifetime_in_milliseconds_is_a_cross() -> None:
     assert "with a lifetime of 300 d, more than 10 times the expected lifetime" in token.found
 
 
-def test_wrong_expires_in_is_told_beside_the_fallback() -> None:
+def test_wrong_expires_in_is_reported_with_the_fallback() -> None:
     patient = healthy().set(fallback_lifetime=DAY)
     issues(expires_in=0)(patient)
     token = patient.examine()["token"]
@@ -160,7 +160,7 @@ def test_wrong_expires_in_is_told_beside_the_fallback() -> None:
     )
 
 
-def test_other_members_and_spaces_of_the_secret_are_told_by_name() -> None:
+def test_other_members_and_spaces_of_the_secret_are_named() -> None:
     patient = healthy()
     credentials = patient.ports.secrets.credentials["healthwise/client"]
     patient.ports.secrets.credentials["healthwise/client"] = replace(

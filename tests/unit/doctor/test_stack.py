@@ -33,7 +33,7 @@ from rotator.renewal.guarantee import Guarantee
 
 def scheduled(**changes: Any) -> Patient:
     patient = healthy()
-    patient.inspector.schedules["ticks", "tick"] = replace(SCHEDULE, **changes)
+    patient.inspector.schedules["schedules", "run"] = replace(SCHEDULE, **changes)
     return patient
 
 
@@ -48,7 +48,7 @@ def logged(*events: LogEvent, **changes: Any) -> Patient:
 
 def test_stack_of_the_parameter_is_found_among_all_stacks() -> None:
     found = healthy().examine()["schedule"].found
-    assert found == "tick of the stack rotator is enabled, rate(5 minutes)"
+    assert found == "run of the stack rotator is enabled, rate(5 minutes)"
 
 
 def test_unknown_stack_skips_checks_and_advises_stack_option() -> None:
@@ -94,7 +94,7 @@ def test_stack_is_found_by_its_path_without_readable_rotation() -> None:
 
 
 def test_missing_named_stack_fails_schedule_check() -> None:
-    missing = healthy().examine(stack="nobody")
+    missing = healthy().examine(stack="missing")
     assert (missing.failed, missing.skipped) == ({"schedule"}, {"alarms", "last run"})
 
 
@@ -114,14 +114,14 @@ def test_schedule_of_stack_without_group_is_in_the_default_group() -> None:
     outputs = {name: value for name, value in OUTPUTS.items() if name != "ScheduleGroupName"}
     patient.inspector.all_stacks = [Stack(name="rotator", outputs=outputs)]
     assert patient.examine().failed == {"schedule"}
-    patient.inspector.schedules = {("default", "tick"): SCHEDULE}
+    patient.inspector.schedules = {("default", "run"): SCHEDULE}
     assert patient.examine().failed == set()
 
 
 @pytest.mark.parametrize(
     ("changes", "found", "advice"),
     [
-        ({"enabled": False}, "tick is disabled", "deploy the stack with ScheduleState=ENABLED"),
+        ({"enabled": False}, "run is disabled", "deploy the stack with ScheduleState=ENABLED"),
         ({"expression": "rate(1 minute)"}, "is 5 min", "or deploy with another ScheduleMinutes"),
         ({"expression": "rate(5 hours)"}, "is 5 min", "set ROTATOR_SCHEDULE_INTERVAL to the schedule's"),
         (

@@ -17,7 +17,7 @@ def members(count: int) -> list[Rotation]:
 
 
 class Denied(FakeParameterStore):
-    """A store that lets nobody read a lease, or with ``tokens`` a token."""
+    """A store that denies reading a lease, or with ``tokens`` a token."""
 
     def __init__(self, *, tokens: bool = False, **kind: bool) -> None:
         super().__init__()

@@ -147,7 +147,7 @@ def test_other_methods_assert_nothing(method: ClientAuthentication) -> None:
 
 
 def test_longest_settings_fit_into_what_kms_signs() -> None:
-    """KMS takes messages of 4096 bytes; a client_id has a few hundred at the most."""
+    """KMS takes messages of 4096 bytes; a client_id has at most a few hundred."""
     signer = FakeSigner()
     made = ClientAssertion(
         client_id="https://client.example.test/" + "x" * 500,

@@ -378,7 +378,7 @@ def test_http_date_is_in_utc_in_any_local_timezone(monkeypatch: pytest.MonkeyPat
         time.tzset()
 
 
-# The life of a token that is a JWT, or does not tell
+# The lifetime of a token that is a JWT, or of unknown lifetime
 
 
 def epoch(seconds: float) -> float:

@@ -138,7 +138,7 @@ def test_unsupported_media_type_names_the_format() -> None:
     assert "token_request_format" not in refusal(404, b"").advice
 
 
-def test_refused_client_is_told_of_a_space_in_the_secret() -> None:
+def test_refused_client_is_advised_of_a_space_in_the_secret() -> None:
     spaced = refusal(401, {"error": "invalid_client"}, spaced_members=("client_secret",))
     assert "client_secret in the secret begins or ends with a space" in spaced.advice
     assert "space" not in refusal(400, {"error": "invalid_scope"}, spaced_members=("client_secret",)).advice

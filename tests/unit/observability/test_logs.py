@@ -128,8 +128,8 @@ def test_metric_by_name_is_absent_if_unknown_or_zero_if_missing(
 ) -> None:
     whole, *named = reported([expiring_in("a", 2), failed("b"), failed("c", seconds_remaining=0)])
     assert whole.metrics["TokenSecondsRemaining"] == 0
-    lives = {line.dimensions["rotation"]: line.metrics["TokenSecondsRemaining"] for line in named}
-    assert lives == {"a": 2 * HOUR, "c": 0}
+    remaining = {line.dimensions["rotation"]: line.metrics["TokenSecondsRemaining"] for line in named}
+    assert remaining == {"a": 2 * HOUR, "c": 0}
 
 
 def test_expired_token_has_zero_lifetime_metric_by_name(reported: Any) -> None:

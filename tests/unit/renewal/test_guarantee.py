@@ -1,4 +1,4 @@
-"""What consumers are promised, how long an outage may last, and what mends a promise that cannot hold."""
+"""The guaranteed lifetime, the longest outage, and the settings that fix an impossible guarantee."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_lost_lease_of_a_short_run_does_not_hide_a_long_one() -> None:
 
 
 def test_repeated_lease_write_makes_the_run_busy() -> None:
-    """The SDK repeats a write whose answer was lost; nobody can tell it from another run's."""
+    """The SDK repeats a write whose answer was lost; it looks the same as another run's."""
     world = rotated().later(17 * HOUR)
     parameters = world.ports.parameters
     write = parameters.write_lease

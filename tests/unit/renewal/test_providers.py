@@ -33,7 +33,7 @@ def world(*answers: Any, **settings: Any) -> SingleRotation:
 
 
 def summary(made: SingleRotation, *, shortest: float = DAY, longest: float = DAY) -> Summary:
-    """Let a run renew, which knows how long tokens live."""
+    """Return the summary of a run that knows the expected lifetime."""
     expected = ExpectedLifetime(shortest=shortest, longest=longest)
     run = replace(fake_ports.run(made.clock), expected_lifetime=expected)
     return run_fleet(Fleet(rotations=(made.rotation,)), made.ports, run, Guarantee())
@@ -128,7 +128,7 @@ def test_wrong_secret_is_followed_by_the_one_before(provider: str, refusal: Any)
     assert "canary" not in json.dumps(reported.to_dict())
 
 
-def test_gateway_that_refuses_every_stage_is_told_with_the_stages() -> None:
+def test_gateway_that_refuses_every_stage_is_named_with_them() -> None:
     made = world(*[(401, b"<html>")] * 2)
     made.ports.secrets.stage(Stage.PREVIOUS, "canary-previous")
     error = str(summary(made).results[0].error)
@@ -165,20 +165,20 @@ def test_members_of_the_secret_reach_the_endpoint_and_the_probe() -> None:
 # Lifetimes
 
 
-def lives(seconds: object, **changes: Any) -> tuple[int, dict[str, Any]]:
+def lifetime_of(seconds: object, **changes: Any) -> tuple[int, dict[str, Any]]:
     return 200, {"access_token": TOKEN_VALUE, "token_type": "Bearer", "expires_in": seconds, **changes}
 
 
 @pytest.mark.parametrize("seconds", [HOUR * 12, DAY, DAY * 2])
 def test_lifetime_near_the_expected_one_is_no_warning(seconds: int) -> None:
-    assert summary(world(lives(seconds))).warnings == ()
+    assert summary(world(lifetime_of(seconds))).warnings == ()
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"), [(HOUR * 11, "11 h"), (DAY * 2 + 60, "2 d 1 min"), (DAY * 10, "10 d")]
 )
 def test_lifetime_far_from_the_expected_one_is_a_warning(seconds: int, words: str) -> None:
-    made = world(lives(seconds))
+    made = world(lifetime_of(seconds))
     first, second = summary(made), summary(made)
     assert [result.outcome for result in (*first.results, *second.results)] == [
         Outcome.ROTATED,
@@ -192,7 +192,7 @@ def test_lifetime_far_from_the_expected_one_is_a_warning(seconds: int, words: st
 
 
 def test_hour_in_milliseconds_is_refused() -> None:
-    made = world(lives(3_600_000))
+    made = world(lifetime_of(3_600_000))
     result = summary(made, shortest=HOUR, longest=HOUR).results[0]
     assert (result.outcome, result.error_kind, made.token) == (Outcome.FAILED, "InvalidTokenResponse", None)
     assert "a token with a lifetime of 41 d 16 h, more than 10 times the expected lifetime (1 h)" in str(
@@ -203,19 +203,19 @@ def test_hour_in_milliseconds_is_refused() -> None:
 
 
 def test_hour_in_milliseconds_is_read_by_lifetime() -> None:
-    made = world(lives(3_600_000), lifetime=HOUR)
+    made = world(lifetime_of(3_600_000), lifetime=HOUR)
     reported = summary(made, shortest=HOUR, longest=HOUR)
     assert (reported.results[0].lifetime, reported.warnings) == (HOUR, ())
 
 
 def test_long_lifetime_that_is_set_is_a_warning_alone() -> None:
-    reported = summary(world(lives(60), lifetime=DAY * 60))
+    reported = summary(world(lifetime_of(60), lifetime=DAY * 60))
     assert reported.results[0].outcome is Outcome.ROTATED
     assert "its token has a lifetime of 60 d" in reported.warnings[0]
 
 
 def test_nothing_is_odd_where_no_lifetime_is_expected() -> None:
-    made = world(lives(DAY * 60))
+    made = world(lifetime_of(DAY * 60))
     result = made.run_once()
     assert (result.outcome, result.warnings) == (Outcome.ROTATED, ())
 
@@ -224,25 +224,25 @@ def test_nothing_is_odd_where_no_lifetime_is_expected() -> None:
     ("seconds", "outcome", "warnings"), [(DAY, Outcome.ROTATED, 0), (DAY * 11, Outcome.FAILED, 0)]
 )
 def test_token_of_many_may_outlive_the_shortest(seconds: int, outcome: Outcome, warnings: int) -> None:
-    reported = summary(world(lives(seconds)), shortest=HOUR, longest=DAY)
+    reported = summary(world(lifetime_of(seconds)), shortest=HOUR, longest=DAY)
     assert (reported.results[0].outcome, len(reported.warnings)) == (outcome, warnings)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, "", "soon", 10 * 366 * DAY])
 def test_wrong_expires_in_is_reported_in_the_summary(seconds: object) -> None:
-    made = world(lives(seconds), fallback_lifetime=DAY)
+    made = world(lifetime_of(seconds), fallback_lifetime=DAY)
     reported = summary(made)
     assert reported.results[0].lifetime == DAY
     assert [w.partition(" that is ")[0] for w in reported.warnings] == [
         "rotation default: the token endpoint sent an expires_in"
     ]
-    refused = summary(world(lives(seconds))).results[0]
+    refused = summary(world(lifetime_of(seconds))).results[0]
     assert "set fallback_lifetime" in str(refused.error)
 
 
 def test_exp_of_a_jwt_caps_the_lifetime_that_is_set() -> None:
     token = jwt({"exp": EPOCH + HOUR})
-    assert summary(world(lives(60, access_token=token), lifetime=DAY)).results[0].lifetime == HOUR
+    assert summary(world(lifetime_of(60, access_token=token), lifetime=DAY)).results[0].lifetime == HOUR
 
 
 def test_secret_with_a_space_is_a_warning_and_part_of_the_advice() -> None:

@@ -1,4 +1,4 @@
-"""What the job tells: the reasons of its outcomes, and what to do next."""
+"""The messages of the job: the reasons of its outcomes, and the next steps."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STORED_FOR_A_DAY = Result(
 
 
 def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What was told above INFO, which another test may have turned on."""
+    """The log above INFO, which another test may have enabled."""
     return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
 
 

@@ -1,4 +1,4 @@
-"""What a failed rotation tells: of itself, of what consumers still have, and of how urgent it is."""
+"""The result of a failed rotation: its error, the remaining lifetime for consumers, and the urgency."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_failure_without_token_information_is_late() -> None:
                 "late": False,
                 "seconds_remaining": 6 * 3600,
             },
-            id="it lives",
+            id="it is valid",
         ),
         pytest.param(
             living(-1),

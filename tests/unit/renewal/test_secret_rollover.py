@@ -423,7 +423,7 @@ def test_private_key_tries_stages_of_another_client_only(client_id: str, request
     assert len(made.ports.token_endpoint.requests) == requests
 
 
-def test_key_that_cannot_sign_for_another_stage_tells_which() -> None:
+def test_key_that_cannot_sign_for_another_stage_names_it() -> None:
     made = SingleRotation(REFUSED, CredentialsError("it could not be signed", advice="allow it"), **BY_KEY)
     made.ports.secrets.stage(Stage.PENDING, "", client_id="another")
     error = failure(made)

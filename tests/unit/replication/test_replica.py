@@ -127,7 +127,7 @@ def test_token_without_its_status_at_home_is_not_copied(
 def test_parameter_of_another_type_is_not_overwritten(
     name: str, type_name: str, home: FakeParameterStore, replica: FakeParameterStore
 ) -> None:
-    replica.put(name, "somebody's", type_name)
+    replica.put(name, "of another program", type_name)
     replica.writes.clear()
     with pytest.raises(
         ParameterStoreError, match=f"{name} is a {type_name}, not a .*; delete this parameter"

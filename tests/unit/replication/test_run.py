@@ -299,13 +299,13 @@ def test_each_rotation_of_a_fleet_is_copied() -> None:
 
 def test_replica_of_another_type_concerns_its_rotation_alone() -> None:
     world = World(fleet_of("a", "b"))
-    world.stores[IRELAND].put("/a/token", "somebody's", "String")
+    world.stores[IRELAND].put("/a/token", "of another program", "String")
     summary = world.run()
     assert [r.replicas_behind for r in summary.results] == [(IRELAND,), ()]
     assert "/a/token is a String, not a SecureString; delete this parameter" in summary.warnings[0]
     again = world.run()
     assert [r.replicas_behind for r in again.results] == [(IRELAND,), ()]
-    assert world.stores[IRELAND].parameters["/a/token"].value == "somebody's"
+    assert world.stores[IRELAND].parameters["/a/token"].value == "of another program"
 
 
 def test_region_that_does_not_respond_is_asked_once_a_run() -> None:
@@ -437,7 +437,7 @@ def test_busy_rotation_is_copied_while_its_token_is_valid(*, expired: bool, worl
         assert len(set(world.tokens())) == 1
 
 
-def test_copy_that_ends_after_the_report_changes_nothing_in_it(world: World) -> None:
+def test_copy_finished_after_the_report_changes_nothing_in_it(world: World) -> None:
     world.run()
     hanging = Hanging()
     hanging.fails["read"] = DENIED

@@ -202,7 +202,7 @@ def test_duplicate_name_is_renewed_by_the_scheduled_run_itself() -> None:
 
 
 def test_enqueued_token_of_unknown_lifetime_counts_as_expired() -> None:
-    """Else nobody were called if no worker ever came to it."""
+    """Otherwise no alarm would fire if no worker ever served it."""
     shop = Workshop("unreadable", "unfinished", "well")
     shop.work("unreadable", "unfinished", "well")
     shop.clock.sleep(0.7 * DAY)
@@ -210,9 +210,11 @@ def test_enqueued_token_of_unknown_lifetime_counts_as_expired() -> None:
     shop.ports.parameters.put_lease(
         lease_of("unfinished"), expires_at=shop.clock.now() - timedelta(minutes=5)
     )
-    lives = {each.name: (each.seconds_remaining, bool(each.expires_at)) for each in shop.run_once().results}
-    assert lives["unreadable"] == lives["unfinished"] == (0, False)
-    assert lives["well"] == (0.3 * DAY, True)
+    remaining = {
+        each.name: (each.seconds_remaining, bool(each.expires_at)) for each in shop.run_once().results
+    }
+    assert remaining["unreadable"] == remaining["unfinished"] == (0, False)
+    assert remaining["well"] == (0.3 * DAY, True)
 
 
 def slow(shop: Workshop, seconds: float) -> Workshop:

@@ -136,7 +136,7 @@ def test_missing_rotation_gives_a_warning_and_fails_its_message() -> None:
 @pytest.mark.parametrize(
     ("age", "received", "is_served"),
     [(0, 1, True), (299, 1, True), (300, 1, False), (7000, 1, False), (300, 2, True)],
-    ids=["new", "of this tick", "of the tick before", "old", "old, but it failed before"],
+    ids=["new", "of this run", "of the run before", "old", "old, but it failed before"],
 )
 def test_superseded_message_is_dropped_unless_it_failed_before(
     age: float, received: int, is_served: bool
