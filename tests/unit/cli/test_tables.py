@@ -165,6 +165,17 @@ def test_terminal_shows_remaining_lifetime_as_a_bar(
     assert ("█" in printed or "#" in printed) == (len(drawn) > len(" 18 h"))
 
 
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_no_color_removes_the_colours_of_states_and_bars(environment: dict[str, str], coloured: bool) -> None:
+    console = Console(force_terminal=True, width=120, color_system="standard", _environ=environment)
+    with console.capture() as capture:
+        console.print(tables.status_table([line(hours=6)], tables.bar_characters(console)))
+    printed = capture.get()
+    assert ("\x1b[32m" in printed) == coloured
+    assert "fresh" in printed
+    assert "████████░░" in printed
+
+
 @pytest.mark.parametrize(
     ("outcome", "shown_as"),
     [(Outcome.FAILED, "failed"), (Outcome.KEPT, "kept"), (None, "not finished")],
