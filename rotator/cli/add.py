@@ -11,16 +11,16 @@ from rich.console import Console
 
 from rotator.bootstrap import Rotator
 from rotator.cli import wiring
-from rotator.cli.doctor_output import print_check
+from rotator.cli.doctor import instruments, print_check
 from rotator.cli.document_editor import PreparedDocument, prepare
 from rotator.cli.options import print_json, stack_option
 from rotator.cli.wiring import rotator_of_many
 from rotator.config.registry import Fleet
 from rotator.doctor.check import State
-from rotator.doctor.context import Instruments, Subject
-from rotator.doctor.rotation import check_sources
+from rotator.doctor.context import Instruments, Options, Subject
+from rotator.doctor.rotation import RotationChecks
 from rotator.errors import RotatorError
-from rotator.renewal.models import Rotation
+from rotator.renewal.models import Rotation, Stored
 
 KEYS = {
     "secret_id": ("NAME", "Name or ARN of the secret with the client credentials."),
@@ -112,23 +112,20 @@ def command(
     rotator = rotator_of_many(os.environ, stack)
     entry = prepare(rotator, name, {k: v for k, v in given.items() if v is not None}, replace=replace)
     if not no_check:
-        from rotator.cli.doctor import instruments
-
         check(entry.rotation, rotator, instruments(), Console(stderr=True))
     if dry_run:
         print_json(json.loads(entry.text))
         click.echo(f"rotator: {entry.document} would be written; nothing was written", err=True)
         return
     entry.write(wiring.document_store(), rotator.registry)
-    for line in _report_lines(entry, stack):
-        click.echo(line)
+    click.echo(_report(entry, stack))
 
 
 def check(rotation: Rotation, rotator: Rotator, tools: Instruments, console: Console) -> None:
     """Run the doctor's checks of secret and endpoint; raises RotatorError if one of them fails."""
     subject = Subject(fleet=Fleet(rotations=(rotation,)), guarantee=rotator.guarantee, ports=rotator.ports)
     failed = []
-    for found in check_sources(rotation, subject, tools):
+    for found in RotationChecks(rotation, Stored(), subject, tools, Options()).sources():
         print_check(console, found, with_rotation=False)
         failed += [found.name] * (found.state is not State.OK)
     if failed:
@@ -138,18 +135,16 @@ def check(rotation: Rotation, rotator: Rotator, tools: Instruments, console: Con
         )
 
 
-def _report_lines(entry: PreparedDocument, stack: str | None) -> list[str]:
-    name = entry.rotation.name
+def _report(entry: PreparedDocument, stack: str | None) -> str:
+    rotation, before = entry.rotation, entry.before
     function = " --function FUNCTION" if stack else ""
-    lines = [
-        f"{'changed' if entry.replaces else 'added'} {name}: {entry.document}",
-        f"The next run uses it. To run now: rotator rotate {name}{function}",
-    ]
-    if entry.before and entry.before.parameter_name != entry.rotation.parameter_name:
-        left, heir = entry.before.parameter_name, entry.heir
-        lines.append(
-            f"From now on {heir} is renewed in {left}; until now its document was refused."
-            if heir
-            else f"No rotation renews {left} any more; its token stays there and expires."
-        )
-    return lines
+    report = f"{'changed' if entry.replaces else 'added'} {rotation.name}: {entry.document}\n"
+    report += f"The next run uses it. To run now: rotator rotate {rotation.name}{function}"
+    if before is None or before.parameter_name == rotation.parameter_name:
+        return report
+    left = before.parameter_name
+    if entry.heir:
+        effect = f"From now on {entry.heir} is renewed in {left}; until now its document was refused."
+    else:
+        effect = f"No rotation renews {left} any more; its token stays there and expires."
+    return f"{report}\n{effect}"

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Sequence
 
 import click
+from rich.console import Console
+from rich.text import Text
 
 from rotator import bootstrap
 from rotator.cli import wiring
 from rotator.cli.console import standard_output
-from rotator.cli.doctor_output import print_check, print_total
 from rotator.cli.options import json_option, names_argument, print_json, stack_option
 from rotator.doctor.check import Check, State
 from rotator.doctor.context import Instruments, Options, Subject
@@ -22,6 +23,8 @@ from rotator.observability import logs
 
 GET_TIMEOUT_SECONDS = 20.0
 """Seconds for the GET that checks whether a host answers."""
+
+_MARKS = {State.OK: ("✓", "green"), State.FAILED: ("✗", "red"), State.SKIPPED: ("\N{EN DASH}", "dim")}
 
 
 @click.command("doctor")
@@ -54,7 +57,8 @@ def command(
         if not as_json:
             print_check(console, check, with_rotation=several)
     if as_json:
-        print_json(_to_dict(checks))
+        healthy = not any(check.state is State.FAILED for check in checks)
+        print_json({"healthy": healthy, "checks": [check.to_dict() for check in checks]})
     else:
         print_total(console, checks)
     sys.exit(exit_code(checks))
@@ -98,8 +102,19 @@ def instruments() -> Instruments:
     )
 
 
-def _to_dict(checks: Sequence[Check]) -> dict[str, object]:
-    return {
-        "healthy": not any(check.state is State.FAILED for check in checks),
-        "checks": [check.to_dict() for check in checks],
-    }
+def print_check(console: Console, check: Check, *, with_rotation: bool) -> None:
+    """Print a check with its next step, and with its rotation's name if there are several."""
+    mark, style = _MARKS[check.state]
+    of = f" of {check.rotation}" if with_rotation and check.rotation else ""
+    line = Text(mark, style=style) + Text(f" {check.name}{of}: ", style="bold") + Text(check.found)
+    console.print(line, soft_wrap=True)
+    if check.advice:
+        console.print(Text(f"  → {check.advice}"), soft_wrap=True)
+
+
+def print_total(console: Console, checks: Sequence[Check]) -> None:
+    """Print the number of checks in each state."""
+    states = [check.state for check in checks]
+    words = {State.OK: "passed", State.FAILED: "failed", State.SKIPPED: "not checked"}
+    counts = [f"{states.count(state)} {word}" for state, word in words.items() if state in states]
+    console.print(Text(", ".join(counts)))

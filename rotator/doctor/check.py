@@ -11,10 +11,7 @@ from typing import Any
 from rotator.errors import as_rotator_error
 
 ROTATE = "`rotator rotate --function ...`"
-"""The command that renews due tokens through the deployed function, which has the permissions.
-
-The command does not renew fresh tokens; `make rotate` would force them, too.
-"""
+"""Renews due tokens through the function, which has the permissions; `make rotate` forces fresh ones, too."""
 
 REPLACE = (
     "run `make undeploy`, then `make deploy`: an update of the stack does not restore a resource that was "
@@ -37,10 +34,7 @@ class NotChecked(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """The result of a check, and the next step after a failure.
-
-    ``rotation`` is the name of the rotation, None for a check of all rotations together.
-    """
+    """The result of a check, of one rotation or of all together, and the next step after a failure."""
 
     name: str
     state: State
@@ -64,11 +58,7 @@ def carry_out(
 ) -> Check:
     """Return the result of a check, which is skipped unless every check in ``needs`` passed.
 
-    Args:
-        name: The name of the check.
-        examine: Returns the finding; raises RotatorError if the check fails, NotChecked to skip it.
-        needs: The checks on which this one depends.
-        rotation: The name of the rotation.
+    ``examine`` returns the finding, and raises RotatorError if the check fails, NotChecked to skip it.
     """
     check = partial(Check, name=name, rotation=rotation)
     missing = next((need for need in needs if need.state is not State.OK), None)

@@ -47,8 +47,8 @@ def _skews(rotations: Sequence[Rotation], tools: Instruments) -> Iterator[tuple[
     requested_at = tools.now()
     with suppress(RotatorError):
         yield from _skew(AWS, tools.inspector.aws_date(), requested_at)
-    endpoints = ((rotation.token_endpoint, rotation.ca_parameter_name) for rotation in rotations)
-    for endpoint, ca_parameter_name in dict.fromkeys(endpoints):
+    endpoints = dict.fromkeys((each.token_endpoint, each.ca_parameter_name) for each in rotations)
+    for endpoint, ca_parameter_name in endpoints:
         with suppress(RotatorError):
             answer = tools.reach(endpoint, ca_parameter_name)
             yield from _skew(urlsplit(endpoint).netloc, answer.date, answer.requested_at)

@@ -49,7 +49,7 @@ class Instruments:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """The operator's choices; ``stack`` replaces the stack that the doctor would find by itself."""
+    """The operator's choices; without ``stack``, the doctor finds the stack by itself."""
 
     request_token: bool = True
     try_encodings: bool = False

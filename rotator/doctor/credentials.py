@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from rotator.errors import InvalidTokenResponse, RotatorError, TokenRequestRejected
 from rotator.oauth import client_credentials, token_response
@@ -11,21 +11,15 @@ from rotator.renewal.models import Rotation
 from rotator.renewal.ports import Run, TokenEndpoint
 
 Answer = AccessToken | InvalidTokenResponse
-"""The answer to accepted credentials: a token, or the error of an unusable token."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewToken:
-    """The endpoint's answer, of any size, and a text about the accepted credentials."""
-
-    token: Answer
-    accepted: str
+"""The answer to accepted credentials: a token of any size, or the error of an unusable token."""
 
 
 def request_token(
     rotation: Rotation, credentials: ClientCredentials, endpoint: TokenEndpoint, run: Run, *, both: bool
-) -> NewToken:
-    """Request a token; with ``both``, in both encodings of Basic if they differ for these credentials.
+) -> tuple[Answer, str]:
+    """Request a token; return the answer, and a text about the accepted credentials.
+
+    ``both`` tries both encodings of Basic if they differ for these credentials.
 
     Raises:
         TokenRequestError: The endpoint refused the credentials, or did not answer.
@@ -42,17 +36,15 @@ def request_token(
         hint = "`rotator doctor --try-encodings` tries both encodings"
         raise RotatorError(error.problem, advice=f"{error.advice}; {hint}") from error
     if rotation.client_authentication is not ClientAuthentication.BASIC:
-        how = f"as {rotation.client_authentication}"
-    elif is_ambiguous:
-        how = f"with Basic in the encoding {rotation.basic_encoding}"
-    else:
-        how = "with Basic; both encodings are the same for this secret"
-    return NewToken(token=answer, accepted=f"accepted, {how}")
+        return answer, f"accepted, as {rotation.client_authentication}"
+    if is_ambiguous:
+        return answer, f"accepted, with Basic in the encoding {rotation.basic_encoding}"
+    return answer, "accepted, with Basic; both encodings are the same for this secret"
 
 
 def _compare(
     rotation: Rotation, credentials: ClientCredentials, endpoint: TokenEndpoint, run: Run
-) -> NewToken:
+) -> tuple[Answer, str]:
     answers: dict[BasicEncoding, Answer | TokenRequestRejected] = {}
     for encoding in BasicEncoding:
         try:
@@ -65,7 +57,7 @@ def _compare(
     accepted = [name for name, each in answers.items() if not isinstance(each, TokenRequestRejected)]
     found = ", ".join(f"{'accepted' if name in accepted else 'refused'} as {name}" for name in answers)
     if not isinstance(answer, TokenRequestRejected):
-        return NewToken(token=answer, accepted=f"{found}; basic_encoding is {rotation.basic_encoding}")
+        return answer, f"{found}; basic_encoding is {rotation.basic_encoding}"
     if accepted:
         raise RotatorError(found, advice=f"set basic_encoding to {accepted[0]}")
     raise RotatorError(

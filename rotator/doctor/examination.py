@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 
-from rotator.config.deployment import Inspector
 from rotator.doctor.check import Check, NotChecked, State, carry_out
 from rotator.doctor.clocks import compare_clocks
 from rotator.doctor.context import Instruments, Options, Subject, once
-from rotator.doctor.replicas import check_replicas
 from rotator.doctor.rotation import CHECKS as OF_A_ROTATION
-from rotator.doctor.rotation import RotationChecks, check_stored
+from rotator.doctor.rotation import RotationChecks
 from rotator.doctor.stack import CHECKS as OF_THE_STACK
 from rotator.doctor.stack import StackChecks
-from rotator.doctor.stored_state import read_stored_for_display
+from rotator.doctor.stored_state import check_replicas, check_stored, read_stored_for_display
 from rotator.errors import RotatorError, SettingsError
+from rotator.fleet.state_reader import StoredByName
 from rotator.renewal import policy
 from rotator.renewal.durations import describe_seconds
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Rotation, Stored
 
 SETTINGS = "settings"
@@ -28,40 +27,43 @@ IDENTITY = "AWS identity"
 CLOCK = "clock"
 STORED = "stored token"
 
-Found = Mapping[str, Stored | RotatorError]
-
 
 def examine(subject: Subject | RotatorError, tools: Instruments, options: Options) -> Iterator[Check]:
     """Yield every check of the subject; if its settings cannot be read, only the checks that need none.
 
-    Nothing is written to AWS, but a token is requested unless the options forbid it.
+    Nothing is written to AWS, but a token is requested unless the options forbid it. Calls to AWS need the
+    check of the caller's identity, and comparisons with the time those of identity and clock (``timed``).
     """
     tools = replace(tools, reach=once(tools.reach))
-    identity = carry_out(IDENTITY, lambda: _identity(tools.inspector))
+    identity = carry_out(IDENTITY, lambda: _identity(tools))
     if isinstance(subject, RotatorError):
         yield from _without_settings(subject, identity, tools)
         return
-    found = _stored(subject, identity, tools.now())
+    rotations = subject.fleet.rotations
+    found: StoredByName = {rotation.name: Stored() for rotation in rotations}
+    if identity.state is State.OK:  # the first checks need the stored lifetimes
+        found = read_stored_for_display(rotations, subject.ports.parameters, now=tools.now())
     yield from _settings(subject, options.stack)
-    guarantees = [_guarantee(rotation, found, subject) for rotation in subject.fleet.rotations]
+    guarantees = [
+        carry_out(
+            GUARANTEE, partial(_guarantee, each, found[each.name], subject.guarantee), rotation=each.name
+        )
+        for each in rotations
+    ]
     yield from guarantees
     yield identity
-    clock = carry_out(CLOCK, lambda: compare_clocks(subject.fleet.rotations, tools))
+    clock = carry_out(CLOCK, lambda: compare_clocks(rotations, tools))
     yield clock
     # If no clock could be compared, the checks that depend on the time are still useful.
     timed = (identity,) if clock.state is State.SKIPPED else (identity, clock)
-    for rotation, guarantee in zip(subject.fleet.rotations, guarantees, strict=True):
+    for rotation, guarantee in zip(rotations, guarantees, strict=True):
         checks = RotationChecks(rotation, found[rotation.name], subject, tools, options)
         yield from checks.all(identity, timed, guarantee)
     yield from StackChecks(subject, tools, options).all(identity, timed)
-    for rotation in subject.fleet.rotations:
-        yield carry_out(
-            STORED,
-            partial(check_stored, rotation, found[rotation.name], tools.now()),
-            needs=timed,
-            rotation=rotation.name,
-        )
-    yield from check_replicas(subject.fleet.rotations, subject.replicas, found, tools.now(), timed)
+    for rotation in rotations:
+        check = partial(check_stored, rotation, found[rotation.name], tools.now())
+        yield carry_out(STORED, check, needs=timed, rotation=rotation.name)
+    yield from check_replicas(rotations, subject.replicas, found, tools.now(), timed)
 
 
 def exit_code(checks: Iterable[Check]) -> int:
@@ -101,35 +103,22 @@ def _settings(subject: Subject, stack: str | None) -> Iterator[Check]:
         )
 
 
-def _stored(subject: Subject, identity: Check, now: datetime) -> Found:
-    """Return the stored state of every rotation, whose lifetimes the first checks need."""
-    rotations = subject.fleet.rotations
-    if identity.state is not State.OK:
-        return {rotation.name: Stored() for rotation in rotations}
-    return read_stored_for_display(rotations, subject.ports.parameters, now=now)
-
-
-def _guarantee(rotation: Rotation, found: Found, subject: Subject) -> Check:
+def _guarantee(rotation: Rotation, stored: Stored | RotatorError, guarantee: Guarantee) -> str:
     """Check the guarantee to consumers for the shorter of the requested and the stored token's lifetime."""
-
-    def check_guarantee() -> str:
-        stored = found[rotation.name]
-        status = None if isinstance(stored, RotatorError) else stored.token_status
-        lifetimes = (status.lifetime if status else None, policy.asked_lifetime(rotation))
-        lifetime = min((each for each in lifetimes if each is not None), default=None)
-        if lifetime is None:
-            raise NotChecked("the lifetime of this rotation's tokens is not known yet")
-        if problem := subject.guarantee.problem(lifetime, rotation.renew_at):
-            raise problem
-        least = subject.guarantee.guaranteed_lifetime(lifetime, rotation.renew_at)
-        return (
-            f"consumers read tokens that are valid for at least {describe_seconds(least)} "
-            f"and cache them for {describe_seconds(subject.guarantee.consumer_cache)}"
-        )
-
-    return carry_out(GUARANTEE, check_guarantee, rotation=rotation.name)
+    status = None if isinstance(stored, RotatorError) else stored.token_status
+    lifetimes = (status.lifetime if status else None, policy.asked_lifetime(rotation))
+    lifetime = min((each for each in lifetimes if each is not None), default=None)
+    if lifetime is None:
+        raise NotChecked("the lifetime of this rotation's tokens is not known yet")
+    if problem := guarantee.problem(lifetime, rotation.renew_at):
+        raise problem
+    least = guarantee.guaranteed_lifetime(lifetime, rotation.renew_at)
+    return (
+        f"consumers read tokens that are valid for at least {describe_seconds(least)} "
+        f"and cache them for {describe_seconds(guarantee.consumer_cache)}"
+    )
 
 
-def _identity(inspector: Inspector) -> str:
-    caller = inspector.identity()
+def _identity(tools: Instruments) -> str:
+    caller = tools.inspector.identity()
     return f"account {caller.account}, {caller.arn}, Region {caller.region}"

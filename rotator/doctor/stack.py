@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
 
-from rotator.config.deployment import LogEvent, Schedule, Stack
-from rotator.doctor.alarms import CHECK as ALARMS
-from rotator.doctor.alarms import check_alarms
-from rotator.doctor.check import REPLACE, ROTATE, Check, NotChecked, State, carry_out
+from rotator.config.deployment import Inspector, Schedule, Stack
+from rotator.doctor.check import REPLACE, Check, NotChecked, carry_out
 from rotator.doctor.context import Instruments, Options, Subject
-from rotator.doctor.workers import CHECK as WORKERS
-from rotator.doctor.workers import check_workers, has_workers
+from rotator.doctor.last_run import check_last_run
 from rotator.errors import RotatorError
-from rotator.observability.logs import SUMMARY_WORDS
-from rotator.renewal.durations import describe_seconds, seconds_until
-from rotator.renewal.results import MAX_NAMED_FAILURES
+from rotator.renewal.durations import describe_seconds
 
-CHECKS = ("schedule", ALARMS, "last run")
+CHECKS = ("schedule", "alarms", "last run")
 """The names of the checks, in their order."""
-
-INTERVALS_SINCE_LAST_RUN = 3
-"""The schedule intervals within which a run is expected: one may be missed, and logs arrive late."""
 
 DEFAULT_GROUP = "default"
 """The schedule group of a stack of version 0.1, which created none."""
+
+RECEIVING = frozenset({"Enabled", "Enabling", "Creating", "Updating"})
+"""The states in which an event source mapping receives messages, or soon will.
+
+https://docs.aws.amazon.com/lambda/latest/api/API_EventSourceMappingConfiguration.html
+"""
 
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _UNITS = {"minute": 60, "hour": 3600, "day": 86400}
@@ -45,19 +39,16 @@ class StackChecks:
     stack: Stack | None = None
 
     def all(self, identity: Check, timed: Sequence[Check]) -> Iterator[Check]:
-        """Yield every check in the order of ``CHECKS``, and the check of workers if the stack has workers.
-
-        Args:
-            identity: The check of the caller's identity.
-            timed: The checks on which every check of a time depends.
-        """
+        """Yield every check in the order of ``CHECKS``, and the check of workers if the stack has workers."""
+        inspector = self.tools.inspector
         schedule = carry_out("schedule", self._schedule, needs=(identity,))
         yield schedule
-        outputs = self.stack.outputs if self.stack else {}
-        if has_workers(outputs):
-            yield carry_out(WORKERS, lambda: check_workers(outputs, self.tools.inspector))
-        yield carry_out(ALARMS, self._alarms, needs=(identity,))
-        yield carry_out("last run", lambda: self._last_run(schedule), needs=timed)
+        if (stack := self.stack) and "WorkQueueUrl" in stack.outputs:
+            yield carry_out("workers", lambda: _check_workers(stack.outputs, inspector))
+        yield carry_out("alarms", lambda: _check_alarms(stack, inspector), needs=(identity,))
+        yield carry_out(
+            "last run", lambda: check_last_run(stack, schedule, self.subject, self.tools), needs=timed
+        )
 
     def _schedule(self) -> str:
         self.stack = self._find_stack()
@@ -84,29 +75,28 @@ class StackChecks:
         return f"{name} of the stack {self.stack.name} is enabled, {schedule.expression}"
 
     def _find_stack(self) -> Stack:
-        if self.options.stack:
-            stack = self.tools.inspector.stack(self.options.stack)
-            if stack is None:
-                raise RotatorError(
-                    f"there is no stack {self.options.stack}",
-                    advice="check the name, the account and the Region",
-                )
-            return stack
+        inspector, name = self.tools.inspector, self.options.stack
+        if name:
+            if stack := inspector.stack(name):
+                return stack
+            raise RotatorError(
+                f"there is no stack {name}", advice="check the name, the account and the Region"
+            )
         if self.subject.rotations_path:
             output, value = "RotationsPath", self.subject.rotations_path
         else:
             output, value = "ParameterName", self.subject.fleet.rotations[0].parameter_name
         stacks = [
             stack
-            for stack in self.tools.inspector.stacks()
+            for stack in inspector.stacks()
             if stack.outputs.get(output) == value and "ScheduleName" in stack.outputs
         ]
         if not stacks:
             raise NotChecked(f"no stack has the output {output}={value}; name the stack with --stack")
         if len(stacks) > 1:
+            names = ", ".join(stack.name for stack in stacks)
             raise RotatorError(
-                f"several stacks have the output {output}={value}: "
-                + ", ".join(stack.name for stack in stacks),
+                f"several stacks have the output {output}={value}: {names}",
                 advice="name one with --stack, and undeploy the others: two stacks must not renew one token",
             )
         return stacks[0]
@@ -122,74 +112,59 @@ class StackChecks:
                 "ScheduleMinutes",
             )
 
-    def _alarms(self) -> str:
-        if self.stack is None:
-            raise NotChecked('no stack was found; see the check "schedule"')
-        return check_alarms(self.stack.outputs, self.tools.inspector)
 
-    def _last_run(self, schedule: Check) -> str:
-        if self.stack is None or "LogGroupName" not in self.stack.outputs:
-            raise NotChecked("the stack has no output LogGroupName, or no stack was found")
-        now = self.tools.now()
-        longest = INTERVALS_SINCE_LAST_RUN * self.subject.guarantee.schedule_interval
-        since = now - timedelta(seconds=longest)
-        log = self.stack.outputs["LogGroupName"]
-        event = self.tools.inspector.last_event(log, SUMMARY_WORDS, since)
-        if event is None:
-            self._explain_silence(schedule)
-            raise RotatorError(
-                f"no run in the last {describe_seconds(longest)}",
-                advice=f"check the schedule, then the log {log}{_boundary(self.stack)}",
-            )
-        return _judge(event, f"{describe_seconds(seconds_until(now, event.at))} ago", self.stack)
+def _check_workers(outputs: Mapping[str, str], inspector: Inspector) -> str:
+    """Return the number of queued rotations and of dead-lettered messages.
 
-    def _explain_silence(self, schedule: Check) -> None:
-        if schedule.state is not State.OK:
-            raise NotChecked('no recent run; see the check "schedule"')
-        if self.subject.log_level in ("WARNING", "ERROR"):
-            raise NotChecked(f"at the log level {self.subject.log_level}, only failed runs are logged")
-
-
-def _boundary(stack: Stack) -> str:
-    """Return a hint about the stack's permissions boundary for the end of an advice, or an empty text.
-
-    AWS returns the same code if a policy does not allow an action and if a boundary denies it.
+    Raises RotatorError if no worker receives messages from the queue.
     """
-    boundary = stack.parameters.get("PermissionsBoundaryArn")
-    return f"; add a denied permission to the permissions boundary {boundary}, too" if boundary else ""
-
-
-def _judge(event: LogEvent, when: str, stack: Stack) -> str:
-    """Return the outcomes in a run's summary; raises RotatorError if a rotation failed."""
-    summary = _summary(event.message)
-    if summary is None:
-        raise NotChecked(f"the summary of the run {when} cannot be read")
-    failed = [each for each in summary["rotations"] if each.get("error")]
-    if failed:
-        total = len(summary["rotations"]) + int(summary.get("not_listed", 0))
-        count = int(summary.get("failed", len(failed)))
-        errors = [f"{each['name']}: {each['error']}" for each in failed[:MAX_NAMED_FAILURES]]
-        if count > len(errors):
-            errors.append(f"and {count - len(errors)} more")
+    queued = _messages(outputs["WorkQueueUrl"], inspector)
+    dead_lettered = _messages(outputs["PoisonedQueueUrl"], inspector)
+    mapping = inspector.event_source_mapping(outputs["FunctionName"], outputs["WorkQueueUrl"])
+    if mapping is None:
+        raise RotatorError(f"no worker receives the queued rotations: {queued} in the queue", advice=REPLACE)
+    if mapping.state not in RECEIVING:
         raise RotatorError(
-            f"{when}, {count} of {total} rotations failed: " + " | ".join(errors),
-            advice=f"fix the cause, then run {ROTATE}{_boundary(stack)}",
+            f"the workers are disabled (their event source mapping is {mapping.state}); "
+            f"queued rotations: {queued}",
+            advice=f"enable them: aws lambda update-event-source-mapping --uuid {mapping.id} --enabled",
         )
-    counts = {word: summary.get(word) for word in ("rotated", "fresh", "kept", "busy")}
-    return f"{when}: " + ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    found = f"{mapping.maximum_concurrency or 'any number of'} workers; queued rotations: {queued}"
+    if dead_lettered:
+        found += f"; messages dead-lettered in the last four days: {dead_lettered}, see PoisonedQueueUrl"
+    return found
 
 
-def _summary(message: str) -> dict[str, Any] | None:
-    """Return the summary in a log line, None if the line holds no readable summary.
+def _messages(queue: str, inspector: Inspector) -> int:
+    messages = inspector.messages(queue)
+    if messages is None:
+        raise RotatorError(f"the queue {queue.rpartition('/')[2]} does not exist", advice=REPLACE)
+    return messages
 
-    Lambda writes JSON, with the summary as a field. An emulator writes plain text, with the summary at the
-    end.
+
+def _check_alarms(stack: Stack | None, inspector: Inspector) -> str:
+    """Return the number of confirmed subscriptions of the alarms' topic.
+
+    Raises:
+        RotatorError: No subscription is confirmed, so alarms do not notify anyone.
+        NotChecked: The stack has no topic, which is optional: alarms can be read in CloudWatch.
     """
-    with suppress(ValueError, TypeError, KeyError):
-        if message.startswith("{"):
-            summary = json.loads(message)["summary"]
-        else:
-            summary = json.loads(message[message.index("{") :])
-        if all(isinstance(each, dict) for each in summary["rotations"]):
-            return dict(summary)
-    return None
+    if stack is None:
+        raise NotChecked('no stack was found; see the check "schedule"')
+    topic = stack.outputs.get("AlarmTopicArn")
+    if topic is None:
+        raise NotChecked("alarms do not notify anyone: deploy with AlarmEmail or AlarmTopicArn")
+    subscriptions = inspector.subscriptions(topic)
+    confirmed = sum(subscription.confirmed for subscription in subscriptions)
+    if confirmed:
+        pending = len(subscriptions) - confirmed
+        return f"confirmed subscriptions: {confirmed}" + (f"; not confirmed: {pending}" if pending else "")
+    subscribe = f"aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint ..."
+    if subscriptions:
+        raise RotatorError(
+            "alarms do not notify anyone: no subscription of their topic is confirmed",
+            advice=f"confirm the subscription in the mail from SNS, or request another mail: {subscribe}",
+        )
+    raise RotatorError(
+        "alarms do not notify anyone: their topic has no subscription", advice=f"add one: {subscribe}"
+    )

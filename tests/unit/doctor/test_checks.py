@@ -26,7 +26,7 @@ from doctor_patient import (
 )
 from fake_ports import CANARY_SECRET, DAY, START, jwt, rotation
 from leak_check import secrets_in
-from rotator.cli.doctor_output import print_check, print_total
+from rotator.cli.doctor import print_check, print_total
 from rotator.doctor.check import Check, State
 from rotator.errors import RotatorError, SettingsError, TokenRequestError
 from rotator.oauth.models import Secret
