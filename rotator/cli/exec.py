@@ -1,16 +1,21 @@
-"""``rotator exec``: runs a command with the token in its environment."""
+"""``rotator exec``: replaces this process by a command with the token in its environment."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import shutil
+import signal
+import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 
 import click
 
-from rotator.cli.exec_process import become
 from rotator.cli.options import stack_option
 from rotator.cli.token_lookup import NAME_HELP, current_token
+from rotator.errors import CommandNotRun
 
 HELP = f"""
 Run CMD with the token in its environment.
@@ -38,6 +43,22 @@ _TAKEN = re.compile(
     re.IGNORECASE,
 )
 """Variables of the SDK and of rotator, and those that decide which program runs and how (XBD 8.3)."""
+
+IGNORED_BY_PYTHON = ("SIGPIPE", "SIGXFZ", "SIGXFSZ")
+"""Ignored signals stay ignored in what is executed (POSIX, XSH exec), which no program expects.
+
+The same three that subprocess restores: https://docs.python.org/3/library/subprocess.html (restore_signals).
+"""
+
+_REASONS = {
+    errno.EACCES: ("permission denied", "make it executable, or run it with its interpreter"),
+    errno.ENOEXEC: (
+        "it is neither a program nor begins with #!",
+        "begin it with #!/bin/sh, or run it with sh",
+    ),
+    errno.ENOENT: ("the interpreter in its first line does not exist", "correct that line"),
+    errno.E2BIG: ("its arguments and environment are too long", "pass less, for example in a file"),
+}
 
 
 class _Dashed(click.Command):
@@ -77,3 +98,36 @@ def command(words: list[str], name: str | None, *, stack: str | None, variable: 
     """Run the command; ``HELP`` has the details."""
     token = current_token(name, os.environ, stack)
     sys.exit(become(words, {**os.environ, variable: token}))
+
+
+def become(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Replace this process by the command, which is searched in PATH; this function then does not return.
+
+    On Windows, which cannot replace a process, the command runs as a child, and its exit code is returned.
+    Raises CommandNotRun with the exit code of a shell.
+    """
+    try:
+        if not command[0]:
+            raise FileNotFoundError(errno.ENOENT, "no name")
+        if os.name == "nt":
+            return subprocess.run(command, env=environ, check=False).returncode
+        for name in IGNORED_BY_PYTHON:
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_DFL)
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
+        os.execvpe(command[0], list(command), environ)  # noqa: S606 - without a shell is the point
+    except OSError as error:
+        problem = error
+    raise _not_run(command[0], problem, environ)
+
+
+def _not_run(command: str, error: OSError, environ: Mapping[str, str]) -> CommandNotRun:
+    """Return the error, with the code 127 if the command does not exist, 126 otherwise (POSIX, XCU 2.8.2)."""
+    shown, code = repr(command[:64]), error.errno or 0
+    if code in (errno.ENOENT, errno.ENOTDIR) and not shutil.which(command, path=environ.get("PATH")):
+        return CommandNotRun(f"there is no command {shown}", advice="check its name and PATH", code=127)
+    reason, advice = _REASONS.get(code, (os.strerror(code), "fix the cause, then try again"))
+    if os.path.isdir(command):  # noqa: PTH112 - Path's raises for names that are too long
+        reason, advice = "it is a directory", "name a program"
+    return CommandNotRun(f"the command {shown} cannot be run: {reason}", advice=advice, code=126)

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from rotator.cli import exec_process
+from rotator.cli.exec import become
 from rotator.errors import CommandNotRun
 
 
 def on_windows(monkeypatch: pytest.MonkeyPatch, command: Sequence[str]) -> int:
     with monkeypatch.context() as windows:
         windows.setattr(os, "name", "nt")
-        return exec_process.become(command, {**os.environ, "TOKEN": "canary"})
+        return become(command, {**os.environ, "TOKEN": "canary"})
 
 
 def test_child_exit_code_is_returned_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
