@@ -61,13 +61,12 @@ def prepare(rotator: Rotator, name: str, given: Mapping[str, Any], *, replace: b
     """
     name = rotation_documents.read_name(name, new=not replace)
     path = rotator.settings.rotations_path or ""
-    usual = f"{path}/{name}"
     wanted = rotation_documents.read_options(name, given, rotator.settings.allowed_hosts)
     registry = rotator.registry()
-    document = _place(registry, name, usual, replace=replace)
+    document = _place(registry, name, f"{path}/{name}", replace=replace)
     text = _text(wanted, rotation_documents.document_name(path, document))
     others = registry.without(document)
-    rotation = others.judge(document, _as_stored(text))
+    rotation = others.judge(document, Parameter(value=text, version=1, type="String"))
     before = registry.rotations.get(name)
     if before is None or before.parameter_name != rotation.parameter_name:
         others.check_not_named(rotation)
@@ -82,31 +81,44 @@ def prepare(rotator: Rotator, name: str, given: Mapping[str, Any], *, replace: b
     )
 
 
+def existing(registry: Registry, name: str) -> str:
+    """Return the document of a rotation; raises SettingsError if there is none, or several have the name."""
+    documents = registry.documents_of(name)
+    if not documents:
+        raise unknown(name, {*registry.names.values()})
+    if len(documents) > 1:
+        raise SettingsError(
+            f"several documents have the name {name}: " + ", ".join(documents),
+            advice="remove all but one, each by its full name, which begins with /",
+        )
+    return documents[0]
+
+
 def _place(registry: Registry, name: str, usual: str, *, replace: bool) -> str:
     """Return the name of the document: the existing one, or for a new rotation ``usual``."""
-    documents = registry.documents_of(name)
-    if len(documents) > 1:
-        raise ambiguous(name, documents)
     if not replace:
-        if documents:
-            raise _taken(name, documents[0])
+        if registry.documents_of(name):
+            raise _taken(name, existing(registry, name))
         if usual in registry.names:
             raise _taken(registry.names[usual], usual)
         return usual
-    if not documents:
-        raise unknown(name, {*registry.names.values()})
-    if registry.documents[documents[0]].type != "String":  # a type cannot be changed (API_PutParameter)
+    document = existing(registry, name)
+    kind = registry.documents[document].type
+    if kind != "String":  # a type cannot be changed (API_PutParameter)
         raise SettingsError(
-            f"the document {documents[0]} is a {registry.documents[documents[0]].type}",
+            f"the document {document} is a {kind}",
             advice=f"run `rotator remove {name}`, wait 30 s, and add it again",
         )
-    return documents[0]
+    return document
 
 
 def _text(rotation: Rotation, default_name: str) -> str:
     """Return the document's text, with the settings that differ from their defaults."""
     usual = vars(Rotation(name=default_name, secret_id="", parameter_name=""))
-    text = _dump({key: value for key, value in vars(rotation).items() if value != usual[key]})
+    fields = {key: value for key, value in vars(rotation).items() if value != usual[key]}
+    # A value must not contain double braces:
+    # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html (Value)
+    text = json.dumps(fields, default=dict).replace("{{", "{\\u007b")
     size = len(text.encode())
     if size > MAX_DOCUMENT_BYTES:
         raise SettingsError(
@@ -116,28 +128,8 @@ def _text(rotation: Rotation, default_name: str) -> str:
     return text
 
 
-def _dump(fields: Mapping[str, Any]) -> str:
-    """Return JSON that Parameter Store accepts: a value must not contain double braces.
-
-    https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html (Value)
-    """
-    return json.dumps(fields, default=dict).replace("{{", "{\\u007b")
-
-
-def _as_stored(text: str) -> Parameter:
-    return Parameter(value=text, version=1, type="String")
-
-
 def _taken(name: str, document: str) -> SettingsError:
     return SettingsError(
         f"there is a rotation {name} already, in the document {document}",
         advice="choose another name, or give --replace to change it",
-    )
-
-
-def ambiguous(name: str, documents: list[str]) -> SettingsError:
-    """Return the error for a name that several documents have."""
-    return SettingsError(
-        f"several documents have the name {name}: " + ", ".join(documents),
-        advice="remove all but one, each by its full name, which begins with /",
     )

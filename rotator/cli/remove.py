@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 import click
 
 from rotator.cli import wiring
-from rotator.cli.document_editor import ambiguous
+from rotator.cli.document_editor import existing
 from rotator.cli.options import FAILED, stack_option
 from rotator.cli.wiring import rotator_of_many
-from rotator.config.registry import Registry, unknown
+from rotator.config.registry import Registry
 from rotator.config.rotation_documents import DocumentStore
 from rotator.errors import ParameterStoreError, SettingsError
 from rotator.renewal.ports import NAMES_PER_CALL
@@ -55,22 +55,8 @@ def remove(registry: Registry, documents: Sequence[str], store: DocumentStore) -
 
 
 def chosen(registry: Registry, names: Sequence[str]) -> list[str]:
-    """Return the documents of these names, each once.
-
-    Raises SettingsError for a name that no document has, or that several have.
-    """
-    return list(dict.fromkeys(_document(registry, name) for name in names))
-
-
-def _document(registry: Registry, name: str) -> str:
-    if name in registry.names:
-        return name
-    documents = registry.documents_of(name)
-    if not documents:
-        raise unknown(name, {*registry.names.values()})
-    if len(documents) > 1:
-        raise ambiguous(name, documents)
-    return documents[0]
+    """Return the documents of these names, each once; raises the errors of ``existing``."""
+    return list(dict.fromkeys(name if name in registry.names else existing(registry, name) for name in names))
 
 
 def _ask(documents: Sequence[str]) -> None:
