@@ -40,70 +40,44 @@ class _Value(click.ParamType[Any]):
             self.fail(f"{value!r} is not {refused}", param, ctx)
 
 
-def _duration(low: int, high: int = MAX_SECONDS) -> _Value:
-    return _Value("duration", validators.seconds(low, high))
-
-
-def _share(name: str, help_text: str) -> Callable[..., Any]:
-    share = _Value("share", validators.number(0, 1, "a share from 0 to 1"))
-    return click.option(name, type=share, default="0", help=help_text)
+def _duration(low: int) -> _Value:
+    return _Value("duration", validators.seconds(low, MAX_SECONDS))
 
 
 _DAYS = _Value("days", validators.number(0.01, 36_500, "a number from 0.01 to 36500"))
+_FRACTION = _Value("fraction", validators.number(0.1, 0.95, "a fraction from 0.1 to 0.95"))
+_SHARE = _Value("share", validators.number(0, 1, "a share from 0 to 1"))
 _SKEW = _Value("seconds", validators.number(-86_400, 86_400, "a number of seconds from -86400 to 86400"))
+_PROVIDER = click.Choice([kind.value for kind in Behaviour])
+
+
+def _option(name: str, kind: Any, default: Any, text: str, setting: str | None = None) -> Callable[..., Any]:
+    """Return an option whose default, unless it is 0, is in the help, or that of a setting's variable."""
+    return click.option(
+        name, type=kind, default=default, show_default=default != "0", envvar=setting, help=text
+    )
 
 
 @click.command("simulate")
-@click.option("--lifetime", type=_duration(1), default="24h", show_default=True, help="Lifetime of a token.")
-@click.option(
-    "--schedule", type=_duration(60), default="5m", show_default=True,
-    envvar="ROTATOR_SCHEDULE_INTERVAL", help="Time between scheduled runs.",
-)  # fmt: skip
-@click.option(
-    "--renew-at", type=_Value("fraction", validators.number(0.1, 0.95, "a fraction from 0.1 to 0.95")),
-    default="0.667", show_default=True, envvar="ROTATOR_RENEW_AT",
-    help="Fraction of the lifetime at which a token is renewed.",
-)  # fmt: skip
-@click.option(
-    "--cache", type=_duration(0), default="5m", show_default=True,
-    envvar="ROTATOR_CONSUMER_CACHE", help="Time for which consumers cache a token.",
-)  # fmt: skip
-@click.option(
-    "--outage",
-    type=_duration(0),
-    default="0",
-    help="Length of each outage of the endpoint, such as 6h. Default: none.",
+@_option("--lifetime", _duration(1), "24h", "Lifetime of a token.")
+@_option("--schedule", _duration(60), "5m", "Time between scheduled runs.", "ROTATOR_SCHEDULE_INTERVAL")
+@_option(
+    *("--renew-at", _FRACTION, "0.667"),
+    *("Fraction of the lifetime at which a token is renewed.", "ROTATOR_RENEW_AT"),
 )
-@click.option(
-    "--every",
-    type=_duration(1),
-    default="7d",
-    show_default=True,
-    help="Time from the beginning of one outage to the next.",
-)
-@click.option("--days", type=_DAYS, default="30", show_default=True, help="Days to simulate.")
-@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same result.")
-@click.option(
-    "--provider", type=click.Choice([kind.value for kind in Behaviour]), default="steady", show_default=True,
-    help="Behaviour of the provider that issues the tokens.",
-)  # fmt: skip
-@click.option(
-    "--clock-skew",
-    type=_SKEW,
-    default="0",
-    help="Seconds by which the endpoint's clock is ahead; negative if behind.",
-)
-@_share("--endpoint-failures", "Share of token requests that fail at random, from 0 to 1.")
-@_share("--aws-failures", "Share of AWS calls that fail, some of them after taking effect.")
-@_share("--crashes", "Share of calls at which the process is killed.")
-@_share("--missed", "Share of scheduled runs that are not started.")
-@_share("--duplicated", "Share of scheduled runs that are started twice.")
-@click.option(
-    "--delay",
-    type=_duration(0),
-    default="0",
-    help="Longest delay of a scheduled run, such as 30s. Default: none.",
-)
+@_option("--cache", _duration(0), "5m", "Time for which consumers cache a token.", "ROTATOR_CONSUMER_CACHE")
+@_option("--outage", _duration(0), "0", "Length of each outage of the endpoint, such as 6h. Default: none.")
+@_option("--every", _duration(1), "7d", "Time from the beginning of one outage to the next.")
+@_option("--days", _DAYS, "30", "Days to simulate.")
+@_option("--seed", int, 1, "The same seed gives the same result.")
+@_option("--provider", _PROVIDER, "steady", "Behaviour of the provider that issues the tokens.")
+@_option("--clock-skew", _SKEW, "0", "Seconds by which the endpoint's clock is ahead; negative if behind.")
+@_option("--endpoint-failures", _SHARE, "0", "Share of token requests that fail at random, from 0 to 1.")
+@_option("--aws-failures", _SHARE, "0", "Share of AWS calls that fail, some of them after taking effect.")
+@_option("--crashes", _SHARE, "0", "Share of calls at which the process is killed.")
+@_option("--missed", _SHARE, "0", "Share of scheduled runs that are not started.")
+@_option("--duplicated", _SHARE, "0", "Share of scheduled runs that are started twice.")
+@_option("--delay", _duration(0), "0", "Longest delay of a scheduled run, such as 30s. Default: none.")
 @click.option("--plot", "picture", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.svg|png",
               help="Also draw the remaining lifetime over time into this file.")  # fmt: skip
 @json_option
@@ -171,22 +145,15 @@ def _print(console: Console, report: Report) -> None:
 
 def _summary(report: Report) -> str:
     """Return in a sentence what was simulated."""
-    scenario = report.scenario
-    lifetime, interval, cache, outage = map(
-        describe_seconds,
-        (
-            scenario.lifetime,
-            scenario.guarantee.schedule_interval,
-            scenario.guarantee.consumer_cache,
-            scenario.outage,
-        ),
-    )
+    scenario, guarantee = report.scenario, report.scenario.guarantee
     summary = (
-        f"{scenario.days:g} days with tokens of {lifetime} renewed at {scenario.rotation.renew_at:g} "
-        f"of their lifetime, a run every {interval}, consumers that cache for {cache}"
+        f"{scenario.days:g} days with tokens of {describe_seconds(scenario.lifetime)} "
+        f"renewed at {scenario.rotation.renew_at:g} of their lifetime, "
+        f"a run every {describe_seconds(guarantee.schedule_interval)}, "
+        f"consumers that cache for {describe_seconds(guarantee.consumer_cache)}"
     )
     if scenario.outage:
-        count = len(report.world.provider.outages)
+        count, outage = len(report.world.provider.outages), describe_seconds(scenario.outage)
         summary += f", and {count} outage{'s' * (count != 1)} of {outage} at the worst moment"
     faults = [f"{name} {rate:g}" for name, rate in asdict(scenario.rates).items() if rate]
     faults += [f"clock skew {scenario.clock_skew:g} s"] * bool(scenario.clock_skew)
@@ -202,12 +169,10 @@ def _rows(report: Report) -> Iterator[tuple[str, str]]:
     how = "computed, and confirmed by simulating it" if report.longest_outage_confirmed else "NOT confirmed"
     if scenario.behaviour is not Behaviour.STEADY or scenario.rates != NO_FAULTS:
         how += ", with a steady provider and no other faults"
+    shortest = "no token was ever published" if least is None else describe_seconds(least)
     revoked, late = world.consumers.revoked_seconds, world.outcomes["failed_late"]
     yield "guaranteed remaining lifetime", guaranteed
-    yield (
-        "least remaining lifetime",
-        "no token was ever published" if least is None else describe_seconds(least),
-    )
+    yield "least remaining lifetime", shortest
     yield "expired consumer-seconds", f"{world.expired_seconds:,.0f}"
     if revoked:
         yield "seconds with a revoked token", f"{revoked:,.0f}"
