@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from operator import attrgetter
 from urllib.parse import urlsplit
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from rotator.cli.console import plain_table, standard_output
 from rotator.cli.options import FAILED, json_option, print_json, stack_option
 from rotator.cli.wiring import rotator
-from rotator.config.registry import Fleet
-from rotator.renewal.models import Rotation
 
 
 @click.command("list")
@@ -27,41 +24,19 @@ def command(*, stack: str | None, as_json: bool) -> None:
     The exit code is 1 if a document cannot be used. `rotator status` shows the tokens.
     """
     fleet = rotator(os.environ, stack).fleet()
+    rows = [
+        (each.name, each.parameter_name, each.secret_id, urlsplit(each.token_endpoint).netloc)
+        for each in sorted(fleet.rotations, key=attrgetter("name"))
+    ]
     if as_json:
-        print_json(to_dict(fleet))
+        keys = ("name", "parameter_name", "secret_id", "endpoint_host")
+        broken = [{"name": name, "error": str(error)} for name, error in fleet.broken]
+        print_json({"rotations": [dict(zip(keys, row, strict=True)) for row in rows], "broken": broken})
     else:
-        _print(standard_output(), fleet)
+        console = standard_output()
+        if rows:
+            console.print(plain_table(("rotation", "parameter", "secret", "endpoint"), rows))
+        for name, error in fleet.broken:
+            console.print(Text(name, style="red") + Text(f": {error}"), soft_wrap=True)
     if fleet.broken:
         sys.exit(FAILED)
-
-
-def to_dict(fleet: Fleet) -> dict[str, Any]:
-    """The list as ``--json`` gives it."""
-    return {
-        "rotations": [
-            {
-                "name": each.name,
-                "parameter_name": each.parameter_name,
-                "secret_id": each.secret_id,
-                "endpoint_host": _host(each),
-            }
-            for each in _in_order(fleet)
-        ],
-        "broken": [{"name": name, "error": str(error)} for name, error in fleet.broken],
-    }
-
-
-def _print(console: Console, fleet: Fleet) -> None:
-    if fleet.rotations:
-        rows = [(each.name, each.parameter_name, each.secret_id, _host(each)) for each in _in_order(fleet)]
-        console.print(plain_table(("rotation", "parameter", "secret", "endpoint"), rows))
-    for name, error in fleet.broken:
-        console.print(Text(name, style="red") + Text(f": {error}"), soft_wrap=True)
-
-
-def _in_order(fleet: Fleet) -> list[Rotation]:
-    return sorted(fleet.rotations, key=lambda rotation: rotation.name)
-
-
-def _host(rotation: Rotation) -> str:
-    return urlsplit(rotation.token_endpoint).netloc

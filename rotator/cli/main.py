@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 
@@ -37,38 +37,28 @@ class _Commands(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
-            return None
-        command: click.Command = import_module(f"rotator.cli.{cmd_name}").command
-        return command
+        return _load(cmd_name) if cmd_name in COMMANDS else None
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         width = max(map(len, COMMANDS))
         for title, names in GROUPS.items():
-            commands = ((name, self.get_command(ctx, name)) for name in names)
             with formatter.section(title):
                 formatter.write_dl(
-                    [
-                        (name.ljust(width), command.get_short_help_str(limit=60))
-                        for name, command in commands
-                        if command
-                    ]
+                    [(name.ljust(width), _load(name).get_short_help_str(limit=60)) for name in names]
                 )
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except SettingsError as error:
-            _quit(error, USAGE)
-        except CommandNotRun as error:
-            _quit(error, error.code)
         except RotatorError as error:
-            _quit(error, FAILED)
+            click.echo(f"rotator: {error.by_hand()}", err=True)
+            code = USAGE if isinstance(error, SettingsError) else FAILED
+            sys.exit(error.code if isinstance(error, CommandNotRun) else code)
 
 
-def _quit(error: RotatorError, code: int) -> NoReturn:
-    click.echo(f"rotator: {error.by_hand()}", err=True)
-    sys.exit(code)
+def _load(name: str) -> click.Command:
+    command: click.Command = import_module(f"rotator.cli.{name}").command
+    return command
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
