@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+from rich.text import Text
 
 MAX_SHOWN = 3
 """Rotations that are named, or whose messages are shown, for one reason."""
@@ -28,29 +31,28 @@ class Message:
     seconds_remaining: float | None = None
 
 
-def lines(messages: Iterable[Message]) -> Iterator[str]:
-    """Return a few lines for each reason, in the order of their first messages."""
-    groups: dict[Hashable, list[Message]] = {}
+def texts(messages: Iterable[Message], warnings: Iterable[str]) -> Iterator[Text]:
+    """Yield a few lines for each reason, in the order of their first messages; then the warnings."""
+    groups = defaultdict[Hashable, list[Message]](list)
     for message in messages:
-        groups.setdefault(message.reason, []).append(message)
+        groups[message.reason].append(message)
     for group in groups.values():
-        yield from _lines_of(group)
+        yield from map(Text, _lines_of(group))
+    for warning in warnings:
+        yield Text("warning: ", style="yellow") + Text(warning)
 
 
 def _lines_of(group: Sequence[Message]) -> Iterator[str]:
-    more = len(group) - MAX_SHOWN
+    shown, more = group[:MAX_SHOWN], len(group) - MAX_SHOWN
+    and_more = f"and {more:,} more" if more > 0 else ""
     if len({message.text for message in group}) == 1:
-        names = ", ".join(message.rotation for message in group[:MAX_SHOWN])
-        yield f"{names}{_and_more(more)}: {group[0].text}{_worst_outlook(group)}"
+        names = ", ".join(message.rotation for message in shown)
+        yield f"{f'{names} {and_more}'.rstrip()}: {group[0].text}{_worst_outlook(group)}"
         return
-    for message in group[:MAX_SHOWN]:
+    for message in shown:
         yield f"{message.rotation}: {message.text}{_worst_outlook([message])}"
-    if more > 0:
-        yield f"{_and_more(more).lstrip()} for the same reason{_worst_outlook(group)}"
-
-
-def _and_more(count: int) -> str:
-    return f" and {count:,} more" if count > 0 else ""
+    if and_more:
+        yield f"{and_more} for the same reason{_worst_outlook(group)}"
 
 
 def _worst_outlook(group: Sequence[Message]) -> str:

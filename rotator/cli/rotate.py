@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from rotator import bootstrap
-from rotator.cli import tables, wiring
-from rotator.cli.console import standard_output
+from rotator.adapters.operator import lambda_invoke
+from rotator.cli import message_groups, wiring
+from rotator.cli.console import plain_table, standard_output
+from rotator.cli.message_groups import Message
 from rotator.cli.options import FAILED, json_option, names_argument, print_json
 from rotator.errors import RotatorError
 from rotator.fleet.run import OnResult
-from rotator.renewal.models import Summary
+from rotator.renewal.durations import format_time
+from rotator.renewal.models import Outcome, Result, Summary
+from rotator.renewal.policy import outlook
+
+_COLOURS = {Outcome.KEPT: "yellow", Outcome.BUSY: "yellow", Outcome.FAILED: "red"}
 
 
 @click.command("rotate")
@@ -44,7 +52,7 @@ def command(
     if as_json:
         print_json(summary.to_dict())
     else:
-        tables.print_summary(standard_output(), summary)
+        print_summary(standard_output(), summary)
     if summary.failed:
         sys.exit(FAILED)
 
@@ -52,7 +60,7 @@ def command(
 def _invoke(function: str, names: Sequence[str], *, force: bool, dry_run: bool, as_json: bool) -> Summary:
     event = {"force": force, "dry_run": dry_run, **({"rotations": list(names)} if names else {})}
     try:
-        return wiring.invoke_function(function, event)
+        return Summary.from_dict(lambda_invoke.invoke(function, event))
     except RotatorError as error:
         if as_json:
             print_json({"error": str(error)})
@@ -71,3 +79,44 @@ def _run(names: Sequence[str], *, force: bool, dry_run: bool, progress: bool) ->
     with showing as on_result:
         run = bootstrap.begin_run("cli")
         return rotator.run_fleet(fleet, run, force=force, dry_run=dry_run, on_result=on_result)
+
+
+def print_summary(console: Console, summary: Summary) -> None:
+    """Print a run's outcomes as a table, failures first; then reasons, warnings and totals."""
+    results = sorted(summary.results, key=lambda result: (not result.error, not result.late, result.name))
+    rows = [_row(result, dry_run=summary.dry_run) for result in results]
+    console.print(plain_table(("rotation", "outcome", "expires at (UTC)", "version"), rows))
+    messages = (
+        Message(
+            rotation=result.name,
+            text=result.error or result.reason or "",
+            reason=(result.error_kind, result.advice) if result.advice else (result.error, result.reason),
+            outlook=outlook(result) if result.error else "",
+            seconds_remaining=result.seconds_remaining,
+        )
+        for result in results
+        if result.error or result.reason
+    )
+    for text in message_groups.texts(messages, summary.warnings):
+        console.print(text, soft_wrap=True)
+    if len(results) != 1:
+        console.print(Text(_totals(summary), style="bold"), soft_wrap=True)
+
+
+def _row(result: Result, *, dry_run: bool) -> list[str | Text]:
+    outcome = Text(result.outcome.value, style=_COLOURS.get(result.outcome, "green"))
+    if result.error and not result.late:
+        outcome = Text("failed early", style="yellow")
+    if dry_run and result.outcome is Outcome.ROTATED:
+        outcome = Text("would be rotated", style="yellow")
+    expires_at = format_time(result.expires_at) if result.expires_at else "-"
+    return [result.name, outcome, expires_at, str(result.parameter_version or "-")]
+
+
+def _totals(summary: Summary) -> str:
+    """Return the number of rotations by outcome, as a line."""
+    counted = Counter(result.outcome for result in summary.results)
+    words = {Outcome.ROTATED: "would be rotated"} if summary.dry_run else {}
+    counts = ", ".join(f"{counted[each]:,} {words.get(each, each)}" for each in Outcome if counted[each])
+    early = counted[Outcome.FAILED] - summary.failed_late
+    return f"{len(summary.results):,} rotations: {counts}" + (f" ({early:,} of them early)" if early else "")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from rotator.errors import RotatorError
@@ -15,6 +16,8 @@ from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Attempt, Outcome, Rotation, Stored
 from rotator.renewal.policy import TokenState
 from rotator.replication.replica import ReplicaState
+
+UNREADABLE = "unreadable"
 
 _NEXT_STEPS = {
     "expired": "its token has expired: see why the last runs failed, then run `rotator rotate`",
@@ -27,11 +30,11 @@ _NEXT_STEPS = {
 class RotationStatus:
     """One rotation as ``rotator status`` shows it. Times are UTC, durations seconds."""
 
-    rotation: Rotation | None
     name: str
-    state: str
-    stored: Stored
     now: datetime
+    rotation: Rotation | None = None
+    state: str = UNREADABLE
+    stored: Stored = field(default_factory=Stored)
     guaranteed_lifetime: float | None = None
     overlap: str | None = None
     error: RotatorError | None = None
@@ -44,8 +47,7 @@ class RotationStatus:
 
     @property
     def _may_be_revoked(self) -> bool:
-        rotation = self.rotation
-        return rotation is not None and policy.may_be_revoked(rotation, self.stored, self.now)
+        return self.rotation is not None and policy.may_be_revoked(self.rotation, self.stored, self.now)
 
     @property
     def seconds_remaining(self) -> float | None:
@@ -63,24 +65,19 @@ class RotationStatus:
             return f"its status cannot be read: {self.stored.status_problem}; the next run writes it again"
         if self.stored.lease_error:
             return f"its lease cannot be read: {self.stored.lease_error}"
+        attempt = _describe(lease.last_attempt) if lease.last_attempt else None
+        after = f"; {attempt}" if attempt else ""
         if self._may_be_revoked:
             reason = "the endpoint may have issued a token that was not stored, and this one may be revoked"
-            return f"{reason}{self._last_attempt}; the next run renews it"
-        if self.error:
-            return str(self.error)
-        return self._reason_of_state or self._rollover
+            return f"{reason}{after}; the next run renews it"
+        if self.state in _NEXT_STEPS:
+            return f"{_NEXT_STEPS[self.state]}{after}"
+        return str(self.error) if self.error else self._rollover or attempt
 
     @property
     def group_key(self) -> tuple[str | None, str | None]:
         """The key by which rotations with the same reason are grouped."""
         return (type(self.error).__name__, self.error.advice) if self.error else (None, self.reason)
-
-    @property
-    def _reason_of_state(self) -> str | None:
-        attempt = self.stored.lease.last_attempt
-        if self.state in _NEXT_STEPS:
-            return f"{_NEXT_STEPS[self.state]}{self._last_attempt}"
-        return _describe(attempt) if attempt and not self._rollover else None
 
     @property
     def last_outcome(self) -> str:
@@ -89,12 +86,6 @@ class RotationStatus:
         if attempt is None:
             return "rotated" if self.stored.token_status else "-"
         return attempt.outcome.value if attempt.outcome else "not finished"
-
-    @property
-    def _last_attempt(self) -> str:
-        """The last attempt to renew the token, if it published none."""
-        attempt = self.stored.lease.last_attempt
-        return f"; {_describe(attempt)}" if attempt else ""
 
     @property
     def _rollover(self) -> str | None:
@@ -109,14 +100,12 @@ class RotationStatus:
     def renewal(self) -> datetime | None:
         """When the token becomes due."""
         status = self.stored.token_status
-        if self.rotation is None or status is None:
-            return None
-        return policy.due_at(self.rotation, status)
+        return policy.due_at(self.rotation, status) if self.rotation and status else None
 
     def to_dict(self) -> dict[str, Any]:
         """The line as ``--json`` gives it."""
-        status, lease = self.stored.token_status, self.stored.lease
-        line = {
+        status, lease, least = self.stored.token_status, self.stored.lease, self.guaranteed_lifetime
+        line: dict[str, Any] = {
             "name": self.name,
             "state": self.state,
             "parameter_name": self.rotation.parameter_name if self.rotation else None,
@@ -125,9 +114,7 @@ class RotationStatus:
             "expires_at": format_time(status.expires_at) if status else None,
             "renew_at": format_time(self.renewal) if self.renewal else None,
             "seconds_remaining": int(self.seconds_remaining) if self.seconds_remaining is not None else None,
-            "minimum_remaining_life": math.floor(self.guaranteed_lifetime)
-            if self.guaranteed_lifetime is not None
-            else None,
+            "minimum_remaining_life": math.floor(least) if least is not None else None,
             "leased_until": format_time(lease.held_until) if lease.held_until else None,
             "last_attempt": _attempt_to_dict(lease.last_attempt) if lease.last_attempt else None,
             "warning": self.overlap,
@@ -135,6 +122,8 @@ class RotationStatus:
         }
         if status and status.secret_stage is not Stage.CURRENT:
             line["secret_stage"] = status.secret_stage.value
+        if self.replicas:
+            line["replicas"] = [_replica_to_dict(replica, self.now) for replica in self.replicas]
         return line
 
 
@@ -146,40 +135,26 @@ def status_of(
     replicas: tuple[ReplicaState, ...] = (),
 ) -> RotationStatus:
     """Return a rotation's status from what is stored for it and in its replicas, or from the read error."""
+    status = partial(RotationStatus, name=rotation.name, now=now, rotation=rotation, replicas=replicas)
     if isinstance(found, RotatorError):
-        return RotationStatus(
-            rotation=rotation,
-            name=rotation.name,
-            state="unreadable",
-            stored=Stored(),
-            now=now,
-            error=found.by_hand(),
-            replicas=replicas,
-        )
+        return status(error=found.by_hand())
     lifetime = found.token_status.lifetime if found.token_status else policy.asked_lifetime(rotation)
     least = overlap = None
     if lifetime is not None:
         least = guarantee.guaranteed_lifetime(lifetime, rotation.renew_at)
         overlap = guarantee.problem(lifetime, rotation.renew_at)
-    return RotationStatus(
-        rotation=rotation,
-        name=rotation.name,
+    return status(
         state=policy.token_state(rotation, found, now),
         stored=found,
-        now=now,
         guaranteed_lifetime=least,
         overlap=str(overlap) if overlap else None,
-        replicas=replicas,
     )
 
 
 def _describe(attempt: Attempt) -> str:
+    how = "kept the token" if attempt.outcome is Outcome.KEPT else f"failed with {attempt.error_kind}"
     if attempt.outcome is None:
         how = "ended without releasing its lease"
-    elif attempt.outcome is Outcome.KEPT:
-        how = "kept the token"
-    else:
-        how = f"failed with {attempt.error_kind}"
     return f"the last attempt, until {format_time(attempt.at)}, {how}"
 
 
@@ -188,4 +163,16 @@ def _attempt_to_dict(attempt: Attempt) -> dict[str, Any]:
         "at": format_time(attempt.at),
         "outcome": attempt.outcome.value if attempt.outcome else None,
         "error_kind": attempt.error_kind,
+    }
+
+
+def _replica_to_dict(replica: ReplicaState, now: datetime) -> dict[str, Any]:
+    seconds = replica.seconds_remaining(now)
+    return {
+        "region": replica.region,
+        "state": replica.state,
+        "parameter_version": replica.stored.token_version or None if replica.stored else None,
+        "seconds_remaining": int(seconds) if seconds is not None else None,
+        "behind": replica.behind,
+        "error": str(replica.error) if replica.error else None,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from functools import partial
@@ -15,7 +16,7 @@ from rotator import bootstrap
 from rotator.cli import status_view
 from rotator.cli.console import standard_output
 from rotator.cli.options import FAILED, json_option, names_argument, print_json, stack_option
-from rotator.cli.status_view import STATES, Filter, Overview
+from rotator.cli.status_view import STATES, Overview
 from rotator.cli.tables import bar_characters
 from rotator.cli.wiring import rotator
 from rotator.config import validators
@@ -23,6 +24,9 @@ from rotator.config.validators import InvalidValue
 
 MAX_SECONDS = 10 * 365 * 86400
 """The longest time that --ending-within accepts: ten years."""
+
+DEFAULT_INTERVAL_SECONDS = 5
+"""From one read of --watch to the next."""
 
 
 def _states(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]) -> frozenset[str]:
@@ -32,9 +36,9 @@ def _states(_ctx: click.Context, _param: click.Parameter, given: tuple[str, ...]
     return states
 
 
-def _seconds(_ctx: click.Context, _param: click.Parameter, given: str | None) -> int | None:
+def _seconds(_ctx: click.Context, _param: click.Parameter, given: str | None) -> float:
     try:
-        return None if given is None else validators.seconds(0, MAX_SECONDS)(given)
+        return math.inf if given is None else validators.seconds(0, MAX_SECONDS)(given)
     except InvalidValue as refused:
         raise click.BadParameter(f"it must be {refused}") from None
 
@@ -72,22 +76,25 @@ def command(names: tuple[str, ...], *, stack: str | None, as_json: bool, **optio
     """
     if options["every"] and not options["watch"]:
         raise click.UsageError("--every needs --watch")
-    filter_by = Filter(states=options["states"], ending_within=options["ending_within"])
-    read_overview = partial(status_view.read_overview, rotator(os.environ, stack), names, filter_by=filter_by)
+    read_overview = partial(
+        status_view.read_overview,
+        rotator(os.environ, stack),
+        names,
+        states=options["states"],
+        ending_within=options["ending_within"],
+    )
     if options["watch"]:
-        from rotator.cli.watch import DEFAULT_INTERVAL_SECONDS, run
+        from rotator.cli.watch import run
 
-        sys.exit(
-            0
-            if run(read_overview, every=options["every"] or DEFAULT_INTERVAL_SECONDS, as_json=as_json)
-            else FAILED
-        )
-    found = read_overview(bootstrap.utc_now())
-    if as_json:
-        print_json(found.to_dict())
+        is_valid = run(read_overview, every=options["every"] or DEFAULT_INTERVAL_SECONDS, as_json=as_json)
     else:
-        _print(standard_output(), found)
-    if not found.is_valid:
+        found = read_overview(bootstrap.utc_now())
+        is_valid = found.is_valid
+        if as_json:
+            print_json(found.to_dict())
+        else:
+            _print(standard_output(), found)
+    if not is_valid:
         sys.exit(FAILED)
 
 

@@ -24,7 +24,7 @@ settings. The default is ROTATOR_PARAMETER_NAME, or the only rotation.\
 EXPIRY_WARNING_SECONDS = Settings.consumer_cache
 """With a shorter remaining lifetime the token is printed with a warning: consumers may cache it longer."""
 
-_SECRET, _PATH = "ROTATOR_SECRET_ID", "ROTATOR_ROTATIONS_PATH"
+_SECRET = "ROTATOR_SECRET_ID"  # noqa: S105 - the name of a setting
 
 
 def current_token(name: str | None, environ: Mapping[str, str], stack: str | None) -> str:
@@ -34,14 +34,10 @@ def current_token(name: str | None, environ: Mapping[str, str], stack: str | Non
     """
     parameter = parameter_name(name, environ, stack)
     source = TokenSource(parameter, ttl=math.inf)
-    token = source.token()
-    left = source.seconds_left()
+    token, left = source.token(), source.seconds_left()
     if left < EXPIRY_WARNING_SECONDS:
-        lifetime = describe_seconds(left)
-        click.echo(
-            f"rotator: warning: the token in {parameter} expires in {lifetime}; see `rotator status`",
-            err=True,
-        )
+        expiry = f"the token in {parameter} expires in {describe_seconds(left)}"
+        click.echo(f"rotator: warning: {expiry}; see `rotator status`", err=True)
     return token
 
 
@@ -55,46 +51,21 @@ def parameter_name(name: str | None, environ: Mapping[str, str], stack: str | No
     if name and ("/" in name or name.startswith("arn:")):
         if stack:
             raise SettingsError(f"{name[:64]} needs no stack", advice="leave out --stack, or name a rotation")
-        return _full_name(name)
+        try:
+            return validators.any_parameter_name(name)
+        except InvalidValue as refused:
+            raise SettingsError(f"NAME is {name[:64]!r}", advice=f"it must be {refused}") from refused
     variables = wiring.environment(environ, stack)
-    try:
-        rotator = bootstrap.build(_without_secret(variables))
-    except SettingsError as error:
-        if stack or not environment.nothing_is_set(environ):
-            raise
-        advice = f"{error.advice}, or give a parameter's name, beginning with /, as NAME"
-        raise SettingsError(error.problem, advice=advice) from error
-    try:
-        return _only_one(rotator, name)
-    except SettingsError as error:
-        if name is None:
-            raise
-        advice = f"{error.advice}; or give a parameter's name, beginning with /"
-        raise SettingsError(error.problem, advice=advice) from error
-
-
-def _full_name(name: str) -> str:
-    try:
-        return validators.any_parameter_name(name)
-    except InvalidValue as refused:
-        raise SettingsError(f"NAME is {name[:64]!r}", advice=f"it must be {refused}") from refused
-
-
-def _without_secret(variables: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the settings, without the secret, which a reader of the token need not know."""
-    if variables.get(_PATH):
-        return variables
-    return {**variables, _SECRET: variables.get(_SECRET) or "not-needed"}
-
-
-def _only_one(rotator: bootstrap.Rotator, name: str | None) -> str:
-    fleet = rotator.fleet([] if name is None else [name])
-    known = sorted([*(rotation.name for rotation in fleet.rotations), *(name for name, _ in fleet.broken)])
-    if len(known) > 1:
-        raise SettingsError(
-            f"there are {len(known)} rotations, and NAME is missing",
-            advice="name one of: " + ", ".join(known[:10]),
-        )
-    for _, error in fleet.broken:
-        raise error
+    if not variables.get(wiring.PATH):  # a reader of the token need not know the secret
+        variables = {**variables, _SECRET: variables.get(_SECRET) or "not-needed"}
+    is_new = not stack and environment.nothing_is_set(environ)
+    with wiring.more_advice(", or give a parameter's name, beginning with /, as NAME", applies=is_new):
+        rotator = bootstrap.build(variables)
+    with wiring.more_advice("; or give a parameter's name, beginning with /", applies=name is not None):
+        fleet = rotator.fleet([] if name is None else [name])
+        if len(fleet.names) > 1:
+            problem = f"there are {len(fleet.names)} rotations, and NAME is missing"
+            raise SettingsError(problem, advice="name one of: " + ", ".join(sorted(fleet.names)[:10]))
+        for _, error in fleet.broken:
+            raise error
     return fleet.rotations[0].parameter_name

@@ -6,7 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 
 import click
@@ -21,9 +21,6 @@ from rotator.cli.tables import bar_characters
 from rotator.errors import RotatorError, SettingsError
 from rotator.renewal.durations import format_time
 
-DEFAULT_INTERVAL_SECONDS = 5.0
-"""From one read to the next."""
-
 Read = Callable[[datetime], Overview]
 Show = Callable[[Overview], None]
 
@@ -34,7 +31,7 @@ def run(read: Read, *, every: float, as_json: bool) -> bool:
     See ``watch`` for what it returns and raises.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with _printing_lines() if as_json else showing(standard_output()) as show:
+    with nullcontext(_print_line) if as_json else showing(standard_output()) as show:
         return watch(read, show, now=bootstrap.utc_now, sleep=time.sleep, every=every)
 
 
@@ -48,7 +45,13 @@ def watch(
     shown: Overview | None = None
     try:
         while True:
-            overview = _read_or_report(read, now(), first=shown is None)
+            at = now()
+            try:
+                overview = read(at)
+            except RotatorError as error:
+                if shown is None and isinstance(error, SettingsError):
+                    raise
+                overview = Overview(at=at, error=str(error))
             show(overview)
             shown = overview
             sleep(every)
@@ -56,34 +59,19 @@ def watch(
         return shown is not None and shown.is_valid
 
 
-def _read_or_report(read: Read, now: datetime, *, first: bool) -> Overview:
-    try:
-        return read(now)
-    except RotatorError as error:
-        if first and isinstance(error, SettingsError):
-            raise
-        return Overview(at=now, error=str(error))
-
-
 @contextmanager
 def showing(console: Console) -> Iterator[Show]:
     """Replace the overview on a terminal; append one after another elsewhere."""
+    bar = bar_characters(console)
     if not console.is_interactive:
-        yield lambda overview: _print(console, overview)
+        yield lambda overview: console.print(*_parts(overview, bar), "", sep="\n", soft_wrap=True)
         return
     with Live(console=console, auto_refresh=False) as live:
-        yield lambda overview: live.update(Group(*_parts(overview, bar_characters(console))), refresh=True)
+        yield lambda overview: live.update(Group(*_parts(overview, bar)), refresh=True)
 
 
-@contextmanager
-def _printing_lines() -> Iterator[Show]:
-    yield lambda overview: click.echo(json.dumps(overview.to_dict()))
-
-
-def _print(console: Console, overview: Overview) -> None:
-    for part in _parts(overview, bar_characters(console)):
-        console.print(part, soft_wrap=True)
-    console.print()
+def _print_line(overview: Overview) -> None:
+    click.echo(json.dumps(overview.to_dict()))
 
 
 def _parts(overview: Overview, bar: str) -> Iterator[RenderableType]:

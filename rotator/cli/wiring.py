@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from rotator import bootstrap
+from rotator.adapters.operator import document_store as documents
+from rotator.adapters.operator import stack_settings
 from rotator.adapters.runtime import aws_client
 from rotator.bootstrap import Rotator
 from rotator.config.environment import nothing_is_set
 from rotator.config.rotation_documents import DocumentStore
 from rotator.errors import SettingsError
 from rotator.observability import logs
-from rotator.renewal.models import Summary
 
 PATH = "ROTATOR_ROTATIONS_PATH"
 
@@ -22,36 +23,30 @@ def environment(environ: Mapping[str, str], stack: str | None) -> Mapping[str, s
 
     Raises the errors of stack_settings.stack_variables.
     """
-    if not stack:
-        return environ
-    from rotator.adapters.operator.stack_settings import stack_variables
-
-    return stack_variables(stack)
+    return stack_settings.stack_variables(stack) if stack else environ
 
 
 def document_store() -> DocumentStore:
     """Make the store that operators write documents to."""
-    from rotator.adapters.operator.document_store import SsmDocumentStore
-
-    return SsmDocumentStore(aws_client.client("ssm"))
+    return documents.SsmDocumentStore(aws_client.client("ssm"))
 
 
-def invoke_function(name: str, event: Mapping[str, Any]) -> Summary:
-    """Run the deployed function and return its summary; see lambda_invoke for what it raises."""
-    from rotator.adapters.operator import lambda_invoke
-
-    return Summary.from_dict(lambda_invoke.invoke(name, event))
+@contextmanager
+def more_advice(addition: str, *, applies: bool) -> Iterator[None]:
+    """Append to the advice of a SettingsError, if the addition applies."""
+    try:
+        yield
+    except SettingsError as error:
+        if not applies:
+            raise
+        raise SettingsError(error.problem, advice=f"{error.advice}{addition}") from error
 
 
 def rotator(environ: Mapping[str, str], stack: str | None = None) -> Rotator:
     """Return the rotator with these settings; if there are none, the error recommends the demo."""
-    try:
+    is_new = not stack and nothing_is_set(environ)
+    with more_advice(", or run `make demo` to see it work without AWS", applies=is_new):
         made = bootstrap.build(environment(environ, stack))
-    except SettingsError as error:
-        if not stack and nothing_is_set(environ):
-            advice = f"{error.advice}, or run `make demo` to see it work without AWS"
-            raise SettingsError(error.problem, advice=advice) from error
-        raise
     logs.configure(made.settings.log_level)
     return made
 
@@ -59,12 +54,12 @@ def rotator(environ: Mapping[str, str], stack: str | None = None) -> Rotator:
 def rotator_of_many(environ: Mapping[str, str], stack: str | None) -> Rotator:
     """Read the settings of multiple rotations; raises SettingsError if they have no path of documents."""
     variables = environment(environ, stack)
-    if not variables.get(PATH):
-        if stack:
-            problem = f"the stack {stack} has one rotation, and no path for rotation documents"
-            raise SettingsError(problem, advice="name a stack that was deployed with RotationsPath")
-        raise SettingsError(
-            f"{PATH} is not set",
-            advice="set it to the path of rotation documents, such as /rotator/rotations, or give --stack",
-        )
-    return rotator(variables)
+    if variables.get(PATH):
+        return rotator(variables)
+    if stack:
+        problem = f"the stack {stack} has one rotation, and no path for rotation documents"
+        raise SettingsError(problem, advice="name a stack that was deployed with RotationsPath")
+    raise SettingsError(
+        f"{PATH} is not set",
+        advice="set it to the path of rotation documents, such as /rotator/rotations, or give --stack",
+    )

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from multiple_rotations import MultipleRotations, document
-from rotator.cli import main, progress, wiring
+from rotator.adapters.operator import lambda_invoke
+from rotator.cli import main, progress
 from rotator.errors import RotatorError, SettingsError
 
 
@@ -41,7 +42,7 @@ def invoked(monkeypatch: pytest.MonkeyPatch, error: RotatorError, *args: str) ->
     def invoke(*_: object) -> Any:
         raise error
 
-    monkeypatch.setattr(wiring, "invoke_function", invoke)
+    monkeypatch.setattr(lambda_invoke, "invoke", invoke)
     return CliRunner().invoke(main.main, ["rotate", "--function", "rotator", *args])
 
 

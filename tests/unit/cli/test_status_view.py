@@ -15,7 +15,7 @@ from fake_ports import rotation
 from multiple_rotations import MultipleRotations, document
 from rotator import bootstrap
 from rotator.cli import main, status_view
-from rotator.cli.status_view import STATES, Filter, Overview, matching
+from rotator.cli.status_view import STATES, Overview, matching
 from rotator.cli.watch import showing
 from rotator.errors import SettingsError
 from rotator.renewal.durations import format_time
@@ -43,7 +43,7 @@ def multiple() -> MultipleRotations:
 
 
 def read_overview(multiple: MultipleRotations, *names: str, **chosen: Any) -> Overview:
-    return status_view.read_overview(multiple.rotator, names, multiple.clock.now(), Filter(**chosen))
+    return status_view.read_overview(multiple.rotator, names, multiple.clock.now(), **chosen)
 
 
 def shown(found: Overview) -> list[str]:

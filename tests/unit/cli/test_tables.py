@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from fake_ports import START, rotation
-from rotator.cli import tables
+from rotator.cli import rotate, tables
 from rotator.cli.console import PIPE_COLUMNS, plain_table, standard_output
 from rotator.cli.rotation_status import RotationStatus, status_of
 from rotator.errors import ParameterStoreError
@@ -42,7 +42,7 @@ def line(lease: Lease = Lease(), *, hours: float = 1) -> RotationStatus:  # noqa
 def shown(summary: Summary) -> str:
     console = Console(width=200)
     with console.capture() as capture:
-        tables.print_summary(console, summary)
+        rotate.print_summary(console, summary)
     return capture.get()
 
 
@@ -138,7 +138,7 @@ def test_table_cells_are_printed_without_markup() -> None:
     console = Console(width=200)
     with console.capture() as capture:
         console.print(plain_table(("name", "state"), [(odd, odd)]))
-        console.print(tables.status_table([replace(line(), name=odd)]))
+        console.print(*tables.status_parts([replace(line(), name=odd)]))
     assert capture.get().count(odd) == 3
     assert odd in shown(Summary(results=(Result(name=odd, outcome=Outcome.FRESH),)))
 
@@ -159,7 +159,7 @@ def test_terminal_shows_remaining_lifetime_as_a_bar(
     console = Console(file=output, force_terminal=terminal, width=width, no_color=True)
     bar = tables.bar_characters(console)
     with console.capture() as capture:
-        console.print(tables.status_table([line(hours=6)], bar))
+        console.print(*tables.status_parts([line(hours=6)], bar))
     printed = capture.get()
     assert drawn in printed
     assert ("█" in printed or "#" in printed) == (len(drawn) > len(" 18 h"))
@@ -169,7 +169,7 @@ def test_terminal_shows_remaining_lifetime_as_a_bar(
 def test_no_color_removes_the_colours_of_states_and_bars(environment: dict[str, str], coloured: bool) -> None:
     console = Console(force_terminal=True, width=120, color_system="standard", _environ=environment)
     with console.capture() as capture:
-        console.print(tables.status_table([line(hours=6)], tables.bar_characters(console)))
+        console.print(*tables.status_parts([line(hours=6)], tables.bar_characters(console)))
     printed = capture.get()
     assert ("\x1b[32m" in printed) == coloured
     assert "fresh" in printed
@@ -246,7 +246,8 @@ def test_equal_denials_are_grouped_in_the_status() -> None:
         )
         for name in "abcde"
     ]
-    assert [str(reason) for reason in tables.status_notes(lines)] == [
+    _table, *reasons = tables.status_parts(lines)
+    assert [str(reason) for reason in reasons] == [
         *(f"{name}: {denied(name)}; or else" for name in "abc"),
         "and 2 more for the same reason",
     ]
