@@ -21,9 +21,6 @@ from rotator.errors import RotatorError
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.observability import logs
 
-GET_TIMEOUT_SECONDS = 20.0
-"""Seconds for the GET that checks whether a host answers."""
-
 _MARKS = {State.OK: ("✓", "green"), State.FAILED: ("✗", "red"), State.SKIPPED: ("\N{EN DASH}", "dim")}
 
 
@@ -92,7 +89,7 @@ def instruments() -> Instruments:
 
     def reach(url: str, ca_parameter_name: str | None) -> TokenResponse:
         transport = private_trust(ca_parameter_name) if ca_parameter_name else public_trust
-        return transport("GET", url, headers, body=None, seconds=GET_TIMEOUT_SECONDS)
+        return transport("GET", url, headers, body=None, seconds=20.0)
 
     return Instruments(
         inspector=AwsInspector(),

@@ -1,4 +1,1 @@
-"""``rotator doctor``: checks everything that the rotator needs, changes nothing, and says what to do.
-
-Never in the function's zip.
-"""
+"""``rotator doctor``: checks everything that the rotator needs, and changes nothing. Never in the zip."""

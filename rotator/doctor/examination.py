@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
+from urllib.parse import urlsplit
 
 from rotator.doctor.check import Check, NotChecked, State, carry_out
-from rotator.doctor.clocks import compare_clocks
 from rotator.doctor.context import Instruments, Options, Subject, once
 from rotator.doctor.rotation import CHECKS as OF_A_ROTATION
 from rotator.doctor.rotation import RotationChecks
@@ -16,8 +18,9 @@ from rotator.doctor.stack import StackChecks
 from rotator.doctor.stored_state import check_replicas, check_stored, read_stored_for_display
 from rotator.errors import RotatorError, SettingsError
 from rotator.fleet.state_reader import StoredByName
+from rotator.oauth.http_date import http_date
 from rotator.renewal import policy
-from rotator.renewal.durations import describe_seconds
+from rotator.renewal.durations import describe_seconds, seconds_until
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Rotation, Stored
 
@@ -26,6 +29,11 @@ GUARANTEE = "guarantee"
 IDENTITY = "AWS identity"
 CLOCK = "clock"
 STORED = "stored token"
+
+AWS = "AWS"
+
+LARGEST_SKEW_SECONDS = 60.0
+"""The tolerated difference. AWS tolerates five minutes, but a token's lifetime is counted in seconds."""
 
 
 def examine(subject: Subject | RotatorError, tools: Instruments, options: Options) -> Iterator[Check]:
@@ -52,7 +60,7 @@ def examine(subject: Subject | RotatorError, tools: Instruments, options: Option
     ]
     yield from guarantees
     yield identity
-    clock = carry_out(CLOCK, lambda: compare_clocks(rotations, tools))
+    clock = carry_out(CLOCK, lambda: _clocks(rotations, tools))
     yield clock
     # If no clock could be compared, the checks that depend on the time are still useful.
     timed = (identity,) if clock.state is State.SKIPPED else (identity, clock)
@@ -84,7 +92,7 @@ def _without_settings(error: RotatorError, identity: Check, tools: Instruments) 
     yield settings
     yield carry_out(GUARANTEE, str, needs=(settings,))
     yield identity
-    yield carry_out(CLOCK, lambda: compare_clocks((), tools))
+    yield carry_out(CLOCK, lambda: _clocks((), tools))
     for name in (*OF_A_ROTATION, *OF_THE_STACK, STORED):
         yield carry_out(name, str, needs=(settings,))
 
@@ -122,3 +130,36 @@ def _guarantee(rotation: Rotation, stored: Stored | RotatorError, guarantee: Gua
 def _identity(tools: Instruments) -> str:
     caller = tools.inspector.identity()
     return f"account {caller.account}, {caller.arn}, Region {caller.region}"
+
+
+def _clocks(rotations: Sequence[Rotation], tools: Instruments) -> str:
+    """Compare this machine's clock with the servers. A server without an answer fails another check."""
+    skews = [
+        (server, seconds_until(time, requested_at))
+        for server, date, requested_at in _dates(rotations, tools)
+        if date and (time := http_date(date))
+    ]
+    if not skews:
+        raise NotChecked("neither AWS nor a token endpoint returned the time")
+    for server, skew in skews:
+        if abs(skew) > LARGEST_SKEW_SECONDS:
+            behind = "behind" if skew > 0 else "ahead of"
+            advice = "set this machine's clock, preferably by NTP"
+            if server != AWS and skews[0][0] == AWS:  # AWS was compared first, and agrees
+                advice = "report the endpoint's wrong clock to the provider; AWS agrees with this machine"
+            raise RotatorError(
+                f"this machine's clock is {describe_seconds(abs(skew))} {behind} {server}'s", advice=advice
+            )
+    return "differs by " + ", ".join(f"{describe_seconds(abs(skew))} from {server}" for server, skew in skews)
+
+
+def _dates(rotations: Sequence[Rotation], tools: Instruments) -> Iterator[tuple[str, str | None, datetime]]:
+    """Yield each server that answers, its ``Date`` header in whole seconds, and the time of the request."""
+    requested_at = tools.now()
+    with suppress(RotatorError):
+        yield AWS, tools.inspector.aws_date(), requested_at
+    endpoints = dict.fromkeys((each.token_endpoint, each.ca_parameter_name) for each in rotations)
+    for endpoint, ca_parameter_name in endpoints:
+        with suppress(RotatorError):
+            answer = tools.reach(endpoint, ca_parameter_name)
+            yield urlsplit(endpoint).netloc, answer.date, answer.requested_at

@@ -15,16 +15,13 @@ from rotator.observability.logs import SUMMARY_WORDS
 from rotator.renewal.durations import describe_seconds, seconds_until
 from rotator.renewal.results import MAX_NAMED_FAILURES
 
-INTERVALS_SINCE_LAST_RUN = 3
-"""The schedule intervals within which a run is expected: one may be missed, and logs arrive late."""
-
 
 def check_last_run(stack: Stack | None, schedule: Check, subject: Subject, tools: Instruments) -> str:
     """Return the outcomes of the last run; raises RotatorError if there was none or a rotation failed."""
     if stack is None or "LogGroupName" not in stack.outputs:
         raise NotChecked("the stack has no output LogGroupName, or no stack was found")
     now, log = tools.now(), stack.outputs["LogGroupName"]
-    longest = INTERVALS_SINCE_LAST_RUN * subject.guarantee.schedule_interval
+    longest = 3 * subject.guarantee.schedule_interval  # one run may be missed, and logs arrive late
     event = tools.inspector.last_event(log, SUMMARY_WORDS, now - timedelta(seconds=longest))
     # AWS returns the same code if a policy does not allow an action and if a boundary denies it.
     boundary = stack.parameters.get("PermissionsBoundaryArn")

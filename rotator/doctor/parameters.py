@@ -47,16 +47,11 @@ def full_parameters(rotation: Rotation, stored: Stored | RotatorError) -> list[s
 
 
 def check_labels(names: Sequence[str], inspector: Inspector) -> str:
-    """Return the finding that no label blocks a write of these parameters.
-
-    Raises:
-        RotatorError: The oldest version of a parameter has a label.
-        NotChecked: The versions cannot be read. The permission is optional: it allows reading earlier tokens.
-    """
+    """Return that no label blocks a write; raises RotatorError if the oldest version of one has a label."""
     for name in names:
         try:
             oldest = min(inspector.versions(name), key=lambda version: version.number, default=None)
-        except RotatorError as error:
+        except RotatorError as error:  # the permission is optional: it allows reading earlier tokens
             raise NotChecked(f"{error.problem}; {error.advice}") from error
         if oldest and oldest.labels:
             labels = " ".join(oldest.labels)

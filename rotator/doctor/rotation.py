@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from rotator.doctor.check import Check, NotChecked, State, carry_out
 from rotator.doctor.context import Instruments, Options, Subject
-from rotator.doctor.credentials import Answer, request_token
 from rotator.doctor.keys import check_key, check_signing_key
 from rotator.doctor.parameters import check_labels, check_parameters, full_parameters
-from rotator.errors import InvalidTokenResponse, RotatorError
-from rotator.oauth import token_response
-from rotator.oauth.models import AccessToken, ClientAuthentication, ClientCredentials
+from rotator.errors import InvalidTokenResponse, RotatorError, TokenRequestRejected
+from rotator.oauth import client_credentials, token_response
+from rotator.oauth.models import AccessToken, BasicEncoding, ClientAuthentication, ClientCredentials
 from rotator.renewal.durations import describe_seconds
 from rotator.renewal.models import TIER_LIMITS, Rotation, Stored
+from rotator.renewal.ports import Run, TokenEndpoint
 from rotator.renewal.renew import check_lifetime, check_size
 
 CHECKS = ("secret", "token endpoint", "credentials", "token", "size", "parameter", "key")
 """The names of the checks, in their order."""
+
+Answer = AccessToken | InvalidTokenResponse
+"""The answer to accepted credentials: a token of any size, or the error of an unusable token."""
 
 
 @dataclass(repr=False)
@@ -95,7 +98,7 @@ class RotationChecks:
         if not self.options.request_token:
             raise NotChecked("no token was requested (--no-token)")
         run, endpoint = self.tools.begin_run(), self.subject.ports.token_endpoint
-        self.answer, accepted = request_token(
+        self.answer, accepted = _request_token(
             self.rotation, self.credentials, endpoint, run, both=self.options.try_encodings
         )
         return accepted
@@ -120,3 +123,61 @@ class RotationChecks:
         check_size(self.rotation, self.token)
         tier = self.rotation.tier
         return f"{len(self.token.value.value):,} of the {TIER_LIMITS[tier]:,} bytes of the tier {tier}"
+
+
+def _request_token(
+    rotation: Rotation, credentials: ClientCredentials, endpoint: TokenEndpoint, run: Run, *, both: bool
+) -> tuple[Answer, str]:
+    """Request a token; return the answer, and a text about the accepted credentials.
+
+    ``both`` tries both encodings of Basic if they differ for these credentials. Raises RotatorError if the
+    endpoint refuses the credentials, accepts only the other encoding, or does not answer.
+    """
+    is_ambiguous = client_credentials.token_request(rotation, credentials).ambiguous_basic
+    if both and is_ambiguous:
+        return _compare(rotation, credentials, endpoint, run)
+    try:
+        answer = _ask(rotation, credentials, endpoint, run)
+    except TokenRequestRejected as error:
+        if not (error.client_refused and is_ambiguous):
+            raise
+        hint = "`rotator doctor --try-encodings` tries both encodings"
+        raise RotatorError(error.problem, advice=f"{error.advice}; {hint}") from error
+    if rotation.client_authentication is not ClientAuthentication.BASIC:
+        return answer, f"accepted, as {rotation.client_authentication}"
+    if is_ambiguous:
+        return answer, f"accepted, with Basic in the encoding {rotation.basic_encoding}"
+    return answer, "accepted, with Basic; both encodings are the same for this secret"
+
+
+def _compare(
+    rotation: Rotation, credentials: ClientCredentials, endpoint: TokenEndpoint, run: Run
+) -> tuple[Answer, str]:
+    answers: dict[BasicEncoding, Answer | TokenRequestRejected] = {}
+    for encoding in BasicEncoding:
+        try:
+            answers[encoding] = _ask(replace(rotation, basic_encoding=encoding), credentials, endpoint, run)
+        except TokenRequestRejected as error:
+            if not error.client_refused:
+                raise
+            answers[encoding] = error
+    answer = answers[rotation.basic_encoding]
+    accepted = [name for name, each in answers.items() if not isinstance(each, TokenRequestRejected)]
+    found = ", ".join(f"{'accepted' if name in accepted else 'refused'} as {name}" for name in answers)
+    if not isinstance(answer, TokenRequestRejected):
+        return answer, f"{found}; basic_encoding is {rotation.basic_encoding}"
+    if accepted:
+        raise RotatorError(found, advice=f"set basic_encoding to {accepted[0]}")
+    raise RotatorError(
+        f"{found}: {answer.problem}",
+        advice="check client_id and client_secret in the secret, and the setting client_authentication",
+    )
+
+
+def _ask(rotation: Rotation, credentials: ClientCredentials, endpoint: TokenEndpoint, run: Run) -> Answer:
+    request = client_credentials.token_request(rotation, credentials)
+    response = endpoint.request(request, deadline=run.request_deadline)
+    try:
+        return token_response.read_token(rotation, request, response, run.now())
+    except InvalidTokenResponse as error:
+        return error

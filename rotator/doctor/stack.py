@@ -16,9 +16,6 @@ from rotator.renewal.durations import describe_seconds
 CHECKS = ("schedule", "alarms", "last run")
 """The names of the checks, in their order."""
 
-DEFAULT_GROUP = "default"
-"""The schedule group of a stack of version 0.1, which created none."""
-
 RECEIVING = frozenset({"Enabled", "Enabling", "Creating", "Updating"})
 """The states in which an event source mapping receives messages, or soon will.
 
@@ -59,7 +56,8 @@ class StackChecks:
                 advice="name a stack of infra/template.yaml with --stack",
             )
         name = outputs["ScheduleName"]
-        schedule = self.tools.inspector.schedule(name, outputs.get("ScheduleGroupName", DEFAULT_GROUP))
+        group = outputs.get("ScheduleGroupName", "default")  # a stack of version 0.1 created no group
+        schedule = self.tools.inspector.schedule(name, group)
         if schedule is None:
             raise RotatorError(f"the schedule {name} does not exist", advice=REPLACE)
         if not schedule.enabled:
@@ -114,10 +112,7 @@ class StackChecks:
 
 
 def _check_workers(outputs: Mapping[str, str], inspector: Inspector) -> str:
-    """Return the number of queued rotations and of dead-lettered messages.
-
-    Raises RotatorError if no worker receives messages from the queue.
-    """
+    """Return the number of queued rotations and of dead-lettered messages."""
     queued = _messages(outputs["WorkQueueUrl"], inspector)
     dead_lettered = _messages(outputs["PoisonedQueueUrl"], inspector)
     mapping = inspector.event_source_mapping(outputs["FunctionName"], outputs["WorkQueueUrl"])
@@ -143,16 +138,11 @@ def _messages(queue: str, inspector: Inspector) -> int:
 
 
 def _check_alarms(stack: Stack | None, inspector: Inspector) -> str:
-    """Return the number of confirmed subscriptions of the alarms' topic.
-
-    Raises:
-        RotatorError: No subscription is confirmed, so alarms do not notify anyone.
-        NotChecked: The stack has no topic, which is optional: alarms can be read in CloudWatch.
-    """
+    """Return the number of confirmed subscriptions of the alarms' topic."""
     if stack is None:
         raise NotChecked('no stack was found; see the check "schedule"')
     topic = stack.outputs.get("AlarmTopicArn")
-    if topic is None:
+    if topic is None:  # it is optional: alarms can be read in CloudWatch
         raise NotChecked("alarms do not notify anyone: deploy with AlarmEmail or AlarmTopicArn")
     subscriptions = inspector.subscriptions(topic)
     confirmed = sum(subscription.confirmed for subscription in subscriptions)
@@ -160,11 +150,8 @@ def _check_alarms(stack: Stack | None, inspector: Inspector) -> str:
         pending = len(subscriptions) - confirmed
         return f"confirmed subscriptions: {confirmed}" + (f"; not confirmed: {pending}" if pending else "")
     subscribe = f"aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint ..."
+    problem, advice = "their topic has no subscription", f"add one: {subscribe}"
     if subscriptions:
-        raise RotatorError(
-            "alarms do not notify anyone: no subscription of their topic is confirmed",
-            advice=f"confirm the subscription in the mail from SNS, or request another mail: {subscribe}",
-        )
-    raise RotatorError(
-        "alarms do not notify anyone: their topic has no subscription", advice=f"add one: {subscribe}"
-    )
+        problem = "no subscription of their topic is confirmed"
+        advice = f"confirm the subscription in the mail from SNS, or request another mail: {subscribe}"
+    raise RotatorError(f"alarms do not notify anyone: {problem}", advice=advice)

@@ -41,11 +41,7 @@ def read_stored_for_display(
 
 
 def check_stored(rotation: Rotation, stored: Stored | RotatorError, now: datetime) -> str:
-    """Return the state of the token that consumers read now.
-
-    Raises:
-        RotatorError: There is no token, or the token is expired, possibly revoked or of unknown validity.
-    """
+    """Return the state of the token that consumers read now; raises RotatorError unless it is valid."""
     if isinstance(stored, RotatorError):
         raise stored
     state, status = policy.token_state(rotation, stored, now), stored.token_status
