@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from threading import Lock
 
 from rich.console import Console
@@ -27,27 +27,21 @@ def showing(
     A terminal has a bar, which disappears at the end. A log gets a line every 10 seconds.
     """
     lock, counts, printed_at = Lock(), Counter[Outcome](), clock()
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    bar = Progress(*columns, console=console, transient=True) if console.is_interactive else None
+    if bar:
+        bar.add_task("", total=total)
 
-    def count(result: Result) -> str:
-        counts[result.outcome] += 1
-        return ", ".join(f"{counts[each]:,} {each}" for each in Outcome if counts[each])
-
-    def print_line(result: Result) -> None:
+    def show(result: Result) -> None:
         nonlocal printed_at
         with lock:
-            counted = count(result)
-            if clock() - printed_at >= LINE_INTERVAL_SECONDS:
+            counts[result.outcome] += 1
+            counted = ", ".join(f"{counts[each]:,} {each}" for each in Outcome if counts[each])
+            if bar:
+                bar.update(bar.task_ids[0], advance=1, description=counted)
+            elif clock() - printed_at >= LINE_INTERVAL_SECONDS:
                 printed_at = clock()
                 console.print(f"{counts.total():,} of {total:,}: {counted}", soft_wrap=True, highlight=False)
 
-    def advance_bar(result: Result) -> None:
-        with lock:
-            bar.update(task, advance=1, description=count(result))
-
-    if not console.is_interactive:
-        yield print_line
-        return
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield advance_bar
+    with bar or nullcontext():
+        yield show

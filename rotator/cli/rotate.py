@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 
 import click
 from rich.console import Console
@@ -14,12 +14,11 @@ from rich.text import Text
 
 from rotator import bootstrap
 from rotator.adapters.operator import lambda_invoke
-from rotator.cli import message_groups, wiring
-from rotator.cli.console import plain_table, standard_output
-from rotator.cli.message_groups import Message
+from rotator.cli import wiring
+from rotator.cli.console import Message, grouped, plain_table, standard_output
 from rotator.cli.options import FAILED, json_option, names_argument, print_json
+from rotator.cli.progress import showing
 from rotator.errors import RotatorError
-from rotator.fleet.run import OnResult
 from rotator.renewal.durations import format_time
 from rotator.renewal.models import Outcome, Result, Summary
 from rotator.renewal.policy import outlook
@@ -71,12 +70,8 @@ def _run(names: Sequence[str], *, force: bool, dry_run: bool, progress: bool) ->
     rotator = wiring.rotator(os.environ)
     fleet = rotator.fleet(names)
     rotator.check_overlap(fleet)
-    showing: AbstractContextManager[OnResult | None] = nullcontext()
-    if progress:
-        from rotator.cli.progress import showing as bar
-
-        showing = bar(len(fleet.rotations) + len(fleet.broken), Console(stderr=True))
-    with showing as on_result:
+    count = len(fleet.rotations) + len(fleet.broken)
+    with showing(count, Console(stderr=True)) if progress else nullcontext() as on_result:
         run = bootstrap.begin_run("cli")
         return rotator.run_fleet(fleet, run, force=force, dry_run=dry_run, on_result=on_result)
 
@@ -97,7 +92,7 @@ def print_summary(console: Console, summary: Summary) -> None:
         for result in results
         if result.error or result.reason
     )
-    for text in message_groups.texts(messages, summary.warnings):
+    for text in grouped(messages, summary.warnings):
         console.print(text, soft_wrap=True)
     if len(results) != 1:
         console.print(Text(_totals(summary), style="bold"), soft_wrap=True)

@@ -75,11 +75,6 @@ class RotationStatus:
         return str(self.error) if self.error else self._rollover or attempt
 
     @property
-    def group_key(self) -> tuple[str | None, str | None]:
-        """The key by which rotations with the same reason are grouped."""
-        return (type(self.error).__name__, self.error.advice) if self.error else (None, self.reason)
-
-    @property
     def last_outcome(self) -> str:
         """The outcome of the last attempt to renew the token, in a word or two."""
         attempt = self.stored.lease.last_attempt
@@ -105,6 +100,7 @@ class RotationStatus:
     def to_dict(self) -> dict[str, Any]:
         """The line as ``--json`` gives it."""
         status, lease, least = self.stored.token_status, self.stored.lease, self.guaranteed_lifetime
+        attempt = lease.last_attempt
         line: dict[str, Any] = {
             "name": self.name,
             "state": self.state,
@@ -116,7 +112,12 @@ class RotationStatus:
             "seconds_remaining": int(self.seconds_remaining) if self.seconds_remaining is not None else None,
             "minimum_remaining_life": math.floor(least) if least is not None else None,
             "leased_until": format_time(lease.held_until) if lease.held_until else None,
-            "last_attempt": _attempt_to_dict(lease.last_attempt) if lease.last_attempt else None,
+            "last_attempt": attempt
+            and {
+                "at": format_time(attempt.at),
+                "outcome": attempt.outcome,
+                "error_kind": attempt.error_kind,
+            },
             "warning": self.overlap,
             "error": str(self.error) if self.error else None,
         }
@@ -156,14 +157,6 @@ def _describe(attempt: Attempt) -> str:
     if attempt.outcome is None:
         how = "ended without releasing its lease"
     return f"the last attempt, until {format_time(attempt.at)}, {how}"
-
-
-def _attempt_to_dict(attempt: Attempt) -> dict[str, Any]:
-    return {
-        "at": format_time(attempt.at),
-        "outcome": attempt.outcome.value if attempt.outcome else None,
-        "error_kind": attempt.error_kind,
-    }
 
 
 def _replica_to_dict(replica: ReplicaState, now: datetime) -> dict[str, Any]:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
-from rich.console import RenderableType
 from rich.text import Text
 
 from rotator.bootstrap import Rotator
-from rotator.cli import tables
 from rotator.cli.rotation_status import UNREADABLE, RotationStatus, status_of
 from rotator.config.registry import unknown
 from rotator.doctor.stored_state import read_stored_for_display
@@ -84,15 +82,9 @@ class Overview:
             fields += f"; the soonest expires in {expiry} ({self.soonest.name})"
         return fields
 
-    def table(self, bar: str = "") -> Iterator[RenderableType]:
-        """Yield the tables, with bars of these characters, then reasons and warnings."""
-        if self.lines:
-            yield from tables.status_parts(self.lines, bar)
-
-    def headline(self) -> Iterator[RenderableType]:
-        """Yield the summary, unless the table has a single rotation."""
-        if self.total != 1 or not self.lines:
-            yield Text(self.describe(), style="bold")
+    def headline(self) -> list[Text]:
+        """Return the summary, unless the table has a single rotation."""
+        return [] if self.total == len(self.lines) == 1 else [Text(self.describe(), style="bold")]
 
 
 def read_overview(
@@ -107,13 +99,7 @@ def read_overview(
 
     A name may be a pattern such as ``tenant-a.*``. Raises what ``Rotator.fleet`` raises; a rotation that
     cannot be read is a line with the error. Failures come first, then the token that expires first.
-
-    Args:
-        rotator: The settings and ports.
-        names: The names and patterns.
-        now: The time (UTC).
-        states: The states to show, all if there are none.
-        ending_within: The longest remaining lifetime of valid tokens to show, in seconds.
+    ``states`` and the longest remaining lifetime of valid tokens (seconds) select the rotations to show.
     """
     fleet = rotator.fleet()
     meant = matching(names, fleet.names)

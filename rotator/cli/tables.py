@@ -8,11 +8,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from rotator.cli import message_groups
-from rotator.cli.console import plain_table
-from rotator.cli.message_groups import Message
+from rotator.cli.console import Message, grouped, plain_table
 from rotator.cli.rotation_status import RotationStatus
 from rotator.renewal.durations import describe_seconds, seconds_until
+from rotator.replication.replica import ReplicaState
 
 _COLOURS = {"fresh": "green", "due": "yellow"}
 
@@ -28,15 +27,27 @@ def status_parts(lines: Sequence[RotationStatus], bar: str = "") -> Iterator[Tab
 
     ``bar`` has the two characters of a bar of the remaining lifetime, for a terminal.
     """
+    if not lines:
+        return
     columns = ("rotation", "state", "expires in", "renewed in", "version", "guaranteed", "last attempt")
     yield plain_table(columns, (_status_row(line, bar) for line in lines))
-    if replicas := list(_replica_rows(lines)):
-        yield plain_table(("rotation", "replica in", "state", "expires in", "version"), replicas)
+    replicas = [(line, replica) for line in lines for replica in line.replicas]
+    if replicas:
+        of_replicas = ("rotation", "replica in", "state", "expires in", "version")
+        yield plain_table(of_replicas, (_replica_row(*each) for each in replicas))
     messages = (
-        Message(rotation=line.name, text=line.reason, reason=line.group_key) for line in lines if line.reason
+        Message(
+            rotation=line.name,
+            text=line.reason,
+            reason=(type(line.error), line.error.advice) if line.error else line.reason,
+        )
+        for line in lines
+        if line.reason
     )
-    yield from message_groups.texts(messages, dict.fromkeys(line.overlap for line in lines if line.overlap))
-    yield from _replica_reasons(lines)
+    yield from grouped(messages, dict.fromkeys(line.overlap for line in lines if line.overlap))
+    yield from map(Text, dict.fromkeys(f"{each.region}: {each.error}" for _, each in replicas if each.error))
+    if any(each.behind for _, each in replicas):
+        yield Text("the next scheduled run writes the replicas that are behind; its log says why they are")
 
 
 def bar_characters(console: Console) -> str:
@@ -70,24 +81,14 @@ def _remaining(line: RotationStatus, bar: str) -> Text:
     return Text(drawn, style=_colour(line)) + Text(f" {words}")
 
 
-def _replica_rows(lines: Sequence[RotationStatus]) -> Iterator[list[str | Text]]:
-    for line in lines:
-        for replica in line.replicas:
-            yield [
-                line.name,
-                replica.region,
-                Text(replica.state, style="green" if replica.behind is False else "yellow"),
-                _duration(replica.seconds_remaining(line.now)),
-                str((replica.stored and replica.stored.token_version) or "-"),
-            ]
-
-
-def _replica_reasons(lines: Sequence[RotationStatus]) -> Iterator[Text]:
-    """Yield why replicas cannot be read, and what happens next to those that are behind."""
-    replicas = [replica for line in lines for replica in line.replicas]
-    yield from map(Text, dict.fromkeys(f"{each.region}: {each.error}" for each in replicas if each.error))
-    if any(each.behind for each in replicas):
-        yield Text("the next scheduled run writes the replicas that are behind; its log says why they are")
+def _replica_row(line: RotationStatus, replica: ReplicaState) -> list[str | Text]:
+    return [
+        line.name,
+        replica.region,
+        Text(replica.state, style="green" if replica.behind is False else "yellow"),
+        _duration(replica.seconds_remaining(line.now)),
+        str((replica.stored and replica.stored.token_version) or "-"),
+    ]
 
 
 def _duration(seconds: float | None) -> str:

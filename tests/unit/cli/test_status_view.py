@@ -15,8 +15,8 @@ from fake_ports import rotation
 from multiple_rotations import MultipleRotations, document
 from rotator import bootstrap
 from rotator.cli import main, status_view
+from rotator.cli.status import showing
 from rotator.cli.status_view import STATES, Overview, matching
-from rotator.cli.watch import showing
 from rotator.errors import SettingsError
 from rotator.renewal.durations import format_time
 from rotator.renewal.policy import TokenState

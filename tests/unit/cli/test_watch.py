@@ -13,8 +13,8 @@ from rich.console import Console
 from fake_ports import START, Clock, FakeParameterStore, ports, rotation
 from rotator.bootstrap import Rotator
 from rotator.cli import status_view
+from rotator.cli.status import Show, repeat, showing
 from rotator.cli.status_view import Overview
-from rotator.cli.watch import Show, showing, watch
 from rotator.config.environment import Settings
 from rotator.errors import ParameterStoreError, SettingsError
 
@@ -38,7 +38,7 @@ class Watched:
         return self.ports.parameters
 
     def run(self, show: Show | None = None) -> bool:
-        return watch(self._read, show or self.seen.append, now=self.clock.now, sleep=self._sleep, every=5)
+        return repeat(self._read, show or self.seen.append, now=self.clock.now, sleep=self._sleep, every=5)
 
     def _read(self, now: object) -> Overview:
         self.before.get(len(self.seen), lambda: None)()
