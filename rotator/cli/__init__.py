@@ -1,4 +1,1 @@
-"""Commands for people who read a token, and for those who look after many rotations.
-
-A module of this package is imported only when its command is run.
-"""
+"""The commands, one module each, and what they print. A command is imported when it runs."""

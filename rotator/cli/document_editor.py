@@ -22,10 +22,7 @@ MAX_DOCUMENT_BYTES = TIER_LIMITS["Standard"]
 class PreparedDocument:
     """A rotation's document, ready to be stored.
 
-    Attributes:
-        replaces: Whether it replaces an existing document.
-        before: The rotation in the replaced document.
-        heir: The name of another rotation that takes over the token parameter of ``before``.
+    If it replaces that of the rotation ``before``, the rotation ``heir`` may take over its parameter.
     """
 
     rotation: Rotation

@@ -35,20 +35,12 @@ The variable is never updated. A program that runs for longer than a token's lif
 rotator.consumer instead.
 """
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # POSIX.1-2017, XBD 3.235
-
 _TAKEN = re.compile(
     r"(AWS_|ROTATOR_|BOTO_|LD_|DYLD_|LC_|PYTHON).*"
     r"|PATH|HOME|PWD|SHELL|IFS|ENV|BASH_ENV|LANG|TERM|TMPDIR|TZ|USER|LOGNAME|.*_PROXY",
     re.IGNORECASE,
 )
 """Variables of the SDK and of rotator, and those that decide which program runs and how (XBD 8.3)."""
-
-IGNORED_BY_PYTHON = ("SIGPIPE", "SIGXFZ", "SIGXFSZ")
-"""Ignored signals stay ignored in what is executed (POSIX, XSH exec), which no program expects.
-
-The same three that subprocess restores: https://docs.python.org/3/library/subprocess.html (restore_signals).
-"""
 
 _REASONS = {
     errno.EACCES: ("permission denied", "make it executable, or run it with its interpreter"),
@@ -74,7 +66,7 @@ class _Dashed(click.Command):
 
 
 def _variable(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not (name.isascii() and name.isidentifier()):  # POSIX.1-2017, XBD 3.235
         raise click.BadParameter("it must be letters, digits and _, and must not begin with a digit")
     if _TAKEN.fullmatch(name):
         raise click.BadParameter(f"{name} has a meaning already; choose another, such as TOKEN")
@@ -111,15 +103,14 @@ def become(command: Sequence[str], environ: Mapping[str, str]) -> int:
             raise FileNotFoundError(errno.ENOENT, "no name")
         if os.name == "nt":
             return subprocess.run(command, env=environ, check=False).returncode
-        for name in IGNORED_BY_PYTHON:
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), signal.SIG_DFL)
+        # Python ignores these, and ignored signals stay ignored in what is executed (POSIX, XSH exec).
+        for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(ignored, signal.SIG_DFL)
         for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.flush()
         os.execvpe(command[0], list(command), environ)  # noqa: S606 - without a shell is the point
     except OSError as error:
-        problem = error
-    raise _not_run(command[0], problem, environ)
+        raise _not_run(command[0], error, environ) from error
 
 
 def _not_run(command: str, error: OSError, environ: Mapping[str, str]) -> CommandNotRun:

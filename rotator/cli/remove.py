@@ -74,8 +74,7 @@ def _left(registry: Registry, removed: Sequence[str], regions: Sequence[str]) ->
     """Report the effect on other rotations, what stays, and how to delete it."""
     rest = registry.without(*removed)
     yield from _changes(registry, rest)
-    gone = frozenset(removed)
-    rotations = [each for name, each in registry.rotations.items() if registry.places[name] in gone]
+    rotations = [each for name, each in registry.rotations.items() if registry.places[name] in removed]
     for name in (each.parameter_name for each in rotations):
         if name in rest.named and name not in rest.owners:
             yield f"{name} is also named by {rest.named[name]}, which cannot be used: fix or remove it."

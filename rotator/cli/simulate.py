@@ -23,8 +23,6 @@ from rotator.simulation.plot import check_picture, plot
 from rotator.simulation.scenario import NO_FAULTS, Behaviour, Rates, Scenario
 from rotator.simulation.simulate import Report, headline, simulate
 
-MAX_SECONDS = 366 * 24 * 3600
-
 
 class _Value(click.ParamType[Any]):
     """An option that is read by the validator of the setting with the same meaning."""
@@ -41,7 +39,7 @@ class _Value(click.ParamType[Any]):
 
 
 def _duration(low: int) -> _Value:
-    return _Value("duration", validators.seconds(low, MAX_SECONDS))
+    return _Value("duration", validators.seconds(low, 366 * 86_400))
 
 
 _DAYS = _Value("days", validators.number(0.01, 36_500, "a number from 0.01 to 36500"))

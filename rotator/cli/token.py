@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import BinaryIO
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -26,28 +27,23 @@ def command(name: str | None, *, stack: str | None, show: bool) -> None:
             "standard output is a terminal, where the token would stay visible",
             advice="pipe it, run the command that needs it with `rotator exec`, or add --show",
         )
-    with _output() as output:
-        _write(current_token(name, os.environ, stack), output)
+    with _not_written_reported():
+        # Held before anything is read: a connection would take the place of a closed one.
+        output = os.fdopen(os.dup(STDOUT), "wb", buffering=0)
+    with output:
+        line = f"{current_token(name, os.environ, stack)}\n".encode()
+        with (
+            _not_written_reported()
+        ):  # output may be full or closed, and nothing must be left to write at exit
+            output.write(line)
 
 
-def _output() -> BinaryIO:
-    """Standard output, held before anything is read: a connection would take the place of a closed one."""
+@contextmanager
+def _not_written_reported() -> Iterator[None]:
     try:
-        return os.fdopen(os.dup(STDOUT), "wb", buffering=0)
-    except OSError as error:
-        raise _not_written(error) from None
-
-
-def _write(token: str, output: BinaryIO) -> None:
-    """Write at once: output may be full or closed, and nothing must be left to write at exit."""
-    try:
-        output.write(f"{token}\n".encode())
+        yield
     except OSError as error:
         if error.errno == errno.EPIPE:  # the reader has read enough: click ends quietly
             raise
-        raise _not_written(error) from None
-
-
-def _not_written(error: OSError) -> RotatorError:
-    problem = f"the token cannot be written to standard output: {os.strerror(error.errno or 0)}"
-    return RotatorError(problem, advice="give a pipe or a file that can be written")
+        problem = f"the token cannot be written to standard output: {os.strerror(error.errno or 0)}"
+        raise RotatorError(problem, advice="give a pipe or a file that can be written") from None

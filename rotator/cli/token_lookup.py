@@ -21,11 +21,6 @@ NAME is a rotation. It can also be the parameter's own name, beginning with "/",
 settings. The default is ROTATOR_PARAMETER_NAME, or the only rotation.\
 """
 
-EXPIRY_WARNING_SECONDS = Settings.consumer_cache
-"""With a shorter remaining lifetime the token is printed with a warning: consumers may cache it longer."""
-
-_SECRET = "ROTATOR_SECRET_ID"  # noqa: S105 - the name of a setting
-
 
 def current_token(name: str | None, environ: Mapping[str, str], stack: str | None) -> str:
     """Return the token of NAME; warn on standard error if it expires soon.
@@ -35,7 +30,7 @@ def current_token(name: str | None, environ: Mapping[str, str], stack: str | Non
     parameter = parameter_name(name, environ, stack)
     source = TokenSource(parameter, ttl=math.inf)
     token, left = source.token(), source.seconds_left()
-    if left < EXPIRY_WARNING_SECONDS:
+    if left < Settings.consumer_cache:  # consumers may cache it longer
         expiry = f"the token in {parameter} expires in {describe_seconds(left)}"
         click.echo(f"rotator: warning: {expiry}; see `rotator status`", err=True)
     return token
@@ -57,7 +52,7 @@ def parameter_name(name: str | None, environ: Mapping[str, str], stack: str | No
             raise SettingsError(f"NAME is {name[:64]!r}", advice=f"it must be {refused}") from refused
     variables = wiring.environment(environ, stack)
     if not variables.get(wiring.PATH):  # a reader of the token need not know the secret
-        variables = {**variables, _SECRET: variables.get(_SECRET) or "not-needed"}
+        variables = {**variables, "ROTATOR_SECRET_ID": variables.get("ROTATOR_SECRET_ID") or "not-needed"}
     is_new = not stack and environment.nothing_is_set(environ)
     with wiring.more_advice(", or give a parameter's name, beginning with /, as NAME", applies=is_new):
         rotator = bootstrap.build(variables)

@@ -19,10 +19,7 @@ PATH = "ROTATOR_ROTATIONS_PATH"
 
 
 def environment(environ: Mapping[str, str], stack: str | None) -> Mapping[str, str]:
-    """Return the variables with the settings: those of the stack if one is named, else the environment's.
-
-    Raises the errors of stack_settings.stack_variables.
-    """
+    """Return the variables with the settings: those of the stack if one is named, else the environment's."""
     return stack_settings.stack_variables(stack) if stack else environ
 
 
