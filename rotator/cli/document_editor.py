@@ -22,7 +22,7 @@ MAX_DOCUMENT_BYTES = TIER_LIMITS["Standard"]
 class PreparedDocument:
     """A rotation's document, ready to be stored.
 
-    If it replaces that of the rotation ``before``, the rotation ``heir`` may take over its parameter.
+    It may replace that of the rotation ``before``, whose token parameter the rotation named ``heir`` gets.
     """
 
     rotation: Rotation
