@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from command_line import ROTATOR, TIMEOUT_SECONDS
+from command_line import TIMEOUT_SECONDS
 from conftest import CHECKOUT
 from rotator.devstack.aws_emulators import ADMINISTRATOR
 from scripted_server import Peer, answer, serving
@@ -67,7 +67,7 @@ def run(
     command, settings = COMMANDS[name]
     region = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": peer.url}
     done = subprocess.run(
-        [*ROTATOR, *command],
+        ["rotator", *command],
         env={**clean_environment, **ADMINISTRATOR, **region, **settings},
         cwd=CHECKOUT,
         stdin=subprocess.DEVNULL,

@@ -7,14 +7,12 @@ missing data: tests/infra/test_alarms.py does.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -28,7 +26,6 @@ from rotator.devstack.http_server import serving
 
 STACK = "rotator"
 REPLICA_REGION = "eu-west-1"
-PYTHON = Path(sys.executable)
 NOT_EMBEDDED = "aws cloudtrail "
 """What the embedded AWS does not have."""
 
@@ -43,8 +40,8 @@ class OnCall:
 
     def run(self, command: str) -> str:
         """Run a command as it is printed, and return its output; a check that fails has the exit code 1."""
-        here = re.sub(r"^make logs (STACK=\w+)$", rf"\1 {PYTHON} -m infra.logs", command)  # without a .venv
-        here = re.sub(r"^(\.venv/bin/)?rotator ", f"{PYTHON} -m rotator ", here)
+        here = re.sub(r"^make logs (STACK=\w+)$", rf"\1 {sys.executable} -m infra.logs", command)  # without a .venv
+        here = re.sub(r"^\.venv/bin/rotator ", "rotator ", here)
         here = here.replace("aws sqs", 'aws --endpoint-url "$AWS_ENDPOINT_URL" sqs')  # or CLI 1 calls AWS
         here = here.replace("--function ...", f"--function {self.outputs['FunctionName']}")
         done = subprocess.run(
@@ -92,7 +89,6 @@ def on_call(deployed: Deployed, clean_environment: Mapping[str, str]) -> OnCall:
     variables = {
         "ALARM_TOPIC_ARN": outputs["AlarmTopicArn"],
         "DEAD_LETTER_QUEUE_URL": outputs["DeadLetterQueueUrl"],
-        "PATH": f"{PYTHON.parent}{os.pathsep}{clean_environment['PATH']}",
     }
     environment = {**clean_environment, **client_environment(deployed.account.endpoint), **variables}
     return OnCall(deployed, outputs, environment)
