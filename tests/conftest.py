@@ -10,10 +10,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 from botocore import session as botocore_session
+from botocore.client import ClientCreator
 from moto import backends as moto_backends
 from moto.server import ThreadedMotoServer
 from werkzeug.serving import BaseWSGIServer
@@ -58,6 +60,20 @@ moto_backends.list_of_moto_modules = lambda: MOTO_MODULES
 
 # The SDK's sessions share what it knows of AWS and nothing else: reading that takes longer than most tests.
 botocore_session.create_loader = cache(botocore_session.create_loader)
+
+# A client's methods depend on the description of its service alone: making them is half of a client's cost.
+_make_methods = ClientCreator._create_methods  # type: ignore[attr-defined]
+_methods: dict[int, tuple[Any, dict[str, Any]]] = {}
+
+
+def _create_methods_once(creator: ClientCreator, service: Any) -> dict[str, Any]:
+    description = service._service_description  # kept beside its methods, so that its id stays its own
+    if id(description) not in _methods:
+        _methods[id(description)] = (description, _make_methods(creator, service))
+    return dict(_methods[id(description)][1])
+
+
+ClientCreator._create_methods = _create_methods_once  # type: ignore[attr-defined]
 
 
 LONGEST_FIRST = (
