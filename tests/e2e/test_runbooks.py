@@ -40,7 +40,8 @@ class OnCall:
 
     def run(self, command: str) -> str:
         """Run a command as it is printed, and return its output; a check that fails has the exit code 1."""
-        here = re.sub(r"^make logs (STACK=\w+)$", rf"\1 {sys.executable} -m infra.logs", command)  # without a .venv
+        logs = f"{sys.executable} -m infra.logs"  # the checkout may have no .venv
+        here = re.sub(r"^make logs (STACK=\w+)$", rf"\1 {logs}", command)
         here = re.sub(r"^\.venv/bin/rotator ", "rotator ", here)
         here = here.replace("aws sqs", 'aws --endpoint-url "$AWS_ENDPOINT_URL" sqs')  # or CLI 1 calls AWS
         here = here.replace("--function ...", f"--function {self.outputs['FunctionName']}")
