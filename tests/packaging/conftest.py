@@ -41,7 +41,7 @@ def install(
         folder = tmp_path_factory.mktemp("-".join(["venv", *extras]))
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
         python, wanted = folder / "bin" / "python", f"{DISTRIBUTION}[{','.join(extras)}] @ {wheel.as_uri()}"
-        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile"]
         subprocess.run([*pip, "--constraint", str(pins), wanted], env=AS_STARTED, check=True)
         return Environment(folder, clean_environment)
 
