@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
-from botocore import UNSIGNED
+from botocore import UNSIGNED, xform_name
 from botocore.config import Config
 
-from rotator.adapters.operator import aws_lookup
 from rotator.adapters.runtime import aws_client, aws_errors, sqs
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.config.deployment import (
@@ -23,7 +22,16 @@ from rotator.config.deployment import (
     Stack,
     Subscription,
 )
+from rotator.errors import RotatorError
 from rotator.renewal.models import Rotation
+
+T = TypeVar("T")
+
+_GONE = dict.fromkeys(
+    ("NotFound", "ResourceNotFoundException"),
+    "it does not exist in this account and Region: create it, or deploy with the name or ARN of another",
+)
+"""The next step if there is no such topic, log group or function; by AWS's codes."""
 
 _MAY_WRITE = frozenset({"ParameterAlreadyExists", "ParameterPatternMismatchException", "TooManyUpdates"})
 """The answers of PutParameter, without Overwrite, to a caller who may write an existing parameter."""
@@ -41,11 +49,9 @@ class AwsInspector:
     def identity(self) -> Identity:
         """GetCallerIdentity, which no policy can deny; SSM, not STS, needs the Region."""
         region = self._client("ssm").meta.region_name
-        get = self._client("sts").get_caller_identity
-        identity = aws_lookup.look_up(
-            get,
-            "the caller's identity",
+        identity = self._look_up(
             "sts:GetCallerIdentity",
+            "the caller's identity",
             read=lambda answer: Identity(account=answer["Account"], arn=answer["Arn"], region=region),
         )
         assert identity  # noqa: S101 - every caller has one
@@ -64,7 +70,7 @@ class AwsInspector:
             aws_client.call(sts.get_caller_identity, read=lambda answer: answer["Account"])
         except AwsError as error:
             if not dates or error.code == aws_errors.NOT_AN_ANSWER:
-                raise aws_lookup.failed(error, "the time of AWS", "sts:GetCallerIdentity") from error
+                raise _failed(error, "the time of AWS", "sts:GetCallerIdentity") from error
         return dates[-1] if dates else None
 
     def may_write_token(self, rotation: Rotation) -> None:
@@ -80,68 +86,81 @@ class AwsInspector:
         """PutParameter of the lease without Overwrite."""
         self._may_write(rotation.lease_name, Type="String")
 
+    def _may_write(self, name: str, **parameters: Any) -> None:
+        self._look_up(
+            "ssm:PutParameter",
+            f"the parameter {name}",
+            read=lambda answer: int(answer["Version"]),
+            missing=_MAY_WRITE,
+            how="may not be written",
+            Name=name,
+            **_REFUSED_ANYWAY,
+            **parameters,
+        )
+
     def versions(self, name: str) -> Sequence[ParameterVersion]:
-        """GetParameterHistory, page by page; no value is decrypted."""
-        return aws_lookup.look_up_pages(
-            self._client("ssm").get_parameter_history,
-            "NextToken",
-            f"the versions of {name}",
+        """GetParameterHistory; no value is decrypted."""
+        versions = self._look_up(
             "ssm:GetParameterHistory",
-            read=lambda answer: map(_version, answer["Parameters"]),
+            f"the versions of {name}",
+            read=lambda answer: [
+                ParameterVersion(number=int(each["Version"]), labels=tuple(each.get("Labels", ())))
+                for each in answer["Parameters"]
+            ],
             Name=name,
             WithDecryption=False,
         )
+        return versions or []
 
     def key(self, key_id: str) -> Key | None:
         """DescribeKey."""
-        return aws_lookup.look_up(
-            self._client("kms").describe_key,
-            f"the key {key_id}",
-            "kms:DescribeKey",
-            read=lambda answer: _key(answer["KeyMetadata"]),
-            missing={"NotFoundException"},
-            KeyId=key_id,
-        )
+
+        def read(answer: Any) -> Key:
+            key = answer["KeyMetadata"]
+            return Key(state=key["KeyState"], usage=key["KeyUsage"], spec=key["KeySpec"])
+
+        what = f"the key {key_id}"
+        return self._look_up("kms:DescribeKey", what, read=read, missing=["NotFoundException"], KeyId=key_id)
 
     def stack(self, name: str) -> Stack | None:
         """DescribeStacks of one stack; CloudFormation answers ValidationError if there is none."""
-        return aws_lookup.look_up(
-            self._client("cloudformation").describe_stacks,
-            f"the stack {name}",
+        return self._look_up(
             "cloudformation:DescribeStacks",
+            f"the stack {name}",
             read=lambda answer: _stack(answer["Stacks"][0]),
-            missing={"ValidationError"},
+            missing=["ValidationError"],
             StackName=name,
         )
 
     def stacks(self) -> Sequence[Stack]:
-        """DescribeStacks, page by page."""
-        return aws_lookup.look_up_pages(
-            self._client("cloudformation").describe_stacks,
-            "NextToken",
-            "the stacks",
+        """DescribeStacks."""
+        stacks = self._look_up(
             "cloudformation:DescribeStacks",
-            read=lambda answer: map(_stack, answer["Stacks"]),
+            "the stacks",
+            read=lambda answer: [_stack(each) for each in answer["Stacks"]],
         )
+        return stacks or []
 
     def schedule(self, name: str, group: str) -> Schedule | None:
         """GetSchedule of a schedule in a group."""
-        return aws_lookup.look_up(
-            self._client("scheduler").get_schedule,
-            f"the schedule {name}",
+        return self._look_up(
             "scheduler:GetSchedule",
-            read=_schedule,
-            missing={"ResourceNotFoundException"},
+            f"the schedule {name}",
+            read=lambda answer: Schedule(
+                enabled=answer["State"] == "ENABLED",
+                expression=answer["ScheduleExpression"],
+                target=answer["Target"]["Arn"],
+            ),
+            missing=["ResourceNotFoundException"],
             Name=name,
             GroupName=group,
         )
 
     def messages(self, queue_url: str) -> int | None:
         """GetQueueAttributes; the number is approximate."""
-        return aws_lookup.look_up(
-            self._client("sqs").get_queue_attributes,
-            f"the queue {_name(queue_url)}",
+        return self._look_up(
             "sqs:GetQueueAttributes",
+            f"the queue {_name(queue_url)}",
             read=lambda answer: int(answer["Attributes"]["ApproximateNumberOfMessages"]),
             missing=sqs.GONE,
             QueueUrl=queue_url,
@@ -149,103 +168,104 @@ class AwsInspector:
         )
 
     def event_source_mapping(self, function: str, queue_url: str) -> EventSourceMapping | None:
-        """ListEventSourceMappings, page by page."""
-        mappings = aws_lookup.look_up_pages(
-            self._client("lambda").list_event_source_mappings,
-            "NextMarker",
-            f"the event source mappings of the function {function}",
+        """ListEventSourceMappings."""
+        mappings = self._look_up(
             "lambda:ListEventSourceMappings",
-            read=lambda answer: _mappings(answer, _name(queue_url)),
-            marker="Marker",
+            f"the event source mappings of the function {function}",
+            read=lambda answer: [
+                EventSourceMapping(
+                    id=each["UUID"],
+                    state=each["State"],
+                    maximum_concurrency=each.get("ScalingConfig", {}).get("MaximumConcurrency"),
+                )
+                for each in answer["EventSourceMappings"]
+                if each.get("EventSourceArn", "").rpartition(":")[2] == _name(queue_url)
+            ],
             FunctionName=function,
         )
         return mappings[0] if mappings else None
 
     def subscriptions(self, topic_arn: str) -> Sequence[Subscription]:
-        """ListSubscriptionsByTopic, page by page."""
-        return aws_lookup.look_up_pages(
-            self._client("sns").list_subscriptions_by_topic,
-            "NextToken",
-            f"the subscriptions of the topic {topic_arn.rpartition(':')[2]}",
+        """ListSubscriptionsByTopic; AWS returns no ARN before a confirmation and after a deletion."""
+        subscriptions = self._look_up(
             "sns:ListSubscriptionsByTopic",
-            read=lambda answer: map(_subscription, answer["Subscriptions"]),
+            f"the subscriptions of the topic {topic_arn.rpartition(':')[2]}",
+            read=lambda answer: [
+                Subscription(protocol=each["Protocol"], confirmed=each["SubscriptionArn"].startswith("arn:"))
+                for each in answer["Subscriptions"]
+            ],
             TopicArn=topic_arn,
         )
+        return subscriptions or []
 
     def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
-        """FilterLogEvents, page by page; its times are milliseconds since 1970."""
-        events = aws_lookup.look_up_pages(
-            self._client("logs").filter_log_events,
-            "nextToken",
-            f"the log {log_group}",
+        """FilterLogEvents; its times are milliseconds since 1970."""
+        events = self._look_up(
             "logs:FilterLogEvents",
-            read=lambda answer: map(_log_event, answer["events"]),
+            f"the log {log_group}",
+            read=lambda answer: [
+                LogEvent(at=datetime.fromtimestamp(each["timestamp"] / 1000, UTC), message=each["message"])
+                for each in answer["events"]
+            ],
             logGroupName=log_group,
             filterPattern=f'"{words}"',
             startTime=int(since.timestamp() * 1000),
         )
-        return max(events, key=lambda event: event.at, default=None)
+        return max(events or [], key=lambda event: event.at, default=None)
 
-    def _may_write(self, name: str, **parameters: Any) -> None:
-        put = self._client("ssm").put_parameter
+    def _look_up(
+        self,
+        action: str,
+        what: str,
+        *,
+        read: Callable[[Any], T],
+        missing: Collection[str] = (),
+        how: str = "could not be read",
+        **parameters: Any,
+    ) -> T | None:
+        """Return the result of ``read`` for the answer of a call, with all its pages.
+
+        Args:
+            action: The service and the operation, which also name the permission.
+            what: The name of the resource, for the error.
+            read: Returns the needed part of the answer.
+            missing: AWS's codes after which None is returned.
+            how: The problem with the resource, for the error.
+            parameters: The parameters of the operation.
+
+        Raises:
+            RotatorError: The call failed.
+        """
+        service, _, operation = action.partition(":")
+        client, method = self._client(service), xform_name(operation)
+
+        def call() -> Any:
+            if client.can_paginate(method):
+                return client.get_paginator(method).paginate(**parameters).build_full_result()
+            return getattr(client, method)(**parameters)
+
         try:
-            aws_client.call(
-                put, read=lambda answer: int(answer["Version"]), Name=name, **_REFUSED_ANYWAY, **parameters
-            )
+            return aws_client.call(call, read=read)
         except AwsError as error:
-            if error.code in _MAY_WRITE:
-                return
-            raise aws_lookup.failed(
-                error, f"the parameter {name}", "ssm:PutParameter", "may not be written"
-            ) from error
+            if error.code in missing:
+                return None
+            raise _failed(error, what, action, how) from error
 
 
-def _version(found: Mapping[str, Any]) -> ParameterVersion:
-    return ParameterVersion(number=int(found["Version"]), labels=tuple(found.get("Labels", ())))
-
-
-def _key(found: Mapping[str, Any]) -> Key:
-    return Key(state=found["KeyState"], usage=found["KeyUsage"], spec=found["KeySpec"])
-
-
-def _schedule(found: Mapping[str, Any]) -> Schedule:
-    return Schedule(
-        enabled=found["State"] == "ENABLED",
-        expression=found["ScheduleExpression"],
-        target=found["Target"]["Arn"],
-    )
-
-
-def _mappings(answer: Mapping[str, Any], queue: str) -> Iterator[EventSourceMapping]:
-    """Yield the event source mappings from the queue of this name."""
-    for found in answer["EventSourceMappings"]:
-        if found.get("EventSourceArn", "").rpartition(":")[2] == queue:
-            maximum_concurrency = found.get("ScalingConfig", {}).get("MaximumConcurrency")
-            yield EventSourceMapping(
-                id=found["UUID"], state=found["State"], maximum_concurrency=maximum_concurrency
-            )
-
-
-def _subscription(found: Mapping[str, Any]) -> Subscription:
-    """Return a subscription; AWS returns no ARN before its confirmation and after its deletion."""
-    return Subscription(protocol=found["Protocol"], confirmed=found["SubscriptionArn"].startswith("arn:"))
-
-
-def _log_event(found: Mapping[str, Any]) -> LogEvent:
-    return LogEvent(at=datetime.fromtimestamp(found["timestamp"] / 1000, UTC), message=found["message"])
+def _failed(error: AwsError, what: str, action: str, how: str = "could not be read") -> RotatorError:
+    own = {**_GONE, **dict.fromkeys(aws_errors.DENIED, f"allow this caller {action}")}
+    return RotatorError(f"{what} {how}: {error.code}", advice=error.advice_with(own), retry=error.retry)
 
 
 def _stack(found: Mapping[str, Any]) -> Stack:
-    return Stack(
-        name=found["StackName"], outputs=_named(found, "Output"), parameters=_named(found, "Parameter")
+    """Return a stack; AWS does not return the value of some parameters."""
+    outputs, parameters = (
+        {each[f"{kind}Key"]: each.get(f"{kind}Value", "") for each in found.get(f"{kind}s", ())}
+        for kind in ("Output", "Parameter")
     )
+    return Stack(name=found["StackName"], outputs=outputs, parameters=parameters)
 
 
 def _name(queue_url: str) -> str:
     """Return the queue's name, the last part of its URL and of its ARN."""
     return queue_url.rpartition("/")[2]
-
-
-def _named(stack: Mapping[str, Any], kind: str) -> dict[str, str]:
-    """Return a stack's outputs or parameters by name; AWS does not return the value of some parameters."""
-    return {each[f"{kind}Key"]: each.get(f"{kind}Value", "") for each in stack.get(f"{kind}s", ())}
