@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.aws_client import AwsError
+from rotator.adapters.runtime.parameter_store import TEXT, put
 from rotator.errors import ConcurrentUpdate, ParameterStoreError
 
 if TYPE_CHECKING:
@@ -54,20 +55,8 @@ class SsmDocumentStore:
         return True
 
     def _put(self, document: str, text: str, *, overwrite: bool) -> None:
-        """Write a document in the tier that is free for its size, at any default tier of the account.
-
-        AWS would refuse the tier Standard for a document in the Advanced tier.
-        """
         try:
-            aws_client.call(
-                self._client.put_parameter,
-                read=lambda answer: int(answer["Version"]),
-                Name=document,
-                Value=text,
-                Type="String",
-                Tier="Intelligent-Tiering",
-                Overwrite=overwrite,
-            )
+            put(self._client, Name=document, Value=text, Overwrite=overwrite, **TEXT)
         except AwsError as error:
             raise _failed(error, "writing", document, "ssm:PutParameter") from error
 
@@ -79,8 +68,4 @@ def _failed(error: AwsError, doing: str, document: str, action: str) -> Paramete
             problem, advice="another operator has just written the document: check `rotator list`"
         )
     own = {**_ADVICE, **dict.fromkeys(aws_errors.DENIED, f"allow this caller {action} on the document")}
-    return ParameterStoreError(
-        problem,
-        advice=error.advice_with(own),
-        retry=error.retry,
-    )
+    return ParameterStoreError(problem, advice=error.advice_with(own), retry=error.retry)

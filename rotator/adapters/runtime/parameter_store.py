@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.aws_client import AwsError
@@ -17,10 +17,6 @@ from rotator.renewal.ports import NAMES_PER_CALL
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
-
-K = TypeVar("K")
-
-READ_PATH = "ssm:GetParametersByPath"
 
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
 _WRITE_ADVICE = {
@@ -37,12 +33,19 @@ _WRITE_ADVICE = {
     "ValidationException": "check parameter_name, tier and the parameter's type",
 }
 
+_KEY_PERMISSIONS = {
+    "writing": ", and kms:Encrypt and kms:GenerateDataKey with the key if kms_key_id names one",
+    "decrypting": ", and kms:Decrypt with the token's key if kms_key_id names one",
+}
+
+TEXT: dict[str, Any] = {"Type": "String", "Tier": "Intelligent-Tiering"}
+"""A String in the tier that is free of charge for its size, at any default tier of the account.
+
+AWS would refuse the tier Standard for a parameter in the Advanced tier: a tier cannot be lowered.
+"""
 
 PAGE_DELAY_SECONDS = 2.0
 """The wait before a page is read again after AWS throttled every attempt of the SDK."""
-
-NAMES_SHOWN = 3
-"""The names that a message shows: token, status and lease."""
 
 
 class SsmParameterStore:
@@ -72,29 +75,24 @@ class SsmParameterStore:
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         """Read up to ten parameters in one call, without decrypting values."""
-        return self._get(names, lambda found: str(found["Name"]))
+        return dict(self._get(names))
 
     def read_decrypted(self, names: Sequence[str]) -> Mapping[str, Parameter]:
         """Read up to ten parameters in one call, encrypted values in the clear."""
-        return self._get(names, lambda found: str(found["Name"]), decrypted=True)
+        return dict(self._get(names, decrypted=True))
 
     def read_versions(self, name: str, versions: Sequence[int]) -> Mapping[int, Parameter]:
         """Read versions of a parameter; AWS lists versions that no longer exist as InvalidParameters."""
         found: dict[int, Parameter] = {}
         for start in range(0, len(versions), NAMES_PER_CALL):
             names = [f"{name}:{version}" for version in versions[start : start + NAMES_PER_CALL]]
-            found |= self._get(names, lambda each: int(each["Version"]))
+            found |= {parameter.version: parameter for _, parameter in self._get(names)}
         return found
 
-    def _get(
-        self, names: Sequence[str], key: Callable[[Mapping[str, Any]], K], *, decrypted: bool = False
-    ) -> dict[K, Parameter]:
+    def _get(self, names: Sequence[str], *, decrypted: bool = False) -> list[tuple[str, Parameter]]:
         try:
             return aws_client.call(
-                self._client.get_parameters,
-                read=lambda answer: {key(found): _parameter(found) for found in answer["Parameters"]},
-                Names=list(names),
-                WithDecryption=decrypted,
+                self._client.get_parameters, read=_parameters, Names=list(names), WithDecryption=decrypted
             )
         except AwsError as error:
             doing = "decrypting" if decrypted else "reading"
@@ -109,7 +107,7 @@ class SsmParameterStore:
             try:
                 found, token = aws_client.call(
                     self._client.get_parameters_by_path,
-                    read=_page,
+                    read=lambda answer: (dict(_parameters(answer)), answer.get("NextToken")),
                     Path=path,
                     Recursive=True,
                     MaxResults=10,  # the most that AWS returns
@@ -117,7 +115,7 @@ class SsmParameterStore:
                     **page,
                 )
             except AwsError as error:
-                failed = self._failed(error, "reading", path, READ_PATH)
+                failed = self._failed(error, "reading", f"path {path}", "ssm:GetParametersByPath")
                 if failed.transient and retry_until and retry_until.remaining() > PAGE_DELAY_SECONDS:
                     self._sleep(PAGE_DELAY_SECONDS)
                     continue
@@ -141,36 +139,40 @@ class SsmParameterStore:
 
     def write_status(self, rotation: Rotation, text: str) -> int:
         """Write the status as the newest version."""
-        return self._put_text(rotation.status_name, text, overwrite=True)
+        return self._put(rotation.status_name, Value=text, Overwrite=True, **TEXT)
 
     def create_lease(self, rotation: Rotation, text: str) -> int:
         """Write the first version of the lease, and never overwrite one."""
-        return self._put_text(rotation.lease_name, text, overwrite=False)
+        return self._put(rotation.lease_name, Value=text, Overwrite=False, **TEXT)
 
     def write_lease(self, rotation: Rotation, text: str) -> int:
         """Write the lease as the newest version."""
-        return self._put_text(rotation.lease_name, text, overwrite=True)
-
-    def _put_text(self, name: str, text: str, *, overwrite: bool) -> int:
-        """Write a String in the tier that is free of charge for it, at any default tier of the account.
-
-        AWS would refuse the tier Standard for a parameter in the Advanced tier: a tier cannot be lowered.
-        """
-        return self._put(name, Value=text, Type="String", Tier="Intelligent-Tiering", Overwrite=overwrite)
+        return self._put(rotation.lease_name, Value=text, Overwrite=True, **TEXT)
 
     def _put(self, name: str, **parameters: Any) -> int:
         try:
-            return aws_client.call(
-                self._client.put_parameter,
-                read=lambda answer: int(answer["Version"]),
-                Name=name,
-                **parameters,
-            )
+            return put(self._client, Name=name, **parameters)
         except AwsError as error:
-            raise self._failed(error, "writing", name, "ssm:PutParameter") from error
+            raise self._failed(error, "writing", f"parameter {name}", "ssm:PutParameter") from error
 
-    def _failed(self, error: AwsError, doing: str, name: str, action: str) -> ParameterStoreError:
-        return _failed(error, doing, name, action, self._advice)
+    def _failed(self, error: AwsError, doing: str, what: str, action: str) -> ParameterStoreError:
+        problem = f"{doing} the {what} failed: {error.code}"
+        if error.code in aws_errors.CONCURRENT:
+            return ConcurrentUpdate(
+                problem,
+                advice="find out which other program writes the parameter: a run writes only under its lease",
+            )
+        kind = what.partition(" ")[0]
+        permission = f"allow this caller {action} on the {kind}{_KEY_PERMISSIONS.get(doing, '')}"
+        own = {**_WRITE_ADVICE, **dict.fromkeys(aws_errors.DENIED, permission), **self._advice}
+        return ParameterStoreError(
+            problem,
+            advice=error.advice_with(own),
+            retry=error.retry and Retry.NEXT_RUN,
+            transient=error.code in aws_errors.TRANSIENT,
+            unreachable=error.code == aws_errors.UNREACHABLE,
+            foreign=error.code == aws_errors.NOT_AN_ANSWER,
+        )
 
     def _watch(self, parsed_response: Mapping[str, Any] | None, **_: object) -> None:
         """Report a throttled answer; the SDK passes None if there was no answer."""
@@ -178,43 +180,25 @@ class SsmParameterStore:
             self._on_throttled()
 
 
-def _page(answer: Mapping[str, Any]) -> tuple[dict[str, Parameter], str | None]:
-    return {each["Name"]: _parameter(each) for each in answer["Parameters"]}, answer.get("NextToken")
+def put(client: SSMClient, **parameters: Any) -> int:
+    """Write a parameter and return its version; raises AwsError."""
+    return aws_client.call(client.put_parameter, read=lambda answer: int(answer["Version"]), **parameters)
 
 
-def _parameter(found: Mapping[str, Any]) -> Parameter:
-    return Parameter(value=str(found["Value"]), version=int(found["Version"]), type=str(found["Type"]))
+def _parameters(answer: Mapping[str, Any]) -> list[tuple[str, Parameter]]:
+    """Return the name and the content of each parameter in an answer."""
+    return [
+        (
+            str(each["Name"]),
+            Parameter(value=str(each["Value"]), version=int(each["Version"]), type=str(each["Type"])),
+        )
+        for each in answer["Parameters"]
+    ]
 
 
 def _shown(names: Sequence[str]) -> str:
-    """Return names for a message: all of a few names, or the first and the number of the others."""
-    if len(names) > NAMES_SHOWN:
-        return f"{names[0]} and {len(names) - 1} others"
+    """Return names for a message: up to three (token, status and lease), or the first and a number."""
+    if len(names) > 3:
+        return f"parameters {names[0]} and {len(names) - 1} others"
     *before, last = names
-    return f"{', '.join(before)} and {last}" if before else last
-
-
-def _failed(
-    error: AwsError, doing: str, name: str, action: str, advice: Mapping[str, str]
-) -> ParameterStoreError:
-    kind = "path" if action == READ_PATH else "parameters" if " and " in name else "parameter"
-    problem = f"{doing} the {kind} {name} failed: {error.code}"
-    if error.code in aws_errors.CONCURRENT:
-        return ConcurrentUpdate(
-            problem,
-            advice="find out which other program writes the parameter: a run writes only under its lease",
-        )
-    permission = f"allow this caller {action} on the {kind}"
-    if doing == "writing":
-        permission += ", and kms:Encrypt and kms:GenerateDataKey with the key if kms_key_id names one"
-    if doing == "decrypting":
-        permission += ", and kms:Decrypt with the token's key if kms_key_id names one"
-    own = {**_WRITE_ADVICE, **dict.fromkeys(aws_errors.DENIED, permission), **advice}
-    return ParameterStoreError(
-        problem,
-        advice=error.advice_with(own),
-        retry=aws_errors.retry(error.code, Retry.NEXT_RUN),
-        transient=error.code in aws_errors.TRANSIENT,
-        unreachable=error.code == aws_errors.UNREACHABLE,
-        foreign=error.code == aws_errors.NOT_AN_ANSWER,
-    )
+    return f"parameters {', '.join(before)} and {last}" if before else f"parameter {last}"
