@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Protocol
 
 MAX_LIFETIME_SECONDS = 366 * 24 * 3600
 """The longest plausible lifetime in seconds; a number of milliseconds exceeds it."""
@@ -148,85 +147,45 @@ class AccessToken:
         return (self.expires_at - self.issued_at).total_seconds()
 
 
-class Client(Protocol):
-    """The settings of a client that the protocol needs."""
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
+class Client:
+    """The settings of a client that the protocol needs: the base of Rotation, which generates the methods.
 
-    @property
-    def token_endpoint(self) -> str:
-        """The URL of the token endpoint (RFC 6749, 3.2)."""
+    Attributes:
+        scope: The requested scope (RFC 6749, 3.3); empty to request none.
+        grant_type: The requested grant, in a provider's own name if that differs from RFC 6749.
+        token_request_params: Additional parameters of the token request; one with several values is repeated.
+        client_id_in_body: Whether ``client_id`` is a parameter even if the client authenticates with Basic.
+        secret_params: Parameters of the token request whose values are members of the secret.
+        secret_headers: Headers of the token request and the probe whose values are members of the secret.
+        response_members: The paths of members of the answer that have other names than in RFC 6749, 5.1.
+        accepted_token_types: Token types that are accepted as Bearer.
+        lifetime: The lifetime of tokens in seconds, which replaces the lifetime in the answer.
+        fallback_lifetime: The lifetime in seconds of a token whose answer states none.
+        signing_key_id: The KMS key that signs the client's assertions.
+        signing_algorithm: How assertions are signed; None for the default of the authentication method.
+        key_id: The ``kid`` of assertions (RFC 7515, 4.1.4), or ``x5t=`` or ``x5t#S256=`` and a thumbprint.
+        assertion_audience: The ``aud`` of assertions (RFC 7523, 3); None for the token endpoint.
+        ca_parameter_name: The parameter with additional certificates, trusted for the token endpoint.
+    """
 
-    @property
-    def scope(self) -> str:
-        """The requested scope (RFC 6749, 3.3); empty to request none."""
-
-    @property
-    def grant_type(self) -> str:
-        """The requested grant: ``client_credentials``, or a provider's own name for it."""
-
-    @property
-    def token_request_format(self) -> TokenRequestFormat:
-        """The format of the request's body."""
-
-    @property
-    def token_request_params(self) -> Mapping[str, str | tuple[str, ...]]:
-        """Additional parameters of the token request; a parameter with several values is repeated."""
-
-    @property
-    def token_request_headers(self) -> Mapping[str, str]:
-        """Additional headers of the token request."""
-
-    @property
-    def secret_params(self) -> Mapping[str, str]:
-        """Parameters of the token request whose values are members of the secret."""
-
-    @property
-    def secret_headers(self) -> Mapping[str, str]:
-        """Headers of the token request and the probe whose values are members of the secret."""
-
-    @property
-    def client_id_in_body(self) -> bool:
-        """Whether ``client_id`` is a parameter even if the client authenticates with Basic."""
-
-    @property
-    def client_authentication(self) -> ClientAuthentication:
-        """How the client authenticates."""
-
-    @property
-    def basic_encoding(self) -> BasicEncoding:
-        """How Basic encodes the credentials."""
-
-    @property
-    def response_members(self) -> Mapping[str, str]:
-        """The paths of members of the answer that have other names than in RFC 6749, 5.1."""
-
-    @property
-    def accepted_token_types(self) -> tuple[str, ...]:
-        """Token types that are accepted as Bearer."""
-
-    @property
-    def lifetime(self) -> int | None:
-        """The lifetime of tokens in seconds, which replaces the lifetime in the answer."""
-
-    @property
-    def fallback_lifetime(self) -> int | None:
-        """The lifetime in seconds of a token whose answer states none."""
-
-    @property
-    def signing_key_id(self) -> str | None:
-        """The KMS key that signs the client's assertions."""
-
-    @property
-    def signing_algorithm(self) -> SigningAlgorithm | None:
-        """How assertions are signed; None for the default of the authentication method."""
-
-    @property
-    def key_id(self) -> str | None:
-        """The ``kid`` of assertions (RFC 7515, 4.1.4), or ``x5t=`` or ``x5t#S256=`` and a thumbprint."""
-
-    @property
-    def assertion_audience(self) -> str | None:
-        """The ``aud`` of assertions (RFC 7523, 3); None for the token endpoint."""
-
-    @property
-    def ca_parameter_name(self) -> str | None:
-        """The parameter with additional certificates that are trusted for the token endpoint."""
+    token_endpoint: str
+    scope: str
+    grant_type: str = "client_credentials"
+    token_request_format: TokenRequestFormat = TokenRequestFormat.FORM
+    token_request_params: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, repr=False)
+    token_request_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    client_authentication: ClientAuthentication = ClientAuthentication.BASIC
+    client_id_in_body: bool = False
+    basic_encoding: BasicEncoding = BasicEncoding.RAW
+    secret_params: Mapping[str, str] = field(default_factory=dict)
+    secret_headers: Mapping[str, str] = field(default_factory=dict)
+    response_members: Mapping[str, str] = field(default_factory=dict)
+    accepted_token_types: tuple[str, ...] = ()
+    lifetime: int | None = None
+    fallback_lifetime: int | None = None
+    signing_key_id: str | None = None
+    signing_algorithm: SigningAlgorithm | None = None
+    key_id: str | None = None
+    assertion_audience: str | None = None
+    ca_parameter_name: str | None = None

@@ -12,13 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from rotator.oauth.models import (
-    BasicEncoding,
-    ClientAuthentication,
-    SigningAlgorithm,
-    Stage,
-    TokenRequestFormat,
-)
+from rotator.oauth.models import Client, Stage
 from rotator.renewal.durations import format_time
 
 if TYPE_CHECKING:
@@ -36,7 +30,7 @@ https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-adv
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rotation:
+class Rotation(Client):
     """The configuration of one rotation: from a secret and a token endpoint to a token parameter."""
 
     name: str
@@ -44,26 +38,8 @@ class Rotation:
     parameter_name: str
     token_endpoint: str = HEALTHWISE_TOKEN_ENDPOINT
     scope: str = "*"
-    grant_type: str = "client_credentials"
-    token_request_format: TokenRequestFormat = TokenRequestFormat.FORM
-    token_request_params: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, repr=False)
-    token_request_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    client_authentication: ClientAuthentication = ClientAuthentication.BASIC
-    client_id_in_body: bool = False
-    basic_encoding: BasicEncoding = BasicEncoding.RAW
     secret_members: Mapping[str, str] = field(default_factory=dict)
-    secret_params: Mapping[str, str] = field(default_factory=dict)
-    secret_headers: Mapping[str, str] = field(default_factory=dict)
-    response_members: Mapping[str, str] = field(default_factory=dict)
-    accepted_token_types: tuple[str, ...] = ()
-    signing_key_id: str | None = None
-    signing_algorithm: SigningAlgorithm | None = None
-    key_id: str | None = None
-    assertion_audience: str | None = None
-    ca_parameter_name: str | None = None
     renew_at: float = 0.667
-    lifetime: int | None = None
-    fallback_lifetime: int | None = None
     kms_key_id: str | None = None
     tier: str = "Intelligent-Tiering"
     verify_url: str | None = None
