@@ -99,7 +99,7 @@ class Adapters:
             make_transport(),
             now=utc_now,
             counters=self._counters,
-            signer=kms.KmsSigner(cache(lambda: aws_client.client("kms", kms.CONFIG))),
+            signer=partial(kms.sign, cache(lambda: aws_client.client("kms", kms.CONFIG))),
             private_trust=private_trust(self),
         )
 

@@ -178,6 +178,6 @@ def _ask(rotation: Rotation, credentials: ClientCredentials, endpoint: TokenEndp
     request = client_credentials.token_request(rotation, credentials)
     response = endpoint.request(request, deadline=run.request_deadline)
     try:
-        return token_response.read_token(rotation, request, response, run.now())
+        return token_response.read_token(request, response, run.now())
     except InvalidTokenResponse as error:
         return error

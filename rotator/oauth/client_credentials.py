@@ -9,11 +9,10 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote_plus, urlencode
 
-from rotator.oauth.client_assertion import ClientAssertion, client_assertion
 from rotator.oauth.models import (
     BasicEncoding,
     Client,
@@ -23,40 +22,36 @@ from rotator.oauth.models import (
     TokenRequestFormat,
 )
 
-JSON_TYPE = "application/json"
-
+_CONTENT_TYPES = {
+    TokenRequestFormat.FORM: "application/x-www-form-urlencoded",
+    TokenRequestFormat.JSON: "application/json",
+}
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")  # 3.3
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenRequest:
-    """A POST to the token endpoint. Its ``repr`` never shows the client's credentials.
+    """A POST to the client's token endpoint. Its ``repr`` never shows the client's credentials.
 
     Attributes:
+        body: The body, without the assertion that is signed for each attempt.
         headers: All headers except ``authorization`` and the content type.
         ambiguous_basic: Whether the two encodings of Basic differ for these credentials, so that the wrong
             one may be why the endpoint refuses the client.
-        spaced_members: The members of the secret that begin or end with a space, which may be why, too.
-        assertion: The client assertion, which is signed for each attempt.
-        ca_parameter_name: The parameter with certificates that this request trusts in addition.
-        secrets: The values that must not be repeated in messages.
     """
 
-    url: str
+    client: Client
+    credentials: ClientCredentials
     body: Secret
     authorization: Secret | None
-    content_type: str = "application/x-www-form-urlencoded"
-    headers: Mapping[str, Secret] = field(default_factory=dict)
-    ambiguous_basic: bool = False
-    spaced_members: tuple[str, ...] = ()
-    assertion: ClientAssertion | None = None
-    ca_parameter_name: str | None = None
-    secrets: tuple[Secret, ...] = ()
+    content_type: str
+    headers: Mapping[str, Secret]
+    ambiguous_basic: bool
 
     def body_with(self, parameters: Mapping[str, Secret]) -> Secret:
         """Return the body with more parameters."""
         more = {name: secret.value for name, secret in parameters.items()}
-        if self.content_type == JSON_TYPE:
+        if self.client.token_request_format is TokenRequestFormat.JSON:
             return Secret(json.dumps({**json.loads(self.body.value), **more}))
         return Secret(f"{self.body.value}&{urlencode(more)}")
 
@@ -86,24 +81,19 @@ def is_scope(text: str) -> bool:
 
 def token_request(client: Client, credentials: ClientCredentials) -> TokenRequest:
     """Build the access token request of the client credentials grant (4.4.2)."""
-    authorization = None
-    ambiguous = False
-    if client.client_authentication is ClientAuthentication.BASIC:
-        authorization = _basic(credentials, client.basic_encoding)
-        ambiguous = _basic(credentials, BasicEncoding.RAW) != _basic(credentials, BasicEncoding.FORM)
-    content_type, body = _body(client.token_request_format, _parameters(client, credentials))
+    is_basic = client.client_authentication is ClientAuthentication.BASIC
+    basic = {each: _basic(credentials, each) for each in BasicEncoding} if is_basic else {}
+    parameters = _parameters(client, credentials)
+    is_json = client.token_request_format is TokenRequestFormat.JSON
     headers = {name: Secret(value) for name, value in client.token_request_headers.items()}
     return TokenRequest(
-        url=client.token_endpoint,
-        body=Secret(body),
-        authorization=authorization,
-        content_type=content_type,
+        client=client,
+        credentials=credentials,
+        body=Secret(json.dumps(parameters) if is_json else urlencode(parameters, doseq=True, safe="*")),
+        authorization=basic.get(client.basic_encoding),
+        content_type=_CONTENT_TYPES[client.token_request_format],
         headers={**headers, **secret_headers(client, credentials)},
-        ambiguous_basic=ambiguous,
-        spaced_members=credentials.spaced_members,
-        assertion=client_assertion(client, credentials),
-        ca_parameter_name=client.ca_parameter_name,
-        secrets=(credentials.client_secret, *credentials.members.values()),
+        ambiguous_basic=len(set(basic.values())) > 1,
     )
 
 
@@ -130,13 +120,6 @@ def _parameters(client: Client, credentials: ClientCredentials) -> dict[str, str
     if client.client_authentication is ClientAuthentication.POST:
         parameters["client_secret"] = credentials.client_secret.value
     return parameters
-
-
-def _body(written: TokenRequestFormat, parameters: Mapping[str, str | tuple[str, ...]]) -> tuple[str, str]:
-    """Return the content type and the body in ASCII."""
-    if written is TokenRequestFormat.JSON:
-        return JSON_TYPE, json.dumps(parameters)
-    return "application/x-www-form-urlencoded", urlencode(parameters, doseq=True, safe="*")
 
 
 def _basic(credentials: ClientCredentials, encoding: BasicEncoding) -> Secret:

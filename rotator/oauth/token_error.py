@@ -15,6 +15,7 @@ from rotator.errors import (
     TokenRequestRejected,
     is_client_refused,
 )
+from rotator.oauth.client_assertion import signing_algorithm
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.http_date import http_date
 from rotator.oauth.json_object import read_json
@@ -137,12 +138,12 @@ def rejection(request: TokenRequest, response: TokenResponse) -> TokenRequestRej
 
 def _advice(request: TokenRequest, status: int, code: str | None) -> Iterator[str]:
     """Return the checks to make, the most frequent cause first: secret, grant, gateway."""
+    is_signed = signing_algorithm(request.client) is not None
     if is_client_refused(status, code):
-        assertion = request.assertion
-        yield _KEY_ADVICE if assertion and assertion.signing_key_id else _CLIENT_ADVICE
-        if assertion:
+        yield _KEY_ADVICE if request.client.signing_key_id else _CLIENT_ADVICE
+        if is_signed:
             yield _ASSERTION_ADVICE
-        for member in request.spaced_members:
+        for member in request.credentials.spaced_members:
             yield f"note that {member} in the secret begins or ends with a space"
         if code in ("unauthorized_client", "access_denied"):
             yield _GRANT_ADVICE
@@ -152,7 +153,7 @@ def _advice(request: TokenRequest, status: int, code: str | None) -> Iterator[st
                 "they encode differently"
             )
     else:
-        if request.assertion and status in (400, 403) and code in (None, "invalid_request"):  # as NHS does
+        if is_signed and status in (400, 403) and code in (None, "invalid_request"):  # as NHS does
             yield _ASSERTION_ADVICE
         yield _ADVICE.get(code or "", "check token_endpoint and the client's permissions at the provider")
         if status == 415:

@@ -12,7 +12,7 @@ from rotator.oauth import jwt
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse, is_scope
 from rotator.oauth.expiry import expiry
 from rotator.oauth.json_object import REPEATED, BlockedPath, find, read_object
-from rotator.oauth.models import UNUSABLE_TOKEN_TYPES, AccessToken, Client, Secret, plain_token_type
+from rotator.oauth.models import UNUSABLE_TOKEN_TYPES, AccessToken, Secret, plain_token_type
 from rotator.oauth.token_error import error_code, rejection
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")  # A.12, without the space, which would end the token in a header
@@ -24,13 +24,13 @@ _PLACES_ADVICE = (
 )
 
 
-def read_token(client: Client, request: TokenRequest, response: TokenResponse, now: datetime) -> AccessToken:
+def read_token(request: TokenRequest, response: TokenResponse, now: datetime) -> AccessToken:
     """Check a 2xx answer and read the token from it (5.1).
 
     Raises TokenRequestRejected if the answer holds an ``error``, and InvalidTokenResponse unless it holds a
     Bearer token that is legal and valid.
     """
-    members = read_object(response.body)
+    client, members = request.client, read_object(response.body)
     if members is None:
         found = "that is not a JSON object" if response.body else "without a body"
         # An HTML page comes from another server than the endpoint; a cut-off object may have held a token.
@@ -61,7 +61,9 @@ def _is_usable(scope: Any, token: str, request: TokenRequest) -> bool:
     """Whether a scope may be stored in plain text: a server may echo a secret in it."""
     if not isinstance(scope, str) or len(scope) > 1024 or not is_scope(scope):
         return False
-    return not any(secret and secret in scope for secret in (token, *(s.value for s in request.secrets)))
+    credentials = request.credentials
+    secrets = (token, *(s.value for s in (credentials.client_secret, *credentials.members.values())))
+    return not any(secret and secret in scope for secret in secrets)
 
 
 def _finder(members: Mapping[str, Any], places: Mapping[str, str]) -> Callable[[str], Any]:

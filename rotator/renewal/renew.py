@@ -121,7 +121,7 @@ def _obtain(held: HeldLease, ports: Ports) -> tuple[AccessToken, ClientCredentia
         held.check()  # a token that can no longer be published could revoke the stored one
         request = client_credentials.token_request(rotation, credentials)
         response = ports.token_endpoint.request(request, deadline=run.request_deadline)
-        token = token_response.read_token(rotation, request, response, run.now())
+        token = token_response.read_token(request, response, run.now())
         check_size(rotation, token)
         check_lifetime(rotation, token, run.expected_lifetime)
         if rotation.verify_url:

@@ -1,9 +1,10 @@
-"""KmsSigner: what it asks KMS, how it reads signatures, and what is said where there is none."""
+"""Signing with KMS: what it asks KMS, how it reads signatures, and what is said where there is none."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,9 +19,9 @@ from joserfc.jwk import ECKey
 
 from leak_check import foreign, reported
 from rotator.adapters.runtime import aws_client, kms
-from rotator.adapters.runtime.kms import KmsSigner
 from rotator.adapters.runtime.token_endpoint import SHORTEST_ATTEMPT_SECONDS
 from rotator.errors import CredentialsError, Retry, RotatorError
+from rotator.oauth.client_assertion import Signer
 from rotator.oauth.models import SigningAlgorithm
 from rotator.renewal.ports import WRITE_RESERVE_SECONDS
 
@@ -39,15 +40,15 @@ def client(access_key: None) -> Any:
 
 
 @pytest.fixture
-def signer(client: Any) -> KmsSigner:
-    return KmsSigner(lambda: client)
+def signer(client: Any) -> Signer:
+    return partial(kms.sign, lambda: client)
 
 
-def sign(signer: KmsSigner, algorithm: SigningAlgorithm = SigningAlgorithm.ES256) -> bytes:
-    return signer.sign(MESSAGE, signing_key_id=KEY, algorithm=algorithm)
+def sign(signer: Signer, algorithm: SigningAlgorithm = SigningAlgorithm.ES256) -> bytes:
+    return signer(MESSAGE, KEY, algorithm)
 
 
-def refused(signer: KmsSigner) -> CredentialsError:
+def refused(signer: Signer) -> CredentialsError:
     with pytest.raises(CredentialsError) as caught:
         sign(signer)
     assert foreign(caught.value, RotatorError, aws_client.AwsError) == []
@@ -71,7 +72,7 @@ def answers(stub: Stubber, signature: bytes) -> None:
     ],
 )
 def test_rsa_signature_is_returned_as_it_is(
-    stub: Stubber, signer: KmsSigner, algorithm: SigningAlgorithm, named: str
+    stub: Stubber, signer: Signer, algorithm: SigningAlgorithm, named: str
 ) -> None:
     expected = {"KeyId": KEY, "Message": MESSAGE, "MessageType": "RAW", "SigningAlgorithm": named}
     stub.add_response("sign", {"Signature": b"\x30signature"}, expected)
@@ -80,7 +81,7 @@ def test_rsa_signature_is_returned_as_it_is(
 
 @pytest.mark.parametrize("algorithm", CURVES)
 def test_ecdsa_signature_is_one_that_jose_verifies(
-    stub: Stubber, signer: KmsSigner, algorithm: SigningAlgorithm
+    stub: Stubber, signer: Signer, algorithm: SigningAlgorithm
 ) -> None:
     curve, digest, size = CURVES[algorithm]
     key = ec.generate_private_key(curve)
@@ -88,7 +89,7 @@ def test_ecdsa_signature_is_one_that_jose_verifies(
     message = base64.urlsafe_b64encode(b'{"alg":"%s"}' % algorithm.encode()).rstrip(b"=") + b".e30"
     for _ in range(100):  # one in 128 has an r or an s that is a byte shorter
         answers(stub, key.sign(message, ec.ECDSA(digest)))
-        signature = signer.sign(message, signing_key_id=KEY, algorithm=algorithm)
+        signature = signer(message, KEY, algorithm)
         assert len(signature) == 2 * size
         token = message + b"." + base64.urlsafe_b64encode(signature).rstrip(b"=")
         assert jws.deserialize_compact(token, public, algorithms=[algorithm.value]).payload == b"{}"
@@ -97,7 +98,7 @@ def test_ecdsa_signature_is_one_that_jose_verifies(
 @pytest.mark.parametrize("algorithm", CURVES)
 @pytest.mark.parametrize("shift", [0, 1, 8, 9])
 def test_numbers_of_any_length_fill_their_places(
-    stub: Stubber, signer: KmsSigner, algorithm: SigningAlgorithm, shift: int
+    stub: Stubber, signer: Signer, algorithm: SigningAlgorithm, shift: int
 ) -> None:
     size = CURVES[algorithm][2]
     largest = {66: 2**521 - 1}.get(size, 2 ** (8 * size) - 1)
@@ -111,7 +112,7 @@ def test_numbers_of_any_length_fill_their_places(
     [b"", b"\x30", b"\x30\x06\x02", b"\x30\x06\x02\x01\x01\x02", encode_dss_signature(2**300, 1)],
     ids=["nothing", "a tag", "cut off", "without s", "of a larger curve"],
 )
-def test_malformed_signature_is_not_an_answer_of_aws(stub: Stubber, signer: KmsSigner, der: bytes) -> None:
+def test_malformed_signature_is_not_an_answer_of_aws(stub: Stubber, signer: Signer, der: bytes) -> None:
     answers(stub, der)
     error = refused(signer)
     assert error.problem.endswith(": NotAnAnswer")
@@ -142,7 +143,7 @@ def test_malformed_signature_is_not_an_answer_of_aws(stub: Stubber, signer: KmsS
     ],
 )
 def test_error_of_kms_has_its_code_and_next_step(
-    stub: Stubber, signer: KmsSigner, code: str, advice: str, retry: Retry | None
+    stub: Stubber, signer: Signer, code: str, advice: str, retry: Retry | None
 ) -> None:
     stub.add_client_error("sign", code, f"canary {MESSAGE.decode()}")
     error = refused(signer)
@@ -154,7 +155,7 @@ def test_error_of_kms_has_its_code_and_next_step(
 
 @pytest.mark.parametrize("kind", [ConnectTimeoutError, ReadTimeoutError])
 def test_kms_that_does_not_answer_is_unreachable(
-    signer: KmsSigner, fail_with: Callable[[BotoCoreError], None], kind: type[BotoCoreError]
+    signer: Signer, fail_with: Callable[[BotoCoreError], None], kind: type[BotoCoreError]
 ) -> None:
     fail_with(kind(endpoint_url="https://kms.test"))
     error = refused(signer)
@@ -176,7 +177,7 @@ def test_client_is_made_when_it_first_signs(client: BaseClient, stub: Stubber) -
         made.append(client)
         return client
 
-    signer = KmsSigner(make)
+    signer = partial(kms.sign, make)
     assert made == []
     stub.add_response("sign", {"Signature": b"x"})
     sign(signer, SigningAlgorithm.RS256)

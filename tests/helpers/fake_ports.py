@@ -209,7 +209,7 @@ class FakeTokenEndpoint:
             requested_at = self.clock.now()
             self.requests.append(request)
             self.clock.sleep(self.latency)
-            if request.url in self.down:
+            if request.client.token_endpoint in self.down:
                 raise TokenEndpointUnavailable("the endpoint could not be reached", advice="check the path")
             response = self._answer(requested_at)
             try:

@@ -22,7 +22,7 @@ from documented_providers import DOCUMENTED
 from fake_ports import FakeParameterStore
 from provider_server import Client, Server, running
 from rotator import bootstrap
-from rotator.adapters.runtime.kms import KmsSigner
+from rotator.adapters.runtime import kms
 from rotator.adapters.runtime.secrets_manager import SecretsManager
 from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
 from rotator.bootstrap import Rotator, utc_now
@@ -103,7 +103,7 @@ class World:
     def run(self, **versions: Mapping[str, str]) -> Summary:
         """Run the job once with a secret of these versions."""
         self.secrets = SecretsManager(Secrets(versions))  # type: ignore[arg-type]
-        signer = KmsSigner(partial(Kms, self.key)) if self.key else None
+        signer = partial(kms.sign, partial(Kms, self.key)) if self.key else None
         self.token_endpoint = HttpTokenEndpoint(bootstrap.make_transport(), now=utc_now, signer=signer)
         rotator = Rotator(settings=read_environment(self.environment), ports=self)
         return rotator.run(bootstrap.begin_run("test"))

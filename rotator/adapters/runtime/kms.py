@@ -1,4 +1,4 @@
-"""AWS KMS as the port Signer: the private key signs in KMS and is never exported."""
+"""Signatures of AWS KMS for client assertions: the private key signs in KMS and is never exported."""
 
 from __future__ import annotations
 
@@ -43,30 +43,26 @@ _ADVICE = {
 }
 
 
-class KmsSigner:
-    """The port Signer on KMS. ``client`` creates the SDK's client on first use."""
-
-    def __init__(self, client: Callable[[], Any]) -> None:
-        self._client = client
-
-    def sign(self, message: bytes, *, signing_key_id: str, algorithm: SigningAlgorithm) -> bytes:
-        """Return the signature of a message of up to 4096 bytes; KMS computes the digest."""
-        try:
-            return aws_client.call(
-                self._client().sign,
-                read=lambda answer: _as_jws(bytes(answer["Signature"]), algorithm),
-                KeyId=signing_key_id,
-                Message=message,
-                MessageType="RAW",
-                SigningAlgorithm=f"{_FAMILIES[algorithm.family]}_SHA_{algorithm.bits}",
-            )
-        except AwsError as error:
-            raise CredentialsError(
-                f"the client assertion could not be signed as {algorithm} with the key {signing_key_id}: "
-                f"{error.code}",
-                advice=error.advice_with(_ADVICE),
-                retry=aws_errors.retry(error.code, Retry.NEXT_RUN),
-            ) from error
+def sign(
+    client: Callable[[], Any], message: bytes, signing_key_id: str, algorithm: SigningAlgorithm
+) -> bytes:
+    """Return the signature of a message of up to 4096 bytes; ``client`` returns the SDK's client."""
+    try:
+        return aws_client.call(
+            client().sign,
+            read=lambda answer: _as_jws(bytes(answer["Signature"]), algorithm),
+            KeyId=signing_key_id,
+            Message=message,
+            MessageType="RAW",  # KMS computes the digest
+            SigningAlgorithm=f"{_FAMILIES[algorithm.family]}_SHA_{algorithm.bits}",
+        )
+    except AwsError as error:
+        raise CredentialsError(
+            f"the client assertion could not be signed as {algorithm} with the key {signing_key_id}: "
+            f"{error.code}",
+            advice=error.advice_with(_ADVICE),
+            retry=error.retry and Retry.NEXT_RUN,
+        ) from error
 
 
 def _as_jws(signature: bytes, algorithm: SigningAlgorithm) -> bytes:

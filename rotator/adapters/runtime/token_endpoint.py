@@ -21,7 +21,7 @@ from rotator.errors import (
     TokenRequestError,
     TokenVerificationError,
 )
-from rotator.oauth import token_error
+from rotator.oauth import client_assertion, token_error
 from rotator.oauth.client_assertion import Signer
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import Secret
@@ -104,7 +104,9 @@ class HttpTokenEndpoint:
             number = next(attempts)
             self._counters.add(token_requests=int(number == 1), token_request_attempts=1)
             try:
-                response = transport("POST", request.url, headers, body=body, seconds=seconds)
+                response = transport(
+                    "POST", request.client.token_endpoint, headers, body=body, seconds=seconds
+                )
             except TokenEndpointUnavailable as error:
                 if error.may_have_issued:
                     unanswered = error
@@ -119,18 +121,22 @@ class HttpTokenEndpoint:
         return replace(response, unanswered_before=unanswered is not None)
 
     def _transport_for(self, request: TokenRequest) -> Transport:
-        if request.ca_parameter_name is None:
+        if request.client.ca_parameter_name is None:
             return self._transport
         assert self._private_trust  # noqa: S101 - bootstrap always passes it
-        return self._private_trust(request.ca_parameter_name)
+        return self._private_trust(request.client.ca_parameter_name)
 
     def _body(self, request: TokenRequest, deadline: Deadline) -> bytes:
         """Return the body of an attempt, with an assertion that no other attempt uses."""
         body = request.body
-        if request.assertion:
+        if algorithm := client_assertion.signing_algorithm(request.client):
             assert self._signer  # noqa: S101 - bootstrap always passes one
             _seconds_for_attempt(deadline)  # before KMS signs an assertion that cannot be sent
-            body = request.body_with(request.assertion.parameters(self._signer, self._now()))
+            body = request.body_with(
+                client_assertion.parameters(
+                    request.client, request.credentials, algorithm, self._signer, self._now()
+                )
+            )
         return body.value.encode("ascii")
 
     def probe(

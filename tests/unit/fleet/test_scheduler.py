@@ -293,7 +293,7 @@ class Endpoint(fake_ports.FakeTokenEndpoint):
     def request(
         self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
-        if request.url == BAD:
+        if request.client.token_endpoint == BAD:
             self.asked_bad += 1
             self.retry_seconds.append((retry_until or deadline).remaining())
             self.behave(deadline)
@@ -307,7 +307,7 @@ def test_unavailable_endpoint_gets_few_requests(threads: bool) -> None:
     summary = world.run(threads=threads)
     counts = summary.to_dict()
     assert (counts["rotated"], counts["failed"]) == (10, 30)
-    asked = [request.url for request in world.ports.token_endpoint.requests]
+    asked = [request.client.token_endpoint for request in world.ports.token_endpoint.requests]
     assert asked.count(BAD) == FAILURES_TO_OPEN
     errors = [result.error for result in summary.results if result.error]
     assert errors.count(str(DOWN)) == FAILURES_TO_OPEN
@@ -528,7 +528,7 @@ def test_slow_host_does_not_delay_other_hosts() -> None:
     class Slow(fake_ports.FakeTokenEndpoint):
         def request(self, request: TokenRequest, **options: Any) -> TokenResponse:
             nonlocal under_way, most
-            if request.url.startswith(BAD):
+            if request.client.token_endpoint.startswith(BAD):
                 under_way += 1
                 most = max(most, under_way)
                 assert others_done.wait(30)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
@@ -14,10 +15,10 @@ from joserfc.jwk import OctKey
 
 from fake_ports import CANARY_SECRET, START, rotation
 from rotator.errors import RotatorError, TokenRequestRejected
-from rotator.oauth import client_credentials, token_error
-from rotator.oauth.client_assertion import ASSERTION_TYPE, ClientAssertion
+from rotator.oauth import client_assertion, client_credentials, token_error
+from rotator.oauth.client_assertion import ASSERTION_TYPE, signing_algorithm
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
-from rotator.oauth.models import ClientAuthentication, ClientCredentials, Secret, SigningAlgorithm
+from rotator.oauth.models import Client, ClientAuthentication, ClientCredentials, Secret, SigningAlgorithm
 
 CREDENTIALS = ClientCredentials(client_id="a client é", client_secret=Secret(CANARY_SECRET), version_id="v1")
 KMS_KEY = "alias/client"
@@ -34,7 +35,7 @@ class FakeSigner:
     def __init__(self) -> None:
         self.asked: list[tuple[bytes, str, SigningAlgorithm]] = []
 
-    def sign(self, message: bytes, *, signing_key_id: str, algorithm: SigningAlgorithm) -> bytes:
+    def __call__(self, message: bytes, signing_key_id: str, algorithm: SigningAlgorithm) -> bytes:
         self.asked.append((message, signing_key_id, algorithm))
         return b"signature"
 
@@ -43,10 +44,14 @@ def request(**changes: Any) -> TokenRequest:
     return client_credentials.token_request(rotation(**changes), CREDENTIALS)
 
 
+def parameters(of: Client, signer: FakeSigner | None = None) -> dict[str, Secret]:
+    algorithm = signing_algorithm(of)
+    assert algorithm
+    return client_assertion.parameters(of, CREDENTIALS, algorithm, signer or FakeSigner(), START)
+
+
 def assertion(signer: FakeSigner | None = None, **changes: Any) -> str:
-    made = request(**changes).assertion
-    assert made
-    return made.parameters(signer or FakeSigner(), START)["client_assertion"].value
+    return parameters(rotation(**changes), signer)["client_assertion"].value
 
 
 def decoded(part: str) -> Any:
@@ -127,9 +132,8 @@ def test_client_secret_signs_without_kms(algorithm: SigningAlgorithm | None, nam
 @pytest.mark.parametrize("changes", [SIGNED, BY_SECRET], ids=["private key", "client secret"])
 def test_request_identifies_client_without_its_secret(changes: dict[str, Any]) -> None:
     made = request(**changes)
-    assert made.assertion
     assert (made.authorization, made.ambiguous_basic) == (None, False)
-    body = parse_qs(made.body_with(made.assertion.parameters(FakeSigner(), START)).value)
+    body = parse_qs(made.body_with(parameters(made.client)).value)
     token = body.pop("client_assertion")
     assert body == {
         "grant_type": ["client_credentials"],
@@ -143,21 +147,17 @@ def test_request_identifies_client_without_its_secret(changes: dict[str, Any]) -
 
 @pytest.mark.parametrize("method", [ClientAuthentication.BASIC, ClientAuthentication.POST])
 def test_other_methods_assert_nothing(method: ClientAuthentication) -> None:
-    assert request(client_authentication=method).assertion is None
+    assert signing_algorithm(rotation(client_authentication=method)) is None
 
 
 def test_longest_settings_fit_into_what_kms_signs() -> None:
     """KMS takes messages of 4096 bytes; a client_id has at most a few hundred."""
     signer = FakeSigner()
-    made = ClientAssertion(
-        client_id="https://client.example.test/" + "x" * 500,
-        audience="https://auth.example.test/" + "x" * 500,
-        algorithm=SigningAlgorithm.PS512,
-        key_id="k" * 256,
-        signing_key_id=KMS_KEY,
-        client_secret=Secret(""),
+    longest = rotation(
+        **SIGNED, key_id="k" * 256, assertion_audience="https://auth.example.test/" + "x" * 500
     )
-    made.parameters(signer, START)
+    credentials = replace(CREDENTIALS, client_id="https://client.example.test/" + "x" * 500)
+    client_assertion.parameters(longest, credentials, SigningAlgorithm.PS512, signer, START)
     assert len(signer.asked[0][0]) < 4096
 
 

@@ -53,7 +53,7 @@ def valid(**changes: Any) -> dict[str, Any]:
 def read(body: object, **settings: Any) -> AccessToken:
     of = rotation(**settings)
     request = client_credentials.token_request(of, credentials())
-    token = token_response.read_token(of, request, answer(body), NOW)
+    token = token_response.read_token(request, answer(body), NOW)
     check_size(of, token)
     return token
 
@@ -103,7 +103,7 @@ def test_strict_server_decodes_form_encoded_basic_credentials(client_id: str, cl
 def test_client_secret_post_sends_secret_in_body_without_header() -> None:
     by_post = rotation(client_authentication=ClientAuthentication.POST)
     request = client_credentials.token_request(by_post, credentials())
-    assert (request.url, request.authorization) == (by_post.token_endpoint, None)
+    assert (request.client.token_endpoint, request.authorization) == (by_post.token_endpoint, None)
     assert request.ambiguous_basic is False
     assert parse_qs(request.body.value)["client_secret"] == [CANARY_SECRET]
     assert parse_qs(request.body.value)["client_id"] == ["client"]
@@ -333,9 +333,7 @@ def test_a_token_must_fit_the_tier(tier: str, size: int, fits: bool) -> None:
 def test_read_token_accepts_any_size_and_check_size_refuses_it() -> None:
     of = rotation(tier="Standard")
     body = valid(access_token="x" * 4097)
-    token = token_response.read_token(
-        of, client_credentials.token_request(of, credentials()), answer(body), NOW
-    )
+    token = token_response.read_token(client_credentials.token_request(of, credentials()), answer(body), NOW)
     assert token.lifetime == DAY
     with pytest.raises(InvalidTokenResponse, match="4097 bytes"):
         check_size(of, token)
@@ -470,7 +468,7 @@ def test_truncated_object_may_have_issued_a_token(body: bytes, issued: bool) -> 
     request = client_credentials.token_request(rotation(), credentials())
     response = TokenResponse(status=200, body=body, requested_at=NOW)
     with pytest.raises(InvalidTokenResponse) as caught:
-        token_response.read_token(rotation(), request, response, NOW)
+        token_response.read_token(request, response, NOW)
     assert caught.value.may_have_issued is issued
 
 
@@ -488,7 +486,7 @@ def test_rejection_may_have_issued_after_unanswered_request(
 
     def judge() -> None:
         token_error.check_status(request, response, NOW)
-        token_response.read_token(rotation(), request, response, NOW)
+        token_response.read_token(request, response, NOW)
 
     with pytest.raises(TokenRequestRejected) as caught:
         judge()

@@ -33,7 +33,7 @@ def error(status: int, body: object) -> TokenRequestError:
 
     def judge() -> None:
         token_error.check_status(request, response, START)
-        token = token_response.read_token(rotation(), request, response, START)
+        token = token_response.read_token(request, response, START)
         check_size(rotation(), token)
 
     with pytest.raises(TokenRequestError) as caught:

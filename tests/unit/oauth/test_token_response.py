@@ -25,7 +25,7 @@ def read(body: object, **settings: Any) -> AccessToken:
     client = rotation(**settings)
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     response = TokenResponse(status=200, body=raw, requested_at=START)
-    return token_response.read_token(client, token_request(client, CREDENTIALS), response, START)
+    return token_response.read_token(token_request(client, CREDENTIALS), response, START)
 
 
 def valid(**changes: Any) -> dict[str, Any]:
