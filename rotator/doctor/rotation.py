@@ -11,7 +11,7 @@ from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.keys import check_key, check_signing_key
 from rotator.doctor.parameters import check_labels, check_parameters, full_parameters
 from rotator.errors import InvalidTokenResponse, RotatorError, TokenRequestRejected
-from rotator.oauth import client_credentials, token_response
+from rotator.oauth import client_credentials, jwt, token_response
 from rotator.oauth.models import AccessToken, BasicEncoding, ClientAuthentication, ClientCredentials
 from rotator.renewal.durations import describe_seconds
 from rotator.renewal.models import TIER_LIMITS, Rotation, Stored
@@ -113,7 +113,7 @@ class RotationChecks:
         expected = self.subject.expected_lifetime
         check_lifetime(self.rotation, token, expected)
         self.token = token
-        form = "JWT" if token_response.is_jwt(token.value) else "opaque"
+        form = "JWT" if jwt.claims(token.value.value) is not None else "opaque"
         found = [f"Bearer, {form}, valid for {describe_seconds(token.lifetime)}"]
         if expected and expected.is_far_from(token.lifetime):
             found.append(f"the expected lifetime is {expected}")

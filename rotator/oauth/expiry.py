@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 from typing import Any
 
 from rotator.errors import InvalidTokenResponse
@@ -82,16 +81,13 @@ def _stated(answer: Callable[[str], Any], requested_at: datetime) -> tuple[list[
 
 
 def _unknown(problems: list[str]) -> InvalidTokenResponse:
-    if not problems:
-        return InvalidTokenResponse(
-            "the token endpoint did not state the token's lifetime",
-            advice="set fallback_lifetime to the token's lifetime in seconds, or response_members if the "
-            "answer states it under another name",
-        )
+    problem = problems[0] if problems else "did not state the token's lifetime"
+    remedy = "response_members if the answer states it under another name"
+    if problems:
+        remedy = "set lifetime to ignore what the answers state"
     return InvalidTokenResponse(
-        f"the token endpoint {problems[0]}",
-        advice="set fallback_lifetime to the token's lifetime in seconds, or set lifetime to ignore what the "
-        "answers state",
+        f"the token endpoint {problem}",
+        advice=f"set fallback_lifetime to the token's lifetime in seconds, or {remedy}",
     )
 
 
@@ -133,11 +129,7 @@ def _at_time(value: object, requested_at: datetime) -> datetime:
 
 
 def _date(value: object) -> datetime:
-    """Read a date in the format of ISO 8601 or HTTP.
-
-    Raises:
-        ValueError: It is not a date, or has no time zone, and so may be wrong by hours.
-    """
+    """Read a date of ISO 8601 or HTTP; raises ValueError if it has no time zone: it may be wrong by hours."""
     if not isinstance(value, str) or len(value) > MAX_DATE_CHARACTERS:
         raise ValueError
     text = value.strip()
@@ -153,12 +145,10 @@ def _date(value: object) -> datetime:
     return date.astimezone(UTC)
 
 
-_READERS: Mapping[str, Callable[[object, datetime], datetime]] = MappingProxyType(
-    {
-        "expires_in": _after_seconds,
-        "expires_on": _at_time,  # Microsoft Entra ID, v1
-        "expires_at": _at_time,
-        ".expires": _at_time,  # ASP.NET (OWIN)
-    }
-)
+_READERS = {
+    "expires_in": _after_seconds,
+    "expires_on": _at_time,  # Microsoft Entra ID, v1
+    "expires_at": _at_time,
+    ".expires": _at_time,  # ASP.NET (OWIN)
+}
 """The members that state when a token expires, each with its reader."""

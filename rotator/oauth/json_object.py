@@ -10,12 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-
-class Repeated:
-    """Stands for the value of a member that occurs twice in an object, with different values."""
-
-
-REPEATED: Final = Repeated()
+REPEATED: Final = object()
+"""Stands for the value of a member that occurs twice in an object, with different values."""
 
 
 class BlockedPath(LookupError):

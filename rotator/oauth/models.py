@@ -29,9 +29,7 @@ class Secret:
         return hashlib.sha256(self.value.encode()).hexdigest()[:16]
 
 
-UNUSABLE_TOKEN_TYPES: Mapping[str, str] = MappingProxyType(
-    {"dpop": "DPoP", "pop": "PoP", "mac": "mac", "n_a": "N_A"}
-)
+UNUSABLE_TOKEN_TYPES = MappingProxyType({"dpop": "DPoP", "pop": "PoP", "mac": "mac", "n_a": "N_A"})
 """Token types that are never sent after ``Bearer``: their registered names, by plain name.
 
 https://www.iana.org/assignments/oauth-parameters/oauth-parameters.xhtml#token-types

@@ -6,7 +6,7 @@ Section numbers refer to RFC 6749 unless another document is named.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import datetime
 
 from rotator.errors import (
@@ -124,15 +124,10 @@ def rejection(request: TokenRequest, response: TokenResponse) -> TokenRequestRej
             problem = f"the token endpoint requires a client certificate (mutual TLS): HTTP {status}"
             advice = CLIENT_CERTIFICATE_ADVICE
         else:  # the endpoint's own text (RFC 8705, 2), which may be about something else
-            advice += (
-                f"; if the endpoint requires a client certificate (mutual TLS): {CLIENT_CERTIFICATE_ADVICE}"
-            )
+            required = "if the endpoint requires a client certificate (mutual TLS)"
+            advice = f"{advice}; {required}: {CLIENT_CERTIFICATE_ADVICE}"
     return TokenRequestRejected(
-        problem,
-        advice=advice,
-        status=status,
-        code=code,
-        may_have_issued=response.unanswered_before,
+        problem, advice=advice, status=status, code=code, may_have_issued=response.unanswered_before
     )
 
 
@@ -176,26 +171,20 @@ def _page_code(page: bytes) -> str | None:
 
 
 def _codes(value: object, depth: int) -> Iterator[str]:
-    """Return the texts that may be error codes, an object's own before those of nested objects."""
-    inner = list(value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ())
-    if isinstance(value, Mapping):
-        for name, member in value.items():
-            if _plain(name) in _CODE_MEMBERS:
-                yield from (
-                    each
-                    for each in (member if isinstance(member, list) else [member])
-                    if isinstance(each, str)
-                )
+    """Yield the texts that may be error codes, an object's own before those of nested objects."""
+    members = value if isinstance(value, dict) else {}
+    for name, member in members.items():
+        if _plain(name) in _CODE_MEMBERS:
+            texts = member if isinstance(member, list) else [member]
+            yield from (text for text in texts if isinstance(text, str))
     if depth > 1:
-        for each in inner:
-            yield from _codes(each, depth - 1)
+        for inner in value if isinstance(value, list) else members.values():
+            yield from _codes(inner, depth - 1)
 
 
 def _known(text: str) -> str | None:
     """Return the known code in a text, also after a name space (``oauth.v2.InvalidClient``)."""
-    if len(text) > MAX_CODE_CHARACTERS:
-        return None
-    return _KNOWN_CODES.get(_plain(text.rpartition(".")[2]))
+    return _KNOWN_CODES.get(_plain(text.rpartition(".")[2])) if len(text) <= MAX_CODE_CHARACTERS else None
 
 
 def retry_after(header: str | None, now: datetime) -> float | None:

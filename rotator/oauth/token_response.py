@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from rotator.errors import InvalidTokenResponse
-from rotator.oauth import jwt
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse, is_scope
 from rotator.oauth.expiry import expiry
 from rotator.oauth.json_object import REPEATED, BlockedPath, find, read_object
@@ -16,7 +15,7 @@ from rotator.oauth.models import UNUSABLE_TOKEN_TYPES, AccessToken, Secret, plai
 from rotator.oauth.token_error import error_code, rejection
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")  # A.12, without the space, which would end the token in a header
-_PREFIX = re.compile(r"bearer +", re.IGNORECASE)  # some servers send the value of the Authorization header
+_PREFIX = re.compile(r"^bearer +", re.IGNORECASE)  # some servers send the value of the Authorization header
 _BEARER = frozenset({"", "bearer", "bearertoken"})  # Shopify sends none, Apigee BearerToken
 _ADVICE = "check token_endpoint and the endpoint's documentation"
 _PLACES_ADVICE = (
@@ -43,10 +42,8 @@ def read_token(request: TokenRequest, response: TokenResponse, now: datetime) ->
     _check_type(member("token_type"), client.accepted_token_types)
     expires_at, warnings = expiry(client, member, token, response.requested_at)
     if expires_at <= now:
-        raise InvalidTokenResponse(
-            "the token endpoint issued a token that has already expired",
-            advice="compare the clocks of this machine and of the endpoint",
-        )
+        advice = "compare the clocks of this machine and of the endpoint"
+        raise _invalid("issued a token that has already expired", advice=advice)
     granted = member("scope")
     return AccessToken(
         value=Secret(token),
@@ -94,7 +91,7 @@ def _legal_token(token: object, place: str) -> str:
     article = "an" if place == "access_token" else "a"
     if not isinstance(token, str):
         raise _invalid(f"issued {article} {place} that is not text", advice=_PLACES_ADVICE)
-    bare = _PREFIX.sub("", token, count=1) if _PREFIX.match(token) else token
+    bare = _PREFIX.sub("", token)
     if not _TOKEN.fullmatch(bare):
         raise _invalid(f"issued {article} {place} with spaces, control or non-ASCII characters")
     return bare
@@ -119,14 +116,7 @@ def _check_type(token_type: object, accepted: tuple[str, ...]) -> None:
     )
 
 
-def is_jwt(token: Secret) -> bool:
-    """Whether a token is a JWT; the signature is not checked."""
-    return jwt.claims(token.value) is not None
-
-
 def _invalid(problem: str, *, advice: str = _ADVICE, may_have_issued: bool = True) -> InvalidTokenResponse:
     return InvalidTokenResponse(
-        f"the token endpoint {problem}",
-        advice=advice,
-        may_have_issued=may_have_issued,
+        f"the token endpoint {problem}", advice=advice, may_have_issued=may_have_issued
     )
