@@ -56,18 +56,16 @@ class HttpTransport:
 
         Raises TokenEndpointUnavailable if a retry may help, TokenRequestError otherwise.
         """
-        result = _with_timeout(
+        return _with_timeout(
             min(seconds, CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS),
             lambda: self._exchange(method, url, headers, body, seconds),
         )
-        if isinstance(result, TokenRequestError):
-            raise result
-        return result
 
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float
-    ) -> TokenResponse | TokenRequestError:
+    ) -> TokenResponse:
         requested_at = self._now()
+        failure: TokenRequestError | None = None
         try:
             with self._session.request(
                 method,
@@ -81,11 +79,11 @@ class HttpTransport:
             ) as answer:
                 content = _read_body(answer) if method == "POST" else b""
         except (requests.RequestException, HTTPError, OSError) as error:
-            return http_errors.failure(error)
-        if isinstance(content, TokenRequestError):
-            return content
+            failure = http_errors.failure(error)
+        if failure:
+            raise failure
         if answer.status_code == http_errors.PROXY_AUTHENTICATION_REQUIRED:
-            return http_errors.refused_by_proxy(answer.status_code)
+            raise http_errors.refused_by_proxy(answer.status_code)
         return TokenResponse(
             status=answer.status_code,
             body=content,
@@ -95,27 +93,26 @@ class HttpTransport:
         )
 
 
-def _with_timeout(
-    seconds: float, exchange: Callable[[], TokenResponse | TokenRequestError]
-) -> TokenResponse | TokenRequestError:
+def _with_timeout(seconds: float, exchange: Callable[[], TokenResponse]) -> TokenResponse:
     """Return the result of an exchange, or an error if the exchange takes longer than ``seconds``.
 
     Timeouts of sockets limit each wait, not the sum of all waits: a name server that does not answer, or an
     endpoint that sends single bytes, could block the run.
     """
-    future: Future[TokenResponse | TokenRequestError] = Future()
+    future: Future[TokenResponse] = Future()
 
     def run() -> None:
         try:
             future.set_result(exchange())
-        except Exception as error:  # noqa: BLE001 - a defect, which future.result raises
+        except Exception as error:  # noqa: BLE001 - future.result raises it
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
     try:
         return future.result(seconds)
     except TimeoutError:
-        return http_errors.unavailable("did not answer in time", may_have_issued=True)
+        unanswered = http_errors.unavailable("did not answer in time", may_have_issued=True)
+    raise unanswered
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -123,12 +120,12 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _read_body(answer: requests.Response) -> bytes | InvalidTokenResponse:
+def _read_body(answer: requests.Response) -> bytes:
     """Read the decoded body piece by piece, so that a large body does not exhaust the memory."""
     body = bytearray()
     while piece := answer.raw.read1(8192, decode_content=True):
         body += piece
         if len(body) > MAX_BODY_BYTES:
             problem = f"the endpoint sent more than {MAX_BODY_BYTES} bytes"
-            return InvalidTokenResponse(problem, advice=http_errors.ENDPOINT_ADVICE, may_have_issued=False)
+            raise InvalidTokenResponse(problem, advice=http_errors.ENDPOINT_ADVICE, may_have_issued=False)
     return bytes(body)

@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from itertools import count
 from typing import Any, Protocol
@@ -42,21 +42,19 @@ _longest_wait = tenacity.wait_exponential(multiplier=0.5, max=10)
 
 
 class Transport(Protocol):
-    """Sends one request and returns its answer: HttpTransport, or a simulated endpoint."""
+    """Sends one request and returns the answer, of any status: HttpTransport, or a simulated endpoint."""
 
     def __call__(
         self, method: str, url: str, headers: Mapping[str, str], *, body: bytes | None, seconds: float
     ) -> TokenResponse:
-        """Return the answer, of any status.
-
-        Raises TokenEndpointUnavailable if a retry may help, TokenRequestError otherwise.
-        """
+        """Raise TokenEndpointUnavailable if a retry may help, TokenRequestError otherwise."""
 
 
+@dataclass(frozen=True)
 class HttpTokenEndpoint:
     """The port TokenEndpoint over HTTP.
 
-    Args:
+    Attributes:
         transport: The transport of token requests and probes.
         now: Returns the time (UTC).
         sleep: Waits for n seconds.
@@ -66,43 +64,35 @@ class HttpTokenEndpoint:
         private_trust: Returns a transport that trusts the certificates in a parameter.
     """
 
-    def __init__(  # noqa: PLR0913 - options by name
-        self,
-        transport: Transport,
-        *,
-        now: Callable[[], datetime],
-        sleep: Callable[[float], None] = time.sleep,
-        spread: Callable[[float, float], float] = random.uniform,
-        counters: Counters | None = None,
-        signer: Signer | None = None,
-        private_trust: Callable[[str], Transport] | None = None,
-    ) -> None:
-        self._transport = transport
-        self._now = now
-        self._sleep = sleep
-        self._spread = spread
-        self._counters = counters or Counters()
-        self._signer = signer
-        self._private_trust = private_trust
+    transport: Transport
+    _: KW_ONLY
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None] = time.sleep
+    spread: Callable[[float, float], float] = random.uniform
+    counters: Counters = field(default_factory=Counters)
+    signer: Signer | None = None
+    private_trust: Callable[[str], Transport] | None = None
 
     def request(
         self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
         """Send the POST request until it is answered or refused, or no time remains for a retry."""
-        transport = self._transport_for(request)
+        transport = self.transport
+        if request.client.ca_parameter_name:
+            assert self.private_trust  # noqa: S101 - bootstrap always passes it
+            transport = self.private_trust(request.client.ca_parameter_name)
         headers = _with_headers({**HEADERS, "Content-Type": request.content_type}, request.headers)
         if request.authorization:
             headers["Authorization"] = request.authorization.value
 
-        attempts = count(1)
+        numbers = count(1)
         unanswered: TokenEndpointUnavailable | None = None
 
         def attempt() -> TokenResponse:
             nonlocal unanswered
             body = self._body(request, deadline)
             seconds = _seconds_for_attempt(deadline)
-            number = next(attempts)
-            self._counters.add(token_requests=int(number == 1), token_request_attempts=1)
+            self.counters.add(token_requests=int(next(numbers) == 1), token_request_attempts=1)
             try:
                 response = transport(
                     "POST", request.client.token_endpoint, headers, body=body, seconds=seconds
@@ -111,7 +101,7 @@ class HttpTokenEndpoint:
                 if error.may_have_issued:
                     unanswered = error
                 raise
-            token_error.check_status(request, response, self._now())
+            token_error.check_status(request, response, self.now())
             return response
 
         try:
@@ -120,21 +110,15 @@ class HttpTokenEndpoint:
             raise error.after(unanswered) from None
         return replace(response, unanswered_before=unanswered is not None)
 
-    def _transport_for(self, request: TokenRequest) -> Transport:
-        if request.client.ca_parameter_name is None:
-            return self._transport
-        assert self._private_trust  # noqa: S101 - bootstrap always passes it
-        return self._private_trust(request.client.ca_parameter_name)
-
     def _body(self, request: TokenRequest, deadline: Deadline) -> bytes:
         """Return the body of an attempt, with an assertion that no other attempt uses."""
         body = request.body
         if algorithm := client_assertion.signing_algorithm(request.client):
-            assert self._signer  # noqa: S101 - bootstrap always passes one
+            assert self.signer  # noqa: S101 - bootstrap always passes one
             _seconds_for_attempt(deadline)  # before KMS signs an assertion that cannot be sent
             body = request.body_with(
                 client_assertion.parameters(
-                    request.client, request.credentials, algorithm, self._signer, self._now()
+                    request.client, request.credentials, algorithm, self.signer, self.now()
                 )
             )
         return body.value.encode("ascii")
@@ -147,12 +131,12 @@ class HttpTokenEndpoint:
 
         def attempt() -> TokenResponse:
             seconds = _seconds_for_attempt(deadline)
-            response = self._transport("GET", url, sent, body=None, seconds=seconds)
+            response = self.transport("GET", url, sent, body=None, seconds=seconds)
             if token_error.is_retryable(response.status):
                 raise TokenEndpointUnavailable(
                     f"HTTP {response.status}",
                     advice="",
-                    retry_after=token_error.retry_after(response.retry_after, self._now()),
+                    retry_after=token_error.retry_after(response.retry_after, self.now()),
                 )
             return response
 
@@ -178,20 +162,18 @@ class HttpTokenEndpoint:
             wait = state.upcoming_sleep
             return wait + SHORTEST_ATTEMPT_SECONDS > deadline.remaining() or wait > retry_until.remaining()
 
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_is_retryable),
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(lambda error: getattr(error, "retryable", False)),
             wait=self._wait,
             stop=stop,
-            sleep=self._sleep,
+            sleep=self.sleep,
             before_sleep=_log_retry,
             retry_error_callback=_give_up,
-        )
-        result: TokenResponse = retrying(attempt)
-        return result
+        )(attempt)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """Return a random wait below a doubling bound, or the endpoint's Retry-After if that is longer."""
-        wait = self._spread(SHORTEST_WAIT_SECONDS, max(SHORTEST_WAIT_SECONDS, _longest_wait(state)))
+        wait = self.spread(SHORTEST_WAIT_SECONDS, max(SHORTEST_WAIT_SECONDS, _longest_wait(state)))
         return max(wait, _unavailable(state).retry_after or 0.0)
 
 
@@ -204,15 +186,9 @@ def _seconds_for_attempt(deadline: Deadline) -> float:
     """Return the seconds that an attempt may take; raises TokenEndpointUnavailable if they are too few."""
     seconds = deadline.remaining()
     if seconds < SHORTEST_ATTEMPT_SECONDS:
-        raise TokenEndpointUnavailable(
-            "the run's time ran out before a token was requested",
-            advice=MORE_TIME,
-        )
+        problem = "the run's time ran out before a token was requested"
+        raise TokenEndpointUnavailable(problem, advice=MORE_TIME)
     return seconds
-
-
-def _is_retryable(error: BaseException) -> bool:
-    return isinstance(error, TokenEndpointUnavailable) and error.retryable
 
 
 def _unavailable(state: tenacity.RetryCallState) -> TokenEndpointUnavailable:
