@@ -102,7 +102,7 @@ class CliError(Exception):
             otherwise="run the same operation with the AWS CLI to see its error message",
             profile=self.profile,
         )
-        retry = aws_errors.retry(self.code, Retry.BY_HAND)
+        retry = Retry.BY_HAND if aws_errors.may_pass(self.code) else None
         return Problem(f"{what}: {self.code}", next_step(advice, retry), exit_code=exit_code)
 
 

@@ -39,8 +39,12 @@ def invoke(name: str, event: Mapping[str, Any]) -> dict[str, Any]:
             raise SettingsError(problem, advice="check the name, the account and the Region") from error
         own = dict.fromkeys(aws_errors.DENIED, f"allow this caller lambda:InvokeFunction on {name}")
         raise RotatorError(problem, advice=error.advice_with(own), retry=error.retry) from error
-    if failed:
-        raise _failed(name, returned)
+    if failed:  # Lambda's own messages are about timeouts and memory
+        kind = returned.get("errorType")
+        raise (SettingsError if kind == "SettingsError" else RotatorError)(
+            f"the function {name} failed: {returned.get('errorMessage', 'without a message')}",
+            advice=EVERY_OUTCOME if kind == "RotationFailed" else "run `make logs STACK=NAME` for details",
+        )
     if "rotations" not in returned:
         advice = f"check the name of the function, and {aws_errors.advice(aws_errors.NOT_AN_ANSWER)}"
         raise SettingsError(f"the function {name} did not return a rotator's summary", advice=advice)
@@ -53,12 +57,3 @@ def _answer(answer: Mapping[str, Any]) -> tuple[bool, dict[str, Any]]:
     if not isinstance(returned, dict):
         raise TypeError
     return "FunctionError" in answer, returned
-
-
-def _failed(name: str, returned: Mapping[str, Any]) -> RotatorError:
-    """Return the error of a failed invocation; Lambda's own messages are about timeouts and memory."""
-    problem = f"the function {name} failed: {returned.get('errorMessage', 'without a message')}"
-    if returned.get("errorType") == "RotationFailed":
-        return RotatorError(problem, advice=EVERY_OUTCOME)
-    kind = SettingsError if returned.get("errorType") == "SettingsError" else RotatorError
-    return kind(problem, advice="run `make logs STACK=NAME` for details")

@@ -8,56 +8,49 @@ deleted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from rotator.adapters.operator.inspector import AwsInspector
 from rotator.errors import SettingsError
 
-SINGLE_ROTATION: Mapping[str, str] = MappingProxyType(
-    {
-        "SecretArn": "ROTATOR_SECRET_ID",
-        "ParameterName": "ROTATOR_PARAMETER_NAME",
-        "ParameterKmsKeyArn": "ROTATOR_KMS_KEY_ID",
-        "ParameterTier": "ROTATOR_TIER",
-        "TokenEndpoint": "ROTATOR_TOKEN_ENDPOINT",
-        "Scope": "ROTATOR_SCOPE",
-        "GrantType": "ROTATOR_GRANT_TYPE",
-        "TokenRequestFormat": "ROTATOR_TOKEN_REQUEST_FORMAT",
-        "TokenRequestParams": "ROTATOR_TOKEN_REQUEST_PARAMS",
-        "TokenRequestHeaders": "ROTATOR_TOKEN_REQUEST_HEADERS",
-        "ClientAuthentication": "ROTATOR_CLIENT_AUTHENTICATION",
-        "ClientIdInBody": "ROTATOR_CLIENT_ID_IN_BODY",
-        "BasicEncoding": "ROTATOR_BASIC_ENCODING",
-        "SecretMembers": "ROTATOR_SECRET_MEMBERS",
-        "SecretParams": "ROTATOR_SECRET_PARAMS",
-        "SecretHeaders": "ROTATOR_SECRET_HEADERS",
-        "ResponseMembers": "ROTATOR_RESPONSE_MEMBERS",
-        "AcceptedTokenTypes": "ROTATOR_ACCEPTED_TOKEN_TYPES",
-        "Lifetime": "ROTATOR_LIFETIME",
-        "SigningKeyArn": "ROTATOR_SIGNING_KEY_ID",
-        "SigningAlgorithm": "ROTATOR_SIGNING_ALGORITHM",
-        "KeyId": "ROTATOR_KEY_ID",
-        "AssertionAudience": "ROTATOR_ASSERTION_AUDIENCE",
-        "CaParameterName": "ROTATOR_CA_PARAMETER_NAME",
-        "FallbackLifetime": "ROTATOR_FALLBACK_LIFETIME",
-        "VerifyUrl": "ROTATOR_VERIFY_URL",
-        "SecretRollover": "ROTATOR_SECRET_ROLLOVER",
-        "RenewAt": "ROTATOR_RENEW_AT",
-    }
-)
-MULTIPLE_ROTATIONS: Mapping[str, str] = MappingProxyType(
-    {"RotationsPath": "ROTATOR_ROTATIONS_PATH", "ParameterKmsKeyArn": "ROTATOR_KMS_KEY_ID"}
-)
-RUN_SETTINGS: Mapping[str, str] = MappingProxyType(
-    {
-        "AllowedHosts": "ROTATOR_ALLOWED_HOSTS",
-        "TokenLifetime": "ROTATOR_TOKEN_LIFETIME",
-        "ConsumerCacheSeconds": "ROTATOR_CONSUMER_CACHE",
-        "WritesPerSecond": "ROTATOR_WRITES_PER_SECOND",
-        "ReplicaRegions": "ROTATOR_REPLICA_REGIONS",
-        "LogLevel": "ROTATOR_LOG_LEVEL",
-    }
-)
+SINGLE_ROTATION = {
+    "SecretArn": "ROTATOR_SECRET_ID",
+    "ParameterName": "ROTATOR_PARAMETER_NAME",
+    "ParameterKmsKeyArn": "ROTATOR_KMS_KEY_ID",
+    "ParameterTier": "ROTATOR_TIER",
+    "TokenEndpoint": "ROTATOR_TOKEN_ENDPOINT",
+    "Scope": "ROTATOR_SCOPE",
+    "GrantType": "ROTATOR_GRANT_TYPE",
+    "TokenRequestFormat": "ROTATOR_TOKEN_REQUEST_FORMAT",
+    "TokenRequestParams": "ROTATOR_TOKEN_REQUEST_PARAMS",
+    "TokenRequestHeaders": "ROTATOR_TOKEN_REQUEST_HEADERS",
+    "ClientAuthentication": "ROTATOR_CLIENT_AUTHENTICATION",
+    "ClientIdInBody": "ROTATOR_CLIENT_ID_IN_BODY",
+    "BasicEncoding": "ROTATOR_BASIC_ENCODING",
+    "SecretMembers": "ROTATOR_SECRET_MEMBERS",
+    "SecretParams": "ROTATOR_SECRET_PARAMS",
+    "SecretHeaders": "ROTATOR_SECRET_HEADERS",
+    "ResponseMembers": "ROTATOR_RESPONSE_MEMBERS",
+    "AcceptedTokenTypes": "ROTATOR_ACCEPTED_TOKEN_TYPES",
+    "Lifetime": "ROTATOR_LIFETIME",
+    "SigningKeyArn": "ROTATOR_SIGNING_KEY_ID",
+    "SigningAlgorithm": "ROTATOR_SIGNING_ALGORITHM",
+    "KeyId": "ROTATOR_KEY_ID",
+    "AssertionAudience": "ROTATOR_ASSERTION_AUDIENCE",
+    "CaParameterName": "ROTATOR_CA_PARAMETER_NAME",
+    "FallbackLifetime": "ROTATOR_FALLBACK_LIFETIME",
+    "VerifyUrl": "ROTATOR_VERIFY_URL",
+    "SecretRollover": "ROTATOR_SECRET_ROLLOVER",
+    "RenewAt": "ROTATOR_RENEW_AT",
+}
+MULTIPLE_ROTATIONS = {"RotationsPath": "ROTATOR_ROTATIONS_PATH", "ParameterKmsKeyArn": "ROTATOR_KMS_KEY_ID"}
+RUN_SETTINGS = {
+    "AllowedHosts": "ROTATOR_ALLOWED_HOSTS",
+    "TokenLifetime": "ROTATOR_TOKEN_LIFETIME",
+    "ConsumerCacheSeconds": "ROTATOR_CONSUMER_CACHE",
+    "WritesPerSecond": "ROTATOR_WRITES_PER_SECOND",
+    "ReplicaRegions": "ROTATOR_REPLICA_REGIONS",
+    "LogLevel": "ROTATOR_LOG_LEVEL",
+}
 """The template's parameters, and the variables that it sets from them (infra/template.yaml)."""
 
 IDENTIFYING_PARAMETERS = ("SecretArn", "ParameterName", "TokenEndpoint", "RotationsPath", "ScheduleMinutes")

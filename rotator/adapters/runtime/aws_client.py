@@ -20,13 +20,7 @@ from typing import Any, TypeVar
 
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    NoRegionError,
-    ProfileNotFound,
-    UnknownRegionError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, ProfileNotFound, UnknownRegionError
 from botocore.parsers import ResponseParserError
 from botocore.session import Session, get_session
 
@@ -50,11 +44,17 @@ Three attempts with their timeouts and waits (at most 1 and 2 s) take 24 s: a ca
 with a message, before Lambda stops a run of the default budget.
 """
 
-_UNREADABLE = (ResponseParserError, LookupError, AttributeError, TypeError, ValueError)
-"""The exceptions for an answer in which a member is missing or has the wrong type."""
-
-_FAILURES = (ClientError, BotoCoreError, OSError, EOFError, getpass.GetPassWarning, *_UNREADABLE)
-"""The exceptions of a call. Those from OSError to GetPassWarning come from obtaining credentials."""
+_FAILURES = (
+    *(ClientError, BotoCoreError),
+    *(OSError, EOFError, getpass.GetPassWarning),  # from obtaining credentials
+    *(
+        ResponseParserError,
+        LookupError,
+        AttributeError,
+        TypeError,
+        ValueError,
+    ),  # a member is missing or wrong
+)
 
 _NOT_OBTAINED = "AWS credentials could not be obtained"
 
@@ -94,11 +94,11 @@ class AwsError(RotatorError):
     """An AWS call failed: ``code`` is AWS's error code, a code of aws_errors, or the SDK exception's name."""
 
     def __init__(self, code: str, problem: str = "AWS could not be called") -> None:
-        profile = _login_profile() if aws_errors.asks_for_login(code) else ""
+        profile = _login_profile() if code in aws_errors.LOGIN_COMMANDS else ""
         super().__init__(
             f"{problem}: {code}",
             advice=aws_errors.advice(code, profile=profile),
-            retry=aws_errors.retry(code, Retry.BY_HAND),
+            retry=Retry.BY_HAND if aws_errors.may_pass(code) else None,
         )
         self.code = code
 
@@ -108,12 +108,7 @@ class AwsError(RotatorError):
 
 
 def client(service: str, config: Config = CONFIG, *, region: str | None = None) -> Any:
-    """Make a client of the process's session, and obtain its credentials if there are any.
-
-    Args:
-        service: The name of the service.
-        config: The client's configuration.
-        region: The Region; by default the session's own.
+    """Make a client in a Region, by default the session's own; obtain its credentials if there are any.
 
     Raises:
         SettingsError: The environment names no Region or a profile that does not exist.
@@ -130,16 +125,12 @@ def client(service: str, config: Config = CONFIG, *, region: str | None = None) 
 
 
 def own_region() -> str | None:
-    """Return the Region of the environment or the profile, None if neither names one.
-
-    Raises the same errors as ``client``, as ``partition_of`` does.
-    """
-    region = _with_session(lambda: session().get_config_variable("region"))
-    return str(region) if region else None
+    """Return the Region of the environment or the profile, None if neither names one; see ``client``."""
+    return _with_session(lambda: session().get_config_variable("region") or None)
 
 
 def partition_of(region: str) -> str | None:
-    """Return the partition of a Region, as in ``aws-cn``; None if its name is that of no Region."""
+    """Return a Region's partition, such as ``aws-cn``, None if there is no such Region; see ``client``."""
 
     def find() -> str | None:
         try:
@@ -152,7 +143,7 @@ def partition_of(region: str) -> str | None:
 
 def _with_session(use: Callable[[], T]) -> T:
     """Return what a function gets from the session; see ``client`` for the errors."""
-    code: str | None = None
+    code = None
     try:
         with _lock:  # sessions are not thread-safe; clients are
             return use()
@@ -225,12 +216,9 @@ def call(operation: Callable[..., Any], *, read: Callable[[Any], T], **parameter
 def _code(error: Exception, *, otherwise: str) -> str:
     """Return the code of an error; ``otherwise`` is the code of an exception that is not the SDK's."""
     if isinstance(error, ClientError):
-        return _code_of_answer(error)
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        if not code or code.isdigit():  # the SDK sets the HTTP status for an answer without a code
+            return NOT_AN_ANSWER
+        return aws_errors.code_after(code, error.operation_name)
     unnamed = type(error).__name__ if isinstance(error, BotoCoreError) else otherwise
     return aws_errors.code_of(error) or unnamed
-
-
-def _code_of_answer(error: ClientError) -> str:
-    """Return AWS's error code; for an answer without one, the SDK sets the HTTP status instead."""
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    return NOT_AN_ANSWER if not code or code.isdigit() else aws_errors.code_after(code, error.operation_name)

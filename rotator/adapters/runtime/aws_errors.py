@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from rotator.errors import Retry
-
 DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "AuthorizationError"})
 THROTTLED = frozenset(
     {"ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"}
@@ -85,13 +83,12 @@ OSError comes from the web identity file or from credential_process; the SDK doe
 _OF_CREDENTIALS = frozenset({"AssumeRole", "AssumeRoleWithWebIdentity", "GetRoleCredentials"})
 """The operations with which the SDK and the AWS CLI obtain credentials."""
 
-_LOGIN_COMMANDS = {
+LOGIN_COMMANDS = {
     NOT_LOGGED_IN: "aws sso login",
     LOGIN_EXPIRED: "aws sso login",
     CONSOLE_LOGIN_EXPIRED: "aws login",
 }
-
-SEE_DOCUMENTATION = "look up this error code in AWS's documentation"
+"""The codes after which a login with the AWS CLI is the next step."""
 
 _ADVICE = {
     **dict.fromkeys(
@@ -125,38 +122,24 @@ def code_after(code: str, operation: str) -> str:
     return ROLE_NOT_ASSUMED if is_refusal else code
 
 
-def asks_for_login(code: str) -> bool:
-    """Whether a login with the AWS CLI is the next step."""
-    return code in _LOGIN_COMMANDS
-
-
 def advice(
     code: str,
     own: Mapping[str, str] = MappingProxyType({}),
     *,
-    otherwise: str = SEE_DOCUMENTATION,
+    otherwise: str = "look up this error code in AWS's documentation",
     profile: str = "NAME",
 ) -> str:
-    """Return the next step after an error with this code.
+    """Return the next step after an error with this code: the one in ``own``, or else the common one.
 
-    Args:
-        code: The code of AWS or of this module.
-        own: The advice of the failed call by code, which takes precedence over the common advice.
-        otherwise: The advice for a code without an entry.
-        profile: The profile for a login.
+    ``otherwise`` is the advice for a code without an entry, ``profile`` the profile for a login.
     """
     if code in own:
         return own[code]
-    if asks_for_login(code):
-        return f"run `{_LOGIN_COMMANDS[code]} --profile {shlex.quote(profile)}`"
+    if code in LOGIN_COMMANDS:
+        return f"run `{LOGIN_COMMANDS[code]} --profile {shlex.quote(profile)}`"
     return _ADVICE.get(code, otherwise)
 
 
 def may_pass(code: str) -> bool:
     """Whether the same call may succeed later without a change."""
     return code in TRANSIENT or code in (UNREACHABLE, NOT_AN_ANSWER)
-
-
-def retry(code: str, by: Retry) -> Retry | None:
-    """Return ``by`` if a retry of the call may succeed, None otherwise."""
-    return by if may_pass(code) else None

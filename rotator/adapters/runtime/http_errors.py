@@ -1,7 +1,4 @@
-"""The errors of failures below HTTP: between this machine, a proxy and the endpoint.
-
-Exceptions of requests contain the request, and therefore the secret, so they are not chained.
-"""
+"""The errors of failures below HTTP: between this machine, a proxy and the endpoint."""
 
 from __future__ import annotations
 
@@ -21,7 +18,6 @@ from urllib3.exceptions import (
 from rotator.errors import InvalidTokenResponse, TokenEndpointUnavailable, TokenRequestError
 from rotator.oauth.token_error import CLIENT_CERTIFICATE_ADVICE, is_retryable
 
-PROXY_AUTHENTICATION_REQUIRED = 407
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})\b")
 """The standard library's message when a proxy refuses CONNECT, which alone contains the status."""
 
@@ -30,6 +26,15 @@ _CERTIFICATE_ALERTS = (
     *("CERTIFICATE_UNKNOWN", "UNKNOWN_CA", "ACCESS_DENIED"),
 )
 """The TLS alerts about a missing client certificate (RFC 8446, 6.2)."""
+
+_REASONS: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
+    ((NameResolutionError,), "has a host name that could not be resolved", False),
+    ((requests.exceptions.ConnectTimeout,), "did not accept a connection in time", False),
+    ((NewConnectionError,), "did not accept a connection", False),
+    ((requests.exceptions.Timeout, ReadTimeoutError), "did not answer in time", True),
+    ((Exception,), "closed the connection", True),
+)
+"""Of each kind of failure, the reason, and whether the request may have been sent; the first match counts."""
 
 _NETWORK_ADVICE = "check the host name in token_endpoint, the network path and the proxies"
 _PROXY_ADVICE = "check HTTPS_PROXY, NO_PROXY and the proxy itself"
@@ -56,16 +61,15 @@ def failure(error: Exception) -> TokenRequestError:
     elif any_is(ssl.SSLError):
         problem, advice = _tls_failure(causes)
     elif any_is(requests.exceptions.ContentDecodingError, DecodeError):
-        return InvalidTokenResponse(
-            "the endpoint sent a body that cannot be decompressed", advice=ENDPOINT_ADVICE
-        )
+        problem = "the endpoint sent a body that cannot be decompressed"
+        return InvalidTokenResponse(problem, advice=ENDPOINT_ADVICE)
     elif isinstance(error, ValueError):  # the base class of requests' exceptions for an invalid URL
         problem = "the URL of the endpoint or of a proxy is invalid"
         advice = "check token_endpoint and HTTPS_PROXY"
     elif not isinstance(error, requests.RequestException | HTTPError):
         problem, advice = "a file with trusted certificates cannot be read", "check REQUESTS_CA_BUNDLE"
     else:
-        reason, sent = _reason(any_is)
+        reason, sent = next((reason, sent) for kinds, reason, sent in _REASONS if any_is(*kinds))
         return unavailable(reason, may_have_issued=sent)
     return TokenRequestError(problem, advice=advice)
 
@@ -101,7 +105,7 @@ def _proxy_failure(causes: Sequence[Exception], any_is: Callable[..., bool]) -> 
 def refused_by_proxy(status: int) -> TokenEndpointUnavailable:
     """Return the error for a refusal by a proxy; it is retried only if its status is temporary."""
     advice = "allow the endpoint's host in the proxy's configuration"
-    if status == PROXY_AUTHENTICATION_REQUIRED:
+    if status == 407:
         advice = "check the user name and password in HTTPS_PROXY, or allow this caller without a login"
     return TokenEndpointUnavailable(
         f"the proxy refused the connection to the endpoint: HTTP {status}",
@@ -115,19 +119,6 @@ def unavailable(reason: str, *, may_have_issued: bool) -> TokenEndpointUnavailab
     return TokenEndpointUnavailable(
         f"the endpoint {reason}", advice=_NETWORK_ADVICE, may_have_issued=may_have_issued
     )
-
-
-def _reason(any_is: Callable[..., bool]) -> tuple[str, bool]:
-    """Return the reason, and whether the request may have been sent."""
-    if any_is(NameResolutionError):
-        return "has a host name that could not be resolved", False
-    if any_is(requests.exceptions.ConnectTimeout):
-        return "did not accept a connection in time", False
-    if any_is(NewConnectionError):
-        return "did not accept a connection", False
-    if any_is(requests.exceptions.Timeout, ReadTimeoutError):
-        return "did not answer in time", True
-    return "closed the connection", True
 
 
 def _causes(error: object) -> Iterator[Exception]:

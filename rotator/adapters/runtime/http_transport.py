@@ -82,7 +82,7 @@ class HttpTransport:
             failure = http_errors.failure(error)
         if failure:
             raise failure
-        if answer.status_code == http_errors.PROXY_AUTHENTICATION_REQUIRED:
+        if answer.status_code == 407:
             raise http_errors.refused_by_proxy(answer.status_code)
         return TokenResponse(
             status=answer.status_code,

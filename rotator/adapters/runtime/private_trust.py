@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from rotator.adapters.runtime.token_endpoint import Transport
 from rotator.errors import SettingsError
@@ -15,65 +16,53 @@ MAX_AGE_SECONDS = 300.0
 """The age at which certificates are read again, so that a long-lived process notices a change."""
 
 
+@dataclass(frozen=True)
 class PrivateTrust:
     """Creates transports that trust the certificates in a parameter in addition to the public ones.
 
-    Args:
+    Attributes:
         parameters: Returns the store that holds the certificates.
         make: Creates a transport that trusts certificates in addition to the public ones.
         clock: Returns the seconds of a monotonic clock.
     """
 
-    def __init__(
-        self,
-        parameters: Callable[[], ParameterStore],
-        make: Callable[[str], Transport],
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._parameters = parameters
-        self._make = make
-        self._clock = clock
-        self._made: dict[str, tuple[float, str, Transport]] = {}
+    parameters: Callable[[], ParameterStore]
+    make: Callable[[str], Transport]
+    clock: Callable[[], float] = time.monotonic
+    _made: dict[str, tuple[float, str, Transport]] = field(default_factory=dict, init=False)
 
     def __call__(self, ca_parameter_name: str) -> Transport:
         """Return the transport that trusts the certificates in this parameter.
 
         Raises SettingsError if the parameter holds no certificates, ParameterStoreError if it cannot be read.
         """
-        read_at, certificates, transport = self._made.get(ca_parameter_name, (None, None, None))
-        if transport and read_at is not None and self._clock() - read_at < MAX_AGE_SECONDS:
-            return transport
-        found = self._parameters().read([ca_parameter_name])
+        made = self._made.get(ca_parameter_name)
+        if made and self.clock() - made[0] < MAX_AGE_SECONDS:
+            return made[2]
+        found = self.parameters().read([ca_parameter_name])
         current = _certificates(ca_parameter_name, next(iter(found.values()), None))
-        if transport is None or current != certificates:  # a new transport would lose the open connections
-            transport = self._make(current)
-        self._made[ca_parameter_name] = (self._clock(), current, transport)
+        # A new transport would lose the open connections.
+        transport = made[2] if made and made[1] == current else self.make(current)
+        self._made[ca_parameter_name] = (self.clock(), current, transport)
         return transport
 
 
 def _certificates(name: str, parameter: Parameter | None) -> str:
     """Return the certificates in a parameter; raises SettingsError if it holds none."""
     if parameter is None:
-        raise SettingsError(
-            f"the parameter {name}, which ca_parameter_name names, does not exist",
-            advice="store the trusted certificates there as a String, or correct ca_parameter_name",
-        )
-    if parameter.type != "String":
-        raise SettingsError(
-            f"the parameter {name}, which ca_parameter_name names, is a {parameter.type}",
-            advice="store the certificates as a String: they are not secret",
-        )
-    certificates = parameter.value.encode("ascii", "ignore").decode()  # comments may not be ASCII
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificates)
-    except (ssl.SSLError, ValueError, TypeError):
-        malformed = True
+        problem = "does not exist"
+        advice = "store the trusted certificates there as a String, or correct ca_parameter_name"
+    elif parameter.type != "String":
+        problem = f"is a {parameter.type}"
+        advice = "store the certificates as a String: they are not secret"
     else:
-        malformed = False
-    if malformed:  # raised outside the handler: the text may be a secret by mistake
-        raise SettingsError(
-            f"the parameter {name}, which ca_parameter_name names, holds no readable PEM certificates",
-            advice="store each certificate as -----BEGIN CERTIFICATE----- ... -----END CERTIFICATE-----",
-        )
-    return certificates
+        certificates = parameter.value.encode("ascii", "ignore").decode()  # comments may not be ASCII
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificates)
+        except (ssl.SSLError, ValueError, TypeError):
+            problem = "holds no readable PEM certificates"
+            advice = "store each certificate as -----BEGIN CERTIFICATE----- ... -----END CERTIFICATE-----"
+        else:
+            return certificates
+    # Raised outside the handler: the text may be a secret by mistake.
+    raise SettingsError(f"the parameter {name}, which ca_parameter_name names, {problem}", advice=advice)

@@ -25,30 +25,20 @@ def open_store(region: str, on_throttled: Callable[[], None]) -> SsmParameterSto
         SettingsError: The Region cannot hold replicas.
         AwsError: The credentials cannot be obtained.
     """
-    _check(region)
-    client = aws_client.client("ssm", CONFIG, region=region)
-    return SsmParameterStore(client, on_throttled=on_throttled, advice=_advice(region))
-
-
-def _check(region: str) -> None:
-    """Raise SettingsError for the home Region, and for a Region where home's credentials are not valid."""
     home = aws_client.own_region()
     if region == home:
         raise SettingsError(f"the replica Region {region} is the home Region", advice=REMOVE)
     partition = aws_client.partition_of(region)
     if partition is None:
         raise SettingsError(f"there is no Region {region}", advice=f"correct the name, or {REMOVE}")
+    # Home's credentials are not valid in another partition.
     if home and partition != (home_partition := aws_client.partition_of(home)):
         raise SettingsError(
             f"the replica Region {region} is in the partition {partition}, "
             f"but the home Region {home} is in {home_partition}",
             advice=f"{REMOVE}, and deploy a stack in the partition {partition}",
         )
-
-
-def _advice(region: str) -> dict[str, str]:
-    """Return the next steps after errors that have another meaning in a replica Region than at home."""
-    return {
+    advice = {
         **dict.fromkeys(
             aws_errors.UNKNOWN_CALLER, f"enable the Region {region} in this account, or {REMOVE}"
         ),
@@ -57,3 +47,5 @@ def _advice(region: str) -> dict[str, str]:
         aws_errors.UNREACHABLE: f"check that the Region {region} exists, and the network path to its "
         f"Parameter Store, or {REMOVE}",
     }
+    client = aws_client.client("ssm", CONFIG, region=region)
+    return SsmParameterStore(client, on_throttled=on_throttled, advice=advice)

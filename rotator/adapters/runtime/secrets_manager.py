@@ -43,10 +43,9 @@ class SecretsManager:
     def read(self, rotation: Rotation) -> ClientCredentials:
         """Read the version with the staging label AWSCURRENT."""
         try:
-            stored, version_id = self._get(SecretId=rotation.secret_id)
+            return self._read(rotation)
         except AwsError as error:
             raise _unreadable(rotation, error) from error
-        return parse_credentials(rotation, stored, version_id)
 
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
         """Read the version with this staging label; None if there is none, or if it has no value.
@@ -56,32 +55,30 @@ class SecretsManager:
         https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
         """
         try:
-            stored, version_id = self._get(SecretId=rotation.secret_id, VersionStage=stage.value)
+            return replace(self._read(rotation, VersionStage=stage.value), stage=stage)
         except AwsError as error:
             if error.code == "ResourceNotFoundException":
                 return None
             raise _unreadable(rotation, error) from error
-        return replace(parse_credentials(rotation, stored, version_id), stage=stage)
 
-    def _get(self, **secret: str) -> tuple[str | bytes, str]:
-        """Return the value of a secret, as text or binary, and the id of its version."""
-        return aws_client.call(
-            self._client.get_secret_value,
-            read=lambda answer: (_held(answer), str(answer["VersionId"])),
-            **secret,
+    def _read(self, rotation: Rotation, **version: str) -> ClientCredentials:
+        stored, version_id = aws_client.call(
+            self._client.get_secret_value, read=_value, SecretId=rotation.secret_id, **version
         )
+        return parse_credentials(rotation, stored, version_id)
 
 
-def _held(answer: Mapping[str, Any]) -> str | bytes:
+def _value(answer: Mapping[str, Any]) -> tuple[str | bytes, str]:
+    """Return the value of a secret, as text or binary, and the id of its version."""
     text: str | None = answer.get("SecretString")
-    return bytes(answer.get("SecretBinary", b"")) if text is None else text
+    return bytes(answer.get("SecretBinary", b"")) if text is None else text, str(answer["VersionId"])
 
 
 def _unreadable(rotation: Rotation, error: AwsError) -> CredentialsError:
     return CredentialsError(
         f"the secret {rotation.secret_id} could not be read: {error.code}",
         advice=error.advice_with(_ADVICE),
-        retry=aws_errors.retry(error.code, Retry.NEXT_RUN),
+        retry=error.retry and Retry.NEXT_RUN,
     )
 
 
@@ -100,21 +97,16 @@ def parse_credentials(rotation: Rotation, stored: str | bytes, version_id: str) 
     others = (*rotation.secret_params.values(), *rotation.secret_headers.values())
     places = (id_place, *[secret_place] * needs_secret, *others)
     values = {place: _member(rotation, fields, place) for place in places}
-    raw_basic = (
-        rotation.client_authentication is ClientAuthentication.BASIC
-        and rotation.basic_encoding is BasicEncoding.RAW
-    )
-    if raw_basic and ":" in values[id_place]:  # RFC 7617, 2: the id would be cut off at the colon
-        raise _malformed(
-            rotation, "has a client_id with a colon", "set basic_encoding to form, or correct client_id"
-        )
+    dialect = rotation.client_authentication, rotation.basic_encoding
+    # RFC 7617, 2: the id would be cut off at the colon.
+    if dialect == (ClientAuthentication.BASIC, BasicEncoding.RAW) and ":" in values[id_place]:
+        advice = "set basic_encoding to form, or correct client_id"
+        raise _malformed(rotation, "has a client_id with a colon", advice)
     for header, place in rotation.secret_headers.items():
         if not (values[place].isascii() and values[place].isprintable()):  # RFC 9110, 5.5
-            raise _malformed(
-                rotation,
-                f"has a {place} with characters that a header must not contain",
-                f"correct {place} in the secret, or the header {header} in secret_headers",
-            )
+            problem = f"has a {place} with characters that a header must not contain"
+            advice = f"correct {place} in the secret, or the header {header} in secret_headers"
+            raise _malformed(rotation, problem, advice)
     return ClientCredentials(
         client_id=values[id_place],
         client_secret=Secret(values[secret_place] if needs_secret else ""),
@@ -135,27 +127,25 @@ def _not_an_object(stored: str | bytes) -> str:
 
 
 def _member(rotation: Rotation, fields: dict[str, Any], place: str) -> str:
+    advice = _advice(rotation, place)
     try:
         value = find(fields, place)
     except BlockedPath as blocked:
-        raise _malformed(
-            rotation, f"has {blocked.found} in {blocked.place}", _advice(rotation, place)
-        ) from None
+        raise _malformed(rotation, f"has {blocked.found} in {blocked.place}", advice) from None
     if value is None:
-        raise _malformed(rotation, f"has no {place}", _advice(rotation, place))
-    if value is REPEATED:
-        raise _malformed(rotation, f"has {place} twice, with different values", f"store {place} once")
-    if not isinstance(value, str):
-        raise _malformed(rotation, f"has a {place} that is not text", _advice(rotation, place))
-    if not value.strip():
-        raise _malformed(rotation, f"has an empty {place}", _advice(rotation, place))
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
-        raise _malformed(
-            rotation,
-            f"has a {place} with a control character, such as a newline at its end",
-            f"store {place} again without this character",
-        )
-    return value
+        problem = f"has no {place}"
+    elif value is REPEATED:
+        problem, advice = f"has {place} twice, with different values", f"store {place} once"
+    elif not isinstance(value, str):
+        problem = f"has a {place} that is not text"
+    elif not value.strip():
+        problem = f"has an empty {place}"
+    elif any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        problem = f"has a {place} with a control character, such as a newline at its end"
+        advice = f"store {place} again without this character"
+    else:
+        return value
+    raise _malformed(rotation, problem, advice)
 
 
 def _advice(rotation: Rotation, place: str) -> str:
