@@ -153,7 +153,7 @@ class Client:
         scope: The requested scope (RFC 6749, 3.3); empty to request none.
         grant_type: The requested grant, in a provider's own name if that differs from RFC 6749.
         token_request_params: Additional parameters of the token request; one with several values is repeated.
-        client_id_in_body: Whether ``client_id`` is a parameter even if the client authenticates with Basic.
+        client_id_in_body: Whether ``client_id`` is a parameter even with Basic.
         secret_params: Parameters of the token request whose values are members of the secret.
         secret_headers: Headers of the token request and the probe whose values are members of the secret.
         response_members: The paths of members of the answer that have other names than in RFC 6749, 5.1.

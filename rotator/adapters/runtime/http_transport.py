@@ -1,8 +1,7 @@
 """One HTTP exchange, bounded in time and size, with verified certificates and without secrets in errors.
 
 Redirects are not followed and ``.netrc`` is not read; proxies of the environment are used. At most 64 KiB of
-an answer are read, within the time limit. Exceptions of requests contain the request, and therefore the
-secret, so they are not chained.
+an answer are read, within the time limit.
 """
 
 from __future__ import annotations
@@ -32,10 +31,7 @@ MAX_BODY_BYTES = 64 * 1024
 class HttpTransport:
     """Sends one request and returns its answer, without retries.
 
-    Args:
-        now: Returns the time (UTC).
-        connections: The connections to a host that are kept open.
-        certificates: Certificates in PEM that are trusted in addition to the public ones.
+    ``connections`` to a host stay open. ``certificates`` in PEM are trusted in addition to the public ones.
     """
 
     def __init__(
@@ -72,13 +68,13 @@ class HttpTransport:
                 url,
                 data=body,
                 headers=dict(headers),
-                auth=_no_auth,
+                auth=lambda request: request,  # without an auth, requests would use a password from .netrc
                 allow_redirects=False,
                 stream=True,
                 timeout=(min(CONNECT_TIMEOUT_SECONDS, seconds), min(READ_TIMEOUT_SECONDS, seconds)),
             ) as answer:
                 content = _read_body(answer) if method == "POST" else b""
-        except (requests.RequestException, HTTPError, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError) as error:  # contains the request: not chained
             failure = http_errors.failure(error)
         if failure:
             raise failure
@@ -113,11 +109,6 @@ def _with_timeout(seconds: float, exchange: Callable[[], TokenResponse]) -> Toke
     except TimeoutError:
         unanswered = http_errors.unavailable("did not answer in time", may_have_issued=True)
     raise unanswered
-
-
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Return the request unchanged. Without an auth, requests would use a password from .netrc."""
-    return request
 
 
 def _read_body(answer: requests.Response) -> bytes:

@@ -51,11 +51,8 @@ PAGE_DELAY_SECONDS = 2.0
 class SsmParameterStore:
     """The port ParameterStore on SSM.
 
-    Args:
-        client: The SDK's client.
-        on_throttled: A function that is called for every write that AWS throttles.
-        advice: The next steps after error codes that have another meaning in the client's Region.
-        sleep: Waits for n seconds before a throttled page is read again.
+    ``on_throttled`` is called for every write that AWS throttles. ``advice`` has the next steps after error
+    codes that have another meaning in the client's Region.
     """
 
     def __init__(

@@ -18,13 +18,7 @@ MAX_AGE_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class PrivateTrust:
-    """Creates transports that trust the certificates in a parameter in addition to the public ones.
-
-    Attributes:
-        parameters: Returns the store that holds the certificates.
-        make: Creates a transport that trusts certificates in addition to the public ones.
-        clock: Returns the seconds of a monotonic clock.
-    """
+    """Makes transports that trust the certificates in a parameter; ``clock`` is monotonic, in seconds."""
 
     parameters: Callable[[], ParameterStore]
     make: Callable[[str], Transport]

@@ -34,15 +34,13 @@ class SharedTrust(HTTPAdapter):
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
         if host.get("scheme") != "https":
             return host, pool
-        authorities = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
-        context = self._context(authorities, self._certificates)
-        return host, {"cert_reqs": "CERT_REQUIRED", "ssl_context": context}
+        return host, {"cert_reqs": "CERT_REQUIRED", "ssl_context": self._context(verify, self._certificates)}
 
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
         """Return a connection; the certificate of an https proxy is verified with the same authorities."""
-        self.proxy_context = self._context(verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH)
+        self.proxy_context = self._context(verify)
         return super().get_connection_with_tls_context(request, verify, proxies, cert)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
@@ -52,7 +50,8 @@ class SharedTrust(HTTPAdapter):
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Do nothing: the shared context verifies certificates."""
 
-    def _context(self, authorities: str, certificates: str | None = None) -> ssl.SSLContext:
+    def _context(self, verify: Any, certificates: str | None = None) -> ssl.SSLContext:
+        authorities = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
         with self._lock:
             if (authorities, certificates) not in self._contexts:
                 context = create_urllib3_context()

@@ -54,14 +54,8 @@ class Transport(Protocol):
 class HttpTokenEndpoint:
     """The port TokenEndpoint over HTTP.
 
-    Attributes:
-        transport: The transport of token requests and probes.
-        now: Returns the time (UTC).
-        sleep: Waits for n seconds.
-        spread: Returns a random wait between two bounds.
-        counters: The counters of token requests and their attempts.
-        signer: The signer of client assertions.
-        private_trust: Returns a transport that trusts the certificates in a parameter.
+    ``spread`` returns a random wait between two bounds, ``private_trust`` a transport that trusts the
+    certificates in a parameter. ``transport`` also sends probes.
     """
 
     transport: Transport
