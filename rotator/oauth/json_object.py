@@ -15,12 +15,7 @@ REPEATED: Final = object()
 
 
 class BlockedPath(LookupError):
-    """A path leads through a value without members: ``place`` is its path, ``found`` describes the value."""
-
-    def __init__(self, place: str, found: object) -> None:
-        super().__init__(place)
-        self.place = place
-        self.found = "a list" if isinstance(found, list) else "a value that is not an object"
+    """A path leads through a value without members; the text names the value and its path."""
 
 
 def read_object(text: str | bytes) -> dict[str, Any] | None:
@@ -55,7 +50,8 @@ def find(members: Mapping[str, Any], path: str) -> Any:
         if found is None:
             return None
         if not isinstance(found, dict):
-            raise BlockedPath(".".join(names[:depth]), found)
+            kind = "a list" if isinstance(found, list) else "a value that is not an object"
+            raise BlockedPath(f"{kind} in {'.'.join(names[:depth])}")
         found = found.get(name)
     return found
 

@@ -152,12 +152,12 @@ class Client:
     Attributes:
         scope: The requested scope (RFC 6749, 3.3); empty to request none.
         grant_type: The requested grant, in a provider's own name if that differs from RFC 6749.
-        token_request_params: Additional parameters of the token request; one with several values is repeated.
+        token_request_params: Additional parameters; one with several values is repeated.
         client_id_in_body: Whether ``client_id`` is a parameter even with Basic.
         secret_params: Parameters of the token request whose values are members of the secret.
         secret_headers: Headers of the token request and the probe whose values are members of the secret.
         response_members: The paths of members of the answer that have other names than in RFC 6749, 5.1.
-        accepted_token_types: Token types that are accepted as Bearer.
+        accepted_token_types: Those that are accepted as Bearer.
         lifetime: The lifetime of tokens in seconds, which replaces the lifetime in the answer.
         fallback_lifetime: The lifetime in seconds of a token whose answer states none.
         signing_key_id: The KMS key that signs the client's assertions.

@@ -57,6 +57,7 @@ _PAGE_CODES = {"invalid_request": "invalid_client_secret", "application_cannot_b
 """Shopify's names for a wrong secret and an unknown client, in the title of an HTML page."""
 _XML_CODE = re.compile(rb"(?i)<(?:[a-z0-9]+:)?(?:error|error_?code|fault_?code|code)>([\w\s.-]{1,100})</")
 
+ENDPOINT_ADVICE = "check token_endpoint and the endpoint's documentation"
 CLIENT_CERTIFICATE_ADVICE = (
     "client certificates are not supported, so ask the provider for another client authentication, such as "
     "private_key_jwt"

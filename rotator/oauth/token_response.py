@@ -12,12 +12,11 @@ from rotator.oauth.client_credentials import TokenRequest, TokenResponse, is_sco
 from rotator.oauth.expiry import expiry
 from rotator.oauth.json_object import REPEATED, BlockedPath, find, read_object
 from rotator.oauth.models import UNUSABLE_TOKEN_TYPES, AccessToken, Secret, plain_token_type
-from rotator.oauth.token_error import error_code, rejection
+from rotator.oauth.token_error import ENDPOINT_ADVICE, error_code, rejection
 
 _TOKEN = re.compile(r"[\x21-\x7e]+")  # A.12, without the space, which would end the token in a header
 _PREFIX = re.compile(r"^bearer +", re.IGNORECASE)  # some servers send the value of the Authorization header
 _BEARER = frozenset({"", "bearer", "bearertoken"})  # Shopify sends none, Apigee BearerToken
-_ADVICE = "check token_endpoint and the endpoint's documentation"
 _PLACES_ADVICE = (
     "check token_endpoint, and set response_members if the answer has this member under another name"
 )
@@ -77,7 +76,7 @@ def _finder(members: Mapping[str, Any], places: Mapping[str, str]) -> Callable[[
         try:
             found = find(members, place)
         except BlockedPath as blocked:
-            raise _invalid(f"sent {blocked.found} in {blocked.place}", advice=_PLACES_ADVICE) from None
+            raise _invalid(f"sent {blocked}", advice=_PLACES_ADVICE) from None
         if found is REPEATED:
             raise _invalid(f"sent {place} twice, with different values")
         return found
@@ -116,7 +115,9 @@ def _check_type(token_type: object, accepted: tuple[str, ...]) -> None:
     )
 
 
-def _invalid(problem: str, *, advice: str = _ADVICE, may_have_issued: bool = True) -> InvalidTokenResponse:
+def _invalid(
+    problem: str, *, advice: str = ENDPOINT_ADVICE, may_have_issued: bool = True
+) -> InvalidTokenResponse:
     return InvalidTokenResponse(
         f"the token endpoint {problem}", advice=advice, may_have_issued=may_have_issued
     )

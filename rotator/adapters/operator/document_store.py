@@ -6,19 +6,16 @@ from typing import TYPE_CHECKING
 
 from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.aws_client import AwsError
-from rotator.adapters.runtime.parameter_store import TEXT, put
+from rotator.adapters.runtime.parameter_store import TEXT, WRITE_ADVICE, put
 from rotator.errors import ConcurrentUpdate, ParameterStoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
-# https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
 _ADVICE = {
-    "ParameterLimitExceeded": "delete parameters that are no longer used, or raise the quota",
-    "ParameterMaxVersionLimitExceeded": "remove the label from the oldest of the parameter's 100 versions",
+    **WRITE_ADVICE,
     "HierarchyTypeMismatchException": "remove the document, wait 30 s, and add it again",
     "HierarchyLevelLimitExceededException": "use a path of fewer levels",
-    "ParameterPatternMismatchException": "remove the AllowedPattern of the parameter",
     "ValidationException": "check the path",
 }
 

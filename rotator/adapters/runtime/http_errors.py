@@ -16,7 +16,7 @@ from urllib3.exceptions import (
 )
 
 from rotator.errors import InvalidTokenResponse, TokenEndpointUnavailable, TokenRequestError
-from rotator.oauth.token_error import CLIENT_CERTIFICATE_ADVICE, is_retryable
+from rotator.oauth.token_error import CLIENT_CERTIFICATE_ADVICE, ENDPOINT_ADVICE, is_retryable
 
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})\b")
 """The standard library's message when a proxy refuses CONNECT, which alone contains the status."""
@@ -38,7 +38,6 @@ _REASONS: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
 
 _NETWORK_ADVICE = "check the host name in token_endpoint, the network path and the proxies"
 _PROXY_ADVICE = "check HTTPS_PROXY, NO_PROXY and the proxy itself"
-ENDPOINT_ADVICE = "check token_endpoint and the endpoint's documentation"
 
 
 def failure(error: Exception) -> TokenRequestError:

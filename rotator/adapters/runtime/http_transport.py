@@ -20,6 +20,7 @@ from rotator.adapters.runtime import http_errors
 from rotator.adapters.runtime.tls import SharedTrust
 from rotator.errors import InvalidTokenResponse, TokenRequestError
 from rotator.oauth.client_credentials import TokenResponse
+from rotator.oauth.token_error import ENDPOINT_ADVICE
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 15.0
@@ -118,5 +119,5 @@ def _read_body(answer: requests.Response) -> bytes:
         body += piece
         if len(body) > MAX_BODY_BYTES:
             problem = f"the endpoint sent more than {MAX_BODY_BYTES} bytes"
-            raise InvalidTokenResponse(problem, advice=http_errors.ENDPOINT_ADVICE, may_have_issued=False)
+            raise InvalidTokenResponse(problem, advice=ENDPOINT_ADVICE, may_have_issued=False)
     return bytes(body)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
-_WRITE_ADVICE = {
+WRITE_ADVICE = {
     "InvalidKeyId": "check that kms_key_id names an enabled key that this caller may use",
     "KMSInvalidStateException": "enable the key that kms_key_id names",
     "DisabledException": "enable the key that kms_key_id names",
@@ -161,7 +161,7 @@ class SsmParameterStore:
             )
         kind = what.partition(" ")[0]
         permission = f"allow this caller {action} on the {kind}{_KEY_PERMISSIONS.get(doing, '')}"
-        own = {**_WRITE_ADVICE, **dict.fromkeys(aws_errors.DENIED, permission), **self._advice}
+        own = {**WRITE_ADVICE, **dict.fromkeys(aws_errors.DENIED, permission), **self._advice}
         return ParameterStoreError(
             problem,
             advice=error.advice_with(own),

@@ -131,7 +131,7 @@ def _member(rotation: Rotation, fields: dict[str, Any], place: str) -> str:
     try:
         value = find(fields, place)
     except BlockedPath as blocked:
-        raise _malformed(rotation, f"has {blocked.found} in {blocked.place}", advice) from None
+        raise _malformed(rotation, f"has {blocked}", advice) from None
     if value is None:
         problem = f"has no {place}"
     elif value is REPEATED:

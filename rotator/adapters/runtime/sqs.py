@@ -34,20 +34,19 @@ class SqsWorkQueue:
         """Send the messages in one call; return the error of each refused message by its index."""
         entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(messages)]
         try:
-            accepted, refused = aws_client.call(
+            results = aws_client.call(
                 self._client.send_message_batch, read=_results, QueueUrl=self._url, Entries=entries
             )
         except AwsError as error:
             raise _not_sent(error) from error
-        unmentioned = dict.fromkeys(range(len(messages)), aws_errors.NOT_AN_ANSWER)
-        codes = {place: code for place, code in {**unmentioned, **refused}.items() if place not in accepted}
-        return {place: _not_sent(AwsError(code)) for place, code in codes.items()}
+        codes = {**dict.fromkeys(range(len(messages)), aws_errors.NOT_AN_ANSWER), **results}
+        return {place: _not_sent(AwsError(code)) for place, code in codes.items() if code}
 
 
-def _results(answer: Mapping[str, Any]) -> tuple[set[int], dict[int, str]]:
-    """Return the indexes of the accepted messages, and the error codes of the others by index."""
-    accepted = {int(each["Id"]) for each in answer.get("Successful", ())}
-    return accepted, {int(each["Id"]): str(each["Code"]) for each in answer.get("Failed", ())}
+def _results(answer: Mapping[str, Any]) -> dict[int, str]:
+    """Return the error code of each refused message by its index; that of an accepted message is empty."""
+    refused = {int(each["Id"]): str(each["Code"]) for each in answer.get("Failed", ())}
+    return refused | {int(each["Id"]): "" for each in answer.get("Successful", ())}
 
 
 def _not_sent(error: AwsError) -> WorkNotSent:
