@@ -81,10 +81,10 @@ def _stated(answer: Callable[[str], Any], requested_at: datetime) -> tuple[list[
 
 
 def _unknown(problems: list[str]) -> InvalidTokenResponse:
-    problem = problems[0] if problems else "did not state the token's lifetime"
+    problem = "did not state the token's lifetime"
     remedy = "response_members if the answer states it under another name"
     if problems:
-        remedy = "set lifetime to ignore what the answers state"
+        problem, remedy = problems[0], "set lifetime to ignore what the answers state"
     return InvalidTokenResponse(
         f"the token endpoint {problem}",
         advice=f"set fallback_lifetime to the token's lifetime in seconds, or {remedy}",
@@ -133,14 +133,12 @@ def _date(value: object) -> datetime:
     if not isinstance(value, str) or len(value) > MAX_DATE_CHARACTERS:
         raise ValueError
     text = value.strip()
+    date: datetime | None
     try:
         date = datetime.fromisoformat(text)
     except ValueError:
-        found = http_date(text) if _ZONE.search(text) else None
-        if found is None:
-            raise
-        return found
-    if date.tzinfo is None:
+        date = http_date(text) if _ZONE.search(text) else None
+    if date is None or date.tzinfo is None:
         raise ValueError
     return date.astimezone(UTC)
 
