@@ -30,8 +30,9 @@ from __future__ import annotations
 
 import logging
 import traceback
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,6 @@ MORE_WRITES = (
     "raise WritesPerSecond of the stack (ROTATOR_WRITES_PER_SECOND) if the account's quota allows it"
 )
 FEWER_WORKERS = "lower Workers of the stack (ROTATOR_WORKERS)"
-
 
 CLIENT_REFUSED_CODES = frozenset(
     {
@@ -76,6 +76,7 @@ def next_step(advice: str, retry: Retry | None) -> str:
     return f"{retry}; if the error persists, {advice}" if retry else advice
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class RotatorError(Exception):
     """The base of every error of this package. ``str()`` gives the problem and the next step.
 
@@ -86,14 +87,14 @@ class RotatorError(Exception):
         may_have_issued: Whether the token endpoint may have issued a token that was not published.
     """
 
-    def __init__(
-        self, problem: str, *, advice: str, retry: Retry | None = None, may_have_issued: bool = False
-    ) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.advice = advice
-        self.retry = retry
-        self.may_have_issued = may_have_issued
+    problem: str = field(kw_only=False)
+    advice: str
+    retry: Retry | None = None
+    may_have_issued: bool = False
+
+    def __post_init__(self) -> None:
+        """Set the arguments of the exception, which ``repr`` shows."""
+        self.args = (self.problem,)
 
     def __str__(self) -> str:
         """Return the message."""
@@ -104,33 +105,20 @@ class RotatorError(Exception):
         """The advice, preceded by who repeats the failed operation."""
         return next_step(self.advice, self.retry)
 
-    def at(self, place: str) -> Self:
-        """Return a copy of the error whose message begins with the place of the failure."""
-        placed = self.again()
-        placed.problem = f"{place}: {self.problem}"
-        placed.args = (placed.problem,)
-        return placed
-
-    def again(self) -> Self:
+    def again(self, **changes: Any) -> Self:
         """Return a copy of the error without traceback and causes, which keep local variables in memory."""
         same = type(self).__new__(type(self))
-        same.__dict__ |= self.__dict__
-        same.args = self.args
+        same.__dict__ |= self.__dict__ | changes
+        same.args = (same.problem,)
         return same
 
     def by_hand(self) -> Self:
         """Return a copy of the error for a command, which only the operator repeats."""
-        same = self.again()
-        same.retry = Retry.BY_HAND if self.retry else None
-        return same
+        return self.again(retry=Retry.BY_HAND if self.retry else None)
 
     def after(self, earlier: RotatorError | None) -> Self:
         """Return the error, marked if the failed request of the run before it may have issued a token."""
-        if earlier is None or not earlier.may_have_issued:
-            return self
-        same = self.again()
-        same.may_have_issued = True
-        return same
+        return self.again(may_have_issued=True) if earlier and earlier.may_have_issued else self
 
 
 class SettingsError(RotatorError):
@@ -145,6 +133,7 @@ class TokenRequestError(RotatorError):
     """No token was obtained from the token endpoint."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class TokenEndpointUnavailable(TokenRequestError):
     """The endpoint did not answer, or asked for a retry later.
 
@@ -152,32 +141,20 @@ class TokenEndpointUnavailable(TokenRequestError):
     ``retryable``, only the next run tries again.
     """
 
-    def __init__(
-        self,
-        problem: str,
-        *,
-        advice: str,
-        retry_after: float | None = None,
-        retryable: bool = True,
-        may_have_issued: bool = False,
-    ) -> None:
-        super().__init__(problem, advice=advice, retry=Retry.NEXT_RUN, may_have_issued=may_have_issued)
-        self.retry_after = retry_after
-        self.retryable = retryable
+    retry: Retry | None = Retry.NEXT_RUN
+    retry_after: float | None = None
+    retryable: bool = True
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class TokenRequestRejected(TokenRequestError):
     """The endpoint refused the request; repeating the request would not help.
 
     ``code`` is the error code in the spelling of RFC 6749, 5.2, None if the answer held no known code.
     """
 
-    def __init__(
-        self, problem: str, *, advice: str, status: int, code: str | None, may_have_issued: bool = False
-    ) -> None:
-        super().__init__(problem, advice=advice, may_have_issued=may_have_issued)
-        self.status = status
-        self.code = code
+    status: int
+    code: str | None
 
     @property
     def client_refused(self) -> bool:
@@ -185,20 +162,21 @@ class TokenRequestRejected(TokenRequestError):
         return is_client_refused(self.status, self.code)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class InvalidTokenResponse(TokenRequestError):
     """The endpoint answered 2xx, but without a token that may be published."""
 
-    def __init__(self, problem: str, *, advice: str, may_have_issued: bool = True) -> None:
-        super().__init__(problem, advice=advice, may_have_issued=may_have_issued)
+    may_have_issued: bool = True
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class TokenVerificationError(RotatorError):
     """The probe of ``verify_url`` with the new token did not answer 2xx."""
 
-    def __init__(self, problem: str, *, advice: str) -> None:
-        super().__init__(problem, advice=advice, may_have_issued=True)
+    may_have_issued: bool = True
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ParameterStoreError(RotatorError):
     """A parameter could not be read or written.
 
@@ -208,21 +186,9 @@ class ParameterStoreError(RotatorError):
         foreign: Whether another server, such as a proxy, answered instead of AWS.
     """
 
-    def __init__(  # noqa: PLR0913 - options by name
-        self,
-        problem: str,
-        *,
-        advice: str,
-        retry: Retry | None = None,
-        transient: bool = False,
-        unreachable: bool = False,
-        foreign: bool = False,
-        may_have_issued: bool = False,
-    ) -> None:
-        super().__init__(problem, advice=advice, retry=retry, may_have_issued=may_have_issued)
-        self.transient = transient
-        self.unreachable = unreachable
-        self.foreign = foreign
+    transient: bool = False
+    unreachable: bool = False
+    foreign: bool = False
 
     @property
     def is_unavailable(self) -> bool:
@@ -271,12 +237,11 @@ class TokenExpired(TokenUnavailable):
     """The parameter was read, but the token in it has expired."""
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class CommandNotRun(RotatorError):
     """``rotator exec`` could not start the command; ``code`` is the exit code of a shell for this."""
 
-    def __init__(self, problem: str, *, advice: str, code: int) -> None:
-        super().__init__(problem, advice=advice)
-        self.code = code
+    code: int
 
 
 def as_rotator_error(error: Exception, where: str, *, may_have_issued: bool = False) -> RotatorError:

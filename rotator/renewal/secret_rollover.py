@@ -8,7 +8,8 @@ tries each version once, so it makes at most three requests.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 
 from rotator.errors import CredentialsError, RotatorError, TokenRequestRejected
 from rotator.oauth.models import AccessToken, ClientCredentials, Stage
@@ -37,6 +38,10 @@ NEXT_STEP = {
 Obtain = Callable[[ClientCredentials], AccessToken]
 """Requests a token with these credentials and checks it; raises RotatorError if none may be published."""
 
+_values = attrgetter(
+    "client_id", "client_secret", "members"
+)  # equal if two versions hold the same credentials
+
 
 def obtain(
     rotation: Rotation, secrets: SecretStore, run: Run, obtain_with: Obtain
@@ -49,46 +54,50 @@ def obtain(
         TokenRequestRejected: The endpoint refuses the client with every stage.
         RotatorError: A request failed in another way. ``may_have_issued`` covers all requests.
     """
-    current = secrets.read(rotation)
-    try:
-        return obtain_with(current), current
-    except TokenRequestRejected as error:
-        if not (error.client_refused and rotation.secret_rollover):
-            raise
-        refusals = [error]
-    tried: list[Stage] = []
-    for credentials in _other_credentials(rotation, secrets, run, current):
-        tried.append(credentials.stage)
+    refusals: dict[Stage, TokenRequestRejected] = {}
+    for credentials in _credentials(rotation, secrets, run):
         try:
             return obtain_with(credentials), credentials
         except RotatorError as error:
-            if not (isinstance(error, TokenRequestRejected) and error.client_refused):
-                raise _error_of_stage(error, tried, refusals) from error
-            refusals.append(error)
-    if not tried:
-        raise refusals[0]
-    raise _all_refused(tried, refusals) from refusals[0]
+            if isinstance(error, TokenRequestRejected) and error.client_refused:
+                refusals[credentials.stage] = error
+            elif refusals:
+                place = f"with {credentials.stage}, after the endpoint refused {' and '.join(refusals)}"
+                raise _after(refusals, error, f"{place}: {error.problem}") from error
+            else:
+                raise
+    first = refusals[Stage.CURRENT]
+    if len(refusals) == 1:
+        raise first
+    *stages, last = refusals
+    raise _after(refusals, first, f"{first.problem}, with each of {', '.join(stages)} and {last}") from first
 
 
-def _other_credentials(
-    rotation: Rotation, secrets: SecretStore, run: Run, current: ClientCredentials
-) -> Iterator[ClientCredentials]:
-    """Yield the credentials of the other stages, except credentials that were already tried."""
+def _after(refusals: Mapping[Stage, RotatorError], error: RotatorError, problem: str) -> RotatorError:
+    """Return the error with another problem, marked if any refused request may have issued a token."""
+    issued = any(each.may_have_issued for each in (*refusals.values(), error))
+    return error.again(problem=problem, may_have_issued=issued)
+
+
+def _credentials(rotation: Rotation, secrets: SecretStore, run: Run) -> Iterator[ClientCredentials]:
+    """Yield the credentials of each stage, AWSCURRENT first, except credentials that were already tried."""
+    current = secrets.read(rotation)
+    yield current
+    if not rotation.secret_rollover:
+        return
     logger.info(
         "rotation %s: the endpoint refused the client with AWSCURRENT; trying other stages", rotation.name
     )
-    tried = [current]
+    tried = [_values(current)]
     reserve = min(TIME_RESERVE_SECONDS, run.budget * 2 / 3)
     for stage in (Stage.PENDING, Stage.PREVIOUS):
         if run.deadline.remaining() < reserve:
             logger.warning(
-                "rotation %s: no time left to read the credentials labelled %s",
-                rotation.name,
-                stage,
+                "rotation %s: no time left to read the credentials labelled %s", rotation.name, stage
             )
             return
         other = _read(rotation, secrets, stage)
-        if other is None or any(_are_same(other, each) for each in tried):
+        if other is None or _values(other) in tried:
             continue
         if run.request_deadline.remaining() < SHORTEST_REQUEST_SECONDS:
             logger.warning(
@@ -97,7 +106,7 @@ def _other_credentials(
                 stage,
             )
             return
-        tried.append(other)
+        tried.append(_values(other))
         yield other
 
 
@@ -110,38 +119,6 @@ def _read(rotation: Rotation, secrets: SecretStore, stage: Stage) -> ClientCrede
             "rotation %s: the credentials labelled %s are not tried: %s", rotation.name, stage, error.problem
         )
         return None
-
-
-def _are_same(one: ClientCredentials, other: ClientCredentials) -> bool:
-    return (one.client_id, one.client_secret, one.members) == (
-        other.client_id,
-        other.client_secret,
-        other.members,
-    )
-
-
-def _error_of_stage(
-    error: RotatorError, tried: Sequence[Stage], refusals: Sequence[TokenRequestRejected]
-) -> RotatorError:
-    """Return the error of another stage's request, with the stages that were tried before."""
-    *before, last = [Stage.CURRENT, *tried]
-    located = error.at(f"with {last}, after the endpoint refused {' and '.join(before)}")
-    return located.after(_unanswered(refusals))
-
-
-def _all_refused(tried: Sequence[Stage], refusals: Sequence[TokenRequestRejected]) -> TokenRequestRejected:
-    """Return the refusal of AWSCURRENT, which the operator must fix, with all stages that were tried."""
-    first = refusals[0]
-    return TokenRequestRejected(
-        f"{first.problem}, with each of {', '.join([Stage.CURRENT, *tried[:-1]])} and {tried[-1]}",
-        advice=first.advice,
-        status=first.status,
-        code=first.code,
-    ).after(_unanswered(refusals))
-
-
-def _unanswered(refusals: Sequence[TokenRequestRejected]) -> TokenRequestRejected | None:
-    return next((refusal for refusal in refusals if refusal.may_have_issued), None)
 
 
 def warnings(results: Sequence[Result]) -> Iterator[str]:
