@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from rotator.oauth.models import Stage
-from rotator.observability.counters import Counts
 from rotator.renewal.durations import seconds_until
 from rotator.renewal.models import Outcome, Result, Summary
 
@@ -21,7 +20,9 @@ _UNITS = {"TokenSecondsRemaining": "Seconds", "Duration": "Milliseconds"}
 """The units of the metrics that are not counts."""
 
 
-def record_metrics(summary: Summary, now: datetime, *, service: str, duration: float, counts: Counts) -> None:
+def record_metrics(
+    summary: Summary, now: datetime, *, service: str, duration: float, counts: Mapping[str, int]
+) -> None:
     """Print the run's metrics in CloudWatch's embedded metric format, which needs no call to AWS.
 
     ``TokenSecondsRemaining`` is the shortest remaining lifetime of any stored token: 0 if a token is missing,
@@ -33,7 +34,7 @@ def record_metrics(summary: Summary, now: datetime, *, service: str, duration: f
         now: The time (UTC).
         service: The dimension of the metrics.
         duration: The run's duration in seconds.
-        counts: The counts of the adapters.
+        counts: The counts of the adapters, by metric.
     """
     if summary.dry_run:
         return
@@ -49,20 +50,18 @@ def record_metrics(summary: Summary, now: datetime, *, service: str, duration: f
             _print_metrics({"TokenSecondsRemaining": seconds}, service=service, rotation=name)
 
 
-def _counts(summary: Summary, counts: Counts) -> dict[str, float]:
+def _counts(summary: Summary, counts: Mapping[str, int]) -> dict[str, float]:
     """Return the counts of outcomes, and those of rare events: kinds of errors, rollovers, requests.
 
     A metric costs money for each hour in which it is sent, so counts of rare events are never sent as zeros.
     """
     outcomes = Counter(result.outcome for result in summary.results)
-    rare = Counter(result.error_kind for result in summary.results if result.error_kind)
+    rare = Counter(counts)
+    rare.update(result.error_kind for result in summary.results if result.error_kind)
     rotated = Counter(r.secret_stage for r in summary.results if r.outcome is Outcome.ROTATED)
     rare["RotatedWithPending"] = rotated[Stage.PENDING]
     rare["RotatedWithPrevious"] = rotated[Stage.PREVIOUS]
     rare["ReplicasBehind"] = sum(len(result.replicas_behind) for result in summary.results)
-    rare["TokenRequests"] = counts.token_requests
-    rare["TokenRequestAttempts"] = counts.token_request_attempts
-    rare["ThrottledWrites"] = counts.throttled_writes
     return {
         **{o.value.capitalize(): outcomes[o] for o in (Outcome.ROTATED, Outcome.KEPT, Outcome.BUSY)},
         "FailedEarly": outcomes[Outcome.FAILED] - summary.failed_late,

@@ -79,7 +79,7 @@ def test_failure_to_sign_sends_nothing_and_is_not_repeated(serve: Serve) -> None
         caller.request(peer.url, **BY_KEY)
     assert (caught.value.problem, caught.value.may_have_issued) == (DENIED.problem, False)
     assert (peer.requests, caller.slept) == ([], [])
-    assert caller.counters.take().token_requests == 0
+    assert caller.counters.take()["TokenRequests"] == 0
 
 
 def test_failure_to_sign_again_reports_the_unanswered_request(serve: Serve) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,6 @@ from rotator.config import environment as environment_settings
 from rotator.config import rotation_documents
 from rotator.oauth.models import Stage
 from rotator.observability import logs, metrics
-from rotator.observability.counters import Counts
 from rotator.renewal import durations
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Outcome, Result, Rotation, Summary
@@ -60,7 +60,7 @@ def test_the_metrics_table_has_every_metric_and_no_other(capsys: pytest.CaptureF
     kinds = {name for name in named if hasattr(errors, name)}
     pending = Result(name="a", outcome=Outcome.ROTATED, expires_at=START, secret_stage=Stage.PENDING)
     previous = replace(pending, secret_stage=Stage.PREVIOUS, replicas_behind=("eu-west-1",))
-    counts = Counts(token_requests=1, token_request_attempts=1, throttled_writes=1)
+    counts = Counter(TokenRequests=1, TokenRequestAttempts=1, ThrottledWrites=1)
     metrics.record_metrics(
         Summary(results=(pending, previous)), START, service="x", duration=0, counts=counts
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rotator.observability.counters import Counters, Counts
+from rotator.observability.counters import Counters
 
 THREADS = 8
 TIMES = 2000
@@ -24,7 +25,7 @@ def restless_threads() -> Iterator[None]:
 
 
 def test_new_usage_has_zero_counts() -> None:
-    assert Counters().take() == Counts(token_requests=0, token_request_attempts=0, throttled_writes=0)
+    assert Counters().take() == Counter(TokenRequests=0, TokenRequestAttempts=0, ThrottledWrites=0)
 
 
 def test_each_count_adds_up_on_its_own() -> None:
@@ -33,7 +34,7 @@ def test_each_count_adds_up_on_its_own() -> None:
     counters.add(token_request_attempts=3)
     counters.add(throttled_writes=5)
     counters.add(throttled_writes=1)
-    assert counters.take() == Counts(token_requests=1, token_request_attempts=4, throttled_writes=6)
+    assert counters.take() == Counter(TokenRequests=1, TokenRequestAttempts=4, ThrottledWrites=6)
 
 
 def test_taken_counts_are_not_returned_again() -> None:
@@ -41,7 +42,7 @@ def test_taken_counts_are_not_returned_again() -> None:
     counters.add(token_requests=1, token_request_attempts=2, throttled_writes=3)
     counters.take()
     counters.add(throttled_writes=1)
-    assert counters.take() == Counts(throttled_writes=1)
+    assert counters.take() == Counter(ThrottledWrites=1)
 
 
 @pytest.mark.usefixtures("restless_threads")
@@ -55,8 +56,8 @@ def test_concurrent_counts_are_all_added() -> None:
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(count, range(THREADS)))
     counted = THREADS * TIMES
-    assert counters.take() == Counts(
-        token_requests=counted, token_request_attempts=2 * counted, throttled_writes=3 * counted
+    assert counters.take() == Counter(
+        TokenRequests=counted, TokenRequestAttempts=2 * counted, ThrottledWrites=3 * counted
     )
 
 
@@ -68,9 +69,9 @@ def test_concurrent_takes_return_each_count_exactly_once() -> None:
         taken = 0
         for _ in range(TIMES):
             counters.add(token_requests=1)
-            taken += counters.take().token_requests
+            taken += counters.take()["TokenRequests"]
         return taken
 
     with ThreadPoolExecutor(THREADS) as pool:
         taken = sum(pool.map(count_and_take, range(THREADS)))
-    assert taken + counters.take().token_requests == THREADS * TIMES
+    assert taken + counters.take()["TokenRequests"] == THREADS * TIMES

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -15,13 +16,12 @@ from fake_ports import START
 from rotator import errors
 from rotator.oauth.models import Stage
 from rotator.observability import logs, metrics
-from rotator.observability.counters import Counts
 from rotator.renewal.models import Outcome, Result, Summary
 from rotator.renewal.results import NO_TIME_LEFT
 from rotator.workers.dispatch import ENQUEUED
 
 HOUR = 3600
-NOTHING_USED = Counts()
+NOTHING_USED: Counter[str] = Counter()
 NEXT_TRY = START + timedelta(minutes=5)
 
 
@@ -46,7 +46,7 @@ def reported(capsys: pytest.CaptureFixture[str]) -> Any:
     """Record the metrics of a run, and return them as CloudWatch reads them."""
 
     def emit(
-        results: Sequence[Result], counts: Counts = NOTHING_USED, duration: float = 0.0, **changes: Any
+        results: Sequence[Result], counts: Counter[str] = NOTHING_USED, duration: float = 0.0, **changes: Any
     ) -> list[embedded_metrics.Emitted]:
         summary = Summary(results=tuple(results), **changes)
         metrics.record_metrics(summary, START, service="rotator-x", duration=duration, counts=counts)
@@ -64,7 +64,7 @@ def test_metrics_have_the_service_dimension(reported: Any) -> None:
 
 
 def test_every_metric_has_its_unit(reported: Any) -> None:
-    counts = Counts(token_requests=1, token_request_attempts=1, throttled_writes=1)
+    counts = Counter(TokenRequests=1, TokenRequestAttempts=1, ThrottledWrites=1)
     (line,) = reported([expiring_in("a", 1)], counts, 0.25)
     assert line.units == {
         **dict.fromkeys(("Rotated", "Kept", "Busy", "FailedEarly", "FailedLate"), "Count"),
@@ -80,7 +80,7 @@ def test_duration_metric_is_in_milliseconds(reported: Any) -> None:
 
 
 def test_usage_counts_become_metrics(reported: Any) -> None:
-    counts = Counts(token_requests=2, token_request_attempts=5, throttled_writes=3)
+    counts = Counter(TokenRequests=2, TokenRequestAttempts=5, ThrottledWrites=3)
     (line,) = reported([expiring_in("a", 1)], counts)
     names = ("TokenRequests", "TokenRequestAttempts", "ThrottledWrites")
     assert [line.metrics[name] for name in names] == [2, 5, 3]
@@ -152,7 +152,7 @@ def test_few_results_of_a_large_fleet_have_no_metrics_by_name(reported: Any) -> 
 
 
 def test_dry_run_emits_no_metrics(reported: Any) -> None:
-    assert reported(fleet_of(3), Counts(token_requests=1), dry_run=True) == []
+    assert reported(fleet_of(3), Counter(TokenRequests=1), dry_run=True) == []
 
 
 # The log.
