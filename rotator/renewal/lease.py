@@ -23,9 +23,10 @@ from rotator.errors import (
     ConcurrentUpdate,
     ParameterStoreError,
     Retry,
-    RotatorError,
+    TokenNotPublished,
     as_rotator_error,
 )
+from rotator.oauth.models import Secret
 from rotator.renewal import lease_text, policy
 from rotator.renewal import status as status_text
 from rotator.renewal.durations import format_time
@@ -50,52 +51,40 @@ def with_lease(
     parameters: ParameterStore,
     now: datetime,
 ) -> Stored:
-    """Return the stored state of a rotation, with its lease.
-
-    Args:
-        rotation: The rotation.
-        stored: The state of its token and status.
-        found: The parameters that were read, by name.
-        parameters: The store from which earlier versions of the lease are read if they are needed.
-        now: The time (UTC).
+    """Return the stored token and status with the lease, which is among the parameters that were ``found``.
 
     Raises:
         ParameterStoreError: The lease parameter is not a String, a newer rotator wrote it, or an earlier
             version cannot be read.
     """
-    settled = stored.status.lease_version if stored.status else 0
-    current = found.get(rotation.lease_name)
-    return replace(stored, lease=_read(rotation, current, parameters, settled=settled, now=now))
-
-
-def _read(
-    rotation: Rotation, found: Parameter | None, parameters: ParameterStore, *, settled: int, now: datetime
-) -> Lease:
-    """Return the lease in a lease parameter; ``settled`` is the lease version that the status names."""
-    if found is None:
-        return Lease()
-    if found.type != "String":
+    parameter = found.get(rotation.lease_name)
+    if parameter is None:
+        return stored
+    if parameter.type != "String":
         raise ParameterStoreError(
-            f"the lease parameter {rotation.lease_name} is a {found.type}, not a String",
+            f"the lease parameter {rotation.lease_name} is a {parameter.type}, not a String",
             advice="delete this parameter: the next run creates it again",
         )
-    current = lease_text.parse(rotation.lease_name, found.value)
+    current = lease_text.parse(rotation.lease_name, parameter.value)
     if current is None:
         logger.warning(
             "the lease parameter %s of rotation %s has no valid content; the next renewal overwrites it",
             rotation.lease_name,
             rotation.name,
         )
-        return Lease(version=found.version)
+        return replace(stored, lease=Lease(version=parameter.version))
     # The versions of a deleted lease start at 1 again: then any version may be the holder's.
-    first = current.read_version + 1 if current.read_version < found.version else 1
-    overwritten = range(first, found.version)
-    texts = {found.version: current, **_read_texts(rotation.lease_name, overwritten, parameters)}
+    first = current.read_version + 1 if current.read_version < parameter.version else 1
+    overwritten = range(first, parameter.version)
+    texts = {parameter.version: current, **_read_texts(rotation.lease_name, overwritten, parameters)}
+    settled = stored.status.lease_version if stored.status else 0
     lease = judge(texts, settled=settled, now=now)
     some_are_missing = len(texts) <= len(overwritten)
     if some_are_missing and lease.held_until is None and _is_in_force(current, now):
-        return replace(lease, held_until=current.expires_at)  # a run may hold a version that no longer exists
-    return lease
+        lease = replace(
+            lease, held_until=current.expires_at
+        )  # a run may hold a version that no longer exists
+    return replace(stored, lease=lease)
 
 
 def _read_texts(name: str, versions: Sequence[int], parameters: ParameterStore) -> dict[int, LeaseText]:
@@ -162,7 +151,7 @@ class HeldLease:
 
         If the run is stopped after this write, the next run renews the token.
         """
-        self._set_renewal(self.run.now())
+        self.write_status(replace(self.status, renew_at=self.run.now()))
 
     def keep(self, *, may_have_issued: bool) -> None:
         """Release the lease because the stored token is valid at least as long as the issued one.
@@ -171,23 +160,34 @@ class HeldLease:
         """
         regular = policy.renewal_time(self.rotation, self.status).replace(microsecond=0)
         if self.status.renew_at < regular:
-            self._set_renewal(regular)
+            self.write_status(replace(self.status, renew_at=regular))
         self.release(Outcome.KEPT, may_have_issued=may_have_issued)
-
-    def _set_renewal(self, renew_at: datetime) -> None:
-        self.check_status()
-        text = status_text.dump(replace(self.status, renew_at=renew_at))
-        self.parameters.write_status(self.rotation, text)
 
     def check(self) -> None:
         """Raise ParameterStoreError if it is too late to write a token, which could replace a newer one."""
         if self.run.deadline.remaining() <= 0 or self.has_expired():
             raise too_late(self.rotation.parameter_name)
 
-    def check_status(self) -> None:
-        """Raise ParameterStoreError if it is too late to write a status."""
+    def publish(self, token: Secret) -> int:
+        """Store the token for the consumers, and return its version; raises TokenNotPublished."""
+        try:
+            self.check()
+            return self.parameters.write_token(self.rotation, token)
+        except ParameterStoreError as error:
+            raise TokenNotPublished(error) from error
+
+    def settle(self, status: Status) -> None:
+        """Write the status of a published token, which settles the lease; raises StatusNotWritten."""
+        try:
+            self.write_status(status)
+        except ParameterStoreError as error:
+            raise StatusNotWritten(status, error) from error
+
+    def write_status(self, status: Status) -> None:
+        """Write a status; raises ParameterStoreError, also if the lease has expired."""
         if self.has_expired():
             raise too_late(self.rotation.status_name)
+        self.parameters.write_status(self.rotation, status_text.dump(status))
 
     def release(self, outcome: Outcome, *, error_kind: str | None = None, may_have_issued: bool) -> None:
         """Release the lease before it expires, and record the outcome of the attempt."""
@@ -224,17 +224,15 @@ class HeldLease:
         except Exception as error:
             known = as_rotator_error(error, f"rotation {self.rotation.name}", may_have_issued=True)
             if not (isinstance(known, ParameterStoreError) and known.unreachable):
-                self._release_failed(type(error).__name__, known)
+                unfinished = self.stored.lease.may_be_revoked and not isinstance(known, StatusNotWritten)
+                self.release(
+                    Outcome.FAILED,
+                    error_kind=type(error).__name__,
+                    may_have_issued=unfinished or known.may_have_issued,
+                )
             if known is error:
                 raise
             raise known from None
-
-    def _release_failed(self, error_kind: str, error: RotatorError) -> None:
-        is_published = isinstance(error, StatusNotWritten)
-        unfinished = self.stored.lease.may_be_revoked and not is_published
-        self.release(
-            Outcome.FAILED, error_kind=error_kind, may_have_issued=unfinished or error.may_have_issued
-        )
 
 
 def acquire(rotation: Rotation, stored: Stored, parameters: ParameterStore, run: Run) -> HeldLease | None:

@@ -33,7 +33,7 @@ class LeaseText:
     may_have_issued: bool = False
 
     def dump(self) -> str:
-        """Return the text: JSON, schema 1, without a secret."""
+        """Return the text of the lease parameter."""
         return json.dumps(
             {
                 "schema": SCHEMA,
@@ -61,13 +61,8 @@ def parse(name: str, text: str) -> LeaseText | None:
     """
     try:
         fields = json.loads(text)
-        schema = fields["schema"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    status_text.check_schema(name, schema, SCHEMA)
-    try:
-        return _read_fields(fields) if status_text.is_schema(schema, SCHEMA) else None
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+        return _read_fields(fields) if status_text.is_schema(name, fields["schema"], SCHEMA) else None
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
 
 

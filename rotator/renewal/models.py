@@ -9,20 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rotator.errors import RotatorError
 from rotator.oauth.models import Client, Stage
 from rotator.renewal.durations import format_time
 
-if TYPE_CHECKING:
-    from rotator.errors import RotatorError
-
 HEALTHWISE_TOKEN_ENDPOINT = "https://auth.healthwise.net/oauth2/token"  # noqa: S105 - an address
 
-TIER_LIMITS: Mapping[str, int] = MappingProxyType(
-    {"Standard": 4096, "Advanced": 8192, "Intelligent-Tiering": 8192}
-)
+TIER_LIMITS: Mapping[str, int] = {"Standard": 4096, "Advanced": 8192, "Intelligent-Tiering": 8192}
 """The largest value of each parameter tier, in bytes.
 
 https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
@@ -63,7 +58,7 @@ class Rotation(Client):
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """The content of the status parameter, which describes one version of the token parameter.
+    """The content of the status parameter, in its order, which describes one version of the token parameter.
 
     ``lease_version`` is the version of the lease under which the token was published, 0 if it is unknown.
     """
@@ -73,12 +68,12 @@ class Status:
     expires_at: datetime
     renew_at: datetime
     scope: str
+    token_type: str = "Bearer"  # noqa: S105 - a name of RFC 6750, not a secret
     token_sha256: str
     secret_version_id: str
     rotator_version: str
-    token_type: str = "Bearer"  # noqa: S105 - a name of RFC 6750, not a secret
-    secret_stage: Stage = Stage.CURRENT
     lease_version: int = 0
+    secret_stage: Stage = Stage.CURRENT
 
     @property
     def lifetime(self) -> float:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rotator import __version__
-from rotator.errors import InvalidTokenResponse, ParameterStoreError, TokenNotPublished
+from rotator.errors import InvalidTokenResponse
 from rotator.oauth import client_credentials, token_response
 from rotator.oauth.models import AccessToken, ClientCredentials
 from rotator.renewal import lease, policy, secret_rollover
@@ -22,7 +22,6 @@ from rotator.renewal.models import TIER_LIMITS, Outcome, Result, Rotation, Statu
 from rotator.renewal.policy import ExpectedLifetime, TokenState
 from rotator.renewal.ports import ParameterStore, Ports, Run
 from rotator.renewal.results import as_stored, busy, failed_with
-from rotator.renewal.status import StatusNotWritten
 
 logger = logging.getLogger(__name__)
 
@@ -102,15 +101,13 @@ def _rotate(
 
 def _renew(held: HeldLease, ports: Ports, *, force: bool) -> Result:
     """Request a token under the lease, and publish it unless the stored token is valid at least as long."""
-    rotation, stored, run = held.rotation, held.stored, held.run
     token, credentials = _obtain(held, ports)
-    if not force and _stored_lasts_as_long(rotation, stored, token, run):
-        return _keep(held, token, credentials)
-    version = _publish(held, token)
-    if stored.status and _is_repeated(stored.status, token):
-        # A later issued_at would shorten the renewal window.
-        token = replace(token, issued_at=stored.status.issued_at)
-    return _publish_status(held, token, version, credentials)
+    if not force and _stored_lasts_as_long(held, token):
+        result = _keep(held, token)
+    else:
+        result = _publish(held, token, credentials)
+    spaced = (f"{member} in the secret begins or ends with a space" for member in credentials.spaced_members)
+    return replace(result, secret_stage=credentials.stage, warnings=(*spaced, *token.warnings))
 
 
 def _obtain(held: HeldLease, ports: Ports) -> tuple[AccessToken, ClientCredentials]:
@@ -157,18 +154,18 @@ def check_lifetime(rotation: Rotation, token: AccessToken, expected: ExpectedLif
         )
 
 
-def _stored_lasts_as_long(rotation: Rotation, stored: Stored, token: AccessToken, run: Run) -> bool:
+def _stored_lasts_as_long(held: HeldLease, token: AccessToken) -> bool:
     """Whether the stored token is valid at least as long as the new one, in whole seconds as stored.
 
     If the stored token may be revoked, a new token that expires at the same time is published.
     """
-    status = stored.token_status
+    status = held.stored.token_status
     if status is None:
         return False
     if _is_repeated(status, token):
         return True
     expires_at = token.expires_at.replace(microsecond=0)
-    if policy.may_be_revoked(rotation, stored, run.now()):
+    if policy.may_be_revoked(held.rotation, held.stored, held.run.now()):
         return expires_at < status.expires_at
     return expires_at <= status.expires_at
 
@@ -183,53 +180,20 @@ def _is_repeated(status: Status, token: AccessToken) -> bool:
     return status.token_sha256 == token.value.fingerprint and not extended
 
 
-def _publish(held: HeldLease, token: AccessToken) -> int:
-    """Store the token for the consumers; return its version."""
-    try:
-        held.check()
-        return held.parameters.write_token(held.rotation, token.value)
-    except ParameterStoreError as error:
-        raise TokenNotPublished(error) from error
-
-
-def _keep(held: HeldLease, token: AccessToken, credentials: ClientCredentials) -> Result:
+def _keep(held: HeldLease, token: AccessToken) -> Result:
     held.keep(may_have_issued=not _is_repeated(held.status, token))
     reason = "the endpoint issued a token that expires no later than the stored one"
     kept = as_stored(held.rotation, held.stored, Outcome.KEPT, reason=reason)
-    late = policy.fails_late(held.rotation, held.stored, held.run.now())
-    warnings = _warnings(token, credentials)
-    return replace(kept, secret_stage=credentials.stage, late=late, warnings=warnings)
+    return replace(kept, late=policy.fails_late(held.rotation, held.stored, held.run.now()))
 
 
-def _warnings(token: AccessToken, credentials: ClientCredentials) -> tuple[str, ...]:
-    """Return the warnings about a renewal that succeeded."""
-    spaced = (f"{member} in the secret begins or ends with a space" for member in credentials.spaced_members)
-    return (*spaced, *token.warnings)
-
-
-def _publish_status(
-    held: HeldLease, token: AccessToken, version: int, credentials: ClientCredentials
-) -> Result:
-    """Write the status, which names the published token's version and settles the lease."""
-    rotation, status = held.rotation, _status(held, token, version, credentials)
-    try:
-        held.check_status()
-        held.parameters.write_status(rotation, status_text.dump(status))
-    except ParameterStoreError as error:
-        raise StatusNotWritten(status, error) from error
-    return Result(
-        name=rotation.name,
-        outcome=Outcome.ROTATED,
-        expires_at=token.expires_at,
-        parameter_version=version,
-        lifetime=token.lifetime,
-        secret_stage=credentials.stage,
-        warnings=_warnings(token, credentials),
-    )
-
-
-def _status(held: HeldLease, token: AccessToken, version: int, credentials: ClientCredentials) -> Status:
-    return Status(
+def _publish(held: HeldLease, token: AccessToken, credentials: ClientCredentials) -> Result:
+    """Write the token, then the status, which names the token's version."""
+    version = held.publish(token.value)
+    before = held.stored.status
+    if before and _is_repeated(before, token):
+        token = replace(token, issued_at=before.issued_at)  # a later one would shorten the renewal window
+    status = Status(
         parameter_version=version,
         issued_at=token.issued_at,
         expires_at=token.expires_at,
@@ -241,3 +205,6 @@ def _status(held: HeldLease, token: AccessToken, version: int, credentials: Clie
         secret_stage=credentials.stage,
         lease_version=held.version,
     )
+    held.settle(status)
+    published = replace(held.stored, token_version=version, status=status)
+    return as_stored(held.rotation, published, Outcome.ROTATED)

@@ -55,16 +55,18 @@ def failed_with(
     rotation: Rotation, stored: Stored, error: Exception, *, now: datetime, next_try: datetime | None = None
 ) -> Result:
     """Return a failure of a rotation whose stored token and status were read."""
-    stored_now = _stored_after(error, stored)
-    status = stored_now.token_status
+    if isinstance(error, StatusNotWritten):  # the new token is stored
+        stored = replace(stored, status=error.status, token_version=error.status.parameter_version)
+    status = stored.token_status
     issued = isinstance(error, RotatorError) and error.may_have_issued
+    unknown = None if stored.token_version else 0
     return replace(
         failed(rotation.name, error, next_try),
         expires_at=status.expires_at if status else None,
-        parameter_version=stored_now.token_version or None,
+        parameter_version=stored.token_version or None,
         lifetime=status.lifetime if status else None,
-        late=issued or fails_late(rotation, stored_now, now),
-        seconds_remaining=_seconds_remaining(stored_now, now),
+        late=issued or fails_late(rotation, stored, now),
+        seconds_remaining=math.floor(seconds_until(status.expires_at, now)) if status else unknown,
     )
 
 
@@ -86,20 +88,6 @@ def not_begun(
     """Return the failure of a rotation that was not started; a fresh, forced one has no next attempt."""
     is_fresh = token_state(rotation, stored, now) is TokenState.FRESH
     return failed_with(rotation, stored, error, now=now, next_try=None if is_fresh else next_try)
-
-
-def _stored_after(error: Exception, stored: Stored) -> Stored:
-    """Return the stored token and status after a failure."""
-    if isinstance(error, StatusNotWritten):
-        return replace(stored, status=error.status, token_version=error.status.parameter_version)
-    return stored
-
-
-def _seconds_remaining(stored: Stored, now: datetime) -> int | None:
-    """Return the stored token's remaining lifetime: 0 if there is none, None if its expiry is unknown."""
-    if stored.token_status:
-        return math.floor(seconds_until(stored.token_status.expires_at, now))
-    return None if stored.token_version else 0
 
 
 class RotationFailed(RotatorError):

@@ -30,22 +30,10 @@ class StatusNotWritten(ParameterStoreError):
 
 def dump(status: Status) -> str:
     """Return the text of the status parameter."""
-    fields: dict[str, Any] = {
-        "schema": SCHEMA,
-        "parameter_version": status.parameter_version,
-        "issued_at": format_time(status.issued_at),
-        "expires_at": format_time(status.expires_at),
-        "renew_at": format_time(status.renew_at),
-        "scope": status.scope,
-        "token_type": status.token_type,
-        "token_sha256": status.token_sha256,
-        "secret_version_id": status.secret_version_id,
-        "rotator_version": status.rotator_version,
-        "lease_version": status.lease_version,
-    }
-    if status.secret_stage is not Stage.CURRENT:
-        fields["secret_stage"] = status.secret_stage.value
-    return json.dumps(fields)
+    fields = {"schema": SCHEMA, **vars(status)}
+    if status.secret_stage is Stage.CURRENT:
+        del fields["secret_stage"]
+    return json.dumps(fields, default=format_time)
 
 
 def read(rotation: Rotation, parameters: Mapping[str, Parameter]) -> Stored:
@@ -83,31 +71,26 @@ def _check_type(name: str, found: Parameter | None, type_name: str, otherwise: s
 def _parse(rotation: Rotation, text: str) -> tuple[Status | None, str | None]:
     try:
         fields = json.loads(text)
-        check_schema(
-            rotation.status_name,
-            fields["schema"],
-            SCHEMA,
-            or_else=", or delete this parameter: the next run writes it again",
-        )
-        if not is_schema(fields["schema"], SCHEMA):
+        or_else = ", or delete this parameter: the next run writes it again"
+        if not is_schema(rotation.status_name, fields["schema"], SCHEMA, or_else=or_else):
             return None, "its schema is unknown"
         return _status(fields) if "parameter_version" in fields else None, None
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return None, "it is not JSON in the form that the rotator writes"
 
 
-def check_schema(name: str, schema: object, known: int, *, or_else: str = "") -> None:
-    """Raise ParameterStoreError if a parameter has a newer schema than this version supports."""
+def is_schema(name: str, schema: object, known: int, *, or_else: str = "") -> bool:
+    """Whether a parameter has the schema that this version knows; ``true`` is not 1.
+
+    Raises:
+        ParameterStoreError: The parameter has a newer schema.
+    """
     if isinstance(schema, int) and schema > known:
         raise ParameterStoreError(
             f"the parameter {name} has schema {schema}, written by a newer rotator; "
             f"this version supports schema {known}",
             advice="deploy the newer version here, too" + or_else,
         )
-
-
-def is_schema(schema: object, known: int) -> bool:
-    """Whether a schema is this number; ``true`` is not."""
     return type(schema) is int and schema == known
 
 

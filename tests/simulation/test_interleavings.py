@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -11,16 +11,17 @@ import pytest
 
 from rotator.errors import ConcurrentUpdate, RotatorError
 from rotator.fleet import scheduler
-from rotator.renewal import lease, lease_text, renew
+from rotator.renewal import lease, renew
 from rotator.renewal import status as status_text
 from rotator.renewal.lease import HeldLease
-from rotator.renewal.models import Lease, Parameter, Result, Rotation, Stored
+from rotator.renewal.lease_text import LeaseText
+from rotator.renewal.models import Lease, Outcome, Result, Rotation, Stored
 from rotator.renewal.ports import ParameterStore, Ports, Run
 from rotator.renewal.results import failed_with
 from soak.initial_states import starts
 from soak.interleavings import explore
 
-acquire, read_lease, act = lease.acquire, lease._read, renew._rotate
+acquire, judge, act = lease.acquire, lease.judge, renew._rotate
 
 
 @pytest.mark.parametrize(("faults", "at_least"), [(0, 2_000), (1, 15_000)])
@@ -72,16 +73,12 @@ def acquire_without_version_check(
     return held and replace(held, parameters=parameters)
 
 
-def judge_current_text_alone(
-    of: Rotation, found: Parameter | None, parameters: ParameterStore, **options: Any
-) -> Lease:
+def judge_current_text_alone(texts: Mapping[int, LeaseText], **options: Any) -> Lease:
     """Treat every text of a lease as valid, as a naive variant of the protocol does."""
-    if found is None:
-        return Lease()
-    text = lease_text.parse(of.lease_name, found.value)
-    assert text
-    judged = lease.judge({found.version if text.released else text.read_version + 1: text}, **options)
-    return replace(judged, version=found.version)
+    newest = max(texts)
+    text = texts[newest]
+    judged = judge({newest if text.released else text.read_version + 1: text}, **options)
+    return replace(judged, version=newest)
 
 
 def write_status_before_the_lease(
@@ -109,7 +106,7 @@ def release_after_every_failure(held: HeldLease) -> Iterator[None]:
     try:
         yield
     except RotatorError as error:
-        held._release_failed(type(error).__name__, error)
+        held.release(Outcome.FAILED, error_kind=type(error).__name__, may_have_issued=error.may_have_issued)
         raise
 
 
@@ -117,7 +114,7 @@ BREAKS: dict[str, tuple[Any, str, Any, int, str]] = {
     "no version check": (lease, "acquire", acquire_without_version_check, 0, "hold the lease at once"),
     "a loser's text judged alone": (
         lease,
-        "_read",
+        "judge",
         judge_current_text_alone,
         1,
         "a lease is held although all runs are over",

@@ -192,9 +192,9 @@ def test_lease_checks_forbid_writes_at_the_exact_deadline() -> None:
     at_the_end = replace(held, run=replace(held.run, deadline=Deadline(lambda: -40.0), overrun=40.0))
     before_it = replace(held, run=replace(held.run, deadline=Deadline(lambda: -39.9), overrun=40.0))
     assert (at_the_end.has_expired(), before_it.has_expired()) == (True, False)
-    before_it.check_status()
+    before_it.write_status(before_it.status)
     with pytest.raises(ParameterStoreError, match=f"before {STATUS} could be written"):
-        at_the_end.check_status()
+        at_the_end.write_status(at_the_end.status)
     over = replace(held, run=replace(held.run, deadline=Deadline(lambda: 0.0), overrun=40.0))
     with pytest.raises(ParameterStoreError, match=f"before {TOKEN} could be written"):
         over.check()
