@@ -11,15 +11,7 @@ from rotator.renewal.models import Rotation
 
 
 def check(rotation: Rotation, label: Callable[[str], str]) -> None:
-    """Check the settings of a rotation's client assertions.
-
-    Args:
-        rotation: The rotation.
-        label: Returns the name of a setting in errors.
-
-    Raises:
-        SettingsError: A setting is missing, or is not used with this client_authentication.
-    """
+    """Raise SettingsError for a setting that is missing, or not used with this client_authentication."""
     method = rotation.client_authentication
     algorithms = ALGORITHMS.get(method, ())
     if method is ClientAuthentication.PRIVATE_KEY_JWT and not rotation.signing_key_id:

@@ -7,12 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rotator.config import validators
-from rotator.config.rotation_documents import (
-    ROTATION_SETTINGS,
-    did_you_mean,
-    read_rotation,
-    read_value,
-)
+from rotator.config.rotation_documents import ROTATION_SETTINGS, did_you_mean, read_rotation, read_values
 from rotator.errors import SettingsError
 from rotator.oauth.models import MAX_LIFETIME_SECONDS
 from rotator.renewal.models import Rotation
@@ -59,35 +54,30 @@ def read_environment(environ: Mapping[str, str]) -> Settings:
 
     Raises SettingsError for the first setting that is missing, malformed or in conflict with another.
     """
-    given_variables = {
+    variables = {
         name: value
         for name, value in environ.items()
         if name.upper().startswith(PREFIX) and (value or name == PREFIX + "SCOPE")
     }
-    _refuse_unknown(given_variables)
-    given: dict[str, Any] = {
-        name.removeprefix(PREFIX).lower(): value for name, value in given_variables.items()
-    }
-    read = {
-        key: read_value(PREFIX + key.upper(), given[key], _RUN_SETTINGS[key])
-        for key in _RUN_SETTINGS
-        if key in given
-    }
+    _refuse_unknown(variables)
+    given = {name.removeprefix(PREFIX).lower(): value for name, value in variables.items()}
+    read = read_values(given, _RUN_SETTINGS, _variable)
     rotation = None
     if "rotations_path" in read:
-        read |= {
-            key: read_value(PREFIX + key.upper(), given[key], ROTATION_SETTINGS[key])
-            for key in _DOCUMENT_DEFAULTS & given.keys()
-        }
+        read |= read_values(given, {key: ROTATION_SETTINGS[key] for key in _DOCUMENT_DEFAULTS}, _variable)
         for key in sorted(ROTATION_SETTINGS.keys() & given.keys() - _DOCUMENT_DEFAULTS):
             raise SettingsError(
-                f"{PREFIX}{key.upper()} and ROTATOR_ROTATIONS_PATH are both set",
-                advice=f"remove {PREFIX}{key.upper()}, and set {key} in the rotation documents instead",
+                f"{_variable(key)} and ROTATOR_ROTATIONS_PATH are both set",
+                advice=f"remove {_variable(key)}, and set {key} in the rotation documents instead",
             )
     else:
-        rotation = read_rotation(given, read.get("allowed_hosts", frozenset()), lambda k: PREFIX + k.upper())
+        rotation = read_rotation(given, read.get("allowed_hosts", frozenset()), _variable)
     _check_workers(read)
     return Settings(rotation=rotation, **read)
+
+
+def _variable(key: str) -> str:
+    return PREFIX + key.upper()
 
 
 def _check_workers(read: Mapping[str, Any]) -> None:
@@ -111,9 +101,9 @@ def nothing_is_set(environ: Mapping[str, str]) -> bool:
 def _refuse_unknown(names: Iterable[str]) -> None:
     """Raise SettingsError for an unknown ``ROTATOR_*`` variable, which would otherwise have no effect."""
     known = ROTATION_SETTINGS.keys() | _RUN_SETTINGS.keys()
-    for name in sorted(set(names) - {PREFIX + key.upper() for key in known}):
+    for name in sorted(set(names) - set(map(_variable, known))):
         key = name[len(PREFIX) :].lower()
-        advice = did_you_mean(_OTHER_NAMES.get(key, key), known, lambda near: PREFIX + near.upper())
+        advice = did_you_mean(_OTHER_NAMES.get(key, key), known, _variable)
         raise SettingsError(f"{name[: len(PREFIX) + 64]} is not a setting", advice=advice)
 
 

@@ -37,49 +37,6 @@ _PLACE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
 _TOKEN_TYPE = re.compile(r"[\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]{1,256}")
 
 
-def token_request_params(value: Any) -> Mapping[str, str | tuple[str, ...]]:
-    """Read additional parameters of the token request; a list gives a parameter several values."""
-    takes = (
-        'a JSON object of texts, numbers, booleans or lists of these, such as {"expiration": "86400"}, '
-        f"except {_words(RESERVED_PARAMS)}"
-    )
-    return _members(value, takes, _param_name, _param_values)
-
-
-def secret_params(value: Any) -> Mapping[str, str]:
-    """Read the parameters of the token request whose values are members of the secret."""
-    takes = (
-        'a JSON object of parameters and members of the secret, such as {"password": "api_password"}, '
-        f"except {_words(RESERVED_PARAMS)}"
-    )
-    return _members(value, takes, _param_name, _place)
-
-
-def token_request_headers(value: Any) -> Mapping[str, str]:
-    """Read additional headers of the token request."""
-    takes = 'a JSON object of headers such as {"X-Tenant": "a"}, except ' + _words(RESERVED_HEADERS)
-    return _unequal_headers(_members(value, takes, _header_name, _header_value), takes)
-
-
-def secret_headers(value: Any) -> Mapping[str, str]:
-    """Read the headers whose values are members of the secret."""
-    takes = 'a JSON object of headers and members of the secret, such as {"X-API-Key": "api_key"}, except '
-    takes += _words(RESERVED_HEADERS)
-    return _unequal_headers(_members(value, takes, _header_name, _place), takes)
-
-
-def secret_members(value: Any) -> Mapping[str, str]:
-    """Read the paths of the client credentials in the secret."""
-    takes = f'a JSON object of {_words(SECRET_MEMBERS)}, such as {{"client_secret": "oauth.clientSecret"}}'
-    return _members(value, takes, _one_of(SECRET_MEMBERS), _place)
-
-
-def response_members(value: Any) -> Mapping[str, str]:
-    """Read the paths of the members of the endpoint's answer."""
-    takes = f'a JSON object of {_words(RESPONSE_MEMBERS)}, such as {{"access_token": "data.token"}}'
-    return _members(value, takes, _one_of(RESPONSE_MEMBERS), _place)
-
-
 def accepted_token_types(value: Any) -> tuple[str, ...]:
     """Read token types that are accepted as Bearer: a list, or names separated by commas."""
     types = [each.strip() for each in value.split(",")] if isinstance(value, str) else value
@@ -94,49 +51,61 @@ def accepted_token_types(value: Any) -> tuple[str, ...]:
     return tuple(types)
 
 
-def _members(
-    value: Any, takes: str, check_name: Callable[[str], None], read: Callable[[Any], T]
-) -> Mapping[str, T]:
-    """Read a JSON object member by member."""
-    members = read_object(value) if isinstance(value, str) else value
-    if not isinstance(members, dict):
-        raise InvalidValue(takes, shape_only=True)
-    found = {}
-    for name, member in members.items():
-        try:
-            if member is REPEATED:
-                raise InvalidValue("is given twice")
-            check_name(name)
-            found[name] = read(member)
-        except InvalidValue as refused:
-            raise InvalidValue(f"{takes}; its key {name[:64]!r} {refused}", shape_only=True) from None
-    return MappingProxyType(found)
+def _object_of(
+    content: str,
+    check_name: Callable[[str], str],
+    read: Callable[[Any], T],
+    *,
+    reserved: Collection[str] = (),
+) -> Callable[[Any], Mapping[str, T]]:
+    """Make a reader of a JSON object; ``check_name`` returns names of the same meaning in one form."""
+    takes = f"a JSON object of {content}" + (f", except {_words(reserved)}" if reserved else "")
+
+    def parse(value: Any) -> Mapping[str, T]:
+        members = read_object(value) if isinstance(value, str) else value
+        if not isinstance(members, dict):
+            raise InvalidValue(takes, shape_only=True)
+        found: dict[str, T] = {}
+        names = set()
+        for name, member in members.items():
+            try:
+                checked = check_name(name)
+                if checked in reserved:
+                    raise InvalidValue("is reserved")
+                if member is REPEATED or checked in names:
+                    raise InvalidValue("is given twice")
+                names.add(checked)
+                found[name] = read(member)
+            except InvalidValue as refused:
+                raise InvalidValue(f"{takes}; its key {name[:64]!r} {refused}", shape_only=True) from None
+        return MappingProxyType(found)
+
+    return parse
 
 
 def _words(names: Collection[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _one_of(names: Collection[str]) -> Callable[[str], None]:
-    def check(name: str) -> None:
+def _one_of(names: Collection[str]) -> Callable[[str], str]:
+    def check(name: str) -> str:
         if name not in names:
             raise InvalidValue("is not a known name")
+        return name
 
     return check
 
 
-def _param_name(name: str) -> None:
-    if name in RESERVED_PARAMS:
-        raise InvalidValue("is reserved")
+def _param_name(name: str) -> str:
     if not name or not _is_text(name):
         raise InvalidValue("is not a valid name")
+    return name
 
 
-def _header_name(name: str) -> None:
-    if name.lower() in RESERVED_HEADERS:
-        raise InvalidValue("is reserved")
+def _header_name(name: str) -> str:
     if not _HEADER_NAME.fullmatch(name):
         raise InvalidValue("is not a valid header name (RFC 9110, 5.1)")
+    return name.lower()
 
 
 def _header_value(value: Any) -> str:
@@ -153,11 +122,11 @@ def _place(value: Any) -> str:
 
 
 def _param_values(value: Any) -> str | tuple[str, ...]:
-    if isinstance(value, list):
-        if not value:
-            raise InvalidValue("has an empty list")
-        return tuple(map(_param_value, value))
-    return _param_value(value)
+    if not isinstance(value, list):
+        return _param_value(value)
+    if not value:
+        raise InvalidValue("has an empty list")
+    return tuple(map(_param_value, value))
 
 
 def _param_value(value: Any) -> str:
@@ -173,11 +142,34 @@ def _is_text(value: str) -> bool:
     return not re.search(r"[\ud800-\udfff]", value)
 
 
-def _unequal_headers(headers: Mapping[str, T], takes: str) -> Mapping[str, T]:
-    """Return the headers; raise InvalidValue for a header given twice, in upper and lower case."""
-    seen: set[str] = set()
-    for name in headers:
-        if name.lower() in seen:
-            raise InvalidValue(f"{takes}; its key {name!r} is given twice", shape_only=True)
-        seen.add(name.lower())
-    return headers
+token_request_params = _object_of(
+    'texts, numbers, booleans or lists of these, such as {"expiration": "86400"}',
+    _param_name,
+    _param_values,  # a list gives a parameter several values
+    reserved=RESERVED_PARAMS,
+)
+token_request_headers = _object_of(
+    'headers such as {"X-Tenant": "a"}', _header_name, _header_value, reserved=RESERVED_HEADERS
+)
+secret_params = _object_of(
+    'parameters and members of the secret, such as {"password": "api_password"}',
+    _param_name,
+    _place,
+    reserved=RESERVED_PARAMS,
+)
+secret_headers = _object_of(
+    'headers and members of the secret, such as {"X-API-Key": "api_key"}',
+    _header_name,
+    _place,
+    reserved=RESERVED_HEADERS,
+)
+secret_members = _object_of(
+    f'{_words(SECRET_MEMBERS)}, such as {{"client_secret": "oauth.clientSecret"}}',
+    _one_of(SECRET_MEMBERS),
+    _place,
+)
+response_members = _object_of(
+    f'{_words(RESPONSE_MEMBERS)}, such as {{"access_token": "data.token"}}',
+    _one_of(RESPONSE_MEMBERS),
+    _place,
+)

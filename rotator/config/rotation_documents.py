@@ -47,12 +47,12 @@ ROTATION_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "grant_type": validators.matching(
         r"[\x21\x23-\x5b\x5d-\x7e]{1,256}", "the name or URL of a grant, such as client_credentials"
     ),
-    "token_request_format": lambda v: TokenRequestFormat(validators.one_of(*TokenRequestFormat)(v)),
+    "token_request_format": validators.one_of(*TokenRequestFormat),
     "token_request_params": json_settings.token_request_params,
     "token_request_headers": json_settings.token_request_headers,
-    "client_authentication": lambda v: ClientAuthentication(validators.one_of(*ClientAuthentication)(v)),
+    "client_authentication": validators.one_of(*ClientAuthentication),
     "client_id_in_body": validators.boolean,
-    "basic_encoding": lambda v: BasicEncoding(validators.one_of(*BasicEncoding)(v)),
+    "basic_encoding": validators.one_of(*BasicEncoding),
     "secret_members": json_settings.secret_members,
     "secret_params": json_settings.secret_params,
     "secret_headers": json_settings.secret_headers,
@@ -60,7 +60,7 @@ ROTATION_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "accepted_token_types": json_settings.accepted_token_types,
     # The value is not shown: it may be the private key by mistake.
     "signing_key_id": validators.matching(*_KMS_KEY, shape_only=True),
-    "signing_algorithm": lambda v: SigningAlgorithm(validators.one_of(*SigningAlgorithm)(v)),
+    "signing_algorithm": validators.one_of(*SigningAlgorithm),
     "key_id": validators.matching(
         r"[\x21-\x7e]{1,256}", "1 to 256 printable ASCII characters without spaces", shape_only=True
     ),
@@ -167,14 +167,10 @@ def read_rotation(
     Raises:
         SettingsError: A setting is missing, malformed or not allowed.
     """
-    values = {"name": "default"}
-    for key in ("secret_id", "parameter_name"):
+    for key, content in REQUIRED_SETTINGS.items():
         if key not in given:
-            raise SettingsError(f"{label(key)} is not set", advice=f"set it to {REQUIRED_SETTINGS[key]}")
-    for key, parse in ROTATION_SETTINGS.items():
-        if key in given:
-            values[key] = read_value(label(key), given[key], parse)
-    rotation = Rotation(**values)  # type: ignore[arg-type]
+            raise SettingsError(f"{label(key)} is not set", advice=f"set it to {content}")
+    rotation = Rotation(**{"name": "default", **read_values(given, ROTATION_SETTINGS, label)})
     _check_given_once(rotation, label)
     assertion_settings.check(rotation, label)
     for key, url in (("token_endpoint", rotation.token_endpoint), ("verify_url", rotation.verify_url)):
@@ -189,16 +185,21 @@ def read_rotation(
 
 def _check_given_once(rotation: Rotation, label: Callable[[str], str]) -> None:
     """Raise SettingsError for a parameter or header that is set both directly and from the secret."""
-    for one, given, other, from_secret in (
-        ("token_request_params", rotation.token_request_params, "secret_params", rotation.secret_params),
-        ("token_request_headers", rotation.token_request_headers, "secret_headers", rotation.secret_headers),
-    ):
-        names = {name.lower() for name in given}
-        for name in sorted(name for name in from_secret if name.lower() in names):
+    for kind in ("params", "headers"):
+        one, other = f"token_request_{kind}", f"secret_{kind}"
+        names = {name.lower() for name in getattr(rotation, one)}
+        for name in sorted(name for name in getattr(rotation, other) if name.lower() in names):
             raise SettingsError(
                 f"{label(one)} and {label(other)} both have the key {name[:64]!r}",
                 advice="remove the key from one of the two",
             )
+
+
+def read_values(
+    given: Mapping[str, Any], readers: Mapping[str, Callable[[Any], Any]], label: Callable[[str], str]
+) -> dict[str, Any]:
+    """Return the value of each given setting that has a reader; raises SettingsError."""
+    return {key: read_value(label(key), given[key], read) for key, read in readers.items() if key in given}
 
 
 def read_value(label: str, value: Any, parse: Callable[[Any], Any]) -> Any:

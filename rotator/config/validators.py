@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from rotator.oauth.client_credentials import is_scope
+
+T = TypeVar("T", bound=str)
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 UNIT_SECONDS = MappingProxyType({"s": 1, "m": 60, "h": 3600, "d": 86400})  # CloudFormation cannot multiply
@@ -26,6 +28,7 @@ SHORTEST_ARN = "arn:aws:ssm:us-east-1:123456789012:parameter"
 MAX_PARAMETER_NAME_CHARACTERS = 940
 """The longest name of a token parameter that leaves room for ``/status`` in every Region and partition."""
 
+HTTPS_URL = "an https URL without user name and fragment (http only for 127.0.0.1, ::1 and localhost)"
 MAX_REPLICA_REGIONS = 5
 
 
@@ -37,13 +40,13 @@ class InvalidValue(ValueError):
         self.shape_only = shape_only
 
 
-def one_of(*choices: str) -> Callable[[Any], str]:
-    """Make a reader of one of these words."""
+def one_of(*choices: T) -> Callable[[Any], T]:
+    """Make a reader of one of these words, which may be members of an enumeration."""
 
-    def parse(value: Any) -> str:
+    def parse(value: Any) -> T:
         if value not in choices:
             raise InvalidValue("one of " + ", ".join(choices))
-        return str(value)
+        return choices[choices.index(value)]
 
     return parse
 
@@ -136,49 +139,41 @@ def path(value: Any) -> str:
     return matching(r"(/[A-Za-z0-9_.-]+){1,14}/?", takes)(value).rstrip("/")
 
 
-def url(value: Any) -> str:
+def url(value: Any, takes: str = HTTPS_URL) -> str:
     """Read a URL to which credentials may be sent: https, or http on loopback."""
-    takes = "an https URL without user name and fragment (http only for 127.0.0.1, ::1 and localhost)"
-    try:
-        if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x5b\x5d-\x7e]+", value):
-            raise ValueError
-        parts = urlsplit(value)
-        port_is_legal = parts.port != 0  # the property raises ValueError for a port above 65535
-    except ValueError:
-        raise InvalidValue(takes, shape_only=True) from None
-    if "@" in parts.netloc or parts.fragment or not parts.hostname or not port_is_legal:
+    text = matching(r"[\x21-\x5b\x5d-\x7e]+", takes, shape_only=True)(value)
+    parts = _split(text, takes)
+    if parts.fragment:
         raise InvalidValue(takes, shape_only=True)
-    if not _is_secure(parts):
+    if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in LOOPBACK):
         raise InvalidValue(takes)
-    return value
+    return text
 
 
 def audience(value: Any) -> str:
     """Read the URL of a token endpoint or issuer; nothing is sent to it."""
     takes = "the URL of the provider's token endpoint or issuer, such as https://auth.example.com"
-    pattern = r"https?://[\x21\x24-\x3b\x3d\x3f-\x5b\x5d-\x7e]+"
-    text = matching(pattern, takes, shape_only=True)(value)
+    text = matching(r"https?://[\x21\x24-\x3b\x3d\x3f-\x5b\x5d-\x7e]+", takes, shape_only=True)(value)
+    _split(text, takes)
+    return text
+
+
+def _split(text: str, takes: str) -> SplitResult:
+    """Return the parts of a URL; it must have a host and a legal port, and no user name."""
     try:
         parts = urlsplit(text)
-        legal = bool(parts.hostname) and "@" not in parts.netloc and parts.port != 0
-    except ValueError:
-        legal = False
-    if not legal:
-        raise InvalidValue(takes, shape_only=True)
-    return text
+        if parts.hostname and "@" not in parts.netloc and parts.port != 0:
+            return parts
+    except ValueError:  # such as a port above 65535
+        pass
+    raise InvalidValue(takes, shape_only=True)
 
 
 def queue_url(value: Any) -> str:
     """Read the URL of an SQS queue."""
-    try:
-        return url(value)
-    except InvalidValue as refused:
-        takes = "the https URL of a queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/work"
-        raise InvalidValue(takes, shape_only=refused.shape_only) from None
-
-
-def _is_secure(parts: SplitResult) -> bool:
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    return url(
+        value, "the https URL of a queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/work"
+    )
 
 
 def scope(value: Any) -> str:
