@@ -24,7 +24,7 @@ from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Outcome, Result
 from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 from rotator.renewal.renew import rotate
-from rotator.renewal.results import not_begun, postponed
+from rotator.renewal.results import failed_with, postponed
 
 MAX_RENEWALS = 40
 """Concurrent renewals at most. They mostly wait for the token endpoint: with answers after 100 ms, 16
@@ -134,7 +134,7 @@ class Scheduler:
             return True
         reason = f"requests of other rotations to this endpoint failed: {error.problem}"
         unavailable = TokenEndpointUnavailable(f"no request was sent, because {reason}", advice=error.advice)
-        self.report(not_begun(due.rotation, due.stored, unavailable, now=now, next_try=self.next_try))
+        self.report(failed_with(due.rotation, due.stored, unavailable, now=now, next_try=self.next_try))
         return False
 
     def _breaker(self, due: Due) -> CircuitBreaker:

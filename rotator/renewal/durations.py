@@ -11,12 +11,7 @@ def format_time(time: datetime) -> str:
 
 
 def read_time(text: str) -> datetime:
-    """Read an RFC 3339 time.
-
-    Raises:
-        ValueError: The text is not a time, or has no time zone.
-        TypeError: The value is not a text.
-    """
+    """Read an RFC 3339 time with a zone; raises ValueError or, if the value is not a text, TypeError."""
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
         raise ValueError

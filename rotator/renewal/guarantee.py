@@ -9,28 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from rotator.errors import SettingsError
 from rotator.renewal.durations import describe_seconds
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
 
-MIN_RENEW_AT = 0.1
-"""The lowest ``renew_at`` that the settings accept."""
-
-MIN_SCHEDULE_SECONDS = 60.0
-"""The shortest interval of EventBridge Scheduler."""
-
 ROUNDING_SECONDS = 1e-6
 """The tolerated error of the arithmetic on fractions."""
 
-SETTING_NAMES = MappingProxyType(
-    {
-        "renew_at": "ROTATOR_RENEW_AT",
-        "schedule_interval": "ROTATOR_SCHEDULE_INTERVAL",
-        "consumer_cache": "ROTATOR_CONSUMER_CACHE",
-    }
-)
+SETTING_NAMES: Mapping[str, str] = {
+    "renew_at": "ROTATOR_RENEW_AT",
+    "schedule_interval": "ROTATOR_SCHEDULE_INTERVAL",
+    "consumer_cache": "ROTATOR_CONSUMER_CACHE",
+}
 """The names of the settings in messages."""
 
 
@@ -69,44 +60,38 @@ class Guarantee:
         least = self.guaranteed_lifetime(lifetime, renew_at)
         if least >= self.consumer_cache - ROUNDING_SECONDS:
             return None
-        token = describe_seconds(round(lifetime, -1) or lifetime)
+        token = f"a token of {describe_seconds(round(lifetime, -1) or lifetime)}"
+        renewed = f"{token} renewed at {renew_at:g} of its lifetime"
         interval = describe_seconds(self.schedule_interval)
         window = lifetime * (1 - renew_at)
         if lifetime <= self.schedule_interval:
-            problem = (
-                f"a token of {token} expires before the next run, which starts every {interval}: "
-                "consumers have no guaranteed remaining lifetime"
-            )
+            problem = f"{token} expires before the next run, which starts every {interval}"
         elif window <= self.schedule_interval:
-            problem = (
-                f"a token of {token} renewed at {renew_at:g} of its lifetime leaves "
-                f"{describe_seconds(window)} for the renewal, but a run starts only every {interval}: "
-                "consumers have no guaranteed remaining lifetime"
-            )
+            leaves = f"leaves {describe_seconds(window)} for the renewal"
+            problem = f"{renewed} {leaves}, but a run starts only every {interval}"
         else:
-            problem = (
-                f"a token of {token} renewed at {renew_at:g} of its lifetime, with a run every {interval}, "
-                f"guarantees consumers a remaining lifetime of {math.floor(least)} s, but they cache it for "
-                f"{self.consumer_cache:.0f} s"
-            )
+            guarantees = f"guarantees consumers a remaining lifetime of {math.floor(least)} s"
+            cached = f"but they cache it for {self.consumer_cache:.0f} s"
+            problem = f"{renewed}, with a run every {interval}, {guarantees}, {cached}"
+        if window <= self.schedule_interval:
+            problem += ": consumers have no guaranteed remaining lifetime"
         return SettingsError(problem, advice=self._advice(lifetime, renew_at, names))
 
     def _advice(self, lifetime: float, renew_at: float, names: Mapping[str, str]) -> str:
         """Return each setting that restores the guarantee alone, or else the lifetime that would."""
-        window = lifetime * (1 - renew_at)
-        latest = 1 - (self.consumer_cache + self.schedule_interval + self.run_budget) / lifetime
-        slowest = window - self.consumer_cache - self.run_budget
+        needed = self.consumer_cache + self.schedule_interval + self.run_budget
+        latest = 1 - needed / lifetime
+        slowest = lifetime * (1 - renew_at) - self.consumer_cache - self.run_budget
         least = self.guaranteed_lifetime(lifetime, renew_at)
         ways = []
-        if latest >= MIN_RENEW_AT:
+        if latest >= 0.1:  # the lowest renew_at that the settings accept
             ways.append(f"set {names['renew_at']} to {math.floor(latest * 100) / 100:g} or less")
-        if slowest >= MIN_SCHEDULE_SECONDS:
+        if slowest >= 60:  # the shortest interval of EventBridge Scheduler
             often = f"run every {slowest // 60:.0f}m or more often"
             ways.append(f"{often} and set {names['schedule_interval']} to this interval")
         if least >= 0:
-            longest = f"let consumers cache for at most {math.floor(least)} s"
-            ways.append(f"{longest} ({names['consumer_cache']})")
+            ways.append(f"let consumers cache for at most {math.floor(least)} s ({names['consumer_cache']})")
         if not ways:
-            needed = (self.consumer_cache + self.schedule_interval + self.run_budget) / (1 - renew_at)
-            ways.append(f"request tokens with a lifetime of {math.ceil(needed / 60)}m or more")
+            minutes = math.ceil(needed / (1 - renew_at) / 60)
+            ways.append(f"request tokens with a lifetime of {minutes}m or more")
         return ", or ".join(ways)

@@ -194,13 +194,12 @@ class Result:
             result["late"] = self.late
             result["seconds_remaining"] = self.seconds_remaining
             result["next_try"] = format_time(self.next_try) if self.next_try else None
-        if self.secret_stage is not Stage.CURRENT:
-            result["secret_stage"] = self.secret_stage.value
-        if self.reason:
-            result["note"] = self.reason
-        if self.replicas_behind:
-            result["replicas_behind"] = list(self.replicas_behind)
-        return result
+        extra = {
+            "secret_stage": self.secret_stage.value if self.secret_stage is not Stage.CURRENT else None,
+            "note": self.reason,
+            "replicas_behind": list(self.replicas_behind),
+        }
+        return result | {name: value for name, value in extra.items() if value}
 
     @classmethod
     def from_dict(cls, result: Mapping[str, Any]) -> Result:

@@ -23,10 +23,6 @@ JITTER = 0.02
 RUN_BUDGET_SECONDS = 60.0
 """The time of a run outside Lambda, and the function's default timeout."""
 
-
-FAR_FACTOR = 2
-"""A lifetime that differs from the expected one by more than this factor causes a warning."""
-
 REFUSED_FACTOR = 10
 """A lifetime that exceeds the expected one by more than this factor is refused."""
 
@@ -42,13 +38,12 @@ class ExpectedLifetime:
 
     def __str__(self) -> str:
         """Return the range in words."""
-        if self.shortest == self.longest:
-            return describe_seconds(self.shortest)
-        return f"{describe_seconds(self.shortest)} to {describe_seconds(self.longest)}"
+        longest = f" to {describe_seconds(self.longest)}" if self.longest > self.shortest else ""
+        return f"{describe_seconds(self.shortest)}{longest}"
 
     def is_far_from(self, lifetime: float) -> bool:
-        """Whether a lifetime is much shorter or longer than expected."""
-        return not self.shortest / FAR_FACTOR <= lifetime <= self.longest * FAR_FACTOR
+        """Whether a lifetime is shorter than half the expected one, or longer than twice."""
+        return not self.shortest / 2 <= lifetime <= self.longest * 2
 
     def is_exceeded_by(self, lifetime: float) -> bool:
         """Whether a lifetime is so long that its unit cannot be seconds."""
@@ -132,9 +127,8 @@ def asked_lifetime(rotation: Rotation) -> float | None:
     """Return the lifetime in seconds that the settings state or request: ``lifetime`` or ``expiration``."""
     if rotation.lifetime is not None:
         return float(rotation.lifetime)
-    expiration = rotation.token_request_params.get("expiration")
-    legal = isinstance(expiration, str) and expiration.isascii() and expiration.isdigit()
-    return float(str(expiration)) if legal else None
+    expiration = str(rotation.token_request_params.get("expiration"))
+    return float(expiration) if expiration.isascii() and expiration.isdigit() else None
 
 
 def outlook(failed: Result) -> str:

@@ -54,14 +54,18 @@ def failed(name: str, error: Exception, next_try: datetime | None = None) -> Res
 def failed_with(
     rotation: Rotation, stored: Stored, error: Exception, *, now: datetime, next_try: datetime | None = None
 ) -> Result:
-    """Return a failure of a rotation whose stored token and status were read."""
+    """Return a failure of a rotation whose stored token and status were read.
+
+    A fresh token has no next attempt, because no later run forces its renewal.
+    """
     if isinstance(error, StatusNotWritten):  # the new token is stored
         stored = replace(stored, status=error.status, token_version=error.status.parameter_version)
     status = stored.token_status
     issued = isinstance(error, RotatorError) and error.may_have_issued
     unknown = None if stored.token_version else 0
+    is_fresh = token_state(rotation, stored, now) is TokenState.FRESH
     return replace(
-        failed(rotation.name, error, next_try),
+        failed(rotation.name, error, None if is_fresh else next_try),
         expires_at=status.expires_at if status else None,
         parameter_version=stored.token_version or None,
         lifetime=status.lifetime if status else None,
@@ -73,21 +77,10 @@ def failed_with(
 def postponed(
     rotation: Rotation, stored: Stored, *, now: datetime, next_try: datetime, forced: bool = False
 ) -> Result:
-    """Return the result of a rotation for which the run had no time left.
-
-    The result is a failure if the renewal is late or was forced, because no later run forces it.
-    """
+    """Return the result of a rotation for which the run had no time left: a failure if late or forced."""
     if forced or fails_late(rotation, stored, now):
-        return not_begun(rotation, stored, NotReached(forced=forced), now=now, next_try=next_try)
+        return failed_with(rotation, stored, NotReached(forced=forced), now=now, next_try=next_try)
     return as_stored(rotation, stored, Outcome.BUSY, reason=NO_TIME_LEFT)
-
-
-def not_begun(
-    rotation: Rotation, stored: Stored, error: RotatorError, *, now: datetime, next_try: datetime
-) -> Result:
-    """Return the failure of a rotation that was not started; a fresh, forced one has no next attempt."""
-    is_fresh = token_state(rotation, stored, now) is TokenState.FRESH
-    return failed_with(rotation, stored, error, now=now, next_try=None if is_fresh else next_try)
 
 
 class RotationFailed(RotatorError):
