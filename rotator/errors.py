@@ -1,29 +1,8 @@
-"""Everything that can go wrong, as one tree.
+"""Every error as one tree; StatusNotWritten and RotationFailed are beside the values that they carry.
 
-::
-
-    RotatorError
-    +- SettingsError                 names the setting, its value and the accepted values
-    +- CredentialsError              the secret or the signing key is missing, denied or malformed
-    +- TokenRequestError             the token endpoint could not be used (e.g. its certificate)
-    |  +- TokenEndpointUnavailable   worth a retry; carries ``retry_after``
-    |  +- TokenRequestRejected       carries the RFC 6749 error code and the HTTP status
-    |  +- InvalidTokenResponse       a 2xx answer without a token that may be published
-    +- TokenVerificationError        ``verify_url`` did not accept the token
-    +- ParameterStoreError           denied, throttled, too large, wrong type, key unusable
-    |  +- ConcurrentUpdate           another run wrote first
-    |  +- TokenNotPublished          a token was issued and could not be stored
-    |  +- StatusNotWritten           the new token is stored; carries the status that is not (renewal.status)
-    +- NotReached                    the run's time ran out before the renewal began
-    +- WorkNotSent                   a rotation that is due could not be enqueued for the workers
-    +- RotationFailed                a rotation of the run failed; carries the summary (renewal.results)
-    +- TokenUnavailable              a consumer has no valid token
-    |  +- TokenExpired               the stored token has expired
-    +- CommandNotRun                 of `rotator exec`; carries the exit code
-
-A message says what happened and what to do next, and never holds a token, a secret or a
-response body. For the same reason the adapters do not chain the SDK's or the HTTP library's
-exceptions: these contain the request, and therefore the secret.
+A message says what happened and what to do next, and never holds a token, a secret or a response body.
+For the same reason the adapters do not chain the SDK's or the HTTP library's exceptions: these contain the
+request, and therefore the secret.
 """
 
 from __future__ import annotations
@@ -130,7 +109,7 @@ class CredentialsError(RotatorError):
 
 
 class TokenRequestError(RotatorError):
-    """No token was obtained from the token endpoint."""
+    """No token was obtained from the token endpoint, for example because of its certificate."""
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -248,9 +227,7 @@ def as_rotator_error(error: Exception, where: str, *, may_have_issued: bool = Fa
     """Return a RotatorError unchanged, and any other error by its type only: its text may quote a secret."""
     if isinstance(error, RotatorError):
         return error
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("unexpected %s in %s\n%s", type(error).__name__, where, frames)
     problem = f"unexpected {type(error).__name__}"
-    return RotatorError(
-        problem, advice="report this error with the traceback in the log", may_have_issued=may_have_issued
-    )
+    logger.error("%s in %s\n%s", problem, where, "".join(traceback.format_tb(error.__traceback__)))
+    advice = "report this error with the traceback in the log"
+    return RotatorError(problem, advice=advice, may_have_issued=may_have_issued)

@@ -169,7 +169,5 @@ secret_members = _object_of(
     _place,
 )
 response_members = _object_of(
-    f'{_words(RESPONSE_MEMBERS)}, such as {{"access_token": "data.token"}}',
-    _one_of(RESPONSE_MEMBERS),
-    _place,
+    f'{_words(RESPONSE_MEMBERS)}, such as {{"access_token": "data.token"}}', _one_of(RESPONSE_MEMBERS), _place
 )

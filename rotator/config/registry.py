@@ -33,14 +33,10 @@ class Fleet:
         return {rotation.name for rotation in self.rotations} | {name for name, _ in self.broken}
 
     def only(self, names: Sequence[str]) -> Fleet:
-        """Return the rotations of these names, or all of them if no name is given.
-
-        Raises SettingsError for a name that no rotation has.
-        """
+        """Return the rotations of these names, all for no name; raises SettingsError for an unknown name."""
         if not names:
             return self
-        wanted = frozenset(names)
-        known = self.names
+        wanted, known = frozenset(names), self.names
         for name in names:
             if name not in known:
                 raise unknown(name, known)
@@ -199,10 +195,7 @@ def read(
 
 
 def unknown(name: str, known: Collection[str], *, patterns: bool = False) -> SettingsError:
-    """Return the error for an unknown rotation, with similar names or, if there are none, the first names.
-
-    ``patterns`` says that the command accepts patterns.
-    """
+    """Return the error for an unknown rotation. ``patterns`` says that the command accepts patterns."""
     import difflib  # few runs need it
 
     close = difflib.get_close_matches(name[:64], known, n=3)
@@ -212,11 +205,8 @@ def unknown(name: str, known: Collection[str], *, patterns: bool = False) -> Set
         advice = f"did you mean {' or '.join(close)}?"
     elif known:
         more = len(known) - MAX_SUGGESTED_NAMES
-        advice = (
-            "name one of: "
-            + ", ".join(sorted(known)[:MAX_SUGGESTED_NAMES])
-            + (f" and {more:,} more" * (more > 0))
-        )
+        names = ", ".join(sorted(known)[:MAX_SUGGESTED_NAMES])
+        advice = f"name one of: {names}" + f" and {more:,} more" * (more > 0)
     else:
         advice = "add the rotation with `rotator add`"
     return SettingsError(f"there is no rotation named {name[:64]!r}", advice=advice)

@@ -232,10 +232,7 @@ class DocumentStore(Protocol):
     """
 
     def create(self, document: str, text: str) -> None:
-        """Store a new document.
-
-        Raises ConcurrentUpdate if the document exists.
-        """
+        """Store a new document; raises ConcurrentUpdate if it exists."""
 
     def replace(self, document: str, text: str) -> None:
         """Overwrite a document; one that was deleted in the meantime is created again.

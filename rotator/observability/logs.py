@@ -39,9 +39,8 @@ def log_summary(summary: Summary, now: datetime) -> None:
     """Log every result, then the summary. With more than ten rotations, omit fresh ones."""
     is_large = len(summary.results) > MAX_ROTATION_METRICS
     for result in summary.results:
-        if is_large and result.outcome is Outcome.FRESH:
-            continue
-        _log_result(result, now)
+        if not (is_large and result.outcome is Outcome.FRESH):
+            _log_result(result, now)
     for warning in summary.warnings:
         logger.warning(warning, extra={"event": "warning"})
     brief = _brief(summary) if is_large else summary.to_dict()

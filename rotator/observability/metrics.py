@@ -29,12 +29,7 @@ def record_metrics(
     and absent if no lifetime is known, so an alarm should treat missing data as breaching. A run that did not
     serve all rotations omits it, because another token may expire sooner. A dry run has no metrics.
 
-    Args:
-        summary: The run's summary.
-        now: The time (UTC).
-        service: The dimension of the metrics.
-        duration: The run's duration in seconds.
-        counts: The counts of the adapters, by metric.
+    ``service`` is the dimension of the metrics. The duration is in seconds, and ``counts`` are by metric.
     """
     if summary.dry_run:
         return

@@ -237,11 +237,12 @@ class HeldLease:
 
 def acquire(rotation: Rotation, stored: Stored, parameters: ParameterStore, run: Run) -> HeldLease | None:
     """Acquire the lease until the end of this run; return None if another run acquired it first."""
-    seconds = math.ceil(run.deadline.remaining() + run.overrun) + 1  # expires_at is stored in whole seconds
+    seconds = math.ceil(run.deadline.remaining() + run.overrun) + 1  # the rest of a second is not stored
+    until = (run.now() + timedelta(seconds=seconds)).replace(microsecond=0)
     text = LeaseText(
         run=run.id,
         read_version=stored.lease.version,
-        expires_at=run.now() + timedelta(seconds=seconds),
+        expires_at=until,
         may_have_issued=stored.lease.may_be_revoked,
     )
     write = parameters.write_lease if stored.lease.version else parameters.create_lease
@@ -259,14 +260,12 @@ def acquire(rotation: Rotation, stored: Stored, parameters: ParameterStore, run:
         parameters=parameters,
         run=run,
         version=version,
-        expires_at=text.expires_at.replace(microsecond=0),
+        expires_at=until,
     )
 
 
 def too_late(name: str) -> ParameterStoreError:
     """Return the error for a parameter that was not written because the run's time ran out."""
     return ParameterStoreError(
-        f"the run's time ran out before {name} could be written",
-        advice=MORE_TIME,
-        retry=Retry.NEXT_RUN,
+        f"the run's time ran out before {name} could be written", advice=MORE_TIME, retry=Retry.NEXT_RUN
     )

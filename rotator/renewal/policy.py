@@ -86,10 +86,9 @@ def due_at(rotation: Rotation, status: Status) -> datetime:
 
 
 def may_be_revoked(rotation: Rotation, stored: Stored, now: datetime) -> bool:
-    """Whether an earlier run may have obtained a token that it did not publish.
+    """Whether a provider may have revoked the stored token because it issued one that was not published.
 
-    Some providers revoke the stored token when they issue another. A fresh token cannot be revoked in this
-    way: a run that renews a fresh token makes it due first.
+    A fresh token cannot be revoked in this way: a run that renews a fresh token makes it due first.
     """
     status = stored.token_status
     return stored.lease.may_be_revoked and (status is None or now >= due_at(rotation, status))

@@ -40,9 +40,7 @@ class ParameterStore(Protocol):
     ) -> Iterator[Mapping[str, Parameter]]:
         """Yield the parameters below a path by full name, each page as soon as it is read.
 
-        Args:
-            path: The path.
-            retry_until: Until this deadline, a page is read again if AWS throttles every attempt of the SDK.
+        Until ``retry_until``, a page is read again if AWS throttles every attempt of the SDK.
         """
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
@@ -52,26 +50,17 @@ class ParameterStore(Protocol):
         """Store the status and return its version."""
 
     def create_lease(self, rotation: Rotation, text: str) -> int:
-        """Store the first version of the lease and return its number, 1.
-
-        Raises ConcurrentUpdate if the lease parameter exists.
-        """
+        """Store the first version and return its number, 1; raises ConcurrentUpdate if there is one already."""
 
     def write_lease(self, rotation: Rotation, text: str) -> int:
-        """Store the next version of the lease and return its number.
-
-        Raises ConcurrentUpdate if another run writes the parameter at the same moment.
-        """
+        """Store the next version and return its number; raises ConcurrentUpdate if another run does, too."""
 
 
 class SecretStore(Protocol):
     """AWS Secrets Manager: the source of client credentials."""
 
     def read(self, rotation: Rotation) -> ClientCredentials:
-        """Return the credentials in the current version of the rotation's secret.
-
-        Raises CredentialsError if the secret is missing, denied or malformed.
-        """
+        """Return the current credentials; raises CredentialsError if they are missing or cannot be used."""
 
     def read_stage(self, rotation: Rotation, stage: Stage) -> ClientCredentials | None:
         """Return the credentials in the version with this staging label, or None if no version has it.
@@ -88,10 +77,7 @@ class TokenEndpoint(Protocol):
     ) -> TokenResponse:
         """Return the endpoint's 2xx answer, after retries as long as a retry may help and time remains.
 
-        Args:
-            request: The token request.
-            deadline: When sending, waiting and reading must be complete.
-            retry_until: The time after which no retry begins, if it is before the deadline.
+        Sending, waiting and reading must be complete at the deadline. No retry begins after ``retry_until``.
 
         Raises:
             TokenEndpointUnavailable: No attempt was answered, or each answer asked for a retry later.

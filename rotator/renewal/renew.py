@@ -30,27 +30,17 @@ EXPIRY_TOLERANCE = timedelta(seconds=60)
 
 
 def rotate(
-    rotation: Rotation,
-    checked: Stored,
-    ports: Ports,
-    run: Run,
-    *,
-    force: bool = False,
-    dry_run: bool = False,
+    rotation: Rotation, checked: Stored, ports: Ports, run: Run, *, force: bool = False, dry_run: bool = False
 ) -> Result:
     """Renew the rotation's token if it is due, and return the result; a failure is a result, too.
 
     A failed renewal leaves the stored token unchanged, with two exceptions: after StatusNotWritten, and if
     the answer to the write of the token was lost, the new token is stored.
 
-    Args:
-        rotation: The rotation.
-        checked: The stored state when the rotation was found due. It is reported if the state cannot be read
-            again. It decides nothing, because another run may have renewed the token since.
-        ports: The stores of parameters and secrets, and the token endpoint.
-        run: The run that renews, with its deadline.
-        force: Renew a fresh token, too, and publish a new token even if it expires sooner.
-        dry_run: Stop before the first change, the lease, and return the result of a run without failures.
+    The stored state when the rotation was ``checked`` is only reported, if the state cannot be read again:
+    another run may have renewed the token since. ``force`` also renews a fresh token, and publishes a new one
+    even if it expires sooner. A dry run stops before the first change, the lease, and returns the result of a
+    run without failures.
     """
     stored = checked
     try:
