@@ -29,14 +29,6 @@ class Key:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParameterVersion:
-    """A version of a parameter, and the labels that are attached to it."""
-
-    number: int
-    labels: Sequence[str]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Stack:
     """A CloudFormation stack with its outputs and parameters."""
 
@@ -67,14 +59,6 @@ class EventSourceMapping:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subscription:
-    """A subscription of an SNS topic: its protocol, such as ``email``, and whether it is confirmed."""
-
-    protocol: str
-    confirmed: bool
-
-
-@dataclass(frozen=True, kw_only=True)
 class LogEvent:
     """One line of a log, and when it was written."""
 
@@ -95,17 +79,11 @@ class Inspector(Protocol):
     def aws_date(self) -> str | None:
         """Return AWS's ``Date`` header; this needs no credentials."""
 
-    def may_write_token(self, rotation: Rotation) -> None:
-        """Check that the caller may write the token parameter, which must exist."""
+    def may_write(self, rotation: Rotation, name: str) -> None:
+        """Check that the caller may write this one of the rotation's parameters, which must exist."""
 
-    def may_write_status(self, rotation: Rotation) -> None:
-        """Check that the caller may write the status parameter, which must exist."""
-
-    def may_write_lease(self, rotation: Rotation) -> None:
-        """Check that the caller may write the lease parameter, which must exist."""
-
-    def versions(self, name: str) -> Sequence[ParameterVersion]:
-        """Return the stored versions of a parameter, which must exist, in any order."""
+    def versions(self, name: str) -> Mapping[int, Sequence[str]]:
+        """Return the labels of each stored version of a parameter, which must exist."""
 
     def key(self, key_id: str) -> Key | None:
         """Return the KMS key of this id, ARN or alias, if there is one."""
@@ -125,8 +103,8 @@ class Inspector(Protocol):
     def event_source_mapping(self, function: str, queue_url: str) -> EventSourceMapping | None:
         """Return the event source mapping from the queue to this function, if there is one."""
 
-    def subscriptions(self, topic_arn: str) -> Sequence[Subscription]:
-        """Return the topic's subscriptions. The topic must exist."""
+    def subscriptions(self, topic_arn: str) -> Sequence[bool]:
+        """Return of each subscription of the topic, which must exist, whether it is confirmed."""
 
     def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
         """Return the newest event since a time (UTC) whose message contains these words, if there is one."""

@@ -23,11 +23,10 @@ def check_parameters(rotation: Rotation, stored: Stored | RotatorError, inspecto
         raise NotChecked('the parameters could not be read; see the check "stored token"')
     if stored.lease_error:
         raise stored.lease_error
-    may_write = (inspector.may_write_token, inspector.may_write_status, inspector.may_write_lease)
     writable = []
-    for (name, version), check_write in zip(_versions(rotation, stored), may_write, strict=True):
+    for name, version in _versions(rotation, stored):
         if version:  # a test write to an existing parameter is refused in any case, and changes nothing
-            check_write(rotation)
+            inspector.may_write(rotation, name)
             writable.append(name)
     if not writable:
         raise NotChecked(f"{rotation.parameter_name} does not exist yet; the first run creates it")
@@ -50,15 +49,15 @@ def check_labels(names: Sequence[str], inspector: Inspector) -> str:
     """Return that no label blocks a write; raises RotatorError if the oldest version of one has a label."""
     for name in names:
         try:
-            oldest = min(inspector.versions(name), key=lambda version: version.number, default=None)
+            versions = inspector.versions(name)
         except RotatorError as error:  # the permission is optional: it allows reading earlier tokens
             raise NotChecked(f"{error.problem}; {error.advice}") from error
-        if oldest and oldest.labels:
-            labels = " ".join(oldest.labels)
+        oldest = min(versions, default=0)
+        if labels := " ".join(versions.get(oldest, ())):
             raise RotatorError(
-                f"{name} cannot be written: its oldest version, {oldest.number}, has the label {labels}",
+                f"{name} cannot be written: its oldest version, {oldest}, has the label {labels}",
                 advice="move the label to another version, or remove it: "
-                f"aws ssm unlabel-parameter-version --name {name} --parameter-version {oldest.number} "
+                f"aws ssm unlabel-parameter-version --name {name} --parameter-version {oldest} "
                 f"--labels {labels}",
             )
     return f"no label on the oldest version of {', '.join(names)}"

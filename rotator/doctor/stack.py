@@ -145,7 +145,7 @@ def _check_alarms(stack: Stack | None, inspector: Inspector) -> str:
     if topic is None:  # it is optional: alarms can be read in CloudWatch
         raise NotChecked("alarms do not notify anyone: deploy with AlarmEmail or AlarmTopicArn")
     subscriptions = inspector.subscriptions(topic)
-    confirmed = sum(subscription.confirmed for subscription in subscriptions)
+    confirmed = sum(subscriptions)
     if confirmed:
         pending = len(subscriptions) - confirmed
         return f"confirmed subscriptions: {confirmed}" + (f"; not confirmed: {pending}" if pending else "")

@@ -50,7 +50,7 @@ class ParameterStore(Protocol):
         """Store the status and return its version."""
 
     def create_lease(self, rotation: Rotation, text: str) -> int:
-        """Store the first version and return its number, 1; raises ConcurrentUpdate if there is one already."""
+        """Store the first version and return its number, 1; raises ConcurrentUpdate if a version exists."""
 
     def write_lease(self, rotation: Rotation, text: str) -> int:
         """Store the next version and return its number; raises ConcurrentUpdate if another run does, too."""

@@ -120,7 +120,7 @@ def test_pending_and_deleted_subscriptions_are_not_confirmed(scripted: Scripted)
     for page, token in zip(pages, ({}, {"NextToken": "more"}), strict=True):
         scripted["sns"].add_response("list_subscriptions_by_topic", page, {"TopicArn": topic, **token})
     found = scripted.inspector.subscriptions(topic)
-    assert [subscription.confirmed for subscription in found] == [False, False, True]
+    assert found == [False, False, True]
 
 
 def test_versions_are_read_page_by_page_and_not_decrypted(scripted: Scripted) -> None:
@@ -131,8 +131,7 @@ def test_versions_are_read_page_by_page_and_not_decrypted(scripted: Scripted) ->
     ]
     for page, token in zip(pages, ({}, {"NextToken": "more"}), strict=True):
         scripted["ssm"].add_response("get_parameter_history", page, {**asked, **token})
-    found = scripted.inspector.versions("/healthwise/token")
-    assert [(version.number, version.labels) for version in found] == [(7, ("live", "old")), (8, ())]
+    assert scripted.inspector.versions("/healthwise/token") == {7: ["live", "old"], 8: []}
 
 
 def test_sns_denial_names_the_missing_permission(scripted: Scripted) -> None:
@@ -166,7 +165,9 @@ def test_refusal_past_authorization_proves_write_permission(scripted: Scripted, 
     asked = {"Name": "/healthwise/token", "Type": "SecureString", "Tier": "Standard", "KeyId": "alias/mine"}
     never_stored = {"Value": "a token", "AllowedPattern": "^$", "Overwrite": False}
     scripted["ssm"].add_client_error("put_parameter", code, expected_params={**asked, **never_stored})
-    scripted.inspector.may_write_token(rotation(kms_key_id="alias/mine", tier="Standard"))
+    scripted.inspector.may_write(
+        rotation(kms_key_id="alias/mine", tier="Standard"), rotation().parameter_name
+    )
 
 
 def test_status_permission_check_sends_a_plain_string(scripted: Scripted) -> None:
@@ -175,14 +176,14 @@ def test_status_permission_check_sends_a_plain_string(scripted: Scripted) -> Non
     scripted["ssm"].add_client_error(
         "put_parameter", "ParameterAlreadyExists", expected_params={**asked, **never_stored}
     )
-    scripted.inspector.may_write_status(rotation())
+    scripted.inspector.may_write(rotation(), rotation().status_name)
 
 
 Look = Callable[[AwsInspector], object]
 LOOKS: dict[str, tuple[str, str, Look]] = {
     "identity": ("sts", "get_caller_identity", lambda i: i.identity()),
-    "token": ("ssm", "put_parameter", lambda i: i.may_write_token(rotation())),
-    "status": ("ssm", "put_parameter", lambda i: i.may_write_status(rotation())),
+    "token": ("ssm", "put_parameter", lambda i: i.may_write(rotation(), rotation().parameter_name)),
+    "status": ("ssm", "put_parameter", lambda i: i.may_write(rotation(), rotation().status_name)),
     "versions": ("ssm", "get_parameter_history", lambda i: i.versions("/healthwise/token")),
     "key": ("kms", "describe_key", lambda i: i.key("alias/mine")),
     "stack": ("cloudformation", "describe_stacks", lambda i: i.stack("rotator")),

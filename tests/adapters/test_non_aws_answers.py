@@ -83,7 +83,7 @@ OTHERS: dict[str, Callable[[], Any]] = {
     ),
     "GetCallerIdentity": lambda: AwsInspector().identity(),
     "AWS's time": lambda: AwsInspector().aws_date(),
-    "may write": lambda: AwsInspector().may_write_token(ROTATION),
+    "may write": lambda: AwsInspector().may_write(ROTATION, ROTATION.parameter_name),
     "DescribeKey": lambda: AwsInspector().key("alias/a"),
     "DescribeStacks of one": lambda: AwsInspector().stack("rotator"),
     "DescribeStacks": lambda: AwsInspector().stacks(),

@@ -23,10 +23,8 @@ from rotator.config.deployment import (
     Inspector,
     Key,
     LogEvent,
-    ParameterVersion,
     Schedule,
     Stack,
-    Subscription,
 )
 from rotator.devstack.aws_emulators import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
@@ -98,17 +96,16 @@ class FakeWorld:
 
     def add_topic(self, *endpoints: str) -> str:
         topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:{unique('topic')}"
-        self.inspector.topics[topic] = [Subscription(protocol="sqs", confirmed=True) for _ in endpoints]
+        self.inspector.topics[topic] = [True for _ in endpoints]
         return topic
 
     def add_parameters(self, rotation: Rotation) -> Callable[[], object]:
         return lambda: None
 
     def add_versions(self, name: str, *labels: str) -> None:
-        self.inspector.kept_versions[name] = [
-            ParameterVersion(number=number, labels=(label,) if label else ())
-            for number, label in enumerate(labels, start=1)
-        ]
+        self.inspector.kept_versions[name] = {
+            number: (label,) if label else () for number, label in enumerate(labels, start=1)
+        }
 
     def deny(self, action: str, method: str) -> None:
         self.inspector.fails[method] = RotatorError("AccessDenied", advice=f"allow {action}")
@@ -296,15 +293,15 @@ def test_write_permission_check_passes_and_writes_nothing(world: Backend) -> Non
     inspected = rotation(parameter_name=f"/{unique('inspected')}/token")
     stored = world.add_parameters(inspected)
     before = stored()
-    world.inspector.may_write_token(inspected)
-    world.inspector.may_write_status(inspected)
+    world.inspector.may_write(inspected, inspected.parameter_name)
+    world.inspector.may_write(inspected, inspected.status_name)
     assert stored() == before
 
 
 def test_versions_of_a_parameter_have_their_labels(world: Backend) -> None:
     name = f"/{unique('versions')}"
     world.add_versions(name, "", "live", "")
-    found = {version.number: tuple(version.labels) for version in world.inspector.versions(name)}
+    found = {number: tuple(labels) for number, labels in world.inspector.versions(name).items()}
     assert found == {1: (), 2: ("live",), 3: ()}
 
 
@@ -377,16 +374,15 @@ def test_event_source_mapping_is_found_by_function_and_queue(world: Backend) -> 
 
 def test_subscriptions_of_a_topic_are_listed(world: Backend) -> None:
     queue = f"arn:aws:sqs:us-east-1:{ACCOUNT}:on-call"
-    confirmed = Subscription(protocol="sqs", confirmed=True)
     assert world.inspector.subscriptions(world.add_topic()) == []
-    assert world.inspector.subscriptions(world.add_topic(queue)) == [confirmed]
+    assert world.inspector.subscriptions(world.add_topic(queue)) == [True]
 
 
 @pytest.mark.parametrize(
     ("action", "method", "look"),
     [
-        ("ssm:PutParameter", "may_write_token", lambda i: i.may_write_token(rotation())),
-        ("ssm:PutParameter", "may_write_status", lambda i: i.may_write_status(rotation())),
+        ("ssm:PutParameter", "may_write_token", lambda i: i.may_write(rotation(), rotation().parameter_name)),
+        ("ssm:PutParameter", "may_write_status", lambda i: i.may_write(rotation(), rotation().status_name)),
         ("kms:DescribeKey", "key", lambda i: i.key("alias/aws/ssm")),
         ("cloudformation:DescribeStacks", "stack", lambda i: i.stack("rotator")),
         ("cloudformation:DescribeStacks", "stacks", lambda i: i.stacks()),

@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from fake_ports import DAY, START, Clock, FakeInspector, FakePorts, ports, rotation, run
-from rotator.config.deployment import EventSourceMapping, Key, LogEvent, Schedule, Stack, Subscription
+from rotator.config.deployment import EventSourceMapping, Key, LogEvent, Schedule, Stack
 from rotator.config.registry import Fleet
 from rotator.doctor.check import Check, State
 from rotator.doctor.context import Instruments, Options, Subject
@@ -129,7 +129,7 @@ class Patient:
         self.inspector = FakeInspector(self.clock)
         self.inspector.all_stacks = [Stack(name="other", outputs={}), Stack(name="rotator", outputs=OUTPUTS)]
         self.inspector.schedules = {("schedules", "run"): SCHEDULE}
-        self.inspector.topics = {TOPIC: [Subscription(protocol="email", confirmed=True)]}
+        self.inspector.topics = {TOPIC: [True]}
         self.inspector.logs = {LOG: [run_ended(summary())]}
 
     def store(self, each: Rotation | None = None, *, hours_old: float = 1, lifetime: float = DAY) -> Patient:
@@ -203,7 +203,7 @@ def with_workers(*, waiting: int = 0, failed: int = 0) -> Patient:
 def with_topic(*confirmed: bool) -> Patient:
     """A patient whose alarms go to a topic with these subscriptions."""
     patient = healthy()
-    patient.inspector.topics = {TOPIC: [Subscription(protocol="email", confirmed=each) for each in confirmed]}
+    patient.inspector.topics = {TOPIC: list(confirmed)}
     return patient
 
 

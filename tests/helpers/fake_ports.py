@@ -16,10 +16,8 @@ from rotator.config.deployment import (
     Identity,
     Key,
     LogEvent,
-    ParameterVersion,
     Schedule,
     Stack,
-    Subscription,
 )
 from rotator.errors import RotatorError, TokenEndpointUnavailable, TokenVerificationError, WorkNotSent
 from rotator.oauth import token_error
@@ -280,14 +278,14 @@ class FakeInspector:
         self.clock = clock
         self.fails: dict[str, Exception] = {}
         self.date: str | None = format_datetime(clock.now(), usegmt=True)
-        self.kept_versions: dict[str, list[ParameterVersion]] = {}
+        self.kept_versions: dict[str, Mapping[int, Sequence[str]]] = {}
         self.keys: dict[str, Key] = {}
         self.all_stacks: list[Stack] = []
         self.schedules: dict[tuple[str, str], Schedule] = {}
         self.logs: dict[str, list[LogEvent]] = {}
         self.queues: dict[str, int] = {}
         self.takers: dict[tuple[str, str], EventSourceMapping] = {}
-        self.topics: dict[str, list[Subscription]] = {}
+        self.topics: dict[str, list[bool]] = {}
 
     def identity(self) -> Identity:
         self._fail("identity")
@@ -299,16 +297,11 @@ class FakeInspector:
         self._fail("aws_date")
         return self.date
 
-    def may_write_token(self, rotation: Rotation) -> None:
-        self._fail("may_write_token")
+    def may_write(self, rotation: Rotation, name: str) -> None:
+        kind = "token" if name == rotation.parameter_name else name.rpartition("/")[2]
+        self._fail(f"may_write_{kind}")
 
-    def may_write_status(self, rotation: Rotation) -> None:
-        self._fail("may_write_status")
-
-    def may_write_lease(self, rotation: Rotation) -> None:
-        self._fail("may_write_lease")
-
-    def versions(self, name: str) -> Sequence[ParameterVersion]:
+    def versions(self, name: str) -> Mapping[int, Sequence[str]]:
         self._fail("versions")
         return self.kept_versions[name]
 
@@ -336,7 +329,7 @@ class FakeInspector:
         self._fail("taker")
         return self.takers.get((function, queue_url))
 
-    def subscriptions(self, topic_arn: str) -> Sequence[Subscription]:
+    def subscriptions(self, topic_arn: str) -> Sequence[bool]:
         self._fail("subscriptions")
         return self.topics[topic_arn]
 

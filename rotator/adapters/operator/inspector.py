@@ -12,16 +12,7 @@ from botocore.config import Config
 
 from rotator.adapters.runtime import aws_client, aws_errors, sqs
 from rotator.adapters.runtime.aws_client import AwsError
-from rotator.config.deployment import (
-    EventSourceMapping,
-    Identity,
-    Key,
-    LogEvent,
-    ParameterVersion,
-    Schedule,
-    Stack,
-    Subscription,
-)
+from rotator.config.deployment import EventSourceMapping, Identity, Key, LogEvent, Schedule, Stack
 from rotator.errors import RotatorError
 from rotator.renewal.models import Rotation
 
@@ -73,20 +64,13 @@ class AwsInspector:
                 raise _failed(error, "the time of AWS", "sts:GetCallerIdentity") from error
         return dates[-1] if dates else None
 
-    def may_write_token(self, rotation: Rotation) -> None:
-        """PutParameter of the token without Overwrite, which AWS refuses after it checked the permission."""
-        key = {"KeyId": rotation.kms_key_id} if rotation.kms_key_id else {}
-        self._may_write(rotation.parameter_name, Type="SecureString", Tier=rotation.tier, **key)
-
-    def may_write_status(self, rotation: Rotation) -> None:
-        """PutParameter of the status without Overwrite."""
-        self._may_write(rotation.status_name, Type="String")
-
-    def may_write_lease(self, rotation: Rotation) -> None:
-        """PutParameter of the lease without Overwrite."""
-        self._may_write(rotation.lease_name, Type="String")
-
-    def _may_write(self, name: str, **parameters: Any) -> None:
+    def may_write(self, rotation: Rotation, name: str) -> None:
+        """PutParameter without Overwrite, which AWS refuses after it checked the permission."""
+        parameters = {"Type": "String"}
+        if name == rotation.parameter_name:
+            parameters = {"Type": "SecureString", "Tier": rotation.tier}
+            if rotation.kms_key_id:
+                parameters["KeyId"] = rotation.kms_key_id
         self._look_up(
             "ssm:PutParameter",
             f"the parameter {name}",
@@ -98,19 +82,18 @@ class AwsInspector:
             **parameters,
         )
 
-    def versions(self, name: str) -> Sequence[ParameterVersion]:
+    def versions(self, name: str) -> Mapping[int, Sequence[str]]:
         """GetParameterHistory; no value is decrypted."""
         versions = self._look_up(
             "ssm:GetParameterHistory",
             f"the versions of {name}",
-            read=lambda answer: [
-                ParameterVersion(number=int(each["Version"]), labels=tuple(each.get("Labels", ())))
-                for each in answer["Parameters"]
-            ],
+            read=lambda answer: {
+                int(each["Version"]): each.get("Labels", []) for each in answer["Parameters"]
+            },
             Name=name,
             WithDecryption=False,
         )
-        return versions or []
+        return versions or {}
 
     def key(self, key_id: str) -> Key | None:
         """DescribeKey."""
@@ -185,18 +168,17 @@ class AwsInspector:
         )
         return mappings[0] if mappings else None
 
-    def subscriptions(self, topic_arn: str) -> Sequence[Subscription]:
-        """ListSubscriptionsByTopic; AWS returns no ARN before a confirmation and after a deletion."""
-        subscriptions = self._look_up(
+    def subscriptions(self, topic_arn: str) -> Sequence[bool]:
+        """ListSubscriptionsByTopic; only confirmed subscriptions that exist have an ARN."""
+        confirmed = self._look_up(
             "sns:ListSubscriptionsByTopic",
             f"the subscriptions of the topic {topic_arn.rpartition(':')[2]}",
             read=lambda answer: [
-                Subscription(protocol=each["Protocol"], confirmed=each["SubscriptionArn"].startswith("arn:"))
-                for each in answer["Subscriptions"]
+                each["SubscriptionArn"].startswith("arn:") for each in answer["Subscriptions"]
             ],
             TopicArn=topic_arn,
         )
-        return subscriptions or []
+        return confirmed or []
 
     def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
         """FilterLogEvents; its times are milliseconds since 1970."""

@@ -11,7 +11,7 @@ import pytest
 
 from doctor_patient import AFTER_THE_SECRET, BROKEN, Patient, answers, has_key, healthy, issues
 from fake_ports import DAY, START, jwt
-from rotator.config.deployment import Key, ParameterVersion
+from rotator.config.deployment import Key
 from rotator.doctor.check import State
 from rotator.errors import ParameterStoreError
 from rotator.oauth.models import (
@@ -44,10 +44,8 @@ def with_versions(count: int, labels: Mapping[str, Mapping[int, Sequence[str]]] 
         patient.store()
     for name in (of.parameter_name, of.status_name, of.lease_name):
         found = (labels or {}).get(name, {})
-        patient.inspector.kept_versions[name] = [
-            ParameterVersion(number=number, labels=found.get(number, ()))
-            for number in range(count, max(0, count - 100), -1)
-        ]
+        kept = range(count, max(0, count - 100), -1)
+        patient.inspector.kept_versions[name] = {number: found.get(number, ()) for number in kept}
     return patient
 
 
