@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from rotator.config.validators import InvalidValue
+from rotator.config.validators import InvalidValue, matching
 from rotator.oauth.client_assertion import ASSERTION_PARAMS
 from rotator.oauth.json_object import REPEATED, read_object
 from rotator.oauth.models import UNUSABLE_TOKEN_TYPES, plain_token_type
@@ -31,10 +31,22 @@ RESERVED_HEADERS = frozenset(
 RESPONSE_MEMBERS = ("access_token", "token_type", "scope", "expires_in", "expires_on", "expires_at")
 SECRET_MEMBERS = ("client_id", "client_secret")
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")  # RFC 9110, 5.1
-_HEADER_VALUE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")  # RFC 9110, 5.5, in ASCII
-_PLACE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
 _TOKEN_TYPE = re.compile(r"[\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]{1,256}")
+
+# JSON may contain a lone surrogate, half of a character, which cannot be sent.
+_param_name = matching(r"[^\ud800-\udfff]+", "is not a valid name")
+_param_text = matching(
+    r"[^\ud800-\udfff]*", "has a value that is not a text, a number, a boolean or a list of these"
+)
+_field_name = matching(  # RFC 9110, 5.1
+    r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}", "is not a valid header name (RFC 9110, 5.1)"
+)
+_field_value = matching(  # RFC 9110, 5.5, in ASCII
+    r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?", "has a value that is not one line of printable ASCII"
+)
+_place = matching(
+    r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}", "does not name a member of an object, such as name or outer.name"
+)
 
 
 def accepted_token_types(value: Any) -> tuple[str, ...]:
@@ -87,38 +99,16 @@ def _words(names: Collection[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _one_of(names: Collection[str]) -> Callable[[str], str]:
-    def check(name: str) -> str:
-        if name not in names:
-            raise InvalidValue("is not a known name")
-        return name
-
-    return check
-
-
-def _param_name(name: str) -> str:
-    if not name or not _is_text(name):
-        raise InvalidValue("is not a valid name")
-    return name
+def _known(names: Collection[str]) -> Callable[[str], str]:
+    return matching("|".join(names), "is not a known name")
 
 
 def _header_name(name: str) -> str:
-    if not _HEADER_NAME.fullmatch(name):
-        raise InvalidValue("is not a valid header name (RFC 9110, 5.1)")
-    return name.lower()
+    return _field_name(name).lower()
 
 
 def _header_value(value: Any) -> str:
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(text, str) or not _HEADER_VALUE.fullmatch(text):
-        raise InvalidValue("has a value that is not one line of printable ASCII")
-    return text
-
-
-def _place(value: Any) -> str:
-    if not isinstance(value, str) or not _PLACE.fullmatch(value):
-        raise InvalidValue("does not name a member of an object, such as name or outer.name")
-    return value
+    return _field_value(str(value) if isinstance(value, int) and not isinstance(value, bool) else value)
 
 
 def _param_values(value: Any) -> str | tuple[str, ...]:
@@ -130,16 +120,8 @@ def _param_values(value: Any) -> str | tuple[str, ...]:
 
 
 def _param_value(value: Any) -> str:
-    if isinstance(value, str) and _is_text(value):
-        return value
-    if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
-        return json.dumps(value)
-    raise InvalidValue("has a value that is not a text, a number, a boolean or a list of these")
-
-
-def _is_text(value: str) -> bool:
-    """Whether a text can be sent: JSON may contain a lone surrogate, half of a character."""
-    return not re.search(r"[\ud800-\udfff]", value)
+    is_number = isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value))
+    return json.dumps(value) if is_number else _param_text(value)
 
 
 token_request_params = _object_of(
@@ -165,9 +147,9 @@ secret_headers = _object_of(
 )
 secret_members = _object_of(
     f'{_words(SECRET_MEMBERS)}, such as {{"client_secret": "oauth.clientSecret"}}',
-    _one_of(SECRET_MEMBERS),
+    _known(SECRET_MEMBERS),
     _place,
 )
 response_members = _object_of(
-    f'{_words(RESPONSE_MEMBERS)}, such as {{"access_token": "data.token"}}', _one_of(RESPONSE_MEMBERS), _place
+    f'{_words(RESPONSE_MEMBERS)}, such as {{"access_token": "data.token"}}', _known(RESPONSE_MEMBERS), _place
 )

@@ -60,10 +60,9 @@ def boolean(value: Any) -> bool:
 
 def matching(pattern: str, takes: str, *, shape_only: bool = False) -> Callable[[Any], str]:
     """Make a reader of texts that match a pattern as a whole."""
-    compiled = re.compile(pattern)
 
     def parse(value: Any) -> str:
-        if not isinstance(value, str) or not compiled.fullmatch(value):
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):  # compiled when it is first used
             raise InvalidValue(takes, shape_only=shape_only)
         return value
 
