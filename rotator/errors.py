@@ -85,7 +85,7 @@ class RotatorError(Exception):
         return next_step(self.advice, self.retry)
 
     def again(self, **changes: Any) -> Self:
-        """Return a copy of the error without traceback and causes, which keep local variables in memory."""
+        """Return a changed copy without traceback and causes, which keep local variables in memory."""
         same = type(self).__new__(type(self))
         same.__dict__ |= self.__dict__ | changes
         same.args = (same.problem,)
@@ -94,10 +94,6 @@ class RotatorError(Exception):
     def by_hand(self) -> Self:
         """Return a copy of the error for a command, which only the operator repeats."""
         return self.again(retry=Retry.BY_HAND if self.retry else None)
-
-    def after(self, earlier: RotatorError | None) -> Self:
-        """Return the error, marked if the failed request of the run before it may have issued a token."""
-        return self.again(may_have_issued=True) if earlier and earlier.may_have_issued else self
 
 
 class SettingsError(RotatorError):

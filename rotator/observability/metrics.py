@@ -33,8 +33,7 @@ def record_metrics(
     """
     if summary.dry_run:
         return
-    lifetimes = {r.name: _remaining_lifetime(r, now) for r in summary.results}
-    known = {name: seconds for name, seconds in lifetimes.items() if seconds is not None}
+    known = {r.name: s for r in summary.results if (s := _remaining_lifetime(r, now)) is not None}
     metrics = {**_counts(summary, counts), "Duration": round(1000 * duration)}
     if known and summary.other_rotations == 0:
         metrics["TokenSecondsRemaining"] = min(known.values())

@@ -25,10 +25,7 @@ def seconds_until(time: datetime, now: datetime) -> float:
 
 def describe_seconds(seconds: float) -> str:
     """Return a duration for people: its two largest units, as in ``7 h 55 min``."""
-    sign, rest = ("-" if seconds < 0 else ""), int(abs(seconds))
-    shown = []
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, rest = divmod(rest, size)
-        if count:
-            shown.append(f"{count} {unit}")
-    return sign + " ".join(shown[:2]) if shown else "0 s"
+    whole = int(abs(seconds))
+    counts = {"d": whole // 86400, "h": whole // 3600 % 24, "min": whole // 60 % 60, "s": whole % 60}
+    shown = [f"{count} {unit}" for unit, count in counts.items() if count]
+    return ("-" if seconds < 0 else "") + " ".join(shown[:2]) if shown else "0 s"

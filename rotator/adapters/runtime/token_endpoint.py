@@ -101,7 +101,7 @@ class HttpTokenEndpoint:
         try:
             response = self._retried(attempt, deadline, retry_until or deadline)
         except RotatorError as error:
-            raise error.after(unanswered) from None
+            raise (error.again(may_have_issued=True) if unanswered else error) from None
         return replace(response, unanswered_before=unanswered is not None)
 
     def _body(self, request: TokenRequest, deadline: Deadline) -> bytes:
