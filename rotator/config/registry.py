@@ -85,7 +85,7 @@ class Registry:
         self.named: dict[str, str] = {}
 
     def enter(self, document: str, parameter: Parameter, read: Rotation | SettingsError) -> None:
-        """Enter the rotation that was read from a document, or the document's error."""
+        """Enter the rotation that was read from a document, or the error."""
         try:
             rotation = self._fitting(document, read)
         except SettingsError as error:
@@ -103,15 +103,16 @@ class Registry:
         self.names[document] = name
 
     def judge(self, document: str, parameter: Parameter) -> Rotation:
-        """Return the rotation of a document, without entering it.
+        """Return the rotation of a document; raises SettingsError for an invalid one, or one in conflict."""
+        return self._fitting(document, self.read(document, parameter))
 
-        Raises SettingsError if the document is invalid, or has the name or a parameter of a rotation that is
-        entered already.
-        """
-        read = rotation_documents.read_document(
-            self.path, document, parameter, self.allowed_hosts, self.kms_key_id
-        )
-        return self._fitting(document, read)
+    def read(self, document: str, parameter: Parameter) -> Rotation | SettingsError:
+        """Return the rotation of a document, or the document's error; conflicts are not checked."""
+        hosts, key = self.allowed_hosts, self.kms_key_id
+        try:
+            return rotation_documents.read_document(self.path, document, parameter, hosts, key)
+        except SettingsError as error:
+            return error
 
     def check_not_named(self, rotation: Rotation) -> None:
         """Raise SettingsError if an invalid document names a parameter of the rotation.
@@ -176,21 +177,16 @@ def read(
     ``found`` is called with each rotation as soon as its document is read, before the next page. The rotation
     may be refused afterwards.
     """
-    documents: dict[str, tuple[Parameter, Rotation | SettingsError]] = {}
+    registry = Registry(path, allowed_hosts, kms_key_id)
+    documents = {}
     for page in pages:
         for document, parameter in page.items():
-            try:
-                rotation = rotation_documents.read_document(
-                    path, document, parameter, allowed_hosts, kms_key_id
-                )
-            except SettingsError as error:
-                documents[document] = parameter, error
-            else:
-                documents[document] = parameter, rotation
+            rotation = registry.read(document, parameter)
+            documents[document] = parameter, rotation
+            if isinstance(rotation, Rotation):
                 found(rotation)
-    registry = Registry(path, allowed_hosts, kms_key_id)
-    for document, (parameter, rotation_or_error) in sorted(documents.items()):
-        registry.enter(document, parameter, rotation_or_error)
+    for document, (parameter, rotation) in sorted(documents.items()):
+        registry.enter(document, parameter, rotation)
     return registry
 
 

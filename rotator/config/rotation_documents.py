@@ -157,15 +157,9 @@ def did_you_mean(key: str, known: Any, shown: Callable[[str], str] = lambda name
 def read_rotation(
     given: Mapping[str, Any], allowed_hosts: frozenset[str], label: Callable[[str], str]
 ) -> Rotation:
-    """Read a rotation from its settings by key.
+    """Read a rotation from its settings by key; raises SettingsError if one is missing or not allowed.
 
-    Args:
-        given: The value of each setting.
-        allowed_hosts: The hosts to which credentials may be sent; an empty set means all hosts.
-        label: Returns the name of a setting in errors.
-
-    Raises:
-        SettingsError: A setting is missing, malformed or not allowed.
+    Credentials may be sent to any host if no hosts are given. ``label`` returns a setting's name in errors.
     """
     for key, content in REQUIRED_SETTINGS.items():
         if key not in given:
@@ -235,10 +229,7 @@ class DocumentStore(Protocol):
         """Store a new document; raises ConcurrentUpdate if it exists."""
 
     def replace(self, document: str, text: str) -> None:
-        """Overwrite a document; one that was deleted in the meantime is created again.
-
-        Raises ConcurrentUpdate if another process is writing it at the same moment.
-        """
+        """Overwrite or recreate a document; raises ConcurrentUpdate if another process is writing it, too."""
 
     def delete(self, document: str) -> bool:
         """Delete a document; return whether it existed."""

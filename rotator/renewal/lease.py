@@ -53,9 +53,8 @@ def with_lease(
 ) -> Stored:
     """Return the stored token and status with the lease, which is among the parameters that were ``found``.
 
-    Raises:
-        ParameterStoreError: The lease parameter is not a String, a newer rotator wrote it, or an earlier
-            version cannot be read.
+    Raises ParameterStoreError if the parameter is not a String, a newer rotator wrote it, or an earlier
+    version cannot be read.
     """
     parameter = found.get(rotation.lease_name)
     if parameter is None:

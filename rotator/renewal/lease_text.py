@@ -55,9 +55,8 @@ class LeaseText:
 def parse(name: str, text: str) -> LeaseText | None:
     """Return the content of one version of a lease parameter, None if no rotator wrote it.
 
-    Raises:
-        ParameterStoreError: A newer rotator wrote the version. Two rotators that cannot read each other's
-            lease could hold it at once.
+    Raises ParameterStoreError for a version of a newer rotator: two rotators that cannot read each other's
+    lease could hold it at once.
     """
     try:
         fields = json.loads(text)

@@ -41,10 +41,8 @@ def read(rotation: Rotation, parameters: Mapping[str, Parameter]) -> Stored:
 
     If the status is invalid, the rotation is due, and its renewal writes the status again.
 
-    Raises:
-        ParameterStoreError: A parameter has the wrong type, which no write can change, or a newer rotator
-            wrote the status. Two versions that cannot read each other's status would renew the token in every
-            run.
+    Raises ParameterStoreError for a parameter of the wrong type, which no write can change, and for a status
+    of a newer rotator: two versions that cannot read each other's status would renew the token in every run.
     """
     token = parameters.get(rotation.parameter_name)
     found = parameters.get(rotation.status_name)
@@ -80,11 +78,7 @@ def _parse(rotation: Rotation, text: str) -> tuple[Status | None, str | None]:
 
 
 def is_schema(name: str, schema: object, known: int, *, or_else: str = "") -> bool:
-    """Whether a parameter has the schema that this version knows; ``true`` is not 1.
-
-    Raises:
-        ParameterStoreError: The parameter has a newer schema.
-    """
+    """Whether a parameter has the known schema, not ``true``; raises ParameterStoreError for a newer one."""
     if isinstance(schema, int) and schema > known:
         raise ParameterStoreError(
             f"the parameter {name} has schema {schema}, written by a newer rotator; "
