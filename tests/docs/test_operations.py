@@ -9,7 +9,7 @@ import pytest
 
 import guides
 from conftest import CHECKOUT
-from infra import smoke
+from infra.smoke import __main__ as smoke
 from rotator import errors
 from rotator.renewal.status import StatusNotWritten
 from template import DOCUMENT, PARAMETERS, Stack

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from deployed_stack import Deployed
-from infra import smoke, smoke_changes
+from infra.smoke import __main__ as smoke
+from infra.smoke import changes
 from rotator.devstack.aws_emulators import ACCOUNT, client_environment
 from rotator.devstack.deployment import Account
 
@@ -160,8 +161,8 @@ def test_smoke_check_reports_missing_events_and_cleans_up(
 ) -> None:
     for name, value in client_environment(stack.endpoint).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(smoke_changes, "LONGEST_WAIT_SECONDS", -1.0)
-    monkeypatch.setattr(smoke_changes, "LONG_POLL_SECONDS", 0)
+    monkeypatch.setattr(changes, "LONGEST_WAIT_SECONDS", -1.0)
+    monkeypatch.setattr(changes, "LONG_POLL_SECONDS", 0)
 
     def everything() -> Any:
         rules = stack.client("events").list_rules()["Rules"]

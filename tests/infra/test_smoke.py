@@ -10,9 +10,10 @@ from typing import Any, NoReturn
 import pytest
 from botocore.exceptions import ClientError
 
-from infra import smoke, smoke_parameters, smoke_stack
-from infra.smoke import CHECKS
-from infra.smoke_fixtures import Check, Ground
+from infra.smoke import __main__ as smoke
+from infra.smoke import parameters, stack
+from infra.smoke.__main__ import CHECKS
+from infra.smoke.fixtures import Check, Ground
 from rotator.devstack.aws_emulators import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
 from smoke_ground import PARAMETER, TOKEN, ground, refused
@@ -32,8 +33,8 @@ def test_every_check_has_a_unique_id_and_one_sentence() -> None:
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No emulator evaluates missing data, however long one waits."""
-    monkeypatch.setattr(smoke_stack, "LONGEST_WAIT_SECONDS", -1.0)
-    monkeypatch.setattr(smoke_parameters, "WRITE_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(stack, "LONGEST_WAIT_SECONDS", -1.0)
+    monkeypatch.setattr(parameters, "WRITE_INTERVAL_SECONDS", 0.0)
 
 
 REFUSED = {
@@ -157,13 +158,13 @@ def test_crash_during_a_check_cleans_up(
     seen: list[tuple[str, int, str]] = []
 
     def crash(ground: Ground) -> NoReturn:
-        smoke_parameters.create_once(ground)
+        parameters.create_once(ground)
         cloudformation = ground.client("cloudformation")
         cloudformation.create_change_set(
             StackName=ground.scratch,
             ChangeSetName="some",
             ChangeSetType="CREATE",
-            TemplateBody=DEFAULTS_ALONE + smoke_stack.NOTHING,
+            TemplateBody=DEFAULTS_ALONE + stack.NOTHING,
         )
         stacks = cloudformation.describe_stacks(StackName=ground.scratch)["Stacks"]
         seen.append((ground.scratch, len(everything()[0]), stacks[0]["StackStatus"]))
@@ -173,8 +174,8 @@ def test_crash_during_a_check_cleans_up(
     monkeypatch.setattr(smoke, "CHECKS", (Check("crash", "it crashes", crash),))
     with pytest.raises(RuntimeError, match="in the middle"):
         smoke.main(ARGUMENTS)
-    ((scratch, parameters, status),) = seen
-    assert (parameters, status) == (len(before[0]) + 1, "REVIEW_IN_PROGRESS")
+    ((scratch, count, status),) = seen
+    assert (count, status) == (len(before[0]) + 1, "REVIEW_IN_PROGRESS")
     assert everything() == before
     with pytest.raises(ClientError, match="does not exist"):
         account.client("cloudformation").describe_stacks(StackName=scratch)
@@ -188,7 +189,7 @@ def test_interrupt_exits_with_130_and_cleans_up(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def interrupt(ground: Ground) -> NoReturn:
-        smoke_parameters.create_once(ground)
+        parameters.create_once(ground)
         signal.raise_signal(kind)
         raise AssertionError
 

@@ -10,10 +10,11 @@ import pytest
 
 import smoke_answers_changes
 import smoke_answers_fleet
-from infra import smoke, smoke_changes, smoke_parameters, smoke_roles, smoke_stack
-from infra.smoke import CHECKS
-from infra.smoke_fixtures import Check, Ground, NotHere
-from infra.smoke_stack import ALARMS
+from infra.smoke import __main__ as smoke
+from infra.smoke import changes, parameters, roles, stack
+from infra.smoke.__main__ import CHECKS
+from infra.smoke.fixtures import Check, Ground, NotHere
+from infra.smoke.stack import ALARMS
 from rotator.devstack.aws_emulators import ACCOUNT
 from smoke_ground import PARAMETER, TOKEN, ground, refused
 
@@ -21,9 +22,9 @@ from smoke_ground import PARAMETER, TOKEN, ground, refused
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scripted answers do not change, however long one waits."""
-    monkeypatch.setattr(smoke_stack, "LONGEST_WAIT_SECONDS", -1.0)
-    monkeypatch.setattr(smoke_changes, "LONGEST_WAIT_SECONDS", -1.0)
-    monkeypatch.setattr(smoke_parameters, "WRITE_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(stack, "LONGEST_WAIT_SECONDS", -1.0)
+    monkeypatch.setattr(changes, "LONGEST_WAIT_SECONDS", -1.0)
+    monkeypatch.setattr(parameters, "WRITE_INTERVAL_SECONDS", 0.0)
 
 
 STATES = {"MetricAlarms": [{"AlarmName": f"smoked-{name}", "StateValue": "OK"} for name in ALARMS]}
@@ -127,75 +128,75 @@ def pages(count: int) -> dict[str, Any]:
 
 
 WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = {
-    "sizes refused": (smoke_parameters.sizes, {"put_parameter": TOO_LARGE}, None),
-    "one size taken": (smoke_parameters.sizes, {"put_parameter": [TOO_LARGE, PUT]}, "the call succeeded"),
-    "sizes refused otherwise": (smoke_parameters.sizes, {"put_parameter": refused("Denied")}, "Denied"),
-    "tier advanced": (smoke_parameters.tier, {"put_parameter": {"Tier": "Advanced"}}, None),
+    "sizes refused": (parameters.sizes, {"put_parameter": TOO_LARGE}, None),
+    "one size taken": (parameters.sizes, {"put_parameter": [TOO_LARGE, PUT]}, "the call succeeded"),
+    "sizes refused otherwise": (parameters.sizes, {"put_parameter": refused("Denied")}, "Denied"),
+    "tier advanced": (parameters.tier, {"put_parameter": {"Tier": "Advanced"}}, None),
     "tier not lowered": (
-        smoke_parameters.tier,
+        parameters.tier,
         {"put_parameter": [{"Tier": "Advanced"}, TOO_LARGE]},
         "ValidationException",
     ),
-    "tier not returned": (smoke_parameters.tier, {"put_parameter": PUT}, "the tier None"),
+    "tier not returned": (parameters.tier, {"put_parameter": PUT}, "the tier None"),
     "type refused": (
-        smoke_parameters.type_change,
+        parameters.type_change,
         {"put_parameter": [PUT, refused("HierarchyTypeMismatchException")]},
         None,
     ),
     "type kept": (
-        smoke_parameters.type_change,
+        parameters.type_change,
         {"put_parameter": PUT, "get_parameter": {"Parameter": {"Type": "SecureString"}}},
         None,
     ),
     "type changed": (
-        smoke_parameters.type_change,
+        parameters.type_change,
         {"put_parameter": PUT, "get_parameter": {"Parameter": {"Type": "String"}}},
         "the type changed to String",
     ),
     "a race lost": (
-        smoke_parameters.too_many_updates,
+        parameters.too_many_updates,
         {"put_parameter": [PUT, {"Version": 2}, *[refused("TooManyUpdates")] * 99]},
         None,
     ),
     "one version twice": (
-        smoke_parameters.too_many_updates,
+        parameters.too_many_updates,
         {"put_parameter": [PUT, {"Version": 2}]},
         "after version 1",
     ),
     "a race refused otherwise": (
-        smoke_parameters.too_many_updates,
+        parameters.too_many_updates,
         {"put_parameter": [PUT, refused("InternalServerError")]},
         "InternalServerError",
     ),
     "created once": (
-        smoke_parameters.create_once,
+        parameters.create_once,
         {"put_parameter": [PUT, refused("ParameterAlreadyExists")]},
         None,
     ),
-    "earlier version": (smoke_parameters.earlier_versions, versions({1: "first"}), None),
+    "earlier version": (parameters.earlier_versions, versions({1: "first"}), None),
     "earlier version gone": (
-        smoke_parameters.earlier_versions,
+        parameters.earlier_versions,
         versions({}),
         "the versions [] were returned",
     ),
     "earlier version of another value": (
-        smoke_parameters.earlier_versions,
+        parameters.earlier_versions,
         versions({1: "second"}),
         "the versions [1] were returned, or another value",
     ),
     "version that does not exist": (
-        smoke_parameters.earlier_versions,
+        parameters.earlier_versions,
         versions({1: "first", 3: "third"}),
         "the versions [1, 3] were returned",
     ),
     "lease denied": (
-        smoke_parameters.earlier_versions,
+        parameters.earlier_versions,
         versions({1: "first"}) | {"simulate_principal_policy": allow()},
         "ssm:GetParameters is implicitDeny",
     ),
-    "created twice": (smoke_parameters.create_once, {"put_parameter": PUT}, "the call succeeded"),
+    "created twice": (parameters.create_once, {"put_parameter": PUT}, "the call succeeded"),
     "label blocks": (
-        smoke_parameters.labels,
+        parameters.labels,
         {
             **history(*range(1, 101)),
             "put_parameter": [PUT] * 100 + [refused("ParameterMaxVersionLimitExceeded")],
@@ -203,56 +204,56 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         None,
     ),
     "label not in the history": (
-        smoke_parameters.labels,
+        parameters.labels,
         {
             **history(*range(2, 101)),
             "put_parameter": [PUT] * 100 + [refused("ParameterMaxVersionLimitExceeded")],
         },
         "ParameterMaxVersionLimitExceeded, but the history shows no label",
     ),
-    "path whole": (smoke_parameters.path_pages, pages(11), None),
+    "path whole": (parameters.path_pages, pages(11), None),
     "path not whole": (
-        smoke_parameters.path_pages,
+        parameters.path_pages,
         pages(10),
         "1 of 11 parameters are on none of 2 pages",
     ),
     "label does not block": (
-        smoke_parameters.labels,
+        parameters.labels,
         {"put_parameter": PUT, "label_parameter_version": {}},
         "the call succeeded",
     ),
     "name refused at its length": (
-        smoke_parameters.name_length,
+        parameters.name_length,
         {"put_parameter": [PUT, TOO_LARGE]},
         None,
     ),
     "name that is shorter refused": (
-        smoke_parameters.name_length,
+        parameters.name_length,
         {"put_parameter": TOO_LARGE},
         "ValidationException",
     ),
-    "name of any length taken": (smoke_parameters.name_length, {"put_parameter": PUT}, "the call succeeded"),
-    "key unknown": (smoke_parameters.kms_errors, {"put_parameter": refused("InvalidKeyId")}, None),
-    "key taken": (smoke_parameters.kms_errors, {"put_parameter": PUT}, "the call succeeded"),
-    "key bound": (smoke_roles.kms_condition, {"simulate_principal_policy": allow(KEY, **BY_SSM)}, None),
+    "name of any length taken": (parameters.name_length, {"put_parameter": PUT}, "the call succeeded"),
+    "key unknown": (parameters.kms_errors, {"put_parameter": refused("InvalidKeyId")}, None),
+    "key taken": (parameters.kms_errors, {"put_parameter": PUT}, "the call succeeded"),
+    "key bound": (roles.kms_condition, {"simulate_principal_policy": allow(KEY, **BY_SSM)}, None),
     "key for any token": (
-        smoke_roles.kms_condition,
+        roles.kms_condition,
         {"simulate_principal_policy": allow(KEY, ViaService=BY_SSM["ViaService"])},
         "kms:Encrypt is allowed on",
     ),
     "key for any service": (
-        smoke_roles.kms_condition,
+        roles.kms_condition,
         {"simulate_principal_policy": allow(KEY, PARAMETER_ARN=OWN_TOKEN)},
         "kms:Encrypt is allowed on",
     ),
     "key denied": (
-        smoke_roles.kms_condition,
+        roles.kms_condition,
         {"simulate_principal_policy": allow()},
         "kms:Encrypt is implicitDeny",
     ),
-    "one secret": (smoke_roles.secret_denied, {"simulate_principal_policy": allow("the-secret")}, None),
+    "one secret": (roles.secret_denied, {"simulate_principal_policy": allow("the-secret")}, None),
     "every secret": (
-        smoke_roles.secret_denied,
+        roles.secret_denied,
         {
             "simulate_principal_policy": allow(
                 "the-secret", f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:rotator-smoke-1-AbCdEf"
@@ -261,58 +262,58 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         "secretsmanager:GetSecretValue is allowed on",
     ),
     "no secret": (
-        smoke_roles.secret_denied,
+        roles.secret_denied,
         {"simulate_principal_policy": allow()},
         "is implicitDeny on the-secret",
     ),
-    "documents read": (smoke_roles.rotations_path, {"simulate_principal_policy": allow(DOCUMENTS)}, None),
+    "documents read": (roles.rotations_path, {"simulate_principal_policy": allow(DOCUMENTS)}, None),
     "documents written": (
-        smoke_roles.rotations_path,
+        roles.rotations_path,
         {"simulate_principal_policy": allow(DOCUMENTS, f"{DOCUMENTS}/smoke")},
         "ssm:PutParameter is allowed on",
     ),
     "documents not read": (
-        smoke_roles.rotations_path,
+        roles.rotations_path,
         {"simulate_principal_policy": allow()},
         "ssm:GetParametersByPath is implicitDeny",
     ),
     "failed runs kept": (
-        smoke_roles.failed_runs,
+        roles.failed_runs,
         {**DESTINATION, "simulate_principal_policy": allow(QUEUE)},
         None,
     ),
     "failed runs lost": (
-        smoke_roles.failed_runs,
+        roles.failed_runs,
         {**DESTINATION, "simulate_principal_policy": allow()},
         "sqs:SendMessage is implicitDeny",
     ),
     "no destination": (
-        smoke_roles.failed_runs,
+        roles.failed_runs,
         {"get_function_event_invoke_config": {}, "simulate_principal_policy": allow(QUEUE)},
         "sqs:SendMessage is implicitDeny",
     ),
     "consumers read": (
-        smoke_roles.consumer_policy,
+        roles.consumer_policy,
         {**POLICY, "simulate_custom_policy": only_reading()},
         None,
     ),
     "consumers write": (
-        smoke_roles.consumer_policy,
+        roles.consumer_policy,
         {**POLICY, "simulate_custom_policy": allow(OWN_TOKEN)},
         "ssm:PutParameter is allowed on",
     ),
     "consumers do not read": (
-        smoke_roles.consumer_policy,
+        roles.consumer_policy,
         {**POLICY, "simulate_custom_policy": allow()},
         "ssm:GetParameter is implicitDeny",
     ),
     "runs arrive": (
-        smoke_stack.scheduler_role,
+        stack.scheduler_role,
         {**ROLE, "simulate_principal_policy": allow("the-function"), "get_metric_statistics": POINTS},
         None,
     ),
     "runs do not arrive": (
-        smoke_stack.scheduler_role,
+        stack.scheduler_role,
         {
             **ROLE,
             "simulate_principal_policy": allow("the-function"),
@@ -321,7 +322,7 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         "0 events and 0 runs",
     ),
     "no run": (
-        smoke_stack.scheduler_role,
+        stack.scheduler_role,
         {
             **ROLE,
             "simulate_principal_policy": allow("the-function"),
@@ -330,7 +331,7 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         "12 events and 0 runs",
     ),
     "any function": (
-        smoke_stack.scheduler_role,
+        stack.scheduler_role,
         {
             **ROLE,
             "simulate_principal_policy": allow(
@@ -340,58 +341,58 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         "lambda:InvokeFunction is allowed on",
     ),
     "anyone trusted": (
-        smoke_stack.scheduler_role,
+        stack.scheduler_role,
         {**ROLE, "get_role": {"Role": {"AssumeRolePolicyDocument": {"Statement": [{"Principal": "*"}]}}}},
         "the role trusts",
     ),
     "another group trusted": (
-        smoke_stack.scheduler_role,
+        stack.scheduler_role,
         trusting(GROUP.replace("smoked-ScheduleGroup-1", "default")),
         "the role trusts schedules of arn:aws:scheduler",
     ),
     "every group trusted": (
-        smoke_stack.scheduler_role,
+        stack.scheduler_role,
         trusting(None),
         "the role trusts schedules of any group",
     ),
     "patterns refuse": (
-        smoke_stack.allowed_pattern,
+        stack.allowed_pattern,
         {"validate_template": {}, "create_change_set": [{}, INVALID]},
         None,
     ),
     "patterns refuse good values": (
-        smoke_stack.allowed_pattern,
+        stack.allowed_pattern,
         {"validate_template": {}, "create_change_set": INVALID},
         "ValidationError",
     ),
     "one pattern does not refuse": (
-        smoke_stack.allowed_pattern,
+        stack.allowed_pattern,
         {"validate_template": {}, "create_change_set": [{}, INVALID, {}]},
         "the call succeeded",
     ),
     "patterns not understood": (
-        smoke_stack.allowed_pattern,
+        stack.allowed_pattern,
         {"validate_template": INVALID},
         "ValidationError",
     ),
-    "alarms quiet": (smoke_stack.alarms, {"describe_alarms": STATES, "get_metric_statistics": POINTS}, None),
+    "alarms quiet": (stack.alarms, {"describe_alarms": STATES, "get_metric_statistics": POINTS}, None),
     "an alarm missing": (
-        smoke_stack.alarms,
+        stack.alarms,
         {"describe_alarms": {"MetricAlarms": STATES["MetricAlarms"][:-1]}},
         f"no alarm smoked-{ALARMS[-1]}",
     ),
     "alarm on": (
-        smoke_stack.alarms,
+        stack.alarms,
         {"describe_alarms": {"MetricAlarms": [{**a, "StateValue": "ALARM"} for a in STATES["MetricAlarms"]]}},
         "TokenEndsSoon is ALARM",
     ),
     "no metric": (
-        smoke_stack.alarms,
+        stack.alarms,
         {"describe_alarms": STATES, "get_metric_statistics": {"Datapoints": []}},
         "no data of TokenSecondsRemaining",
     ),
     "the topic takes it": (
-        smoke_stack.alarm_actions,
+        stack.alarm_actions,
         {
             "describe_alarm_history": {
                 "AlarmHistoryItems": [{"HistorySummary": "Successfully executed action"}]
@@ -400,57 +401,57 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         None,
     ),
     "the topic refuses": (
-        smoke_stack.alarm_actions,
+        stack.alarm_actions,
         {"describe_alarm_history": {"AlarmHistoryItems": [{"HistorySummary": "Failed to execute action"}]}},
         "an action of",
     ),
     "a subscription confirmed": (
-        smoke_stack.alarm_subscription,
+        stack.alarm_subscription,
         subscribed("PendingConfirmation", f"arn:aws:sns:eu-central-1:{ACCOUNT}:on-call:a-uuid"),
         None,
     ),
     "a subscription pending": (
-        smoke_stack.alarm_subscription,
+        stack.alarm_subscription,
         subscribed("PendingConfirmation", "Deleted"),
         "none of 2 subscriptions is confirmed",
     ),
-    "no subscription": (smoke_stack.alarm_subscription, subscribed(), "none of 0 subscriptions is confirmed"),
+    "no subscription": (stack.alarm_subscription, subscribed(), "none of 0 subscriptions is confirmed"),
     "a subscription in another state": (
-        smoke_stack.alarm_subscription,
+        stack.alarm_subscription,
         subscribed("AwaitingConfirmation"),
         "SNS lists AwaitingConfirmation instead of an ARN",
     ),
     "subscriptions not listed": (
-        smoke_stack.alarm_subscription,
+        stack.alarm_subscription,
         {"list_subscriptions_by_topic": refused("AuthorizationError")},
         "AuthorizationError",
     ),
     "missing data is bad": (
-        smoke_stack.missing_data,
+        stack.missing_data,
         {"put_metric_alarm": {}, "describe_alarms": {"MetricAlarms": [{"StateValue": "ALARM"}]}},
         None,
     ),
     "missing data is nothing": (
-        smoke_stack.missing_data,
+        stack.missing_data,
         {"put_metric_alarm": {}, "describe_alarms": {"MetricAlarms": [{"StateValue": "INSUFFICIENT_DATA"}]}},
         "its state is INSUFFICIENT_DATA after",
     ),
     "logs are JSON": (
-        smoke_stack.logs_json,
+        stack.logs_json,
         {"filter_log_events": log({"level": "INFO"}, {"_aws": {}}, {"type": "platform.report"})},
         None,
     ),
     "logs are text": (
-        smoke_stack.logs_json,
+        stack.logs_json,
         {"filter_log_events": log("INFO rotated")},
         "a line is not a JSON",
     ),
     "logs without a level": (
-        smoke_stack.logs_json,
+        stack.logs_json,
         {"filter_log_events": log({"level": "INFO"}, {"message": TOKEN})},
         "the newest line has no level",
     ),
-    "no logs": (smoke_stack.logs_json, {"filter_log_events": log()}, "the function logged nothing"),
+    "no logs": (stack.logs_json, {"filter_log_events": log()}, "the function logged nothing"),
     **smoke_answers_changes.WORLDS,
     **smoke_answers_fleet.WORLDS,
 }
@@ -481,22 +482,22 @@ def test_inapplicable_check_is_reported_and_does_not_fail(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(NotHere, match="deploy one with CreateKey=true"):
-        smoke_roles.kms_condition(ground({}, outputs={}))
+        roles.kms_condition(ground({}, outputs={}))
     with pytest.raises(NotHere, match="deploy one with AlarmEmail"):
-        smoke_stack.alarm_actions(ground({}, outputs={}))
+        stack.alarm_actions(ground({}, outputs={}))
     with pytest.raises(NotHere, match="deploy one with AlarmEmail"):
-        smoke_stack.alarm_subscription(ground({}, outputs={}))
+        stack.alarm_subscription(ground({}, outputs={}))
     quiet: dict[str, Any] = {"describe_alarm_history": {"AlarmHistoryItems": []}}
     with pytest.raises(NotHere, match="no alarm has notified anyone"):
-        smoke_stack.alarm_actions(ground(quiet))
+        stack.alarm_actions(ground(quiet))
     with pytest.raises(NotHere, match="deploy one with RotationsPath"):
-        smoke_roles.rotations_path(ground({}, outputs={}))
-    for look in (smoke_changes.change_events, smoke_changes.redeploy_role):
+        roles.rotations_path(ground({}, outputs={}))
+    for look in (changes.change_events, changes.redeploy_role):
         with pytest.raises(NotHere, match="deploy one with "):
             look(ground({}, resources={}))
     off = {**ROLE, "get_schedule": SCHEDULE | {"State": "DISABLED"}}
     world = ground({**off, "simulate_principal_policy": allow("the-function")})
-    assert smoke._holds(Check("some", "something", smoke_stack.scheduler_role), world)
+    assert smoke._holds(Check("some", "something", stack.scheduler_role), world)
     assert capsys.readouterr().out.startswith(
         "- some: something; found: the role is right; the schedule is disabled"
     )
@@ -513,8 +514,8 @@ def test_multiple_rotations_are_checked_by_their_prefixes() -> None:
     token = {**BY_SSM, "PARAMETER_ARN": f"arn:aws:ssm:eu-central-1:{ACCOUNT}:parameter/team/smoke"}
     secret = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:team/smoke-AbCdEf"
     for look, simulated in (
-        (smoke_roles.kms_condition, allow(KEY, **token)),
-        (smoke_roles.secret_denied, allow(secret)),
+        (roles.kms_condition, allow(KEY, **token)),
+        (roles.secret_denied, allow(secret)),
     ):
         answers = {"simulate_principal_policy": simulated}
         assert look(ground(answers, outputs=outputs, parameters=parameters))

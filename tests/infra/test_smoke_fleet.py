@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from infra import smoke_fleet
-from infra.smoke_fixtures import NotHere
+from infra.smoke import fleet
+from infra.smoke.fixtures import NotHere
 from smoke_ground import ground
 
 
 def test_stack_without_workers_gets_deploy_advice() -> None:
     with pytest.raises(NotHere, match="deploy one with Workers"):
-        smoke_fleet.workers(ground({}, resources={}))
+        fleet.workers(ground({}, resources={}))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from infra.smoke_fixtures import Different, Ground, NotHere, check
+from infra.smoke.fixtures import Different, Ground, NotHere, check
 
 
 @check("the function's role may use the key for its own token through Parameter Store only")

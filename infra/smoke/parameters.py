@@ -14,7 +14,7 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from infra.smoke_fixtures import (
+from infra.smoke.fixtures import (
     MANY_RETRIES,
     NO_RETRY,
     Different,
@@ -24,7 +24,7 @@ from infra.smoke_fixtures import (
     expect_refusal,
     refusal,
 )
-from infra.smoke_roles import expect
+from infra.smoke.roles import expect
 from rotator.config.validators import MAX_ARN_CHARACTERS, MAX_PARAMETER_NAME_CHARACTERS
 
 STANDARD_BYTES = 4096

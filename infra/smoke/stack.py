@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from infra import packaging
-from infra.smoke_fixtures import Different, Ground, NotHere, check, expect_refusal
-from infra.smoke_roles import expect_only
+from infra.smoke.fixtures import Different, Ground, NotHere, check, expect_refusal
+from infra.smoke.roles import expect_only
 
-TEMPLATE = (Path(__file__).resolve().parent / "template.yaml").read_text()
+TEMPLATE = (Path(__file__).resolve().parents[1] / "template.yaml").read_text()
 ALARMS = re.findall(r"^  (\w+):(?: .*)?\n    Type: AWS::CloudWatch::Alarm$", TEMPLATE, re.MULTILINE)
 """The logical ids of the template's alarms."""
 

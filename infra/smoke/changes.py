@@ -9,8 +9,8 @@ import json
 import secrets
 import time
 
-from infra.smoke_fixtures import Different, Ground, NotHere, check
-from infra.smoke_roles import expect_only
+from infra.smoke.fixtures import Different, Ground, NotHere, check
+from infra.smoke.roles import expect_only
 
 LONGEST_WAIT_SECONDS = 300.0
 """The longest time to wait for the first event of a new rule. AWS documents no limit."""

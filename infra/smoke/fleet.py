@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from infra.smoke_fixtures import Different, Ground, NotHere, check
-from infra.smoke_roles import expect
+from infra.smoke.fixtures import Different, Ground, NotHere, check
+from infra.smoke.roles import expect
 
 
 @check(

@@ -17,43 +17,43 @@ from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import smoke_changes, smoke_fleet, smoke_parameters, smoke_roles, smoke_stack
 from infra.command import Problem, run
-from infra.smoke_fixtures import Check, Different, Ground, NotHere, cleaned, code_of, find_ground
+from infra.smoke import changes, fleet, parameters, roles, stack
+from infra.smoke.fixtures import Check, Different, Ground, NotHere, cleaned, code_of, find_ground
 
 CHECKS = (
-    smoke_parameters.sizes,
-    smoke_parameters.tier,
-    smoke_parameters.name_length,
-    smoke_parameters.type_change,
-    smoke_parameters.too_many_updates,
-    smoke_parameters.create_once,
-    smoke_parameters.earlier_versions,
-    smoke_parameters.labels,
-    smoke_parameters.path_pages,
-    smoke_parameters.kms_errors,
-    smoke_roles.kms_condition,
-    smoke_roles.secret_denied,
-    smoke_roles.rotations_path,
-    smoke_fleet.workers,
-    smoke_roles.failed_runs,
-    smoke_roles.consumer_policy,
-    smoke_stack.scheduler_role,
-    smoke_stack.allowed_pattern,
-    smoke_stack.alarms,
-    smoke_stack.alarm_actions,
-    smoke_stack.alarm_subscription,
-    smoke_stack.missing_data,
-    smoke_stack.logs_json,
-    smoke_changes.change_events,
-    smoke_changes.redeploy_role,
+    parameters.sizes,
+    parameters.tier,
+    parameters.name_length,
+    parameters.type_change,
+    parameters.too_many_updates,
+    parameters.create_once,
+    parameters.earlier_versions,
+    parameters.labels,
+    parameters.path_pages,
+    parameters.kms_errors,
+    roles.kms_condition,
+    roles.secret_denied,
+    roles.rotations_path,
+    fleet.workers,
+    roles.failed_runs,
+    roles.consumer_policy,
+    stack.scheduler_role,
+    stack.allowed_pattern,
+    stack.alarms,
+    stack.alarm_actions,
+    stack.alarm_subscription,
+    stack.missing_data,
+    stack.logs_json,
+    changes.change_events,
+    changes.redeploy_role,
 )
 """The checks. infra/docs/verification.md has the same list."""
 
 _EXAMPLE = "make smoke ACCOUNT=123456789012 STACK=rotator"
 
 
-def smoke(account: str, stack: str, skipped: Collection[str]) -> int:
+def smoke(account: str, stack_name: str, skipped: Collection[str]) -> int:
     """Make every check and print a line for each; return how many found an unexpected behaviour.
 
     Raises:
@@ -63,13 +63,13 @@ def smoke(account: str, stack: str, skipped: Collection[str]) -> int:
         raise Problem("--account is missing", f"set ACCOUNT to the account to check: {_EXAMPLE}")
     if not re.fullmatch(r"[0-9]{12}", account):
         raise Problem("--account is not an account id", "write its 12 digits")
-    if not stack:
+    if not stack_name:
         raise Problem("--stack is missing", f"set STACK to a deployed stack: {_EXAMPLE}")
     if unknown := set(skipped) - {check.id for check in CHECKS}:
         raise Problem(
             f"--skip names unknown checks: {' '.join(sorted(unknown))}", "see infra/docs/verification.md"
         )
-    with cleaned(find_ground(account, stack)) as ground:
+    with cleaned(find_ground(account, stack_name)) as ground:
         print(f"the names of all created resources contain {ground.scratch.rpartition('-')[2]}", flush=True)
         return sum(not _holds(check, ground) for check in CHECKS if check.id not in skipped)
 
