@@ -70,8 +70,8 @@ format: $(VENV)/.lint ## Format the sources.
 	$(BIN)/ruff format --quiet .
 
 build: $(VENV)/.build ## Build the function's zip, .build/rotator.zip, and its SBOM.
-	$(BIN)/python infra/build.py
-	$(BIN)/python infra/sbom.py
+	$(BIN)/python -m infra.build
+	$(BIN)/python -m infra.sbom
 
 release: $(VENV)/.test ## Build the files of a release in dist/; with TAG=v1.2.3, refuse another version.
 	@$(BIN)/python -m infra.release $${TAG+--tag="$$TAG"}

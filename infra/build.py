@@ -11,17 +11,19 @@ import argparse
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
+
+from infra import trimmed_sdk
+from infra.command import Problem, run, tool, without_variables
 
 INFRA = Path(__file__).resolve().parent
 PACKAGE = INFRA.parent / "rotator"
 REQUIREMENTS = INFRA / "requirements.txt"
-DEFAULT_OUTPUT = INFRA.parent / ".build" / "rotator.zip"
+OUTPUT = INFRA.parent / ".build" / "rotator.zip"
 
 PYTHON_VERSION = "3.13"
 """The function's runtime in template.yaml."""
@@ -32,22 +34,13 @@ CACHE_TAG = "cpython-313"
 TASK_ROOT = "/var/task"
 """The folder to which Lambda extracts the zip, and which tracebacks show."""
 
-NOT_IN_THE_FUNCTION = frozenset(
-    {
-        "cli",
-        "consumer",
-        "devstack",
-        "doctor",
-        "simulation",
-        "adapters/operator",
-        "config/deployment.py",
-        "extras.py",
-        "__main__.py",
-    }
-)
+NOT_IN_THE_FUNCTION = {
+    *("cli", "consumer", "devstack", "doctor", "simulation", "adapters/operator"),
+    *("config/deployment.py", "extras.py", "__main__.py"),
+}
 """Paths below the package."""
 
-POWERTOOLS_UTILITIES = frozenset({"jmespath_utils", "typing"})
+POWERTOOLS_UTILITIES = {"jmespath_utils", "typing"}
 """The utilities that the metrics import; the others are most of the package."""
 
 UNUSED = (
@@ -61,36 +54,23 @@ UNUSED = (
     "dateutil/zoneinfo/*.tar.gz",  # time zones: the function uses UTC only
 )
 
-EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The zip format's earliest time: every file has it, so that builds do not differ by their time."""
-
 NO_BYTE_CODE = (
     f"build: Python {PYTHON_VERSION} was not found, so the zip has no byte-code and a cold start takes about "
     f"twice as long; install it, or set PYTHON313=/path/to/python{PYTHON_VERSION}"
 )
 
 
-class BuildError(Exception):
-    """The zip could not be built; the text says why."""
-
-
 def build(output: Path, compiler: str | None = None) -> str:
-    """Build the zip and return the SHA-256 of its bytes in hex.
+    """Build the zip and return the SHA-256 of its bytes in hex; raises Problem.
 
-    An SBOM beside it is removed: it names the hash of the previous zip.
-
-    Args:
-        output: The zip's path.
-        compiler: A Python of the function's version. Without it the zip holds no byte-code.
-
-    Raises:
-        BuildError: The zip could not be built.
+    An SBOM beside it is removed: it names the hash of the previous zip. Without a compiler, which is a Python
+    of the function's version, the zip holds no byte-code.
     """
     with tempfile.TemporaryDirectory(prefix="rotator-build-") as folder:
         stage = Path(folder)
         _install_requirements(stage, REQUIREMENTS)
         _drop_unused(stage)
-        _cut_sdk(stage)
+        trimmed_sdk.cut(stage / "botocore" / "data")
         shutil.copytree(
             PACKAGE,
             stage / "rotator",
@@ -121,7 +101,7 @@ def _install_requirements(stage: Path, requirements: Path) -> None:
         *("--platform", "any", "--implementation", "py", "--abi", "none"),
         *("--python-version", PYTHON_VERSION, "--target", str(stage), "-r", str(requirements)),
     ]
-    _run(command, f"pip could not install {requirements.name}")
+    tool(command, f"pip could not install {requirements.name}")
 
 
 def _drop_unused(stage: Path) -> None:
@@ -136,12 +116,6 @@ def _drop_unused(stage: Path) -> None:
             path.unlink()
 
 
-def _cut_sdk(stage: Path) -> None:
-    """Reduce the SDK's service models; see trimmed_sdk.py."""
-    command = [sys.executable, str(INFRA / "trimmed_sdk.py"), str(stage / "botocore" / "data")]
-    _run(command, "the SDK's service models could not be reduced")
-
-
 def _compile(stage: Path, python: str) -> None:
     """Write byte-code beside every source, the same on any machine.
 
@@ -152,81 +126,59 @@ def _compile(stage: Path, python: str) -> None:
         *("-s", str(stage), "-p", TASK_ROOT, str(stage)),
     ]
     # Without a fixed seed, the order of a set in the byte-code would differ between builds.
-    environment = _environment() | {"PYTHONHASHSEED": "0"}
-    _run(command, f"{python} could not compile the function", environment)
-
-
-def _run(command: list[str], failure: str, environment: Mapping[str, str] | None = None) -> None:
-    """Run a command; raises BuildError with the end of what it printed if it fails."""
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BuildError(f"{failure}:\n{(done.stdout + done.stderr)[-2000:]}")
+    environ = without_variables("PYTHON") | {"PYTHONHASHSEED": "0"}
+    tool(command, f"{python} could not compile the function", environ)
 
 
 def find_compiler(named: str | None = None) -> str | None:
-    """Return a Python of the function's version, None if there is none.
-
-    Raises:
-        BuildError: The named one has another version.
-    """
-    if named:
-        if not _has_the_functions_version(named):
-            raise BuildError(
-                f"{named} is not Python {PYTHON_VERSION}; set PYTHON313 to one, or remove PYTHON313"
-            )
-        return named
+    """Return a Python of the function's version, None if there is none; raises Problem for another one."""
     pyenv = sorted(Path.home().glob(f".pyenv/versions/{PYTHON_VERSION}*/bin/python"))
-    candidates = (sys.executable, shutil.which(f"python{PYTHON_VERSION}"), *map(str, pyenv))
-    return next((python for python in candidates if python and _has_the_functions_version(python)), None)
+    candidates = [sys.executable, shutil.which(f"python{PYTHON_VERSION}"), *map(str, pyenv)]
+    found = filter(_has_the_functions_version, filter(None, [named] if named else candidates))
+    compiler = next(found, None)
+    if named and not compiler:
+        raise Problem(f"{named} is not Python {PYTHON_VERSION}", "set PYTHON313 to one, or remove PYTHON313")
+    return compiler
 
 
 def _has_the_functions_version(python: str) -> bool:
     """Return whether it runs and has this version: a shim of pyenv on PATH may find no Python."""
     command = [python, "-c", "import sys; print(sys.implementation.cache_tag)"]
     try:
-        done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
-    except OSError:
+        return tool(command, "it does not run", without_variables("PYTHON")).strip() == CACHE_TAG
+    except (OSError, Problem):
         return False
-    return done.stdout.strip() == CACHE_TAG
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment without Python's own variables, such as for byte-code and optimization."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
 def _write_zip(stage: Path, output: Path) -> None:
-    files = sorted(path for path in stage.rglob("*") if path.is_file())
-    with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for path in files:
-            entry = zipfile.ZipInfo(path.relative_to(stage).as_posix(), EPOCH)
+    with zipfile.ZipFile(output, "w", compresslevel=9) as archive:
+        for path in sorted(path for path in stage.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(path.relative_to(stage).as_posix())  # of 1980, like all others
             entry.external_attr = 0o100644 << 16  # the function runs as another user and must read it
             entry.create_system = 3
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, path.read_bytes())
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Build from the command line, and return the exit code."""
     parser = argparse.ArgumentParser(description="Build the function's zip.")
-    parser.add_argument("--output", type=Path, default=DEFAULT_OUTPUT)
+    parser.add_argument("--output", type=Path, default=OUTPUT)
     parser.add_argument(
         "--python",
         default=os.environ.get("PYTHON313"),
         help=f"the Python {PYTHON_VERSION} that compiles the function (default: PYTHON313, or found on PATH)",
     )
-    options = parser.parse_args()
-    output: Path = options.output
-    try:
+    options = parser.parse_args(arguments)
+
+    def body() -> None:
         compiler = find_compiler(options.python)
-        digest = build(output, compiler)
-    except BuildError as error:
-        print(f"build: {error}", file=sys.stderr)
-        return 1
-    if compiler is None:
-        print(NO_BYTE_CODE, file=sys.stderr)
-    print(f"{output}  {output.stat().st_size / 1e6:.1f} MB  sha256 {digest}")
-    return 0
+        digest = build(options.output, compiler)
+        if compiler is None:
+            print(NO_BYTE_CODE, file=sys.stderr)
+        print(f"{options.output}  {options.output.stat().st_size / 1e6:.1f} MB  sha256 {digest}")
+
+    return run("build", body)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
-from collections.abc import Callable
-
-INTERRUPTED = 130
-"""The exit code of shells for SIGINT."""
+from collections.abc import Callable, Mapping
+from typing import Any
 
 
 class Problem(Exception):
@@ -16,8 +16,8 @@ class Problem(Exception):
     the operation was started and failed.
     """
 
-    def __init__(self, what: str, next_step: str, *, exit_code: int = 2) -> None:
-        super().__init__(f"{what}; {next_step}")
+    def __init__(self, what: str, next_step: str = "", *, exit_code: int = 2) -> None:
+        super().__init__(f"{what}; {next_step}" if next_step else what)
         self.exit_code = exit_code
 
 
@@ -30,4 +30,17 @@ def run(name: str, body: Callable[[], int | None]) -> int:
         return problem.exit_code
     except KeyboardInterrupt:
         print(f"{name}: interrupted; check the state of the stack before you try again", file=sys.stderr)
-        return INTERRUPTED
+        return 130  # a shell's exit code for SIGINT
+
+
+def tool(command: list[str], failure: str, environ: Mapping[str, str] = os.environ, **options: Any) -> str:
+    """Run a command and return its output; raises Problem with the end of what it printed if it fails."""
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, **options)
+    if done.returncode:
+        raise Problem(f"{failure}:\n{(done.stdout + done.stderr)[-2000:]}", exit_code=1)
+    return str(done.stdout)
+
+
+def without_variables(beginning: str) -> dict[str, str]:
+    """Return the environment without the variables whose names begin so: they change a tool's output."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(beginning)}

@@ -10,18 +10,16 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from infra import build, sbom
-from infra.command import Problem, run
+from infra.command import Problem, run, tool, without_variables
 from infra.downloaded_code import CHECKSUMS
 from rotator import __version__
 
-CHECKOUT = Path(__file__).resolve().parents[1]
-TEMPLATE = CHECKOUT / "infra" / "template.yaml"
+CHECKOUT = build.INFRA.parent
 CHANGELOG = CHECKOUT / "CHANGELOG.md"
 DIST = CHECKOUT / "dist"
 """The folder of the built files, which each release replaces."""
@@ -46,8 +44,12 @@ def release(*, compiler: str | None, tag: str | None = None) -> list[str]:
         )
     with tempfile.TemporaryDirectory(prefix="rotator-release-") as name:
         folder = Path(name)
-        _build(folder, compiler)
-        lines = checksums(folder)
+        build.build(folder / "rotator.zip", compiler)
+        sbom.write_sbom(folder / "rotator.zip")
+        shutil.copyfile(build.INFRA / "template.yaml", folder / "template.yaml")
+        build_wheel(folder)
+        files = sorted(folder.iterdir())
+        lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}" for file in files]
         (folder / CHECKSUMS).write_text("".join(f"{line}\n" for line in lines))
         shutil.rmtree(DIST, ignore_errors=True)
         shutil.copytree(folder, DIST, copy_function=shutil.copyfile)
@@ -66,32 +68,13 @@ def check_tag(tag: str, changelog: str) -> None:
         )
 
 
-def checksums(folder: Path) -> list[str]:
-    """Return a line of SHA256SUMS for each file of the folder, by name."""
-    files = sorted(path for path in folder.iterdir() if path.name != CHECKSUMS)
-    return [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in files]
-
-
-def _build(folder: Path, compiler: str) -> None:
-    try:
-        build.build(folder / "rotator.zip", compiler)
-        sbom.write_sbom(folder / "rotator.zip")
-    except (build.BuildError, sbom.SbomError) as error:
-        raise Problem(str(error), "fix the error above", exit_code=1) from None
-    shutil.copyfile(TEMPLATE, folder / TEMPLATE.name)
-    build_wheel(folder)
-
-
 def build_wheel(folder: Path) -> None:
     """Build the wheel into the folder by the installed hatchling; raises Problem.
 
     Without SOURCE_DATE_EPOCH, hatchling gives the files the same times and permissions everywhere.
     """
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    environment = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
-    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Problem("the wheel could not be built", done.stderr[-2000:], exit_code=1)
+    tool(command, "the wheel could not be built", without_variables("SOURCE_DATE_EPOCH"), cwd=CHECKOUT)
 
 
 def main() -> int:
@@ -101,10 +84,7 @@ def main() -> int:
     options = parser.parse_args()
 
     def body() -> None:
-        try:
-            compiler = build.find_compiler(os.environ.get("PYTHON313"))
-        except build.BuildError as error:
-            raise Problem(str(error), "check PYTHON313") from None
+        compiler = build.find_compiler(os.environ.get("PYTHON313"))
         print("\n".join(release(compiler=compiler, tag=options.tag)))
 
     return run("release", body)

@@ -8,67 +8,39 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
+from infra.build import INFRA, OUTPUT, REQUIREMENTS
+from infra.command import Problem, run, tool, without_variables
 from rotator import __version__
-
-INFRA = Path(__file__).resolve().parent
-PYPROJECT = INFRA.parent / "pyproject.toml"
-REQUIREMENTS = INFRA / "requirements.txt"
-DEFAULT_ZIP = INFRA.parent / ".build" / "rotator.zip"
-
-
-class SbomError(Exception):
-    """The SBOM could not be written; the text says why."""
 
 
 def write_sbom(function_zip: Path) -> Path:
-    """Write the SBOM and return its path; raises SbomError."""
+    """Write the SBOM and return its path; raises Problem."""
     if not function_zip.is_file():
-        raise SbomError(f"{function_zip} does not exist; build it first with infra/build.py")
-    sbom = _requirements()
+        raise Problem(f"{function_zip} does not exist", "build it first with infra/build.py", exit_code=1)
+    command = [
+        *(sys.executable, "-m", "cyclonedx_py", "requirements", "--output-reproducible"),
+        *("--pyproject", str(INFRA.parent / "pyproject.toml"), "--index-url", "", str(REQUIREMENTS)),
+    ]
+    # With this variable the tool would write a time.
+    environ = without_variables("SOURCE_DATE_EPOCH")
+    sbom = json.loads(tool(command, f"cyclonedx-py could not read {REQUIREMENTS.name}", environ))
     digest = hashlib.sha256(function_zip.read_bytes()).hexdigest()
     sbom["metadata"]["component"] |= {
         "version": __version__,
         "hashes": [{"alg": "SHA-256", "content": digest}],
     }
-    for tool in sbom["metadata"]["tools"]["components"]:
-        del tool["externalReferences"]  # the tool's own pages
+    for part in sbom["metadata"]["tools"]["components"]:
+        del part["externalReferences"]  # the tool's own pages
     output = function_zip.with_suffix(".cdx.json")
     output.write_text(json.dumps(sbom, indent=2, sort_keys=True) + "\n")
     return output
 
 
-def _requirements() -> Any:
-    """Return the locked requirements as CycloneDX's tool lists them, with hashes and without a host."""
-    command = [
-        *(sys.executable, "-m", "cyclonedx_py", "requirements", "--output-reproducible"),
-        *("--pyproject", str(PYPROJECT), "--index-url", "", str(REQUIREMENTS)),
-    ]
-    # With this variable the tool would write a time.
-    environment = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
-    tool = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if tool.returncode:
-        raise SbomError(f"cyclonedx-py could not read {REQUIREMENTS.name}:\n{tool.stderr[-2000:]}")
-    return json.loads(tool.stdout)
-
-
-def main() -> int:
-    """Write the SBOM from the command line, and return the exit code."""
-    parser = argparse.ArgumentParser(description="Write the SBOM beside the function's zip.")
-    parser.add_argument("--zip", type=Path, default=DEFAULT_ZIP)
-    try:
-        output = write_sbom(parser.parse_args().zip)
-    except SbomError as error:
-        print(f"sbom: {error}", file=sys.stderr)
-        return 1
-    print(output)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    parser = argparse.ArgumentParser(description="Write the SBOM beside the function's zip.")
+    parser.add_argument("--zip", type=Path, default=OUTPUT)
+    options = parser.parse_args()
+    sys.exit(run("sbom", lambda: print(write_sbom(options.zip))))

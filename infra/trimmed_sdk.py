@@ -11,7 +11,6 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,9 +40,8 @@ RULES = ("endpoint-rule-set-1.json.gz", "service-2.sdk-extras.json")
 
 def cut(data: Path) -> None:
     """Reduce the service models in botocore's folder ``data`` in place."""
-    for folder in [path for path in data.iterdir() if path.is_dir()]:
-        if folder.name not in SERVICES:
-            shutil.rmtree(folder)
+    for folder in [path for path in data.iterdir() if path.is_dir() and path.name not in SERVICES]:
+        shutil.rmtree(folder)
     for service, operations in OPERATIONS.items():
         for version in (data / service).iterdir():
             whole = gzip.decompress((version / f"{MODEL}.gz").read_bytes())
@@ -56,11 +54,7 @@ def cut(data: Path) -> None:
 
 
 def cut_model(model: Mapping[str, Any], operations: Iterable[str]) -> dict[str, Any]:
-    """Return a service's model with these operations and the shapes they use, without documentation.
-
-    Raises:
-        KeyError: The service has no such operation.
-    """
+    """Return a service's model with these operations and their shapes, undocumented; raises KeyError."""
     kept = {name: model["operations"][name] for name in sorted(operations)}
     shapes: dict[str, Any] = {}
     pending = list(_shapes_in(kept))
@@ -73,34 +67,24 @@ def cut_model(model: Mapping[str, Any], operations: Iterable[str]) -> dict[str, 
                 shape = {**shape, "members": members}
             shapes[name] = shape
             pending += _shapes_in(shape)
-    cut: dict[str, Any] = _undocumented({**model, "operations": kept, "shapes": dict(sorted(shapes.items()))})
+    whole = {**model, "operations": kept, "shapes": dict(sorted(shapes.items()))}
+    cut: dict[str, Any] = json.loads(json.dumps(whole), object_hook=_undocumented)
     return cut
 
 
 def _shapes_in(node: Any) -> Iterable[str]:
     """Yield the names of the shapes that a part of a model refers to."""
-    if isinstance(node, list):
-        for each in node:
-            yield from _shapes_in(each)
-    elif isinstance(node, dict):
-        for key, value in node.items():
-            if key == "shape" and isinstance(value, str):
-                yield value
-            else:
-                yield from _shapes_in(value)
-
-
-def _undocumented(node: Any) -> Any:
-    """Return a part of a model without its documentation. A member of that name is kept."""
-    if isinstance(node, list):
-        return [_undocumented(each) for each in node]
     if isinstance(node, dict):
-        return {
-            key: _undocumented(value)
-            for key, value in node.items()
-            if not (key == "documentation" and isinstance(value, str))
-        }
-    return node
+        if isinstance(node.get("shape"), str):
+            yield node["shape"]
+        node = list(node.values())
+    for each in node if isinstance(node, list) else ():
+        yield from _shapes_in(each)
+
+
+def _undocumented(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an object of a model without its documentation. A member of that name is kept."""
+    return {k: v for k, v in node.items() if not (k == "documentation" and isinstance(v, str))}
 
 
 def cut_endpoints(endpoints: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +100,3 @@ def cut_endpoints(endpoints: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write(file: Path, content: Any) -> None:
     file.write_text(json.dumps(content, separators=(",", ":")))
-
-
-if __name__ == "__main__":
-    cut(Path(sys.argv[1]))

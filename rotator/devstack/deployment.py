@@ -26,7 +26,8 @@ STACK = "rotator"
 def build_zip(output: Path) -> None:
     """Build the function's zip; raise RuntimeError with the builder's message if that fails."""
     build = subprocess.run(
-        [sys.executable, str(CHECKOUT / "infra" / "build.py"), "--output", str(output)],
+        [sys.executable, "-m", "infra.build", "--output", str(output.resolve())],
+        cwd=CHECKOUT,
         capture_output=True,
         text=True,
         check=False,

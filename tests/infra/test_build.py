@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from infra import build, trimmed_sdk
+from infra.command import Problem
 
 AS_STARTED = dict(os.environ)
 """With the user's proxy and package index, which pip needs."""
@@ -100,7 +101,7 @@ def test_build_is_reproducible_in_another_directory(function_zip: Path, tmp_path
 def test_build_removes_the_previous_sbom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "_install_requirements", lambda _stage, _requirements: None)
     monkeypatch.setattr(build, "_drop_unused", lambda _stage: None)
-    monkeypatch.setattr(build, "_cut_sdk", lambda _stage: None)
+    monkeypatch.setattr(trimmed_sdk, "cut", lambda _data: None)
     (tmp_path / "rotator.cdx.json").write_text("the hash of another zip")
     build.build(tmp_path / "rotator.zip")
     assert [file.name for file in tmp_path.iterdir()] == ["rotator.zip"]
@@ -186,19 +187,18 @@ def test_given_compiler_must_run_python_3_13(script: str | None, tmp_path: Path)
     named = tmp_path / "python"
     if script:
         executable(named, script)
-    with pytest.raises(build.BuildError, match=r"is not Python 3\.13"):
+    with pytest.raises(Problem, match=r"is not Python 3\.13"):
         build.find_compiler(str(named))
 
 
 def test_build_without_a_compiler_warns_about_cold_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for step in ("_install_requirements", "_drop_unused", "_cut_sdk"):
-        monkeypatch.setattr(build, step, lambda *_: None)
+    for module, step in ((build, "_install_requirements"), (build, "_drop_unused"), (trimmed_sdk, "cut")):
+        monkeypatch.setattr(module, step, lambda *_: None)
     monkeypatch.setattr(build, "find_compiler", lambda named: None)
     output = tmp_path / "rotator.zip"
-    monkeypatch.setattr(sys, "argv", ["build.py", "--output", str(output)])
-    assert build.main() == 0
+    assert build.main(["--output", str(output)]) == 0
     names = zipfile.ZipFile(output).namelist()
     assert "rotator/handler.py" in names
     assert [name for name in names if name.endswith(".pyc")] == []
@@ -246,6 +246,6 @@ def test_a_wrong_hash_stops_the_build_and_leaves_no_zip(
     monkeypatch.setattr(build, "REQUIREMENTS", tampered)
     for name, value in AS_STARTED.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(build.BuildError, match="DO NOT MATCH THE HASHES"):
+    with pytest.raises(Problem, match="DO NOT MATCH THE HASHES"):
         build.build(tmp_path / "output" / "rotator.zip")
     assert list(tmp_path.iterdir()) == [tampered]

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from infra import sbom
+from infra.build import INFRA, REQUIREMENTS
 from rotator import __version__
 from rotator.extras import DISTRIBUTION
 
@@ -51,7 +52,7 @@ def hashes(component: Mapping[str, Any]) -> set[str]:
 
 def test_components_are_the_locked_requirements_with_hashes(written: Path) -> None:
     locked = re.findall(
-        r"^([\w.-]+)==(\S+) \\\n((?:    --hash=.*\n?)+)", sbom.REQUIREMENTS.read_text(), re.MULTILINE
+        r"^([\w.-]+)==(\S+) \\\n((?:    --hash=.*\n?)+)", REQUIREMENTS.read_text(), re.MULTILINE
     )
     components = json.loads(written.read_text())["components"]
     assert sorted(
@@ -81,7 +82,7 @@ def test_sbom_is_reproducible_in_another_directory(
 def test_sbom_names_no_folder_and_only_the_schema_host(written: Path) -> None:
     text = written.read_text()
     assert re.findall(r"\w+://([^/\"]+)", text) == ["cyclonedx.org"]
-    assert str(sbom.INFRA.parent) not in text
+    assert str(INFRA.parent) not in text
     assert os.fspath(written.parent) not in text
 
 
