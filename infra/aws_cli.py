@@ -73,37 +73,29 @@ _SERVICES = {
 """The services of the operations that are not CloudFormation's."""
 
 
-class CliError(Exception):
-    """The CLI failed; ``code`` is a code of AWS or of this module, such as NoCredentials or Unknown.
+class CliError(Problem):
+    """A failed command of the CLI. ``code`` is of AWS or of this module, such as NoCredentials or Unknown.
 
     ``said`` is the CLI's error text. It serves to recognize errors and is never printed.
     """
 
-    def __init__(self, said: str, profile: str = "default") -> None:
-        found = _AWS_ERROR.search(said)
-        own = next((code for words, code in _CLI_ERRORS.items() if words in said), _UNKNOWN)
-        self.code, self.operation = own, ""
-        if found:
-            self.code, self.operation = aws_errors.code_after(found[1], found[2]), found[2]
+    def __init__(self, failure: str, said: str, *, profile: str, exit_code: int) -> None:
         self.said = said
-        self.profile = profile
-        super().__init__(self.code)
-
-    @property
-    def permission(self) -> str:
-        """Return the IAM action of the operation that failed."""
-        return f"{_SERVICES.get(self.operation, 'cloudformation')}:{self.operation}"
-
-    def problem(self, what: str, *, exit_code: int = 2) -> Problem:
-        """Return the problem that ends the command: ``what`` happened, the code and the next step."""
+        self.code = next((code for words, code in _CLI_ERRORS.items() if words in said), _UNKNOWN)
+        operation = ""
+        if found := _AWS_ERROR.search(said):
+            self.code, operation = aws_errors.code_after(found[1], found[2]), found[2]
+        self.permission = f"{_SERVICES.get(operation, 'cloudformation')}:{operation}"
+        """The IAM action of the operation that failed."""
         advice = aws_errors.advice(
             self.code,
             _ADVICE | dict.fromkeys(DENIED, f"allow this caller {self.permission}"),
             otherwise="run the same operation with the AWS CLI to see its error message",
-            profile=self.profile,
+            profile=profile,
         )
         retry = Retry.BY_HAND if aws_errors.may_pass(self.code) else None
-        return Problem(f"{what}: {self.code}", next_step(advice, retry), exit_code=exit_code)
+        self.next_step = next_step(advice, retry)
+        super().__init__(f"{failure}: {self.code}", self.next_step, exit_code=exit_code)
 
 
 @dataclass(frozen=True)
@@ -121,18 +113,19 @@ class Cli:
         """Return the Region that ``connect`` found."""
         return self.environ["AWS_REGION"]
 
-    def run(self, *arguments: str) -> str:
-        """Run a command and return what it printed; raises CliError."""
+    def run(self, *arguments: str, failure: str = "the AWS CLI failed", exit_code: int = 2) -> str:
+        """Run a command and return what it printed; raises CliError with a message on ``failure``."""
         done = subprocess.run(
             ["aws", *arguments], env=self.environ, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise CliError(done.stderr, self.environ.get("AWS_PROFILE", "default"))
+            profile = self.environ.get("AWS_PROFILE", "default")
+            raise CliError(failure, done.stderr, profile=profile, exit_code=exit_code)
         return done.stdout
 
-    def read(self, *arguments: str) -> Any:
-        """Run a command and return its output, None if it printed nothing; raises CliError."""
-        printed = self.run(*arguments, "--output", "json")
+    def read(self, *arguments: str, **failed: Any) -> Any:
+        """Run a command as ``run`` does, and return its output as JSON, None if it printed nothing."""
+        printed = self.run(*arguments, "--output", "json", **failed)
         return json.loads(printed) if printed.strip() else None
 
 
@@ -145,24 +138,19 @@ def connect(environ: Mapping[str, str]) -> Cli:
     if not shutil.which("aws", path=environ.get("PATH")):
         raise Problem("the AWS CLI is not on PATH", "install it, or add the folder of `aws` to PATH")
     quiet = {**environ, "AWS_PAGER": "", "AWS_CLI_AUTO_PROMPT": "off"}
-    region = _region(Cli(quiet))
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or _configured_region(Cli(quiet))
     cli = Cli({**quiet, "AWS_REGION": region, "AWS_DEFAULT_REGION": region})  # version 1 reads the second
-    try:
-        account = cli.read("sts", "get-caller-identity", "--query", "Account")
-    except CliError as error:
-        raise error.problem("AWS did not accept the credentials") from None
+    failure = "AWS did not accept the credentials"
+    account = cli.read("sts", "get-caller-identity", "--query", "Account", failure=failure)
     return replace(cli, account=str(account))
 
 
-def _region(cli: Cli) -> str:
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-        if region := cli.environ.get(name):
-            return region
+def _configured_region(cli: Cli) -> str:
     try:
-        return cli.run("configure", "get", "region").strip()
+        return cli.run("configure", "get", "region", failure="the AWS configuration cannot be used").strip()
     except CliError as error:
         if error.code != _UNKNOWN:  # without a Region, the CLI prints no error
-            raise error.problem("the AWS configuration cannot be used") from None
+            raise
         raise Problem(
             "no AWS Region is set", "set AWS_REGION, for example: export AWS_REGION=eu-central-1"
         ) from None

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra import code_upload, deploy_request, downloaded_code, function_environment, packaging, stacks
+from infra import code_upload, deploy_request, downloaded_code, function_environment, parameters, stacks
 from infra.aws_cli import DENIED, Cli, CliError, connect
 from infra.command import Problem, run
 from infra.deploy_request import Request
@@ -23,38 +23,41 @@ TEMPLATE = Path(__file__).resolve().parent / "template.yaml"
 _FULL_ARN = re.compile(
     r"arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}"
 )
+_REFUSED = "CloudFormation refuses the change"
 
 
 def deploy(environ: Mapping[str, str]) -> None:
-    """Deploy the stack that STACK, SECRET, PARAMETER, BUCKET, SET, TAGS and CODE describe.
-
-    Raises:
-        Problem: A variable is missing or wrong, or AWS refuses the deployment.
-    """
+    """Deploy the stack that STACK, SECRET, PARAMETER, BUCKET, SET, TAGS and CODE describe; raises Problem."""
     template = TEMPLATE.read_text()
     wanted = deploy_request.read(environ, template)
     downloaded = downloaded_code.verified(Path(wanted.code)) if wanted.code else None
     cli = connect(environ)
     _check_bucket(cli, wanted.bucket)
-    overrides = _overrides(cli, wanted)
+    # Without SECRET the ARN is empty: a stack that changes to multiple rotations must not keep its secret.
+    secret_arn = _secret_arn(cli, wanted.secret) if wanted.secret else ""
+    overrides = {**wanted.settings, "SecretArn": secret_arn}
+    if wanted.parameter:
+        overrides["ParameterName"] = wanted.parameter
     found = stacks.find(cli, wanted.stack)
-    _check_stack(found)
-    leftover = found if found and found.status in stacks.LEFTOVERS else None
-    before = None if leftover else found
-    parameters = {**(before.parameters if before else {}), **overrides}
-    _check_parameters(cli, wanted.stack, template, parameters)
+    if found:
+        _check_stack(found)
+    before = found if found and found.status not in stacks.LEFTOVERS else None
+    values = {**(before.parameters if before else {}), **overrides}
+    deploy_request.check_parameters(template, wanted.stack, values, cli.region, cli.account)
+    function_environment.check(template, values)
     tags = wanted.tags or (before.tags if before else {})
     deploy_request.check_tags(tags)
 
-    zip_file = downloaded or code_upload.build()
-    packaged = code_upload.package(cli, template, zip_file, wanted.bucket)
-    if leftover:
-        stacks.delete(cli, leftover)
+    zip_file = downloaded or code_upload.built()
+    key = code_upload.upload(cli, zip_file, wanted.bucket)
+    overrides |= {"CodeBucket": wanted.bucket, "CodeKey": key}
+    if found and not before:
+        stacks.delete(cli, found)
         print(f"deleted the stack {wanted.stack}, whose earlier creation failed")
     print(f"deploying {wanted.stack} to {cli.region} in account {cli.account}; this takes one to two minutes")
     started = int(time.time())
     try:
-        printed = cli.run(*_command(wanted, packaged, overrides, tags))
+        printed = cli.run(*_command(wanted, overrides, tags))
     except CliError as error:
         if before:  # a new stack is deleted with its change set
             stacks.delete_change_sets(cli, wanted.stack, since=started)
@@ -67,27 +70,11 @@ def deploy(environ: Mapping[str, str]) -> None:
     _report(stack, _silence_of_alarms(cli, stack))
 
 
-def _check_parameters(cli: Cli, stack: str, template: str, parameters: Mapping[str, str]) -> None:
-    """Raise Problem for parameters that AWS would refuse only after creating other resources."""
-    deploy_request.check_paths(parameters)
-    deploy_request.check_targets(stack, parameters, cli.region, cli.account)
-    deploy_request.check_regions(parameters, cli.region)
-    deploy_request.check_replicas(template, parameters, cli.region)
-    function_environment.check(template, parameters)
-
-
-def _overrides(cli: Cli, wanted: Request) -> dict[str, str]:
-    """Return the parameters that this deployment sets; the stack keeps its values for all others."""
-    # Without SECRET the ARN is empty: a stack that changes to multiple rotations must not keep its secret.
-    secret_arn = _secret_arn(cli, wanted.secret) if wanted.secret else ""
-    parameter = {"ParameterName": wanted.parameter} if wanted.parameter else {}
-    return {**wanted.settings, "SecretArn": secret_arn, **parameter}
-
-
 def _check_bucket(cli: Cli, bucket: str) -> None:
     try:
         found = cli.read(
-            *("s3api", "head-bucket", "--bucket", bucket, "--expected-bucket-owner", cli.account)
+            *("s3api", "head-bucket", "--bucket", bucket, "--expected-bucket-owner", cli.account),
+            failure=f"the bucket {bucket} could not be checked",
         )
     except CliError as error:
         if error.code == "404":
@@ -100,7 +87,7 @@ def _check_bucket(cli: Cli, bucket: str) -> None:
                 f"the bucket {bucket} belongs to another account, or access to it is denied",
                 "set BUCKET to a bucket of this account, and allow this caller s3:ListBucket on it",
             ) from None
-        raise error.problem(f"the bucket {bucket} could not be checked") from None
+        raise
     place = (found or {}).get("BucketRegion", cli.region)
     if place != cli.region:
         raise Problem(
@@ -112,7 +99,10 @@ def _check_bucket(cli: Cli, bucket: str) -> None:
 def _secret_arn(cli: Cli, secret: str) -> str:
     """Return the secret's full ARN; a given ARN is used as it is if describing secrets is denied."""
     try:
-        found = cli.read("secretsmanager", "describe-secret", "--secret-id", secret)
+        found = cli.read(
+            *("secretsmanager", "describe-secret", "--secret-id", secret),
+            failure="the secret that SECRET names could not be described",
+        )
     except CliError as error:
         if error.code == "ResourceNotFoundException":
             raise Problem(
@@ -126,7 +116,7 @@ def _secret_arn(cli: Cli, secret: str) -> str:
                 "describing the secret that SECRET names is denied",
                 "set SECRET to its full ARN, or allow this caller secretsmanager:DescribeSecret",
             ) from None
-        raise error.problem("the secret that SECRET names could not be described") from None
+        raise
     if "DeletedDate" in found:
         raise Problem(
             "the secret that SECRET names is scheduled for deletion",
@@ -135,50 +125,41 @@ def _secret_arn(cli: Cli, secret: str) -> str:
     return str(found["ARN"])
 
 
-def _check_stack(stack: stacks.Stack | None) -> None:
-    if stack is None:
-        return
+def _check_stack(stack: stacks.Stack) -> None:
     stacks.check_ours(stack)
-    if stack.status in stacks.LEFTOVERS:
-        return
-    what = f"the stack {stack.name} is in the state {stack.status}"
     if stack.is_changing:
-        raise Problem(what, "wait until CloudFormation has finished, then deploy again")
-    if stack.status == "UPDATE_ROLLBACK_FAILED":
-        raise Problem(
-            what,
-            f"finish its rollback: aws cloudformation continue-update-rollback --stack-name {stack.name}",
-        )
-    if stack.status.endswith("_FAILED"):
-        raise Problem(what, f"delete it: make undeploy STACK={stack.name}")
+        step = "wait until CloudFormation has finished, then deploy again"
+    elif stack.status == "UPDATE_ROLLBACK_FAILED":
+        step = f"finish its rollback: aws cloudformation continue-update-rollback --stack-name {stack.name}"
+    elif stack.status.endswith("_FAILED") and stack.status not in stacks.LEFTOVERS:
+        step = f"delete it: make undeploy STACK={stack.name}"
+    else:
+        return
+    raise Problem(f"the stack {stack.name} is in the state {stack.status}", step)
 
 
-def _command(
-    wanted: Request, packaged: Path, overrides: Mapping[str, str], tags: Mapping[str, str]
-) -> list[str]:
-    command = [
-        *("cloudformation", "deploy", "--stack-name", wanted.stack, "--template-file", str(packaged)),
+def _command(wanted: Request, overrides: Mapping[str, str], tags: Mapping[str, str]) -> list[str]:
+    """Return the CLI's command. Without --force-upload it would keep an existing object of the bucket."""
+    return [
+        *("cloudformation", "deploy", "--stack-name", wanted.stack, "--template-file", str(TEMPLATE)),
         *("--capabilities", "CAPABILITY_IAM", "--no-fail-on-empty-changeset"),
-        *("--s3-bucket", wanted.bucket, *code_upload.UPLOAD),
+        *("--s3-bucket", wanted.bucket, "--s3-prefix", "rotator", "--force-upload"),
+        *("--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())),
+        *(["--tags"] if tags else []),
+        *(f"{key}={value}" for key, value in tags.items()),
     ]
-    if overrides:
-        command += ["--parameter-overrides", *(f"{name}={value}" for name, value in overrides.items())]
-    if tags:
-        command += ["--tags", *(f"{key}={value}" for key, value in tags.items())]
-    return command
 
 
 def _explain(cli: Cli, name: str, template: str, error: CliError, *, is_new: bool) -> Problem:
     """Return what failed, after deleting a new stack that was only partly created."""
-    stack = stacks.settled(cli, name)
-    failed = stacks.first_failure(cli, stack.id) if stack and error.code == "DeployFailed" else None
+    stack = stacks.awaited(cli, name, lambda stack: not stack.is_changing)
+    what = stacks.first_failure(cli, stack.id) if stack and error.code == "DeployFailed" else ""
     consequence = _clean_up(cli, stack, is_new=is_new)
-    what = str(failed) if failed else ""
-    if not failed and (words := packaging.own_words(template, error.said)):
-        what = f"CloudFormation refuses the change: {': '.join(words)}"
+    if not what and (words := parameters.own_words(template, error.said)):
+        what = f"{_REFUSED}: {': '.join(words)}"
     if what:
         return Problem(f"{what}; {consequence}", "fix the cause, then deploy again", exit_code=1)
-    return error.problem(f"CloudFormation refuses the change; {consequence}", exit_code=1)
+    return Problem(f"{_REFUSED}; {consequence}: {error.code}", error.next_step, exit_code=1)
 
 
 def _clean_up(cli: Cli, stack: stacks.Stack | None, *, is_new: bool) -> str:

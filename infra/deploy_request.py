@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from infra import stacks
 from infra.command import Problem
-from infra.packaging import CODE_PARAMETERS, parameter_names, rule
+from infra.parameters import pattern, rules
 from rotator.adapters.runtime import aws_client
 from rotator.replication.replica import is_multi_region_key
 
@@ -49,7 +49,12 @@ _LONGEST_STACK_WITH_A_RULE = 64 - len("-token-changed")
 https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
 """
 
-_OWN_VARIABLE = {"SecretArn": "SECRET", "ParameterName": "PARAMETER"}
+_NOT_IN_SET = {
+    **dict.fromkeys(("CodeBucket", "CodeKey"), "remove it: `make deploy` uploads the zip to BUCKET"),
+    "SecretArn": "set SECRET=... instead",
+    "ParameterName": "set PARAMETER=... instead",
+}
+"""The parameters that SET does not set, and the next step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,41 +74,50 @@ class Request:
 
 
 def read(variables: Mapping[str, str], template: str) -> Request:
-    """Return the request in STACK, SECRET, PARAMETER, BUCKET, SET, TAGS and CODE.
-
-    Raises:
-        Problem: A variable is missing or wrong.
-    """
+    """Return the request in STACK, SECRET, PARAMETER, BUCKET, SET, TAGS and CODE; raises Problem."""
     given = {name: value.strip() for name, value in variables.items()}
-    settings = _settings(given.get("SET", ""), parameter_names(template))
-    required = (
-        ["STACK", "BUCKET"] if settings.get("RotationsPath") else ["STACK", "SECRET", "PARAMETER", "BUCKET"]
-    )
-    if missing := [name for name in required if not given.get(name)]:
+    settings = _settings(given.get("SET", ""), rules(template))
+    of_one_rotation = () if settings.get("RotationsPath") else ("SECRET", "PARAMETER")
+    if missing := [name for name in ("STACK", *of_one_rotation, "BUCKET") if not given.get(name)]:
         are = "is" if len(missing) == 1 else "are"
         raise Problem(f"{' and '.join(missing)} {are} missing", EXAMPLE)
+    code = given.get("CODE")
+    if code is not None and not (code and code.isprintable()):  # a built zip must not replace a release
+        raise Problem(
+            "CODE is not a path", "set it to the path of a release's zip, or remove CODE to build the zip"
+        )
     return Request(
         stack=stacks.check_name(given["STACK"], "deploy"),
-        bucket=_matching("BUCKET", given["BUCKET"], *rule(template, "CodeBucket")),
+        bucket=_matching("BUCKET", given["BUCKET"], *pattern(template, "CodeBucket")),
         secret=_matching(
             *("SECRET", given.get("SECRET", ""), _SECRET.pattern, "is not the name or the ARN of a secret"),
             next_step="do not set it to the secret's value; for example: SECRET=healthwise/client",
         ),
-        parameter=_matching("PARAMETER", given.get("PARAMETER", ""), *rule(template, "ParameterName")),
+        parameter=_matching("PARAMETER", given.get("PARAMETER", ""), *pattern(template, "ParameterName")),
         settings=settings,
         tags=_tags(given.get("TAGS", "")),
-        code=_code(given.get("CODE")),
+        code=code or "",
     )
 
 
-def check_paths(parameters: Mapping[str, str]) -> None:
+def check_parameters(
+    template: str, stack: str, parameters: Mapping[str, str], region: str, account: str
+) -> None:
+    """Raise Problem for parameters that AWS would refuse only after creating other resources."""
+    _check_paths(parameters)
+    check_targets(stack, parameters, region, account)
+    check_regions(parameters, region)
+    _check_replicas(template, parameters, region)
+
+
+def _check_paths(parameters: Mapping[str, str]) -> None:
     """Raise Problem if the rotations' documents and tokens are below one path."""
-    documents, tokens = parameters.get("RotationsPath"), parameters.get("ParameterPrefix")
-    if not documents or not tokens:
+    documents, tokens = (f"{parameters.get(name, '')}/" for name in ("RotationsPath", "ParameterPrefix"))
+    if "/" in (documents, tokens):
         return
-    if f"{documents}/".startswith(f"{tokens}/"):
+    if documents.startswith(tokens):
         reason = "the function could overwrite the documents, which decide where secrets are sent"
-    elif f"{tokens}/".startswith(f"{documents}/"):
+    elif tokens.startswith(documents):
         reason = "the function would read the tokens as documents"
     else:
         return
@@ -147,10 +161,10 @@ def check_regions(parameters: Mapping[str, str], region: str) -> None:
                 )
 
 
-def check_replicas(template: str, parameters: Mapping[str, str], region: str) -> None:
+def _check_replicas(template: str, parameters: Mapping[str, str], region: str) -> None:
     """Raise Problem if the replica Regions cannot hold replicas of the tokens of this stack."""
     given = parameters.get("ReplicaRegions", "")
-    _matching("ReplicaRegions", given, *rule(template, "ReplicaRegions"), next_step="correct it in SET")
+    _matching("ReplicaRegions", given, *pattern(template, "ReplicaRegions"), next_step="correct it in SET")
     names = given.split(",") if given else []
     if region in names:
         raise Problem(
@@ -195,7 +209,7 @@ def _matching(variable: str, value: str, pattern: str, sentence: str, *, next_st
     return value
 
 
-def _settings(text: str, known: tuple[str, ...]) -> dict[str, str]:
+def _settings(text: str, known: Container[str]) -> dict[str, str]:
     """Return the values in "Name=value Name2=value2"; every name must be a parameter of the template."""
     pairs = _SETTING.findall(text)
     if text.strip() and (not pairs or not _SETTING.match(text)):
@@ -204,36 +218,22 @@ def _settings(text: str, known: tuple[str, ...]) -> dict[str, str]:
         )
     settings: dict[str, str] = {}
     for name, value in pairs:
-        if name in CODE_PARAMETERS:
-            raise Problem(f"{name} cannot be in SET", "remove it: `make deploy` uploads the zip to BUCKET")
-        if name in _OWN_VARIABLE:
-            raise Problem(f"{name} cannot be in SET", f"set {_OWN_VARIABLE[name]}=... instead")
+        if name in _NOT_IN_SET:
+            raise Problem(f"{name} cannot be in SET", _NOT_IN_SET[name])
         if name not in known:
             raise Problem(f"the template has no parameter {name}", "see Parameters in infra/template.yaml")
         if name in settings:
             raise Problem(f"{name} is in SET twice", "remove one of the two")
         settings[name] = value
-    if not _is_object(settings.get("TokenRequestParams", "{}")):
+    try:
+        is_object = isinstance(json.loads(settings.get("TokenRequestParams", "{}")), dict)
+    except ValueError:
+        is_object = False
+    if not is_object:
         raise Problem(
             "TokenRequestParams is not a JSON object", """write TokenRequestParams={"expiration": "86400"}"""
         )
     return settings
-
-
-def _is_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False
-
-
-def _code(path: str | None) -> str:
-    """Return the zip's path. An empty variable is refused: a built zip must not replace a release."""
-    if path is not None and not (path and path.isprintable()):
-        raise Problem(
-            "CODE is not a path", "set it to the path of a release's zip, or remove CODE to build the zip"
-        )
-    return path or ""
 
 
 def _tags(text: str) -> dict[str, str]:

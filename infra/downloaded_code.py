@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from infra.code_upload import BUILD
+from infra.build import OUTPUT
 from infra.command import Problem
 from rotator import __version__
 
@@ -19,23 +19,34 @@ CHECKSUMS = "SHA256SUMS"
 _LINE = re.compile(r"\\?([0-9a-fA-F]{64}) [ *](.+)")
 _VERSION = re.compile(r'^__version__ = "([\w.+-]+)"$', re.MULTILINE | re.ASCII)
 
-_LONGEST_INIT = 4096
-"""Bytes of rotator/__init__.py. More is not read: a few bytes of a zip can unpack to gigabytes."""
-
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, LookupError, RuntimeError, EOFError)
-"""What zipfile raises for a damaged, encrypted or unknown archive, and for one without the file."""
+BUILD = OUTPUT.parent
+"""The folder of uploads."""
 
 
 def verified(zip_file: Path) -> Path:
     """Return a copy of the zip after comparing its SHA-256 and version; raises Problem.
 
-    A later change of the download does not affect the copy, which is in the folder of uploads.
+    A later change of the download does not affect the copy.
     """
     content = _read(zip_file)
-    _check_digest(zip_file.name, hashlib.sha256(content).hexdigest(), _checksums(zip_file))
-    _check_version(zip_file.name, content)
-    copy = BUILD / "downloaded.zip"
+    digest, released = hashlib.sha256(content).hexdigest(), _checksums(zip_file)
+    if released != {digest}:
+        raise Problem(
+            f"{zip_file.name} is not the released file: its SHA-256 is {digest}, but {CHECKSUMS} has "
+            f"{' and '.join(sorted(released))}",
+            "download both files of the release again",
+        )
+    version = _version(content)
+    if version is None:
+        raise Problem(f"{zip_file.name} is not the function's zip", "set CODE to a release's rotator.zip")
+    if version != __version__:
+        # The template of another version may set variables that the function refuses as unknown.
+        raise Problem(
+            f"{zip_file.name} is of version {version}, but the template in this checkout is of {__version__}",
+            f"check out v{version}, or download v{__version__}",
+        )
     BUILD.mkdir(exist_ok=True)
+    copy = BUILD / "downloaded.zip"
     copy.write_bytes(content)
     return copy
 
@@ -65,31 +76,15 @@ def _checksums(zip_file: Path) -> set[str]:
     return found
 
 
-def _check_digest(name: str, digest: str, released: set[str]) -> None:
-    if released != {digest}:
-        raise Problem(
-            f"{name} is not the released file: its SHA-256 is {digest}, but {CHECKSUMS} has "
-            f"{' and '.join(sorted(released))}",
-            "download both files of the release again",
-        )
-
-
-def _check_version(name: str, content: bytes) -> None:
-    """Raise Problem unless it is the function's zip in the version of this checkout's template.
-
-    The template of another version may set variables that the function refuses as unknown.
-    """
+def _version(content: bytes) -> str | None:
+    """Return the version of a zip of the function, None for another file."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             archive.getinfo("botocore/session.py")  # not in the wheel
             with archive.open("rotator/__init__.py") as file:
-                version = _VERSION.search(file.read(_LONGEST_INIT).decode(errors="replace"))
-    except _UNREADABLE:
-        version = None
-    if version is None:
-        raise Problem(f"{name} is not the function's zip", "set CODE to a release's rotator.zip")
-    if version[1] != __version__:
-        raise Problem(
-            f"{name} is of version {version[1]}, but the template in this checkout is of {__version__}",
-            f"check out v{version[1]}, or download v{__version__}",
-        )
+                # More is not read: a few bytes of a zip can unpack to gigabytes.
+                found = _VERSION.search(file.read(4096).decode(errors="replace"))
+    # Of a damaged, encrypted or unknown archive, and of one without the file.
+    except (zipfile.BadZipFile, zlib.error, LookupError, RuntimeError, EOFError):
+        return None
+    return found[1] if found else None

@@ -11,11 +11,9 @@ import re
 from collections.abc import Mapping
 
 from infra.command import Problem
-from infra.packaging import defaults
+from infra.parameters import rules
 
 MAX_BYTES = 4096
-NAMED = 3
-"""How many of the longest parameters a message names."""
 
 _SECTION = re.compile(r"^ +Variables:.*\n +Fn::If:\n +- One\n((?: {10}.*\n)+)", re.MULTILINE)
 _ALTERNATIVE = re.compile(r"^ {10}- ", re.MULTILINE)
@@ -31,9 +29,9 @@ def check(template: str, parameters: Mapping[str, str]) -> None:
     found = size(template, parameters)
     if found <= MAX_BYTES:
         return
-    values = {**defaults(template), **parameters}
+    values = _values(template, parameters)
     names = {name for text in _variables(template, values).values() for name in _WORD.findall(text)}
-    longest = sorted(names & values.keys(), key=lambda name: len(values[name]), reverse=True)[:NAMED]
+    longest = sorted(names & values.keys(), key=lambda name: len(values[name]), reverse=True)[:3]
     raise Problem(
         f"the function's environment variables have {found:,} bytes, but Lambda allows {MAX_BYTES:,}; the "
         f"longest parameters are {', '.join(f'{name} ({len(values[name]):,})' for name in longest)}",
@@ -43,13 +41,19 @@ def check(template: str, parameters: Mapping[str, str]) -> None:
 
 def size(template: str, parameters: Mapping[str, str]) -> int:
     """Return the largest possible size of the variables as JSON in bytes, which is what Lambda limits."""
-    values = {**defaults(template), **parameters}
+    values = _values(template, parameters)
     if values.get("CreateKey") == "true":
         values["Key"] = _LONGEST_KEY_ARN
     if values.get("Workers") != "0":
         values["Work"] = _LONGEST_QUEUE_URL
     variables = {name: _value(text, values) for name, text in _variables(template, values).items()}
     return len(json.dumps(variables, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def _values(template: str, parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters' values, and the defaults of those that are not given."""
+    defaults = {name: rule["Default"] for name, rule in rules(template).items() if "Default" in rule}
+    return {**defaults, **parameters}
 
 
 def _value(text: str, values: Mapping[str, str]) -> str:

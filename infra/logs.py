@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 
 from infra import stacks
-from infra.aws_cli import CliError, connect
+from infra.aws_cli import connect
 from infra.command import Problem, run
 from rotator.config.validators import UNIT_SECONDS
 
@@ -18,16 +18,19 @@ def logs(environ: Mapping[str, str]) -> None:
     """Print the log of the stack that STACK names, oldest first; raises Problem."""
     name = stacks.check_name(environ.get("STACK", "").strip(), "logs")
     since = environ.get("SINCE", "").strip() or "1h"
-    begin = datetime.now(UTC) - timedelta(seconds=_seconds(since))
+    duration = re.fullmatch(r"(\d{1,6})([smhd])", since)
+    if not duration:
+        raise Problem(
+            "SINCE is not a valid duration", "write a number and a unit, such as 90s, 30m, 1h or 2d"
+        )
+    begin = time.time() - int(duration[1]) * UNIT_SECONDS[duration[2]]
     cli = connect(environ)
     group = stacks.existing(cli, name).outputs.get("LogGroupName", f"/rotator/{name}")
-    try:
-        messages = cli.read(
-            *("logs", "filter-log-events", "--log-group-name", group),
-            *("--start-time", str(int(begin.timestamp() * 1000)), "--query", "events[].message"),
-        )
-    except CliError as error:
-        raise error.problem(f"the log {group} could not be read") from None
+    messages = cli.read(
+        *("logs", "filter-log-events", "--log-group-name", group),
+        *("--start-time", str(int(begin * 1000)), "--query", "events[].message"),
+        failure=f"the log {group} could not be read",
+    )
     if not messages:
         print(
             f"logs: the function logged nothing in the last {since}; check that its schedule is enabled",
@@ -35,15 +38,6 @@ def logs(environ: Mapping[str, str]) -> None:
         )
     for message in messages or []:
         print(message.rstrip())
-
-
-def _seconds(text: str) -> int:
-    duration = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if not duration:
-        raise Problem(
-            "SINCE is not a valid duration", "write a number and a unit, such as 90s, 30m, 1h or 2d"
-        )
-    return int(duration[1]) * UNIT_SECONDS[duration[2]]
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from infra.aws_cli import Cli, CliError
 from infra.command import Problem
@@ -21,21 +20,11 @@ REVIEW = "REVIEW_IN_PROGRESS"
 LEFTOVERS = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
 """The statuses of a stack whose creation failed. Such a stack can only be deleted."""
 
-_WITHOUT_OUTPUTS = ("CREATE_IN_PROGRESS", "CREATE_FAILED", "ROLLBACK_", "DELETE_")
-"""The beginnings of the statuses in which a stack may have no outputs."""
-
-_CHANGE_SET = "awscli-cloudformation-package-deploy-"
-"""The name of a change set of `aws cloudformation deploy`, up to the seconds since 1970."""
-
-_NOT_EXECUTED = ("UNAVAILABLE", "AVAILABLE")
-"""The execution statuses of a change set that failed, or whose execution was refused."""
-
 DESCRIPTION = "Rotator:"
 """The beginning of the template's description, which identifies a stack without outputs."""
 
-_EVENT_MEMBERS = ("LogicalResourceId", "ResourceStatus", "ResourceStatusReason", "PhysicalResourceId")
-_BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
+_CHANGE_SET = "awscli-cloudformation-package-deploy-"
+"""The name of a change set of `aws cloudformation deploy`, up to the seconds since 1970."""
 
 
 @dataclass(frozen=True)
@@ -59,23 +48,9 @@ class Stack:
     @property
     def is_rotator(self) -> bool:
         """Return whether the stack is of this template, by its outputs, or without any by its description."""
-        if self.status.startswith(_WITHOUT_OUTPUTS):
+        if self.status.startswith(("CREATE_IN_PROGRESS", "CREATE_FAILED", "ROLLBACK_", "DELETE_")):
             return self.description.startswith(DESCRIPTION)
         return "FunctionName" in self.outputs and self.outputs.get("LogGroupName") == f"/rotator/{self.name}"
-
-
-class Failure(NamedTuple):
-    """The first failure of a stack's operation. Without a logical id, the reason says why it is unknown.
-
-    Its text may be printed; see ``first_failure``.
-    """
-
-    logical_id: str
-    reason: str
-
-    def __str__(self) -> str:
-        """Return the text of a message."""
-        return f"{self.logical_id}: {self.reason}" if self.logical_id else self.reason
 
 
 def check_name(name: str, command: str) -> str:
@@ -85,7 +60,7 @@ def check_name(name: str, command: str) -> str:
     """
     if not name:
         raise Problem("STACK is missing", f"for example: make {command} STACK=rotator")
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,127}", name):
         raise Problem(
             "STACK is not a stack's name",
             "use letters, digits and hyphens, a letter first, at most 128 of them: STACK=rotator",
@@ -96,11 +71,14 @@ def check_name(name: str, command: str) -> str:
 def find(cli: Cli, name: str) -> Stack | None:
     """Return the stack of this name or id, None if there is none; raises Problem if it cannot be read."""
     try:
-        found = cli.read("cloudformation", "describe-stacks", "--stack-name", name, "--query", "Stacks[0]")
+        found = cli.read(
+            *("cloudformation", "describe-stacks", "--stack-name", name, "--query", "Stacks[0]"),
+            failure=f"the stack {name} could not be read",
+        )
     except CliError as error:
         if error.code == "ValidationError":  # the name is valid, so no stack has it
             return None
-        raise error.problem(f"the stack {name} could not be read") from None
+        raise
     if found["StackStatus"] == "DELETE_COMPLETE":
         return None
     return Stack(
@@ -140,12 +118,8 @@ def check_ours(stack: Stack) -> None:
         raise Problem(f"the stack {stack.name} is not a rotator", "set STACK to another name")
 
 
-def settled(cli: Cli, name: str) -> Stack | None:
-    """Return the stack once CloudFormation has finished, None if it is gone; raises Problem after an hour."""
-    return _awaited(cli, name, lambda stack: not stack.is_changing)
-
-
-def _awaited(cli: Cli, name: str, is_done: Callable[[Stack], bool]) -> Stack | None:
+def awaited(cli: Cli, name: str, is_done: Callable[[Stack], bool]) -> Stack | None:
+    """Return the stack once it is done, None if it is gone; raises Problem after an hour."""
     deadline = time.monotonic() + LONGEST_WAIT_SECONDS
     while (stack := find(cli, name)) and not is_done(stack):
         if time.monotonic() > deadline:
@@ -158,25 +132,27 @@ def _awaited(cli: Cli, name: str, is_done: Callable[[Stack], bool]) -> Stack | N
     return stack
 
 
-def first_failure(cli: Cli, stack_id: str) -> Failure | None:
-    """Return the first failure of the stack's last operation, None if nothing failed.
+def first_failure(cli: Cli, stack_id: str) -> str:
+    """Return the resource and the reason of the first failure in the stack's last operation, empty if none.
 
     The reason is a text of AWS, the only one that is printed, because nothing else says what to fix. It may
     quote the template's parameters and its resources. These contain no secret: CloudFormation knows only the
     secret's ARN.
     """
+    members = "LogicalResourceId, ResourceStatus, ResourceStatusReason, PhysicalResourceId"
     try:
         events = cli.read(
             *("cloudformation", "describe-stack-events", "--stack-name", stack_id),
-            *("--query", f"StackEvents[].[{', '.join(_EVENT_MEMBERS)}]"),
+            *("--query", f"StackEvents[].[{members}]"),
+            failure="the reason of the failure could not be read",
         )
     except CliError as error:
-        return Failure("", str(error.problem("the reason of the failure could not be read")))
-    failure = None
+        return str(error)
+    failure = ""
     for name, status, reason, physical_id in events or []:  # the newest first
         if status.endswith("_FAILED"):
-            failure = Failure(name, " ".join(str(reason or "no reason was given").split()))
-        if physical_id == stack_id and status in _BEGINNINGS:
+            failure = f"{name}: {' '.join(str(reason or 'no reason was given').split())}"
+        if physical_id == stack_id and re.fullmatch("(CREATE|UPDATE|DELETE)_IN_PROGRESS", status):
             break
     return failure
 
@@ -184,37 +160,36 @@ def first_failure(cli: Cli, stack_id: str) -> Failure | None:
 def delete_change_sets(cli: Cli, name: str, *, since: int) -> None:
     """Delete the stack's change sets that the CLI made and did not execute; print a line if that fails.
 
-    Args:
-        cli: Where the stack is.
-        name: The stack's name.
-        since: Seconds since 1970. Older change sets are kept, because a colleague may be reviewing them.
+    Change sets from before ``since``, in seconds since 1970, are kept: a colleague may be reviewing them.
     """
     of_stack = ("--stack-name", name)
+    failure = "the change set that was not executed could not be deleted"
     query = "Summaries[].[ChangeSetName, ExecutionStatus]"
     try:
-        found = cli.read("cloudformation", "list-change-sets", *of_stack, "--query", query)
+        found = cli.read("cloudformation", "list-change-sets", *of_stack, "--query", query, failure=failure)
         for change_set, status in found or []:
             made_at = change_set.removeprefix(_CHANGE_SET)
-            if status in _NOT_EXECUTED and made_at.isdecimal() and int(made_at) >= since:
-                cli.run("cloudformation", "delete-change-set", *of_stack, "--change-set-name", change_set)
+            # It failed, or its execution was refused.
+            is_left = status in ("UNAVAILABLE", "AVAILABLE")
+            if is_left and made_at.isdecimal() and int(made_at) >= since:
+                delete = ("delete-change-set", *of_stack, "--change-set-name", change_set)
+                cli.run("cloudformation", *delete, failure=failure)
     except CliError as error:
-        print(error.problem("the change set that was not executed could not be deleted"))
+        print(error)
 
 
 def delete(cli: Cli, stack: Stack) -> None:
     """Delete the stack and wait until it is gone; raises Problem with the first failure."""
-    try:
-        cli.run("cloudformation", "delete-stack", "--stack-name", stack.id)
-    except CliError as error:
-        raise error.problem(f"the stack {stack.name} could not be deleted", exit_code=1) from None
-    left = _awaited(cli, stack.id, lambda stack: stack.status == "DELETE_FAILED")
+    failure = f"the stack {stack.name} could not be deleted"
+    cli.run("cloudformation", "delete-stack", "--stack-name", stack.id, failure=failure, exit_code=1)
+    left = awaited(cli, stack.id, lambda stack: stack.status == "DELETE_FAILED")
     if left:
-        failure = first_failure(cli, stack.id)
+        reason = first_failure(cli, stack.id)
         fix = "fix the cause"
-        if failure and failure.logical_id == "ConsumerPolicy":  # IAM deletes no policy that is attached
+        if reason.startswith("ConsumerPolicy:"):  # IAM deletes no policy that is attached
             fix = "detach the policy from every role that uses it"
         raise Problem(
-            f"the stack {stack.name} could not be deleted: {failure or left.status}",
+            f"{failure}: {reason or left.status}",
             f"{fix}, then make undeploy STACK={stack.name} again",
             exit_code=1,
         )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infra import packaging
+from infra import parameters
 from infra.smoke.fixtures import Different, Ground, NotHere, check, expect_refusal
 from infra.smoke.roles import expect_only
 
@@ -67,7 +67,7 @@ def _expect_trust_in_group(ground: Ground, role: str) -> None:
 def allowed_pattern(ground: Ground) -> str:
     """Create change sets with only the template's parameters, with right and with wrong values."""
     cloudformation = ground.client("cloudformation")
-    template = packaging.parameters_section(TEMPLATE) + NOTHING
+    template = parameters.section(TEMPLATE) + NOTHING
     cloudformation.validate_template(TemplateBody=template)
     valid = {
         "CodeBucket": "code",

@@ -87,10 +87,11 @@ class Operator:
         return str(found[0]["StackStatus"])
 
 
-BUILT_ALREADY = """import pathlib, shutil, sys
-output = pathlib.Path(sys.argv[2])
-output.parent.mkdir(exist_ok=True)
-shutil.copy("rotator.zip", output)
+BUILT_ALREADY = """import pathlib, shutil
+OUTPUT = pathlib.Path(".build/rotator.zip").resolve()
+def main(arguments):
+    OUTPUT.parent.mkdir(exist_ok=True)
+    shutil.copy("rotator.zip", OUTPUT)
 """
 
 

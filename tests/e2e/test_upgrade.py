@@ -140,7 +140,7 @@ def operator(
     built = Path(shutil.copy(function_zip, tmp_path_factory.mktemp("built")))
     environ = {**clean_environment, **client_environment(deployed.account.endpoint)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(code_upload, "build", lambda: built)
+        patch.setattr(code_upload, "built", lambda: built)
         patch.setattr(stacks, "POLL_SECONDS", 0.2)
         yield Operator(deployed.account, environ)
 

@@ -56,5 +56,5 @@ def packaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The zip is in the bucket: what comes after is the point."""
     zip_file = tmp_path / "rotator.zip"
     zip_file.write_bytes(ZIP)
-    monkeypatch.setattr(code_upload, "build", lambda: zip_file)
-    monkeypatch.setattr(code_upload, "package", lambda *_: Path(".build/packaged.yaml"))
+    monkeypatch.setattr(code_upload, "built", lambda: zip_file)
+    monkeypatch.setattr(code_upload, "upload", lambda *_: "rotator/1.zip")

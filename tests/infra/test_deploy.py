@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from fake_aws_cli import FakeAws, Refusal, refused
-from infra import code_upload, deploy, packaging, stacks
+from infra import build, code_upload, deploy, parameters, stacks
 from operator_account import (
     ACCOUNT,
     CANARY,
@@ -38,6 +39,8 @@ def test_parameters_and_tags_are_passed_unchanged(aws: FakeAws, environ: dict[st
         "LogLevel=",
         f"SecretArn={SECRET_ARN}",
         "ParameterName=/healthwise/token",
+        "CodeBucket=code",
+        "CodeKey=rotator/1.zip",
     ]
     assert arguments[arguments.index("--tags") + 1 :] == ["team=red", "a=b=c"]
 
@@ -277,11 +280,11 @@ def test_denied_upload_names_the_permission_and_deploys_nothing(
 ) -> None:
     zip_file = tmp_path / "rotator.zip"
     zip_file.write_bytes(ZIP)
-    monkeypatch.setattr(code_upload, "build", lambda: zip_file)
-    aws.answers("cloudformation package", denied("PutObject"))
+    monkeypatch.setattr(code_upload, "built", lambda: zip_file)
+    aws.answers("s3 cp", denied("PutObject"))
     assert run_deploy(environ) == 1
     assert the_line(capsys).endswith("AccessDenied; allow this caller s3:PutObject")
-    assert aws.changes == ["cloudformation package"]
+    assert aws.changes == ["s3 cp"]
 
 
 @pytest.mark.usefixtures("packaged")
@@ -318,7 +321,7 @@ def test_stack_of_a_failed_creation_is_deleted_first(
 def test_refused_value_is_explained_and_empty_stack_deleted(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _pattern, rule = packaging.rule(deploy.TEMPLATE.read_text(), "ParameterName")
+    _pattern, rule = parameters.pattern(deploy.TEMPLATE.read_text(), "ParameterName")
     words = f"Parameter ParameterName '{CANARY}' failed to satisfy constraint: {rule}"
     aws.answers("cloudformation deploy", refused("ValidationError", "CreateChangeSet", words))
     aws.answers("cloudformation describe-stacks", NO_STACK, stack("REVIEW_IN_PROGRESS"), NO_STACK)
@@ -433,11 +436,13 @@ def test_both_uploads_replace_existing_objects(
 ) -> None:
     zip_file = tmp_path / "rotator.zip"
     zip_file.write_bytes(ZIP)
-    monkeypatch.setattr(code_upload, "build", lambda: zip_file)
-    aws.answers("cloudformation package", None)
+    monkeypatch.setattr(code_upload, "built", lambda: zip_file)
+    aws.answers("s3 cp", None)
     assert run_deploy(environ) == 0
-    for uploading in ("cloudformation package", "cloudformation deploy"):
-        assert "--force-upload" in aws.call(uploading)
+    key = f"rotator/{hashlib.sha256(ZIP).hexdigest()}.zip"
+    assert aws.call("s3 cp") == ["--only-show-errors", str(zip_file), f"s3://code/{key}"]
+    assert "--force-upload" in aws.call("cloudformation deploy")
+    assert f"CodeKey={key}" in aws.call("cloudformation deploy")
 
 
 @pytest.mark.usefixtures("packaged")
@@ -458,12 +463,8 @@ def test_failed_build_deploys_nothing(
     environ: dict[str, str],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
 ) -> None:
-    failing = tmp_path / "infra"
-    failing.mkdir()
-    (failing / "build.py").write_text("raise SystemExit(1)")
-    monkeypatch.setattr(code_upload, "INFRA", failing)
+    monkeypatch.setattr(build, "main", lambda _arguments: 1)
     assert run_deploy(environ) == 1
     assert the_line(capsys).startswith("deploy: the zip could not be built, and nothing was deployed; ")
     assert aws.changes == []

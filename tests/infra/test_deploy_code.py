@@ -43,7 +43,7 @@ def release(zip_file: Path, line: str = "{digest}  {name}") -> None:
 def build_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that uploads are made from; nothing may be built."""
     monkeypatch.setattr(downloaded_code, "BUILD", tmp_path / ".build")
-    monkeypatch.setattr(code_upload, "build", lambda: pytest.fail("it was built"))
+    monkeypatch.setattr(code_upload, "built", lambda: pytest.fail("it was built"))
     return tmp_path / ".build"
 
 
@@ -71,14 +71,12 @@ def test_released_zip_is_uploaded_unchanged(
     line: str, code: Path, aws: FakeAws, environ: dict[str, str], build_folder: Path
 ) -> None:
     release(code, line)
-    aws.answers("cloudformation package", None)
+    aws.answers("s3 cp", None)
     runs = base64.b64encode(bytes.fromhex(digest(code))).decode()
     aws.answers("lambda get-function-configuration", runs)
     assert run_deploy(environ | {"CODE": str(code)}) == 0
-    packaged = aws.call("cloudformation package")
-    template = Path(packaged[packaged.index("--template-file") + 1])
-    assert template.parent == build_folder
-    assert "      Code: downloaded.zip\n" in template.read_text()
+    uploaded = [str(build_folder / "downloaded.zip"), f"s3://code/rotator/{digest(code)}.zip"]
+    assert aws.call("s3 cp")[-2:] == uploaded
     assert digest(build_folder / "downloaded.zip") == digest(code)
     assert sorted(path.name for path in code.parent.iterdir()) == [CHECKSUMS, "rotator.zip"]
 
