@@ -12,8 +12,6 @@ import re
 import signal
 import sys
 from collections.abc import Collection, Sequence
-from types import FrameType
-from typing import NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -88,10 +86,6 @@ def _holds(check: Check, ground: Ground) -> bool:
     return holds
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Return the exit code: 0 all as expected, 1 an unexpected behaviour, 2 the checks did not start."""
     parser = argparse.ArgumentParser(prog="smoke", description=(__doc__ or "").partition("\n")[0])
@@ -99,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--stack", default="", help="the name of a deployed stack in this account")
     parser.add_argument("--skip", default="", help="ids of checks to skip, separated by commas")
     given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)  # so that the created resources are removed
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the created resources are removed
     skipped = set(filter(None, given.skip.split(",")))
     return run("smoke", lambda: min(1, smoke(given.account.strip(), given.stack.strip(), skipped)))
 

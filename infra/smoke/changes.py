@@ -9,8 +9,8 @@ import json
 import secrets
 import time
 
-from infra.smoke.fixtures import Different, Ground, NotHere, check
-from infra.smoke.roles import expect_only
+from infra.smoke.fixtures import Different, Ground, check, needed
+from infra.smoke.roles import as_role, expect_only
 
 LONGEST_WAIT_SECONDS = 300.0
 """The longest time to wait for the first event of a new rule. AWS documents no limit."""
@@ -21,12 +21,10 @@ LONG_POLL_SECONDS = 20
 
 @check("the stack's rule sends an event without the value when a token is written, and none for its status")
 def change_events(ground: Ground) -> str:
-    """Write a status and a token until an event arrives, and read the events."""
-    if "TokenChanged" not in ground.resources:
-        raise NotHere("the stack sends no change events; deploy one with ChangeQueueArn to check this")
+    rule = needed(ground.resources.get("TokenChanged"), "sends no change events", "ChangeQueueArn")
     token, value = ground.new_name("changes"), secrets.token_hex(16)
     status = ground.new_name("changes/status")
-    queue = _queue_of_changes(ground, token)
+    queue = _queue_of_changes(ground, rule, token)
     ssm, sqs, begin = ground.client("ssm"), ground.client("sqs"), time.monotonic()
     while True:
         ssm.put_parameter(Name=status, Value=value, Type="String", Overwrite=True)
@@ -48,20 +46,18 @@ def change_events(ground: Ground) -> str:
 
 @check("the state machine's role may redeploy its service and no other")
 def redeploy_role(ground: Ground) -> str:
-    """Simulate the role's call for its service and for another."""
-    machine, service = ground.resources.get("Redeploy"), ground.parameters.get("RedeployService")
-    if not machine:
-        raise NotHere("the stack redeploys no service; deploy one with RedeployService to check this")
+    machine = needed(ground.resources.get("Redeploy"), "redeploys no service", "RedeployService")
     role = ground.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["roleArn"]
-    own, other = (ground.arn("ecs", f"service/{name}") for name in (service, f"{ground.scratch}/x"))
-    expect_only(ground, role, "ecs:UpdateService", own, other)
+    services = (ground.parameters["RedeployService"], f"{ground.scratch}/x")
+    own, other = (ground.arn("ecs", f"service/{name}") for name in services)
+    expect_only(as_role(ground, role), "ecs:UpdateService", own, other)
     return "allowed for its service, denied for another"
 
 
-def _queue_of_changes(ground: Ground, name: str) -> str:
-    """Return the URL of a new queue, to which a new rule sends the events of this parameter name."""
+def _queue_of_changes(ground: Ground, rule_of_stack: str, name: str) -> str:
+    """Return the URL of a new queue, to which a rule like the stack's sends the events of this name."""
     events, sqs, own = ground.client("events"), ground.client("sqs"), ground.scratch
-    pattern = json.loads(events.describe_rule(Name=ground.resources["TokenChanged"])["EventPattern"])
+    pattern = json.loads(events.describe_rule(Name=rule_of_stack)["EventPattern"])
     pattern["detail"]["name"] = [{"prefix": name}]
     rule, queue = ground.arn("events", f"rule/{own}"), ground.arn("sqs", own)
     allow_rule = {

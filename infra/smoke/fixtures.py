@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -27,9 +26,6 @@ MANY_RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 10})
 
 NO_RETRY = Config(retries={"total_max_attempts": 1})
 """For calls that AWS is expected to refuse."""
-
-_NAMES_PER_DELETE = 10
-_GONE = sqs.GONE | {"ResourceNotFoundException"}
 
 
 class Different(Exception):
@@ -51,7 +47,6 @@ class Ground:
     parameters: Mapping[str, str]
     resources: Mapping[str, str]
     scratch: str
-    created: list[str] = field(default_factory=list)
     removals: dict[str, Callable[[], object]] = field(default_factory=dict)
 
     def client(self, service: str, config: Config = MANY_RETRIES) -> Any:
@@ -61,7 +56,7 @@ class Ground:
     def new_name(self, what: str) -> str:
         """Return an unused name for a parameter, which is deleted at the end."""
         name = f"/{'/'.join(self.scratch.rsplit('-', 1))}/{what}"  # /rotator-smoke/<random>/<what>
-        self.created.append(name)
+        self.at_the_end(name, partial(self.client("ssm").delete_parameters, Names=[name]))
         return name
 
     def at_the_end(self, what: str, remove: Callable[[], object]) -> None:
@@ -78,29 +73,12 @@ class Ground:
         """Return the stack's token parameter, with multiple rotations a possible name of one."""
         return self.outputs.get("ParameterName") or f"{self.parameters['ParameterPrefix']}/smoke"
 
-    def last_hour(self) -> dict[str, datetime]:
-        """Return the last hour as arguments of CloudWatch's API."""
-        now = datetime.now(UTC)
-        return {"StartTime": now - timedelta(hours=1), "EndTime": now}
-
-    def remove_everything(self) -> list[str]:
-        """Delete the resources that the checks may have created; return those that could not be deleted."""
-        ssm, own = self.client("ssm"), self.scratch
-        cloudwatch, cloudformation = self.client("cloudwatch"), self.client("cloudformation")
-        removals: dict[str, Callable[[], object]] = {}
-        for start in range(0, len(self.created), _NAMES_PER_DELETE):
-            names = self.created[start : start + _NAMES_PER_DELETE]
-            removals[" ".join(names)] = partial(ssm.delete_parameters, Names=names)
-        removals[f"the alarm {own}"] = lambda: cloudwatch.delete_alarms(AlarmNames=[own])
-        removals[f"the stack {own}"] = lambda: cloudformation.delete_stack(StackName=own)
-        return [what for what, remove in (removals | self.removals).items() if not _is_removed(remove)]
-
 
 def _is_removed(remove: Callable[[], object]) -> bool:
     try:
         remove()
     except (ClientError, BotoCoreError) as error:
-        return code_of(error) in _GONE
+        return code_of(error) in sqs.GONE | {"ResourceNotFoundException"}
     return True
 
 
@@ -120,6 +98,13 @@ class Check:
 def check(expected: str) -> Callable[[Callable[[Ground], str]], Check]:
     """Make a Check of a function, with its name as the id; ``expected`` as in infra/docs/verification.md."""
     return lambda verify: Check(verify.__name__.replace("_", "-"), expected, verify)
+
+
+def needed(value: str | None, lack: str, parameter: str) -> str:
+    """Return an optional value of the stack; raises NotHere if there is none."""
+    if not value:
+        raise NotHere(f"the stack {lack}; deploy one with {parameter} to check this")
+    return value
 
 
 def find_ground(account: str, stack: str) -> Ground:
@@ -176,7 +161,7 @@ def cleaned(ground: Ground) -> Iterator[Ground]:
     try:
         yield ground
     finally:
-        if left := ground.remove_everything():
+        if left := [what for what, remove in ground.removals.items() if not _is_removed(remove)]:
             raise Problem(
                 f"these resources could not be deleted: {' '.join(left)}", "delete them", exit_code=1
             )

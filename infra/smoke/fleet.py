@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 
-from infra.smoke.fixtures import Different, Ground, NotHere, check
-from infra.smoke.roles import expect
+from infra.smoke.fixtures import Different, Ground, check, needed
+from infra.smoke.roles import as_role, expect
 
 
 @check(
     "Lambda runs at most Workers workers at once, failed messages are kept, the role may enqueue rotations"
 )
 def workers(ground: Ground) -> str:
-    """Compare the event source mapping and the queues with the template, and simulate the role's call.
-
-    IAM has no action for SendMessageBatch but SendMessage:
-    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html
-    """
-    if "TakeWork" not in ground.resources:
-        raise NotHere("the stack has no workers; deploy one with Workers to check this")
-    mapping = ground.client("lambda").get_event_source_mapping(UUID=ground.resources["TakeWork"])
+    identifier = needed(ground.resources.get("TakeWork"), "has no workers", "Workers")
+    mapping = ground.client("lambda").get_event_source_mapping(UUID=identifier)
     queue = ground.client("sqs").get_queue_attributes(
         QueueUrl=ground.resources["Work"], AttributeNames=["QueueArn", "RedrivePolicy"]
     )["Attributes"]
@@ -35,7 +29,9 @@ def workers(ground: Ground) -> str:
     ):
         if found != expected:
             raise Different(f"{what} is {found}")
-    expect(ground, ground.outputs["FunctionRoleArn"], "sqs:SendMessage", queue["QueueArn"], allowed=True)
+    # It covers SendMessageBatch, which has no action of its own:
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html
+    expect(as_role(ground), "sqs:SendMessage", queue["QueueArn"], allowed=True)
     return (
         f"enabled for {number} workers, failed messages are reported one by one and kept; the role may send"
     )

@@ -24,11 +24,10 @@ from infra.smoke.fixtures import (
     expect_refusal,
     refusal,
 )
-from infra.smoke.roles import expect
+from infra.smoke.roles import as_role, expect
 from rotator.config.validators import MAX_ARN_CHARACTERS, MAX_PARAMETER_NAME_CHARACTERS
 
 STANDARD_BYTES = 4096
-ADVANCED_BYTES = 8192
 WRITE_INTERVAL_SECONDS = 1.0
 """The account's quota is a few writes a second, and the rotator needs some of them."""
 
@@ -38,44 +37,39 @@ VERSIONS_KEPT = 100
 PARAMETERS_OF_A_PAGE = 10
 READS = 5
 RACES = 5
-LOST_RACES = frozenset({"TooManyUpdates", "ThrottlingException"})
+LOST_RACES = {"TooManyUpdates", "ThrottlingException"}
+
+
+def _put(ground: Ground, name: str, config: Config = MANY_RETRIES, **request: Any) -> partial[Any]:
+    """Return a function that writes a new parameter of this name, by default a short String."""
+    put = ground.client("ssm", config).put_parameter
+    return partial(put, **({"Name": ground.new_name(name), "Value": "x", "Type": "String"} | request))
 
 
 @check("a value of 4,097 bytes in a Standard parameter, or 8,193 in an Advanced one, is refused")
 def sizes(ground: Ground) -> str:
-    """Write one byte too many in either tier."""
-    put = ground.client("ssm").put_parameter
-    for tier, limit in (("Standard", STANDARD_BYTES), ("Advanced", ADVANCED_BYTES)):
-        request = {"Name": ground.new_name(f"sizes-{tier}"), "Value": "x" * (limit + 1), "Tier": tier}
-        expect_refusal("ValidationException", put, Type="String", **request)
+    for tier, limit in (("Standard", STANDARD_BYTES), ("Advanced", 8192)):
+        put = _put(ground, f"sizes-{tier}", Value="x" * (limit + 1), Tier=tier)
+        expect_refusal("ValidationException", put)
     return "ValidationException for both"
 
 
 @check("Intelligent-Tiering accepts 4,097 bytes and becomes Advanced, and still accepts a short value")
 def tier(ground: Ground) -> str:
-    """Write one byte too many for Standard, then a short value, as a run does with status and lease."""
-    put = partial(
-        ground.client("ssm").put_parameter,
-        Name=ground.new_name("tier"),
-        Type="SecureString",
-        Tier="Intelligent-Tiering",
-        Overwrite=True,
-    )
+    put = _put(ground, "tier", Type="SecureString", Tier="Intelligent-Tiering", Overwrite=True)
     answer = put(Value="x" * (STANDARD_BYTES + 1))
     if answer.get("Tier") != "Advanced":
         raise Different(f"the tier {answer.get('Tier')}")
-    put(Value="x")
+    put()  # as a run does with status and lease
     return "the tier Advanced, and a short value was accepted"
 
 
 @check("the longest name that the settings allow is accepted, and an ARN of 1,012 characters is refused")
 def name_length(ground: Ground) -> str:
-    """Write a parameter with the longest name of a status, and one whose name is too long for AWS."""
-    put = partial(ground.client("ssm").put_parameter, Value="x", Type="String")
     path = len(f"/{ground.scratch}/")
-    put(Name=ground.new_name("x" * (LONGEST_NAME - path)))
+    _put(ground, "x" * (LONGEST_NAME - path))()
     too_long = MAX_ARN_CHARACTERS + 1 - len(ground.arn("ssm", "parameter"))
-    return expect_refusal("ValidationException", put, Name=ground.new_name("x" * (too_long - path)))
+    return expect_refusal("ValidationException", _put(ground, "x" * (too_long - path)))
 
 
 @check("overwriting a SecureString with a String never changes its type")
@@ -85,11 +79,11 @@ def type_change(ground: Ground) -> str:
     The API reference documents HierarchyTypeMismatchException for it: "Parameter Store doesn't support
     changing a parameter type in a hierarchy."
     """
-    ssm, name = ground.client("ssm"), ground.new_name("type-change")
-    ssm.put_parameter(Name=name, Value="x", Type="SecureString")
-    if code := refusal(ssm.put_parameter, Name=name, Value="x", Type="String", Overwrite=True):
+    put = _put(ground, "type-change", Type="SecureString")
+    put()
+    if code := refusal(put, Type="String", Overwrite=True):
         return code
-    kind = ssm.get_parameter(Name=name)["Parameter"]["Type"]
+    kind = ground.client("ssm").get_parameter(Name=put.keywords["Name"])["Parameter"]["Type"]
     if kind != "SecureString":
         raise Different(f"the type changed to {kind}")
     return "the write succeeded, and the type is still SecureString"
@@ -98,7 +92,7 @@ def type_change(ground: Ground) -> str:
 @check("two concurrent writes get successive versions or TooManyUpdates, never the same version")
 def too_many_updates(ground: Ground) -> str:
     """Let two threads write at once, a few times. The lease relies on distinct versions."""
-    put = _put(ground, "too-many-updates", NO_RETRY)
+    put = _put(ground, "too-many-updates", NO_RETRY, Overwrite=True)
     last = put()["Version"]
     answers: set[str] = set()
     with ThreadPoolExecutor(2) as pool:
@@ -113,12 +107,6 @@ def too_many_updates(ground: Ground) -> str:
     return f"in {RACES} races: {', '.join(sorted(answers))}"
 
 
-def _put(ground: Ground, name: str, config: Config = MANY_RETRIES) -> Any:
-    """Return a function that writes a new parameter of this name."""
-    put = ground.client("ssm", config).put_parameter
-    return partial(put, Name=ground.new_name(name), Value="x", Type="String", Overwrite=True)
-
-
 def _version_or_code(put: Any) -> int | str:
     try:
         return int(put()["Version"])
@@ -129,7 +117,7 @@ def _version_or_code(put: Any) -> int | str:
 @check("creating a parameter that exists is refused as ParameterAlreadyExists")
 def create_once(ground: Ground) -> str:
     """Create a parameter twice. The first lease relies on it."""
-    put = partial(_put(ground, "create-once"), Overwrite=False)
+    put = _put(ground, "create-once")
     put()
     return expect_refusal("ParameterAlreadyExists", put)
 
@@ -140,16 +128,17 @@ def earlier_versions(ground: Ground) -> str:
 
     https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-versions.html
     """
-    ssm, name = ground.client("ssm"), ground.new_name("earlier-versions")
+    put = _put(ground, "earlier-versions", Overwrite=True)
     for value in ("first", "second"):
-        ssm.put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
-    answer = ssm.get_parameters(Names=[f"{name}:1", f"{name}:3"])
+        put(Value=value)
+    names = [f"{put.keywords['Name']}:{version}" for version in (1, 3)]
+    answer = ground.client("ssm").get_parameters(Names=names)
     found = {each["Version"]: each["Value"] for each in answer["Parameters"]}
     if found != {1: "first"}:
         raise Different(f"the versions {sorted(found)} were returned, or another value")
-    role, lease = ground.outputs["FunctionRoleArn"], ground.arn("ssm", f"parameter{ground.token_name}/lease")
+    lease = ground.arn("ssm", f"parameter{ground.token_name}/lease")
     for action in ("ssm:GetParameters", "ssm:PutParameter"):
-        expect(ground, role, action, lease, allowed=True)
+        expect(as_role(ground), action, lease, allowed=True)
     return "the first version was returned, and none for a version that does not exist"
 
 
@@ -162,9 +151,9 @@ def labels(ground: Ground) -> str:
 
     The doctor finds such a label in the history.
     """
-    ssm, name = ground.client("ssm"), ground.new_name("labels")
-    put = partial(ssm.put_parameter, Name=name, Value="x", Type="String", Overwrite=True)
+    ssm, put = ground.client("ssm"), _put(ground, "labels", Overwrite=True)
     put()
+    name = put.keywords["Name"]
     ssm.label_parameter_version(Name=name, ParameterVersion=1, Labels=["smoke"])
     for _ in range(VERSIONS_KEPT - 1):
         time.sleep(WRITE_INTERVAL_SECONDS)
@@ -183,7 +172,8 @@ def path_pages(ground: Ground) -> str:
 
     A run does not renew a rotation whose document is missing from every page.
     """
-    ssm, names = ground.client("ssm"), [ground.new_name(f"path/{n}") for n in range(PARAMETERS_OF_A_PAGE + 1)]
+    names = [ground.new_name(f"path/{n}") for n in range(PARAMETERS_OF_A_PAGE + 1)]
+    ssm = ground.client("ssm")
     for name in names:
         time.sleep(WRITE_INTERVAL_SECONDS)
         ssm.put_parameter(Name=name, Value="x", Type="String")
@@ -198,12 +188,5 @@ def path_pages(ground: Ground) -> str:
 
 @check("a key that does not exist is refused as InvalidKeyId")
 def kms_errors(ground: Ground) -> str:
-    """Write a parameter with a key that does not exist."""
-    return expect_refusal(
-        "InvalidKeyId",
-        ground.client("ssm").put_parameter,
-        Name=ground.new_name("kms-errors"),
-        Value="x",
-        Type="SecureString",
-        KeyId=ground.arn("kms", f"key/{uuid.uuid4()}"),
-    )
+    key = ground.arn("kms", f"key/{uuid.uuid4()}")
+    return expect_refusal("InvalidKeyId", _put(ground, "kms-errors", Type="SecureString", KeyId=key))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from infra import parameters
-from infra.smoke.fixtures import Different, Ground, NotHere, check, expect_refusal
-from infra.smoke.roles import expect_only
+from infra.smoke.fixtures import Different, Ground, NotHere, check, expect_refusal, needed
+from infra.smoke.roles import as_role, expect_only
 
 TEMPLATE = (Path(__file__).resolve().parents[1] / "template.yaml").read_text()
 ALARMS = re.findall(r"^  (\w+):(?: .*)?\n    Type: AWS::CloudWatch::Alarm$", TEMPLATE, re.MULTILINE)
@@ -31,19 +32,18 @@ LONGEST_WAIT_SECONDS = 300.0
     "and its invocations arrive"
 )
 def scheduler_role(ground: Ground) -> str:
-    """Read who may assume the role, simulate its call, and count the runs of the last hour."""
     schedule = ground.client("scheduler").get_schedule(
         Name=ground.outputs["ScheduleName"], GroupName=ground.outputs["ScheduleGroupName"]
     )
     role, function = schedule["Target"]["RoleArn"], schedule["Target"]["Arn"]
     _expect_trust_in_group(ground, role)
     other = ground.arn("lambda", f"function:{ground.scratch}")
-    expect_only(ground, role, "lambda:InvokeFunction", function, other)
+    expect_only(as_role(ground, role), "lambda:InvokeFunction", function, other)
     if schedule["State"] != "ENABLED":
         raise NotHere("the role is right; the schedule is disabled and invokes nothing")
-    group = {"ScheduleGroup": ground.outputs["ScheduleGroupName"]}
-    sent = _total(ground, "AWS/Scheduler", "InvocationAttemptCount", group)
-    run = _total(ground, "AWS/Lambda", "Invocations", {"FunctionName": ground.outputs["FunctionName"]})
+    outputs, total = ground.outputs, partial(_total, ground)
+    sent = total("AWS/Scheduler", "InvocationAttemptCount", ScheduleGroup=outputs["ScheduleGroupName"])
+    run = total("AWS/Lambda", "Invocations", FunctionName=outputs["FunctionName"])
     counts = f"{sent:.0f} events and {run:.0f} runs in the last hour"
     if not sent or not run:
         raise Different(f"the role is right; {counts}")
@@ -65,20 +65,20 @@ def _expect_trust_in_group(ground: Ground, role: str) -> None:
 
 @check("CloudFormation accepts the template's patterns and refuses a wrong value with a ValidationError")
 def allowed_pattern(ground: Ground) -> str:
-    """Create change sets with only the template's parameters, with right and with wrong values."""
-    cloudformation = ground.client("cloudformation")
+    cloudformation, own = ground.client("cloudformation"), ground.scratch
+    ground.at_the_end(f"the stack {own}", lambda: cloudformation.delete_stack(StackName=own))
     template = parameters.section(TEMPLATE) + NOTHING
     cloudformation.validate_template(TemplateBody=template)
     valid = {
         "CodeBucket": "code",
         "CodeKey": "rotator.zip",
-        "ParameterName": f"/{ground.scratch}",
-        "SecretArn": ground.arn("secretsmanager", f"secret:{ground.scratch}-AbCdEf"),
+        "ParameterName": f"/{own}",
+        "SecretArn": ground.arn("secretsmanager", f"secret:{own}-AbCdEf"),
     }
 
     def propose(name: str, **values: str) -> Any:
         return cloudformation.create_change_set(
-            StackName=ground.scratch,
+            StackName=own,
             ChangeSetName=name,
             ChangeSetType="CREATE",
             TemplateBody=template,
@@ -95,7 +95,6 @@ def allowed_pattern(ground: Ground) -> str:
 
 @check("the alarms exist, the alarm on the token's remaining lifetime is OK, and its metric arrives")
 def alarms(ground: Ground) -> str:
-    """Read the states of the stack's alarms, and the token's metric."""
     names = {name: value for name, value in ground.resources.items() if name in ALARMS}
     answer = ground.client("cloudwatch").describe_alarms(AlarmNames=list(names.values()))
     states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in answer["MetricAlarms"]}
@@ -103,8 +102,8 @@ def alarms(ground: Ground) -> str:
         raise Different(f"no alarm {', '.join(missing)}")
     if (state := states.get(names.get(TOKEN_ALARM, ""))) != "OK":
         raise Different(f"{TOKEN_ALARM} is {state}")
-    service = {"service": ground.outputs["FunctionName"]}
-    points = _points(ground, "Rotator", "TokenSecondsRemaining", service, "Minimum")
+    service = ground.outputs["FunctionName"]
+    points = _points(ground, "Rotator", "TokenSecondsRemaining", "Minimum", service=service)
     if not points:
         raise Different("no data of TokenSecondsRemaining in the last hour")
     return f"{len(states)} alarms, {TOKEN_ALARM} is OK; {len(points)} data points in the last hour"
@@ -113,8 +112,7 @@ def alarms(ground: Ground) -> str:
 @check("the topic accepts the alarms' notifications, also if it is encrypted with the stack's own key")
 def alarm_actions(ground: Ground) -> str:
     """Read the results of the alarms' last notifications: an encrypted topic may refuse them silently."""
-    if "AlarmTopicArn" not in ground.outputs:
-        raise NotHere("the stack has no topic; deploy one with AlarmEmail to check this")
+    needed(ground.outputs.get("AlarmTopicArn"), "has no topic", "AlarmEmail")
     done = 0
     for alarm in ALARMS:
         history = ground.client("cloudwatch").describe_alarm_history(
@@ -135,12 +133,11 @@ def alarm_actions(ground: Ground) -> str:
 )
 def alarm_subscription(ground: Ground) -> str:
     """Read the topic's subscriptions: an alarm is published even if the topic has none."""
-    if "AlarmTopicArn" not in ground.outputs:
-        raise NotHere("the stack has no topic; deploy one with AlarmEmail to check this")
+    topic = needed(ground.outputs.get("AlarmTopicArn"), "has no topic", "AlarmEmail")
     pages = ground.client("sns").get_paginator("list_subscriptions_by_topic")
     arns = [
         subscription["SubscriptionArn"]
-        for page in pages.paginate(TopicArn=ground.outputs["AlarmTopicArn"])
+        for page in pages.paginate(TopicArn=topic)
         for subscription in page["Subscriptions"]
     ]
     confirmed = [arn for arn in arns if arn.startswith("arn:")]
@@ -155,9 +152,10 @@ def alarm_subscription(ground: Ground) -> str:
 @check("an alarm that treats missing data as breaching fires if its metric has no data")
 def missing_data(ground: Ground) -> str:
     """Create such an alarm, like token-ends-soon, and wait until it fires."""
-    cloudwatch, begin = ground.client("cloudwatch"), time.monotonic()
+    cloudwatch, begin, own = ground.client("cloudwatch"), time.monotonic(), ground.scratch
+    ground.at_the_end(f"the alarm {own}", lambda: cloudwatch.delete_alarms(AlarmNames=[own]))
     cloudwatch.put_metric_alarm(
-        AlarmName=ground.scratch,
+        AlarmName=own,
         Namespace="Rotator",
         MetricName="NeverSent",
         Statistic="Minimum",
@@ -169,7 +167,7 @@ def missing_data(ground: Ground) -> str:
         ActionsEnabled=False,
     )
     while True:
-        [alarm] = cloudwatch.describe_alarms(AlarmNames=[ground.scratch])["MetricAlarms"]
+        [alarm] = cloudwatch.describe_alarms(AlarmNames=[own])["MetricAlarms"]
         waited = time.monotonic() - begin
         if alarm["StateValue"] == "ALARM":
             return f"it fired after {waited:.0f} s"
@@ -182,18 +180,15 @@ def missing_data(ground: Ground) -> str:
 def logs_json(ground: Ground) -> str:
     """Read the log of the last hour. Lines of the Lambda platform and metrics have no level."""
     logs = ground.client("logs").get_paginator("filter_log_events")
-    begin = int(ground.last_hour()["StartTime"].timestamp() * 1000)
-    newest: Mapping[str, Any] | None = None
-    for page in logs.paginate(logGroupName=ground.outputs["LogGroupName"], startTime=begin):
-        for event in page["events"]:
-            line = _json(event["message"])
-            if "_aws" not in line and not str(line.get("type", "")).startswith("platform."):
-                newest = line
-    if newest is None:
+    begin = int((time.time() - 3600) * 1000)
+    pages = logs.paginate(logGroupName=ground.outputs["LogGroupName"], startTime=begin)
+    lines = [_json(event["message"]) for page in pages for event in page["events"]]
+    own = [x for x in lines if "_aws" not in x and not str(x.get("type", "")).startswith("platform.")]
+    if not own:
         raise Different("the function logged nothing in the last hour")
-    if "level" not in newest:
+    if "level" not in own[-1]:
         raise Different("the newest line has no level")
-    return f"JSON, level {newest['level']}"
+    return f"JSON, level {own[-1]['level']}"
 
 
 def _json(message: str) -> dict[str, Any]:
@@ -206,21 +201,23 @@ def _json(message: str) -> dict[str, Any]:
     return line
 
 
-def _total(ground: Ground, namespace: str, metric: str, dimensions: Mapping[str, str]) -> float:
+def _total(ground: Ground, namespace: str, metric: str, **dimensions: str) -> float:
     """Return the sum of a metric over the last hour."""
-    return sum(float(point["Sum"]) for point in _points(ground, namespace, metric, dimensions, "Sum"))
+    return sum(float(point["Sum"]) for point in _points(ground, namespace, metric, "Sum", **dimensions))
 
 
 def _points(
-    ground: Ground, namespace: str, metric: str, dimensions: Mapping[str, str], statistic: str
+    ground: Ground, namespace: str, metric: str, statistic: str, **dimensions: str
 ) -> list[dict[str, Any]]:
     """Return a metric's data points of the last hour."""
+    now = datetime.now(UTC)
     answer = ground.client("cloudwatch").get_metric_statistics(
         Namespace=namespace,
         MetricName=metric,
         Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
         Period=300,
         Statistics=[statistic],
-        **ground.last_hour(),
+        StartTime=now - timedelta(hours=1),
+        EndTime=now,
     )
     return list(answer["Datapoints"])

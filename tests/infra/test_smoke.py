@@ -160,6 +160,7 @@ def test_crash_during_a_check_cleans_up(
     def crash(ground: Ground) -> NoReturn:
         parameters.create_once(ground)
         cloudformation = ground.client("cloudformation")
+        ground.at_the_end("the stack", lambda: cloudformation.delete_stack(StackName=ground.scratch))
         cloudformation.create_change_set(
             StackName=ground.scratch,
             ChangeSetName="some",
@@ -203,17 +204,14 @@ def test_interrupt_exits_with_130_and_cleans_up(
 def test_resources_that_cannot_be_deleted_are_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    denied = {
-        "delete_parameters": refused("AccessDeniedException"),
-        "delete_alarms": refused("AccessDenied"),
-        "delete_stack": refused("AccessDenied"),
-    }
-    left = ground(denied, created=["/rotator-smoke/1/tier"])
+    left = ground({"delete_parameters": refused("AccessDeniedException")})
 
     def deny() -> NoReturn:
         raise refused("AccessDenied")
 
-    left.at_the_end("the queue rotator-smoke-1", deny)
+    left.new_name("tier")
+    for kind in ("alarm", "stack", "queue"):
+        left.at_the_end(f"the {kind} rotator-smoke-1", deny)
     monkeypatch.setattr(smoke, "find_ground", lambda *_: left)
     monkeypatch.setattr(smoke, "CHECKS", ())
     assert smoke.main([f"--account={ACCOUNT}", f"--stack={STACK}"]) == 1
