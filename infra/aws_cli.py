@@ -62,16 +62,6 @@ _ADVICE = {
 }
 DENIED = aws_errors.DENIED | {"403"}
 
-_SERVICES = {
-    "GetCallerIdentity": "sts",
-    "PutObject": "s3",
-    "DescribeSecret": "secretsmanager",
-    "GetFunctionConfiguration": "lambda",
-    "FilterLogEvents": "logs",
-    "GetParameter": "ssm",
-}
-"""The services of the operations that are not CloudFormation's."""
-
 
 class CliError(Problem):
     """A failed command of the CLI. ``code`` is of AWS or of this module, such as NoCredentials or Unknown.
@@ -79,13 +69,13 @@ class CliError(Problem):
     ``said`` is the CLI's error text. It serves to recognize errors and is never printed.
     """
 
-    def __init__(self, failure: str, said: str, *, profile: str, exit_code: int) -> None:
+    def __init__(self, failure: str, said: str, *, service: str, profile: str, exit_code: int) -> None:
         self.said = said
         self.code = next((code for words, code in _CLI_ERRORS.items() if words in said), _UNKNOWN)
         operation = ""
         if found := _AWS_ERROR.search(said):
             self.code, operation = aws_errors.code_after(found[1], found[2]), found[2]
-        self.permission = f"{_SERVICES.get(operation, 'cloudformation')}:{operation}"
+        self.permission = f"{'s3' if operation == 'PutObject' else service}:{operation}"
         """The IAM action of the operation that failed."""
         advice = aws_errors.advice(
             self.code,
@@ -120,7 +110,7 @@ class Cli:
         )
         if done.returncode:
             profile = self.environ.get("AWS_PROFILE", "default")
-            raise CliError(failure, done.stderr, profile=profile, exit_code=exit_code)
+            raise CliError(failure, done.stderr, service=arguments[0], profile=profile, exit_code=exit_code)
         return done.stdout
 
     def read(self, *arguments: str, **failed: Any) -> Any:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra import code_upload, deploy_request, downloaded_code, function_environment, parameters, stacks
+from infra import deploy_request, function_code, function_environment, parameters, stacks
 from infra.aws_cli import DENIED, Cli, CliError, connect
 from infra.command import Problem, run
 from infra.deploy_request import Request
@@ -30,7 +30,7 @@ def deploy(environ: Mapping[str, str]) -> None:
     """Deploy the stack that STACK, SECRET, PARAMETER, BUCKET, SET, TAGS and CODE describe; raises Problem."""
     template = TEMPLATE.read_text()
     wanted = deploy_request.read(environ, template)
-    downloaded = downloaded_code.verified(Path(wanted.code)) if wanted.code else None
+    downloaded = function_code.verified(Path(wanted.code)) if wanted.code else None
     cli = connect(environ)
     _check_bucket(cli, wanted.bucket)
     # Without SECRET the ARN is empty: a stack that changes to multiple rotations must not keep its secret.
@@ -48,8 +48,8 @@ def deploy(environ: Mapping[str, str]) -> None:
     tags = wanted.tags or (before.tags if before else {})
     deploy_request.check_tags(tags)
 
-    zip_file = downloaded or code_upload.built()
-    key = code_upload.upload(cli, zip_file, wanted.bucket)
+    zip_file = downloaded or function_code.built()
+    key = function_code.upload(cli, zip_file, wanted.bucket)
     overrides |= {"CodeBucket": wanted.bucket, "CodeKey": key}
     if found and not before:
         stacks.delete(cli, found)
@@ -66,7 +66,7 @@ def deploy(environ: Mapping[str, str]) -> None:
         stacks.delete_change_sets(cli, wanted.stack, since=started)
     print("nothing to change" if is_unchanged else "deployed")
     stack = stacks.existing(cli, wanted.stack)
-    code_upload.check(cli, stack.outputs["FunctionName"], zip_file)
+    function_code.check(cli, stack.outputs["FunctionName"], zip_file)
     _report(stack, _silence_of_alarms(cli, stack))
 
 

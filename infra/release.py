@@ -16,7 +16,7 @@ from pathlib import Path
 
 from infra import build, sbom
 from infra.command import Problem, run, tool, without_variables
-from infra.downloaded_code import CHECKSUMS
+from infra.function_code import CHECKSUMS
 from rotator import __version__
 
 CHECKOUT = build.INFRA.parent

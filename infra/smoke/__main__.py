@@ -16,47 +16,22 @@ from collections.abc import Collection, Sequence
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.command import Problem, run
-from infra.smoke import changes, fleet, parameters, roles, stack
+from infra.smoke import changes, parameters, roles, stack
 from infra.smoke.fixtures import Check, Different, Ground, NotHere, cleaned, code_of, find_ground
 
-CHECKS = (
-    parameters.sizes,
-    parameters.tier,
-    parameters.name_length,
-    parameters.type_change,
-    parameters.too_many_updates,
-    parameters.create_once,
-    parameters.earlier_versions,
-    parameters.labels,
-    parameters.path_pages,
-    parameters.kms_errors,
-    roles.kms_condition,
-    roles.secret_denied,
-    roles.rotations_path,
-    fleet.workers,
-    roles.failed_runs,
-    roles.consumer_policy,
-    stack.scheduler_role,
-    stack.allowed_pattern,
-    stack.alarms,
-    stack.alarm_actions,
-    stack.alarm_subscription,
-    stack.missing_data,
-    stack.logs_json,
-    changes.change_events,
-    changes.redeploy_role,
-)
-"""The checks. infra/docs/verification.md has the same list."""
+CHECKS = [
+    each
+    for module in (parameters, roles, stack, changes)
+    for each in vars(module).values()
+    if isinstance(each, Check)
+]
+"""The checks of each module, in its order. infra/docs/verification.md has the same list."""
 
 _EXAMPLE = "make smoke ACCOUNT=123456789012 STACK=rotator"
 
 
 def smoke(account: str, stack_name: str, skipped: Collection[str]) -> int:
-    """Make every check and print a line for each; return how many found an unexpected behaviour.
-
-    Raises:
-        Problem: The account is not the caller's, or the stack is not in it.
-    """
+    """Make every check and print a line for each; return how many found an unexpected behaviour."""
     if not account:
         raise Problem("--account is missing", f"set ACCOUNT to the account to check: {_EXAMPLE}")
     if not re.fullmatch(r"[0-9]{12}", account):

@@ -109,16 +109,26 @@ def needed(value: str | None, lack: str, parameter: str) -> str:
 
 def find_ground(account: str, stack: str) -> Ground:
     """Return the stack after comparing the caller's account with ``account``; raises Problem."""
-    session, region = _session(account)
-    cloudformation = session.client("cloudformation", region_name=region)
+    failure, advice = "AWS did not accept the credentials", "log in, or set AWS_PROFILE"
     try:
+        keep_sdk_quiet()
+        session = boto3.session.Session()
+        region = os.environ.get("AWS_REGION") or session.region_name
+        if not region:
+            raise Problem("no AWS Region is set", "set AWS_REGION")
+        caller = session.client("sts", region_name=region).get_caller_identity()["Account"]
+        if caller != account:
+            raise Problem(
+                f"the credentials are of account {caller}, not {account}",
+                "use credentials of the account to check, or correct ACCOUNT",
+            )
+        failure, advice = f"the stack {stack} could not be read", "check its name and the Region"
+        cloudformation = session.client("cloudformation", region_name=region)
         found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
         pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack)
         resources = [resource for page in pages for resource in page["StackResourceSummaries"]]
-    except (ClientError, BotoCoreError) as error:
-        raise Problem(
-            f"the stack {stack} could not be read: {code_of(error)}", "check its name and the Region"
-        ) from None
+    except (ClientError, BotoCoreError, OSError, EOFError) as error:  # the last two: see aws_errors
+        raise Problem(f"{failure}: {code_of(error)}", advice) from None
     return Ground(
         session=session,
         account=account,
@@ -130,34 +140,9 @@ def find_ground(account: str, stack: str) -> Ground:
     )
 
 
-def _session(account: str) -> tuple[Any, str]:
-    """Return a session and its Region; raises Problem if its credentials are of another account."""
-    try:
-        keep_sdk_quiet()
-        session = boto3.session.Session()
-        region = os.environ.get("AWS_REGION") or session.region_name
-        if not region:
-            raise Problem("no AWS Region is set", "set AWS_REGION")
-        caller = session.client("sts", region_name=region).get_caller_identity()["Account"]
-    except (ClientError, BotoCoreError, OSError, EOFError) as error:  # the last two: see aws_errors
-        raise Problem(
-            f"AWS did not accept the credentials: {code_of(error)}", "log in, or set AWS_PROFILE"
-        ) from None
-    if caller != account:
-        raise Problem(
-            f"the credentials are of account {caller}, not {account}",
-            "use credentials of the account to check, or correct ACCOUNT",
-        )
-    return session, region
-
-
 @contextmanager
 def cleaned(ground: Ground) -> Iterator[Ground]:
-    """Yield the ground, and then remove the resources that the checks created, also after a crash.
-
-    Raises:
-        Problem: Resources could not be removed. The message names them.
-    """
+    """Yield the ground and then remove what the checks created; raises Problem with the names of the rest."""
     try:
         yield ground
     finally:

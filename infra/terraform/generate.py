@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,9 +39,11 @@ def files(template: str) -> dict[str, str]:
     parameters = {name: rules for name, rules in document["Parameters"].items() if name not in OWN_PARAMETERS}
     variables = [_variable(name, rules, parameters) for name, rules in parameters.items()]
     outputs = [_output(name, each["Description"]) for name, each in document["Outputs"].items()]
+    width = max(map(len, parameters))
+    entries = "".join(f"    {name:{width}} = var.{snake_case(name)}\n" for name in parameters)
     return {
         "variables.tf": "\n".join([_HEADER, *variables]),
-        "parameters.tf": f"{_HEADER}\nlocals {{\n{_parameters(parameters)}}}\n",
+        "parameters.tf": f"{_HEADER}\nlocals {{\n  parameters = {{\n{entries}  }}\n}}\n",
         "outputs.tf": "\n".join([_HEADER, *outputs]),
     }
 
@@ -53,14 +54,24 @@ def snake_case(name: str) -> str:
 
 
 def _variable(name: str, rules: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
+    variable = snake_case(name)
+    # A description names the variables instead of the parameters.
+    names = "|".join(each for each in parameters if "_" in snake_case(each))
+    description = re.sub(rf"\b({names})\b", lambda found: snake_case(found[1]), rules["Description"])
     lines = {
         "type": _type(rules),
-        "description": _string(_with_variables(rules["Description"], parameters)),
+        "description": _string(description),
         "default": _literal(rules["Default"], rules) if "Default" in rules else "",
         "nullable": "false",
     }
-    attributes = "".join(f"  {key:11} = {value}\n" for key, value in lines.items() if value)
-    return f'variable "{snake_case(name)}" {{\n{attributes}{_validation(name, rules)}}}\n'
+    body = "".join(f"  {key:11} = {value}\n" for key, value in lines.items() if value)
+    conditions, sentence = _conditions(f"var.{variable}", rules)
+    if conditions:
+        body += (
+            f"\n  validation {{\n    condition     = {' && '.join(conditions)}\n"
+            f"    error_message = {_string(f'{variable} {sentence}.')}\n  }}\n"
+        )
+    return f'variable "{variable}" {{\n{body}}}\n'
 
 
 def _type(rules: Mapping[str, Any]) -> str:
@@ -69,20 +80,10 @@ def _type(rules: Mapping[str, Any]) -> str:
     return {"String": "string", "Number": "number"}[rules["Type"]]
 
 
-def _validation(name: str, rules: Mapping[str, Any]) -> str:
-    """Return a variable's validation, empty for a variable whose type is enough."""
-    if _type(rules) == "bool":
-        return ""
-    conditions, sentence = _conditions(f"var.{snake_case(name)}", rules)
-    if not conditions:
-        return ""
-    message = _string(f"{snake_case(name)} {sentence}.")
-    body = f"    condition     = {' && '.join(conditions)}\n    error_message = {message}\n"
-    return f"\n  validation {{\n{body}  }}\n"
-
-
 def _conditions(variable: str, rules: Mapping[str, Any]) -> tuple[list[str], str]:
     """Return the conditions of the template's rules for a value, and a sentence that states them."""
+    if _type(rules) == "bool":  # the type is enough
+        return [], ""
     if "AllowedValues" in rules:
         values = rules["AllowedValues"]
         choices = ", ".join(str(value) or "empty" for value in values)
@@ -91,23 +92,15 @@ def _conditions(variable: str, rules: Mapping[str, Any]) -> tuple[list[str], str
     if "MinValue" in rules:
         least, most = rules["MinValue"], rules["MaxValue"]
         return [f"{variable} >= {least}", f"{variable} <= {most}"], f"must be from {least} to {most}"
-    conditions = _matches(variable, rules["AllowedPattern"]) if "AllowedPattern" in rules else []
+    conditions = []
+    if pattern := rules.get("AllowedPattern"):  # which the whole value must match
+        whole = _string(f"^(?:{_LOOKAHEAD.sub('', pattern)})$")
+        conditions.append(f"can(regex({whole}, {variable}))")
+        forbidden = (_string(f"^(?:{each})") for each in _LOOKAHEAD.findall(pattern))
+        conditions += [f"!can(regex({each}, {variable}))" for each in forbidden]
     if "MaxLength" in rules:
         conditions.append(f"length({variable}) <= {rules['MaxLength']}")
     return conditions, rules.get("ConstraintDescription", "")
-
-
-def _matches(variable: str, pattern: str) -> list[str]:
-    """Return the conditions that the whole value matches a pattern of CloudFormation."""
-    whole = _string(f"^(?:{_LOOKAHEAD.sub('', pattern)})$")
-    forbidden = [_string(f"^(?:{each})") for each in _LOOKAHEAD.findall(pattern)]
-    return [f"can(regex({whole}, {variable}))", *(f"!can(regex({each}, {variable}))" for each in forbidden)]
-
-
-def _parameters(parameters: Mapping[str, Any]) -> str:
-    width = max(map(len, parameters))
-    entries = "".join(f"    {name:{width}} = var.{snake_case(name)}\n" for name in parameters)
-    return f"  parameters = {{\n{entries}  }}\n"
 
 
 def _output(name: str, description: str) -> str:
@@ -115,12 +108,6 @@ def _output(name: str, description: str) -> str:
     value = f'lookup(aws_cloudformation_stack.rotator.outputs, "{name}", null)'
     attributes = f"  description = {_string(description)}\n  value       = {value}\n"
     return f'output "{snake_case(name)}" {{\n{attributes}}}\n'
-
-
-def _with_variables(text: str, parameters: Mapping[str, Any]) -> str:
-    """Return a description with the variables' names instead of the parameters'."""
-    names = [name for name in parameters if "_" in snake_case(name)]
-    return re.sub(rf"\b({'|'.join(names)})\b", lambda found: snake_case(found[1]), text)
 
 
 def _literal(value: Any, rules: Mapping[str, Any]) -> str:
@@ -133,12 +120,6 @@ def _string(value: Any) -> str:
     return quoted.replace("${", "$${").replace("%{", "%%{")
 
 
-def main() -> int:
-    """Write the files, and return the exit code."""
-    for name, content in files(TEMPLATE.read_text()).items():
-        (MODULE / name).write_text(content)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    for file, content in files(TEMPLATE.read_text()).items():
+        (MODULE / file).write_text(content)

@@ -31,7 +31,7 @@ from botocore.exceptions import ClientError
 
 from conftest import CHECKOUT
 from deployed_stack import SECRET_NAME, Deployed
-from infra import code_upload, command, deploy, stacks, undeploy
+from infra import command, deploy, function_code, stacks, undeploy
 from rotator.consumer import TokenSource
 from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import BUCKET, Account
@@ -140,7 +140,7 @@ def operator(
     built = Path(shutil.copy(function_zip, tmp_path_factory.mktemp("built")))
     environ = {**clean_environment, **client_environment(deployed.account.endpoint)}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(code_upload, "built", lambda: built)
+        patch.setattr(function_code, "built", lambda: built)
         patch.setattr(stacks, "POLL_SECONDS", 0.2)
         yield Operator(deployed.account, environ)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from infra.smoke import fleet
+from infra.smoke import roles
 from infra.smoke.fixtures import Ground
 from rotator.devstack.aws_emulators import ACCOUNT
 from smoke_answers_changes import simulated
@@ -38,46 +38,46 @@ def at_work(*may: str, mapping: Any = MAPPING, queue: Any = None) -> dict[str, A
 
 
 WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = {
-    "workers": (fleet.workers, at_work(WORK), None),
+    "workers": (roles.workers, at_work(WORK), None),
     "workers off": (
-        fleet.workers,
+        roles.workers,
         at_work(WORK, mapping=MAPPING | {"State": "Disabled"}),
         "the mapping is Disabled",
     ),
     "work of another queue": (
-        fleet.workers,
+        roles.workers,
         at_work(WORK, mapping=MAPPING | {"EventSourceArn": f"{QUEUES}:x"}),
         f"its queue is {QUEUES}:x",
     ),
     "batches as a whole": (
-        fleet.workers,
+        roles.workers,
         at_work(WORK, mapping=MAPPING | {"FunctionResponseTypes": []}),
         "its response is []",
     ),
     "more workers": (
-        fleet.workers,
+        roles.workers,
         at_work(WORK, mapping=MAPPING | {"ScalingConfig": {"MaximumConcurrency": 30}}),
         "its concurrency is 30",
     ),
     "any number of workers": (
-        fleet.workers,
+        roles.workers,
         at_work(WORK, mapping={k: v for k, v in MAPPING.items() if k != "ScalingConfig"}),
         "its concurrency is None",
     ),
     "poison elsewhere": (
-        fleet.workers,
+        roles.workers,
         at_work(WORK, queue=leads_to(f"{QUEUES}:x")),
         f"the dead-letter queue is {QUEUES}:x",
     ),
     "poison stays": (
-        fleet.workers,
+        roles.workers,
         at_work(WORK, queue={"Attributes": {"QueueArn": WORK}}),
         "the dead-letter queue is None",
     ),
     "no mapping": (
-        fleet.workers,
+        roles.workers,
         {"get_event_source_mapping": refused(NOT_FOUND)},
         NOT_FOUND,
     ),
-    "work not sent": (fleet.workers, at_work(), "sqs:SendMessage is implicitDeny"),
+    "work not sent": (roles.workers, at_work(), "sqs:SendMessage is implicitDeny"),
 }

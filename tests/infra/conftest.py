@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fake_aws_cli import FakeAws
-from infra import build, code_upload, stacks
+from infra import build, function_code, stacks
 from operator_account import ACCOUNT, ALL_GIVEN, CODE, NO_STACK, SECRET_ARN, ZIP, stack
 
 
@@ -56,5 +56,5 @@ def packaged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The zip is in the bucket: what comes after is the point."""
     zip_file = tmp_path / "rotator.zip"
     zip_file.write_bytes(ZIP)
-    monkeypatch.setattr(code_upload, "built", lambda: zip_file)
-    monkeypatch.setattr(code_upload, "upload", lambda *_: "rotator/1.zip")
+    monkeypatch.setattr(function_code, "built", lambda: zip_file)
+    monkeypatch.setattr(function_code, "upload", lambda *_: "rotator/1.zip")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fake_aws_cli import FakeAws, Refusal, refused
-from infra import build, code_upload, deploy, parameters, stacks
+from infra import build, deploy, function_code, parameters, stacks
 from operator_account import (
     ACCOUNT,
     CANARY,
@@ -280,7 +280,7 @@ def test_denied_upload_names_the_permission_and_deploys_nothing(
 ) -> None:
     zip_file = tmp_path / "rotator.zip"
     zip_file.write_bytes(ZIP)
-    monkeypatch.setattr(code_upload, "built", lambda: zip_file)
+    monkeypatch.setattr(function_code, "built", lambda: zip_file)
     aws.answers("s3 cp", denied("PutObject"))
     assert run_deploy(environ) == 1
     assert the_line(capsys).endswith("AccessDenied; allow this caller s3:PutObject")
@@ -436,7 +436,7 @@ def test_both_uploads_replace_existing_objects(
 ) -> None:
     zip_file = tmp_path / "rotator.zip"
     zip_file.write_bytes(ZIP)
-    monkeypatch.setattr(code_upload, "built", lambda: zip_file)
+    monkeypatch.setattr(function_code, "built", lambda: zip_file)
     aws.answers("s3 cp", None)
     assert run_deploy(environ) == 0
     key = f"rotator/{hashlib.sha256(ZIP).hexdigest()}.zip"

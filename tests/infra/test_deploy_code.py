@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from fake_aws_cli import FakeAws
-from infra import code_upload, downloaded_code
-from infra.downloaded_code import CHECKSUMS
+from infra import build, function_code
+from infra.function_code import CHECKSUMS
 from operator_account import run_deploy, the_line
 from rotator import __version__
 
@@ -42,8 +42,8 @@ def release(zip_file: Path, line: str = "{digest}  {name}") -> None:
 @pytest.fixture(autouse=True)
 def build_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that uploads are made from; nothing may be built."""
-    monkeypatch.setattr(downloaded_code, "BUILD", tmp_path / ".build")
-    monkeypatch.setattr(code_upload, "built", lambda: pytest.fail("it was built"))
+    monkeypatch.setattr(build, "OUTPUT", tmp_path / ".build" / "rotator.zip")
+    monkeypatch.setattr(function_code, "built", lambda: pytest.fail("it was built"))
     return tmp_path / ".build"
 
 
@@ -86,7 +86,7 @@ def test_function_zip_of_this_checkout_is_accepted(
 ) -> None:
     shutil.copy(function_zip, code)
     release(code)
-    assert downloaded_code.verified(code) == build_folder / "downloaded.zip"
+    assert function_code.verified(code) == build_folder / "downloaded.zip"
 
 
 BAD_SUMS = {

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import CHECKOUT
 from fake_aws_cli import FakeAws, Refusal, refused
-from infra import code_upload
+from infra import function_code
 from operator_account import (
     ACCOUNT,
     ALL_GIVEN,
@@ -348,7 +348,7 @@ def test_aws_refusal_prints_one_line_and_creates_nothing(
     reported: str,
 ) -> None:
     aws.answers(*refusal)
-    monkeypatch.setattr(code_upload, "built", lambda: pytest.fail("nothing is built"))
+    monkeypatch.setattr(function_code, "built", lambda: pytest.fail("nothing is built"))
     assert run_deploy(environ | {"SET": "ParameterPrefix=/healthwise/tokens"}) == 2
     line = the_line(capsys)
     assert line.startswith("deploy: ")

@@ -15,7 +15,7 @@ import pytest
 from conftest import CHECKOUT
 from infra import build, release
 from infra.command import Problem
-from infra.downloaded_code import CHECKSUMS
+from infra.function_code import CHECKSUMS
 from packaging_environment import AS_STARTED, copy_checkout
 from rotator import __version__
 
