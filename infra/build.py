@@ -31,9 +31,6 @@ PYTHON_VERSION = "3.13"
 CACHE_TAG = "cpython-313"
 """The tag of that Python alone in the names of byte-code files."""
 
-TASK_ROOT = "/var/task"
-"""The folder to which Lambda extracts the zip, and which tracebacks show."""
-
 NOT_IN_THE_FUNCTION = {
     *("cli", "consumer", "devstack", "doctor", "simulation", "adapters/operator"),
     *("config/deployment.py", "extras.py", "__main__.py"),
@@ -45,10 +42,7 @@ POWERTOOLS_UTILITIES = {"jmespath_utils", "typing"}
 
 UNUSED = (
     "bin",  # commands
-    "*.dist-info/RECORD",
-    "*.dist-info/INSTALLER",
-    "*.dist-info/REQUESTED",
-    "*.dist-info/direct_url.json",
+    *(f"*.dist-info/{name}" for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")),
     "aws_lambda_powertools/event_handler",  # functions that serve HTTP
     "certifi/tests",
     "dateutil/zoneinfo/*.tar.gz",  # time zones: the function uses UTC only
@@ -119,11 +113,12 @@ def _drop_unused(stage: Path) -> None:
 def _compile(stage: Path, python: str) -> None:
     """Write byte-code beside every source, the same on any machine.
 
-    Lambda must use it without checking the source's time, which is the same in every zip (PEP 552).
+    Lambda must use it without checking the source's time, which is the same in every zip (PEP 552). Its
+    tracebacks show the folder to which Lambda extracts the zip.
     """
     command = [
         *(python, "-S", "-P", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"),
-        *("-s", str(stage), "-p", TASK_ROOT, str(stage)),
+        *("-s", str(stage), "-p", "/var/task", str(stage)),
     ]
     # Without a fixed seed, the order of a set in the byte-code would differ between builds.
     environ = without_variables("PYTHON") | {"PYTHONHASHSEED": "0"}

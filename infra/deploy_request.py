@@ -38,11 +38,6 @@ https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strat
 _TARGETS = ("ChangeFunctionArn", "ChangeQueueArn", "RedeployService")
 """The parameters for targets of change events."""
 
-_OF_THE_REGION = (
-    *("SecretArn", "AlarmTopicArn", "ParameterKmsKeyArn", "SecretKmsKeyArn", "LogKmsKeyArn", "SigningKeyArn"),
-)
-"""The parameters for a resource that must be in the stack's Region, in any account."""
-
 _LONGEST_STACK_WITH_A_RULE = 64 - len("-token-changed")
 """Characters: the rule for change events is named after the stack.
 
@@ -149,12 +144,12 @@ def check_targets(stack: str, parameters: Mapping[str, str], region: str, accoun
 
 
 def check_regions(parameters: Mapping[str, str], region: str) -> None:
-    """Raise Problem if a secret, a topic or a key is in another Region, where the function cannot use it."""
+    """Raise Problem if a resource is in another Region or partition, where the stack cannot use it."""
     own = [region, aws_client.partition_of(region)]
-    for name in _OF_THE_REGION:
-        place = parameters.get(name, "").split(":")[3:0:-2]
+    for name, arn in parameters.items():
+        place = arn.split(":")[3:0:-2] if name.endswith("Arn") else []
         for here, there in zip(own, place, strict=False):
-            if there != here:
+            if there and there != here:  # an ARN of IAM has no Region
                 raise Problem(
                     f"{name} is in {there}, but the stack is in {here}",
                     f"set it to an ARN in {here}, or deploy the stack in {there}",

@@ -14,7 +14,6 @@ from infra.command import Problem
 from infra.parameters import rules
 
 MAX_BYTES = 4096
-
 _SECTION = re.compile(r"^ +Variables:.*\n +Fn::If:\n +- One\n((?: {10}.*\n)+)", re.MULTILINE)
 _ALTERNATIVE = re.compile(r"^ {10}- ", re.MULTILINE)
 _VARIABLE = re.compile(r"^(?: {12})?(\w+): (.+)$", re.MULTILINE)
@@ -26,8 +25,7 @@ _LONGEST_QUEUE_URL = f"https://sqs.ap-southeast-2.amazonaws.com.cn/123456789012/
 
 def check(template: str, parameters: Mapping[str, str]) -> None:
     """Raise Problem if Lambda would refuse the environment variables with these parameters."""
-    found = size(template, parameters)
-    if found <= MAX_BYTES:
+    if (found := size(template, parameters)) <= MAX_BYTES:
         return
     values = _values(template, parameters)
     names = {name for text in _variables(template, values).values() for name in _WORD.findall(text)}

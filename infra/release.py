@@ -25,15 +25,11 @@ DIST = CHECKOUT / "dist"
 """The folder of the built files, which each release replaces."""
 
 
-def release(*, compiler: str | None, tag: str | None = None) -> list[str]:
-    """Replace the content of ``DIST`` with the files of a release, and return the lines of SHA256SUMS.
+def release(*, compiler: str | None, tag: str | None = None) -> None:
+    """Replace the content of ``DIST`` with the files of a release, and print their checksums.
 
-    Args:
-        compiler: A Python of the function's version. Without it the zip would differ.
-        tag: The tag that is released, if there is one.
-
-    Raises:
-        Problem: The tag is not the tag of this version, or a file could not be built.
+    Raises Problem if the tag that is released is not of this version, or a file could not be built. Without a
+    compiler the zip would differ.
     """
     if tag is not None:
         check_tag(tag, CHANGELOG.read_text())
@@ -49,11 +45,11 @@ def release(*, compiler: str | None, tag: str | None = None) -> list[str]:
         shutil.copyfile(build.INFRA / "template.yaml", folder / "template.yaml")
         build_wheel(folder)
         files = sorted(folder.iterdir())
-        lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}" for file in files]
-        (folder / CHECKSUMS).write_text("".join(f"{line}\n" for line in lines))
+        sums = "".join(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files)
+        (folder / CHECKSUMS).write_text(sums)
         shutil.rmtree(DIST, ignore_errors=True)
         shutil.copytree(folder, DIST, copy_function=shutil.copyfile)
-    return lines
+    print(sums, end="")
 
 
 def check_tag(tag: str, changelog: str) -> None:
@@ -77,18 +73,9 @@ def build_wheel(folder: Path) -> None:
     tool(command, "the wheel could not be built", without_variables("SOURCE_DATE_EPOCH"), cwd=CHECKOUT)
 
 
-def main() -> int:
-    """Build a release from the command line, and return the exit code."""
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Build the files of a release.")
     parser.add_argument("--tag", help="refuse to build unless this is the tag of this version")
     options = parser.parse_args()
-
-    def body() -> None:
-        compiler = build.find_compiler(os.environ.get("PYTHON313"))
-        print("\n".join(release(compiler=compiler, tag=options.tag)))
-
-    return run("release", body)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    named = os.environ.get("PYTHON313")
+    sys.exit(run("release", lambda: release(compiler=build.find_compiler(named), tag=options.tag)))

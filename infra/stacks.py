@@ -45,13 +45,6 @@ class Stack:
         """Return whether CloudFormation is changing it."""
         return self.status.endswith("_IN_PROGRESS") and self.status != REVIEW
 
-    @property
-    def is_rotator(self) -> bool:
-        """Return whether the stack is of this template, by its outputs, or without any by its description."""
-        if self.status.startswith(("CREATE_IN_PROGRESS", "CREATE_FAILED", "ROLLBACK_", "DELETE_")):
-            return self.description.startswith(DESCRIPTION)
-        return "FunctionName" in self.outputs and self.outputs.get("LogGroupName") == f"/rotator/{self.name}"
-
 
 def check_name(name: str, command: str) -> str:
     """Return the name if a stack may have it; raises Problem.
@@ -114,7 +107,12 @@ def check_ours(stack: Stack) -> None:
             f"the stack {stack.name} has a change set that was not executed",
             "execute or delete the change set, or set STACK to another name",
         )
-    if not stack.is_rotator:
+    if stack.status.startswith(("CREATE_IN_PROGRESS", "CREATE_FAILED", "ROLLBACK_", "DELETE_")):
+        is_rotator = stack.description.startswith(DESCRIPTION)  # it may have no outputs
+    else:
+        log_group = stack.outputs.get("LogGroupName")
+        is_rotator = "FunctionName" in stack.outputs and log_group == f"/rotator/{stack.name}"
+    if not is_rotator:
         raise Problem(f"the stack {stack.name} is not a rotator", "set STACK to another name")
 
 

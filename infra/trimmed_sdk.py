@@ -49,8 +49,10 @@ def cut(data: Path) -> None:
             for path in version.iterdir():
                 if path.name not in (MODEL, *RULES):
                     path.unlink()
-    endpoints = data / "endpoints.json"
-    _write(endpoints, cut_endpoints(json.loads(endpoints.read_bytes())))
+    endpoints = json.loads((data / "endpoints.json").read_bytes())
+    for partition in endpoints["partitions"]:  # every partition and Region is kept
+        partition["services"] = {k: v for k, v in partition["services"].items() if k in SERVICES}
+    _write(data / "endpoints.json", endpoints)
 
 
 def cut_model(model: Mapping[str, Any], operations: Iterable[str]) -> dict[str, Any]:
@@ -85,17 +87,6 @@ def _shapes_in(node: Any) -> Iterable[str]:
 def _undocumented(node: Mapping[str, Any]) -> dict[str, Any]:
     """Return an object of a model without its documentation. A member of that name is kept."""
     return {k: v for k, v in node.items() if not (k == "documentation" and isinstance(v, str))}
-
-
-def cut_endpoints(endpoints: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the list of endpoints with every partition and Region, but only the function's services."""
-    return {
-        **endpoints,
-        "partitions": [
-            {**partition, "services": {k: v for k, v in partition["services"].items() if k in SERVICES}}
-            for partition in endpoints["partitions"]
-        ],
-    }
 
 
 def _write(file: Path, content: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from infra import stacks
 from infra.aws_cli import Cli, CliError, connect
@@ -35,8 +35,7 @@ def undeploy(environ: Mapping[str, str]) -> None:
 
 def _token_expiry(cli: Cli, stack: Stack) -> str:
     """Return the token's expiry from the status, which is read while the stack exists."""
-    status = stack.outputs.get("StatusParameterName")
-    if not status:
+    if not (status := stack.outputs.get("StatusParameterName")):
         return ""
     try:
         value = cli.read("ssm", "get-parameter", "--name", status, "--query", "Parameter.Value")
@@ -47,35 +46,23 @@ def _token_expiry(cli: Cli, stack: Stack) -> str:
         return "has an unknown expiry"
 
 
-def _remains(stack: Stack, token_expiry: str) -> list[str]:
-    lines = []
+def _remains(stack: Stack, token_expiry: str) -> Iterator[str]:
     if token := stack.outputs.get("ParameterName"):
-        lines += [
-            f"the token in {token}, which {token_expiry} and is no longer renewed",
-            f"  aws ssm delete-parameters --names {token} {token}/status {token}/lease",
-        ]
+        yield f"the token in {token}, which {token_expiry} and is no longer renewed"
+        yield f"  aws ssm delete-parameters --names {token} {token}/status {token}/lease"
     if path := stack.outputs.get("RotationsPath"):
-        lines += [
-            f"the rotation documents under {path} and their tokens, which are no longer renewed",
-            f"  aws ssm get-parameters-by-path --recursive --path {path} --query Parameters[].Name",
-            "  aws ssm delete-parameters --names ...",
-        ]
+        yield f"the rotation documents under {path} and their tokens, which are no longer renewed"
+        yield f"  aws ssm get-parameters-by-path --recursive --path {path} --query Parameters[].Name"
+        yield "  aws ssm delete-parameters --names ..."
     if regions := stack.parameters.get("ReplicaRegions"):
-        lines += [
-            f"the replicas of token and status in {regions}, which are no longer updated",
-            "  aws ssm delete-parameters --region ... --names ...",
-        ]
+        yield f"the replicas of token and status in {regions}, which are no longer updated"
+        yield "  aws ssm delete-parameters --region ... --names ..."
     secret = stack.parameters.get("SecretArn")
-    lines += [
-        f"the secret {secret}" if secret else "the secrets",
-        f"  aws secretsmanager delete-secret --secret-id {secret or '...'}",
-    ]
+    yield f"the secret {secret}" if secret else "the secrets"
+    yield f"  aws secretsmanager delete-secret --secret-id {secret or '...'}"
     if key := stack.outputs.get("KeyArn"):
-        lines += [
-            f"the key {key}; without it the stored token cannot be read",
-            f"  aws kms schedule-key-deletion --key-id {key}",
-        ]
-    return lines
+        yield f"the key {key}; without it the stored token cannot be read"
+        yield f"  aws kms schedule-key-deletion --key-id {key}"
 
 
 if __name__ == "__main__":

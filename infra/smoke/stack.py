@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -86,10 +87,8 @@ def allowed_pattern(ground: Ground) -> str:
         )
 
     propose("valid")
-    for number, bad in enumerate(
-        ({"ParameterName": "/aws/x"}, {"TokenEndpoint": "http://example.com/token"})
-    ):
-        expect_refusal("ValidationError", propose, name=f"bad-{number}", **bad)
+    for name, bad in (("ParameterName", "/aws/x"), ("TokenEndpoint", "http://example.com/token")):
+        expect_refusal("ValidationError", propose, name=f"bad-{name}", **{name: bad})
     return "valid values accepted; ValidationError for /aws/x and for an endpoint without TLS"
 
 
@@ -192,13 +191,10 @@ def logs_json(ground: Ground) -> str:
 
 
 def _json(message: str) -> dict[str, Any]:
-    try:
-        line = json.loads(message)
-    except ValueError:
-        line = None
-    if not isinstance(line, dict):
-        raise Different("a line is not a JSON object")
-    return line
+    with suppress(ValueError):
+        if isinstance(line := json.loads(message), dict):
+            return line
+    raise Different("a line is not a JSON object")
 
 
 def _total(ground: Ground, namespace: str, metric: str, **dimensions: str) -> float:
