@@ -44,10 +44,7 @@ _CLI_ERRORS = {
     "No such file or directory": aws_errors.SOURCE_UNREADABLE,
     "'Status'": "ChangeSetUnreadable",  # a KeyError of the CLI if describing its change set is denied
 }
-"""Texts in the errors of either version of the CLI, and a code for each; the first match counts.
-
-The CLI has no codes for these errors, only texts.
-"""
+"""Texts of errors for which neither version of the CLI has a code, and ours; the first match counts."""
 
 _UNKNOWN = "Unknown"
 _ADVICE = {
@@ -120,11 +117,7 @@ class Cli:
 
 
 def connect(environ: Mapping[str, str]) -> Cli:
-    """Return a CLI that has reached AWS with a Region and credentials. Changes nothing.
-
-    Raises:
-        Problem: The CLI, the Region or the credentials are missing.
-    """
+    """Return a CLI that has reached AWS; raises Problem without the CLI, a Region or credentials."""
     if not shutil.which("aws", path=environ.get("PATH")):
         raise Problem("the AWS CLI is not on PATH", "install it, or add the folder of `aws` to PATH")
     quiet = {**environ, "AWS_PAGER": "", "AWS_CLI_AUTO_PROMPT": "off"}

@@ -161,25 +161,23 @@ def _check_replicas(template: str, parameters: Mapping[str, str], region: str) -
     given = parameters.get("ReplicaRegions", "")
     _matching("ReplicaRegions", given, *pattern(template, "ReplicaRegions"), next_step="correct it in SET")
     names = given.split(",") if given else []
-    if region in names:
-        raise Problem(
-            f"ReplicaRegions names {region}, the stack's own Region", f"remove {region} from ReplicaRegions"
-        )
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise Problem(f"ReplicaRegions names {twice[0]} twice", "remove one of the two")
+    own = aws_client.partition_of(region)
     for name in names:
         partition = aws_client.partition_of(name)
+        if name == region:
+            what, step = f"{name}, the stack's own Region", f"remove {name} from ReplicaRegions"
+        elif names.count(name) > 1:
+            what, step = f"{name} twice", "remove one of the two"
         # A misspelled name has a partition, too.
-        if not partition or name not in aws_client.session().get_available_regions("ssm", partition):
-            raise Problem(
-                f"ReplicaRegions names {name}, which is not a Region",
-                "correct the name, or upgrade botocore in .venv if the Region is new",
-            )
-        if partition != aws_client.partition_of(region):
-            raise Problem(
-                f"ReplicaRegions names {name}, which is in another AWS partition than {region}",
-                f"remove {name}, and deploy a separate stack in its partition",
-            )
+        elif not partition or name not in aws_client.session().get_available_regions("ssm", partition):
+            what = f"{name}, which is not a Region"
+            step = "correct the name, or upgrade botocore in .venv if the Region is new"
+        elif partition != own:
+            what = f"{name}, which is in another AWS partition than {region}"
+            step = f"remove {name}, and deploy a separate stack in its partition"
+        else:
+            continue
+        raise Problem(f"ReplicaRegions names {what}", step)
     key = parameters.get("ParameterKmsKeyArn", "")
     if names and key and not is_multi_region_key(key):
         raise Problem(

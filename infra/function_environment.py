@@ -15,10 +15,8 @@ from infra.parameters import rules
 
 MAX_BYTES = 4096
 _SECTION = re.compile(r"^ +Variables:.*\n +Fn::If:\n +- One\n((?: {10}.*\n)+)", re.MULTILINE)
-_ALTERNATIVE = re.compile(r"^ {10}- ", re.MULTILINE)
 _VARIABLE = re.compile(r"^(?: {12})?(\w+): (.+)$", re.MULTILINE)
 _WORD = re.compile(r"\w+")
-
 _LONGEST_KEY_ARN = f"arn:aws-us-gov:kms:us-gov-east-1:123456789012:key/{'k' * 36}"
 _LONGEST_QUEUE_URL = f"https://sqs.ap-southeast-2.amazonaws.com.cn/123456789012/{'q' * 80}"
 
@@ -66,5 +64,5 @@ def _variables(template: str, values: Mapping[str, str]) -> dict[str, str]:
     section = _SECTION.search(template)
     if not section:
         raise ValueError("the template must have the function's variables for one rotation and for many")
-    one, many = _ALTERNATIVE.split(section[1])[1:]
+    one, many = re.split(r"^ {10}- ", section[1], flags=re.MULTILINE)[1:]
     return dict(_VARIABLE.findall(many if values.get("RotationsPath") else one))
