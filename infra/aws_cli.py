@@ -22,22 +22,16 @@ from rotator.errors import Retry, next_step
 _AWS_ERROR = re.compile(r"An error occurred \((\w+)\) when calling the (\w+) operation")
 
 _CLI_ERRORS = {
-    "Unable to locate credentials": NO_CREDENTIALS,
-    "Partial credentials found": NO_CREDENTIALS,
+    "Unable to locate credentials|Partial credentials found": NO_CREDENTIALS,
     "config profile": "ProfileNotFound",
-    "missing required configuration": aws_errors.PROFILE_INVALID,
-    "The source_profile": aws_errors.PROFILE_INVALID,
-    "Infinite loop in credential configuration": aws_errors.PROFILE_INVALID,
-    "Unable to parse config file": aws_errors.PROFILE_INVALID,
+    "missing required configuration|The source_profile": aws_errors.PROFILE_INVALID,
+    "Infinite loop in credential configuration|Unable to parse config file": aws_errors.PROFILE_INVALID,
     "Error loading SSO Token": aws_errors.NOT_LOGGED_IN,
-    "SSO": aws_errors.LOGIN_EXPIRED,
-    "Token has expired": aws_errors.LOGIN_EXPIRED,
+    "SSO|Token has expired": aws_errors.LOGIN_EXPIRED,
     "reauthenticate using 'aws login'": aws_errors.CONSOLE_LOGIN_EXPIRED,
     "Enter MFA code": aws_errors.NO_TERMINAL,
     "when retrieving credentials": aws_errors.SOURCE_FAILED,
-    "Could not connect": "NoConnection",
-    "Connect timeout": "NoConnection",
-    "Read timeout": "NoConnection",
+    "Could not connect|Connect timeout|Read timeout": "NoConnection",
     "SSL validation failed": aws_errors.BAD_CERTIFICATE,
     "Failed to create/update the stack": "DeployFailed",
     "Failed to create the changeset": "ChangeSetFailed",
@@ -68,7 +62,7 @@ class CliError(Problem):
 
     def __init__(self, failure: str, said: str, *, service: str, profile: str, exit_code: int) -> None:
         self.said = said
-        self.code = next((code for words, code in _CLI_ERRORS.items() if words in said), _UNKNOWN)
+        self.code = next((code for words, code in _CLI_ERRORS.items() if re.search(words, said)), _UNKNOWN)
         operation = ""
         if found := _AWS_ERROR.search(said):
             self.code, operation = aws_errors.code_after(found[1], found[2]), found[2]

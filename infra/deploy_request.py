@@ -35,15 +35,6 @@ _TAG = re.compile(r"(?!-)(?!\w+://)[\w .:/=+@-]*")
 https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
 """
 
-_TARGETS = ("ChangeFunctionArn", "ChangeQueueArn", "RedeployService")
-"""The parameters for targets of change events."""
-
-_LONGEST_STACK_WITH_A_RULE = 64 - len("-token-changed")
-"""Characters: the rule for change events is named after the stack.
-
-https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
-"""
-
 _NOT_IN_SET = {
     **dict.fromkeys(("CodeBucket", "CodeKey"), "remove it: `make deploy` uploads the zip to BUCKET"),
     "SecretArn": "set SECRET=... instead",
@@ -128,10 +119,14 @@ def check_targets(stack: str, parameters: Mapping[str, str], region: str, accoun
     A target must be in its rule's Region. In another account it needs a role, which the stack does not have.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-targets.html
     """
-    targets = {name: parameters[name] for name in _TARGETS if parameters.get(name)}
-    if targets and len(stack) > _LONGEST_STACK_WITH_A_RULE:
+    names = ("ChangeFunctionArn", "ChangeQueueArn", "RedeployService")
+    targets = {name: parameters[name] for name in names if parameters.get(name)}
+    # A rule, which is named after the stack, has at most 64 characters:
+    # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
+    longest = 64 - len("-token-changed")
+    if targets and len(stack) > longest:
         raise Problem(
-            f"STACK may have at most {_LONGEST_STACK_WITH_A_RULE} characters in a stack with change events",
+            f"STACK may have at most {longest} characters in a stack with change events",
             f"use a shorter name, or remove {' and '.join(targets)}",
         )
     for name, arn in targets.items():
