@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
 
 from rotator.errors import ConcurrentUpdate, CredentialsError, ParameterStoreError
 from rotator.oauth.models import ClientCredentials, Secret, Stage
@@ -95,15 +95,17 @@ class MemoryParameterStore:
 
 
 def _as_read(stored: Parameter) -> Parameter:
-    return stored if stored.type == "String" else replace(stored, value="encrypted")
+    if stored.type == "String":
+        return stored
+    return Parameter(value="encrypted", version=stored.version, type=stored.type)
 
 
+@dataclass
 class MemorySecretStore:
     """The port SecretStore on dicts: credentials by secret id, and by secret id and stage."""
 
-    def __init__(self, credentials: Mapping[str, ClientCredentials]) -> None:
-        self.credentials = dict(credentials)
-        self.staged: dict[tuple[str, Stage], ClientCredentials] = {}
+    credentials: dict[str, ClientCredentials]
+    staged: dict[tuple[str, Stage], ClientCredentials] = field(default_factory=dict)
 
     def read(self, rotation: Rotation) -> ClientCredentials:
         """Return the rotation's credentials; raises CredentialsError if its secret does not exist."""

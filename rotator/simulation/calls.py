@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any
 
 from rotator.errors import CredentialsError, ParameterStoreError, RotatorError, TokenEndpointUnavailable
-
-Port = TypeVar("Port")
 
 
 class Call(Enum):
@@ -58,27 +57,21 @@ def failure(call: Call) -> RotatorError:
     return ParameterStoreError("Parameter Store failed: ThrottlingException", advice="wait")
 
 
-CarryOut = Callable[[Call, Callable[[], Any]], Any]
-"""Carries out a call of a run: returns the result of its effect, or raises the error of a fault."""
-
-
-def intercepted(name: str, port: Port, carry_out: CarryOut) -> Port:
-    """Return a port whose calls are carried out by a function.
+@dataclass
+class Intercepted:
+    """A port whose calls are carried out by a function.
 
     Args:
         name: The port's name in the values of Call.
         port: The port whose methods have the effect of the calls.
-        carry_out: Receives each call with its effect, and returns the answer.
+        carry_out: Receives each call with its effect; returns the answer, or raises the error of a fault.
     """
-    return cast("Port", _Intercepted(name, port, carry_out))
 
-
-class _Intercepted:
-    def __init__(self, name: str, port: object, carry_out: CarryOut) -> None:
-        self._name = name
-        self._port = port
-        self._carry_out = carry_out
+    name: str
+    port: object
+    carry_out: Callable[[Call, Callable[[], Any]], Any]
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
-        call, effect = Call(f"{self._name}.{method}"), getattr(self._port, method)
-        return lambda *args: self._carry_out(call, partial(effect, *args))
+        """Return the port's method, carried out by the function."""
+        call, effect = Call(f"{self.name}.{method}"), getattr(self.port, method)
+        return lambda *args: self.carry_out(call, partial(effect, *args))

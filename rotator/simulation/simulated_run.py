@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NoReturn, TypeVar
 
@@ -18,15 +19,11 @@ from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Rotation
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.renewal.ports import Run
-from rotator.simulation.aws import MemoryParameterStore
-from rotator.simulation.calls import WRITES, Call, Fault, Killed, failure, intercepted
+from rotator.simulation.calls import WRITES, Call, Fault, Intercepted, Killed, failure
 from rotator.simulation.environment import Environment
 from rotator.simulation.simulated_rotation import Tenant
 
 T = TypeVar("T")
-
-FAULTS = (Fault.FAILED, Fault.LOST, Fault.KILLED_BEFORE, Fault.KILLED_AFTER)
-"""The faults that a call of a simulated run may have."""
 
 CALL_SECONDS = 0.03
 """How long an AWS call takes."""
@@ -45,35 +42,25 @@ class SimulatedRun:
     """
 
     def __init__(self, world: Environment, tenants: Mapping[str, Tenant], name: str, *, forced: bool) -> None:
-        self._world = world
-        self._timeline = world.timeline
-        self._tenants = tenants
-        self._end = world.timeline.seconds + RUN_BUDGET_SECONDS
-        self._is_killed = False
+        self.world = world
+        self.tenants = tenants
         self.forced = forced
         self.on_request: Callable[[Tenant], None] = lambda _tenant: None
         self.on_throttled: Callable[[], None] = lambda: None
-        self.run = Run(
-            id=name,
-            now=world.timeline.now,
-            deadline=Deadline(self.remaining_seconds),
-            budget=RUN_BUDGET_SECONDS,
-        )
-        effects: Any = _StoreEffects(world.store, self.run, tenants, forced=forced)
-        self.parameters = intercepted("parameters", effects, self.carry_out)
-        self.secrets = intercepted("secrets", world.secrets, self.carry_out)
-
-    def remaining_seconds(self) -> float:
-        """Return the seconds until this process is killed."""
-        return self._end - self._timeline.seconds
+        self._end = world.timeline.seconds + RUN_BUDGET_SECONDS
+        self._is_killed = False
+        deadline = Deadline(lambda: self._end - world.timeline.seconds)
+        self.run = Run(id=name, now=world.timeline.now, deadline=deadline, budget=RUN_BUDGET_SECONDS)
+        self.parameters: Any = Intercepted("parameters", _StoreOfRun(self), self.carry_out)
+        self.secrets: Any = Intercepted("secrets", world.secrets, self.carry_out)
 
     def sleep(self, seconds: float) -> None:
         """Let time pass, until this run's deadline at most."""
-        remaining = self.remaining_seconds()
+        remaining = self._end - self.world.timeline.seconds
         if seconds >= remaining:
-            self._timeline.sleep(max(0.0, remaining))
+            self.world.timeline.sleep(max(0.0, remaining))
             self.kill()
-        self._timeline.sleep(seconds)
+        self.world.timeline.sleep(seconds)
         if self._is_killed:  # another renewal of this run killed it
             raise Killed
 
@@ -86,7 +73,7 @@ class SimulatedRun:
     def token_endpoint(self) -> HttpTokenEndpoint:
         """The production retry layer, on the simulated provider."""
         return HttpTokenEndpoint(
-            self._exchange, now=self._timeline.now, sleep=self.sleep, spread=self._world.random.uniform
+            self._exchange, now=self.run.now, sleep=self.sleep, spread=self.world.random.uniform
         )
 
     def _exchange(
@@ -104,16 +91,16 @@ class SimulatedRun:
         """Return the rotation whose client requests a token, or whose token a probe uses."""
         kind, _, value = headers["Authorization"].partition(" ")
         if kind == "Basic":
-            return self._tenants[base64.b64decode(value).decode().partition(":")[0]]
-        return next(each for each in self._tenants.values() if value in each.provider.issued)
+            return self.tenants[base64.b64decode(value).decode().partition(":")[0]]
+        return next(each for each in self.tenants.values() if value in each.provider.issued)
 
     def carry_out(self, call: Call, effect: Callable[[], T]) -> T:
         """Make a call with its fault, if it has one, and let its duration pass."""
         if call in WRITES:
             self._wait_for_quota()
         if call is not Call.REQUEST_TOKEN:
-            self._world.aws_calls += 1
-        fault = self._world.next_fault()
+            self.world.aws_calls += 1
+        fault = self.world.next_fault()
         if fault is Fault.KILLED_BEFORE:
             self.kill()
         if fault is Fault.FAILED:
@@ -133,36 +120,29 @@ class SimulatedRun:
     def _wait_for_quota(self) -> None:
         """Repeat a throttled write like the SDK; raise ParameterStoreError after the last attempt."""
         for seconds in SDK_WAITS_SECONDS:
-            if self._world.takes_write():
+            if self.world.takes_write():
                 return
             self.on_throttled()
             self.sleep(seconds)
         raise failure(Call.WRITE_TOKEN)
 
 
-class _StoreEffects:
+@dataclass
+class _StoreOfRun:
     """The store as one run writes to it: a token reaches consumers; a status or lease ends a renewal."""
 
-    def __init__(
-        self, store: MemoryParameterStore, run: Run, tenants: Mapping[str, Tenant], *, forced: bool
-    ) -> None:
-        self._store = store
-        self._run = run
-        self._tenants = tenants
-        self._forced = forced
+    run: SimulatedRun
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
-        return self._tenants[rotation.name].publish(token, forced=self._forced)
+        return self.run.tenants[rotation.name].publish(token, forced=self.run.forced)
 
     def write_status(self, rotation: Rotation, text: str) -> int:
-        return self._end_renewal(rotation, self._store.write_status(rotation, text))
+        self.run.tenants[rotation.name].end_renewal(self.run.run.id)
+        return self.run.world.store.write_status(rotation, text)
 
     def write_lease(self, rotation: Rotation, text: str) -> int:
-        return self._end_renewal(rotation, self._store.write_lease(rotation, text))
-
-    def _end_renewal(self, rotation: Rotation, version: int) -> int:
-        self._tenants[rotation.name].end_renewal(self._run.id)
-        return version
+        self.run.tenants[rotation.name].end_renewal(self.run.run.id)
+        return self.run.world.store.write_lease(rotation, text)
 
     def __getattr__(self, method: str) -> Any:
-        return getattr(self._store, method)
+        return getattr(self.run.world.store, method)

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from rotator.config.registry import Fleet
 from rotator.errors import RotatorError
 from rotator.fleet.run import run_fleet
-from rotator.renewal import policy
 from rotator.renewal.models import Summary
+from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.simulation.calls import Killed
 from rotator.simulation.environment import Environment, NextFault
 from rotator.simulation.scenario import RatesAt, Scenario
@@ -73,29 +73,24 @@ class World(Environment):
         begin = now + (self.random.uniform(0, rates.delay) if rates.delay else 0.0)
         self.start_run(begin)
         if rates.duplicated and self.random.random() < rates.duplicated:
-            self.start_run(begin + self.random.uniform(0, policy.RUN_BUDGET_SECONDS))
+            self.start_run(begin + self.random.uniform(0, RUN_BUDGET_SECONDS))
 
     def start_run(self, when: float, *, force: bool = False) -> None:
         """Start a run at a time."""
-        self.timeline.start_at(when, lambda: self._run_scheduled(forced=force))
+        self.timeline.start_at(when, lambda: self.run_once(self.serve, forced=force))
 
-    def _run_scheduled(self, *, forced: bool) -> None:
-        if not self.run_once(self.serve, forced=forced):
-            self.failed_runs += 1
-
-    def run_once(self, serve: Callable[[SimulatedRun], Summary], *, forced: bool = False) -> bool:
-        """Call ``serve`` with a new run, and count its results; return whether the run was not killed."""
+    def run_once(self, serve: Callable[[SimulatedRun], Summary], *, forced: bool = False) -> None:
+        """Call ``serve`` with a new run, and count its results."""
         self.runs += 1
         run = SimulatedRun(self, self.tenants, f"run-{self.runs}", forced=forced)
         try:
             self._count(serve(run))
         except Killed:
             self.outcomes["killed"] += 1
-            return False
+            self.failed_runs += 1
         finally:
             for tenant in self.tenants.values():
                 tenant.end_renewal(run.run.id)
-        return True
 
     def serve(self, run: SimulatedRun) -> Summary:
         """Serve the rotations as a scheduled or forced run does; raises Killed if the process is killed."""
@@ -131,11 +126,6 @@ class World(Environment):
     def expired_seconds(self) -> float:
         """The seconds in which consumers of healthy rotations presented an expired token."""
         return sum(tenant.consumers.expired_seconds for tenant in self.healthy)
-
-    def is_flooding(self) -> bool:
-        """Return whether renewing runs sent more than two requests per second; for one rotation only."""
-        working = self.runs - self.outcomes["fresh"]
-        return self.token_requests > 2 * policy.RUN_BUDGET_SECONDS * working
 
     def close(self) -> None:
         """Count the seconds of the last tokens, at the end of the simulation."""

@@ -19,6 +19,7 @@ from rotator.simulation.scenario import DAY, Behaviour, Scenario
 from soak import random_fleets
 from soak import run as soak
 from soak.fleet_world import ENDPOINT_DOWN, FleetScenario, FleetWorld
+from soak.health import has_valid_token, is_healthy
 
 HOUR = 3600.0
 
@@ -76,7 +77,7 @@ def test_workers_renew_the_enqueued_rotations() -> None:
     world.start_schedule()
     world.timeline.run_until(299)
     assert world.outcomes["rotated"] == 25
-    assert all(tenant.is_healthy() for tenant in world.healthy)
+    assert all(is_healthy(tenant) for tenant in world.healthy)
 
 
 def test_duplicate_messages_renew_once() -> None:
@@ -134,7 +135,7 @@ def test_order_that_starves_a_rotation_is_detected(monkeypatch: pytest.MonkeyPat
     world = FleetWorld(replace(drawn, scenarios=tenants))
     world.start_schedule()
     world.timeline.run_until(2 * DAY)
-    assert not all(tenant.has_valid_token() for tenant in world.healthy)
+    assert not all(has_valid_token(tenant) for tenant in world.healthy)
 
 
 def test_unlimited_write_rate_fails_rotations(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,4 +163,4 @@ def test_killed_run_stops_its_renewals_and_the_next_recovers() -> None:
     world.timeline.run_until(world.timeline.seconds + RUN_BUDGET_SECONDS)
     assert len([name for name in world.store.parameters if name.count("/") == 1]) == written < 20
     run_once(world)
-    assert all(tenant.has_valid_token() for tenant in world.healthy)
+    assert all(has_valid_token(tenant) for tenant in world.healthy)

@@ -14,9 +14,9 @@ from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.policy import RUN_BUDGET_SECONDS, renewal_time
 from rotator.simulation.calls import Fault
 from rotator.simulation.scenario import DAY, NO_FAULTS, Behaviour, Rates, Scenario
-from rotator.simulation.simulated_run import FAULTS
 from rotator.simulation.world import World
-from soak.random_scenarios import LEASE_SECONDS, fault_budget, guaranteed_outage
+from soak.health import is_flooding, is_healthy
+from soak.random_scenarios import FAULTS, LEASE_SECONDS, fault_budget, guaranteed_outage
 
 RATES = st.builds(
     Rates,
@@ -137,7 +137,7 @@ class Guarantees(RuleBasedStateMachine):
         began = self.world.timeline.now()
         self.world.start_run(self.world.timeline.seconds)
         self.go_on(RUN_BUDGET_SECONDS)
-        assert self.world.tenant.is_healthy(due_at=began)  # later ones are for the next run
+        assert is_healthy(self.world.tenant, due_at=began)  # later ones are for the next run
         self.go_on(3 * self.scenario.guarantee.schedule_interval + share * self.scenario.lifetime)
 
     @invariant()
@@ -153,7 +153,7 @@ class Guarantees(RuleBasedStateMachine):
 
     @invariant()
     def the_endpoint_is_not_flooded(self) -> None:
-        assert not self.world.is_flooding()
+        assert not is_flooding(self.world)
 
 
 class TestGuarantees(Guarantees.TestCase):  # type: ignore[valid-type, misc]

@@ -18,9 +18,9 @@ from rotator.renewal.policy import RUN_BUDGET_SECONDS, TokenState
 from rotator.renewal.ports import ParameterStore, Run
 from rotator.simulation.calls import Fault
 from rotator.simulation.scenario import DAY, NO_FAULTS, Behaviour, Rates, Scenario
-from rotator.simulation.simulated_run import FAULTS
 from rotator.simulation.world import World
-from soak.random_scenarios import LEASE_SECONDS
+from soak.health import expect_valid_token, is_healthy, token_state
+from soak.random_scenarios import FAULTS, LEASE_SECONDS
 
 HOUR = 3600.0
 
@@ -39,7 +39,7 @@ def world(**changes: Any) -> World:
     """A world with a fresh token and without a schedule."""
     made = World(replace(Scenario(), **changes), next_fault=Luck())
     run_once(made)
-    assert made.tenant.state() is TokenState.FRESH
+    assert token_state(made.tenant) is TokenState.FRESH
     return made
 
 
@@ -79,7 +79,7 @@ def test_next_run_recovers_from_a_fault_at_any_call(
     run_once(made, *[None] * nth, fault, force=force)
     later(made, LEASE_SECONDS)
     run_once(made)
-    assert made.tenant.is_healthy()
+    assert is_healthy(made.tenant)
     assert made.violations == []
 
 
@@ -90,7 +90,7 @@ def test_next_run_recovers_from_a_fault_at_the_first_token(fault: Fault, nth: in
     run_once(made, *[None] * nth, fault)
     later(made, LEASE_SECONDS)
     run_once(made)
-    assert made.tenant.is_healthy()
+    assert is_healthy(made.tenant)
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.01, 0.04, 0.07, 0.1, 0.5, 1.0])
@@ -122,14 +122,14 @@ def test_revoked_token_is_published_only_for_seconds() -> None:
         run_once(made)
     assert made.outcomes["rotated"] == 6
     assert 0 < made.consumers.revoked_seconds < 5
-    assert made.tenant.is_healthy()
+    assert is_healthy(made.tenant)
 
 
 def test_repeated_token_is_kept_until_a_new_one_is_issued() -> None:
     made = world(behaviour=Behaviour.REPEATS)
     later(made, 0.7 * DAY)
     run_once(made)
-    assert (made.outcomes["kept"], made.tenant.state()) == (1, TokenState.DUE)
+    assert (made.outcomes["kept"], token_state(made.tenant)) == (1, TokenState.DUE)
     later(made, 0.1 * DAY)
     run_once(made)
     assert made.outcomes["rotated"] == 2
@@ -302,11 +302,11 @@ def test_failed_forced_run_does_not_excuse_an_earlier_expiry() -> None:
 
 def test_expired_token_that_was_not_renewed_is_detected() -> None:
     made = world()
-    made.tenant.expect_valid_token()
+    expect_valid_token(made.tenant)
     later(made, 1)
     assert made.violations == []
     later(made, 1.1 * DAY)
-    made.tenant.expect_valid_token()
+    expect_valid_token(made.tenant)
     later(made, 1)
     assert "expired, revoked or unknown" in made.violations[0]
 
@@ -317,16 +317,16 @@ def test_unfinished_renewal_counts_once_a_run_found_it_due() -> None:
     run_once(made, None, None, Fault.LOST, force=True)
     later(made, LEASE_SECONDS)
     fresh_at = made.timeline.now()
-    assert made.tenant.is_healthy()
+    assert is_healthy(made.tenant)
     later(made, 0.7 * DAY)
-    assert made.tenant.state() is TokenState.DUE
-    assert (made.tenant.is_healthy(due_at=fresh_at), made.tenant.is_healthy()) == (True, False)
+    assert token_state(made.tenant) is TokenState.DUE
+    assert (is_healthy(made.tenant, due_at=fresh_at), is_healthy(made.tenant)) == (True, False)
     run_once(made)
-    assert made.tenant.is_healthy()
+    assert is_healthy(made.tenant)
 
 
 def test_an_expired_token_is_not_healthy() -> None:
     made = world()
-    assert made.tenant.is_healthy()
+    assert is_healthy(made.tenant)
     later(made, 1.1 * DAY)
-    assert not made.tenant.is_healthy()
+    assert not is_healthy(made.tenant)

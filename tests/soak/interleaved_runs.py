@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from greenlet import getcurrent, greenlet
 
@@ -28,7 +28,7 @@ from rotator.renewal.models import Stored
 from rotator.renewal.ports import Run
 from rotator.renewal.renew import read
 from rotator.simulation.aws import MemorySecretStore
-from rotator.simulation.calls import LEASE_WRITES, WRITES, Call, Fault, Killed, intercepted
+from rotator.simulation.calls import LEASE_WRITES, WRITES, Call, Fault, Intercepted, Killed
 from rotator.simulation.timeline import START
 from soak.explored_run import RENEWAL_CALLS, ExploredRun
 from soak.initial_states import ROTATION, SHORT_RUN_SECONDS, Start
@@ -189,8 +189,8 @@ class _Ports:
     """The ports of one run."""
 
     def __init__(self, runs: InterleavedRuns, run: ExploredRun) -> None:
-        self.parameters = intercepted("parameters", runs.store, run.carry_out)
-        self.secrets = intercepted("secrets", runs.secrets, run.carry_out)
+        self.parameters: Any = Intercepted("parameters", runs.store, run.carry_out)
+        self.secrets: Any = Intercepted("secrets", runs.secrets, run.carry_out)
         self.token_endpoint = _Endpoint(runs, run)
 
 

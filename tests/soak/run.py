@@ -26,6 +26,7 @@ from rich.progress import track
 from rotator.simulation.scenario import DAY
 from rotator.simulation.world import World, quiet_logs
 from soak.fleet_world import FleetWorld
+from soak.health import expect_valid_token, is_flooding
 from soak.initial_states import Start, starts
 from soak.interleavings import Explored, explore
 from soak.random_fleets import fleet_recovery_seconds, random_fleet, random_fleet_faults
@@ -62,7 +63,7 @@ def simulate_world(number: int) -> WorldResult:
     world.start_schedule()
     random = Random(number)
     for begin, end in windows:
-        world.timeline.at(end + recovery_seconds(scenario), world.tenant.expect_valid_token)
+        world.timeline.at(end + recovery_seconds(scenario), partial(expect_valid_token, world.tenant))
         if random.random() < 0.5:  # an operator who was notified
             world.start_run(random.uniform(begin, end), force=True)
     for _ in range(10):  # and one who was not
@@ -79,7 +80,7 @@ def simulate_fleet(number: int) -> WorldResult:
     random = Random(number)
     for _, end in windows:
         for tenant in world.healthy:
-            world.timeline.at(end + fleet_recovery_seconds(fleet), tenant.expect_valid_token)
+            world.timeline.at(end + fleet_recovery_seconds(fleet), partial(expect_valid_token, tenant))
     for begin, end in random.choices(windows, k=3):  # an operator renews all by force, which may fail as well
         world.start_run(random.uniform(begin, end), force=True)
     return _finish(world, f"fleet {number}")
@@ -93,7 +94,7 @@ def _finish(world: World, name: str) -> WorldResult:
     violations = list(world.violations)
     if world.expired_seconds:
         violations.append(f"consumers presented an expired token for {world.expired_seconds:.0f} s")
-    if len(world.tenants) == 1 and world.is_flooding():
+    if len(world.tenants) == 1 and is_flooding(world):
         violations.append(f"the endpoint was flooded with {world.token_requests} requests")
     return WorldResult(
         name=name,
