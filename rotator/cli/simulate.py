@@ -22,6 +22,7 @@ from rotator.renewal.guarantee import Guarantee
 from rotator.simulation.plot import check_picture, plot
 from rotator.simulation.scenario import NO_FAULTS, Behaviour, Rates, Scenario
 from rotator.simulation.simulate import Report, headline, simulate
+from rotator.simulation.world import World
 
 
 class _Value(click.ParamType[Any]):
@@ -98,7 +99,7 @@ def command(picture: Path | None, *, as_json: bool, **options: Any) -> None:
     else:
         _print(standard_output(), report)
     if picture:
-        plot(report, picture)
+        plot(report.world, picture)
     if report.world.violations:
         sys.exit(FAILED)
 
@@ -131,19 +132,18 @@ def _progress() -> Iterator[Callable[[float], None]]:
 
 
 def _print(console: Console, report: Report) -> None:
-    console.print(f"{_summary(report)}\n", soft_wrap=True)
+    console.print(f"{_summary(report.world)}\n", soft_wrap=True)
     console.print(plain_table((), _rows(report)))
-    violations = report.world.violations
-    bad = report.least_remaining_seconds is None or report.world.expired_seconds or violations
-    colour = "red" if bad else "green"
-    console.print(f"\n{headline(report).capitalize()}.", style=colour, soft_wrap=True)
-    for violation in violations:
+    world = report.world
+    bad = not world.consumers.history or world.expired_seconds or world.violations
+    console.print(f"\n{headline(world).capitalize()}.", style="red" if bad else "green", soft_wrap=True)
+    for violation in world.violations:
         console.print(f"violation: {violation}", style="red", soft_wrap=True)
 
 
-def _summary(report: Report) -> str:
+def _summary(world: World) -> str:
     """Return in a sentence what was simulated."""
-    scenario, guarantee = report.scenario, report.scenario.guarantee
+    scenario, guarantee = world.scenario, world.scenario.guarantee
     summary = (
         f"{scenario.days:g} days with tokens of {describe_seconds(scenario.lifetime)} "
         f"renewed at {scenario.rotation.renew_at:g} of their lifetime, "
@@ -151,7 +151,7 @@ def _summary(report: Report) -> str:
         f"consumers that cache for {describe_seconds(guarantee.consumer_cache)}"
     )
     if scenario.outage:
-        count, outage = len(report.world.provider.outages), describe_seconds(scenario.outage)
+        count, outage = len(world.provider.outages), describe_seconds(scenario.outage)
         summary += f", and {count} outage{'s' * (count != 1)} of {outage} at the worst moment"
     faults = [f"{name} {rate:g}" for name, rate in asdict(scenario.rates).items() if rate]
     faults += [f"clock skew {scenario.clock_skew:g} s"] * bool(scenario.clock_skew)
@@ -160,7 +160,8 @@ def _summary(report: Report) -> str:
 
 
 def _rows(report: Report) -> Iterator[tuple[str, str]]:
-    scenario, world, least = report.scenario, report.world, report.least_remaining_seconds
+    world, scenario = report.world, report.world.scenario
+    least = world.consumers.least_remaining_seconds
     guaranteed = describe_seconds(replace(scenario, outage=0).guaranteed_lifetime)
     if scenario.outage:
         guaranteed += f", or {describe_seconds(scenario.guaranteed_lifetime)} with such an outage"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,7 +10,8 @@ from rotator import extras
 from rotator.errors import SettingsError
 from rotator.renewal.durations import describe_seconds
 from rotator.simulation.scenario import DAY, Scenario
-from rotator.simulation.simulate import Report, headline
+from rotator.simulation.simulate import headline
+from rotator.simulation.world import World
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ TOKENS_IN_DETAIL = 24
 class Panel(NamedTuple):
     """A part of the picture: the function that draws it, and its time in seconds since the beginning."""
 
-    draw: Callable[[Axes, Report, Panel], None]
+    draw: Callable[[Axes, World, Panel], None]
     begin: float
     end: float
 
@@ -53,18 +54,18 @@ def check_picture(path: Path) -> None:
         raise SettingsError(problem, advice=extras.advice("plot")) from error
 
 
-def plot(report: Report, path: Path) -> None:
-    """Draw the report into an SVG or PNG file; raise SettingsError if it cannot be written."""
+def plot(world: World, path: Path) -> None:
+    """Draw a simulated world into an SVG or PNG file; raise SettingsError if it cannot be written."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    panels = _panels(report)
-    # The same report gives the same bytes.
+    panels = _panels(world)
+    # The same world gives the same bytes.
     with mpl.rc_context({"svg.hashsalt": "rotator", "font.size": 9, "font.family": "DejaVu Sans"}):
         figure = Figure(figsize=(9, 0.4 + 2.9 * len(panels)), layout="constrained")
         for number, panel in enumerate(panels, start=1):
-            _draw_panel(figure.add_subplot(len(panels), 1, number), report, panel)
-        figure.suptitle(f"{headline(report).capitalize()}\n{_settings(report.scenario)}", fontsize=9)
+            _draw_panel(figure.add_subplot(len(panels), 1, number), world, panel)
+        figure.suptitle(f"{headline(world).capitalize()}\n{_settings(world.scenario)}", fontsize=9)
         try:
             figure.savefig(path, dpi=150, metadata={"Date": None} if path.suffix == ".svg" else {})
         except OSError as error:
@@ -80,83 +81,67 @@ def _settings(scenario: Scenario) -> str:
     return f"tokens of {lifetime} renewed at {renew_at} of their lifetime, a run every {interval}{outage}"
 
 
-def _panels(report: Report) -> list[Panel]:
+def _panels(world: World) -> list[Panel]:
     """Return a panel of the whole time and, if it has too many tokens, one of its worst part."""
-    end, history = report.scenario.end, report.world.consumers.history
+    end, history = world.scenario.end, world.consumers.history
     if len(history) <= TOKENS_IN_DETAIL:
         return [Panel(_draw_lifetimes, 0.0, end)]
     worst = min(history, key=lambda published: published.remaining)
-    width = min(4 * report.scenario.lifetime, end)
+    width = min(4 * world.scenario.lifetime, end)
     begin = min(max(0.0, worst.until - 0.65 * width), end - width)
     return [Panel(_draw_least_lifetimes, 0.0, end), Panel(_draw_lifetimes, begin, begin + width)]
 
 
-def _draw_panel(axes: Axes, report: Report, panel: Panel) -> None:
+def _draw_panel(axes: Axes, world: World, panel: Panel) -> None:
     unit, unit_name = panel.unit
-    for begin, end in report.world.provider.outages:
+    for begin, end in world.provider.outages:
         if begin < panel.end and end > panel.begin:
-            axes.axvspan(
-                begin / unit, end / unit, color=OUTAGE_COLOUR, alpha=0.5, lw=0, label="endpoint is down"
-            )
-    panel.draw(axes, report, panel)
-    cache = report.scenario.guarantee.consumer_cache
+            span = begin / unit, end / unit
+            axes.axvspan(*span, color=OUTAGE_COLOUR, alpha=0.5, lw=0, label="endpoint is down")
+    panel.draw(axes, world, panel)
+    cache = world.scenario.guarantee.consumer_cache
     cached = f"consumers cache for {describe_seconds(cache)}"
     axes.axhline(cache / HOUR, color=EXPIRED_COLOUR, lw=0.9, ls="--", label=cached)
     axes.set_xlim(panel.begin / unit, panel.end / unit)
-    axes.set_ylim(bottom=min(0.0, 1.3 * (report.least_remaining_seconds or 0.0) / HOUR))
+    axes.set_ylim(bottom=min(0.0, 1.3 * (world.consumers.least_remaining_seconds or 0.0) / HOUR))
     axes.set_xlabel(unit_name)
     axes.set_ylabel("remaining lifetime (hours)")
     axes.grid(color=GRID_COLOUR, alpha=0.15)
     axes.spines[["top", "right"]].set_visible(False)
-    first_handles: dict[str, Any] = {}  # every outage has a handle of its own
-    for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-        first_handles.setdefault(label, handle)
-    axes.legend(
-        first_handles.values(),
-        first_handles,
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=4,
-        fontsize=7.5,
-        frameon=False,
-    )
+    handles, labels = axes.get_legend_handles_labels()
+    by_label = dict(zip(labels, handles, strict=True))  # every outage has a handle of its own
+    above: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 4}
+    axes.legend(by_label.values(), by_label, fontsize=7.5, frameon=False, **above)
 
 
-def _draw_least_lifetimes(axes: Axes, report: Report, panel: Panel) -> None:
+def _draw_least_lifetimes(axes: Axes, world: World, panel: Panel) -> None:
     """Draw a dot for every renewal: the remaining lifetime of the token that it replaced."""
     unit, _ = panel.unit
-    cache = report.scenario.guarantee.consumer_cache
-    renewals = report.world.consumers.history[:-1]  # the last token was not replaced
+    cache = world.scenario.guarantee.consumer_cache
+    renewals = world.consumers.history[:-1]  # the last token was not replaced
     for colour, label, is_enough in (
         (LIFETIME_COLOUR, "remaining lifetime at a renewal", True),
         (EXPIRED_COLOUR, "shorter than the consumers' cache time", False),
     ):
-        dots = [
-            (each.until / unit, each.remaining / HOUR)
-            for each in renewals
-            if (each.remaining >= cache) is is_enough
-        ]
-        if dots:
-            times, lifetimes = zip(*dots, strict=True)
+        drawn = [each for each in renewals if (each.remaining >= cache) is is_enough]
+        if drawn:
+            times = [each.until / unit for each in drawn]
+            lifetimes = [each.remaining / HOUR for each in drawn]
             axes.scatter(times, lifetimes, s=7, color=colour, label=label, zorder=3)
 
 
-def _draw_lifetimes(axes: Axes, report: Report, panel: Panel) -> None:
+def _draw_lifetimes(axes: Axes, world: World, panel: Panel) -> None:
     """Draw the remaining lifetime of every token, which decreases until the next token replaces it."""
     unit, _ = panel.unit
-    corners = [(time / unit, remaining / HOUR) for time, remaining in _corners(report, panel)]
-    times, lifetimes = zip(*corners, strict=True) if corners else ((), ())
-    axes.plot(times, lifetimes, color=LIFETIME_COLOUR, lw=1.3, label="remaining lifetime of the stored token")
-    for published in report.world.consumers.history:
-        begin, end = published.token.expires_at, published.until
-        if begin < end and panel.begin < end and begin < panel.end:
-            label = "the stored token has expired"
-            axes.axvspan(begin / unit, end / unit, color=EXPIRED_COLOUR, alpha=0.75, lw=0, label=label)
-
-
-def _corners(report: Report, panel: Panel) -> Iterator[tuple[float, float]]:
-    for published in report.world.consumers.history:
-        since, until = max(published.since, panel.begin), min(published.until, panel.end)
+    corners: list[tuple[float, float]] = []
+    for each in world.consumers.history:
+        since, until = max(each.since, panel.begin), min(each.until, panel.end)
         if since <= until:
-            yield since, published.token.expires_at - since
-            yield until, published.token.expires_at - until
+            corners += [(when / unit, (each.token.expires_at - when) / HOUR) for when in (since, until)]
+    label = "remaining lifetime of the stored token"
+    axes.plot([x for x, _ in corners], [y for _, y in corners], color=LIFETIME_COLOUR, lw=1.3, label=label)
+    label = "the stored token has expired"
+    for each in world.consumers.history:
+        begin, end = each.token.expires_at, each.until
+        if begin < end and panel.begin < end and begin < panel.end:
+            axes.axvspan(begin / unit, end / unit, color=EXPIRED_COLOUR, alpha=0.75, lw=0, label=label)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
 
@@ -63,25 +63,22 @@ class IssuedToken:
         return now < self.expires_at and (self.revoked_at is None or now < self.revoked_at)
 
 
+@dataclass
 class Provider:
-    """The authorization server of a scenario, and the APIs that accept its tokens.
+    """The authorization server of a scenario, and the APIs that accept its tokens."""
 
-    ``latency`` is the range of seconds that a request, and again its response, takes in transit.
-    """
-
-    def __init__(self, scenario: Scenario, timeline: Timeline, random: Random, rates_at: RatesAt) -> None:
-        self.latency = LATENCY_SECONDS
-        self.rejects_client = False
-        self.issued: dict[str, IssuedToken] = {}
-        self.requests = 0
-        self.outages: list[tuple[float, float]] = []
-        self._scenario = scenario
-        self._timeline = timeline
-        self._random = random
-        self._rates_at = rates_at
-        self._newest: tuple[str, IssuedToken] | None = None
-        self._newest_at = 0.0
-        self._next_outage = 0.0
+    _scenario: Scenario
+    _timeline: Timeline
+    _random: Random
+    _rates_at: RatesAt
+    latency: tuple[float, float] = LATENCY_SECONDS
+    rejects_client: bool = False
+    issued: dict[str, IssuedToken] = field(default_factory=dict)
+    requests: int = 0
+    outages: list[tuple[float, float]] = field(default_factory=list)
+    _newest: tuple[str, IssuedToken] | None = None
+    _newest_at: float = 0.0
+    _next_outage: float = 0.0
 
     def go_down_instead_of_issuing(self, seconds: float) -> None:
         """Begin an outage with the next request for a new token: the worst moment for a renewal.
@@ -111,8 +108,9 @@ class Provider:
         if self._is_failing():
             return self._fail(sleep, seconds)
         if method == "GET":
-            status = 200 if self._accepts(headers["Authorization"].removeprefix("Bearer ")) else 401
-            return TokenResponse(status=status, body=b"", requested_at=requested_at)
+            token = self.issued.get(headers["Authorization"].removeprefix("Bearer "))
+            is_accepted = token is not None and token.is_valid(self._timeline.seconds)
+            return TokenResponse(status=200 if is_accepted else 401, body=b"", requested_at=requested_at)
         if self.rejects_client:
             return TokenResponse(status=401, body=b'{"error": "invalid_client"}', requested_at=requested_at)
         body = self._issue()
@@ -155,9 +153,6 @@ class Provider:
         raise TokenEndpointUnavailable(
             "the endpoint could not be reached", advice="do nothing: it is simulated"
         )
-
-    def _accepts(self, token: str) -> bool:
-        return token in self.issued and self.issued[token].is_valid(self._timeline.seconds)
 
     def _issue(self) -> bytes:
         now, scenario = self._timeline.seconds, self._scenario

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,11 +14,7 @@ from rotator.renewal.models import Rotation
 
 DAY = 86400.0
 
-OPTIONS = {
-    "renew_at": "--renew-at",
-    "schedule_interval": "--schedule",
-    "consumer_cache": "--cache",
-}
+OPTIONS = {"renew_at": "--renew-at", "schedule_interval": "--schedule", "consumer_cache": "--cache"}
 """The command-line options that set these fields."""
 
 REPEATED_UNTIL = 0.25
@@ -113,17 +110,14 @@ class Scenario:
         """Raise SettingsError, which advises the nearest valid setting, if this cannot be simulated."""
         if problem := self.guarantee.problem(self.lifetime, self.rotation.renew_at, OPTIONS):
             raise problem
+        lifetime, outage, every = map(describe_seconds, (self.lifetime, self.outage, self.outages_every))
         if self.lifetime + self.outage > self.end:
-            days = -(-(self.lifetime + self.outage) // DAY)
-            outage = f" and an outage of {describe_seconds(self.outage)}" if self.outage else ""
+            needed = f"one token of {lifetime}" + (f" and an outage of {outage}" if self.outage else "")
+            days = math.ceil((self.lifetime + self.outage) / DAY)
             raise SettingsError(
-                f"{self.days:g} days are not enough for one token of "
-                f"{describe_seconds(self.lifetime)}{outage}",
-                advice=f"set --days to {days:.0f} or more",
+                f"{self.days:g} days are not enough for {needed}", advice=f"set --days to {days} or more"
             )
         if self.outage >= self.outages_every:
             raise SettingsError(
-                f"an outage of {describe_seconds(self.outage)} every "
-                f"{describe_seconds(self.outages_every)} never ends",
-                advice=f"set --every to more than {describe_seconds(self.outage)}",
+                f"an outage of {outage} every {every} never ends", advice=f"set --every to more than {outage}"
             )

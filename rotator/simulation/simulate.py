@@ -15,34 +15,18 @@ from rotator.simulation.world import World, quiet_logs
 STEPS = 200
 """The number of progress reports of a simulation."""
 
-OnProgress = Callable[[float], None]
-
 
 @dataclass(frozen=True)
 class Report:
-    """The result of a simulation.
-
-    Args:
-        world: The world at the end of its simulation.
-        longest_outage_confirmed: Whether simulations confirm the computed longest outage.
-    """
+    """The world at the end of its simulation, and whether trials confirm the computed longest outage."""
 
     world: World
     longest_outage_confirmed: bool
 
-    @property
-    def scenario(self) -> Scenario:
-        """The simulated scenario."""
-        return self.world.scenario
-
-    @property
-    def least_remaining_seconds(self) -> float | None:
-        """The least remaining lifetime of a token in the parameter, None if none was ever published."""
-        return self.world.consumers.least_remaining_seconds
-
     def to_dict(self) -> dict[str, Any]:
         """Return the report as ``--json`` prints it."""
-        scenario, world, least = self.scenario, self.world, self.least_remaining_seconds
+        world, scenario = self.world, self.world.scenario
+        least = world.consumers.least_remaining_seconds
         return {
             "settings": {
                 "lifetime": scenario.lifetime,
@@ -74,7 +58,7 @@ class Report:
         }
 
 
-def simulate(scenario: Scenario, on_progress: OnProgress = lambda _share: None) -> Report:
+def simulate(scenario: Scenario, on_progress: Callable[[float], None] = lambda _share: None) -> Report:
     """Run a scenario to its end, and confirm the longest outage that its settings survive.
 
     Args:
@@ -88,25 +72,20 @@ def simulate(scenario: Scenario, on_progress: OnProgress = lambda _share: None) 
     return Report(_run(scenario, on_progress), longest_outage_confirmed=_is_confirmed(scenario))
 
 
-def _run(scenario: Scenario, on_progress: OnProgress = lambda _share: None) -> World:
+def _run(scenario: Scenario, on_progress: Callable[[float], None] = lambda _share: None) -> World:
     world = World(scenario)
     world.start_schedule()
-    if scenario.outage:
-        _plan_outages(world, scenario)
+    # The first outage begins with the first renewal, after the first token was issued.
+    when = scenario.lifetime * 0.05
+    while scenario.outage and when + scenario.outage < scenario.end:
+        world.timeline.at(when, lambda: world.provider.go_down_instead_of_issuing(scenario.outage))
+        when += scenario.outages_every
     with quiet_logs():
         for step in range(1, STEPS + 1):
             world.timeline.run_until(scenario.end * step / STEPS)
             on_progress(step / STEPS)
     world.close()
     return world
-
-
-def _plan_outages(world: World, scenario: Scenario) -> None:
-    """Plan the outages: the first begins with the first renewal, after the first token was issued."""
-    when = scenario.lifetime * 0.05
-    while when + scenario.outage < scenario.end:
-        world.timeline.at(when, lambda: world.provider.go_down_instead_of_issuing(scenario.outage))
-        when += scenario.outages_every
 
 
 def _is_confirmed(scenario: Scenario) -> bool:
@@ -128,11 +107,11 @@ def _is_confirmed(scenario: Scenario) -> bool:
     return survived == 0 < too_long
 
 
-def headline(report: Report) -> str:
+def headline(world: World) -> str:
     """Return the scenario's effect on consumers in one sentence."""
-    if report.least_remaining_seconds is None:
+    if not world.consumers.history:
         return "no token was ever published"
-    expired, revoked = report.world.expired_seconds, report.world.consumers.revoked_seconds
+    expired, revoked = world.expired_seconds, world.consumers.revoked_seconds
     sentence = "no consumer would have presented an expired token"
     if expired:
         sentence = f"consumers would have presented an expired token for {describe_seconds(expired)}"
