@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import suppress
+
 from rotator import extras
 
 with extras.missing_package_reported():
@@ -9,7 +12,7 @@ with extras.missing_package_reported():
     import click
 
     from rotator.devstack.authorization_api import SAMPLE_CLIENTS, AuthorizationApi
-    from rotator.devstack.http_server import address, make
+    from rotator.devstack.http_server import serving
 
 
 @click.command()
@@ -31,14 +34,9 @@ def main(port: int, client_id: str, client_secret: str, basic_encoding: str) -> 
     The registered clients are the given one and those of the documentation's samples.
     """
     api = AuthorizationApi({client_id: client_secret}, basic_encoding=basic_encoding)
-    server = make(api.app, port)
-    click.echo(f"{address(server)}/oauth2/token (clients: {client_id}, {', '.join(SAMPLE_CLIENTS)})")
-    try:
-        server.serve_forever()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        server.server_close()
+    with serving(api.app, port) as url, suppress(KeyboardInterrupt):
+        click.echo(f"{url}/oauth2/token (clients: {client_id}, {', '.join(SAMPLE_CLIENTS)})")
+        signal.pause()
 
 
 if __name__ == "__main__":

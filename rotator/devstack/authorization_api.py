@@ -12,7 +12,6 @@ import binascii
 import json
 import logging
 import secrets
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,9 +25,6 @@ from authlib.oauth2.rfc6750.errors import InvalidTokenError
 from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator, JWTBearerTokenValidator
 from flask import Flask, Request, Response, g, jsonify, request
 from joserfc.jwk import OctKey
-
-from rotator.devstack.misbehaviour import Misbehaviour
-from rotator.oauth import jwt
 
 ISSUER = "https://auth.healthwise.net/"
 AUDIENCE = "https://content.healthwise.net/"
@@ -56,7 +52,6 @@ class Client(ClientMixin):  # type: ignore[misc]
 
     client_id: str
     client_secret: str
-    previous_secret: str | None = None
 
     def get_client_id(self) -> str:
         """Return the client's id."""
@@ -67,9 +62,8 @@ class Client(ClientMixin):  # type: ignore[misc]
         return scope or "*"
 
     def check_client_secret(self, client_secret: str) -> bool:
-        """Return whether this is the current secret, or the previous one while that is valid."""
-        valid = filter(None, (self.client_secret, self.previous_secret))
-        return any(secrets.compare_digest(each.encode(), client_secret.encode()) for each in valid)
+        """Return whether this is the client's secret."""
+        return secrets.compare_digest(self.client_secret.encode(), client_secret.encode())
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         """Return whether the method is Basic or form parameters."""
@@ -95,7 +89,7 @@ class ClientGrant(ClientCredentialsGrant):  # type: ignore[misc]
 
 
 class AuthorizationApi:
-    """The API as a WSGI application, ``app``; ``misbehaviour`` plans its faults.
+    """The API as a WSGI application, ``app``. It revokes the tokens whose ids are in ``revoked``.
 
     Args:
         clients: Secrets by client id, in addition to those of the samples.
@@ -103,27 +97,22 @@ class AuthorizationApi:
     """
 
     def __init__(self, clients: Mapping[str, str], *, basic_encoding: str = "raw") -> None:
-        self._lock = threading.Lock()
-        self._clients = {i: Client(i, s) for i, s in {**SAMPLE_CLIENTS, **clients}.items()}
+        self.clients = {i: Client(i, s) for i, s in {**SAMPLE_CLIENTS, **clients}.items()}
         self._is_form_encoded = basic_encoding == "form"
-        self._newest: dict[str, str] = {}
         self.key = OctKey.generate_key(256)
         self.revoked: set[str] = set()
-        self.misbehaviour = Misbehaviour()
         self.app = self._build_app()
 
     def _build_app(self) -> Flask:
         app = Flask(__name__)
         logging.getLogger("authlib").setLevel(logging.WARNING)  # at DEBUG it logs every token
-        server = _Server(query_client=self._clients.get, save_token=lambda _token, _request: None)
-        server.init_app(app)
+        server = _Server(app, query_client=self.clients.get, save_token=self.save_token)
         server.scopes_supported = SCOPES
         server.register_token_generator("default", _TokenGenerator(self))
         server.register_client_auth_method("client_secret_basic", self._authenticate_basic)
         server.register_grant(ClientGrant)
         protector = ResourceProtector()
         protector.register_token_validator(_TokenValidator(self))
-        self.misbehaviour.install(app)
 
         @app.post("/oauth2/token")
         def token() -> Response:
@@ -152,28 +141,8 @@ class AuthorizationApi:
         client: Client | None = query_client(client_id)
         return client if client and client.check_client_secret(client_secret) else None
 
-    def roll_secret(self, client_id: str, client_secret: str, *, keep_older: bool = False) -> None:
-        """Replace a client's secret.
-
-        Args:
-            client_id: The client; raises KeyError if it is not registered.
-            client_secret: The new secret.
-            keep_older: Whether the previous secret stays valid until the next call.
-        """
-        with self._lock:
-            previous = self._clients[client_id].client_secret
-            self._clients[client_id] = Client(client_id, client_secret, previous if keep_older else None)
-
-    def register_token(self, client_id: str, token_id: str) -> None:
-        """Record a client's newest token, and revoke the previous one if that is planned."""
-        previous = self._newest.get(client_id)
-        if previous and self.misbehaviour.revokes_older_tokens:
-            self.revoked.add(previous)
-        self._newest[client_id] = token_id
-
-    def revoke(self, token: str) -> None:
-        """Revoke a token, as a provider may do without an announcement."""
-        self.revoked.add((jwt.claims(token) or {})["jti"])
+    def save_token(self, token: Mapping[str, Any], request: OAuth2Request) -> None:
+        """Receive each issued token; nothing stores it, because it is a JWT."""
 
 
 class _Server(AuthorizationServer):  # type: ignore[misc]
@@ -215,11 +184,6 @@ class _TokenGenerator(JWTBearerTokenGenerator):  # type: ignore[misc]
 
     def get_audiences(self, _client: Client, _user: None, _scope: str) -> str:
         return AUDIENCE
-
-    def get_jti(self, client: Client, grant_type: str, user: None, scope: str) -> str:
-        token_id = str(super().get_jti(client, grant_type, user, scope))
-        self._api.register_token(client.client_id, token_id)
-        return token_id
 
 
 class _TokenValidator(JWTBearerTokenValidator):  # type: ignore[misc]

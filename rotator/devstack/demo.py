@@ -6,6 +6,7 @@ A step that fails raises an error, which stops the demo. The exit code is 0 only
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import shlex
 import signal
@@ -15,8 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 import click
 import requests
@@ -25,7 +25,6 @@ from rich.console import Console
 from rich.table import Table
 
 from rotator.devstack import deployment
-from rotator.devstack import picture as pictures
 from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.stack import DevStack, running_devstack
@@ -41,31 +40,42 @@ FIRST_RUN_SECONDS = 100
 PROGRESS_SECONDS = 15
 """How often the demo reports that it is waiting."""
 
+PICTURE_COLUMNS = 84
+"""The width of the picture: slightly more than the longest line of the demo."""
+
 _ERRORS = (RuntimeError, requests.RequestException, ClientError, BotoCoreError)
 
 
 class Demo:
     """The demo's steps and their results."""
 
-    def __init__(self, console: Console, stack: DevStack, client_secret: str) -> None:
+    def __init__(self, console: Console, stack: DevStack) -> None:
         self.console = console
         self.stack = stack
-        self.client_secret = client_secret
         self.administrator = Account(stack.aws)
         self.secret_arn = ""
         self.outputs: dict[str, str] = {}
-        self.rows: list[tuple[str, str]] = []
+        self.rows = [("stack", deployment.STACK), ("parameter", PARAMETER_NAME)]
 
-    def run(self) -> None:
+    def run(self, client_secret: str) -> None:
         """Carry out all steps in order; raise the error of the first step that fails."""
         with self.step("create the secret with the client credentials"):
-            self.secret_arn = self.administrator.create_secret(SECRET_NAME, CLIENT_ID, self.client_secret)
+            self.secret_arn = self.administrator.create_secret(SECRET_NAME, CLIENT_ID, client_secret)
+        parameters = {
+            "SecretArn": self.secret_arn,
+            "ParameterName": PARAMETER_NAME,
+            "TokenEndpoint": self.stack.token_endpoint,
+            "VerifyUrl": self.stack.topics_url,
+            "AllowedHosts": "127.0.0.1",
+            "TokenRequestParams": '{"expiration": "86400"}',
+            "ScheduleMinutes": str(SCHEDULE_MINUTES),
+        }
         with tempfile.TemporaryDirectory(prefix="rotator-demo-") as folder:
             zip_file = Path(folder) / "rotator.zip"
             with self.step("build the function's zip"):
                 deployment.build_zip(zip_file)
             with self.step("deploy infra/template.yaml"):
-                self.outputs = self.administrator.deploy(zip_file, self.stack_parameters())
+                self.outputs = self.administrator.deploy(zip_file, parameters)
         with self.step("the schedule invokes the function, which writes the token"):
             first = self.await_status()
         with self.step("a consumer reads the token under its own role"):
@@ -79,18 +89,6 @@ class Demo:
         with self.step("the consumer reads the new version and calls GET /topics"):
             topics = self.get_topics(self.read_token(consumer, second))
         self.rows += [("token by force", _describe(second)), ("GET /topics", f"200, {topics} topics")]
-
-    def stack_parameters(self) -> dict[str, str]:
-        """Return the parameters of the stack; all others have the template's defaults."""
-        return {
-            "SecretArn": self.secret_arn,
-            "ParameterName": PARAMETER_NAME,
-            "TokenEndpoint": self.stack.token_endpoint,
-            "VerifyUrl": self.stack.topics_url,
-            "AllowedHosts": "127.0.0.1",
-            "TokenRequestParams": '{"expiration": "86400"}',
-            "ScheduleMinutes": str(SCHEDULE_MINUTES),
-        }
 
     @contextmanager
     def step(self, action: str) -> Iterator[None]:
@@ -114,17 +112,15 @@ class Demo:
             time.sleep(1)
         raise RuntimeError(f"no scheduled run wrote {PARAMETER_NAME} within {FIRST_RUN_SECONDS} s")
 
-    def read_status(self) -> dict[str, Any] | None:
-        """Return the status, None if there is none yet."""
+    def read_status(self) -> dict[str, Any]:
+        """Return the status; it is empty if there is none yet."""
         ssm = self.administrator.client("ssm")
         found = ssm.get_parameters(Names=[f"{PARAMETER_NAME}/status"])["Parameters"]
-        status: dict[str, Any] | None = json.loads(found[0]["Value"]) if found else None
-        return status
+        return dict(json.loads(found[0]["Value"])) if found else {}
 
     def read_token(self, consumer: Account, status: dict[str, Any]) -> str:
         """Return the token as a consumer reads it; raise RuntimeError if the status has another version."""
-        answer = consumer.client("ssm").get_parameter(Name=PARAMETER_NAME, WithDecryption=True)
-        found = answer["Parameter"]
+        found = consumer.client("ssm").get_parameter(Name=PARAMETER_NAME, WithDecryption=True)["Parameter"]
         if found["Version"] != status["parameter_version"]:
             raise RuntimeError(
                 f"the consumer read version {found['Version']} of {PARAMETER_NAME}, "
@@ -141,7 +137,7 @@ class Demo:
     def force(self, first: dict[str, Any]) -> dict[str, Any]:
         """Invoke the function as an operator would, and return the new status."""
         summary = self.administrator.invoke(self.outputs["FunctionName"], {"force": True})
-        status = self.read_status() or {}
+        status = self.read_status()
         if summary["rotated"] != 1 or status["parameter_version"] != first["parameter_version"] + 1:
             raise RuntimeError(f"the forced run did not write a new token: {json.dumps(summary)}")
         return status
@@ -149,9 +145,8 @@ class Demo:
     def print_table(self) -> None:
         """Print the created resources and the results of the steps."""
         table = Table(box=None, show_header=False, pad_edge=False)
-        rows = [("stack", deployment.STACK), ("parameter", PARAMETER_NAME), *self.rows]
-        for name, value in rows:
-            table.add_row(name, value)
+        for row in self.rows:
+            table.add_row(*row)
         self.console.print()
         self.console.print(table)
 
@@ -172,17 +167,13 @@ class Demo:
             "ROTATOR_SCHEDULE_INTERVAL": f"{SCHEDULE_MINUTES}m",
             "TOKEN_PARAMETER": PARAMETER_NAME,  # this and the next for the recipes of infra/docs/consumers
             "TOPICS_URL": self.stack.topics_url,
-            "PATH": f"{Path(sys.executable).parent}:$PATH",
         }
         click.echo("\nThe demo environment keeps running. To use it, run in another terminal:\n")
         click.echo("unset AWS_PROFILE AWS_SESSION_TOKEN")
         for name, value in variables.items():
-            shown = f'"{value}"' if name == "PATH" else shlex.quote(value)
-            click.echo(f"export {name}={shown}")
-        click.echo("\nmake rotate")
-        click.echo("rotator status")
-        click.echo("rotator doctor")
-        click.echo("rotator token | wc -c")
+            click.echo(f"export {name}={shlex.quote(value)}")
+        click.echo(f'export PATH="{Path(sys.executable).parent}:$PATH"\n')
+        click.echo("make rotate\nrotator status\nrotator doctor\nrotator token | wc -c")
         click.echo(f"aws ssm get-parameter --name {PARAMETER_NAME}/status")
         click.echo(f"kill {process_id}   # stops the demo environment")
 
@@ -198,18 +189,17 @@ def run(*, keep: bool, picture: Path | None = None) -> int:
         keep: Whether the demo environment keeps running afterwards.
         picture: The file for a picture of the output, if all steps succeed.
     """
-    signal.signal(signal.SIGTERM, _exit)
-    console = pictures.recording_console() if picture else Console(soft_wrap=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    console = Console(soft_wrap=True, record=bool(picture), width=PICTURE_COLUMNS if picture else None)
     begin = time.monotonic()
     client_secret = secrets.token_urlsafe(24) + "+/=:%é"
     try:
         with running_devstack({CLIENT_ID: client_secret}) as stack:
-            console.print(
-                f"[green]✓[/] AWS on {stack.aws}, the Authorization API on {stack.authorization_api}"
-            )
-            demo = Demo(console, stack, client_secret)
+            ready = f"AWS on {stack.aws}, the Authorization API on {stack.authorization_api}"
+            console.print(f"[green]✓[/] {ready}")
+            demo = Demo(console, stack)
             try:
-                demo.run()
+                demo.run(client_secret)
             except _ERRORS:
                 demo.print_log()
                 raise
@@ -224,9 +214,7 @@ def run(*, keep: bool, picture: Path | None = None) -> int:
     duration = describe_seconds(time.monotonic() - begin)
     console.print(f"\nAll steps succeeded in {duration}; the demo environment {environment}.")
     if picture:
-        pictures.save(console, picture)
+        svg = console.export_svg(title="make demo", unique_id="demo")
+        svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)  # it loads fonts from other servers
+        picture.write_text("\n".join(line.rstrip() for line in svg.splitlines() if line.strip()) + "\n")
     return 0
-
-
-def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(143)

@@ -50,9 +50,7 @@ class Account:
             service,
             endpoint_url=self.endpoint,
             region_name=region,
-            aws_access_key_id=self.credentials["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.credentials["AWS_SECRET_ACCESS_KEY"],
-            aws_session_token=self.credentials.get("AWS_SESSION_TOKEN"),
+            **{name.lower(): value for name, value in self.credentials.items()},
         )
 
     def create_secret(self, name: str, client_id: str, client_secret: str) -> str:
@@ -107,30 +105,28 @@ class Account:
         """Create a role with the stack's policy for consumers and nothing else, and assume it."""
         iam = self.client("iam")
         trust = {"Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "sts:AssumeRole"}
-        role_arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        created = iam.create_role(RoleName=role, AssumeRolePolicyDocument=document)["Role"]
         iam.attach_role_policy(RoleName=role, PolicyArn=policy_arn)
-        return self.assume_role(role_arn)
+        return self.assume_role(created["Arn"])
 
     def assume_role(self, role_arn: str) -> Account:
         """Assume a role and return the account as the role uses it."""
         session = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="demo")["Credentials"]
-        return Account(
-            self.endpoint,
-            {
-                "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
-                "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
-                "AWS_SESSION_TOKEN": session["SessionToken"],
-            },
-        )
+        credentials = {
+            "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": session["SessionToken"],
+        }
+        return Account(self.endpoint, credentials)
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
         """Invoke the function and return its answer; raise RuntimeError if it fails."""
         answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
         payload = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
-            raise RuntimeError(
-                str(payload.get("errorMessage", f"the function {function} failed without a message"))
-            )
+            message = payload.get("errorMessage", f"the function {function} failed without a message")
+            raise RuntimeError(message)
         return payload
 
     def log_lines(self, log_group: str, *, since: float = 0) -> list[str]:
@@ -138,7 +134,3 @@ class Account:
         logs = self.client("logs")
         events = logs.filter_log_events(logGroupName=log_group, startTime=int(since * 1000))["events"]
         return [event["message"].rstrip() for event in events]
-
-
-def _policy(statement: Mapping[str, Any]) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

@@ -35,13 +35,6 @@ class _Arns(str):  # noqa: SLOT000 - MiniStack passes it on as the one ARN that 
         return arns
 
 
-def patch() -> None:
-    """Make MiniStack behave like AWS."""
-    _count_requests_as_encrypted()
-    _convert_concurrency()
-    _authorize_every_parameter()
-
-
 def _count_requests_as_encrypted() -> None:
     pin = app.pin_request_origin
     app.pin_request_origin = lambda source_ip, _is_encrypted: pin(source_ip, secure_transport=True)
@@ -95,5 +88,7 @@ def _names(target: str, body: bytes) -> list[str]:
 
 
 if __name__ == "__main__":
-    patch()
+    _count_requests_as_encrypted()
+    _convert_concurrency()
+    _authorize_every_parameter()
     app.main()

@@ -17,8 +17,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws_emulators import running_aws
@@ -74,46 +72,31 @@ def running_devstack(clients: Mapping[str, str]) -> Iterator[DevStack]:
             text=True,
             start_new_session=True,  # an interrupt at the terminal must reach only the parent
         )
+        assert process.stdin  # noqa: S101 - for the type checker; both are pipes
+        assert process.stdout  # noqa: S101
         stack = None
         try:
-            stack = _configure(process, clients)
-            if stack is None:
+            process.stdin.write(json.dumps({"clients": dict(clients)}) + "\n")
+            process.stdin.flush()
+            ready = process.stdout.readline()
+            if not ready:  # the process has exited
                 errors.seek(0)
                 raise RuntimeError(f"the embedded stack did not start: {errors.read()[-2000:]}")
+            stack = DevStack(process, **json.loads(ready))
             yield stack
         finally:
             if not (stack and stack.kept):
-                _stop(process)
-
-
-def _configure(process: subprocess.Popen[str], clients: Mapping[str, str]) -> DevStack | None:
-    """Send the clients and return the running stack, None if the process has exited."""
-    assert process.stdin  # noqa: S101 - for the type checker; both are pipes
-    assert process.stdout  # noqa: S101
-    process.stdin.write(json.dumps({"clients": dict(clients)}) + "\n")
-    process.stdin.flush()
-    ready = process.stdout.readline()
-    return DevStack(process, **json.loads(ready)) if ready else None
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    assert process.stdin  # noqa: S101 - it was started with a pipe
-    process.stdin.close()
-    try:
-        process.wait(timeout=STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-
-
-def _exit(_signal: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(0)
+                process.stdin.close()
+                try:
+                    process.wait(timeout=STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    process.kill()
 
 
 def main() -> None:
     """Run both servers until SIGTERM or the end of the input."""
-    signal.signal(signal.SIGTERM, _exit)
-    clients = json.loads(sys.stdin.readline())["clients"]
-    api = AuthorizationApi(clients)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    api = AuthorizationApi(json.loads(sys.stdin.readline())["clients"])
     with (
         tempfile.TemporaryDirectory(prefix="rotator-devstack-", ignore_cleanup_errors=True) as folder,
         serving(api.app) as authorization_api,

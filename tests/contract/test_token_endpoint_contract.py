@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from fake_ports import CANARY_SECRET, START, Clock, FakeTokenEndpoint, rotation
+from misbehaving_api import MisbehavingApi
 from rotator.adapters.runtime.http_transport import HttpTransport
 from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
-from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.http_server import serving
 from rotator.errors import TokenEndpointUnavailable, TokenRequestRejected
 from rotator.oauth import client_credentials
@@ -77,7 +77,7 @@ def fake() -> Backend:
 @pytest.fixture
 def http() -> Iterator[Backend]:
     clock = Clock()
-    api = AuthorizationApi({CREDENTIALS.client_id: CREDENTIALS.client_secret.value})
+    api = MisbehavingApi({CREDENTIALS.client_id: CREDENTIALS.client_secret.value})
 
     def slow(environ: Any, start_response: Any) -> Any:
         clock.sleep(LATENCY)

@@ -9,22 +9,21 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
-from rotator.devstack.http_server import address, make
+from rotator.devstack.http_server import serving
 
 
 def main() -> None:
     """Serve until the input ends."""
     client = json.loads(sys.stdin.readline())
-    with tempfile.TemporaryDirectory(prefix="rotator-django-") as folder:
-        server = make(build_app(Path(folder), **client))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        sys.stdout.write(f"{address(server)}/o/token/\n")
+    with (
+        tempfile.TemporaryDirectory(prefix="rotator-django-") as folder,
+        serving(build_app(Path(folder), **client)) as address,
+    ):
+        sys.stdout.write(f"{address}/o/token/\n")
         sys.stdout.flush()
         sys.stdin.read()
-        server.shutdown()
 
 
 def build_app(folder: Path, *, client_id: str, client_secret: str) -> object:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import requests
 
-from rotator.devstack.authorization_api import AuthorizationApi
+from misbehaving_api import MisbehavingApi
 from rotator.devstack.http_server import serving
 
-API = AuthorizationApi({"client": "secret"})
+API = MisbehavingApi({"client": "secret"})
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +114,8 @@ def test_a_stalled_body_arrives_in_two_pieces(address: str) -> None:
 
 
 @pytest.fixture
-def rolling() -> Iterator[tuple[AuthorizationApi, str]]:
-    api = AuthorizationApi({"client": "secret"})
+def rolling() -> Iterator[tuple[MisbehavingApi, str]]:
+    api = MisbehavingApi({"client": "secret"})
     with serving(api.app) as address:
         yield api, address
 
@@ -127,7 +127,7 @@ def accepted(address: str, *candidates: str) -> list[str]:
 
 @pytest.mark.parametrize(("keep_older", "valid"), [(False, ["new"]), (True, ["secret", "new"])])
 def test_a_secret_can_be_rolled_with_and_without_an_overlap(
-    rolling: tuple[AuthorizationApi, str], keep_older: bool, valid: list[str]
+    rolling: tuple[MisbehavingApi, str], keep_older: bool, valid: list[str]
 ) -> None:
     api, address = rolling
     api.roll_secret("client", "new", keep_older=keep_older)
@@ -135,7 +135,7 @@ def test_a_secret_can_be_rolled_with_and_without_an_overlap(
 
 
 def test_next_roll_stops_the_overlap_even_for_the_same_secret(
-    rolling: tuple[AuthorizationApi, str],
+    rolling: tuple[MisbehavingApi, str],
 ) -> None:
     api, address = rolling
     api.roll_secret("client", "new", keep_older=True)
@@ -145,7 +145,7 @@ def test_next_roll_stops_the_overlap_even_for_the_same_secret(
     assert accepted(address, "secret", "new", "newest") == ["new", "newest"]
 
 
-def test_tokens_stay_valid_after_their_secret_is_rolled(rolling: tuple[AuthorizationApi, str]) -> None:
+def test_tokens_stay_valid_after_their_secret_is_rolled(rolling: tuple[MisbehavingApi, str]) -> None:
     api, address = rolling
     token = post(address).json()["access_token"]
     api.roll_secret("client", "new")

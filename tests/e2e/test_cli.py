@@ -10,12 +10,12 @@ import pytest
 
 from command_line import Shell
 from fake_ports import CANARY_SECRET
-from rotator.devstack.authorization_api import AuthorizationApi
+from misbehaving_api import MisbehavingApi
 from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.http_server import serving
 
-API = AuthorizationApi({"client": CANARY_SECRET})
+API = MisbehavingApi({"client": CANARY_SECRET})
 
 
 @pytest.fixture(scope="module")
@@ -276,7 +276,7 @@ def test_neither_secret_nor_token_is_printed_at_any_level(shell: Shell) -> None:
 def test_special_characters_in_secret_work_in_both_encodings(encoding: str, shell: Shell) -> None:
     secret = "+/=:%é and more"
     shell.account.create_secret("odd", "client", secret)
-    with serving(AuthorizationApi({"client": secret}, basic_encoding=encoding).app) as address:
+    with serving(MisbehavingApi({"client": secret}, basic_encoding=encoding).app) as address:
         settings = {"ROTATOR_SECRET_ID": "odd", "ROTATOR_TOKEN_ENDPOINT": f"{address}/oauth2/token"}
         wrong = "form" if encoding == "raw" else "raw"
         failed = shell.run("rotate", ROTATOR_BASIC_ENCODING=wrong, **settings)

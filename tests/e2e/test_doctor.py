@@ -20,10 +20,10 @@ from conftest import CHECKOUT
 from doctor_patient import AFTER_THE_SECRET, CHECKS, ON_THE_CLOCK
 from fake_ports import CANARY_SECRET
 from leak_check import credential_forms, secrets_in, token_forms
+from misbehaving_api import MisbehavingApi
 from rotator import bootstrap
 from rotator.adapters.runtime import aws_client
 from rotator.cli import main
-from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws_emulators import ACCOUNT, ADMINISTRATOR, client_environment, running_aws
 from rotator.devstack.deployment import STACK, Account
 from rotator.devstack.http_server import free_port, serving
@@ -33,7 +33,7 @@ from scripted_server import serving as serving_peer
 
 DASH = "\N{EN DASH}"
 SECRET_NAME, PARAMETER_NAME = "healthwise/client", "/healthwise/token"
-API = AuthorizationApi({"client": CANARY_SECRET})
+API = MisbehavingApi({"client": CANARY_SECRET})
 QUEUE = {"Protocol": "sqs", "Endpoint": f"arn:aws:sqs:us-east-1:{ACCOUNT}:on-call"}
 """A subscription that need not be confirmed."""
 

@@ -20,8 +20,8 @@ from joserfc import jwt
 from conftest import CHECKOUT
 from fake_ports import CANARY_SECRET
 from leak_check import credential_forms, secrets_in, token_forms
+from misbehaving_api import MisbehavingApi
 from rotator import bootstrap
-from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.http_server import serving
@@ -31,7 +31,7 @@ from rotator.renewal.models import Outcome, Stored
 from rotator.renewal.policy import TokenState
 from stopping_proxy import StoppingProxy, stopping_proxy
 
-API = AuthorizationApi({"client": CANARY_SECRET})
+API = MisbehavingApi({"client": CANARY_SECRET})
 TOKEN = "/healthwise/token"
 
 CALLS = {

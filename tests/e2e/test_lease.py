@@ -16,10 +16,10 @@ import pytest
 from command_line import TIMEOUT_SECONDS, Shell
 from conftest import CHECKOUT
 from fake_ports import CANARY_SECRET, rotation
+from misbehaving_api import MisbehavingApi
 from rotator import bootstrap
 from rotator.bootstrap import Adapters, Rotator
 from rotator.config.environment import Settings
-from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws_emulators import ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.http_server import serving
@@ -27,7 +27,7 @@ from rotator.renewal.models import Outcome, Parameter, Rotation, Summary
 from stopping_proxy import stopping_proxy
 
 RUNS = 20
-API = AuthorizationApi({"client": CANARY_SECRET})
+API = MisbehavingApi({"client": CANARY_SECRET})
 
 
 class TogetherFromHere:

@@ -14,13 +14,13 @@ import requests
 from command_line import ROTATOR, TIMEOUT_SECONDS, Shell
 from conftest import CHECKOUT
 from fake_ports import CANARY_SECRET
+from misbehaving_api import MisbehavingApi
 from pseudo_terminal import terminal
-from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws_emulators import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.http_server import serving
 
-API = AuthorizationApi({"client": CANARY_SECRET})
+API = MisbehavingApi({"client": CANARY_SECRET})
 
 DOCUMENTS = {
     "ssm:GetParametersByPath": "parameter/rotations-*",

@@ -23,10 +23,10 @@ import requests
 import guides
 from fake_ports import CANARY_SECRET
 from leak_check import Leaks, credential_forms, listening, token_forms
+from misbehaving_api import MisbehavingApi
 from rotator import bootstrap
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.bootstrap import Rotator
-from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws_emulators import ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.http_server import serving
@@ -52,7 +52,7 @@ class Rollover:
 
     name: str
     account: Account
-    api: AuthorizationApi
+    api: MisbehavingApi
     address: str
     rotator: Rotator
     leaks: Leaks
@@ -132,7 +132,7 @@ def rollover(
         json.dumps({"client_id": "client", "client_secret": NEW_SECRET})
     )
     (tmp_path / "kept").touch()
-    api = AuthorizationApi({"client": CANARY_SECRET})
+    api = MisbehavingApi({"client": CANARY_SECRET})
     api.misbehaviour.plan(revokes_older_tokens=True)
     with ExitStack() as stack:
         leaks = stack.enter_context(listening())

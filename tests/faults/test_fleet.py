@@ -21,9 +21,9 @@ from botocore.awsrequest import AWSResponse
 from conftest import CHECKOUT
 from fake_ports import CANARY_SECRET
 from faults.proxy import Microburst
+from misbehaving_api import MisbehavingApi
 from rotator import bootstrap
 from rotator.config.registry import Fleet
-from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws_emulators import REGION, client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.http_server import LOOPBACK, free_port, serving
@@ -51,7 +51,7 @@ THROTTLED = {
 class Tenants:
     """A fleet whose tokens all end within the hour, each a little after the one before."""
 
-    api: AuthorizationApi
+    api: MisbehavingApi
     endpoint: str
     environment: Mapping[str, str]
 
@@ -155,7 +155,7 @@ def tenants(
 ) -> Iterator[Tenants]:
     """An account with the secret, and an API that ends a token when it issues the client's next one."""
     moto.create_secret(SECRET, "client", CANARY_SECRET)
-    api = AuthorizationApi({"client": CANARY_SECRET})
+    api = MisbehavingApi({"client": CANARY_SECRET})
     settings = {
         **client_environment(faults.endpoint),
         "ROTATOR_ROTATIONS_PATH": DOCUMENTS,

@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from fake_ports import CANARY_SECRET, CANARY_TOKEN
 from faults.timing import Context, Timing
 from leak_check import Leaks, token_forms
+from misbehaving_api import MisbehavingApi
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.cli import main
-from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.handler import lambda_handler
 from rotator.oauth.models import Secret
 from rotator.renewal import status
@@ -47,7 +47,7 @@ class Api:
     def __init__(self) -> None:
         self.address = ""
         self.issued: list[str] = []
-        self._api = AuthorizationApi({"client": CANARY_SECRET})
+        self._api = MisbehavingApi({"client": CANARY_SECRET})
         self.app = self._api.app
         self.misbehaviour = self._api.misbehaviour
         self.app.after_request(self._remember)

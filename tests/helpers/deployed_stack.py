@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fake_ports import CANARY_SECRET
-from rotator.devstack.authorization_api import AuthorizationApi
+from misbehaving_api import MisbehavingApi
 from rotator.devstack.aws_emulators import running_aws
 from rotator.devstack.deployment import Account
 from rotator.devstack.http_server import serving
@@ -24,7 +24,7 @@ class Deployed:
     """An account in which stacks run, its administrator, and the API that issues their tokens."""
 
     account: Account
-    api: AuthorizationApi
+    api: MisbehavingApi
     authorization_api: str
     secret_arn: str
 
@@ -81,7 +81,7 @@ def less(account: Account, outputs: dict[str, str], sid: str, *, only: str = "")
 @contextmanager
 def running(folder: Path, function_zip: Path) -> Iterator[Deployed]:
     """Run an account with the secret and the zip in it; stacks are the tests' own."""
-    api = AuthorizationApi({CLIENT_ID: CANARY_SECRET})
+    api = MisbehavingApi({CLIENT_ID: CANARY_SECRET})
     with serving(api.app) as address, running_aws(folder) as endpoint:
         account = Account(endpoint)
         secret = account.create_secret(SECRET_NAME, CLIENT_ID, CANARY_SECRET)

@@ -19,7 +19,7 @@ import requests
 import embedded_metrics
 from fake_ports import CANARY_SECRET
 from infra import build
-from rotator.devstack.authorization_api import AuthorizationApi
+from misbehaving_api import MisbehavingApi
 from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.http_server import serving
@@ -65,12 +65,12 @@ def _use_of_bytecode(python: str, elsewhere: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def api() -> AuthorizationApi:
-    return AuthorizationApi({CLIENT_ID: CANARY_SECRET})
+def api() -> MisbehavingApi:
+    return MisbehavingApi({CLIENT_ID: CANARY_SECRET})
 
 
 @pytest.fixture
-def authorization(api: AuthorizationApi) -> Iterator[str]:
+def authorization(api: MisbehavingApi) -> Iterator[str]:
     """The address of the Authorization API."""
     with serving(api.app) as address:
         yield address
@@ -217,7 +217,7 @@ def test_invalid_setting_error_names_the_variable(start: Start) -> None:
     assert "ROTATOR_RENEW_AT" in answer.body["errorMessage"]
 
 
-def test_a_failed_rotation_is_an_error_with_the_summary_logged(start: Start, api: AuthorizationApi) -> None:
+def test_a_failed_rotation_is_an_error_with_the_summary_logged(start: Start, api: MisbehavingApi) -> None:
     api.misbehaviour.plan(REFUSED)
     function = start()
     answer = function.invoke({})
@@ -241,7 +241,7 @@ def test_log_lines_have_event_rotation_and_outcome_fields(start: Start) -> None:
     assert outcome["requestId"] == summary["requestId"] == function.api.request_id
 
 
-def test_outcome_fields_are_typed_and_match_the_summary(start: Start, api: AuthorizationApi) -> None:
+def test_outcome_fields_are_typed_and_match_the_summary(start: Start, api: MisbehavingApi) -> None:
     function = start()
     function.invoke({})
     api.misbehaviour.plan(REFUSED)
@@ -291,7 +291,7 @@ def test_metrics_have_the_function_name_as_dimension(start: Start) -> None:
     assert reported.metrics["Duration"] > 0
 
 
-def test_debug_output_contains_no_secret_or_token(start: Start, moto: Account, api: AuthorizationApi) -> None:
+def test_debug_output_contains_no_secret_or_token(start: Start, moto: Account, api: MisbehavingApi) -> None:
     function = start(ROTATOR_LOG_LEVEL="DEBUG", AWS_LAMBDA_LOG_LEVEL="DEBUG")
     tokens = []
     for _ in range(2):
@@ -307,7 +307,7 @@ def test_debug_output_contains_no_secret_or_token(start: Start, moto: Account, a
     assert [each for each in hidden if each in everything] == []
 
 
-def test_run_finishes_before_the_runtime_deadline(start: Start, api: AuthorizationApi) -> None:
+def test_run_finishes_before_the_runtime_deadline(start: Start, api: MisbehavingApi) -> None:
     api.misbehaviour.plan(*[UNAVAILABLE] * 100)
     answer = start().invoke({}, seconds=12)
     assert (answer.kind, answer.body["errorType"]) == ("error", "RotationFailed")
@@ -365,7 +365,7 @@ def two_ticks(environment: Mapping[str, str], unpacked: Path) -> list[dict[str, 
 
 
 def test_renewal_makes_six_aws_calls_and_one_token_request(
-    environment: dict[str, str], unpacked: Path, api: AuthorizationApi
+    environment: dict[str, str], unpacked: Path, api: MisbehavingApi
 ) -> None:
     renewal, fresh = two_ticks(environment, unpacked)
     assert (renewal["outcome"], fresh["outcome"]) == ("rotated", "fresh")
@@ -378,7 +378,7 @@ def test_renewal_makes_six_aws_calls_and_one_token_request(
 
 
 def test_fresh_run_makes_one_aws_call_and_no_more_imports(
-    environment: dict[str, str], unpacked: Path, api: AuthorizationApi
+    environment: dict[str, str], unpacked: Path, api: MisbehavingApi
 ) -> None:
     two_ticks(environment, unpacked)
     quiet = {"outcome": "fresh", "requests": ["GetParameters"], "clients": ["ssm"], "imported": []}
@@ -387,7 +387,7 @@ def test_fresh_run_makes_one_aws_call_and_no_more_imports(
 
 
 def test_client_with_a_key_costs_only_renewals_a_signature(
-    environment: dict[str, str], unpacked: Path, api: AuthorizationApi, moto: Account, certificate: Path
+    environment: dict[str, str], unpacked: Path, api: MisbehavingApi, moto: Account, certificate: Path
 ) -> None:
     key = moto.client("kms").create_key(KeyUsage="SIGN_VERIFY", KeySpec="ECC_NIST_P256")["KeyMetadata"]["Arn"]
     pem = certificate.read_text().partition("-----BEGIN PRIVATE KEY")[0]

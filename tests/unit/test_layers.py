@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "doctor": ("observability", "replication", "fleet", "config", *CORE),
     "simulation": ("adapters.runtime.token_endpoint", "workers", "fleet", "config", "extras", *CORE),
-    "devstack": ("adapters.runtime.aws_client", "oauth.jwt", "renewal", "extras"),
+    "devstack": ("adapters.runtime.aws_client", "renewal", "extras"),
     "cli": (
         *("bootstrap", "doctor", "simulation", "devstack", "consumer", "adapters.operator"),
         *("adapters.runtime", "observability", "replication", "fleet", "config", "extras", *CORE),

@@ -1,4 +1,4 @@
-"""Planned misbehaviour of the embedded Authorization API, for tests.
+"""The embedded Authorization API with planned misbehaviour, secrets that are rolled, and revoked tokens.
 
 ``PUT /_misbehaviour`` takes JSON with these optional fields::
 
@@ -15,12 +15,61 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from authlib.oauth2.rfc6749 import OAuth2Request
 from flask import Flask, Response, jsonify, request
 
+from rotator.devstack.authorization_api import AuthorizationApi, Client
+from rotator.oauth import jwt
+
 _KEYS = frozenset({"status", "headers", "body", "delay", "stall"})
+
+
+@dataclass(frozen=True)
+class RolledClient(Client):
+    """A client whose previous secret may still be valid."""
+
+    previous_secret: str
+
+    def check_client_secret(self, client_secret: str) -> bool:
+        """Return whether this is the current secret or the previous one."""
+        return super().check_client_secret(client_secret) or client_secret == self.previous_secret
+
+
+class MisbehavingApi(AuthorizationApi):
+    """The API; ``misbehaviour`` plans its faults."""
+
+    def __init__(self, clients: Mapping[str, str], **options: Any) -> None:
+        super().__init__(clients, **options)
+        self._newest: dict[str, str] = {}
+        self.misbehaviour = Misbehaviour()
+        self.misbehaviour.install(self.app)
+
+    def roll_secret(self, client_id: str, client_secret: str, *, keep_older: bool = False) -> None:
+        """Replace a client's secret.
+
+        Args:
+            client_id: The client; raises KeyError if it is not registered.
+            client_secret: The new secret.
+            keep_older: Whether the previous secret stays valid until the next call.
+        """
+        previous = self.clients[client_id].client_secret
+        rolled = Client(client_id, client_secret)
+        self.clients[client_id] = RolledClient(client_id, client_secret, previous) if keep_older else rolled
+
+    def save_token(self, token: Mapping[str, Any], request: OAuth2Request) -> None:
+        """Record a client's newest token, and revoke the previous one if that is planned."""
+        client_id = request.client.client_id
+        if client_id in self._newest and self.misbehaviour.revokes_older_tokens:
+            self.revoke(self._newest[client_id])
+        self._newest[client_id] = token["access_token"]
+
+    def revoke(self, token: str) -> None:
+        """Revoke a token, as a provider may do without an announcement."""
+        self.revoked.add((jwt.claims(token) or {})["jti"])
 
 
 class Misbehaviour:
