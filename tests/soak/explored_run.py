@@ -73,8 +73,6 @@ class ExploredRun:
         return answer
 
     def _answer(self, call: Call, effect: Callable[[], T]) -> T | Exception:
-        if not _applies(self.fault, call):
-            return failure(call)  # the fault remains, which shows that it did not apply
         answer = self._answer_with_fault(call, effect)
         self.fault = None
         return answer
@@ -98,10 +96,13 @@ class ExploredRun:
         return failure(call) if self.fault is Fault.LOST else answer
 
 
-def _applies(fault: Fault | None, call: Call) -> bool:
+def applies(fault: Fault, call: Call | None) -> bool:
+    """Return whether a fault may happen to a call; None is a run's end, before which it may only be late."""
     if fault in (Fault.REPEATED, Fault.DELAYED):
         return call in WRITES
-    return fault is not Fault.REJECTED or call is Call.REQUEST_TOKEN
+    if fault is Fault.REJECTED:
+        return call is Call.REQUEST_TOKEN
+    return fault is Fault.LATE or call is not None
 
 
 def _shown(answer: object) -> str:

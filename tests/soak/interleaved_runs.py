@@ -7,7 +7,7 @@ until the end of its next call, and the fault of that call.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -83,17 +83,17 @@ class InterleavedRuns:
         self.runs.append(ExploredRun(len(self.runs), forced=forced, budget=budget))
         return self.runs[-1]
 
-    def choices(self) -> Iterator[Choice]:
-        """Yield all possible next choices; ``step`` returns False for those that do not apply."""
-        may_fail = sum(choice.fault is not None for choice in self.path) < self.start.faults
+    def choices(self) -> list[Choice]:
+        """Return the runs that may continue, without a fault."""
+        return [Choice(run.number) for run in self.runs if not run.is_done and self._may_begin(run)]
+
+    def faults(self) -> list[Fault]:
+        """Return the faults that may happen to the next call, whichever it is."""
+        if sum(choice.fault is not None for choice in self.path) == self.start.faults:
+            return []
         # A write is delayed for less time than a lease lasts.
         may_be_late = all(run.budget for run in self.runs if not run.is_done)
-        for run in self.runs:
-            if not run.is_done and self._may_begin(run):
-                yield Choice(run.number)
-                for fault in FAULTS if may_fail else ():
-                    if may_be_late or fault is not Fault.LATE:
-                        yield Choice(run.number, fault)
+        return [fault for fault in FAULTS if may_be_late or fault is not Fault.LATE]
 
     def _may_begin(self, run: ExploredRun) -> bool:
         """Return whether all equal runs before it have begun: which of them is the first is irrelevant."""
@@ -101,8 +101,8 @@ class InterleavedRuns:
         before = (each for each in self.runs[: run.number] if (each.forced, each.budget) == kind)
         return all(each.greenlet is not None for each in before)
 
-    def step(self, choice: Choice) -> bool:
-        """Continue a run until the end of its next call; return whether the fault applies to that call."""
+    def step(self, choice: Choice) -> None:
+        """Continue a run until the end of its next call, to which the fault must apply."""
         run = self.runs[choice.run]
         self.path.append(choice)
         if choice.fault is Fault.LATE:
@@ -114,15 +114,13 @@ class InterleavedRuns:
         if run.greenlet is None:
             run.greenlet = greenlet(partial(self._serve, run), self._hub)
         run.greenlet.switch()
-        if run.fault not in (None, Fault.LATE):
-            return False
+        assert run.fault in (None, Fault.LATE)
         if run.delayed:
             self._add_arrival(run, *run.delayed)
             run.delayed = None
         self._note_fault(choice.fault, run.last_call)
         if choice.fault is Fault.LATE or run.last_call in WRITES:
             self._stored = None
-        return True
 
     def _add_arrival(self, writer: ExploredRun, call: Call, effect: Callable[[], object]) -> None:
         """Let a delayed write arrive at any later time."""

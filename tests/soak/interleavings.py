@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from soak.explored_run import applies
 from soak.initial_states import Start
 from soak.interleaved_runs import Choice, InterleavedRuns
 from soak.invariants import InvariantViolated, check_end, check_step
@@ -69,16 +70,25 @@ def _follow(start: Start, path: Path, seen: set[int]) -> tuple[list[Path], bool]
     try:
         for choice in path[:-1]:
             runs.step(choice)  # checked when its state was first seen
-        if path and not check_step(runs, path[-1]):
-            return [], False
+        if path:
+            others += _try(runs, path[-1])
         while (key := runs.key()) not in seen:
             seen.add(key)
-            choices = list(runs.choices())
+            choices = runs.choices()
             if not choices:
                 check_end(runs)
                 return others, True
             others += [(*runs.path, choice) for choice in choices[1:]]
-            check_step(runs, choices[0])
+            others += _try(runs, choices[0])
         return others, False
     finally:
         runs.kill_all()
+
+
+def _try(runs: InterleavedRuns, choice: Choice) -> list[Path]:
+    """Make a choice and check the invariants; return the paths on which the same call has a fault."""
+    run, before = runs.runs[choice.run], tuple(runs.path)
+    calls, faults = len(run.calls), [] if choice.fault else runs.faults()
+    check_step(runs, choice)
+    call = run.last_call if run.budget and len(run.calls) > calls else None
+    return [(*before, Choice(choice.run, fault)) for fault in faults if applies(fault, call)]

@@ -18,15 +18,14 @@ class InvariantViolated(Exception):
     """An invariant is violated; the message ends with the choices that lead to the violation."""
 
 
-def check_step(runs: InterleavedRuns, choice: Choice) -> bool:
-    """Make a choice and check the invariants after it; return False if its fault does not apply.
+def check_step(runs: InterleavedRuns, choice: Choice) -> None:
+    """Make a choice and check the invariants after it.
 
     Raises:
         InvariantViolated: An invariant is violated.
     """
     before = runs.stored
-    if not runs.step(choice):
-        return False
+    runs.step(choice)
     run = runs.runs[choice.run]
     if run.defect:
         _violate(runs, f"the job has a defect: {run.defect}")
@@ -34,7 +33,6 @@ def check_step(runs: InterleavedRuns, choice: Choice) -> bool:
     if len(holders) > 1:
         _violate(runs, f"runs {holders} hold the lease at once")
     _check_stored(runs, before, run)
-    return True
 
 
 def _check_stored(runs: InterleavedRuns, before: Stored, run: ExploredRun) -> None:
