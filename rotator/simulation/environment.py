@@ -45,10 +45,6 @@ class Environment:
             return self.random.choice((Fault.FAILED, Fault.LOST))
         return None
 
-    def takes_write(self) -> bool:
-        """Return whether the account's write quota allows another write now."""
-        return True
-
     def violate(self, violation: str) -> None:
         """Record a violation of a guarantee."""
         self.violations.append(f"{violation}, {self.timeline.seconds:.0f} s after the beginning")

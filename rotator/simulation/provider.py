@@ -20,8 +20,7 @@ from rotator.simulation.scenario import REPEATED_UNTIL, SHORTEST_OF_VARYING, Beh
 from rotator.simulation.timeline import START, Timeline
 
 LATENCY_SECONDS = (0.05, 0.5)
-SLOW_LATENCY_SECONDS = (4.0, 9.0)
-"""Seconds (from, to) that a request and again its response are in transit; the second is of a slow host."""
+"""How long a request, and again its response, is in transit: from, to."""
 
 TIMEOUT_SECONDS = 20.0
 """How long an attempt waits for a response, like adapters.runtime.http_transport."""
@@ -155,30 +154,27 @@ class Provider:
         )
 
     def _issue(self) -> bytes:
-        now, scenario = self._timeline.seconds, self._scenario
-        if self._newest and self._repeats(now):
-            token, newest = self._newest
-            return self._response(token, int(newest.expires_at - now))
-        if self._newest and scenario.behaviour is Behaviour.REVOKES_OLDER:
-            self._newest[1].revoked_at = now
-        lifetime = scenario.lifetime
-        if scenario.behaviour is Behaviour.VARIES:
-            lifetime = self._random.uniform(lifetime * SHORTEST_OF_VARYING, lifetime)
-        lifetime = int(lifetime)
-        token = self._jwt(now + lifetime)
-        self.issued[token] = IssuedToken(expires_at=now + lifetime)
-        self._newest, self._newest_at = (token, self.issued[token]), now
-        return self._response(token, lifetime)
-
-    def _response(self, token: str, expires_in: int) -> bytes:
         """Return a token response (RFC 6749, 5.1); if the clock is wrong, only ``exp`` has its expiry."""
+        now = self._timeline.seconds
+        if self._newest and self._repeats(now):
+            token, expires_in = self._newest[0], int(self._newest[1].expires_at - now)
+        else:
+            token, expires_in = self._issue_jwt(now)
         response: dict[str, object] = {"access_token": token, "token_type": "Bearer"}
         if not self._scenario.clock_skew:
             response["expires_in"] = expires_in
         return json.dumps(response).encode()
 
-    def _jwt(self, expires_at: float) -> str:
-        """Return a JWT whose ``exp`` follows the provider's own clock."""
-        exp = int((START + timedelta(seconds=expires_at + self._scenario.clock_skew)).timestamp())
-        claims = json.dumps({"jti": len(self.issued) + 1, "exp": exp}).encode()
-        return ".".join(base64.urlsafe_b64encode(part).decode() for part in (b"{}", claims, b"signature"))
+    def _issue_jwt(self, now: float) -> tuple[str, int]:
+        """Issue a JWT whose ``exp`` follows the provider's own clock; return it and its lifetime."""
+        if self._newest and self._scenario.behaviour is Behaviour.REVOKES_OLDER:
+            self._newest[1].revoked_at = now
+        longest = self._scenario.lifetime
+        is_varied = self._scenario.behaviour is Behaviour.VARIES
+        lifetime = int(self._random.uniform(longest * SHORTEST_OF_VARYING, longest) if is_varied else longest)
+        exp = (START + timedelta(seconds=now + lifetime + self._scenario.clock_skew)).timestamp()
+        claims = json.dumps({"jti": len(self.issued) + 1, "exp": int(exp)}).encode()
+        token = ".".join(base64.urlsafe_b64encode(part).decode() for part in (b"{}", claims, b"signature"))
+        self.issued[token] = IssuedToken(expires_at=now + lifetime)
+        self._newest, self._newest_at = (token, self.issued[token]), now
+        return token, lifetime

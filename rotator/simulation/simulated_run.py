@@ -19,7 +19,7 @@ from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Rotation
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.renewal.ports import Run
-from rotator.simulation.calls import WRITES, Call, Fault, Intercepted, Killed, failure
+from rotator.simulation.calls import Call, Fault, Intercepted, Killed, failure
 from rotator.simulation.environment import Environment
 from rotator.simulation.simulated_rotation import Tenant
 
@@ -31,22 +31,14 @@ CALL_SECONDS = 0.03
 FAILED_CALL_SECONDS = 7.0
 """How long a failed call takes, including the SDK's retries."""
 
-SDK_WAITS_SECONDS = (0.5, 1.0, 0.0)
-"""How long the SDK waits after each attempt of a throttled call."""
-
 
 class SimulatedRun:
-    """The ports of one run, and its clock.
-
-    ``on_request`` is called before each request to a provider, ``on_throttled`` after each throttled write.
-    """
+    """The ports of one run, and its clock."""
 
     def __init__(self, world: Environment, tenants: Mapping[str, Tenant], name: str, *, forced: bool) -> None:
         self.world = world
         self.tenants = tenants
         self.forced = forced
-        self.on_request: Callable[[Tenant], None] = lambda _tenant: None
-        self.on_throttled: Callable[[], None] = lambda: None
         self._end = world.timeline.seconds + RUN_BUDGET_SECONDS
         self._is_killed = False
         deadline = Deadline(lambda: self._end - world.timeline.seconds)
@@ -80,14 +72,13 @@ class SimulatedRun:
         self, method: str, url: str, headers: Mapping[str, str], *, body: bytes | None, seconds: float
     ) -> TokenResponse:
         assert body is None or url.startswith("https:")  # noqa: S101 - token requests are encrypted
-        tenant = self._tenant_of(headers)
+        tenant = self.tenant_of(headers)
         tenant.begin_renewal(self.run.id)
-        self.on_request(tenant)
         return self.carry_out(
             Call.REQUEST_TOKEN, lambda: tenant.provider.exchange(self.sleep, method, headers, seconds)
         )
 
-    def _tenant_of(self, headers: Mapping[str, str]) -> Tenant:
+    def tenant_of(self, headers: Mapping[str, str]) -> Tenant:
         """Return the rotation whose client requests a token, or whose token a probe uses."""
         kind, _, value = headers["Authorization"].partition(" ")
         if kind == "Basic":
@@ -96,8 +87,6 @@ class SimulatedRun:
 
     def carry_out(self, call: Call, effect: Callable[[], T]) -> T:
         """Make a call with its fault, if it has one, and let its duration pass."""
-        if call in WRITES:
-            self._wait_for_quota()
         if call is not Call.REQUEST_TOKEN:
             self.world.aws_calls += 1
         fault = self.world.next_fault()
@@ -116,15 +105,6 @@ class SimulatedRun:
     def _fail(self, call: Call) -> NoReturn:
         self.sleep(FAILED_CALL_SECONDS)
         raise failure(call)
-
-    def _wait_for_quota(self) -> None:
-        """Repeat a throttled write like the SDK; raise ParameterStoreError after the last attempt."""
-        for seconds in SDK_WAITS_SECONDS:
-            if self.world.takes_write():
-                return
-            self.on_throttled()
-            self.sleep(seconds)
-        raise failure(Call.WRITE_TOKEN)
 
 
 @dataclass

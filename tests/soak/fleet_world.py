@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from rotator.config.registry import Fleet
 from rotator.errors import RotatorError, SettingsError
@@ -17,14 +17,22 @@ from rotator.fleet.run import run_fleet
 from rotator.fleet.write_rate import WRITES_PER_RENEWAL, WriteRate
 from rotator.renewal.models import Outcome, Summary
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
-from rotator.simulation.environment import Environment, NextFault
-from rotator.simulation.provider import SLOW_LATENCY_SECONDS
+from rotator.simulation.calls import WRITES, Call, failure
+from rotator.simulation.environment import NextFault
 from rotator.simulation.scenario import NO_FAULTS, Rates, RatesAt, Scenario
 from rotator.simulation.simulated_rotation import Tenant
 from rotator.simulation.simulated_run import SimulatedRun
 from rotator.simulation.world import World
 from rotator.workers import dispatch
 from soak.simulated_processes import Greenlets
+
+T = TypeVar("T")
+
+SLOW_LATENCY_SECONDS = (4.0, 9.0)
+"""How long a request, and again its response, is in transit to a slow host: from, to."""
+
+SDK_WAITS_SECONDS = (0.5, 1.0, 0.0)
+"""How long the SDK waits after each attempt of a throttled call."""
 
 BURST_WRITES = 3.0
 """Writes that an account lets pass at once after a pause, if its quota is lower."""
@@ -76,6 +84,47 @@ class FleetScenario:
         return math.ceil(4 * len(self.scenarios) / (writes / WRITES_PER_RENEWAL))
 
 
+class FleetRun(SimulatedRun):
+    """A run whose writes the account may throttle, and whose renewals may ask an endpoint that is down.
+
+    ``on_throttled`` is called after each throttled write.
+    """
+
+    def __init__(self, world: FleetWorld, *args: Any, **options: Any) -> None:
+        super().__init__(world, *args, **options)
+        self.on_throttled: Callable[[], None] = lambda: None
+        self._fleet_world = world
+        self._found_up: set[str] = set()
+        self._asked: dict[str, set[str]] = defaultdict(set)
+
+    def carry_out(self, call: Call, effect: Callable[[], T]) -> T:
+        """Make a call, after repeating a throttled write like the SDK."""
+        if call in WRITES:
+            self._wait_for_quota()
+        return super().carry_out(call, effect)
+
+    def _wait_for_quota(self) -> None:
+        """Wait for a write to pass; raise ParameterStoreError after the last attempt."""
+        for seconds in SDK_WAITS_SECONDS:
+            if self._fleet_world.takes_write():
+                return
+            self.on_throttled()
+            self.sleep(seconds)
+        raise failure(Call.WRITE_TOKEN)
+
+    def tenant_of(self, headers: Mapping[str, str]) -> Tenant:
+        """Return the rotation of a request; limit those that ask an endpoint that is down."""
+        tenant = super().tenant_of(headers)
+        endpoint = tenant.rotation.token_endpoint
+        if not tenant.provider.is_down():
+            self._found_up.add(endpoint)
+        elif endpoint not in self._found_up:
+            self._asked[endpoint].add(tenant.rotation.name)
+            if len(self._asked[endpoint]) > RENEWALS_WHILE_DOWN:
+                self.world.violate(f"{len(self._asked[endpoint])} renewals asked an endpoint that is down")
+        return tenant
+
+
 class FleetWorld(World):
     """A fleet that goes on as time does.
 
@@ -84,6 +133,8 @@ class FleetWorld(World):
         rates_of: The rates of each host, by its number.
         next_fault: See World.
     """
+
+    make_run = FleetRun
 
     def __init__(
         self,
@@ -125,6 +176,11 @@ class FleetWorld(World):
             if scenario.rotation.name not in self.fleet.rejected and host not in self.fleet.down_hosts
         ]
 
+    @property
+    def expired_seconds(self) -> float:
+        """The seconds in which consumers of healthy rotations presented an expired token."""
+        return sum(tenant.consumers.expired_seconds for tenant in self.healthy)
+
     # Runs.
 
     def serve(self, run: SimulatedRun) -> Summary:
@@ -137,8 +193,8 @@ class FleetWorld(World):
         rate = WriteRate(
             self.fleet.write_rate / max(1, self.fleet.workers), clock=lambda: self.timeline.seconds
         )
+        assert isinstance(run, FleetRun)
         run.on_throttled = rate.slow_down
-        run.on_request = _RequestLimit(self)
         return run_fleet(
             rotations,
             run,
@@ -194,21 +250,3 @@ class FleetWorld(World):
         served = {result.name for result in summary.results if result.outcome is not Outcome.FAILED}
         if served & {*self.fleet.broken}:
             self.violate("a broken rotation document was served")
-
-
-class _RequestLimit:
-    """Limits the renewals of a run that ask an endpoint which was down since the run began."""
-
-    def __init__(self, world: Environment) -> None:
-        self._world = world
-        self._found_up: set[str] = set()
-        self._asked: dict[str, set[str]] = defaultdict(set)
-
-    def __call__(self, tenant: Tenant) -> None:
-        endpoint = tenant.rotation.token_endpoint
-        if not tenant.provider.is_down():
-            self._found_up.add(endpoint)
-        elif endpoint not in self._found_up:
-            self._asked[endpoint].add(tenant.rotation.name)
-            if len(self._asked[endpoint]) > RENEWALS_WHILE_DOWN:
-                self._world.violate(f"{len(self._asked[endpoint])} renewals asked an endpoint that is down")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from rotator.renewal import policy
-from rotator.simulation.provider import SLOW_LATENCY_SECONDS
+from rotator.simulation.provider import LATENCY_SECONDS
 from rotator.simulation.simulated_rotation import Tenant
 from rotator.simulation.world import World
 
@@ -45,7 +45,7 @@ def expect_valid_token(tenant: Tenant) -> None:
 
     if not has_valid_token(tenant):
         latency = tenant.provider.latency
-        grace = 1 + latency[1] if latency is SLOW_LATENCY_SECONDS else 1
+        grace = 1 if latency is LATENCY_SECONDS else 1 + latency[1]
         tenant.world.timeline.at(tenant.world.timeline.seconds + grace, require_valid_token)
 
 
