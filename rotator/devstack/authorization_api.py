@@ -33,10 +33,7 @@ SCOPES = ("*", "content.api", "search.api", "taxonomy.api", "triage.api")
 
 _AUTH_METHODS = ("client_secret_basic", "client_secret_post")
 
-SAMPLE_CLIENTS: Mapping[str, str] = {
-    "s6BhdRkqt3": "gX1fBat3bV",
-    "your client id": "your client secret",
-}
+SAMPLE_CLIENTS: Mapping[str, str] = {"s6BhdRkqt3": "gX1fBat3bV", "your client id": "your client secret"}
 """The clients of the documentation's samples; the first is RFC 6749's."""
 
 TOPICS = [
@@ -114,10 +111,7 @@ class AuthorizationApi:
         protector = ResourceProtector()
         protector.register_token_validator(_TokenValidator(self))
 
-        @app.post("/oauth2/token")
-        def token() -> Response:
-            response: Response = server.create_token_response()
-            return response
+        app.post("/oauth2/token")(server.create_token_response)
 
         @app.get("/topics")
         @protector()  # type: ignore[untyped-decorator]

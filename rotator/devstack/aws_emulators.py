@@ -19,10 +19,7 @@ ACCOUNT = "000000000000"
 START_SECONDS = 30
 STOP_SECONDS = 5
 
-ADMINISTRATOR: Mapping[str, str] = {
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-}
+ADMINISTRATOR: Mapping[str, str] = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 """MiniStack's root user; the keys are public and valid on loopback only."""
 
 

@@ -75,7 +75,8 @@ class Demo:
             with self.step("build the function's zip"):
                 deployment.build_zip(zip_file)
             with self.step("deploy infra/template.yaml"):
-                self.outputs = self.administrator.deploy(zip_file, parameters)
+                self.administrator.upload(zip_file)
+                self.outputs = self.administrator.create_stack(parameters)
         with self.step("the schedule invokes the function, which writes the token"):
             first = self.await_status()
         with self.step("a consumer reads the token under its own role"):

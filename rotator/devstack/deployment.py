@@ -58,15 +58,6 @@ class Account:
         text = json.dumps({"client_id": client_id, "client_secret": client_secret})
         return str(self.client("secretsmanager").create_secret(Name=name, SecretString=text)["ARN"])
 
-    def deploy(self, zip_file: Path, parameters: Mapping[str, str], *, stack: str = STACK) -> dict[str, str]:
-        """Deploy the template with the zip and return the stack's outputs.
-
-        Raises:
-            RuntimeError: The stack is not created; the message contains CloudFormation's reason.
-        """
-        self.upload(zip_file)
-        return self.create_stack(parameters, stack=stack)
-
     def upload(self, zip_file: Path) -> None:
         """Put the function's zip into a new bucket."""
         s3 = self.client("s3")
@@ -74,7 +65,11 @@ class Account:
         s3.upload_file(str(zip_file), BUCKET, CODE_KEY)
 
     def create_stack(self, parameters: Mapping[str, str], *, stack: str = STACK) -> dict[str, str]:
-        """Create a stack of the template with the uploaded zip; see ``deploy``."""
+        """Create a stack of the template with the uploaded zip and return its outputs.
+
+        Raises:
+            RuntimeError: The stack is not created; the message contains CloudFormation's reason.
+        """
         given = {"CodeBucket": BUCKET, "CodeKey": CODE_KEY, **parameters}
         self.client("s3").upload_file(str(TEMPLATE), BUCKET, TEMPLATE_KEY)  # too large for a request
         cloudformation = self.client("cloudformation")

@@ -23,18 +23,6 @@ from ministack.core import iam_actions, iam_evaluator
 from ministack.services import lambda_svc
 
 
-class _Arns(str):  # noqa: SLOT000 - MiniStack passes it on as the one ARN that it expects
-    """The first ARN of a call; ``every`` has all ARNs of the call."""
-
-    every: tuple[str, ...]
-
-    @classmethod
-    def of(cls, every: list[str]) -> _Arns:
-        arns = cls(every[0])
-        arns.every = tuple(every)
-        return arns
-
-
 def _count_requests_as_encrypted() -> None:
     pin = app.pin_request_origin
     app.pin_request_origin = lambda source_ip, _is_encrypted: pin(source_ip, secure_transport=True)
@@ -51,7 +39,10 @@ def _convert_concurrency() -> None:
 
 
 def _authorize_every_parameter() -> None:
-    """Authorize a call for each of its parameters, and SendMessageBatch as SendMessage."""
+    """Authorize a call for each of its parameters, and SendMessageBatch as SendMessage.
+
+    MiniStack passes the ARN from one function to the other; here it is all ARNs, with spaces between them.
+    """
     extract, enforce = iam_actions.extract_resource_arn, iam_evaluator.enforce
 
     def extract_every(
@@ -62,11 +53,11 @@ def _authorize_every_parameter() -> None:
             return str(extract(service, method, path, headers, body, *rest))
         region, account = rest[-2:]
         below = f"arn:aws:ssm:{region}:{account}:parameter/"
-        return _Arns.of([n if n.startswith("arn:") else f"{below}{n.lstrip('/')}" for n in names])
+        return " ".join(n if n.startswith("arn:") else f"{below}{n.lstrip('/')}" for n in names)
 
     def enforce_every(key: str, action: str, *args: Any, resource_arn: str = "*", **kwargs: Any) -> Any:
         action = "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
-        for arn in getattr(resource_arn, "every", (resource_arn,)):
+        for arn in resource_arn.split():
             if denied := enforce(key, action, *args, resource_arn=arn, **kwargs):
                 return denied
         return None
@@ -76,15 +67,9 @@ def _authorize_every_parameter() -> None:
 
 
 def _names(target: str, body: bytes) -> list[str]:
-    try:
-        request = json.loads(body)
-    except ValueError:
-        return []
     if target.endswith(".GetParameters"):
-        return list(request.get("Names", []))
-    if target.endswith(".GetParametersByPath"):
-        return [request.get("Path", "/")]
-    return []
+        return list(json.loads(body).get("Names", []))
+    return [json.loads(body).get("Path", "/")] if target.endswith(".GetParametersByPath") else []
 
 
 if __name__ == "__main__":

@@ -195,7 +195,8 @@ def world(
             "AlarmTopicArn": account.client("sns").create_topic(Name="alarms")["TopicArn"],
         }
         account.client("sns").subscribe(TopicArn=parameters["AlarmTopicArn"], **QUEUE)
-        outputs = account.deploy(function_zip, parameters)
+        account.upload(function_zip)
+        outputs = account.create_stack(parameters)
         account.invoke(outputs["FunctionName"], {})
         environment = {
             **clean_environment,

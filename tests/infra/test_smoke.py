@@ -97,7 +97,8 @@ def account(ministack_endpoint: str, function_zip: Path) -> Account:
     account = Account(ministack_endpoint, ADMINISTRATOR)
     secret = account.create_secret("smoked/client", "client", "secret-of-the-client")
     settings = {"SecretArn": secret, "ParameterName": PARAMETER, "CreateKey": "true", "ScheduleMinutes": "60"}
-    account.deploy(function_zip, settings, stack=STACK)
+    account.upload(function_zip)
+    account.create_stack(settings, stack=STACK)
     account.client("ssm").put_parameter(Name=PARAMETER, Value=TOKEN, Type="SecureString")
     return account
 
