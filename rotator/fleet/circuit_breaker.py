@@ -41,17 +41,17 @@ class CircuitBreaker:
     def __init__(self, clock: Callable[[], float]) -> None:
         self.error: TokenEndpointUnavailable | None = None
         self._clock = clock
-        self._state = State.HALF_OPEN
+        self._is_closed = False
+        self._open_until = -math.inf
         self._failures = 0
         self._running = 0
-        self._open_until = 0.0
 
     @property
     def state(self) -> State:
         """The current state."""
-        if self._state is State.OPEN and self._clock() >= self._open_until:
-            self._state = State.HALF_OPEN
-        return self._state
+        if self._is_closed:
+            return State.CLOSED
+        return State.OPEN if self._clock() < self._open_until else State.HALF_OPEN
 
     def allows(self) -> bool:
         """Return whether a renewal may begin now."""
@@ -65,11 +65,11 @@ class CircuitBreaker:
         """Record the end of a renewal: its request was answered, failed with an error, or was never sent."""
         self._running -= 1
         if answered:
-            self._state, self._failures, self.error = State.CLOSED, 0, None
+            self._is_closed, self._failures, self.error = True, 0, None
         elif error:
             self._failures += 1
             self.error = error
             if not error.retryable:  # such as a proxy's 407: repeating it may lock the account
-                self._state, self._open_until = State.OPEN, math.inf
+                self._is_closed, self._open_until = False, math.inf
             elif self._failures >= FAILURES_TO_OPEN:
-                self._state, self._open_until = State.OPEN, self._clock() + COOL_DOWN_SECONDS
+                self._is_closed, self._open_until = False, self._clock() + COOL_DOWN_SECONDS
