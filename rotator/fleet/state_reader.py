@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from rotator.errors import MORE_TIME, ParameterStoreError, RotatorError, as_rotator_error
@@ -16,7 +16,7 @@ from rotator.renewal.models import Parameter, Rotation, Stored
 from rotator.renewal.ports import NAMES_PER_CALL, ParameterStore
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor
 
 DEFAULT_READERS = 2
 """Concurrent calls. Documents are read one page at a time; a page of ten needs two of these calls."""
@@ -52,36 +52,30 @@ class StoredReader(AbstractContextManager["StoredReader"]):
 
     def __post_init__(self) -> None:
         """Begin without rotations."""
-        self._waiting: list[Rotation] = []
+        self._batch: list[Rotation] = []
         self._names: set[str] = set()
+        self._reading: list[Callable[[], StoredByName]] = []
         self._unreachable: ParameterStoreError | None = None
-        self._reading: list[Future[StoredByName]] = []
-        self._known: dict[str, Stored | RotatorError] = {}
 
     def add(self, rotation: Rotation) -> None:
         """Add a rotation to read."""
         names = set(self._names_of(rotation))
         is_full = len(self._names) + len(names) > NAMES_PER_CALL
         if is_full or names & self._names:  # a call may contain a name only once
-            self._begin_reading()
-            self._waiting, self._names = [], set()
-        self._waiting.append(rotation)
+            read = partial(self._read, self._batch)
+            self._reading.append(self._pool.submit(read).result if self.readers else read)
+            self._batch, self._names = [], set()
+        self._batch.append(rotation)
         self._names |= names
 
     def of(self, rotations: Iterable[Rotation]) -> StoredByName:
         """Return the stored state of these rotations, by name, once all added rotations have been read."""
-        found: dict[str, Stored | RotatorError] = {**self._known, **self._read(self._waiting)}
-        for reading in self._reading:
-            found |= reading.result()
-        if self._reading or self._known:  # several calls may have exceeded the rate limit
+        found = dict(self._read(self._batch))
+        for result in self._reading:
+            found |= result()
+        if self._reading:  # several calls may have exceeded the rate limit
             found |= self._read_again([r for r in rotations if _is_transient(found[r.parameter_name])])
         return {rotation.name: found[rotation.parameter_name] for rotation in rotations}
-
-    def _begin_reading(self) -> None:
-        if self.readers:
-            self._reading.append(self._pool.submit(self._read, self._waiting))
-        else:
-            self._known |= self._read(self._waiting)
 
     def _read_again(self, rotations: Sequence[Rotation]) -> StoredByName:
         """Read again, one call at a time, which is within any rate limit; stop when a call fails again."""
@@ -95,7 +89,7 @@ class StoredReader(AbstractContextManager["StoredReader"]):
 
     def __exit__(self, *_: object) -> None:
         """Begin no more calls."""
-        if self._reading:
+        if self._reading and self.readers:
             self._pool.shutdown(cancel_futures=True)
 
     @cached_property
@@ -121,12 +115,9 @@ class StoredReader(AbstractContextManager["StoredReader"]):
 
         AWS refuses the whole call if one of its names is denied or unusable.
         """
-        if isinstance(error, ParameterStoreError):
-            if error.unreachable:
-                self._unreachable = error  # the next call would time out as well, and then the run
-            if error.is_unavailable:
-                return _all(batch, error)
-        if len(batch) == 1:
+        if isinstance(error, ParameterStoreError) and error.unreachable:
+            self._unreachable = error  # the next call would time out as well, and then the run
+        if len(batch) == 1 or (isinstance(error, ParameterStoreError) and error.is_unavailable):
             return _all(batch, error)
         return {name: each for r in batch for name, each in self._read([r]).items()}
 

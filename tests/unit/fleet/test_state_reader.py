@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 from threading import Event, Thread, current_thread
 
@@ -220,7 +221,8 @@ def fail_after_some(reader: StoredReader, last_done: Event | None = None) -> Non
     for each in members(50):
         reader.add(each)
     if last_done:
-        reader._reading[-1].add_done_callback(lambda _call: last_done.set())
+        future: Future[object] = reader._reading[-1].__self__  # type: ignore[attr-defined]
+        future.add_done_callback(lambda _call: last_done.set())
     raise ZeroDivisionError
 
 
