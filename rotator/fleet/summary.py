@@ -31,14 +31,8 @@ def summarize(  # noqa: PLR0913 - options by name
 ) -> Summary:
     """Return the results by name, with the warnings of the run.
 
-    Args:
-        fleet: The rotations of the run.
-        results: The results of the rotations.
-        run: The run.
-        guarantee: The remaining lifetime that consumers are guaranteed.
-        postponed: The number of renewals for which the run had no time.
-        forced: Whether renewals were forced; the next scheduled run does not force them.
-        dry_run: Whether nothing was changed.
+    ``postponed`` counts the renewals for which it had no time. If they were ``forced``, no later run forces
+    them.
     """
     ordered = sorted(results, key=lambda result: result.name)
     return Summary(
@@ -113,6 +107,5 @@ def _overlap_warnings(
     actual = replace(guarantee, run_budget=run.budget)
     for rotation in rotations:
         lifetime = lifetimes.get(rotation.name)
-        problem = actual.problem(lifetime, rotation.renew_at) if lifetime else None
-        if problem:
+        if lifetime and (problem := actual.problem(lifetime, rotation.renew_at)):
             yield f"rotation {rotation.name}: {problem}"
