@@ -6,7 +6,7 @@ import queue
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Protocol
 
 Task = Callable[[], None]
@@ -22,33 +22,29 @@ class Executor(Protocol):
         """Wait until a task ends, or for n seconds; raise the exception that a task raised."""
 
 
-class ThreadExecutor(AbstractContextManager["ThreadExecutor"]):
-    """The port Executor with at most ``count`` threads."""
+MakeExecutor = Callable[[int, int], AbstractContextManager[Executor]]
+"""Makes an executor from the number of tasks and the number that may run at a time."""
 
-    def __init__(self, count: int) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=count)
-        self._finished: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+class ThreadExecutor(ThreadPoolExecutor):
+    """The port Executor with at most ``max_workers`` threads."""
+
+    def __init__(self, max_workers: int) -> None:
+        super().__init__(max_workers)
+        self._ended: queue.SimpleQueue[Future[None]] = queue.SimpleQueue()
 
     def start(self, task: Task) -> None:
         """Start a task in a thread."""
-        self._pool.submit(task).add_done_callback(self._on_done)
+        self.submit(task).add_done_callback(self._ended.put)
 
     def wait(self, seconds: float | None = None) -> None:
         """Wait until one task ends; raise the exception that it raised."""
-        try:
-            error = self._finished.get(timeout=seconds)
-        except queue.Empty:
-            return
-        if error:
-            raise error
-
-    def _on_done(self, future: Future[None]) -> None:
-        if not future.cancelled():
-            self._finished.put(future.exception())
+        with suppress(queue.Empty):
+            self._ended.get(timeout=seconds).result()
 
     def __exit__(self, *_: object) -> None:
         """Wait for the running tasks, and start no other."""
-        self._pool.shutdown(cancel_futures=True)
+        self.shutdown(cancel_futures=True)
 
 
 class InlineExecutor(AbstractContextManager["InlineExecutor"]):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rotator.config.registry import Fleet
@@ -15,22 +16,18 @@ from rotator.fleet.summary import summarize
 from rotator.fleet.urgency import Due
 from rotator.fleet.write_rate import WriteRate
 from rotator.renewal.guarantee import Guarantee
-from rotator.renewal.models import Outcome, Result, Rotation, Stored, Summary
+from rotator.renewal.models import Outcome, Result, Stored, Summary
 from rotator.renewal.policy import TokenState, token_state
 from rotator.renewal.ports import Ports, Run
 from rotator.renewal.results import as_stored, busy, failed
 
 if TYPE_CHECKING:
-    from rotator.fleet.executor import Executor
+    from rotator.fleet.executor import MakeExecutor
 
 OnResult = Callable[[Result], None]
 
-
 Enqueue = Callable[[Sequence[Due], Run, OnResult, datetime], None]
 """Enqueues due rotations for the workers and reports each; the time is when the next run begins (UTC)."""
-
-MakeExecutor = Callable[[int, int], AbstractContextManager["Executor"]]
-"""Makes an executor from the number of tasks and the number that may run at a time."""
 
 
 def run_fleet(  # noqa: PLR0913 - options by name
@@ -70,15 +67,13 @@ def run_fleet(  # noqa: PLR0913 - options by name
         shared: Whether to limit the retries of each rotation because other rotations share the run's time.
     """
     results: list[Result] = []
-    report = _reporter(results, on_result)
+    report = partial(_report, results, on_result)
     next_try = run.now() + timedelta(seconds=guarantee.schedule_interval)
-    for name, error in fleet.broken:
-        report(failed(name, error, next_try))
     if stored is None:
         stored = read_stored(
             fleet.rotations, ports.parameters, deadline=run.request_deadline, readers=readers
         )
-    due = list(_check(fleet.rotations, stored, run, report, next_try, force=force))
+    due = list(_check(fleet, stored, run, report, next_try, force=force))
     if enqueue or len(due) > 1:
         due = list(_not_leased(due, ports, run, report, readers))
     if enqueue:
@@ -88,8 +83,7 @@ def run_fleet(  # noqa: PLR0913 - options by name
         due = [each for each in due if each.rotation.name in broken]
     postponed = 0
     if due:
-        from rotator.fleet import executor  # most runs renew nothing
-        from rotator.fleet.scheduler import MAX_RENEWALS, Scheduler
+        from rotator.fleet.scheduler import Scheduler  # most runs renew nothing
 
         scheduler = Scheduler(
             due=due,
@@ -102,34 +96,24 @@ def run_fleet(  # noqa: PLR0913 - options by name
             force=force,
             dry_run=dry_run,
         )
-        with (executor_for or executor.executor_for)(len(due), MAX_RENEWALS) as tasks:
-            postponed = scheduler.renew(tasks)
+        postponed = scheduler.renew(executor_for)
     return summarize(fleet, results, run, guarantee, postponed=postponed, forced=force, dry_run=dry_run)
 
 
-def _reporter(results: list[Result], on_result: OnResult | None) -> OnResult:
-    """Return a function that appends a result to ``results`` and calls ``on_result``."""
-
-    def report(result: Result) -> None:
-        results.append(result)
-        if on_result:
-            with suppress(Exception):  # an exception of the callback must not stop the run
-                on_result(result)
-
-    return report
+def _report(results: list[Result], on_result: OnResult | None, result: Result) -> None:
+    results.append(result)
+    if on_result:
+        with suppress(Exception):  # an exception of the callback must not stop the run
+            on_result(result)
 
 
 def _check(
-    rotations: Sequence[Rotation],
-    found: StoredByName,
-    run: Run,
-    report: OnResult,
-    next_try: datetime,
-    *,
-    force: bool,
+    fleet: Fleet, found: StoredByName, run: Run, report: OnResult, next_try: datetime, *, force: bool
 ) -> Iterator[Due]:
     """Yield the due rotations, and report all others."""
-    for rotation in rotations:
+    for name, error in fleet.broken:
+        report(failed(name, error, next_try))
+    for rotation in fleet.rotations:
         stored = found[rotation.name]
         if isinstance(stored, RotatorError):
             report(failed(rotation.name, stored, next_try))

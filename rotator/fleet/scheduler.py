@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from rotator.errors import TokenEndpointUnavailable, TokenRequestError
 from rotator.fleet.circuit_breaker import CircuitBreaker, State
-from rotator.fleet.executor import Executor
+from rotator.fleet.executor import Executor, MakeExecutor, executor_for
 from rotator.fleet.urgency import Due, by_urgency
 from rotator.fleet.write_rate import WriteRate
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
@@ -71,18 +71,19 @@ class Scheduler:
         endpoints = {due.rotation.token_endpoint for due in self._waiting}
         self._breakers = {url: CircuitBreaker(lambda: -self.run.deadline.remaining()) for url in endpoints}
         self._running: Counter[str] = Counter()
-        self._finished: list[tuple[Due, _WatchedEndpoint]] = []
+        self._finished: list[tuple[Due, _RenewalPorts]] = []
         reserve = min(TIME_RESERVE_SECONDS, self.run.budget / 8)
         self._deadline = self.run.request_deadline.earlier_by(reserve)
 
-    def renew(self, executor: Executor) -> int:
+    def renew(self, make_executor: MakeExecutor | None = None) -> int:
         """Renew as many rotations as the run has time for; return the number of postponed ones."""
-        while (seconds := self._begin_next(executor)) is not None:
-            executor.wait(None if math.isinf(seconds) else seconds)
-            while self._finished:
-                due, endpoint = self._finished.pop()
-                self._running[_host(due)] -= 1
-                self._breaker(due).end(answered=endpoint.answered, error=endpoint.error)
+        with (make_executor or executor_for)(len(self._waiting), MAX_RENEWALS) as executor:
+            while (seconds := self._begin_next(executor)) is not None:
+                executor.wait(None if math.isinf(seconds) else seconds)
+                while self._finished:
+                    due, ports = self._finished.pop()
+                    self._running[_host(due)] -= 1
+                    self._breaker(due).end(answered=ports.answered, error=ports.error)
         return sum(map(self._report_not_begun, self._waiting))
 
     def _begin_next(self, executor: Executor) -> float | None:
@@ -91,38 +92,41 @@ class Scheduler:
         Infinity means that no other renewal can begin until a running one ends. None means that no renewal is
         running, and that no other can begin in this run.
         """
-        index, delay = self._next_index(), self.write_rate.delay()
-        if index is None or delay > self._deadline.remaining():
+        due, delay = self._most_urgent(), self.write_rate.delay()
+        if due is None or delay > self._deadline.remaining():
             return math.inf if self._running.total() else None
         if delay == 0:
-            self._begin(self._waiting.pop(index), executor)
+            self._waiting.remove(due)
+            self._begin(due, executor)
         return delay
 
-    def _next_index(self) -> int | None:
-        """Return the index of the most urgent renewal that limits and circuit breakers allow."""
+    def _most_urgent(self) -> Due | None:
+        """Return the most urgent renewal that limits and circuit breakers allow."""
         if self._running.total() >= MAX_RENEWALS:
             return None
-        for index, due in enumerate(self._waiting):
-            if self._running[_host(due)] < MAX_RENEWALS_PER_HOST and self._breaker(due).allows():
-                return index
-        return None
+        allowed = (
+            due
+            for due in self._waiting
+            if self._running[_host(due)] < MAX_RENEWALS_PER_HOST and self._breaker(due).allows()
+        )
+        return next(allowed, None)
 
     def _begin(self, due: Due, executor: Executor) -> None:
         if not self.dry_run:
             self.write_rate.count_renewal()
         self._running[_host(due)] += 1
         self._breaker(due).begin()
-        endpoint = _WatchedEndpoint(lambda: self.ports.token_endpoint, self._retry_budget(due))
-        executor.start(lambda: self._renew(due, endpoint))
+        others_wait = self._is_shared or self._hosts[_host(due)] > 1
+        ports = _RenewalPorts(self.ports, RETRY_BUDGET_SECONDS if others_wait else math.inf)
+        executor.start(lambda: self._renew(due, ports))
 
-    def _renew(self, due: Due, endpoint: _WatchedEndpoint) -> None:
+    def _renew(self, due: Due, ports: _RenewalPorts) -> None:
         """Renew one rotation and report its result, in a thread of its own."""
-        ports = _RotationPorts(self.ports, endpoint)
         result = rotate(due.rotation, due.stored, ports, self.run, force=self.force, dry_run=self.dry_run)
         if result.outcome is Outcome.FAILED:
             result = replace(result, next_try=self.next_try)
         self.report(result)
-        self._finished.append((due, endpoint))
+        self._finished.append((due, ports))
 
     def _report_not_begun(self, due: Due) -> bool:
         """Report a rotation whose renewal did not begin; return whether lack of time was the reason."""
@@ -140,9 +144,6 @@ class Scheduler:
     def _breaker(self, due: Due) -> CircuitBreaker:
         return self._breakers[due.rotation.token_endpoint]
 
-    def _retry_budget(self, due: Due) -> float:
-        return RETRY_BUDGET_SECONDS if self._is_shared or self._hosts[_host(due)] > 1 else math.inf
-
 
 def _host(due: Due) -> str:
     """Return the host of a rotation's token endpoint, with its port."""
@@ -150,22 +151,38 @@ def _host(due: Due) -> str:
     return f"{parts.hostname}:{parts.port or 443}"
 
 
-class _WatchedEndpoint:
-    """The port TokenEndpoint for one renewal: limits its retries, and records whether it was answered."""
+@dataclass(eq=False)
+class _RenewalPorts:
+    """The ports of one renewal: limits its token requests' retries, and records whether one was answered."""
 
-    def __init__(self, endpoint: Callable[[], TokenEndpoint], retry_budget: float) -> None:
-        self._endpoint = endpoint
-        self._retry_budget = retry_budget
-        self.answered = False
-        self.error: TokenEndpointUnavailable | None = None
+    ports: Ports
+    retry_budget: float
+    answered: bool = False
+    error: TokenEndpointUnavailable | None = None
+
+    @property
+    def parameters(self) -> ParameterStore:
+        """Parameter Store."""
+        return self.ports.parameters
+
+    @property
+    def secrets(self) -> SecretStore:
+        """Secrets Manager, made when it is first needed."""
+        return self.ports.secrets
+
+    @property
+    def token_endpoint(self) -> TokenEndpoint:
+        """The token endpoint with the two methods below, made when it is first needed."""
+        return self
 
     def request(
         self, request: TokenRequest, *, deadline: Deadline, retry_until: Deadline | None = None
     ) -> TokenResponse:
         """Request a token, with retries within the budget; the wait for an answer is not shortened."""
-        retry_until = (retry_until or deadline).at_most(self._retry_budget)
+        retry_until = (retry_until or deadline).at_most(self.retry_budget)
+        endpoint = self.ports.token_endpoint
         try:
-            response = self._endpoint().request(request, deadline=deadline, retry_until=retry_until)
+            response = endpoint.request(request, deadline=deadline, retry_until=retry_until)
         except TokenEndpointUnavailable as error:
             self.error = error.again()
             raise
@@ -179,22 +196,4 @@ class _WatchedEndpoint:
         self, url: str, token: Secret, *, deadline: Deadline, headers: Mapping[str, Secret] | None = None
     ) -> None:
         """Probe the API without a retry budget: a slow API must not cost the token, which was issued."""
-        self._endpoint().probe(url, token, deadline=deadline, headers=headers)
-
-
-class _RotationPorts:
-    """The ports of a run, with the token endpoint of one renewal."""
-
-    def __init__(self, ports: Ports, endpoint: TokenEndpoint) -> None:
-        self._ports = ports
-        self.token_endpoint = endpoint
-
-    @property
-    def parameters(self) -> ParameterStore:
-        """Parameter Store."""
-        return self._ports.parameters
-
-    @property
-    def secrets(self) -> SecretStore:
-        """Secrets Manager, made when it is first needed."""
-        return self._ports.secrets
+        self.ports.token_endpoint.probe(url, token, deadline=deadline, headers=headers)
