@@ -67,7 +67,7 @@ def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
         logs.configure(rotator.settings.log_level)
         return Subject(
             fleet=rotator.fleet(names),
-            guarantee=rotator.guarantee,
+            guarantee=rotator.settings.guarantee,
             ports=rotator.ports,
             expected_lifetime=rotator.settings.expected_lifetime,
             rotations_path=rotator.settings.rotations_path,
@@ -81,10 +81,12 @@ def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
 def instruments() -> Instruments:
     """Return the adapters that the doctor checks with."""
     from rotator.adapters.operator.inspector import AwsInspector
+    from rotator.adapters.runtime.private_trust import PrivateTrust
     from rotator.adapters.runtime.token_endpoint import HEADERS
 
     public_trust = bootstrap.make_transport()
-    private_trust = bootstrap.private_trust(bootstrap.Adapters())
+    adapters = bootstrap.Adapters()
+    private_trust = PrivateTrust(lambda: adapters.parameters, bootstrap.make_transport)
     headers = {**HEADERS, "Cache-Control": "no-cache"}  # a cache's answer would have an old Date
 
     def reach(url: str, ca_parameter_name: str | None) -> TokenResponse:

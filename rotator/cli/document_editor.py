@@ -9,7 +9,7 @@ from typing import Any
 
 from rotator.bootstrap import Rotator
 from rotator.config import rotation_documents
-from rotator.config.registry import Fleet, Registry, unknown
+from rotator.config.registry import Registry, unknown
 from rotator.config.rotation_documents import DocumentStore
 from rotator.errors import ConcurrentUpdate, SettingsError
 from rotator.renewal.models import TIER_LIMITS, Parameter, Rotation
@@ -67,7 +67,7 @@ def prepare(rotator: Rotator, name: str, given: Mapping[str, Any], *, replace: b
     before = registry.rotations.get(name)
     if before is None or before.parameter_name != rotation.parameter_name:
         others.check_not_named(rotation)
-    rotator.check_overlap(Fleet(rotations=(rotation,)))
+    rotator.settings.check_overlap([rotation])
     return PreparedDocument(
         rotation=rotation,
         document=document,

@@ -69,7 +69,7 @@ def _invoke(function: str, names: Sequence[str], *, force: bool, dry_run: bool, 
 def _run(names: Sequence[str], *, force: bool, dry_run: bool, progress: bool) -> Summary:
     rotator = wiring.rotator(os.environ)
     fleet = rotator.fleet(names)
-    rotator.check_overlap(fleet)
+    rotator.settings.check_overlap(fleet.rotations)
     count = len(fleet.rotations) + len(fleet.broken)
     with showing(count, Console(stderr=True)) if progress else nullcontext() as on_result:
         run = bootstrap.begin_run("cli")

@@ -106,7 +106,7 @@ def read_overview(
     rotations = [rotation for rotation in fleet.rotations if rotation.name in meant]
     stored = read_stored_for_display(rotations, rotator.ports.parameters, now=now)
     lines = [
-        status_of(rotation, stored[rotation.name], now, rotator.guarantee, replicas)
+        status_of(rotation, stored[rotation.name], now, rotator.settings.guarantee, replicas)
         for rotation, replicas in replica_states(rotations, rotator.replicas, stored)
     ]
     lines += [

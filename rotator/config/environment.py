@@ -10,6 +10,8 @@ from rotator.config import validators
 from rotator.config.rotation_documents import ROTATION_SETTINGS, did_you_mean, read_rotation, read_values
 from rotator.errors import SettingsError
 from rotator.oauth.models import MAX_LIFETIME_SECONDS
+from rotator.renewal import policy
+from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Rotation
 from rotator.renewal.policy import ExpectedLifetime
 
@@ -47,6 +49,23 @@ class Settings:
             return None
         longest = self.token_lifetime if self.rotation else max(self.token_lifetime, DAY_SECONDS)
         return ExpectedLifetime(shortest=self.token_lifetime, longest=longest)
+
+    @property
+    def guarantee(self) -> Guarantee:
+        """The remaining lifetime that consumers are guaranteed."""
+        return Guarantee(schedule_interval=self.schedule_interval, consumer_cache=self.consumer_cache)
+
+    def check_overlap(self, rotations: Iterable[Rotation]) -> None:
+        """Raise SettingsError if the settings alone show that the guarantee to consumers cannot hold.
+
+        A single rotation that does not set a lifetime has the expected lifetime. With multiple rotations,
+        that is the shortest lifetime of all, which need not be the lifetime of a given rotation.
+        """
+        expected = self.token_lifetime if self.rotation else None
+        for rotation in rotations:
+            lifetime = policy.asked_lifetime(rotation) or expected
+            if lifetime and (problem := self.guarantee.problem(lifetime, rotation.renew_at)):
+                raise problem.again(problem=f"rotation {rotation.name}: {problem.problem}")
 
 
 def read_environment(environ: Mapping[str, str]) -> Settings:

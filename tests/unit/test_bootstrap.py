@@ -1,4 +1,4 @@
-"""Rotations from documents, and the check that the settings keep the guarantee to consumers."""
+"""Rotations from documents, and the lifetimes that the settings expect."""
 
 from __future__ import annotations
 
@@ -80,57 +80,6 @@ def test_conflicting_document_fails_and_other_is_rotated(second: dict[str, Any])
 def test_names_select_among_documents() -> None:
     summary = documented(a=tenant("a"), b=tenant("b")).run(fake_ports.run(CLOCK), ["b"])
     assert fake_ports.names(summary.results) == ["b"]
-
-
-def overlapping(expiration: str, **changes: Any) -> Rotator:
-    of = rotation(token_request_params={"expiration": expiration})
-    return Rotator(settings=replace(Settings(rotation=of), **changes), ports=fake_ports.ports(CLOCK))
-
-
-@pytest.mark.parametrize("expiration", ["86400", "3600", "not a number"])
-def test_settings_that_meet_the_guarantee_pass(expiration: str) -> None:
-    rotator = overlapping(expiration)
-    rotator.check_overlap(rotator.fleet())
-
-
-@pytest.mark.parametrize(
-    ("expiration", "changes"),
-    [("1200", {}), ("3600", {"schedule_interval": 3600}), ("3600", {"consumer_cache": 3600})],
-    ids=["short tokens", "slow schedule", "long cache"],
-)
-def test_settings_that_break_the_guarantee_are_refused(expiration: str, changes: dict[str, Any]) -> None:
-    rotator = overlapping(expiration, **changes)
-    with pytest.raises(SettingsError, match="rotation default: a token of"):
-        rotator.check_overlap(rotator.fleet())
-
-
-FIVE_MINUTES: dict[str, Any] = {"token_lifetime": 300, "schedule_interval": 60, "consumer_cache": 60}
-
-
-def test_expected_lifetime_that_breaks_the_guarantee_is_refused() -> None:
-    rotator = Rotator(settings=Settings(rotation=rotation(), **FIVE_MINUTES), ports=fake_ports.ports(CLOCK))
-    with pytest.raises(SettingsError, match="rotation default: a token of 5 min renewed") as refused:
-        rotator.check_overlap(rotator.fleet())
-    assert "set ROTATOR_RENEW_AT to 0.4 or less" in str(refused.value.advice)
-
-
-def test_expected_lifetime_of_five_minutes_passes_renewed_early() -> None:
-    settings = Settings(rotation=rotation(renew_at=0.2), **FIVE_MINUTES)
-    rotator = Rotator(settings=settings, ports=fake_ports.ports(CLOCK))
-    rotator.check_overlap(rotator.fleet())
-
-
-def test_shortest_lifetime_does_not_count_for_every_document() -> None:
-    rotator = documented(a=tenant("a"))
-    short = replace(rotator, settings=replace(rotator.settings, token_lifetime=300))
-    short.check_overlap(short.fleet())
-
-
-def test_lifetime_that_is_set_is_held_against_the_contract() -> None:
-    of = rotation(lifetime=1200)
-    rotator = Rotator(settings=Settings(rotation=of), ports=fake_ports.ports(CLOCK))
-    with pytest.raises(SettingsError, match="rotation default: a token of 20 min"):
-        rotator.check_overlap(rotator.fleet())
 
 
 @pytest.mark.parametrize(
