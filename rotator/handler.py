@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, Protocol
 
 # Imported objects are never garbage, so searching them would only slow a cold start down. Garbage collection
@@ -49,53 +49,31 @@ def lambda_handler(event: object, context: LambdaContext) -> dict[str, Any]:
         SettingsError: The event or the settings are invalid.
     """
     rotator = _rotator()
-    if _is_batch(event):
-        return _serve_messages(rotator, event["Records"], context)  # type: ignore[index]
+    if isinstance(event, dict) and "Records" in event:
+        from rotator.workers import queue_messages  # most events come from the schedule
+
+        if queue_messages.is_batch(event):
+            interval = rotator.settings.schedule_interval
+            batch = queue_messages.read(event["Records"], bootstrap.utc_now(), interval)
+            summary = _run_and_report(rotator, context, lambda run: rotator.work(run, batch))
+            # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+            return {"batchItemFailures": [{"itemIdentifier": each} for each in batch.failures(summary)]}
     names, force, dry_run = _read_event(event)
-    is_scheduled = not (names or force or dry_run)
-
-    def serve(run: Run) -> Summary:
-        return (
-            rotator.run_scheduled(run)
-            if is_scheduled
-            else rotator.run(run, names, force=force, dry_run=dry_run)
-        )
-
+    serve: Callable[[Run], Summary] = rotator.run_scheduled
+    if names or force or dry_run:
+        serve = partial(rotator.run, names=names, force=force, dry_run=dry_run)
     summary = _run_and_report(rotator, context, serve)
     if summary.failed:
         raise RotationFailed(summary)
     return summary.to_dict()
 
 
-def _is_batch(event: object) -> bool:
-    if not isinstance(event, dict) or "Records" not in event:
-        return False
-    from rotator.workers import queue_messages  # most events come from the schedule
-
-    return queue_messages.is_batch(event)
-
-
-def _serve_messages(
-    rotator: bootstrap.Rotator, records: Sequence[dict[str, Any]], context: LambdaContext
-) -> dict[str, Any]:
-    """Serve the rotations that a batch of messages names; return the messages to be delivered again.
-
-    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
-    """
-    from rotator.workers import queue_messages
-
-    batch = queue_messages.read(records, bootstrap.utc_now(), rotator.settings.schedule_interval)
-    summary = _run_and_report(rotator, context, lambda run: rotator.work(run, batch))
-    return {"batchItemFailures": [{"itemIdentifier": message} for message in batch.failures(summary)]}
-
-
 def _run_and_report(
     rotator: bootstrap.Rotator, context: LambdaContext, serve: Callable[[Run], Summary]
 ) -> Summary:
     """Carry out a run, write its log and metrics, and return its summary."""
-    run = bootstrap.begin_run(
-        context.aws_request_id, Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
-    )
+    deadline = Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
+    run = bootstrap.begin_run(context.aws_request_id, deadline)
     rotator.counters.take()  # drops the counts of an earlier run that Lambda stopped before it reported them
     began = time.monotonic()
     summary = serve(run)
@@ -116,25 +94,24 @@ def _rotator() -> bootstrap.Rotator:
 
 def _read_event(event: object) -> tuple[list[str], bool, bool]:
     if not isinstance(event, dict):
-        raise _refused(f"the event is a {type(event).__name__}", "send a JSON object")
+        raise SettingsError(f"the event is a {type(event).__name__}", advice="send a JSON object")
     if event.get("source") in _SCHEDULERS and "detail-type" in event:
         return [], False, False
     for key in sorted(map(str, event.keys() - _KEYS)):
-        raise _refused(
-            f"the event has the unknown key {key[:64]!r}", "the known keys are rotations, force and dry_run"
+        raise SettingsError(
+            f"the event has the unknown key {key[:64]!r}",
+            advice="the known keys are rotations, force and dry_run",
         )
     names = event.get("rotations", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise _refused("rotations in the event is not a list of names", 'send {"rotations": ["default"]}')
+        raise SettingsError(
+            "rotations in the event is not a list of names", advice='send {"rotations": ["default"]}'
+        )
     if "rotations" in event and not names:
-        raise _refused(
-            "rotations in the event is empty", "name at least one, or omit it to serve all rotations"
+        raise SettingsError(
+            "rotations in the event is empty", advice="name at least one, or omit it to serve all rotations"
         )
     for key in ("force", "dry_run"):
         if not isinstance(event.get(key, False), bool):
-            raise _refused(f"{key} in the event is not true or false", "send true or false")
+            raise SettingsError(f"{key} in the event is not true or false", advice="send true or false")
     return names, event.get("force", False), event.get("dry_run", False)
-
-
-def _refused(problem: str, advice: str) -> SettingsError:
-    return SettingsError(problem, advice=advice)
