@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
@@ -65,11 +66,11 @@ def enqueue(
             batch, rest = batch + rest, []
             refused = dict.fromkeys(range(len(batch)), as_rotator_error(error, "a message to the workers"))
         for place, each in enumerate(batch):
+            now = run.now()
             if place in refused:
-                now = run.now()
                 report(failed_with(each.rotation, each.stored, refused[place], now=now, next_try=next_try))
             else:
-                report(_enqueued(each, run.now()))
+                report(_enqueued(each, now))
     for each in rest:
         report(postponed(each.rotation, each.stored, now=run.now(), next_try=next_try))
 
@@ -92,29 +93,20 @@ def read_documents(path: str, names: Sequence[str], parameters: ParameterStore) 
 
     A worker reads only these, because the path may have hundreds of pages.
     """
-    forms = [f"{path}/{form}" for name in names for form in (name, name.replace(".", "/"))]
-    possible = list(filter(_is_a_parameters, dict.fromkeys(forms)))
+    possible: list[str] = []
+    for form in dict.fromkeys(form for name in names for form in (name, name.replace(".", "/"))):
+        with suppress(validators.InvalidValue):  # one invalid name makes AWS refuse the whole call
+            possible.append(validators.any_parameter_name(f"{path}/{form}"))
     found: dict[str, Parameter] = {}
     for start in range(0, len(possible), NAMES_PER_CALL):
         found |= parameters.read(possible[start : start + NAMES_PER_CALL])
     return found
 
 
-def _is_a_parameters(name: str) -> bool:
-    """Whether a parameter may have this name; one invalid name makes AWS refuse the whole call."""
-    try:
-        validators.any_parameter_name(name)
-    except validators.InvalidValue:
-        return False
-    return True
-
-
 def write_rate_warning(writes_per_second: float, workers: int, run: Run) -> Iterator[str]:
     """Yield a warning if a worker's share of the write rate is too small for a whole batch."""
-    needed, has = (
-        BATCH_SIZE * WRITES_PER_RENEWAL * workers / writes_per_second,
-        run.request_deadline.remaining(),
-    )
+    needed = BATCH_SIZE * WRITES_PER_RENEWAL * workers / writes_per_second
+    has = run.request_deadline.remaining()
     if needed > has:
         yield (
             f"{workers} workers share {writes_per_second:g} writes per second, so a worker needs "

@@ -58,11 +58,10 @@ def is_batch(event: object) -> bool:
 
 
 def _is_record(record: object) -> bool:
-    return (
-        isinstance(record, dict)
-        and record.get("eventSource") == "aws:sqs"
-        and isinstance(record.get("messageId"), str)
-    )
+    match record:
+        case {"eventSource": "aws:sqs", "messageId": str()}:
+            return True
+    return False
 
 
 def read(records: Sequence[Mapping[str, Any]], now: datetime, interval: float) -> Batch:
@@ -89,21 +88,14 @@ def _read_message(body: object) -> tuple[str, ...]:
         asked = json.loads(body) if isinstance(body, str) else None
     except (ValueError, RecursionError):
         asked = None
-    names = asked.get("rotations") if isinstance(asked, dict) and asked.keys() == {"rotations"} else None
-    if (
-        not isinstance(names, list)
-        or not 1 <= len(names) <= MAX_NAMES_PER_MESSAGE
-        or not all(map(_is_name, names))
-    ):
-        raise SettingsError(
-            f"it is not a JSON object with the names of 1 to {MAX_NAMES_PER_MESSAGE} rotations",
-            advice='send {"rotations": ["default"]}',
-        )
-    return tuple(names)
-
-
-def _is_name(name: object) -> bool:
-    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+    match asked:
+        case {"rotations": [_, *_] as names, **others} if not others and len(names) <= MAX_NAMES_PER_MESSAGE:
+            if all(isinstance(name, str) and _NAME.fullmatch(name) for name in names):
+                return tuple(names)
+    raise SettingsError(
+        f"it is not a JSON object with the names of 1 to {MAX_NAMES_PER_MESSAGE} rotations",
+        advice='send {"rotations": ["default"]}',
+    )
 
 
 def _is_superseded(record: Mapping[str, Any], now: datetime, interval: float) -> bool:
