@@ -5,8 +5,7 @@ from rotator import extras
 
 def main() -> None:
     """Run the command line, or name the extra that it needs."""
-    with extras.missing_package_reported():
-        extras.require("cli")
+    with extras.missing_package_reported("cli"):
         from rotator.cli.main import main as command_line
 
         command_line()

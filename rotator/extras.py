@@ -25,28 +25,23 @@ def advice(extra: str) -> str:
     return f"run: pip install '{DISTRIBUTION}[{extra}]'"
 
 
-def require(extra: str) -> None:
-    """Raise ModuleNotFoundError if a package of the extra is missing, before a command needs it halfway."""
-    for package in PACKAGES[extra]:
-        if find_spec(package) is None:
-            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
-
-
 @contextmanager
-def missing_package_reported() -> Iterator[None]:
+def missing_package_reported(extra: str) -> Iterator[None]:
     """Exit with one line that names the extra if a package of a command is not installed.
 
-    A missing package that no extra brings is a defect, and raised.
+    All packages of the extra are looked for first, not only when the command needs them. A missing package
+    that no extra brings is a defect, and raised.
     """
     try:
+        for package in PACKAGES[extra]:
+            if find_spec(package) is None:
+                raise ModuleNotFoundError(f"No module named {package!r}", name=package)
         yield
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        brings = [extra for extra, packages in PACKAGES.items() if package in packages]
+        missing = (error.name or "").partition(".")[0]
+        brings = [extra for extra, packages in PACKAGES.items() if missing in packages]
         if not brings:
             raise
-        line = f"rotator: the package {package} is not installed; {advice(brings[0])}"
-    else:
-        return
-    print(line, file=sys.stderr)  # noqa: T201 - click may be what is missing
-    sys.exit(USAGE)
+        line = f"rotator: the package {missing} is not installed; {advice(brings[0])}"
+        print(line, file=sys.stderr)  # noqa: T201 - click may be what is missing
+        sys.exit(USAGE)

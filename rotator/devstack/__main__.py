@@ -7,8 +7,7 @@ from contextlib import suppress
 
 from rotator import extras
 
-with extras.missing_package_reported():
-    extras.require("local")
+with extras.missing_package_reported("local"):
     import click
 
     from rotator.devstack.authorization_api import SAMPLE_CLIENTS, AuthorizationApi

@@ -111,7 +111,7 @@ def test_command_without_one_package_of_cli_names_cli(package: str, command_line
 
 @pytest.mark.parametrize("package", ["rotator.nothing", "nothing"])
 def test_missing_package_of_no_extra_is_raised(package: str) -> None:
-    with pytest.raises(ModuleNotFoundError), extras.missing_package_reported():
+    with pytest.raises(ModuleNotFoundError), extras.missing_package_reported("cli"):
         raise ModuleNotFoundError(name=package)
 
 
