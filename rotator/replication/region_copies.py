@@ -63,7 +63,10 @@ def replica_states(
 
 
 class RegionCopies:
-    """The copies of a run to one Region; ``errors`` has the reason for each replica that is behind."""
+    """The copies of a run to one Region.
+
+    After ``finish``, ``errors`` has the reason for each replica that is behind.
+    """
 
     def __init__(self, replica: Replica, home: ParameterStore, run: Run) -> None:
         self.region = replica.region
@@ -76,10 +79,10 @@ class RegionCopies:
         self._pool = ThreadPoolExecutor(max_workers=COPIES_AT_A_TIME)
         self._tasks: list[Future[None]] = []
         self._pending: list[str] = []
+        self._failed: dict[str, RotatorError] = {}
         self._rotation_locks: dict[str, Lock] = defaultdict(Lock)
+        self._slot_lock = Lock()
         self._unreachable: RotatorError | None = None
-        self._slot_lock, self._lock = Lock(), Lock()
-        self._is_finished = False
 
     def copy(self, rotation: Rotation) -> None:
         """Start copying a token, if its replica is behind."""
@@ -88,17 +91,19 @@ class RegionCopies:
 
     def compare(self, rotations: Sequence[Rotation], home: StoredByName) -> None:
         """Start comparing valid tokens with their replicas, five per call, and copy those that are behind."""
-        if rotations:
-            self._pending.extend(rotation.name for rotation in rotations)
-            self._tasks.append(self._pool.submit(self._compare, rotations, home))
+        self._pending.extend(rotation.name for rotation in rotations)
+        self._tasks.append(self._pool.submit(self._compare, rotations, home))
 
     def finish(self) -> None:
         """Wait until all copies are done, or until the run must report."""
         wait(self._tasks, timeout=max(0.0, self._run.deadline.remaining() - REPORT_RESERVE_SECONDS))
         self._pool.shutdown(wait=False, cancel_futures=True)
-        with self._lock:
-            self._is_finished = True
-            self.errors |= dict.fromkeys(self._pending, _not_answered())
+        no_answer = ParameterStoreError(
+            "Parameter Store did not respond before the end of the run",
+            advice="check the AWS Health Dashboard for that Region",
+            retry=Retry.NEXT_RUN,
+        )
+        self.errors = {**dict.fromkeys(self._pending, no_answer), **self._failed}
 
     def warnings(self) -> Iterator[str]:
         """Yield a warning with the reason for each replica that is behind."""
@@ -144,19 +149,9 @@ class RegionCopies:
             rate.count_renewal()
 
     def _settle(self, rotation: Rotation, error: RotatorError | None) -> None:
-        """Record the result of a copy, unless the run has already reported the copy as not done."""
-        with self._lock:
-            if self._is_finished:
-                return
-            self._pending.remove(rotation.name)
-            self.errors.pop(rotation.name, None)
-            if error:
-                self.errors[rotation.name] = error
-
-
-def _not_answered() -> RotatorError:
-    return ParameterStoreError(
-        "Parameter Store did not respond before the end of the run",
-        advice="check the AWS Health Dashboard for that Region",
-        retry=Retry.NEXT_RUN,
-    )
+        """Record the result of a copy, which is pending until then: ``finish`` may run at the same time."""
+        if error:
+            self._failed[rotation.name] = error
+        else:
+            self._failed.pop(rotation.name, None)
+        self._pending.remove(rotation.name)

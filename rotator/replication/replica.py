@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from operator import attrgetter
 
 from rotator.errors import MORE_TIME, MORE_WRITES, ParameterStoreError, Retry, RotatorError
 from rotator.oauth.models import Secret
@@ -21,7 +21,8 @@ from rotator.renewal.models import Parameter, Rotation, Status, Stored
 from rotator.renewal.ports import ParameterStore
 
 Read = Callable[[Sequence[str]], Mapping[str, Parameter]]
-"""Reads parameters of the home Region, with or without decryption."""
+
+_identity = attrgetter("token_sha256", "expires_at")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +66,6 @@ def is_behind(home: Status, replica: Status | None) -> bool:
     return replica is None or _identity(home) != _identity(replica)
 
 
-def _identity(status: Status) -> tuple[Any, ...]:
-    return status.token_sha256, status.expires_at
-
-
 def copy(
     rotation: Rotation,
     region: str,
@@ -80,16 +77,8 @@ def copy(
 ) -> bool:
     """Copy token and status to a replica unless it has them; return whether the replica was written.
 
-    Replica and home are read again after ``before_write``, because another run may have renewed or copied the
-    token during the wait.
-
-    Args:
-        rotation: The rotation.
-        region: The replica's Region.
-        home: Parameter Store at home.
-        replica: Parameter Store in the replica's Region.
-        deadline: The time after which no call begins.
-        before_write: A function that is called before the two writes and may wait for the write rate.
+    No call begins after the deadline. Replica and home are read again after ``before_write``, which may wait
+    for the write rate, because another run may have renewed or copied the token during the wait.
 
     Raises:
         ParameterStoreError: A parameter cannot be read or written, the key does not exist in the Region, or
@@ -124,9 +113,8 @@ def _to_copy(
     _check_time(deadline)
     found = read_home(names)
     status = status_text.read(rotation, found).token_status
-    if status is None:  # another run is between its two writes, and will copy the token after them
-        return None
-    if not is_behind(status, replica_status):
+    # Without a status, another run is between its two writes, and will copy the token after them.
+    if status is None or not is_behind(status, replica_status):
         return None
     if replica_status and replica_status.issued_at > status.issued_at:
         raise ParameterStoreError(

@@ -19,12 +19,9 @@ from rotator.renewal.policy import TokenState, token_state
 from rotator.renewal.ports import ParameterStore, Run
 from rotator.replication.region_copies import RegionCopies, Replica
 
-Serve = Callable[..., Summary]
-"""Serves the rotations in the home Region with the options of ``fleet.run.run_fleet``."""
-
 
 def serve_with_replicas(  # noqa: PLR0913 - options by name
-    serve: Serve,
+    serve: Callable[..., Summary],
     rotations: Sequence[Rotation],
     regions: Sequence[Replica],
     home: ParameterStore,
@@ -36,15 +33,7 @@ def serve_with_replicas(  # noqa: PLR0913 - options by name
 ) -> Summary:
     """Serve the rotations in the home Region and update their replicas; return the summary of both.
 
-    Args:
-        serve: Serves the rotations in the home Region.
-        rotations: The rotations.
-        regions: The replica Regions.
-        home: Parameter Store in the home Region.
-        run: The run.
-        stored: See run_fleet.
-        on_result: See run_fleet.
-        options: The other options of run_fleet.
+    ``serve`` does the former, with the options of ``fleet.run.run_fleet``.
     """
     by_name = {rotation.name: rotation for rotation in rotations}
     if stored is None:
@@ -59,25 +48,20 @@ def serve_with_replicas(  # noqa: PLR0913 - options by name
         if on_result:
             on_result(result)
 
-    if not options.get("force"):  # a forced run replaces all tokens
+    if valid and not options.get("force"):  # a forced run replaces all tokens
         for each in copies:  # before the renewals, which may take all the time of the run
             each.compare(valid, stored)
     summary = serve(stored=stored, on_result=report, **options)
     for each in copies:
         each.finish()
-    return _with_errors(summary, copies)
-
-
-def _is_valid(rotation: Rotation, found: Stored | RotatorError, now: datetime) -> bool:
-    states = (TokenState.FRESH, TokenState.DUE)
-    return isinstance(found, Stored) and token_state(rotation, found, now) in states
-
-
-def _with_errors(summary: Summary, copies: Sequence[RegionCopies]) -> Summary:
-    """Return the summary with the Regions whose replicas are behind, and warnings with the reasons."""
     results = (
         replace(result, replicas_behind=tuple(c.region for c in copies if result.name in c.errors))
         for result in summary.results
     )
     warnings = (warning for each in copies for warning in shortened(each.warnings()))
     return replace(summary, results=tuple(results), warnings=(*summary.warnings, *warnings))
+
+
+def _is_valid(rotation: Rotation, found: Stored | RotatorError, now: datetime) -> bool:
+    states = (TokenState.FRESH, TokenState.DUE)
+    return isinstance(found, Stored) and token_state(rotation, found, now) in states
