@@ -3,37 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from rotator.consumer.backoff import Backoff
 from rotator.consumer.token_clock import CachedToken, Moment, Need
 from rotator.errors import RotatorError, TokenExpired, TokenUnavailable
+
+FIRST_PAUSE_SECONDS = 0.02
+LONGEST_PAUSE_SECONDS = 10.0
+"""The first pause hardly delays a request; the longest limits how late a corrected parameter is noticed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cache:
-    """The last valid token, the error of the last read, and the pause before the next one."""
+    """The last valid token, the error of the last read, and the reads since one that returned a new token."""
 
     now: Callable[[], Moment]
     cached: CachedToken | None = None
     failure: RotatorError | None = None
-    backoff: Backoff = field(default_factory=Backoff)
+    repeats: int = 0
+    read_at: Moment | None = None
 
     def after(self, read: CachedToken | RotatorError) -> Cache:
         """Return the cache after a read."""
-        longer = self.backoff.longer(self.now())
+        repeated = replace(self, repeats=self.repeats + 1, read_at=self.now())
         if isinstance(read, RotatorError):
-            return replace(self, failure=read, backoff=longer)
+            return replace(repeated, failure=read)
         is_new = self.cached is None or self.cached.value != read.value
-        return replace(self, cached=read, failure=None, backoff=Backoff() if is_new else longer)
+        return replace(Cache(now=self.now) if is_new else repeated, cached=read, failure=None)
 
     def need(self) -> Need:
         """Return how urgent the next read is."""
         return self.cached.need(self.now()) if self.cached else Need.REPLACEMENT
 
     def may_read(self) -> bool:
-        """Return whether Parameter Store may be read again."""
-        return self.backoff.is_over(self.now())
+        """Return whether Parameter Store may be read again: the pause doubles with each repeat."""
+        if self.read_at is None:
+            return True
+        seconds = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(self.repeats, 20))
+        return self.now().seconds_since(self.read_at) >= seconds
 
     def valid_token(self) -> str | None:
         """Return the token, None if there is none or it has expired."""

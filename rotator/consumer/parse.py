@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
 
 from rotator.errors import TokenUnavailable
 from rotator.oauth import jwt
@@ -33,11 +33,8 @@ class Found:
     read_at: datetime | None = None
 
 
-class ParameterReader(Protocol):
-    """Reads the token and its status in one call."""
-
-    def __call__(self) -> Found:
-        """Return the stored token and status; raises TokenUnavailable if they cannot be read."""
+ParameterReader = Callable[[], Found]
+"""Returns the stored token and status, read in one call; raises TokenUnavailable if they cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)

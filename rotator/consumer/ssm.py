@@ -94,20 +94,17 @@ class SsmReader:
         self._reads += 1
         if self._reads % READS_UNTIL_DENIED_IS_RETRIED == 0:
             self._calls = self._all_calls()
-        failure = AwsError(_NOT_FOUND)
         for number, call in enumerate(self._calls):
+            found, failure = None, AwsError(_NOT_FOUND)
             try:
                 found = call()
             except AwsError as error:
                 failure = error.again()
-                if failure.code not in aws_errors.DENIED:
-                    break
-            else:
+            if failure.code not in aws_errors.DENIED:
                 self._calls = self._calls[number:]
-                if found:
-                    return found
-                failure = AwsError(_NOT_FOUND)
                 break
+        if found:
+            return found
         # Outside of the handler, so that the SDK's error is not the context of this one.
         raise self._failed(failure)
 
@@ -115,15 +112,12 @@ class SsmReader:
     def _ssm(self) -> SsmClient:
         """Return the given client, or one made in this process: a forked child must not use its parent's."""
         if self._client_pid != os.getpid():
-            self._region = self._region_to_read()
+            meta = getattr(self._client, "meta", None)  # clients of the SDK have it, those of tests may not
+            self._region = parameter_arn.region_of(self._name, meta.region_name if meta else None)
         if self._client is None or self._client_pid not in (None, os.getpid()):
             self._client = aws_client.client("ssm", CONFIG, region=self._region)
             self._client_pid = os.getpid()
         return self._client
-
-    def _region_to_read(self) -> str | None:
-        meta = getattr(self._client, "meta", None)  # clients of the SDK have it, those of tests may not
-        return parameter_arn.region_of(self._name, meta.region_name if meta else None)
 
     def _all_calls(self) -> list[Callable[[], Found | None]]:
         """Return the calls that may read the token; the first needs the most permissions."""
@@ -157,18 +151,14 @@ class SsmReader:
         )
 
     def _failed(self, failure: AwsError) -> TokenUnavailable:
-        problem = f"the parameter {self._name} could not be read: {failure.code}"
+        advice, problem = _ADVICE, f"the parameter {self._name} could not be read: {failure.code}"
         if failure.code == _NOT_FOUND:
             problem = f"there is no parameter {self._name}"
+        if self._region and failure.code in aws_errors.UNKNOWN_CALLER:
+            enable = f"check that the Region {self._region} is enabled in this account"
+            advice = {failure.code: f"{enable}, or renew the credentials"}
         retry = Retry.NEXT_CALL if failure.retry else None
-        return TokenUnavailable(problem, advice=failure.advice_with(self._advice), retry=retry)
-
-    @property
-    def _advice(self) -> Mapping[str, str]:
-        if self._region is None:
-            return _ADVICE
-        enable = f"check that the Region {self._region} is enabled in this account, or renew the credentials"
-        return {**_ADVICE, **dict.fromkeys(aws_errors.UNKNOWN_CALLER, enable)}
+        return TokenUnavailable(problem, advice=failure.advice_with(advice), retry=retry)
 
 
 def _names(found: Mapping[str, Any]) -> list[str]:

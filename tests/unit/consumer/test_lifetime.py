@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from fake_ports import START
-from rotator.consumer.backoff import Backoff
+from rotator.consumer.cache import Cache
 from rotator.consumer.parse import StoredToken
 from rotator.consumer.token_clock import CachedToken, Moment, Need, cached_token, current_moment
+from rotator.errors import TokenUnavailable
 
 ZERO = Moment(now=START, monotonic=0.0)
 
@@ -88,15 +90,15 @@ def test_copy_need_escalates_as_expiry_approaches(seconds: float, need: Need) ->
     ("reads", "seconds"), [(1, 0.04), (2, 0.08), (3, 0.16), (8, 5.12), (9, 10), (2000, 10)]
 )
 def test_pause_doubles_up_to_ten_seconds(reads: int, seconds: float) -> None:
-    pause = Backoff()
+    cache = Cache(now=lambda: ZERO)
     for _ in range(reads):
-        pause = pause.longer(ZERO)
-    assert not pause.is_over(after(seconds - 0.001))
-    assert pause.is_over(after(seconds))
+        cache = cache.after(TokenUnavailable("denied", advice="allow it"))
+    assert not replace(cache, now=lambda: after(seconds - 0.001)).may_read()
+    assert replace(cache, now=lambda: after(seconds)).may_read()
 
 
 def test_pause_without_read_is_over() -> None:
-    assert Backoff().is_over(ZERO)
+    assert Cache(now=lambda: ZERO).may_read()
 
 
 def test_monotonic_clock_is_positive_and_never_decreases() -> None:
