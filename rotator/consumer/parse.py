@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -73,13 +74,11 @@ def _problem(token: str) -> str | None:
 
 def _status_times(found: Found) -> tuple[datetime | None, datetime | None]:
     """Return ``expires_at`` and ``renew_at`` of the status if it is valid and describes this token."""
-    try:
+    with suppress(ValueError, TypeError, KeyError, RecursionError, OverflowError):
         status = json.loads(found.status or "null")
         described = status["schema"], status["parameter_version"], status["token_sha256"]
         if described == (STATUS_SCHEMA, found.version, Secret(found.token).fingerprint):
             return _time(status["expires_at"]), _time(status["renew_at"])
-    except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
-        pass
     return None, None
 
 

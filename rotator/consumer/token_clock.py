@@ -26,10 +26,6 @@ _SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", N
 """The steady clock that includes a laptop's sleep: the first on Linux, the second on macOS."""
 
 
-def _steady() -> float:
-    return time.monotonic() if _SINCE_BOOT is None else time.clock_gettime(_SINCE_BOOT)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Moment:
     """A point in time by two clocks of a machine: the time of day, and seconds that never go back."""
@@ -44,7 +40,8 @@ class Moment:
 
 def current_moment() -> Moment:
     """Return the current moment by the clocks of this machine."""
-    return Moment(now=datetime.now(UTC), monotonic=_steady())
+    steady = time.monotonic() if _SINCE_BOOT is None else time.clock_gettime(_SINCE_BOOT)
+    return Moment(now=datetime.now(UTC), monotonic=steady)
 
 
 class Need(StrEnum):

@@ -130,9 +130,8 @@ class TokenSource:
         read = self._reads.join(lambda: self._is_without(rejected) and self._cache.may_read())
         if read and self._is_without(rejected):
             yield read
-            if read is in_flight and self._is_without(
-                rejected
-            ):  # it may have read the old token before the 401
+            # A read that was in flight may have read the old token before the 401.
+            if read is in_flight and self._is_without(rejected):
                 read = self._reads.join(lambda: self._is_without(rejected))
                 if read:
                     yield read
@@ -159,12 +158,8 @@ class TokenSource:
             is_repeated = str(failure) == str(self._cache.failure)
             self._cache = self._cache.after(failure)
             if self._cache.valid_token():
-                level = logging.DEBUG if is_repeated else logging.WARNING
-                logger.log(
-                    level,
-                    "the cached token is used until it expires, because it could not be refreshed: %s",
-                    failure,
-                )
+                text = "the cached token is used until it expires, because it could not be refreshed: %s"
+                logger.log(logging.DEBUG if is_repeated else logging.WARNING, text, failure)
             if not isinstance(error, Exception):
                 raise
 
