@@ -162,17 +162,14 @@ class _RenewalPorts:
 
     @property
     def parameters(self) -> ParameterStore:
-        """Parameter Store."""
         return self.ports.parameters
 
     @property
     def secrets(self) -> SecretStore:
-        """Secrets Manager, made when it is first needed."""
         return self.ports.secrets
 
     @property
     def token_endpoint(self) -> TokenEndpoint:
-        """The token endpoint with the two methods below, made when it is first needed."""
         return self
 
     def request(

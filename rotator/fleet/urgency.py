@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import IntEnum, auto
 
 from rotator.renewal.models import Rotation, Stored
 
+_TOKEN, _EXPIRED_AFTER_FAILURE, _NO_TOKEN, _FAILED = range(4)
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
@@ -18,15 +18,6 @@ class Due:
 
     rotation: Rotation
     stored: Stored
-
-
-class _Rank(IntEnum):
-    """Groups of rotations, in the order in which they are renewed."""
-
-    TOKEN = auto()
-    EXPIRED_AFTER_FAILURE = auto()
-    NO_TOKEN = auto()
-    FAILED = auto()
 
 
 def by_urgency(due: Iterable[Due], now: datetime) -> list[Due]:
@@ -45,13 +36,13 @@ def by_urgency(due: Iterable[Due], now: datetime) -> list[Due]:
     return sorted(due, key=lambda each: _urgency(each.stored, now))
 
 
-def _urgency(stored: Stored, now: datetime) -> tuple[_Rank, datetime]:
+def _urgency(stored: Stored, now: datetime) -> tuple[int, datetime]:
     token, attempt = stored.token_status, stored.lease.last_attempt
     if attempt and (token is None or now < attempt.at + abs(token.expires_at - attempt.at) / 4):
-        return _Rank.FAILED, attempt.at
+        return _FAILED, attempt.at
     if not stored.token_version:
-        return _Rank.NO_TOKEN, _BEGINNING
+        return _NO_TOKEN, _BEGINNING
     if token is None:
-        return _Rank.TOKEN, _BEGINNING
+        return _TOKEN, _BEGINNING
     failed = attempt and token.expires_at <= now
-    return _Rank.EXPIRED_AFTER_FAILURE if failed else _Rank.TOKEN, token.expires_at
+    return _EXPIRED_AFTER_FAILURE if failed else _TOKEN, token.expires_at
