@@ -18,10 +18,7 @@ def check_address(url: str) -> None:
     """Refuse an address without TLS, which would expose the token (5.3), except on loopback.
 
     If the environment sets a proxy for a loopback address, the request leaves this machine, and is refused
-    as well.
-
-    Raises:
-        SettingsError: The token must not be sent to the address.
+    as well. Raises SettingsError.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""

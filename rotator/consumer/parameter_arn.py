@@ -13,13 +13,8 @@ _ARN = re.compile(r"arn:(aws[a-z-]*):ssm:([a-z0-9-]+):[0-9]{12}:parameter/\S+")
 def region_of(parameter_name: str, client_region: str | None = None) -> str | None:
     """Return the Region of a parameter's ARN; None for a name, which is read in the caller's own Region.
 
-    Args:
-        parameter_name: The name or ARN.
-        client_region: The Region of the client that reads it, if the caller gave one.
-
-    Raises:
-        SettingsError: The ARN is malformed, of another Region than the client, or of another partition than
-            the caller's Region, so that the credentials are not valid there.
+    Raises SettingsError if the ARN is malformed, of another Region than the client that the caller gave, or
+    of another partition than the caller's Region, so that the credentials are not valid there.
     """
     if not parameter_name.startswith("arn:"):
         return None

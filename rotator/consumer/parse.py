@@ -50,8 +50,7 @@ class StoredToken:
 def stored_token(parameter_name: str, found: Found) -> StoredToken:
     """Return the token, which expires at the time in its status or its own ``exp``, whichever is earlier.
 
-    Raises:
-        TokenUnavailable: The parameter's value cannot follow ``Bearer`` in a header.
+    Raises TokenUnavailable if the parameter's value cannot follow ``Bearer`` in a header.
     """
     if problem := _problem(found.token):
         raise TokenUnavailable(

@@ -29,10 +29,7 @@ class SingleFlight:
         """Return the event that is set once the call in flight is done; begin a call if none is in flight.
 
         Return None if no call is wanted, or if ``work`` itself is the caller, which must not wait for itself.
-
-        Args:
-            is_wanted: Returns whether to begin a call. It is called under the lock, so that no other thread
-                can begin one before this thread does.
+        ``is_wanted`` is called under the lock, so that no other thread can begin a call before this one does.
         """
         with self._lock:
             if self.in_flight:

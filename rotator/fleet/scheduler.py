@@ -45,11 +45,7 @@ TIME_RESERVE_SECONDS = 5.0
 class Scheduler:
     """Renews the due rotations; reports each result as soon as it is known, from any of several threads.
 
-    Attributes:
-        due: The rotations to renew.
-        report: Called with each result.
-        next_try: When the next run begins (UTC).
-        shared: See fleet.run.run_fleet.
+    The next run begins at ``next_try`` (UTC). For the options, see fleet.run.run_fleet.
     """
 
     due: InitVar[Iterable[Due]]

@@ -53,20 +53,17 @@ class StoredReader(AbstractContextManager["StoredReader"]):
     def __post_init__(self) -> None:
         """Begin without rotations."""
         self._batch: list[Rotation] = []
-        self._names: set[str] = set()
         self._reading: list[Callable[[], StoredByName]] = []
         self._unreachable: ParameterStoreError | None = None
 
     def add(self, rotation: Rotation) -> None:
         """Add a rotation to read."""
-        names = set(self._names_of(rotation))
-        is_full = len(self._names) + len(names) > NAMES_PER_CALL
-        if is_full or names & self._names:  # a call may contain a name only once
+        names = [name for each in (*self._batch, rotation) for name in self._names_of(each)]
+        if len(names) > NAMES_PER_CALL or len(names) > len(set(names)):  # a call may contain a name only once
             read = partial(self._read, self._batch)
             self._reading.append(self._pool.submit(read).result if self.readers else read)
-            self._batch, self._names = [], set()
+            self._batch = []
         self._batch.append(rotation)
-        self._names |= names
 
     def of(self, rotations: Iterable[Rotation]) -> StoredByName:
         """Return the stored state of these rotations, by name, once all added rotations have been read."""

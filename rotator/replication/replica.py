@@ -80,9 +80,8 @@ def copy(
     No call begins after the deadline. Replica and home are read again after ``before_write``, which may wait
     for the write rate, because another run may have renewed or copied the token during the wait.
 
-    Raises:
-        ParameterStoreError: A parameter cannot be read or written, the key does not exist in the Region, or
-            the replica has a token that was issued later.
+    Raises ParameterStoreError if a parameter cannot be read or written, the key does not exist in the Region,
+    or the replica has a token that was issued later.
     """
     in_region = replace(rotation, kms_key_id=key_in(region, rotation.kms_key_id))
     if _to_copy(rotation, home.read, replica, deadline) is None:
@@ -150,9 +149,8 @@ def is_multi_region_key(key_id: str) -> bool:
 def key_in(region: str, key_id: str | None) -> str | None:
     """Return the name of home's key in another Region: an alias of the same name, or the key's replica.
 
-    Raises:
-        ParameterStoreError: The key exists at home only. The token is never stored under another key than the
-            configured one.
+    Raises ParameterStoreError if the key exists at home only: the token is never stored under another key
+    than the configured one.
     """
     if key_id is None:
         return None
