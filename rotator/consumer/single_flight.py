@@ -37,22 +37,18 @@ class SingleFlight:
             if not is_wanted():
                 return None
             done = threading.Event()
-            has_started = self._start(done)
-        if not has_started:
-            self._run(done)
+            try:
+                self.in_flight = done
+                threading.Thread(target=self._run, args=(done,), name="token", daemon=True).start()
+            except RuntimeError:  # for example while the interpreter shuts down
+                pass
+            except BaseException:  # an interrupted start leaves no call in flight
+                self.in_flight = None
+                raise
+            else:
+                return done
+        self._run(done)
         return done
-
-    def _start(self, done: threading.Event) -> bool:
-        """Start a thread and return whether that succeeded. An interrupted start leaves no call in flight."""
-        try:
-            self.in_flight = done
-            threading.Thread(target=self._run, args=(done,), name="token", daemon=True).start()
-        except RuntimeError:  # for example while the interpreter shuts down
-            return False
-        except BaseException:
-            self.in_flight = None
-            raise
-        return True
 
     def _run(self, done: threading.Event) -> None:
         self._worker = threading.get_ident()
