@@ -1,17 +1,14 @@
-"""When a cached token is read again, to the second, and the pause after a read without a new token."""
+"""When a cached token is read again, to the second."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from fake_ports import START
-from rotator.consumer.cache import Cache
 from rotator.consumer.parse import StoredToken
 from rotator.consumer.token_clock import CachedToken, Moment, Need, cached_token, current_moment
-from rotator.errors import TokenUnavailable
 
 ZERO = Moment(now=START, monotonic=0.0)
 
@@ -84,21 +81,6 @@ def test_copy_lifetime_follows_the_later_clock(reported: float, lifetime: float)
 )
 def test_copy_need_escalates_as_expiry_approaches(seconds: float, need: Need) -> None:
     assert copy(expires=3600, renew=2400).need(after(seconds)) is need
-
-
-@pytest.mark.parametrize(
-    ("reads", "seconds"), [(1, 0.04), (2, 0.08), (3, 0.16), (8, 5.12), (9, 10), (2000, 10)]
-)
-def test_pause_doubles_up_to_ten_seconds(reads: int, seconds: float) -> None:
-    cache = Cache(now=lambda: ZERO)
-    for _ in range(reads):
-        cache = cache.after(TokenUnavailable("denied", advice="allow it"))
-    assert not replace(cache, now=lambda: after(seconds - 0.001)).may_read()
-    assert replace(cache, now=lambda: after(seconds)).may_read()
-
-
-def test_pause_without_read_is_over() -> None:
-    assert Cache(now=lambda: ZERO).may_read()
 
 
 def test_monotonic_clock_is_positive_and_never_decreases() -> None:
