@@ -82,6 +82,7 @@ class RegionCopies:
         self._failed: dict[str, RotatorError] = {}
         self._rotation_locks: dict[str, Lock] = defaultdict(Lock)
         self._slot_lock = Lock()
+        self._settling = Lock()  # ``finish`` may run while a copy settles
         self._unreachable: RotatorError | None = None
 
     def copy(self, rotation: Rotation) -> None:
@@ -103,7 +104,8 @@ class RegionCopies:
             advice="check the AWS Health Dashboard for that Region",
             retry=Retry.NEXT_RUN,
         )
-        self.errors = {**dict.fromkeys(self._pending, no_answer), **self._failed}
+        with self._settling:
+            self.errors = {**dict.fromkeys(self._pending, no_answer), **self._failed}
 
     def warnings(self) -> Iterator[str]:
         """Yield a warning with the reason for each replica that is behind."""
@@ -149,9 +151,10 @@ class RegionCopies:
             rate.count_renewal()
 
     def _settle(self, rotation: Rotation, error: RotatorError | None) -> None:
-        """Record the result of a copy, which is pending until then: ``finish`` may run at the same time."""
-        if error:
-            self._failed[rotation.name] = error
-        else:
-            self._failed.pop(rotation.name, None)
-        self._pending.remove(rotation.name)
+        """Record the result of a copy, which is pending until then."""
+        with self._settling:
+            if error:
+                self._failed[rotation.name] = error
+            else:
+                self._failed.pop(rotation.name, None)
+            self._pending.remove(rotation.name)
