@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 OnResult = Callable[[Result], None]
 
-Enqueue = Callable[[Sequence[Due], Run, OnResult, datetime], None]
-"""Enqueues due rotations for the workers and reports each; the time is when the next run begins (UTC)."""
+Enqueue = Callable[[Sequence[Due], Run, OnResult], None]
+"""Enqueues due rotations for the workers and reports each."""
 
 
 def run_fleet(  # noqa: PLR0913 - options by name
@@ -68,18 +69,18 @@ def run_fleet(  # noqa: PLR0913 - options by name
     """
     results: list[Result] = []
     report = partial(_report, results, on_result)
-    next_try = run.now() + timedelta(seconds=guarantee.schedule_interval)
+    run = replace(run, next_run=run.now() + timedelta(seconds=guarantee.schedule_interval))
     if stored is None:
         stored = read_stored(
             fleet.rotations, ports.parameters, deadline=run.request_deadline, readers=readers
         )
-    due = list(_check(fleet, stored, run, report, next_try, force=force))
+    due = list(_check(fleet, stored, run, report, force=force))
     if enqueue or len(due) > 1:
         due = list(_not_leased(due, ports, run, report, readers))
     if enqueue:
         # A worker finds a rotation by its name. One whose name a broken document also has is renewed here.
         broken = {name for name, _ in fleet.broken}
-        enqueue([each for each in due if each.rotation.name not in broken], run, report, next_try)
+        enqueue([each for each in due if each.rotation.name not in broken], run, report)
         due = [each for each in due if each.rotation.name in broken]
     postponed = 0
     if due:
@@ -90,7 +91,6 @@ def run_fleet(  # noqa: PLR0913 - options by name
             ports=ports,
             run=run,
             report=report,
-            next_try=next_try,
             write_rate=write_rate or WriteRate(math.inf),
             shared=shared,
             force=force,
@@ -107,16 +107,14 @@ def _report(results: list[Result], on_result: OnResult | None, result: Result) -
             on_result(result)
 
 
-def _check(
-    fleet: Fleet, found: StoredByName, run: Run, report: OnResult, next_try: datetime, *, force: bool
-) -> Iterator[Due]:
+def _check(fleet: Fleet, found: StoredByName, run: Run, report: OnResult, *, force: bool) -> Iterator[Due]:
     """Yield the due rotations, and report all others."""
     for name, error in fleet.broken:
-        report(failed(name, error, next_try))
+        report(failed(name, error, run))
     for rotation in fleet.rotations:
         stored = found[rotation.name]
         if isinstance(stored, RotatorError):
-            report(failed(rotation.name, stored, next_try))
+            report(failed(rotation.name, stored, run))
         elif not force and token_state(rotation, stored, run.now()) is TokenState.FRESH:
             report(as_stored(rotation, stored, Outcome.FRESH))
         else:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import InitVar, dataclass, replace
-from datetime import datetime
+from dataclasses import InitVar, dataclass
 from urllib.parse import urlsplit
 
 from rotator.errors import TokenEndpointUnavailable, TokenRequestError
@@ -21,7 +20,7 @@ from rotator.fleet.write_rate import WriteRate
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import Secret
 from rotator.renewal.deadline import Deadline
-from rotator.renewal.models import Outcome, Result
+from rotator.renewal.models import Result
 from rotator.renewal.ports import ParameterStore, Ports, Run, SecretStore, TokenEndpoint
 from rotator.renewal.renew import rotate
 from rotator.renewal.results import failed_with, postponed
@@ -45,14 +44,13 @@ TIME_RESERVE_SECONDS = 5.0
 class Scheduler:
     """Renews the due rotations; reports each result as soon as it is known, from any of several threads.
 
-    The next run begins at ``next_try`` (UTC). For the options, see fleet.run.run_fleet.
+    For the options, see fleet.run.run_fleet.
     """
 
     due: InitVar[Iterable[Due]]
     ports: Ports
     run: Run
     report: Callable[[Result], None]
-    next_try: datetime
     write_rate: WriteRate
     shared: bool
     force: bool
@@ -118,23 +116,18 @@ class Scheduler:
 
     def _renew(self, due: Due, ports: _RenewalPorts) -> None:
         """Renew one rotation and report its result, in a thread of its own."""
-        result = rotate(due.rotation, due.stored, ports, self.run, force=self.force, dry_run=self.dry_run)
-        if result.outcome is Outcome.FAILED:
-            result = replace(result, next_try=self.next_try)
-        self.report(result)
+        self.report(rotate(due.rotation, due.stored, ports, self.run, force=self.force, dry_run=self.dry_run))
         self._finished.append((due, ports))
 
     def _report_not_begun(self, due: Due) -> bool:
         """Report a rotation whose renewal did not begin; return whether lack of time was the reason."""
-        now, error = self.run.now(), self._breaker(due).error
+        error = self._breaker(due).error
         if error is None or self._breaker(due).state is State.CLOSED:
-            self.report(
-                postponed(due.rotation, due.stored, now=now, next_try=self.next_try, forced=self.force)
-            )
+            self.report(postponed(due.rotation, due.stored, self.run, forced=self.force))
             return True
         reason = f"requests of other rotations to this endpoint failed: {error.problem}"
         unavailable = TokenEndpointUnavailable(f"no request was sent, because {reason}", advice=error.advice)
-        self.report(failed_with(due.rotation, due.stored, unavailable, now=now, next_try=self.next_try))
+        self.report(failed_with(due.rotation, due.stored, unavailable, self.run))
         return False
 
     def _breaker(self, due: Due) -> CircuitBreaker:

@@ -122,6 +122,7 @@ class Run:
         budget: The seconds from the start of the run to the deadline.
         overrun: The seconds that a last write may take beyond the deadline if Lambda does not stop the run.
         expected_lifetime: The lifetimes that the settings lead to expect, if known.
+        next_run: When the next run begins (UTC), if known.
     """
 
     id: str
@@ -130,6 +131,7 @@ class Run:
     budget: float
     overrun: float = 0.0
     expected_lifetime: ExpectedLifetime | None = None
+    next_run: datetime | None = None
 
     @property
     def request_deadline(self) -> Deadline:

@@ -47,7 +47,8 @@ def rotate(
         stored = read(rotation, ports.parameters, run.now())
         return _rotate(rotation, stored, ports, run, force=force, dry_run=dry_run)
     except Exception as error:  # noqa: BLE001 - a defect in one rotation may not stop the others
-        return failed_with(rotation, stored, error, now=run.now())
+        failed = failed_with(rotation, stored, error, run)
+        return replace(failed, next_try=run.next_run)  # a fresh token may be due by now: see mark_due
 
 
 def read(rotation: Rotation, parameters: ParameterStore, now: datetime) -> Stored:

@@ -10,6 +10,7 @@ from rotator.errors import NotReached, Retry, RotatorError, as_rotator_error
 from rotator.renewal.durations import format_time, seconds_until
 from rotator.renewal.models import Outcome, Result, Rotation, Stored, Summary
 from rotator.renewal.policy import TokenState, fails_late, token_state
+from rotator.renewal.ports import Run
 from rotator.renewal.status import StatusNotWritten
 
 MAX_NAMED_FAILURES = 10
@@ -37,7 +38,7 @@ def busy(rotation: Rotation, stored: Stored, held_until: datetime) -> Result:
     return as_stored(rotation, stored, Outcome.BUSY, reason=reason)
 
 
-def failed(name: str, error: Exception, next_try: datetime | None = None) -> Result:
+def failed(name: str, error: Exception, run: Run) -> Result:
     """Return a failure; it counts as late, because the state of the stored token is unknown."""
     known = as_rotator_error(error, f"rotation {name}")
     return Result(
@@ -47,13 +48,11 @@ def failed(name: str, error: Exception, next_try: datetime | None = None) -> Res
         error_kind=type(known).__name__,
         advice=known.advice,
         late=True,
-        next_try=next_try,
+        next_try=run.next_run,
     )
 
 
-def failed_with(
-    rotation: Rotation, stored: Stored, error: Exception, *, now: datetime, next_try: datetime | None = None
-) -> Result:
+def failed_with(rotation: Rotation, stored: Stored, error: Exception, run: Run) -> Result:
     """Return a failure of a rotation whose stored token and status were read.
 
     A fresh token has no next attempt, because no later run forces its renewal.
@@ -63,23 +62,22 @@ def failed_with(
     status = stored.token_status
     issued = isinstance(error, RotatorError) and error.may_have_issued
     unknown = None if stored.token_version else 0
-    is_fresh = token_state(rotation, stored, now) is TokenState.FRESH
+    now = run.now()
     return replace(
-        failed(rotation.name, error, None if is_fresh else next_try),
+        failed(rotation.name, error, run),
         expires_at=status.expires_at if status else None,
         parameter_version=stored.token_version or None,
         lifetime=status.lifetime if status else None,
         late=issued or fails_late(rotation, stored, now),
         seconds_remaining=math.floor(seconds_until(status.expires_at, now)) if status else unknown,
+        next_try=None if token_state(rotation, stored, now) is TokenState.FRESH else run.next_run,
     )
 
 
-def postponed(
-    rotation: Rotation, stored: Stored, *, now: datetime, next_try: datetime, forced: bool = False
-) -> Result:
+def postponed(rotation: Rotation, stored: Stored, run: Run, *, forced: bool = False) -> Result:
     """Return the result of a rotation for which the run had no time left: a failure if late or forced."""
-    if forced or fails_late(rotation, stored, now):
-        return failed_with(rotation, stored, NotReached(forced=forced), now=now, next_try=next_try)
+    if forced or fails_late(rotation, stored, run.now()):
+        return failed_with(rotation, stored, NotReached(forced=forced), run)
     return as_stored(rotation, stored, Outcome.BUSY, reason=NO_TIME_LEFT)
 
 

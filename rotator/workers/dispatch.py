@@ -44,11 +44,7 @@ class WorkQueue(Protocol):
 
 
 def enqueue(
-    open_queue: Callable[[], WorkQueue],
-    due: Sequence[Due],
-    run: Run,
-    report: Callable[[Result], None],
-    next_try: datetime,
+    open_queue: Callable[[], WorkQueue], due: Sequence[Due], run: Run, report: Callable[[Result], None]
 ) -> None:
     """Send the due rotations to the workers in the order of their urgency, ten messages per call.
 
@@ -66,13 +62,12 @@ def enqueue(
             batch, rest = batch + rest, []
             refused = dict.fromkeys(range(len(batch)), as_rotator_error(error, "a message to the workers"))
         for place, each in enumerate(batch):
-            now = run.now()
             if place in refused:
-                report(failed_with(each.rotation, each.stored, refused[place], now=now, next_try=next_try))
+                report(failed_with(each.rotation, each.stored, refused[place], run))
             else:
-                report(_enqueued(each, now))
+                report(_enqueued(each, run.now()))
     for each in rest:
-        report(postponed(each.rotation, each.stored, now=run.now(), next_try=next_try))
+        report(postponed(each.rotation, each.stored, run))
 
 
 def _enqueued(due: Due, now: datetime) -> Result:

@@ -97,7 +97,7 @@ def decide_by_the_check(of: Rotation, checked: Stored, ports: Ports, run: Run, *
         stored = lease.with_lease(of, checked, found, ports.parameters, run.now())
         return act(of, stored, ports, run, **options)
     except Exception as error:  # noqa: BLE001
-        return failed_with(of, checked, error, now=run.now())
+        return failed_with(of, checked, error, run)
 
 
 @contextmanager

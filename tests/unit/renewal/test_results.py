@@ -11,12 +11,15 @@ import fake_ports
 from fake_ports import DAY, START, rotation
 from rotator.errors import CredentialsError, NotReached, ParameterStoreError, TokenNotPublished
 from rotator.renewal import results
+from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Outcome, Result, Status, Stored
+from rotator.renewal.ports import Run
 from rotator.renewal.results import failed_with, postponed
 from rotator.renewal.status import StatusNotWritten
 
 ERROR = CredentialsError("the secret could not be read", advice="allow it")
 NEXT = START + timedelta(minutes=5)
+RUN = Run(id="run", now=lambda: START, deadline=Deadline(lambda: 60.0), budget=60, next_run=NEXT)
 HOUR = timedelta(hours=1)
 ROTATION = rotation(name="a")
 UNKNOWN = Stored(token_version=3)
@@ -52,7 +55,7 @@ FAILED = Result(
 
 
 def test_failure_without_token_information_is_late() -> None:
-    assert results.failed("a", ERROR, NEXT) == FAILED
+    assert results.failed("a", ERROR, RUN) == FAILED
 
 
 @pytest.mark.parametrize(
@@ -84,31 +87,33 @@ def test_failure_without_token_information_is_late() -> None:
     ],
 )
 def test_failure_includes_the_known_token_fields(stored: Stored, known: dict[str, object]) -> None:
-    reported = failed_with(ROTATION, stored, ERROR, now=START, next_try=NEXT)
+    reported = failed_with(ROTATION, stored, ERROR, RUN)
     assert reported == replace(FAILED, **known)  # type: ignore[arg-type]
 
 
 def test_remaining_seconds_are_rounded_down() -> None:
-    reported = failed_with(ROTATION, living(6), ERROR, now=START + timedelta(seconds=0.5), next_try=NEXT)
+    reported = failed_with(
+        ROTATION, living(6), ERROR, replace(RUN, now=lambda: START + timedelta(seconds=0.5))
+    )
     assert reported.seconds_remaining == 6 * 3600 - 1
 
 
 def test_token_not_published_is_late_despite_a_valid_token() -> None:
     error = TokenNotPublished(ParameterStoreError("the key is disabled", advice="enable it"))
-    reported = failed_with(ROTATION, living(20), error, now=START, next_try=NEXT)
+    reported = failed_with(ROTATION, living(20), error, RUN)
     assert (reported.late, reported.seconds_remaining) == (True, 20 * 3600)
 
 
 def test_status_not_written_reports_the_new_token() -> None:
     new = status(24, version=4)
     error = StatusNotWritten(new, ParameterStoreError("denied", advice="allow it"))
-    reported = failed_with(ROTATION, living(1), error, now=START, next_try=NEXT)
+    reported = failed_with(ROTATION, living(1), error, RUN)
     assert (reported.parameter_version, reported.expires_at) == (4, new.expires_at)
     assert (reported.late, reported.seconds_remaining) == (False, DAY)
 
 
 def test_left_over_is_busy_with_its_token_while_not_late() -> None:
-    assert postponed(ROTATION, living(6), now=START, next_try=NEXT) == Result(
+    assert postponed(ROTATION, living(6), RUN) == Result(
         name="a",
         outcome=Outcome.BUSY,
         parameter_version=3,
@@ -119,8 +124,8 @@ def test_left_over_is_busy_with_its_token_while_not_late() -> None:
 
 
 def test_left_over_fails_when_late() -> None:
-    reported = postponed(ROTATION, living(1), now=START, next_try=NEXT)
-    assert reported == failed_with(ROTATION, living(1), NotReached(), now=START, next_try=NEXT)
+    reported = postponed(ROTATION, living(1), RUN)
+    assert reported == failed_with(ROTATION, living(1), NotReached(), RUN)
     assert reported.error_kind == "NotReached"
     assert reported.error
     assert reported.error.startswith(
@@ -132,9 +137,9 @@ def test_left_over_fails_when_late() -> None:
 def test_forced_left_over_fails_with_next_try_only_if_due(
     hours_left: float, next_try: datetime | None
 ) -> None:
-    reported = postponed(ROTATION, living(hours_left), now=START, next_try=NEXT, forced=True)
+    reported = postponed(ROTATION, living(hours_left), RUN, forced=True)
     error = NotReached(forced=True)
-    assert reported == failed_with(ROTATION, living(hours_left), error, now=START, next_try=next_try)
+    assert reported == failed_with(ROTATION, living(hours_left), error, replace(RUN, next_run=next_try))
 
 
 def test_unforeseen_error_is_logged_by_type_and_place_only(caplog: pytest.LogCaptureFixture) -> None:
@@ -143,7 +148,7 @@ def test_unforeseen_error_is_logged_by_type_and_place_only(caplog: pytest.LogCap
 
     with pytest.raises(ZeroDivisionError) as caught:
         explode()
-    reported = failed_with(ROTATION, living(6), caught.value, now=START, next_try=NEXT)
+    reported = failed_with(ROTATION, living(6), caught.value, RUN)
     assert reported.error == "unexpected ZeroDivisionError; report this error with the traceback in the log"
     assert reported.error_kind == "RotatorError"
     (message,) = caplog.messages
