@@ -35,7 +35,6 @@ class TokenRequest:
 
     Attributes:
         body: The body, without the assertion that is signed for each attempt.
-        headers: All headers except ``authorization`` and the content type.
         ambiguous_basic: Whether the two encodings of Basic differ for these credentials, so that the wrong
             one may be why the endpoint refuses the client.
     """
@@ -43,8 +42,6 @@ class TokenRequest:
     client: Client
     credentials: ClientCredentials
     body: Secret
-    authorization: Secret | None
-    content_type: str
     headers: Mapping[str, Secret]
     ambiguous_basic: bool
 
@@ -85,14 +82,15 @@ def token_request(client: Client, credentials: ClientCredentials) -> TokenReques
     basic = {each: _basic(credentials, each) for each in BasicEncoding} if is_basic else {}
     parameters = _parameters(client, credentials)
     is_json = client.token_request_format is TokenRequestFormat.JSON
-    headers = {name: Secret(value) for name, value in client.token_request_headers.items()}
+    headers = {"Content-Type": _CONTENT_TYPES[client.token_request_format], **client.token_request_headers}
+    sent = {**{name: Secret(value) for name, value in headers.items()}, **secret_headers(client, credentials)}
+    if is_basic:
+        sent["Authorization"] = basic[client.basic_encoding]
     return TokenRequest(
         client=client,
         credentials=credentials,
         body=Secret(json.dumps(parameters) if is_json else urlencode(parameters, doseq=True, safe="*")),
-        authorization=basic.get(client.basic_encoding),
-        content_type=_CONTENT_TYPES[client.token_request_format],
-        headers={**headers, **secret_headers(client, credentials)},
+        headers=sent,
         ambiguous_basic=len(set(basic.values())) > 1,
     )
 

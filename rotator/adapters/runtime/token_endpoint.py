@@ -75,10 +75,7 @@ class HttpTokenEndpoint:
         if request.client.ca_parameter_name:
             assert self.private_trust  # noqa: S101 - bootstrap always passes it
             transport = self.private_trust(request.client.ca_parameter_name)
-        headers = _with_headers({**HEADERS, "Content-Type": request.content_type}, request.headers)
-        if request.authorization:
-            headers["Authorization"] = request.authorization.value
-
+        headers = _with_headers(HEADERS, request.headers)
         numbers = count(1)
         unanswered: TokenEndpointUnavailable | None = None
 

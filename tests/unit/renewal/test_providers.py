@@ -144,7 +144,7 @@ def test_stage_that_differs_in_a_header_alone_is_tried() -> None:
     made = world((401, b""), secret_headers={"X-Key": "gateway.key"})
     made.ports.secrets.stage(Stage.PREVIOUS, CANARY_SECRET, members={"gateway.key": Secret("canary-old-key")})
     assert summary(made).results[0].secret_stage is Stage.PREVIOUS
-    assert made.ports.token_endpoint.requests[-1].headers == {"X-Key": Secret("canary-old-key")}
+    assert made.ports.token_endpoint.requests[-1].headers["X-Key"] == Secret("canary-old-key")
 
 
 def test_members_of_the_secret_reach_the_endpoint_and_the_probe() -> None:
@@ -157,7 +157,8 @@ def test_members_of_the_secret_reach_the_endpoint_and_the_probe() -> None:
     )
     assert summary(made).results[0].outcome is Outcome.ROTATED
     request = made.ports.token_endpoint.requests[0]
-    assert request.headers == {"X-Tenant": Secret("a"), "X-Key": Secret("canary-key")}
+    assert request.headers.keys() == {"Content-Type", "Authorization", "X-Tenant", "X-Key"}
+    assert (request.headers["X-Tenant"], request.headers["X-Key"]) == (Secret("a"), Secret("canary-key"))
     assert (asked(made)["grant_type"], asked(made)["password"]) == ("password", "canary-password")
     assert made.ports.token_endpoint.probe_headers == {"X-Key": Secret("canary-key")}
 

@@ -50,7 +50,7 @@ def staged(
 
 def asked_with(made: SingleRotation) -> list[str]:
     """The client secrets that the endpoint was asked with."""
-    headers = [r.authorization.value for r in made.ports.token_endpoint.requests if r.authorization]
+    headers = [r.headers["Authorization"].value for r in made.ports.token_endpoint.requests]
     return [base64.b64decode(h.removeprefix("Basic ")).decode().partition(":")[2] for h in headers]
 
 
