@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from rotator.oauth.client_credentials import is_scope
+from rotator.oauth.json_object import finite_number
 
 T = TypeVar("T", bound=str)
 
@@ -73,13 +74,8 @@ def number(low: float, high: float, takes: str) -> Callable[[Any], float]:
     """Make a reader of numbers from low to high, both included."""
 
     def parse(value: Any) -> float:
-        try:
-            if isinstance(value, bool) or not isinstance(value, str | int | float):
-                raise ValueError
-            number = float(value)
-        except (ValueError, OverflowError):
-            raise InvalidValue(takes) from None
-        if not low <= number <= high:
+        number = finite_number(value)
+        if number is None or not low <= number <= high:
             raise InvalidValue(takes)
         return number
 
@@ -97,7 +93,7 @@ def seconds(low: int, high: int) -> Callable[[Any], int]:
             total = in_range(float(value[:-1]) * unit if unit else value)
         except ValueError:
             raise InvalidValue(takes) from None
-        if total != int(total):
+        if not total.is_integer():
             raise InvalidValue(takes)
         return int(total)
 

@@ -5,7 +5,6 @@ The earliest stated expiry counts. An implausible one is reported and ignored.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from typing import Any
 from rotator.errors import InvalidTokenResponse
 from rotator.oauth import jwt
 from rotator.oauth.http_date import http_date
+from rotator.oauth.json_object import finite_number
 from rotator.oauth.models import MAX_LIFETIME_SECONDS, Client
 
 MAX_LIFETIME = timedelta(seconds=MAX_LIFETIME_SECONDS)
@@ -35,15 +35,11 @@ def expiry(
 ) -> tuple[datetime, tuple[str, ...]]:
     """Return when a token expires, and a warning for each implausible member of its answer.
 
-    Args:
-        client: Its ``lifetime`` replaces the expiry in the answer; its ``fallback_lifetime`` is used if the
-            answer states none. The ``exp`` of a JWT always counts, because resource servers check it.
-        answer: Returns the member of the answer with this name, None if there is none.
-        token: The access token.
-        requested_at: When the token was requested.
+    ``answer`` returns the member with a name, None if there is none. The client's ``lifetime`` replaces what
+    the answer states, its ``fallback_lifetime`` is used if the answer states nothing. The ``exp`` of a JWT
+    always counts, because resource servers check it.
 
-    Raises:
-        InvalidTokenResponse: Neither the answer, the token nor the settings state an expiry.
+    Raises InvalidTokenResponse if neither the answer, the token nor the settings state an expiry.
     """
     if client.lifetime is None:
         expiries, problems = _stated(answer, requested_at)
@@ -60,7 +56,14 @@ def expiry(
     if exp:
         expiries.append(exp)
     if not expiries:
-        raise _unknown(problems)
+        problem = "did not state the token's lifetime"
+        remedy = "response_members if the answer states it under another name"
+        if problems:
+            problem, remedy = problems[0], "set lifetime to ignore what the answers state"
+        raise InvalidTokenResponse(
+            f"the token endpoint {problem}",
+            advice=f"set fallback_lifetime to the token's lifetime in seconds, or {remedy}",
+        )
     return min(expiries), tuple(
         f"the token endpoint {problem}; {source} is used instead" for problem in problems
     )
@@ -80,31 +83,9 @@ def _stated(answer: Callable[[str], Any], requested_at: datetime) -> tuple[list[
     return expiries, problems
 
 
-def _unknown(problems: list[str]) -> InvalidTokenResponse:
-    problem = "did not state the token's lifetime"
-    remedy = "response_members if the answer states it under another name"
-    if problems:
-        problem, remedy = problems[0], "set lifetime to ignore what the answers state"
-    return InvalidTokenResponse(
-        f"the token endpoint {problem}",
-        advice=f"set fallback_lifetime to the token's lifetime in seconds, or {remedy}",
-    )
-
-
-def _number(value: object) -> float | None:
-    """Return a number, also from its text; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
 def _after_seconds(value: object, requested_at: datetime) -> datetime:
     """Read ``expires_in`` (RFC 6749, 4.2.2), a number of seconds; some servers send it as text."""
-    seconds = _number(value)
+    seconds = finite_number(value)
     if seconds is None:
         raise _Unusable("not a number")
     if not 1 <= seconds <= MAX_LIFETIME_SECONDS:
@@ -114,7 +95,7 @@ def _after_seconds(value: object, requested_at: datetime) -> datetime:
 
 def _at_time(value: object, requested_at: datetime) -> datetime:
     """Read a time: seconds or milliseconds since 1970, or a date with its zone."""
-    number = _number(value)
+    number = finite_number(value)
     try:
         if number is not None:
             scale = 1000 if number >= EARLIEST_MILLISECONDS else 1

@@ -7,6 +7,7 @@ different values are therefore reported, and neither is used.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -27,11 +28,21 @@ def read_object(text: str | bytes) -> dict[str, Any] | None:
 def read_json(text: str | bytes) -> Any:
     """Return the value of a JSON text, also after a byte order mark; None if the text is not JSON."""
     try:
-        return json.loads(
-            text.removeprefix("\ufeff") if isinstance(text, str) else text, object_pairs_hook=_once
-        )
+        text = text.removeprefix("\ufeff") if isinstance(text, str) else text
+        return json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         return None
+
+
+def finite_number(value: object) -> float | None:
+    """Return a number, also from its text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def find(members: Mapping[str, Any], path: str) -> Any:
