@@ -10,7 +10,6 @@ import base64
 import hmac
 import json
 import os
-import re
 from collections.abc import Callable
 from datetime import datetime
 
@@ -34,8 +33,7 @@ ALGORITHMS = {
 }
 """The algorithms of each authentication method; the first is the default."""
 
-_THUMBPRINT = re.compile(r"(x5t|x5t#S256)=(.+)")
-
+_THUMBPRINTS = frozenset({"x5t", "x5t#S256"})
 
 Signer = Callable[[bytes, str, SigningAlgorithm], bytes]
 """Returns the signature of a message by the private key of this id, in the encoding of JWS (RFC 7518, 3).
@@ -53,12 +51,9 @@ def parameters(
     """
     header: dict[str, object] = {"alg": algorithm.value, "typ": "JWT"}
     if client.key_id:
-        thumbprint = _THUMBPRINT.fullmatch(client.key_id)
-        name, value = thumbprint.groups() if thumbprint else ("kid", client.key_id)
-        header[name] = value
-    issued_at = (
-        int(now.timestamp()) - SKEW_SECONDS
-    )  # an endpoint's clock may be behind, and refuse the future
+        name, _, thumbprint = client.key_id.partition("=")
+        header |= {name: thumbprint} if thumbprint and name in _THUMBPRINTS else {"kid": client.key_id}
+    issued_at = int(now.timestamp()) - SKEW_SECONDS  # an endpoint whose clock is behind refuses the future
     claims = {
         "iss": credentials.client_id,
         "sub": credentials.client_id,
