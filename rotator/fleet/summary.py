@@ -68,12 +68,16 @@ def _postponed_warnings(postponed: int, *, forced: bool) -> Iterator[str]:
         yield f"due rotations postponed to the next run for lack of time: {postponed}; if that lasts, {ways}"
 
 
-def _rollover_warnings(results: Sequence[Result]) -> Iterable[str]:
-    if all(result.secret_stage is Stage.CURRENT for result in results):
-        return ()
-    from rotator.renewal import secret_rollover
+def _rollover_warnings(results: Sequence[Result]) -> Iterator[str]:
+    """Yield a warning for each token that was issued for another stage than AWSCURRENT."""
+    for result in results:
+        if result.secret_stage is not Stage.CURRENT:
+            from rotator.renewal.secret_rollover import NEXT_STEP  # few runs need it
 
-    return secret_rollover.warnings(results)
+            yield (
+                f"rotation {result.name}: the token endpoint refused the client with AWSCURRENT and "
+                f"accepted {result.secret_stage}; {NEXT_STEP[result.secret_stage]}"
+            )
 
 
 def _kept_warnings(results: Sequence[Result], run: Run) -> Iterator[str]:

@@ -8,12 +8,12 @@ tries each version once, so it makes at most three requests.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 
 from rotator.errors import CredentialsError, RotatorError, TokenRequestRejected
 from rotator.oauth.models import AccessToken, ClientCredentials, Stage
-from rotator.renewal.models import Result, Rotation
+from rotator.renewal.models import Rotation
 from rotator.renewal.ports import Run, SecretStore
 
 logger = logging.getLogger(__name__)
@@ -38,9 +38,7 @@ NEXT_STEP = {
 Obtain = Callable[[ClientCredentials], AccessToken]
 """Requests a token with these credentials and checks it; raises RotatorError if none may be published."""
 
-_values = attrgetter(
-    "client_id", "client_secret", "members"
-)  # equal if two versions hold the same credentials
+_values = attrgetter("client_id", "client_secret", "members")
 
 
 def obtain(
@@ -119,13 +117,3 @@ def _read(rotation: Rotation, secrets: SecretStore, stage: Stage) -> ClientCrede
             "rotation %s: the credentials labelled %s are not tried: %s", rotation.name, stage, error.problem
         )
         return None
-
-
-def warnings(results: Sequence[Result]) -> Iterator[str]:
-    """Return a warning for each token that was issued for another stage than AWSCURRENT."""
-    for result in results:
-        if result.secret_stage is not Stage.CURRENT:
-            yield (
-                f"rotation {result.name}: the token endpoint refused the client with AWSCURRENT and "
-                f"accepted {result.secret_stage}; {NEXT_STEP[result.secret_stage]}"
-            )

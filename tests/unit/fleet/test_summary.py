@@ -106,6 +106,19 @@ def test_rotations_without_a_result_have_no_warning() -> None:
     )
 
 
+@pytest.mark.parametrize("stage", [Stage.PENDING, Stage.PREVIOUS])
+def test_warning_names_rotation_stage_and_next_step(stage: Stage) -> None:
+    assert reported(rotated("a"), rotated("b", secret_stage=stage)).warnings == (
+        f"rotation b: the token endpoint refused the client with AWSCURRENT and accepted {stage}; "
+        + {
+            Stage.PENDING: "move the label AWSCURRENT to the version labelled AWSPENDING "
+            "(aws secretsmanager update-secret-version-stage)",
+            Stage.PREVIOUS: "activate the secret labelled AWSCURRENT at the provider, or move the label "
+            "AWSCURRENT back to the previous version before the provider revokes that version",
+        }[stage],
+    )
+
+
 KINDS = {
     "a kept token": lambda name: kept(name),
     "a short overlap": lambda name: rotated(name, lifetime=600),

@@ -22,7 +22,7 @@ from rotator.errors import (
 )
 from rotator.oauth.models import ClientAuthentication, Secret, Stage
 from rotator.renewal import renew, secret_rollover
-from rotator.renewal.models import Outcome, Result
+from rotator.renewal.models import Outcome
 from single_rotation import HOUR, UNANSWERED, UNAVAILABLE, SingleRotation, fakes_answer, rotated
 
 PENDING, PREVIOUS = "canary-pending/+=", "canary-previous/+="
@@ -371,21 +371,6 @@ def test_errors_and_logs_show_no_secret_of_any_stage(caplog: pytest.LogCaptureFi
         made = world(REFUSED, REFUSED, last, pending=PENDING, previous=PREVIOUS)
         said = reported(failure(made)) + caplog.text + repr(vars(made.ports.secrets))
         assert not [secret for secret in (CANARY_SECRET, PENDING, PREVIOUS) if secret in said]
-
-
-@pytest.mark.parametrize("stage", [Stage.PENDING, Stage.PREVIOUS])
-def test_warning_names_rotation_stage_and_next_step(stage: Stage) -> None:
-    plain = Result(name="a", outcome=Outcome.ROTATED)
-    rolled = Result(name="b", outcome=Outcome.ROTATED, secret_stage=stage)
-    assert list(secret_rollover.warnings([plain, rolled])) == [
-        f"rotation b: the token endpoint refused the client with AWSCURRENT and accepted {stage}; "
-        + {
-            Stage.PENDING: "move the label AWSCURRENT to the version labelled AWSPENDING "
-            "(aws secretsmanager update-secret-version-stage)",
-            Stage.PREVIOUS: "activate the secret labelled AWSCURRENT at the provider, or move the label "
-            "AWSCURRENT back to the previous version before the provider revokes that version",
-        }[stage]
-    ]
 
 
 def test_obtain_returns_token_with_accepted_credentials() -> None:
