@@ -52,29 +52,20 @@ def run_fleet(  # noqa: PLR0913 - options by name
     A failure of one rotation does not stop the others and is not raised. If the run has no time for a
     rotation, it leaves that rotation to the next run.
 
-    Args:
-        fleet: The rotations.
-        ports: Parameter Store, Secrets Manager and the token endpoints.
-        run: The id, clock and deadline of this run.
-        guarantee: The remaining lifetime that consumers are guaranteed.
-        write_rate: The limit of the process; if omitted, writes are not limited.
-        executor_for: Makes the executor of the renewals; by default it uses threads.
-        readers: The number of threads that read parameters.
-        force: See renew.rotate.
-        dry_run: See renew.rotate.
-        on_result: Called with each result as soon as it is known, from any of several threads.
-        stored: The stored state of each rotation, if it was just read.
-        enqueue: If given, enqueues the due rotations for the workers, which then renew them.
-        shared: Whether to limit the retries of each rotation because other rotations share the run's time.
+    ``on_result`` is called with each result as soon as it is known, from any of several threads. ``stored``
+    is the stored state of each rotation, if it was just read. ``enqueue`` enqueues the due rotations for the
+    workers, which then renew them. ``shared`` limits the retries of each rotation because other rotations
+    share the run's time. By default, writes are not limited. ``force`` and ``dry_run``: see Run.
     """
     results: list[Result] = []
     report = partial(_report, results, on_result)
-    run = replace(run, next_run=run.now() + timedelta(seconds=guarantee.schedule_interval))
+    next_run = run.now() + timedelta(seconds=guarantee.schedule_interval)
+    run = replace(run, next_run=next_run, force=force, dry_run=dry_run)
     if stored is None:
         stored = read_stored(
             fleet.rotations, ports.parameters, deadline=run.request_deadline, readers=readers
         )
-    due = list(_check(fleet, stored, run, report, force=force))
+    due = list(_check(fleet, stored, run, report))
     if enqueue or len(due) > 1:
         due = list(_not_leased(due, ports, run, report, readers))
     if enqueue:
@@ -93,11 +84,9 @@ def run_fleet(  # noqa: PLR0913 - options by name
             report=report,
             write_rate=write_rate or WriteRate(math.inf),
             shared=shared,
-            force=force,
-            dry_run=dry_run,
         )
         postponed = scheduler.renew(executor_for)
-    return summarize(fleet, results, run, guarantee, postponed=postponed, forced=force, dry_run=dry_run)
+    return summarize(fleet, results, run, guarantee, postponed=postponed)
 
 
 def _report(results: list[Result], on_result: OnResult | None, result: Result) -> None:
@@ -107,7 +96,7 @@ def _report(results: list[Result], on_result: OnResult | None, result: Result) -
             on_result(result)
 
 
-def _check(fleet: Fleet, found: StoredByName, run: Run, report: OnResult, *, force: bool) -> Iterator[Due]:
+def _check(fleet: Fleet, found: StoredByName, run: Run, report: OnResult) -> Iterator[Due]:
     """Yield the due rotations, and report all others."""
     for name, error in fleet.broken:
         report(failed(name, error, run))
@@ -115,7 +104,7 @@ def _check(fleet: Fleet, found: StoredByName, run: Run, report: OnResult, *, for
         stored = found[rotation.name]
         if isinstance(stored, RotatorError):
             report(failed(rotation.name, stored, run))
-        elif not force and token_state(rotation, stored, run.now()) is TokenState.FRESH:
+        elif not run.force and token_state(rotation, stored, run.now()) is TokenState.FRESH:
             report(as_stored(rotation, stored, Outcome.FRESH))
         else:
             yield Due(rotation=rotation, stored=stored)

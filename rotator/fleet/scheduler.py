@@ -42,10 +42,7 @@ TIME_RESERVE_SECONDS = 5.0
 
 @dataclass(kw_only=True, eq=False)
 class Scheduler:
-    """Renews the due rotations; reports each result as soon as it is known, from any of several threads.
-
-    For the options, see fleet.run.run_fleet.
-    """
+    """Renews the due rotations; reports each result as soon as it is known, from any of several threads."""
 
     due: InitVar[Iterable[Due]]
     ports: Ports
@@ -53,8 +50,6 @@ class Scheduler:
     report: Callable[[Result], None]
     write_rate: WriteRate
     shared: bool
-    force: bool
-    dry_run: bool
 
     def __post_init__(self, due: Iterable[Due]) -> None:
         """Sort the due rotations by urgency, and make a circuit breaker for each endpoint."""
@@ -106,7 +101,7 @@ class Scheduler:
         return next(allowed, None)
 
     def _begin(self, due: Due, executor: Executor) -> None:
-        if not self.dry_run:
+        if not self.run.dry_run:
             self.write_rate.count_renewal()
         self._running[_host(due)] += 1
         self._breaker(due).begin()
@@ -116,14 +111,14 @@ class Scheduler:
 
     def _renew(self, due: Due, ports: _RenewalPorts) -> None:
         """Renew one rotation and report its result, in a thread of its own."""
-        self.report(rotate(due.rotation, due.stored, ports, self.run, force=self.force, dry_run=self.dry_run))
+        self.report(rotate(due.rotation, due.stored, ports, self.run))
         self._finished.append((due, ports))
 
     def _report_not_begun(self, due: Due) -> bool:
         """Report a rotation whose renewal did not begin; return whether lack of time was the reason."""
         error = self._breaker(due).error
         if error is None or self._breaker(due).state is State.CLOSED:
-            self.report(postponed(due.rotation, due.stored, self.run, forced=self.force))
+            self.report(postponed(due.rotation, due.stored, self.run))
             return True
         reason = f"requests of other rotations to this endpoint failed: {error.problem}"
         unavailable = TokenEndpointUnavailable(f"no request was sent, because {reason}", advice=error.advice)

@@ -19,33 +19,22 @@ MAX_WARNINGS_OF_A_KIND = 10
 """The summary only counts the other warnings."""
 
 
-def summarize(  # noqa: PLR0913 - options by name
-    fleet: Fleet,
-    results: Iterable[Result],
-    run: Run,
-    guarantee: Guarantee,
-    *,
-    postponed: int = 0,
-    forced: bool = False,
-    dry_run: bool = False,
+def summarize(
+    fleet: Fleet, results: Iterable[Result], run: Run, guarantee: Guarantee, *, postponed: int = 0
 ) -> Summary:
-    """Return the results by name, with the warnings of the run.
-
-    ``postponed`` counts the renewals for which it had no time. If they were ``forced``, no later run forces
-    them.
-    """
+    """Return the results by name, with warnings; ``postponed`` counts the renewals left to the next run."""
     ordered = sorted(results, key=lambda result: result.name)
     return Summary(
         results=tuple(ordered),
         warnings=(
-            *_postponed_warnings(postponed, forced=forced),
+            *_postponed_warnings(postponed, run),
             *shortened(_rollover_warnings(ordered)),
             *shortened(f"rotation {result.name}: {w}" for result in ordered for w in result.warnings),
             *shortened(_lifetime_warnings(ordered, run)),
             *shortened(_kept_warnings(ordered, run)),
             *shortened(_overlap_warnings(fleet.rotations, ordered, run, guarantee)),
         ),
-        dry_run=dry_run,
+        dry_run=run.dry_run,
         other_rotations=fleet.other_rotations,
     )
 
@@ -59,9 +48,9 @@ def shortened(warnings: Iterable[str]) -> Iterator[str]:
         yield f"{more} more warnings of this kind"
 
 
-def _postponed_warnings(postponed: int, *, forced: bool) -> Iterator[str]:
+def _postponed_warnings(postponed: int, run: Run) -> Iterator[str]:
     ways = f"{MORE_WRITES}, or {MORE_TIME}"
-    if postponed and forced:
+    if postponed and run.force:  # no later run forces them
         problem = f"rotations not renewed because the run's time ran out: {postponed}"
         yield f"{problem}; force them again by name; to renew more rotations in one run, {ways}"
     elif postponed:

@@ -123,6 +123,9 @@ class Run:
         overrun: The seconds that a last write may take beyond the deadline if Lambda does not stop the run.
         expected_lifetime: The lifetimes that the settings lead to expect, if known.
         next_run: When the next run begins (UTC), if known.
+        force: Whether to renew fresh tokens as well, and to publish a new token even if it expires sooner.
+        dry_run: Whether to stop before the first change, the lease, and to return the result of a run without
+            failures.
     """
 
     id: str
@@ -132,6 +135,8 @@ class Run:
     overrun: float = 0.0
     expected_lifetime: ExpectedLifetime | None = None
     next_run: datetime | None = None
+    force: bool = False
+    dry_run: bool = False
 
     @property
     def request_deadline(self) -> Deadline:

@@ -29,23 +29,19 @@ EXPIRY_TOLERANCE = timedelta(seconds=60)
 """The error of a computed expiry, at most: the time that a token request may take."""
 
 
-def rotate(
-    rotation: Rotation, checked: Stored, ports: Ports, run: Run, *, force: bool = False, dry_run: bool = False
-) -> Result:
+def rotate(rotation: Rotation, checked: Stored, ports: Ports, run: Run) -> Result:
     """Renew the rotation's token if it is due, and return the result; a failure is a result, too.
 
     A failed renewal leaves the stored token unchanged, with two exceptions: after StatusNotWritten, and if
     the answer to the write of the token was lost, the new token is stored.
 
     The stored state when the rotation was ``checked`` is only reported, if the state cannot be read again:
-    another run may have renewed the token since. ``force`` also renews a fresh token, and publishes a new one
-    even if it expires sooner. A dry run stops before the first change, the lease, and returns the result of a
-    run without failures.
+    another run may have renewed the token since.
     """
     stored = checked
     try:
         stored = read(rotation, ports.parameters, run.now())
-        return _rotate(rotation, stored, ports, run, force=force, dry_run=dry_run)
+        return _rotate(rotation, stored, ports, run)
     except Exception as error:  # noqa: BLE001 - a defect in one rotation may not stop the others
         failed = failed_with(rotation, stored, error, run)
         return replace(failed, next_try=run.next_run)  # a fresh token may be due by now: see mark_due
@@ -62,9 +58,7 @@ def read(rotation: Rotation, parameters: ParameterStore, now: datetime) -> Store
     return lease.with_lease(rotation, stored, found, parameters, now)
 
 
-def _rotate(
-    rotation: Rotation, stored: Stored, ports: Ports, run: Run, *, force: bool, dry_run: bool
-) -> Result:
+def _rotate(rotation: Rotation, stored: Stored, ports: Ports, run: Run) -> Result:
     if stored.status_problem:
         logger.warning(
             "the status parameter %s of rotation %s has no valid content (%s); "
@@ -74,11 +68,11 @@ def _rotate(
             stored.status_problem,
         )
     state = policy.token_state(rotation, stored, run.now())
-    if state is TokenState.FRESH and not force:
+    if state is TokenState.FRESH and not run.force:
         return as_stored(rotation, stored, Outcome.FRESH)
     if stored.lease.held_until:
         return busy(rotation, stored, stored.lease.held_until)
-    if dry_run:
+    if run.dry_run:
         ports.secrets.read(rotation)
         return as_stored(rotation, stored, Outcome.ROTATED, reason="dry run: nothing was changed")
     held = lease.acquire(rotation, stored, ports.parameters, run)
@@ -87,13 +81,13 @@ def _rotate(
     with held.released_on_failure():
         if state is TokenState.FRESH:
             held.mark_due()
-        return _renew(held, ports, force=force)
+        return _renew(held, ports)
 
 
-def _renew(held: HeldLease, ports: Ports, *, force: bool) -> Result:
+def _renew(held: HeldLease, ports: Ports) -> Result:
     """Request a token under the lease, and publish it unless the stored token is valid at least as long."""
     token, credentials = _obtain(held, ports)
-    if not force and _stored_lasts_as_long(held, token):
+    if not held.run.force and _stored_lasts_as_long(held, token):
         result = _keep(held, token)
     else:
         result = _publish(held, token, credentials)

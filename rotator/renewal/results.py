@@ -74,10 +74,10 @@ def failed_with(rotation: Rotation, stored: Stored, error: Exception, run: Run) 
     )
 
 
-def postponed(rotation: Rotation, stored: Stored, run: Run, *, forced: bool = False) -> Result:
+def postponed(rotation: Rotation, stored: Stored, run: Run) -> Result:
     """Return the result of a rotation for which the run had no time left: a failure if late or forced."""
-    if forced or fails_late(rotation, stored, run.now()):
-        return failed_with(rotation, stored, NotReached(forced=forced), run)
+    if run.force or fails_late(rotation, stored, run.now()):
+        return failed_with(rotation, stored, NotReached(forced=run.force), run)
     return as_stored(rotation, stored, Outcome.BUSY, reason=NO_TIME_LEFT)
 
 

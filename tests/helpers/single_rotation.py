@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -30,10 +31,10 @@ class SingleRotation:
         return read(self.rotation, self.ports.parameters, self.clock.now())
 
     def run_once(
-        self, *, name: str = "run-1", budget: float = 60, stored: Stored | None = None, **options: bool
+        self, *, name: str = "run-1", budget: float = 60, stored: Stored | None = None, **options: Any
     ) -> Result:
-        run = fake_ports.run(self.clock, name=name, budget=budget)
-        return rotate(self.rotation, stored or Stored(), self.ports, run, **options)
+        run = replace(fake_ports.run(self.clock, name=name, budget=budget), **options)
+        return rotate(self.rotation, stored or Stored(), self.ports, run)
 
     def later(self, seconds: float) -> SingleRotation:
         self.clock.sleep(seconds)

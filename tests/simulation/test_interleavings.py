@@ -81,21 +81,19 @@ def judge_current_text_alone(texts: Mapping[int, LeaseText], **options: Any) -> 
     return replace(judged, version=newest)
 
 
-def write_status_before_the_lease(
-    of: Rotation, stored: Stored, ports: Ports, run: Run, **options: Any
-) -> Result:
+def write_status_before_the_lease(of: Rotation, stored: Stored, ports: Ports, run: Run) -> Result:
     """Write the status that was read before the lease was acquired, as version 0.1 did."""
     if stored.token_status:
         ports.parameters.write_status(of, status_text.dump(stored.token_status))
-    return act(of, stored, ports, run, **options)
+    return act(of, stored, ports, run)
 
 
-def decide_by_the_check(of: Rotation, checked: Stored, ports: Ports, run: Run, **options: Any) -> Result:
+def decide_by_the_check(of: Rotation, checked: Stored, ports: Ports, run: Run) -> Result:
     """Read the lease, but not the token and status again, as version 0.1 did."""
     try:
         found = ports.parameters.read([of.lease_name])
         stored = lease.with_lease(of, checked, found, ports.parameters, run.now())
-        return act(of, stored, ports, run, **options)
+        return act(of, stored, ports, run)
     except Exception as error:  # noqa: BLE001
         return failed_with(of, checked, error, run)
 

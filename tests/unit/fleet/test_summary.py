@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -35,7 +36,9 @@ def fleet_of(results: Iterable[Result], other_rotations: int = 0) -> Fleet:
 
 def reported(*results: Result, budget: float = 60, **options: Any) -> Summary:
     fleet = fleet_of(results, options.pop("other_rotations", 0))
-    return summarize(fleet, results, fake_ports.run(fake_ports.Clock(), budget=budget), CONTRACT, **options)
+    postponed = options.pop("postponed", 0)
+    run = replace(fake_ports.run(fake_ports.Clock(), budget=budget), **options)
+    return summarize(fleet, results, run, CONTRACT, postponed=postponed)
 
 
 def test_successful_results_are_sorted_and_give_no_warnings() -> None:

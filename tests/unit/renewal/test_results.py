@@ -137,7 +137,7 @@ def test_left_over_fails_when_late() -> None:
 def test_forced_left_over_fails_with_next_try_only_if_due(
     hours_left: float, next_try: datetime | None
 ) -> None:
-    reported = postponed(ROTATION, living(hours_left), RUN, forced=True)
+    reported = postponed(ROTATION, living(hours_left), replace(RUN, force=True))
     error = NotReached(forced=True)
     assert reported == failed_with(ROTATION, living(hours_left), error, replace(RUN, next_run=next_try))
 

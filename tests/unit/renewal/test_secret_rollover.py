@@ -58,7 +58,7 @@ def failure(made: SingleRotation, *, budget: float = 60) -> RotatorError:
     """The error with which a run fails."""
     run = fake_ports.run(made.clock, budget=budget)
     with pytest.raises(RotatorError) as caught:
-        renew._rotate(made.rotation, made.stored(), made.ports, run, force=False, dry_run=False)
+        renew._rotate(made.rotation, made.stored(), made.ports, run)
     assert made.token is None
     return caught.value
 
