@@ -6,7 +6,7 @@ Two rotations must not write the same parameter, so each is checked against thos
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rotator.config import rotation_documents
 from rotator.errors import SettingsError
@@ -56,33 +56,25 @@ class Fleet:
         return Fleet(rotations=rotations, broken=broken, other_rotations=None)
 
 
+@dataclass(eq=False)
 class Registry:
     """Rotations by their names, and the errors of invalid documents.
 
-    Attributes:
-        kms_key_id: The key of documents that name none.
-        rotations: The rotation of each name.
-        refused: The error of each invalid document.
-        documents: The parameter of each document.
-        names: The rotation name of each document, also of an invalid one.
-        places: The document of each rotation.
-        owners: The rotation of each token, status and lease parameter.
-        named: The document of each token, status and lease parameter that an invalid document names.
+    ``kms_key_id`` is the key of documents that name none. ``names`` has the rotation name of each document,
+    also of an invalid one, ``places`` the document of each rotation, and ``owners`` the rotation of each
+    token, status and lease parameter. ``named`` has the document of each one that an invalid document names.
     """
 
-    def __init__(
-        self, path: str, allowed_hosts: frozenset[str] = frozenset(), kms_key_id: str | None = None
-    ) -> None:
-        self.path = path
-        self.allowed_hosts = allowed_hosts
-        self.kms_key_id = kms_key_id
-        self.rotations: dict[str, Rotation] = {}
-        self.refused: dict[str, SettingsError] = {}
-        self.documents: dict[str, Parameter] = {}
-        self.names: dict[str, str] = {}
-        self.places: dict[str, str] = {}
-        self.owners: dict[str, str] = {}
-        self.named: dict[str, str] = {}
+    path: str
+    allowed_hosts: frozenset[str] = frozenset()
+    kms_key_id: str | None = None
+    rotations: dict[str, Rotation] = field(default_factory=dict)
+    refused: dict[str, SettingsError] = field(default_factory=dict)
+    documents: dict[str, Parameter] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    named: dict[str, str] = field(default_factory=dict)
 
     def enter(self, document: str, parameter: Parameter, read: Rotation | SettingsError) -> None:
         """Enter the rotation that was read from a document, or the error."""

@@ -29,13 +29,9 @@ class State(Enum):
 
 
 class CircuitBreaker:
-    """The circuit breaker of one endpoint.
+    """The circuit breaker of one endpoint, and the ``error`` of its last request if that was not answered.
 
-    Args:
-        clock: Returns seconds that never go back.
-
-    Attributes:
-        error: The error of the last request; None if the endpoint answered it.
+    ``clock`` returns seconds that never go back.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

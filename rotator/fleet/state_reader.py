@@ -100,7 +100,11 @@ class StoredReader(AbstractContextManager["StoredReader"]):
         if not batch:
             return {}
         if self._unreachable or (self.deadline and self.deadline.remaining() <= 0):
-            return _all(batch, self._unreachable or _not_read())
+            not_read = ParameterStoreError(
+                "the run's time ran out before its parameters were read",
+                advice=f"{MORE_TIME}, or move rotations to another stack",
+            )
+            return _all(batch, self._unreachable or not_read)
         try:
             found = self.parameters.read([name for r in batch for name in self._names_of(r)])
         except Exception as error:  # noqa: BLE001 - a defect in one call must not stop the others
@@ -139,10 +143,3 @@ def _is_transient(found: Stored | RotatorError) -> bool:
 
 def _all(batch: Sequence[Rotation], error: RotatorError) -> StoredByName:
     return {rotation.parameter_name: error for rotation in batch}
-
-
-def _not_read() -> ParameterStoreError:
-    return ParameterStoreError(
-        "the run's time ran out before its parameters were read",
-        advice=f"{MORE_TIME}, or move rotations to another stack",
-    )

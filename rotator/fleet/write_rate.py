@@ -27,11 +27,8 @@ SETTLING_SECONDS = 1.0
 class WriteRate:
     """Limits the writes per second, and lowers the limit for a while after AWS throttled a write.
 
-    All runs of a process share one.
-
-    Args:
-        per_second: The configured limit, infinity for none.
-        clock: Returns seconds that never go back.
+    All runs of a process share one. ``per_second`` is the configured limit, infinity for none, and ``clock``
+    returns seconds that never go back.
     """
 
     def __init__(self, per_second: float, *, clock: Callable[[], float] = time.monotonic) -> None:

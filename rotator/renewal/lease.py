@@ -80,9 +80,8 @@ def with_lease(
     lease = judge(texts, settled=settled, now=now)
     some_are_missing = len(texts) <= len(overwritten)
     if some_are_missing and lease.held_until is None and _is_in_force(current, now):
-        lease = replace(
-            lease, held_until=current.expires_at
-        )  # a run may hold a version that no longer exists
+        # A run may hold a version that no longer exists.
+        lease = replace(lease, held_until=current.expires_at)
     return replace(stored, lease=lease)
 
 
@@ -254,12 +253,7 @@ def acquire(rotation: Rotation, stored: Stored, parameters: ParameterStore, run:
     if version != stored.lease.version + 1 or version == settled:
         return None
     return HeldLease(
-        rotation=rotation,
-        stored=stored,
-        parameters=parameters,
-        run=run,
-        version=version,
-        expires_at=until,
+        rotation=rotation, stored=stored, parameters=parameters, run=run, version=version, expires_at=until
     )
 
 
