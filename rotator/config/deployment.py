@@ -48,14 +48,11 @@ class Schedule:
 
 @dataclass(frozen=True, kw_only=True)
 class EventSourceMapping:
-    """The event source mapping from a queue to a function, with its ``state`` as Lambda returns it.
-
-    The state in operation is ``Enabled``. ``maximum_concurrency`` is the limit of concurrent runs, if any.
-    """
+    """The mapping from a queue to a function; ``state`` is as Lambda returns it, such as ``Enabled``."""
 
     id: str
     state: str
-    maximum_concurrency: int | None
+    maximum_concurrency: int | None  # of runs, if it is limited
 
 
 @dataclass(frozen=True, kw_only=True)

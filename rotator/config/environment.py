@@ -22,20 +22,15 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """A run's settings: one rotation, or the path of the rotation documents.
-
-    Attributes:
-        kms_key_id: The key of rotations whose document names none.
-        token_lifetime: The shortest lifetime of a token in seconds, None if it is unknown.
-    """
+    """A run's settings: one rotation, or the path of the rotation documents."""
 
     rotation: Rotation | None
     rotations_path: str | None = None
-    kms_key_id: str | None = None
+    kms_key_id: str | None = None  # of rotations whose document names none
     allowed_hosts: frozenset[str] = frozenset()
     schedule_interval: float = 300
     consumer_cache: float = 300
-    token_lifetime: float | None = DAY_SECONDS
+    token_lifetime: float | None = DAY_SECONDS  # the shortest of all tokens, None if it is unknown
     writes_per_second: float = 2
     queue_url: str | None = None
     workers: int = 1

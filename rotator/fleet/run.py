@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 from rotator.config.registry import Fleet
@@ -58,7 +57,13 @@ def run_fleet(  # noqa: PLR0913 - options by name
     share the run's time. By default, writes are not limited. ``force`` and ``dry_run``: see Run.
     """
     results: list[Result] = []
-    report = partial(_report, results, on_result)
+
+    def report(result: Result) -> None:
+        results.append(result)
+        if on_result:
+            with suppress(Exception):  # an exception of the callback must not stop the run
+                on_result(result)
+
     next_run = run.now() + timedelta(seconds=guarantee.schedule_interval)
     run = replace(run, next_run=next_run, force=force, dry_run=dry_run)
     if stored is None:
@@ -87,13 +92,6 @@ def run_fleet(  # noqa: PLR0913 - options by name
         )
         postponed = scheduler.renew(executor_for)
     return summarize(fleet, results, run, guarantee, postponed=postponed)
-
-
-def _report(results: list[Result], on_result: OnResult | None, result: Result) -> None:
-    results.append(result)
-    if on_result:
-        with suppress(Exception):  # an exception of the callback must not stop the run
-            on_result(result)
 
 
 def _check(fleet: Fleet, found: StoredByName, run: Run, report: OnResult) -> Iterator[Due]:

@@ -22,10 +22,6 @@ from rotator.oauth.models import (
     TokenRequestFormat,
 )
 
-_CONTENT_TYPES = {
-    TokenRequestFormat.FORM: "application/x-www-form-urlencoded",
-    TokenRequestFormat.JSON: "application/json",
-}
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")  # 3.3
 
 
@@ -82,7 +78,8 @@ def token_request(client: Client, credentials: ClientCredentials) -> TokenReques
     basic = {each: _basic(credentials, each) for each in BasicEncoding} if is_basic else {}
     parameters = _parameters(client, credentials)
     is_json = client.token_request_format is TokenRequestFormat.JSON
-    headers = {"Content-Type": _CONTENT_TYPES[client.token_request_format], **client.token_request_headers}
+    content_type = "application/json" if is_json else "application/x-www-form-urlencoded"
+    headers = {"Content-Type": content_type, **client.token_request_headers}
     sent = {**{name: Secret(value) for name, value in headers.items()}, **secret_headers(client, credentials)}
     if is_basic:
         sent["Authorization"] = basic[client.basic_encoding]

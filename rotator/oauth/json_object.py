@@ -48,10 +48,8 @@ def finite_number(value: object) -> float | None:
 def find(members: Mapping[str, Any], path: str) -> Any:
     """Return the member at a path such as ``data.token``, None if there is none.
 
-    A member whose name is the whole path takes precedence: names may contain dots.
-
-    Raises:
-        BlockedPath: The path leads through a list, a text or a number.
+    A member whose name is the whole path takes precedence: names may contain dots. Raises BlockedPath if the
+    path leads through a list, a text or a number.
     """
     if path in members:
         return members[path]

@@ -46,11 +46,9 @@ def obtain(
 ) -> tuple[AccessToken, ClientCredentials]:
     """Return a token, and the credentials for which it was issued.
 
-    The other stages are tried only if the endpoint refuses the client with AWSCURRENT.
-
-    Raises:
-        TokenRequestRejected: The endpoint refuses the client with every stage.
-        RotatorError: A request failed in another way. ``may_have_issued`` covers all requests.
+    The other stages are tried only if the endpoint refuses the client with AWSCURRENT. Raises the first
+    refusal if the endpoint refuses every stage, or the error of a request that failed in another way; its
+    ``may_have_issued`` covers all requests.
     """
     refusals: dict[Stage, TokenRequestRejected] = {}
     for credentials in _credentials(rotation, secrets, run):
