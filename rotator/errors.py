@@ -59,17 +59,13 @@ def next_step(advice: str, retry: Retry | None) -> str:
 class RotatorError(Exception):
     """The base of every error of this package. ``str()`` gives the problem and the next step.
 
-    Attributes:
-        problem: The failure, and the rotation, parameter, secret or setting that it concerns.
-        advice: The next step that fixes the cause.
-        retry: Who repeats the operation; None if it cannot succeed without a change.
-        may_have_issued: Whether the token endpoint may have issued a token that was not published.
+    The problem is the failure, and the rotation, parameter, secret or setting that it concerns.
     """
 
     problem: str = field(kw_only=False)
-    advice: str
-    retry: Retry | None = None
-    may_have_issued: bool = False
+    advice: str  # the next step that fixes the cause
+    retry: Retry | None = None  # who repeats the operation; None if it cannot succeed without a change
+    may_have_issued: bool = False  # whether the endpoint may have issued a token that was not published
 
     def __post_init__(self) -> None:
         """Set the arguments of the exception, which ``repr`` shows."""
@@ -110,26 +106,19 @@ class TokenRequestError(RotatorError):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TokenEndpointUnavailable(TokenRequestError):
-    """The endpoint did not answer, or asked for a retry later.
-
-    ``retry_after`` is the wait in seconds that the endpoint asked for (RFC 9110, 10.2.3), if any. If not
-    ``retryable``, only the next run tries again.
-    """
+    """The endpoint did not answer, or asked for a retry later."""
 
     retry: Retry | None = Retry.NEXT_RUN
-    retry_after: float | None = None
-    retryable: bool = True
+    retry_after: float | None = None  # the wait in seconds that the endpoint asked for (RFC 9110, 10.2.3)
+    retryable: bool = True  # if not, only the next run tries again
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class TokenRequestRejected(TokenRequestError):
-    """The endpoint refused the request; repeating the request would not help.
-
-    ``code`` is the error code in the spelling of RFC 6749, 5.2, None if the answer held no known code.
-    """
+    """The endpoint refused the request; repeating the request would not help."""
 
     status: int
-    code: str | None
+    code: str | None  # in the spelling of RFC 6749, 5.2; None if the answer held no known code
 
     @property
     def client_refused(self) -> bool:
@@ -153,17 +142,11 @@ class TokenVerificationError(RotatorError):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class ParameterStoreError(RotatorError):
-    """A parameter could not be read or written.
+    """A parameter could not be read or written."""
 
-    Attributes:
-        transient: Whether AWS throttled the call or failed; a retry may soon succeed.
-        unreachable: Whether the call timed out without an answer.
-        foreign: Whether another server, such as a proxy, answered instead of AWS.
-    """
-
-    transient: bool = False
-    unreachable: bool = False
-    foreign: bool = False
+    transient: bool = False  # AWS throttled the call or failed; a retry may soon succeed
+    unreachable: bool = False  # the call timed out without an answer
+    foreign: bool = False  # another server, such as a proxy, answered instead of AWS
 
     @property
     def is_unavailable(self) -> bool:

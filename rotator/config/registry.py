@@ -18,14 +18,11 @@ MAX_SUGGESTED_NAMES = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """The rotations to serve, and by name the error of each invalid document.
-
-    ``other_rotations`` counts the rotations that are not served here, None if their number is unknown.
-    """
+    """The rotations to serve, and by name the error of each invalid document."""
 
     rotations: tuple[Rotation, ...]
     broken: tuple[tuple[str, SettingsError], ...] = ()
-    other_rotations: int | None = 0
+    other_rotations: int | None = 0  # that are not served here, None if their number is unknown
 
     @property
     def names(self) -> set[str]:

@@ -37,18 +37,13 @@ class StoredReader(AbstractContextManager["StoredReader"]):
     """Reads token and status of five rotations per call, while the caller adds more rotations.
 
     A rotation whose call fails, or does not begin before the deadline, is returned with an error.
-
-    Attributes:
-        leases_at: If given, leases are read as well, of three rotations per call, as of this time (UTC).
-        deadline: No call begins later.
-        readers: The number of threads that read; with 0, the calling thread reads.
     """
 
     parameters: ParameterStore
     _: KW_ONLY
-    leases_at: datetime | None = None
-    deadline: Deadline | None = None
-    readers: int = DEFAULT_READERS
+    leases_at: datetime | None = None  # if given, leases are read as of this time, of three rotations a call
+    deadline: Deadline | None = None  # no call begins later
+    readers: int = DEFAULT_READERS  # the threads that read; with 0, the calling thread reads
 
     def __post_init__(self) -> None:
         """Begin without rotations."""

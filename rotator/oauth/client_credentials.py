@@ -29,15 +29,13 @@ _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")  
 class TokenRequest:
     """A POST to the client's token endpoint. Its ``repr`` never shows the client's credentials.
 
-    Attributes:
-        body: The body, without the assertion that is signed for each attempt.
-        ambiguous_basic: Whether the two encodings of Basic differ for these credentials, so that the wrong
-            one may be why the endpoint refuses the client.
+    It has an ``ambiguous_basic`` if the two encodings of Basic differ for these credentials, so that the
+    wrong one may be why the endpoint refuses the client.
     """
 
     client: Client
     credentials: ClientCredentials
-    body: Secret
+    body: Secret  # without the assertion that is signed for each attempt
     headers: Mapping[str, Secret]
     ambiguous_basic: bool
 
@@ -51,20 +49,14 @@ class TokenRequest:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class TokenResponse:
-    """The endpoint's answer.
-
-    Attributes:
-        requested_at: When the answered request was sent.
-        date: The header with the endpoint's own time (RFC 9110, 6.6.1).
-        unanswered_before: Whether an earlier request of the run was sent and never answered.
-    """
+    """The endpoint's answer."""
 
     status: int
     body: bytes
-    requested_at: datetime
+    requested_at: datetime  # when the answered request was sent
     retry_after: str | None = None
-    date: str | None = None
-    unanswered_before: bool = False
+    date: str | None = None  # the header with the endpoint's own time (RFC 9110, 6.6.1)
+    unanswered_before: bool = False  # whether an earlier request of the run was sent and never answered
 
 
 def is_scope(text: str) -> bool:

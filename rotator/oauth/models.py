@@ -111,33 +111,26 @@ class Stage(StrEnum):
 class ClientCredentials:
     """The client credentials in one version of a secret (RFC 6749, 2.3.1).
 
-    Attributes:
-        client_secret: Empty if the client authenticates with a private key.
-        version_id: The version of the secret.
-        members: The values that ``secret_headers`` and ``secret_params`` name, by their paths in the secret.
-        spaced_members: The members whose value begins or ends with a space.
+    ``members`` are the values that ``secret_headers`` and ``secret_params`` name, by their paths.
     """
 
     client_id: str
-    client_secret: Secret
+    client_secret: Secret  # empty if the client authenticates with a private key
     version_id: str
     stage: Stage = Stage.CURRENT
     members: Mapping[str, Secret] = field(default_factory=dict)
-    spaced_members: tuple[str, ...] = ()
+    spaced_members: tuple[str, ...] = ()  # whose value begins or ends with a space
 
 
 @dataclass(frozen=True, kw_only=True)
 class AccessToken:
-    """A token that passed every check. Its lifetime counts from before the request was sent.
-
-    ``warnings`` name the implausible members of its answer.
-    """
+    """A token that passed every check. Its lifetime counts from before the request was sent."""
 
     value: Secret
     issued_at: datetime
     expires_at: datetime
     scope: str
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # which name the implausible members of its answer
 
     @property
     def lifetime(self) -> float:

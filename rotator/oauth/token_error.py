@@ -38,14 +38,8 @@ def _plain(text: str) -> str:
 _KNOWN_CODES = {
     _plain(code): code
     for code in (
-        "invalid_request",
-        "invalid_grant",
-        "unsupported_grant_type",
-        "invalid_scope",
-        "invalid_target",
-        "server_error",
-        "temporarily_unavailable",
-        "slow_down",
+        *("invalid_request", "invalid_grant", "unsupported_grant_type", "invalid_scope", "invalid_target"),
+        *("server_error", "temporarily_unavailable", "slow_down"),
         *CLIENT_REFUSED_CODES,
     )
 }

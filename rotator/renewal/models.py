@@ -58,10 +58,7 @@ class Rotation(Client):
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """The content of the status parameter, in its order, which describes one version of the token parameter.
-
-    ``lease_version`` is the version of the lease under which the token was published, 0 if it is unknown.
-    """
+    """The content of the status parameter, in its order: it describes one version of the token parameter."""
 
     parameter_version: int
     issued_at: datetime
@@ -72,7 +69,7 @@ class Status:
     token_sha256: str
     secret_version_id: str
     rotator_version: str
-    lease_version: int = 0
+    lease_version: int = 0  # of the lease under which the token was published, 0 if it is unknown
     secret_stage: Stage = Stage.CURRENT
 
     @property
@@ -102,13 +99,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """A renewal attempt that published no token: its time (UTC) and its outcome.
-
-    ``outcome`` is FAILED or KEPT, or None if the run was stopped before it released the lease.
-    """
+    """A renewal attempt that published no token: its time (UTC) and its outcome."""
 
     at: datetime
-    outcome: Outcome | None
+    outcome: Outcome | None  # FAILED or KEPT, None if the run was stopped before it released the lease
     error_kind: str | None = None
 
 
@@ -116,17 +110,13 @@ class Attempt:
 class Lease:
     """The lease of one rotation, read from the versions of its parameter.
 
-    Attributes:
-        version: The version of the lease parameter, 0 if the parameter does not exist.
-        held_until: The time (UTC) when the lease expires, if a run holds it.
-        last_attempt: The last attempt, unless a token was published since.
-        may_be_revoked: Whether the token endpoint may have issued a token that was not published. Some
-            providers then revoke the stored token.
+    The stored token ``may_be_revoked`` if the token endpoint may have issued a token that was not published:
+    some providers then revoke the stored one.
     """
 
-    version: int = 0
-    held_until: datetime | None = None
-    last_attempt: Attempt | None = None
+    version: int = 0  # of the lease parameter, 0 if the parameter does not exist
+    held_until: datetime | None = None  # the time (UTC) when the lease expires, if a run holds it
+    last_attempt: Attempt | None = None  # unless a token was published since
     may_be_revoked: bool = False
 
 
@@ -151,35 +141,23 @@ class Stored:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One rotation's outcome, and the token that its consumers now read.
-
-    Attributes:
-        error: The message of a failure; ``error_kind`` is its class in errors.py, ``advice`` the next step.
-        lifetime: The stored token's whole lifetime in seconds, if it is known.
-        late: Whether a failure is an error, not a warning (policy.fails_late); a kept token may be late, too.
-        seconds_remaining: The remaining lifetime of the stored token after a failure: 0 if no token is
-            stored, None if its expiry is unknown.
-        next_try: The time of the next run (UTC), after a failure.
-        secret_stage: The stage of the secret for which the endpoint issued a token in this run.
-        warnings: Warnings about a renewal that succeeded, which the summary contains.
-        replicas_behind: The replica Regions that could not be brought up to date; a warning says why.
-    """
+    """One rotation's outcome, and the token that its consumers now read."""
 
     name: str
     outcome: Outcome
     expires_at: datetime | None = None
     parameter_version: int | None = None
-    error: str | None = None
-    error_kind: str | None = None
-    advice: str | None = None
-    lifetime: float | None = None
+    error: str | None = None  # the message of a failure
+    error_kind: str | None = None  # its class in errors.py
+    advice: str | None = None  # its next step
+    lifetime: float | None = None  # of the stored token, in seconds, if it is known
     reason: str | None = None
-    late: bool = False
-    seconds_remaining: int | None = None
-    next_try: datetime | None = None
-    secret_stage: Stage = Stage.CURRENT
-    warnings: tuple[str, ...] = ()
-    replicas_behind: tuple[str, ...] = ()
+    late: bool = False  # a failure is an error, not a warning (policy.fails_late); also of a kept token
+    seconds_remaining: int | None = None  # after a failure; 0 if no token is stored, None if it is unknown
+    next_try: datetime | None = None  # the time of the next run (UTC), after a failure
+    secret_stage: Stage = Stage.CURRENT  # for which the endpoint issued a token in this run
+    warnings: tuple[str, ...] = ()  # about a renewal that succeeded; the summary contains them
+    replicas_behind: tuple[str, ...] = ()  # Regions that could not be brought up to date; a warning says why
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result in the form of the summary."""
@@ -222,15 +200,12 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Every result of one run, and warnings for the operator.
-
-    ``other_rotations`` counts the rotations that the run did not serve, None if their number is unknown.
-    """
+    """Every result of one run, and warnings for the operator."""
 
     results: tuple[Result, ...]
     warnings: tuple[str, ...] = ()
     dry_run: bool = False
-    other_rotations: int | None = 0
+    other_rotations: int | None = 0  # that the run did not serve, None if their number is unknown
 
     @classmethod
     def from_dict(cls, summary: Mapping[str, Any]) -> Summary:

@@ -115,27 +115,17 @@ WRITE_RESERVE_SECONDS = 10.0
 class Run:
     """One run of the rotator.
 
-    Attributes:
-        id: The unique id of the run.
-        now: Returns the time (UTC).
-        deadline: When the run must be over. Lambda stops it then.
-        budget: The seconds from the start of the run to the deadline.
-        overrun: The seconds that a last write may take beyond the deadline if Lambda does not stop the run.
-        expected_lifetime: The lifetimes that the settings lead to expect, if known.
-        next_run: When the next run begins (UTC), if known.
-        force: Whether to renew fresh tokens as well, and to publish a new token even if it expires sooner.
-        dry_run: Whether to stop before the first change, the lease, and to return the result of a run without
-            failures.
+    A dry run stops before the first change, the lease, and returns the result of a run without failures.
     """
 
-    id: str
-    now: Callable[[], datetime]
-    deadline: Deadline
-    budget: float
-    overrun: float = 0.0
-    expected_lifetime: ExpectedLifetime | None = None
-    next_run: datetime | None = None
-    force: bool = False
+    id: str  # unique
+    now: Callable[[], datetime]  # returns the time (UTC)
+    deadline: Deadline  # when the run must be over; Lambda stops it then
+    budget: float  # the seconds from the start of the run to the deadline
+    overrun: float = 0.0  # how long a last write may exceed the deadline if Lambda does not stop the run
+    expected_lifetime: ExpectedLifetime | None = None  # that the settings lead to expect, if known
+    next_run: datetime | None = None  # when the next run begins (UTC), if known
+    force: bool = False  # renews fresh tokens as well, and publishes a token even if it expires sooner
     dry_run: bool = False
 
     @property

@@ -63,10 +63,7 @@ def replica_states(
 
 
 class RegionCopies:
-    """The copies of a run to one Region.
-
-    After ``finish``, ``errors`` has the reason for each replica that is behind.
-    """
+    """The copies of a run to one Region; ``errors`` has the reason for each that is behind at the end."""
 
     def __init__(self, replica: Replica, home: ParameterStore, run: Run) -> None:
         self.region = replica.region

@@ -27,14 +27,11 @@ _identity = attrgetter("token_sha256", "expires_at")
 
 @dataclass(frozen=True, kw_only=True)
 class ReplicaState:
-    """The stored state of a rotation in a replica Region, or the error of reading it.
-
-    ``behind`` is None if home has no valid status to compare the replica with.
-    """
+    """The stored state of a rotation in a replica Region, or the error of reading it."""
 
     region: str
     stored: Stored | None = None
-    behind: bool | None = None
+    behind: bool | None = None  # None if home has no valid status to compare the replica with
     error: RotatorError | None = None
 
     @property

@@ -30,14 +30,11 @@ def asking_for(name: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """The messages of an event, by their ids: the names in each, or the error of a malformed one.
-
-    ``superseded`` counts the dropped messages, which a later scheduled run has replaced.
-    """
+    """The messages of an event, by their ids: the names in each, or the error of a malformed one."""
 
     wanted: Mapping[str, tuple[str, ...]]
     malformed: Mapping[str, SettingsError]
-    superseded: int = 0
+    superseded: int = 0  # dropped messages, which a later scheduled run has replaced
 
     @property
     def names(self) -> list[str]:
