@@ -20,7 +20,7 @@ from rotator.fleet.run import run_fleet
 from rotator.fleet.state_reader import StoredReader
 from rotator.fleet.summary import shortened
 from rotator.fleet.write_rate import WriteRate
-from rotator.observability.counters import Counters
+from rotator.observability.metrics import Counters
 from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Parameter, Rotation, Summary
 from rotator.renewal.policy import RUN_BUDGET_SECONDS

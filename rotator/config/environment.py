@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rotator.config import validators
@@ -138,7 +139,10 @@ _RUN_SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "schedule_interval": validators.seconds(60, 24 * 3600),
     "consumer_cache": validators.seconds(0, 24 * 3600),
     "writes_per_second": validators.number(0.1, 10_000, "a number from 0.1 to 10000"),
-    "queue_url": validators.queue_url,
+    "queue_url": partial(
+        validators.url,
+        takes="the https URL of a queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/work",
+    ),
     "workers": lambda value: int(
         validators.matching(r"[2-9]|[1-9][0-9]{1,2}|1000", "a number from 2 to 1000")(value)
     ),

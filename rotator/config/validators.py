@@ -25,7 +25,6 @@ MAX_ARN_CHARACTERS = 1011
 
 https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html
 """
-SHORTEST_ARN = "arn:aws:ssm:us-east-1:123456789012:parameter"
 MAX_PARAMETER_NAME_CHARACTERS = 940
 """The longest name of a token parameter that leaves room for ``/status`` in every Region and partition."""
 
@@ -122,8 +121,8 @@ def any_parameter_name(value: Any) -> str:
         f"a parameter, which has at most {MAX_ARN_CHARACTERS} characters"
     )
     name = matching(r"(arn:[a-z-]+:ssm:[a-z0-9-]+:\d{12}:parameter)?(/[A-Za-z0-9_.-]+){1,15}", takes)(value)
-    arn = name if name.startswith("arn:") else f"{SHORTEST_ARN}{name}"
-    if len(arn) > MAX_ARN_CHARACTERS:
+    arn = name if name.startswith("arn:") else f"arn:aws:ssm:us-east-1:123456789012:parameter{name}"
+    if len(arn) > MAX_ARN_CHARACTERS:  # even in the Region with the shortest name
         raise InvalidValue(takes)
     return name
 
@@ -162,13 +161,6 @@ def _split(text: str, takes: str) -> SplitResult:
     except ValueError:  # such as a port above 65535
         pass
     raise InvalidValue(takes, shape_only=True)
-
-
-def queue_url(value: Any) -> str:
-    """Read the URL of an SQS queue."""
-    return url(
-        value, "the https URL of a queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/work"
-    )
 
 
 def scope(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
+from threading import Lock
 
 from rotator.oauth.models import Stage
 from rotator.renewal.durations import seconds_until
@@ -80,3 +81,30 @@ def _remaining_lifetime(result: Result, now: datetime) -> float | None:
     if result.expires_at:
         return max(0.0, seconds_until(result.expires_at, now))
     return result.seconds_remaining
+
+
+class Counters:
+    """Counts of a run by metric: adapters increment them, several threads at a time; metrics report them."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._counts: Counter[str] = Counter()
+
+    def add(
+        self, *, token_requests: int = 0, token_request_attempts: int = 0, throttled_writes: int = 0
+    ) -> None:
+        """Add to the counts, without probes of ``verify_url``.
+
+        The attempts include the retries of token requests. Throttled writes are the answers of PutParameter
+        that the rate was exceeded, including those after which a retry of the SDK succeeded.
+        """
+        with self._lock:
+            self._counts["TokenRequests"] += token_requests
+            self._counts["TokenRequestAttempts"] += token_request_attempts
+            self._counts["ThrottledWrites"] += throttled_writes
+
+    def take(self) -> Counter[str]:
+        """Return the counts, and reset them to zero."""
+        with self._lock:
+            counts, self._counts = self._counts, Counter()
+            return counts

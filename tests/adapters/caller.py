@@ -13,7 +13,7 @@ from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
 from rotator.oauth import client_credentials
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.oauth.models import ClientAuthentication, ClientCredentials, Secret, TokenRequestFormat
-from rotator.observability.counters import Counters
+from rotator.observability.metrics import Counters
 from rotator.renewal.deadline import Deadline
 
 GATEWAY_KEY = "canary-gateway-key"

@@ -28,7 +28,7 @@ from rotator.errors import (
     TokenRequestRejected,
 )
 from rotator.oauth.models import Secret
-from rotator.observability.counters import Counters
+from rotator.observability.metrics import Counters
 from scripted_server import OUTAGE, TOKEN, Answer, Serve, answer, half
 
 if TYPE_CHECKING:

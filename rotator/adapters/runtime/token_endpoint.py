@@ -25,7 +25,7 @@ from rotator.oauth import client_assertion, token_error
 from rotator.oauth.client_assertion import Signer
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.models import Secret
-from rotator.observability.counters import Counters
+from rotator.observability.metrics import Counters
 from rotator.renewal.deadline import Deadline
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from rotator.observability.counters import Counters
+from rotator.observability.metrics import Counters
 
 THREADS = 8
 TIMES = 2000
