@@ -100,9 +100,8 @@ def _parameters(client: Client, credentials: ClientCredentials) -> dict[str, str
     parameters |= client.token_request_params
     for name, member in client.secret_params.items():
         parameters[name] = credentials.members[member].value
-    is_basic = client.client_authentication is ClientAuthentication.BASIC
     # Entra ID requires client_id with an assertion, too (RFC 7521, 4.2).
-    if client.client_id_in_body or not is_basic:
+    if client.client_id_in_body or client.client_authentication is not ClientAuthentication.BASIC:
         parameters["client_id"] = credentials.client_id
     if client.client_authentication is ClientAuthentication.POST:
         parameters["client_secret"] = credentials.client_secret.value

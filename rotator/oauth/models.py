@@ -142,41 +142,27 @@ class AccessToken:
 class Client:
     """The settings of a client that the protocol needs: the base of Rotation, which generates the methods.
 
-    Attributes:
-        scope: The requested scope (RFC 6749, 3.3); empty to request none.
-        grant_type: The requested grant, in a provider's own name if that differs from RFC 6749.
-        token_request_params: Additional parameters; one with several values is repeated.
-        client_id_in_body: Whether ``client_id`` is a parameter even with Basic.
-        secret_params: Parameters of the token request whose values are members of the secret.
-        secret_headers: Headers of the token request and the probe whose values are members of the secret.
-        response_members: The paths of members of the answer that have other names than in RFC 6749, 5.1.
-        accepted_token_types: Those that are accepted as Bearer.
-        lifetime: The lifetime of tokens in seconds, which replaces the lifetime in the answer.
-        fallback_lifetime: The lifetime in seconds of a token whose answer states none.
-        signing_key_id: The KMS key that signs the client's assertions.
-        signing_algorithm: How assertions are signed; None for the default of the authentication method.
-        key_id: The ``kid`` of assertions (RFC 7515, 4.1.4), or ``x5t=`` or ``x5t#S256=`` and a thumbprint.
-        assertion_audience: The ``aud`` of assertions (RFC 7523, 3); None for the token endpoint.
-        ca_parameter_name: The parameter with additional certificates, trusted for the token endpoint.
+    ``token_request_params`` are additional parameters; one with several values is repeated. ``secret_params``
+    and ``secret_headers`` have members of the secret as values; the headers are also those of the probe.
     """
 
     token_endpoint: str
-    scope: str
-    grant_type: str = "client_credentials"
+    scope: str  # the requested scope (RFC 6749, 3.3); empty to request none
+    grant_type: str = "client_credentials"  # in a provider's own name if that differs from RFC 6749
     token_request_format: TokenRequestFormat = TokenRequestFormat.FORM
     token_request_params: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict, repr=False)
     token_request_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     client_authentication: ClientAuthentication = ClientAuthentication.BASIC
-    client_id_in_body: bool = False
+    client_id_in_body: bool = False  # whether ``client_id`` is a parameter even with Basic
     basic_encoding: BasicEncoding = BasicEncoding.RAW
     secret_params: Mapping[str, str] = field(default_factory=dict)
     secret_headers: Mapping[str, str] = field(default_factory=dict)
-    response_members: Mapping[str, str] = field(default_factory=dict)
-    accepted_token_types: tuple[str, ...] = ()
-    lifetime: int | None = None
-    fallback_lifetime: int | None = None
-    signing_key_id: str | None = None
-    signing_algorithm: SigningAlgorithm | None = None
-    key_id: str | None = None
-    assertion_audience: str | None = None
-    ca_parameter_name: str | None = None
+    response_members: Mapping[str, str] = field(default_factory=dict)  # paths other than in RFC 6749, 5.1
+    accepted_token_types: tuple[str, ...] = ()  # as Bearer
+    lifetime: int | None = None  # of tokens in seconds, which replaces the lifetime in the answer
+    fallback_lifetime: int | None = None  # in seconds, of a token whose answer states none
+    signing_key_id: str | None = None  # the KMS key that signs the client's assertions
+    signing_algorithm: SigningAlgorithm | None = None  # None for the default of the authentication method
+    key_id: str | None = None  # ``kid`` of assertions (RFC 7515, 4.1.4); x5t= or x5t#S256= and a thumbprint
+    assertion_audience: str | None = None  # ``aud`` of assertions (RFC 7523, 3); None for the token endpoint
+    ca_parameter_name: str | None = None  # with additional certificates, trusted for the token endpoint

@@ -78,11 +78,8 @@ class TokenEndpoint(Protocol):
         """Return the endpoint's 2xx answer, after retries as long as a retry may help and time remains.
 
         Sending, waiting and reading must be complete at the deadline. No retry begins after ``retry_until``.
-
-        Raises:
-            TokenEndpointUnavailable: No attempt was answered, or each answer asked for a retry later.
-            TokenRequestRejected: The endpoint refused the request.
-            TokenRequestError: The endpoint cannot be used.
+        Raises TokenEndpointUnavailable if no attempt was answered, or if each answer asked for a retry later,
+        TokenRequestRejected if the endpoint refused the request, TokenRequestError if it cannot be used.
         """
 
     def probe(
