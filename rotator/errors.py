@@ -20,7 +20,6 @@ MORE_TIME = "raise TimeoutSeconds of the stack"
 MORE_WRITES = (
     "raise WritesPerSecond of the stack (ROTATOR_WRITES_PER_SECOND) if the account's quota allows it"
 )
-FEWER_WORKERS = "lower Workers of the stack (ROTATOR_WORKERS)"
 
 CLIENT_REFUSED_CODES = frozenset(
     {

@@ -98,8 +98,7 @@ def _parameters(client: Client, credentials: ClientCredentials) -> dict[str, str
     if client.scope:
         parameters["scope"] = client.scope
     parameters |= client.token_request_params
-    for name, member in client.secret_params.items():
-        parameters[name] = credentials.members[member].value
+    parameters |= {name: credentials.members[path].value for name, path in client.secret_params.items()}
     # Entra ID requires client_id with an assertion, too (RFC 7521, 4.2).
     if client.client_id_in_body or client.client_authentication is not ClientAuthentication.BASIC:
         parameters["client_id"] = credentials.client_id

@@ -17,7 +17,6 @@ from rotator.oauth.json_object import finite_number
 from rotator.oauth.models import MAX_LIFETIME_SECONDS, Client
 
 MAX_LIFETIME = timedelta(seconds=MAX_LIFETIME_SECONDS)
-
 MAX_DATE_CHARACTERS = 64
 
 EARLIEST_MILLISECONDS = 1e11

@@ -18,9 +18,7 @@ ROUNDING_SECONDS = 1e-6
 """The tolerated error of the arithmetic on fractions."""
 
 SETTING_NAMES: Mapping[str, str] = {
-    "renew_at": "ROTATOR_RENEW_AT",
-    "schedule_interval": "ROTATOR_SCHEDULE_INTERVAL",
-    "consumer_cache": "ROTATOR_CONSUMER_CACHE",
+    key: f"ROTATOR_{key.upper()}" for key in ("renew_at", "schedule_interval", "consumer_cache")
 }
 """The names of the settings in messages."""
 

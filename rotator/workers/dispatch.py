@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Protocol
 
 from rotator.config import validators
-from rotator.errors import FEWER_WORKERS, MORE_TIME, MORE_WRITES, RotatorError, as_rotator_error
+from rotator.errors import MORE_TIME, MORE_WRITES, RotatorError, as_rotator_error
 from rotator.fleet.urgency import Due, by_urgency
 from rotator.fleet.write_rate import WRITES_PER_RENEWAL
 from rotator.renewal.durations import seconds_until
@@ -106,5 +106,5 @@ def write_rate_warning(writes_per_second: float, workers: int, run: Run) -> Iter
         yield (
             f"{workers} workers share {writes_per_second:g} writes per second, so a worker needs "
             f"{needed:.0f} s for a batch of {BATCH_SIZE} rotations, but its run has {has:.0f} s; "
-            f"{FEWER_WORKERS}, {MORE_TIME}, or {MORE_WRITES}"
+            f"lower Workers of the stack (ROTATOR_WORKERS), {MORE_TIME}, or {MORE_WRITES}"
         )
