@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -88,13 +89,11 @@ def seconds(low: int, high: int) -> Callable[[Any], int]:
 
     def parse(value: Any) -> int:
         unit = UNIT_SECONDS.get(value[-1:]) if isinstance(value, str) else None
-        try:
+        with suppress(ValueError):
             total = in_range(float(value[:-1]) * unit if unit else value)
-        except ValueError:
-            raise InvalidValue(takes) from None
-        if not total.is_integer():
-            raise InvalidValue(takes)
-        return int(total)
+            if total.is_integer():
+                return int(total)
+        raise InvalidValue(takes)
 
     return parse
 
@@ -137,8 +136,6 @@ def url(value: Any, takes: str = HTTPS_URL) -> str:
     """Read a URL to which credentials may be sent: https, or http on loopback."""
     text = matching(r"[\x21-\x5b\x5d-\x7e]+", takes, shape_only=True)(value)
     parts = _split(text, takes)
-    if parts.fragment:
-        raise InvalidValue(takes, shape_only=True)
     if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in LOOPBACK):
         raise InvalidValue(takes)
     return text
@@ -153,13 +150,11 @@ def audience(value: Any) -> str:
 
 
 def _split(text: str, takes: str) -> SplitResult:
-    """Return the parts of a URL; it must have a host and a legal port, and no user name."""
-    try:
+    """Return the parts of a URL; it must have a host and a legal port, and no user name or fragment."""
+    with suppress(ValueError):  # such as a port above 65535
         parts = urlsplit(text)
-        if parts.hostname and "@" not in parts.netloc and parts.port != 0:
+        if parts.hostname and "@" not in parts.netloc and parts.port != 0 and not parts.fragment:
             return parts
-    except ValueError:  # such as a port above 65535
-        pass
     raise InvalidValue(takes, shape_only=True)
 
 
