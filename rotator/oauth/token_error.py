@@ -20,9 +20,6 @@ from rotator.oauth.client_credentials import TokenRequest, TokenResponse
 from rotator.oauth.http_date import http_date
 from rotator.oauth.json_object import read_json
 
-RETRYABLE_STATUS = frozenset({408, 425, 429})
-"""Answers other than 5xx after which a retry may succeed (RFC 9110, RFC 8470, RFC 6585)."""
-
 MAX_CODE_CHARACTERS = 100
 MAX_DEPTH = 4
 """The nested objects and lists in which an error code is searched."""
@@ -77,8 +74,8 @@ _ADVICE = {
 
 
 def is_retryable(status: int) -> bool:
-    """Whether a retry may succeed after an answer with this HTTP status."""
-    return status in RETRYABLE_STATUS or status >= 500
+    """Whether a retry may succeed after an answer with this status (RFC 9110, RFC 8470, RFC 6585)."""
+    return status in (408, 425, 429) or status >= 500
 
 
 def check_status(request: TokenRequest, response: TokenResponse, now: datetime) -> None:
