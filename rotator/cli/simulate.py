@@ -135,7 +135,7 @@ def _print(console: Console, report: Report) -> None:
     console.print(f"{_summary(report.world)}\n", soft_wrap=True)
     console.print(plain_table((), _rows(report)))
     world = report.world
-    bad = not world.consumers.history or world.expired_seconds or world.violations
+    bad = not world.consumers.history or world.consumers.expired_seconds or world.violations
     console.print(f"\n{headline(world).capitalize()}.", style="red" if bad else "green", soft_wrap=True)
     for violation in world.violations:
         console.print(f"violation: {violation}", style="red", soft_wrap=True)
@@ -172,10 +172,10 @@ def _rows(report: Report) -> Iterator[tuple[str, str]]:
     revoked, late = world.consumers.revoked_seconds, world.outcomes["failed_late"]
     yield "guaranteed remaining lifetime", guaranteed
     yield "least remaining lifetime", shortest
-    yield "expired consumer-seconds", f"{world.expired_seconds:,.0f}"
+    yield "expired consumer-seconds", f"{world.consumers.expired_seconds:,.0f}"
     if revoked:
         yield "seconds with a revoked token", f"{revoked:,.0f}"
-    yield "token requests", f"{world.token_requests:,}"
+    yield "token requests", f"{world.provider.requests:,}"
     yield "AWS calls", f"{world.aws_calls:,}"
     yield "runs", f"{world.runs:,}; {world.failed_runs:,} failed, {late:,} of them late"
     yield "longest outage survived", f"{describe_seconds(scenario.longest_outage)} ({how})"

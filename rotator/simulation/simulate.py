@@ -43,13 +43,13 @@ class Report:
             },
             "guaranteed_remaining_seconds": math.floor(scenario.guaranteed_lifetime),
             "least_remaining_seconds": None if least is None else math.floor(least),
-            "expired_seconds": math.ceil(world.expired_seconds),
+            "expired_seconds": math.ceil(world.consumers.expired_seconds),
             "revoked_seconds": math.ceil(world.consumers.revoked_seconds),
             "outages": len(world.provider.outages),
             "longest_outage_seconds": int(scenario.longest_outage),
             "longest_outage_confirmed": self.longest_outage_confirmed,
-            "bad_tokens": world.bad_tokens,
-            "token_requests": world.token_requests,
+            "bad_tokens": world.tenant.bad_tokens,
+            "token_requests": world.provider.requests,
             "aws_calls": world.aws_calls,
             "runs": world.runs,
             "failed_runs": world.failed_runs,
@@ -72,12 +72,8 @@ def simulate(scenario: Scenario, on_progress: Callable[[float], None] = lambda _
     return Report(_run(scenario, on_progress), longest_outage_confirmed=_is_confirmed(scenario))
 
 
-def _run(
-    scenario: Scenario,
-    on_progress: Callable[[float], None] = lambda _share: None,
-    *,
-    stop_when_expired: bool = False,
-) -> World:
+def _run(scenario: Scenario, on_progress: Callable[[float], None] | None = None) -> World:
+    """Simulate a scenario. A trial, which reports no progress, stops once consumers notice an outage."""
     world = World(scenario)
     world.start_schedule()
     # The first outage begins with the first renewal, after the first token was issued.
@@ -88,10 +84,11 @@ def _run(
     with quiet_logs():
         for step in range(1, STEPS + 1):
             world.timeline.run_until(scenario.end * step / STEPS)
-            on_progress(step / STEPS)
-            if stop_when_expired and world.expired_seconds:
+            if on_progress:
+                on_progress(step / STEPS)
+            elif world.consumers.expired_seconds:
                 break
-    world.close()
+    world.consumers.close(world.timeline.seconds)
     return world
 
 
@@ -109,7 +106,7 @@ def _is_confirmed(scenario: Scenario) -> bool:
     # A slightly longer outage may be survived as well, because of jitter, retries and schedule intervals.
     spare = JITTER * scenario.lifetime + 2 * scenario.guarantee.schedule_interval + RUN_BUDGET_SECONDS
     survived, too_long = (
-        _run(replace(trial, outage=scenario.longest_outage + more), stop_when_expired=True).expired_seconds
+        _run(replace(trial, outage=scenario.longest_outage + more)).consumers.expired_seconds
         for more in (0, spare)
     )
     return survived == 0 < too_long
@@ -119,7 +116,7 @@ def headline(world: World) -> str:
     """Return the scenario's effect on consumers in one sentence."""
     if not world.consumers.history:
         return "no token was ever published"
-    expired, revoked = world.expired_seconds, world.consumers.revoked_seconds
+    expired, revoked = world.consumers.expired_seconds, world.consumers.revoked_seconds
     sentence = "no consumer would have presented an expired token"
     if expired:
         sentence = f"consumers would have presented an expired token for {describe_seconds(expired)}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NoReturn, TypeVar
 
 from rotator.adapters.runtime.token_endpoint import HttpTokenEndpoint
@@ -20,8 +19,7 @@ from rotator.renewal.models import Rotation
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.renewal.ports import Run
 from rotator.simulation.calls import Call, Fault, Intercepted, Killed, failure
-from rotator.simulation.environment import Environment
-from rotator.simulation.simulated_rotation import Tenant
+from rotator.simulation.environment import Environment, Tenant
 
 T = TypeVar("T")
 
@@ -35,38 +33,24 @@ FAILED_CALL_SECONDS = 7.0
 class SimulatedRun:
     """The ports of one run, and its clock."""
 
-    def __init__(self, world: Environment, tenants: Mapping[str, Tenant], name: str, *, forced: bool) -> None:
+    def __init__(self, world: Environment, name: str, *, forced: bool) -> None:
         self.world = world
-        self.tenants = tenants
         self.forced = forced
         self._end = world.timeline.seconds + RUN_BUDGET_SECONDS
-        self._is_killed = False
         deadline = Deadline(lambda: self._end - world.timeline.seconds)
         self.run = Run(id=name, now=world.timeline.now, deadline=deadline, budget=RUN_BUDGET_SECONDS)
         self.parameters: Any = Intercepted("parameters", _StoreOfRun(self), self.carry_out)
         self.secrets: Any = Intercepted("secrets", world.secrets, self.carry_out)
+        self.token_endpoint = HttpTokenEndpoint(
+            self._exchange, now=self.run.now, sleep=self.sleep, spread=world.random.uniform
+        )
 
     def sleep(self, seconds: float) -> None:
         """Let time pass, until this run's deadline at most."""
-        remaining = self._end - self.world.timeline.seconds
+        remaining = max(0.0, self._end - self.world.timeline.seconds)
+        self.world.timeline.sleep(min(seconds, remaining))
         if seconds >= remaining:
-            self.world.timeline.sleep(max(0.0, remaining))
-            self.kill()
-        self.world.timeline.sleep(seconds)
-        if self._is_killed:  # another renewal of this run killed it
             raise Killed
-
-    def kill(self) -> NoReturn:
-        """Kill the process; its other renewals stop as soon as they continue."""
-        self._is_killed = True
-        raise Killed
-
-    @cached_property
-    def token_endpoint(self) -> HttpTokenEndpoint:
-        """The production retry layer, on the simulated provider."""
-        return HttpTokenEndpoint(
-            self._exchange, now=self.run.now, sleep=self.sleep, spread=self.world.random.uniform
-        )
 
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], *, body: bytes | None, seconds: float
@@ -82,8 +66,8 @@ class SimulatedRun:
         """Return the rotation whose client requests a token, or whose token a probe uses."""
         kind, _, value = headers["Authorization"].partition(" ")
         if kind == "Basic":
-            return self.tenants[base64.b64decode(value).decode().partition(":")[0]]
-        return next(each for each in self.tenants.values() if value in each.provider.issued)
+            return self.world.tenants[base64.b64decode(value).decode().partition(":")[0]]
+        return next(each for each in self.world.tenants.values() if value in each.provider.issued)
 
     def carry_out(self, call: Call, effect: Callable[[], T]) -> T:
         """Make a call with its fault, if it has one, and let its duration pass."""
@@ -91,12 +75,12 @@ class SimulatedRun:
             self.world.aws_calls += 1
         fault = self.world.next_fault()
         if fault is Fault.KILLED_BEFORE:
-            self.kill()
+            raise Killed
         if fault is Fault.FAILED:
             self._fail(call)
         answer = effect()
         if fault is Fault.KILLED_AFTER:
-            self.kill()
+            raise Killed
         if fault is Fault.LOST:
             self._fail(call)
         self.sleep(0 if call is Call.REQUEST_TOKEN else CALL_SECONDS)
@@ -114,14 +98,14 @@ class _StoreOfRun:
     run: SimulatedRun
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
-        return self.run.tenants[rotation.name].publish(token, forced=self.run.forced)
+        return self.run.world.tenants[rotation.name].publish(token, forced=self.run.forced)
 
     def write_status(self, rotation: Rotation, text: str) -> int:
-        self.run.tenants[rotation.name].end_renewal(self.run.run.id)
+        self.run.world.tenants[rotation.name].end_renewal(self.run.run.id)
         return self.run.world.store.write_status(rotation, text)
 
     def write_lease(self, rotation: Rotation, text: str) -> int:
-        self.run.tenants[rotation.name].end_renewal(self.run.run.id)
+        self.run.world.tenants[rotation.name].end_renewal(self.run.run.id)
         return self.run.world.store.write_lease(rotation, text)
 
     def __getattr__(self, method: str) -> Any:

@@ -13,9 +13,8 @@ from rotator.fleet.run import run_fleet
 from rotator.renewal.models import Summary
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
 from rotator.simulation.calls import Killed
-from rotator.simulation.environment import Environment, NextFault
+from rotator.simulation.environment import Environment, Tenant
 from rotator.simulation.scenario import RatesAt, Scenario
-from rotator.simulation.simulated_rotation import Tenant
 from rotator.simulation.simulated_run import SimulatedRun
 
 
@@ -32,35 +31,18 @@ def quiet_logs() -> Iterator[None]:
 
 
 class World(Environment):
-    """A scenario as time passes, with one rotation or those of a fleet.
-
-    ``tenant``, ``provider`` and ``consumers`` belong to the only or first rotation.
-
-    Args:
-        scenario: The simulated settings.
-        rates_at: How often faults occur at a time; by default always as in the scenario.
-        next_fault: See Environment.
-    """
+    """A scenario as time passes; ``rates_at`` replaces the rates of its faults."""
 
     make_run: Callable[..., SimulatedRun] = SimulatedRun
 
-    def __init__(
-        self, scenario: Scenario, *, rates_at: RatesAt | None = None, next_fault: NextFault | None = None
-    ) -> None:
-        super().__init__(scenario.seed, rates_at or (lambda _now: scenario.rates), next_fault)
+    def __init__(self, scenario: Scenario, *, rates_at: RatesAt | None = None) -> None:
+        super().__init__(scenario.seed, rates_at or (lambda _now: scenario.rates))
         self.scenario = scenario
         self.runs = 0
         self.failed_runs = 0
         self.outcomes: Counter[str] = Counter()
-        self.tenants = self._make_tenants()
-        self.tenant = next(iter(self.tenants.values()))
+        self.tenant = Tenant(self, scenario, self.rates_at)
         self.provider, self.consumers = self.tenant.provider, self.tenant.consumers
-
-    def _make_tenants(self) -> dict[str, Tenant]:
-        """Return the rotations of this world, by name."""
-        return {self.scenario.rotation.name: Tenant(self, self.scenario, self.rates_at)}
-
-    # Runs.
 
     def start_schedule(self) -> None:
         """Begin the schedule, whose runs are delayed, duplicated or missed at the rates of their time."""
@@ -84,7 +66,7 @@ class World(Environment):
     def run_once(self, serve: Callable[[SimulatedRun], Summary], *, forced: bool = False) -> None:
         """Call ``serve`` with a new run, and count its results."""
         self.runs += 1
-        run = self.make_run(self, self.tenants, f"run-{self.runs}", forced=forced)
+        run = self.make_run(self, f"run-{self.runs}", forced=forced)
         try:
             self._count(serve(run))
         except Killed:
@@ -106,25 +88,3 @@ class World(Environment):
                 self.violate(f"the job has a defect: {result.error}")
         self.failed_runs += summary.failed
         self.outcomes["failed_late"] += summary.failed_late
-
-    # All rotations together.
-
-    @property
-    def bad_tokens(self) -> int:
-        """The number of tokens that were published and must not have been."""
-        return sum(tenant.bad_tokens for tenant in self.tenants.values())
-
-    @property
-    def token_requests(self) -> int:
-        """The number of token requests."""
-        return sum(tenant.provider.requests for tenant in self.tenants.values())
-
-    @property
-    def expired_seconds(self) -> float:
-        """The seconds in which consumers presented an expired token."""
-        return sum(tenant.consumers.expired_seconds for tenant in self.tenants.values())
-
-    def close(self) -> None:
-        """Count the seconds of the last tokens, at the end of the simulation."""
-        for tenant in self.tenants.values():
-            tenant.consumers.close(self.timeline.seconds)

@@ -107,7 +107,8 @@ def test_failing_host_and_clients_do_not_affect_the_others() -> None:
     world = FleetWorld(drawn)
     world.start_schedule()
     world.timeline.run_until(DAY)
-    world.close()
+    for tenant in world.healthy:
+        tenant.consumers.close(world.timeline.seconds)
     assert (world.expired_seconds, world.violations) == (0, [])
     assert all(tenant.consumers.history for tenant in world.healthy)
     assert len(world.healthy) == 11
@@ -156,7 +157,8 @@ def test_killed_run_stops_its_renewals_and_the_next_recovers() -> None:
         calls += 1
         return Fault.KILLED_BEFORE if calls == 100 else None
 
-    world = FleetWorld(of_one_host(20, write_rate=50.0), next_fault=die_at_the_hundredth_call)
+    world = FleetWorld(of_one_host(20, write_rate=50.0))
+    world.next_fault = die_at_the_hundredth_call
     run_once(world)
     assert world.outcomes["killed"] == 1
     written = len([name for name in world.store.parameters if name.count("/") == 1])

@@ -62,7 +62,8 @@ class Guarantees(RuleBasedStateMachine):
     def begin(self, scenario: Scenario) -> None:
         self.scenario = scenario
         self.next_calls: deque[Fault | None] = deque()
-        self.world = World(self.scenario, rates_at=lambda _now: self.rates, next_fault=self.fault)
+        self.world = World(self.scenario, rates_at=lambda _now: self.rates)
+        self.world.next_fault = self.fault
         self.world.start_schedule()
         self.calm(0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,31 +26,20 @@ from soak.random_scenarios import FAULTS, LEASE_SECONDS
 HOUR = 3600.0
 
 
-class Luck:
-    """The faults of the next calls, in order; after them, none."""
-
-    def __init__(self) -> None:
-        self.plan: list[Fault | None] = []
-
-    def __call__(self) -> Fault | None:
-        return self.plan.pop(0) if self.plan else None
-
-
 def world(**changes: Any) -> World:
     """A world with a fresh token and without a schedule."""
-    made = World(replace(Scenario(), **changes), next_fault=Luck())
+    made = World(replace(Scenario(), **changes))
     run_once(made)
     assert token_state(made.tenant) is TokenState.FRESH
     return made
 
 
 def run_once(of: World, *plan: Fault | None, force: bool = False) -> None:
-    """One run, with what goes wrong at each of its calls, to its end."""
-    assert isinstance(of.next_fault, Luck)
-    of.next_fault.plan = list(plan)
+    """One run, with what goes wrong at each of its calls, to its end; after them, nothing does."""
+    of.next_fault = partial(next, iter(plan), None)
     of.start_run(of.timeline.seconds, force=force)
     of.timeline.run_until(of.timeline.seconds + RUN_BUDGET_SECONDS)
-    of.next_fault.plan = []
+    of.next_fault = lambda: None
 
 
 def later(of: World, seconds: float) -> None:
@@ -86,7 +76,7 @@ def test_next_run_recovers_from_a_fault_at_any_call(
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("nth", range(7), ids=CALLS)
 def test_next_run_recovers_from_a_fault_at_the_first_token(fault: Fault, nth: int) -> None:
-    made = World(Scenario(), next_fault=Luck())
+    made = World(Scenario())
     run_once(made, *[None] * nth, fault)
     later(made, LEASE_SECONDS)
     run_once(made)
@@ -167,7 +157,7 @@ def test_varying_lifetimes_never_shorten_the_stored_token() -> None:
     made = World(replace(base, rotation=early, behaviour=Behaviour.VARIES))
     made.start_schedule()
     made.timeline.run_until(30 * DAY)
-    made.close()
+    made.consumers.close(made.timeline.seconds)
     assert made.outcomes["kept"] > 0
     assert (made.consumers.expired_seconds, made.violations) == (0, [])
 
@@ -177,7 +167,7 @@ def test_endpoint_clock_skew_causes_no_expired_token(skew: float) -> None:
     made = World(replace(Scenario(), clock_skew=skew))
     made.start_schedule()
     made.timeline.run_until(10 * DAY)
-    made.close()
+    made.consumers.close(made.timeline.seconds)
     assert (made.consumers.expired_seconds, made.violations) == (0, [])
 
 

@@ -17,10 +17,9 @@ from rotator.fleet.run import run_fleet
 from rotator.fleet.write_rate import WRITES_PER_RENEWAL, WriteRate
 from rotator.renewal.models import Outcome, Summary
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
-from rotator.simulation.calls import WRITES, Call, failure
-from rotator.simulation.environment import NextFault
+from rotator.simulation.calls import WRITES, Call, Killed, failure
+from rotator.simulation.environment import Tenant
 from rotator.simulation.scenario import NO_FAULTS, Rates, RatesAt, Scenario
-from rotator.simulation.simulated_rotation import Tenant
 from rotator.simulation.simulated_run import SimulatedRun
 from rotator.simulation.world import World
 from rotator.workers import dispatch
@@ -87,13 +86,15 @@ class FleetScenario:
 class FleetRun(SimulatedRun):
     """A run whose writes the account may throttle, and whose renewals may ask an endpoint that is down.
 
-    ``on_throttled`` is called after each throttled write.
+    ``on_throttled`` is called after each throttled write. Once a renewal is killed, the others
+    stop as soon as they continue.
     """
 
     def __init__(self, world: FleetWorld, *args: Any, **options: Any) -> None:
         super().__init__(world, *args, **options)
         self.on_throttled: Callable[[], None] = lambda: None
         self._fleet_world = world
+        self._is_killed = False
         self._found_up: set[str] = set()
         self._asked: dict[str, set[str]] = defaultdict(set)
 
@@ -101,7 +102,20 @@ class FleetRun(SimulatedRun):
         """Make a call, after repeating a throttled write like the SDK."""
         if call in WRITES:
             self._wait_for_quota()
-        return super().carry_out(call, effect)
+        try:
+            return super().carry_out(call, effect)
+        except Killed:
+            self._is_killed = True
+            raise
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, until this run's deadline or the kill of another renewal."""
+        try:
+            super().sleep(seconds)
+        except Killed:
+            self._is_killed = True
+        if self._is_killed:
+            raise Killed
 
     def _wait_for_quota(self) -> None:
         """Wait for a write to pass; raise ParameterStoreError after the last attempt."""
@@ -131,20 +145,13 @@ class FleetWorld(World):
     Args:
         fleet: The rotations and their hosts.
         rates_of: The rates of each host, by its number.
-        next_fault: See World.
     """
 
     make_run = FleetRun
 
-    def __init__(
-        self,
-        fleet: FleetScenario,
-        *,
-        rates_of: Callable[[int], RatesAt] | None = None,
-        next_fault: NextFault | None = None,
-    ) -> None:
+    def __init__(self, fleet: FleetScenario, *, rates_of: Callable[[int], RatesAt] | None = None) -> None:
         self.fleet = fleet
-        self._rates_of = rates_of or (
+        rates_of = rates_of or (
             lambda host: ENDPOINT_DOWN if host in fleet.down_hosts else lambda _now: NO_FAULTS
         )
         self._queue: list[str] = []
@@ -155,17 +162,14 @@ class FleetWorld(World):
             rotations=tuple(scenario.rotation for scenario in fleet.scenarios),
             broken=tuple((name, SettingsError("it is broken", advice="fix it")) for name in fleet.broken),
         )
-        super().__init__(fleet.common, rates_at=self._rates_of(0), next_fault=next_fault)
-
-    def _make_tenants(self) -> dict[str, Tenant]:
-        made = {}
-        for scenario, host in zip(self.fleet.scenarios, self.fleet.hosts, strict=True):
-            tenant = Tenant(self, scenario, self._rates_of(host))
-            if host in self.fleet.slow_hosts:
+        super().__init__(fleet.common, rates_at=rates_of(0))
+        for scenario, host in zip(fleet.scenarios, fleet.hosts, strict=True):
+            tenant = Tenant(self, scenario, rates_of(host))
+            if host in fleet.slow_hosts:
                 tenant.provider.latency = SLOW_LATENCY_SECONDS
-            tenant.provider.rejects_client = scenario.rotation.name in self.fleet.rejected
-            made[scenario.rotation.name] = tenant
-        return made
+            tenant.provider.rejects_client = scenario.rotation.name in fleet.rejected
+        self.tenant = self.tenants[fleet.common.rotation.name]
+        self.provider, self.consumers = self.tenant.provider, self.tenant.consumers
 
     @property
     def healthy(self) -> list[Tenant]:
@@ -180,6 +184,11 @@ class FleetWorld(World):
     def expired_seconds(self) -> float:
         """The seconds in which consumers of healthy rotations presented an expired token."""
         return sum(tenant.consumers.expired_seconds for tenant in self.healthy)
+
+    @property
+    def bad_tokens(self) -> int:
+        """The number of tokens that were published and must not have been."""
+        return sum(tenant.bad_tokens for tenant in self.tenants.values())
 
     # Runs.
 

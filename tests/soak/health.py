@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from rotator.renewal import policy
+from rotator.simulation.environment import Tenant
 from rotator.simulation.provider import LATENCY_SECONDS
-from rotator.simulation.simulated_rotation import Tenant
 from rotator.simulation.world import World
 
 
@@ -52,4 +52,4 @@ def expect_valid_token(tenant: Tenant) -> None:
 def is_flooding(world: World) -> bool:
     """Return whether renewing runs sent more than two requests per second; for one rotation only."""
     working = world.runs - world.outcomes["fresh"]
-    return world.token_requests > 2 * policy.RUN_BUDGET_SECONDS * working
+    return world.provider.requests > 2 * policy.RUN_BUDGET_SECONDS * working

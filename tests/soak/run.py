@@ -23,6 +23,7 @@ import click
 from rich.console import Console
 from rich.progress import track
 
+from rotator.simulation.environment import Tenant
 from rotator.simulation.scenario import DAY
 from rotator.simulation.world import World, quiet_logs
 from soak.fleet_world import FleetWorld
@@ -68,7 +69,7 @@ def simulate_world(number: int) -> WorldResult:
             world.start_run(random.uniform(begin, end), force=True)
     for _ in range(10):  # and one who was not
         world.start_run(random.uniform(0, scenario.end), force=True)
-    return _finish(world, f"world {number}")
+    return _finish(world, f"world {number}", [world.tenant])
 
 
 def simulate_fleet(number: int) -> WorldResult:
@@ -83,27 +84,31 @@ def simulate_fleet(number: int) -> WorldResult:
             world.timeline.at(end + fleet_recovery_seconds(fleet), partial(expect_valid_token, tenant))
     for begin, end in random.choices(windows, k=3):  # an operator renews all by force, which may fail as well
         world.start_run(random.uniform(begin, end), force=True)
-    return _finish(world, f"fleet {number}")
+    return _finish(world, f"fleet {number}", world.healthy)
 
 
-def _finish(world: World, name: str) -> WorldResult:
+def _finish(world: World, name: str, healthy: Sequence[Tenant]) -> WorldResult:
     """Simulate a world to its end, and return the result."""
     with quiet_logs():
         world.timeline.run_until(world.scenario.end)
-    world.close()
+    tenants = world.tenants.values()
+    for tenant in tenants:
+        tenant.consumers.close(world.timeline.seconds)
+    token_requests = sum(tenant.provider.requests for tenant in tenants)
+    expired_seconds = sum(tenant.consumers.expired_seconds for tenant in healthy)
     violations = list(world.violations)
-    if world.expired_seconds:
-        violations.append(f"consumers presented an expired token for {world.expired_seconds:.0f} s")
-    if len(world.tenants) == 1 and is_flooding(world):
-        violations.append(f"the endpoint was flooded with {world.token_requests} requests")
+    if expired_seconds:
+        violations.append(f"consumers presented an expired token for {expired_seconds:.0f} s")
+    if len(tenants) == 1 and is_flooding(world):
+        violations.append(f"the endpoint was flooded with {token_requests} requests")
     return WorldResult(
         name=name,
-        years=len(world.tenants) * world.scenario.end / YEAR,
+        years=len(tenants) * world.scenario.end / YEAR,
         runs=world.runs,
         failed_runs=world.failed_runs,
-        token_requests=world.token_requests,
-        expired_seconds=world.expired_seconds,
-        bad_tokens=world.bad_tokens,
+        token_requests=token_requests,
+        expired_seconds=expired_seconds,
+        bad_tokens=sum(tenant.bad_tokens for tenant in tenants),
         violations=tuple(violations),
     )
 
