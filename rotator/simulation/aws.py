@@ -5,13 +5,11 @@ They pass the same contract tests as the adapters (tests/contract).
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rotator.errors import ConcurrentUpdate, CredentialsError, ParameterStoreError
 from rotator.oauth.models import ClientCredentials, Secret, Stage
-from rotator.renewal.deadline import Deadline
 from rotator.renewal.models import Parameter, Rotation
 from rotator.renewal.ports import NAMES_PER_CALL
 
@@ -22,16 +20,11 @@ class MemoryParameterStore:
     """The port ParameterStore on a dict, which holds the values in plain text."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self.parameters: dict[str, Parameter] = {}
         self.history: dict[str, dict[int, Parameter]] = {}
 
     def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
-        """Return the parameters that exist, by name; a SecureString without its value.
-
-        Raises:
-            ParameterStoreError: There are more names than one call allows.
-        """
+        """Return those of at most ten parameters that exist, by name; a SecureString without its value."""
         if len(names) > NAMES_PER_CALL:
             raise ParameterStoreError(
                 f"Parameter Store refused to read {len(names)} names in one call",
@@ -48,12 +41,7 @@ class MemoryParameterStore:
         kept = self.history.get(name, {}) if name in self.parameters else {}
         return {version: _as_read(kept[version]) for version in versions if version in kept}
 
-    def read_path(
-        self,
-        path: str,
-        *,
-        retry_until: Deadline | None = None,  # noqa: ARG002 - it throttles nothing
-    ) -> Iterator[Mapping[str, Parameter]]:
+    def read_path(self, path: str, **_retry_until: object) -> Iterator[Mapping[str, Parameter]]:
         """Yield the parameters below a path, ten per page."""
         below = path.rstrip("/") + "/"
         found = [(name, _as_read(p)) for name, p in self.parameters.items() if name.startswith(below)]
@@ -77,27 +65,20 @@ class MemoryParameterStore:
         return self.put(rotation.lease_name, text, "String")
 
     def put(self, name: str, value: str, type_name: str, *, overwrite: bool = True) -> int:
-        """Store the next version of a parameter and return its number.
-
-        Raises:
-            ConcurrentUpdate: The parameter exists and ``overwrite`` is false.
-        """
-        with self._lock:
-            old = self.parameters.get(name)
-            if old and not overwrite:
-                raise ConcurrentUpdate(f"the parameter {name} already exists", advice="read it again")
-            version = old.version + 1 if old else 1
-            self.parameters[name] = Parameter(value=value, version=version, type=type_name)
-            versions = self.history[name] = self.history.get(name, {}) if old else {}
-            versions[version] = self.parameters[name]
-            versions.pop(version - VERSIONS_KEPT, None)
-            return version
+        """Store the next version of a parameter and return its number; see ``create_lease``."""
+        old = self.parameters.get(name)
+        if old and not overwrite:
+            raise ConcurrentUpdate(f"the parameter {name} already exists", advice="read it again")
+        version = old.version + 1 if old else 1
+        self.parameters[name] = Parameter(value=value, version=version, type=type_name)
+        versions = self.history[name] = self.history.get(name, {}) if old else {}
+        versions[version] = self.parameters[name]
+        versions.pop(version - VERSIONS_KEPT, None)
+        return version
 
 
 def _as_read(stored: Parameter) -> Parameter:
-    if stored.type == "String":
-        return stored
-    return Parameter(value="encrypted", version=stored.version, type=stored.type)
+    return stored if stored.type == "String" else replace(stored, value="encrypted")
 
 
 @dataclass

@@ -25,10 +25,6 @@ class Call(Enum):
     REQUEST_TOKEN = "token_endpoint.request"  # noqa: S105 - a call
 
 
-LEASE_WRITES = frozenset({Call.CREATE_LEASE, Call.WRITE_LEASE})
-WRITES = frozenset({Call.WRITE_TOKEN, Call.WRITE_STATUS, *LEASE_WRITES})
-
-
 class Fault(Enum):
     """A fault of one call."""
 
@@ -36,10 +32,6 @@ class Fault(Enum):
     LOST = "the call fails, but has taken effect"
     KILLED_BEFORE = "the process is killed before the call"
     KILLED_AFTER = "the process is killed after the call"
-    REPEATED = "the first answer is lost, the SDK repeats the call, and the second answer arrives"
-    DELAYED = "the call is not answered, and takes effect later"
-    REJECTED = "the token endpoint rejects the client"
-    LATE = "the run sleeps until the leases of short runs have expired, and then makes the call"
 
 
 class Killed(BaseException):
@@ -59,12 +51,9 @@ def failure(call: Call) -> RotatorError:
 
 @dataclass
 class Intercepted:
-    """A port whose calls are carried out by a function.
+    """A port, by its name in the values of Call.
 
-    Args:
-        name: The port's name in the values of Call.
-        port: The port whose methods have the effect of the calls.
-        carry_out: Receives each call with its effect; returns the answer, or raises the error of a fault.
+    ``carry_out`` receives each call with its effect; it returns the answer, or raises the error of a fault.
     """
 
     name: str
@@ -72,6 +61,6 @@ class Intercepted:
     carry_out: Callable[[Call, Callable[[], Any]], Any]
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
-        """Return the port's method, carried out by the function."""
+        """Return the port's method, carried out by ``carry_out``."""
         call, effect = Call(f"{self.name}.{method}"), getattr(self.port, method)
         return lambda *args: self.carry_out(call, partial(effect, *args))

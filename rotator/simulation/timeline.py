@@ -44,10 +44,6 @@ class Timeline:
             self.seconds = wake  # nothing else happens until then
             return
         self.at(wake, getcurrent().switch)
-        self.suspend()
-
-    def suspend(self) -> None:
-        """Stop the calling process until an event switches to it."""
         self._hub.switch()
 
     def run_until(self, end: float) -> None:

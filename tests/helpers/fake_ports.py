@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -73,6 +74,7 @@ class FakeParameterStore(MemoryParameterStore):
 
     def __init__(self) -> None:
         super().__init__()
+        self._lock = threading.Lock()
         self.writes: list[str] = []
         self.reads = 0
         self.fails: dict[str, RotatorError] = {}
@@ -83,11 +85,9 @@ class FakeParameterStore(MemoryParameterStore):
         self._fail("read")
         return super().read(names)
 
-    def read_path(
-        self, path: str, *, retry_until: Deadline | None = None
-    ) -> Iterator[Mapping[str, Parameter]]:
+    def read_path(self, path: str, **options: object) -> Iterator[Mapping[str, Parameter]]:
         self._fail("read")
-        return super().read_path(path, retry_until=retry_until)
+        return super().read_path(path, **options)
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
         self._fail("token")
@@ -111,9 +111,10 @@ class FakeParameterStore(MemoryParameterStore):
 
     def put(self, name: str, value: str, type_name: str, *, overwrite: bool = True) -> int:
         self.before_write(name)
-        version = super().put(name, value, type_name, overwrite=overwrite)
-        self.writes.append(name)
-        return version
+        with self._lock:
+            version = super().put(name, value, type_name, overwrite=overwrite)
+            self.writes.append(name)
+            return version
 
     def put_lease(self, of: Rotation, *, expires_at: datetime, **changes: Any) -> None:
         """Store a lease that another run has acquired."""

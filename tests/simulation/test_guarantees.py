@@ -16,7 +16,7 @@ from rotator.simulation.calls import Fault
 from rotator.simulation.scenario import DAY, NO_FAULTS, Behaviour, Rates, Scenario
 from rotator.simulation.world import World
 from soak.health import is_flooding, is_healthy
-from soak.random_scenarios import FAULTS, LEASE_SECONDS, fault_budget, guaranteed_outage
+from soak.random_scenarios import LEASE_SECONDS, fault_budget, guaranteed_outage
 
 RATES = st.builds(
     Rates,
@@ -27,7 +27,7 @@ RATES = st.builds(
     duplicated=st.sampled_from((0.0, 1.0)),
     delay=st.sampled_from((0.0, 45.0)),
 )
-BAD_LUCK = st.lists(st.tuples(st.integers(0, 7), st.sampled_from(FAULTS)), max_size=3)
+BAD_LUCK = st.lists(st.tuples(st.integers(0, 7), st.sampled_from(Fault)), max_size=3)
 """The number of calls without a fault, and the fault of the call after them, over all runs."""
 
 

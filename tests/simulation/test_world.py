@@ -21,7 +21,7 @@ from rotator.simulation.calls import Fault
 from rotator.simulation.scenario import DAY, NO_FAULTS, Behaviour, Rates, Scenario
 from rotator.simulation.world import World
 from soak.health import expect_valid_token, is_healthy, token_state
-from soak.random_scenarios import FAULTS, LEASE_SECONDS
+from soak.random_scenarios import LEASE_SECONDS
 
 HOUR = 3600.0
 
@@ -60,7 +60,7 @@ FORCED_CALLS = [*CALLS[:3], "make due", *CALLS[3:]]
     ],
 )
 @pytest.mark.parametrize("behaviour", Behaviour)
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", Fault)
 def test_next_run_recovers_from_a_fault_at_any_call(
     fault: Fault, nth: int, behaviour: Behaviour, force: bool
 ) -> None:
@@ -73,7 +73,7 @@ def test_next_run_recovers_from_a_fault_at_any_call(
     assert made.violations == []
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", Fault)
 @pytest.mark.parametrize("nth", range(7), ids=CALLS)
 def test_next_run_recovers_from_a_fault_at_the_first_token(fault: Fault, nth: int) -> None:
     made = World(Scenario())

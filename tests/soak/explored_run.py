@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from typing import TypeVar
 
 from greenlet import getcurrent, greenlet
 
 from rotator.errors import ConcurrentUpdate, ParameterStoreError
 from rotator.oauth.client_credentials import TokenResponse
-from rotator.simulation.calls import LEASE_WRITES, WRITES, Call, Fault, Killed, failure
+from rotator.simulation.calls import Call, Killed, failure
 from rotator.simulation.timeline import START
 
 T = TypeVar("T")
+
+LEASE_WRITES = frozenset({Call.CREATE_LEASE, Call.WRITE_LEASE})
+WRITES = frozenset({Call.WRITE_TOKEN, Call.WRITE_STATUS, *LEASE_WRITES})
 
 RENEWAL_CALLS = frozenset({Call.REQUEST_TOKEN, Call.WRITE_TOKEN, Call.WRITE_STATUS})
 """The calls whose failure may leave a renewal unfinished."""
 
 HOLDER_CALLS = RENEWAL_CALLS | {Call.READ_SECRET}
 """The calls that a run makes only while it holds the lease."""
+
+
+class Fault(Enum):
+    """A fault of one call of an explored run."""
+
+    KILLED_AFTER = "the process is killed after the call"
+    REPEATED = "the first answer is lost, the SDK repeats the call, and the second answer arrives"
+    FAILED = "the call fails and has no effect"
+    LOST = "the call fails, but has taken effect"
+    DELAYED = "the call is not answered, and takes effect later"
+    REJECTED = "the token endpoint rejects the client"
+    LATE = "the run sleeps until the leases of short runs have expired, and then makes the call"
 
 
 class ExploredRun:

@@ -17,12 +17,13 @@ from rotator.fleet.run import run_fleet
 from rotator.fleet.write_rate import WRITES_PER_RENEWAL, WriteRate
 from rotator.renewal.models import Outcome, Summary
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
-from rotator.simulation.calls import WRITES, Call, Killed, failure
+from rotator.simulation.calls import Call, Killed, failure
 from rotator.simulation.environment import Tenant
 from rotator.simulation.scenario import NO_FAULTS, Rates, RatesAt, Scenario
 from rotator.simulation.simulated_run import SimulatedRun
 from rotator.simulation.world import World
 from rotator.workers import dispatch
+from soak.explored_run import WRITES
 from soak.simulated_processes import Greenlets
 
 T = TypeVar("T")

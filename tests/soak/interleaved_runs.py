@@ -28,15 +28,10 @@ from rotator.renewal.models import Stored
 from rotator.renewal.ports import Run
 from rotator.renewal.renew import read
 from rotator.simulation.aws import MemorySecretStore
-from rotator.simulation.calls import LEASE_WRITES, WRITES, Call, Fault, Intercepted, Killed
+from rotator.simulation.calls import Call, Intercepted, Killed
 from rotator.simulation.timeline import START
-from soak.explored_run import RENEWAL_CALLS, ExploredRun
+from soak.explored_run import LEASE_WRITES, RENEWAL_CALLS, WRITES, ExploredRun, Fault
 from soak.initial_states import ROTATION, SHORT_RUN_SECONDS, Start
-
-FAULTS = (
-    *(Fault.KILLED_AFTER, Fault.REPEATED, Fault.FAILED, Fault.LOST),
-    *(Fault.DELAYED, Fault.REJECTED, Fault.LATE),
-)
 
 CREDENTIALS = ClientCredentials(client_id=ROTATION.name, client_secret=Secret("x"), version_id="v")
 
@@ -93,7 +88,7 @@ class InterleavedRuns:
             return []
         # A write is delayed for less time than a lease lasts.
         may_be_late = all(run.budget for run in self.runs if not run.is_done)
-        return [fault for fault in FAULTS if may_be_late or fault is not Fault.LATE]
+        return [fault for fault in Fault if may_be_late or fault is not Fault.LATE]
 
     def _may_begin(self, run: ExploredRun) -> bool:
         """Return whether all equal runs before it have begun: which of them is the first is irrelevant."""

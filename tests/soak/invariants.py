@@ -8,8 +8,8 @@ from typing import NoReturn
 from rotator.renewal import policy
 from rotator.renewal.models import Outcome, Stored
 from rotator.renewal.policy import TokenState
-from rotator.simulation.calls import Call, Fault
-from soak.explored_run import ExploredRun
+from rotator.simulation.calls import Call
+from soak.explored_run import ExploredRun, Fault
 from soak.initial_states import FRESH_AGE, ROTATION
 from soak.interleaved_runs import Choice, InterleavedRuns
 

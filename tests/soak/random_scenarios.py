@@ -9,7 +9,6 @@ from random import Random
 
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.policy import RUN_BUDGET_SECONDS
-from rotator.simulation.calls import Fault
 from rotator.simulation.scenario import (
     DAY,
     NO_FAULTS,
@@ -23,9 +22,6 @@ from rotator.simulation.scenario import (
 
 RUNS = 4000
 """How many scheduled runs a scenario has."""
-
-FAULTS = (Fault.FAILED, Fault.LOST, Fault.KILLED_BEFORE, Fault.KILLED_AFTER)
-"""The faults that a call of a simulated run may have."""
 
 LEASE_SECONDS = RUN_BUDGET_SECONDS + 2
 """How long the lease of a run that was killed keeps other runs away."""

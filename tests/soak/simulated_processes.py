@@ -29,7 +29,7 @@ class Greenlets(AbstractContextManager["Greenlets"]):
             self._waiting = getcurrent()
             if seconds is not None:
                 self._wake_at(self._timeline.seconds + seconds, self._waiting)
-            self._timeline.suspend()
+            self._waiting.parent.switch()  # to the events of the timeline
         if self._finished and (error := self._finished.pop(0)):
             raise error
 
