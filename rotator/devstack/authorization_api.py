@@ -21,7 +21,6 @@ from authlib.integrations.flask_oauth2 import AuthorizationServer, ResourceProte
 from authlib.oauth2.rfc6749 import ClientMixin, InvalidRequestError, OAuth2Request
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
-from authlib.oauth2.rfc6750.errors import InvalidTokenError
 from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator, JWTBearerTokenValidator
 from flask import Flask, Request, Response, g, jsonify, request
 from joserfc.jwk import OctKey
@@ -30,6 +29,7 @@ ISSUER = "https://auth.healthwise.net/"
 AUDIENCE = "https://content.healthwise.net/"
 MAX_EXPIRATION = 86400
 SCOPES = ("*", "content.api", "search.api", "taxonomy.api", "triage.api")
+SIGNING_KEY = OctKey.generate_key(256)
 
 _AUTH_METHODS = ("client_secret_basic", "client_secret_post")
 
@@ -86,7 +86,7 @@ class ClientGrant(ClientCredentialsGrant):  # type: ignore[misc]
 
 
 class AuthorizationApi:
-    """The API as a WSGI application, ``app``. It revokes the tokens whose ids are in ``revoked``.
+    """The API as a WSGI application, ``app``.
 
     Args:
         clients: Secrets by client id, in addition to those of the samples.
@@ -96,29 +96,23 @@ class AuthorizationApi:
     def __init__(self, clients: Mapping[str, str], *, basic_encoding: str = "raw") -> None:
         self.clients = {i: Client(i, s) for i, s in {**SAMPLE_CLIENTS, **clients}.items()}
         self._is_form_encoded = basic_encoding == "form"
-        self.key = OctKey.generate_key(256)
-        self.revoked: set[str] = set()
-        self.app = self._build_app()
-
-    def _build_app(self) -> Flask:
-        app = Flask(__name__)
+        self.app = Flask(__name__)
         logging.getLogger("authlib").setLevel(logging.WARNING)  # at DEBUG it logs every token
-        server = _Server(app, query_client=self.clients.get, save_token=self.save_token)
+        server = _Server(self.app, query_client=self.clients.get, save_token=self.save_token)
         server.scopes_supported = SCOPES
-        server.register_token_generator("default", _TokenGenerator(self))
+        generator = _TokenGenerator(ISSUER, alg="HS256", expires_generator=lambda *_: g.expiration)
+        server.register_token_generator("default", generator)
         server.register_client_auth_method("client_secret_basic", self._authenticate_basic)
         server.register_grant(ClientGrant)
         protector = ResourceProtector()
-        protector.register_token_validator(_TokenValidator(self))
+        protector.register_token_validator(_TokenValidator(ISSUER, AUDIENCE))
 
-        app.post("/oauth2/token")(server.create_token_response)
+        self.app.post("/oauth2/token")(server.create_token_response)
 
-        @app.get("/topics")
+        @self.app.get("/topics")
         @protector()  # type: ignore[untyped-decorator]
         def topics() -> Response:
             return jsonify({"items": TOPICS})
-
-        return app
 
     def _authenticate_basic(self, query_client: Any, oauth_request: OAuth2Request) -> Client | None:
         """Return the client of a Basic header; as documented, it may lack the space after Basic."""
@@ -169,26 +163,13 @@ def read_parameters(body: str) -> dict[str, str]:
 
 
 class _TokenGenerator(JWTBearerTokenGenerator):  # type: ignore[misc]
-    def __init__(self, api: AuthorizationApi) -> None:
-        super().__init__(ISSUER, alg="HS256", expires_generator=lambda _client, _grant: g.expiration)
-        self._api = api
-
     def get_jwks(self) -> OctKey:
-        return self._api.key
+        return SIGNING_KEY
 
     def get_audiences(self, _client: Client, _user: None, _scope: str) -> str:
         return AUDIENCE
 
 
 class _TokenValidator(JWTBearerTokenValidator):  # type: ignore[misc]
-    def __init__(self, api: AuthorizationApi) -> None:
-        super().__init__(ISSUER, AUDIENCE)
-        self._api = api
-
     def get_jwks(self) -> OctKey:
-        return self._api.key
-
-    def validate_token(self, token: Any, scopes: Any, request: Any, **kwargs: Any) -> None:
-        super().validate_token(token, scopes, request, **kwargs)
-        if token["jti"] in self._api.revoked:
-            raise InvalidTokenError
+        return SIGNING_KEY

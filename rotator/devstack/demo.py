@@ -52,6 +52,8 @@ class Demo:
     def __init__(self, console: Console, stack: DevStack) -> None:
         self.console = console
         self.stack = stack
+        self.token_endpoint = f"{stack.authorization_api}/oauth2/token"
+        self.topics_url = f"{stack.authorization_api}/topics"
         self.administrator = Account(stack.aws)
         self.secret_arn = ""
         self.outputs: dict[str, str] = {}
@@ -64,8 +66,8 @@ class Demo:
         parameters = {
             "SecretArn": self.secret_arn,
             "ParameterName": PARAMETER_NAME,
-            "TokenEndpoint": self.stack.token_endpoint,
-            "VerifyUrl": self.stack.topics_url,
+            "TokenEndpoint": self.token_endpoint,
+            "VerifyUrl": self.topics_url,
             "AllowedHosts": "127.0.0.1",
             "TokenRequestParams": '{"expiration": "86400"}',
             "ScheduleMinutes": str(SCHEDULE_MINUTES),
@@ -131,7 +133,7 @@ class Demo:
 
     def get_topics(self, token: str) -> int:
         """Call the Content API and return the number of topics."""
-        answer = requests.get(self.stack.topics_url, headers={"Authorization": f"Bearer {token}"}, timeout=10)
+        answer = requests.get(self.topics_url, headers={"Authorization": f"Bearer {token}"}, timeout=10)
         answer.raise_for_status()
         return len(answer.json()["items"])
 
@@ -163,11 +165,11 @@ class Demo:
             **client_environment(self.stack.aws),
             "ROTATOR_SECRET_ID": self.secret_arn,
             "ROTATOR_PARAMETER_NAME": PARAMETER_NAME,
-            "ROTATOR_TOKEN_ENDPOINT": self.stack.token_endpoint,
-            "ROTATOR_VERIFY_URL": self.stack.topics_url,
+            "ROTATOR_TOKEN_ENDPOINT": self.token_endpoint,
+            "ROTATOR_VERIFY_URL": self.topics_url,
             "ROTATOR_SCHEDULE_INTERVAL": f"{SCHEDULE_MINUTES}m",
             "TOKEN_PARAMETER": PARAMETER_NAME,  # this and the next for the recipes of infra/docs/consumers
-            "TOPICS_URL": self.stack.topics_url,
+            "TOPICS_URL": self.topics_url,
         }
         click.echo("\nThe demo environment keeps running. To use it, run in another terminal:\n")
         click.echo("unset AWS_PROFILE AWS_SESSION_TOKEN")

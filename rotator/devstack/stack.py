@@ -32,24 +32,12 @@ class DevStack:
     process: subprocess.Popen[str]
     aws: str
     authorization_api: str
-    kept: bool = False
-
-    @property
-    def token_endpoint(self) -> str:
-        """The URL at which the Authorization API issues tokens."""
-        return f"{self.authorization_api}/oauth2/token"
-
-    @property
-    def topics_url(self) -> str:
-        """A URL of the Content API, which accepts the tokens."""
-        return f"{self.authorization_api}/topics"
 
     def keep(self) -> int:
         """Let the process keep running without this one; return its process id."""
         assert self.process.stdin  # noqa: S101 - it was started with a pipe
         self.process.stdin.write("keep\n")
-        self.process.stdin.flush()
-        self.kept = True
+        self.process.stdin.close()
         return self.process.pid
 
 
@@ -74,7 +62,6 @@ def running_devstack(clients: Mapping[str, str]) -> Iterator[DevStack]:
         )
         assert process.stdin  # noqa: S101 - for the type checker; both are pipes
         assert process.stdout  # noqa: S101
-        stack = None
         try:
             process.stdin.write(json.dumps({"clients": dict(clients)}) + "\n")
             process.stdin.flush()
@@ -82,10 +69,9 @@ def running_devstack(clients: Mapping[str, str]) -> Iterator[DevStack]:
             if not ready:  # the process has exited
                 errors.seek(0)
                 raise RuntimeError(f"the embedded stack did not start: {errors.read()[-2000:]}")
-            stack = DevStack(process, **json.loads(ready))
-            yield stack
+            yield DevStack(process, **json.loads(ready))
         finally:
-            if not (stack and stack.kept):
+            if not process.stdin.closed:  # ``keep`` closes it
                 process.stdin.close()
                 try:
                     process.wait(timeout=STOP_SECONDS)

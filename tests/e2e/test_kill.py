@@ -22,6 +22,7 @@ from fake_ports import CANARY_SECRET
 from leak_check import credential_forms, secrets_in, token_forms
 from misbehaving_api import MisbehavingApi
 from rotator import bootstrap
+from rotator.devstack.authorization_api import SIGNING_KEY
 from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
 from rotator.devstack.http_server import serving
@@ -153,7 +154,7 @@ def test_next_run_recovers_after_a_kill_at_any_call(
     secrets = credential_forms("client", CANARY_SECRET).union(*map(token_forms, tokens))
     assert secrets_in(said, secrets) == []
     for token in tokens:
-        jwt.decode(token, API.key)  # raises if the API did not sign, and so issue, it
+        jwt.decode(token, SIGNING_KEY)  # raises if the API did not sign, and so issue, it
 
     assert ordinary_run(api, WHEN_THE_LEASE_HAS_EXPIRED) in (Outcome.ROTATED, Outcome.FRESH)
     assert_healthy(api, account)

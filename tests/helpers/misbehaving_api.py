@@ -23,7 +23,6 @@ from authlib.oauth2.rfc6749 import OAuth2Request
 from flask import Flask, Response, jsonify, request
 
 from rotator.devstack.authorization_api import AuthorizationApi, Client
-from rotator.oauth import jwt
 
 _KEYS = frozenset({"status", "headers", "body", "delay", "stall"})
 
@@ -45,6 +44,8 @@ class MisbehavingApi(AuthorizationApi):
     def __init__(self, clients: Mapping[str, str], **options: Any) -> None:
         super().__init__(clients, **options)
         self._newest: dict[str, str] = {}
+        self._revoked: set[str] = set()
+        self.app.before_request(self._refuse_revoked_token)
         self.misbehaviour = Misbehaviour()
         self.misbehaviour.install(self.app)
 
@@ -69,7 +70,11 @@ class MisbehavingApi(AuthorizationApi):
 
     def revoke(self, token: str) -> None:
         """Revoke a token, as a provider may do without an announcement."""
-        self.revoked.add((jwt.claims(token) or {})["jti"])
+        self._revoked.add(token)
+
+    def _refuse_revoked_token(self) -> Response | None:
+        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return Response('{"error": "invalid_token"}', status=401) if token in self._revoked else None
 
 
 class Misbehaviour:
