@@ -38,19 +38,11 @@ ParameterReader = Callable[[], Found]
 """Returns the stored token and status, read in one call; raises TokenUnavailable if they cannot be read."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredToken:
-    """A token as stored. Times are UTC, None if unknown."""
+def token_times(parameter_name: str, found: Found) -> tuple[datetime | None, datetime | None]:
+    """Return when the token expires and when it is renewed (UTC), None if unknown.
 
-    value: str = field(repr=False)
-    expires_at: datetime | None = None
-    renew_at: datetime | None = None
-
-
-def stored_token(parameter_name: str, found: Found) -> StoredToken:
-    """Return the token, which expires at the time in its status or its own ``exp``, whichever is earlier.
-
-    Raises TokenUnavailable if the parameter's value cannot follow ``Bearer`` in a header.
+    It expires at the time in its status or its own ``exp``, whichever is earlier. Raises TokenUnavailable if
+    the parameter's value cannot follow ``Bearer`` in a header.
     """
     if problem := _problem(found.token):
         raise TokenUnavailable(
@@ -59,7 +51,7 @@ def stored_token(parameter_name: str, found: Found) -> StoredToken:
         )
     expires_at, renew_at = _status_times(found)
     expiries = [time for time in (expires_at, jwt.expiry(found.token)) if time]
-    return StoredToken(value=found.token, expires_at=min(expiries, default=None), renew_at=renew_at)
+    return min(expiries, default=None), renew_at
 
 
 def _problem(token: str) -> str | None:

@@ -56,12 +56,10 @@ class SsmClient(Protocol):
     A consumer may not have the type stubs for boto3.
     """
 
-    @property
-    def get_parameters(self) -> Callable[..., Any]:
+    def get_parameters(self, *args: Any, **kwargs: Any) -> Any:
         """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameters.html."""
 
-    @property
-    def get_parameter(self) -> Callable[..., Any]:
+    def get_parameter(self, *args: Any, **kwargs: Any) -> Any:
         """https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html."""
 
 
@@ -130,15 +128,13 @@ class SsmReader:
 
     def _get_parameter(self) -> Found | None:
         return aws_client.call(
-            self._ssm.get_parameter,
-            read=lambda answer: self._found({**answer, "Parameters": [answer["Parameter"]]}),
-            WithDecryption=True,
-            Name=self._name,
+            self._ssm.get_parameter, read=self._found, WithDecryption=True, Name=self._name
         )
 
     def _found(self, answer: Mapping[str, Any]) -> Found | None:
         """Return token and status of an answer, None if the token is not in it."""
-        found = {name: each for each in answer["Parameters"] for name in _names(each)}
+        parameters = answer["Parameters"] if "Parameters" in answer else [answer["Parameter"]]
+        found = {name: each for each in parameters for name in _names(each)}
         token, status = found.get(self._name), found.get(f"{self._name}/status")
         if token is None:
             return None

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from rotator.consumer.parse import StoredToken
+from rotator.consumer.parse import Found
 
 ACCURACY = timedelta(seconds=1)
 """The accuracy of the time in an answer of AWS: the Date header has whole seconds (RFC 9110, 6.6.1)."""
@@ -86,10 +86,10 @@ class CachedToken:
 
 
 def cached_token(
-    stored: StoredToken,
+    found: Found,
+    times: tuple[datetime | None, datetime | None],
     *,
     requested_at: Moment,
-    answered_at: datetime | None,
     margin: float,
     ttl: float,
     spread: float,
@@ -97,27 +97,28 @@ def cached_token(
     """Return the token that was read, with the times at which it is read again.
 
     Args:
-        stored: The token as stored.
+        found: The answer of Parameter Store.
+        times: When the token expires and when it is renewed, None if unknown.
         requested_at: When the read began.
-        answered_at: The time of the answer by the clock of AWS.
         margin: See CachedToken. At most a quarter of the remaining lifetime is used: with a margin as long
             as the lifetime every call would read.
         ttl: The lifetime in seconds of a token whose expiry is unknown.
         spread: From 0 to 1: when this consumer reads, within the period over which all spread their reads.
     """
-    if stored.expires_at is None:
+    expires_at, renew_at = times
+    if expires_at is None:
         return CachedToken(
-            value=stored.value, read_at=requested_at, lifetime=ttl, refresh_after=0.9 * ttl, margin=0
+            value=found.token, read_at=requested_at, lifetime=ttl, refresh_after=0.9 * ttl, margin=0
         )
-    start = max(requested_at.now, answered_at + ACCURACY) if answered_at else requested_at.now
-    lifetime = (stored.expires_at - start).total_seconds()
+    start = max(requested_at.now, found.read_at + ACCURACY) if found.read_at else requested_at.now
+    lifetime = (expires_at - start).total_seconds()
     margin = min(margin, lifetime / 4)
-    window = (stored.expires_at - stored.renew_at).total_seconds() if stored.renew_at else lifetime / 3
+    window = (expires_at - renew_at).total_seconds() if renew_at else lifetime / 3
     before_expiry = window * (0.5 + SPREAD * (spread - 0.5))
     # A token that was read late in its window is read again after a quarter of its remaining lifetime.
     refresh_after = lifetime - before_expiry if lifetime > before_expiry else lifetime / 4
     return CachedToken(
-        value=stored.value,
+        value=found.token,
         read_at=requested_at,
         lifetime=lifetime,
         refresh_after=min(refresh_after, lifetime - 2 * margin),

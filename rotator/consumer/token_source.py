@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from rotator.consumer.cache import Cache, expired
-from rotator.consumer.parse import ParameterReader, stored_token
+from rotator.consumer.parse import ParameterReader, token_times
 from rotator.consumer.single_flight import SingleFlight
 from rotator.consumer.ssm import SsmClient, SsmReader
 from rotator.consumer.token_clock import CachedToken, Moment, Need, cached_token, current_moment
@@ -168,9 +168,9 @@ class TokenSource:
         requested_at = self._now()
         found = self._read()
         token = cached_token(
-            stored_token(self.parameter_name, found),
+            found,
+            token_times(self.parameter_name, found),
             requested_at=requested_at,
-            answered_at=found.read_at,
             margin=self._margin,
             ttl=self._ttl,
             spread=random.random(),  # noqa: S311 - no secret

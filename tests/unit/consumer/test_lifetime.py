@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from fake_ports import START
-from rotator.consumer.parse import StoredToken
+from rotator.consumer.parse import Found
 from rotator.consumer.token_clock import CachedToken, Moment, Need, cached_token, current_moment
 
 ZERO = Moment(now=START, monotonic=0.0)
@@ -26,12 +26,12 @@ def copy(
     spread: float = 0.5,
 ) -> CachedToken:
     """Return a cached token that expires, and is renewed, some seconds after it is read."""
-    stored = StoredToken(
-        value="token",
-        expires_at=None if expires is None else START + timedelta(seconds=expires),
-        renew_at=None if renew is None else START + timedelta(seconds=renew),
+    times = (
+        None if expires is None else START + timedelta(seconds=expires),
+        None if renew is None else START + timedelta(seconds=renew),
     )
-    return cached_token(stored, requested_at=ZERO, answered_at=None, margin=margin, ttl=ttl, spread=spread)
+    found = Found(token="token", version=1)
+    return cached_token(found, times, requested_at=ZERO, margin=margin, ttl=ttl, spread=spread)
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_copy_computes_lifetime_margin_and_refresh_time(
     ("reported", "lifetime"), [(-100, 3600), (-1, 3600), (0, 3599), (100, 3499), (99.5, 3499.5)]
 )
 def test_copy_lifetime_follows_the_later_clock(reported: float, lifetime: float) -> None:
-    stored = StoredToken(value="token", expires_at=START + timedelta(seconds=3600))
-    answered_at = START + timedelta(seconds=reported)
-    made = cached_token(stored, requested_at=ZERO, answered_at=answered_at, margin=60, ttl=300, spread=0.5)
+    found = Found(token="token", version=1, read_at=START + timedelta(seconds=reported))
+    times = START + timedelta(seconds=3600), None
+    made = cached_token(found, times, requested_at=ZERO, margin=60, ttl=300, spread=0.5)
     assert made.lifetime == lifetime
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from fake_ports import CANARY_TOKEN, START, jwt
 from rotator.consumer import parse
-from rotator.consumer.parse import Found, stored_token
+from rotator.consumer.parse import Found, token_times
 from rotator.errors import TokenUnavailable
 from rotator.renewal import status
 from token_source_setup import NAME, status_of
@@ -30,15 +30,14 @@ def changed(**fields: Any) -> str:
 
 
 def test_valid_status_gives_expiry_and_renewal_time() -> None:
-    stored = stored_token(NAME, found(text=status_of(CANARY_TOKEN, START)))
-    assert stored.value == CANARY_TOKEN
-    assert (stored.expires_at, stored.renew_at) == (END, START + timedelta(hours=16))
+    times = token_times(NAME, found(text=status_of(CANARY_TOKEN, START)))
+    assert times == (END, START + timedelta(hours=16))
 
 
 def test_status_with_unknown_members_is_accepted() -> None:
     """Version 0.1 wrote such members while a run renewed the token."""
     claimed = changed(claimed_by="run", claimed_until="2026-11-24T06:01:00Z")
-    assert stored_token(NAME, found(text=claimed)).expires_at == END
+    assert token_times(NAME, found(text=claimed))[0] == END
 
 
 @pytest.mark.parametrize(
@@ -63,30 +62,28 @@ def test_status_with_unknown_members_is_accepted() -> None:
     ],
 )
 def test_missing_or_invalid_status_gives_no_expiry(text: str | None) -> None:
-    stored = stored_token(NAME, found(text=text))
-    assert stored.value == CANARY_TOKEN
-    assert (stored.expires_at, stored.renew_at) == (None, None)
+    assert token_times(NAME, found(text=text)) == (None, None)
 
 
 def test_jwt_without_status_expires_at_its_exp() -> None:
     token = jwt({"exp": SOONER.timestamp()})
-    assert stored_token(NAME, found(token)).expires_at == SOONER
+    assert token_times(NAME, found(token))[0] == SOONER
 
 
 def test_status_of_another_version_yields_to_jwt_exp() -> None:
     token = jwt({"exp": SOONER.timestamp()})
-    assert stored_token(NAME, found(token, status_of(token, START), version=9)).expires_at == SOONER
+    assert token_times(NAME, found(token, status_of(token, START), version=9))[0] == SOONER
 
 
 @pytest.mark.parametrize(("exp", "end"), [(SOONER, SOONER), (END + timedelta(days=9), END)])
 def test_earlier_of_jwt_exp_and_status_expiry_is_used(exp: Any, end: Any) -> None:
     token = jwt({"exp": exp.timestamp()})
-    assert stored_token(NAME, found(token, status_of(token, START))).expires_at == end
+    assert token_times(NAME, found(token, status_of(token, START)))[0] == end
 
 
 @pytest.mark.parametrize("claims", [{}, {"exp": "soon"}, {"exp": True}, {"exp": 1e300}, {"exp": None}])
 def test_jwt_without_usable_exp_gives_no_expiry(claims: dict[str, object]) -> None:
-    assert stored_token(NAME, found(jwt(claims))).expires_at is None
+    assert token_times(NAME, found(jwt(claims)))[0] is None
 
 
 EMPTY, ILLEGAL, JSON = (
@@ -114,19 +111,19 @@ EMPTY, ILLEGAL, JSON = (
 )
 def test_invalid_token_text_is_rejected_without_quoting_it(text: str, problem: str) -> None:
     with pytest.raises(TokenUnavailable) as caught:
-        stored_token(NAME, found(text))
+        token_times(NAME, found(text))
     advice = "store only the token in it, without `Bearer `, or read another parameter"
     assert str(caught.value) == f"the parameter /healthwise/token {problem}; {advice}"
 
 
 def test_expiry_is_converted_to_utc() -> None:
-    stored = stored_token(NAME, found(text=changed(expires_at="2026-11-25T08:00:00+02:00")))
-    assert (stored.expires_at, stored.expires_at and stored.expires_at.tzinfo) == (END, UTC)
+    expires_at, _ = token_times(NAME, found(text=changed(expires_at="2026-11-25T08:00:00+02:00")))
+    assert (expires_at, expires_at and expires_at.tzinfo) == (END, UTC)
 
 
 def test_repr_does_not_show_the_token() -> None:
     read = found(text=status_of(CANARY_TOKEN, START))
-    assert CANARY_TOKEN not in repr(read) + repr(stored_token(NAME, read))
+    assert CANARY_TOKEN not in repr(read)
 
 
 def test_consumer_status_schema_equals_rotator_schema() -> None:

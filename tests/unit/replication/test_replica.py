@@ -10,7 +10,7 @@ import pytest
 
 import fake_ports
 from fake_ports import START, FakeParameterStore, rotation
-from rotator.consumer.parse import Found, stored_token
+from rotator.consumer.parse import Found, token_times
 from rotator.errors import ParameterStoreError
 from rotator.oauth.models import Secret
 from rotator.renewal import policy, renew
@@ -86,8 +86,8 @@ def test_consumer_trusts_the_status_of_a_replica(
 ) -> None:
     copy(home, replica)
     token, status = replica.parameters[TOKEN], replica.parameters[STATUS]
-    found = stored_token(TOKEN, Found(token=token.value, version=token.version, status=status.value))
-    assert found.expires_at == START + timedelta(days=1)
+    found = Found(token=token.value, version=token.version, status=status.value)
+    assert token_times(TOKEN, found)[0] == START + timedelta(days=1)
 
 
 def test_copy_of_the_same_token_writes_nothing(home: FakeParameterStore, replica: FakeParameterStore) -> None:
