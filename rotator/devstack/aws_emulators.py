@@ -36,10 +36,9 @@ def client_environment(endpoint: str, credentials: Mapping[str, str] = ADMINISTR
 
 @contextmanager
 def running_aws(folder: Path) -> Iterator[str]:
-    """Run MiniStack while the body runs; yields its endpoint. Its data are in the folder.
+    """Run MiniStack, with its data in the folder, while the body runs; yields its endpoint.
 
-    Raises:
-        RuntimeError: MiniStack does not start.
+    Raises RuntimeError if it does not start.
     """
     port = free_port()
     endpoint = f"http://{LOOPBACK}:{port}"

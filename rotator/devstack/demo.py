@@ -188,9 +188,7 @@ def _describe(status: dict[str, Any]) -> str:
 def run(*, keep: bool, picture: Path | None = None) -> int:
     """Run the demo and return its exit code.
 
-    Args:
-        keep: Whether the demo environment keeps running afterwards.
-        picture: The file for a picture of the output, if all steps succeed.
+    With ``keep``, its environment keeps running. If all steps succeed, ``picture`` shows its output.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(soft_wrap=True, record=bool(picture), width=PICTURE_COLUMNS if picture else None)

@@ -67,8 +67,7 @@ class Account:
     def create_stack(self, parameters: Mapping[str, str], *, stack: str = STACK) -> dict[str, str]:
         """Create a stack of the template with the uploaded zip and return its outputs.
 
-        Raises:
-            RuntimeError: The stack is not created; the message contains CloudFormation's reason.
+        Raises RuntimeError, with CloudFormation's reason, if the stack is not created.
         """
         given = {"CodeBucket": BUCKET, "CodeKey": CODE_KEY, **parameters}
         self.client("s3").upload_file(str(TEMPLATE), BUCKET, TEMPLATE_KEY)  # too large for a request

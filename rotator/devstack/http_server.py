@@ -27,11 +27,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(app: Any, port: int = 0) -> Iterator[str]:
-    """Serve a WSGI application from a thread while the body runs; port 0 selects a free one.
-
-    Yields:
-        The URL, without a trailing slash.
-    """
+    """Serve a WSGI application while the body runs; yields its URL. Port 0 selects a free port."""
     server = make_server(LOOPBACK, port, app, threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -40,4 +36,3 @@ def serving(app: Any, port: int = 0) -> Iterator[str]:
     finally:
         server.shutdown()
         thread.join()
-        server.server_close()

@@ -45,11 +45,7 @@ class DevStack:
 def running_devstack(clients: Mapping[str, str]) -> Iterator[DevStack]:
     """Run the embedded stack in its own process, which stops with the body unless the body calls ``keep``.
 
-    Args:
-        clients: Secrets by client id, in addition to those of the samples.
-
-    Raises:
-        RuntimeError: The process does not start.
+    ``clients`` are secrets by client id. Raises RuntimeError if the process does not start.
     """
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(

@@ -26,11 +26,7 @@ class Published:
 
 
 class Consumers:
-    """The tokens that consumers received, and for how many seconds these were expired or revoked.
-
-    Args:
-        cache: How many seconds a consumer caches a token.
-    """
+    """The tokens that consumers cached for ``cache`` seconds, and how long these were expired or revoked."""
 
     def __init__(self, cache: float) -> None:
         self._cache = cache

@@ -23,10 +23,6 @@ class Environment:
     """Time, random numbers, AWS, and the rotations by name; ``violations`` of a guarantee are recorded.
 
     ``next_fault`` returns the fault of the next call, None if it has none.
-
-    Args:
-        seed: The same seed gives the same random numbers.
-        rates_at: How often faults occur at a time.
     """
 
     def __init__(self, seed: int, rates_at: RatesAt) -> None:

@@ -47,11 +47,9 @@ FAILED_RESPONSES = (
 
 @dataclass
 class IssuedToken:
-    """A token as the provider knows it; times are seconds since the beginning.
+    """A token as the provider knows it: its announced expiry and its unannounced revocation.
 
-    Args:
-        expires_at: When it expires, as the provider announced.
-        revoked_at: When the provider revoked it, without an announcement.
+    Times are seconds since the beginning.
     """
 
     expires_at: float
@@ -90,16 +88,10 @@ class Provider:
     def exchange(
         self, sleep: Callable[[float], None], method: str, headers: Mapping[str, str], seconds: float
     ) -> TokenResponse:
-        """Respond to a request as HttpTransport does, after some time.
+        """Respond to a request as HttpTransport does, after some time, for which ``sleep`` delays its run.
 
-        Args:
-            sleep: Lets time pass in the run that sends it.
-            method: POST is a token request, GET a request to the API with the token.
-            headers: The headers of the request.
-            seconds: The timeout of the request.
-
-        Raises:
-            TokenEndpointUnavailable: There is no response.
+        POST is a token request, GET a request to the API with the token; ``seconds`` is the timeout. Raises
+        TokenEndpointUnavailable if there is no response.
         """
         requested_at = self._timeline.now()
         self.requests += method == "POST"
@@ -128,10 +120,8 @@ class Provider:
         if self._next_outage and not self._repeats(now):
             self.outages.append((now, now + self._next_outage))
             self._next_outage = 0.0
-        if self.is_down():
-            return True
         rate = self._rates_at(now).endpoint
-        return rate > 0 and self._random.random() < rate
+        return self.is_down() or (rate > 0 and self._random.random() < rate)
 
     def _repeats(self, now: float) -> bool:
         """Return whether the provider returns the newest token again instead of issuing another."""

@@ -61,12 +61,7 @@ class Report:
 def simulate(scenario: Scenario, on_progress: Callable[[float], None] = lambda _share: None) -> Report:
     """Run a scenario to its end, and confirm the longest outage that its settings survive.
 
-    Args:
-        scenario: The settings and faults.
-        on_progress: Receives the share that is done, from time to time.
-
-    Raises:
-        SettingsError: The scenario cannot be simulated.
+    ``on_progress`` receives the share that is done. Raises SettingsError if the scenario cannot be simulated.
     """
     scenario.check()
     return Report(_run(scenario, on_progress), longest_outage_confirmed=_is_confirmed(scenario))
