@@ -86,11 +86,9 @@ class ClientGrant(ClientCredentialsGrant):  # type: ignore[misc]
 
 
 class AuthorizationApi:
-    """The API as a WSGI application, ``app``.
+    """The API as a WSGI application, ``app``, for clients with these secrets and those of the samples.
 
-    Args:
-        clients: Secrets by client id, in addition to those of the samples.
-        basic_encoding: ``raw`` as documented, or ``form`` for a server that follows RFC 6749 strictly.
+    ``basic_encoding`` is ``raw`` as documented, or ``form`` for a server that follows RFC 6749 strictly.
     """
 
     def __init__(self, clients: Mapping[str, str], *, basic_encoding: str = "raw") -> None:
@@ -144,12 +142,11 @@ class _DocumentedRequest(OAuth2Request):  # type: ignore[misc]
     def __init__(self, flask_request: Request) -> None:
         # Authlib refuses URLs without https, so this URL replaces the one on loopback.
         super().__init__(flask_request.method, ISSUER + "oauth2/token", headers=flask_request.headers)
-        self._parameters = read_parameters(flask_request.get_data(as_text=True))
-        self.payload = BasicOAuth2Payload(self._parameters)
+        self.payload = BasicOAuth2Payload(read_parameters(flask_request.get_data(as_text=True)))
 
     @property
     def form(self) -> dict[str, str]:
-        return self._parameters
+        return dict(self.payload.data)
 
 
 def read_parameters(body: str) -> dict[str, str]:

@@ -57,10 +57,10 @@ class Demo:
         self.administrator = Account(stack.aws)
         self.secret_arn = ""
         self.outputs: dict[str, str] = {}
-        self.rows = [("stack", deployment.STACK), ("parameter", PARAMETER_NAME)]
 
     def run(self, client_secret: str) -> None:
-        """Carry out all steps in order; raise the error of the first step that fails."""
+        """Carry out all steps in order and print their results; raise the error of the first that fails."""
+        rows = [("stack", deployment.STACK), ("parameter", PARAMETER_NAME)]
         with self.step("create the secret with the client credentials"):
             self.secret_arn = self.administrator.create_secret(SECRET_NAME, CLIENT_ID, client_secret)
         parameters = {
@@ -86,12 +86,17 @@ class Demo:
             token = self.read_token(consumer, first)
         with self.step("the consumer calls GET /topics with it"):
             topics = self.get_topics(token)
-        self.rows += [("token by schedule", _describe(first)), ("GET /topics", f"200, {topics} topics")]
+        rows += [("token by schedule", _describe(first)), ("GET /topics", f"200, {topics} topics")]
         with self.step("force a rotation"):
             second = self.force(first)
         with self.step("the consumer reads the new version and calls GET /topics"):
             topics = self.get_topics(self.read_token(consumer, second))
-        self.rows += [("token by force", _describe(second)), ("GET /topics", f"200, {topics} topics")]
+        rows += [("token by force", _describe(second)), ("GET /topics", f"200, {topics} topics")]
+        table = Table(box=None, show_header=False, pad_edge=False)
+        for row in rows:
+            table.add_row(*row)
+        self.console.print()
+        self.console.print(table)
 
     @contextmanager
     def step(self, action: str) -> Iterator[None]:
@@ -145,14 +150,6 @@ class Demo:
             raise RuntimeError(f"the forced run did not write a new token: {json.dumps(summary)}")
         return status
 
-    def print_table(self) -> None:
-        """Print the created resources and the results of the steps."""
-        table = Table(box=None, show_header=False, pad_edge=False)
-        for row in self.rows:
-            table.add_row(*row)
-        self.console.print()
-        self.console.print(table)
-
     def print_log(self) -> None:
         """Print the end of the function's log, which never contains a secret."""
         if "LogGroupName" in self.outputs:
@@ -204,7 +201,6 @@ def run(*, keep: bool, picture: Path | None = None) -> int:
             except _ERRORS:
                 demo.print_log()
                 raise
-            demo.print_table()
             if keep:
                 demo.print_exports(stack.keep())
     except _ERRORS as error:

@@ -19,7 +19,6 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 TEMPLATE = CHECKOUT / "infra" / "template.yaml"
 BUCKET = "rotator-code"
 CODE_KEY = "rotator.zip"
-TEMPLATE_KEY = "template.yaml"
 STACK = "rotator"
 
 
@@ -70,11 +69,11 @@ class Account:
         Raises RuntimeError, with CloudFormation's reason, if the stack is not created.
         """
         given = {"CodeBucket": BUCKET, "CodeKey": CODE_KEY, **parameters}
-        self.client("s3").upload_file(str(TEMPLATE), BUCKET, TEMPLATE_KEY)  # too large for a request
+        self.client("s3").upload_file(str(TEMPLATE), BUCKET, TEMPLATE.name)  # too large for a request
         cloudformation = self.client("cloudformation")
         cloudformation.create_stack(
             StackName=stack,
-            TemplateURL=f"{self.endpoint}/{BUCKET}/{TEMPLATE_KEY}",
+            TemplateURL=f"{self.endpoint}/{BUCKET}/{TEMPLATE.name}",
             Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()],
             Capabilities=["CAPABILITY_IAM"],
         )

@@ -22,8 +22,6 @@ from rotator.devstack.authorization_api import AuthorizationApi
 from rotator.devstack.aws_emulators import running_aws
 from rotator.devstack.http_server import serving
 
-STOP_SECONDS = 20
-
 
 @dataclass
 class DevStack:
@@ -70,7 +68,7 @@ def running_devstack(clients: Mapping[str, str]) -> Iterator[DevStack]:
             if not process.stdin.closed:  # ``keep`` closes it
                 process.stdin.close()
                 try:
-                    process.wait(timeout=STOP_SECONDS)
+                    process.wait(timeout=20)
                 except subprocess.TimeoutExpired:
                     process.kill()
 

@@ -25,10 +25,11 @@ class Environment:
     ``next_fault`` returns the fault of the next call, None if it has none.
     """
 
-    def __init__(self, seed: int, rates_at: RatesAt) -> None:
-        self.random = Random(seed)  # noqa: S311 - nothing here is secret
+    def __init__(self, scenario: Scenario, rates_at: RatesAt | None = None) -> None:
+        self.scenario = scenario
+        self.random = Random(scenario.seed)  # noqa: S311 - nothing here is secret
         self.timeline = Timeline()
-        self.rates_at = rates_at
+        self.rates_at: RatesAt = rates_at or (lambda _now: scenario.rates)
         self.next_fault: Callable[[], Fault | None] = self.random_fault
         self.store = MemoryParameterStore()
         self.secrets = MemorySecretStore({})

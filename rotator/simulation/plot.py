@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 HOUR = 3600.0
 LIFETIME_COLOUR, OUTAGE_COLOUR, EXPIRED_COLOUR, GRID_COLOUR = "#1f6f8b", "#f2b134", "#c0392b", "#555555"
-SUFFIXES = (".svg", ".png")
 
 TOKENS_IN_DETAIL = 24
 """With more tokens, a first panel has a dot for each renewal, and a second one shows the worst part."""
@@ -32,14 +31,14 @@ class Panel(NamedTuple):
     end: float
 
     @property
-    def unit(self) -> tuple[float, str]:
-        """The unit of its time axis, in seconds, and its name."""
-        return (DAY, "days") if self.end - self.begin > 2 * DAY else (HOUR, "hours")
+    def unit(self) -> float:
+        """The unit of its time axis: a day or an hour, in seconds."""
+        return DAY if self.end - self.begin > 2 * DAY else HOUR
 
 
 def check_picture(path: Path) -> None:
     """Raise SettingsError if the file has an unsupported suffix or no folder, or matplotlib is missing."""
-    if path.suffix.lower() not in SUFFIXES:
+    if path.suffix.lower() not in (".svg", ".png"):
         raise SettingsError(
             f"--plot does not support the format of {path.name}", advice="name it .svg or .png"
         )
@@ -93,7 +92,7 @@ def _panels(world: World) -> list[Panel]:
 
 
 def _draw_panel(axes: Axes, world: World, panel: Panel) -> None:
-    unit, unit_name = panel.unit
+    unit = panel.unit
     for begin, end in world.provider.outages:
         if begin < panel.end and end > panel.begin:
             span = begin / unit, end / unit
@@ -104,7 +103,7 @@ def _draw_panel(axes: Axes, world: World, panel: Panel) -> None:
     axes.axhline(cache / HOUR, color=EXPIRED_COLOUR, lw=0.9, ls="--", label=cached)
     axes.set_xlim(panel.begin / unit, panel.end / unit)
     axes.set_ylim(bottom=min(0.0, 1.3 * (world.consumers.least_remaining_seconds or 0.0) / HOUR))
-    axes.set_xlabel(unit_name)
+    axes.set_xlabel("days" if unit == DAY else "hours")
     axes.set_ylabel("remaining lifetime (hours)")
     axes.grid(color=GRID_COLOUR, alpha=0.15)
     axes.spines[["top", "right"]].set_visible(False)
@@ -116,7 +115,6 @@ def _draw_panel(axes: Axes, world: World, panel: Panel) -> None:
 
 def _draw_least_lifetimes(axes: Axes, world: World, panel: Panel) -> None:
     """Draw a dot for every renewal: the remaining lifetime of the token that it replaced."""
-    unit, _ = panel.unit
     cache = world.scenario.guarantee.consumer_cache
     renewals = world.consumers.history[:-1]  # the last token was not replaced
     for colour, label, is_enough in (
@@ -125,14 +123,14 @@ def _draw_least_lifetimes(axes: Axes, world: World, panel: Panel) -> None:
     ):
         drawn = [each for each in renewals if (each.remaining >= cache) is is_enough]
         if drawn:
-            times = [each.until / unit for each in drawn]
+            times = [each.until / panel.unit for each in drawn]
             lifetimes = [each.remaining / HOUR for each in drawn]
             axes.scatter(times, lifetimes, s=7, color=colour, label=label, zorder=3)
 
 
 def _draw_lifetimes(axes: Axes, world: World, panel: Panel) -> None:
     """Draw the remaining lifetime of every token, which decreases until the next token replaces it."""
-    unit, _ = panel.unit
+    unit = panel.unit
     corners: list[tuple[float, float]] = []
     for each in world.consumers.history:
         since, until = max(each.since, panel.begin), min(each.until, panel.end)

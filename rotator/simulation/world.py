@@ -36,8 +36,7 @@ class World(Environment):
     make_run: Callable[..., SimulatedRun] = SimulatedRun
 
     def __init__(self, scenario: Scenario, *, rates_at: RatesAt | None = None) -> None:
-        super().__init__(scenario.seed, rates_at or (lambda _now: scenario.rates))
-        self.scenario = scenario
+        super().__init__(scenario, rates_at)
         self.runs = 0
         self.failed_runs = 0
         self.outcomes: Counter[str] = Counter()
