@@ -68,12 +68,9 @@ class CliError(Problem):
             self.code, operation = aws_errors.code_after(found[1], found[2]), found[2]
         self.permission = f"{'s3' if operation == 'PutObject' else service}:{operation}"
         """The IAM action of the operation that failed."""
-        advice = aws_errors.advice(
-            self.code,
-            _ADVICE | dict.fromkeys(DENIED, f"allow this caller {self.permission}"),
-            otherwise="run the same operation with the AWS CLI to see its error message",
-            profile=profile,
-        )
+        own = _ADVICE | dict.fromkeys(DENIED, f"allow this caller {self.permission}")
+        otherwise = "run the same operation with the AWS CLI to see its error message"
+        advice = own.get(self.code) or aws_errors.advice(self.code, otherwise=otherwise, profile=profile)
         retry = Retry.BY_HAND if aws_errors.may_pass(self.code) else None
         self.next_step = next_step(advice, retry)
         super().__init__(f"{failure}: {self.code}", self.next_step, exit_code=exit_code)

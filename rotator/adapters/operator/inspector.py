@@ -27,9 +27,6 @@ _GONE = dict.fromkeys(
 _MAY_WRITE = frozenset({"ParameterAlreadyExists", "ParameterPatternMismatchException", "TooManyUpdates"})
 """The answers of PutParameter, without Overwrite, to a caller who may write an existing parameter."""
 
-_REFUSED_ANYWAY: dict[str, Any] = {"Value": "a token", "AllowedPattern": "^$", "Overwrite": False}
-"""A value that its own pattern forbids, so that no parameter is created if it was deleted in the meantime."""
-
 
 class AwsInspector:
     """The port Inspector on AWS. ``client`` creates a client of a service, with an optional Config."""
@@ -66,20 +63,19 @@ class AwsInspector:
 
     def may_write(self, rotation: Rotation, name: str) -> None:
         """PutParameter without Overwrite, which AWS refuses after it checked the permission."""
-        parameters = {"Type": "String"}
+        # The pattern forbids the value: no parameter is created if it was deleted in the meantime.
+        write = {"Name": name, "Value": "a token", "Type": "String", "AllowedPattern": "^$"}
         if name == rotation.parameter_name:
-            parameters = {"Type": "SecureString", "Tier": rotation.tier}
-            if rotation.kms_key_id:
-                parameters["KeyId"] = rotation.kms_key_id
+            key = {"KeyId": rotation.kms_key_id} if rotation.kms_key_id else {}
+            write |= {"Type": "SecureString", "Tier": rotation.tier, **key}
         self._look_up(
             "ssm:PutParameter",
             f"the parameter {name}",
             read=lambda answer: int(answer["Version"]),
             missing=_MAY_WRITE,
             how="may not be written",
-            Name=name,
-            **_REFUSED_ANYWAY,
-            **parameters,
+            Overwrite=False,
+            **write,
         )
 
     def versions(self, name: str) -> Mapping[int, Sequence[str]]:
@@ -207,16 +203,8 @@ class AwsInspector:
     ) -> T | None:
         """Return the result of ``read`` for the answer of a call, with all its pages.
 
-        Args:
-            action: The service and the operation, which also name the permission.
-            what: The name of the resource, for the error.
-            read: Returns the needed part of the answer.
-            missing: AWS's codes after which None is returned.
-            how: The problem with the resource, for the error.
-            parameters: The parameters of the operation.
-
-        Raises:
-            RotatorError: The call failed.
+        The ``action`` names service, operation and permission. After a code in ``missing``, None is returned;
+        any other error is a RotatorError that begins with ``what`` and ``how``.
         """
         service, _, operation = action.partition(":")
         client, method = self._client(service), xform_name(operation)

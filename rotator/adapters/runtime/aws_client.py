@@ -15,6 +15,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -47,13 +48,8 @@ with a message, before Lambda stops a run of the default budget.
 _FAILURES = (
     *(ClientError, BotoCoreError),
     *(OSError, EOFError, getpass.GetPassWarning),  # from obtaining credentials
-    *(
-        ResponseParserError,
-        LookupError,
-        AttributeError,
-        TypeError,
-        ValueError,
-    ),  # a member is missing or wrong
+    # A member of the answer is missing or wrong.
+    *(ResponseParserError, LookupError, AttributeError, TypeError, ValueError),
 )
 
 _NOT_OBTAINED = "AWS credentials could not be obtained"
@@ -110,9 +106,7 @@ class AwsError(RotatorError):
 def client(service: str, config: Config = CONFIG, *, region: str | None = None) -> Any:
     """Make a client in a Region, by default the session's own; obtain its credentials if there are any.
 
-    Raises:
-        SettingsError: The environment names no Region or a profile that does not exist.
-        AwsError: The credentials cannot be obtained.
+    Raises SettingsError for a missing Region or profile, AwsError if the credentials cannot be obtained.
     """
     keep_sdk_quiet()
 
@@ -133,10 +127,9 @@ def partition_of(region: str) -> str | None:
     """Return a Region's partition, such as ``aws-cn``, None if there is no such Region; see ``client``."""
 
     def find() -> str | None:
-        try:
+        with suppress(UnknownRegionError):
             return str(session().get_partition_for_region(region))
-        except UnknownRegionError:
-            return None
+        return None
 
     return _with_session(find)
 
@@ -198,12 +191,9 @@ def _login_profile() -> str:
 
 
 def call(operation: Callable[..., Any], *, read: Callable[[Any], T], **parameters: Any) -> T:
-    """Call an operation of a client and return the result of ``read`` for its answer.
+    """Call an operation of a client and return the result of ``read`` for its answer; raises AwsError.
 
     If ``read`` needs a member that the answer lacks, another server answered instead of AWS.
-
-    Raises:
-        AwsError: The call failed. The error quotes no value.
     """
     try:
         return read(operation(**parameters))

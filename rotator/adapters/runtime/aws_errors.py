@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from types import MappingProxyType
 
 DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "AuthorizationError"})
 THROTTLED = frozenset(
@@ -13,27 +11,16 @@ THROTTLED = frozenset(
 CONCURRENT = frozenset({"ParameterAlreadyExists", "TooManyUpdates"})
 AWS_FAILED = frozenset(
     {
-        "InternalServerError",
-        "InternalServiceError",
-        "InternalFailure",
-        "ServiceUnavailable",
+        *("InternalServerError", "InternalServiceError", "InternalFailure", "ServiceUnavailable"),
         # https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html#API_Sign_Errors
-        "KMSInternalException",
-        "DependencyTimeoutException",
-        "KeyUnavailableException",
+        *("KMSInternalException", "DependencyTimeoutException", "KeyUnavailableException"),
     }
 )
 UNKNOWN_CALLER = frozenset(
     {
-        "UnrecognizedClientException",
-        "InvalidClientTokenId",
-        "ExpiredTokenException",
-        "ExpiredToken",
-        "InvalidSignatureException",
-        "SignatureDoesNotMatch",
-        "IncompleteSignature",
-        "MissingAuthenticationToken",
-        "RequestExpired",
+        *("UnrecognizedClientException", "InvalidClientTokenId", "MissingAuthenticationToken"),
+        *("ExpiredTokenException", "ExpiredToken", "RequestExpired"),
+        *("InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature"),
     }
 )
 TRANSIENT = THROTTLED | AWS_FAILED
@@ -123,18 +110,9 @@ def code_after(code: str, operation: str) -> str:
 
 
 def advice(
-    code: str,
-    own: Mapping[str, str] = MappingProxyType({}),
-    *,
-    otherwise: str = "look up this error code in AWS's documentation",
-    profile: str = "NAME",
+    code: str, *, otherwise: str = "look up this error code in AWS's documentation", profile: str = "NAME"
 ) -> str:
-    """Return the next step after an error with this code: the one in ``own``, or else the common one.
-
-    ``otherwise`` is the advice for a code without an entry, ``profile`` the profile for a login.
-    """
-    if code in own:
-        return own[code]
+    """Return the next step after an error with this code; ``profile`` is the profile for a login."""
     if code in LOGIN_COMMANDS:
         return f"run `{LOGIN_COMMANDS[code]} --profile {shlex.quote(profile)}`"
     return _ADVICE.get(code, otherwise)
