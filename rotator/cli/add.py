@@ -123,9 +123,7 @@ def command(
 
 def check(rotation: Rotation, rotator: Rotator, tools: Instruments, console: Console) -> None:
     """Run the doctor's checks of secret and endpoint; raises RotatorError if one of them fails."""
-    subject = Subject(
-        fleet=Fleet(rotations=(rotation,)), guarantee=rotator.settings.guarantee, ports=rotator.ports
-    )
+    subject = Subject(fleet=Fleet(rotations=(rotation,)), settings=rotator.settings, ports=rotator.ports)
     failed = []
     for found in RotationChecks(rotation, Stored(), subject, tools, Options()).sources():
         print_check(console, found, with_rotation=False)

@@ -67,11 +67,8 @@ def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
         logs.configure(rotator.settings.log_level)
         return Subject(
             fleet=rotator.fleet(names),
-            guarantee=rotator.settings.guarantee,
+            settings=rotator.settings,
             ports=rotator.ports,
-            expected_lifetime=rotator.settings.expected_lifetime,
-            rotations_path=rotator.settings.rotations_path,
-            log_level=rotator.settings.log_level,
             replicas=rotator.replicas,
         )
     except RotatorError as error:
@@ -89,9 +86,12 @@ def instruments() -> Instruments:
     private_trust = PrivateTrust(lambda: adapters.parameters, bootstrap.make_transport)
     headers = {**HEADERS, "Cache-Control": "no-cache"}  # a cache's answer would have an old Date
 
-    def reach(url: str, ca_parameter_name: str | None) -> TokenResponse:
-        transport = private_trust(ca_parameter_name) if ca_parameter_name else public_trust
-        return transport("GET", url, headers, body=None, seconds=20.0)
+    def reach(url: str, ca_parameter_name: str | None) -> TokenResponse | RotatorError:
+        try:
+            transport = private_trust(ca_parameter_name) if ca_parameter_name else public_trust
+            return transport("GET", url, headers, body=None, seconds=20.0)
+        except RotatorError as error:
+            return error
 
     return Instruments(
         inspector=AwsInspector(),

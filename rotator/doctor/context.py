@@ -5,35 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 
 from rotator.config.deployment import Inspector
+from rotator.config.environment import Settings
 from rotator.config.registry import Fleet
 from rotator.errors import RotatorError
 from rotator.oauth.client_credentials import TokenResponse
-from rotator.renewal.guarantee import Guarantee
-from rotator.renewal.policy import ExpectedLifetime
 from rotator.renewal.ports import Ports, Run
 from rotator.replication.region_copies import Replica
 
-Reach = Callable[[str, str | None], TokenResponse]
-"""Sends one GET without credentials to a URL and returns the answer, of any status.
+Reach = Callable[[str, str | None], TokenResponse | RotatorError]
+"""Sends one GET without credentials to a URL; returns the answer, of any status, or the error without one.
 
-The second argument names the parameter with additional trusted certificates, if any. Raises TokenRequestError
-if there is no answer, SettingsError or ParameterStoreError if the certificates cannot be used.
+The second argument names the parameter with additional trusted certificates, if any.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """The rotations to examine, the guarantee to their consumers, and the ports of a run."""
+    """The rotations to examine, the settings and the ports of a run, and the replica Regions."""
 
     fleet: Fleet
-    guarantee: Guarantee
+    settings: Settings
     ports: Ports
-    expected_lifetime: ExpectedLifetime | None = None
-    rotations_path: str | None = None
-    log_level: str = "INFO"
     replicas: tuple[Replica, ...] = ()
 
 
@@ -54,22 +48,3 @@ class Options:
     request_token: bool = True
     try_encodings: bool = False
     stack: str | None = None
-
-
-def once(reach: Reach) -> Reach:
-    """Return a function that requests each URL once, and then repeats the answer or the error."""
-
-    @cache
-    def result(url: str, ca_parameter_name: str | None) -> TokenResponse | RotatorError:
-        try:
-            return reach(url, ca_parameter_name)
-        except RotatorError as error:
-            return error
-
-    def reach_once(url: str, ca_parameter_name: str | None) -> TokenResponse:
-        found = result(url, ca_parameter_name)
-        if isinstance(found, RotatorError):
-            raise found
-        return found
-
-    return reach_once

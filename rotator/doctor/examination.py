@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from urllib.parse import urlsplit
 
 from rotator.doctor.check import Check, NotChecked, State, carry_out
-from rotator.doctor.context import Instruments, Options, Subject, once
+from rotator.doctor.context import Instruments, Options, Subject
 from rotator.doctor.rotation import CHECKS as OF_A_ROTATION
 from rotator.doctor.rotation import RotationChecks
 from rotator.doctor.stack import CHECKS as OF_THE_STACK
@@ -42,7 +42,7 @@ def examine(subject: Subject | RotatorError, tools: Instruments, options: Option
     Nothing is written to AWS, but a token is requested unless the options forbid it. Calls to AWS need the
     check of the caller's identity, and comparisons with the time those of identity and clock (``timed``).
     """
-    tools = replace(tools, reach=once(tools.reach))
+    tools = replace(tools, reach=cache(tools.reach))
     identity = carry_out(IDENTITY, lambda: _identity(tools))
     if isinstance(subject, RotatorError):
         yield from _without_settings(subject, identity, tools)
@@ -52,12 +52,10 @@ def examine(subject: Subject | RotatorError, tools: Instruments, options: Option
     if identity.state is State.OK:  # the first checks need the stored lifetimes
         found = read_stored_for_display(rotations, subject.ports.parameters, now=tools.now())
     yield from _settings(subject, options.stack)
-    guarantees = [
-        carry_out(
-            GUARANTEE, partial(_guarantee, each, found[each.name], subject.guarantee), rotation=each.name
-        )
-        for each in rotations
-    ]
+    guarantees = []
+    for rotation in rotations:
+        check = partial(_guarantee, rotation, found[rotation.name], subject.settings.guarantee)
+        guarantees.append(carry_out(GUARANTEE, check, rotation=rotation.name))
     yield from guarantees
     yield identity
     clock = carry_out(CLOCK, lambda: _clocks(rotations, tools))
@@ -102,9 +100,10 @@ def _settings(subject: Subject, stack: str | None) -> Iterator[Check]:
     names = [rotation.name for rotation in subject.fleet.rotations]
     if names:
         rotations = f"the rotation {names[0]}" if len(names) == 1 else f"{len(names)} rotations"
-        path = f" under {subject.rotations_path}" if subject.rotations_path else ""
+        path = subject.settings.rotations_path
+        under = f" under {path}" if path else ""
         source = f"the stack {stack}" if stack else "the environment"
-        yield Check(name=SETTINGS, state=State.OK, found=f"{rotations}{path}, read from {source}")
+        yield Check(name=SETTINGS, state=State.OK, found=f"{rotations}{under}, read from {source}")
     for name, error in subject.fleet.broken:
         yield Check(
             name=SETTINGS, state=State.FAILED, found=error.problem, advice=error.advice, rotation=name
@@ -160,6 +159,6 @@ def _dates(rotations: Sequence[Rotation], tools: Instruments) -> Iterator[tuple[
         yield AWS, tools.inspector.aws_date(), requested_at
     endpoints = dict.fromkeys((each.token_endpoint, each.ca_parameter_name) for each in rotations)
     for endpoint, ca_parameter_name in endpoints:
-        with suppress(RotatorError):
-            answer = tools.reach(endpoint, ca_parameter_name)
+        answer = tools.reach(endpoint, ca_parameter_name)
+        if not isinstance(answer, RotatorError):
             yield urlsplit(endpoint).netloc, answer.date, answer.requested_at

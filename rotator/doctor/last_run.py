@@ -8,20 +8,21 @@ from datetime import timedelta
 from typing import Any
 
 from rotator.config.deployment import LogEvent, Stack
+from rotator.config.environment import Settings
 from rotator.doctor.check import ROTATE, Check, NotChecked, State
-from rotator.doctor.context import Instruments, Subject
+from rotator.doctor.context import Instruments
 from rotator.errors import RotatorError
 from rotator.observability.logs import SUMMARY_WORDS
 from rotator.renewal.durations import describe_seconds, seconds_until
 from rotator.renewal.results import MAX_NAMED_FAILURES
 
 
-def check_last_run(stack: Stack | None, schedule: Check, subject: Subject, tools: Instruments) -> str:
+def check_last_run(stack: Stack | None, schedule: Check, settings: Settings, tools: Instruments) -> str:
     """Return the outcomes of the last run; raises RotatorError if there was none or a rotation failed."""
     if stack is None or "LogGroupName" not in stack.outputs:
         raise NotChecked("the stack has no output LogGroupName, or no stack was found")
     now, log = tools.now(), stack.outputs["LogGroupName"]
-    longest = 3 * subject.guarantee.schedule_interval  # one run may be missed, and logs arrive late
+    longest = 3 * settings.schedule_interval  # one run may be missed, and logs arrive late
     event = tools.inspector.last_event(log, SUMMARY_WORDS, now - timedelta(seconds=longest))
     # AWS returns the same code if a policy does not allow an action and if a boundary denies it.
     boundary = stack.parameters.get("PermissionsBoundaryArn")
@@ -30,8 +31,8 @@ def check_last_run(stack: Stack | None, schedule: Check, subject: Subject, tools
         return _judge(event, f"{describe_seconds(seconds_until(now, event.at))} ago", hint)
     if schedule.state is not State.OK:
         raise NotChecked('no recent run; see the check "schedule"')
-    if subject.log_level in ("WARNING", "ERROR"):
-        raise NotChecked(f"at the log level {subject.log_level}, only failed runs are logged")
+    if settings.log_level in ("WARNING", "ERROR"):
+        raise NotChecked(f"at the log level {settings.log_level}, only failed runs are logged")
     raise RotatorError(
         f"no run in the last {describe_seconds(longest)}",
         advice=f"check the schedule, then the log {log}{hint}",

@@ -85,7 +85,10 @@ class RotationChecks:
 
     def _endpoint(self) -> str:
         url = urlsplit(self.rotation.token_endpoint)
-        status = self.tools.reach(self.rotation.token_endpoint, self.rotation.ca_parameter_name).status
+        answer = self.tools.reach(self.rotation.token_endpoint, self.rotation.ca_parameter_name)
+        if isinstance(answer, RotatorError):
+            raise answer
+        status = answer.status
         if status >= 500 and status != 501:  # an endpoint need not support GET (RFC 6749, 3.2)
             raise RotatorError(
                 f"{url.netloc} answers HTTP {status}",
@@ -107,10 +110,10 @@ class RotationChecks:
         token = self.answer
         if isinstance(token, InvalidTokenResponse):
             raise token
-        problem = self.subject.guarantee.problem(token.lifetime, self.rotation.renew_at)
+        problem = self.subject.settings.guarantee.problem(token.lifetime, self.rotation.renew_at)
         if problem and guarantee.state is not State.FAILED:
             raise problem
-        expected = self.subject.expected_lifetime
+        expected = self.subject.settings.expected_lifetime
         check_lifetime(self.rotation, token, expected)
         self.token = token
         form = "JWT" if jwt.claims(token.value.value) is not None else "opaque"

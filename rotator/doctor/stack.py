@@ -43,9 +43,8 @@ class StackChecks:
         if (stack := self.stack) and "WorkQueueUrl" in stack.outputs:
             yield carry_out("workers", lambda: _check_workers(stack.outputs, inspector))
         yield carry_out("alarms", lambda: _check_alarms(stack, inspector), needs=(identity,))
-        yield carry_out(
-            "last run", lambda: check_last_run(stack, schedule, self.subject, self.tools), needs=timed
-        )
+        settings, tools = self.subject.settings, self.tools
+        yield carry_out("last run", lambda: check_last_run(stack, schedule, settings, tools), needs=timed)
 
     def _schedule(self) -> str:
         self.stack = self._find_stack()
@@ -66,9 +65,8 @@ class StackChecks:
             )
         function = outputs.get("FunctionName", "")
         if schedule.target.partition(":function:")[2] != function:
-            raise RotatorError(
-                f"the schedule does not invoke the stack's function {function}", advice=REPLACE
-            )
+            problem = f"the schedule does not invoke the stack's function {function}"
+            raise RotatorError(problem, advice=REPLACE)
         self._check_rate(schedule)
         return f"{name} of the stack {self.stack.name} is enabled, {schedule.expression}"
 
@@ -77,11 +75,10 @@ class StackChecks:
         if name:
             if stack := inspector.stack(name):
                 return stack
-            raise RotatorError(
-                f"there is no stack {name}", advice="check the name, the account and the Region"
-            )
-        if self.subject.rotations_path:
-            output, value = "RotationsPath", self.subject.rotations_path
+            advice = "check the name, the account and the Region"
+            raise RotatorError(f"there is no stack {name}", advice=advice)
+        if path := self.subject.settings.rotations_path:
+            output, value = "RotationsPath", path
         else:
             output, value = "ParameterName", self.subject.fleet.rotations[0].parameter_name
         stacks = [
@@ -101,7 +98,7 @@ class StackChecks:
 
     def _check_rate(self, schedule: Schedule) -> None:
         """Raise RotatorError if the schedule's rate is not the one of the guarantee; cron is not compared."""
-        rate, interval = _RATE.fullmatch(schedule.expression), self.subject.guarantee.schedule_interval
+        rate, interval = _RATE.fullmatch(schedule.expression), self.subject.settings.schedule_interval
         if rate and int(rate[1]) * _UNITS[rate[2]] != interval:
             raise RotatorError(
                 f"the schedule is {schedule.expression}, but ROTATOR_SCHEDULE_INTERVAL is "

@@ -11,6 +11,7 @@ from typing import Any
 
 from fake_ports import DAY, START, Clock, FakeInspector, FakePorts, ports, rotation, run
 from rotator.config.deployment import EventSourceMapping, Key, LogEvent, Schedule, Stack
+from rotator.config.environment import Settings
 from rotator.config.registry import Fleet
 from rotator.doctor.check import Check, State
 from rotator.doctor.context import Instruments, Options, Subject
@@ -21,7 +22,6 @@ from rotator.oauth.models import Secret
 from rotator.renewal import status
 from rotator.renewal.guarantee import Guarantee
 from rotator.renewal.models import Rotation, Status
-from rotator.renewal.policy import ExpectedLifetime
 from rotator.replication.region_copies import Replica
 
 CHECKS = [
@@ -114,13 +114,13 @@ class Patient:
     rotations: tuple[Rotation, ...] = (rotation(),)
     broken: tuple[tuple[str, SettingsError], ...] = ()
     guarantee: Guarantee = field(default_factory=Guarantee)
-    expected_lifetime: ExpectedLifetime | None = None
+    token_lifetime: float | None = None
     path: str | None = None
     log_level: str = "INFO"
     reached: list[str] = field(default_factory=list)
     reach_status: int = 405
     date: str | None = format_datetime(START, usegmt=True)
-    unreachable: Exception | None = None
+    unreachable: RotatorError | None = None
     settings_error: RotatorError | None = None
     replicas: tuple[Replica, ...] = ()
 
@@ -156,10 +156,10 @@ class Patient:
         self.rotations = (replace(self.rotations[0], **changes),)
         return self
 
-    def reach(self, url: str, ca_parameter_name: str | None = None) -> TokenResponse:
+    def reach(self, url: str, ca_parameter_name: str | None = None) -> TokenResponse | RotatorError:
         self.reached.append(f"{url} trusting {ca_parameter_name}" if ca_parameter_name else url)
         if self.unreachable:
-            raise self.unreachable
+            return self.unreachable
         return TokenResponse(
             status=self.reach_status, body=b"", requested_at=self.clock.now(), date=self.date
         )
@@ -173,11 +173,15 @@ class Patient:
         )
         subject = self.settings_error or Subject(
             fleet=Fleet(rotations=self.rotations, broken=self.broken),
-            guarantee=self.guarantee,
+            settings=Settings(
+                rotation=None,
+                rotations_path=self.path,
+                schedule_interval=self.guarantee.schedule_interval,
+                consumer_cache=self.guarantee.consumer_cache,
+                token_lifetime=self.token_lifetime,
+                log_level=self.log_level,
+            ),
             ports=self.ports,
-            expected_lifetime=self.expected_lifetime,
-            rotations_path=self.path,
-            log_level=self.log_level,
             replicas=self.replicas,
         )
         return Findings(list(examine(subject, tools, Options(**options))))

@@ -24,9 +24,9 @@ ADD = ("add", "tenant-a", "--secret-id", "healthwise/client", "--parameter-name"
 
 
 def tools(status: int | RotatorError) -> Instruments:
-    def reach(url: str, _ca_parameter_name: str | None) -> TokenResponse:
+    def reach(url: str, _ca_parameter_name: str | None) -> TokenResponse | RotatorError:
         if isinstance(status, RotatorError):
-            raise status
+            return status
         return TokenResponse(status=status, body=b"", requested_at=multiple.clock.now())
 
     multiple, patient = MultipleRotations(), healthy()

@@ -21,7 +21,6 @@ from rotator.oauth.models import (
     Secret,
     SigningAlgorithm,
 )
-from rotator.renewal.policy import ExpectedLifetime
 
 # Token requests.
 
@@ -134,7 +133,7 @@ def test_token_form_lifetime_and_size_are_shown(token: str, form: str) -> None:
     [(DAY, ""), (3600, "; the expected lifetime is 1 d"), (5 * DAY, "; the expected lifetime is 1 d")],
 )
 def test_lifetime_far_from_the_expected_one_is_reported(seconds: int, odd: str) -> None:
-    patient = healthy(expected_lifetime=ExpectedLifetime(shortest=DAY, longest=DAY))
+    patient = healthy(token_lifetime=DAY)
     issues(expires_in=seconds)(patient)
     token = patient.examine()["token"]
     assert token.state is State.OK
@@ -142,7 +141,7 @@ def test_lifetime_far_from_the_expected_one_is_reported(seconds: int, odd: str) 
 
 
 def test_lifetime_in_milliseconds_is_a_cross() -> None:
-    patient = healthy(expected_lifetime=ExpectedLifetime(shortest=DAY, longest=DAY))
+    patient = healthy(token_lifetime=DAY)
     issues(expires_in=86_400 * 300)(patient)
     token = patient.examine()["token"]
     assert (token.state, token.advice is not None) == (State.FAILED, True)
