@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from threading import Lock
 
 import click
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from rotator import bootstrap
@@ -17,11 +20,14 @@ from rotator.adapters.operator import lambda_invoke
 from rotator.cli import wiring
 from rotator.cli.console import Message, grouped, plain_table, standard_output
 from rotator.cli.options import FAILED, json_option, names_argument, print_json
-from rotator.cli.progress import showing
 from rotator.errors import RotatorError
+from rotator.fleet.run import OnResult
 from rotator.renewal.durations import format_time
 from rotator.renewal.models import Outcome, Result, Summary
 from rotator.renewal.policy import outlook
+
+LINE_INTERVAL_SECONDS = 10.0
+"""Seconds from one line of --progress to the next where no bar can be drawn."""
 
 _COLOURS = {Outcome.KEPT: "yellow", Outcome.BUSY: "yellow", Outcome.FAILED: "red"}
 
@@ -74,6 +80,35 @@ def _run(names: Sequence[str], *, force: bool, dry_run: bool, progress: bool) ->
     with showing(count, Console(stderr=True)) if progress else nullcontext() as on_result:
         run = bootstrap.begin_run("cli")
         return rotator.run_fleet(fleet, run, force=force, dry_run=dry_run, on_result=on_result)
+
+
+@contextmanager
+def showing(
+    total: int, console: Console, *, clock: Callable[[], float] = time.monotonic
+) -> Iterator[OnResult]:
+    """Yield a function that any thread calls with each result; it shows how many of ``total`` are done.
+
+    A terminal has a bar, which disappears at the end. A log gets a line every 10 seconds.
+    """
+    lock, counts, printed_at = Lock(), Counter[Outcome](), clock()
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    bar = Progress(*columns, console=console, transient=True) if console.is_interactive else None
+    if bar:
+        bar.add_task("", total=total)
+
+    def show(result: Result) -> None:
+        nonlocal printed_at
+        with lock:
+            counts[result.outcome] += 1
+            counted = ", ".join(f"{counts[each]:,} {each}" for each in Outcome if counts[each])
+            if bar:
+                bar.update(bar.task_ids[0], advance=1, description=counted)
+            elif clock() - printed_at >= LINE_INTERVAL_SECONDS:
+                printed_at = clock()
+                console.print(f"{counts.total():,} of {total:,}: {counted}", soft_wrap=True, highlight=False)
+
+    with bar or nullcontext():
+        yield show
 
 
 def print_summary(console: Console, summary: Summary) -> None:

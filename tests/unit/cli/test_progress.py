@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from rich.console import Console
 
-from rotator.cli.progress import LINE_INTERVAL_SECONDS, showing
+from rotator.cli.rotate import LINE_INTERVAL_SECONDS, showing
 from rotator.renewal.models import Outcome, Result
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from multiple_rotations import MultipleRotations, document
 from rotator.adapters.operator import lambda_invoke
-from rotator.cli import main, progress
+from rotator.cli import main, rotate
 from rotator.errors import RotatorError, SettingsError
 
 
@@ -21,7 +21,7 @@ def test_short_run_without_terminal_shows_no_progress(command: Any) -> None:
 
 
 def test_progress_counts_every_rotation(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "LINE_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(rotate, "LINE_INTERVAL_SECONDS", 0.0)
     multiple = MultipleRotations(a=document("a"), b=document("b"), bad="{")
     done = command(multiple, "rotate", "--progress")
     assert done.stderr.splitlines()[-1] == "3 of 3: 2 rotated, 1 failed"
