@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 
 import click
@@ -14,7 +13,6 @@ from rotator.cli import wiring
 from rotator.cli.doctor import instruments, print_check
 from rotator.cli.document_editor import PreparedDocument, prepare
 from rotator.cli.options import print_json, stack_option
-from rotator.cli.wiring import rotator_of_many
 from rotator.config.registry import Fleet
 from rotator.doctor.check import State
 from rotator.doctor.context import Instruments, Options, Subject
@@ -109,7 +107,7 @@ def command(
     Example:
       rotator add tenant-a --secret-id tenant-a/client --parameter-name /tenant-a/token
     """  # noqa: D301
-    rotator = rotator_of_many(os.environ, stack)
+    rotator = wiring.rotator(stack, of_many=True)
     entry = prepare(rotator, name, {k: v for k, v in given.items() if v is not None}, replace=replace)
     if not no_check:
         check(entry.rotation, rotator, instruments(), Console(stderr=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -63,7 +62,7 @@ def command(
 
 def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
     try:
-        rotator = bootstrap.build(wiring.environment(os.environ, stack))
+        rotator = bootstrap.build(wiring.environment(stack))
         logs.configure(rotator.settings.log_level)
         return Subject(
             fleet=rotator.fleet(names),

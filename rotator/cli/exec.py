@@ -88,7 +88,7 @@ def _variable(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
 @click.pass_obj
 def command(words: list[str], name: str | None, *, stack: str | None, variable: str) -> None:
     """Run the command; ``HELP`` has the details."""
-    token = current_token(name, os.environ, stack)
+    token = current_token(name, stack)
     sys.exit(become(words, {**os.environ, variable: token}))
 
 

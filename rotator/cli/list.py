@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from operator import attrgetter
 from urllib.parse import urlsplit
@@ -23,7 +22,7 @@ def command(*, stack: str | None, as_json: bool) -> None:
 
     The exit code is 1 if a document cannot be used. `rotator status` shows the tokens.
     """
-    fleet = rotator(os.environ, stack).fleet()
+    fleet = rotator(stack).fleet()
     rows = [
         (each.name, each.parameter_name, each.secret_id, urlsplit(each.token_endpoint).netloc)
         for each in sorted(fleet.rotations, key=attrgetter("name"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -11,7 +10,6 @@ import click
 from rotator.cli import wiring
 from rotator.cli.document_editor import existing
 from rotator.cli.options import FAILED, stack_option
-from rotator.cli.wiring import rotator_of_many
 from rotator.config.registry import Registry
 from rotator.config.rotation_documents import DocumentStore
 from rotator.errors import ParameterStoreError, SettingsError
@@ -28,7 +26,7 @@ def command(names: tuple[str, ...], *, stack: str | None, yes: bool) -> None:
     Deletes the rotation documents. NAME is a rotation or its document's name, which begins with "/"; the
     document may be unreadable. Token, status and lease parameters stay.
     """
-    rotator = rotator_of_many(os.environ, stack)
+    rotator = wiring.rotator(stack, of_many=True)
     registry = rotator.registry()
     documents = chosen(registry, names)
     if not yes:

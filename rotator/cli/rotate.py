@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections import Counter
@@ -73,7 +72,7 @@ def _invoke(function: str, names: Sequence[str], *, force: bool, dry_run: bool, 
 
 
 def _run(names: Sequence[str], *, force: bool, dry_run: bool, progress: bool) -> Summary:
-    rotator = wiring.rotator(os.environ)
+    rotator = wiring.rotator()
     fleet = rotator.fleet(names)
     rotator.settings.check_overlap(fleet.rotations)
     count = len(fleet.rotations) + len(fleet.broken)

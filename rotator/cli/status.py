@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import signal
 import sys
 import time
@@ -83,7 +82,7 @@ def command(
     """
     if every and not watch:
         raise click.UsageError("--every needs --watch")
-    of = rotator(os.environ, stack)
+    of = rotator(stack)
 
     def read(now: datetime) -> Overview:
         return read_overview(of, names, now, **chosen)

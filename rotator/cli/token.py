@@ -31,7 +31,7 @@ def command(name: str | None, *, stack: str | None, show: bool) -> None:
         # Held before anything is read: a connection would take the place of a closed one.
         output = os.fdopen(os.dup(STDOUT), "wb", buffering=0)
     with output:
-        line = f"{current_token(name, os.environ, stack)}\n".encode()
+        line = f"{current_token(name, stack)}\n".encode()
         with (
             _not_written_reported()
         ):  # output may be full or closed, and nothing must be left to write at exit

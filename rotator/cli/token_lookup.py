@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import click
 
@@ -22,12 +21,12 @@ settings. The default is ROTATOR_PARAMETER_NAME, or the only rotation.\
 """
 
 
-def current_token(name: str | None, environ: Mapping[str, str], stack: str | None) -> str:
+def current_token(name: str | None, stack: str | None) -> str:
     """Return the token of NAME; warn on standard error if it expires soon.
 
     Raises the errors of ``parameter_name`` and of ``TokenSource.token``.
     """
-    parameter = parameter_name(name, environ, stack)
+    parameter = parameter_name(name, stack)
     source = TokenSource(parameter, ttl=math.inf)
     token, left = source.token(), source.seconds_left()
     if left < Settings.consumer_cache:  # consumers may cache it longer
@@ -36,7 +35,7 @@ def current_token(name: str | None, environ: Mapping[str, str], stack: str | Non
     return token
 
 
-def parameter_name(name: str | None, environ: Mapping[str, str], stack: str | None = None) -> str:
+def parameter_name(name: str | None, stack: str | None = None) -> str:
     """Return the name of the token parameter of NAME, or of the only rotation if NAME is omitted.
 
     Raises:
@@ -50,10 +49,10 @@ def parameter_name(name: str | None, environ: Mapping[str, str], stack: str | No
             return validators.any_parameter_name(name)
         except InvalidValue as refused:
             raise SettingsError(f"NAME is {name[:64]!r}", advice=f"it must be {refused}") from refused
-    variables = wiring.environment(environ, stack)
+    variables = wiring.environment(stack)
+    is_new = not stack and environment.nothing_is_set(variables)
     if not variables.get(wiring.PATH):  # a reader of the token need not know the secret
         variables = {**variables, "ROTATOR_SECRET_ID": variables.get("ROTATOR_SECRET_ID") or "not-needed"}
-    is_new = not stack and environment.nothing_is_set(environ)
     with wiring.more_advice(", or give a parameter's name, beginning with /, as NAME", applies=is_new):
         rotator = bootstrap.build(variables)
     with wiring.more_advice("; or give a parameter's name, beginning with /", applies=name is not None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -18,9 +19,9 @@ from rotator.observability import logs
 PATH = "ROTATOR_ROTATIONS_PATH"
 
 
-def environment(environ: Mapping[str, str], stack: str | None) -> Mapping[str, str]:
-    """Return the variables with the settings: those of the stack if one is named, else the environment's."""
-    return stack_settings.stack_variables(stack) if stack else environ
+def environment(stack: str | None) -> Mapping[str, str]:
+    """Return the variables with the settings: those of the stack if one is named, else the process's."""
+    return stack_settings.stack_variables(stack) if stack else os.environ
 
 
 def document_store() -> DocumentStore:
@@ -39,24 +40,21 @@ def more_advice(addition: str, *, applies: bool) -> Iterator[None]:
         raise SettingsError(error.problem, advice=f"{error.advice}{addition}") from error
 
 
-def rotator(environ: Mapping[str, str], stack: str | None = None) -> Rotator:
-    """Return the rotator with these settings; if there are none, the error recommends the demo."""
-    is_new = not stack and nothing_is_set(environ)
+def rotator(stack: str | None = None, *, of_many: bool = False) -> Rotator:
+    """Return the rotator with the settings; if there are none, the error recommends the demo.
+
+    With ``of_many``, raises SettingsError if the settings have no path of rotation documents.
+    """
+    variables = environment(stack)
+    if of_many and not variables.get(PATH):
+        problem = f"{PATH} is not set"
+        advice = "set it to the path of rotation documents, such as /rotator/rotations, or give --stack"
+        if stack:
+            problem = f"the stack {stack} has one rotation, and no path for rotation documents"
+            advice = "name a stack that was deployed with RotationsPath"
+        raise SettingsError(problem, advice=advice)
+    is_new = not stack and nothing_is_set(variables)
     with more_advice(", or run `make demo` to see it work without AWS", applies=is_new):
-        made = bootstrap.build(environment(environ, stack))
+        made = bootstrap.build(variables)
     logs.configure(made.settings.log_level)
     return made
-
-
-def rotator_of_many(environ: Mapping[str, str], stack: str | None) -> Rotator:
-    """Read the settings of multiple rotations; raises SettingsError if they have no path of documents."""
-    variables = environment(environ, stack)
-    if variables.get(PATH):
-        return rotator(variables)
-    if stack:
-        problem = f"the stack {stack} has one rotation, and no path for rotation documents"
-        raise SettingsError(problem, advice="name a stack that was deployed with RotationsPath")
-    raise SettingsError(
-        f"{PATH} is not set",
-        advice="set it to the path of rotation documents, such as /rotator/rotations, or give --stack",
-    )

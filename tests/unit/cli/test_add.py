@@ -158,7 +158,7 @@ def test_an_option_that_is_missing_is_named(missing: str, command: Any) -> None:
 
 
 def has_variables(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
-    monkeypatch.setattr(wiring, "environment", lambda _environ, stack: variables if stack else {})
+    monkeypatch.setattr(wiring, "environment", lambda stack: variables if stack else {})
 
 
 def test_add_to_single_rotation_stack_is_refused(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:

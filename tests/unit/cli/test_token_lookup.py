@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -15,6 +15,18 @@ ONE = {"ROTATOR_PARAMETER_NAME": "/healthwise/token"}
 ARN = "arn:aws:ssm:eu-central-1:123456789012:parameter"
 MANY = {"ROTATOR_ROTATIONS_PATH": "/rotations"}
 DOCUMENT = '{"secret_id": "healthwise/client", "parameter_name": "/%s/token"}'
+
+
+@pytest.fixture
+def lookup(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Return the parameter of a name with these variables in the environment."""
+
+    def parameter(name: str | None, environ: Mapping[str, str], stack: str | None = None) -> str:
+        for variable, value in environ.items():
+            monkeypatch.setenv(variable, value)
+        return parameter_name(name, stack)
+
+    return parameter
 
 
 @pytest.fixture
@@ -43,28 +55,36 @@ def put(documents: FakeParameterStore, **texts: str) -> None:
         pytest.param("/aws/x" + "/a" * 13, {}, "/aws/x" + "/a" * 13, id="someone else's parameter"),
     ],
 )
-def test_name_resolves_to_its_parameter(name: str | None, environ: Mapping[str, str], parameter: str) -> None:
-    assert parameter_name(name, environ) == parameter
+def test_name_resolves_to_its_parameter(
+    name: str | None, environ: Mapping[str, str], parameter: str, lookup: Callable[..., str]
+) -> None:
+    assert lookup(name, environ) == parameter
 
 
-def test_document_is_found_by_name_or_if_it_is_the_only_one(documents: FakeParameterStore) -> None:
+def test_document_is_found_by_name_or_if_it_is_the_only_one(
+    documents: FakeParameterStore, lookup: Callable[..., str]
+) -> None:
     put(documents, a=DOCUMENT % "a")
-    assert parameter_name(None, MANY) == "/a/token"
+    assert lookup(None, MANY) == "/a/token"
     put(documents, b=DOCUMENT % "b")
-    assert parameter_name("b", MANY) == "/b/token"
+    assert lookup("b", MANY) == "/b/token"
 
 
-def test_missing_name_is_refused_with_several_documents(documents: FakeParameterStore) -> None:
+def test_missing_name_is_refused_with_several_documents(
+    documents: FakeParameterStore, lookup: Callable[..., str]
+) -> None:
     put(documents, b=DOCUMENT % "b", a=DOCUMENT % "a", broken="{")
     with pytest.raises(SettingsError) as caught:
-        parameter_name(None, MANY)
+        lookup(None, MANY)
     assert str(caught.value) == "there are 3 rotations, and NAME is missing; name one of: a, b, broken"
 
 
-def test_broken_document_is_reported_by_its_own_error(documents: FakeParameterStore) -> None:
+def test_broken_document_is_reported_by_its_own_error(
+    documents: FakeParameterStore, lookup: Callable[..., str]
+) -> None:
     put(documents, a=DOCUMENT % "a", broken="{")
     with pytest.raises(SettingsError, match="the rotation document /rotations/broken is not a JSON object"):
-        parameter_name("broken", MANY)
+        lookup("broken", MANY)
 
 
 @pytest.mark.parametrize(
@@ -106,20 +126,22 @@ def test_broken_document_is_reported_by_its_own_error(documents: FakeParameterSt
     ],
 )
 def test_unresolvable_name_is_refused_with_advice(
-    name: str | None, environ: Mapping[str, str], message: str
+    name: str | None, environ: Mapping[str, str], message: str, lookup: Callable[..., str]
 ) -> None:
     with pytest.raises(SettingsError, match=message):
-        parameter_name(name, environ)
+        lookup(name, environ)
 
 
-def test_stack_settings_replace_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stack_settings_replace_the_environment(
+    monkeypatch: pytest.MonkeyPatch, lookup: Callable[..., str]
+) -> None:
     stacks = {"web": {"ROTATOR_SECRET_ID": "arn", "ROTATOR_PARAMETER_NAME": "/web/token"}}
     monkeypatch.setattr("rotator.adapters.operator.stack_settings.stack_variables", stacks.__getitem__)
-    assert parameter_name(None, ONE, "web") == "/web/token"
+    assert lookup(None, ONE, "web") == "/web/token"
     with pytest.raises(SettingsError, match="/a needs no stack; leave out --stack"):
-        parameter_name("/a", ONE, "web")
+        lookup("/a", ONE, "web")
 
 
-def test_parameter_arn_is_used_unchanged() -> None:
+def test_parameter_arn_is_used_unchanged(lookup: Callable[..., str]) -> None:
     arn = "arn:aws:ssm:us-east-1:123456789012:parameter/of/another"
-    assert parameter_name(arn, {}) == arn
+    assert lookup(arn, {}) == arn
