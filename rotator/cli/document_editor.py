@@ -37,12 +37,11 @@ class PreparedDocument:
 
         The SDK repeats a call whose response was lost. The second call then finds the document of the first.
         """
-        if self.replaces:
-            documents.replace(self.document, self.text)
-            return
         try:
-            documents.create(self.document, self.text)
+            documents.write(self.document, self.text, overwrite=self.replaces)
         except ConcurrentUpdate as error:
+            if self.replaces:
+                raise
             stored = now_stored().documents.get(self.document)
             if stored and stored.value == self.text:
                 return

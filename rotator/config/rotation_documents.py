@@ -225,11 +225,11 @@ class DocumentStore(Protocol):
     Every method raises ParameterStoreError if AWS denies, throttles or refuses the call.
     """
 
-    def create(self, document: str, text: str) -> None:
-        """Store a new document; raises ConcurrentUpdate if it exists."""
+    def write(self, document: str, text: str, *, overwrite: bool) -> None:
+        """Store a document; raises ConcurrentUpdate if another process is writing it, too.
 
-    def replace(self, document: str, text: str) -> None:
-        """Overwrite or recreate a document; raises ConcurrentUpdate if another process is writing it, too."""
+        Without ``overwrite``, it must be new, and ConcurrentUpdate is raised if it exists.
+        """
 
     def delete(self, document: str) -> bool:
         """Delete a document; return whether it existed."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 NAME = "/rotations/tenant-a"
 QUOTED = "canary in a document"
 
-CREATE = pytest.param("put_parameter", lambda store: store.create(NAME, QUOTED), id="create")
-REPLACE = pytest.param("put_parameter", lambda store: store.replace(NAME, QUOTED), id="replace")
+CREATE = pytest.param("put_parameter", lambda store: store.write(NAME, QUOTED, overwrite=False), id="create")
+REPLACE = pytest.param("put_parameter", lambda store: store.write(NAME, QUOTED, overwrite=True), id="replace")
 DELETE = pytest.param("delete_parameter", lambda store: store.delete(NAME), id="delete")
 
 Act = Callable[[SsmDocumentStore], object]
@@ -43,7 +43,7 @@ def test_document_is_written_as_a_string(stub: Stubber, store: SsmDocumentStore,
     """Standard would be refused for a document that is Advanced already."""
     sent = {"Name": NAME, "Value": "{}", "Type": "String", "Tier": "Intelligent-Tiering"}
     stub.add_response("put_parameter", {"Version": 1, "Tier": "Standard"}, {**sent, "Overwrite": overwrite})
-    (store.replace if overwrite else store.create)(NAME, "{}")
+    store.write(NAME, "{}", overwrite=overwrite)
 
 
 @pytest.mark.parametrize(("operation", "act"), [CREATE, REPLACE, DELETE])

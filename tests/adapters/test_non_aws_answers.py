@@ -74,7 +74,9 @@ PARAMETERS: dict[str, Callable[[], Any]] = {
     "PutParameter of a status": lambda: store().write_status(ROTATION, "{}"),
     "PutParameter of a lease": lambda: store().create_lease(ROTATION, "{}"),
     "PutParameter of the next lease": lambda: store().write_lease(ROTATION, "{}"),
-    "PutParameter of a document": lambda: SsmDocumentStore(aws_client.client("ssm")).create("/a", "{}"),
+    "PutParameter of a document": lambda: SsmDocumentStore(aws_client.client("ssm")).write(
+        "/a", "{}", overwrite=False
+    ),
 }
 OTHERS: dict[str, Callable[[], Any]] = {
     "GetSecretValue": lambda: SecretsManager(aws_client.client("secretsmanager")).read(ROTATION),

@@ -58,34 +58,34 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ba
 
 
 def test_created_document_reads_back_exactly_as_a_string(world: Backend) -> None:
-    world.documents.create(f"{world.path}/a", TEXT)
+    world.documents.write(f"{world.path}/a", TEXT, overwrite=False)
     (found,) = world.read().values()
     assert (found.type, found.value, found.version) == ("String", TEXT, 1)
 
 
 def test_creating_an_existing_document_leaves_it_unchanged(world: Backend) -> None:
-    world.documents.create(f"{world.path}/a", TEXT)
+    world.documents.write(f"{world.path}/a", TEXT, overwrite=False)
     with pytest.raises(ConcurrentUpdate):
-        world.documents.create(f"{world.path}/a", "{}")
+        world.documents.write(f"{world.path}/a", "{}", overwrite=False)
     assert world.read()["a"].value == TEXT
 
 
 def test_a_document_is_replaced_as_a_whole(world: Backend) -> None:
-    world.documents.create(f"{world.path}/a", "{}")
-    world.documents.replace(f"{world.path}/a", TEXT)
+    world.documents.write(f"{world.path}/a", "{}", overwrite=False)
+    world.documents.write(f"{world.path}/a", TEXT, overwrite=True)
     assert (world.read()["a"].value, world.read()["a"].type) == (TEXT, "String")
 
 
 def test_replacing_a_deleted_document_creates_it_again(world: Backend) -> None:
-    world.documents.create(f"{world.path}/a", "{}")
+    world.documents.write(f"{world.path}/a", "{}", overwrite=False)
     world.documents.delete(f"{world.path}/a")
-    world.documents.replace(f"{world.path}/a", TEXT)
+    world.documents.write(f"{world.path}/a", TEXT, overwrite=True)
     assert world.read()["a"].value == TEXT
 
 
 def test_deleting_a_document_keeps_the_others(world: Backend) -> None:
     for name in ("a", "b", "a.b"):
-        world.documents.create(f"{world.path}/{name}", TEXT)
+        world.documents.write(f"{world.path}/{name}", TEXT, overwrite=False)
     assert world.documents.delete(f"{world.path}/a") is True
     assert world.read().keys() == {"b", "a.b"}
 
@@ -97,7 +97,7 @@ def test_deleting_a_missing_document_returns_false(world: Backend) -> None:
 def test_hundred_documents_are_written_and_deleted(world: Backend) -> None:
     names = {f"tenant-{number}" for number in range(100)}
     for name in names:
-        world.documents.create(f"{world.path}/{name}", TEXT)
+        world.documents.write(f"{world.path}/{name}", TEXT, overwrite=False)
     assert world.read().keys() == names
     assert all(world.documents.delete(f"{world.path}/{name}") for name in names)
     assert world.read() == {}

@@ -137,13 +137,9 @@ class FakeDocumentStore:
         self.store = store
         self.fails: dict[str, RotatorError] = {}
 
-    def create(self, document: str, text: str) -> None:
+    def write(self, document: str, text: str, *, overwrite: bool) -> None:
         self._fail(document)
-        self.store.put(document, text, "String", overwrite=False)
-
-    def replace(self, document: str, text: str) -> None:
-        self._fail(document)
-        self.store.put(document, text, "String")
+        self.store.put(document, text, "String", overwrite=overwrite)
 
     def delete(self, document: str) -> bool:
         self._fail(document)

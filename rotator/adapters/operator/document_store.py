@@ -26,13 +26,12 @@ class SsmDocumentStore:
     def __init__(self, client: SSMClient) -> None:
         self._client = client
 
-    def create(self, document: str, text: str) -> None:
-        """Write the first version, and never overwrite one."""
-        self._put(document, text, overwrite=False)
-
-    def replace(self, document: str, text: str) -> None:
-        """Write the newest version."""
-        self._put(document, text, overwrite=True)
+    def write(self, document: str, text: str, *, overwrite: bool) -> None:
+        """Write the newest version, or only a first one."""
+        try:
+            put(self._client, Name=document, Value=text, Overwrite=overwrite, **TEXT)
+        except AwsError as error:
+            raise _failed(error, "writing", document, "ssm:PutParameter") from error
 
     def delete(self, document: str) -> bool:
         """Delete a document with all its versions.
@@ -50,12 +49,6 @@ class SsmDocumentStore:
                 return False
             raise _failed(error, "deleting", document, "ssm:DeleteParameter") from error
         return True
-
-    def _put(self, document: str, text: str, *, overwrite: bool) -> None:
-        try:
-            put(self._client, Name=document, Value=text, Overwrite=overwrite, **TEXT)
-        except AwsError as error:
-            raise _failed(error, "writing", document, "ssm:PutParameter") from error
 
 
 def _failed(error: AwsError, doing: str, document: str, action: str) -> ParameterStoreError:
