@@ -78,18 +78,11 @@ class CliError(Problem):
 
 @dataclass(frozen=True)
 class Cli:
-    """The AWS CLI in one environment, which determines Region and credentials.
-
-    ``account`` is the account of the credentials, once ``connect`` has reached AWS with them.
-    """
+    """The AWS CLI in one environment. ``connect`` finds its Region, and the account of its credentials."""
 
     environ: Mapping[str, str]
+    region: str = ""
     account: str = ""
-
-    @property
-    def region(self) -> str:
-        """Return the Region that ``connect`` found."""
-        return self.environ["AWS_REGION"]
 
     def run(self, *arguments: str, failure: str = "the AWS CLI failed", exit_code: int = 2) -> str:
         """Run a command and return what it printed; raises CliError with a message on ``failure``."""
@@ -113,7 +106,8 @@ def connect(environ: Mapping[str, str]) -> Cli:
         raise Problem("the AWS CLI is not on PATH", "install it, or add the folder of `aws` to PATH")
     quiet = {**environ, "AWS_PAGER": "", "AWS_CLI_AUTO_PROMPT": "off"}
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or _configured_region(Cli(quiet))
-    cli = Cli({**quiet, "AWS_REGION": region, "AWS_DEFAULT_REGION": region})  # version 1 reads the second
+    with_region = {**quiet, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}  # version 1 reads the second
+    cli = Cli(with_region, region)
     failure = "AWS did not accept the credentials"
     account = cli.read("sts", "get-caller-identity", "--query", "Account", failure=failure)
     return replace(cli, account=str(account))

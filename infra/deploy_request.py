@@ -45,9 +45,9 @@ _NOT_IN_SET = {
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """The stack to deploy. ``secret`` and ``parameter`` are empty for multiple rotations.
+    """The stack to deploy. For multiple rotations, ``secret`` and ``parameter`` are empty.
 
-    ``code`` is the path of a downloaded zip. If it is empty, the zip is built.
+    ``code`` is the path of a downloaded zip, empty to build the zip.
     """
 
     stack: str

@@ -74,11 +74,7 @@ def name_length(ground: Ground) -> str:
 
 @check("overwriting a SecureString with a String never changes its type")
 def type_change(ground: Ground) -> str:
-    """Return whether AWS refuses the write or keeps the type. Both are safe.
-
-    The API reference documents HierarchyTypeMismatchException for it: "Parameter Store doesn't support
-    changing a parameter type in a hierarchy."
-    """
+    """Return AWS's refusal (HierarchyTypeMismatchException, as documented), or that it kept the type."""
     put = _put(ground, "type-change", Type="SecureString")
     put()
     if code := refusal(put, Type="String", Overwrite=True):

@@ -51,9 +51,8 @@ class PreparedDocument:
 def prepare(rotator: Rotator, name: str, given: Mapping[str, Any], *, replace: bool) -> PreparedDocument:
     """Make the document with these keys, and check it together with all other documents.
 
-    Raises:
-        SettingsError: The function would refuse the document, an invalid document names its parameter, the
-            guarantee cannot hold, or the name is taken (with ``replace``: unknown).
+    Raises SettingsError if the function would refuse the document, an invalid document names its parameter,
+    the guarantee cannot hold, or the name is taken (with ``replace``: unknown).
     """
     name = rotation_documents.read_name(name, new=not replace)
     path = rotator.settings.rotations_path or ""

@@ -18,9 +18,6 @@ _COLOURS = {"fresh": "green", "due": "yellow"}
 BAR_WIDTH = 10
 """Characters of a bar of the remaining lifetime."""
 
-MIN_WIDTH_FOR_BAR = 100
-"""Columns of a terminal; in a narrower one the cells would be folded."""
-
 
 def status_parts(lines: Sequence[RotationStatus], bar: str = "") -> Iterator[Table | Text]:
     """Yield the table of these rotations, that of their replicas, then reasons and warnings.
@@ -52,7 +49,7 @@ def status_parts(lines: Sequence[RotationStatus], bar: str = "") -> Iterator[Tab
 
 def bar_characters(console: Console) -> str:
     """Return the characters for a bar on this console; none if it is no terminal, or a narrow one."""
-    if not console.is_terminal or console.width < MIN_WIDTH_FOR_BAR:
+    if not console.is_terminal or console.width < 100:  # the cells would be folded
         return ""
     return "█░" if console.encoding.startswith("utf") else "#-"
 

@@ -38,9 +38,8 @@ def current_token(name: str | None, stack: str | None) -> str:
 def parameter_name(name: str | None, stack: str | None = None) -> str:
     """Return the name of the token parameter of NAME, or of the only rotation if NAME is omitted.
 
-    Raises:
-        SettingsError: No rotation has the name, or NAME is omitted and there are several rotations.
-        RotatorError: The rotation documents or the stack cannot be read.
+    Raises SettingsError if no rotation has the name, or several rotations need one; RotatorError if the
+    rotation documents or the stack cannot be read.
     """
     if name and ("/" in name or name.startswith("arn:")):
         if stack:

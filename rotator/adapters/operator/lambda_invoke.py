@@ -23,10 +23,8 @@ EVERY_OUTCOME = (
 def invoke(name: str, event: Mapping[str, Any]) -> dict[str, Any]:
     """Invoke the function with an event and return its summary.
 
-    Raises:
-        SettingsError: There is no such function, or it refused the event or its settings.
-        RotatorError: The caller may not invoke the function, the function failed, or a rotation failed; the
-            text names some of the failed rotations.
+    Raises SettingsError if there is no such function, or it refused the event or its settings; RotatorError
+    if the caller may not invoke it, it failed, or a rotation failed, and then names some failed rotations.
     """
     client = aws_client.client("lambda", ONCE)
     try:

@@ -21,9 +21,7 @@ REMOVE = "remove it from ReplicaRegions (ROTATOR_REPLICA_REGIONS)"
 def open_store(region: str, on_throttled: Callable[[], None]) -> SsmParameterStore:
     """Open Parameter Store in a replica Region; ``on_throttled`` is called for each throttled write.
 
-    Raises:
-        SettingsError: The Region cannot hold replicas.
-        AwsError: The credentials cannot be obtained.
+    Raises SettingsError if the Region cannot hold replicas, AwsError if the credentials cannot be obtained.
     """
     home = aws_client.own_region()
     if region == home:
