@@ -90,7 +90,7 @@ class Adapters:
             make_transport(),
             now=utc_now,
             counters=self._counters,
-            signer=partial(kms.sign, cache(lambda: aws_client.client("kms", kms.CONFIG))),
+            signer=partial(kms.sign, cache(lambda: aws_client.client("kms", aws_client.TWO_ATTEMPTS))),
             private_trust=PrivateTrust(lambda: self.parameters, make_transport),
         )
 

@@ -113,11 +113,7 @@ class RotationStatus:
             "minimum_remaining_life": math.floor(least) if least is not None else None,
             "leased_until": format_time(lease.held_until) if lease.held_until else None,
             "last_attempt": attempt
-            and {
-                "at": format_time(attempt.at),
-                "outcome": attempt.outcome,
-                "error_kind": attempt.error_kind,
-            },
+            and {"at": format_time(attempt.at), "outcome": attempt.outcome, "error_kind": attempt.error_kind},
             "warning": self.overlap,
             "error": str(self.error) if self.error else None,
         }

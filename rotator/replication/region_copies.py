@@ -22,7 +22,7 @@ from rotator.replication.replica import ReplicaState
 logger = logging.getLogger(__name__)
 
 LONGEST_CALL_SECONDS = 11.0
-"""The longest call to a replica Region, including retries (adapters.runtime.replica_region.CONFIG)."""
+"""The longest call to a replica Region, including retries (adapters.runtime.aws_client.TWO_ATTEMPTS)."""
 
 REPORT_RESERVE_SECONDS = 1.0
 """The time that the wait for replicas leaves to the run, which must report before Lambda stops it."""

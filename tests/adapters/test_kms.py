@@ -36,7 +36,7 @@ CURVES = {
 
 @pytest.fixture
 def client(access_key: None) -> Any:
-    return aws_client.client("kms", kms.CONFIG)
+    return aws_client.client("kms", aws_client.TWO_ATTEMPTS)
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_kms_that_does_not_answer_is_unreachable(
 
 
 def test_kms_that_does_not_answer_cannot_hold_the_run() -> None:
-    config: Any = kms.CONFIG
+    config: Any = aws_client.TWO_ATTEMPTS
     longest_wait = 1
     longest = config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout)
     assert longest + longest_wait <= WRITE_RESERVE_SECONDS + SHORTEST_ATTEMPT_SECONDS

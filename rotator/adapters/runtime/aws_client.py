@@ -45,6 +45,9 @@ Three attempts with their timeouts and waits (at most 1 and 2 s) take 24 s: a ca
 with a message, before Lambda stops a run of the default budget.
 """
 
+TWO_ATTEMPTS = CONFIG.merge(Config(read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2}))
+"""A call without a response takes 11 s. A run of the default budget has as much after its last request."""
+
 _FAILURES = (
     *(ClientError, BotoCoreError),
     *(OSError, EOFError, getpass.GetPassWarning),  # from obtaining credentials

@@ -40,29 +40,19 @@ UNREACHABLE = "Unreachable"
 NOT_AN_ANSWER = "NotAnAnswer"
 """The rotator's own codes. NOT_AN_ANSWER means that a proxy or a portal answered instead of AWS."""
 
-_CODES = {
-    "NoCredentialsError": NO_CREDENTIALS,
-    "PartialCredentialsError": NO_CREDENTIALS,
-    "SSOTokenLoadError": NOT_LOGGED_IN,
-    "SSOError": LOGIN_EXPIRED,
-    "TokenRetrievalError": LOGIN_EXPIRED,
-    "LoginError": CONSOLE_LOGIN_EXPIRED,
-    "RefreshWithMFAUnsupportedError": NO_TERMINAL,
-    "GetPassWarning": NO_TERMINAL,
-    "EOFError": NO_TERMINAL,
-    "CredentialRetrievalError": SOURCE_FAILED,
-    "MetadataRetrievalError": SOURCE_FAILED,
-    "InvalidConfigError": PROFILE_INVALID,
-    "UnknownCredentialError": PROFILE_INVALID,
-    "ConfigParseError": PROFILE_INVALID,
-    "ConfigNotFound": PROFILE_INVALID,
-    "SSLError": BAD_CERTIFICATE,
-    "ConnectionError": UNREACHABLE,
-    "ConnectionClosedError": UNREACHABLE,
-    "ReadTimeoutError": UNREACHABLE,
-    "OSError": SOURCE_UNREADABLE,
+_EXCEPTIONS = {
+    NO_CREDENTIALS: {"NoCredentialsError", "PartialCredentialsError"},
+    NOT_LOGGED_IN: {"SSOTokenLoadError"},
+    LOGIN_EXPIRED: {"SSOError", "TokenRetrievalError"},
+    CONSOLE_LOGIN_EXPIRED: {"LoginError"},
+    NO_TERMINAL: {"RefreshWithMFAUnsupportedError", "GetPassWarning", "EOFError"},
+    SOURCE_FAILED: {"CredentialRetrievalError", "MetadataRetrievalError"},
+    PROFILE_INVALID: {"InvalidConfigError", "UnknownCredentialError", "ConfigParseError", "ConfigNotFound"},
+    BAD_CERTIFICATE: {"SSLError"},
+    UNREACHABLE: {"ConnectionError", "ConnectionClosedError", "ReadTimeoutError"},
+    SOURCE_UNREADABLE: {"OSError"},
 }
-"""The rotator's codes for exceptions of the SDK and of Python, by the name of their class or a base class.
+"""The exceptions of the SDK and of Python for each of the rotator's codes, by their class or a base class.
 
 OSError comes from the web identity file or from credential_process; the SDK does not convert it.
 """
@@ -100,7 +90,8 @@ _ADVICE = {
 
 def code_of(error: Exception) -> str | None:
     """Return the rotator's code for an exception of the SDK or of Python, or None if it has none."""
-    return next((_CODES[each.__name__] for each in type(error).__mro__ if each.__name__ in _CODES), None)
+    bases = [each.__name__ for each in type(error).__mro__]
+    return next((code for name in bases for code, names in _EXCEPTIONS.items() if name in names), None)
 
 
 def code_after(code: str, operation: str) -> str:

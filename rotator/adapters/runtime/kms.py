@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from botocore.config import Config
-
 from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.aws_client import AwsError
 from rotator.errors import CredentialsError, Retry
 from rotator.oauth.models import SigningAlgorithm
-
-CONFIG = aws_client.CONFIG.merge(
-    Config(read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
-)
-"""A call without a response takes 11 s: a run of the default budget has as much after its last request."""
 
 _FAMILIES = {"RS": "RSASSA_PKCS1_V1_5", "PS": "RSASSA_PSS", "ES": "ECDSA"}
 _INTEGER_BYTES = {256: 32, 384: 48, 512: 66}

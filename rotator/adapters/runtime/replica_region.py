@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from botocore.config import Config
-
 from rotator.adapters.runtime import aws_client, aws_errors
 from rotator.adapters.runtime.parameter_store import SsmParameterStore
 from rotator.errors import SettingsError
-
-CONFIG = aws_client.CONFIG.merge(
-    Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
-)
-"""The timeouts in seconds: a call takes at most 11 s. Two attempts are enough, since the next run retries."""
 
 REMOVE = "remove it from ReplicaRegions (ROTATOR_REPLICA_REGIONS)"
 
@@ -45,5 +38,6 @@ def open_store(region: str, on_throttled: Callable[[], None]) -> SsmParameterSto
         aws_errors.UNREACHABLE: f"check that the Region {region} exists, and the network path to its "
         f"Parameter Store, or {REMOVE}",
     }
-    client = aws_client.client("ssm", CONFIG, region=region)
+    # Two attempts are enough, since the next run retries.
+    client = aws_client.client("ssm", aws_client.TWO_ATTEMPTS, region=region)
     return SsmParameterStore(client, on_throttled=on_throttled, advice=advice)

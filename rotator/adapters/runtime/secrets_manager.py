@@ -52,7 +52,6 @@ class SecretsManager:
 
         AWS answers ResourceNotFoundException in both cases. A version has no value yet, for example, when
         Secrets Manager's own rotation has just begun.
-        https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
         """
         try:
             return replace(self._read(rotation, VersionStage=stage.value), stage=stage)
