@@ -15,7 +15,7 @@ from rotator.oauth import client_credentials, jwt, token_response
 from rotator.oauth.models import AccessToken, BasicEncoding, ClientAuthentication, ClientCredentials
 from rotator.renewal.durations import describe_seconds
 from rotator.renewal.models import TIER_LIMITS, Rotation, Stored
-from rotator.renewal.ports import Run, TokenEndpoint
+from rotator.renewal.ports import Run
 from rotator.renewal.renew import check_lifetime, check_size
 
 CHECKS = ("secret", "token endpoint", "credentials", "token", "size", "parameter", "key")
@@ -98,13 +98,59 @@ class RotationChecks:
         return f"{url.netloc} answers (HTTP {status}), {certificate}"
 
     def _request(self) -> str:
+        """Store the answer to a request for a token; return a text about the accepted credentials.
+
+        The options may ask for a request in each encoding of Basic, if they differ for these credentials.
+        """
         if not self.options.request_token:
             raise NotChecked("no token was requested (--no-token)")
-        run, endpoint = self.tools.begin_run(), self.subject.ports.token_endpoint
-        self.answer, accepted = _request_token(
-            self.rotation, self.credentials, endpoint, run, both=self.options.try_encodings
+        rotation, run = self.rotation, self.tools.begin_run()
+        is_ambiguous = client_credentials.token_request(rotation, self.credentials).ambiguous_basic
+        if self.options.try_encodings and is_ambiguous:
+            return self._compare_encodings(run)
+        try:
+            self.answer = self._ask(rotation, run)
+        except TokenRequestRejected as error:
+            if not (error.client_refused and is_ambiguous):
+                raise
+            hint = "`rotator doctor --try-encodings` tries both encodings"
+            raise RotatorError(error.problem, advice=f"{error.advice}; {hint}") from error
+        if rotation.client_authentication is not ClientAuthentication.BASIC:
+            return f"accepted, as {rotation.client_authentication}"
+        if is_ambiguous:
+            return f"accepted, with Basic in the encoding {rotation.basic_encoding}"
+        return "accepted, with Basic; both encodings are the same for this secret"
+
+    def _compare_encodings(self, run: Run) -> str:
+        answers: dict[BasicEncoding, Answer | TokenRequestRejected] = {}
+        for encoding in BasicEncoding:
+            try:
+                answers[encoding] = self._ask(replace(self.rotation, basic_encoding=encoding), run)
+            except TokenRequestRejected as error:
+                if not error.client_refused:
+                    raise
+                answers[encoding] = error
+        configured = self.rotation.basic_encoding
+        answer = answers[configured]
+        accepted = [name for name, each in answers.items() if not isinstance(each, TokenRequestRejected)]
+        found = ", ".join(f"{'accepted' if name in accepted else 'refused'} as {name}" for name in answers)
+        if not isinstance(answer, TokenRequestRejected):
+            self.answer = answer
+            return f"{found}; basic_encoding is {configured}"
+        if accepted:
+            raise RotatorError(found, advice=f"set basic_encoding to {accepted[0]}")
+        raise RotatorError(
+            f"{found}: {answer.problem}",
+            advice="check client_id and client_secret in the secret, and the setting client_authentication",
         )
-        return accepted
+
+    def _ask(self, rotation: Rotation, run: Run) -> Answer:
+        request = client_credentials.token_request(rotation, self.credentials)
+        response = self.subject.ports.token_endpoint.request(request, deadline=run.request_deadline)
+        try:
+            return token_response.read_token(request, response, run.now())
+        except InvalidTokenResponse as error:
+            return error
 
     def _shape(self, guarantee: Check) -> str:
         token = self.answer
@@ -126,61 +172,3 @@ class RotationChecks:
         check_size(self.rotation, self.token)
         tier = self.rotation.tier
         return f"{len(self.token.value.value):,} of the {TIER_LIMITS[tier]:,} bytes of the tier {tier}"
-
-
-def _request_token(
-    rotation: Rotation, credentials: ClientCredentials, endpoint: TokenEndpoint, run: Run, *, both: bool
-) -> tuple[Answer, str]:
-    """Request a token; return the answer, and a text about the accepted credentials.
-
-    ``both`` tries both encodings of Basic if they differ for these credentials. Raises RotatorError if the
-    endpoint refuses the credentials, accepts only the other encoding, or does not answer.
-    """
-    is_ambiguous = client_credentials.token_request(rotation, credentials).ambiguous_basic
-    if both and is_ambiguous:
-        return _compare(rotation, credentials, endpoint, run)
-    try:
-        answer = _ask(rotation, credentials, endpoint, run)
-    except TokenRequestRejected as error:
-        if not (error.client_refused and is_ambiguous):
-            raise
-        hint = "`rotator doctor --try-encodings` tries both encodings"
-        raise RotatorError(error.problem, advice=f"{error.advice}; {hint}") from error
-    if rotation.client_authentication is not ClientAuthentication.BASIC:
-        return answer, f"accepted, as {rotation.client_authentication}"
-    if is_ambiguous:
-        return answer, f"accepted, with Basic in the encoding {rotation.basic_encoding}"
-    return answer, "accepted, with Basic; both encodings are the same for this secret"
-
-
-def _compare(
-    rotation: Rotation, credentials: ClientCredentials, endpoint: TokenEndpoint, run: Run
-) -> tuple[Answer, str]:
-    answers: dict[BasicEncoding, Answer | TokenRequestRejected] = {}
-    for encoding in BasicEncoding:
-        try:
-            answers[encoding] = _ask(replace(rotation, basic_encoding=encoding), credentials, endpoint, run)
-        except TokenRequestRejected as error:
-            if not error.client_refused:
-                raise
-            answers[encoding] = error
-    answer = answers[rotation.basic_encoding]
-    accepted = [name for name, each in answers.items() if not isinstance(each, TokenRequestRejected)]
-    found = ", ".join(f"{'accepted' if name in accepted else 'refused'} as {name}" for name in answers)
-    if not isinstance(answer, TokenRequestRejected):
-        return answer, f"{found}; basic_encoding is {rotation.basic_encoding}"
-    if accepted:
-        raise RotatorError(found, advice=f"set basic_encoding to {accepted[0]}")
-    raise RotatorError(
-        f"{found}: {answer.problem}",
-        advice="check client_id and client_secret in the secret, and the setting client_authentication",
-    )
-
-
-def _ask(rotation: Rotation, credentials: ClientCredentials, endpoint: TokenEndpoint, run: Run) -> Answer:
-    request = client_credentials.token_request(rotation, credentials)
-    response = endpoint.request(request, deadline=run.request_deadline)
-    try:
-        return token_response.read_token(request, response, run.now())
-    except InvalidTokenResponse as error:
-        return error
