@@ -119,6 +119,5 @@ def _configured_region(cli: Cli) -> str:
     except CliError as error:
         if error.code != _UNKNOWN:  # without a Region, the CLI prints no error
             raise
-        raise Problem(
-            "no AWS Region is set", "set AWS_REGION, for example: export AWS_REGION=eu-central-1"
-        ) from None
+        step = "set AWS_REGION, for example: export AWS_REGION=eu-central-1"
+        raise Problem("no AWS Region is set", step) from None

@@ -69,9 +69,8 @@ def read(variables: Mapping[str, str], template: str) -> Request:
         raise Problem(f"{' and '.join(missing)} {are} missing", EXAMPLE)
     code = given.get("CODE")
     if code is not None and not (code and code.isprintable()):  # a built zip must not replace a release
-        raise Problem(
-            "CODE is not a path", "set it to the path of a release's zip, or remove CODE to build the zip"
-        )
+        step = "set it to the path of a release's zip, or remove CODE to build the zip"
+        raise Problem("CODE is not a path", step)
     return Request(
         stack=stacks.check_name(given["STACK"], "deploy"),
         bucket=_matching("BUCKET", given["BUCKET"], *pattern(template, "CodeBucket")),
@@ -201,9 +200,8 @@ def _settings(text: str, known: Container[str]) -> dict[str, str]:
     """Return the values in "Name=value Name2=value2"; every name must be a parameter of the template."""
     pairs = _SETTING.findall(text)
     if text.strip() and (not pairs or not _SETTING.match(text)):
-        raise Problem(
-            "SET is not valid", 'write SET="Name=value Name2=value2", with the names in infra/template.yaml'
-        )
+        step = 'write SET="Name=value Name2=value2", with the names in infra/template.yaml'
+        raise Problem("SET is not valid", step)
     settings: dict[str, str] = {}
     for name, value in pairs:
         if name in _NOT_IN_SET:
@@ -218,9 +216,8 @@ def _settings(text: str, known: Container[str]) -> dict[str, str]:
     except ValueError:
         is_object = False
     if not is_object:
-        raise Problem(
-            "TokenRequestParams is not a JSON object", """write TokenRequestParams={"expiration": "86400"}"""
-        )
+        step = """write TokenRequestParams={"expiration": "86400"}"""
+        raise Problem("TokenRequestParams is not a JSON object", step)
     return settings
 
 
@@ -230,9 +227,8 @@ def _tags(text: str) -> dict[str, str]:
     for word in text.split():
         key, equals, value = word.partition("=")
         if not key or not equals:
-            raise Problem(
-                "TAGS is not valid", 'write TAGS="key=value key2=value2"; keys and values have no spaces'
-            )
+            step = 'write TAGS="key=value key2=value2"; keys and values have no spaces'
+            raise Problem("TAGS is not valid", step)
         tags[key] = value
     check_tags(tags)
     return tags

@@ -105,24 +105,21 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise Problem(
-            f"{file} cannot be read: {error.strerror}", "set CODE to the path of a release's rotator.zip"
-        ) from None
+        step = "set CODE to the path of a release's rotator.zip"
+        raise Problem(f"{file} cannot be read: {error.strerror}", step) from None
 
 
 def _checksums(zip_file: Path) -> set[str]:
     """Return the checksums in SHA256SUMS for a file of this name: one, unless the file was changed."""
     file = zip_file.with_name(CHECKSUMS)
     if not file.is_file():
-        raise Problem(
-            f"{file} does not exist", f"download {CHECKSUMS} of the same release to the zip's folder"
-        )
+        step = f"download {CHECKSUMS} of the same release to the zip's folder"
+        raise Problem(f"{file} does not exist", step)
     lines = map(_LINE.fullmatch, _read(file).decode(errors="replace").splitlines())
     found = {line[1].lower() for line in lines if line and line[2] == zip_file.name}
     if not found:
-        raise Problem(
-            f"{file} has no line for {zip_file.name}", "keep the zip's name in the release: rotator.zip"
-        )
+        step = "keep the zip's name in the release: rotator.zip"
+        raise Problem(f"{file} has no line for {zip_file.name}", step)
     return found
 
 

@@ -20,9 +20,8 @@ def logs(environ: Mapping[str, str]) -> None:
     since = environ.get("SINCE", "").strip() or "1h"
     duration = re.fullmatch(r"(\d{1,6})([smhd])", since)
     if not duration:
-        raise Problem(
-            "SINCE is not a valid duration", "write a number and a unit, such as 90s, 30m, 1h or 2d"
-        )
+        step = "write a number and a unit, such as 90s, 30m, 1h or 2d"
+        raise Problem("SINCE is not a valid duration", step)
     begin = time.time() - int(duration[1]) * UNIT_SECONDS[duration[2]]
     cli = connect(environ)
     group = stacks.existing(cli, name).outputs.get("LogGroupName", f"/rotator/{name}")

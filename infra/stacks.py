@@ -94,9 +94,8 @@ def existing(cli: Cli, name: str) -> Stack:
     """Return the stack of this name; raises Problem if there is none."""
     stack = find(cli, name)
     if stack is None:
-        raise Problem(
-            f"the stack {name} does not exist in {cli.region}", "check STACK, the account and the Region"
-        )
+        step = "check STACK, the account and the Region"
+        raise Problem(f"the stack {name} does not exist in {cli.region}", step)
     return stack
 
 

@@ -60,9 +60,8 @@ class StackChecks:
         if schedule is None:
             raise RotatorError(f"the schedule {name} does not exist", advice=REPLACE)
         if not schedule.enabled:
-            raise RotatorError(
-                f"the schedule {name} is disabled", advice="deploy the stack with ScheduleState=ENABLED"
-            )
+            advice = "deploy the stack with ScheduleState=ENABLED"
+            raise RotatorError(f"the schedule {name} is disabled", advice=advice)
         function = outputs.get("FunctionName", "")
         if schedule.target.partition(":function:")[2] != function:
             problem = f"the schedule does not invoke the stack's function {function}"

@@ -55,9 +55,8 @@ def check_stored(rotation: Rotation, stored: Stored | RotatorError, now: datetim
         )
     if state is TokenState.EXPIRED:
         age = describe_seconds(-seconds_until(status.expires_at, now))
-        raise RotatorError(
-            f"the token expired {age} ago", advice=f"find out why the last runs failed, then run {ROTATE}"
-        )
+        advice = f"find out why the last runs failed, then run {ROTATE}"
+        raise RotatorError(f"the token expired {age} ago", advice=advice)
     if policy.may_be_revoked(rotation, stored, now):
         raise RotatorError(
             "the provider may have revoked the stored token, because it may have issued another token that "
