@@ -143,10 +143,7 @@ def earlier_versions(ground: Ground) -> str:
     "ParameterMaxVersionLimitExceeded"
 )
 def labels(ground: Ground) -> str:
-    """Label the first version, and write as many versions as are kept, and one more.
-
-    The doctor finds such a label in the history.
-    """
+    """Label the first of as many versions as are kept, where the doctor finds the label; write one more."""
     ssm, put = ground.client("ssm"), _put(ground, "labels", Overwrite=True)
     put()
     name = put.keywords["Name"]
@@ -164,10 +161,7 @@ def labels(ground: Ground) -> str:
 
 @check("reading a path page by page returns all parameters, although AWS documents pages as best-effort")
 def path_pages(ground: Ground) -> str:
-    """Read more parameters than a page holds, a few times.
-
-    A run does not renew a rotation whose document is missing from every page.
-    """
+    """Read a few times: a run does not renew a rotation whose document is missing from every page."""
     names = [ground.new_name(f"path/{n}") for n in range(PARAMETERS_OF_A_PAGE + 1)]
     ssm = ground.client("ssm")
     for name in names:

@@ -29,10 +29,7 @@ _WORST_FIRST = (TokenState.EXPIRED, TokenState.MISSING, TokenState.UNKNOWN, UNRE
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
-    """The rotations that are shown at a time (UTC), or the error if none could be read.
-
-    ``total`` also counts the rotations that the options leave out.
-    """
+    """The rotations that are shown at a time (UTC), out of ``total``; or the error if none could be read."""
 
     at: datetime
     lines: tuple[RotationStatus, ...] = ()
@@ -122,10 +119,7 @@ def read_overview(
 
 
 def matching(names: Sequence[str], known: Collection[str]) -> set[str]:
-    """Return the known names that ``names`` match: exactly, else as a pattern; all if ``names`` is empty.
-
-    Raises SettingsError for a name that matches none.
-    """
+    """Return the known names that ``names`` match, exactly or as patterns, or all; raises SettingsError."""
     meant: set[str] = set()
     for name in names:
         found = {name} & {*known} or {each for each in known if fnmatchcase(each, name)}

@@ -32,9 +32,8 @@ def command(name: str | None, *, stack: str | None, show: bool) -> None:
         output = os.fdopen(os.dup(STDOUT), "wb", buffering=0)
     with output:
         line = f"{current_token(name, stack)}\n".encode()
-        with (
-            _not_written_reported()
-        ):  # output may be full or closed, and nothing must be left to write at exit
+        # Output may be full or closed, and nothing must be left to write at exit.
+        with _not_written_reported():
             output.write(line)
 
 

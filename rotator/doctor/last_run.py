@@ -62,14 +62,11 @@ def _judge(event: LogEvent, when: str, hint: str) -> str:
 def _summary(message: str) -> dict[str, Any] | None:
     """Return the summary in a log line, None if the line holds no readable summary.
 
-    Lambda writes JSON, with the summary as a field. An emulator writes plain text, with the summary at the
-    end.
+    Lambda writes JSON, with the summary as a field. An emulator writes plain text that ends with the summary.
     """
     with suppress(ValueError, TypeError, KeyError):
-        if message.startswith("{"):
-            summary = json.loads(message)["summary"]
-        else:
-            summary = json.loads(message[message.index("{") :])
+        fields = json.loads(message[message.index("{") :])
+        summary = fields["summary"] if message.startswith("{") else fields
         if all(isinstance(each, dict) for each in summary["rotations"]):
             return dict(summary)
     return None

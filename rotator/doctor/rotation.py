@@ -60,10 +60,7 @@ class RotationChecks:
         yield self._check("key", lambda: check_key(self.rotation, inspector), identity)
 
     def sources(self, *needs: Check) -> Iterator[Check]:
-        """Yield the checks of the secret, the signing key and the token endpoint.
-
-        No token is requested, which could revoke the stored one.
-        """
+        """Yield the checks that request no token, which could revoke the stored one."""
         yield self._check("secret", self._secret, *needs)
         if self.rotation.signing_key_id:
             yield self._check(

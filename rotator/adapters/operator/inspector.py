@@ -18,15 +18,6 @@ from rotator.renewal.models import Rotation
 
 T = TypeVar("T")
 
-_GONE = dict.fromkeys(
-    ("NotFound", "ResourceNotFoundException"),
-    "it does not exist in this account and Region: create it, or deploy with the name or ARN of another",
-)
-"""The next step if there is no such topic, log group or function; by AWS's codes."""
-
-_MAY_WRITE = frozenset({"ParameterAlreadyExists", "ParameterPatternMismatchException", "TooManyUpdates"})
-"""The answers of PutParameter, without Overwrite, to a caller who may write an existing parameter."""
-
 
 class AwsInspector:
     """The port Inspector on AWS. ``client`` creates a client of a service, with an optional Config."""
@@ -72,7 +63,8 @@ class AwsInspector:
             "ssm:PutParameter",
             f"the parameter {name}",
             read=lambda answer: int(answer["Version"]),
-            missing=_MAY_WRITE,
+            # The answers to a caller who may write an existing parameter.
+            missing=("ParameterAlreadyExists", "ParameterPatternMismatchException", "TooManyUpdates"),
             how="may not be written",
             Overwrite=False,
             **write,
@@ -139,7 +131,7 @@ class AwsInspector:
         """GetQueueAttributes; the number is approximate."""
         return self._look_up(
             "sqs:GetQueueAttributes",
-            f"the queue {_name(queue_url)}",
+            f"the queue {queue_url.rpartition('/')[2]}",
             read=lambda answer: int(answer["Attributes"]["ApproximateNumberOfMessages"]),
             missing=sqs.GONE,
             QueueUrl=queue_url,
@@ -147,7 +139,7 @@ class AwsInspector:
         )
 
     def event_source_mapping(self, function: str, queue_url: str) -> EventSourceMapping | None:
-        """ListEventSourceMappings."""
+        """ListEventSourceMappings; the queue's name is the last part of its URL and of its ARN."""
         mappings = self._look_up(
             "lambda:ListEventSourceMappings",
             f"the event source mappings of the function {function}",
@@ -158,7 +150,7 @@ class AwsInspector:
                     maximum_concurrency=each.get("ScalingConfig", {}).get("MaximumConcurrency"),
                 )
                 for each in answer["EventSourceMappings"]
-                if each.get("EventSourceArn", "").rpartition(":")[2] == _name(queue_url)
+                if each.get("EventSourceArn", "").rpartition(":")[2] == queue_url.rpartition("/")[2]
             ],
             FunctionName=function,
         )
@@ -223,7 +215,13 @@ class AwsInspector:
 
 
 def _failed(error: AwsError, what: str, action: str, how: str = "could not be read") -> RotatorError:
-    own = {**_GONE, **dict.fromkeys(aws_errors.DENIED, f"allow this caller {action}")}
+    gone = (
+        "it does not exist in this account and Region: create it, or deploy with the name or ARN of another"
+    )
+    own = {  # NotFound: no such topic; ResourceNotFoundException: no such log group or function
+        **dict.fromkeys(("NotFound", "ResourceNotFoundException"), gone),
+        **dict.fromkeys(aws_errors.DENIED, f"allow this caller {action}"),
+    }
     return RotatorError(f"{what} {how}: {error.code}", advice=error.advice_with(own), retry=error.retry)
 
 
@@ -234,8 +232,3 @@ def _stack(found: Mapping[str, Any]) -> Stack:
         for kind in ("Output", "Parameter")
     )
     return Stack(name=found["StackName"], outputs=outputs, parameters=parameters)
-
-
-def _name(queue_url: str) -> str:
-    """Return the queue's name, the last part of its URL and of its ARN."""
-    return queue_url.rpartition("/")[2]
