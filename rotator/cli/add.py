@@ -15,7 +15,7 @@ from rotator.cli.document_editor import PreparedDocument, prepare
 from rotator.cli.options import print_json, stack_option
 from rotator.config.registry import Fleet
 from rotator.doctor.check import State
-from rotator.doctor.context import Instruments, Options, Subject
+from rotator.doctor.context import Instruments, Subject
 from rotator.doctor.rotation import RotationChecks
 from rotator.errors import RotatorError
 from rotator.renewal.models import Rotation, Stored
@@ -123,7 +123,7 @@ def check(rotation: Rotation, rotator: Rotator, tools: Instruments, console: Con
     """Run the doctor's checks of secret and endpoint; raises RotatorError if one of them fails."""
     subject = Subject(fleet=Fleet(rotations=(rotation,)), settings=rotator.settings, ports=rotator.ports)
     failed = []
-    for found in RotationChecks(rotation, Stored(), subject, tools, Options()).sources():
+    for found in RotationChecks(rotation, Stored(), subject, tools).sources():
         print_check(console, found, with_rotation=False)
         failed += [found.name] * (found.state is not State.OK)
     if failed:

@@ -14,7 +14,7 @@ from rotator.cli import wiring
 from rotator.cli.console import standard_output
 from rotator.cli.options import json_option, names_argument, print_json, stack_option
 from rotator.doctor.check import Check, State
-from rotator.doctor.context import Instruments, Options, Subject
+from rotator.doctor.context import Instruments, Subject
 from rotator.doctor.examination import examine, exit_code
 from rotator.errors import RotatorError
 from rotator.oauth.client_credentials import TokenResponse
@@ -44,11 +44,10 @@ def command(
     The doctor requests a token and discards it. Some providers revoke the old token when they issue a new
     one: use --no-token with these.
     """
-    options = Options(request_token=not no_token, try_encodings=try_encodings, stack=stack)
-    subject = _subject(names, stack)
+    subject = _subject(names, stack, request_token=not no_token, try_encodings=try_encodings)
     console, checks = standard_output(), []
     several = isinstance(subject, Subject) and len(subject.fleet.rotations) + len(subject.fleet.broken) > 1
-    for check in examine(subject, instruments(), options):
+    for check in examine(subject, instruments()):
         checks.append(check)
         if not as_json:
             print_check(console, check, with_rotation=several)
@@ -60,7 +59,7 @@ def command(
     sys.exit(exit_code(checks))
 
 
-def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
+def _subject(names: Sequence[str], stack: str | None, **options: bool) -> Subject | RotatorError:
     try:
         rotator = bootstrap.build(wiring.environment(stack))
         logs.configure(rotator.settings.log_level)
@@ -69,6 +68,8 @@ def _subject(names: Sequence[str], stack: str | None) -> Subject | RotatorError:
             settings=rotator.settings,
             ports=rotator.ports,
             replicas=rotator.replicas,
+            stack=stack,
+            **options,
         )
     except RotatorError as error:
         return error

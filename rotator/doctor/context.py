@@ -1,4 +1,4 @@
-"""The subject, the instruments and the options of an examination."""
+"""The subject and the instruments of an examination."""
 
 from __future__ import annotations
 
@@ -23,12 +23,18 @@ The second argument names the parameter with additional trusted certificates, if
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """The rotations to examine, the settings and the ports of a run, and the replica Regions."""
+    """The rotations to examine, the settings and ports of a run, the replica Regions, and the options.
+
+    Without ``stack``, the doctor finds the stack by itself.
+    """
 
     fleet: Fleet
     settings: Settings
     ports: Ports
     replicas: tuple[Replica, ...] = ()
+    stack: str | None = None
+    request_token: bool = True
+    try_encodings: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +45,3 @@ class Instruments:
     reach: Reach
     begin_run: Callable[[], Run]
     now: Callable[[], datetime]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """The operator's choices; without ``stack``, the doctor finds the stack by itself."""
-
-    request_token: bool = True
-    try_encodings: bool = False
-    stack: str | None = None

@@ -10,7 +10,7 @@ from functools import cache, partial
 from urllib.parse import urlsplit
 
 from rotator.doctor.check import Check, NotChecked, State, carry_out
-from rotator.doctor.context import Instruments, Options, Subject
+from rotator.doctor.context import Instruments, Subject
 from rotator.doctor.rotation import CHECKS as OF_A_ROTATION
 from rotator.doctor.rotation import RotationChecks
 from rotator.doctor.stack import CHECKS as OF_THE_STACK
@@ -36,7 +36,7 @@ LARGEST_SKEW_SECONDS = 60.0
 """The tolerated difference. AWS tolerates five minutes, but a token's lifetime is counted in seconds."""
 
 
-def examine(subject: Subject | RotatorError, tools: Instruments, options: Options) -> Iterator[Check]:
+def examine(subject: Subject | RotatorError, tools: Instruments) -> Iterator[Check]:
     """Yield every check of the subject; if its settings cannot be read, only the checks that need none.
 
     Nothing is written to AWS, but a token is requested unless the options forbid it. Calls to AWS need the
@@ -51,7 +51,7 @@ def examine(subject: Subject | RotatorError, tools: Instruments, options: Option
     found: StoredByName = {rotation.name: Stored() for rotation in rotations}
     if identity.state is State.OK:  # the first checks need the stored lifetimes
         found = read_stored_for_display(rotations, subject.ports.parameters, now=tools.now())
-    yield from _settings(subject, options.stack)
+    yield from _settings(subject)
     guarantees = []
     for rotation in rotations:
         check = partial(_guarantee, rotation, found[rotation.name], subject.settings.guarantee)
@@ -63,9 +63,9 @@ def examine(subject: Subject | RotatorError, tools: Instruments, options: Option
     # If no clock could be compared, the checks that depend on the time are still useful.
     timed = (identity,) if clock.state is State.SKIPPED else (identity, clock)
     for rotation, guarantee in zip(rotations, guarantees, strict=True):
-        checks = RotationChecks(rotation, found[rotation.name], subject, tools, options)
+        checks = RotationChecks(rotation, found[rotation.name], subject, tools)
         yield from checks.all(identity, timed, guarantee)
-    yield from StackChecks(subject, tools, options).all(identity, timed)
+    yield from StackChecks(subject, tools).all(identity, timed)
     for rotation in rotations:
         check = partial(check_stored, rotation, found[rotation.name], tools.now())
         yield carry_out(STORED, check, needs=timed, rotation=rotation.name)
@@ -95,14 +95,14 @@ def _without_settings(error: RotatorError, identity: Check, tools: Instruments) 
         yield carry_out(name, str, needs=(settings,))
 
 
-def _settings(subject: Subject, stack: str | None) -> Iterator[Check]:
+def _settings(subject: Subject) -> Iterator[Check]:
     """Yield one passed check for all valid rotations, and a failed check for each invalid document."""
     names = [rotation.name for rotation in subject.fleet.rotations]
     if names:
         rotations = f"the rotation {names[0]}" if len(names) == 1 else f"{len(names)} rotations"
         path = subject.settings.rotations_path
         under = f" under {path}" if path else ""
-        source = f"the stack {stack}" if stack else "the environment"
+        source = f"the stack {subject.stack}" if subject.stack else "the environment"
         yield Check(name=SETTINGS, state=State.OK, found=f"{rotations}{under}, read from {source}")
     for name, error in subject.fleet.broken:
         yield Check(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from rotator.doctor.check import Check, NotChecked, State, carry_out
-from rotator.doctor.context import Instruments, Options, Subject
+from rotator.doctor.context import Instruments, Subject
 from rotator.doctor.keys import check_key, check_signing_key
 from rotator.doctor.parameters import check_labels, check_parameters, full_parameters
 from rotator.errors import InvalidTokenResponse, RotatorError, TokenRequestRejected
@@ -33,7 +33,6 @@ class RotationChecks:
     stored: Stored | RotatorError
     subject: Subject
     tools: Instruments
-    options: Options
     credentials: ClientCredentials = field(init=False)
     answer: Answer = field(init=False)
     token: AccessToken = field(init=False)
@@ -99,11 +98,11 @@ class RotationChecks:
 
         The options may ask for a request in each encoding of Basic, if they differ for these credentials.
         """
-        if not self.options.request_token:
+        if not self.subject.request_token:
             raise NotChecked("no token was requested (--no-token)")
         rotation, run = self.rotation, self.tools.begin_run()
         is_ambiguous = client_credentials.token_request(rotation, self.credentials).ambiguous_basic
-        if self.options.try_encodings and is_ambiguous:
+        if self.subject.try_encodings and is_ambiguous:
             return self._compare_encodings(run)
         try:
             self.answer = self._ask(rotation, run)

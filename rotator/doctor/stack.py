@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rotator.config.deployment import Inspector, Schedule, Stack
 from rotator.doctor.check import REPLACE, Check, NotChecked, carry_out
-from rotator.doctor.context import Instruments, Options, Subject
+from rotator.doctor.context import Instruments, Subject
 from rotator.doctor.last_run import check_last_run
 from rotator.errors import RotatorError
 from rotator.renewal.durations import describe_seconds
@@ -32,7 +32,6 @@ class StackChecks:
 
     subject: Subject
     tools: Instruments
-    options: Options
     stack: Stack | None = None
 
     def all(self, identity: Check, timed: Sequence[Check]) -> Iterator[Check]:
@@ -70,7 +69,7 @@ class StackChecks:
         return f"{name} of the stack {self.stack.name} is enabled, {schedule.expression}"
 
     def _find_stack(self) -> Stack:
-        inspector, name = self.tools.inspector, self.options.stack
+        inspector, name = self.tools.inspector, self.subject.stack
         if name:
             if stack := inspector.stack(name):
                 return stack

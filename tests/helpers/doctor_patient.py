@@ -14,7 +14,7 @@ from rotator.config.deployment import EventSourceMapping, Key, LogEvent, Schedul
 from rotator.config.environment import Settings
 from rotator.config.registry import Fleet
 from rotator.doctor.check import Check, State
-from rotator.doctor.context import Instruments, Options, Subject
+from rotator.doctor.context import Instruments, Subject
 from rotator.doctor.examination import examine, exit_code
 from rotator.errors import RotatorError, SettingsError
 from rotator.oauth.client_credentials import TokenResponse
@@ -183,8 +183,9 @@ class Patient:
             ),
             ports=self.ports,
             replicas=self.replicas,
+            **options,
         )
-        return Findings(list(examine(subject, tools, Options(**options))))
+        return Findings(list(examine(subject, tools)))
 
 
 def healthy(**changes: Any) -> Patient:
