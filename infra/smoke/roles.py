@@ -80,7 +80,6 @@ def workers(ground: Ground) -> str:
 
 @check("Lambda may send records of failed runs to the stack's queue and to no other queue")
 def failed_runs(ground: Ground) -> str:
-    """Simulate sending to the function's failure destination, as its role, and to another queue."""
     found = ground.client("lambda").get_function_event_invoke_config(
         FunctionName=ground.outputs["FunctionName"], Qualifier="$LATEST"
     )

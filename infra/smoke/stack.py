@@ -7,7 +7,6 @@ import re
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +41,10 @@ def scheduler_role(ground: Ground) -> str:
     expect_only(as_role(ground, role), "lambda:InvokeFunction", function, other)
     if schedule["State"] != "ENABLED":
         raise NotHere("the role is right; the schedule is disabled and invokes nothing")
-    outputs, total = ground.outputs, partial(_total, ground)
-    sent = total("AWS/Scheduler", "InvocationAttemptCount", ScheduleGroup=outputs["ScheduleGroupName"])
-    run = total("AWS/Lambda", "Invocations", FunctionName=outputs["FunctionName"])
+    group, name = ground.outputs["ScheduleGroupName"], ground.outputs["FunctionName"]
+    attempts = _points(ground, "AWS/Scheduler", "InvocationAttemptCount", "Sum", ScheduleGroup=group)
+    invocations = _points(ground, "AWS/Lambda", "Invocations", "Sum", FunctionName=name)
+    sent, run = (sum(point["Sum"] for point in points) for points in (attempts, invocations))
     counts = f"{sent:.0f} events and {run:.0f} runs in the last hour"
     if not sent or not run:
         raise Different(f"the role is right; {counts}")
@@ -195,11 +195,6 @@ def _json(message: str) -> dict[str, Any]:
         if isinstance(line := json.loads(message), dict):
             return line
     raise Different("a line is not a JSON object")
-
-
-def _total(ground: Ground, namespace: str, metric: str, **dimensions: str) -> float:
-    """Return the sum of a metric over the last hour."""
-    return sum(float(point["Sum"]) for point in _points(ground, namespace, metric, "Sum", **dimensions))
 
 
 def _points(
