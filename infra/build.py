@@ -57,8 +57,7 @@ NO_BYTE_CODE = (
 def build(output: Path, compiler: str | None = None) -> str:
     """Build the zip and return the SHA-256 of its bytes in hex; raises Problem.
 
-    An SBOM beside it is removed: it names the hash of the previous zip. Without a compiler, which is a Python
-    of the function's version, the zip holds no byte-code.
+    An SBOM beside it is removed: it names the hash of the previous zip. Only a compiler adds byte-code.
     """
     with tempfile.TemporaryDirectory(prefix="rotator-build-") as folder:
         stage = Path(folder)

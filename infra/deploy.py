@@ -78,10 +78,8 @@ def _check_bucket(cli: Cli, bucket: str) -> None:
         )
     except CliError as error:
         if error.code == "404":
-            raise Problem(
-                f"there is no bucket {bucket}",
-                f"create it: aws s3 mb s3://{bucket}, or set BUCKET to another bucket",
-            ) from None
+            step = f"create it: aws s3 mb s3://{bucket}, or set BUCKET to another bucket"
+            raise Problem(f"there is no bucket {bucket}", step) from None
         if error.code in DENIED:
             raise Problem(
                 f"the bucket {bucket} belongs to another account, or access to it is denied",
@@ -105,23 +103,17 @@ def _secret_arn(cli: Cli, secret: str) -> str:
         )
     except CliError as error:
         if error.code == "ResourceNotFoundException":
-            raise Problem(
-                f"the secret that SECRET names does not exist in {cli.region}",
-                "create it: aws secretsmanager create-secret, or set SECRET to another secret",
-            ) from None
+            step = "create it: aws secretsmanager create-secret, or set SECRET to another secret"
+            raise Problem(f"the secret that SECRET names does not exist in {cli.region}", step) from None
         if error.code in DENIED and _FULL_ARN.fullmatch(secret):
             return secret
         if error.code in DENIED:
-            raise Problem(
-                "describing the secret that SECRET names is denied",
-                "set SECRET to its full ARN, or allow this caller secretsmanager:DescribeSecret",
-            ) from None
+            step = "set SECRET to its full ARN, or allow this caller secretsmanager:DescribeSecret"
+            raise Problem("describing the secret that SECRET names is denied", step) from None
         raise
     if "DeletedDate" in found:
-        raise Problem(
-            "the secret that SECRET names is scheduled for deletion",
-            "restore it: aws secretsmanager restore-secret, or set SECRET to another secret",
-        )
+        step = "restore it: aws secretsmanager restore-secret, or set SECRET to another secret"
+        raise Problem("the secret that SECRET names is scheduled for deletion", step)
     return str(found["ARN"])
 
 

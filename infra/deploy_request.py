@@ -106,10 +106,8 @@ def _check_paths(parameters: Mapping[str, str]) -> None:
         reason = "the function would read the tokens as documents"
     else:
         return
-    raise Problem(
-        f"one of RotationsPath and ParameterPrefix contains the other: {reason}",
-        "use separate paths, such as RotationsPath=/rotator/rotations ParameterPrefix=/healthwise",
-    )
+    step = "use separate paths, such as RotationsPath=/rotator/rotations ParameterPrefix=/healthwise"
+    raise Problem(f"one of RotationsPath and ParameterPrefix contains the other: {reason}", step)
 
 
 def check_targets(stack: str, parameters: Mapping[str, str], region: str, account: str) -> None:
@@ -124,10 +122,8 @@ def check_targets(stack: str, parameters: Mapping[str, str], region: str, accoun
     # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
     longest = 64 - len("-token-changed")
     if targets and len(stack) > longest:
-        raise Problem(
-            f"STACK may have at most {longest} characters in a stack with change events",
-            f"use a shorter name, or remove {' and '.join(targets)}",
-        )
+        step = f"use a shorter name, or remove {' and '.join(targets)}"
+        raise Problem(f"STACK may have at most {longest} characters in a stack with change events", step)
     for name, arn in targets.items():
         place = arn.split(":")[3:5]
         if len(place) == 2 and place != [region, account]:
@@ -144,10 +140,8 @@ def check_regions(parameters: Mapping[str, str], region: str) -> None:
         place = arn.split(":")[3:0:-2] if name.endswith("Arn") else []
         for here, there in zip(own, place, strict=False):
             if there and there != here:  # an ARN of IAM has no Region
-                raise Problem(
-                    f"{name} is in {there}, but the stack is in {here}",
-                    f"set it to an ARN in {here}, or deploy the stack in {there}",
-                )
+                step = f"set it to an ARN in {here}, or deploy the stack in {there}"
+                raise Problem(f"{name} is in {there}, but the stack is in {here}", step)
 
 
 def _check_replicas(template: str, parameters: Mapping[str, str], region: str) -> None:
@@ -183,10 +177,8 @@ def _check_replicas(template: str, parameters: Mapping[str, str], region: str) -
 def check_tags(tags: Mapping[str, str]) -> None:
     """Raise Problem for a tag that the CLI could take for an option or a file."""
     if not all(map(_TAG.fullmatch, [*tags, *tags.values()])):
-        raise Problem(
-            "TAGS has a tag that cannot be passed to the AWS CLI",
-            'use letters, digits and _ . : / = + @ - only, and do not begin with "-" or with "...://"',
-        )
+        step = 'use letters, digits and _ . : / = + @ - only, and do not begin with "-" or with "...://"'
+        raise Problem("TAGS has a tag that cannot be passed to the AWS CLI", step)
 
 
 def _matching(variable: str, value: str, pattern: str, sentence: str, *, next_step: str = EXAMPLE) -> str:

@@ -34,10 +34,8 @@ def release(*, compiler: str | None, tag: str | None = None) -> None:
     if tag is not None:
         check_tag(tag, CHANGELOG.read_text())
     if compiler is None:
-        raise Problem(
-            f"Python {build.PYTHON_VERSION}, which compiles the function, was not found",
-            f"install it, or set PYTHON313=/path/to/python{build.PYTHON_VERSION}",
-        )
+        step = f"install it, or set PYTHON313=/path/to/python{build.PYTHON_VERSION}"
+        raise Problem(f"Python {build.PYTHON_VERSION}, which compiles the function, was not found", step)
     with tempfile.TemporaryDirectory(prefix="rotator-release-") as name:
         folder = Path(name)
         build.build(folder / "rotator.zip", compiler)
@@ -58,10 +56,8 @@ def check_tag(tag: str, changelog: str) -> None:
         raise Problem(f"the tag is {tag!r}, but rotator/__init__.py has {__version__}", f"tag v{__version__}")
     first = re.search(r"^## (\S+)", changelog, re.MULTILINE)
     if not first or first[1] != __version__:
-        raise Problem(
-            f"the first section of CHANGELOG.md is not {__version__}",
-            f'give it the heading "## {__version__}"',
-        )
+        step = f'give it the heading "## {__version__}"'
+        raise Problem(f"the first section of CHANGELOG.md is not {__version__}", step)
 
 
 def build_wheel(folder: Path) -> None:

@@ -54,10 +54,8 @@ def check_name(name: str, command: str) -> str:
     if not name:
         raise Problem("STACK is missing", f"for example: make {command} STACK=rotator")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,127}", name):
-        raise Problem(
-            "STACK is not a stack's name",
-            "use letters, digits and hyphens, a letter first, at most 128 of them: STACK=rotator",
-        )
+        step = "use letters, digits and hyphens, a letter first, at most 128 of them: STACK=rotator"
+        raise Problem("STACK is not a stack's name", step)
     return name
 
 
@@ -102,10 +100,8 @@ def existing(cli: Cli, name: str) -> Stack:
 def check_ours(stack: Stack) -> None:
     """Raise Problem if a stack may be another team's, or hold its change set."""
     if stack.status == REVIEW:
-        raise Problem(
-            f"the stack {stack.name} has a change set that was not executed",
-            "execute or delete the change set, or set STACK to another name",
-        )
+        step = "execute or delete the change set, or set STACK to another name"
+        raise Problem(f"the stack {stack.name} has a change set that was not executed", step)
     if stack.status.startswith(("CREATE_IN_PROGRESS", "CREATE_FAILED", "ROLLBACK_", "DELETE_")):
         is_rotator = stack.description.startswith(DESCRIPTION)  # it may have no outputs
     else:

@@ -118,10 +118,8 @@ def find_ground(account: str, stack: str) -> Ground:
             raise Problem("no AWS Region is set", "set AWS_REGION")
         caller = session.client("sts", region_name=region).get_caller_identity()["Account"]
         if caller != account:
-            raise Problem(
-                f"the credentials are of account {caller}, not {account}",
-                "use credentials of the account to check, or correct ACCOUNT",
-            )
+            step = "use credentials of the account to check, or correct ACCOUNT"
+            raise Problem(f"the credentials are of account {caller}, not {account}", step)
         failure, advice = f"the stack {stack} could not be read", "check its name and the Region"
         cloudformation = session.client("cloudformation", region_name=region)
         found = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]

@@ -100,10 +100,8 @@ def _place(registry: Registry, name: str, usual: str, *, replace: bool) -> str:
     document = existing(registry, name)
     kind = registry.documents[document].type
     if kind != "String":  # a type cannot be changed (API_PutParameter)
-        raise SettingsError(
-            f"the document {document} is a {kind}",
-            advice=f"run `rotator remove {name}`, wait 30 s, and add it again",
-        )
+        advice = f"run `rotator remove {name}`, wait 30 s, and add it again"
+        raise SettingsError(f"the document {document} is a {kind}", advice=advice)
     return document
 
 

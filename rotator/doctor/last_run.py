@@ -33,10 +33,8 @@ def check_last_run(stack: Stack | None, schedule: Check, settings: Settings, too
         raise NotChecked('no recent run; see the check "schedule"')
     if settings.log_level in ("WARNING", "ERROR"):
         raise NotChecked(f"at the log level {settings.log_level}, only failed runs are logged")
-    raise RotatorError(
-        f"no run in the last {describe_seconds(longest)}",
-        advice=f"check the schedule, then the log {log}{hint}",
-    )
+    advice = f"check the schedule, then the log {log}{hint}"
+    raise RotatorError(f"no run in the last {describe_seconds(longest)}", advice=advice)
 
 
 def _judge(event: LogEvent, when: str, hint: str) -> str:

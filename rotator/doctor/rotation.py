@@ -86,10 +86,8 @@ class RotationChecks:
             raise answer
         status = answer.status
         if status >= 500 and status != 501:  # an endpoint need not support GET (RFC 6749, 3.2)
-            raise RotatorError(
-                f"{url.netloc} answers HTTP {status}",
-                advice="try again later; if the error persists, contact the provider",
-            )
+            advice = "try again later; if the error persists, contact the provider"
+            raise RotatorError(f"{url.netloc} answers HTTP {status}", advice=advice)
         certificate = "certificate valid" if url.scheme == "https" else "no TLS on loopback"
         return f"{url.netloc} answers (HTTP {status}), {certificate}"
 
@@ -135,10 +133,8 @@ class RotationChecks:
             return f"{found}; basic_encoding is {configured}"
         if accepted:
             raise RotatorError(found, advice=f"set basic_encoding to {accepted[0]}")
-        raise RotatorError(
-            f"{found}: {answer.problem}",
-            advice="check client_id and client_secret in the secret, and the setting client_authentication",
-        )
+        advice = "check client_id and client_secret in the secret, and the setting client_authentication"
+        raise RotatorError(f"{found}: {answer.problem}", advice=advice)
 
     def _ask(self, rotation: Rotation, run: Run) -> Answer:
         request = client_credentials.token_request(rotation, self.credentials)

@@ -49,10 +49,8 @@ class StackChecks:
         self.stack = self._find_stack()
         outputs = self.stack.outputs
         if "ScheduleName" not in outputs:
-            raise RotatorError(
-                f"the stack {self.stack.name} has no schedule",
-                advice="name a stack of infra/template.yaml with --stack",
-            )
+            advice = "name a stack of infra/template.yaml with --stack"
+            raise RotatorError(f"the stack {self.stack.name} has no schedule", advice=advice)
         name = outputs["ScheduleName"]
         group = outputs.get("ScheduleGroupName", "default")  # a stack of version 0.1 created no group
         schedule = self.tools.inspector.schedule(name, group)
@@ -88,10 +86,8 @@ class StackChecks:
             raise NotChecked(f"no stack has the output {output}={value}; name the stack with --stack")
         if len(stacks) > 1:
             names = ", ".join(stack.name for stack in stacks)
-            raise RotatorError(
-                f"several stacks have the output {output}={value}: {names}",
-                advice="name one with --stack, and undeploy the others: two stacks must not renew one token",
-            )
+            advice = "name one with --stack, and undeploy the others: two stacks must not renew one token"
+            raise RotatorError(f"several stacks have the output {output}={value}: {names}", advice=advice)
         return stacks[0]
 
     def _check_rate(self, schedule: Schedule) -> None:

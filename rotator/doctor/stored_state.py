@@ -50,9 +50,8 @@ def check_stored(rotation: Rotation, stored: Stored | RotatorError, now: datetim
         raise RotatorError("there is no token yet", advice=f"wait for the first run, or run {ROTATE}")
     if status is None:
         problem = stored.status_problem or "the status is missing or describes another version"
-        raise RotatorError(
-            f"the token's expiry is unknown, because its status cannot be used: {problem}", advice=renewal
-        )
+        problem = f"the token's expiry is unknown, because its status cannot be used: {problem}"
+        raise RotatorError(problem, advice=renewal)
     if state is TokenState.EXPIRED:
         age = describe_seconds(-seconds_until(status.expires_at, now))
         advice = f"find out why the last runs failed, then run {ROTATE}"

@@ -54,8 +54,7 @@ class SsmDocumentStore:
 def _failed(error: AwsError, doing: str, document: str, action: str) -> ParameterStoreError:
     problem = f"{doing} the rotation document {document} failed: {error.code}"
     if error.code in aws_errors.CONCURRENT:
-        return ConcurrentUpdate(
-            problem, advice="another operator has just written the document: check `rotator list`"
-        )
+        advice = "another operator has just written the document: check `rotator list`"
+        return ConcurrentUpdate(problem, advice=advice)
     own = {**_ADVICE, **dict.fromkeys(aws_errors.DENIED, f"allow this caller {action} on the document")}
     return ParameterStoreError(problem, advice=error.advice_with(own), retry=error.retry)

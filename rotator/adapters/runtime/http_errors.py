@@ -36,7 +36,6 @@ _REASONS: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
 )
 """Of each kind of failure, the reason, and whether the request may have been sent; the first match counts."""
 
-_NETWORK_ADVICE = "check the host name in token_endpoint, the network path and the proxies"
 _PROXY_ADVICE = "check HTTPS_PROXY, NO_PROXY and the proxy itself"
 
 
@@ -115,9 +114,8 @@ def refused_by_proxy(status: int) -> TokenEndpointUnavailable:
 
 def unavailable(reason: str, *, may_have_issued: bool) -> TokenEndpointUnavailable:
     """Return the error for an endpoint that may succeed on a retry; ``reason`` completes its sentence."""
-    return TokenEndpointUnavailable(
-        f"the endpoint {reason}", advice=_NETWORK_ADVICE, may_have_issued=may_have_issued
-    )
+    advice = "check the host name in token_endpoint, the network path and the proxies"
+    return TokenEndpointUnavailable(f"the endpoint {reason}", advice=advice, may_have_issued=may_have_issued)
 
 
 def _causes(error: object) -> Iterator[Exception]:
