@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra import deploy_request, function_code, function_environment, parameters, stacks
+from infra import deploy_request, function_code, function_environment, stacks, template_parameters
 from infra.aws_cli import DENIED, Cli, CliError, connect
 from infra.command import Problem, run
 from infra.deploy_request import Request
@@ -147,7 +147,7 @@ def _explain(cli: Cli, name: str, template: str, error: CliError, *, is_new: boo
     stack = stacks.awaited(cli, name, lambda stack: not stack.is_changing)
     what = stacks.first_failure(cli, stack.id) if stack and error.code == "DeployFailed" else ""
     consequence = _clean_up(cli, stack, is_new=is_new)
-    if not what and (words := parameters.own_words(template, error.said)):
+    if not what and (words := template_parameters.own_words(template, error.said)):
         what = f"{_REFUSED}: {': '.join(words)}"
     if what:
         return Problem(f"{what}; {consequence}", "fix the cause, then deploy again", exit_code=1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from infra import stacks
 from infra.command import Problem
-from infra.parameters import pattern, rules
+from infra.template_parameters import pattern, rules
 from rotator.adapters.runtime import aws_client
 from rotator.replication.replica import is_multi_region_key
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 
 from infra.command import Problem
-from infra.parameters import rules
+from infra.template_parameters import rules
 
 MAX_BYTES = 4096
 _SECTION = re.compile(r"^ +Variables:.*\n +Fn::If:\n +- One\n((?: {10}.*\n)+)", re.MULTILINE)

@@ -16,12 +16,12 @@ from collections.abc import Collection, Sequence
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.command import Problem, run
-from infra.smoke import changes, parameters, roles, stack
+from infra.smoke import change_events, deployed_stack, parameters, roles
 from infra.smoke.fixtures import Check, Different, Ground, NotHere, cleaned, code_of, find_ground
 
 CHECKS = [
     each
-    for module in (parameters, roles, stack, changes)
+    for module in (parameters, roles, deployed_stack, change_events)
     for each in vars(module).values()
     if isinstance(each, Check)
 ]

@@ -18,7 +18,7 @@ import pytest
 
 from deployed_stack import Deployed
 from infra.smoke import __main__ as smoke
-from infra.smoke import changes
+from infra.smoke import change_events
 from rotator.devstack.aws_emulators import ACCOUNT, client_environment
 from rotator.devstack.deployment import Account
 
@@ -161,8 +161,8 @@ def test_smoke_check_reports_missing_events_and_cleans_up(
 ) -> None:
     for name, value in client_environment(stack.endpoint).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(changes, "LONGEST_WAIT_SECONDS", -1.0)
-    monkeypatch.setattr(changes, "LONG_POLL_SECONDS", 0)
+    monkeypatch.setattr(change_events, "LONGEST_WAIT_SECONDS", -1.0)
+    monkeypatch.setattr(change_events, "LONG_POLL_SECONDS", 0)
 
     def everything() -> Any:
         rules = stack.client("events").list_rules()["Rules"]

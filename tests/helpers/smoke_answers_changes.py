@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from infra.smoke import changes
+from infra.smoke import change_events
 from infra.smoke.fixtures import Ground
 from rotator.devstack.aws_emulators import ACCOUNT
 from smoke_ground import refused
@@ -56,36 +56,36 @@ def simulated(*services: str) -> Callable[..., Any]:
 OTHER = f"arn:aws:ecs:eu-central-1:{ACCOUNT}:service/rotator-smoke-1/x"
 
 WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = {
-    "change sent": (changes.change_events, {**RULE, "receive_message": reported("changes")}, None),
-    "change not sent": (changes.change_events, {**RULE, "receive_message": {}}, "no event arrived in"),
+    "change sent": (change_events.change_events, {**RULE, "receive_message": reported("changes")}, None),
+    "change not sent": (change_events.change_events, {**RULE, "receive_message": {}}, "no event arrived in"),
     "status sent": (
-        changes.change_events,
+        change_events.change_events,
         {**RULE, "receive_message": reported("changes/status")},
         "an event for another parameter arrived",
     ),
-    "value sent": (changes.change_events, with_the_value(), "an event contains the value"),
+    "value sent": (change_events.change_events, with_the_value(), "an event contains the value"),
     "no target": (
-        changes.change_events,
+        change_events.change_events,
         {**RULE, "put_targets": {"FailedEntryCount": 1}},
         "the rule does not accept the queue",
     ),
     "no queue": (
-        changes.change_events,
+        change_events.change_events,
         {**RULE, "create_queue": refused("AccessDenied")},
         "AccessDenied",
     ),
     "one service": (
-        changes.redeploy_role,
+        change_events.redeploy_role,
         {**MACHINE, "simulate_principal_policy": simulated(SERVICE)},
         None,
     ),
     "any service": (
-        changes.redeploy_role,
+        change_events.redeploy_role,
         {**MACHINE, "simulate_principal_policy": simulated(SERVICE, OTHER)},
         "ecs:UpdateService is allowed on",
     ),
     "no service": (
-        changes.redeploy_role,
+        change_events.redeploy_role,
         {**MACHINE, "simulate_principal_policy": simulated()},
         "ecs:UpdateService is implicitDeny",
     ),

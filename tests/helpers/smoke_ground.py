@@ -8,8 +8,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from infra.smoke.deployed_stack import ALARMS
 from infra.smoke.fixtures import Ground
-from infra.smoke.stack import ALARMS
 from rotator.devstack.aws_emulators import ACCOUNT
 
 PARAMETER = "/smoked/token"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fake_aws_cli import FakeAws, Refusal, refused
-from infra import build, deploy, function_code, parameters, stacks
+from infra import build, deploy, function_code, stacks, template_parameters
 from operator_account import (
     ACCOUNT,
     CANARY,
@@ -321,7 +321,7 @@ def test_stack_of_a_failed_creation_is_deleted_first(
 def test_refused_value_is_explained_and_empty_stack_deleted(
     aws: FakeAws, environ: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _pattern, rule = parameters.pattern(deploy.TEMPLATE.read_text(), "ParameterName")
+    _pattern, rule = template_parameters.pattern(deploy.TEMPLATE.read_text(), "ParameterName")
     words = f"Parameter ParameterName '{CANARY}' failed to satisfy constraint: {rule}"
     aws.answers("cloudformation deploy", refused("ValidationError", "CreateChangeSet", words))
     aws.answers("cloudformation describe-stacks", NO_STACK, stack("REVIEW_IN_PROGRESS"), NO_STACK)

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.smoke import __main__ as smoke
-from infra.smoke import parameters, stack
+from infra.smoke import deployed_stack, parameters
 from infra.smoke.__main__ import CHECKS
 from infra.smoke.fixtures import Check, Ground
 from rotator.devstack.aws_emulators import ACCOUNT, ADMINISTRATOR, client_environment
@@ -33,7 +33,7 @@ def test_every_check_has_a_unique_id_and_one_sentence() -> None:
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No emulator evaluates missing data, however long one waits."""
-    monkeypatch.setattr(stack, "LONGEST_WAIT_SECONDS", -1.0)
+    monkeypatch.setattr(deployed_stack, "LONGEST_WAIT_SECONDS", -1.0)
     monkeypatch.setattr(parameters, "WRITE_INTERVAL_SECONDS", 0.0)
 
 
@@ -166,7 +166,7 @@ def test_crash_during_a_check_cleans_up(
             StackName=ground.scratch,
             ChangeSetName="some",
             ChangeSetType="CREATE",
-            TemplateBody=DEFAULTS_ALONE + stack.NOTHING,
+            TemplateBody=DEFAULTS_ALONE + deployed_stack.NOTHING,
         )
         stacks = cloudformation.describe_stacks(StackName=ground.scratch)["Stacks"]
         seen.append((ground.scratch, len(everything()[0]), stacks[0]["StackStatus"]))

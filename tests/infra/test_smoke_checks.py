@@ -11,10 +11,10 @@ import pytest
 import smoke_answers_changes
 import smoke_answers_fleet
 from infra.smoke import __main__ as smoke
-from infra.smoke import changes, parameters, roles, stack
+from infra.smoke import change_events, deployed_stack, parameters, roles
 from infra.smoke.__main__ import CHECKS
+from infra.smoke.deployed_stack import ALARMS
 from infra.smoke.fixtures import Check, Ground, NotHere
-from infra.smoke.stack import ALARMS
 from rotator.devstack.aws_emulators import ACCOUNT
 from smoke_ground import PARAMETER, TOKEN, ground, refused
 
@@ -22,8 +22,8 @@ from smoke_ground import PARAMETER, TOKEN, ground, refused
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Scripted answers do not change, however long one waits."""
-    monkeypatch.setattr(stack, "LONGEST_WAIT_SECONDS", -1.0)
-    monkeypatch.setattr(changes, "LONGEST_WAIT_SECONDS", -1.0)
+    monkeypatch.setattr(deployed_stack, "LONGEST_WAIT_SECONDS", -1.0)
+    monkeypatch.setattr(change_events, "LONGEST_WAIT_SECONDS", -1.0)
     monkeypatch.setattr(parameters, "WRITE_INTERVAL_SECONDS", 0.0)
 
 
@@ -308,12 +308,12 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         "ssm:GetParameter is implicitDeny",
     ),
     "runs arrive": (
-        stack.scheduler_role,
+        deployed_stack.scheduler_role,
         {**ROLE, "simulate_principal_policy": allow("the-function"), "get_metric_statistics": POINTS},
         None,
     ),
     "runs do not arrive": (
-        stack.scheduler_role,
+        deployed_stack.scheduler_role,
         {
             **ROLE,
             "simulate_principal_policy": allow("the-function"),
@@ -322,7 +322,7 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         "0 events and 0 runs",
     ),
     "no run": (
-        stack.scheduler_role,
+        deployed_stack.scheduler_role,
         {
             **ROLE,
             "simulate_principal_policy": allow("the-function"),
@@ -331,7 +331,7 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         "12 events and 0 runs",
     ),
     "any function": (
-        stack.scheduler_role,
+        deployed_stack.scheduler_role,
         {
             **ROLE,
             "simulate_principal_policy": allow(
@@ -341,58 +341,62 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         "lambda:InvokeFunction is allowed on",
     ),
     "anyone trusted": (
-        stack.scheduler_role,
+        deployed_stack.scheduler_role,
         {**ROLE, "get_role": {"Role": {"AssumeRolePolicyDocument": {"Statement": [{"Principal": "*"}]}}}},
         "the role trusts",
     ),
     "another group trusted": (
-        stack.scheduler_role,
+        deployed_stack.scheduler_role,
         trusting(GROUP.replace("smoked-ScheduleGroup-1", "default")),
         "the role trusts schedules of arn:aws:scheduler",
     ),
     "every group trusted": (
-        stack.scheduler_role,
+        deployed_stack.scheduler_role,
         trusting(None),
         "the role trusts schedules of any group",
     ),
     "patterns refuse": (
-        stack.allowed_pattern,
+        deployed_stack.allowed_pattern,
         {"validate_template": {}, "create_change_set": [{}, INVALID]},
         None,
     ),
     "patterns refuse good values": (
-        stack.allowed_pattern,
+        deployed_stack.allowed_pattern,
         {"validate_template": {}, "create_change_set": INVALID},
         "ValidationError",
     ),
     "one pattern does not refuse": (
-        stack.allowed_pattern,
+        deployed_stack.allowed_pattern,
         {"validate_template": {}, "create_change_set": [{}, INVALID, {}]},
         "the call succeeded",
     ),
     "patterns not understood": (
-        stack.allowed_pattern,
+        deployed_stack.allowed_pattern,
         {"validate_template": INVALID},
         "ValidationError",
     ),
-    "alarms quiet": (stack.alarms, {"describe_alarms": STATES, "get_metric_statistics": POINTS}, None),
+    "alarms quiet": (
+        deployed_stack.alarms,
+        {"describe_alarms": STATES, "get_metric_statistics": POINTS},
+        None,
+    ),
     "an alarm missing": (
-        stack.alarms,
+        deployed_stack.alarms,
         {"describe_alarms": {"MetricAlarms": STATES["MetricAlarms"][:-1]}},
         f"no alarm smoked-{ALARMS[-1]}",
     ),
     "alarm on": (
-        stack.alarms,
+        deployed_stack.alarms,
         {"describe_alarms": {"MetricAlarms": [{**a, "StateValue": "ALARM"} for a in STATES["MetricAlarms"]]}},
         "TokenEndsSoon is ALARM",
     ),
     "no metric": (
-        stack.alarms,
+        deployed_stack.alarms,
         {"describe_alarms": STATES, "get_metric_statistics": {"Datapoints": []}},
         "no data of TokenSecondsRemaining",
     ),
     "the topic takes it": (
-        stack.alarm_actions,
+        deployed_stack.alarm_actions,
         {
             "describe_alarm_history": {
                 "AlarmHistoryItems": [{"HistorySummary": "Successfully executed action"}]
@@ -401,57 +405,61 @@ WORLDS: dict[str, tuple[Callable[[Ground], str], dict[str, Any], str | None]] = 
         None,
     ),
     "the topic refuses": (
-        stack.alarm_actions,
+        deployed_stack.alarm_actions,
         {"describe_alarm_history": {"AlarmHistoryItems": [{"HistorySummary": "Failed to execute action"}]}},
         "an action of",
     ),
     "a subscription confirmed": (
-        stack.alarm_subscription,
+        deployed_stack.alarm_subscription,
         subscribed("PendingConfirmation", f"arn:aws:sns:eu-central-1:{ACCOUNT}:on-call:a-uuid"),
         None,
     ),
     "a subscription pending": (
-        stack.alarm_subscription,
+        deployed_stack.alarm_subscription,
         subscribed("PendingConfirmation", "Deleted"),
         "none of 2 subscriptions is confirmed",
     ),
-    "no subscription": (stack.alarm_subscription, subscribed(), "none of 0 subscriptions is confirmed"),
+    "no subscription": (
+        deployed_stack.alarm_subscription,
+        subscribed(),
+        "none of 0 subscriptions is confirmed",
+    ),
     "a subscription in another state": (
-        stack.alarm_subscription,
+        deployed_stack.alarm_subscription,
         subscribed("AwaitingConfirmation"),
         "SNS lists AwaitingConfirmation instead of an ARN",
     ),
     "subscriptions not listed": (
-        stack.alarm_subscription,
+        deployed_stack.alarm_subscription,
         {"list_subscriptions_by_topic": refused("AuthorizationError")},
         "AuthorizationError",
     ),
     "missing data is bad": (
-        stack.missing_data,
+        deployed_stack.missing_data,
         {"put_metric_alarm": {}, "describe_alarms": {"MetricAlarms": [{"StateValue": "ALARM"}]}},
         None,
     ),
     "missing data is nothing": (
-        stack.missing_data,
+        deployed_stack.missing_data,
         {"put_metric_alarm": {}, "describe_alarms": {"MetricAlarms": [{"StateValue": "INSUFFICIENT_DATA"}]}},
         "its state is INSUFFICIENT_DATA after",
     ),
     "logs are JSON": (
-        stack.logs_json,
+        deployed_stack.logs_json,
         {"filter_log_events": log({"level": "INFO"}, {"_aws": {}}, {"type": "platform.report"})},
         None,
     ),
     "logs are text": (
-        stack.logs_json,
+        deployed_stack.logs_json,
         {"filter_log_events": log("INFO rotated")},
         "a line is not a JSON",
     ),
     "logs without a level": (
-        stack.logs_json,
+        deployed_stack.logs_json,
         {"filter_log_events": log({"level": "INFO"}, {"message": TOKEN})},
         "the newest line has no level",
     ),
-    "no logs": (stack.logs_json, {"filter_log_events": log()}, "the function logged nothing"),
+    "no logs": (deployed_stack.logs_json, {"filter_log_events": log()}, "the function logged nothing"),
     **smoke_answers_changes.WORLDS,
     **smoke_answers_fleet.WORLDS,
 }
@@ -484,20 +492,20 @@ def test_inapplicable_check_is_reported_and_does_not_fail(
     with pytest.raises(NotHere, match="deploy one with CreateKey=true"):
         roles.kms_condition(ground({}, outputs={}))
     with pytest.raises(NotHere, match="deploy one with AlarmEmail"):
-        stack.alarm_actions(ground({}, outputs={}))
+        deployed_stack.alarm_actions(ground({}, outputs={}))
     with pytest.raises(NotHere, match="deploy one with AlarmEmail"):
-        stack.alarm_subscription(ground({}, outputs={}))
+        deployed_stack.alarm_subscription(ground({}, outputs={}))
     quiet: dict[str, Any] = {"describe_alarm_history": {"AlarmHistoryItems": []}}
     with pytest.raises(NotHere, match="no alarm has notified anyone"):
-        stack.alarm_actions(ground(quiet))
+        deployed_stack.alarm_actions(ground(quiet))
     with pytest.raises(NotHere, match="deploy one with RotationsPath"):
         roles.rotations_path(ground({}, outputs={}))
-    for look in (changes.change_events, changes.redeploy_role):
+    for look in (change_events.change_events, change_events.redeploy_role):
         with pytest.raises(NotHere, match="deploy one with "):
             look(ground({}, resources={}))
     off = {**ROLE, "get_schedule": SCHEDULE | {"State": "DISABLED"}}
     world = ground({**off, "simulate_principal_policy": allow("the-function")})
-    assert smoke._holds(Check("some", "something", stack.scheduler_role), world)
+    assert smoke._holds(Check("some", "something", deployed_stack.scheduler_role), world)
     assert capsys.readouterr().out.startswith(
         "- some: something; found: the role is right; the schedule is disabled"
     )

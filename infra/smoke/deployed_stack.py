@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from infra import parameters
+from infra import template_parameters
 from infra.smoke.fixtures import Different, Ground, NotHere, check, expect_refusal, needed
 from infra.smoke.roles import as_role, expect_only
 
@@ -68,7 +68,7 @@ def _expect_trust_in_group(ground: Ground, role: str) -> None:
 def allowed_pattern(ground: Ground) -> str:
     cloudformation, own = ground.client("cloudformation"), ground.scratch
     ground.at_the_end(f"the stack {own}", lambda: cloudformation.delete_stack(StackName=own))
-    template = parameters.section(TEMPLATE) + NOTHING
+    template = template_parameters.section(TEMPLATE) + NOTHING
     cloudformation.validate_template(TemplateBody=template)
     valid = {
         "CodeBucket": "code",
