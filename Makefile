@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The tests of a file share servers, so one worker runs all of them. There are more workers than cores, because
 # many tests wait for processes. tests/conftest.py lists the files that start first.
-PYTEST_ARGS ?= -n 3 --dist loadfile --no-loadscope-reorder
+PYTEST_ARGS ?= -n 4 --dist loadfile --no-loadscope-reorder
 INSTALL := -m pip install --quiet --disable-pip-version-check
 LOCK = $(BIN)/uv pip compile --quiet $(if $(UPGRADE),--upgrade) --generate-hashes --no-annotate \
 	--no-emit-index-url --custom-compile-command 'make lock'
