@@ -37,7 +37,7 @@ def tool(command: list[str], failure: str, environ: Mapping[str, str] = os.envir
     """Run a command and return its output; raises Problem with the end of what it printed if it fails."""
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, **options)
     if done.returncode:
-        raise Problem(f"{failure}:\n{(done.stdout + done.stderr)[-2000:]}", exit_code=1)
+        raise Problem(failure, f"fix this error:\n{(done.stdout + done.stderr)[-2000:]}", exit_code=1)
     return str(done.stdout)
 
 

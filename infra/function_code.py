@@ -10,6 +10,8 @@ import base64
 import hashlib
 import io
 import re
+import subprocess
+import sys
 import zipfile
 import zlib
 from pathlib import Path
@@ -18,6 +20,8 @@ from infra import build
 from infra.aws_cli import DENIED, Cli, CliError
 from infra.command import Problem
 from rotator import __version__
+
+BUILD = (sys.executable, "-m", "infra.build")
 
 CHECKSUMS = "SHA256SUMS"
 """The file of a release that has a line for the zip, as `sha256sum` writes and reads them."""
@@ -28,7 +32,7 @@ _VERSION = re.compile(r'^__version__ = "([\w.+-]+)"$', re.MULTILINE | re.ASCII)
 
 def built() -> Path:
     """Build the zip and return its path; raises Problem."""
-    if build.main([]):
+    if subprocess.run(BUILD, cwd=build.PACKAGE.parent, check=False).returncode:
         raise Problem(
             "the zip could not be built, and nothing was deployed", "fix the error above", exit_code=1
         )
@@ -64,10 +68,13 @@ def verified(zip_file: Path) -> Path:
 
 
 def upload(cli: Cli, zip_file: Path, bucket: str) -> str:
-    """Upload the zip and return its key, which is the same for the same zip; raises Problem."""
+    """Upload the zip and return its key, which is the same for the same zip; raises Problem.
+
+    It is encrypted with S3's own key, which needs no permission, also if the bucket's default is another.
+    """
     key = f"rotator/{hashlib.sha256(zip_file.read_bytes()).hexdigest()}.zip"
     cli.run(
-        *("s3", "cp", "--only-show-errors", str(zip_file), f"s3://{bucket}/{key}"),
+        *("s3", "cp", "--only-show-errors", "--sse", "AES256", str(zip_file), f"s3://{bucket}/{key}"),
         failure="the zip could not be uploaded to the bucket",
         exit_code=1,
     )

@@ -89,7 +89,8 @@ class Operator:
 
 BUILT_ALREADY = """import pathlib, shutil
 OUTPUT = pathlib.Path(".build/rotator.zip").resolve()
-def main(arguments):
+PACKAGE = OUTPUT.parents[1] / "rotator"
+if __name__ == "__main__":
     OUTPUT.parent.mkdir(exist_ok=True)
     shutil.copy("rotator.zip", OUTPUT)
 """

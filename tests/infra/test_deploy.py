@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 
 import pytest
 
 from fake_aws_cli import FakeAws, Refusal, refused
-from infra import build, deploy, function_code, stacks, template_parameters
+from infra import deploy, function_code, stacks, template_parameters
 from operator_account import (
     ACCOUNT,
     CANARY,
@@ -440,7 +441,7 @@ def test_both_uploads_replace_existing_objects(
     aws.answers("s3 cp", None)
     assert run_deploy(environ) == 0
     key = f"rotator/{hashlib.sha256(ZIP).hexdigest()}.zip"
-    assert aws.call("s3 cp") == ["--only-show-errors", str(zip_file), f"s3://code/{key}"]
+    assert aws.call("s3 cp") == ["--only-show-errors", "--sse", "AES256", str(zip_file), f"s3://code/{key}"]
     assert "--force-upload" in aws.call("cloudformation deploy")
     assert f"CodeKey={key}" in aws.call("cloudformation deploy")
 
@@ -464,7 +465,7 @@ def test_failed_build_deploys_nothing(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(build, "main", lambda _arguments: 1)
+    monkeypatch.setattr(function_code, "BUILD", (sys.executable, "-c", "raise OSError('the disk is full')"))
     assert run_deploy(environ) == 1
     assert the_line(capsys).startswith("deploy: the zip could not be built, and nothing was deployed; ")
     assert aws.changes == []
