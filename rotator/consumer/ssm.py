@@ -93,16 +93,18 @@ class SsmReader:
         if self._reads % READS_UNTIL_DENIED_IS_RETRIED == 0:
             self._calls = self._all_calls()
         for number, call in enumerate(self._calls):
-            found, failure = None, AwsError(_NOT_FOUND)
             try:
                 found = call()
             except AwsError as error:
                 failure = error.again()
-            if failure.code not in aws_errors.DENIED:
+                if failure.code in aws_errors.DENIED:
+                    continue
+            else:
                 self._calls = self._calls[number:]
-                break
-        if found:
-            return found
+                if found:
+                    return found
+                failure = AwsError(_NOT_FOUND)
+            break
         # Outside of the handler, so that the SDK's error is not the context of this one.
         raise self._failed(failure)
 

@@ -9,7 +9,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import quote_plus, urlencode
 
@@ -34,7 +34,7 @@ class TokenRequest:
     """
 
     client: Client
-    credentials: ClientCredentials
+    credentials: ClientCredentials = field(repr=False)
     body: Secret  # without the assertion that is signed for each attempt
     headers: Mapping[str, Secret]
     ambiguous_basic: bool

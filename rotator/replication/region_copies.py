@@ -102,7 +102,7 @@ class RegionCopies:
             retry=Retry.NEXT_RUN,
         )
         with self._settling:
-            self.errors = {**dict.fromkeys(self._pending, no_answer), **self._failed}
+            self.errors = {**self._failed, **dict.fromkeys(self._pending, no_answer)}
 
     def warnings(self) -> Iterator[str]:
         """Yield a warning with the reason for each replica that is behind."""

@@ -80,6 +80,17 @@ def test_denied_status_makes_later_reads_token_only(stub: Stubber, reader: SsmRe
     assert [reader().token, reader().status] == [CANARY_TOKEN, None]
 
 
+def test_throttled_token_read_leaves_the_denied_status_for_the_next_read(
+    stub: Stubber, reader: SsmReader
+) -> None:
+    refuse(stub)
+    refuse(stub, code="ThrottlingException")
+    expect(stub, BOTH, parameter(), parameter(f"{NAME}/status", "{}"))
+    with pytest.raises(TokenUnavailable, match="ThrottlingException"):
+        reader()
+    assert reader().status == "{}"
+
+
 def test_denied_status_read_is_retried_periodically(stub: Stubber, reader: SsmReader) -> None:
     refuse(stub)
     for _ in range(READS_UNTIL_DENIED_IS_RETRIED - 1):

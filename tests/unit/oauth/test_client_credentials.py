@@ -115,6 +115,7 @@ def test_neither_request_nor_answer_shows_a_secret() -> None:
     shown = repr(request) + repr(answer(valid())) + repr(credentials())
     encoded = base64.b64encode(f"client:{CANARY_SECRET}".encode()).decode()
     assert CANARY_SECRET not in shown
+    assert "client_id='client'" not in repr(request)
     assert encoded not in shown
     assert CANARY_TOKEN not in shown
 

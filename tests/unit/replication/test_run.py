@@ -378,6 +378,25 @@ def test_slow_replica_delays_neither_the_run_nor_another_region(world: World) ->
         hanging.released.set()
 
 
+def test_copy_without_an_answer_is_reported_before_an_earlier_failure(world: World) -> None:
+    hanging, refusing = Hanging(), FakeParameterStore()
+    refusing.fails["read"] = DENIED
+    stores = iter([refusing, hanging])
+    replica = Replica(region=IRELAND, open=lambda: next(stores), write_rate=WriteRate(1e9))
+    end = time.monotonic() + 2
+    run = Run(id="run", now=world.clock.now, deadline=Deadline(lambda: end - time.monotonic()), budget=2)
+    copies = RegionCopies(replica, world.home, run)
+    world.run()
+    try:
+        copies.copy(rotation())
+        wait(copies._tasks)
+        copies.copy(rotation())
+        copies.finish()
+        assert "did not respond" in copies.errors[rotation().name].problem
+    finally:
+        hanging.released.set()
+
+
 def test_no_copy_begins_at_the_end_of_a_run(world: World) -> None:
     world.ports.token_endpoint.latency = 49.5
     summary = world.run(budget=60)
