@@ -178,3 +178,32 @@ def test_name_conflict_error_names_both_documents() -> None:
         SettingsError, match=f"two rotation documents have the name a: {PATH}/a and {PATH}/b;"
     ):
         entered.judge(f"{PATH}/b", document("/b", name="a"))
+
+
+ELEVEN = [f"tenant-{number:02}" for number in range(11)]
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "advice"),
+    [
+        ("a", [], "add the rotation with `rotator add`"),
+        ("tenant-*", ["tenant-a"], "give full names: only `rotator status` accepts patterns"),
+        ("tenant-?", ["tenant-a"], "give full names: only `rotator status` accepts patterns"),
+        ("tenant-[a]", ["tenant-a"], "give full names: only `rotator status` accepts patterns"),
+        ("TENANT-X", ["other"], "name one of: other"),
+        ("tenat", ["tenant", "tenan"], "did you mean tenant or tenan?"),
+        ("qqqq", ELEVEN[:10], f"name one of: {', '.join(ELEVEN[:10])}"),
+        ("qqqq", ELEVEN, f"name one of: {', '.join(ELEVEN[:10])} and 1 more"),
+        (
+            "tenant",
+            ["tenant1", "tenant2", "tenant3", "tenant4"],
+            "did you mean tenant4 or tenant3 or tenant2?",
+        ),
+    ],
+)
+def test_advice_for_an_unknown_name(name: str, known: list[str], advice: str) -> None:
+    assert registry.unknown(name, known).advice == advice
+
+
+def test_pattern_that_matches_none_names_the_known_rotations() -> None:
+    assert registry.unknown("q*", ["tenant-a"], patterns=True).advice == "name one of: tenant-a"

@@ -128,3 +128,8 @@ def test_repr_does_not_show_the_token() -> None:
 
 def test_consumer_status_schema_equals_rotator_schema() -> None:
     assert parse.STATUS_SCHEMA == status.SCHEMA
+
+
+def test_status_outside_of_the_calendar_gives_no_expiry() -> None:
+    text = changed(expires_at="0001-01-01T00:00:00+23:59")
+    assert token_times(NAME, found(text=text)) == (None, None)

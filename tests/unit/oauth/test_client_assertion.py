@@ -18,7 +18,14 @@ from rotator.errors import RotatorError, TokenRequestRejected
 from rotator.oauth import client_assertion, client_credentials, token_error
 from rotator.oauth.client_assertion import ASSERTION_TYPE, signing_algorithm
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
-from rotator.oauth.models import Client, ClientAuthentication, ClientCredentials, Secret, SigningAlgorithm
+from rotator.oauth.models import (
+    Client,
+    ClientAuthentication,
+    ClientCredentials,
+    Secret,
+    SigningAlgorithm,
+    TokenRequestFormat,
+)
 
 CREDENTIALS = ClientCredentials(client_id="a client é", client_secret=Secret(CANARY_SECRET), version_id="v1")
 KMS_KEY = "alias/client"
@@ -203,3 +210,27 @@ def test_page_that_demands_a_client_certificate_is_recognized(body: bytes) -> No
 def test_json_about_certificates_is_an_ordinary_refusal() -> None:
     error: RotatorError = refusal(400, b'{"error": "invalid_client", "x": "client certificate"}')
     assert "mutual TLS" not in error.problem
+
+
+def test_assertion_is_compact_and_keeps_the_last_character() -> None:
+    class Signer(FakeSigner):
+        def __call__(self, message: bytes, signing_key_id: str, algorithm: SigningAlgorithm) -> bytes:
+            super().__call__(message, signing_key_id, algorithm)
+            return base64.urlsafe_b64decode("abcX")
+
+    header, claims, signature = assertion(Signer(), **SIGNED).split(".")
+    assert signature == "abcX"
+    for part in (header, claims):
+        assert b'": ' not in base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+def test_assertion_is_added_to_a_json_body() -> None:
+    made = request(**SIGNED, token_request_format=TokenRequestFormat.JSON)
+    body = json.loads(made.body_with({"client_assertion": Secret("signed")}).value)
+    assert body == {**json.loads(made.body.value), "client_assertion": "signed"}
+    assert body["grant_type"] == "client_credentials"
+
+
+def test_thumbprint_keeps_its_own_equals_signs() -> None:
+    header, _ = parts(**SIGNED, key_id="x5t#S256=abc=")
+    assert header["x5t#S256"] == "abc="

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any
 
 import pytest
 
 from fake_ports import DAY, START, jwt, rotation
 from rotator.errors import InvalidTokenResponse
-from rotator.oauth.expiry import expiry
+from rotator.oauth.expiry import MAX_DATE_CHARACTERS, expiry
+from rotator.oauth.models import MAX_LIFETIME_SECONDS
 
 EPOCH = START.timestamp()
 
@@ -126,3 +128,37 @@ def test_jwt_that_lives_for_centuries_lives_for_the_fallback() -> None:
     seconds, [warning] = lifetime({}, jwt({"exp": EPOCH + DAY * 40_000}), fallback_lifetime=600)
     assert seconds == 600
     assert "a JWT that expires more than" in warning
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [
+        ({"expires_in": MAX_LIFETIME_SECONDS}, MAX_LIFETIME_SECONDS),
+        ({"expires_on": EPOCH + MAX_LIFETIME_SECONDS}, MAX_LIFETIME_SECONDS),
+        ({"expires_at": "2026-11-24T07:00:00Z" + " " * (MAX_DATE_CHARACTERS - 20)}, 3600),
+    ],
+)
+def test_largest_allowed_values_are_accepted(answer: dict[str, Any], seconds: float) -> None:
+    assert lifetime(answer) == (seconds, ())
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ({"expires_on": "soon"}, "neither seconds since 1970 nor a date with its time zone"),
+        ({"expires_on": 3600}, f"more than {MAX_LIFETIME_SECONDS} seconds from now"),
+    ],
+)
+def test_unusable_time_is_refused_with_its_reason(answer: dict[str, Any], why: str) -> None:
+    with pytest.raises(InvalidTokenResponse) as caught:
+        lifetime(answer)
+    assert caught.value.problem == f"the token endpoint sent an expires_on that is {why}"
+
+
+def test_jwt_of_the_longest_lifetime_counts() -> None:
+    assert lifetime({}, jwt({"exp": int(EPOCH) + MAX_LIFETIME_SECONDS})) == (MAX_LIFETIME_SECONDS, ())
+
+
+def test_expiry_with_another_zone_is_returned_in_utc() -> None:
+    expires_at, _ = expiry(rotation(), {"expires_at": "2026-11-24T08:00:00+01:00"}.get, "opaque", START)
+    assert expires_at.tzinfo is UTC

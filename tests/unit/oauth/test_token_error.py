@@ -142,3 +142,30 @@ def test_refused_client_is_advised_of_a_space_in_the_secret() -> None:
     spaced = refusal(401, {"error": "invalid_client"}, spaced_members=("client_secret",))
     assert "client_secret in the secret begins or ends with a space" in spaced.advice
     assert "space" not in refusal(400, {"error": "invalid_scope"}, spaced_members=("client_secret",)).advice
+
+
+def test_codes_are_found_at_the_greatest_depth_and_no_deeper() -> None:
+    answer: Any = {"error": "invalid_client"}
+    for _ in range(token_error.MAX_DEPTH - 1):
+        answer = {"detail": answer}
+    assert token_error.error_code(answer) == "invalid_client"
+    assert token_error.error_code({"detail": answer}) is None
+
+
+def test_code_with_spaces_is_known_and_a_long_one_is_not() -> None:
+    assert token_error.error_code({"error": "Invalid Client"}) == "invalid_client"
+    longest = "invalid_client".rjust(token_error.MAX_CODE_CHARACTERS, ".")
+    assert token_error.error_code({"error": longest}) == "invalid_client"
+    assert token_error.error_code({"error": f".{longest}"}) is None
+
+
+def test_client_certificate_is_the_advice_of_a_page_and_the_last_of_an_answer() -> None:
+    page = refusal(400, b"<html>No required SSL certificate was sent</html>")
+    assert page.advice == token_error.CLIENT_CERTIFICATE_ADVICE
+    answer = refusal(401, {"error": "invalid_client", "error_description": "client certificate required"})
+    required = "if the endpoint requires a client certificate (mutual TLS)"
+    assert answer.advice.endswith(f"; {required}: {token_error.CLIENT_CERTIFICATE_ADVICE}")
+
+
+def test_unsupported_media_type_advises_the_other_format() -> None:
+    assert refusal(415, {}).advice.endswith("; try the other token_request_format (form or json)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -90,3 +91,9 @@ def test_json_request_has_the_same_parameters(by: ClientAuthentication) -> None:
     assert fields == {name: value for name, value in sent(**settings) if name != "resource"}
     content_type = request(**settings).headers["Content-Type"].value
     assert content_type == "application/x-www-form-urlencoded"
+
+
+def test_header_from_the_secret_loses_surrounding_spaces_alone() -> None:
+    secret = replace(CREDENTIALS, members={"key": Secret(" Xa\tX ")})
+    made = secret_headers(rotation(secret_headers={"X-Key": "key"}), secret)
+    assert made["X-Key"].value == "Xa\tX"

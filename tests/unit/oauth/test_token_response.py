@@ -212,3 +212,10 @@ def test_odd_member_never_shows_and_never_breaks(member: str, value: object) -> 
         reported = "".join(token.warnings)
     assert "canary" not in reported
     assert len(reported) < 300
+
+
+def test_token_of_another_type_was_issued_all_the_same() -> None:
+    with pytest.raises(InvalidTokenResponse) as caught:
+        read(valid(token_type=["Bearer"]))
+    assert caught.value.problem == "the token endpoint issued a token whose token_type is not text"
+    assert caught.value.may_have_issued

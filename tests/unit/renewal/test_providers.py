@@ -190,12 +190,16 @@ def test_lifetime_far_from_the_expected_one_is_a_warning(seconds: int, words: st
         f"rotation default: its token has a lifetime of {words}, and the expected lifetime is 1 d"
     )
     assert "TokenLifetime of the stack (ROTATOR_TOKEN_LIFETIME)" in first.warnings[0]
+    own = "or set `lifetime` of the rotation if the endpoint reports a wrong one"
+    assert first.warnings[0].endswith(f", {own}")
 
 
 def test_hour_in_milliseconds_is_refused() -> None:
     made = world(lifetime_of(3_600_000))
     result = summary(made, shortest=HOUR, longest=HOUR).results[0]
     assert (result.outcome, result.error_kind, made.token) == (Outcome.FAILED, "InvalidTokenResponse", None)
+    unit = "set lifetime to the token's lifetime in seconds if the endpoint uses another unit, or "
+    assert (result.advice or "").startswith(unit)
     assert "a token with a lifetime of 41 d 16 h, more than 10 times the expected lifetime (1 h)" in str(
         result.error
     )

@@ -22,9 +22,10 @@ from rotator.errors import (
     TokenRequestRejected,
     TokenVerificationError,
 )
+from rotator.oauth.models import AccessToken, Secret
 from rotator.renewal.deadline import Deadline
-from rotator.renewal.models import Outcome, Parameter, Rotation
-from rotator.renewal.renew import rotate
+from rotator.renewal.models import TIER_LIMITS, Outcome, Parameter, Rotation
+from rotator.renewal.renew import check_size, rotate
 from rotator.renewal.status import StatusNotWritten
 from single_rotation import (
     HOUR,
@@ -381,3 +382,13 @@ def test_a_rotation_does_not_show_its_extra_parameters() -> None:
     secretive = rotation(token_request_params={"assertion": CANARY_SECRET})
     assert isinstance(secretive, Rotation)
     assert CANARY_SECRET not in repr(secretive)
+
+
+def test_large_token_advises_a_larger_tier_before_a_narrower_scope() -> None:
+    for tier, larger in (("Standard", "set tier to Intelligent-Tiering (8192 bytes), or "), ("Advanced", "")):
+        large = AccessToken(
+            value=Secret("t" * (TIER_LIMITS[tier] + 1)), issued_at=START, expires_at=START, scope="*"
+        )
+        with pytest.raises(InvalidTokenResponse) as caught:
+            check_size(rotation(tier=tier), large)
+        assert caught.value.advice == f"{larger}set scope to a narrower one"

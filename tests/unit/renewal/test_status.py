@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from fake_ports import START, rotation
-from rotator.errors import ParameterStoreError
+from rotator.errors import ParameterStoreError, Retry
 from rotator.oauth.models import Stage
 from rotator.renewal import status
 from rotator.renewal.models import Parameter, Status
@@ -162,3 +162,13 @@ def test_a_token_type_is_read_as_it_was_written() -> None:
     found = status.read(rotation(), stored(altered(token_type="bearer"))).status
     assert found
     assert found.token_type == "bearer"
+
+
+def test_status_not_written_is_repeated_by_whoever_repeats_its_cause() -> None:
+    cause = ParameterStoreError("denied", advice="allow it", retry=Retry.NEXT_RUN)
+    assert status.StatusNotWritten(STATUS, cause).retry is Retry.NEXT_RUN
+
+
+def test_times_are_written_in_whole_seconds() -> None:
+    text = status.dump(replace(STATUS, expires_at=START + timedelta(seconds=1.5)))
+    assert json.loads(text)["expires_at"] == "2026-11-24T06:00:01Z"
