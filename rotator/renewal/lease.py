@@ -88,7 +88,7 @@ def with_lease(
 def _read_texts(name: str, versions: Sequence[int], parameters: ParameterStore) -> dict[int, LeaseText]:
     """Return the content of the versions of a lease parameter that still exist and that a rotator wrote."""
     kept = versions[-VERSIONS_KEPT + 1 :]
-    found = parameters.read_versions(name, kept)
+    found = parameters.read_versions(name, kept) if kept else {}
     texts = {version: lease_text.parse(name, parameter.value) for version, parameter in found.items()}
     return {version: text for version, text in texts.items() if text}
 
