@@ -1,4 +1,4 @@
-"""``python -m rotator.devstack.ministack``: MiniStack with three bugs fixed, and with TLS assumed.
+"""``python -m rotator.devstack.ministack``: MiniStack with four bugs fixed, and with TLS assumed.
 
 Version 1.5.33 authorizes GetParameters and GetParametersByPath against ``*``, and so denies them to a role
 whose policy names its parameters. IAM authorizes every parameter of the call, and the path:
@@ -8,6 +8,8 @@ It authorizes SendMessageBatch as an action of its own, which IAM does not have:
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-batch-api-actions.html
 
 It stores a MaximumConcurrency from a stack's parameter as text, and then delivers no messages.
+
+It reads a function's log until it was quiet for 5 ms, and on a busy machine the rest of the log gets lost.
 
 It serves plain http on loopback, but enforces policies that refuse plain http. Clients of AWS use TLS, so
 requests count as encrypted here.
@@ -19,7 +21,7 @@ import json
 from typing import Any
 
 from ministack import app
-from ministack.core import iam_actions, iam_evaluator
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import lambda_svc
 
 
@@ -36,6 +38,13 @@ def _convert_concurrency() -> None:
         return int(concurrency({**mapping, "ScalingConfig": scaling}, *rest))
 
     lambda_svc._sqs_esm_concurrency = converted  # noqa: SLF001
+
+
+def _read_whole_logs() -> None:
+    """Wait longer, in seconds: for the first line, for another one, and at most."""
+    drain = lambda_runtime.Worker._drain_stderr_bounded  # noqa: SLF001 - likewise
+    assert drain.__defaults__ == (0.05, 0.005, 0.25)  # noqa: S101 - the version is pinned
+    drain.__defaults__ = (0.5, 0.05, 5.0)
 
 
 def _authorize_every_parameter() -> None:
@@ -75,5 +84,6 @@ def _names(target: str, body: bytes) -> list[str]:
 if __name__ == "__main__":
     _count_requests_as_encrypted()
     _convert_concurrency()
+    _read_whole_logs()
     _authorize_every_parameter()
     app.main()
