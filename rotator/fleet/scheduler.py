@@ -81,21 +81,20 @@ class Scheduler:
         Infinity means that no other renewal can begin until a running one ends. None means that no renewal is
         running, and that no other can begin in this run.
         """
-        due, delay = self._most_urgent(), self.write_rate.delay()
-        if due is None or delay > self._deadline.remaining():
+        index, delay = self._next_index(), self.write_rate.delay()
+        if index is None or delay > self._deadline.remaining():
             return math.inf if self._running.total() else None
         if delay == 0:
-            self._waiting.remove(due)
-            self._begin(due, executor)
+            self._begin(self._waiting.pop(index), executor)
         return delay
 
-    def _most_urgent(self) -> Due | None:
-        """Return the most urgent renewal that limits and circuit breakers allow."""
+    def _next_index(self) -> int | None:
+        """Return the index of the most urgent renewal that limits and circuit breakers allow."""
         if self._running.total() >= MAX_RENEWALS:
             return None
         allowed = (
-            due
-            for due in self._waiting
+            index
+            for index, due in enumerate(self._waiting)
             if self._running[_host(due)] < MAX_RENEWALS_PER_HOST and self._breaker(due).allows()
         )
         return next(allowed, None)
