@@ -4,87 +4,29 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import wait
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 import fake_ports
-from fake_ports import FakeParameterStore, FakePorts, rotation
+from fake_ports import FakeParameterStore, rotation
 from fleet_with_workers import Workshop
-from rotator.bootstrap import Rotator
-from rotator.config.environment import Settings
-from rotator.errors import ParameterStoreError, SettingsError, TokenEndpointUnavailable
+from replicas_in_memory import DENIED, DOWN, IRELAND, OREGON, REGIONS, TOKEN, Hanging, World, fleet_of, opener
+from rotator.errors import SettingsError, TokenEndpointUnavailable
 from rotator.fleet.write_rate import WriteRate
-from rotator.oauth.client_credentials import TokenResponse
 from rotator.renewal.deadline import Deadline
-from rotator.renewal.models import Outcome, Parameter, Rotation, Summary
+from rotator.renewal.models import Outcome, Parameter, Summary
 from rotator.renewal.ports import Run
 from rotator.replication import region_copies
-from rotator.replication.region_copies import RegionCopies, Replica
-
-REGIONS = IRELAND, OREGON = "eu-west-1", "us-west-2"
-TOKEN = rotation().parameter_name
-DENIED = ParameterStoreError("writing the parameter failed: AccessDeniedException", advice="allow it")
-DOWN = ParameterStoreError("reading failed: Unreachable", advice="check the path", unreachable=True)
-
-
-def opener(store: FakeParameterStore) -> Callable[[], FakeParameterStore]:
-    return lambda: store
-
-
-@dataclass
-class World:
-    """Rotations with a home Region and two replica Regions in memory."""
-
-    rotations: Sequence[Rotation] = (rotation(),)
-    clock: fake_ports.Clock = field(default_factory=fake_ports.Clock)
-
-    def __post_init__(self) -> None:
-        self.ports: FakePorts = fake_ports.ports(self.clock)
-        self.stores = {IRELAND: FakeParameterStore(), OREGON: FakeParameterStore()}
-        self.replicas = tuple(
-            Replica(region=region, open=opener(store), write_rate=WriteRate(1e9))
-            for region, store in self.stores.items()
-        )
-
-    @property
-    def home(self) -> FakeParameterStore:
-        return self.ports.parameters
-
-    def rotator(self, **changes: Any) -> Rotator:
-        for each in self.rotations[1:]:
-            document = f'{{"secret_id": "{each.secret_id}", "parameter_name": "{each.parameter_name}"}}'
-            self.home.parameters[f"/rotations/{each.name}"] = Parameter(
-                value=document, version=1, type="String"
-            )
-        settings = Settings(rotation=self.rotations[0])
-        if len(self.rotations) > 1:
-            settings = Settings(rotation=None, rotations_path="/rotations")
-        made = {"settings": settings, "ports": self.ports, "replicas": self.replicas, **changes}
-        return Rotator(**made)
-
-    def run(self, *, budget: float = 60, **options: Any) -> Summary:
-        rotator = self.rotator()
-        run = fake_ports.run(self.clock, budget=budget)
-        return rotator.run(run, **options) if options else rotator.run_scheduled(run)
-
-    def tokens(self, name: str = TOKEN) -> list[str | None]:
-        """Return the token in the home Region and in each replica Region."""
-        stores = (self.home, *self.stores.values())
-        return [store.parameters[name].value if name in store.parameters else None for store in stores]
+from rotator.replication.region_copies import Replica
 
 
 @pytest.fixture
 def world() -> World:
     return World()
-
-
-def fleet_of(*names: str) -> list[Rotation]:
-    return [rotation(), *(rotation(name=name, parameter_name=f"/{name}/token") for name in names)]
 
 
 def test_renewal_writes_the_same_token_in_each_region(world: World) -> None:
@@ -181,51 +123,6 @@ def test_long_outage_of_the_endpoint_delays_no_copy(options: dict[str, Any], wor
     summary = world.run(**options)
     assert [(r.outcome, r.replicas_behind) for r in summary.results] == [(Outcome.FAILED, ())]
     assert len(set(world.tokens())) == 1
-
-
-def test_renewed_token_waits_for_the_copy_of_the_one_before(world: World) -> None:
-    world.stores[IRELAND].fails["token"] = DENIED
-    world.run()
-    world.stores[IRELAND].fails.clear()
-    world.clock.sleep(0.8 * fake_ports.DAY)
-    store, request = world.stores[IRELAND], world.ports.token_endpoint.request
-    writing, renewed = threading.Event(), threading.Event()
-
-    def write_slowly(_name: str) -> None:
-        if not writing.is_set():
-            writing.set()
-            renewed.wait(2)
-            time.sleep(0.2)  # the copy of the renewed token would now be written first
-
-    def request_while_copying(*args: Any, **options: Any) -> TokenResponse:
-        writing.wait(2)
-        return request(*args, **options)
-
-    store.before_write = write_slowly
-    world.ports.token_endpoint.request = request_while_copying  # type: ignore[method-assign]
-    summary = world.run(on_result=lambda _: renewed.set())
-    assert [(r.outcome, r.replicas_behind) for r in summary.results] == [(Outcome.ROTATED, ())]
-    assert len(set(world.tokens())) == 1
-    assert store.writes == [TOKEN, f"{TOKEN}/status"] * 2
-
-
-def test_copy_that_succeeds_clears_the_error_of_the_one_before(world: World) -> None:
-    run = Run(id="run", now=world.clock.now, deadline=Deadline(lambda: 60.0), budget=60)
-    copies = RegionCopies(world.replicas[0], world.home, run)
-    copies._pending += ["default", "default"]
-    copies._settle(rotation(), DENIED)
-    copies._settle(rotation(), None)
-    copies.finish()
-    assert copies.errors == {}
-
-
-def test_copy_in_progress_is_reported_after_an_earlier_one(world: World) -> None:
-    run = Run(id="run", now=world.clock.now, deadline=Deadline(lambda: 1.0), budget=60)
-    copies = RegionCopies(world.replicas[0], world.home, run)
-    copies._pending += ["default", "default"]
-    copies._settle(rotation(), None)
-    copies.finish()
-    assert copies.errors.keys() == {"default"}
 
 
 def test_expired_token_is_not_copied(world: World) -> None:
@@ -343,18 +240,6 @@ def test_region_that_cannot_be_opened_concerns_no_other(error: Exception, world:
     assert world.tokens()[0] == world.tokens()[2]
 
 
-class Hanging(FakeParameterStore):
-    """A store that answers only after the test releases it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.released = threading.Event()
-
-    def read(self, names: Sequence[str]) -> Mapping[str, Parameter]:
-        self.released.wait(20)
-        return super().read(names)
-
-
 def test_slow_replica_delays_neither_the_run_nor_another_region(world: World) -> None:
     hanging = Hanging()
     world.replicas = (
@@ -374,25 +259,6 @@ def test_slow_replica_delays_neither_the_run_nor_another_region(world: World) ->
             in summary.warnings[0]
         )
         assert world.tokens()[0] == world.tokens()[2]
-    finally:
-        hanging.released.set()
-
-
-def test_copy_without_an_answer_is_reported_before_an_earlier_failure(world: World) -> None:
-    hanging, refusing = Hanging(), FakeParameterStore()
-    refusing.fails["read"] = DENIED
-    stores = iter([refusing, hanging])
-    replica = Replica(region=IRELAND, open=lambda: next(stores), write_rate=WriteRate(1e9))
-    end = time.monotonic() + 2
-    run = Run(id="run", now=world.clock.now, deadline=Deadline(lambda: end - time.monotonic()), budget=2)
-    copies = RegionCopies(replica, world.home, run)
-    world.run()
-    try:
-        copies.copy(rotation())
-        wait(copies._tasks)
-        copies.copy(rotation())
-        copies.finish()
-        assert "did not respond" in copies.errors[rotation().name].problem
     finally:
         hanging.released.set()
 
@@ -454,25 +320,6 @@ def test_busy_rotation_is_copied_while_its_token_is_valid(*, expired: bool, worl
         assert TOKEN not in world.stores[IRELAND].parameters
     else:
         assert len(set(world.tokens())) == 1
-
-
-def test_copy_finished_after_the_report_changes_nothing_in_it(world: World) -> None:
-    world.run()
-    hanging = Hanging()
-    hanging.fails["read"] = DENIED
-    replica = Replica(region=IRELAND, open=opener(hanging), write_rate=WriteRate(1e9))
-    end = time.monotonic() + 1.2
-    deadline = Deadline(lambda: end - time.monotonic())
-    copies = RegionCopies(
-        replica, world.home, Run(id="run", now=world.clock.now, deadline=deadline, budget=1)
-    )
-    copies.copy(rotation())
-    copies.finish()
-    before = dict(copies.errors)
-    assert before.keys() == {"default"}
-    hanging.released.set()
-    wait(copies._tasks, timeout=10)
-    assert copies.errors == before
 
 
 def test_worker_copies_what_it_renews() -> None:
