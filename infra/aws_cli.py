@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from infra.command import Problem
@@ -66,6 +66,7 @@ class CliError(Problem):
         operation = ""
         if found := _AWS_ERROR.search(said):
             self.code, operation = aws_errors.code_after(found[1], found[2]), found[2]
+        # `cloudformation deploy` uploads the template with PutObject.
         self.permission = f"{'s3' if operation == 'PutObject' else service}:{operation}"
         """The IAM action of the operation that failed."""
         own = _ADVICE | dict.fromkeys(DENIED, f"allow this caller {self.permission}")
@@ -80,7 +81,7 @@ class CliError(Problem):
 class Cli:
     """The AWS CLI in one environment. ``connect`` finds its Region, and the account of its credentials."""
 
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)  # may hold credentials
     region: str = ""
     account: str = ""
 

@@ -137,7 +137,7 @@ def url(value: Any, takes: str = HTTPS_URL) -> str:
     text = matching(r"[\x21-\x5b\x5d-\x7e]+", takes, shape_only=True)(value)
     parts = _split(text, takes)
     if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in LOOPBACK):
-        raise InvalidValue(takes)
+        raise InvalidValue(takes, shape_only=bool(parts.query))  # a query may hold a key
     return text
 
 

@@ -13,7 +13,7 @@ import json
 import logging
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
@@ -48,7 +48,7 @@ class Client(ClientMixin):  # type: ignore[misc]
     """A registered client, which may use everything that the documentation shows."""
 
     client_id: str
-    client_secret: str
+    client_secret: str = field(repr=False)
 
     def get_client_id(self) -> str:
         """Return the client's id."""

@@ -40,7 +40,7 @@ class Account:
     """The embedded account as its administrator or a role uses it."""
 
     endpoint: str
-    credentials: Mapping[str, str] = field(default_factory=lambda: ADMINISTRATOR)
+    credentials: Mapping[str, str] = field(default_factory=lambda: ADMINISTRATOR, repr=False)
 
     def client(self, service: str, *, region: str = REGION) -> Any:
         """Return a client that calls only the embedded account, by default in its own Region."""

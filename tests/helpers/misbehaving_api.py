@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from authlib.oauth2.rfc6749 import OAuth2Request
@@ -31,7 +31,7 @@ _KEYS = frozenset({"status", "headers", "body", "delay", "stall"})
 class RolledClient(Client):
     """A client whose previous secret may still be valid."""
 
-    previous_secret: str
+    previous_secret: str = field(repr=False)
 
     def check_client_secret(self, client_secret: str) -> bool:
         """Return whether this is the current secret or the previous one."""

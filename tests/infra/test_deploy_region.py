@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from infra import deploy_request
+from infra.aws_cli import Cli
 from infra.command import Problem
 from template import PARAMETERS
 
@@ -30,3 +31,7 @@ def test_arn_of_another_region_or_partition_is_refused(name: str) -> None:
     ):
         with pytest.raises(Problem, match=f"{name} is in {region}"):
             check(name, partition, region)
+
+
+def test_credentials_of_the_environment_are_not_shown() -> None:
+    assert "canary" not in repr(Cli(environ={"AWS_SECRET_ACCESS_KEY": "canary"}))

@@ -237,8 +237,9 @@ def test_a_long_value_is_not_quoted_in_full() -> None:
         ("token_request_params", "canary"),
         ("token_endpoint", "https://user:canary@auth.example.test/token"),
         ("verify_url", "https://user:canary@auth.example.test/token"),
+        ("verify_url", "http://auth.example.test/me?key=canary"),
     ],
-    ids=["secret_id", "params", "params not JSON", "token_endpoint", "verify_url"],
+    ids=["secret_id", "params", "params not JSON", "token_endpoint", "verify_url", "query"],
 )
 def test_possible_secret_is_described_but_not_quoted(key: str, text: str) -> None:
     message = refused(**{key: text})
