@@ -141,12 +141,14 @@ class Rotator:
             stored = reader.of(fleet.rotations)
         return self.run_fleet(fleet, run, stored=stored, **options)
 
-    def run_fleet(self, fleet: Fleet, run: Run, **options: Any) -> Summary:
-        """Serve these rotations and their replicas; see fleet.run.run_fleet for the options."""
+    def run_fleet(
+        self, fleet: Fleet, run: Run, *, force: bool = False, dry_run: bool = False, **options: Any
+    ) -> Summary:
+        """Serve these rotations and their replicas; see Run and fleet.run.run_fleet for the options."""
         settings, ports = self.settings, self.ports
-        run = replace(run, expected_lifetime=settings.expected_lifetime)
+        run = replace(run, expected_lifetime=settings.expected_lifetime, force=force, dry_run=dry_run)
         serve = partial(run_fleet, fleet, ports, run, settings.guarantee, write_rate=self.write_rate)
-        if not self.replicas or options.get("dry_run"):
+        if not self.replicas or dry_run:
             return serve(**options)
         from rotator.replication.run import serve_with_replicas
 

@@ -39,8 +39,6 @@ def run_fleet(  # noqa: PLR0913 - options by name
     write_rate: WriteRate | None = None,
     executor_for: MakeExecutor | None = None,
     readers: int = DEFAULT_READERS,
-    force: bool = False,
-    dry_run: bool = False,
     on_result: OnResult | None = None,
     stored: StoredByName | None = None,
     enqueue: Enqueue | None = None,
@@ -54,7 +52,7 @@ def run_fleet(  # noqa: PLR0913 - options by name
     ``on_result`` is called with each result as soon as it is known, from any of several threads. ``stored``
     is the stored state of each rotation, if it was just read. ``enqueue`` enqueues the due rotations for the
     workers, which then renew them. ``shared`` limits the retries of each rotation because other rotations
-    share the run's time. By default, writes are not limited. ``force`` and ``dry_run``: see Run.
+    share the run's time. By default, writes are not limited.
     """
     results: list[Result] = []
 
@@ -64,8 +62,7 @@ def run_fleet(  # noqa: PLR0913 - options by name
             with suppress(Exception):  # an exception of the callback must not stop the run
                 on_result(result)
 
-    next_run = run.now() + timedelta(seconds=guarantee.schedule_interval)
-    run = replace(run, next_run=next_run, force=force, dry_run=dry_run)
+    run = replace(run, next_run=run.now() + timedelta(seconds=guarantee.schedule_interval))
     if stored is None:
         stored = read_stored(
             fleet.rotations, ports.parameters, deadline=run.request_deadline, readers=readers

@@ -136,7 +136,7 @@ def _host(due: Due) -> str:
 
 @dataclass(eq=False)
 class _RenewalPorts:
-    """The ports of one renewal: limits its token requests' retries, and records whether one was answered."""
+    """The ports of one renewal. As its token endpoint, it limits the retries and records the answer."""
 
     ports: Ports
     retry_budget: float

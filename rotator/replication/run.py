@@ -48,7 +48,7 @@ def serve_with_replicas(  # noqa: PLR0913 - options by name
         if on_result:
             on_result(result)
 
-    if valid and not options.get("force"):  # a forced run replaces all tokens
+    if valid and not run.force:  # a forced run replaces all tokens
         for each in copies:  # before the renewals, which may take all the time of the run
             each.compare(valid, stored)
     summary = serve(stored=stored, on_result=report, **options)

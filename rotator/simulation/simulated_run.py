@@ -35,10 +35,11 @@ class SimulatedRun:
 
     def __init__(self, world: Environment, name: str, *, forced: bool) -> None:
         self.world = world
-        self.forced = forced
         self._end = world.timeline.seconds + RUN_BUDGET_SECONDS
         deadline = Deadline(lambda: self._end - world.timeline.seconds)
-        self.run = Run(id=name, now=world.timeline.now, deadline=deadline, budget=RUN_BUDGET_SECONDS)
+        self.run = Run(
+            id=name, now=world.timeline.now, deadline=deadline, budget=RUN_BUDGET_SECONDS, force=forced
+        )
         self.parameters: Any = Intercepted("parameters", _StoreOfRun(self), self.carry_out)
         self.secrets: Any = Intercepted("secrets", world.secrets, self.carry_out)
         self.token_endpoint = HttpTokenEndpoint(
@@ -98,7 +99,7 @@ class _StoreOfRun:
     run: SimulatedRun
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
-        return self.run.world.tenants[rotation.name].publish(token, forced=self.run.forced)
+        return self.run.world.tenants[rotation.name].publish(token, forced=self.run.run.force)
 
     def write_status(self, rotation: Rotation, text: str) -> int:
         self.run.world.tenants[rotation.name].end_renewal(self.run.run.id)

@@ -78,7 +78,7 @@ class World(Environment):
     def serve(self, run: SimulatedRun) -> Summary:
         """Serve the rotations as a scheduled or forced run does; raises Killed if the process is killed."""
         fleet = Fleet(rotations=(self.scenario.rotation,))
-        return run_fleet(fleet, run, run.run, self.scenario.guarantee, force=run.forced)
+        return run_fleet(fleet, run, run.run, self.scenario.guarantee)
 
     def _count(self, summary: Summary) -> None:
         for result in summary.results:

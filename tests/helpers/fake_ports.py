@@ -61,11 +61,15 @@ class Clock:
         self.time += timedelta(seconds=seconds)
 
 
-def run(clock: Clock, *, name: str = "run-1", budget: float = 60) -> Run:
-    """Return a run that begins now on this clock."""
+def run(clock: Clock, *, name: str = "run-1", budget: float = 60, **options: Any) -> Run:
+    """Return a run that begins now on this clock; see Run for the options."""
     end = clock.time + timedelta(seconds=budget)
     return Run(
-        id=name, now=clock.now, deadline=Deadline(lambda: (end - clock.time).total_seconds()), budget=budget
+        id=name,
+        now=clock.now,
+        deadline=Deadline(lambda: (end - clock.time).total_seconds()),
+        budget=budget,
+        **options,
     )
 
 
@@ -85,9 +89,11 @@ class FakeParameterStore(MemoryParameterStore):
         self._fail("read")
         return super().read(names)
 
-    def read_path(self, path: str, **options: object) -> Iterator[Mapping[str, Parameter]]:
+    def read_path(
+        self, path: str, *, retry_until: Deadline | None = None
+    ) -> Iterator[Mapping[str, Parameter]]:
         self._fail("read")
-        return super().read_path(path, **options)
+        return super().read_path(path, retry_until=retry_until)
 
     def write_token(self, rotation: Rotation, token: Secret) -> int:
         self._fail("token")

@@ -43,10 +43,11 @@ class FleetRun:
         self, *, budget: float = 60, rate: float | None = None, threads: bool = False, **options: Any
     ) -> Summary:
         self.runs += 1
+        run = {name: options.pop(name) for name in ("force", "dry_run") if name in options}
         return run_fleet(
             self.fleet,
             self.ports,
-            fake_ports.run(self.clock, name=f"run-{self.runs}", budget=budget),
+            fake_ports.run(self.clock, name=f"run-{self.runs}", budget=budget, **run),
             CONTRACT,
             write_rate=None if rate is None else WriteRate(rate, clock=lambda: self.clock.now().timestamp()),
             executor_for=executor_for if threads else lambda *_: InlineExecutor(self.clock.sleep),

@@ -164,6 +164,7 @@ class FleetWorld(World):
             broken=tuple((name, SettingsError("it is broken", advice="fix it")) for name in fleet.broken),
         )
         super().__init__(fleet.common, rates_at=rates_of(0))
+        # The tenants replace the one that World made for ``common``.
         for scenario, host in zip(fleet.scenarios, fleet.hosts, strict=True):
             tenant = Tenant(self, scenario, rates_of(host))
             if host in fleet.slow_hosts:
@@ -195,8 +196,10 @@ class FleetWorld(World):
 
     def serve(self, run: SimulatedRun) -> Summary:
         """Renew the due rotations, or enqueue them for the workers; a forced run renews them itself."""
-        enqueue = partial(dispatch.enqueue, lambda: self) if self.fleet.workers and not run.forced else None
-        return self._run_fleet(self._rotations, run, force=run.forced, enqueue=enqueue)
+        enqueue = (
+            partial(dispatch.enqueue, lambda: self) if self.fleet.workers and not run.run.force else None
+        )
+        return self._run_fleet(self._rotations, run, enqueue=enqueue)
 
     def _run_fleet(self, rotations: Fleet, run: SimulatedRun, **options: Any) -> Summary:
         """Run the production code in a process of its own, with its share of the write rate."""

@@ -145,10 +145,11 @@ class InterleavedRuns:
             now=lambda: self.now,
             deadline=Deadline(lambda: (end - self.now) / timedelta(seconds=1)),
             budget=explored.budget,
+            force=explored.forced,
         )
         fleet = Fleet(rotations=(ROTATION,))
         try:
-            summary = run_fleet(fleet, _Ports(self, explored), run, Guarantee(), force=explored.forced)
+            summary = run_fleet(fleet, _Ports(self, explored), run, Guarantee())
         except Killed:
             explored.outcome = "killed"
             return

@@ -33,7 +33,8 @@ def member(name: str) -> Rotation:
 
 
 def serve(fleet: Fleet, ports: fake_ports.FakePorts, clock: Clock, **options: Any) -> Summary:
-    return run_fleet(fleet, ports, fake_ports.run(clock), CONTRACT, **options)
+    run = {name: options.pop(name) for name in ("force", "dry_run") if name in options}
+    return run_fleet(fleet, ports, fake_ports.run(clock, **run), CONTRACT, **options)
 
 
 def test_every_rotation_is_renewed_and_counted() -> None:
