@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["HttpxTokenAuth", "TokenAuth", "TokenExpired", "TokenSource", "TokenUnavailable"]
 
 _EXTRAS = {"TokenAuth": "requests", "HttpxTokenAuth": "httpx"}
-"""Of each class with a module of its own, ``requests_auth`` or ``httpx_auth``, the extra that it needs."""
+"""The extra that each class needs; the class is in ``requests_auth`` or ``httpx_auth``."""
 
 
 def __getattr__(name: str) -> Any:

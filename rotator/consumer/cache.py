@@ -28,8 +28,9 @@ class Cache:
         repeated = replace(self, repeats=self.repeats + 1, read_at=self.now())
         if isinstance(read, RotatorError):
             return replace(repeated, failure=read)
-        is_new = self.cached is None or self.cached.value != read.value
-        return replace(Cache(now=self.now) if is_new else repeated, cached=read, failure=None)
+        if self.cached is None or self.cached.value != read.value:
+            return Cache(now=self.now, cached=read)  # a new token ends the pauses
+        return replace(repeated, cached=read, failure=None)
 
     def need(self) -> Need:
         """Return how urgent the next read is."""
@@ -52,7 +53,7 @@ class Cache:
             problem = self.failure.problem
             if self.cached and not isinstance(self.failure, TokenExpired):
                 problem += f", and the last token expired {-self.cached.remaining(self.now()):.0f} s ago"
-            return type(self.failure)(problem, advice=self.failure.advice, retry=self.failure.retry)
+            return self.failure.again(problem=problem)
         if self.cached:
             return expired(parameter_name, "has expired, and the last read returned no newer one")
         return TokenUnavailable(

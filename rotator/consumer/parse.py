@@ -11,10 +11,11 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from rotator.errors import TokenUnavailable
 from rotator.oauth import jwt
+from rotator.oauth.dates import read_time
 from rotator.oauth.models import Secret
 
 STATUS_SCHEMA = 1
@@ -69,12 +70,5 @@ def _status_times(found: Found) -> tuple[datetime | None, datetime | None]:
         status = json.loads(found.status or "null")
         described = status["schema"], status["parameter_version"], status["token_sha256"]
         if described == (STATUS_SCHEMA, found.version, Secret(found.token).fingerprint):
-            return _time(status["expires_at"]), _time(status["renew_at"])
+            return read_time(status["expires_at"]), read_time(status["renew_at"])
     return None, None
-
-
-def _time(text: str) -> datetime:
-    time = datetime.fromisoformat(text)
-    if time.tzinfo is None:
-        raise ValueError
-    return time.astimezone(UTC)

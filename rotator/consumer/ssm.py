@@ -15,7 +15,7 @@ from rotator.adapters.runtime.aws_client import AwsError
 from rotator.consumer import parameter_arn
 from rotator.consumer.parse import Found
 from rotator.errors import Retry, TokenUnavailable
-from rotator.oauth.http_date import http_date
+from rotator.oauth.dates import http_date
 
 CONFIG = Config(
     connect_timeout=2,

@@ -85,10 +85,11 @@ class CachedToken:
         return Need.REFRESH_AHEAD if is_old else Need.NOTHING
 
 
-def cached_token(
+def cached_token(  # noqa: PLR0913 - options by name
     found: Found,
-    times: tuple[datetime | None, datetime | None],
     *,
+    expires_at: datetime | None,
+    renew_at: datetime | None,
     requested_at: Moment,
     margin: float,
     ttl: float,
@@ -98,14 +99,14 @@ def cached_token(
 
     Args:
         found: The answer of Parameter Store.
-        times: When the token expires and when it is renewed, None if unknown.
+        expires_at: When the token expires, None if unknown.
+        renew_at: When the token is renewed, None if unknown.
         requested_at: When the read began.
         margin: See CachedToken. At most a quarter of the remaining lifetime is used: with a margin as long
             as the lifetime every call would read.
         ttl: The lifetime in seconds of a token whose expiry is unknown.
         spread: From 0 to 1: when this consumer reads, within the period over which all spread their reads.
     """
-    expires_at, renew_at = times
     if expires_at is None:
         return CachedToken(
             value=found.token, read_at=requested_at, lifetime=ttl, refresh_after=0.9 * ttl, margin=0

@@ -167,9 +167,11 @@ class TokenSource:
         """Return the parameter's token; raises TokenUnavailable if it contains no valid one."""
         requested_at = self._now()
         found = self._read()
+        expires_at, renew_at = token_times(self.parameter_name, found)
         token = cached_token(
             found,
-            token_times(self.parameter_name, found),
+            expires_at=expires_at,
+            renew_at=renew_at,
             requested_at=requested_at,
             margin=self._margin,
             ttl=self._ttl,

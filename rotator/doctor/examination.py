@@ -18,7 +18,7 @@ from rotator.doctor.stack import StackChecks
 from rotator.doctor.stored_state import check_replicas, check_stored, read_stored_for_display
 from rotator.errors import RotatorError, SettingsError
 from rotator.fleet.state_reader import StoredByName
-from rotator.oauth.http_date import http_date
+from rotator.oauth.dates import http_date
 from rotator.renewal import policy
 from rotator.renewal.durations import describe_seconds, seconds_until
 from rotator.renewal.guarantee import Guarantee

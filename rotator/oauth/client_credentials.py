@@ -27,17 +27,18 @@ _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")  
 
 @dataclass(frozen=True, kw_only=True)
 class TokenRequest:
-    """A POST to the client's token endpoint. Its ``repr`` never shows the client's credentials.
-
-    It has an ``ambiguous_basic`` if the two encodings of Basic differ for these credentials, so that the
-    wrong one may be why the endpoint refuses the client.
-    """
+    """A POST to the client's token endpoint. Its ``repr`` never shows the client's credentials."""
 
     client: Client
     credentials: ClientCredentials = field(repr=False)
     body: Secret  # without the assertion that is signed for each attempt
     headers: Mapping[str, Secret]
-    ambiguous_basic: bool
+
+    @property
+    def ambiguous_basic(self) -> bool:
+        """Whether the encodings of Basic differ, so that the wrong one may be why the client is refused."""
+        is_basic = self.client.client_authentication is ClientAuthentication.BASIC
+        return is_basic and len({_basic(self.credentials, each) for each in BasicEncoding}) > 1
 
     def body_with(self, parameters: Mapping[str, Secret]) -> Secret:
         """Return the body with more parameters."""
@@ -66,21 +67,18 @@ def is_scope(text: str) -> bool:
 
 def token_request(client: Client, credentials: ClientCredentials) -> TokenRequest:
     """Build the access token request of the client credentials grant (4.4.2)."""
-    is_basic = client.client_authentication is ClientAuthentication.BASIC
-    basic = {each: _basic(credentials, each) for each in BasicEncoding} if is_basic else {}
     parameters = _parameters(client, credentials)
     is_json = client.token_request_format is TokenRequestFormat.JSON
     content_type = "application/json" if is_json else "application/x-www-form-urlencoded"
     headers = {"Content-Type": content_type, **client.token_request_headers}
     sent = {**{name: Secret(value) for name, value in headers.items()}, **secret_headers(client, credentials)}
-    if is_basic:
-        sent["Authorization"] = basic[client.basic_encoding]
+    if client.client_authentication is ClientAuthentication.BASIC:
+        sent["Authorization"] = _basic(credentials, client.basic_encoding)
     return TokenRequest(
         client=client,
         credentials=credentials,
         body=Secret(json.dumps(parameters) if is_json else urlencode(parameters, doseq=True, safe="*")),
         headers=sent,
-        ambiguous_basic=len(set(basic.values())) > 1,
     )
 
 

@@ -1,4 +1,4 @@
-"""Dates in the format of HTTP."""
+"""Dates in the formats of HTTP and of RFC 3339."""
 
 from __future__ import annotations
 
@@ -13,3 +13,11 @@ def http_date(text: str) -> datetime | None:
         return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def read_time(text: str) -> datetime:
+    """Read an RFC 3339 time with a zone; raises ValueError or, if the value is not a text, TypeError."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError
+    return time.astimezone(UTC)

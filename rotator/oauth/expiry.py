@@ -12,7 +12,7 @@ from typing import Any
 
 from rotator.errors import InvalidTokenResponse
 from rotator.oauth import jwt
-from rotator.oauth.http_date import http_date
+from rotator.oauth.dates import http_date
 from rotator.oauth.json_object import finite_number
 from rotator.oauth.models import MAX_LIFETIME_SECONDS, Client
 

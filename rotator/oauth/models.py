@@ -140,7 +140,7 @@ class AccessToken:
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class Client:
-    """The settings of a client that the protocol needs: the base of Rotation, which generates the methods.
+    """The settings of a client that the protocol needs. Only its subclass Rotation is created.
 
     ``token_request_params`` are additional parameters; one with several values is repeated. ``secret_params``
     and ``secret_headers`` have members of the secret as values; the headers are also those of the probe.

@@ -17,7 +17,7 @@ from rotator.errors import (
 )
 from rotator.oauth.client_assertion import signing_algorithm
 from rotator.oauth.client_credentials import TokenRequest, TokenResponse
-from rotator.oauth.http_date import http_date
+from rotator.oauth.dates import http_date
 from rotator.oauth.json_object import read_json
 
 MAX_CODE_CHARACTERS = 100

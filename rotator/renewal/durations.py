@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 
 def format_time(time: datetime) -> str:
     """Return a time as RFC 3339 with ``Z``, in whole seconds, rounded down: no lifetime is overstated."""
     return time.replace(microsecond=0, tzinfo=None).isoformat() + "Z"
-
-
-def read_time(text: str) -> datetime:
-    """Read an RFC 3339 time with a zone; raises ValueError or, if the value is not a text, TypeError."""
-    time = datetime.fromisoformat(text)
-    if time.tzinfo is None:
-        raise ValueError
-    return time.astimezone(UTC)
 
 
 def seconds_until(time: datetime, now: datetime) -> float:

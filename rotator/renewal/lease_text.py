@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from rotator.oauth.dates import read_time
 from rotator.renewal import status as status_text
-from rotator.renewal.durations import format_time, read_time
+from rotator.renewal.durations import format_time
 from rotator.renewal.models import Attempt, Outcome
 
 SCHEMA = 1

@@ -120,10 +120,11 @@ def check_size(rotation: Rotation, token: AccessToken) -> None:
     """Raise InvalidTokenResponse if the rotation's tier cannot hold the token."""
     size, limit = len(token.value.value), TIER_LIMITS[rotation.tier]
     if size > limit:
+        is_largest = limit == max(TIER_LIMITS.values())
         raise InvalidTokenResponse(
             f"the token endpoint issued a token of {size} bytes, "
             f"more than the {limit} bytes of the tier {rotation.tier}",
-            advice="set tier to Intelligent-Tiering (8192 bytes), or " * (limit < max(TIER_LIMITS.values()))
+            advice=("" if is_largest else "set tier to Intelligent-Tiering (8192 bytes), or ")
             + "set scope to a narrower one",
         )
 

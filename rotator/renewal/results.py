@@ -55,13 +55,14 @@ def failed(name: str, error: Exception, run: Run) -> Result:
 def failed_with(rotation: Rotation, stored: Stored, error: Exception, run: Run) -> Result:
     """Return a failure of a rotation whose stored token and status were read.
 
-    A fresh token has no next attempt, because no later run forces its renewal.
+    A fresh token whose renewal did not begin has no next attempt, because no later run forces it. (``rotate``
+    sets one: it may have made the token due.)
     """
     if isinstance(error, StatusNotWritten):  # the new token is stored
         stored = replace(stored, status=error.status, token_version=error.status.parameter_version)
     status = stored.token_status
     issued = isinstance(error, RotatorError) and error.may_have_issued
-    unknown = None if stored.token_version else 0
+    without_status = None if stored.token_version else 0  # None: unknown; 0: no token is stored
     now = run.now()
     return replace(
         failed(rotation.name, error, run),
@@ -69,7 +70,7 @@ def failed_with(rotation: Rotation, stored: Stored, error: Exception, run: Run) 
         parameter_version=stored.token_version or None,
         lifetime=status.lifetime if status else None,
         late=issued or fails_late(rotation, stored, now),
-        seconds_remaining=math.floor(seconds_until(status.expires_at, now)) if status else unknown,
+        seconds_remaining=math.floor(seconds_until(status.expires_at, now)) if status else without_status,
         next_try=None if token_state(rotation, stored, now) is TokenState.FRESH else run.next_run,
     )
 

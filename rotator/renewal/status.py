@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from rotator.errors import ParameterStoreError
+from rotator.oauth.dates import read_time
 from rotator.oauth.models import Stage
-from rotator.renewal.durations import format_time, read_time
+from rotator.renewal.durations import format_time
 from rotator.renewal.models import Parameter, Rotation, Status, Stored
 
 SCHEMA = 1
@@ -78,7 +79,10 @@ def _parse(rotation: Rotation, text: str) -> tuple[Status | None, str | None]:
 
 
 def is_schema(name: str, schema: object, known: int, *, or_else: str = "") -> bool:
-    """Whether a parameter has the known schema, not ``true``; raises ParameterStoreError for a newer one."""
+    """Whether a parameter has the known schema; raises ParameterStoreError for a newer one.
+
+    JSON's ``true`` equals 1 in Python, and is no schema.
+    """
     if isinstance(schema, int) and schema > known:
         raise ParameterStoreError(
             f"the parameter {name} has schema {schema}, written by a newer rotator; "

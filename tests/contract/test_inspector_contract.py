@@ -29,7 +29,7 @@ from rotator.config.deployment import (
 from rotator.devstack.aws_emulators import ACCOUNT, ADMINISTRATOR, client_environment
 from rotator.devstack.deployment import Account
 from rotator.errors import RotatorError
-from rotator.oauth.http_date import http_date
+from rotator.oauth.dates import http_date
 from rotator.renewal.models import Rotation
 
 NOW = datetime.now(UTC).replace(microsecond=0)

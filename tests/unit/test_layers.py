@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "handler": ("bootstrap", "observability", "workers", "fleet", *CORE),
     "consumer": (
         *("adapters.runtime.aws_client", "adapters.runtime.aws_errors"),
-        *("oauth.http_date", "oauth.jwt", "oauth.models", "errors", "extras"),
+        *("oauth.dates", "oauth.jwt", "oauth.models", "errors", "extras"),
     ),
     "doctor": ("observability", "replication", "fleet", "config", *CORE),
     "simulation": ("adapters.runtime.token_endpoint", "workers", "fleet", "config", "extras", *CORE),

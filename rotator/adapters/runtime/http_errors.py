@@ -34,7 +34,7 @@ _REASONS: tuple[tuple[tuple[type[Exception], ...], str, bool], ...] = (
     ((requests.exceptions.Timeout, ReadTimeoutError), "did not answer in time", True),
     ((Exception,), "closed the connection", True),
 )
-"""Of each kind of failure, the reason, and whether the request may have been sent; the first match counts."""
+"""The reason for each kind of failure, and whether the request may have been sent; the first match counts."""
 
 _PROXY_ADVICE = "check HTTPS_PROXY, NO_PROXY and the proxy itself"
 

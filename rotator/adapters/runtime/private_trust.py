@@ -30,13 +30,13 @@ class PrivateTrust:
 
         Raises SettingsError if the parameter holds no certificates, ParameterStoreError if it cannot be read.
         """
-        made = self._made.get(ca_parameter_name)
-        if made and self.clock() - made[0] < MAX_AGE_SECONDS:
-            return made[2]
+        read_at, certificates, transport = self._made.get(ca_parameter_name, (0.0, "", None))
+        if transport and self.clock() - read_at < MAX_AGE_SECONDS:
+            return transport
         found = self.parameters().read([ca_parameter_name])
         current = _certificates(ca_parameter_name, next(iter(found.values()), None))
-        # A new transport would lose the open connections.
-        transport = made[2] if made and made[1] == current else self.make(current)
+        if transport is None or current != certificates:  # a new transport would lose the open connections
+            transport = self.make(current)
         self._made[ca_parameter_name] = (self.clock(), current, transport)
         return transport
 

@@ -94,11 +94,11 @@ def parse_credentials(rotation: Rotation, stored: str | bytes, version_id: str) 
     )
     needs_secret = rotation.client_authentication is not ClientAuthentication.PRIVATE_KEY_JWT
     others = (*rotation.secret_params.values(), *rotation.secret_headers.values())
-    places = (id_place, *[secret_place] * needs_secret, *others)
+    places = (id_place, *((secret_place,) if needs_secret else ()), *others)
     values = {place: _member(rotation, fields, place) for place in places}
-    dialect = rotation.client_authentication, rotation.basic_encoding
-    # RFC 7617, 2: the id would be cut off at the colon.
-    if dialect == (ClientAuthentication.BASIC, BasicEncoding.RAW) and ":" in values[id_place]:
+    is_basic = rotation.client_authentication is ClientAuthentication.BASIC
+    is_raw = rotation.basic_encoding is BasicEncoding.RAW
+    if is_basic and is_raw and ":" in values[id_place]:  # RFC 7617, 2: the id would be cut off at the colon
         advice = "set basic_encoding to form, or correct client_id"
         raise _malformed(rotation, "has a client_id with a colon", advice)
     for header, place in rotation.secret_headers.items():

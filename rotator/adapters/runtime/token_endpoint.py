@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
-from itertools import count
 from typing import Any, Protocol
 
 import tenacity
@@ -76,21 +75,20 @@ class HttpTokenEndpoint:
             assert self.private_trust  # noqa: S101 - bootstrap always passes it
             transport = self.private_trust(request.client.ca_parameter_name)
         headers = _with_headers(HEADERS, request.headers)
-        numbers = count(1)
-        unanswered: TokenEndpointUnavailable | None = None
+        is_first, unanswered = True, False
 
         def attempt() -> TokenResponse:
-            nonlocal unanswered
+            nonlocal is_first, unanswered
             body = self._body(request, deadline)
             seconds = _seconds_for_attempt(deadline)
-            self.counters.add(token_requests=int(next(numbers) == 1), token_request_attempts=1)
+            self.counters.add(token_requests=int(is_first), token_request_attempts=1)
+            is_first = False
             try:
                 response = transport(
                     "POST", request.client.token_endpoint, headers, body=body, seconds=seconds
                 )
             except TokenEndpointUnavailable as error:
-                if error.may_have_issued:
-                    unanswered = error
+                unanswered = unanswered or error.may_have_issued
                 raise
             token_error.check_status(request, response, self.now())
             return response
@@ -99,7 +97,7 @@ class HttpTokenEndpoint:
             response = self._retried(attempt, deadline, retry_until or deadline)
         except RotatorError as error:
             raise (error.again(may_have_issued=True) if unanswered else error) from None
-        return replace(response, unanswered_before=unanswered is not None)
+        return replace(response, unanswered_before=unanswered)
 
     def _body(self, request: TokenRequest, deadline: Deadline) -> bytes:
         """Return the body of an attempt, with an assertion that no other attempt uses."""
@@ -202,4 +200,4 @@ def _give_up(state: tenacity.RetryCallState) -> Any:
     problem = f"{error.problem} (attempt {state.attempt_number}; no time for another)"
     if error.retry_after:
         problem += f", and asked for a retry after {error.retry_after:.0f} s"
-    raise TokenEndpointUnavailable(problem, advice=error.advice, retry_after=error.retry_after)
+    raise error.again(problem=problem)

@@ -32,7 +32,7 @@ def test_token_source_import_loads_no_rotation_modules(clean_environment: Mappin
         "rotator.adapters.runtime.aws_errors",
         "rotator.errors",
         "rotator.oauth",
-        "rotator.oauth.http_date",
+        "rotator.oauth.dates",
         "rotator.oauth.jwt",
         "rotator.oauth.models",
     }

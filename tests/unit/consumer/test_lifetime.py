@@ -26,12 +26,15 @@ def copy(
     spread: float = 0.5,
 ) -> CachedToken:
     """Return a cached token that expires, and is renewed, some seconds after it is read."""
-    times = (
-        None if expires is None else START + timedelta(seconds=expires),
-        None if renew is None else START + timedelta(seconds=renew),
+    return cached_token(
+        Found(token="token", version=1),
+        expires_at=None if expires is None else START + timedelta(seconds=expires),
+        renew_at=None if renew is None else START + timedelta(seconds=renew),
+        requested_at=ZERO,
+        margin=margin,
+        ttl=ttl,
+        spread=spread,
     )
-    found = Found(token="token", version=1)
-    return cached_token(found, times, requested_at=ZERO, margin=margin, ttl=ttl, spread=spread)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +66,10 @@ def test_copy_computes_lifetime_margin_and_refresh_time(
 )
 def test_copy_lifetime_follows_the_later_clock(reported: float, lifetime: float) -> None:
     found = Found(token="token", version=1, read_at=START + timedelta(seconds=reported))
-    times = START + timedelta(seconds=3600), None
-    made = cached_token(found, times, requested_at=ZERO, margin=60, ttl=300, spread=0.5)
+    end = START + timedelta(seconds=3600)
+    made = cached_token(
+        found, expires_at=end, renew_at=None, requested_at=ZERO, margin=60, ttl=300, spread=0.5
+    )
     assert made.lifetime == lifetime
 
 

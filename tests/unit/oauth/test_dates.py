@@ -8,7 +8,7 @@ from datetime import UTC
 import pytest
 
 from fake_ports import START
-from rotator.oauth.http_date import http_date
+from rotator.oauth.dates import http_date
 
 
 def test_http_date_is_read_in_utc_and_other_text_is_none() -> None:
