@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
 
 
 class Problem(Exception):
@@ -16,8 +16,8 @@ class Problem(Exception):
     the operation was started and failed.
     """
 
-    def __init__(self, what: str, next_step: str = "", *, exit_code: int = 2) -> None:
-        super().__init__(f"{what}; {next_step}" if next_step else what)
+    def __init__(self, what: str, next_step: str, *, exit_code: int = 2) -> None:
+        super().__init__(f"{what}; {next_step}")
         self.exit_code = exit_code
 
 
@@ -33,9 +33,11 @@ def run(name: str, body: Callable[[], int | None]) -> int:
         return 130  # a shell's exit code for SIGINT
 
 
-def tool(command: list[str], failure: str, environ: Mapping[str, str] = os.environ, **options: Any) -> str:
+def tool(
+    command: list[str], failure: str, environ: Mapping[str, str] = os.environ, *, cwd: Path | None = None
+) -> str:
     """Run a command and return its output; raises Problem with the end of what it printed if it fails."""
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, **options)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=cwd)
     if done.returncode:
         raise Problem(failure, f"fix this error:\n{(done.stdout + done.stderr)[-2000:]}", exit_code=1)
     return str(done.stdout)

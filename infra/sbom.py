@@ -19,7 +19,7 @@ from rotator import __version__
 def write_sbom(function_zip: Path) -> Path:
     """Write the SBOM and return its path; raises Problem."""
     if not function_zip.is_file():
-        raise Problem(f"{function_zip} does not exist", "build it first with infra/build.py", exit_code=1)
+        raise Problem(f"{function_zip} does not exist", "run `make build`", exit_code=1)
     command = [
         *(sys.executable, "-m", "cyclonedx_py", "requirements", "--output-reproducible"),
         *("--pyproject", str(INFRA.parent / "pyproject.toml"), "--index-url", "", str(REQUIREMENTS)),

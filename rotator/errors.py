@@ -1,4 +1,6 @@
-"""Every error as one tree; StatusNotWritten and RotationFailed are beside the values that they carry.
+"""The errors as one tree.
+
+StatusNotWritten and RotationFailed are beside the values that they carry, AwsError is in the AWS adapters.
 
 A message says what happened and what to do next, and never holds a token, a secret or a response body.
 For the same reason the adapters do not chain the SDK's or the HTTP library's exceptions: these contain the
@@ -42,7 +44,7 @@ def is_client_refused(status: int, code: str | None) -> bool:
 
 
 class Retry(StrEnum):
-    """Who repeats a failed operation."""
+    """Whether the next run, the next call or the operator repeats a failed operation."""
 
     NEXT_RUN = "the next run tries again"
     NEXT_CALL = "the next call tries again"
@@ -175,8 +177,9 @@ class NotReached(RotatorError):
     """The run had no time for a rotation that was late or ``forced``."""
 
     def __init__(self, *, forced: bool = False) -> None:
+        renewal = "forced renewal" if forced else "renewal"
         super().__init__(
-            f"the run's time ran out before this {'forced ' * forced}renewal began",
+            f"the run's time ran out before this {renewal} began",
             advice=f"check which endpoints respond slowly, {MORE_WRITES}, or {MORE_TIME}",
             retry=Retry.BY_HAND if forced else Retry.NEXT_RUN,
         )

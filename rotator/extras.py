@@ -29,7 +29,7 @@ def advice(extra: str) -> str:
 def missing_package_reported(extra: str) -> Iterator[None]:
     """Exit with one line that names the extra if a package of a command is not installed.
 
-    All packages of the extra are looked for first, not only when the command needs them. A missing package
+    All packages of the extra are checked first, not only when the command needs them. A missing package
     that no extra brings is a defect, and raised.
     """
     try:

@@ -43,7 +43,7 @@ def smoke(account: str, stack_name: str, skipped: Collection[str]) -> int:
             f"--skip names unknown checks: {' '.join(sorted(unknown))}", "see infra/docs/verification.md"
         )
     with cleaned(find_ground(account, stack_name)) as ground:
-        print(f"the names of all created resources contain {ground.scratch.rpartition('-')[2]}", flush=True)
+        print(f"the names of all created resources contain {ground.run_id}", flush=True)
         return sum(not _holds(check, ground) for check in CHECKS if check.id not in skipped)
 
 

@@ -38,7 +38,7 @@ class NotHere(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """An account and a stack in it. ``scratch`` begins the name of every resource that the checks create."""
+    """An account and a stack in it, and a random ``run_id`` in the names of all resources of the checks."""
 
     session: Any
     account: str
@@ -46,8 +46,13 @@ class Ground:
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
     resources: Mapping[str, str]
-    scratch: str
+    run_id: str
     removals: dict[str, Callable[[], object]] = field(default_factory=dict)
+
+    @property
+    def scratch(self) -> str:
+        """Return the name of the resources that the checks create, or its beginning."""
+        return f"rotator-smoke-{self.run_id}"
 
     def client(self, service: str, config: Config = MANY_RETRIES) -> Any:
         """Return a new client in the account's Region."""
@@ -55,7 +60,7 @@ class Ground:
 
     def new_name(self, what: str) -> str:
         """Return an unused name for a parameter, which is deleted at the end."""
-        name = f"/{'/'.join(self.scratch.rsplit('-', 1))}/{what}"  # /rotator-smoke/<random>/<what>
+        name = f"/rotator-smoke/{self.run_id}/{what}"
         self.at_the_end(name, partial(self.client("ssm").delete_parameters, Names=[name]))
         return name
 
@@ -134,7 +139,7 @@ def find_ground(account: str, stack: str) -> Ground:
         outputs={output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])},
         parameters={p["ParameterKey"]: p.get("ParameterValue", "") for p in found.get("Parameters", [])},
         resources={r["LogicalResourceId"]: r.get("PhysicalResourceId", "") for r in resources},
-        scratch=f"rotator-smoke-{secrets.token_hex(6)}",
+        run_id=secrets.token_hex(6),
     )
 
 

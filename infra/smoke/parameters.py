@@ -26,14 +26,14 @@ from infra.smoke.fixtures import (
 )
 from infra.smoke.roles import as_role, expect
 from rotator.config.validators import MAX_ARN_CHARACTERS, MAX_PARAMETER_NAME_CHARACTERS
+from rotator.renewal.lease import VERSIONS_KEPT
+from rotator.renewal.models import TIER_LIMITS
 
-STANDARD_BYTES = 4096
 WRITE_INTERVAL_SECONDS = 1.0
 """The account's quota is a few writes a second, and the rotator needs some of them."""
 
 LONGEST_NAME = MAX_PARAMETER_NAME_CHARACTERS + len("/status")
 
-VERSIONS_KEPT = 100
 PARAMETERS_OF_A_PAGE = 10
 READS = 5
 RACES = 5
@@ -48,8 +48,8 @@ def _put(ground: Ground, name: str, config: Config = MANY_RETRIES, **request: An
 
 @check("a value of 4,097 bytes in a Standard parameter, or 8,193 in an Advanced one, is refused")
 def sizes(ground: Ground) -> str:
-    for tier, limit in (("Standard", STANDARD_BYTES), ("Advanced", 8192)):
-        put = _put(ground, f"sizes-{tier}", Value="x" * (limit + 1), Tier=tier)
+    for tier in ("Standard", "Advanced"):
+        put = _put(ground, f"sizes-{tier}", Value="x" * (TIER_LIMITS[tier] + 1), Tier=tier)
         expect_refusal("ValidationException", put)
     return "ValidationException for both"
 
@@ -57,7 +57,7 @@ def sizes(ground: Ground) -> str:
 @check("Intelligent-Tiering accepts 4,097 bytes and becomes Advanced, and still accepts a short value")
 def tier(ground: Ground) -> str:
     put = _put(ground, "tier", Type="SecureString", Tier="Intelligent-Tiering", Overwrite=True)
-    answer = put(Value="x" * (STANDARD_BYTES + 1))
+    answer = put(Value="x" * (TIER_LIMITS["Standard"] + 1))
     if answer.get("Tier") != "Advanced":
         raise Different(f"the tier {answer.get('Tier')}")
     put()  # as a run does with status and lease

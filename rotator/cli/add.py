@@ -107,7 +107,7 @@ def command(
     Example:
       rotator add tenant-a --secret-id tenant-a/client --parameter-name /tenant-a/token
     """  # noqa: D301
-    rotator = wiring.rotator(stack, of_many=True)
+    rotator = wiring.rotator(stack, needs_path=True)
     entry = prepare(rotator, name, {k: v for k, v in given.items() if v is not None}, replace=replace)
     if not no_check:
         check(entry.rotation, rotator, instruments(), Console(stderr=True))

@@ -20,6 +20,9 @@ from rotator.errors import RotatorError
 from rotator.oauth.client_credentials import TokenResponse
 from rotator.observability import logs
 
+GET_TIMEOUT_SECONDS = 20.0
+"""The timeout of the GET that checks whether a host answers."""
+
 _MARKS = {State.OK: ("✓", "green"), State.FAILED: ("✗", "red"), State.SKIPPED: ("\N{EN DASH}", "dim")}
 
 
@@ -89,7 +92,7 @@ def instruments() -> Instruments:
     def reach(url: str, ca_parameter_name: str | None) -> TokenResponse | RotatorError:
         try:
             transport = private_trust(ca_parameter_name) if ca_parameter_name else public_trust
-            return transport("GET", url, headers, body=None, seconds=20.0)
+            return transport("GET", url, headers, body=None, seconds=GET_TIMEOUT_SECONDS)
         except RotatorError as error:
             return error
 

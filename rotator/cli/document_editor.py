@@ -22,7 +22,8 @@ MAX_DOCUMENT_BYTES = TIER_LIMITS["Standard"]
 class PreparedDocument:
     """A rotation's document, ready to be stored.
 
-    It may replace that of the rotation ``before``, whose token parameter the rotation named ``heir`` gets.
+    If it ``replaces`` a document, ``before`` is the rotation in that document, None if it was invalid. The
+    rotation named ``heir``, if there is one, takes over the token parameter of ``before``.
     """
 
     rotation: Rotation

@@ -26,7 +26,7 @@ def command(names: tuple[str, ...], *, stack: str | None, yes: bool) -> None:
     Deletes the rotation documents. NAME is a rotation or its document's name, which begins with "/"; the
     document may be unreadable. Token, status and lease parameters stay.
     """
-    rotator = wiring.rotator(stack, of_many=True)
+    rotator = wiring.rotator(stack, needs_path=True)
     registry = rotator.registry()
     documents = chosen(registry, names)
     if not yes:

@@ -51,7 +51,7 @@ _PROVIDER = click.Choice([kind.value for kind in Behaviour])
 
 
 def _option(name: str, kind: Any, default: Any, text: str, setting: str | None = None) -> Callable[..., Any]:
-    """Return an option whose default, unless it is 0, is in the help, or that of a setting's variable."""
+    """Return an option. The help shows its default unless that is 0; the variable ``setting`` replaces it."""
     return click.option(
         name, type=kind, default=default, show_default=default != "0", envvar=setting, help=text
     )

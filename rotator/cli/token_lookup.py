@@ -35,7 +35,7 @@ def current_token(name: str | None, stack: str | None) -> str:
     return token
 
 
-def parameter_name(name: str | None, stack: str | None = None) -> str:
+def parameter_name(name: str | None, stack: str | None) -> str:
     """Return the name of the token parameter of NAME, or of the only rotation if NAME is omitted.
 
     Raises SettingsError if no rotation has the name, or several rotations need one; RotatorError if the
@@ -50,7 +50,7 @@ def parameter_name(name: str | None, stack: str | None = None) -> str:
             raise SettingsError(f"NAME is {name[:64]!r}", advice=f"it must be {refused}") from refused
     variables = wiring.environment(stack)
     is_new = not stack and environment.nothing_is_set(variables)
-    if not variables.get(wiring.PATH):  # a reader of the token need not know the secret
+    if not variables.get(wiring.ROTATIONS_PATH):  # a reader of the token need not know the secret
         variables = {**variables, "ROTATOR_SECRET_ID": variables.get("ROTATOR_SECRET_ID") or "not-needed"}
     with wiring.more_advice(", or give a parameter's name, beginning with /, as NAME", applies=is_new):
         rotator = bootstrap.build(variables)

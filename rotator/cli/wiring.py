@@ -16,7 +16,7 @@ from rotator.config.rotation_documents import DocumentStore
 from rotator.errors import SettingsError
 from rotator.observability import logs
 
-PATH = "ROTATOR_ROTATIONS_PATH"
+ROTATIONS_PATH = "ROTATOR_ROTATIONS_PATH"
 
 
 def environment(stack: str | None) -> Mapping[str, str]:
@@ -40,14 +40,14 @@ def more_advice(addition: str, *, applies: bool) -> Iterator[None]:
         raise SettingsError(error.problem, advice=f"{error.advice}{addition}") from error
 
 
-def rotator(stack: str | None = None, *, of_many: bool = False) -> Rotator:
+def rotator(stack: str | None = None, *, needs_path: bool = False) -> Rotator:
     """Return the rotator with the settings; if there are none, the error recommends the demo.
 
-    With ``of_many``, raises SettingsError if the settings have no path of rotation documents.
+    With ``needs_path``, raises SettingsError if the settings have no path of rotation documents.
     """
     variables = environment(stack)
-    if of_many and not variables.get(PATH):
-        problem = f"{PATH} is not set"
+    if needs_path and not variables.get(ROTATIONS_PATH):
+        problem = f"{ROTATIONS_PATH} is not set"
         advice = "set it to the path of rotation documents, such as /rotator/rotations, or give --stack"
         if stack:
             problem = f"the stack {stack} has one rotation, and no path for rotation documents"

@@ -101,7 +101,7 @@ class Inspector(Protocol):
         """Return the event source mapping from the queue to this function, if there is one."""
 
     def subscriptions(self, topic_arn: str) -> Sequence[bool]:
-        """Return of each subscription of the topic, which must exist, whether it is confirmed."""
+        """Return whether each subscription of the topic is confirmed; the topic must exist."""
 
     def last_event(self, log_group: str, words: str, since: datetime) -> LogEvent | None:
         """Return the newest event since a time (UTC) whose message contains these words, if there is one."""

@@ -191,7 +191,7 @@ def unknown(name: str, known: Collection[str], *, patterns: bool = False) -> Set
     elif known:
         more = len(known) - MAX_SUGGESTED_NAMES
         names = ", ".join(sorted(known)[:MAX_SUGGESTED_NAMES])
-        advice = f"name one of: {names}" + f" and {more:,} more" * (more > 0)
+        advice = f"name one of: {names}" + (f" and {more:,} more" if more > 0 else "")
     else:
         advice = "add the rotation with `rotator add`"
     return SettingsError(f"there is no rotation named {name[:64]!r}", advice=advice)

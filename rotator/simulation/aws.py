@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 
 from rotator.errors import ConcurrentUpdate, CredentialsError, ParameterStoreError
 from rotator.oauth.models import ClientCredentials, Secret, Stage
+from rotator.renewal.deadline import Deadline
+from rotator.renewal.lease import VERSIONS_KEPT
 from rotator.renewal.models import Parameter, Rotation
 from rotator.renewal.ports import NAMES_PER_CALL
-
-VERSIONS_KEPT = 100
 
 
 class MemoryParameterStore:
@@ -41,7 +41,12 @@ class MemoryParameterStore:
         kept = self.history.get(name, {}) if name in self.parameters else {}
         return {version: _as_read(kept[version]) for version in versions if version in kept}
 
-    def read_path(self, path: str, **_retry_until: object) -> Iterator[Mapping[str, Parameter]]:
+    def read_path(
+        self,
+        path: str,
+        *,
+        retry_until: Deadline | None = None,  # noqa: ARG002 - nothing is throttled
+    ) -> Iterator[Mapping[str, Parameter]]:
         """Yield the parameters below a path, ten per page."""
         below = path.rstrip("/") + "/"
         found = [(name, _as_read(p)) for name, p in self.parameters.items() if name.startswith(below)]

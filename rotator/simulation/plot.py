@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -46,11 +47,9 @@ def check_picture(path: Path) -> None:
         raise SettingsError(
             f"the folder {path.parent} of the picture does not exist", advice="create it, or choose another"
         )
-    try:
-        import matplotlib  # noqa: F401, ICN001 - to check that it is installed
-    except ModuleNotFoundError as error:
+    if find_spec("matplotlib") is None:
         problem = "--plot needs matplotlib, which is not installed"
-        raise SettingsError(problem, advice=extras.advice("plot")) from error
+        raise SettingsError(problem, advice=extras.advice("plot"))
 
 
 def plot(world: World, path: Path) -> None:

@@ -78,9 +78,9 @@ def _enqueued(due: Due, now: datetime) -> Result:
     """
     status = due.stored.token_status
     known = status and not may_be_revoked(due.rotation, due.stored, now)
-    left = math.floor(seconds_until(status.expires_at, now)) if status and known else 0
+    remaining = math.floor(seconds_until(status.expires_at, now)) if status and known else 0
     result = as_stored(due.rotation, due.stored, Outcome.BUSY, reason=ENQUEUED)
-    return replace(result, expires_at=result.expires_at if known else None, seconds_remaining=left)
+    return replace(result, expires_at=result.expires_at if known else None, seconds_remaining=remaining)
 
 
 def read_documents(path: str, names: Sequence[str], parameters: ParameterStore) -> dict[str, Parameter]:

@@ -73,6 +73,6 @@ def ground(answers: Mapping[str, Any], **changed: Any) -> Ground:
         },
         "parameters": {"SecretArn": "the-secret", "RedeployService": "web/api", "Workers": "3"},
         "resources": {name: f"smoked-{name}" for name in (*ALARMS, *OPTIONAL)},
-        "scratch": "rotator-smoke-1",
+        "run_id": "1",
     }
     return Ground(**(usual | changed))

@@ -91,5 +91,5 @@ def test_missing_zip_writes_no_sbom_and_says_to_build_first(
 ) -> None:
     run = write_sbom(tmp_path / "rotator.zip", clean_environment)
     assert (run.returncode, run.stdout) == (1, "")
-    assert "build it first" in run.stderr
+    assert "run `make build`" in run.stderr
     assert list(tmp_path.iterdir()) == []

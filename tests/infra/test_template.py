@@ -55,10 +55,10 @@ def test_function_runs_an_existing_handler_on_python_3_13_arm64() -> None:
 
 
 def test_function_environment_has_exactly_the_settings() -> None:
-    of_many = {"rotations_path", "queue_url", "workers"}
+    needs_path = {"rotations_path", "queue_url", "workers"}
     keys = (
         rotation_documents.ROTATION_SETTINGS.keys() - {"name"}
-        | environment_settings._RUN_SETTINGS.keys() - of_many
+        | environment_settings._RUN_SETTINGS.keys() - needs_path
     )
     assert environment(Stack(REQUIRED)).keys() == {environment_settings.PREFIX + key.upper() for key in keys}
 

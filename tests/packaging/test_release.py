@@ -101,7 +101,7 @@ def test_release_without_the_functions_python_is_refused(dist: Path) -> None:
 
 def test_failed_build_keeps_the_release_before(dist: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> str:
-        raise Problem("pip could not install", exit_code=1)
+        raise Problem("pip could not install", "fix it", exit_code=1)
 
     monkeypatch.setattr(build, "build", fail)
     dist.mkdir()

@@ -102,7 +102,7 @@ def test_run_knows_how_long_tokens_live(
 
 
 @pytest.mark.parametrize(("seconds", "outcome"), [(DAY, "rotated"), (41 * DAY, "failed")])
-def test_tokens_of_many_may_outlive_the_shortest_lived(seconds: int, outcome: str) -> None:
+def test_tokens_needs_path_may_outlive_the_shortest_lived(seconds: int, outcome: str) -> None:
     rotator = documented(a=tenant("a"))
     rotator = replace(rotator, settings=replace(rotator.settings, token_lifetime=1800))
     endpoint = rotator.ports.token_endpoint

@@ -228,7 +228,7 @@ def test_nothing_is_odd_where_no_lifetime_is_expected() -> None:
 @pytest.mark.parametrize(
     ("seconds", "outcome", "warnings"), [(DAY, Outcome.ROTATED, 0), (DAY * 11, Outcome.FAILED, 0)]
 )
-def test_token_of_many_may_outlive_the_shortest(seconds: int, outcome: Outcome, warnings: int) -> None:
+def test_token_needs_path_may_outlive_the_shortest(seconds: int, outcome: Outcome, warnings: int) -> None:
     reported = summary(world(lifetime_of(seconds)), shortest=HOUR, longest=DAY)
     assert (reported.results[0].outcome, len(reported.warnings)) == (outcome, warnings)
 
