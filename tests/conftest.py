@@ -8,18 +8,15 @@ import signal
 import ssl
 import sys
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import pytest
-from botocore import session as botocore_session
-from botocore.client import ClientCreator
 from moto import backends as moto_backends
 from moto.server import ThreadedMotoServer
 from werkzeug.serving import BaseWSGIServer
 
+import shared_sdk
 from certificates import server_context, write_self_signed
 from rotator import handler
 from rotator.devstack.aws_emulators import ADMINISTRATOR, client_environment, running_aws
@@ -58,30 +55,19 @@ BaseWSGIServer.serve_forever.__defaults__ = (0.02,)
 MOTO_MODULES = tuple(moto_backends.list_of_moto_modules())
 moto_backends.list_of_moto_modules = lambda: MOTO_MODULES
 
-# The SDK's sessions share what it knows of AWS and nothing else: reading that takes longer than most tests.
-botocore_session.create_loader = cache(botocore_session.create_loader)
+# jsonschema checks no IRIs without it, and moto does not need that: it parses a grammar for seconds.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
-# A client's methods depend on the description of its service alone: making them is half of a client's cost.
-_make_methods = ClientCreator._create_methods  # type: ignore[attr-defined]
-_methods: dict[int, tuple[Any, dict[str, Any]]] = {}
+shared_sdk.share()
 
-
-def _create_methods_once(creator: ClientCreator, service: Any) -> dict[str, Any]:
-    description = service._service_description  # kept beside its methods, so that its id stays its own
-    if id(description) not in _methods:
-        _methods[id(description)] = (description, _make_methods(creator, service))
-    return dict(_methods[id(description)][1])
-
-
-ClientCreator._create_methods = _create_methods_once  # type: ignore[attr-defined]
-
-
-LONGEST_FIRST = (
-    "tests/e2e/test_demo.py",  # waits for a schedule
+FIRST = (
+    "tests/e2e/test_demo.py",  # these two wait for a schedule
+    "tests/e2e/test_workers.py",
+    "tests/packaging/",
     "tests/e2e/test_deploy.py",
-    "tests/packaging/",  # installs wheels
-    "tests/faults/",
+    "tests/infra/test_terraform_apply.py",
     "tests/simulation/",
+    "tests/faults/",
     "tests/e2e/",
     "tests/recipes/",
     "tests/infra/",
@@ -89,11 +75,14 @@ LONGEST_FIRST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest files first, so that no worker has one left when the others are done."""
+    """Put the longest files first, so that no worker has one left when the others are done.
+
+    Those that wait alternate with those that compute, so that the cores are never idle.
+    """
 
     def place(item: pytest.Item) -> int:
-        found = (at for at, name in enumerate(LONGEST_FIRST) if item.nodeid.startswith(name))
-        return next(found, len(LONGEST_FIRST))
+        found = (at for at, name in enumerate(FIRST) if item.nodeid.startswith(name))
+        return next(found, len(FIRST))
 
     items.sort(key=place)
 

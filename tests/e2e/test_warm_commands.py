@@ -56,6 +56,23 @@ def test_warm_command_does_what_a_started_one_does(name: str, shell: Shell, toke
     assert outcome([command, *arguments], shell.variables(), CHECKOUT) == started
 
 
+@pytest.mark.parametrize(("module", "command"), [("rotator", "rotator"), ("awscli", "aws")])
+def test_warm_command_fails_as_a_started_one_on_a_full_disk(module: str, command: str, shell: Shell) -> None:
+    def failure(*program: str) -> tuple[int, bool]:
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                [*program, "--version"],
+                env=shell.variables(),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                timeout=TIMEOUT_SECONDS,
+                check=False,
+            )
+        return done.returncode, bool(done.stderr)
+
+    assert failure(command) == failure(sys.executable, "-m", module) != (0, False)
+
+
 def test_server_of_warm_commands_stops_with_its_user(
     tmp_path: Path, clean_environment: Mapping[str, str]
 ) -> None:

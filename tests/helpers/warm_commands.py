@@ -19,15 +19,16 @@ from pathlib import Path
 import warm_server
 
 LAUNCHER = """#!{python} -IS
-import json, os, socket, sys
+import _socket, marshal, os, sys  # the imports of json and socket take longer than the rest
 differs = os.environ.get("HOME") != {home!r} or any(name.startswith("PYTHON") for name in os.environ)
 try:
     if differs or any(map(os.isatty, range(3))):
         raise OSError
-    server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    server = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     server.connect({address!r})
-    request = [sys.argv[1:], dict(os.environ), os.getcwd()]
-    socket.send_fds(server, [json.dumps(request).encode()], range(3))
+    request = marshal.dumps([sys.argv[1:], dict(os.environ), os.getcwd()])
+    streams = b"".join(number.to_bytes(4, sys.byteorder) for number in range(3))
+    server.sendmsg([request], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
 except OSError:
     os.execv({python!r}, [{python!r}, "-m", {module!r}, *sys.argv[1:]])
 code = int(server.recv(10) or 255)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
-import json
+import marshal
 import os
 import runpy
 import select
 import socket
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,7 +18,8 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NoReturn
+
+import shared_sdk
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 IMPORTED = {
@@ -27,6 +30,9 @@ IMPORTED = {
 
 SERVICES = ("cloudformation", "lambda", "logs", "s3", "secretsmanager", "ssm", "sts")
 """Those that the commands call most."""
+
+DESCRIPTIONS = ("service-2", "paginators-1", "waiters-2")
+"""The SDK lists its folders of services for each of these."""
 
 SET_BY_IMPORT = ("AWS_DATA_PATH",)
 """Variables that awscli sets for itself."""
@@ -58,7 +64,39 @@ class Call:
         os.chdir(self.folder)
         sys.path[0] = self.folder
         sys.argv = [module, *self.arguments]
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        try:
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        except SystemExit as end:
+            if end.code is None or isinstance(end.code, int):
+                leave(end.code or 0)
+            raise
+
+
+def leave(code: int) -> None:
+    """End this process as the interpreter does, except that it would write to all memory, and so copy it.
+
+    What can't be written is left to the interpreter.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+@dataclass(frozen=True)
+class Running:
+    """The process of a call, and the connection to its launcher."""
+
+    process: int
+    launcher: socket.socket
+
+    def report(self) -> None:
+        """Send the launcher the exit code, negative for a signal."""
+        code = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
+        with self.launcher, suppress(OSError):  # the launcher was stopped
+            self.launcher.send(str(code).encode())
 
 
 def preload(module: str) -> None:
@@ -66,49 +104,46 @@ def preload(module: str) -> None:
     sys.path[0] = str(CHECKOUT)
     for name in IMPORTED[module]:
         import_module(name)
-    from botocore import session, waiter  # with awscli its own
+    shared_sdk.share()
+    from botocore import hooks, session, waiter  # with awscli its own
 
+    hooks.accepts_kwargs = cache(hooks.accepts_kwargs)
     shorter = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, LONGEST_PAUSE_SECONDS)))
     waiter.time = shorter  # type: ignore[attr-defined]
-    session.create_loader = cache(session.create_loader)
     reader = session.get_session()
+    for kind in DESCRIPTIONS:
+        reader.get_component("data_loader").list_available_services(kind)
     for service in SERVICES:
         reader.create_client(service, "us-east-1", aws_access_key_id="none", aws_secret_access_key="none")
+    if module == "awscli":
+        import_module("awscli.clidriver").create_clidriver()
     gc.collect()
     gc.freeze()
 
 
 def next_call(listener: socket.socket) -> Call | None:
     """Fork for every call: each is returned in a process of its own, and None in this one at the end."""
+    running: dict[int, Running] = {}
     while True:
-        readable, _, _ = select.select([listener, sys.stdin], [], [])
+        readable, _, _ = select.select([listener, sys.stdin, *running], [], [])
         if sys.stdin in readable:
             return None
-        connection, _ = listener.accept()
-        with connection:
+        for ended in running.keys() & readable:
+            os.close(ended)
+            running.pop(ended).report()
+        if listener in readable:
+            connection, _ = listener.accept()
             request, streams, _, _ = socket.recv_fds(connection, MOST_BYTES, 3)
-            if not os.fork():
-                if not (command := os.fork()):
-                    return Call(streams, *json.loads(request))
-                close(streams)
-                report(command, connection)
-        close(streams)
-        with suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+            process = os.fork()
+            if not process:
+                return Call(streams, *marshal.loads(request))
+            close(streams)
+            running[os.pidfd_open(process)] = Running(process, connection)
 
 
 def close(streams: list[int]) -> None:
     for stream in streams:
         os.close(stream)
-
-
-def report(command: int, connection: socket.socket) -> NoReturn:
-    """Send the launcher the command's exit code, negative for a signal, and exit."""
-    code = os.waitstatus_to_exitcode(os.waitpid(command, 0)[1])
-    with suppress(OSError):  # the launcher was stopped
-        connection.send(str(code).encode())
-    os._exit(0)
 
 
 def main(module: str, address: str) -> None:

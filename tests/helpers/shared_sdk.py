@@ -1,0 +1,33 @@
+"""The SDK, making once for a process what is the same in every session and client: most of their cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+
+def share() -> None:
+    """Change the botocore that this process imports, which awscli replaces by its own."""
+    from botocore import client, hooks, session
+
+    # What the SDK knows of AWS: reading that takes longer than most tests.
+    session.create_loader = cache(session.create_loader)
+    # The methods of a client depend on the description of its service alone.
+    creator: Any = client.ClientCreator
+    creator._create_methods = once_for_a_service(creator._create_methods)
+    # The names of events, of which old ones are replaced.
+    names: dict[str, str] = {}
+    hooks.EventAliaser._alias_name_cache = property(lambda _: names, lambda *_: None)  # type: ignore[attr-defined]
+
+
+def once_for_a_service(make: Callable[[Any, Any], dict[str, Any]]) -> Callable[[Any, Any], dict[str, Any]]:
+    made: dict[int, tuple[Any, dict[str, Any]]] = {}
+
+    def methods(creator: Any, service: Any) -> dict[str, Any]:
+        description = service._service_description  # kept beside its methods, so that its id stays its own
+        if id(description) not in made:
+            made[id(description)] = (description, make(creator, service))
+        return dict(made[id(description)][1])
+
+    return methods
