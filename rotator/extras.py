@@ -14,7 +14,7 @@ USAGE = 2
 
 PACKAGES = {
     "cli": ("click", "rich", "greenlet", "requests", "urllib3", "tenacity"),
-    "local": ("authlib", "boto3", "flask", "joserfc", "ministack", "werkzeug"),
+    "local": ("authlib", "boto3", "flask", "joserfc", "ministack", "werkzeug", "yaml"),
     "plot": ("matplotlib",),
 }
 """The packages that an extra for commands brings, as they are imported."""

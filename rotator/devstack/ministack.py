@@ -13,6 +13,8 @@ It reads a function's log until it was quiet for 5 ms, and on a busy machine the
 
 It serves plain http on loopback, but enforces policies that refuse plain http. Clients of AWS use TLS, so
 requests count as encrypted here.
+
+It parses templates with Python's YAML. libyaml's parser needs an eighth of the time.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.services import lambda_svc
@@ -45,6 +48,12 @@ def _read_whole_logs() -> None:
     drain = lambda_runtime.Worker._drain_stderr_bounded  # noqa: SLF001 - likewise
     assert drain.__defaults__ == (0.05, 0.005, 0.25)  # noqa: S101 - the version is pinned
     drain.__defaults__ = (0.5, 0.05, 5.0)
+
+
+def _parse_with_libyaml() -> None:
+    """Let the loader of templates, which is defined at the first one, derive from libyaml's."""
+    if yaml.__with_libyaml__:
+        yaml.SafeLoader = yaml.CSafeLoader
 
 
 def _authorize_every_parameter() -> None:
@@ -85,5 +94,6 @@ if __name__ == "__main__":
     _count_requests_as_encrypted()
     _convert_concurrency()
     _read_whole_logs()
+    _parse_with_libyaml()
     _authorize_every_parameter()
     app.main()

@@ -19,7 +19,7 @@ from rotator import extras
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
 ALWAYS = {"botocore"}
 FOR_TYPES = {"mypy_boto3_ssm", "mypy_boto3_secretsmanager"}
-OF_OTHERS = {"urllib3": "requests", "werkzeug": "flask"}
+OF_OTHERS = {"urllib3": "requests", "werkzeug": "flask", "yaml": "ministack"}
 """Packages that come with another one, whose requirement is ours."""
 
 NOT_OF_COMMANDS = ("consumer/httpx_auth.py", "observability/metrics.py")
