@@ -177,9 +177,7 @@ def test_rotations_of_documents_are_copied(deployed: Deployed) -> None:
         deployed.account.client("ssm").put_parameter(
             Name=f"/rotator/rotations/{name.split('/')[2]}", Value=json.dumps(document), Type="String"
         )
-    outputs = deployed.account.create_stack(
-        {**deployed.multiple, **REPLICAS, "WritesPerSecond": "100"}, stack="many"
-    )
+    outputs = deployed.account.create_stack({**deployed.multiple, **REPLICAS}, stack="many")
     first = deployed.account.invoke(outputs["FunctionName"], SCHEDULED_EVENT)
     assert (first["rotated"], first.get("warnings")) == (3, None)
     for name in names:

@@ -236,7 +236,7 @@ def test_upgraded_fleet_renews_with_workers_and_is_removed(deployed: Deployed, o
     document = json.dumps({"secret_id": SECRET_NAME, "parameter_name": TENANTS_TOKEN, **endpoint})
     operator.account.client("ssm").put_parameter(Name=DOCUMENT, Value=document, Type="String")
     operator.write_token(TENANTS_TOKEN)
-    workers = {"Workers": "2", "TimeoutSeconds": "10", "WritesPerSecond": "1000"}
+    workers = {"Workers": "2", "TimeoutSeconds": "10"}
     old = operator.create_0_1(FLEET, {**deployed.multiple, **workers})
     path = deployed.multiple["RotationsPath"]
 

@@ -81,7 +81,7 @@ def fleet(deployed: Deployed) -> Iterator[Fleet]:
             "token_endpoint": endpoint,
         }
         ssm.put_parameter(Name=f"/rotator/rotations/{name}", Value=json.dumps(document), Type="String")
-    settings = {"Workers": "2", "TimeoutSeconds": "10", "WritesPerSecond": "1000"}
+    settings = {"Workers": "2", "TimeoutSeconds": "10"}
     outputs = account.create_stack(deployed.multiple | settings, stack="fleet")
     mapping = _mapping(account, outputs, enabled=False)
     reported = account.invoke(outputs["FunctionName"], {})

@@ -98,6 +98,7 @@ def settings(faults: Microburst, api: Api, monkeypatch: pytest.MonkeyPatch) -> N
         "ROTATOR_PARAMETER_NAME": TOKEN,
         "ROTATOR_TOKEN_ENDPOINT": api.token_endpoint,
         "ROTATOR_LOG_LEVEL": "DEBUG",
+        "ROTATOR_WRITES_PER_SECOND": "100",
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)

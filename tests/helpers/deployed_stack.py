@@ -18,6 +18,9 @@ from rotator.devstack.http_server import serving
 CLIENT_ID = "client"
 SECRET_NAME = "healthwise/client"
 
+UNDISTURBED = {"ScheduleMinutes": "60", "WritesPerSecond": "100"}
+"""No scheduled run disturbs a test, and no run waits for a quota that the embedded AWS does not have."""
+
 
 @dataclass(frozen=True)
 class Deployed:
@@ -30,12 +33,12 @@ class Deployed:
 
     @property
     def one(self) -> dict[str, str]:
-        """The parameters of a stack with one rotation, whose schedule does not disturb a test."""
+        """The parameters of a stack with one rotation."""
         return {
             "SecretArn": self.secret_arn,
             "ParameterName": "/healthwise/token",
             "TokenEndpoint": f"{self.authorization_api}/oauth2/token",
-            "ScheduleMinutes": "60",
+            **UNDISTURBED,
         }
 
     @property
@@ -46,7 +49,7 @@ class Deployed:
             "SecretPrefix": "healthwise/",
             "ParameterPrefix": "/healthwise",
             "AllowedHosts": "127.0.0.1",
-            "ScheduleMinutes": "60",
+            **UNDISTURBED,
         }
 
     def force(self, outputs: dict[str, str]) -> Any:
