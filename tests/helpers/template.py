@@ -14,7 +14,7 @@ import yaml  # type: ignore[import-untyped]
 from rotator.devstack.deployment import TEMPLATE
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
     """YAML with CloudFormation's short forms, read as the long ones."""
 
     def long_form(self, tag: str, node: Any) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]
 
 import template
 from template import DOCUMENT, PARAMETERS, Stack, takes
@@ -68,6 +67,9 @@ def create_only(resource_type: str) -> list[list[str]]:
 
     https://docs.aws.amazon.com/cloudformation-cli/latest/userguide/resource-type-schema.html
     """
+    # It imports sympy, which takes longer than all of this file.
+    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # type: ignore[import-untyped]
+
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", resource_type).schema
     pointers = schema.get("createOnlyProperties", []) + schema.get("conditionalCreateOnlyProperties", [])
     return [pointer.removeprefix("/properties/").split("/") for pointer in pointers]
