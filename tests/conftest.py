@@ -65,12 +65,16 @@ FIRST = (
     "tests/e2e/test_workers.py",
     "tests/packaging/",
     "tests/e2e/test_deploy.py",
+    "tests/simulation/test_interleavings.py",
     "tests/infra/test_terraform_apply.py",
+    "tests/faults/test_fleet.py",
+    "tests/simulation/test_simulate.py",
+    "tests/faults/test_aws_faults.py",
     "tests/simulation/",
+    "tests/infra/",
     "tests/faults/",
     "tests/e2e/",
     "tests/recipes/",
-    "tests/infra/",
 )
 
 

@@ -22,16 +22,19 @@ READING = {
     "lambda get-function-configuration",
 }
 
-SCRIPT = """#!{python}
-import json, os, pathlib, sys
-folder = pathlib.Path(__file__).parent
+SCRIPT = """#!{python} -IS
+import json, os, sys
+folder = os.path.dirname(__file__)
+def file(name, mode="r"):
+    return open(os.path.join(folder, name), mode)
 command = " ".join(sys.argv[1:3])
-with (folder / "calls").open("a") as calls:
+with file("calls", "a") as calls:
     calls.write(json.dumps(sys.argv[1:]) + "\\n")
-with (folder / "environments").open("a") as environments:
+with file("environments", "a") as environments:
     environments.write(json.dumps(dict(os.environ)) + "\\n")
-asked = [json.loads(line)[:2] for line in (folder / "calls").read_text().splitlines()]
-answers = json.loads((folder / "answers").read_text()).get(command)
+with file("calls") as calls, file("answers") as answers:
+    asked = [json.loads(line)[:2] for line in calls]
+    answers = json.load(answers).get(command)
 if answers is None:
     sys.exit(f"the fake knows no {{command}}")
 answer = answers[min(asked.count(sys.argv[1:3]), len(answers)) - 1]
