@@ -107,7 +107,7 @@ def preload(module: str) -> None:
     shared_sdk.share()
     from botocore import hooks, session, waiter  # with awscli its own
 
-    hooks.accepts_kwargs = cache(hooks.accepts_kwargs)
+    hooks.accepts_kwargs = cache(hooks.accepts_kwargs)  # not in share: it keeps every handler and its client
     shorter = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, LONGEST_PAUSE_SECONDS)))
     waiter.time = shorter  # type: ignore[attr-defined]
     reader = session.get_session()
