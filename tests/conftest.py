@@ -55,7 +55,7 @@ BaseWSGIServer.serve_forever.__defaults__ = (0.02,)
 MOTO_MODULES = tuple(moto_backends.list_of_moto_modules())
 moto_backends.list_of_moto_modules = lambda: MOTO_MODULES
 
-# Its import parses a grammar for seconds. Without it, jsonschema checks no IRIs, and moto needs no such check.
+# Its import parses a grammar for seconds. Without it, jsonschema checks no IRIs, which moto does not need.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 shared_sdk.share()
