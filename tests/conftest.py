@@ -125,9 +125,9 @@ def moto(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Account:
 
 
 @pytest.fixture(scope="session")
-def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory, function_zip: Path) -> Iterator[str]:
     """MiniStack on loopback with its IAM enforced, once for a worker."""
-    with running_aws(tmp_path_factory.mktemp("ministack")) as endpoint:
+    with running_aws(tmp_path_factory.mktemp("ministack"), function_zip.parent / "code") as endpoint:
         yield endpoint
 
 

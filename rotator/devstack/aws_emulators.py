@@ -35,17 +35,22 @@ def client_environment(endpoint: str, credentials: Mapping[str, str] = ADMINISTR
 
 
 @contextmanager
-def running_aws(folder: Path) -> Iterator[str]:
+def running_aws(folder: Path, code: Path | None = None) -> Iterator[str]:
     """Run MiniStack, with its data in the folder, while the body runs; yields its endpoint.
 
-    Raises RuntimeError if it does not start.
+    Args:
+        folder: An empty folder.
+        code: Where zips of functions are extracted, by default in the folder. MiniStacks may share it.
+
+    Raises:
+        RuntimeError: It does not start.
     """
     port = free_port()
     endpoint = f"http://{LOOPBACK}:{port}"
     log = folder / "ministack.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "rotator.devstack.ministack"],
+            [sys.executable, "-m", "rotator.devstack.ministack", str(code or folder / "code")],
             env=_environment(folder, port),
             cwd=folder,
             stdin=subprocess.DEVNULL,
@@ -77,7 +82,6 @@ def _environment(folder: Path, port: int) -> dict[str, str]:
         "SFTP_ENABLED": "0",
         "LOG_LEVEL": "WARNING",
         "AWS_EC2_METADATA_DISABLED": "true",
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 

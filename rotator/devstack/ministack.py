@@ -1,4 +1,4 @@
-"""``python -m rotator.devstack.ministack``: MiniStack with four bugs fixed, and with TLS assumed.
+"""``python -m rotator.devstack.ministack CODE``: MiniStack with four bugs fixed, and with TLS assumed.
 
 Version 1.5.33 authorizes GetParameters and GetParametersByPath against ``*``, and so denies them to a role
 whose policy names its parameters. IAM authorizes every parameter of the call, and the path:
@@ -15,11 +15,21 @@ It serves plain http on loopback, but enforces policies that refuse plain http. 
 requests count as encrypted here.
 
 It parses templates with Python's YAML. libyaml's parser needs an eighth of the time.
+
+It extracts a function's zip for each process of the function, which takes as long as the process. Here
+these share a folder below CODE, and the byte-code that Python writes there.
 """
 
 from __future__ import annotations
 
 import json
+import sys
+import tempfile
+import zipfile
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
@@ -54,6 +64,25 @@ def _parse_with_libyaml() -> None:
     """Let the loader of templates, which is defined at the first one, derive from libyaml's."""
     if yaml.__with_libyaml__:
         yaml.SafeLoader = yaml.CSafeLoader
+
+
+def _extract_once(code: Path) -> None:
+    """Let a process of a function find its zip extracted in a folder below this one, named by its hash."""
+
+    class SharedZip(zipfile.ZipFile):
+        def extractall(self, path: Any = None, *_: Any, **__: Any) -> None:
+            extracted = code / sha256(Path(str(self.filename)).read_bytes()).hexdigest()
+            if not extracted.exists():
+                with tempfile.TemporaryDirectory(dir=code) as folder:
+                    unfinished = Path(folder, "code")
+                    super().extractall(unfinished)
+                    with suppress(OSError):  # another process was faster
+                        unfinished.rename(extracted)
+            Path(path).rmdir()
+            Path(path).symlink_to(extracted)
+
+    code.mkdir(parents=True, exist_ok=True)
+    lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": SharedZip})
 
 
 def _authorize_every_parameter() -> None:
@@ -95,5 +124,6 @@ if __name__ == "__main__":
     _convert_concurrency()
     _read_whole_logs()
     _parse_with_libyaml()
+    _extract_once(Path(sys.argv.pop()))
     _authorize_every_parameter()
     app.main()

@@ -183,7 +183,7 @@ def world(
     function_zip: Path,
     clean_environment: Mapping[str, str],
 ) -> Iterator[ExaminedStack]:
-    with running_aws(tmp_path_factory.mktemp("doctor")) as endpoint:
+    with running_aws(tmp_path_factory.mktemp("doctor"), function_zip.parent / "code") as endpoint:
         account = Account(endpoint, ADMINISTRATOR)
         secret = account.create_secret(SECRET_NAME, "client", CANARY_SECRET)
         token_endpoint = f"{api_address}/oauth2/token"

@@ -85,7 +85,7 @@ def less(account: Account, outputs: dict[str, str], sid: str, *, only: str = "")
 def running(folder: Path, function_zip: Path) -> Iterator[Deployed]:
     """Run an account with the secret and the zip in it; stacks are the tests' own."""
     api = MisbehavingApi({CLIENT_ID: CANARY_SECRET})
-    with serving(api.app) as address, running_aws(folder) as endpoint:
+    with serving(api.app) as address, running_aws(folder, function_zip.parent / "code") as endpoint:
         account = Account(endpoint)
         secret = account.create_secret(SECRET_NAME, CLIENT_ID, CANARY_SECRET)
         account.upload(function_zip)
