@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -90,9 +89,8 @@ def ordinary_run(api: str, moment: timedelta) -> Outcome:
 
 def kill_where_it_is_held(proxy: StoppingProxy, environment: Mapping[str, str]) -> tuple[int, str]:
     """Run the command line until the proxy holds a request of it, and kill it there; return what it said."""
-    command = [sys.executable, "-m", "rotator", "rotate", "--force", "--json"]
     with subprocess.Popen(
-        command,
+        ["rotator", "rotate", "--force", "--json"],
         env={**environment, **client_environment(proxy.address), **settings(proxy.address)},
         cwd=CHECKOUT,
         stdout=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -71,6 +72,17 @@ def test_warm_command_fails_as_a_started_one_on_a_full_disk(module: str, command
         return done.returncode, bool(done.stderr)
 
     assert failure(command) == failure(sys.executable, "-m", module) != (0, False)
+
+
+@pytest.mark.usefixtures("token")
+def test_killed_launcher_takes_its_process_with_it(shell: Shell) -> None:
+    command = ["rotator", "exec", "--", "sh", "-c", "echo $$; exec sleep 600"]
+    with subprocess.Popen(command, env=shell.variables(), stdout=subprocess.PIPE, text=True) as launcher:
+        assert launcher.stdout
+        process = psutil.Process(int(launcher.stdout.readline()))
+        launcher.kill()
+        process.wait(TIMEOUT_SECONDS)
+    assert launcher.returncode == -signal.SIGKILL
 
 
 def test_server_of_warm_commands_stops_with_its_user(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import subprocess
-import sys
 import time
 from bisect import bisect_right
 from collections import Counter
@@ -86,7 +85,7 @@ class Tenants:
 
     def rotate(self) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "rotator", "rotate", "--json"],
+            ["rotator", "rotate", "--json"],
             env=dict(self.environment),
             cwd=CHECKOUT,
             stdout=subprocess.PIPE,

@@ -8,6 +8,7 @@ import marshal
 import os
 import runpy
 import select
+import signal
 import socket
 import sys
 import threading
@@ -125,10 +126,14 @@ def next_call(listener: socket.socket) -> Call | None:
     """Fork for every call: each is returned in a process of its own, and None in this one at the end."""
     running: dict[int, Running] = {}
     while True:
-        readable, _, _ = select.select([listener, sys.stdin, *running], [], [])
+        launchers = {each.launcher: process for process, each in running.items()}
+        readable, _, _ = select.select([listener, sys.stdin, *running, *launchers], [], [])
         if sys.stdin in readable:
             return None
-        for ended in running.keys() & readable:
+        killed = {launchers[each] for each in launchers.keys() & readable}
+        for process in killed:
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+        for ended in killed | (running.keys() & readable):
             os.close(ended)
             running.pop(ended).report()
         if listener in readable:
