@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -52,13 +52,16 @@ def field_terms_only(text: str) -> str:
     return words
 
 
-def strings(source: Path) -> Iterator[tuple[str, bool]]:
-    """Yield each text of a module, and whether it is a docstring."""
-    tree = ast.parse(source.read_text())
-    documenting = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
-            yield node.value, id(node) in documenting
+@cache
+def strings(source: Path) -> tuple[tuple[str, bool], ...]:
+    """Return each text of a module, and whether it is a docstring."""
+    nodes = list(ast.walk(ast.parse(source.read_text())))
+    documenting = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    return tuple(
+        (node.value, id(node) in documenting)
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value
+    )
 
 
 def name(path: Path) -> str:
