@@ -85,19 +85,6 @@ def locked() -> list[str]:
     return [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
-def test_build_is_reproducible_in_another_directory(function_zip: Path, tmp_path: Path) -> None:
-    again = tmp_path / "elsewhere" / "again.zip"
-    subprocess.run(
-        [sys.executable, build.__file__, "--output", str(again)],
-        env={**AS_STARTED, "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "1"},
-        cwd=tmp_path,
-        umask=0o077,
-        check=True,
-        capture_output=True,
-    )
-    assert again.read_bytes() == function_zip.read_bytes()
-
-
 def test_build_removes_the_previous_sbom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "_install_requirements", lambda _stage, _requirements: None)
     monkeypatch.setattr(build, "_drop_unused", lambda _stage: None)
