@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from threading import Event
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-import requests
+import urllib3
 from werkzeug.wrappers import Request, Response
 
 from rotator.devstack.http_server import serving
@@ -55,14 +55,15 @@ class StoppingProxy:
 
 def forward(request: Request, upstream: str) -> Response:
     """Send a request on and return the answer."""
-    answer = requests.request(
+    answer = urllib3.request(
         request.method,
         upstream + request.path,
-        data=request.get_data(),
+        body=request.get_data(),
         headers={name: value for name, value in request.headers if name not in _ABOUT_THE_CONNECTION},
         timeout=10,
+        retries=False,
     )
-    return Response(answer.content, answer.status_code, content_type=answer.headers["Content-Type"])
+    return Response(answer.data, answer.status, content_type=answer.headers["Content-Type"])
 
 
 def _describe(request: Request) -> str:
