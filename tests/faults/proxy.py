@@ -16,6 +16,13 @@ from rotator.devstack.http_server import LOOPBACK, free_port
 
 START_SECONDS = 30
 
+MICROBURST = """
+import botocore.session
+botocore.session.Session.get_available_services = lambda *_: []
+import microburst.__main__
+"""
+"""The module, which would read the descriptions of all services, for seconds, to know them by their hosts."""
+
 
 class Microburst:
     """Its control API."""
@@ -39,7 +46,7 @@ class Microburst:
         return len(requests.get(f"{self._control}/fired", timeout=10).json())
 
     def warm_up(self) -> None:
-        """Have it read the services' models, which takes seconds, before any test's timeout counts."""
+        """Have it read the models of two services, which takes time, before any test's timeout counts."""
         self.break_({"service": "*", "error": {"code": "ThrottlingException"}})
         for service, target in (("ssm", "AmazonSSM.X"), ("secretsmanager", "secretsmanager.X")):
             scope = f"Credential=x/20260101/us-east-1/{service}/aws4_request"
@@ -57,7 +64,7 @@ def running_microburst(upstream: str, folder: Path, environment: Mapping[str, st
     log = folder / "microburst.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "microburst", "--upstream", upstream, "--port", str(port)],
+            [sys.executable, "-c", MICROBURST, "--upstream", upstream, "--port", str(port)],
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=output,
