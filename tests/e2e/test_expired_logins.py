@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +16,7 @@ from command_line import ROTATOR, TIMEOUT_SECONDS
 from conftest import CHECKOUT
 from pseudo_terminal import terminal
 from scripted_server import Peer, answer, serving
+from warm_commands import warm
 
 NOWHERE = "http://127.0.0.1:1"
 DENIED = f"<ErrorResponse><Error><Code>AccessDenied</Code><Message>{CANARY}</Message></Error></ErrorResponse>"
@@ -40,17 +43,30 @@ COMMANDS = {
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(scope="module")
+def warm_environment(
+    tmp_path_factory: pytest.TempPathFactory, clean_environment: Mapping[str, str]
+) -> Iterator[dict[str, str]]:
+    """An environment with a home of its own, in which ``rotator`` is a warm command."""
+    folder = tmp_path_factory.mktemp("operator")
+    environment = {**clean_environment, "HOME": str(folder / "home")}
+    with warm("rotator", folder / "rotator", environment):
+        yield {**environment, "PATH": f"{folder}{os.pathsep}{environment['PATH']}"}
+
+
 @pytest.fixture
-def run(tmp_path: Path, clean_environment: Mapping[str, str]) -> Run:
+def run(warm_environment: dict[str, str]) -> Run:
     """Run a command with a profile and settings, without a terminal."""
+    home = Path(warm_environment["HOME"])
+    shutil.rmtree(home, ignore_errors=True)
 
     def run(
         command: tuple[str, ...], profile: Profile, settings: Mapping[str, str], endpoint: str = NOWHERE
     ) -> subprocess.CompletedProcess[str]:
-        login = {**profile.write(tmp_path), "AWS_ENDPOINT_URL": endpoint}
+        login = {**profile.write(home), "AWS_ENDPOINT_URL": endpoint}
         return subprocess.run(
-            [*ROTATOR, *command],
-            env={**clean_environment, **login, **settings},
+            ["rotator", *command],
+            env={**warm_environment, **login, **settings},
             cwd=CHECKOUT,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
