@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -153,6 +156,13 @@ def test_doctor_reports_whether_workers_are_enabled(
     assert turned_off["next_step"] == (
         f"enable them: aws lambda update-event-source-mapping --uuid {mapping} --enabled"
     )
+
+
+@pytest.mark.usefixtures("fleet")
+def test_processes_of_the_function_share_its_extracted_zip(function_zip: Path) -> None:
+    shared = function_zip.parent / "code" / sha256(function_zip.read_bytes()).hexdigest()
+    with zipfile.ZipFile(function_zip) as archive:
+        assert [name for name in archive.namelist() if not (shared / name).is_file()] == []
 
 
 def test_function_names_a_missing_workers_permission(fleet: Fleet) -> None:
