@@ -94,10 +94,6 @@ def applied(operator: Operator) -> Operator:
     return operator
 
 
-def test_guide_configuration_is_valid(operator: Operator) -> None:
-    operator.terraform.succeed("validate")
-
-
 def test_other_zip_than_the_hash_names_fails_the_plan(operator: Operator) -> None:
     operator.give(operator.zip_file, "0" * 64)
     done = operator.terraform.run("plan", "-json")
