@@ -18,6 +18,7 @@ from werkzeug.serving import BaseWSGIServer
 
 import shared_sdk
 from certificates import server_context, write_self_signed
+from deployed_stack import code_folder
 from rotator import handler
 from rotator.devstack.aws_emulators import ADMINISTRATOR, client_environment, running_aws
 from rotator.devstack.deployment import Account, build_zip
@@ -127,7 +128,7 @@ def moto(moto_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Account:
 @pytest.fixture(scope="session")
 def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory, function_zip: Path) -> Iterator[str]:
     """MiniStack on loopback with its IAM enforced, once for a worker."""
-    with running_aws(tmp_path_factory.mktemp("ministack"), function_zip.parent / "code") as endpoint:
+    with running_aws(tmp_path_factory.mktemp("ministack"), code_folder(function_zip)) as endpoint:
         yield endpoint
 
 

@@ -16,8 +16,8 @@ requests count as encrypted here.
 
 It parses templates with Python's YAML. libyaml's parser needs an eighth of the time.
 
-It extracts a function's zip for each process of the function, which takes as long as the process. Here
-these share a folder below CODE, and the byte-code that Python writes there.
+It extracts a function's zip for each process of the function, which needs as much time as the process. Here
+the processes of a zip share a folder below CODE, and the byte-code that Python writes into it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _parse_with_libyaml() -> None:
 
 
 def _extract_once(code: Path) -> None:
-    """Let a process of a function find its zip extracted in a folder below this one, named by its hash."""
+    """Extract each zip once, into a folder below this one that is named by the zip's hash."""
 
     class SharedZip(zipfile.ZipFile):
         def extractall(self, path: Any = None, *_: Any, **__: Any) -> None:

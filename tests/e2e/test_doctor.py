@@ -17,6 +17,7 @@ from botocore.session import get_session
 from click.testing import CliRunner
 
 from conftest import CHECKOUT
+from deployed_stack import code_folder
 from doctor_patient import AFTER_THE_SECRET, CHECKS, ON_THE_CLOCK
 from fake_ports import CANARY_SECRET
 from leak_check import credential_forms, secrets_in, token_forms
@@ -183,7 +184,7 @@ def world(
     function_zip: Path,
     clean_environment: Mapping[str, str],
 ) -> Iterator[ExaminedStack]:
-    with running_aws(tmp_path_factory.mktemp("doctor"), function_zip.parent / "code") as endpoint:
+    with running_aws(tmp_path_factory.mktemp("doctor"), code_folder(function_zip)) as endpoint:
         account = Account(endpoint, ADMINISTRATOR)
         secret = account.create_secret(SECRET_NAME, "client", CANARY_SECRET)
         token_endpoint = f"{api_address}/oauth2/token"

@@ -75,7 +75,7 @@ def test_warm_command_fails_as_a_started_one_on_a_full_disk(module: str, command
 
 
 @pytest.mark.usefixtures("token")
-def test_killed_launcher_takes_its_process_with_it(shell: Shell) -> None:
+def test_killing_a_launcher_kills_its_process(shell: Shell) -> None:
     command = ["rotator", "exec", "--", "sh", "-c", "echo $$; exec sleep 600"]
     with subprocess.Popen(command, env=shell.variables(), stdout=subprocess.PIPE, text=True) as launcher:
         assert launcher.stdout

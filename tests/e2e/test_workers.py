@@ -15,7 +15,7 @@ import pytest
 
 import embedded_metrics
 from command_line import Shell
-from deployed_stack import SECRET_NAME, Deployed, less
+from deployed_stack import SECRET_NAME, Deployed, code_folder, less
 from rotator.devstack.aws_emulators import client_environment
 from rotator.devstack.deployment import Account
 
@@ -160,7 +160,7 @@ def test_doctor_reports_whether_workers_are_enabled(
 
 @pytest.mark.usefixtures("fleet")
 def test_processes_of_the_function_share_its_extracted_zip(function_zip: Path) -> None:
-    shared = function_zip.parent / "code" / sha256(function_zip.read_bytes()).hexdigest()
+    shared = code_folder(function_zip) / sha256(function_zip.read_bytes()).hexdigest()
     with zipfile.ZipFile(function_zip) as archive:
         assert [name for name in archive.namelist() if not (shared / name).is_file()] == []
 

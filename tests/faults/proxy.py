@@ -21,7 +21,7 @@ import botocore.session
 botocore.session.Session.get_available_services = lambda *_: []
 import microburst.__main__
 """
-"""The module, which would read the descriptions of all services, for seconds, to know them by their hosts."""
+"""Runs microburst without recognizing services by their hosts, for which it reads all descriptions."""
 
 
 class Microburst:

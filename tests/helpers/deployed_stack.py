@@ -81,11 +81,16 @@ def less(account: Account, outputs: dict[str, str], sid: str, *, only: str = "")
         iam.put_role_policy(RoleName=role, PolicyName="rotate", PolicyDocument=json.dumps(document))
 
 
+def code_folder(function_zip: Path) -> Path:
+    """Return where every embedded AWS of the tests extracts zips of functions."""
+    return function_zip.parent / "code"
+
+
 @contextmanager
 def running(folder: Path, function_zip: Path) -> Iterator[Deployed]:
     """Run an account with the secret and the zip in it; stacks are the tests' own."""
     api = MisbehavingApi({CLIENT_ID: CANARY_SECRET})
-    with serving(api.app) as address, running_aws(folder, function_zip.parent / "code") as endpoint:
+    with serving(api.app) as address, running_aws(folder, code_folder(function_zip)) as endpoint:
         account = Account(endpoint)
         secret = account.create_secret(SECRET_NAME, CLIENT_ID, CANARY_SECRET)
         account.upload(function_zip)

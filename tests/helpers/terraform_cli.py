@@ -35,7 +35,7 @@ class Terraform:
         environ = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.folder),
-            "GOGC": "400",  # garbage is a quarter of the work
+            "GOGC": "400",  # collects garbage less often: that is a quarter of its work
             "CHECKPOINT_DISABLE": "1",  # asks for newer versions
             "TF_CLI_CONFIG_FILE": os.devnull,
             "TF_IN_AUTOMATION": "1",

@@ -3,8 +3,8 @@
 The start of an interpreter and its imports are most of what a process of ``aws`` or ``rotator`` costs. A
 forked one is a process all the same, with arguments, environment, folder, streams and exit code of its own.
 Its launcher runs the module from the start instead where a fork would differ: at a terminal, with variables
-of the interpreter's, and in another home, which the SDK reads when it is imported. Whatever ends the launcher
-kills the process; no signal is passed on.
+of the interpreter's, and in another home, which the SDK reads when it is imported. The process is
+killed when its launcher ends; no signal is passed on.
 """
 
 from __future__ import annotations

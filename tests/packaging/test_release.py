@@ -51,7 +51,7 @@ def checkout_in(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files of a release from another folder, by another user, in which an older one left a file."""
+    """The files of a release that was built in another folder and environment, over an older release."""
     if build.find_compiler() is None:
         pytest.skip(f"this machine has no Python {build.PYTHON_VERSION}")
     folder = checkout_in(tmp_path_factory.mktemp("another") / "place")

@@ -25,7 +25,7 @@ HOUR = 3600.0
 
 
 FLEETS = (1, 2, 3, 4, 6, 8, 11)
-"""The numbers of a few random fleets, which are of every kind. The soak has 200."""
+"""The numbers of random fleets that together have every kind of fault; `make soak` simulates 200 fleets."""
 
 
 @pytest.mark.parametrize("number", FLEETS)
@@ -39,7 +39,7 @@ def test_fleet_is_the_same_every_time() -> None:
     assert soak.simulate_fleet(3) == soak.simulate_fleet(3)
 
 
-def test_these_fleets_are_of_every_kind() -> None:
+def test_simulated_fleets_cover_every_kind() -> None:
     drawn = [random_fleets.random_fleet(number) for number in FLEETS]
     assert {each.workers for each in drawn} == {0, 2, 4}
     for kind in ("slow_hosts", "down_hosts", "broken", "rejected"):
