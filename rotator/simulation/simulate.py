@@ -89,14 +89,14 @@ def _run(scenario: Scenario, on_progress: Callable[[float], None] | None = None)
 
 def _is_confirmed(scenario: Scenario) -> bool:
     """Return whether simulated consumers survive the longest outage, and do not survive a longer one."""
-    cycle = scenario.lifetime + scenario.longest_outage
+    duration_seconds = 2 * (scenario.lifetime + scenario.longest_outage)  # one outage, and its effect
     trial = replace(
         scenario,
         rates=NO_FAULTS,
         behaviour=Behaviour.STEADY,
         clock_skew=0,
-        days=4 * cycle / DAY,
-        outages_every=2 * cycle,
+        days=duration_seconds / DAY,
+        outages_every=duration_seconds,
     )
     # A slightly longer outage may be survived as well, because of jitter, retries and schedule intervals.
     spare = JITTER * scenario.lifetime + 2 * scenario.guarantee.schedule_interval + RUN_BUDGET_SECONDS
