@@ -8,7 +8,6 @@ next one that is stored leaves it with two that are AWSCURRENT.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -65,7 +64,7 @@ class Rollover:
         shell = subprocess.run(
             ["bash", "-c", script],
             cwd=self.folder,
-            env={**os.environ, **self.environment, "SECRET": self.name},
+            env={**self.environment, "SECRET": self.name},
             capture_output=True,
             text=True,
             check=False,
@@ -117,14 +116,15 @@ class Rollover:
 @pytest.fixture
 def rollover(
     ministack_endpoint: str,
+    clean_environment: Mapping[str, str],
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
     tmp_path: Path,
 ) -> Iterator[Rollover]:
     """A provider that ends a client's old token with its new one, and a rotation after its first run."""
     name = re.sub(r"\W+", "-", request.node.name)[-60:].strip("-")
-    environment = client_environment(ministack_endpoint)
-    for key, value in environment.items():
+    account_environment = client_environment(ministack_endpoint)
+    for key, value in account_environment.items():
         monkeypatch.setenv(key, value)
     account = Account(ministack_endpoint, ADMINISTRATOR)
     account.create_secret(name, "client", CANARY_SECRET)
@@ -144,6 +144,7 @@ def rollover(
             "ROTATOR_TOKEN_ENDPOINT": f"{address}/oauth2/token",
         }
         rotator = bootstrap.build(settings)
+        environment = {**clean_environment, **account_environment}
         made = Rollover(name, account, api, address, rotator, leaks, tmp_path, environment)
         assert made.run_once() == ("AWSCURRENT", None)
         yield made
