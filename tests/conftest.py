@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import signal
 import ssl
@@ -77,6 +78,15 @@ FIRST = (
     "tests/e2e/",
     "tests/recipes/",
 )
+
+
+gc.disable()  # what the collection of tests makes stays
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from here on, and not among the tests and the modules, which stay."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
