@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +34,9 @@ class Terraform:
 
     def run(self, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run a command, whose standard input is what is given."""
-        environ = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": str(self.folder),
-            "GOGC": "400",  # collects garbage less often: that is a quarter of its work
-            "CHECKPOINT_DISABLE": "1",  # asks for newer versions
-            "TF_CLI_CONFIG_FILE": os.devnull,
-            "TF_IN_AUTOMATION": "1",
-            "TF_INPUT": "0",
-            **self.environ,
-        }
         return subprocess.run(
             [find_terraform(), *arguments],
-            env=environ,
+            env=self._variables,
             cwd=self.folder,
             input=given,
             capture_output=True,
@@ -57,6 +49,37 @@ class Terraform:
         done = self.run(*arguments, "-no-color")
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         return done.stdout
+
+    @contextmanager
+    def with_running_provider(self) -> Iterator[Terraform]:
+        """Run the installed provider for all commands: each would start it three times, and hash its 700 MB.
+
+        https://developer.hashicorp.com/terraform/plugin/debugging#starting-a-provider-in-debug-mode
+        """
+        [provider] = (self.folder / ".terraform" / "providers").glob(f"{PROVIDER}/*/terraform-provider-aws*")
+        command = [str(provider), "-debug"]
+        with subprocess.Popen(command, env=self._variables, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout
+                prefix = "TF_REATTACH_PROVIDERS="
+                [address] = islice((each for each in process.stdout if prefix in each), 1)
+                value = address.strip().removeprefix(prefix).strip("'")
+                yield replace(self, environ={**self.environ, "TF_REATTACH_PROVIDERS": value})
+            finally:
+                process.kill()
+
+    @property
+    def _variables(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(self.folder),
+            "GOGC": "400",  # collects garbage less often: that is a quarter of its work
+            "CHECKPOINT_DISABLE": "1",  # asks for newer versions
+            "TF_CLI_CONFIG_FILE": os.devnull,
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+            **self.environ,
+        }
 
 
 def find_terraform() -> str:

@@ -9,7 +9,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -72,7 +72,8 @@ def operator(
         operator = Operator(Terraform(folder, environ), deployed, function_zip)
         operator.give(function_zip)
         operator.terraform.succeed("init")
-        yield operator
+        with operator.terraform.with_running_provider() as terraform:
+            yield replace(operator, terraform=terraform)
 
 
 def prepare(deployed: Deployed) -> None:
