@@ -48,7 +48,7 @@ def check(source: str, environment: Environment, folder: Path) -> subprocess.Com
     (folder / "consumer.py").write_text(source)
     command = [sys.executable, "-m", "mypy", "--strict", "--python-executable", environment.python]
     return subprocess.run(
-        [*command, "--config-file=", f"--cache-dir={environment.folder}/mypy", "consumer.py"],
+        [*command, "--config-file=", f"--cache-dir={environment.folder.parent}/mypy", "consumer.py"],
         cwd=folder,
         env={**environment.variables},
         capture_output=True,

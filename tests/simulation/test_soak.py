@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 from click.testing import CliRunner
 
 from soak import random_scenarios
 from soak import run as soak
 
+simulated = cache(soak.simulate_world)
+
 
 @pytest.mark.parametrize("number", range(1, 6))
 def test_world_keeps_every_guarantee_within_failure_budget(number: int) -> None:
-    lived = soak.simulate_world(number)
+    lived = simulated(number)
     assert lived.violations == ()
     assert lived.failed_runs > 0
     assert lived.token_requests > 10
 
 
 def test_a_world_is_the_same_every_time() -> None:
-    assert soak.simulate_world(3) == soak.simulate_world(3)
+    assert soak.simulate_world(3) == simulated(3)
 
 
 def test_failures_beyond_the_budget_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
