@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -26,3 +27,7 @@ def test_child_processes_receive_signals_ignored_by_suite() -> None:
         check=True,
     )
     assert done.stdout == ""
+
+
+def test_garbage_is_collected_while_tests_run() -> None:
+    assert gc.isenabled()
