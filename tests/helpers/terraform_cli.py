@@ -52,7 +52,7 @@ class Terraform:
 
     @contextmanager
     def with_running_provider(self) -> Iterator[Terraform]:
-        """Run the installed provider for all commands: each would start it three times, and hash its 700 MB.
+        """Run the installed provider for all commands: each of them would start it again.
 
         https://developer.hashicorp.com/terraform/plugin/debugging#starting-a-provider-in-debug-mode
         """
