@@ -103,7 +103,7 @@ class Tenants:
     def versions(self, kind: str) -> dict[str, list[datetime]]:
         """When each version of the tokens, statuses or leases was written, by rotation."""
         written: dict[str, list[datetime]] = {}
-        for name, versions in self.backend()._parameters.items():
+        for name, versions in list(self.backend()._parameters.items()):  # a run can write at the same time
             parts = name.split("/")
             if parts[1] == "tenants" and parts[-1] == kind:
                 written[parts[2]] = [version.last_modified_date.replace(tzinfo=UTC) for version in versions]

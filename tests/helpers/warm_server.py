@@ -25,9 +25,22 @@ import shared_sdk
 CHECKOUT = Path(__file__).resolve().parents[2]
 IMPORTED = {
     "awscli": ("awscli.clidriver", "awscli.handlers"),
-    "rotator": ("rotator.handler", "rotator.cli.doctor", "rotator.cli.rotate", "rotator.cli.status"),
+    "rotator": (
+        "rotator.adapters.runtime.http_transport",
+        "rotator.adapters.runtime.secrets_manager",
+        "rotator.adapters.runtime.token_endpoint",
+        "rotator.cli.add",
+        "rotator.cli.doctor",
+        "rotator.cli.exec",
+        "rotator.cli.main",
+        "rotator.cli.rotate",
+        "rotator.cli.status",
+        "rotator.cli.token",
+        "rotator.fleet.executor",
+        "rotator.handler",
+    ),
 }
-"""What each module imports when it runs."""
+"""What each module imports when it runs, or at its first request."""
 
 SERVICES = ("cloudformation", "lambda", "logs", "s3", "secretsmanager", "ssm", "sts")
 """Those that the commands call most."""

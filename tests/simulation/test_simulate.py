@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,29 @@ from rotator.cli import main
 from rotator.config import validators
 from rotator.renewal import renew as job
 from rotator.renewal.guarantee import Guarantee
+from rotator.simulation import simulate as simulation
 from rotator.simulation.scenario import Scenario
 from rotator.simulation.simulate import STEPS, simulate
+from rotator.simulation.world import World
 
 HOUR = 3600
+SIMULATED = simulation._run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_trial_is_repeated() -> Iterator[None]:
+    """Simulate each trial of the longest outage once: most tests differ in what a trial does not have."""
+    trials: dict[str, World] = {}
+
+    def run_once(scenario: Scenario, *progress: Callable[[float], None]) -> World:
+        if progress:
+            return SIMULATED(scenario, *progress)
+        key = repr(scenario)
+        return trials.get(key) or trials.setdefault(key, SIMULATED(scenario))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulation, "_run", run_once)
+        yield
 
 
 def run(*args: str, **environment: str) -> Result:
@@ -125,6 +145,7 @@ def test_revoked_token_is_in_the_headline() -> None:
 
 def test_broken_guarantee_is_reported_and_fails_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "_publish", lambda *_: {"a": 1}["defect"])
+    monkeypatch.setattr(simulation, "_run", SIMULATED)  # no other test gets the trials of this defect
     done = run("--days", "1")
     assert done.exit_code == 1
     assert "violation: the job has a defect" in done.stdout
