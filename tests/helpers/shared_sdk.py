@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -11,6 +12,14 @@ def share() -> None:
     """Change the botocore that this process imports, which awscli replaces by its own."""
     from botocore import client, hooks, session
 
+    signature_accepts = hooks.accepts_kwargs
+
+    def accepts_kwargs(function: Any) -> bool:
+        if hasattr(function, "__code__"):  # a fiftieth of the time to make its signature
+            return bool(function.__code__.co_flags & inspect.CO_VARKEYWORDS)
+        return bool(signature_accepts(function))
+
+    hooks.accepts_kwargs = accepts_kwargs  # type: ignore[assignment]
     # What the SDK knows of AWS: reading that takes longer than most tests.
     session.create_loader = cache(session.create_loader)
     # The methods of a client depend on the description of its service alone.

@@ -15,7 +15,6 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -119,9 +118,8 @@ def preload(module: str) -> None:
     for name in IMPORTED[module]:
         import_module(name)
     shared_sdk.share()
-    from botocore import hooks, session, waiter  # with awscli its own
+    from botocore import session, waiter  # with awscli its own
 
-    hooks.accepts_kwargs = cache(hooks.accepts_kwargs)  # not in share: it keeps every handler and its client
     shorter = SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, LONGEST_PAUSE_SECONDS)))
     waiter.time = shorter  # type: ignore[attr-defined]
     reader = session.get_session()

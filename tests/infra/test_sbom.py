@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from infra import sbom
 from infra.build import INFRA, REQUIREMENTS
@@ -45,6 +47,13 @@ def written(
 def hashes(component: Mapping[str, Any]) -> set[str]:
     links = component.get("externalReferences", ())
     return {each["content"] for link in links for each in link["hashes"] if each["alg"] == "SHA-256"}
+
+
+def test_sbom_is_valid_cyclonedx(written: Path) -> None:
+    text = written.read_text()
+    schema = JsonStrictValidator(SchemaVersion.from_version(json.loads(text)["specVersion"]))
+    assert schema.validate_str(text) is None
+    assert schema.validate_str(text.replace('"SHA-256"', '"SHA"')) is not None
 
 
 def test_components_are_the_locked_requirements_with_hashes(written: Path) -> None:
