@@ -95,7 +95,7 @@ class FleetGuarantees(RuleBasedStateMachine):
 
 class TestFleetGuarantees(FleetGuarantees.TestCase):  # type: ignore[valid-type, misc]
     settings = settings(
-        max_examples=15,
+        max_examples=25,
         stateful_step_count=5,
         deadline=None,
         derandomize=True,

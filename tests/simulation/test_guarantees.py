@@ -159,7 +159,7 @@ class Guarantees(RuleBasedStateMachine):
 
 class TestGuarantees(Guarantees.TestCase):  # type: ignore[valid-type, misc]
     settings = settings(
-        max_examples=100,
+        max_examples=150,
         stateful_step_count=12,
         deadline=None,
         derandomize=True,  # every test run tries the same examples; `make soak` tries new ones
