@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import gc
+import logging
 import os
 import signal
 import ssl
@@ -50,6 +51,8 @@ hypothesis.settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("untimed")
+# In the report of a failure, a record of every request would hide the others.
+logging.getLogger("werkzeug").setLevel(logging.WARNING)
 # A server looks twice a second whether it is to end, and every test that has started one waits for that.
 BaseWSGIServer.serve_forever.__defaults__ = (0.02,)
 

@@ -146,7 +146,7 @@ def test_revoked_token_is_in_the_headline() -> None:
 def test_broken_guarantee_is_reported_and_fails_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job, "_publish", lambda *_: {"a": 1}["defect"])
     monkeypatch.setattr(simulation, "_run", SIMULATED)  # no other test gets the trials of this defect
-    done = run("--days", "1")
+    done = run("--lifetime", "1h", "--days", "0.2")
     assert done.exit_code == 1
     assert "violation: the job has a defect" in done.stdout
 
