@@ -39,7 +39,7 @@ IMPORTED = {
         "rotator.handler",
     ),
 }
-"""What each module imports when it runs, or at its first request."""
+"""What each module imports when it runs, also what it imports late, such as the HTTP client."""
 
 SERVICES = ("cloudformation", "lambda", "logs", "s3", "secretsmanager", "ssm", "sts")
 """Those that the commands call most."""
