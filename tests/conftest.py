@@ -60,7 +60,8 @@ BaseWSGIServer.serve_forever.__defaults__ = (0.02,)
 MOTO_MODULES = tuple(moto_backends.list_of_moto_modules())
 moto_backends.list_of_moto_modules = lambda: MOTO_MODULES
 
-# Its import parses a grammar for seconds. Without it, jsonschema checks no IRIs, which moto does not need.
+# Its import parses a grammar for seconds. Without it, jsonschema checks no IRIs. moto does not need them, and
+# the tool that makes the SBOM checks them in its own process.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 shared_sdk.share()
