@@ -27,7 +27,7 @@ SIMULATED = simulation._run
 
 @pytest.fixture(scope="module", autouse=True)
 def no_trial_is_repeated() -> Iterator[None]:
-    """Simulate each trial once: trials have no faults but the outage, so many tests have the same ones."""
+    """Simulate each trial once: it has no fault but the outage, and many tests have the same trials."""
     trials: dict[str, World] = {}
 
     def run_once(scenario: Scenario, *progress: Callable[[float], None]) -> World:
